@@ -1,0 +1,1 @@
+"""From bars, news, macro and policy figures to weekly tables, splits and windows."""

@@ -1,0 +1,39 @@
+"""Trading sessions and weeks of the New York Stock Exchange."""
+
+import exchange_calendars
+import numpy as np
+import pandas as pd
+
+EXCHANGE = "XNYS"
+_MONDAY = 3  # 1970-01-01 was a Thursday: day 0 lies 3 days after a Monday
+
+
+def sessions(start: pd.Timestamp, end: pd.Timestamp) -> pd.DatetimeIndex:
+    """Trading sessions from `start` to `end`, both included, as midnights without a zone."""
+    # The library refuses a calendar shorter than its holidays need, so whole years are asked for.
+    calendar = exchange_calendars.get_calendar(
+        EXCHANGE, start=f"{start.year - 1}-01-01", end=f"{end.year + 1}-12-31"
+    )
+    return calendar.sessions_in_range(start.normalize(), end.normalize()).tz_localize(None)
+
+
+def week_numbers(dates: pd.DatetimeIndex | pd.Series) -> np.ndarray:
+    """Number of the Monday-to-Sunday week that holds each date, int64 `[N]`; consecutive weeks differ by 1."""
+    days = np.asarray(dates, dtype="datetime64[D]").astype(np.int64)
+    return (days + _MONDAY) // 7
+
+
+def week_ends(days: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    """Last session of each week among `days`, which must be sorted and reach the end of their last week."""
+    weeks = week_numbers(days)
+    last = np.append(weeks[1:] != weeks[:-1], True)
+    return days[last]
+
+
+def last_session_of_week(dates: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    """For each date, the last session of its week, whether or not anything was traded by then."""
+    unique = pd.DatetimeIndex(dates.unique()).sort_values()
+    week = pd.Timedelta(days=7)
+    ends = week_ends(sessions(unique[0] - week, unique[-1] + week))
+    by_week = pd.Series(ends, index=week_numbers(ends))
+    return pd.DatetimeIndex(by_week.reindex(week_numbers(dates)).to_numpy())

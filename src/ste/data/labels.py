@@ -1,0 +1,64 @@
+"""Targets: what the `horizon` weeks after a row's close brought."""
+
+import numpy as np
+import pandas as pd
+
+from ste.data.features import VOLATILITY, WEEK
+from ste.schema import DIRECTION, MOVEMENT, RETURN, Trend
+from ste.settings import LabelSettings
+
+
+def future_returns(rows: pd.DataFrame, horizon: int) -> pd.DataFrame:
+    """Add the return and movement over the next `horizon` weeks; drop rows whose future is unknown.
+
+    Args:
+        rows: output of `weekly_features`, sorted by ticker and date.
+        horizon: weeks ahead, at least 1.
+
+    Returns:
+        The rows that have a close exactly `horizon` weeks later, with `stock_weekly_return` (simple
+        return) and `stock_weekly_movement` (dollars).
+    """
+    codes = pd.factorize(rows["ticker"])[0].astype(np.int64)
+    week = rows[WEEK].to_numpy() - rows[WEEK].min()  # from 0: weeks before 1970 are negative
+    span = int(week.max()) + horizon + 1 if len(rows) else 1
+    key = codes * span + week
+    at = np.minimum(np.searchsorted(key, key + horizon), max(len(key) - 1, 0))
+    known = key[at] == key + horizon
+    close = rows["stock_close"].to_numpy()
+    out = rows[known].copy()
+    out[RETURN] = (close[at] / close)[known] - 1.0
+    out[MOVEMENT] = (close[at] - close)[known]
+    return out
+
+
+def thresholds(
+    rows: pd.DataFrame, training: np.ndarray, settings: LabelSettings
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns below which a row is a Downtrend and above which it is an Uptrend, float64 `[N]` each.
+
+    Args:
+        rows: rows with their future returns.
+        training: bool `[N]`, the rows that may be learnt from.
+        settings: `fixed` is plus and minus the threshold; `volatility` scales it by the ticker's
+            trailing weekly volatility; `balanced` takes the training rows' terciles.
+    """
+    n = len(rows)
+    if settings.method == "balanced":
+        low, high = np.quantile(rows[RETURN].to_numpy()[training], [1 / 3, 2 / 3])
+        return np.full(n, low), np.full(n, high)
+    scale = rows[VOLATILITY].to_numpy() if settings.method == "volatility" else np.ones(n)
+    return -settings.threshold * scale, settings.threshold * scale
+
+
+def directions(returns: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Trend class of each return against its thresholds, int64 `[N]`."""
+    classes = np.full(len(returns), Trend.NEUTRAL, dtype=np.int64)
+    classes[returns > high] = Trend.UPTREND
+    classes[returns < low] = Trend.DOWNTREND
+    return classes
+
+
+def label(rows: pd.DataFrame, low: np.ndarray, high: np.ndarray) -> pd.DataFrame:
+    """Add `stock_trend_direction`."""
+    return rows.assign(**{DIRECTION: directions(rows[RETURN].to_numpy(), low, high)})

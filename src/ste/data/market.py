@@ -1,0 +1,42 @@
+"""What enters at the door: daily bars, news, macro releases and policy events of any market.
+
+A synthetic world and files of real data both become a `Market`; nothing below knows which it was.
+"""
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+BAR_COLUMNS = ("ticker", "date", "open", "high", "low", "close", "volume")
+NEWS_COLUMNS = ("ticker", "date", "count", "sentiment", "relevance")
+MACRO_COLUMNS = ("series", "release_date", "value")
+POLICY_COLUMNS = ("date", "impact")
+
+MACRO_NEUTRAL = {
+    "gdp_growth": 2.0,
+    "inflation": 2.0,
+    "unemployment": 5.0,
+    "interest_rate": 2.0,
+    "vix": 20.0,
+}
+"""Stand-ins for a macro series that is not given, or not yet released: round long-run United States
+averages, percent. A constant column tells a model nothing. Missing news and policy events are 0."""
+
+
+@dataclass(frozen=True)
+class Market:
+    """Daily sources of one market.
+
+    Attributes:
+        bars: `BAR_COLUMNS`, sorted by ticker and date, adjusted prices in dollars.
+        news: `NEWS_COLUMNS`, one row per ticker and day with news, known at that day's close.
+        macro: `MACRO_COLUMNS`, one row per release; a value may be used from its `release_date` on.
+        policy: `POLICY_COLUMNS`, one row per event, impact in quarter points.
+        notes: what was adjusted, dropped or filled, for the log and the data card.
+    """
+
+    bars: pd.DataFrame
+    news: pd.DataFrame | None = None
+    macro: pd.DataFrame | None = None
+    policy: pd.DataFrame | None = None
+    notes: list[str] = field(default_factory=list)

@@ -1,0 +1,156 @@
+"""Files of a real market: daily bars, news, macro releases and policy events, checked and adjusted."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+
+from ste.data.calendar import sessions
+from ste.data.files import check_columns, check_frame, read_frame
+from ste.data.market import BAR_COLUMNS, MACRO_COLUMNS, MACRO_NEUTRAL, NEWS_COLUMNS, POLICY_COLUMNS, Market
+from ste.errors import DataError
+from ste.settings import MarketSettings
+
+_PRICES = ("open", "high", "low", "close")
+_JUMP = np.log(1.6)
+"""A daily log return beyond this is more often an unadjusted split than news."""
+
+
+def read_market(settings: MarketSettings) -> Market:
+    """Read the files of `data=market`.
+
+    Raises:
+        DataError: a file that is missing, misshapen or holds impossible values.
+    """
+    notes: list[str] = []
+    bars = read_bars(settings.bars, notes)
+    if settings.tickers is not None:
+        bars = _only(bars, settings.tickers, settings.bars)
+    news = _read(settings.news, NEWS_COLUMNS, _NEWS) if settings.news else None
+    macro = _read(settings.macro, MACRO_COLUMNS, _MACRO) if settings.macro else None
+    policy = _read(settings.policy, POLICY_COLUMNS, _POLICY) if settings.policy else None
+    if news is None:
+        notes.append("no news file: sentiment, count and relevance are 0")
+    if policy is None:
+        notes.append("no policy file: event count and impact are 0")
+    for series, value in MACRO_NEUTRAL.items():
+        if macro is None or not (macro["series"] == series).any():
+            notes.append(f"no macro series {series}: filled with {value:g}")
+    return Market(bars=bars, news=news, macro=macro, policy=policy, notes=notes)
+
+
+def read_bars(path: str | Path, notes: list[str]) -> pd.DataFrame:
+    """Daily bars on the adjusted scale, sorted by ticker and date.
+
+    Where `adj_close` is given, prices are multiplied by adj_close / close and volume is divided by it,
+    so that neither a split nor a dividend looks like a move and the dollar volume stays what it was.
+
+    Args:
+        path: the file.
+        notes: what was dropped, adjusted or looks wrong is appended.
+    """
+    frame = read_frame(path)
+    check_columns(frame, BAR_COLUMNS, path, strict=False)
+    adjusted = "adj_close" in frame
+    columns = [*BAR_COLUMNS, "adj_close"] if adjusted else list(BAR_COLUMNS)
+    frame = frame[columns]
+    empty = frame[[name for name in columns if name not in ("ticker", "date")]].isna().any(axis=1)
+    if empty.any():
+        notes.append(f"bars: {empty.sum()} rows without a price or volume dropped")
+    frame = check_frame(frame[~empty], _bars_schema(adjusted), path)
+    if frame.empty:
+        raise DataError(f"{path}: no row has all of {', '.join(BAR_COLUMNS)}. Expected daily bars.")
+    frame = frame.sort_values(["ticker", "date"], kind="stable").reset_index(drop=True)
+    frame = _on_sessions(frame, notes)
+    if adjusted:
+        ratio = frame["adj_close"] / frame["close"]
+        for name in _PRICES:
+            frame[name] = frame[name] * ratio
+        frame["volume"] = frame["volume"] / ratio
+        if not np.allclose(ratio, 1.0):
+            notes.append("bars: prices and volume adjusted by adj_close / close")
+    _warn_of_jumps(frame, notes)
+    return frame[list(BAR_COLUMNS)]
+
+
+def _bars_schema(adjusted: bool) -> pa.DataFrameSchema:
+    prices = (*_PRICES, "adj_close") if adjusted else _PRICES
+    positive = pa.Check(lambda s: np.isfinite(s) & (s > 0), error="a price above 0")
+    volume = pa.Check(lambda s: np.isfinite(s) & (s >= 0), error="0 or more shares")
+    return pa.DataFrameSchema(
+        {
+            "ticker": pa.Column(str, pa.Check(lambda s: s.str.len() > 0, error="a name")),
+            "date": pa.Column("datetime64[ns]", coerce=True),
+            **{name: pa.Column(float, positive, coerce=True) for name in prices},
+            "volume": pa.Column(float, volume, coerce=True),
+        },
+        unique=["ticker", "date"],
+    )
+
+
+def _finite(low: float = -np.inf, high: float = np.inf) -> pa.Column:
+    bounds = "a finite number" if np.isinf(low) else f"a number from {low:g}" + (f" to {high:g}" if np.isfinite(high) else "")
+    return pa.Column(float, pa.Check(lambda s: np.isfinite(s) & (s >= low) & (s <= high), error=bounds), coerce=True)
+
+
+_NEWS = pa.DataFrameSchema(
+    {
+        "ticker": pa.Column(str),
+        "date": pa.Column("datetime64[ns]", coerce=True),
+        "count": _finite(0.0),
+        "sentiment": _finite(-1.0, 1.0),
+        "relevance": _finite(0.0, 1.0),
+    },
+    unique=["ticker", "date"],
+)
+_MACRO = pa.DataFrameSchema(
+    {
+        "series": pa.Column(
+            str, pa.Check.isin(list(MACRO_NEUTRAL), error="one of " + ", ".join(MACRO_NEUTRAL))
+        ),
+        "release_date": pa.Column("datetime64[ns]", coerce=True),
+        "value": _finite(),
+    }
+)
+_POLICY = pa.DataFrameSchema({"date": pa.Column("datetime64[ns]", coerce=True), "impact": _finite()})
+
+
+def _read(path: str, columns: tuple[str, ...], schema: pa.DataFrameSchema) -> pd.DataFrame:
+    frame = read_frame(path, text=("ticker", "series", "event"))
+    check_columns(frame, columns, path, strict=False)
+    return check_frame(frame[list(columns)], schema, path)
+
+
+def _only(bars: pd.DataFrame, tickers: list[str], path: str) -> pd.DataFrame:
+    known = set(bars["ticker"])
+    unknown = [name for name in tickers if name not in known]
+    if unknown:
+        some = ", ".join(sorted(known)[:12])
+        raise DataError(
+            f"{path}: no bars of {', '.join(unknown)}. It has {len(known)} tickers: {some}, ... "
+            f"Try data.tickers=[{sorted(known)[0]}]."
+        )
+    return bars[bars["ticker"].isin(tickers)].reset_index(drop=True)
+
+
+def _on_sessions(bars: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+    traded = bars["date"].isin(sessions(bars["date"].min(), bars["date"].max()))
+    if not traded.any():
+        raise DataError("bars: none of the dates is a session of the exchange. Expected daily bars of US stocks.")
+    if not traded.all():
+        first = bars.loc[~traded, "date"].iloc[0]
+        notes.append(f"bars: {(~traded).sum()} rows on days without a session dropped (first {first:%Y-%m-%d})")
+    return bars[traded].reset_index(drop=True)
+
+
+def _warn_of_jumps(bars: pd.DataFrame, notes: list[str]) -> None:
+    log_close = np.log(bars["close"])
+    same = bars["ticker"] == bars["ticker"].shift()
+    jumps = bars[same & (log_close.diff().abs() > _JUMP)]
+    if len(jumps):
+        shown = ", ".join(f"{row.ticker} {row.date:%Y-%m-%d}" for row in jumps.head(5).itertuples())
+        notes.append(
+            f"warning: {len(jumps)} daily moves beyond 60 % that no adjustment explains ({shown}); "
+            "an unadjusted split would look like this"
+        )

@@ -1,0 +1,276 @@
+"""From settings to files: build a source's weekly tables once, describe them in a card, use them again.
+
+A table folder holds `training_data_…`, `validation_data_…` and `test_data_…`, a synthetic world's
+`truth_…` and the `data_card_…json` that names them all with their digests. The card is written last: a
+folder without one was not finished and is built again.
+"""
+
+import hashlib
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock
+
+from ste.data.features import weekly_features
+from ste.data.files import sha256, whole_file, write_frame
+from ste.data.labels import future_returns, label, thresholds
+from ste.data.market import Market
+from ste.data.market_files import read_market
+from ste.data.split import assign, counted
+from ste.data.table import read_table
+from ste.errors import DataError
+from ste.schema import CLASS_NAMES, COLUMNS, DIRECTION, FEATURES, PROBABILITIES, SPLITS
+from ste.settings import DataSettings, MarketSettings, TableSettings, WorldSettings
+from ste.world import law
+from ste.world.draw import draw
+
+log = logging.getLogger(__name__)
+
+BUILD = 1
+"""Raise it when the same settings would give other bytes: older folders are then built again."""
+
+FILE_NAMES = {"train": "training_data", "validation": "validation_data", "test": "test_data"}
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """Weekly tables on disk.
+
+    Attributes:
+        files: split to file.
+        truth: a synthetic world's class probabilities by date and ticker, or None.
+        card: what the tables are (see `data_card_…json`).
+        reused: whether they were there already.
+    """
+
+    files: dict[str, Path]
+    truth: Path | None
+    card: dict[str, Any]
+    reused: bool = False
+
+    @property
+    def digest(self) -> str:
+        """Short digest of all the tables' bytes: the same for two runs means the same data."""
+        return str(self.card["digest"])
+
+
+def prepare(settings: DataSettings, root: Path) -> PreparedData:
+    """The tables of `settings`, built where they are not there yet.
+
+    Args:
+        settings: of any source.
+        root: folder that holds the table folders (`paths.data`).
+
+    Raises:
+        DataError: bad input files, an empty split, or tables changed by hand since they were built.
+    """
+    if isinstance(settings, TableSettings):
+        return _ready(settings)
+    identity = _identity(settings)
+    folder = Path(settings.folder) if settings.folder else root / f"{settings.source}-{_short(identity)}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):
+        found = _reuse(folder, identity)
+        return found or _build(settings, identity, folder)
+
+
+def _identity(settings: DataSettings) -> dict[str, Any]:
+    """What decides the tables' bytes: settings, the input files' contents and the build number."""
+    plain = settings.table_settings()
+    if isinstance(settings, MarketSettings):
+        for kind, path in settings.files().items():
+            if not Path(path).is_file():
+                raise DataError(f"data.{kind}={path}: no such file. Give the path of a CSV or Parquet file.")
+            plain[kind] = sha256(path)
+    return {"build": BUILD, **plain}
+
+
+def _short(identity: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:10]
+
+
+def _reuse(folder: Path, identity: dict[str, Any]) -> PreparedData | None:
+    for path in sorted(folder.glob("data_card_*.json")):
+        try:
+            card = json.loads(path.read_text())
+        except ValueError:
+            continue
+        if card.get("identity") != identity:
+            continue
+        for entry in (*card["files"].values(), *([card["truth"]] if card["truth"] else [])):
+            file = folder / entry["file"]
+            if not file.is_file():
+                return None
+            if sha256(file) != entry["sha256"]:
+                raise DataError(
+                    f"{file}: was changed since it was built. Delete it to have it built again, or train on "
+                    f"it as it is with data=csv data.train=… data.validation=…"
+                )
+        files = {split: folder / entry["file"] for split, entry in card["files"].items()}
+        truth = folder / card["truth"]["file"] if card["truth"] else None
+        return PreparedData(files=files, truth=truth, card=card, reused=True)
+    return None
+
+
+def _build(settings: DataSettings, identity: dict[str, Any], folder: Path) -> PreparedData:
+    table, split, truth, market = build_table(settings)
+    dates = table["date"]
+    first = getattr(settings, "start", None) or f"{dates.min():%Y-%m-%d}"
+    last = getattr(settings, "end", None) or f"{dates.max():%Y-%m-%d}"
+    period = f"{first.replace('-', '')}-{last.replace('-', '')}"
+    path = folder / f"data_card_{period}.json"
+    _forget(path)
+    keep = counted(dates, split, settings.split.gap(settings.labels.horizon))
+    files, entries = {}, {}
+    for code, name in enumerate(SPLITS):
+        rows = split == code
+        if not rows.any():
+            continue
+        files[name] = folder / f"{FILE_NAMES[name]}_{period}.{settings.format}"
+        write_frame(table.loc[rows], files[name])
+        entries[name] = _entry(table[rows], keep[rows], files[name])
+    truth_path = None
+    if truth is not None:
+        truth_path = folder / f"truth_{period}.{settings.format}"
+        write_frame(truth, truth_path)
+    card = _card(settings, entries, identity, market.notes, truth_path)
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps(card, indent=2) + "\n")
+    for note in market.notes:
+        log.warning(note) if note.startswith("warning") else log.info(note)
+    return PreparedData(files=files, truth=truth_path, card=card)
+
+
+def _forget(path: Path) -> None:
+    """Remove an older card and the files it names, so that none of them outlives its settings."""
+    if not path.is_file():
+        return
+    try:
+        card = json.loads(path.read_text())
+        named = [entry["file"] for entry in (*card["files"].values(), card["truth"] or {"file": None})]
+    except (ValueError, KeyError, TypeError):
+        named = []
+    path.unlink()
+    for name in named:
+        if name and Path(name).name == name:
+            (path.parent / name).unlink(missing_ok=True)
+
+
+def build_table(
+    settings: DataSettings,
+) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame | None, Market]:
+    """The whole labelled table in memory, with each row's split code, the truth and the sources.
+
+    Returns:
+        The table sorted by date and ticker; int8 `[N]` codes of `split.assign`; for a world with a
+        horizon of one week its class probabilities by date and ticker, else None.
+    """
+    if isinstance(settings, WorldSettings):
+        market = draw(settings)
+    elif isinstance(settings, MarketSettings):
+        market = read_market(settings)
+    else:
+        raise TypeError(f"{type(settings).__name__} has no daily sources")
+    features = weekly_features(market)
+    if features.empty:
+        raise DataError(
+            "data: no ticker has the 100 sessions of bars that a row looks back on. Give longer bars."
+        )
+    known = isinstance(settings, WorldSettings) and settings.labels.horizon == 1
+    if isinstance(settings, WorldSettings) and known:
+        features["mu"], features["sigma"] = law.of_table(features, settings.signal)
+    table = future_returns(features, settings.labels.horizon)
+    start, end = getattr(settings, "start", None), getattr(settings, "end", None)
+    inside = np.ones(len(table), dtype=bool)
+    if start is not None:
+        inside &= table["date"] >= pd.Timestamp(start)
+    if end is not None:
+        inside &= table["date"] <= pd.Timestamp(end)
+    table = table[inside].sort_values(["date", "ticker"], kind="stable").reset_index(drop=True)
+    if table.empty:
+        raise DataError(
+            f"data: no labelled week between data.start={start} and data.end={end}. The sources reach from "
+            f"{market.bars['date'].min():%Y-%m-%d} to {market.bars['date'].max():%Y-%m-%d}."
+        )
+    split = assign(table["date"], settings.split)
+    training = (split == 0) & counted(table["date"], split, settings.split.gap(settings.labels.horizon))
+    if not training.any():
+        raise DataError("data.split: no training row is left after the purge. Give the table more weeks.")
+    low, high = thresholds(table, training, settings.labels)
+    truth = None
+    if known:
+        chances = law.probabilities(table["mu"].to_numpy(), table["sigma"].to_numpy(), low, high)
+        truth = table[["date", "ticker"]].assign(**dict(zip(PROBABILITIES, chances.T, strict=True)))
+    return label(table, low, high)[list(COLUMNS)], split, truth, market
+
+
+def _entry(rows: pd.DataFrame, keep: np.ndarray, path: Path) -> dict[str, Any]:
+    classes = np.bincount(rows[DIRECTION].to_numpy(), minlength=len(CLASS_NAMES))
+    return {
+        "file": path.name,
+        "sha256": sha256(path),
+        "rows": len(rows),
+        "purged": int((~keep).sum()),
+        "first": f"{rows['date'].min():%Y-%m-%d}",
+        "last": f"{rows['date'].max():%Y-%m-%d}",
+        "weeks": int(rows["date"].nunique()),
+        "tickers": int(rows["ticker"].nunique()),
+        "classes": dict(zip(CLASS_NAMES, classes.tolist(), strict=True)),
+    }
+
+
+def _card(
+    settings: DataSettings,
+    entries: dict[str, dict[str, Any]],
+    identity: dict[str, Any],
+    notes: list[str],
+    truth: Path | None,
+) -> dict[str, Any]:
+    digests = "".join(entry["sha256"] for entry in entries.values())
+    seed = getattr(settings, "seed", None)
+    return {
+        "source": settings.source,
+        "seed": seed,
+        "settings": settings.table_settings(),
+        "features": list(FEATURES),
+        "classes": list(CLASS_NAMES),
+        "files": entries,
+        "truth": {"file": truth.name, "sha256": sha256(truth)} if truth else None,
+        "purge_weeks": settings.split.gap(settings.labels.horizon),
+        "protocol": (
+            "the seed document's: rows cut in date order without purge, so that a week lies in both splits"
+            if settings.split.by == "row"
+            else "split by date, purged: a split's last weeks are history for the next and count in no score"
+        ),
+        "notes": notes,
+        "digest": hashlib.sha256(digests.encode()).hexdigest()[:16],
+        "identity": identity,
+    }
+
+
+def _ready(settings: TableSettings) -> PreparedData:
+    """Files that are tables already: checked, described, left where they are."""
+    files = {split: Path(path) for split, path in settings.files().items()}
+    frames = {split: read_table(path) for split, path in files.items()}
+    previous: str | None = None
+    for split, frame in frames.items():
+        if previous is not None and frame["date"].min() <= frames[previous]["date"].max():
+            raise DataError(
+                f"{files[split]}: begins on {frame['date'].min():%Y-%m-%d}, but {files[previous]} reaches to "
+                f"{frames[previous]['date'].max():%Y-%m-%d}. Expected train, validation and test in date order "
+                "without overlap."
+            )
+        previous = split
+    dates = pd.concat([frame["date"] for frame in frames.values()], ignore_index=True)
+    codes = np.repeat([SPLITS.index(s) for s in frames], [len(f) for f in frames.values()]).astype(np.int8)
+    keep = counted(dates, codes, settings.split.gap(settings.labels.horizon))
+    entries = {
+        split: _entry(frame, keep[codes == SPLITS.index(split)], files[split]) for split, frame in frames.items()
+    }
+    identity = {"build": BUILD, **settings.table_settings()}
+    return PreparedData(files=files, truth=None, card=_card(settings, entries, identity, [], None))

@@ -1,0 +1,80 @@
+"""Which week belongs to which split, and which rows of a split may be learnt from or scored.
+
+The purge follows Lopez de Prado (2018), Advances in Financial Machine Learning, chapter 7: a row whose
+label week reaches the next split stays in the table as history for later windows and counts in no
+score. It is applied where tables are read, to every source alike.
+"""
+
+import numpy as np
+import pandas as pd
+
+from ste.data.calendar import week_numbers
+from ste.errors import DataError
+from ste.schema import SPLITS
+from ste.settings import SplitSettings
+
+
+def assign(dates: pd.Series, settings: SplitSettings) -> np.ndarray:
+    """Split of each row: 0 train, 1 validation, 2 test, int8 `[N]`.
+
+    Args:
+        dates: the rows' dates, sorted.
+        settings: dates or fractions; fractions count weeks, or rows with `by=row`.
+
+    Raises:
+        DataError: a split would be empty.
+    """
+    if settings.by == "row":
+        first, second = _cuts(len(dates), settings)
+        split = np.digitize(np.arange(len(dates)), [first, second])
+    elif settings.validation_start is not None:
+        days = dates.to_numpy()
+        split = (days >= np.datetime64(settings.validation_start)).astype(np.int64)
+        if settings.test_start is not None:
+            split += days >= np.datetime64(settings.test_start)
+    else:
+        weeks, number = np.unique(week_numbers(dates), return_inverse=True)
+        first, second = _cuts(len(weeks), settings)
+        split = np.digitize(number, [first, second])
+    for code, name in enumerate(SPLITS):
+        wanted = name != "test" or settings.test_start is not None or _test_by_fraction(settings)
+        if wanted and not (split == code).any():
+            raise DataError(
+                f"data.split: no rows for {name} among {len(dates)} from {dates.min():%Y-%m-%d} to "
+                f"{dates.max():%Y-%m-%d}. Move data.split.validation_start or data.split.test_start, "
+                "or give the table more weeks."
+            )
+    return split.astype(np.int8)
+
+
+def _test_by_fraction(settings: SplitSettings) -> bool:
+    return settings.validation_start is None and settings.test > 0
+
+
+def _cuts(n: int, settings: SplitSettings) -> tuple[int, int]:
+    train = 1.0 - settings.validation - settings.test
+    first = int(n * train + 1e-9)
+    second = n if settings.test == 0 else int(n * (train + settings.validation) + 1e-9)
+    return first, second
+
+
+def counted(dates: pd.Series, split: np.ndarray, gap: int) -> np.ndarray:
+    """Rows that may be learnt from or scored: all but each split's last `gap` weeks before the next.
+
+    Args:
+        dates: the rows' dates.
+        split: codes from `assign`.
+        gap: weeks, `SplitSettings.gap`.
+
+    Returns:
+        bool `[N]`. A row at week w counts if w + gap lies before the next split's first week.
+    """
+    weeks = week_numbers(dates)
+    keep = np.ones(len(weeks), dtype=bool)
+    if gap == 0:
+        return keep
+    for code in range(len(SPLITS) - 1):
+        later = weeks[split > code]
+        if len(later):
+            keep &= (split != code) | (weeks + gap < later.min())
+    return keep

@@ -1,0 +1,75 @@
+"""The weekly table on disk: its contract as a schema, and reading it under that contract."""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+
+from ste.data.files import check_columns, check_frame, read_frame
+from ste.errors import DataError
+from ste.schema import COLUMNS, DIRECTION, FEATURE_COLUMNS, MOVEMENT, RETURN, Column, Trend
+
+
+@cache
+def table_schema() -> pa.DataFrameSchema:
+    """The contract of DESIGN and README as a pandera schema."""
+    dates = pa.Check(lambda s: s.diff().dt.days.fillna(0) >= 0, error="dates that never go back", name="sorted")
+    classes = pa.Check.isin([int(trend) for trend in Trend], error="0 (Downtrend), 1 (Neutral) or 2 (Uptrend)")
+    return pa.DataFrameSchema(
+        {
+            "date": pa.Column("datetime64[ns]", dates, coerce=True),
+            "ticker": pa.Column(str, pa.Check(lambda s: s.str.len() > 0, error="a name")),
+            **{column.name: _numeric(column) for column in FEATURE_COLUMNS},
+            RETURN: _numeric(Column(RETURN, "", low=-1.0)),
+            MOVEMENT: _numeric(Column(MOVEMENT, "")),
+            DIRECTION: pa.Column("int64", classes, coerce=True),
+        },
+        unique=["date", "ticker"],
+        strict=True,
+    )
+
+
+def _numeric(column: Column) -> pa.Column:
+    """A finite float column within the bounds of the schema module."""
+    checks = [pa.Check(np.isfinite, error="a finite number", name="finite")]
+    if column.low is not None:
+        checks.append(pa.Check.ge(column.low, error=f"{column.low:g} or more"))
+    if column.high is not None:
+        checks.append(pa.Check.le(column.high, error=f"{column.high:g} or less"))
+    return pa.Column(float, checks, coerce=True)
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """A weekly table, in the file's own row order, `date` as datetime64 and targets last.
+
+    Raises:
+        DataError: with the file, the column, the first offending lines and what was expected.
+    """
+    frame = read_frame(path)
+    check_columns(frame, COLUMNS, path, strict=True)
+    frame = check_frame(frame[list(COLUMNS)], table_schema(), path)
+    _check_targets(frame, path)
+    return frame
+
+
+def _check_targets(frame: pd.DataFrame, path: str | Path) -> None:
+    """The three targets tell one story: movement is return times close, and classes follow returns."""
+    returns, close = frame[RETURN].to_numpy(), frame["stock_close"].to_numpy()
+    off = np.abs(frame[MOVEMENT].to_numpy() - returns * close) > 1e-4 * close
+    if off.any():
+        line = int(np.flatnonzero(off)[0])
+        raise DataError(
+            f"{path}: line {line + 2}: {MOVEMENT}={frame[MOVEMENT].iloc[line]:g}, but {RETURN} x stock_close = "
+            f"{returns[line] * close[line]:g} ({off.sum()} such rows). Expected the same movement in both."
+        )
+    classes = frame[DIRECTION].to_numpy()
+    down = np.where(classes == Trend.DOWNTREND, returns, -np.inf)
+    up = np.where(classes == Trend.UPTREND, returns, np.inf)
+    if down.max() > up.min():
+        a, b = int(down.argmax()), int(up.argmin())
+        raise DataError(
+            f"{path}: {DIRECTION} contradicts {RETURN}: line {a + 2} is a Downtrend with {down[a]:+.4f}, line {b + 2} "
+            f"an Uptrend with {up[b]:+.4f}. Expected every Downtrend's return below every Uptrend's."
+        )

@@ -1,0 +1,430 @@
+"""Settings of every part, as plain dataclasses that check themselves.
+
+They are the schema of the files under `conf/`: the field names are the override keys
+(`data.labels.threshold=0.02`). Nothing here knows Hydra; nothing below the entry points needs it.
+"""
+
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from typing import Any
+
+from ste.errors import ConfigError
+
+
+def _require(ok: bool, key: str, found: object, expected: str) -> None:
+    if not ok:
+        raise ConfigError(f"{key}={found}: expected {expected}. Try `{key}=<value>` with such a value.")
+
+
+def _choice(key: str, found: str, allowed: tuple[str, ...]) -> None:
+    _require(found in allowed, key, found, "one of " + ", ".join(allowed))
+
+
+def _date(key: str, found: str | None) -> None:
+    if found is None:
+        return
+    try:
+        date.fromisoformat(str(found))
+    except ValueError:
+        raise ConfigError(f"{key}={found}: expected a date such as {key}=2015-01-31.") from None
+
+
+@dataclass
+class LabelSettings:
+    """How the coming weeks' return becomes a class.
+
+    Attributes:
+        horizon: weeks ahead.
+        method: `fixed` (threshold is a simple return), `volatility` (threshold is a multiple of the
+            ticker's trailing weekly volatility) or `balanced` (terciles of the training rows).
+        threshold: above it is an Uptrend, below its negative a Downtrend.
+    """
+
+    horizon: int = 1
+    method: str = "fixed"
+    threshold: float = 0.01
+
+    def __post_init__(self) -> None:
+        _require(self.horizon >= 1, "data.labels.horizon", self.horizon, "1 week or more")
+        _choice("data.labels.method", self.method, ("fixed", "volatility", "balanced"))
+        _require(self.threshold >= 0, "data.labels.threshold", self.threshold, "0 or more")
+
+
+@dataclass
+class SplitSettings:
+    """Where training ends and validation and test begin.
+
+    Dates win over fractions. Between two splits lie `max(purge, horizon) + embargo` weeks whose rows
+    serve as features of later windows and are neither learnt from nor scored.
+
+    Attributes:
+        by: `date`; `row` cuts anywhere, without purge, and is the seed document's own way.
+        validation, test: share of the weeks (or rows) for each; the rest is training.
+        validation_start, test_start: first date of each, ISO.
+        purge: weeks; None is the horizon, and less than the horizon is refused.
+        embargo: further weeks.
+    """
+
+    by: str = "date"
+    validation: float = 0.2
+    test: float = 0.2
+    validation_start: str | None = None
+    test_start: str | None = None
+    purge: int | None = None
+    embargo: int = 0
+
+    def __post_init__(self) -> None:
+        _choice("data.split.by", self.by, ("date", "row"))
+        _require(0 < self.validation < 1, "data.split.validation", self.validation, "a share in (0, 1)")
+        _require(0 <= self.test < 1, "data.split.test", self.test, "a share in [0, 1)")
+        _require(
+            self.validation + self.test < 1,
+            "data.split.test",
+            self.test,
+            f"less than {1 - self.validation:g}, what data.split.validation leaves",
+        )
+        _date("data.split.validation_start", self.validation_start)
+        _date("data.split.test_start", self.test_start)
+        if self.test_start is not None:
+            _require(
+                self.validation_start is not None,
+                "data.split.validation_start",
+                self.validation_start,
+                "a date too, as data.split.test_start is one",
+            )
+            _require(
+                str(self.validation_start) < str(self.test_start),
+                "data.split.test_start",
+                self.test_start,
+                f"a date after data.split.validation_start={self.validation_start}",
+            )
+        _require(self.embargo >= 0, "data.split.embargo", self.embargo, "0 weeks or more")
+
+    def gap(self, horizon: int) -> int:
+        """Weeks between the last row of one split that counts and the first of the next."""
+        if self.by == "row":
+            return 0
+        return max(self.purge or 0, horizon) + self.embargo
+
+
+@dataclass
+class DataSettings:
+    """What every source of weekly tables has in common.
+
+    Attributes:
+        source: which kind of source it is; fixed by the config group.
+        labels, split: see there.
+        format: `csv` or `parquet`, of the files that are written.
+        folder: where they are written; None is a folder of its own in `data_output`.
+        sequence_length: weeks in a window of a sequence model.
+        batch_size: windows or rows in a training batch.
+        representation: how features enter a net: `stationary` or `standard`.
+    """
+
+    source: str
+    labels: LabelSettings = field(default_factory=LabelSettings)
+    split: SplitSettings = field(default_factory=SplitSettings)
+    format: str = "csv"
+    folder: str | None = None
+    sequence_length: int = 4
+    batch_size: int = 64
+    representation: str = "stationary"
+
+    def __post_init__(self) -> None:
+        _choice("data.format", self.format, ("csv", "parquet"))
+        _choice("data.representation", self.representation, ("stationary", "standard"))
+        _require(self.sequence_length >= 1, "data.sequence_length", self.sequence_length, "1 or more")
+        _require(self.batch_size >= 1, "data.batch_size", self.batch_size, "1 or more")
+        purge, horizon = self.split.purge, self.labels.horizon
+        _require(
+            purge is None or purge >= horizon,
+            "data.split.purge",
+            purge,
+            f"at least data.labels.horizon={horizon}, or a training label would reach into validation",
+        )
+        _require(
+            self.split.by == "date" or self.source == "seed",
+            "data.split.by",
+            self.split.by,
+            "date; only data=seed repeats the document's cut through a week",
+        )
+
+    def table_settings(self) -> dict[str, Any]:
+        """The settings that decide the table's bytes, plain; the others only decide how it is read."""
+        views = ("folder", "sequence_length", "batch_size", "representation")
+        return {key: value for key, value in asdict(self).items() if key not in views}
+
+
+@dataclass
+class WorldSettings(DataSettings):
+    """A synthetic world.
+
+    Attributes:
+        tickers: names, or a number of them.
+        start, end: first and last date of the table, ISO.
+        seed: the world's own seed.
+        signal: how much of next week the features reveal; 0 is the null world, at most 1.
+    """
+
+    tickers: Any = 7
+    start: str = "2015-01-01"
+    end: str = "2024-12-31"
+    seed: int = 0
+    signal: float = 0.4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        named = isinstance(self.tickers, list | tuple)
+        counted = isinstance(self.tickers, int) and not isinstance(self.tickers, bool)
+        expected = "a number such as data.tickers=50 or names such as data.tickers=[AAPL,MSFT]"
+        _require(named or counted, "data.tickers", self.tickers, expected)
+        _require(len(self.tickers) > 0 if named else self.tickers > 0, "data.tickers", self.tickers, expected)
+        if named:
+            self.tickers = [str(name) for name in self.tickers]
+            _require(
+                len(set(self.tickers)) == len(self.tickers), "data.tickers", self.tickers, "different names"
+            )
+        _date("data.start", self.start)
+        _date("data.end", self.end)
+        _require(
+            "1960-01-01" <= self.start < self.end <= "2100-01-01",
+            "data.end",
+            self.end,
+            f"a date after data.start={self.start}, both between 1960 and 2099",
+        )
+        _require(0 <= self.signal <= 1, "data.signal", self.signal, "a number from 0 (null world) to 1")
+        _require(self.seed >= 0, "data.seed", self.seed, "0 or more")
+
+
+@dataclass
+class MarketSettings(DataSettings):
+    """Files of a real market.
+
+    Attributes:
+        bars: daily bars: ticker, date, open, high, low, close, volume and, if prices are not fully
+            adjusted, adj_close.
+        news, macro, policy: optional files; what is not given is filled by a neutral value.
+        tickers: names to keep; None keeps all.
+        start, end: first and last date of the table; None is what the bars allow.
+    """
+
+    bars: str = ""
+    news: str | None = None
+    macro: str | None = None
+    policy: str | None = None
+    tickers: list[str] | None = None
+    start: str | None = None
+    end: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require(bool(self.bars), "data.bars", "(nothing)", "a file of daily bars, such as data.bars=bars.csv")
+        _date("data.start", self.start)
+        _date("data.end", self.end)
+
+    def files(self) -> dict[str, str]:
+        """The files given, by kind."""
+        named = {"bars": self.bars, "news": self.news, "macro": self.macro, "policy": self.policy}
+        return {kind: path for kind, path in named.items() if path is not None}
+
+
+@dataclass
+class TableSettings(DataSettings):
+    """Ready weekly tables.
+
+    Attributes:
+        train, validation, test: files; test may be missing. `labels.horizon` must be theirs.
+    """
+
+    train: str = ""
+    validation: str = ""
+    test: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for key, path in (("data.train", self.train), ("data.validation", self.validation)):
+            _require(bool(path), key, "(nothing)", f"a weekly table, such as {key}=training_data.csv")
+
+    def files(self) -> dict[str, str]:
+        """The files given, by split."""
+        named = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {split: path for split, path in named.items() if path is not None}
+
+
+@dataclass
+class OptimizerSettings:
+    """An optimizer of `torch.optim` by its short name, and its arguments."""
+
+    name: str
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+    momentum: float = 0.0
+
+    def __post_init__(self) -> None:
+        _choice("optimizer", self.name, ("adam", "adamw", "sgd", "rmsprop"))
+        _require(self.lr > 0, "optimizer.lr", self.lr, "more than 0")
+        _require(self.weight_decay >= 0, "optimizer.weight_decay", self.weight_decay, "0 or more")
+        _require(0 <= self.momentum < 1, "optimizer.momentum", self.momentum, "a number in [0, 1)")
+
+
+@dataclass
+class SchedulerSettings:
+    """Course of the learning rate over the epochs.
+
+    Attributes:
+        name: `none`, `cosine` (to `min_lr` at the last epoch) or `plateau` (times `factor` after
+            `patience` epochs without a better monitored figure).
+    """
+
+    name: str = "none"
+    min_lr: float = 0.0
+    factor: float = 0.5
+    patience: int = 3
+
+    def __post_init__(self) -> None:
+        _choice("scheduler", self.name, ("none", "cosine", "plateau"))
+        _require(self.min_lr >= 0, "scheduler.min_lr", self.min_lr, "0 or more")
+        _require(0 < self.factor < 1, "scheduler.factor", self.factor, "a number in (0, 1)")
+        _require(self.patience >= 0, "scheduler.patience", self.patience, "0 or more")
+
+
+MONITORS = ("loss", "accuracy", "balanced_accuracy", "f1", "mcc", "auroc", "log_loss", "brier")
+
+
+@dataclass
+class FitSettings:
+    """What a model is fitted to and when it is good enough.
+
+    Attributes:
+        monitor: validation figure that chooses the epoch.
+        patience: epochs without a better one before training stops; None never stops early.
+        class_weights: weigh classes by the inverse of their share of the training rows.
+        label_smoothing: share of the target spread over all classes.
+    """
+
+    monitor: str = "log_loss"
+    patience: int | None = 10
+    class_weights: bool = False
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        _choice("fit.monitor", self.monitor, MONITORS)
+        _require(self.patience is None or self.patience >= 1, "fit.patience", self.patience, "1 or more, or null")
+        _require(0 <= self.label_smoothing < 1, "fit.label_smoothing", self.label_smoothing, "a number in [0, 1)")
+
+    @property
+    def mode(self) -> str:
+        """Whether the monitored figure is better `min` or `max`."""
+        return "min" if self.monitor in ("loss", "log_loss", "brier") else "max"
+
+
+@dataclass
+class TrainerSettings:
+    """Arguments of Lightning's Trainer, and the number of torch threads (None is torch's own)."""
+
+    accelerator: str = "cpu"
+    devices: int = 1
+    strategy: str = "auto"
+    precision: str = "32-true"
+    max_epochs: int = 50
+    gradient_clip: float | None = 1.0
+    threads: int | None = None
+    limit_batches: int | None = None
+    detect_anomaly: bool = False
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        _require(self.max_epochs >= 1, "trainer.max_epochs", self.max_epochs, "1 or more")
+        _require(self.devices >= 1, "trainer.devices", self.devices, "1 or more")
+        _require(self.threads is None or self.threads >= 1, "trainer.threads", self.threads, "1 or more")
+        _require(
+            self.gradient_clip is None or self.gradient_clip > 0,
+            "trainer.gradient_clip",
+            self.gradient_clip,
+            "more than 0, or null",
+        )
+        _choice("trainer.precision", self.precision, ("32-true", "64-true", "bf16-mixed", "16-mixed", "bf16-true"))
+
+
+@dataclass
+class TrackingSettings:
+    """Where runs are tracked.
+
+    Attributes:
+        enabled: False keeps everything in the run folder.
+        uri: a `sqlite:///` file or a server; None is `mlflow.db` in the output folder.
+        experiment: MLflow experiment of the runs.
+        run_name: name of the run; None is the model's and the data's.
+    """
+
+    enabled: bool = True
+    uri: str | None = None
+    experiment: str = "ste"
+    run_name: str | None = None
+
+
+@dataclass
+class PathSettings:
+    """Folders, relative to where the command is typed."""
+
+    data: str = "data_output"
+    output: str = "outputs"
+
+
+@dataclass
+class TrainSettings:
+    """Everything that decides a training run.
+
+    Attributes:
+        model: `net` names a class of `ste.models`; the other keys are its arguments.
+        resume: id of a stopped run to go on with.
+    """
+
+    model: dict[str, Any]
+    data: Any
+    optimizer: OptimizerSettings
+    scheduler: SchedulerSettings
+    fit: FitSettings
+    trainer: TrainerSettings
+    tracking: TrackingSettings
+    paths: PathSettings
+    seed: int = 0
+    resume: str | None = None
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.seed < 2**32, "seed", self.seed, "a whole number from 0 to 2**32 - 1")
+
+
+@dataclass
+class GenerateSettings:
+    """A table to write: the `data` group and the folder it goes to."""
+
+    data: Any
+    paths: PathSettings
+
+
+@dataclass
+class EvaluateSettings:
+    """A tracked run to score again.
+
+    Attributes:
+        run: a run id, `latest` or `best`.
+        split: `train`, `validation`, `test` or `all`.
+    """
+
+    tracking: TrackingSettings
+    paths: PathSettings
+    run: str = "latest"
+    split: str = "all"
+
+    def __post_init__(self) -> None:
+        _choice("split", self.split, ("train", "validation", "test", "all"))
+
+
+SOURCES: dict[str, type[DataSettings]] = {
+    "world": WorldSettings,
+    "seed": WorldSettings,
+    "market": MarketSettings,
+    "csv": TableSettings,
+}
+"""Settings class of each `data` group."""

@@ -1,0 +1,1 @@
+"""The one training step, what it optimises with, and what it reports."""
