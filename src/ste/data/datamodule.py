@@ -48,7 +48,8 @@ class BatchLoader:
         self.dataset = dataset
         self.batch_size = batch_size
         self.shuffle_seed = shuffle_seed
-        self.sampler = self  # Lightning announces each epoch to `loader.sampler.set_epoch`
+        # Lightning announces each epoch to `loader.sampler.set_epoch`, and asks for both of these.
+        self.sampler, self.batch_sampler = self, None
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:

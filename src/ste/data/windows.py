@@ -52,8 +52,8 @@ class Store:
         broken = np.append(True, (ticker[1:] != ticker[:-1]) | (np.diff(week) != 1))
         run_start = np.maximum.accumulate(np.where(broken, np.arange(len(frame)), 0))
         return cls(
-            features=torch.from_numpy(frame[list(FEATURES)].to_numpy(dtype=np.float32)),
-            label=torch.from_numpy(frame[DIRECTION].to_numpy(dtype=np.int64)),
+            features=torch.tensor(frame[list(FEATURES)].to_numpy(dtype=np.float32)),
+            label=torch.tensor(frame[DIRECTION].to_numpy(dtype=np.int64)),
             history=torch.from_numpy(np.arange(len(frame)) - run_start + 1),
             frame=frame,
         )

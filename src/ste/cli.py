@@ -1,0 +1,116 @@
+"""The entry points' common door: run a task under Hydra, and tell a mistake in one message.
+
+Exit codes: 0 done, 1 a fault of ours (with a traceback), 2 a mistake a person can mend, 130 and 143 stopped.
+"""
+
+import difflib
+import os
+import re
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import hydra
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from ste.config import conf_dir
+from ste.errors import SteError
+
+Task = Callable[[DictConfig], Any]
+
+
+def run(config_name: str, task: Task) -> None:
+    """Compose `config_name` with the command line and run the task; does not return on an error.
+
+    Args:
+        config_name: a file of `conf/`, such as `train`.
+        task: called with the composed configuration, once per job of a sweep.
+    """
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions come through to be told here
+    app = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(task)
+    try:
+        app()
+    except SteError as error:
+        _leave(str(error))
+    except (HydraException, OmegaConfBaseException) as error:
+        _leave(_explain(config_name, error))
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        sys.exit(130)
+
+
+def _leave(message: str) -> None:
+    if os.environ.get("STE_DEBUG"):
+        raise  # noqa: PLE0704 - inside the handler of the caller
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _explain(config_name: str, error: Exception) -> str:
+    """The override at fault and the nearest valid names, or the library's own first line."""
+    for text in sys.argv[1:]:
+        if text.startswith("-"):
+            continue
+        fault = _fault(config_name, text)
+        if fault:
+            return fault
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:2]) if lines else type(error).__name__
+
+
+def _fault(config_name: str, text: str) -> str | None:
+    try:
+        override = OverridesParser.create().parse_override(text)
+    except HydraException:
+        return f"{text}: not an override. Expected key=value; quote what a shell or Hydra would read, key='a b'."
+    key = override.key_or_group
+    group = conf_dir() / key
+    if group.is_dir():
+        choices = sorted(path.stem for path in group.glob("*.yaml"))
+        values = re.split(r"[,\s]+", text.split("=", 1)[1].strip("'\"[]")) if "=" in text else []
+        for value in values:
+            if value not in (*choices, "null", ""):
+                return f"{key}={value}: no such choice.{_near(value, choices, key + '=')} Choices: {', '.join(choices)}."
+        return None
+    keys = _keys(config_name)
+    if override.is_add() or key.startswith("hydra") or key in keys:
+        return None
+    groups = sorted(path.name for path in conf_dir().iterdir() if path.is_dir())
+    siblings = [k for k in keys if k.startswith(key.rsplit(".", 1)[0] + ".")] if "." in key else []
+    near = _near(key, [*keys, *groups], "", siblings)
+    return f"{key}: no such setting.{near} --help lists them all."
+
+
+def _near(word: str, known: list[str], prefix: str, fallback: list[str] | None = None) -> str:
+    close = difflib.get_close_matches(word, known, n=3, cutoff=0.55) or (fallback or [])[:6]
+    return f" Did you mean {' or '.join(prefix + name for name in close)}?" if close else ""
+
+
+def _keys(config_name: str) -> list[str]:
+    """Every setting of the command, with the groups that were chosen on the command line where they exist."""
+    GlobalHydra.instance().clear()
+    groups = []
+    for text in sys.argv[1:]:
+        key, _, value = text.partition("=")
+        if (conf_dir() / key / f"{value}.yaml").is_file():
+            groups.append(f"+{text}" if key == "experiment" else text)
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+        try:
+            config = compose(config_name, overrides=groups)
+        except HydraException:
+            config = compose(config_name)
+    return list(_walk(OmegaConf.to_container(config, resolve=False), ""))
+
+
+def _walk(node: Any, prefix: str) -> list[str]:
+    out = []
+    for key, value in node.items():
+        out.append(prefix + str(key))
+        if isinstance(value, dict):
+            out += _walk(value, f"{prefix}{key}.")
+    return out

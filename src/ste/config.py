@@ -1,0 +1,110 @@
+"""From a composed configuration, or one read back from a run, to checked settings.
+
+Hydra and OmegaConf are known here and in the entry points alone. A configuration is data: its values
+become the dataclasses of `ste.settings`, and nothing in it names code to run.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
+
+from ste.errors import ConfigError
+from ste.settings import SOURCES, EvaluateSettings, GenerateSettings, TrainSettings
+
+
+@cache
+def conf_dir() -> Path:
+    """The configuration folder: beside `src/` in a checkout, inside the package when installed."""
+    package = Path(__file__).parent
+    for folder in (package / "conf", package.parents[1] / "conf"):
+        if (folder / "train.yaml").is_file():
+            return folder
+    raise ConfigError(f"{package}: the configuration files are missing. Install the package again.")
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """A configuration as plain dicts, lists and scalars, interpolations resolved, without Hydra's own node."""
+    container = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(container, dict)
+    return {str(key): value for key, value in container.items() if key != "hydra"}
+
+
+def train_settings(config: dict[str, Any]) -> TrainSettings:
+    """Settings of a training run.
+
+    Raises:
+        ConfigError: a value of the wrong type or out of range, or a key that does not exist.
+    """
+    _check_model_types(config["model"])
+    return _typed(TrainSettings, config)
+
+
+def generate_settings(config: dict[str, Any]) -> GenerateSettings:
+    """Settings of a table to write."""
+    return _typed(GenerateSettings, config)
+
+
+def evaluate_settings(config: dict[str, Any]) -> EvaluateSettings:
+    """Settings of an evaluation."""
+    return _typed(EvaluateSettings, config)
+
+
+def _typed(cls: type, config: dict[str, Any]) -> Any:
+    config = dict(config)
+    data = config.get("data")
+    if data is not None:
+        source = data.get("source")
+        if source not in SOURCES:
+            raise ConfigError(f"data.source={source}: expected one of {', '.join(SOURCES)}. Try data=world.")
+        config["data"] = _object(SOURCES[source], data, "data.")
+    for key, kind in cls.__annotations__.items():
+        if isinstance(kind, type) and hasattr(kind, "__dataclass_fields__") and key in config:
+            config[key] = _object(kind, config[key], f"{key}.")
+    try:
+        return cls(**config)
+    except TypeError:
+        known = ", ".join(cls.__annotations__)
+        unknown = ", ".join(set(config) - set(cls.__annotations__))
+        raise ConfigError(f"{unknown}: no such setting. Expected {known}.") from None
+
+
+def _object(cls: type, values: dict[str, Any], prefix: str) -> Any:
+    try:
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(cls), values))
+    except ConfigKeyError as error:
+        raise ConfigError(f"{prefix}{error.full_key}: no such setting. {_known(cls, prefix)}") from None
+    except MissingMandatoryValue as error:
+        raise ConfigError(f"{prefix}{error.full_key}: is not set. Try {prefix}{error.full_key}=<value>.") from None
+    except OmegaConfBaseException as error:
+        reason = str(error.msg).splitlines()[0] if error.msg else type(error).__name__
+        raise ConfigError(f"{prefix}{error.full_key}: {reason}.") from None
+
+
+def _known(cls: type, prefix: str) -> str:
+    return "Expected one of " + ", ".join(prefix + name for name in cls.__dataclass_fields__) + "."
+
+
+def _check_model_types(model: dict[str, Any]) -> None:
+    """A net's arguments have the type of their default in `conf/model/`; ranges are the net's to check."""
+    default = next((c for c in model_configs().values() if c["net"] == model.get("net")), None)
+    if default is None:
+        nets = ", ".join(str(c["net"]) for c in model_configs().values())
+        raise ConfigError(f"model.net={model.get('net')}: expected one of {nets}. Try model=lstm.")
+    for key, value in model.items():
+        if key not in default:
+            raise ConfigError(f"model.{key}: no such setting. Expected one of {', '.join(default)}.")
+        kind = type(default[key])
+        allowed = {float: (float, int), type(None): (int, type(None))}.get(kind, (kind,))
+        if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):
+            word = {int: "a whole number", float: "a number", str: "a name"}.get(kind, "a whole number or null")
+            raise ConfigError(f"model.{key}={value}: expected {word}. Try model.{key}={default[key] or 8}.")
+
+
+@cache
+def model_configs() -> dict[str, dict[str, Any]]:
+    """Every file of `conf/model/` by name."""
+    files = sorted((conf_dir() / "model").glob("*.yaml"))
+    return {path.stem: plain(OmegaConf.load(path)) for path in files}  # type: ignore[arg-type]

@@ -1,0 +1,24 @@
+"""What a folder of tables holds, for a person to read."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+def print_card(card: dict[str, Any], folder: Path, reused: bool) -> None:
+    """What a generated folder holds."""
+    console = Console(soft_wrap=True, highlight=False)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("split", "rows", "weeks", "first", "last", "classes", "file"):
+        table.add_column(name, justify="right" if name in ("rows", "weeks") else "left")
+    for split, entry in card["files"].items():
+        classes = ", ".join(str(count) for count in entry["classes"].values())
+        table.add_row(
+            split, f"{entry['rows']:,}", f"{entry['weeks']:,}", entry["first"], entry["last"], classes, entry["file"]
+        )
+    console.print(table)
+    for note in card["notes"]:
+        console.print(f"[dim]{note}[/dim]")
+    console.print(f"{'already in' if reused else 'written to'} {folder}, digest {card['digest']}")

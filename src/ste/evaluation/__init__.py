@@ -1,0 +1,1 @@
+"""What a model's probabilities are worth, and beside what."""

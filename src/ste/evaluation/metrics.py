@@ -1,0 +1,86 @@
+"""Metrics of class probabilities, computed over whole epochs.
+
+Inputs are probabilities `[B, C]` and labels int64 `[B]`. Averages over classes are macro averages.
+"""
+
+import torch
+from torchmetrics import Metric, MetricCollection
+from torchmetrics.classification import (
+    MulticlassAccuracy,
+    MulticlassAUROC,
+    MulticlassCalibrationError,
+    MulticlassF1Score,
+    MulticlassMatthewsCorrCoef,
+    MulticlassPrecision,
+    MulticlassRecall,
+)
+
+_SMALLEST = 1e-7  # probabilities are cut here, so that one certain mistake is not infinite
+
+
+class LogLoss(Metric):
+    """Mean negative log probability of the true class, nats (Good 1952)."""
+
+    full_state_update = False
+    higher_is_better = False
+    total: torch.Tensor
+    count: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("count", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
+
+    def update(self, preds: torch.Tensor, target: torch.Tensor) -> None:
+        """Add a batch."""
+        chosen = preds.gather(1, target[:, None]).clamp(min=_SMALLEST)
+        self.total += -chosen.double().log().sum()
+        self.count += len(target)
+
+    def compute(self) -> torch.Tensor:
+        """The mean so far."""
+        return self.total / self.count
+
+
+class Brier(Metric):
+    """Mean squared distance of the probabilities from the one-hot truth, 0 to 2 (Brier 1950)."""
+
+    full_state_update = False
+    higher_is_better = False
+    total: torch.Tensor
+    count: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("count", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
+
+    def update(self, preds: torch.Tensor, target: torch.Tensor) -> None:
+        """Add a batch."""
+        preds = preds.double()
+        chosen = preds.gather(1, target[:, None]).squeeze(1)
+        self.total += (preds.square().sum(1) - 2.0 * chosen + 1.0).sum()
+        self.count += len(target)
+
+    def compute(self) -> torch.Tensor:
+        """The mean so far."""
+        return self.total / self.count
+
+
+def classification_metrics(num_classes: int) -> MetricCollection:
+    """Every figure that a split is scored by."""
+    macro = {"num_classes": num_classes, "average": "macro", "validate_args": False}
+    return MetricCollection(
+        {
+            "accuracy": MulticlassAccuracy(num_classes, average="micro", validate_args=False),
+            "balanced_accuracy": MulticlassAccuracy(**macro),
+            "precision": MulticlassPrecision(**macro),
+            "recall": MulticlassRecall(**macro),
+            "f1": MulticlassF1Score(**macro),
+            "mcc": MulticlassMatthewsCorrCoef(num_classes, validate_args=False),
+            "auroc": MulticlassAUROC(**macro),
+            "log_loss": LogLoss(),
+            "brier": Brier(),
+            "calibration_error": MulticlassCalibrationError(num_classes, n_bins=15, norm="l1", validate_args=False),
+        },
+    )

@@ -1,0 +1,27 @@
+"""Write weekly tables: `python -m ste.generate`."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from ste.cli import run
+from ste.config import generate_settings, plain
+
+
+def generate_task(config: DictConfig) -> None:
+    """Build the tables of the `data` group, or find them built already."""
+    settings = generate_settings(plain(config))
+    from ste.data.card import print_card  # the data libraries load only now
+    from ste.data.prepare import prepare
+
+    prepared = prepare(settings.data, Path(settings.paths.data))
+    print_card(prepared.card, next(iter(prepared.files.values())).parent, prepared.reused)
+
+
+def main() -> None:
+    """Console entry."""
+    run("generate", generate_task)
+
+
+if __name__ == "__main__":
+    main()

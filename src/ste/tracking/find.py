@@ -1,0 +1,114 @@
+"""Tracked runs by id, or by what is wanted of them."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from mlflow.entities import Run as MlflowRun
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from ste.errors import RunError
+from ste.tracking.run import DIGEST_TAG
+
+CHECKPOINT = "checkpoints/best.ckpt"
+CONFIG = "config.yaml"
+_RANKED_BY = "best_val/log_loss"
+
+
+@dataclass(frozen=True)
+class FoundRun:
+    """A run read back.
+
+    Attributes:
+        id: MLflow's.
+        name: run name.
+        status: FINISHED, FAILED, KILLED or RUNNING.
+        metrics: last value of each metric.
+        tags: all of them.
+    """
+
+    id: str
+    name: str
+    status: str
+    metrics: dict[str, float]
+    tags: dict[str, str]
+
+    @classmethod
+    def of(cls, run: MlflowRun) -> "FoundRun":
+        """From MLflow's own object."""
+        return cls(
+            run.info.run_id, run.info.run_name or "", run.info.status, dict(run.data.metrics), dict(run.data.tags)
+        )
+
+
+def find_run(client: MlflowClient, wanted: str, experiment: str) -> FoundRun:
+    """The run of an id; the `latest` finished one of any experiment; or the `best` of an experiment.
+
+    `best` has the lowest validation log-loss among the finished runs on the same data as the
+    experiment's latest one: log-losses on different data cannot be compared.
+
+    Raises:
+        RunError: there is no such run.
+    """
+    if wanted == "latest":
+        ids = [e.experiment_id for e in client.search_experiments()]
+        return _first(client, ids, "", "attributes.start_time DESC", "no finished run yet")
+    if wanted == "best":
+        found = client.get_experiment_by_name(experiment)
+        if found is None:
+            names = ", ".join(e.name for e in client.search_experiments() if e.name != "Default") or "none yet"
+            raise RunError(f"tracking.experiment={experiment}: no such experiment. There are: {names}.")
+        ids = [found.experiment_id]
+        where = f"no finished run in experiment {experiment} yet"
+        latest = _first(client, ids, "", "attributes.start_time DESC", where)
+        same = f" and tags.`{DIGEST_TAG}` = '{latest.tags.get(DIGEST_TAG, '')}'"
+        return _first(client, ids, same, f"metrics.`{_RANKED_BY}` ASC", where)
+    try:
+        return FoundRun.of(client.get_run(wanted))
+    except MlflowException:
+        raise RunError(f"run={wanted}: no such run. Try run=latest, run=best or an id from the MLflow UI.") from None
+
+
+def _first(client: MlflowClient, ids: list[str], extra: str, order: str, none: str) -> FoundRun:
+    finished = "attributes.status = 'FINISHED'"
+    runs = client.search_runs(ids, filter_string=finished + extra, order_by=[order], max_results=1)
+    if not runs:
+        raise RunError(f"{none}. Try python -m ste.train model=lstm first.")
+    return FoundRun.of(runs[0])
+
+
+def count_trials(client: MlflowClient, run_id: str, digest: str) -> int:
+    """Runs of the same experiment on the same data, up to and with this one."""
+    experiment = client.get_run(run_id).info.experiment_id
+    count, token = 0, None
+    while True:
+        page = client.search_runs(
+            [experiment], filter_string=f"tags.`{DIGEST_TAG}` = '{digest}'", max_results=1000, page_token=token
+        )
+        count, token = count + len(page), page.token
+        if not token:
+            return count
+
+
+def read_config(client: MlflowClient, run: FoundRun) -> dict[str, Any]:
+    """The configuration a run was trained with, as plain data."""
+    with tempfile.TemporaryDirectory() as folder:
+        return dict(yaml.safe_load(Path(download(client, run, CONFIG, Path(folder))).read_text()))
+
+
+def download(client: MlflowClient, run: FoundRun, artifact: str, folder: Path) -> Path:
+    """An artifact of a run as a local file.
+
+    Raises:
+        RunError: the run has no such artifact.
+    """
+    try:
+        return Path(client.download_artifacts(run.id, artifact, str(folder)))
+    except (MlflowException, OSError):
+        raise RunError(
+            f"run={run.id}: it is {run.status} and has no {artifact}. Expected a run that was trained to its end; "
+            f"try resume={run.id} with python -m ste.train."
+        ) from None

@@ -1,0 +1,73 @@
+"""A trained model in MLflow: weights and plain settings, loaded by this package, nothing pickled.
+
+`mlflow.pyfunc.load_model(uri).predict(x)` takes raw features, float32 `[B, T, F]` or `[B, F]`, and
+gives class probabilities `[B, C]`. MLflow's own torch flavour would either pickle code or trace the
+net at every run; a loader of ours reads a state dict with `weights_only=True`.
+"""
+
+import json
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import torch
+from mlflow.models import Model, ModelSignature
+from mlflow.types import Schema, TensorSpec
+
+from ste.training.module import TrendModule
+
+_REQUIREMENTS = ("ste", "torch", "lightning", "torchmetrics", "numpy")
+
+
+def log_model(run_id: str, module: TrendModule, example: np.ndarray) -> None:
+    """Log a module under the run, with signature and input example.
+
+    Args:
+        run_id: the run it belongs to.
+        module: trained, on the CPU.
+        example: raw features float32, a few windows or rows.
+    """
+    output = module.probabilities(torch.from_numpy(example)).numpy()
+    signature = ModelSignature(
+        inputs=Schema([TensorSpec(example.dtype, (-1, *example.shape[1:]), "features")]),
+        outputs=Schema([TensorSpec(output.dtype, (-1, output.shape[1]), "probabilities")]),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "trend"
+        data.mkdir()
+        torch.save(module.state_dict(), data / "weights.pt")
+        (data / "settings.json").write_text(json.dumps(dict(module.hparams), indent=2) + "\n")
+        Model.log(
+            artifact_path=None,
+            name="model",
+            flavor=mlflow.pyfunc,
+            run_id=run_id,
+            loader_module=__name__,
+            data_path=str(data),
+            signature=signature,
+            input_example={"features": example},
+            pip_requirements=[f"{package}=={version(package).split('+')[0]}" for package in _REQUIREMENTS],
+        )
+
+
+class TrendPredictor:
+    """What `mlflow.pyfunc` calls."""
+
+    def __init__(self, module: TrendModule) -> None:
+        self.module = module.eval()
+
+    def predict(self, features: Any, params: dict[str, Any] | None = None) -> np.ndarray:
+        """Class probabilities `[B, C]`."""
+        if isinstance(features, dict):
+            features = features["features"]
+        return self.module.probabilities(torch.from_numpy(np.asarray(features, dtype=np.float32))).numpy()
+
+
+def _load_pyfunc(path: str) -> TrendPredictor:
+    folder = Path(path)
+    module = TrendModule(**json.loads((folder / "settings.json").read_text()))
+    module.load_state_dict(torch.load(folder / "weights.pt", weights_only=True))
+    return TrendPredictor(module)

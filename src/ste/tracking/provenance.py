@@ -1,0 +1,82 @@
+"""What a run was made with: code, versions, machine."""
+
+import getpass
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = ("ste", "torch", "lightning", "torchmetrics", "mlflow", "hydra-core", "pandas", "numpy", "TA-Lib")
+
+
+def provenance() -> dict[str, str]:
+    """Tags of the code's commit (with a dirty flag), package versions and the machine."""
+    return {**_git(), **_versions(), **_machine()}
+
+
+def _git() -> dict[str, str]:
+    """Commit of the checkout that holds the package; `unknown` outside one."""
+
+    def git(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(
+                ["git", *arguments],
+                cwd=Path(__file__).parent,
+                capture_output=True,
+                text=True,
+                timeout=10,
+                check=True,
+            )
+        except (OSError, subprocess.SubprocessError):
+            return None
+        return done.stdout.strip()
+
+    commit = git("rev-parse", "HEAD")
+    # A package installed into some other project's checkout is not that project's code.
+    if commit is None or git("ls-files", "--error-unmatch", Path(__file__).name) is None:
+        return {"git.commit": "unknown", "git.dirty": "unknown"}
+    dirty = git("status", "--porcelain", "--untracked-files=no")
+    return {"mlflow.source.git.commit": commit, "git.commit": commit, "git.dirty": str(bool(dirty)).lower()}
+
+
+def _versions() -> dict[str, str]:
+    out = {"version.python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            out[f"version.{package}"] = version(package)
+        except PackageNotFoundError:
+            out[f"version.{package}"] = "unknown"
+    return out
+
+
+def _machine() -> dict[str, str]:
+    out = {
+        "machine.system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "machine.cpu": _cpu(),
+        "machine.cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
+        "machine.host": platform.node(),
+    }
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        out["machine.threads"] = str(torch.get_num_threads())
+        if torch.cuda.is_available():
+            out["machine.gpu"] = torch.cuda.get_device_name()
+    return out
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+def user() -> str:
+    """Name of whoever runs this, as MLflow shows it."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"

@@ -1,0 +1,208 @@
+"""The life of a tracked run: begun, logged to, and ended FINISHED, FAILED or KILLED.
+
+A running process holds a lock file named by its run. A run that MLflow calls RUNNING while nobody holds
+its lock was killed without a chance to say so, and the next run on the same machine says it.
+"""
+
+import logging
+import signal
+import time
+import traceback
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from filelock import FileLock, Timeout
+from mlflow.data import from_pandas
+from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunStatus, RunTag
+from mlflow.tracking import MlflowClient
+
+from ste.errors import RunError
+from ste.settings import TrackingSettings
+from ste.tracking.provenance import provenance, user
+from ste.tracking.store import experiment_id, open_store
+
+log = logging.getLogger(__name__)
+
+DIGEST_TAG = "data.digest"
+_LONGEST_PARAM = 6000
+_BATCH = 100  # params MLflow takes at once
+
+
+class Stopped(SystemExit):
+    """The process was asked to end (SIGTERM)."""
+
+
+class Run:
+    """A run being written. Metrics go out on a thread of their own, in order, off the training path.
+
+    Attributes:
+        id: MLflow's run id.
+    """
+
+    def __init__(self, client: MlflowClient, run_id: str) -> None:
+        self.client = client
+        self.id = run_id
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="metrics")
+        self._pending: list[Future[None]] = []
+
+    def log_params(self, params: dict[str, Any]) -> None:
+        """Log a flat dict once."""
+        entries = [Param(key, str(value)[:_LONGEST_PARAM]) for key, value in params.items()]
+        for i in range(0, len(entries), _BATCH):
+            self.client.log_batch(self.id, params=entries[i : i + _BATCH])
+
+    def log_metrics(self, metrics: dict[str, float], step: int = 0) -> None:
+        """Queue metrics of one step; `close` waits for them."""
+        now = int(time.time() * 1000)
+        entries = [Metric(key, float(value), now, step) for key, value in metrics.items()]
+        self._pending.append(self._writer.submit(self.client.log_batch, self.id, entries))
+
+    def set_tags(self, tags: dict[str, Any]) -> None:
+        """Set tags."""
+        entries = [RunTag(key, str(value)) for key, value in tags.items()]
+        self.client.log_batch(self.id, tags=entries)
+
+    def log_file(self, path: Path, folder: str | None = None) -> None:
+        """Upload a file."""
+        self.client.log_artifact(self.id, str(path), folder)
+
+    def log_folder(self, path: Path) -> None:
+        """Upload a folder's contents."""
+        self.client.log_artifacts(self.id, str(path))
+
+    def log_dataset(self, frame: pd.DataFrame, path: Path, digest: str, context: str, targets: str) -> None:
+        """Log a table as an MLflow dataset: schema, rows, digest, where it came from."""
+        with warnings.catch_warnings():
+            # Hints on ambiguous local paths and on integers that could be missing: neither can be here.
+            warnings.filterwarnings("ignore", category=UserWarning, module="mlflow")
+            dataset = from_pandas(frame, source=str(path), targets=targets, name=path.name, digest=digest[:32])
+            entity = DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", context)])
+        self.client.log_inputs(self.id, [entity])
+
+    def last_step(self, metric: str) -> int:
+        """Last step logged of a metric; -1 where there is none."""
+        history = self.client.get_metric_history(self.id, metric)
+        return max((entry.step for entry in history), default=-1)
+
+    def flush(self) -> None:
+        """Wait for queued metrics; raises what went wrong with them."""
+        pending, self._pending = self._pending, []
+        for future in pending:
+            future.result()
+
+    def close(self) -> None:
+        """Flush and stop the writer."""
+        try:
+            self.flush()
+        finally:
+            self._writer.shutdown()
+
+
+@contextmanager
+def tracked_run(
+    settings: TrackingSettings, output: Path, name: str, params: dict[str, Any], resume: str | None = None
+) -> Iterator[Run]:
+    """A run that is whole or marked.
+
+    On a clean exit it is FINISHED; on an exception FAILED, with the traceback as an artifact; when
+    the process is interrupted or terminated KILLED. The exception goes on to the caller.
+
+    Args:
+        settings: store and experiment.
+        output: folder of the default store and of the lock files.
+        name: run name.
+        params: logged at once.
+        resume: id of a run to go on with instead of beginning one.
+    """
+    client = open_store(settings, output)
+    locks = output / ".running"
+    locks.mkdir(parents=True, exist_ok=True)
+    _mark_dead(client, locks)
+    if resume is None:
+        created = client.create_run(
+            experiment_id(client, settings.experiment),
+            run_name=name,
+            tags={"mlflow.user": user(), "mlflow.source.name": "ste.train", "mlflow.source.type": "LOCAL"},
+        )
+        run_id = created.info.run_id
+    else:
+        run_id = resume
+    lock = FileLock(locks / f"{run_id}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RunError(f"resume={run_id}: that run is still going in another process. Wait for it or stop it.") from None
+    run = Run(client, run_id)
+    status, previous = "FAILED", _raise_on_sigterm()
+    try:
+        if resume is None:
+            run.log_params(params)
+        else:
+            client.update_run(run_id, status="RUNNING")
+        run.set_tags(provenance())
+        yield run
+        run.flush()
+        status = "FINISHED"
+    except (KeyboardInterrupt, SystemExit):
+        status = "KILLED"
+        raise
+    except BaseException:
+        _log_traceback(run)
+        raise
+    finally:
+        with suppress(ValueError):  # only the main thread may
+            signal.signal(signal.SIGTERM, previous)
+        _end(run, status)
+        lock.release()
+        Path(lock.lock_file).unlink(missing_ok=True)
+
+
+def _end(run: Run, status: str) -> None:
+    try:
+        run.close()
+    except Exception:
+        # The metrics could not be written: the run is not whole, whatever else went well.
+        run.client.set_terminated(run.id, "FAILED" if status == "FINISHED" else status)
+        if status == "FINISHED":
+            raise
+        return
+    run.client.set_terminated(run.id, status)
+
+
+def _log_traceback(run: Run) -> None:
+    try:
+        run.client.log_text(run.id, traceback.format_exc(), "traceback.txt")
+    except Exception as error:  # a full disk must not hide the fault that is being told
+        log.warning("the traceback could not be tracked: %s", error)
+
+
+def _raise_on_sigterm() -> Any:
+    def stop(signum: int, frame: Any) -> None:
+        raise Stopped(128 + signum)
+
+    try:
+        return signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not the main thread: whoever owns it decides
+        return signal.SIG_DFL
+
+
+def _mark_dead(client: MlflowClient, locks: Path) -> None:
+    """Mark runs of dead processes KILLED."""
+    for path in locks.glob("*.lock"):
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            continue
+        try:
+            with suppress(Exception):  # a run of another store, or deleted since
+                if client.get_run(path.stem).info.status == RunStatus.to_string(RunStatus.RUNNING):
+                    client.set_terminated(path.stem, "KILLED")
+            path.unlink(missing_ok=True)
+        finally:
+            lock.release()

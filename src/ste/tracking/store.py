@@ -1,0 +1,113 @@
+"""Where runs are kept: a SQLite file beside its artifacts, or whatever URI is given."""
+
+import logging
+import os
+import shutil
+import sqlite3
+import tempfile
+from pathlib import Path
+
+import mlflow
+from filelock import FileLock
+from mlflow.tracking import MlflowClient
+
+from ste.errors import RunError
+from ste.settings import TrackingSettings
+
+_SQLITE = "sqlite:///"
+
+for _name in ("mlflow", "alembic"):  # MLflow sets its own level when it is imported
+    logging.getLogger(_name).setLevel(logging.WARNING)
+
+
+def open_store(settings: TrackingSettings, output: Path) -> MlflowClient:
+    """A client of the store, which is made first where it is a SQLite file that does not exist yet.
+
+    Args:
+        settings: `uri` may be None, a `sqlite:///` URI or a server's `http(s)://`.
+        output: folder that holds the default store.
+
+    Raises:
+        RunError: a kind of URI that cannot be used.
+    """
+    uri = settings.uri or f"{_SQLITE}{(output / 'mlflow.db').resolve()}"
+    if uri.startswith(_SQLITE):
+        path = Path(uri.removeprefix(_SQLITE)).resolve()
+        ensure_sqlite(path)
+        uri = f"{_SQLITE}{path}"
+    elif "://" not in uri or uri.startswith("file:"):
+        raise RunError(
+            f"tracking.uri={uri}: MLflow no longer keeps runs in plain folders. "
+            "Try tracking.uri=sqlite:///runs.db, or http://SERVER:PORT, or leave it out."
+        )
+    mlflow.set_tracking_uri(uri)
+    return MlflowClient(uri)
+
+
+def artifact_root(uri: str) -> str | None:
+    """Artifact folder for new experiments of a SQLite store, as a URI; None lets a server decide."""
+    if not uri.startswith(_SQLITE):
+        return None
+    return (Path(uri.removeprefix(_SQLITE)).parent / "artifacts").as_uri()
+
+
+def experiment_id(client: MlflowClient, name: str) -> str:
+    """Id of an experiment, made where it is missing."""
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        if found.lifecycle_stage == "deleted":
+            client.restore_experiment(found.experiment_id)
+        return str(found.experiment_id)
+    root = artifact_root(client.tracking_uri)
+    try:
+        return str(client.create_experiment(name, artifact_location=f"{root}/{name}" if root else None))
+    except mlflow.exceptions.MlflowException:  # another process was faster
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            raise
+        return str(found.experiment_id)
+
+
+def ensure_sqlite(path: Path) -> None:
+    """Make an empty store at `path`, once, also when several processes ask at the same time.
+
+    MLflow fills a new store by its whole chain of migrations, which takes seconds; an empty store of
+    the same MLflow version is kept in the user's cache and copied.
+    """
+    if path.is_file() and path.stat().st_size > 0:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):
+        if path.is_file() and path.stat().st_size > 0:
+            return
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
+        partial = Path(name)
+        try:
+            shutil.copyfile(_empty_store(), partial)
+            with sqlite3.connect(partial) as database:
+                database.execute(
+                    "UPDATE experiments SET artifact_location = ?",
+                    ((path.parent / "artifacts" / "default").as_uri(),),
+                )
+            partial.chmod(0o644)
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def _empty_store() -> Path:
+    """An empty store of this MLflow version, made on first use."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ste"
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError:  # a read-only home: pay for the migrations each time
+        cache = Path(tempfile.mkdtemp(prefix="ste-"))
+    empty = cache / f"mlflow-{mlflow.__version__}.db"
+    with FileLock(f"{empty}.lock"):
+        if not empty.is_file():
+            partial = empty.with_suffix(".partial")
+            partial.unlink(missing_ok=True)
+            MlflowClient(f"{_SQLITE}{partial}").search_experiments(max_results=1)
+            os.replace(partial, empty)
+    return empty

@@ -1,0 +1,53 @@
+"""Train, track and score a model: `python -m ste.train model=lstm`."""
+
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from ste.cli import run
+from ste.config import plain, train_settings
+
+
+def train_task(config: DictConfig) -> float | None:
+    """One training run; returns the monitored validation figure, for searches."""
+    values = plain(config)
+    settings = train_settings(values)
+    if settings.resume is not None:
+        settings, values = _stopped(settings.resume, settings)
+    from ste.console import print_training  # torch, lightning and mlflow load only now
+    from ste.pipeline import train
+
+    result = train(settings, values, Path(HydraConfig.get().runtime.output_dir))
+    if result is None:
+        return None
+    print_training(result, _store(settings))
+    return result.monitored
+
+
+def _stopped(run_id: str, settings: Any) -> tuple[Any, dict[str, Any]]:
+    """Settings of a run that was stopped, to go on with."""
+    from ste.errors import RunError
+    from ste.tracking.find import find_run, read_config
+    from ste.tracking.store import open_store
+
+    client = open_store(settings.tracking, Path(settings.paths.output))
+    found = find_run(client, run_id, settings.tracking.experiment)
+    if found.status == "FINISHED":
+        raise RunError(f"resume={run_id}: that run is FINISHED. Try python -m ste.evaluate run={run_id}.")
+    values = {**read_config(client, found), "resume": found.id}
+    return train_settings(values), values
+
+
+def _store(settings: Any) -> str:
+    return settings.tracking.uri or f"sqlite:///{Path(settings.paths.output) / 'mlflow.db'}"
+
+
+def main() -> None:
+    """Console entry."""
+    run("train", train_task)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""The one training step, for every net."""
+
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import nn
+from torchmetrics.classification import MulticlassAccuracy
+from torchmetrics.aggregation import MeanMetric
+
+import ste.models
+from ste.data.windows import Batch
+from ste.errors import ConfigError
+from ste.evaluation.metrics import classification_metrics
+from ste.training.optim import build_optimizer, build_scheduler
+from ste.training.representation import Representation
+
+
+def build_net(name: str, arguments: dict[str, Any]) -> nn.Module:
+    """A net of `ste.models` by its class name; nothing else can be named.
+
+    Raises:
+        ConfigError: an argument the net does not take or cannot work with.
+    """
+    if name not in ste.models.__all__:
+        raise ConfigError(f"model.net={name}: expected one of {', '.join(ste.models.__all__)}.")
+    try:
+        return getattr(ste.models, name)(**arguments)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"model.{error}.") from None
+
+
+class TrendModule(pl.LightningModule):
+    """Raw features in, class probabilities out; a checkpoint of it needs nothing else.
+
+    Every argument is a plain value, so that a checkpoint loads with `weights_only=True`.
+
+    Args:
+        net: class name in `ste.models`.
+        net_arguments: its sizes.
+        columns: feature names of the table, in order.
+        representation: `stationary` or `standard`.
+        optimizer, scheduler: their settings as dicts.
+        monitor: validation metric that chooses the epoch, and its `mode`.
+        mode: `min` or `max`.
+        class_weights: loss weight of each class, or None.
+        label_smoothing: share of the target spread over all classes.
+        seed: of dropout; each epoch's stream depends on it and the epoch alone.
+    """
+
+    def __init__(
+        self,
+        net: str,
+        net_arguments: dict[str, Any],
+        columns: list[str],
+        representation: str,
+        optimizer: dict[str, Any],
+        scheduler: dict[str, Any],
+        monitor: str = "log_loss",
+        mode: str = "min",
+        class_weights: list[float] | None = None,
+        label_smoothing: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        self.representation = Representation(columns, representation)
+        self.net = build_net(net, net_arguments)
+        weights = None if class_weights is None else torch.tensor(class_weights)
+        self.loss = nn.CrossEntropyLoss(weight=weights, label_smoothing=label_smoothing)
+        num_classes = net_arguments["num_classes"]
+        self.train_loss = MeanMetric()
+        self.train_accuracy = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
+        self.val_loss = MeanMetric()
+        self.val_metrics = classification_metrics(num_classes).clone(prefix="val/")
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits `[B, C]` of raw features, `[B, T, F]` or `[B, F]` as the net reads them."""
+        return self.net(self.representation(x))
+
+    @torch.no_grad()
+    def probabilities(self, x: torch.Tensor) -> torch.Tensor:
+        """Class probabilities float32 `[B, C]`."""
+        return self(x).float().softmax(dim=1)
+
+    def on_train_epoch_start(self) -> None:
+        """Give each epoch its own random stream, so that a resumed run draws what it would have drawn."""
+        torch.manual_seed((int(self.hparams["seed"]) << 20) + self.current_epoch * 64 + self.global_rank)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
+        """Cross-entropy of a batch."""
+        logits = self(batch.features)
+        loss = self.loss(logits, batch.label)
+        self.train_loss.update(loss.detach(), len(batch.label))
+        self.train_accuracy.update(logits.detach(), batch.label)
+        return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Log the epoch's training curves."""
+        self._log_metric("train/loss", self.train_loss)
+        self._log_metric("train/accuracy", self.train_accuracy)
+        self.log("train/lr", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Add a batch to the epoch's validation figures."""
+        logits = self(batch.features)
+        self.val_loss.update(self.loss(logits, batch.label), len(batch.label))
+        self.val_metrics.update(logits.float().softmax(dim=1), batch.label)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the epoch's validation curves."""
+        self._log_metric("val/loss", self.val_loss)
+        self.log_dict(self.val_metrics.compute())
+        self.val_metrics.reset()
+
+    def _log_metric(self, name: str, metric: Any) -> None:
+        self.log(name, metric.compute())
+        metric.reset()
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer, and its schedule where there is one."""
+        trainer = self.trainer
+        # Lightning clips gradients itself under 16-bit precision, which the fused kernels do not allow.
+        fused = trainer.precision != "16-mixed"
+        optimizer = build_optimizer(self.net.parameters(), self.hparams["optimizer"], fused=fused)
+        mode = str(self.hparams["mode"])
+        scheduler = build_scheduler(
+            optimizer, self.hparams["scheduler"], max_epochs=trainer.max_epochs or 1, mode=mode
+        )
+        if scheduler is None:
+            return optimizer
+        entry = {"scheduler": scheduler, "interval": "epoch", "monitor": f"val/{self.hparams['monitor']}"}
+        return {"optimizer": optimizer, "lr_scheduler": entry}
