@@ -8,13 +8,16 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import hydra
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -32,16 +35,36 @@ def run(config_name: str, task: Task) -> None:
         task: called with the composed configuration, once per job of a sweep.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions come through to be told here
-    app = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(task)
+    app = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(_telling(task))
     try:
         app()
-    except SteError as error:
-        _leave(str(error))
-    except (HydraException, OmegaConfBaseException) as error:
-        _leave(_explain(config_name, error))
+    except SteError as error:  # a sweep's: it was told when it happened
+        _leave(f"at least one job of the sweep failed, the first with: {error}")
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        fault = _explain(config_name, error)
+        if fault is None:
+            raise
+        _leave(fault)
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         sys.exit(130)
+
+
+def _telling(task: Task) -> Task:
+    """The task, its mistakes told at once: a single job's end the program, a sweep goes on with the next."""
+
+    @wraps(task)
+    def job(config: DictConfig) -> Any:
+        try:
+            return task(config)
+        except SteError as error:
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                overrides = " ".join(HydraConfig.get().overrides.task)
+                print(f"error in job {HydraConfig.get().job.num} ({overrides}): {error}", file=sys.stderr)
+                raise
+            _leave(str(error))
+
+    return job
 
 
 def _leave(message: str) -> None:
@@ -51,7 +74,7 @@ def _leave(message: str) -> None:
     sys.exit(2)
 
 
-def _explain(config_name: str, error: Exception) -> str:
+def _explain(config_name: str, error: Exception) -> str | None:
     """The override at fault and the nearest valid names, or the library's own first line."""
     for text in sys.argv[1:]:
         if text.startswith("-"):
@@ -59,6 +82,8 @@ def _explain(config_name: str, error: Exception) -> str:
         fault = _fault(config_name, text)
         if fault:
             return fault
+    if isinstance(error, ValueError) and not isinstance(error, OmegaConfBaseException):
+        return None  # not of the command line's making
     lines = [line for line in str(error).splitlines() if line.strip()]
     return " ".join(lines[:2]) if lines else type(error).__name__
 
@@ -69,13 +94,17 @@ def _fault(config_name: str, text: str) -> str | None:
     except HydraException:
         return f"{text}: not an override. Expected key=value; quote what a shell or Hydra would read, key='a b'."
     key = override.key_or_group
+    if not key:
+        return f"{text}: no setting before the =. Expected key=value."
     group = conf_dir() / key
     if group.is_dir():
         choices = sorted(path.stem for path in group.glob("*.yaml"))
         values = re.split(r"[,\s]+", text.split("=", 1)[1].strip("'\"[]")) if "=" in text else []
         for value in values:
             if value not in (*choices, "null", ""):
-                return f"{key}={value}: no such choice.{_near(value, choices, key + '=')} Choices: {', '.join(choices)}."
+                return (
+                    f"{key}={value}: no such choice.{_near(value, choices, key + '=')} Choices: {', '.join(choices)}."
+                )
         return None
     keys = _keys(config_name)
     if override.is_add() or key.startswith("hydra") or key in keys:
@@ -87,7 +116,7 @@ def _fault(config_name: str, text: str) -> str | None:
 
 
 def _near(word: str, known: list[str], prefix: str, fallback: list[str] | None = None) -> str:
-    close = difflib.get_close_matches(word, known, n=3, cutoff=0.55) or (fallback or [])[:6]
+    close = difflib.get_close_matches(word, dict.fromkeys(known), n=3, cutoff=0.55) or (fallback or [])[:6]
     return f" Did you mean {' or '.join(prefix + name for name in close)}?" if close else ""
 
 
@@ -98,7 +127,7 @@ def _keys(config_name: str) -> list[str]:
     for text in sys.argv[1:]:
         key, _, value = text.partition("=")
         if (conf_dir() / key / f"{value}.yaml").is_file():
-            groups.append(f"+{text}" if key == "experiment" else text)
+            groups.append(text)
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
         try:
             config = compose(config_name, overrides=groups)

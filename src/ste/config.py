@@ -4,15 +4,19 @@ Hydra and OmegaConf are known here and in the entry points alone. A configuratio
 become the dataclasses of `ste.settings`, and nothing in it names code to run.
 """
 
+from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
 from ste.errors import ConfigError
-from ste.settings import SOURCES, EvaluateSettings, GenerateSettings, TrainSettings
+from ste.preflight import check_inputs
+from ste.settings import SOURCES, EvaluateSettings, GenerateSettings, ReproduceSettings, TrainSettings
 
 
 @cache
@@ -32,6 +36,13 @@ def plain(config: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in container.items() if key != "hydra"}
 
 
+def compose_train(overrides: list[str]) -> DictConfig:
+    """The configuration of `python -m ste.train` with these overrides, from within a program."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+        return compose("train", overrides=overrides)
+
+
 def train_settings(config: dict[str, Any]) -> TrainSettings:
     """Settings of a training run.
 
@@ -39,12 +50,21 @@ def train_settings(config: dict[str, Any]) -> TrainSettings:
         ConfigError: a value of the wrong type or out of range, or a key that does not exist.
     """
     _check_model_types(config["model"])
-    return _typed(TrainSettings, config)
+    settings: TrainSettings = _typed(TrainSettings, config)
+    check_inputs(settings.data)
+    return settings
 
 
 def generate_settings(config: dict[str, Any]) -> GenerateSettings:
     """Settings of a table to write."""
-    return _typed(GenerateSettings, config)
+    settings: GenerateSettings = _typed(GenerateSettings, config)
+    check_inputs(settings.data)
+    return settings
+
+
+def reproduce_settings(config: dict[str, Any]) -> ReproduceSettings:
+    """Settings of the reproduction."""
+    return _typed(ReproduceSettings, config)
 
 
 def evaluate_settings(config: dict[str, Any]) -> EvaluateSettings:
@@ -61,7 +81,7 @@ def _typed(cls: type, config: dict[str, Any]) -> Any:
             raise ConfigError(f"data.source={source}: expected one of {', '.join(SOURCES)}. Try data=world.")
         config["data"] = _object(SOURCES[source], data, "data.")
     for key, kind in cls.__annotations__.items():
-        if isinstance(kind, type) and hasattr(kind, "__dataclass_fields__") and key in config:
+        if is_dataclass(kind) and key in config:
             config[key] = _object(kind, config[key], f"{key}.")
     try:
         return cls(**config)
@@ -84,7 +104,7 @@ def _object(cls: type, values: dict[str, Any], prefix: str) -> Any:
 
 
 def _known(cls: type, prefix: str) -> str:
-    return "Expected one of " + ", ".join(prefix + name for name in cls.__dataclass_fields__) + "."
+    return "Expected one of " + ", ".join(prefix + field.name for field in fields(cls)) + "."
 
 
 def _check_model_types(model: dict[str, Any]) -> None:

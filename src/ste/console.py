@@ -1,7 +1,6 @@
 """What a person reads at the end of a command."""
 
 import json
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -43,7 +42,8 @@ def print_scores(model: str, scores: dict[str, SplitScores]) -> None:
         if split != "train" and "gap_closed" in scored.metrics:
             console.print(
                 f"{split}: closes {scored.metrics['gap_closed']:.1%} of the gap between majority and Bayes "
-                f"(expected accuracy {scored.metrics['expected_accuracy']:.4f} of {scored.metrics['bayes_accuracy']:.4f})"
+                f"(expected accuracy {scored.metrics['expected_accuracy']:.4f} "
+                f"of {scored.metrics['bayes_accuracy']:.4f})"
             )
     console.print()
 

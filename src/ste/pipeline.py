@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ import numpy as np
 import torch
 import yaml
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
-from lightning.pytorch.utilities import rank_zero_only
 
 import ste.models
 from ste.data.calendar import week_numbers
@@ -38,6 +37,7 @@ logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # devices foun
 # Per-step logging does not exist here, and Lightning's own use of torch is not a person's to mend.
 warnings.filterwarnings("ignore", message=r"The number of training batches .* is smaller than the logging interval")
 warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).* is deprecated")
+warnings.filterwarnings("ignore", message=r"Checkpoint directory .* exists and is not empty")  # a resumed run's
 
 LINEAR_ROWS = 100_000
 """Training examples, evenly spaced, that the linear baseline sees at most."""
@@ -62,6 +62,7 @@ class TrainResult:
         trials: runs so far of the same experiment on the same data, this one included.
         scores: by split.
         folder: where `summary.json`, the figures and (without tracking) the checkpoint lie.
+        module: the trained model, on the CPU; card: of its tables. Neither is in the summary.
     """
 
     run_id: str | None
@@ -76,11 +77,15 @@ class TrainResult:
     trials: int
     scores: dict[str, SplitScores]
     folder: Path
+    module: TrendModule
+    card: dict[str, Any]
 
     def summary(self) -> dict[str, Any]:
         """Plain dict: `metrics` by split, and everything else by its name."""
-        out = asdict(self)
+        out = {field.name: getattr(self, field.name) for field in fields(self)}
+        del out["module"], out["card"]
         out["folder"] = str(self.folder)
+        out["scores"] = {split: scores.plain() for split, scores in self.scores.items()}
         out["metrics"] = {split: scores.metrics for split, scores in self.scores.items()}
         return out
 
@@ -137,6 +142,8 @@ def train(settings: TrainSettings, config: dict[str, Any], folder: Path) -> Trai
             trials=_trials(run, data.prepared.digest),
             scores=scores,
             folder=folder,
+            module=module,
+            card=data.prepared.card,
         )
         _write_outputs(folder, result)
         if run:
@@ -294,7 +301,7 @@ def _trainer(settings: TrainSettings, checkpoints: Path, run: Any) -> tuple[pl.T
 @contextmanager
 def _run(settings: TrainSettings, output: Path, name: str, params: dict[str, Any]) -> Iterator[Any]:
     """The tracked run; None where tracking is off or another process of this run tracks."""
-    helper = int(os.environ.get("LOCAL_RANK", rank_zero_only.rank or 0)) != 0
+    helper = int(os.environ.get("LOCAL_RANK", "0")) != 0
     if helper or not settings.tracking.enabled:
         yield None
         return

@@ -86,3 +86,11 @@ SPLITS = ("train", "validation", "test")
 
 PROBABILITIES = ("p_downtrend", "p_neutral", "p_uptrend")
 """Columns of a world's truth file, in class order."""
+
+MARKET_COLUMNS: dict[str, tuple[str, ...]] = {
+    "bars": ("ticker", "date", "open", "high", "low", "close", "volume"),
+    "news": ("ticker", "date", "count", "sentiment", "relevance"),
+    "macro": ("series", "release_date", "value"),
+    "policy": ("date", "impact"),
+}
+"""Columns that files of a real market must have; others are left alone."""

@@ -4,27 +4,39 @@ They are the schema of the files under `conf/`: the field names are the override
 (`data.labels.threshold=0.02`). Nothing here knows Hydra; nothing below the entry points needs it.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import date
 from typing import Any
 
 from ste.errors import ConfigError
 
 
-def _require(ok: bool, key: str, found: object, expected: str) -> None:
-    if not ok:
-        raise ConfigError(f"{key}={found}: expected {expected}. Try `{key}=<value>` with such a value.")
+def _require(settings: object, key: str, ok: bool, expected: str, example: object = None) -> None:
+    """Raise unless `ok`; the last part of `key` names the field, whose default is the example to type."""
+    if ok:
+        return
+    name = key.rsplit(".", 1)[-1]
+    default = fields_of(settings)[name].default if example is None else example
+    shown = "null" if default is None else default
+    raise ConfigError(f"{key}={getattr(settings, name)}: expected {expected}. Try {key}={shown}.")
 
 
-def _choice(key: str, found: str, allowed: tuple[str, ...]) -> None:
-    _require(found in allowed, key, found, "one of " + ", ".join(allowed))
+def fields_of(settings: object) -> dict[str, Any]:
+    """The dataclass fields of a settings object or class by name."""
+    return {field.name: field for field in fields(settings)}  # type: ignore[arg-type]
+
+
+def _choice(settings: object, key: str, allowed: tuple[str, ...]) -> None:
+    found = getattr(settings, key.rsplit(".", 1)[-1])
+    _require(settings, key, found in allowed, "one of " + ", ".join(allowed), allowed[0])
 
 
 def _date(key: str, found: str | None) -> None:
     if found is None:
         return
     try:
-        date.fromisoformat(str(found))
+        if date.fromisoformat(str(found)).isoformat() != str(found):  # 20150131 would not sort with the others
+            raise ValueError(found)
     except ValueError:
         raise ConfigError(f"{key}={found}: expected a date such as {key}=2015-01-31.") from None
 
@@ -45,9 +57,9 @@ class LabelSettings:
     threshold: float = 0.01
 
     def __post_init__(self) -> None:
-        _require(self.horizon >= 1, "data.labels.horizon", self.horizon, "1 week or more")
-        _choice("data.labels.method", self.method, ("fixed", "volatility", "balanced"))
-        _require(self.threshold >= 0, "data.labels.threshold", self.threshold, "0 or more")
+        _require(self, "data.labels.horizon", self.horizon >= 1, "1 week or more")
+        _choice(self, "data.labels.method", ("fixed", "volatility", "balanced"))
+        _require(self, "data.labels.threshold", self.threshold >= 0, "0 or more")
 
 
 @dataclass
@@ -74,31 +86,32 @@ class SplitSettings:
     embargo: int = 0
 
     def __post_init__(self) -> None:
-        _choice("data.split.by", self.by, ("date", "row"))
-        _require(0 < self.validation < 1, "data.split.validation", self.validation, "a share in (0, 1)")
-        _require(0 <= self.test < 1, "data.split.test", self.test, "a share in [0, 1)")
+        _choice(self, "data.split.by", ("date", "row"))
+        _require(self, "data.split.validation", 0 < self.validation < 1, "a share in (0, 1)")
+        _require(self, "data.split.test", 0 <= self.test < 1, "a share in [0, 1)")
         _require(
-            self.validation + self.test < 1,
+            self,
             "data.split.test",
-            self.test,
+            self.validation + self.test < 1,
             f"less than {1 - self.validation:g}, what data.split.validation leaves",
         )
         _date("data.split.validation_start", self.validation_start)
         _date("data.split.test_start", self.test_start)
         if self.test_start is not None:
             _require(
-                self.validation_start is not None,
+                self,
                 "data.split.validation_start",
-                self.validation_start,
+                self.validation_start is not None,
                 "a date too, as data.split.test_start is one",
+                example="2021-01-01",
             )
             _require(
-                str(self.validation_start) < str(self.test_start),
+                self,
                 "data.split.test_start",
-                self.test_start,
+                str(self.validation_start) < str(self.test_start),
                 f"a date after data.split.validation_start={self.validation_start}",
             )
-        _require(self.embargo >= 0, "data.split.embargo", self.embargo, "0 weeks or more")
+        _require(self, "data.split.embargo", self.embargo >= 0, "0 weeks or more")
 
     def gap(self, horizon: int) -> int:
         """Weeks between the last row of one split that counts and the first of the next."""
@@ -131,21 +144,21 @@ class DataSettings:
     representation: str = "stationary"
 
     def __post_init__(self) -> None:
-        _choice("data.format", self.format, ("csv", "parquet"))
-        _choice("data.representation", self.representation, ("stationary", "standard"))
-        _require(self.sequence_length >= 1, "data.sequence_length", self.sequence_length, "1 or more")
-        _require(self.batch_size >= 1, "data.batch_size", self.batch_size, "1 or more")
+        _choice(self, "data.format", ("csv", "parquet"))
+        _choice(self, "data.representation", ("stationary", "standard"))
+        _require(self, "data.sequence_length", self.sequence_length >= 1, "1 or more")
+        _require(self, "data.batch_size", self.batch_size >= 1, "1 or more")
         purge, horizon = self.split.purge, self.labels.horizon
         _require(
-            purge is None or purge >= horizon,
+            self.split,
             "data.split.purge",
-            purge,
+            purge is None or purge >= horizon,
             f"at least data.labels.horizon={horizon}, or a training label would reach into validation",
         )
         _require(
-            self.split.by == "date" or self.source == "seed",
+            self.split,
             "data.split.by",
-            self.split.by,
+            self.split.by == "date" or self.source == "seed",
             "date; only data=seed repeats the document's cut through a week",
         )
 
@@ -177,23 +190,21 @@ class WorldSettings(DataSettings):
         named = isinstance(self.tickers, list | tuple)
         counted = isinstance(self.tickers, int) and not isinstance(self.tickers, bool)
         expected = "a number such as data.tickers=50 or names such as data.tickers=[AAPL,MSFT]"
-        _require(named or counted, "data.tickers", self.tickers, expected)
-        _require(len(self.tickers) > 0 if named else self.tickers > 0, "data.tickers", self.tickers, expected)
+        _require(self, "data.tickers", named or counted, expected)
+        _require(self, "data.tickers", len(self.tickers) > 0 if named else self.tickers > 0, expected)
         if named:
             self.tickers = [str(name) for name in self.tickers]
-            _require(
-                len(set(self.tickers)) == len(self.tickers), "data.tickers", self.tickers, "different names"
-            )
+            _require(self, "data.tickers", len(set(self.tickers)) == len(self.tickers), "different names")
         _date("data.start", self.start)
         _date("data.end", self.end)
         _require(
-            "1960-01-01" <= self.start < self.end <= "2100-01-01",
+            self,
             "data.end",
-            self.end,
+            "1960-01-01" <= self.start < self.end <= "2100-01-01",
             f"a date after data.start={self.start}, both between 1960 and 2099",
         )
-        _require(0 <= self.signal <= 1, "data.signal", self.signal, "a number from 0 (null world) to 1")
-        _require(self.seed >= 0, "data.seed", self.seed, "0 or more")
+        _require(self, "data.signal", 0 <= self.signal <= 1, "a number from 0 (null world) to 1")
+        _require(self, "data.seed", self.seed >= 0, "0 or more")
 
 
 @dataclass
@@ -218,7 +229,7 @@ class MarketSettings(DataSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require(bool(self.bars), "data.bars", "(nothing)", "a file of daily bars, such as data.bars=bars.csv")
+        _require(self, "data.bars", bool(self.bars), "a file of daily bars", example="bars.csv")
         _date("data.start", self.start)
         _date("data.end", self.end)
 
@@ -242,8 +253,8 @@ class TableSettings(DataSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for key, path in (("data.train", self.train), ("data.validation", self.validation)):
-            _require(bool(path), key, "(nothing)", f"a weekly table, such as {key}=training_data.csv")
+        _require(self, "data.train", bool(self.train), "a weekly table", example="training_data.csv")
+        _require(self, "data.validation", bool(self.validation), "a weekly table", example="validation_data.csv")
 
     def files(self) -> dict[str, str]:
         """The files given, by split."""
@@ -261,10 +272,10 @@ class OptimizerSettings:
     momentum: float = 0.0
 
     def __post_init__(self) -> None:
-        _choice("optimizer", self.name, ("adam", "adamw", "sgd", "rmsprop"))
-        _require(self.lr > 0, "optimizer.lr", self.lr, "more than 0")
-        _require(self.weight_decay >= 0, "optimizer.weight_decay", self.weight_decay, "0 or more")
-        _require(0 <= self.momentum < 1, "optimizer.momentum", self.momentum, "a number in [0, 1)")
+        _choice(self, "optimizer.name", ("adam", "adamw", "sgd", "rmsprop"))
+        _require(self, "optimizer.lr", self.lr > 0, "more than 0")
+        _require(self, "optimizer.weight_decay", self.weight_decay >= 0, "0 or more")
+        _require(self, "optimizer.momentum", 0 <= self.momentum < 1, "a number in [0, 1)")
 
 
 @dataclass
@@ -282,10 +293,10 @@ class SchedulerSettings:
     patience: int = 3
 
     def __post_init__(self) -> None:
-        _choice("scheduler", self.name, ("none", "cosine", "plateau"))
-        _require(self.min_lr >= 0, "scheduler.min_lr", self.min_lr, "0 or more")
-        _require(0 < self.factor < 1, "scheduler.factor", self.factor, "a number in (0, 1)")
-        _require(self.patience >= 0, "scheduler.patience", self.patience, "0 or more")
+        _choice(self, "scheduler.name", ("none", "cosine", "plateau"))
+        _require(self, "scheduler.min_lr", self.min_lr >= 0, "0 or more")
+        _require(self, "scheduler.factor", 0 < self.factor < 1, "a number in (0, 1)")
+        _require(self, "scheduler.patience", self.patience >= 0, "0 or more")
 
 
 MONITORS = ("loss", "accuracy", "balanced_accuracy", "f1", "mcc", "auroc", "log_loss", "brier")
@@ -308,9 +319,9 @@ class FitSettings:
     label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
-        _choice("fit.monitor", self.monitor, MONITORS)
-        _require(self.patience is None or self.patience >= 1, "fit.patience", self.patience, "1 or more, or null")
-        _require(0 <= self.label_smoothing < 1, "fit.label_smoothing", self.label_smoothing, "a number in [0, 1)")
+        _choice(self, "fit.monitor", MONITORS)
+        _require(self, "fit.patience", self.patience is None or self.patience >= 1, "1 or more, or null")
+        _require(self, "fit.label_smoothing", 0 <= self.label_smoothing < 1, "a number in [0, 1)")
 
     @property
     def mode(self) -> str:
@@ -334,16 +345,16 @@ class TrainerSettings:
     progress: bool = True
 
     def __post_init__(self) -> None:
-        _require(self.max_epochs >= 1, "trainer.max_epochs", self.max_epochs, "1 or more")
-        _require(self.devices >= 1, "trainer.devices", self.devices, "1 or more")
-        _require(self.threads is None or self.threads >= 1, "trainer.threads", self.threads, "1 or more")
+        _require(self, "trainer.max_epochs", self.max_epochs >= 1, "1 or more")
+        _require(self, "trainer.devices", self.devices >= 1, "1 or more")
+        _require(self, "trainer.threads", self.threads is None or self.threads >= 1, "1 or more")
         _require(
-            self.gradient_clip is None or self.gradient_clip > 0,
+            self,
             "trainer.gradient_clip",
-            self.gradient_clip,
+            self.gradient_clip is None or self.gradient_clip > 0,
             "more than 0, or null",
         )
-        _choice("trainer.precision", self.precision, ("32-true", "64-true", "bf16-mixed", "16-mixed", "bf16-true"))
+        _choice(self, "trainer.precision", ("32-true", "64-true", "bf16-mixed", "16-mixed", "bf16-true"))
 
 
 @dataclass
@@ -392,7 +403,7 @@ class TrainSettings:
     resume: str | None = None
 
     def __post_init__(self) -> None:
-        _require(0 <= self.seed < 2**32, "seed", self.seed, "a whole number from 0 to 2**32 - 1")
+        _require(self, "seed", 0 <= self.seed < 2**32, "a whole number from 0 to 2**32 - 1")
 
 
 @dataclass
@@ -400,6 +411,13 @@ class GenerateSettings:
     """A table to write: the `data` group and the folder it goes to."""
 
     data: Any
+    paths: PathSettings
+
+
+@dataclass
+class ReproduceSettings:
+    """Folders of the seed document's experiment; its settings are its own."""
+
     paths: PathSettings
 
 
@@ -418,7 +436,7 @@ class EvaluateSettings:
     split: str = "all"
 
     def __post_init__(self) -> None:
-        _choice("split", self.split, ("train", "validation", "test", "all"))
+        _choice(self, "split", ("train", "validation", "test", "all"))
 
 
 SOURCES: dict[str, type[DataSettings]] = {

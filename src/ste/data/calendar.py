@@ -11,9 +11,7 @@ _MONDAY = 3  # 1970-01-01 was a Thursday: day 0 lies 3 days after a Monday
 def sessions(start: pd.Timestamp, end: pd.Timestamp) -> pd.DatetimeIndex:
     """Trading sessions from `start` to `end`, both included, as midnights without a zone."""
     # The library refuses a calendar shorter than its holidays need, so whole years are asked for.
-    calendar = exchange_calendars.get_calendar(
-        EXCHANGE, start=f"{start.year - 1}-01-01", end=f"{end.year + 1}-12-31"
-    )
+    calendar = exchange_calendars.get_calendar(EXCHANGE, start=f"{start.year - 1}-01-01", end=f"{end.year + 1}-12-31")
     return calendar.sessions_in_range(start.normalize(), end.normalize()).tz_localize(None)
 
 

@@ -1,5 +1,6 @@
 """Weekly tables as batches for Lightning, in the view that a net reads."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -57,7 +58,7 @@ class BatchLoader:
         self._epoch = epoch
 
     def __len__(self) -> int:
-        return -(-self._share() // self.batch_size)
+        return math.ceil(self._share() / self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
         rank, size = _process()

@@ -83,9 +83,7 @@ def _indicators(close: np.ndarray) -> np.ndarray:
     returns = np.diff(np.log(close), prepend=np.nan)
     volatility = np.full_like(close, np.nan)
     volatility[1:] = talib.STDDEV(returns[1:], timeperiod=20) * np.sqrt(5)
-    return np.stack(
-        [middle, talib.SMA(close, 50), talib.RSI(close, 14), macd, upper, lower, volatility]
-    )
+    return np.stack([middle, talib.SMA(close, 50), talib.RSI(close, 14), macd, upper, lower, volatility])
 
 
 def news_features(rows: pd.DataFrame, news: pd.DataFrame | None) -> pd.DataFrame:

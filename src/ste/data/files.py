@@ -29,9 +29,7 @@ def read_frame(path: str | Path, text: tuple[str, ...] = ("ticker",)) -> pd.Data
     """
     path = Path(path)
     if not path.is_file():
-        near = sorted(p.name for p in path.parent.glob("*") if p.is_file()) if path.parent.is_dir() else []
-        hint = f" In {path.parent}: {', '.join(near[:8])}." if near else ""
-        raise DataError(f"{path}: no such file.{hint} Give the path of a CSV or Parquet file.")
+        raise DataError(f"{path}: no such file. Give the path of a CSV or Parquet file.")
     try:
         if path.suffix == ".parquet":
             frame = pd.read_parquet(path)
@@ -39,7 +37,7 @@ def read_frame(path: str | Path, text: tuple[str, ...] = ("ticker",)) -> pd.Data
             header = pd.read_csv(path, nrows=0).columns
             frame = pd.read_csv(
                 path,
-                dtype={name: str for name in text},
+                dtype=dict.fromkeys(text, str),
                 keep_default_na=False,
                 na_values={name: _MISSING for name in header if name not in text},
                 float_precision="round_trip",
@@ -107,9 +105,7 @@ def _faults(cases: pd.DataFrame, schema: pa.DataFrameSchema, frame: pd.DataFrame
             continue
         values = frame.loc[rows[:_SHOWN], name].tolist() if name in frame else found["failure_case"].unique()[:_SHOWN]
         more = f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
-        lines.append(
-            f"column {name}, line {at}{more}: found {', '.join(str(v) for v in values)}; expected {expected}."
-        )
+        lines.append(f"column {name}, line {at}{more}: found {', '.join(str(v) for v in values)}; expected {expected}.")
     return lines
 
 

@@ -32,9 +32,7 @@ def future_returns(rows: pd.DataFrame, horizon: int) -> pd.DataFrame:
     return out
 
 
-def thresholds(
-    rows: pd.DataFrame, training: np.ndarray, settings: LabelSettings
-) -> tuple[np.ndarray, np.ndarray]:
+def thresholds(rows: pd.DataFrame, training: np.ndarray, settings: LabelSettings) -> tuple[np.ndarray, np.ndarray]:
     """Returns below which a row is a Downtrend and above which it is an Uptrend, float64 `[N]` each.
 
     Args:

@@ -7,11 +7,6 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-BAR_COLUMNS = ("ticker", "date", "open", "high", "low", "close", "volume")
-NEWS_COLUMNS = ("ticker", "date", "count", "sentiment", "relevance")
-MACRO_COLUMNS = ("series", "release_date", "value")
-POLICY_COLUMNS = ("date", "impact")
-
 MACRO_NEUTRAL = {
     "gdp_growth": 2.0,
     "inflation": 2.0,
@@ -28,10 +23,10 @@ class Market:
     """Daily sources of one market.
 
     Attributes:
-        bars: `BAR_COLUMNS`, sorted by ticker and date, adjusted prices in dollars.
-        news: `NEWS_COLUMNS`, one row per ticker and day with news, known at that day's close.
-        macro: `MACRO_COLUMNS`, one row per release; a value may be used from its `release_date` on.
-        policy: `POLICY_COLUMNS`, one row per event, impact in quarter points.
+        bars: `schema.MARKET_COLUMNS["bars"]`, sorted by ticker and date, adjusted prices in dollars.
+        news: `MARKET_COLUMNS["news"]`, one row per ticker and day with news, known at that day's close.
+        macro: `MARKET_COLUMNS["macro"]`, one row per release; a value may be used from its `release_date` on.
+        policy: `MARKET_COLUMNS["policy"]`, one row per event, impact in quarter points.
         notes: what was adjusted, dropped or filled, for the log and the data card.
     """
 

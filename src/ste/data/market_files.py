@@ -8,10 +8,12 @@ import pandera.pandas as pa
 
 from ste.data.calendar import sessions
 from ste.data.files import check_columns, check_frame, read_frame
-from ste.data.market import BAR_COLUMNS, MACRO_COLUMNS, MACRO_NEUTRAL, NEWS_COLUMNS, POLICY_COLUMNS, Market
+from ste.data.market import MACRO_NEUTRAL, Market
 from ste.errors import DataError
+from ste.schema import MARKET_COLUMNS
 from ste.settings import MarketSettings
 
+BAR_COLUMNS = MARKET_COLUMNS["bars"]
 _PRICES = ("open", "high", "low", "close")
 _JUMP = np.log(1.6)
 """A daily log return beyond this is more often an unadjusted split than news."""
@@ -27,9 +29,9 @@ def read_market(settings: MarketSettings) -> Market:
     bars = read_bars(settings.bars, notes)
     if settings.tickers is not None:
         bars = _only(bars, settings.tickers, settings.bars)
-    news = _read(settings.news, NEWS_COLUMNS, _NEWS) if settings.news else None
-    macro = _read(settings.macro, MACRO_COLUMNS, _MACRO) if settings.macro else None
-    policy = _read(settings.policy, POLICY_COLUMNS, _POLICY) if settings.policy else None
+    news = _read(settings.news, "news") if settings.news else None
+    macro = _read(settings.macro, "macro") if settings.macro else None
+    policy = _read(settings.policy, "policy") if settings.policy else None
     if news is None:
         notes.append("no news file: sentiment, count and relevance are 0")
     if policy is None:
@@ -90,7 +92,11 @@ def _bars_schema(adjusted: bool) -> pa.DataFrameSchema:
 
 
 def _finite(low: float = -np.inf, high: float = np.inf) -> pa.Column:
-    bounds = "a finite number" if np.isinf(low) else f"a number from {low:g}" + (f" to {high:g}" if np.isfinite(high) else "")
+    bounds = (
+        "a finite number"
+        if np.isinf(low)
+        else f"a number from {low:g}" + (f" to {high:g}" if np.isfinite(high) else "")
+    )
     return pa.Column(float, pa.Check(lambda s: np.isfinite(s) & (s >= low) & (s <= high), error=bounds), coerce=True)
 
 
@@ -106,9 +112,7 @@ _NEWS = pa.DataFrameSchema(
 )
 _MACRO = pa.DataFrameSchema(
     {
-        "series": pa.Column(
-            str, pa.Check.isin(list(MACRO_NEUTRAL), error="one of " + ", ".join(MACRO_NEUTRAL))
-        ),
+        "series": pa.Column(str, pa.Check.isin(list(MACRO_NEUTRAL), error="one of " + ", ".join(MACRO_NEUTRAL))),
         "release_date": pa.Column("datetime64[ns]", coerce=True),
         "value": _finite(),
     }
@@ -116,10 +120,14 @@ _MACRO = pa.DataFrameSchema(
 _POLICY = pa.DataFrameSchema({"date": pa.Column("datetime64[ns]", coerce=True), "impact": _finite()})
 
 
-def _read(path: str, columns: tuple[str, ...], schema: pa.DataFrameSchema) -> pd.DataFrame:
+_SCHEMAS = {"news": _NEWS, "macro": _MACRO, "policy": _POLICY}
+
+
+def _read(path: str, kind: str) -> pd.DataFrame:
+    columns = MARKET_COLUMNS[kind]
     frame = read_frame(path, text=("ticker", "series", "event"))
     check_columns(frame, columns, path, strict=False)
-    return check_frame(frame[list(columns)], schema, path)
+    return check_frame(frame[list(columns)], _SCHEMAS[kind], path)
 
 
 def _only(bars: pd.DataFrame, tickers: list[str], path: str) -> pd.DataFrame:

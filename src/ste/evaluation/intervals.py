@@ -12,8 +12,11 @@ FEW_WEEKS = 10
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % interval and how it was made: `weeks` (bootstrap over weeks) or `binomial` (exact, which
-    takes the examples for independent and is too narrow where they are not)."""
+    """A 95 % interval and how it was made.
+
+    `weeks` is a bootstrap over weeks; `binomial` is exact, but takes the examples for independent and
+    is too narrow where they are not.
+    """
 
     low: float
     high: float

@@ -3,6 +3,8 @@
 Inputs are probabilities `[B, C]` and labels int64 `[B]`. Averages over classes are macro averages.
 """
 
+from typing import Any
+
 import torch
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import (
@@ -69,7 +71,7 @@ class Brier(Metric):
 
 def classification_metrics(num_classes: int) -> MetricCollection:
     """Every figure that a split is scored by."""
-    macro = {"num_classes": num_classes, "average": "macro", "validate_args": False}
+    macro: Any = {"num_classes": num_classes, "average": "macro", "validate_args": False}
     return MetricCollection(
         {
             "accuracy": MulticlassAccuracy(num_classes, average="micro", validate_args=False),

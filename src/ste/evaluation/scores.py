@@ -70,9 +70,7 @@ def score_split(
     metrics = {name: float(value) for name, value in collection.compute().items()}
     y, predicted = labels.numpy(), chances.argmax(1).numpy()
     confusion = np.bincount(y * num_classes + predicted, minlength=num_classes**2).reshape(num_classes, -1)
-    company = {
-        name: _row(p, y, weeks, probabilistic=name != "persistence") for name, p in baselines.items()
-    }
+    company = {name: _row(p, y, weeks, probabilistic=name != "persistence") for name, p in baselines.items()}
     if truth is not None and np.isfinite(truth).all():
         company["bayes"] = _row(truth, y, weeks, probabilistic=True)
         metrics |= _against_limit(predicted, baselines["majority"].argmax(1), truth)

@@ -33,7 +33,9 @@ class DualTowerModel(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         if not 0 < stock_size < input_size:
-            raise ValueError(f"stock_size={stock_size}: expected 1 to {input_size - 1}, so that both towers have columns")
+            raise ValueError(
+                f"stock_size={stock_size}: expected 1 to {input_size - 1}, so that both towers have columns"
+            )
         if tower_hidden_size < 2:
             raise ValueError(f"tower_hidden_size={tower_hidden_size}: expected 2 or more")
         if hidden_size < 1:

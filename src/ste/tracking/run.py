@@ -136,7 +136,9 @@ def tracked_run(
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise RunError(f"resume={run_id}: that run is still going in another process. Wait for it or stop it.") from None
+        raise RunError(
+            f"resume={run_id}: that run is still going in another process. Wait for it or stop it."
+        ) from None
     run = Run(client, run_id)
     status, previous = "FAILED", _raise_on_sigterm()
     try:

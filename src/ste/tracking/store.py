@@ -18,6 +18,7 @@ _SQLITE = "sqlite:///"
 
 for _name in ("mlflow", "alembic"):  # MLflow sets its own level when it is imported
     logging.getLogger(_name).setLevel(logging.WARNING)
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 
 def open_store(settings: TrackingSettings, output: Path) -> MlflowClient:

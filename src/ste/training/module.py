@@ -5,8 +5,8 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from torch import nn
-from torchmetrics.classification import MulticlassAccuracy
 from torchmetrics.aggregation import MeanMetric
+from torchmetrics.classification import MulticlassAccuracy
 
 import ste.models
 from ste.data.windows import Batch
@@ -124,9 +124,7 @@ class TrendModule(pl.LightningModule):
         fused = trainer.precision != "16-mixed"
         optimizer = build_optimizer(self.net.parameters(), self.hparams["optimizer"], fused=fused)
         mode = str(self.hparams["mode"])
-        scheduler = build_scheduler(
-            optimizer, self.hparams["scheduler"], max_epochs=trainer.max_epochs or 1, mode=mode
-        )
+        scheduler = build_scheduler(optimizer, self.hparams["scheduler"], max_epochs=trainer.max_epochs or 1, mode=mode)
         if scheduler is None:
             return optimizer
         entry = {"scheduler": scheduler, "interval": "epoch", "monitor": f"val/{self.hparams['monitor']}"}

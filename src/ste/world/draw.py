@@ -90,9 +90,7 @@ def _news(rng: np.random.Generator, days: pd.DatetimeIndex, tickers: list[str]) 
     )
 
 
-def _ar1(
-    rng: np.random.Generator, shape: tuple[int, int], persistence: float, scale: float
-) -> np.ndarray:
+def _ar1(rng: np.random.Generator, shape: tuple[int, int], persistence: float, scale: float) -> np.ndarray:
     """Stationary first-order autoregression along axis 0 with standard deviation `scale`."""
     shocks = rng.normal(0.0, scale * np.sqrt(1 - persistence**2), shape)
     out = np.empty(shape)
@@ -116,14 +114,12 @@ def _policy(rng: np.random.Generator, days: pd.DatetimeIndex) -> pd.DataFrame:
     at = np.concatenate([scheduled, surprise])
     order = np.argsort(at, kind="stable")
     kind = np.repeat(["scheduled", "surprise"], [len(scheduled), len(surprise)])
-    return pd.DataFrame(
-        {"date": days[at], "event": kind, "impact": move, "sign": sign}
-    ).iloc[order].reset_index(drop=True)
+    return (
+        pd.DataFrame({"date": days[at], "event": kind, "impact": move, "sign": sign}).iloc[order].reset_index(drop=True)
+    )
 
 
-def _macro(
-    rng: np.random.Generator, days: pd.DatetimeIndex, vix: np.ndarray, policy: pd.DataFrame
-) -> pd.DataFrame:
+def _macro(rng: np.random.Generator, days: pd.DatetimeIndex, vix: np.ndarray, policy: pd.DataFrame) -> pd.DataFrame:
     """Releases in long form: monthly and quarterly figures weeks after their period, rates and VIX daily."""
     months = pd.date_range(days[0] - pd.DateOffset(months=6), days[-1], freq="MS")
     quarters = months[months.month % 3 == 1]
@@ -230,16 +226,13 @@ def _blend(rng: np.random.Generator, correlation: np.ndarray, n: int) -> np.ndar
     return correlation * shared + np.sqrt(1.0 - correlation**2) * own
 
 
-def _weekly_news(
-    articles: pd.DataFrame, ends: pd.DatetimeIndex, tickers: list[str]
-) -> tuple[np.ndarray, np.ndarray]:
+def _weekly_news(articles: pd.DataFrame, ends: pd.DatetimeIndex, tickers: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Sentiment memory and news count at each week's close, `[weeks, tickers]` each, as the table has them."""
     weeks = week_numbers(ends)
     rows = pd.DataFrame({"ticker": np.tile(tickers, len(weeks)), WEEK: np.repeat(weeks, len(tickers))})
     table = news_features(rows, articles)
     sentiment, count = (
-        table[name].to_numpy().reshape(len(weeks), len(tickers))
-        for name in ("news_sentiment", "news_count")
+        table[name].to_numpy().reshape(len(weeks), len(tickers)) for name in ("news_sentiment", "news_count")
     )
     memory = np.zeros_like(sentiment)
     for lag, weight in enumerate(law.MEMORY):

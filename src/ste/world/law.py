@@ -69,9 +69,7 @@ def edge(memory: np.ndarray, count: np.ndarray, vix: np.ndarray, place: np.ndarr
     return 0.85 * memory / SENTIMENT * (1.0 + 0.6 * stress) + 0.8 * trend * attention
 
 
-def moments(
-    signal: float, risk_log: np.ndarray, edges: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def moments(signal: float, risk_log: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of the coming week's log return."""
     sigma = SIGMA * np.exp(spread(signal) * risk_log)
     return DRIFT + signal * EDGE * sigma * edges, sigma
@@ -103,8 +101,10 @@ def probabilities(mu: np.ndarray, sigma: np.ndarray, low: np.ndarray, high: np.n
     """P(Downtrend, Neutral, Uptrend) of normal log returns, float64 `[N, 3]`.
 
     Args:
-        mu, sigma: from `of_table`.
-        low, high: simple-return thresholds of each row's label.
+        mu: mean of the log return, float64 `[N]`, from `of_table`.
+        sigma: its standard deviation.
+        low: simple return below which a row's label is a Downtrend.
+        high: simple return above which it is an Uptrend.
     """
     down = ndtr((np.log1p(low) - mu) / sigma)
     up = ndtr((mu - np.log1p(high)) / sigma)

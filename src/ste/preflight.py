@@ -1,0 +1,59 @@
+"""Mistakes in input files that can be told at once, before any library that reads tables is imported."""
+
+import difflib
+import gzip
+from pathlib import Path
+
+from ste.errors import DataError
+from ste.schema import COLUMNS, MARKET_COLUMNS
+from ste.settings import DataSettings, MarketSettings, TableSettings
+
+
+def check_inputs(settings: DataSettings) -> None:
+    """Look at the paths and header lines of the files that `settings` names.
+
+    Raises:
+        DataError: a file is not there, is empty, or its header lacks a column.
+    """
+    if isinstance(settings, MarketSettings):
+        for kind, path in settings.files().items():
+            _check(f"data.{kind}", Path(path), MARKET_COLUMNS[kind])
+    elif isinstance(settings, TableSettings):
+        for split, path in settings.files().items():
+            _check(f"data.{split}", Path(path), COLUMNS)
+
+
+def _check(key: str, path: Path, expected: tuple[str, ...]) -> None:
+    if not path.is_file():
+        raise DataError(f"{key}={path}: no such file.{_nearby(path)} Give the path of a CSV or Parquet file.")
+    if path.stat().st_size == 0:
+        raise DataError(f"{key}={path}: the file is empty. Expected a header line and rows.")
+    if path.suffix == ".parquet":
+        return
+    header = _header(path)
+    missing = [name for name in expected if name not in header]
+    if missing:
+        guesses = [(name, difflib.get_close_matches(name, header, n=1, cutoff=0.7)) for name in missing]
+        hints = "".join(f" Is {near[0]} meant as {name}?" for name, near in guesses[:3] if near)
+        raise DataError(
+            f"{key}={path}: missing column{'s' * (len(missing) > 1)} {', '.join(missing)}.{hints} "
+            f"Expected {', '.join(expected)}."
+        )
+
+
+def _header(path: Path) -> list[str]:
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+            line = file.readline(65536)
+        return [name.strip().strip('"') for name in line.decode("utf-8-sig").split(",")]
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read as CSV ({error}). Expected a CSV table.") from None
+
+
+def _nearby(path: Path) -> str:
+    folder = path.parent
+    if not folder.is_dir():
+        return f" There is no folder {folder}."
+    names = sorted(p.name for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
+    near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.5) or names[:6]
+    return f" In {folder}: {', '.join(near)}." if near else f" {folder} holds no files."
