@@ -81,7 +81,7 @@ def _typed(cls: type, config: dict[str, Any]) -> Any:
             raise ConfigError(f"data.source={source}: expected one of {', '.join(SOURCES)}. Try data=world.")
         config["data"] = _object(SOURCES[source], data, "data.")
     for key, kind in cls.__annotations__.items():
-        if is_dataclass(kind) and key in config:
+        if isinstance(kind, type) and is_dataclass(kind) and key in config:
             config[key] = _object(kind, config[key], f"{key}.")
     try:
         return cls(**config)

@@ -43,7 +43,7 @@ def print_scores(model: str, scores: dict[str, SplitScores]) -> None:
             console.print(
                 f"{split}: closes {scored.metrics['gap_closed']:.1%} of the gap between majority and Bayes "
                 f"(expected accuracy {scored.metrics['expected_accuracy']:.4f} "
-                f"of {scored.metrics['bayes_accuracy']:.4f})"
+                f"of {scored.metrics['bayes_expected_accuracy']:.4f})"
             )
     console.print()
 

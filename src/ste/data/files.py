@@ -32,7 +32,7 @@ def read_frame(path: str | Path, text: tuple[str, ...] = ("ticker",)) -> pd.Data
         raise DataError(f"{path}: no such file. Give the path of a CSV or Parquet file.")
     try:
         if path.suffix == ".parquet":
-            frame = pd.read_parquet(path)
+            frame = pd.read_parquet(path).reset_index(drop=True)
         else:
             header = pd.read_csv(path, nrows=0).columns
             frame = pd.read_csv(
@@ -48,6 +48,8 @@ def read_frame(path: str | Path, text: tuple[str, ...] = ("ticker",)) -> pd.Data
         kind = "Parquet" if path.suffix == ".parquet" else "CSV"
         reason = str(error).splitlines()[0]
         raise DataError(f"{path}: cannot be read as {kind} ({reason}). Expected a {kind} table.") from None
+    if not isinstance(frame.index, pd.RangeIndex):  # what pandas makes of surplus fields
+        raise DataError(f"{path}: its rows have more fields than its header has names. Expected one name per field.")
     if frame.empty:
         raise DataError(f"{path}: has a header and no rows. Expected at least one row.")
     return frame
@@ -60,6 +62,12 @@ def check_columns(frame: pd.DataFrame, expected: tuple[str, ...], path: Path | s
     if missing or extra:
         found = [f"missing {', '.join(missing)}"] * bool(missing) + [f"unknown {', '.join(extra[:8])}"] * bool(extra)
         raise DataError(f"{path}: columns {'; '.join(found)}. Expected {', '.join(expected)}.")
+
+
+def day_column(*checks: pa.Check) -> pa.Column:
+    """Dates without a time of day; without this a number such as 20241129 would be nanoseconds of 1970."""
+    days = pa.Check(lambda s: s == s.dt.normalize(), error="a day such as 2024-11-29, without a time")
+    return pa.Column("datetime64[ns]", [days, *checks], coerce=True)
 
 
 def check_frame(frame: pd.DataFrame, schema: pa.DataFrameSchema, path: Path | str) -> pd.DataFrame:
@@ -82,20 +90,23 @@ def check_frame(frame: pd.DataFrame, schema: pa.DataFrameSchema, path: Path | st
 
 
 def _faults(cases: pd.DataFrame, schema: pa.DataFrameSchema, frame: pd.DataFrame) -> list[str]:
-    lines, typed = [], set()
+    lines, told = [], set()
     for (column, check), found in cases.groupby(["column", "check"], sort=False, dropna=False):
         name = str(column)
         if "coerce_dtype" in str(check) or str(check).startswith("dtype("):
-            if name in typed:
+            if name in told:
                 continue
-            typed.add(name)
+            told.add(name)
             expected = f"a {_word(schema, name)} in every row"
-        elif name in typed:
+        elif name in told:
             continue  # what else is wrong with a column of the wrong type follows from that
         elif check == "not_nullable":
             expected = "a value in every row"
         elif check == "multiple_fields_uniqueness":
             name, expected = "date and ticker", "each pair once"
+            if name in told:
+                continue  # pandera names the two columns one by one
+            told.add(name)
         else:
             expected = str(check)
         rows = found["index"].dropna().astype(int).drop_duplicates()
@@ -103,9 +114,10 @@ def _faults(cases: pd.DataFrame, schema: pa.DataFrameSchema, frame: pd.DataFrame
         if not at:
             lines.append(f"column {name}: expected {expected}.")
             continue
-        values = frame.loc[rows[:_SHOWN], name].tolist() if name in frame else found["failure_case"].unique()[:_SHOWN]
+        shown = frame.loc[rows[:_SHOWN], [name] if name in frame else ["date", "ticker"]]
+        values = [" ".join(str(value) for value in row) for row in shown.itertuples(index=False)]
         more = f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
-        lines.append(f"column {name}, line {at}{more}: found {', '.join(str(v) for v in values)}; expected {expected}.")
+        lines.append(f"column {name}, line {at}{more}: found {', '.join(values)}; expected {expected}.")
     return lines
 
 
@@ -113,7 +125,7 @@ def _word(schema: pa.DataFrameSchema, column: str) -> str:
     kind = str(schema.columns[column].dtype) if column in schema.columns else "value"
     if kind.startswith("datetime"):
         return "date such as 2024-11-29"
-    return {"float64": "number", "int64": "whole number"}.get(kind, kind)
+    return {"float64": "number"}.get(kind, "name")
 
 
 def write_frame(frame: pd.DataFrame, path: Path) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 import pandera.pandas as pa
 
 from ste.data.calendar import sessions
-from ste.data.files import check_columns, check_frame, read_frame
+from ste.data.files import check_columns, check_frame, day_column, read_frame
 from ste.data.market import MACRO_NEUTRAL, Market
 from ste.errors import DataError
 from ste.schema import MARKET_COLUMNS
@@ -83,7 +83,7 @@ def _bars_schema(adjusted: bool) -> pa.DataFrameSchema:
     return pa.DataFrameSchema(
         {
             "ticker": pa.Column(str, pa.Check(lambda s: s.str.len() > 0, error="a name")),
-            "date": pa.Column("datetime64[ns]", coerce=True),
+            "date": day_column(),
             **{name: pa.Column(float, positive, coerce=True) for name in prices},
             "volume": pa.Column(float, volume, coerce=True),
         },
@@ -103,7 +103,7 @@ def _finite(low: float = -np.inf, high: float = np.inf) -> pa.Column:
 _NEWS = pa.DataFrameSchema(
     {
         "ticker": pa.Column(str),
-        "date": pa.Column("datetime64[ns]", coerce=True),
+        "date": day_column(),
         "count": _finite(0.0),
         "sentiment": _finite(-1.0, 1.0),
         "relevance": _finite(0.0, 1.0),
@@ -113,11 +113,11 @@ _NEWS = pa.DataFrameSchema(
 _MACRO = pa.DataFrameSchema(
     {
         "series": pa.Column(str, pa.Check.isin(list(MACRO_NEUTRAL), error="one of " + ", ".join(MACRO_NEUTRAL))),
-        "release_date": pa.Column("datetime64[ns]", coerce=True),
+        "release_date": day_column(),
         "value": _finite(),
     }
 )
-_POLICY = pa.DataFrameSchema({"date": pa.Column("datetime64[ns]", coerce=True), "impact": _finite()})
+_POLICY = pa.DataFrameSchema({"date": day_column(), "impact": _finite(0.0)})
 
 
 _SCHEMAS = {"news": _NEWS, "macro": _MACRO, "policy": _POLICY}

@@ -84,6 +84,8 @@ def _identity(settings: DataSettings) -> dict[str, Any]:
     plain = settings.table_settings()
     if isinstance(settings, MarketSettings):
         for kind, path in settings.files().items():
+            if not Path(path).is_file():
+                raise DataError(f"data.{kind}={path}: no such file. Give the path of a CSV or Parquet file.")
             plain[kind] = sha256(path)
     return {"build": BUILD, **plain}
 

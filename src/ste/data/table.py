@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
-from ste.data.files import check_columns, check_frame, read_frame
+from ste.data.files import check_columns, check_frame, day_column, read_frame
 from ste.errors import DataError
 from ste.schema import COLUMNS, DIRECTION, FEATURE_COLUMNS, MOVEMENT, RETURN, Column, Trend
 
@@ -19,12 +19,12 @@ def table_schema() -> pa.DataFrameSchema:
     classes = pa.Check.isin([int(trend) for trend in Trend], error="0 (Downtrend), 1 (Neutral) or 2 (Uptrend)")
     return pa.DataFrameSchema(
         {
-            "date": pa.Column("datetime64[ns]", dates, coerce=True),
+            "date": day_column(dates),
             "ticker": pa.Column(str, pa.Check(lambda s: s.str.len() > 0, error="a name")),
             **{column.name: _numeric(column) for column in FEATURE_COLUMNS},
             RETURN: _numeric(Column(RETURN, "", low=-1.0)),
             MOVEMENT: _numeric(Column(MOVEMENT, "")),
-            DIRECTION: pa.Column("int64", classes, coerce=True),
+            DIRECTION: pa.Column(float, classes, coerce=True),  # int64 would cut 1.5 down to 1 in silence
         },
         unique=["date", "ticker"],
         strict=True,
@@ -49,7 +49,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
     """
     frame = read_frame(path)
     check_columns(frame, COLUMNS, path, strict=True)
-    frame = check_frame(frame[list(COLUMNS)], table_schema(), path)
+    frame = check_frame(frame[list(COLUMNS)], table_schema(), path).astype({DIRECTION: "int64"})
     _check_targets(frame, path)
     return frame
 

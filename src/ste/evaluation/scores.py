@@ -95,7 +95,7 @@ def _against_limit(predicted: np.ndarray, majority: np.ndarray, truth: np.ndarra
     rows = np.arange(len(truth))
     expected = truth[rows, predicted].mean()
     floor, limit = truth[rows, majority].mean(), truth.max(axis=1).mean()
-    out = {"expected_accuracy": float(expected), "bayes_accuracy": float(limit)}
+    out = {"expected_accuracy": float(expected), "bayes_expected_accuracy": float(limit)}
     if limit - floor > 0.002:  # in a null world there is no way to go
         out["gap_closed"] = float((expected - floor) / (limit - floor))
     return out

@@ -2,15 +2,19 @@
 
 `standard` scales each column by its training mean and standard deviation. `stationary` first replaces
 what drifts: prices by their log ratio to the row's own close, the MACD by its share of it, volume by
-its log ratio to the window's mean, counts and the VIX by their logs. The close itself has no ratio to
-itself left; its place takes the one thing that the band columns say together, where the close lies
-between them (-1 at the lower band, 1 at the upper).
+its log ratio to the window's mean (a flat row: dollar volume by its log), counts and the VIX by their
+logs. The close itself has no ratio to itself left; its place takes the one thing that the band columns
+say together, where the close lies between them (-1 at the lower band, 1 at the upper). The slow macro
+figures become their change since the window's first week (a flat row: 0), because their level tells a
+net the date rather than the market; docs/decisions.md has what that is worth.
 """
 
 import torch
 from torch import nn
 
 REPRESENTATIONS = ("stationary", "standard")
+SLOW_MACRO = ("macro_gdp_growth", "macro_inflation", "macro_unemployment", "macro_interest_rate")
+
 CLIP = 6.0
 """Standard deviations beyond which a prepared feature is cut: a shock must not blow a net up."""
 
@@ -81,6 +85,8 @@ class Representation(nn.Module):
             out[..., at["stock_volume"]] = torch.log((1.0 + volume) / (1.0 + average))
         else:
             out[..., at["stock_volume"]] = torch.log1p(volume * close)
+        slow = [at[name] for name in SLOW_MACRO]
+        out[..., slow] = x[..., slow] - x[:, :1, slow] if x.dim() == 3 else 0.0
         for name in ("news_count", "macro_vix", "policy_event_count", "policy_impact_score"):
             out[..., at[name]] = torch.log1p(x[..., at[name]])
         return out
