@@ -16,7 +16,7 @@ from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBas
 
 from ste.errors import ConfigError
 from ste.preflight import check_inputs
-from ste.settings import SOURCES, EvaluateSettings, GenerateSettings, ReproduceSettings, TrainSettings
+from ste.settings import SOURCES, EvaluateSettings, GenerateSettings, ReproduceSettings, TrainSettings, UiSettings
 
 
 @cache
@@ -65,6 +65,11 @@ def generate_settings(config: dict[str, Any]) -> GenerateSettings:
 def reproduce_settings(config: dict[str, Any]) -> ReproduceSettings:
     """Settings of the reproduction."""
     return _typed(ReproduceSettings, config)
+
+
+def ui_settings(config: dict[str, Any]) -> UiSettings:
+    """Settings of the UI."""
+    return _typed(UiSettings, config)
 
 
 def evaluate_settings(config: dict[str, Any]) -> EvaluateSettings:

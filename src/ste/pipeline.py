@@ -42,7 +42,7 @@ warnings.filterwarnings("ignore", message=r"Checkpoint directory .* exists and i
 LINEAR_ROWS = 100_000
 """Training examples, evenly spaced, that the linear baseline sees at most."""
 
-SPLIT_PREFIX = {"train": "best_train", "validation": "best_val", "test": "test"}
+SPLIT_PREFIX = {"train": "final_train", "validation": "final_validation", "test": "final_test"}
 """Metric prefix of each split's figures at the best checkpoint."""
 
 
@@ -90,13 +90,14 @@ class TrainResult:
         return out
 
 
-def train(settings: TrainSettings, config: dict[str, Any], folder: Path) -> TrainResult | None:
+def train(settings: TrainSettings, config: dict[str, Any], folder: Path, name: str) -> TrainResult | None:
     """Train, track and score one model.
 
     Args:
         settings: everything that decides the run.
         config: the same as plain data, kept with the run so that it can be repeated.
         folder: the run's own folder, for what it writes.
+        name: of the tracked run.
 
     Returns:
         None in the helper processes of a distributed run.
@@ -113,7 +114,6 @@ def train(settings: TrainSettings, config: dict[str, Any], folder: Path) -> Trai
     module.representation.fit(data.training_chunks())
     output = Path(settings.paths.output)
     flat = _flatten(config)
-    name = settings.tracking.run_name or f"{settings.model['net']} on {settings.data.source}"
     with _run(settings, output, name, flat) as run:
         checkpoints = output / "checkpoints" / run.id if run else folder / "checkpoints"
         folder.mkdir(parents=True, exist_ok=True)
@@ -124,6 +124,8 @@ def train(settings: TrainSettings, config: dict[str, Any], folder: Path) -> Trai
         began = time.perf_counter()
         trainer.fit(module, datamodule=data, ckpt_path=_resume_point(settings, checkpoints), weights_only=True)
         seconds = time.perf_counter() - began
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()  # the first process scores whole splits, alone
         if trainer.global_rank != 0:
             return None
         module.load_state_dict(torch.load(best.best_model_path, weights_only=True)["state_dict"])
@@ -276,7 +278,7 @@ def _trainer(settings: TrainSettings, checkpoints: Path, run: Any) -> tuple[pl.T
     if run:
         from ste.tracking.logger import RunLogger
 
-        logger = RunLogger(run, done=run.last_step("train/loss") if settings.resume else -1)
+        logger = RunLogger(run, done=run.last_step("curves/train_loss") if settings.resume else -1)
     chosen = settings.trainer
     trainer = pl.Trainer(
         accelerator=chosen.accelerator,

@@ -2,6 +2,7 @@
 
 import difflib
 import gzip
+import zlib
 from pathlib import Path
 
 from ste.errors import DataError
@@ -46,7 +47,7 @@ def _header(path: Path) -> list[str]:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
             line = file.readline(65536)
         return [name.strip().strip('"') for name in line.decode("utf-8-sig").split(",")]
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read as CSV ({error}). Expected a CSV table.") from None
 
 

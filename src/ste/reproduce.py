@@ -41,11 +41,11 @@ def reproduce_task(config: DictConfig) -> None:
     folder = output / "reproduction"
     folder.mkdir(parents=True, exist_ok=True)
     results = {}
-    for name in MODELS:
+    for name, stated in MODELS.items():
         overrides = [f"paths.data={settings.paths.data}", f"paths.output={output}"]
         values = plain(compose_train([f"experiment=seed_{name}", *overrides]))
         values["trainer"] |= {"threads": 1, "progress": False}  # 12 batches: a second thread only waits
-        result = train(train_settings(values), values, folder / name)
+        result = train(train_settings(values), values, folder / name, f"{stated.title}, seed document")
         assert result is not None
         with whole_file(folder / f"{name}_best.pth") as partial:
             torch.save(result.module.net.state_dict(), partial)

@@ -439,6 +439,19 @@ class EvaluateSettings:
         _choice(self, "split", ("train", "validation", "test", "all"))
 
 
+@dataclass
+class UiSettings:
+    """Where the MLflow UI listens, and on which runs."""
+
+    tracking: TrackingSettings
+    paths: PathSettings
+    host: str = "127.0.0.1"
+    port: int = 5000
+
+    def __post_init__(self) -> None:
+        _require(self, "port", 0 < self.port < 65536, "a port from 1 to 65535")
+
+
 SOURCES: dict[str, type[DataSettings]] = {
     "world": WorldSettings,
     "seed": WorldSettings,

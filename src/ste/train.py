@@ -19,7 +19,7 @@ def train_task(config: DictConfig) -> float | None:
     from ste.console import print_training  # torch, lightning and mlflow load only now
     from ste.pipeline import train
 
-    result = train(settings, values, Path(HydraConfig.get().runtime.output_dir))
+    result = train(settings, values, Path(HydraConfig.get().runtime.output_dir), _name(settings))
     if result is None:
         return None
     print_training(result, _store(settings))
@@ -38,6 +38,21 @@ def _stopped(run_id: str, settings: Any) -> tuple[Any, dict[str, Any]]:
         raise RunError(f"resume={run_id}: that run is FINISHED. Try python -m ste.evaluate run={run_id}.")
     values = {**read_config(client, found), "resume": found.id}
     return train_settings(values), values
+
+
+def _name(settings: Any) -> str:
+    """What the run is, and what was typed to make it differ from the default."""
+    if settings.tracking.run_name:
+        return str(settings.tracking.run_name)
+    groups = ("model=", "data=", "tracking", "trainer.threads", "resume=")
+    typed = [text for text in HydraConfig.get().overrides.task if not text.startswith(groups)]
+    return " ".join([settings.model["net"], "on", settings.data.source, *(_brief(text) for text in typed)])
+
+
+def _brief(override: str) -> str:
+    """`data.signal=0` as `signal=0`; a path as its last part."""
+    key, _, value = override.partition("=")
+    return f"{key.rsplit('.', 1)[-1]}={value.rsplit('/', 1)[-1]}"
 
 
 def _store(settings: Any) -> str:

@@ -135,7 +135,7 @@ def _policy_features(rows: pd.DataFrame, policy: pd.DataFrame | None) -> pd.Data
     if policy is None or policy.empty:
         return out
     by_week = policy["impact"].astype(float).groupby(_week_known(policy["date"]))
-    out["policy_event_count"] = by_week.size().reindex(rows[WEEK]).fillna(0.0).to_numpy()
+    out["policy_event_count"] = by_week.size().reindex(rows[WEEK]).fillna(0.0).to_numpy(dtype=np.float64)
     out["policy_impact_score"] = by_week.sum().reindex(rows[WEEK]).fillna(0.0).to_numpy()
     return out
 

@@ -14,7 +14,8 @@ class DualTowerModel(nn.Module):
         tower_hidden_size: first layer of each tower; the second has half as many.
         hidden_size: units of the joint layer.
         num_classes: classes, C.
-        stock_size: leading columns that go to the stock tower; the rest are context.
+        stock_size: leading columns that go to the stock tower; the rest are context. The default is the
+            seed document's; a training run takes the table's own number of stock columns, 11.
         dropout: share dropped after each tower and after the joint layer.
 
     Raises:
@@ -29,7 +30,7 @@ class DualTowerModel(nn.Module):
         tower_hidden_size: int = 32,
         hidden_size: int = 16,
         num_classes: int = 3,
-        stock_size: int = 11,
+        stock_size: int = 8,
         dropout: float = 0.0,
     ) -> None:
         if not 0 < stock_size < input_size:

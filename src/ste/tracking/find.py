@@ -15,7 +15,7 @@ from ste.tracking.run import DIGEST_TAG
 
 CHECKPOINT = "checkpoints/best.ckpt"
 CONFIG = "config.yaml"
-_RANKED_BY = "best_val/log_loss"
+_RANKED_BY = "final_validation/log_loss"
 
 
 @dataclass(frozen=True)

@@ -40,4 +40,6 @@ class RunLogger(Logger):
         """Send an epoch's figures."""
         epoch = int(metrics.pop("epoch", step or 0))
         if epoch > self._done and metrics:
-            self._run.log_metrics(metrics, step=epoch)
+            # One group, and the first by name: the UI shows the curves before the final figures.
+            curves = {f"curves/{name.replace('/', '_')}": value for name, value in metrics.items()}
+            self._run.log_metrics(curves, step=epoch)

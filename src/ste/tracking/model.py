@@ -35,6 +35,8 @@ def log_model(run_id: str, module: TrendModule, example: np.ndarray) -> None:
         inputs=Schema([TensorSpec(example.dtype, (-1, *example.shape[1:]), "features")]),
         outputs=Schema([TensorSpec(output.dtype, (-1, output.shape[1]), "probabilities")]),
     )
+    # MLflow files the model under the process's current experiment, whatever the run's own is.
+    mlflow.set_experiment(experiment_id=mlflow.get_run(run_id).info.experiment_id)
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "trend"
         data.mkdir()

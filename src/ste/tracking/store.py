@@ -15,6 +15,7 @@ from ste.errors import RunError
 from ste.settings import TrackingSettings
 
 _SQLITE = "sqlite:///"
+_KIND = {"mlflow.experimentKind": "custom_model_development"}  # the UI's pages for training, not for chat
 
 for _name in ("mlflow", "alembic"):  # MLflow sets its own level when it is imported
     logging.getLogger(_name).setLevel(logging.WARNING)
@@ -61,7 +62,8 @@ def experiment_id(client: MlflowClient, name: str) -> str:
         return str(found.experiment_id)
     root = artifact_root(client.tracking_uri)
     try:
-        return str(client.create_experiment(name, artifact_location=f"{root}/{name}" if root else None))
+        location = f"{root}/{name}" if root else None
+        return str(client.create_experiment(name, artifact_location=location, tags=_KIND))
     except mlflow.exceptions.MlflowException:  # another process was faster
         found = client.get_experiment_by_name(name)
         if found is None:

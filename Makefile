@@ -1,0 +1,56 @@
+# make alone prints the targets. PYTHON is the interpreter that makes .venv.
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+# A CPU build of torch where one is offered: make setup PIP_ARGS='--extra-index-url ...'
+PIP_ARGS ?=
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup reproduce test test-slow test-all lint types data train sweep ui clean
+
+help:  ## print these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY)  ## make .venv with the package and the pinned versions
+
+$(READY): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) was not found. Install Python 3.11, or type make setup PYTHON=/path/to/python" >&2; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[dev]'
+	touch $@
+
+reproduce: $(READY)  ## rebuild the seed document's experiment, its figures beside ours
+	$(BIN)/python -m ste.reproduce
+
+test: $(READY)  ## the fast tests, minutes on 2 cores
+	$(BIN)/python -m pytest -n auto
+
+test-slow: $(READY)  ## the slow tests
+	$(BIN)/python -m pytest -m slow
+
+test-all: test test-slow  ## both
+
+lint: $(READY)  ## style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)  ## types
+	$(BIN)/mypy
+
+data: $(READY)  ## the seed document's 35 rows, in data_output
+	$(BIN)/python -m ste.generate
+
+train: $(READY)  ## both models on the default synthetic world
+	$(BIN)/python -m ste.train -m model=lstm,dual_tower
+
+sweep: $(READY)  ## both models over three sequence lengths
+	$(BIN)/python -m ste.train -m model=lstm,dual_tower data.sequence_length=3,5,10
+
+ui: $(READY)  ## open the MLflow UI on the runs, http://127.0.0.1:5000
+	$(BIN)/python -m ste.ui
+
+clean:  ## remove what runs and tests made (outputs, data_output); .venv stays
+	find outputs data_output -mindepth 1 ! -name .gitkeep -delete
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis

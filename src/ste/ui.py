@@ -1,0 +1,34 @@
+"""Open the MLflow UI on the runs: `python -m ste.ui`, or `make ui`."""
+
+import os
+import sys
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from ste.cli import run
+from ste.config import plain, ui_settings
+
+
+def ui_task(config: DictConfig) -> None:
+    """Make the store where there is none yet, and hand over to MLflow's server."""
+    settings = ui_settings(plain(config))
+    from ste.tracking.store import open_store  # mlflow loads only now
+
+    client = open_store(settings.tracking, Path(settings.paths.output))
+    uri = client.tracking_uri
+    if uri.startswith("http"):
+        print(f"the runs are on a server: open {uri}")
+        return
+    print(f"MLflow UI on {uri}: open http://{settings.host}:{settings.port} (Ctrl-C ends it)", flush=True)
+    options = ["--backend-store-uri", uri, "--host", settings.host, "--port", str(settings.port), "--workers", "1"]
+    os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *options])
+
+
+def main() -> None:
+    """Console entry."""
+    run("ui", ui_task)
+
+
+if __name__ == "__main__":
+    main()

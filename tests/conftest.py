@@ -1,0 +1,57 @@
+"""Shared by all tests.
+
+pytest            the fast set
+pytest -m slow    what takes minutes
+pytest -n auto    on all cores
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ste.config import compose_train, plain, train_settings
+from ste.settings import TrainSettings
+
+SMALL_WORLD = [
+    "data.tickers=4",
+    "data.start=2018-01-01",
+    "data.end=2021-12-31",
+    "data.split.validation_start=2020-06-01",
+    "data.split.test_start=2021-06-01",
+    "data.batch_size=64",
+    "trainer.max_epochs=3",
+    "trainer.threads=1",
+    "trainer.progress=false",
+]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """Two workers with two torch threads each on two cores would spin against each other."""
+    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder that the test stands in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+Prepared = tuple[TrainSettings, dict[str, Any]]
+
+
+@pytest.fixture
+def small(folder: Path) -> Callable[..., Prepared]:
+    """Settings of a training run on a small world in the test's folder, with overrides on top."""
+
+    def settings(*overrides: str, world: bool = True) -> Prepared:
+        values = plain(compose_train([*(SMALL_WORLD if world else SMALL_WORLD[6:]), *overrides]))
+        return train_settings(values), values
+
+    return settings

@@ -1,0 +1,159 @@
+"""The commands as a person types them, each in a folder of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+COMMANDS = ("train", "generate", "evaluate", "reproduce", "ui")
+HEAVY = ("torch", "lightning", "mlflow", "pandas", "matplotlib", "sklearn")
+
+
+def ste(folder: Path, command: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", f"ste.{command}", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "120", **environment},
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("flag", ["--help", "--cfg=job"])
+def test_help_and_configuration_answer_without_the_heavy_libraries(tmp_path: Path, command: str, flag: str):
+    script = (
+        "import runpy, sys\n"
+        f"sys.argv = ['ste', {flag!r}]\n"
+        "try:\n"
+        f"    runpy.run_module('ste.{command}', run_name='__main__', alter_sys=True)\n"
+        "except SystemExit as stop:\n"
+        "    assert not stop.code, stop.code\n"
+        f"print('LOADED', [name for name in {HEAVY!r} if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "LOADED []" in done.stdout
+    assert "paths:" in done.stdout
+    if flag == "--help":
+        assert f"python -m ste.{command}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "message"),
+    [
+        ("train", ["model=lstmm"], "model=lstmm: no such choice. Did you mean model=lstm?"),
+        ("train", ["modle=lstm"], "modle: no such setting. Did you mean model"),
+        ("train", ["model.hiden_size=32"], "Did you mean model.hidden_size"),
+        ("train", ["data.labels.treshold=0.1"], "Did you mean data.labels.threshold"),
+        ("train", ["experiment=seed_lst"], "Did you mean experiment=seed_lstm"),
+        ("train", ["model.hidden_size=wide"], "expected a whole number"),
+        ("train", ["data.split.purge=0"], "expected at least data.labels.horizon=1"),
+        ("train", ["oops"], "oops: not an override. Expected key=value"),
+        ("train", ["=3"], "no setting before the ="),
+        ("train", ["+extra=1"], "extra: no such setting"),
+        ("train", ["data=market"], "data.bars=: expected a file of daily bars. Try data.bars=bars.csv"),
+        ("train", ["data=market", "data.bars=bras.csv"], "data.bars=bras.csv: no such file. In .: bars.csv"),
+        ("train", ["data=csv", "data.train=t.csv", "data.validation=t.csv"], "Is stock_opne meant as stock_open?"),
+        ("train", ["data=csv", "data.train=empty.csv", "data.validation=t.csv"], "the file is empty"),
+        ("train", ["-m", "model=lstm,dual_towr"], "Did you mean model=dual_tower?"),
+        ("generate", ["data.tikers=3"], "Did you mean data.tickers"),
+        ("evaluate", ["split=tset"], "split=tset: expected one of train, validation, test, all"),
+        ("ui", ["port=0"], "expected a port"),
+    ],
+)
+def test_a_mistake_is_one_message_and_exit_code_2(tmp_path: Path, command: str, arguments: list[str], message: str):
+    (tmp_path / "bars.csv").write_text("ticker,date\n")
+    (tmp_path / "t.csv").write_text("date,ticker,stock_opne\n2024-11-01,A,1\n")
+    (tmp_path / "empty.csv").touch()
+    done = ste(tmp_path, command, *arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "outputs" / "mlflow.db").exists()
+
+
+def test_the_debug_switch_shows_the_traceback(tmp_path: Path):
+    done = ste(tmp_path, "train", "data.signal=9", STE_DEBUG="1")
+    assert "Traceback" in done.stderr
+    assert "ConfigError" in done.stderr
+
+
+def test_a_newcomer_generates_trains_and_evaluates(tmp_path: Path):
+    made = ste(tmp_path, "generate")
+    assert made.returncode == 0, made.stderr
+    names = {path.name for path in (tmp_path / "data_output").iterdir()} - {".lock"}
+    period = "20241101-20241130"
+    assert names == {
+        f"training_data_{period}.csv",
+        f"validation_data_{period}.csv",
+        f"truth_{period}.csv",
+        f"data_card_{period}.json",
+    }
+    trained = ste(tmp_path, "train", "model=dual_tower", "data=seed", "trainer.max_epochs=2")
+    assert trained.returncode == 0, trained.stderr
+    for word in ("majority", "persistence", "linear", "Bayes", "run  ", "UI  ", "files"):
+        assert word in trained.stdout, word
+    assert trained.stderr == ""
+    (summary,) = (tmp_path / "outputs" / "runs" / "train").glob("*/summary.json")
+    run_id = json.loads(summary.read_text())["run_id"]
+    scored = ste(tmp_path, "evaluate", f"run={run_id}", "split=validation")
+    assert scored.returncode == 0, scored.stderr
+    assert "the same figures as tracked, to the last digit" in scored.stdout
+    assert json.loads(summary.read_text())["metrics"]["validation"]["accuracy"] >= 0
+
+
+def test_a_sweep_goes_on_after_a_mistake_and_says_so_at_the_end(tmp_path: Path):
+    fast = ["data=seed", "trainer.max_epochs=1", "trainer.threads=1"]
+    done = ste(tmp_path, "train", "-m", *fast, "model=dual_tower", "optimizer.lr=0,0.01,0.02")
+    assert done.returncode == 2
+    assert "error in job 0" in done.stderr
+    summaries = sorted((tmp_path / "outputs" / "sweeps").rglob("summary.json"))
+    assert [path.parent.name for path in summaries] == ["1", "2"]
+    assert done.stderr.strip().splitlines()[-1].startswith("error: at least one job of the sweep failed")
+
+
+@pytest.fixture(scope="module")
+def reproduction(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    folder = tmp_path_factory.mktemp("reproduction")
+    done = ste(folder, "reproduce")
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+def test_the_seed_document_is_reproduced(reproduction: tuple[Path, str]):
+    folder, printed = reproduction
+    summary = json.loads((folder / "outputs/reproduction/training_summary.json").read_text())
+    assert summary["data"] == {"train": 23, "validation": 12}
+    assert summary["models"]["lstm"]["parameters"] == 57_731
+    assert summary["models"]["dual_tower"]["parameters"] == 2_371
+    assert summary["models"]["dual_tower"]["arguments"]["stock_size"] == 8
+    for model in summary["models"].values():
+        assert model["validation_examples"] == 12
+        assert 0 <= model["metrics"]["validation"]["accuracy"] <= 1
+    for text in ("57,731", "2,371", "230 KB", "14 KB", "33.33%", "25.00%", "95 % exact", "cannot tell"):
+        assert text in printed
+
+
+def test_the_documents_usage_examples_work_on_the_reproduced_files(reproduction: tuple[Path, str]):
+    folder, _ = reproduction
+    from ste.models import DualTowerModel, SimpleLSTM
+
+    lstm = SimpleLSTM(input_size=21, hidden_size=64, num_layers=2, num_classes=3)
+    lstm.load_state_dict(torch.load(folder / "outputs/reproduction/lstm_best.pth"))
+    lstm.eval()
+    with torch.no_grad():
+        assert lstm(torch.randn(5, 3, 21)).shape == (5, 3)
+
+    tower = DualTowerModel(input_size=21, tower_hidden_size=32, hidden_size=16, num_classes=3)
+    tower.load_state_dict(torch.load(folder / "outputs/reproduction/dual_tower_best.pth"))
+    tower.eval()
+    with torch.no_grad():
+        assert tower(torch.randn(5, 21)).shape == (5, 3)

@@ -1,0 +1,129 @@
+"""Every file under conf/ composes, becomes checked settings, and builds what it names."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+
+import ste.models
+from ste.config import compose_train, conf_dir, model_configs, plain, train_settings
+from ste.errors import ConfigError, SteError
+from ste.settings import SplitSettings
+from ste.training.module import build_net
+from ste.training.optim import build_optimizer, build_scheduler
+
+GROUPS = {
+    folder.name: sorted(path.stem for path in folder.glob("*.yaml"))
+    for folder in sorted(conf_dir().iterdir())
+    if folder.is_dir()
+}
+CHOICES = [(group, name) for group, names in GROUPS.items() for name in names]
+ROOTS = sorted(path.stem for path in conf_dir().glob("*.yaml") if "hydra:" in path.read_text())
+
+
+def overrides(group: str, name: str, folder: Path) -> list[str]:
+    table = folder / "table.csv"
+    from ste.schema import COLUMNS, MARKET_COLUMNS
+
+    needed = {
+        "csv": ([f"data.train={table}", f"data.validation={table}"], COLUMNS),
+        "market": ([f"data.bars={table}"], MARKET_COLUMNS["bars"]),
+    }
+    extra, columns = needed.get(name, ([], ()))
+    table.write_text(",".join(columns) + "\n1\n")
+    return [f"{group}={name}", *extra]
+
+
+def test_the_groups_are_complete():
+    assert set(GROUPS) == {"model", "data", "optimizer", "scheduler", "trainer", "tracking", "experiment"}
+    assert len(CHOICES) >= 21
+    assert set(ROOTS) >= {"train", "generate", "evaluate", "reproduce", "ui"}
+
+
+@pytest.mark.parametrize(("group", "name"), CHOICES)
+def test_every_choice_becomes_settings(group: str, name: str, tmp_path: Path):
+    settings = train_settings(plain(compose_train(overrides(group, name, tmp_path))))
+    assert settings.model["net"] in ste.models.__all__
+
+
+@pytest.mark.parametrize("root", [root for root in ROOTS if root != "hydra_defaults"])
+def test_every_command_has_a_configuration_and_help(root: str):
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+        config = compose(root, return_hydra_config=True)
+    assert f"python -m ste.{root}" in config.hydra.help.header
+    assert config.hydra.job.name == root
+
+
+@pytest.mark.parametrize("name", GROUPS["experiment"])
+def test_an_experiment_says_how_to_run_it(name: str):
+    text = (conf_dir() / "experiment" / f"{name}.yaml").read_text()
+    assert f"python -m ste.train experiment={name}" in text
+
+
+@pytest.mark.parametrize("name", GROUPS["optimizer"])
+@pytest.mark.parametrize("schedule", GROUPS["scheduler"])
+def test_every_optimizer_and_schedule_moves_a_net(name: str, schedule: str):
+    settings = train_settings(plain(compose_train([f"optimizer={name}", f"scheduler={schedule}"])))
+    net = torch.nn.Linear(3, 2)
+    before = net.weight.clone()
+    optimizer = build_optimizer(net.parameters(), vars(settings.optimizer), fused=True)
+    scheduler = build_scheduler(optimizer, vars(settings.scheduler), max_epochs=5, mode="min")
+    net(torch.ones(4, 3)).square().sum().backward()
+    optimizer.step()
+    assert not torch.equal(net.weight, before)
+    assert (scheduler is None) == (schedule == "none")
+
+
+def test_every_net_has_a_configuration_and_every_configuration_a_net():
+    assert {config["net"] for config in model_configs().values()} == set(ste.models.__all__)
+
+
+def test_the_default_run_is_the_documented_one():
+    settings = train_settings(plain(compose_train([])))
+    assert (settings.model["net"], settings.data.source, settings.optimizer.name) == ("SimpleLSTM", "world", "adam")
+    assert (settings.data.tickers, settings.data.start, settings.data.end) == (7, "2015-01-01", "2024-12-31")
+    assert settings.data.split == SplitSettings(validation_start="2021-01-01", test_start="2023-01-01")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("data.sequence_length=0", r"data.sequence_length=0: expected 1 or more. Try data.sequence_length=4"),
+        ("data.batch_size=-1", r"data.batch_size=-1: expected 1 or more"),
+        ("data.split.purge=0", r"data.split.purge=0: expected at least data.labels.horizon=1"),
+        ("data.split.by=row", r"data.split.by=row: expected date; only data=seed"),
+        ("data.signal=2", r"data.signal=2.0: expected a number from 0"),
+        ("data.start=20150101", r"data.start=20150101: expected a date such as"),
+        ("data.end=2010-01-01", r"data.end=2010-01-01: expected a date after data.start=2015-01-01"),
+        ("data.tickers=[A,A]", r"expected different names"),
+        ("data.tickers=none", r"data.tickers=none: expected a number such as"),
+        ("data.labels.method=magic", r"expected one of fixed, volatility, balanced. Try data.labels.method=fixed"),
+        ("data.labels.horizon=1.5", r"data.labels.horizon: Value '1.5'"),
+        ("data.representation=raw", r"expected one of stationary, standard"),
+        ("optimizer.lr=0", r"optimizer.lr=0.0: expected more than 0. Try optimizer.lr=0.001"),
+        ("optimizer.lr=fast", r"optimizer.lr: Value 'fast'"),
+        ("fit.monitor=luck", r"fit.monitor=luck: expected one of loss, accuracy"),
+        ("fit.label_smoothing=1", r"fit.label_smoothing=1.0: expected"),
+        ("trainer.max_epochs=0", r"trainer.max_epochs=0: expected 1 or more"),
+        ("model.hidden_size=big", r"model.hidden_size=big: expected a whole number. Try model.hidden_size=64"),
+        ("model.net=Popen", r"model.net=Popen: expected one of"),
+        ("seed=-1", r"seed=-1: expected a whole number"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_told_with_what_can(override: str, message: str):
+    with pytest.raises(ConfigError, match=re.escape(message) if "(" not in message else message):
+        train_settings(plain(compose_train([override])))
+
+
+@pytest.mark.parametrize(("net", "argument"), [("SimpleLSTM", "hidden_size"), ("DualTowerModel", "tower_hidden_size")])
+def test_a_net_refuses_sizes_it_cannot_have(net: str, argument: str):
+    with pytest.raises(ConfigError, match=f"model.{argument}=0: expected 2 or more"):
+        build_net(net, {argument: 0})
+
+
+def test_nothing_but_our_nets_is_built_from_a_configuration():
+    for name in ("torch.nn.Linear", "os.system", "nn", "__all__"):
+        with pytest.raises(SteError, match="expected one of"):
+            build_net(name, {})

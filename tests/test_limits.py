@@ -1,0 +1,73 @@
+"""The two laws of a world whose truth is known: nothing is learnt from nothing, and much from much.
+
+Both go through the whole pipeline, so that a leak anywhere breaks the first and a fault the second.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from ste.pipeline import train
+from ste.world import law
+
+
+@pytest.mark.parametrize("model", ["lstm", "dual_tower"])
+def test_a_null_world_yields_nothing(small, folder, model: str):
+    settings, values = small(
+        f"model={model}", "data.signal=0", "trainer.max_epochs=8", "tracking=off", "data.tickers=12"
+    )
+    result = train(settings, values, folder / "run", "null")
+    assert result is not None
+    scores = result.scores["test"]
+    # Every class has the same chances in every row, so that no choice of classes is worth more than the
+    # likeliest: in expectation a model cannot beat it, whatever it says.
+    assert scores.metrics["expected_accuracy"] <= scores.metrics["bayes_expected_accuracy"]
+    assert "gap_closed" not in scores.metrics
+    assert scores.model.interval.low <= scores.company["majority"].interval.high
+    assert scores.metrics["log_loss"] > scores.company["bayes"].log_loss - 0.005
+
+
+@pytest.mark.slow
+def test_over_many_null_worlds_no_model_is_better_than_chance(small, folder):
+    gains = []
+    for seed in range(12):
+        settings, values = small(
+            "data.signal=0",
+            f"data.seed={seed}",
+            f"seed={seed}",
+            "data.tickers=10",
+            "trainer.max_epochs=6",
+            "tracking=off",
+        )
+        result = train(settings, values, folder / f"run{seed}", "null")
+        assert result is not None
+        test = result.scores["test"]
+        gains.append(test.model.accuracy - test.company["bayes"].accuracy)
+    # The mean gain over what can be known lies within three standard errors of 0, or below.
+    assert np.mean(gains) < 3 * np.std(gains, ddof=1) / np.sqrt(len(gains)) + 1e-9
+
+
+@pytest.mark.slow
+def test_enough_data_brings_a_model_close_to_the_limit(small, folder):
+    settings, values = small("experiment=known_limit", "trainer.max_epochs=12", "tracking=off", world=False)
+    values["trainer"]["max_epochs"] = settings.trainer.max_epochs = 12
+    result = train(settings, values, folder / "run", "limit")
+    assert result is not None
+    assert result.scores["train"].examples > 100_000
+    for split in ("validation", "test"):
+        assert result.scores[split].metrics["gap_closed"] >= 0.90
+        assert result.scores[split].metrics["accuracy"] > result.scores[split].company["linear"].accuracy
+
+
+def test_the_law_says_nothing_at_signal_zero_and_more_with_every_step():
+    rng = np.random.default_rng(0)
+    risk, edges = rng.normal(0, 0.3, 5000), rng.normal(0, 1, 5000)
+    thresholds = np.full(5000, -0.01), np.full(5000, 0.01)
+    bayes = []
+    for signal in (0.0, 0.1, 0.2, 0.4, 0.7, 1.0):
+        chances = law.probabilities(*law.moments(signal, risk, edges), *thresholds)
+        np.testing.assert_allclose(chances.sum(1), 1.0)
+        bayes.append(chances.max(1).mean() - chances.mean(0).max())
+    assert bayes[0] == pytest.approx(0.0, abs=1e-12)
+    assert all(later > earlier for earlier, later in pairwise(bayes))

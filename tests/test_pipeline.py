@@ -1,0 +1,333 @@
+"""A run from settings to a tracked, whole result."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+import torch
+import yaml
+from mlflow.tracking import MlflowClient
+
+from ste import pipeline
+from ste.errors import ConfigError, DataError, RunError
+from ste.pipeline import SPLIT_PREFIX, TrainResult, evaluate, train
+from ste.settings import TrackingSettings
+from ste.tracking.find import CHECKPOINT, count_trials, download, find_run, read_config
+from ste.tracking.run import DIGEST_TAG, tracked_run
+from ste.tracking.store import ensure_sqlite, open_store
+
+
+def fit(small, *overrides: str, out: str = "run", world: bool = True) -> TrainResult:
+    settings, values = small(*overrides, world=world)
+    result = train(settings, values, Path(out), "a run")
+    assert result is not None
+    return result
+
+
+@pytest.fixture
+def client(folder: Path) -> MlflowClient:
+    return open_store(TrackingSettings(), Path("outputs"))
+
+
+def figures(client: MlflowClient, run_id: str) -> dict[str, float]:
+    return {k: v for k, v in client.get_run(run_id).data.metrics.items() if k != "fit_seconds"}
+
+
+def tree(client: MlflowClient, run_id: str, path: str | None = None) -> set[str]:
+    out: set[str] = set()
+    for entry in client.list_artifacts(run_id, path):
+        out |= tree(client, run_id, entry.path) if entry.is_dir else {entry.path}
+    return out
+
+
+@pytest.mark.parametrize("model", ["lstm", "dual_tower"])
+def test_a_run_is_tracked_whole(small, client: MlflowClient, model: str):
+    result = fit(small, f"model={model}")
+    run = client.get_run(result.run_id)
+    assert run.info.status == "FINISHED"
+
+    splits = ("train", "validation", "test")
+    confusion = {f"confusion/{split}.{kind}" for split in splits for kind in ("png", "csv")}
+    kept = {"config.yaml", "data_card.json", "summary.json", CHECKPOINT}
+    assert tree(client, result.run_id) == kept | confusion
+
+    assert run.data.params["data.labels.threshold"] == "0.01"
+    assert run.data.params["model.net"] == result.model
+    assert result.module.hparams["net_arguments"].get("stock_size", 11) == 11  # by column group, not by number
+    assert len(run.data.params) > 40
+    for name in ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_mcc", "train_lr"):
+        steps = [m.step for m in client.get_metric_history(result.run_id, f"curves/{name}")]
+        assert sorted(steps) == [0, 1, 2], name
+    for split in splits:
+        for name, value in result.scores[split].metrics.items():
+            assert run.data.metrics[f"{SPLIT_PREFIX[split]}/{name}"] == value
+        assert f"{SPLIT_PREFIX[split]}/majority_accuracy" in run.data.metrics
+
+    inputs = run.inputs.dataset_inputs
+    assert [tag.value for entry in inputs for tag in entry.tags] == list(splits)
+    card = json.loads(Path("run/data_card.json").read_text())
+    assert [entry.dataset.digest for entry in inputs] == [card["files"][s]["sha256"][:32] for s in splits]
+    assert json.loads(inputs[0].dataset.profile)["num_rows"] == card["files"]["train"]["rows"]
+
+    tags = run.data.tags
+    assert tags[DIGEST_TAG] == card["digest"]
+    assert {"git.commit", "git.dirty", "version.torch", "machine.cpu", "machine.cores"} <= set(tags)
+    assert not Path("outputs/checkpoints", result.run_id).exists()
+    assert not list(Path("outputs/.running").glob("*.lock"))
+
+
+def test_the_summary_holds_the_same_figures(small):
+    result = fit(small)
+    summary = json.loads(Path("run/summary.json").read_text())
+    assert summary["run_id"] == result.run_id
+    for split in ("train", "validation", "test"):
+        assert summary["metrics"][split]["accuracy"] == result.scores[split].metrics["accuracy"]
+        company = summary["scores"][split]["company"]
+        assert set(company) == {"linear", "persistence", "majority", "bayes"}
+    assert yaml.safe_load(Path("run/config.yaml").read_text())["seed"] == 0
+
+
+@pytest.mark.parametrize("model", ["lstm", "dual_tower"])
+def test_the_logged_model_predicts_as_the_run_did(small, client: MlflowClient, model: str):
+    result = fit(small, f"model={model}")
+    (logged,) = client.search_logged_models(client.get_run(result.run_id).info.experiment_id.split())
+    loaded = mlflow.pyfunc.load_model(logged.model_uri)
+    x = loaded.input_example["features"].astype(np.float32)
+    assert loaded.metadata.signature is not None
+    expected = result.module.probabilities(torch.from_numpy(x)).numpy()
+    np.testing.assert_array_equal(loaded.predict({"features": x}), expected)
+    files = {path.suffix for path in Path(logged.artifact_location.removeprefix("file://")).rglob("*")}
+    assert ".pkl" not in files
+
+
+def test_evaluation_gives_the_tracked_figures_to_the_last_digit(small, client: MlflowClient, tmp_path: Path):
+    result = fit(small, "model.dropout=0.3", "fit.class_weights=true", "fit.label_smoothing=0.1")
+    found = find_run(client, result.run_id, "ste")
+    checkpoint = download(client, found, CHECKPOINT, tmp_path)
+    again = evaluate(read_config(client, found), checkpoint, found.tags[DIGEST_TAG])
+    assert {s: v.metrics for s, v in again.items()} == {s: v.metrics for s, v in result.scores.items()}
+    with pytest.raises(RunError, match="digest"):
+        evaluate(read_config(client, found), checkpoint, "something else")
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(small):
+    first = fit(small, "model.dropout=0.2")
+    second = fit(small, "model.dropout=0.2", out="again")
+    other = fit(small, "model.dropout=0.2", "seed=1", out="other")
+    a, b, c = (r.module.state_dict() for r in (first, second, other))
+    assert all(torch.equal(a[k], b[k]) for k in a)
+    assert not torch.equal(a["net.head.0.weight"], c["net.head.0.weight"])
+    assert first.scores == second.scores
+
+
+def test_scalers_are_fitted_on_training_examples_alone(small):
+    settings, _ = small()
+    data = pipeline._data(settings.data, "flat", settings.paths.data, 0)
+    module = pipeline._module(settings, data)
+    module.representation.fit(data.training_chunks())
+    train = data.datasets["train"]
+    expected = module.representation._stationary(train[torch.arange(len(train))].features).double().mean(0)
+    torch.testing.assert_close(module.representation.mean.double(), expected, rtol=1e-4, atol=1e-5)
+    assert train.frame["date"].max() < data.datasets["validation"].frame["date"].min()
+
+
+class Interrupt(pipeline.pl.Callback):
+    """Stops a fit in the middle of an epoch, in the way it is given."""
+
+    def __init__(self, epoch: int, fault: BaseException) -> None:
+        self.epoch, self.fault = epoch, fault
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
+        if trainer.current_epoch == self.epoch and batch_idx == 1:
+            raise self.fault
+
+
+def stop_with(monkeypatch: pytest.MonkeyPatch, epoch: int, fault: BaseException) -> None:
+    build = pipeline._trainer
+
+    def trainer(*args):
+        built, best = build(*args)
+        built.callbacks.append(Interrupt(epoch, fault))
+        return built, best
+
+    monkeypatch.setattr(pipeline, "_trainer", trainer)
+
+
+@pytest.mark.parametrize("epoch", [0, 3])
+def test_a_stopped_run_ends_where_it_would_have_ended(small, client, monkeypatch, epoch: int):
+    overrides = ("trainer.max_epochs=6", "model.dropout=0.2", "scheduler=plateau", "fit.patience=3")
+    whole = fit(small, *overrides, out="whole")
+    with monkeypatch.context() as patch:
+        stop_with(patch, epoch, SystemExit(143))
+        with pytest.raises(SystemExit):
+            fit(small, *overrides, out="stopped")
+    (stopped,) = client.search_runs(["1"], filter_string="attributes.status = 'KILLED'")
+    values = {**read_config(client, find_run(client, stopped.info.run_id, "ste")), "resume": stopped.info.run_id}
+    from ste.config import train_settings
+
+    result = train(train_settings(values), values, Path("resumed"), "resumed")
+    assert result is not None
+    assert result.run_id == stopped.info.run_id
+    assert figures(client, result.run_id) == figures(client, whole.run_id)
+    a, b = whole.module.state_dict(), result.module.state_dict()
+    assert all(torch.equal(a[k], b[k]) for k in a)
+    history = client.get_metric_history(result.run_id, "curves/train_loss")
+    assert len(history) == len({m.step for m in history})
+
+
+def test_a_fault_marks_the_run_failed_and_keeps_its_traceback(small, client, monkeypatch):
+    stop_with(monkeypatch, 1, ZeroDivisionError("planted"))
+    with pytest.raises(ZeroDivisionError, match="planted"):
+        fit(small)
+    (run,) = client.search_runs(["1"])
+    assert run.info.status == "FAILED"
+    assert "planted" in mlflow.artifacts.load_text(f"runs:/{run.info.run_id}/traceback.txt")
+
+
+def test_a_run_whose_process_was_killed_outright_is_marked_by_the_next(small, client, folder: Path):
+    script = (
+        "import os, signal\n"
+        "from pathlib import Path\n"
+        "from ste.settings import TrackingSettings\n"
+        "from ste.tracking.run import tracked_run\n"
+        "with tracked_run(TrackingSettings(), Path('outputs'), 'doomed', {}):\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=folder, check=False)
+    assert done.returncode == -signal.SIGKILL
+    (run,) = client.search_runs(["1"])
+    assert run.info.status == "RUNNING"
+    with tracked_run(TrackingSettings(), Path("outputs"), "next", {}) as other:
+        assert client.get_run(run.info.run_id).info.status == "KILLED"
+        assert client.get_run(other.id).info.status == "RUNNING"
+
+
+def test_sigterm_marks_the_run_killed(client, folder: Path):
+    with pytest.raises(SystemExit) as stopped, tracked_run(TrackingSettings(), Path("outputs"), "r", {}):
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.sigtimedwait([], 5)
+    assert stopped.value.code == 143
+    (run,) = client.search_runs(["1"])
+    assert run.info.status == "KILLED"
+
+
+def test_a_run_that_is_still_going_cannot_be_resumed(client, folder: Path):
+    with (
+        tracked_run(TrackingSettings(), Path("outputs"), "r", {}) as run,
+        pytest.raises(RunError, match="still going"),
+        tracked_run(TrackingSettings(), Path("outputs"), "r", {}, resume=run.id),
+    ):
+        pytest.fail("two processes wrote one run")
+
+
+def test_metrics_that_cannot_be_written_fail_the_run(client, folder: Path, monkeypatch):
+    def full(self, *args, **kwargs):
+        raise OSError("No space left on device")
+
+    with (
+        pytest.raises(OSError, match="No space left"),
+        tracked_run(TrackingSettings(), Path("outputs"), "r", {}) as run,
+        monkeypatch.context() as patch,
+    ):
+        patch.setattr(MlflowClient, "log_batch", full)
+        run.log_metrics({"a": 1.0})
+        run.flush()
+    assert client.get_run(run.id).info.status == "FAILED"
+
+
+def test_the_latest_and_the_best_run_are_found(small, client: MlflowClient):
+    poor = fit(small, "optimizer.lr=1e-7", out="a")
+    good = fit(small, "optimizer.lr=1e-3", out="b")
+    poor_again = fit(small, "optimizer.lr=2e-7", out="c")
+    assert find_run(client, "latest", "ste").id == poor_again.run_id
+    assert find_run(client, "best", "ste").id == good.run_id
+    assert find_run(client, poor.run_id, "ste").status == "FINISHED"
+    assert poor_again.trials == count_trials(client, poor_again.run_id, poor.data_digest) == 3
+    with pytest.raises(RunError, match="no such experiment"):
+        find_run(client, "best", "stee")
+    with pytest.raises(RunError, match="no such run"):
+        find_run(client, "0" * 32, "ste")
+
+
+def test_without_runs_there_is_no_latest(client: MlflowClient):
+    with pytest.raises(RunError, match="no finished run yet"):
+        find_run(client, "latest", "ste")
+
+
+def test_tracking_can_be_off(small, folder: Path):
+    result = fit(small, "tracking=off")
+    assert result.run_id is None
+    assert not Path("outputs/mlflow.db").exists()
+    assert len(list(Path("run/checkpoints").glob("best*.ckpt"))) == 1
+
+
+def test_the_store_refuses_plain_folders(folder: Path):
+    with pytest.raises(RunError, match="sqlite:///"):
+        open_store(TrackingSettings(uri="file:./mlruns"), Path("outputs"))
+
+
+def test_a_new_store_is_whole_and_keeps_its_artifacts_beside_it(folder: Path):
+    path = folder / "sub" / "runs.db"
+    ensure_sqlite(path)
+    before = path.read_bytes()
+    ensure_sqlite(path)
+    assert path.read_bytes() == before
+    client = open_store(TrackingSettings(uri=f"sqlite:///{path}"), Path("outputs"))
+    assert client.get_experiment("0").artifact_location == (folder / "sub/artifacts/default").as_uri()
+    with tracked_run(TrackingSettings(uri=f"sqlite:///{path}"), Path("outputs"), "r", {"a": 1}) as run:
+        assert client.get_run(run.id).info.artifact_uri.startswith((folder / "sub/artifacts/ste").as_uri())
+    assert not (folder / "mlruns").exists()
+
+
+def test_ready_tables_train_like_the_world_they_came_from(small):
+    made = fit(small, "fit.monitor=accuracy")
+    files = {
+        split: Path("data_output").rglob(f"{prefix}_data_*.csv")
+        for split, prefix in (("train", "training"), ("validation", "validation"), ("test", "test"))
+    }
+    paths = {split: next(iter(found)) for split, found in files.items()}
+    given = [f"data.{split}={path}" for split, path in paths.items()]
+    ready = fit(small, "data=csv", "fit.monitor=accuracy", *given, out="csv", world=False)
+    for split in paths:
+        ours = {k: v for k, v in made.scores[split].metrics.items() if "expected" not in k and k != "gap_closed"}
+        assert ready.scores[split].metrics == ours
+        assert "bayes" not in ready.scores[split].company
+
+
+def test_a_table_without_a_test_split_is_scored_on_what_there_is(small):
+    result = fit(small, "data=seed", world=False)
+    assert set(result.scores) == {"train", "validation"}
+    assert result.scores["validation"].examples == 12
+    assert result.scores["validation"].model.interval.method == "binomial"
+
+
+def test_class_weights_need_every_class(small):
+    with pytest.raises(DataError, match="no training row is"):
+        fit(small, "fit.class_weights=true", "data.labels.threshold=0")
+
+
+def test_a_window_longer_than_the_table_is_told(small):
+    with pytest.raises(DataError, match="smaller data.sequence_length"):
+        fit(small, "data.sequence_length=500")
+
+
+def test_a_gpu_that_is_not_there_is_told(small, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match="Try trainer=cpu"):
+        fit(small, "trainer=gpu")
+
+
+@pytest.mark.parametrize(
+    "labels",
+    ["data.labels.method=balanced", "data.labels.method=volatility data.labels.threshold=0.4", "data.labels.horizon=3"],
+)
+def test_other_labels_train_too(small, labels: str):
+    result = fit(small, *labels.split(), "trainer.max_epochs=1")
+    bayes_known = "horizon" not in labels
+    assert ("bayes" in result.scores["test"].company) == bayes_known
