@@ -44,9 +44,11 @@ def _name(settings: Any) -> str:
     """What the run is, and what was typed to make it differ from the default."""
     if settings.tracking.run_name:
         return str(settings.tracking.run_name)
-    groups = ("model=", "data=", "tracking", "trainer.threads", "resume=")
-    typed = [text for text in HydraConfig.get().overrides.task if not text.startswith(groups)]
-    return " ".join([settings.model["net"], "on", settings.data.source, *(_brief(text) for text in typed)])
+    hydra = HydraConfig.get()
+    named = ("model=", "data=", "experiment=", "tracking", "paths.", "trainer.threads", "resume=")
+    typed = [_brief(text) for text in hydra.overrides.task if not text.startswith(named)]
+    choices = hydra.runtime.choices
+    return " ".join([choices["model"], choices["experiment"] or choices["data"], *typed])
 
 
 def _brief(override: str) -> str:

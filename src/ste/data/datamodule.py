@@ -63,11 +63,11 @@ class BatchLoader:
     def __iter__(self) -> Iterator[Batch]:
         rank, size = _process()
         if self.shuffle_seed is None:
-            order = torch.arange(rank, len(self.dataset), size)
+            order = torch.arange(len(self.dataset))[rank::size]
         else:
             generator = torch.Generator().manual_seed((self.shuffle_seed << 20) + self._epoch)
             order = torch.randperm(len(self.dataset), generator=generator)[rank::size][: self._share()]
-        for indices in order.split(self.batch_size):
+        for indices in order.split(self.batch_size) if len(order) else ():  # nothing splits into one empty batch
             yield self.dataset[indices]
 
     def _share(self) -> int:
