@@ -313,7 +313,7 @@ def test_class_weights_need_every_class(small):
 
 
 def test_a_window_longer_than_the_table_is_told(small):
-    with pytest.raises(DataError, match="smaller data.sequence_length"):
+    with pytest.raises(DataError, match=r"smaller data\.sequence_length"):
         fit(small, "data.sequence_length=500")
 
 

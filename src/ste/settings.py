@@ -60,6 +60,13 @@ class LabelSettings:
         _require(self, "data.labels.horizon", self.horizon >= 1, "1 week or more")
         _choice(self, "data.labels.method", ("fixed", "volatility", "balanced"))
         _require(self, "data.labels.threshold", self.threshold >= 0, "0 or more")
+        _require(
+            self,
+            "data.labels.threshold",
+            self.method != "volatility" or self.threshold >= 0.05,
+            "a multiple of the trailing volatility, 0.05 or more, with data.labels.method=volatility",
+            example=0.5,
+        )
 
 
 @dataclass

@@ -10,7 +10,7 @@ from ste.data.calendar import sessions
 from ste.data.files import check_columns, check_frame, day_column, read_frame
 from ste.data.market import MACRO_NEUTRAL, Market
 from ste.errors import DataError
-from ste.schema import MARKET_COLUMNS
+from ste.schema import MACRO, MARKET_COLUMNS
 from ste.settings import MarketSettings
 
 BAR_COLUMNS = MARKET_COLUMNS["bars"]
@@ -26,9 +26,7 @@ def read_market(settings: MarketSettings) -> Market:
         DataError: a file that is missing, misshapen or holds impossible values.
     """
     notes: list[str] = []
-    bars = read_bars(settings.bars, notes)
-    if settings.tickers is not None:
-        bars = _only(bars, settings.tickers, settings.bars)
+    bars = read_bars(settings.bars, notes, settings.tickers)
     news = _read(settings.news, "news") if settings.news else None
     macro = _read(settings.macro, "macro") if settings.macro else None
     policy = _read(settings.policy, "policy") if settings.policy else None
@@ -42,7 +40,7 @@ def read_market(settings: MarketSettings) -> Market:
     return Market(bars=bars, news=news, macro=macro, policy=policy, notes=notes)
 
 
-def read_bars(path: str | Path, notes: list[str]) -> pd.DataFrame:
+def read_bars(path: str | Path, notes: list[str], tickers: list[str] | None = None) -> pd.DataFrame:
     """Daily bars on the adjusted scale, sorted by ticker and date.
 
     Where `adj_close` is given, prices are multiplied by adj_close / close and volume is divided by it,
@@ -51,16 +49,18 @@ def read_bars(path: str | Path, notes: list[str]) -> pd.DataFrame:
     Args:
         path: the file.
         notes: what was dropped, adjusted or looks wrong is appended.
+        tickers: names to keep; None keeps all.
     """
     frame = read_frame(path)
     check_columns(frame, BAR_COLUMNS, path, strict=False)
     adjusted = "adj_close" in frame
     columns = [*BAR_COLUMNS, "adj_close"] if adjusted else list(BAR_COLUMNS)
-    frame = frame[columns]
+    frame = _only(frame[columns], tickers, path)
     empty = frame[[name for name in columns if name not in ("ticker", "date")]].isna().any(axis=1)
     if empty.any():
         notes.append(f"bars: {empty.sum()} rows without a price or volume dropped")
     frame = check_frame(frame[~empty], _bars_schema(adjusted), path)
+    _refuse(frame, frame["high"] < frame["low"] * (1 - 1e-6), "high", "a high not below the low", path)
     if frame.empty:
         raise DataError(f"{path}: no row has all of {', '.join(BAR_COLUMNS)}. Expected daily bars.")
     frame = frame.sort_values(["ticker", "date"], kind="stable").reset_index(drop=True)
@@ -115,7 +115,7 @@ _MACRO = pa.DataFrameSchema(
         "series": pa.Column(str, pa.Check.isin(list(MACRO_NEUTRAL), error="one of " + ", ".join(MACRO_NEUTRAL))),
         "release_date": day_column(),
         "value": _finite(),
-    }
+    },
 )
 _POLICY = pa.DataFrameSchema({"date": day_column(), "impact": _finite(0.0)})
 
@@ -127,10 +127,32 @@ def _read(path: str, kind: str) -> pd.DataFrame:
     columns = MARKET_COLUMNS[kind]
     frame = read_frame(path, text=("ticker", "series", "event"))
     check_columns(frame, columns, path, strict=False)
-    return check_frame(frame[list(columns)], _SCHEMAS[kind], path)
+    frame = check_frame(frame[list(columns)], _SCHEMAS[kind], path)
+    if kind == "macro":
+        for column in MACRO:
+            rows = frame["series"] == column.name.removeprefix("macro_")
+            low, high = (
+                (-np.inf if column.low is None else column.low),
+                (np.inf if column.high is None else column.high),
+            )
+            off = rows & ~frame["value"].between(low, high)
+            _refuse(frame, off, "value", f"{column.name.removeprefix('macro_')} from {low:g} to {high:g}", path)
+    return frame
 
 
-def _only(bars: pd.DataFrame, tickers: list[str], path: str) -> pd.DataFrame:
+def _refuse(frame: pd.DataFrame, off: pd.Series, column: str, expected: str, path: str | Path) -> None:
+    """Raise if any row is `off`, with the first one's line."""
+    if off.any():
+        row = frame.index[off][0]
+        raise DataError(
+            f"{path}: column {column}, line {row + 2}: found {frame.loc[row, column]}; expected {expected} "
+            f"({off.sum()} such rows). Mend the file and run again."
+        )
+
+
+def _only(bars: pd.DataFrame, tickers: list[str] | None, path: str | Path) -> pd.DataFrame:
+    if tickers is None:
+        return bars
     known = set(bars["ticker"])
     unknown = [name for name in tickers if name not in known]
     if unknown:
@@ -139,7 +161,7 @@ def _only(bars: pd.DataFrame, tickers: list[str], path: str) -> pd.DataFrame:
             f"{path}: no bars of {', '.join(unknown)}. It has {len(known)} tickers: {some}, ... "
             f"Try data.tickers=[{sorted(known)[0]}]."
         )
-    return bars[bars["ticker"].isin(tickers)].reset_index(drop=True)
+    return bars[bars["ticker"].isin(tickers)]  # with its index, which tells the lines
 
 
 def _on_sessions(bars: pd.DataFrame, notes: list[str]) -> pd.DataFrame:

@@ -1,0 +1,192 @@
+"""Targets: what the weeks after a row's close brought, and which class that is."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ste.data.calendar import week_numbers
+from ste.data.features import VOLATILITY, WEEK, weekly_features
+from ste.data.labels import directions, future_returns, label, thresholds
+from ste.data.prepare import build_table
+from ste.data.split import assign, counted
+from ste.schema import DIRECTION, MOVEMENT, RETURN
+from ste.settings import LabelSettings, SplitSettings, WorldSettings
+from ste.world.draw import draw
+
+MONDAY_OF_WEEK_0 = pd.Timestamp("1969-12-29")
+
+
+def rows_of(weeks: dict[str, list[int]], closes: dict[str, list[float]] | None = None) -> pd.DataFrame:
+    """Feature rows of tickers in the given weeks, as far as labels read them."""
+    parts = []
+    for ticker, numbers in weeks.items():
+        values = closes[ticker] if closes else [100.0 + 7.0 * n + 3.0 * (n % 5) for n in range(len(numbers))]
+        dates = MONDAY_OF_WEEK_0 + pd.to_timedelta(7 * np.array(numbers) + 4, unit="D")
+        parts.append(pd.DataFrame({"date": dates, "ticker": ticker, "stock_close": values}))
+    rows = pd.concat(parts, ignore_index=True)
+    return rows.assign(**{WEEK: week_numbers(rows["date"]), VOLATILITY: 0.02})
+
+
+def test_return_and_movement_are_next_weeks_over_this_ones() -> None:
+    rows = future_returns(rows_of({"A": [2800, 2801, 2802]}, {"A": [100.0, 110.0, 99.0]}), horizon=1)
+    np.testing.assert_allclose(rows[RETURN], [0.1, -0.1])
+    np.testing.assert_allclose(rows[MOVEMENT], [10.0, -11.0])
+
+
+@pytest.mark.parametrize("horizon", [1, 2, 5])
+def test_the_horizon_counts_weeks_and_the_last_rows_are_dropped_never_filled(horizon: int) -> None:
+    rows = rows_of({"A": list(range(2800, 2810)), "B": list(range(2803, 2813))})
+    labelled = future_returns(rows, horizon)
+    assert len(labelled) == len(rows) - 2 * horizon
+    assert not labelled[[RETURN, MOVEMENT]].isna().any(axis=None)
+    for ticker, last in (("A", 2809), ("B", 2812)):
+        own = labelled[labelled["ticker"] == ticker]
+        assert own[WEEK].max() == last - horizon
+        closes = rows[rows["ticker"] == ticker].set_index(WEEK)["stock_close"]
+        later, now = closes.loc[own[WEEK] + horizon].to_numpy(), own["stock_close"].to_numpy()
+        np.testing.assert_allclose(own[RETURN], later / now - 1.0)
+        np.testing.assert_allclose(own[MOVEMENT], later - now)
+
+
+def test_a_gap_in_the_weeks_gives_no_label_across_it() -> None:
+    rows = rows_of({"A": [2800, 2801, 2803, 2804]})
+    assert future_returns(rows, 1)[WEEK].tolist() == [2800, 2803]
+    assert future_returns(rows, 2)[WEEK].tolist() == [2801]
+    assert future_returns(rows, 5).empty
+
+
+def test_a_ticker_never_takes_its_label_from_the_next_one() -> None:
+    rows = rows_of({"A": [2800, 2801], "B": [2802, 2803]})
+    assert future_returns(rows, 1)[WEEK].tolist() == [2800, 2802]
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    weeks=st.dictionaries(
+        st.sampled_from("ABCDE"), st.sets(st.integers(-300, 300), min_size=1, max_size=40), min_size=1, max_size=4
+    ),
+    horizon=st.integers(1, 60),
+)
+def test_labels_join_exactly_the_rows_that_lie_the_horizon_apart(weeks: dict[str, set[int]], horizon: int) -> None:
+    """Any gaps, any tickers, weeks before 1970 (negative numbers) too."""
+    rows = rows_of({ticker: sorted(weeks[ticker]) for ticker in sorted(weeks)})
+    close = {
+        (ticker, week): value for ticker, week, value in rows[["ticker", WEEK, "stock_close"]].itertuples(index=False)
+    }
+    expected = {
+        (ticker, week): close[ticker, week + horizon] - value
+        for (ticker, week), value in close.items()
+        if (ticker, week + horizon) in close
+    }
+    labelled = future_returns(rows, horizon)
+    found = dict(zip(zip(labelled["ticker"], labelled[WEEK], strict=True), labelled[MOVEMENT], strict=True))
+    assert found == expected
+
+
+def test_no_rows_give_no_labels() -> None:
+    empty = rows_of({"A": [2800]}).iloc[:0]
+    assert future_returns(empty, 1).empty
+
+
+@pytest.mark.parametrize(("start", "end"), [("1962-01-01", "1963-12-31"), ("1969-06-01", "1970-12-31")])
+def test_a_world_before_1970_has_weeks_and_labels_like_any_other(start: str, end: str) -> None:
+    settings = WorldSettings(source="world", tickers=2, start=start, end=end)
+    rows = weekly_features(draw(settings))
+    assert rows[WEEK].min() < 0
+    assert len(future_returns(rows, 1)) == len(rows) - 2
+    table, *_ = build_table(settings)
+    assert len(table) > 100
+    weeks = week_numbers(table.loc[table["ticker"] == "AAPL", "date"])
+    assert (np.diff(weeks) == 1).all()
+
+
+# --- classes ---
+
+
+def test_a_class_needs_more_than_its_threshold() -> None:
+    returns = np.array([-0.5, -0.0101, -0.01, 0.0, 0.01, 0.0101, 3.0])
+    low, high = np.full(7, -0.01), np.full(7, 0.01)
+    assert directions(returns, low, high).tolist() == [0, 0, 1, 1, 1, 2, 2]
+
+
+def labelled_rows(n: int = 400, seed: int = 0) -> pd.DataFrame:
+    """Rows with known returns and volatilities."""
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame({RETURN: rng.normal(0.002, 0.03, n), VOLATILITY: rng.uniform(0.01, 0.08, n)})
+
+
+def test_fixed_thresholds_are_plus_and_minus_the_setting() -> None:
+    rows = labelled_rows()
+    low, high = thresholds(rows, np.ones(len(rows), dtype=bool), LabelSettings(method="fixed", threshold=0.025))
+    assert (low == -0.025).all()
+    assert (high == 0.025).all()
+    classes = label(rows, low, high)[DIRECTION]
+    assert (classes[rows[RETURN] > 0.025] == 2).all()
+    assert (classes[rows[RETURN] < -0.025] == 0).all()
+    assert (classes[rows[RETURN].abs() <= 0.025] == 1).all()
+    assert sorted(classes.unique()) == [0, 1, 2]
+
+
+def test_volatility_thresholds_scale_with_each_rows_own_trailing_volatility() -> None:
+    rows = labelled_rows()
+    low, high = thresholds(rows, np.ones(len(rows), dtype=bool), LabelSettings(method="volatility", threshold=0.5))
+    np.testing.assert_array_equal(high, 0.5 * rows[VOLATILITY])
+    np.testing.assert_array_equal(low, -high)
+
+
+def test_balanced_thresholds_are_the_training_rows_terciles() -> None:
+    rows = labelled_rows(600)
+    training = np.arange(600) < 300
+    low, high = thresholds(rows, training, LabelSettings(method="balanced"))
+    assert np.ptp(low) == np.ptp(high) == 0.0
+    classes = directions(rows[RETURN].to_numpy(), low, high)
+    assert np.bincount(classes[training]).tolist() == [100, 100, 100]
+
+
+def test_balanced_thresholds_know_nothing_of_the_other_rows() -> None:
+    rows = labelled_rows(600)
+    training = np.arange(600) < 300
+    expected = thresholds(rows, training, LabelSettings(method="balanced"))
+    other = rows.assign(**{RETURN: np.where(training, rows[RETURN], rows[RETURN] * 100.0 + 5.0)})
+    np.testing.assert_array_equal(thresholds(other, training, LabelSettings(method="balanced")), expected)
+
+
+def balanced_world(horizon: int) -> WorldSettings:
+    return WorldSettings(
+        source="world",
+        tickers=3,
+        start="2018-01-01",
+        end="2020-12-31",
+        labels=LabelSettings(method="balanced", horizon=horizon),
+        split=SplitSettings(validation_start="2019-07-01", test_start="2020-03-01"),
+    )
+
+
+@pytest.mark.parametrize("horizon", [1, 4])
+def test_a_tables_terciles_leave_out_the_purged_rows_too(horizon: int) -> None:
+    """A purged training row's return lies in the validation weeks: it may not place a threshold."""
+    settings = balanced_world(horizon)
+    table, split, _, _ = build_table(settings)
+    np.testing.assert_array_equal(split, assign(table["date"], settings.split))
+    learnt = (split == 0) & counted(table["date"], split, settings.split.gap(horizon))
+    assert 0 < learnt.sum() < (split == 0).sum()
+    counts = np.bincount(table.loc[learnt, DIRECTION])
+    assert counts.sum() == learnt.sum()
+    assert np.ptp(counts) <= 1
+    low, high = np.quantile(table.loc[learnt, RETURN], [1 / 3, 2 / 3])
+    np.testing.assert_array_equal(table[DIRECTION], directions(table[RETURN].to_numpy(), low, high))
+
+
+@pytest.mark.parametrize(("method", "threshold"), [("fixed", 0.01), ("volatility", 0.5), ("balanced", 0.01)])
+def test_a_tables_targets_agree_with_its_own_closes(method: str, threshold: float) -> None:
+    labels = LabelSettings(horizon=2, method=method, threshold=threshold)
+    settings = WorldSettings(source="world", tickers=2, start="2020-01-01", end="2020-12-31", labels=labels)
+    table, *_ = build_table(settings)
+    assert len(table) > 90
+    for _, own in table.groupby("ticker"):
+        now, later = own["stock_close"].to_numpy()[:-2], own["stock_close"].to_numpy()[2:]
+        np.testing.assert_allclose(own[RETURN].to_numpy()[:-2], later / now - 1.0, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(own[MOVEMENT].to_numpy()[:-2], later - now, rtol=1e-9, atol=1e-9)
+    assert set(table[DIRECTION]) == {0, 1, 2}
