@@ -10,6 +10,7 @@ from hydra import compose, initialize_config_dir
 import ste.models
 from ste.config import compose_train, conf_dir, model_configs, plain, train_settings
 from ste.errors import ConfigError, SteError
+from ste.pipeline import _trainer
 from ste.settings import SplitSettings
 from ste.training.module import build_net
 from ste.training.optim import build_optimizer, build_scheduler
@@ -74,6 +75,15 @@ def test_every_optimizer_and_schedule_moves_a_net(name: str, schedule: str):
     optimizer.step()
     assert not torch.equal(net.weight, before)
     assert (scheduler is None) == (schedule == "none")
+
+
+@pytest.mark.parametrize("name", [name for name in GROUPS["trainer"] if name != "gpu"])
+def test_every_trainer_is_built(name: str, tmp_path: Path):
+    settings = train_settings(plain(compose_train([f"trainer={name}"])))
+    trainer, best = _trainer(settings, tmp_path, None)
+    assert trainer.max_epochs == settings.trainer.max_epochs
+    assert trainer.num_devices == settings.trainer.devices
+    assert best.monitor == "val/log_loss"
 
 
 def test_every_net_has_a_configuration_and_every_configuration_a_net():

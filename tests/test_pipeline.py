@@ -331,3 +331,26 @@ def test_other_labels_train_too(small, labels: str):
     result = fit(small, *labels.split(), "trainer.max_epochs=1")
     bayes_known = "horizon" not in labels
     assert ("bayes" in result.scores["test"].company) == bayes_known
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "64-true"])
+def test_other_precisions_score_alike(small, precision: str):
+    full = fit(small, "trainer.max_epochs=2")
+    other = fit(small, "trainer.max_epochs=2", f"trainer.precision={precision}", out="other")
+    interval = full.scores["test"].model.interval
+    assert interval.low <= other.scores["test"].metrics["accuracy"] <= interval.high
+    assert other.scores["test"].metrics["log_loss"] == pytest.approx(full.scores["test"].metrics["log_loss"], abs=0.02)
+
+
+def test_gradients_are_clipped(small):
+    free = fit(small, "trainer.gradient_clip=null", "optimizer=sgd", "trainer.max_epochs=1")
+    clipped = fit(small, "trainer.gradient_clip=1e-9", "optimizer=sgd", "trainer.max_epochs=1", out="clipped")
+    settings, _ = small()
+    data = pipeline._data(settings.data, "sequence", settings.paths.data, 0)
+    start = pipeline._module(settings, data).net.state_dict()
+
+    def moved(result: TrainResult) -> float:
+        weights = result.module.net.state_dict()
+        return max(float((weights[k] - start[k]).abs().max()) for k in start)
+
+    assert moved(clipped) < 1e-6 < 1e-4 < moved(free)

@@ -64,10 +64,10 @@ def print_training(result: TrainResult, store: str) -> None:
     )
     if result.trials > 1:
         console.print(f"trial {result.trials} on this data in this experiment: the best of many is partly luck")
-    console.print(f"files  {result.folder}")
+    console.print(f"files  {result.folder}", markup=False)  # a folder's name may look like markup
     if result.run_id:
         console.print(f"run    {result.run_id}")
-        console.print(f"UI     make ui   [dim](mlflow ui --backend-store-uri {store})[/dim]")
+        console.print(f"UI     python -m ste.ui, or make ui   (store {store})", markup=False)
 
 
 def print_agreement(scores: dict[str, SplitScores], tracked: dict[str, float], prefixes: dict[str, str]) -> bool:

@@ -124,7 +124,8 @@ def _print(folder: Path, results: dict[str, Any]) -> None:
         "3 of 9 windows, which ran across tickers; ours stay within one. Its data was drawn by another generator, so "
         "accuracies need not agree; rows, features, parameters and file sizes must."
     )
-    console.print(f"[dim]files in {folder}: lstm_best.pth, dual_tower_best.pth, training_summary.json[/dim]")
+    files = "lstm_best.pth, dual_tower_best.pth, training_summary.json"
+    console.print(f"files in {folder}: {files}", style="dim", markup=False)
 
 
 def main() -> None:

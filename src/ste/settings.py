@@ -361,7 +361,7 @@ class TrainerSettings:
             self.gradient_clip is None or self.gradient_clip > 0,
             "more than 0, or null",
         )
-        _choice(self, "trainer.precision", ("32-true", "64-true", "bf16-mixed", "16-mixed", "bf16-true"))
+        _choice(self, "trainer.precision", ("32-true", "64-true", "bf16-mixed", "16-mixed"))
 
 
 @dataclass

@@ -20,5 +20,5 @@ def print_card(card: dict[str, Any], folder: Path, reused: bool) -> None:
         )
     console.print(table)
     for note in card["notes"]:
-        console.print(f"[dim]{note}[/dim]")
-    console.print(f"{'already in' if reused else 'written to'} {folder}, digest {card['digest']}")
+        console.print(note, style="dim", markup=False)
+    console.print(f"{'already in' if reused else 'written to'} {folder}, digest {card['digest']}", markup=False)

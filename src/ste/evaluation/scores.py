@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from ste.evaluation.intervals import Interval, mean_interval
 from ste.evaluation.metrics import classification_metrics
@@ -68,8 +69,8 @@ def score_split(
     collection = classification_metrics(num_classes)
     collection.update(chances, labels)
     metrics = {name: float(value) for name, value in collection.compute().items()}
+    confusion = multiclass_confusion_matrix(chances, labels, num_classes, validate_args=False)
     y, predicted = labels.numpy(), chances.argmax(1).numpy()
-    confusion = np.bincount(y * num_classes + predicted, minlength=num_classes**2).reshape(num_classes, -1)
     company = {name: _row(p, y, weeks, probabilistic=name != "persistence") for name, p in baselines.items()}
     if truth is not None and np.isfinite(truth).all():
         company["bayes"] = _row(truth, y, weeks, probabilistic=True)

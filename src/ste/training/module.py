@@ -113,6 +113,13 @@ class TrendModule(pl.LightningModule):
         self.log_dict(self.val_metrics.compute())
         self.val_metrics.reset()
 
+    def configure_gradient_clipping(
+        self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Clip the norm; Lightning's own way refuses fused optimizers under bf16, where nothing is scaled."""
+        if gradient_clip_val is not None:
+            nn.utils.clip_grad_norm_(self.net.parameters(), gradient_clip_val)
+
     def _log_metric(self, name: str, metric: Any) -> None:
         self.log(name, metric.compute())
         metric.reset()
@@ -120,7 +127,7 @@ class TrendModule(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """The optimizer, and its schedule where there is one."""
         trainer = self.trainer
-        # Lightning clips gradients itself under 16-bit precision, which the fused kernels do not allow.
+        # Under 16-bit floats gradients are scaled up; fused kernels would scale them back after the clipping.
         fused = trainer.precision != "16-mixed"
         optimizer = build_optimizer(self.net.parameters(), self.hparams["optimizer"], fused=fused)
         mode = str(self.hparams["mode"])
