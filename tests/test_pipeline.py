@@ -353,4 +353,5 @@ def test_gradients_are_clipped(small):
         weights = result.module.net.state_dict()
         return max(float((weights[k] - start[k]).abs().max()) for k in start)
 
-    assert moved(clipped) < 1e-6 < 1e-4 < moved(free)
+    assert moved(clipped) < 1e-6
+    assert moved(free) > 1e-4
