@@ -355,3 +355,13 @@ def test_gradients_are_clipped(small):
 
     assert moved(clipped) < 1e-6
     assert moved(free) > 1e-4
+
+
+def test_a_terminal_shows_how_the_fit_goes(small, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "160")
+    result = fit(small, "trainer.progress=true")
+    shown = capsys.readouterr().err
+    assert "3/3" in shown
+    assert f"best {result.monitored:.4f}" in shown

@@ -39,23 +39,27 @@ class EpochProgress(pl.Callback):
         self.task = self.progress.add_task("", total=trainer.max_epochs, completed=trainer.current_epoch)
         self.progress.start()
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Move it on."""
-        if self.progress is None:
-            return
-        shown = trainer.callback_metrics
-        value = float(shown[self.monitor])
-        self.best = value if self.best is None else self.better(self.best, value)
-        text = f"train loss {float(shown['train/loss']):.4f}  {self.monitor} {value:.4f}  best {self.best:.4f}"
-        self.progress.update(self.task, advance=1, description=text)
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Show the epoch before: only now are all of its figures there."""
+        self._show(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Leave the last line standing."""
+        """Show the last epoch, and leave the line standing."""
+        self._show(trainer)
         self._stop()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Give the terminal back."""
         self._stop()
+
+    def _show(self, trainer: pl.Trainer) -> None:
+        shown = trainer.callback_metrics
+        if self.progress is None or "train/loss" not in shown:
+            return
+        value = float(shown[self.monitor])
+        self.best = value if self.best is None else self.better(self.best, value)
+        text = f"train loss {float(shown['train/loss']):.4f}  {self.monitor} {value:.4f}  best {self.best:.4f}"
+        self.progress.update(self.task, completed=trainer.current_epoch, description=text)
 
     def _stop(self) -> None:
         if self.progress is not None:
