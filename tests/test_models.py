@@ -79,7 +79,7 @@ def test_eight_examples_can_be_learnt_by_heart(net: torch.nn.Module):
 def test_a_checkpoint_alone_gives_the_same_probabilities(net: torch.nn.Module, tmp_path: Path):
     model = module(net)
     x = example(type(net), 5) * 3 + 1
-    model.representation.fit([x])
+    model.representation.fit(lambda: [x])
     trainer = pl.Trainer(
         max_epochs=0, logger=False, enable_checkpointing=False, enable_progress_bar=False, accelerator="cpu"
     )

@@ -15,6 +15,7 @@ import yaml
 from mlflow.tracking import MlflowClient
 
 from ste import pipeline
+from ste.config import train_settings
 from ste.errors import ConfigError, DataError, RunError
 from ste.pipeline import SPLIT_PREFIX, TrainResult, evaluate, train
 from ste.settings import TrackingSettings
@@ -110,10 +111,10 @@ def test_evaluation_gives_the_tracked_figures_to_the_last_digit(small, client: M
     result = fit(small, "model.dropout=0.3", "fit.class_weights=true", "fit.label_smoothing=0.1")
     found = find_run(client, result.run_id, "ste")
     checkpoint = download(client, found, CHECKPOINT, tmp_path)
-    again = evaluate(read_config(client, found), checkpoint, found.tags[DIGEST_TAG])
+    again = evaluate(train_settings(read_config(client, found)), checkpoint, found.tags[DIGEST_TAG])
     assert {s: v.metrics for s, v in again.items()} == {s: v.metrics for s, v in result.scores.items()}
     with pytest.raises(RunError, match="digest"):
-        evaluate(read_config(client, found), checkpoint, "something else")
+        evaluate(train_settings(read_config(client, found)), checkpoint, "something else")
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(small):
@@ -130,7 +131,7 @@ def test_scalers_are_fitted_on_training_examples_alone(small):
     settings, _ = small()
     data = pipeline._data(settings.data, "flat", settings.paths.data, 0)
     module = pipeline._module(settings, data)
-    module.representation.fit(data.training_chunks())
+    module.representation.fit(data.training_chunks)
     train = data.datasets["train"]
     expected = module.representation._stationary(train[torch.arange(len(train))].features).double().mean(0)
     torch.testing.assert_close(module.representation.mean.double(), expected, rtol=1e-4, atol=1e-5)
@@ -159,26 +160,71 @@ def stop_with(monkeypatch: pytest.MonkeyPatch, epoch: int, fault: BaseException)
     monkeypatch.setattr(pipeline, "_trainer", trainer)
 
 
+def resumed(client: MlflowClient, status: str) -> TrainResult:
+    """Go on with the one run of that status."""
+    (stopped,) = client.search_runs(["1"], filter_string=f"attributes.status = '{status}'")
+    values = {**read_config(client, find_run(client, stopped.info.run_id, "ste")), "resume": stopped.info.run_id}
+    result = train(train_settings(values), values, Path("resumed"), "resumed")
+    assert result is not None
+    assert result.run_id == stopped.info.run_id
+    return result
+
+
+def assert_same_run(client: MlflowClient, one: TrainResult, other: TrainResult) -> None:
+    assert figures(client, other.run_id) == figures(client, one.run_id)
+    a, b = one.module.state_dict(), other.module.state_dict()
+    assert all(torch.equal(a[k], b[k]) for k in a)
+    for name in figures(client, one.run_id):
+        points = [sorted((m.step, m.value) for m in client.get_metric_history(r.run_id, name)) for r in (one, other)]
+        assert points[0] == points[1], name
+
+
 @pytest.mark.parametrize("epoch", [0, 3])
-def test_a_stopped_run_ends_where_it_would_have_ended(small, client, monkeypatch, epoch: int):
-    overrides = ("trainer.max_epochs=6", "model.dropout=0.2", "scheduler=plateau", "fit.patience=3")
+@pytest.mark.parametrize("schedule", ["scheduler=plateau scheduler.patience=0", "scheduler=cosine"])
+def test_a_stopped_run_ends_where_it_would_have_ended(small, client, monkeypatch, epoch: int, schedule: str):
+    overrides = ("trainer.max_epochs=6", "model.dropout=0.2", "fit.patience=4", "optimizer.lr=0.01", *schedule.split())
     whole = fit(small, *overrides, out="whole")
+    rates = {m.value for m in client.get_metric_history(whole.run_id, "curves/train_lr")}
+    assert len(rates) > 1
     with monkeypatch.context() as patch:
         stop_with(patch, epoch, SystemExit(143))
         with pytest.raises(SystemExit):
             fit(small, *overrides, out="stopped")
-    (stopped,) = client.search_runs(["1"], filter_string="attributes.status = 'KILLED'")
-    values = {**read_config(client, find_run(client, stopped.info.run_id, "ste")), "resume": stopped.info.run_id}
-    from ste.config import train_settings
+    assert_same_run(client, whole, resumed(client, "KILLED"))
 
-    result = train(train_settings(values), values, Path("resumed"), "resumed")
-    assert result is not None
-    assert result.run_id == stopped.info.run_id
-    assert figures(client, result.run_id) == figures(client, whole.run_id)
-    a, b = whole.module.state_dict(), result.module.state_dict()
-    assert all(torch.equal(a[k], b[k]) for k in a)
-    history = client.get_metric_history(result.run_id, "curves/train_loss")
-    assert len(history) == len({m.step for m in history})
+
+def test_a_run_that_had_stopped_early_does_not_train_on(small, client, monkeypatch):
+    overrides = ("trainer.max_epochs=30", "fit.patience=2", "optimizer.lr=0.02")
+    whole = fit(small, *overrides, out="whole")
+    assert whole.epochs < 30
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "_write_outputs", lambda *_: (_ for _ in ()).throw(OSError("No space left on device")))
+        with pytest.raises(OSError, match="No space left"):
+            fit(small, *overrides, out="full")
+    assert_same_run(client, whole, resumed(client, "FAILED"))
+
+
+def test_a_resumed_run_sends_the_curves_that_a_killed_process_still_owed(small, client, monkeypatch):
+    from ste.tracking.curves import Curves
+
+    whole = fit(small, "trainer.max_epochs=5", out="whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(Curves, "_send", lambda *_: None)
+        stop_with(patch, 3, SystemExit(143))
+        with pytest.raises(SystemExit):
+            fit(small, "trainer.max_epochs=5", out="stopped")
+    assert_same_run(client, whole, resumed(client, "KILLED"))
+
+
+def test_a_run_is_not_resumed_on_other_data(small, client, monkeypatch, folder: Path):
+    with monkeypatch.context() as patch:
+        stop_with(patch, 1, SystemExit(143))
+        with pytest.raises(SystemExit):
+            fit(small)
+    (stopped,) = client.search_runs(["1"])
+    client.set_tag(stopped.info.run_id, DIGEST_TAG, "another")
+    with pytest.raises(RunError, match="digest"):
+        resumed(client, "KILLED")
 
 
 def test_a_fault_marks_the_run_failed_and_keeps_its_traceback(small, client, monkeypatch):
@@ -334,11 +380,16 @@ def test_other_labels_train_too(small, labels: str):
 
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "64-true"])
-def test_other_precisions_score_alike(small, precision: str):
+def test_other_precisions_score_alike(small, client, tmp_path: Path, precision: str):
     full = fit(small, "trainer.max_epochs=2")
     other = fit(small, "trainer.max_epochs=2", f"trainer.precision={precision}", out="other")
     interval = full.scores["test"].model.interval
     assert interval.low <= other.scores["test"].metrics["accuracy"] <= interval.high
+    checkpoint = download(client, find_run(client, other.run_id, "ste"), CHECKPOINT, tmp_path)
+    settings, _ = small("trainer.max_epochs=2", f"trainer.precision={precision}")
+    assert {s: v.metrics for s, v in evaluate(settings, checkpoint).items()} == {
+        s: v.metrics for s, v in other.scores.items()
+    }
     assert other.scores["test"].metrics["log_loss"] == pytest.approx(full.scores["test"].metrics["log_loss"], abs=0.02)
 
 
@@ -365,3 +416,15 @@ def test_a_terminal_shows_how_the_fit_goes(small, monkeypatch, capsys):
     shown = capsys.readouterr().err
     assert "3/3" in shown
     assert f"best {result.monitored:.4f}" in shown
+
+
+def test_ctrl_c_in_a_fit_is_an_interrupt_and_marks_the_run(small, client, monkeypatch):
+    handler = signal.getsignal(signal.SIGINT)
+    stop_with(monkeypatch, 1, KeyboardInterrupt())
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fit(small)
+    finally:
+        signal.signal(signal.SIGINT, handler)  # Lightning ignores further ones
+    (run,) = client.search_runs(["1"])
+    assert run.info.status == "KILLED"

@@ -22,7 +22,7 @@ def windows() -> torch.Tensor:
 def test_prepared_features_are_scaled_over_what_was_fitted(windows: torch.Tensor, kind: str, view: str):
     raw = windows if view == "sequence" else windows[:, -1]
     representation = Representation(list(FEATURES), kind)
-    representation.fit([raw[:100], raw[100:]])
+    representation.fit(lambda: [raw[:100], raw[100:]])
     x = representation(raw).reshape(-1, len(FEATURES))
     assert x.shape[1] == len(FEATURES)
     assert x.abs().max() <= CLIP
@@ -38,8 +38,8 @@ def test_prepared_features_are_scaled_over_what_was_fitted(windows: torch.Tensor
 
 def test_what_is_fitted_does_not_depend_on_the_chunks(windows: torch.Tensor):
     whole, parts = (Representation(list(FEATURES), "stationary") for _ in range(2))
-    whole.fit([windows])
-    parts.fit(list(windows.split(37)))
+    whole.fit(lambda: [windows])
+    parts.fit(lambda: windows.split(37))
     torch.testing.assert_close(whole.mean, parts.mean)
     torch.testing.assert_close(whole.scale, parts.scale)
 
@@ -65,14 +65,15 @@ def test_a_constant_column_is_centred_and_not_blown_up():
     x = torch.randn(50, len(FEATURES))
     x[:, 3] = 1e6
     representation = Representation(list(FEATURES), "standard")
-    representation.fit([x])
+    representation.fit(lambda: [x])
     assert representation(x)[:, 3].abs().max() == 0.0
     assert representation.scale[3] == 1.0
 
 
 def test_a_shock_is_cut():
     representation = Representation(list(FEATURES), "standard")
-    representation.fit([torch.randn(50, len(FEATURES))])
+    sample = torch.randn(50, len(FEATURES))
+    representation.fit(lambda: [sample])
     assert representation(torch.full((1, len(FEATURES)), 1e9)).max() == CLIP
 
 

@@ -1,7 +1,5 @@
 """What a person reads at the end of a command."""
 
-import json
-
 from rich.console import Console
 from rich.table import Table
 
@@ -62,24 +60,20 @@ def print_training(result: TrainResult, store: str) -> None:
         f"{result.model}, {result.parameters:,} parameters, epoch {result.best_epoch} of 0 to {result.epochs - 1} by "
         f"{result.monitor} {result.monitored:.4f}, fitted in {result.fit_seconds:.1f} s"
     )
-    if result.trials > 1:
-        console.print(f"trial {result.trials} on this data in this experiment: the best of many is partly luck")
+    luck = ": the best of many is partly luck" if result.trials > 1 else ""
+    console.print(f"trial {result.trials} on this data in this experiment{luck}")
     console.print(f"files  {result.folder}", markup=False)  # a folder's name may look like markup
     if result.run_id:
         console.print(f"run    {result.run_id}")
         console.print(f"UI     python -m ste.ui, or make ui   (store {store})", markup=False)
 
 
-def print_agreement(scores: dict[str, SplitScores], tracked: dict[str, float], prefixes: dict[str, str]) -> bool:
-    """Whether the figures are the tracked ones to the last digit; says which are not."""
+def differences(scores: dict[str, SplitScores], tracked: dict[str, float], prefixes: dict[str, str]) -> list[str]:
+    """Figures that are not the tracked ones to the last digit, each in words; a missing one counts."""
     off = []
     for split, scored in scores.items():
         for name, value in scored.metrics.items():
             before = tracked.get(f"{prefixes[split]}/{name}")
-            if before is not None and before != value:
-                off.append(f"{split} {name}: tracked {json.dumps(before)}, now {json.dumps(value)}")
-    console = Console(soft_wrap=True, highlight=False)
-    console.print("the same figures as tracked, to the last digit" if not off else "differs from what was tracked:")
-    for line in off:
-        console.print(f"  {line}")
-    return not off
+            if before != value:
+                off.append(f"{split} {name}: tracked {before}, now {value}")
+    return off

@@ -16,7 +16,7 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 import yaml
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
 import ste.models
 from ste.data.calendar import week_numbers
@@ -31,6 +31,7 @@ from ste.schema import CLASS_NAMES, DIRECTION, FEATURES
 from ste.settings import DataSettings, TrainSettings
 from ste.training.module import TrendModule, build_net
 from ste.training.progress import EpochProgress
+from ste.training.stopping import Patience
 
 log = logging.getLogger(__name__)
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # devices found, products recommended
@@ -111,25 +112,31 @@ def train(settings: TrainSettings, config: dict[str, Any], folder: Path, name: s
     pl.seed_everything(settings.seed, verbose=False)
     data = _data(settings.data, _view(settings.model), settings.paths.data, settings.seed)
     module = _module(settings, data)
-    module.representation.fit(data.training_chunks())
+    module.representation.fit(data.training_chunks)
     output = Path(settings.paths.output)
     flat = _flatten(config)
     with _run(settings, output, name, flat) as run:
-        checkpoints = output / "checkpoints" / run.id if run else folder / "checkpoints"
+        run_id = run.id if run else settings.resume  # a helper process of a distributed run has no run of its own
+        checkpoints = output / "checkpoints" / run_id if run_id else folder / "checkpoints"
         folder.mkdir(parents=True, exist_ok=True)
         _write_inputs(folder, config, data)
-        if run and settings.resume is None:
+        if run:
             _track_inputs(run, folder, data)
         trainer, best = _trainer(settings, checkpoints, run)
         began = time.perf_counter()
-        trainer.fit(module, datamodule=data, ckpt_path=_resume_point(settings, checkpoints), weights_only=True)
+        try:
+            trainer.fit(module, datamodule=data, ckpt_path=_resume_point(settings, checkpoints), weights_only=True)
+        except SystemExit as stop:
+            if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning makes an exit of Ctrl-C
+                raise KeyboardInterrupt from None
+            raise
         seconds = time.perf_counter() - began
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()  # the first process scores whole splits, alone
         if trainer.global_rank != 0:
             return None
         module.load_state_dict(torch.load(best.best_model_path, weights_only=True)["state_dict"])
-        module = module.cpu().eval()
+        module = module.cpu().float().eval()  # as it is loaded again, whatever it was trained in
         scores = score(module, data)
         result = TrainResult(
             run_id=run.id if run else None,
@@ -138,7 +145,7 @@ def train(settings: TrainSettings, config: dict[str, Any], folder: Path, name: s
             epochs=trainer.current_epoch,
             best_epoch=_epoch_of(best.best_model_path),
             monitor=settings.fit.monitor,
-            monitored=float(best.best_model_score or float("nan")),
+            monitored=_figure(best),
             fit_seconds=seconds,
             data_digest=data.prepared.digest,
             trials=_trials(run, data.prepared.digest),
@@ -155,20 +162,17 @@ def train(settings: TrainSettings, config: dict[str, Any], folder: Path, name: s
     return result
 
 
-def evaluate(config: dict[str, Any], checkpoint: Path, digest: str | None = None) -> dict[str, SplitScores]:
-    """Score a checkpoint on the data of the configuration it was trained with.
+def evaluate(settings: TrainSettings, checkpoint: Path, digest: str | None = None) -> dict[str, SplitScores]:
+    """Score a checkpoint on the data of the settings it was trained with.
 
     Args:
-        config: a run's configuration, as plain data.
+        settings: the run's.
         checkpoint: its best checkpoint.
         digest: of the tables it was trained on; other data is refused.
 
     Raises:
         RunError: the data is not what it was.
     """
-    from ste.config import train_settings
-
-    settings = train_settings(config)
     data = _data(settings.data, _view(settings.model), settings.paths.data, settings.seed)
     if digest is not None and data.prepared.digest != digest:
         raise RunError(
@@ -271,14 +275,13 @@ def _trainer(settings: TrainSettings, checkpoints: Path, run: Any) -> tuple[pl.T
     )
     callbacks: list[Callback] = [best, last]
     if settings.fit.patience is not None:
-        callbacks.append(EarlyStopping(monitor=monitor, mode=mode, patience=settings.fit.patience))
+        callbacks.append(Patience(monitor=monitor, mode=mode, patience=settings.fit.patience))
     if settings.trainer.progress:
         callbacks.append(EpochProgress(monitor, mode))
-    logger: Any = False
     if run:
-        from ste.tracking.logger import RunLogger
+        from ste.tracking.curves import Curves
 
-        logger = RunLogger(run, done=run.last_step("curves/train_loss") if settings.resume else -1)
+        callbacks.append(Curves(run))
     chosen = settings.trainer
     trainer = pl.Trainer(
         accelerator=chosen.accelerator,
@@ -291,7 +294,7 @@ def _trainer(settings: TrainSettings, checkpoints: Path, run: Any) -> tuple[pl.T
         detect_anomaly=chosen.detect_anomaly,
         deterministic=True,
         callbacks=callbacks,
-        logger=logger,
+        logger=False,
         num_sanity_val_steps=0,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -320,6 +323,11 @@ def _resume_point(settings: TrainSettings, checkpoints: Path) -> Path | None:
     return last
 
 
+def _figure(best: ModelCheckpoint) -> float:
+    assert best.best_model_score is not None
+    return float(best.best_model_score)
+
+
 def _epoch_of(path: str) -> int:
     return int(Path(path).stem.split("epoch=")[1].split("-")[0])
 
@@ -340,13 +348,22 @@ def _write_inputs(folder: Path, config: dict[str, Any], data: TrendDataModule) -
 def _track_inputs(run: Any, folder: Path, data: TrendDataModule) -> None:
     from ste.tracking.run import DIGEST_TAG
 
+    digest = run.tag(DIGEST_TAG)
+    if digest is not None:  # a resumed run
+        if digest != data.prepared.digest:
+            raise RunError(
+                f"resume={run.id}: the tables have digest {data.prepared.digest}, the run began on {digest}. "
+                "Put the files back as they were, or train anew."
+            )
+        return
     run.log_file(folder / "config.yaml")
     run.log_file(folder / "data_card.json")
-    run.set_tags({DIGEST_TAG: data.prepared.digest, "data.source": data.settings.source})
     for split, path in data.prepared.files.items():
         rows = data.store.frame[data.store.frame["split"] == list(SPLIT_PREFIX).index(split)]
         digest = data.prepared.card["files"][split]["sha256"]
         run.log_dataset(rows.drop(columns="split"), path, digest, split, DIRECTION)
+    # Last: the tag says that all of it is there.
+    run.set_tags({"data.source": data.settings.source, DIGEST_TAG: data.prepared.digest})
 
 
 def _write_outputs(folder: Path, result: TrainResult) -> None:
@@ -359,7 +376,7 @@ def _write_outputs(folder: Path, result: TrainResult) -> None:
         rows = [f"{name},{','.join(map(str, row))}" for name, row in zip(CLASS_NAMES, scores.confusion, strict=True)]
         (confusion / f"{split}.csv").write_text("\n".join([header, *rows]) + "\n")
     with whole_file(folder / "summary.json") as partial:
-        partial.write_text(json.dumps(result.summary(), indent=2) + "\n")
+        partial.write_text(json.dumps(result.summary(), indent=2, allow_nan=False) + "\n")
 
 
 def _track_outputs(

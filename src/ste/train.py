@@ -1,5 +1,7 @@
 """Train, track and score a model: `python -m ste.train model=lstm`."""
 
+import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +21,33 @@ def train_task(config: DictConfig) -> float | None:
     from ste.console import print_training  # torch, lightning and mlflow load only now
     from ste.pipeline import train
 
+    values["tracking"]["uri"] = _without_password(values["tracking"]["uri"])
     result = train(settings, values, Path(HydraConfig.get().runtime.output_dir), _name(settings))
     if result is None:
         return None
-    print_training(result, _store(settings))
+    print_training(result, str(_without_password(_store(settings))))
     return result.monitored
 
 
 def _stopped(run_id: str, settings: Any) -> tuple[Any, dict[str, Any]]:
     """Settings of a run that was stopped, to go on with."""
-    from ste.errors import RunError
+    from ste.errors import ConfigError, RunError
     from ste.tracking.find import find_run, read_config
     from ste.tracking.store import open_store
 
+    kept = ("resume=", "tracking", "paths.")
+    others = [text for text in HydraConfig.get().overrides.task if not text.startswith(kept)]
+    if others:
+        raise ConfigError(
+            f"resume={run_id} goes on with that run's own settings, which {' '.join(others)} would change. "
+            f"Try resume={run_id} alone."
+        )
     client = open_store(settings.tracking, Path(settings.paths.output))
     found = find_run(client, run_id, settings.tracking.experiment)
     if found.status == "FINISHED":
         raise RunError(f"resume={run_id}: that run is FINISHED. Try python -m ste.evaluate run={run_id}.")
-    values = {**read_config(client, found), "resume": found.id}
+    here = {"resume": found.id, "tracking": asdict(settings.tracking), "paths": asdict(settings.paths)}
+    values = {**read_config(client, found), **here}
     return train_settings(values), values
 
 
@@ -59,6 +70,11 @@ def _brief(override: str) -> str:
 
 def _store(settings: Any) -> str:
     return settings.tracking.uri or f"sqlite:///{Path(settings.paths.output) / 'mlflow.db'}"
+
+
+def _without_password(uri: str | None) -> str | None:
+    """A store's address as it may be kept and shown."""
+    return None if uri is None else re.sub(r"//[^/@]*@", "//…@", uri)
 
 
 def main() -> None:

@@ -133,10 +133,10 @@ class TrendDataModule(pl.LightningDataModule):
             stock_size=len(GROUPS["stock"]),
         )
 
-    def training_chunks(self, size: int = 65536) -> list[torch.Tensor]:
-        """Raw features of the training examples, for fitting scalers."""
+    def training_chunks(self, size: int = 65536) -> Iterator[torch.Tensor]:
+        """Raw features of the training examples, for fitting scalers; one chunk is in memory at a time."""
         train = self.datasets["train"]
-        return [train[i].features for i in torch.arange(len(train)).split(size)]
+        return (train[i].features for i in torch.arange(len(train)).split(size))
 
     def class_counts(self) -> torch.Tensor:
         """Training examples of each class, int64 `[C]`."""

@@ -181,6 +181,6 @@ def _warn_of_jumps(bars: pd.DataFrame, notes: list[str]) -> None:
     if len(jumps):
         shown = ", ".join(f"{row.ticker} {row.date:%Y-%m-%d}" for row in jumps.head(5).itertuples())
         notes.append(
-            f"warning: {len(jumps)} daily moves beyond 60 % that no adjustment explains ({shown}); "
+            f"warning: {len(jumps)} daily moves beyond +60 % or -38 % that no adjustment explains ({shown}); "
             "an unadjusted split would look like this"
         )

@@ -81,7 +81,7 @@ def _first(client: MlflowClient, ids: list[str], extra: str, order: str, none: s
 
 
 def count_trials(client: MlflowClient, run_id: str, digest: str) -> int:
-    """Runs of the same experiment on the same data, up to and with this one."""
+    """Runs of the same experiment on the same data, this one included."""
     experiment = client.get_run(run_id).info.experiment_id
     count, token = 0, None
     while True:
@@ -109,6 +109,10 @@ def download(client: MlflowClient, run: FoundRun, artifact: str, folder: Path) -
         return Path(client.download_artifacts(run.id, artifact, str(folder)))
     except (MlflowException, OSError):
         raise RunError(
-            f"run={run.id}: it is {run.status} and has no {artifact}. Expected a run that was trained to its end; "
-            f"try resume={run.id} with python -m ste.train."
+            f"run {run.id} is {run.status} and has no {artifact}. "
+            + (
+                "It was stopped before it began to train: train anew."
+                if artifact == CONFIG
+                else f"Expected a run that was trained to its end; try python -m ste.train resume={run.id}."
+            )
         ) from None

@@ -37,7 +37,8 @@ def _git() -> dict[str, str]:
     # A package installed into some other project's checkout is not that project's code.
     if commit is None or git("ls-files", "--error-unmatch", Path(__file__).name) is None:
         return {"git.commit": "unknown", "git.dirty": "unknown"}
-    dirty = git("status", "--porcelain", "--untracked-files=no")
+    status = (git("status", "--porcelain", "--untracked-files=all") or "").splitlines()
+    dirty = [line for line in status if not line.startswith("??") or "src/" in line or "conf/" in line]
     return {"mlflow.source.git.commit": commit, "git.commit": commit, "git.dirty": str(bool(dirty)).lower()}
 
 

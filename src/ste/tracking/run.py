@@ -19,6 +19,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 from mlflow.data import from_pandas
 from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunStatus, RunTag
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from ste.errors import RunError
@@ -71,10 +72,6 @@ class Run:
         """Upload a file."""
         self.client.log_artifact(self.id, str(path), folder)
 
-    def log_folder(self, path: Path) -> None:
-        """Upload a folder's contents."""
-        self.client.log_artifacts(self.id, str(path))
-
     def log_dataset(self, frame: pd.DataFrame, path: Path, digest: str, context: str, targets: str) -> None:
         """Log a table as an MLflow dataset: schema, rows, digest, where it came from."""
         with warnings.catch_warnings():
@@ -84,10 +81,13 @@ class Run:
             entity = DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", context)])
         self.client.log_inputs(self.id, [entity])
 
-    def last_step(self, metric: str) -> int:
-        """Last step logged of a metric; -1 where there is none."""
-        history = self.client.get_metric_history(self.id, metric)
-        return max((entry.step for entry in history), default=-1)
+    def steps(self, metric: str) -> set[int]:
+        """Steps logged of a metric so far."""
+        return {entry.step for entry in self.client.get_metric_history(self.id, metric)}
+
+    def tag(self, key: str) -> str | None:
+        """A tag's value, or None."""
+        return self.client.get_run(self.id).data.tags.get(key)
 
     def flush(self) -> None:
         """Wait for queued metrics; raises what went wrong with them."""
@@ -160,8 +160,8 @@ def tracked_run(
         with suppress(ValueError):  # only the main thread may
             signal.signal(signal.SIGTERM, previous)
         _end(run, status)
+        Path(lock.lock_file).unlink(missing_ok=True)  # while it is held: nobody else can hold a deleted file
         lock.release()
-        Path(lock.lock_file).unlink(missing_ok=True)
 
 
 def _end(run: Run, status: str) -> None:
@@ -202,9 +202,9 @@ def _mark_dead(client: MlflowClient, locks: Path) -> None:
         except Timeout:
             continue
         try:
-            with suppress(Exception):  # a run of another store, or deleted since
+            with suppress(MlflowException):  # a run of another store: its own next run will mark it
                 if client.get_run(path.stem).info.status == RunStatus.to_string(RunStatus.RUNNING):
                     client.set_terminated(path.stem, "KILLED")
-            path.unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
         finally:
             lock.release()

@@ -5,6 +5,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torchmetrics.aggregation import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
@@ -73,6 +74,9 @@ class TrendModule(pl.LightningModule):
         self.train_accuracy = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
         self.val_loss = MeanMetric()
         self.val_metrics = classification_metrics(num_classes).clone(prefix="val/")
+        self.history: list[dict[str, float]] = []
+        self._schedule: LRScheduler | ReduceLROnPlateau | None = None
+        self._schedule_state: dict[str, Any] | None = None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits `[B, C]` of raw features, `[B, T, F]` or `[B, F]` as the net reads them."""
@@ -96,10 +100,32 @@ class TrendModule(pl.LightningModule):
         return loss
 
     def on_train_epoch_end(self) -> None:
-        """Log the epoch's training curves."""
+        """Log the epoch's training curves, keep all its figures, and move the learning rate."""
         self._log_metric("train/loss", self.train_loss)
         self._log_metric("train/accuracy", self.train_accuracy)
         self.log("train/lr", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
+        shown = self.trainer.callback_metrics
+        self.history.append({name: float(value) for name, value in shown.items()})
+        # Lightning would move the rate after the checkpoint is saved, and a resumed run would lose the move.
+        if isinstance(self._schedule, ReduceLROnPlateau):
+            self._schedule.step(shown[f"val/{self.hparams['monitor']}"])
+        elif self._schedule is not None:
+            self._schedule.step()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the curves and the schedule's place."""
+        checkpoint["history"] = self.history
+        checkpoint["schedule"] = None if self._schedule is None else self._schedule.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take them back."""
+        self.history = list(checkpoint["history"])
+        self._schedule_state = checkpoint["schedule"]
+
+    def on_train_start(self) -> None:
+        """Put a resumed schedule where it was; it exists only now."""
+        if self._schedule is not None and self._schedule_state is not None:
+            self._schedule.load_state_dict(self._schedule_state)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add a batch to the epoch's validation figures."""
@@ -125,14 +151,12 @@ class TrendModule(pl.LightningModule):
         metric.reset()
 
     def configure_optimizers(self) -> Any:
-        """The optimizer, and its schedule where there is one."""
+        """The optimizer; its schedule, where there is one, is stepped by the module itself."""
         trainer = self.trainer
         # Under 16-bit floats gradients are scaled up; fused kernels would scale them back after the clipping.
         fused = trainer.precision != "16-mixed"
         optimizer = build_optimizer(self.net.parameters(), self.hparams["optimizer"], fused=fused)
         mode = str(self.hparams["mode"])
-        scheduler = build_scheduler(optimizer, self.hparams["scheduler"], max_epochs=trainer.max_epochs or 1, mode=mode)
-        if scheduler is None:
-            return optimizer
-        entry = {"scheduler": scheduler, "interval": "epoch", "monitor": f"val/{self.hparams['monitor']}"}
-        return {"optimizer": optimizer, "lr_scheduler": entry}
+        settings, epochs = self.hparams["scheduler"], trainer.max_epochs or 1
+        self._schedule = build_scheduler(optimizer, settings, max_epochs=epochs, mode=mode)
+        return optimizer

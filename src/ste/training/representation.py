@@ -9,6 +9,8 @@ figures become their change since the window's first week (a flat row: 0), becau
 net the date rather than the market; docs/decisions.md has what that is worth.
 """
 
+from collections.abc import Callable, Iterable
+
 import torch
 from torch import nn
 
@@ -47,17 +49,21 @@ class Representation(nn.Module):
         return ((x - self.mean) / self.scale).clamp(-CLIP, CLIP)
 
     @torch.no_grad()
-    def fit(self, windows: list[torch.Tensor]) -> None:
-        """Set mean and scale from the training windows, given in chunks of raw features."""
+    def fit(self, chunks: Callable[[], Iterable[torch.Tensor]]) -> None:
+        """Set mean and scale from the training windows.
+
+        Args:
+            chunks: gives the raw features in parts, and is asked twice.
+        """
         total = torch.zeros_like(self.mean, dtype=torch.float64)
         square, n = torch.zeros_like(total), 0
-        for chunk in windows:
+        for chunk in chunks():
             x = self._stationary(chunk) if self.kind == "stationary" else chunk
             x = x.double().reshape(-1, x.shape[-1])
             total += x.sum(0)
             n += len(x)
         mean = total / n
-        for chunk in windows:
+        for chunk in chunks():
             x = self._stationary(chunk) if self.kind == "stationary" else chunk
             square += (x.double().reshape(-1, x.shape[-1]) - mean).square().sum(0)
         scale = (square / n).sqrt()
