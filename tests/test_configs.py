@@ -39,7 +39,7 @@ def overrides(group: str, name: str, folder: Path) -> list[str]:
 
 def test_the_groups_are_complete():
     assert set(GROUPS) == {"model", "data", "optimizer", "scheduler", "trainer", "tracking", "experiment"}
-    assert len(CHOICES) >= 21
+    assert len(CHOICES) == 22
     assert set(ROOTS) >= {"train", "generate", "evaluate", "reproduce", "ui"}
 
 
@@ -104,6 +104,14 @@ def test_the_default_run_is_the_documented_one():
         ("data.batch_size=-1", r"data.batch_size=-1: expected 1 or more"),
         ("data.split.purge=0", r"data.split.purge=0: expected at least data.labels.horizon=1"),
         ("data.split.by=row", r"data.split.by=row: expected date; only data=seed"),
+        ("data=seed data.start=2010-01-01", r"data.split.by=row: expected date; only data=seed, with its own weeks"),
+        ("data=seed data.labels.horizon=4", r"data.split.by=row: expected date"),
+        ("data=seed data.split.embargo=2", r"data.split.by=row: expected date"),
+        ("data.split.test_start=null", r"data.split.test_start=None: expected a date too"),
+        ("trainer.accelerator=abacus", r"trainer.accelerator=abacus: expected one of cpu, gpu, auto"),
+        ("trainer.strategy=hope", r"trainer.strategy=hope: expected one of auto, ddp"),
+        ("trainer.limit_batches=0", r"trainer.limit_batches=0: expected 1 or more"),
+        ("tracking.uri=foo://x", r"tracking.uri=foo://x: expected sqlite:///FILE or http://SERVER:PORT"),
         ("data.signal=2", r"data.signal=2.0: expected a number from 0"),
         ("data.start=20150101", r"data.start=20150101: expected a date such as"),
         ("data.end=2010-01-01", r"data.end=2010-01-01: expected a date after data.start=2015-01-01"),
@@ -124,7 +132,7 @@ def test_the_default_run_is_the_documented_one():
 )
 def test_a_setting_that_cannot_be_used_is_told_with_what_can(override: str, message: str):
     with pytest.raises(ConfigError, match=re.escape(message) if "(" not in message else message):
-        train_settings(plain(compose_train([override])))
+        train_settings(plain(compose_train(override.split())))
 
 
 @pytest.mark.parametrize(("net", "argument"), [("SimpleLSTM", "hidden_size"), ("DualTowerModel", "tower_hidden_size")])

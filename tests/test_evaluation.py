@@ -161,3 +161,30 @@ def test_a_null_world_has_no_gap_to_close():
     labels = torch.tensor([2, 0, 1, 2, 1] * 10)
     scores = score_split(torch.tensor(truth).float(), labels, np.arange(50), {"majority": truth}, truth)
     assert "gap_closed" not in scores.metrics
+
+
+def test_a_class_that_is_absent_from_the_labels_does_not_lower_the_averages(predictions):
+    chances, labels = predictions
+    two = labels != 1
+    collection = classification_metrics(3)
+    collection.update(chances[two], labels[two])
+    found = collection.compute()
+    y, p = labels[two].numpy(), chances[two].numpy()
+    areas = [roc_auc_score(y == c, p[:, c]) for c in (0, 2)]
+    recalls = [(p.argmax(1)[y == c] == c).mean() for c in (0, 2)]
+    assert float(found["auroc"]) == pytest.approx(np.mean(areas), abs=1e-5)
+    assert float(found["balanced_accuracy"]) == pytest.approx(np.mean(recalls), abs=1e-6)
+
+
+def test_intervals_cover_when_labels_overlap():
+    """Scores of neighbouring weeks that share four weeks of returns: a plain bootstrap covers far too seldom."""
+    hits = {1: 0, 4: 0}
+    for seed in range(120):
+        rng = np.random.default_rng(seed)
+        shocks = rng.standard_normal(203)
+        right = (np.convolve(shocks, np.ones(4), "valid") > 0).astype(float)
+        for block in hits:
+            interval = mean_interval(right, np.arange(200), block)
+            hits[block] += interval.low <= 0.5 <= interval.high
+    assert hits[4] >= 0.85 * 120
+    assert hits[1] < hits[4] - 15

@@ -111,7 +111,7 @@ def test_an_unexplained_jump_is_noted_with_a_warning(tmp_path: Path, market: Mar
     raw = market.bars.assign(**{name: market.bars[name] * np.where(before, 2.0, 1.0) for name in PRICES})
     warnings = [note for note in read_market(settings_of(tmp_path, bars=raw)).notes if note.startswith("warning")]
     assert len(warnings) == 1
-    assert f"1 daily moves beyond 60 % that no adjustment explains (MSFT {day:%Y-%m-%d})" in warnings[0]
+    assert f"1 daily moves beyond +60 % or -38 % that no adjustment explains (MSFT {day:%Y-%m-%d})" in warnings[0]
 
 
 def test_no_jump_is_seen_where_one_ticker_ends_and_the_next_begins(tmp_path: Path, market: Market) -> None:
@@ -323,7 +323,7 @@ def test_the_real_market_files_give_a_table() -> None:
     assert "bars: 3 rows without a price or volume dropped" in market.notes
     warnings = [note for note in market.notes if note.startswith("warning")]
     assert len(warnings) == 1
-    assert "1 daily moves beyond 60 % that no adjustment explains (AGFS 2016-11-09)" in warnings[0]
+    assert "1 daily moves beyond +60 % or -38 % that no adjustment explains (AGFS 2016-11-09)" in warnings[0]
 
 
 def test_a_macro_figure_outside_its_range_is_refused(tmp_path: Path):

@@ -314,8 +314,9 @@ def test_tracking_can_be_off(small, folder: Path):
 
 
 def test_the_store_refuses_plain_folders(folder: Path):
-    with pytest.raises(RunError, match="sqlite:///"):
-        open_store(TrackingSettings(uri="file:./mlruns"), Path("outputs"))
+    for uri in ("file:./mlruns", "mlruns", "foo://x"):
+        with pytest.raises(ConfigError, match="expected sqlite:///FILE or http://SERVER:PORT"):
+            TrackingSettings(uri=uri)
 
 
 def test_a_new_store_is_whole_and_keeps_its_artifacts_beside_it(folder: Path):

@@ -203,7 +203,7 @@ def test_sequence_and_flat_views_score_the_same_validation_rows(
 def test_class_counts_and_scaler_chunks_are_of_the_training_examples_alone(module: TrendDataModule) -> None:
     train = module.datasets["train"]
     assert module.class_counts().tolist() == np.bincount(train.frame[DIRECTION], minlength=3).tolist()
-    chunks = module.training_chunks(size=50)
+    chunks = list(module.training_chunks(size=50))
     assert len(chunks) > 1
     assert torch.equal(torch.cat(chunks), everything(train).features)
 

@@ -408,7 +408,7 @@ def test_a_build_that_was_killed_before_its_card_is_built_again(tmp_path: Path) 
     assert files_of(tmp_path) == whole
 
 
-def test_a_build_that_stops_in_the_middle_leaves_no_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_build_that_stops_in_the_middle_is_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from ste.data import prepare as room
 
     written: list[Path] = []
@@ -425,7 +425,9 @@ def test_a_build_that_stops_in_the_middle_leaves_no_card(tmp_path: Path, monkeyp
         patch.setattr(room, "write_frame", stopped)
         with pytest.raises(KeyboardInterrupt):
             prepare(small(folder=str(tmp_path / "own")), tmp_path)
-    assert [path.name for path in (tmp_path / "own").glob("*") if path.name != ".lock"] == [written[0].name]
+    left = sorted(path.name for path in (tmp_path / "own").glob("[!.]*"))
+    assert left == ["data_card_20200101-20201231.json", written[0].name]
+    assert json.loads((tmp_path / "own" / left[0]).read_text()).keys() == {"building"}
     again = prepare(small(folder=str(tmp_path / "own")), tmp_path)
     assert again.digest == prepare(small(), tmp_path).digest
 
@@ -484,3 +486,31 @@ def test_a_world_that_cannot_be_drawn_is_refused_by_its_settings(changes: dict[s
     with pytest.raises(ConfigError) as caught:
         small(**changes)
     assert str(caught.value).startswith(key)
+
+
+@pytest.mark.parametrize("edited", ["no card", "edited since"])
+def test_a_persons_own_file_is_never_overwritten(tmp_path: Path, edited: str) -> None:
+    folder = tmp_path / "shared"
+    built = prepare(small(folder=str(folder), seed=1), tmp_path)
+    own = built.files["train"]
+    if edited == "no card":
+        next(folder.glob("data_card_*.json")).unlink()
+    own.write_text("mine\n")
+    with pytest.raises(DataError, match=r"is there already and was not built by these settings.*data\.folder=DIR"):
+        prepare(small(folder=str(folder), seed=2), tmp_path)
+    assert own.read_text() == "mine\n"
+
+
+def test_ready_tables_whose_labels_look_further_ahead_than_stated_are_refused(tmp_path: Path) -> None:
+    far = prepare(small(labels=LabelSettings(horizon=3)), tmp_path)
+    settings = ready(far, tmp_path)
+    with pytest.raises(DataError, match=r"is the return over 3 weeks.*Try data\.labels\.horizon=3"):
+        prepare(settings, tmp_path)
+    stated = TableSettings(
+        source="csv",
+        train=settings.train,
+        validation=settings.validation,
+        test=settings.test,
+        labels=LabelSettings(horizon=3),
+    )
+    assert prepare(stated, tmp_path).digest == far.digest

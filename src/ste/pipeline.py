@@ -201,17 +201,18 @@ def score(module: TrendModule, data: TrendDataModule) -> dict[str, SplitScores]:
                 parts.append(module.net(x).float().softmax(dim=1))
                 prepared.append(x[:, -1] if x.dim() == 3 else x)
         chances[split], last_week[split] = torch.cat(parts), torch.cat(prepared)
+    horizon = data.settings.labels.horizon
     every = max(1, -(-len(train) // LINEAR_ROWS))
     linear = baselines.linear(last_week["train"][::every], train.labels[::every], list(last_week.values()), classes)
     out = {}
     for (split, dataset), linear_chances in zip(datasets.items(), linear, strict=True):
         company = {
             "linear": linear_chances,
-            "persistence": baselines.persistence(train, dataset, classes, data.settings.labels.horizon),
+            "persistence": baselines.persistence(train, dataset, classes, horizon),
             "majority": baselines.majority(train, dataset, classes),
         }
         weeks = week_numbers(dataset.frame["date"])
-        out[split] = score_split(chances[split], dataset.labels, weeks, company, data.truth(split))
+        out[split] = score_split(chances[split], dataset.labels, weeks, company, data.truth(split), horizon)
     return out
 
 
@@ -393,6 +394,11 @@ def _track_outputs(
             f"{prefix}/accuracy_low": scores.model.interval.low,
             f"{prefix}/accuracy_high": scores.model.interval.high,
         }
+        if scores.model.log_loss_interval is not None:
+            flat |= {
+                f"{prefix}/log_loss_low": scores.model.log_loss_interval.low,
+                f"{prefix}/log_loss_high": scores.model.log_loss_interval.high,
+            }
         flat |= {f"{prefix}/{name}_accuracy": row.accuracy for name, row in scores.company.items()}
     run.log_metrics({name: value for name, value in flat.items() if np.isfinite(value)}, step=result.best_epoch)
     run.set_tags({"model.parameters": result.parameters, "trials": result.trials})

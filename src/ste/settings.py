@@ -104,6 +104,13 @@ class SplitSettings:
         )
         _date("data.split.validation_start", self.validation_start)
         _date("data.split.test_start", self.test_start)
+        _require(
+            self,
+            "data.split.test_start",
+            self.validation_start is None or self.test_start is not None or self.test == 0,
+            "a date too, as data.split.validation_start is one (or data.split.test=0 for no test)",
+            example="2023-01-01",
+        )
         if self.test_start is not None:
             _require(
                 self,
@@ -165,8 +172,18 @@ class DataSettings:
         _require(
             self.split,
             "data.split.by",
-            self.split.by == "date" or self.source == "seed",
-            "date; only data=seed repeats the document's cut through a week",
+            self.split.by == "date" or self._is_the_documents(),
+            "date; only data=seed, with its own weeks and a horizon of 1, repeats the document's cut through a week",
+        )
+
+    def _is_the_documents(self) -> bool:
+        """Whether this is the seed document's own table, whose cut purges nothing."""
+        split = self.split
+        return (
+            self.source == "seed"
+            and (getattr(self, "start", None), getattr(self, "end", None)) == ("2024-11-01", "2024-11-30")
+            and self.labels.horizon == 1
+            and (split.purge, split.embargo, split.validation_start) == (None, 0, None)
         )
 
     def table_settings(self) -> dict[str, Any]:
@@ -352,6 +369,9 @@ class TrainerSettings:
     progress: bool = True
 
     def __post_init__(self) -> None:
+        _choice(self, "trainer.accelerator", ("cpu", "gpu", "auto"))
+        _choice(self, "trainer.strategy", ("auto", "ddp"))
+        _require(self, "trainer.limit_batches", self.limit_batches is None or self.limit_batches >= 1, "1 or more")
         _require(self, "trainer.max_epochs", self.max_epochs >= 1, "1 or more")
         _require(self, "trainer.devices", self.devices >= 1, "1 or more")
         _require(self, "trainer.threads", self.threads is None or self.threads >= 1, "1 or more")
@@ -379,6 +399,11 @@ class TrackingSettings:
     uri: str | None = None
     experiment: str = "ste"
     run_name: str | None = None
+
+    def __post_init__(self) -> None:
+        known = self.uri is None or self.uri.startswith(("sqlite:///", "http://", "https://", "postgresql", "mysql"))
+        _require(self, "tracking.uri", known, "sqlite:///FILE or http://SERVER:PORT", example="sqlite:///runs.db")
+        _require(self, "tracking.experiment", bool(self.experiment), "a name")
 
 
 @dataclass

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 import torch.distributed as dist
 
-from ste.data.files import read_frame
+from ste.data.files import read_frame, sha256
 from ste.data.prepare import PreparedData
 from ste.data.split import counted
 from ste.data.table import read_table
@@ -104,6 +104,9 @@ class TrendDataModule(pl.LightningDataModule):
         self.view = view
         self.seed = seed
         frames = {split: read_table(path) for split, path in prepared.files.items()}
+        for name, path in prepared.files.items():
+            if sha256(path) != prepared.card["files"][name]["sha256"]:
+                raise DataError(f"{path}: was changed by another process while it was read. Run again.")
         frame = pd.concat(frames.values(), ignore_index=True)
         frame["split"] = np.repeat([SPLITS.index(s) for s in frames], [len(f) for f in frames.values()])
         self.store = Store.of(frame)

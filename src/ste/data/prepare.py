@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 
+from ste.data.calendar import week_numbers
 from ste.data.features import weekly_features
 from ste.data.files import sha256, whole_file, write_frame
 from ste.data.labels import future_returns, label, thresholds
@@ -24,7 +25,7 @@ from ste.data.market_files import read_market
 from ste.data.split import assign, counted
 from ste.data.table import read_table
 from ste.errors import DataError
-from ste.schema import CLASS_NAMES, COLUMNS, DIRECTION, FEATURES, PROBABILITIES, SPLITS
+from ste.schema import CLASS_NAMES, COLUMNS, DIRECTION, FEATURES, PROBABILITIES, RETURN, SPLITS
 from ste.settings import DataSettings, MarketSettings, TableSettings, WorldSettings
 from ste.world import law
 from ste.world.draw import draw
@@ -75,8 +76,10 @@ def prepare(settings: DataSettings, root: Path) -> PreparedData:
     folder = Path(settings.folder) if settings.folder else root / f"{settings.source}-{_short(identity)}"
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
-        found = _reuse(folder, identity)
-        return found or _build(settings, identity, folder)
+        prepared = _reuse(folder, identity) or _build(settings, identity, folder)
+    for note in prepared.card["notes"]:
+        log.warning(note) if note.startswith("warning") else log.info(note)
+    return prepared
 
 
 def _identity(settings: DataSettings) -> dict[str, Any]:
@@ -96,10 +99,7 @@ def _short(identity: dict[str, Any]) -> str:
 
 def _reuse(folder: Path, identity: dict[str, Any]) -> PreparedData | None:
     for path in sorted(folder.glob("data_card_*.json")):
-        try:
-            card = json.loads(path.read_text())
-        except ValueError:
-            continue
+        card = _read_card(path)
         if card.get("identity") != identity:
             continue
         for entry in (*card["files"].values(), *([card["truth"]] if card["truth"] else [])):
@@ -124,41 +124,56 @@ def _build(settings: DataSettings, identity: dict[str, Any], folder: Path) -> Pr
     last = getattr(settings, "end", None) or f"{dates.max():%Y-%m-%d}"
     period = f"{first.replace('-', '')}-{last.replace('-', '')}"
     path = folder / f"data_card_{period}.json"
-    _forget(path)
+    codes = [code for code in range(len(SPLITS)) if (split == code).any()]
+    files = {SPLITS[code]: folder / f"{FILE_NAMES[SPLITS[code]]}_{period}.{settings.format}" for code in codes}
+    truth_path = folder / f"truth_{period}.{settings.format}" if truth is not None else None
+    _make_room(path, [*files.values(), *([truth_path] if truth_path else [])], own=settings.folder is None)
     keep = counted(dates, split, settings.split.gap(settings.labels.horizon))
-    files, entries = {}, {}
-    for code, name in enumerate(SPLITS):
-        rows = split == code
-        if not rows.any():
-            continue
-        files[name] = folder / f"{FILE_NAMES[name]}_{period}.{settings.format}"
-        write_frame(table.loc[rows], files[name])
-        entries[name] = _entry(table[rows], keep[rows], files[name])
-    truth_path = None
-    if truth is not None:
-        truth_path = folder / f"truth_{period}.{settings.format}"
+    entries = {}
+    for name, file in files.items():
+        rows = split == SPLITS.index(name)
+        write_frame(table.loc[rows], file)
+        entries[name] = _entry(table[rows], keep[rows], file)
+    if truth is not None and truth_path is not None:
         write_frame(truth, truth_path)
     card = _card(settings, entries, identity, market.notes, truth_path)
     with whole_file(path) as partial:
         partial.write_text(json.dumps(card, indent=2) + "\n")
-    for note in market.notes:
-        log.warning(note) if note.startswith("warning") else log.info(note)
     return PreparedData(files=files, truth=truth_path, card=card)
 
 
-def _forget(path: Path) -> None:
-    """Remove an older card and the files it names, so that none of them outlives its settings."""
-    if not path.is_file():
-        return
+def _read_card(path: Path) -> dict[str, Any]:
+    """A card, or the note of a build that has begun; empty where there is neither or it cannot be read."""
     try:
         card = json.loads(path.read_text())
-        named = [entry["file"] for entry in (*card["files"].values(), card["truth"] or {"file": None})]
-    except (ValueError, KeyError, TypeError):
-        named = []
-    path.unlink()
-    for name in named:
-        if name and Path(name).name == name:
-            (path.parent / name).unlink(missing_ok=True)
+    except (OSError, ValueError):
+        return {}
+    return (
+        card if isinstance(card, dict) and ("building" in card or {"files", "truth", "identity"} <= set(card)) else {}
+    )
+
+
+def _make_room(card_path: Path, targets: list[Path], *, own: bool) -> None:
+    """Remove what an older card names, refuse to touch what none explains, and say what is being built.
+
+    The note that a build has begun stands where the card will be: after a kill, the half-built files are
+    known to be ours. In a folder of our `own`, named by its settings, nothing else is expected.
+    """
+    card = _read_card(card_path)
+    ours = dict.fromkeys(card.get("building", [file.name for file in targets] if own else []))
+    if "files" in card:
+        ours |= {entry["file"]: entry["sha256"] for entry in (*card["files"].values(), card["truth"]) if entry}
+    for file in {*targets, *(card_path.parent / Path(name).name for name in ours)}:
+        if not file.is_file():
+            continue
+        if file.name not in ours or ours[file.name] not in (None, sha256(file)):
+            raise DataError(
+                f"{file}: is there already and was not built by these settings, or was changed since. "
+                "Move it, or choose another place with data.folder=DIR."
+            )
+        file.unlink()
+    with whole_file(card_path) as partial:
+        partial.write_text(json.dumps({"building": [file.name for file in targets]}) + "\n")
 
 
 def build_table(
@@ -251,6 +266,26 @@ def _card(
     }
 
 
+def _check_horizon(table: pd.DataFrame, settings: TableSettings) -> None:
+    """Raise if the labels look further ahead than the settings say: the purge would be too short."""
+    rows = table.sort_values(["ticker", "date"], kind="stable").assign(week=lambda t: week_numbers(t["date"]))
+    agreement = {}
+    for horizon in range(1, 14):
+        ahead = future_returns(rows, horizon) if len(rows) > horizon else rows.iloc[:0]
+        if len(ahead):
+            stated = rows.loc[ahead.index, RETURN]
+            agreement[horizon] = float(np.isclose(ahead[RETURN], stated, rtol=1e-3, atol=1e-5).mean())
+    best = max(agreement, key=lambda h: agreement[h], default=None)
+    stated_horizon = settings.labels.horizon
+    # Files may round, or adjust closes on another scale; only a clear case is refused.
+    if best is not None and best != stated_horizon and agreement[best] > 0.8 > agreement.get(stated_horizon, 0.0):
+        raise DataError(
+            f"data.labels.horizon={stated_horizon}: in these tables {RETURN} is the return over {best} weeks "
+            f"({agreement[best]:.0%} of the rows agree with their ticker's own later close). "
+            f"Try data.labels.horizon={best}, which also decides the purge."
+        )
+
+
 def _ready(settings: TableSettings) -> PreparedData:
     """Files that are tables already: checked, described, left where they are."""
     files = {split: Path(path) for split, path in settings.files().items()}
@@ -264,7 +299,9 @@ def _ready(settings: TableSettings) -> PreparedData:
                 "without overlap."
             )
         previous = split
-    dates = pd.concat([frame["date"] for frame in frames.values()], ignore_index=True)
+    whole = pd.concat(frames.values(), ignore_index=True)
+    _check_horizon(whole, settings)
+    dates = whole["date"]
     codes = np.repeat([SPLITS.index(s) for s in frames], [len(f) for f in frames.values()]).astype(np.int8)
     keep = counted(dates, codes, settings.split.gap(settings.labels.horizon))
     entries = {

@@ -7,9 +7,12 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
+from ste.data.calendar import week_numbers
 from ste.data.files import check_columns, check_frame, day_column, read_frame
 from ste.errors import DataError
 from ste.schema import COLUMNS, DIRECTION, FEATURE_COLUMNS, MOVEMENT, RETURN, Column, Trend
+
+PRICES = ("stock_open", "stock_high", "stock_low", "stock_close", "stock_sma_20", "stock_sma_50")
 
 
 @cache
@@ -34,7 +37,9 @@ def table_schema() -> pa.DataFrameSchema:
 def _numeric(column: Column) -> pa.Column:
     """A finite float column within the bounds of the schema module."""
     checks = [pa.Check(np.isfinite, error="a finite number", name="finite")]
-    if column.low is not None:
+    if column.name in PRICES:
+        checks.append(pa.Check.gt(0.0, error="a price above 0"))
+    elif column.low is not None:
         checks.append(pa.Check.ge(column.low, error=f"{column.low:g} or more"))
     if column.high is not None:
         checks.append(pa.Check.le(column.high, error=f"{column.high:g} or less"))
@@ -50,8 +55,27 @@ def read_table(path: str | Path) -> pd.DataFrame:
     frame = read_frame(path)
     check_columns(frame, COLUMNS, path, strict=True)
     frame = check_frame(frame[list(COLUMNS)], table_schema(), path).astype({DIRECTION: "int64"})
+    _check_rows(frame, path)
     _check_targets(frame, path)
     return frame
+
+
+def _check_rows(frame: pd.DataFrame, path: str | Path) -> None:
+    """A week has one row of a ticker, and its high is not below its low."""
+    off = (frame["stock_high"] < frame["stock_low"] * (1 - 1e-6)).to_numpy()
+    if off.any():
+        line = int(np.flatnonzero(off)[0])
+        raise DataError(
+            f"{path}: line {line + 2}: stock_high={frame['stock_high'].iloc[line]:g} is below "
+            f"stock_low={frame['stock_low'].iloc[line]:g} ({off.sum()} such rows). Mend the file and run again."
+        )
+    twice = pd.Series(week_numbers(frame["date"])).to_frame("week").assign(ticker=frame["ticker"]).duplicated()
+    if twice.any():
+        line = int(np.flatnonzero(twice)[0])
+        raise DataError(
+            f"{path}: line {line + 2}: {frame['ticker'].iloc[line]} has another row in the week of "
+            f"{frame['date'].iloc[line]:%Y-%m-%d} ({twice.sum()} such rows). Expected one row per ticker and week."
+        )
 
 
 def _check_targets(frame: pd.DataFrame, path: str | Path) -> None:

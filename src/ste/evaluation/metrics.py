@@ -11,13 +11,43 @@ from torchmetrics.classification import (
     MulticlassAccuracy,
     MulticlassAUROC,
     MulticlassCalibrationError,
+    MulticlassConfusionMatrix,
     MulticlassF1Score,
     MulticlassMatthewsCorrCoef,
     MulticlassPrecision,
     MulticlassRecall,
 )
+from torchmetrics.utilities import dim_zero_cat
 
-_SMALLEST = 1e-7  # probabilities are cut here, so that one certain mistake is not infinite
+SMALLEST = 1e-7  # probabilities are cut here, so that one certain mistake is not infinite
+
+
+class PresentAUROC(MulticlassAUROC):
+    """One-vs-rest area under the ROC curve, averaged over the classes that have both sides among the labels."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__(num_classes, average="none", validate_args=False)
+
+    def compute(self) -> torch.Tensor:  # type: ignore[override]  # its grandparent types another metric's
+        """Mean area; 0.5 where only one class is present."""
+        areas = super().compute()
+        labels = dim_zero_cat(self.target)
+        counts = torch.bincount(labels, minlength=len(areas))
+        present = (counts > 0) & (counts < len(labels))
+        return areas[present].mean() if present.any() else areas.new_tensor(0.5)
+
+
+class BalancedAccuracy(MulticlassConfusionMatrix):
+    """Mean recall of the classes that are present among the labels (Brodersen et al. 2010)."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__(num_classes, validate_args=False)
+
+    def compute(self) -> torch.Tensor:
+        """The mean so far."""
+        table = super().compute().double()
+        present = table.sum(1) > 0
+        return (table.diag()[present] / table.sum(1)[present]).mean()
 
 
 class LogLoss(Metric):
@@ -35,7 +65,7 @@ class LogLoss(Metric):
 
     def update(self, preds: torch.Tensor, target: torch.Tensor) -> None:
         """Add a batch."""
-        chosen = preds.gather(1, target[:, None]).clamp(min=_SMALLEST)
+        chosen = preds.gather(1, target[:, None]).clamp(min=SMALLEST)
         self.total += -chosen.double().log().sum()
         self.count += len(target)
 
@@ -75,12 +105,12 @@ def classification_metrics(num_classes: int) -> MetricCollection:
     return MetricCollection(
         {
             "accuracy": MulticlassAccuracy(num_classes, average="micro", validate_args=False),
-            "balanced_accuracy": MulticlassAccuracy(**macro),
+            "balanced_accuracy": BalancedAccuracy(num_classes),
             "precision": MulticlassPrecision(**macro),
             "recall": MulticlassRecall(**macro),
             "f1": MulticlassF1Score(**macro),
             "mcc": MulticlassMatthewsCorrCoef(num_classes, validate_args=False),
-            "auroc": MulticlassAUROC(**macro),
+            "auroc": PresentAUROC(num_classes),
             "log_loss": LogLoss(),
             "brier": Brier(),
             "calibration_error": MulticlassCalibrationError(num_classes, n_bins=15, norm="l1", validate_args=False),

@@ -8,19 +8,20 @@ import torch
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from ste.evaluation.intervals import Interval, mean_interval
-from ste.evaluation.metrics import classification_metrics
+from ste.evaluation.metrics import SMALLEST, classification_metrics
 
 
 @dataclass(frozen=True)
 class Row:
     """One line of the score table: a model's, a baseline's or the limit's figures on the same examples.
 
-    `log_loss` is None where no probabilities are claimed (persistence).
+    `log_loss` and its interval are None where no probabilities are claimed (persistence).
     """
 
     accuracy: float
     interval: Interval
     log_loss: float | None
+    log_loss_interval: Interval | None
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ def score_split(
     weeks: np.ndarray,
     baselines: dict[str, np.ndarray],
     truth: np.ndarray | None,
+    horizon: int = 1,
 ) -> SplitScores:
     """Score a split's predictions.
 
@@ -64,6 +66,7 @@ def score_split(
         weeks: `[N]`, the week of each example.
         baselines: probabilities `[N, C]` by name; `persistence` is scored by accuracy alone.
         truth: P(class | features) `[N, C]` of a synthetic world, or None.
+        horizon: weeks that the labels look ahead, for the intervals.
     """
     num_classes = chances.shape[1]
     collection = classification_metrics(num_classes)
@@ -71,25 +74,27 @@ def score_split(
     metrics = {name: float(value) for name, value in collection.compute().items()}
     confusion = multiclass_confusion_matrix(chances, labels, num_classes, validate_args=False)
     y, predicted = labels.numpy(), chances.argmax(1).numpy()
-    company = {name: _row(p, y, weeks, probabilistic=name != "persistence") for name, p in baselines.items()}
+    company = {name: _row(p, y, weeks, horizon, probabilistic=name != "persistence") for name, p in baselines.items()}
     if truth is not None and np.isfinite(truth).all():
-        company["bayes"] = _row(truth, y, weeks, probabilistic=True)
+        company["bayes"] = _row(truth, y, weeks, horizon, probabilistic=True)
         metrics |= _against_limit(predicted, baselines["majority"].argmax(1), truth)
     return SplitScores(
         examples=len(y),
         weeks=len(np.unique(weeks)),
         metrics=metrics,
         confusion=confusion.tolist(),
-        model=_row(chances.numpy(), y, weeks, probabilistic=True),
+        model=_row(chances.numpy(), y, weeks, horizon, probabilistic=True),
         company=company,
     )
 
 
-def _row(chances: np.ndarray, y: np.ndarray, weeks: np.ndarray, *, probabilistic: bool) -> Row:
+def _row(chances: np.ndarray, y: np.ndarray, weeks: np.ndarray, horizon: int, *, probabilistic: bool) -> Row:
     right = (chances.argmax(1) == y).astype(float)
-    chosen = np.clip(chances[np.arange(len(y)), y].astype(np.float64), 1e-7, None)
-    log_loss = float(-np.log(chosen).mean()) if probabilistic else None
-    return Row(float(right.mean()), mean_interval(right, weeks), log_loss)
+    accuracy, interval = float(right.mean()), mean_interval(right, weeks, horizon)
+    if not probabilistic:
+        return Row(accuracy, interval, None, None)
+    losses = -np.log(np.clip(chances[np.arange(len(y)), y].astype(np.float64), SMALLEST, None))
+    return Row(accuracy, interval, float(losses.mean()), mean_interval(losses, weeks, horizon))
 
 
 def _against_limit(predicted: np.ndarray, majority: np.ndarray, truth: np.ndarray) -> dict[str, float]:

@@ -11,7 +11,6 @@ import mlflow
 from filelock import FileLock
 from mlflow.tracking import MlflowClient
 
-from ste.errors import RunError
 from ste.settings import TrackingSettings
 
 _SQLITE = "sqlite:///"
@@ -28,20 +27,12 @@ def open_store(settings: TrackingSettings, output: Path) -> MlflowClient:
     Args:
         settings: `uri` may be None, a `sqlite:///` URI or a server's `http(s)://`.
         output: folder that holds the default store.
-
-    Raises:
-        RunError: a kind of URI that cannot be used.
     """
     uri = settings.uri or f"{_SQLITE}{(output / 'mlflow.db').resolve()}"
     if uri.startswith(_SQLITE):
         path = Path(uri.removeprefix(_SQLITE)).resolve()
         ensure_sqlite(path)
         uri = f"{_SQLITE}{path}"
-    elif "://" not in uri or uri.startswith("file:"):
-        raise RunError(
-            f"tracking.uri={uri}: MLflow no longer keeps runs in plain folders. "
-            "Try tracking.uri=sqlite:///runs.db, or http://SERVER:PORT, or leave it out."
-        )
     mlflow.set_tracking_uri(uri)
     return MlflowClient(uri)
 
