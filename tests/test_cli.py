@@ -65,6 +65,10 @@ def test_help_and_configuration_answer_without_the_heavy_libraries(tmp_path: Pat
         ("generate", ["data.tikers=3"], "Did you mean data.tickers"),
         ("evaluate", ["split=tset"], "split=tset: expected one of train, validation, test, all"),
         ("ui", ["port=0"], "expected a port"),
+        ("ui", ["port=abc"], "port=abc: expected a whole number. Try port=5000"),
+        ("ui", ["model=lstm"], "model: no such setting"),
+        ("train", ["paths.output=t.csv"], "cannot be written"),
+        ("train", ["resume=abc", "seed=3"], "goes on with that run's own settings, which seed=3 would change"),
     ],
 )
 def test_a_mistake_is_one_message_and_exit_code_2(tmp_path: Path, command: str, arguments: list[str], message: str):

@@ -429,3 +429,23 @@ def test_ctrl_c_in_a_fit_is_an_interrupt_and_marks_the_run(small, client, monkey
         signal.signal(signal.SIGINT, handler)  # Lightning ignores further ones
     (run,) = client.search_runs(["1"])
     assert run.info.status == "KILLED"
+
+
+def test_the_figures_do_not_depend_on_the_number_of_threads(small, client, tmp_path: Path):
+    result = fit(small)
+    found = find_run(client, result.run_id, "ste")
+    checkpoint = download(client, found, CHECKPOINT, tmp_path)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        again = evaluate(train_settings(read_config(client, found)), checkpoint)
+    finally:
+        torch.set_num_threads(before)
+    assert {s: v.metrics for s, v in again.items()} == {s: v.metrics for s, v in result.scores.items()}
+
+
+def test_a_fit_that_diverges_is_told(small, client):
+    with pytest.raises(ConfigError, match=r"the fit diverged.*Try a smaller optimizer\.lr"):
+        fit(small, "optimizer=sgd", "optimizer.lr=1e38", "trainer.gradient_clip=null")
+    (run,) = client.search_runs(["1"])
+    assert run.info.status == "FAILED"

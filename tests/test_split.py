@@ -145,8 +145,8 @@ def test_the_purge_looks_at_whatever_split_comes_next() -> None:
     ("chosen", "name"),
     [
         (SplitSettings(validation=0.05, test=0.05), "validation"),
-        (SplitSettings(validation_start="2014-01-01", test=0), "train"),
-        (SplitSettings(validation_start="2030-01-01", test=0), "validation"),
+        (SplitSettings(validation_start="2014-01-01"), "train"),
+        (SplitSettings(validation_start="2030-01-01"), "validation"),
         (SplitSettings(validation_start="2015-01-15", test_start="2030-01-01"), "test"),
     ],
 )
@@ -191,7 +191,7 @@ def test_rows_may_not_be_cut_through_a_week_outside_the_seed_preset(source: str)
         ({"embargo": -1}, "data.split.embargo=-1"),
         ({"validation_start": "1 Jan 2020"}, "data.split.validation_start=1 Jan 2020"),
         ({"validation_start": "20200101"}, "data.split.validation_start=20200101"),
-        ({"validation_start": "2020-01-01"}, "data.split.test_start=None"),
+        ({"validation_start": "2020-01-01", "validation": 0.3}, "data.split.validation=0.3"),
         ({"test_start": "2020-01-01"}, "data.split.validation_start=None"),
         ({"validation_start": "2020-01-01", "test_start": "2020-01-01"}, "data.split.test_start=2020-01-01"),
     ],

@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 a fault of ours (with a traceback), 2 a mistake a person c
 """
 
 import difflib
+import errno
 import os
 import re
 import sys
@@ -47,6 +48,8 @@ def run(config_name: str, task: Task) -> None:
         if fault is None:
             raise
         _leave(fault)
+    except OSError as error:  # before the first job: its own folder
+        _leave(str(_unwritable(error)))
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         sys.exit(130)
@@ -59,14 +62,35 @@ def _telling(task: Task) -> Task:
     def job(config: DictConfig) -> Any:
         try:
             return task(config)
-        except SteError as error:
+        except (SteError, OSError) as error:
+            if isinstance(error, OSError):
+                error = _unwritable(error)
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 overrides = " ".join(HydraConfig.get().overrides.task)
                 print(f"error in job {HydraConfig.get().job.num} ({overrides}): {error}", file=sys.stderr)
-                raise
+                raise error from None
             _leave(str(error))
 
     return job
+
+
+def _unwritable(error: OSError) -> SteError:
+    """A folder or disk that cannot be written to, as a mistake; any other fault of the system is raised."""
+    if error.errno not in (
+        errno.EACCES,
+        errno.EPERM,
+        errno.EROFS,
+        errno.ENOSPC,
+        errno.ENOTDIR,
+        errno.EEXIST,
+        errno.EDQUOT,
+    ):
+        raise error
+    where = error.filename or "the disk"
+    return SteError(
+        f"{where}: cannot be written ({error.strerror}). Make room, or choose other folders with "
+        "paths.output=DIR and paths.data=DIR."
+    )
 
 
 def _leave(message: str) -> None:
@@ -99,7 +123,8 @@ def _fault(config_name: str, text: str) -> str | None:
     if not key:
         return f"{text}: no setting before the =. Expected key=value."
     group = conf_dir() / key
-    if group.is_dir():
+    keys = _keys(config_name)
+    if group.is_dir() and (key in keys or (key, config_name) == ("experiment", "train")):
         choices = sorted(path.stem for path in group.glob("*.yaml"))
         values = re.split(r"[,\s]+", text.split("=", 1)[1].strip("'\"[]")) if "=" in text else []
         for value in values:
@@ -108,10 +133,9 @@ def _fault(config_name: str, text: str) -> str | None:
                     f"{key}={value}: no such choice.{_near(value, choices, key + '=')} Choices: {', '.join(choices)}."
                 )
         return None
-    keys = _keys(config_name)
     if override.is_add() or key.startswith("hydra") or key in keys:
         return None
-    groups = sorted(path.name for path in conf_dir().iterdir() if path.is_dir())
+    groups = [path.name for path in conf_dir().iterdir() if path.is_dir() and path.name in keys]
     siblings = [k for k in keys if k.startswith(key.rsplit(".", 1)[0] + ".")] if "." in key else []
     near = _near(key, [*keys, *groups], "", siblings)
     return f"{key}: no such setting.{near} --help lists them all."

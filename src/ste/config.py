@@ -4,7 +4,7 @@ Hydra and OmegaConf are known here and in the entry points alone. A configuratio
 become the dataclasses of `ste.settings`, and nothing in it names code to run.
 """
 
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -88,12 +88,14 @@ def _typed(cls: type, config: dict[str, Any]) -> Any:
     for key, kind in cls.__annotations__.items():
         if isinstance(kind, type) and is_dataclass(kind) and key in config:
             config[key] = _object(kind, config[key], f"{key}.")
-    try:
-        return cls(**config)
-    except TypeError:
-        known = ", ".join(cls.__annotations__)
-        unknown = ", ".join(set(config) - set(cls.__annotations__))
-        raise ConfigError(f"{unknown}: no such setting. Expected {known}.") from None
+    unknown = ", ".join(sorted(set(config) - set(cls.__annotations__)))
+    if unknown:
+        raise ConfigError(f"{unknown}: no such setting. Expected {', '.join(cls.__annotations__)}.")
+    for field in fields(cls):
+        value = config.get(field.name)
+        if field.type is int and (not isinstance(value, int) or isinstance(value, bool)):
+            raise ConfigError(f"{field.name}={value}: expected a whole number. Try {field.name}={field.default}.")
+    return cls(**config)
 
 
 def _object(cls: type, values: dict[str, Any], prefix: str) -> Any:
@@ -105,7 +107,10 @@ def _object(cls: type, values: dict[str, Any], prefix: str) -> Any:
         raise ConfigError(f"{prefix}{error.full_key}: is not set. Try {prefix}{error.full_key}=<value>.") from None
     except OmegaConfBaseException as error:
         reason = str(error.msg).splitlines()[0] if error.msg else type(error).__name__
-        raise ConfigError(f"{prefix}{error.full_key}: {reason}.") from None
+        names = {field.name: field.default for field in fields(cls)}
+        example = names.get(str(error.full_key), MISSING)
+        hint = "" if example is MISSING or example is None else f" Try {prefix}{error.full_key}={example}."
+        raise ConfigError(f"{prefix}{error.full_key}: {reason}.{hint}") from None
 
 
 def _known(cls: type, prefix: str) -> str:

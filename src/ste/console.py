@@ -37,7 +37,7 @@ def print_scores(model: str, scores: dict[str, SplitScores]) -> None:
     for method in sorted({scored.model.interval.method for scored in scores.values()}):
         console.print(f"[dim]{_NOTE[method]}[/dim]")
     for split, scored in scores.items():
-        if split != "train" and "gap_closed" in scored.metrics:
+        if split != "train" and "gap_closed" in scored.metrics and scored.model.interval.method == "weeks":
             console.print(
                 f"{split}: closes {scored.metrics['gap_closed']:.1%} of the gap between majority and Bayes "
                 f"(expected accuracy {scored.metrics['expected_accuracy']:.4f} "
@@ -57,8 +57,9 @@ def print_training(result: TrainResult, store: str) -> None:
     print_scores(result.model, result.scores)
     console = Console(soft_wrap=True, highlight=False)
     console.print(
-        f"{result.model}, {result.parameters:,} parameters, epoch {result.best_epoch} of 0 to {result.epochs - 1} by "
-        f"{result.monitor} {result.monitored:.4f}, fitted in {result.fit_seconds:.1f} s"
+        f"{result.model}, {result.parameters:,} parameters, best of {result.epochs} epochs: number "
+        f"{result.best_epoch} (from 0), validation {result.monitor} {result.monitored:.4f}; "
+        f"fitted in {result.fit_seconds:.1f} s"
     )
     luck = ": the best of many is partly luck" if result.trials > 1 else ""
     console.print(f"trial {result.trials} on this data in this experiment{luck}")

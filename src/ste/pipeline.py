@@ -135,6 +135,7 @@ def train(settings: TrainSettings, config: dict[str, Any], folder: Path, name: s
             torch.distributed.destroy_process_group()  # the first process scores whole splits, alone
         if trainer.global_rank != 0:
             return None
+        monitored = _figure(best)
         module.load_state_dict(torch.load(best.best_model_path, weights_only=True)["state_dict"])
         module = module.cpu().float().eval()  # as it is loaded again, whatever it was trained in
         scores = score(module, data)
@@ -145,7 +146,7 @@ def train(settings: TrainSettings, config: dict[str, Any], folder: Path, name: s
             epochs=trainer.current_epoch,
             best_epoch=_epoch_of(best.best_model_path),
             monitor=settings.fit.monitor,
-            monitored=_figure(best),
+            monitored=monitored,
             fit_seconds=seconds,
             data_digest=data.prepared.digest,
             trials=_trials(run, data.prepared.digest),
@@ -186,10 +187,21 @@ def evaluate(settings: TrainSettings, checkpoint: Path, digest: str | None = Non
 def score(module: TrendModule, data: TrendDataModule) -> dict[str, SplitScores]:
     """Scores of every split, each beside its baselines on the same rows.
 
+    On one thread: sums depend on their order, and the figures must repeat whatever the number of threads.
+
     Args:
         module: on the CPU, in evaluation mode.
         data: the tables it reads.
     """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return _score(module, data)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _score(module: TrendModule, data: TrendDataModule) -> dict[str, SplitScores]:
     datasets, classes = data.datasets, len(CLASS_NAMES)
     train = datasets["train"]
     chances, last_week = {}, {}
@@ -325,8 +337,10 @@ def _resume_point(settings: TrainSettings, checkpoints: Path) -> Path | None:
 
 
 def _figure(best: ModelCheckpoint) -> float:
-    assert best.best_model_score is not None
-    return float(best.best_model_score)
+    score = best.best_model_score
+    if score is None or not torch.isfinite(score):
+        raise ConfigError(f"the fit diverged: {best.monitor} is {score}. Try a smaller optimizer.lr.")
+    return float(score)
 
 
 def _epoch_of(path: str) -> int:

@@ -6,6 +6,7 @@ They are the schema of the files under `conf/`: the field names are the override
 
 from dataclasses import asdict, dataclass, field, fields
 from datetime import date
+from math import inf
 from typing import Any
 
 from ste.errors import ConfigError
@@ -73,20 +74,21 @@ class LabelSettings:
 class SplitSettings:
     """Where training ends and validation and test begin.
 
-    Dates win over fractions. Between two splits lie `max(purge, horizon) + embargo` weeks whose rows
+    By dates or by shares. Between two splits lie `max(purge, horizon) + embargo` weeks whose rows
     serve as features of later windows and are neither learnt from nor scored.
 
     Attributes:
         by: `date`; `row` cuts anywhere, without purge, and is the seed document's own way.
-        validation, test: share of the weeks (or rows) for each; the rest is training.
-        validation_start, test_start: first date of each, ISO.
+        validation, test: share of the weeks (or rows) for each; the rest is training. None is 0.2 where
+            no date is given; a date and a share together are refused.
+        validation_start, test_start: first date of each, ISO; without test_start there is no test.
         purge: weeks; None is the horizon, and less than the horizon is refused.
         embargo: further weeks.
     """
 
     by: str = "date"
-    validation: float = 0.2
-    test: float = 0.2
+    validation: float | None = None
+    test: float | None = None
     validation_start: str | None = None
     test_start: str | None = None
     purge: int | None = None
@@ -94,23 +96,17 @@ class SplitSettings:
 
     def __post_init__(self) -> None:
         _choice(self, "data.split.by", ("date", "row"))
-        _require(self, "data.split.validation", 0 < self.validation < 1, "a share in (0, 1)")
-        _require(self, "data.split.test", 0 <= self.test < 1, "a share in [0, 1)")
-        _require(
-            self,
-            "data.split.test",
-            self.validation + self.test < 1,
-            f"less than {1 - self.validation:g}, what data.split.validation leaves",
-        )
+        validation, test = self.shares()
+        for key, share in (("data.split.validation", self.validation), ("data.split.test", self.test)):
+            alone = share is None or self.validation_start is None or (share == 0 and self.test_start is None)
+            expected = f"null, as data.split.validation_start={self.validation_start} is a date"
+            _require(self, key, alone, expected, example="null data.split.validation_start=2021-01-01")
+        _require(self, "data.split.validation", 0 < validation < 1, "a share in (0, 1)", example=0.2)
+        _require(self, "data.split.test", 0 <= test < 1, "a share in [0, 1)", example=0.2)
+        most = f"less than {1 - validation:g}, what data.split.validation leaves"
+        _require(self, "data.split.test", validation + test < 1, most, example=0)
         _date("data.split.validation_start", self.validation_start)
         _date("data.split.test_start", self.test_start)
-        _require(
-            self,
-            "data.split.test_start",
-            self.validation_start is None or self.test_start is not None or self.test == 0,
-            "a date too, as data.split.validation_start is one (or data.split.test=0 for no test)",
-            example="2023-01-01",
-        )
         if self.test_start is not None:
             _require(
                 self,
@@ -126,6 +122,10 @@ class SplitSettings:
                 f"a date after data.split.validation_start={self.validation_start}",
             )
         _require(self, "data.split.embargo", self.embargo >= 0, "0 weeks or more")
+
+    def shares(self) -> tuple[float, float]:
+        """Shares of validation and test, where no date decides."""
+        return (0.2 if self.validation is None else self.validation), (0.2 if self.test is None else self.test)
 
     def gap(self, horizon: int) -> int:
         """Weeks between the last row of one split that counts and the first of the next."""
@@ -226,6 +226,7 @@ class WorldSettings(DataSettings):
             "data.end",
             "1960-01-01" <= self.start < self.end <= "2100-01-01",
             f"a date after data.start={self.start}, both between 1960 and 2099",
+            example=f"{min(int(self.start[:4]) + 5, 2099)}-12-31",
         )
         _require(self, "data.signal", 0 <= self.signal <= 1, "a number from 0 (null world) to 1")
         _require(self, "data.seed", self.seed >= 0, "0 or more")
@@ -297,8 +298,8 @@ class OptimizerSettings:
 
     def __post_init__(self) -> None:
         _choice(self, "optimizer.name", ("adam", "adamw", "sgd", "rmsprop"))
-        _require(self, "optimizer.lr", self.lr > 0, "more than 0")
-        _require(self, "optimizer.weight_decay", self.weight_decay >= 0, "0 or more")
+        _require(self, "optimizer.lr", 0 < self.lr < inf, "a finite number above 0")
+        _require(self, "optimizer.weight_decay", 0 <= self.weight_decay < inf, "a finite number, 0 or more")
         _require(self, "optimizer.momentum", 0 <= self.momentum < 1, "a number in [0, 1)")
 
 
@@ -412,6 +413,10 @@ class PathSettings:
 
     data: str = "data_output"
     output: str = "outputs"
+
+    def __post_init__(self) -> None:
+        _require(self, "paths.data", bool(self.data), "a folder")
+        _require(self, "paths.output", bool(self.output), "a folder")
 
 
 @dataclass

@@ -43,7 +43,7 @@ def _stopped(run_id: str, settings: Any) -> tuple[Any, dict[str, Any]]:
             f"Try resume={run_id} alone."
         )
     client = open_store(settings.tracking, Path(settings.paths.output))
-    found = find_run(client, run_id, settings.tracking.experiment)
+    found = find_run(client, run_id, settings.tracking.experiment, key="resume")
     if found.status == "FINISHED":
         raise RunError(f"resume={run_id}: that run is FINISHED. Try python -m ste.evaluate run={run_id}.")
     here = {"resume": found.id, "tracking": asdict(settings.tracking), "paths": asdict(settings.paths)}

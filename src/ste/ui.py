@@ -1,6 +1,7 @@
 """Open the MLflow UI on the runs: `python -m ste.ui`, or `make ui`."""
 
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from omegaconf import DictConfig
 
 from ste.cli import run
 from ste.config import plain, ui_settings
+from ste.errors import ConfigError
 
 
 def ui_task(config: DictConfig) -> None:
@@ -20,6 +22,15 @@ def ui_task(config: DictConfig) -> None:
     if uri.startswith("http"):
         print(f"the runs are on a server: open {uri}")
         return
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise ConfigError(
+                f"port={settings.port}: cannot listen on {settings.host} ({error.strerror}). "
+                f"Try port={settings.port + 1}."
+            ) from None
     print(f"MLflow UI on {uri}: open http://{settings.host}:{settings.port} (Ctrl-C ends it)", flush=True)
     options = ["--backend-store-uri", uri, "--host", settings.host, "--port", str(settings.port), "--workers", "1"]
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *options])

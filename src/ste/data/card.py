@@ -9,9 +9,9 @@ from rich.table import Table
 
 def print_card(card: dict[str, Any], folder: Path, reused: bool) -> None:
     """What a generated folder holds."""
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(soft_wrap=True, highlight=False, width=None if Console().is_terminal else 140)
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("split", "rows", "weeks", "first", "last", "classes", "file"):
+    for name in ("split", "rows", "weeks", "first", "last", "down, neutral, up", "file"):
         table.add_column(name, justify="right" if name in ("rows", "weeks") else "left")
     for split, entry in card["files"].items():
         classes = ", ".join(str(count) for count in entry["classes"].values())

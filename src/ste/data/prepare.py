@@ -296,7 +296,7 @@ def _ready(settings: TableSettings) -> PreparedData:
             raise DataError(
                 f"{files[split]}: begins on {frame['date'].min():%Y-%m-%d}, but {files[previous]} reaches to "
                 f"{frames[previous]['date'].max():%Y-%m-%d}. Expected train, validation and test in date order "
-                "without overlap."
+                "without overlap. (The seed document's own cut goes through a week: data=seed repeats it.)"
             )
         previous = split
     whole = pd.concat(frames.values(), ignore_index=True)

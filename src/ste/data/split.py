@@ -48,13 +48,13 @@ def assign(dates: pd.Series, settings: SplitSettings) -> np.ndarray:
 
 
 def _test_by_fraction(settings: SplitSettings) -> bool:
-    return settings.validation_start is None and settings.test > 0
+    return settings.validation_start is None and settings.shares()[1] > 0
 
 
 def _cuts(n: int, settings: SplitSettings) -> tuple[int, int]:
-    train = 1.0 - settings.validation - settings.test
-    first = int(n * train + 1e-9)
-    second = n if settings.test == 0 else int(n * (train + settings.validation) + 1e-9)
+    validation, test = settings.shares()
+    first = int(n * (1.0 - validation - test) + 1e-9)
+    second = n if test == 0 else int(n * (1.0 - test) + 1e-9)
     return first, second
 
 

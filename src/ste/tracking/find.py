@@ -44,7 +44,7 @@ class FoundRun:
         )
 
 
-def find_run(client: MlflowClient, wanted: str, experiment: str) -> FoundRun:
+def find_run(client: MlflowClient, wanted: str, experiment: str, key: str = "run") -> FoundRun:
     """The run of an id; the `latest` finished one of any experiment; or the `best` of an experiment.
 
     `best` has the lowest validation log-loss among the finished runs on the same data as the
@@ -69,7 +69,9 @@ def find_run(client: MlflowClient, wanted: str, experiment: str) -> FoundRun:
     try:
         return FoundRun.of(client.get_run(wanted))
     except MlflowException:
-        raise RunError(f"run={wanted}: no such run. Try run=latest, run=best or an id from the MLflow UI.") from None
+        raise RunError(
+            f"{key}={wanted}: no such run. Try {key}=latest or the whole id, as the MLflow UI shows it."
+        ) from None
 
 
 def _first(client: MlflowClient, ids: list[str], extra: str, order: str, none: str) -> FoundRun:

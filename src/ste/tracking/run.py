@@ -6,6 +6,7 @@ its lock was killed without a chance to say so, and the next run on the same mac
 
 import logging
 import signal
+import sys
 import time
 import traceback
 import warnings
@@ -152,7 +153,13 @@ def tracked_run(
         status = "FINISHED"
     except (KeyboardInterrupt, SystemExit):
         status = "KILLED"
+        print(f"\npython -m ste.train resume={run_id} goes on with this run", file=sys.stderr)
         raise
+    except MlflowException as error:
+        reason = str(error).splitlines()[0]
+        raise RunError(
+            f"{client.tracking_uri}: the run could not be tracked ({reason[:200]}). Is the disk full?"
+        ) from None
     except BaseException:
         _log_traceback(run)
         raise
@@ -169,11 +176,15 @@ def _end(run: Run, status: str) -> None:
         run.close()
     except Exception:
         # The metrics could not be written: the run is not whole, whatever else went well.
-        run.client.set_terminated(run.id, "FAILED" if status == "FINISHED" else status)
+        with suppress(MlflowException):
+            run.client.set_terminated(run.id, "FAILED" if status == "FINISHED" else status)
         if status == "FINISHED":
             raise
         return
-    run.client.set_terminated(run.id, status)
+    try:
+        run.client.set_terminated(run.id, status)
+    except MlflowException as error:
+        log.warning("run %s could not be marked %s: %s", run.id, status, str(error).splitlines()[0][:200])
 
 
 def _log_traceback(run: Run) -> None:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import mlflow
 from filelock import FileLock
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from ste.errors import RunError
 from ste.settings import TrackingSettings
 
 _SQLITE = "sqlite:///"
@@ -19,10 +21,14 @@ _KIND = {"mlflow.experimentKind": "custom_model_development"}  # the UI's pages 
 for _name in ("mlflow", "alembic"):  # MLflow sets its own level when it is imported
     logging.getLogger(_name).setLevel(logging.WARNING)
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # a server that is not there is told in seconds
 
 
 def open_store(settings: TrackingSettings, output: Path) -> MlflowClient:
     """A client of the store, which is made first where it is a SQLite file that does not exist yet.
+
+    Raises:
+        RunError: no server answers.
 
     Args:
         settings: `uri` may be None, a `sqlite:///` URI or a server's `http(s)://`.
@@ -34,7 +40,15 @@ def open_store(settings: TrackingSettings, output: Path) -> MlflowClient:
         ensure_sqlite(path)
         uri = f"{_SQLITE}{path}"
     mlflow.set_tracking_uri(uri)
-    return MlflowClient(uri)
+    client = MlflowClient(uri)
+    if uri.startswith("http"):
+        try:
+            client.search_experiments(max_results=1)
+        except MlflowException:
+            raise RunError(
+                f"tracking.uri={uri}: no MLflow server answers there. Start it, or leave tracking.uri out."
+            ) from None
+    return client
 
 
 def artifact_root(uri: str) -> str | None:
