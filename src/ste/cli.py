@@ -36,8 +36,9 @@ def run(config_name: str, task: Task) -> None:
         task: called with the composed configuration, once per job of a sweep.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions come through to be told here
-    # Torch's threads spin while they wait; beside another busy process that costs ten times the fit.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Torch's threads spin while they wait, for milliseconds: beside another busy process that costs many
+    # times the fit. A thousand turns cost nothing on a quiet machine (docs/decisions.md).
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     app = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(_telling(task))
     try:
         app()
