@@ -17,7 +17,8 @@ from mlflow.tracking import MlflowClient
 from ste import pipeline
 from ste.config import train_settings
 from ste.errors import ConfigError, DataError, RunError
-from ste.pipeline import SPLIT_PREFIX, TrainResult, evaluate, train
+from ste.pipeline import evaluate, train
+from ste.record import SPLIT_PREFIX, TrainResult
 from ste.settings import TrackingSettings
 from ste.tracking.find import CHECKPOINT, count_trials, download, find_run, read_config
 from ste.tracking.run import DIGEST_TAG, tracked_run
@@ -198,7 +199,7 @@ def test_a_run_that_had_stopped_early_does_not_train_on(small, client, monkeypat
     whole = fit(small, *overrides, out="whole")
     assert whole.epochs < 30
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "_write_outputs", lambda *_: (_ for _ in ()).throw(OSError("No space left on device")))
+        patch.setattr(pipeline, "write_outputs", lambda *_: (_ for _ in ()).throw(OSError("No space left on device")))
         with pytest.raises(OSError, match="No space left"):
             fit(small, *overrides, out="full")
     assert_same_run(client, whole, resumed(client, "FAILED"))

@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ste.evaluation.scores import Row, SplitScores
-from ste.pipeline import TrainResult
+from ste.record import TrainResult
 
 _NOTE = {
     "binomial": "binomial: too few weeks to resample; exact, but as if examples were independent, so too narrow",

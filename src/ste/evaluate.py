@@ -15,7 +15,8 @@ def evaluate_task(config: DictConfig) -> None:
     settings = evaluate_settings(plain(config))
     from ste.console import differences, print_scores  # torch and mlflow load only now
     from ste.errors import RunError
-    from ste.pipeline import SPLIT_PREFIX, evaluate
+    from ste.pipeline import evaluate
+    from ste.record import SPLIT_PREFIX
     from ste.tracking.find import CHECKPOINT, download, find_run, read_config
     from ste.tracking.run import DIGEST_TAG
     from ste.tracking.store import open_store

@@ -1,6 +1,5 @@
 """Prepare, fit, score, keep: a training run and its evaluation, as plain functions of settings."""
 
-import json
 import logging
 import os
 import shutil
@@ -8,26 +7,23 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import numpy as np
 import torch
-import yaml
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
 import ste.models
 from ste.data.calendar import week_numbers
 from ste.data.datamodule import TrendDataModule
-from ste.data.files import whole_file
 from ste.data.prepare import prepare
 from ste.errors import ConfigError, DataError, RunError
 from ste.evaluation import baselines
 from ste.evaluation.scores import SplitScores, score_split
-from ste.plots import confusion_figure
-from ste.schema import CLASS_NAMES, DIRECTION, FEATURES
+from ste.record import TrainResult, flatten, track_inputs, track_outputs, trials, write_inputs, write_outputs
+from ste.schema import CLASS_NAMES, FEATURES
 from ste.settings import DataSettings, TrainSettings
 from ste.training.module import TrendModule, build_net
 from ste.training.progress import EpochProgress
@@ -42,53 +38,6 @@ warnings.filterwarnings("ignore", message=r"Checkpoint directory .* exists and i
 
 LINEAR_ROWS = 100_000
 """Training examples, evenly spaced, that the linear baseline sees at most."""
-
-SPLIT_PREFIX = {"train": "final_train", "validation": "final_validation", "test": "final_test"}
-"""Metric prefix of each split's figures at the best checkpoint."""
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """What a training run ends with; `summary.json` holds the same.
-
-    Attributes:
-        run_id: MLflow's, or None where tracking is off.
-        model: net's class name.
-        parameters: trainable ones.
-        epochs: trained; best_epoch: the one whose weights are kept, from 0.
-        monitor: the figure that chose it, and its value.
-        monitored: value of `monitor` on validation at the best epoch.
-        fit_seconds: of the fit alone.
-        data_digest: of the tables.
-        trials: runs so far of the same experiment on the same data, this one included.
-        scores: by split.
-        folder: where `summary.json`, the figures and (without tracking) the checkpoint lie.
-        module: the trained model, on the CPU; card: of its tables. Neither is in the summary.
-    """
-
-    run_id: str | None
-    model: str
-    parameters: int
-    epochs: int
-    best_epoch: int
-    monitor: str
-    monitored: float
-    fit_seconds: float
-    data_digest: str
-    trials: int
-    scores: dict[str, SplitScores]
-    folder: Path
-    module: TrendModule
-    card: dict[str, Any]
-
-    def summary(self) -> dict[str, Any]:
-        """Plain dict: `metrics` by split, and everything else by its name."""
-        out = {field.name: getattr(self, field.name) for field in fields(self)}
-        del out["module"], out["card"]
-        out["folder"] = str(self.folder)
-        out["scores"] = {split: scores.plain() for split, scores in self.scores.items()}
-        out["metrics"] = {split: scores.metrics for split, scores in self.scores.items()}
-        return out
 
 
 def train(settings: TrainSettings, config: dict[str, Any], folder: Path, name: str) -> TrainResult | None:
@@ -114,14 +63,13 @@ def train(settings: TrainSettings, config: dict[str, Any], folder: Path, name: s
     module = _module(settings, data)
     module.representation.fit(data.training_chunks)
     output = Path(settings.paths.output)
-    flat = _flatten(config)
-    with _run(settings, output, name, flat) as run:
+    with _run(settings, output, name, flatten(config)) as run:
         run_id = run.id if run else settings.resume  # a helper process of a distributed run has no run of its own
         checkpoints = output / "checkpoints" / run_id if run_id else folder / "checkpoints"
         folder.mkdir(parents=True, exist_ok=True)
-        _write_inputs(folder, config, data)
+        write_inputs(folder, config, data)
         if run:
-            _track_inputs(run, folder, data)
+            track_inputs(run, folder, data)
         trainer, best = _trainer(settings, checkpoints, run)
         began = time.perf_counter()
         try:
@@ -149,15 +97,15 @@ def train(settings: TrainSettings, config: dict[str, Any], folder: Path, name: s
             monitored=monitored,
             fit_seconds=seconds,
             data_digest=data.prepared.digest,
-            trials=_trials(run, data.prepared.digest),
+            trials=trials(run, data.prepared.digest),
             scores=scores,
             folder=folder,
             module=module,
             card=data.prepared.card,
         )
-        _write_outputs(folder, result)
+        write_outputs(folder, result)
         if run:
-            _track_outputs(run, folder, result, module, data, Path(best.best_model_path))
+            track_outputs(run, folder, result, module, data, Path(best.best_model_path))
     if result.run_id:
         shutil.rmtree(checkpoints, ignore_errors=True)
     return result
@@ -345,92 +293,3 @@ def _figure(best: ModelCheckpoint) -> float:
 
 def _epoch_of(path: str) -> int:
     return int(Path(path).stem.split("epoch=")[1].split("-")[0])
-
-
-def _trials(run: Any, digest: str) -> int:
-    if not run:
-        return 1
-    from ste.tracking.find import count_trials
-
-    return count_trials(run.client, run.id, digest)
-
-
-def _write_inputs(folder: Path, config: dict[str, Any], data: TrendDataModule) -> None:
-    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    (folder / "data_card.json").write_text(json.dumps(data.prepared.card, indent=2) + "\n")
-
-
-def _track_inputs(run: Any, folder: Path, data: TrendDataModule) -> None:
-    from ste.tracking.run import DIGEST_TAG
-
-    digest = run.tag(DIGEST_TAG)
-    if digest is not None:  # a resumed run
-        if digest != data.prepared.digest:
-            raise RunError(
-                f"resume={run.id}: the tables have digest {data.prepared.digest}, the run began on {digest}. "
-                "Put the files back as they were, or train anew."
-            )
-        return
-    run.log_file(folder / "config.yaml")
-    run.log_file(folder / "data_card.json")
-    for split, path in data.prepared.files.items():
-        rows = data.store.frame[data.store.frame["split"] == list(SPLIT_PREFIX).index(split)]
-        digest = data.prepared.card["files"][split]["sha256"]
-        run.log_dataset(rows.drop(columns="split"), path, digest, split, DIRECTION)
-    # Last: the tag says that all of it is there.
-    run.set_tags({"data.source": data.settings.source, DIGEST_TAG: data.prepared.digest})
-
-
-def _write_outputs(folder: Path, result: TrainResult) -> None:
-    confusion = folder / "confusion"
-    confusion.mkdir(exist_ok=True)
-    for split, scores in result.scores.items():
-        title = f"{result.model}, {split}: accuracy {scores.metrics['accuracy']:.1%} of {scores.examples:,}"
-        confusion_figure(scores.confusion, CLASS_NAMES, title).savefig(confusion / f"{split}.png", dpi=110)
-        header = "true\\predicted," + ",".join(CLASS_NAMES)
-        rows = [f"{name},{','.join(map(str, row))}" for name, row in zip(CLASS_NAMES, scores.confusion, strict=True)]
-        (confusion / f"{split}.csv").write_text("\n".join([header, *rows]) + "\n")
-    with whole_file(folder / "summary.json") as partial:
-        partial.write_text(json.dumps(result.summary(), indent=2, allow_nan=False) + "\n")
-
-
-def _track_outputs(
-    run: Any, folder: Path, result: TrainResult, module: TrendModule, data: TrendDataModule, best: Path
-) -> None:
-    from ste.tracking.model import log_model
-
-    flat: dict[str, float] = {"best_epoch": result.best_epoch, "fit_seconds": result.fit_seconds}
-    for split, scores in result.scores.items():
-        prefix = SPLIT_PREFIX[split]
-        flat |= {f"{prefix}/{name}": value for name, value in scores.metrics.items()}
-        flat |= {f"{prefix}/examples": scores.examples, f"{prefix}/weeks": scores.weeks}
-        flat |= {
-            f"{prefix}/accuracy_low": scores.model.interval.low,
-            f"{prefix}/accuracy_high": scores.model.interval.high,
-        }
-        if scores.model.log_loss_interval is not None:
-            flat |= {
-                f"{prefix}/log_loss_low": scores.model.log_loss_interval.low,
-                f"{prefix}/log_loss_high": scores.model.log_loss_interval.high,
-            }
-        flat |= {f"{prefix}/{name}_accuracy": row.accuracy for name, row in scores.company.items()}
-    run.log_metrics({name: value for name, value in flat.items() if np.isfinite(value)}, step=result.best_epoch)
-    run.set_tags({"model.parameters": result.parameters, "trials": result.trials})
-    upload = best.with_name("best.ckpt")
-    shutil.copyfile(best, upload)
-    run.log_file(upload, "checkpoints")
-    run.log_file(folder / "summary.json")
-    for path in sorted((folder / "confusion").iterdir()):
-        run.log_file(path, "confusion")
-    example = data.datasets["test" if "test" in data.datasets else "validation"][torch.arange(2)].features.numpy()
-    log_model(run.id, module, example)
-
-
-def _flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, dict):
-            out |= _flatten(value, f"{prefix}{key}.")
-        else:
-            out[prefix + key] = value
-    return out

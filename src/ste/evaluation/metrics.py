@@ -50,53 +50,47 @@ class BalancedAccuracy(MulticlassConfusionMatrix):
         return (table.diag()[present] / table.sum(1)[present]).mean()
 
 
-class LogLoss(Metric):
+class _ExampleMean(Metric):
+    """Mean of a per-example figure, summed in float64."""
+
+    full_state_update = False
+    higher_is_better = False
+    total: torch.Tensor
+    count: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("count", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
+
+    def figure(self, preds: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """The figure of each example, `[B]`."""
+        raise NotImplementedError
+
+    def update(self, preds: torch.Tensor, target: torch.Tensor) -> None:
+        """Add a batch."""
+        self.total += self.figure(preds.double(), target).sum()
+        self.count += len(target)
+
+    def compute(self) -> torch.Tensor:
+        """The mean so far."""
+        return self.total / self.count
+
+
+class LogLoss(_ExampleMean):
     """Mean negative log probability of the true class, nats (Good 1952)."""
 
-    full_state_update = False
-    higher_is_better = False
-    total: torch.Tensor
-    count: torch.Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("count", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
-
-    def update(self, preds: torch.Tensor, target: torch.Tensor) -> None:
-        """Add a batch."""
-        chosen = preds.gather(1, target[:, None]).clamp(min=SMALLEST)
-        self.total += -chosen.double().log().sum()
-        self.count += len(target)
-
-    def compute(self) -> torch.Tensor:
-        """The mean so far."""
-        return self.total / self.count
+    def figure(self, preds: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Loss of each example."""
+        return -preds.gather(1, target[:, None]).squeeze(1).clamp(min=SMALLEST).log()
 
 
-class Brier(Metric):
+class Brier(_ExampleMean):
     """Mean squared distance of the probabilities from the one-hot truth, 0 to 2 (Brier 1950)."""
 
-    full_state_update = False
-    higher_is_better = False
-    total: torch.Tensor
-    count: torch.Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("count", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
-
-    def update(self, preds: torch.Tensor, target: torch.Tensor) -> None:
-        """Add a batch."""
-        preds = preds.double()
-        chosen = preds.gather(1, target[:, None]).squeeze(1)
-        self.total += (preds.square().sum(1) - 2.0 * chosen + 1.0).sum()
-        self.count += len(target)
-
-    def compute(self) -> torch.Tensor:
-        """The mean so far."""
-        return self.total / self.count
+    def figure(self, preds: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Squared distance of each example."""
+        return preds.square().sum(1) - 2.0 * preds.gather(1, target[:, None]).squeeze(1) + 1.0
 
 
 def classification_metrics(num_classes: int) -> MetricCollection:

@@ -156,10 +156,12 @@ def tracked_run(
         print(f"\npython -m ste.train resume={run_id} goes on with this run", file=sys.stderr)
         raise
     except MlflowException as error:
+        _log_traceback(run)
         reason = str(error).splitlines()[0]
         raise RunError(
-            f"{client.tracking_uri}: the run could not be tracked ({reason[:200]}). Is the disk full?"
-        ) from None
+            f"run {run_id}: it could not be tracked ({reason[:200]}). Make room where the store is full, or choose "
+            "another with tracking.uri=sqlite:///FILE."
+        ) from error
     except BaseException:
         _log_traceback(run)
         raise
