@@ -21,7 +21,7 @@ LAYERS = {
     "errors": set(),
     "schema": set(),
     "models": {"models"},
-    "settings": {"errors"},
+    "settings": {"errors", "settings"},
     "preflight": {"errors", "schema", "settings"},
     "world": {"errors", "schema", "settings", "data", "world"},
     "data": {"errors", "schema", "settings", "data", "world"},

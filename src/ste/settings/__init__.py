@@ -1,0 +1,51 @@
+"""Settings of every part, as plain dataclasses that check themselves.
+
+They are the schema of the files under `conf/`: the field names are the override keys
+(`data.labels.threshold=0.02`). Nothing here knows Hydra; nothing below the entry points needs it.
+"""
+
+from ste.settings.data import (
+    SOURCES,
+    DataSettings,
+    LabelSettings,
+    MarketSettings,
+    SplitSettings,
+    TableSettings,
+    WorldSettings,
+)
+from ste.settings.run import (
+    MONITORS,
+    EvaluateSettings,
+    FitSettings,
+    GenerateSettings,
+    OptimizerSettings,
+    PathSettings,
+    ReproduceSettings,
+    SchedulerSettings,
+    TrackingSettings,
+    TrainerSettings,
+    TrainSettings,
+    UiSettings,
+)
+
+__all__ = [
+    "MONITORS",
+    "SOURCES",
+    "DataSettings",
+    "EvaluateSettings",
+    "FitSettings",
+    "GenerateSettings",
+    "LabelSettings",
+    "MarketSettings",
+    "OptimizerSettings",
+    "PathSettings",
+    "ReproduceSettings",
+    "SchedulerSettings",
+    "SplitSettings",
+    "TableSettings",
+    "TrackingSettings",
+    "TrainSettings",
+    "TrainerSettings",
+    "UiSettings",
+    "WorldSettings",
+]
