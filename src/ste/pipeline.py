@@ -34,6 +34,7 @@ logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # devices foun
 # Per-step logging does not exist here, and Lightning's own use of torch is not a person's to mend.
 warnings.filterwarnings("ignore", message=r"The number of training batches .* is smaller than the logging interval")
 warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).* is deprecated")
+warnings.filterwarnings("ignore", message=r"It is recommended to use `self\.log\(")  # metrics synchronise themselves
 warnings.filterwarnings("ignore", message=r"Checkpoint directory .* exists and is not empty")  # a resumed run's
 
 LINEAR_ROWS = 100_000
