@@ -2,10 +2,8 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -38,27 +36,3 @@ def test_two_processes_score_like_one_and_leave_one_run(tmp_path: Path):
     runs = MlflowClient(f"sqlite:///{tmp_path}/outputs/mlflow.db").search_runs(["1"])
     assert [run.info.status for run in runs] == ["FINISHED", "FINISHED"]
     assert all("curves/val_accuracy" in run.data.metrics for run in runs)
-
-
-@pytest.mark.slow
-def test_a_stopped_run_of_two_processes_goes_on(tmp_path: Path):
-    command = [sys.executable, "-m", "ste.train"]
-    settings = ["trainer=ddp", "trainer.max_epochs=12", "fit.patience=null", "data.batch_size=16"]
-    process = subprocess.Popen([*command, *settings], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    while process.poll() is None and not list(tmp_path.glob("outputs/checkpoints/*/last.ckpt")):
-        time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=120)
-    assert process.returncode == 128 + signal.SIGTERM
-    (run_id,) = (path.name for path in (tmp_path / "outputs" / "checkpoints").iterdir())
-    done = subprocess.run(
-        [*command, f"resume={run_id}"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300
-    )
-    assert done.returncode == 0, done.stderr
-
-    from mlflow.tracking import MlflowClient
-
-    client = MlflowClient(f"sqlite:///{tmp_path}/outputs/mlflow.db")
-    assert client.get_run(run_id).info.status == "FINISHED"
-    history = client.get_metric_history(run_id, "curves/train_loss")
-    assert sorted(entry.step for entry in history) == list(range(12))
