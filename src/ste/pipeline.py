@@ -59,7 +59,6 @@ def train(settings: TrainSettings, config: dict[str, Any], folder: Path, name: s
     if settings.trainer.threads is not None:
         torch.set_num_threads(settings.trainer.threads)
     _check_device(settings)
-    pl.seed_everything(settings.seed, verbose=False)
     data = _data(settings.data, _view(settings.model), settings.paths.data, settings.seed)
     module = _module(settings, data)
     module.representation.fit(data.training_chunks)

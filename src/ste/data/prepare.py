@@ -102,7 +102,7 @@ def _reuse(folder: Path, identity: dict[str, Any]) -> PreparedData | None:
         card = _read_card(path)
         if card.get("identity") != identity:
             continue
-        for entry in (*card["files"].values(), *([card["truth"]] if card["truth"] else [])):
+        for entry in _entries(card):
             file = folder / entry["file"]
             if not file.is_file():
                 return None
@@ -148,9 +148,13 @@ def _read_card(path: Path) -> dict[str, Any]:
         card = json.loads(path.read_text())
     except (OSError, ValueError):
         return {}
-    return (
-        card if isinstance(card, dict) and ("building" in card or {"files", "truth", "identity"} <= set(card)) else {}
-    )
+    known = isinstance(card, dict) and ("building" in card or {"files", "truth", "identity"} <= set(card))
+    return card if known else {}
+
+
+def _entries(card: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every file that a card names: the splits' and, where there is one, the truth's."""
+    return [*card["files"].values(), *([card["truth"]] if card["truth"] else [])]
 
 
 def _make_room(card_path: Path, targets: list[Path], *, own: bool) -> None:
@@ -162,7 +166,7 @@ def _make_room(card_path: Path, targets: list[Path], *, own: bool) -> None:
     card = _read_card(card_path)
     ours = dict.fromkeys(card.get("building", [file.name for file in targets] if own else []))
     if "files" in card:
-        ours |= {entry["file"]: entry["sha256"] for entry in (*card["files"].values(), card["truth"]) if entry}
+        ours |= {entry["file"]: entry["sha256"] for entry in _entries(card)}
     for file in {*targets, *(card_path.parent / Path(name).name for name in ours)}:
         if not file.is_file():
             continue
