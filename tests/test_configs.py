@@ -1,5 +1,6 @@
 """Every file under conf/ composes, becomes checked settings, and builds what it names."""
 
+import inspect
 import re
 from pathlib import Path
 
@@ -7,10 +8,11 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
+import ste.baselines
 import ste.models
 from ste.config import compose_train, conf_dir, model_configs, plain, train_settings
 from ste.errors import ConfigError, SteError
-from ste.pipeline import _trainer
+from ste.fitting import build_baseline, build_trainer, name_of, view_of
 from ste.settings import SplitSettings
 from ste.training.module import build_net
 from ste.training.optim import build_optimizer, build_scheduler
@@ -31,6 +33,7 @@ def overrides(group: str, name: str, folder: Path) -> list[str]:
     needed = {
         "csv": ([f"data.train={table}", f"data.validation={table}"], COLUMNS),
         "market": ([f"data.bars={table}"], MARKET_COLUMNS["bars"]),
+        **{other: ([f"data.bars={table}"], MARKET_COLUMNS["bars"]) for other in ("acl18", "kdd17")},
     }
     extra, columns = needed.get(name, ([], ()))
     table.write_text(",".join(columns) + "\n1\n")
@@ -38,15 +41,25 @@ def overrides(group: str, name: str, folder: Path) -> list[str]:
 
 
 def test_the_groups_are_complete():
-    assert set(GROUPS) == {"model", "data", "optimizer", "scheduler", "trainer", "tracking", "experiment"}
-    assert len(CHOICES) == 22
+    groups = {"model", "data", "optimizer", "scheduler", "trainer", "tracking", "validation", "experiment"}
+    assert set(GROUPS) == groups
+    nets = {"alstm", "dual_tower", "gru", "lstm", "mlp", "tcn", "transformer"}
+    assert set(GROUPS["model"]) == nets | {"gbm", "logistic", "majority", "persistence", "volatility"}
+    assert GROUPS["data"] == ["csv", "market", "seed", "world"]
+    assert GROUPS["optimizer"] == ["adam", "adamw", "rmsprop", "sgd"]
+    assert GROUPS["scheduler"] == ["cosine", "none", "plateau"]
+    assert GROUPS["trainer"] == ["cpu", "ddp", "debug", "gpu"]
+    assert GROUPS["tracking"] == ["mlflow", "off"]
+    assert GROUPS["validation"] == ["combinatorial", "holdout", "walk_forward"]
+    assert set(GROUPS["experiment"]) >= {"known_limit", "seed_dual_tower", "seed_lstm"}
     assert set(ROOTS) >= {"train", "generate", "evaluate", "reproduce", "ui"}
 
 
 @pytest.mark.parametrize(("group", "name"), CHOICES)
 def test_every_choice_becomes_settings(group: str, name: str, tmp_path: Path):
     settings = train_settings(plain(compose_train(overrides(group, name, tmp_path))))
-    assert settings.model["net"] in ste.models.__all__
+    assert name_of(settings.model) in {*ste.models.__all__, *ste.baselines.__all__}
+    assert view_of(settings.model) in ("sequence", "flat")
 
 
 @pytest.mark.parametrize("root", [root for root in ROOTS if root != "hydra_defaults"])
@@ -80,14 +93,25 @@ def test_every_optimizer_and_schedule_moves_a_net(name: str, schedule: str):
 @pytest.mark.parametrize("name", [name for name in GROUPS["trainer"] if name != "gpu"])
 def test_every_trainer_is_built(name: str, tmp_path: Path):
     settings = train_settings(plain(compose_train([f"trainer={name}"])))
-    trainer, best = _trainer(settings, tmp_path, None)
+    trainer, best = build_trainer(settings, tmp_path, None)
     assert trainer.max_epochs == settings.trainer.max_epochs
     assert trainer.num_devices == settings.trainer.devices
     assert best.monitor == "val/log_loss"
 
 
 def test_every_net_has_a_configuration_and_every_configuration_a_net():
-    assert {config["net"] for config in model_configs().values()} == set(ste.models.__all__)
+    nets = [config["net"] for config in model_configs().values() if "net" in config]
+    assert sorted(nets) == sorted(ste.models.__all__)
+
+
+def test_every_baseline_has_one_configuration_which_names_all_its_arguments():
+    configs = [config for config in model_configs().values() if "net" not in config]
+    assert sorted(config["baseline"] for config in configs) == sorted(ste.baselines.__all__)
+    for config in configs:
+        arguments = {key: value for key, value in config.items() if key != "baseline"}
+        kind = getattr(ste.baselines, config["baseline"])
+        defaults = {name: p.default for name, p in inspect.signature(kind).parameters.items()}
+        assert arguments == {} if kind.__init__ is object.__init__ else arguments == defaults
 
 
 def test_the_default_run_is_the_documented_one():
@@ -134,6 +158,32 @@ def test_the_default_run_is_the_documented_one():
         ("model.hidden_size=big", r"model.hidden_size=big: expected a whole number. Try model.hidden_size=64"),
         ("model.net=Popen", r"model.net=Popen: expected one of"),
         ("seed=-1", r"seed=-1: expected a whole number"),
+        ("model=logistic model.C=strong", r"model.C=strong: expected a number. Try model.C=1.0"),
+        ("model=gbm model.baseline=Oracle", r"model.baseline=Oracle: expected one of GradientBoosting, Logistic"),
+        ("data.labels.classes=4", r"data.labels.classes=4: expected 2 or 3"),
+        ("data.labels.lower=0.02", r"data.labels.lower=0.02: expected null with data.labels.method=balanced, else at"),
+        ("data.labels.method=balanced data.labels.lower=-0.01", r"data.labels.lower=-0.01: expected null"),
+        ("data.frequency=hourly", r"data.frequency=hourly: expected one of weekly, daily"),
+        ("data.features=prices", r"data.representation=stationary: expected standard with data.features=prices"),
+        (
+            "data.features=prices data.representation=standard",
+            r"data.frequency=weekly: expected daily with data.features=prices. Try data.frequency=daily",
+        ),
+        ("data.history=0", r"data.history=0: expected 1 or more, or null"),
+        ("validation.method=hope", r"validation.method=hope: expected one of holdout, walk_forward, combinatorial"),
+        ("validation=walk_forward validation.folds=1", r"validation.folds=1: expected 2 or more"),
+        ("validation=combinatorial validation.test_folds=6", r"validation.test_folds=6: expected 2 to 5"),
+        ("validation=combinatorial validation.test_folds=1", r"validation.test_folds=1: expected 2 to 5"),
+        ("validation=walk_forward validation.share=0.6", r"validation.share=0.6: expected a share in"),
+        ("validation=walk_forward validation.embargo=-1", r"validation.embargo=-1: expected 0 periods or more"),
+        (
+            "validation=walk_forward validation.train_periods=50",
+            r"validation.train_periods=50: expected 2 or more, with validation.window=rolling",
+        ),
+        ("validation=walk_forward validation.test_start=2020", r"validation.test_start=2020: expected a date such as"),
+        ("scoring.resamples=10", r"scoring.resamples=10: expected 100 or more"),
+        ("scoring.book=hold", r"scoring.book=hold: expected one of long_short, long_only"),
+        ("scoring.cost_bps=-1", r"scoring.cost_bps=-1.0: expected a finite number, 0 or more"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_told_with_what_can(override: str, message: str):
@@ -147,7 +197,29 @@ def test_a_net_refuses_sizes_it_cannot_have(net: str, argument: str):
         build_net(net, {argument: 0})
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("Logistic", {"C": 0}, r"model\.C=0: expected a number above 0"),
+        ("Volatility", {"C": -1.0}, r"model\.C=-1\.0: expected a number above 0"),
+        ("GradientBoosting", {"num_leaves": 1}, r"model\.num_leaves=1: expected"),
+        ("GradientBoosting", {"row_share": 1.5}, r"model\.row_share=1\.5: expected a share"),
+        ("GradientBoosting", {"patience": 0}, r"model\.patience=0: expected"),
+        ("Majority", {"C": 1.0}, "argument"),
+    ],
+)
+def test_a_baseline_refuses_arguments_it_cannot_have(name: str, arguments: dict[str, float], message: str):
+    with pytest.raises(ConfigError, match=message):
+        build_baseline(name, arguments)
+
+
 def test_nothing_but_our_nets_is_built_from_a_configuration():
     for name in ("torch.nn.Linear", "os.system", "nn", "__all__"):
         with pytest.raises(SteError, match="expected one of"):
             build_net(name, {})
+
+
+def test_nothing_but_our_baselines_is_built_from_a_configuration_or_a_checkpoint():
+    for name in ("os.system", "COMPANY", "Baseline", "Examples", "__all__"):
+        with pytest.raises(ConfigError, match=r"model\.baseline=.*expected one of GradientBoosting, Logistic"):
+            build_baseline(name, {})

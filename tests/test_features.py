@@ -9,13 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ste.data.calendar import sessions, week_numbers
-from ste.data.features import LOOKBACK, VOLATILITY, weekly_features
+from ste.data.features import VOLATILITY, feature_rows
 from ste.data.market import MACRO_NEUTRAL, Market
-from ste.schema import FEATURE_COLUMNS, FEATURES, GROUPS, KEYS
+from ste.schema import FEATURE_COLUMNS, FEATURE_SETS, FEATURES, GROUPS, KEYS
 from ste.settings import WorldSettings
 from ste.world.draw import draw
 
 FRIDAY = pd.Timestamp("2024-11-29")
+LOOKBACK = FEATURE_SETS["full"].lookback
 
 
 def bars_until(last: str, count: int, ticker: str = "AAPL", seed: int = 0) -> pd.DataFrame:
@@ -83,10 +84,10 @@ def with_another_future(market: Market, close: pd.Timestamp, rng: np.random.Gene
 @given(seed=st.integers(0, 2**32 - 1), cut=st.integers(0, 1000), remove=st.booleans())
 def test_no_feature_knows_what_comes_after_its_rows_close(seed: int, cut: int, remove: bool) -> None:
     market = random_market(seed)
-    before = weekly_features(market)
+    before = feature_rows(market)
     dates = before["date"].drop_duplicates().sort_values().tolist()
     close = dates[cut % (len(dates) - 1)]
-    after = weekly_features(with_another_future(market, close, np.random.default_rng(seed), remove))
+    after = feature_rows(with_another_future(market, close, np.random.default_rng(seed), remove))
 
     known = before[before["date"] <= close].reset_index(drop=True)
     assert len(known) > 0
@@ -98,9 +99,9 @@ def test_no_feature_knows_what_comes_after_its_rows_close(seed: int, cut: int, r
 def test_a_row_does_know_its_own_weeks_close() -> None:
     """The look-ahead test above would pass on features that know nothing: this one would not."""
     market = random_market(1)
-    before = weekly_features(market)
+    before = feature_rows(market)
     close = before["date"].unique()[5]
-    after = weekly_features(with_another_future(market, close - pd.Timedelta(days=1), np.random.default_rng(1), False))
+    after = feature_rows(with_another_future(market, close - pd.Timedelta(days=1), np.random.default_rng(1), False))
     row, other = (frame.loc[frame["date"] == close].set_index("ticker") for frame in (before, after))
     both = row.index.intersection(other.index)
     assert len(both) > 0
@@ -112,10 +113,10 @@ def test_a_row_does_know_its_own_weeks_close() -> None:
 
 def test_tickers_do_not_touch_each_other() -> None:
     market = random_market(2)
-    together = weekly_features(market)
+    together = feature_rows(market)
     for ticker in market.bars["ticker"].unique():
         only = market.bars[market.bars["ticker"] == ticker].reset_index(drop=True)
-        alone = weekly_features(replace(market, bars=only))
+        alone = feature_rows(replace(market, bars=only))
         assert len(alone) > 0
         same = together[together["ticker"] == ticker].reset_index(drop=True)
         pd.testing.assert_frame_equal(alone, same, check_exact=True)
@@ -126,14 +127,14 @@ def test_a_ticker_that_starts_in_the_week_in_which_another_ends_is_not_taken_for
     new = bars_until("2024-11-29", 300, "YOUNG", seed=1)
     new = new[new["date"] >= "2024-06-11"].reset_index(drop=True)
     assert old["date"].max() > new["date"].min()
-    together = weekly_features(Market(bars=pd.concat([old, new], ignore_index=True)))
-    apart = pd.concat([weekly_features(Market(bars=bars)) for bars in (old, new)], ignore_index=True)
+    together = feature_rows(Market(bars=pd.concat([old, new], ignore_index=True)))
+    apart = pd.concat([feature_rows(Market(bars=bars)) for bars in (old, new)], ignore_index=True)
     assert set(apart["ticker"]) == {"OLD", "YOUNG"}
     pd.testing.assert_frame_equal(together, apart, check_exact=True)
 
 
 def test_features_are_finite_within_their_bounds_and_in_order() -> None:
-    rows = weekly_features(random_market(3))
+    rows = feature_rows(random_market(3))
     assert [name for name in rows if name in FEATURES] == list(FEATURES)
     assert np.isfinite(rows[list(FEATURES)].to_numpy()).all()
     for column in FEATURE_COLUMNS:
@@ -179,7 +180,7 @@ def rolling(close: np.ndarray, period: int, figure: str) -> np.ndarray:
 
 def rows_and_ages(bars: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
     """Weekly rows, and the position of each row's close among the bars."""
-    rows = weekly_features(Market(bars=bars))
+    rows = feature_rows(Market(bars=bars))
     assert len(rows) > 40
     return rows, pd.DatetimeIndex(bars["date"]).get_indexer(pd.DatetimeIndex(rows["date"]))
 
@@ -238,7 +239,7 @@ def test_weekly_prices_and_volume_by_hand_in_thanksgiving_week() -> None:
         [14.0, 14.5, 8.0, 9.0, 400.0],
         [9.5, 11.0, 9.25, 10.5, 50.0],
     ]
-    rows = weekly_features(Market(bars=bars))
+    rows = feature_rows(Market(bars=bars))
     assert rows["date"].tolist() == [FRIDAY]
     row = rows.iloc[0]
     assert row[["stock_open", "stock_high", "stock_low", "stock_close", "stock_volume"]].tolist() == [
@@ -261,7 +262,7 @@ def test_weekly_prices_and_volume_by_hand_in_thanksgiving_week() -> None:
 def test_a_week_ends_on_its_last_session(last: str, closed: str) -> None:
     bars = bars_until(last, LOOKBACK + 10)
     assert pd.Timestamp(closed) not in set(bars["date"])
-    dates = weekly_features(Market(bars=bars))["date"]
+    dates = feature_rows(Market(bars=bars))["date"]
     assert dates.iloc[-1] == pd.Timestamp(last)
     assert (np.diff(week_numbers(dates)) == 1).all()
 
@@ -269,12 +270,12 @@ def test_a_week_ends_on_its_last_session(last: str, closed: str) -> None:
 @pytest.mark.parametrize(("count", "rows"), [(LOOKBACK - 1, 0), (LOOKBACK, 1), (LOOKBACK + 4, 2)])
 def test_no_row_before_a_hundred_sessions(count: int, rows: int) -> None:
     # The last week has four sessions, so that LOOKBACK + 4 reach one week further back.
-    assert len(weekly_features(Market(bars=bars_until("2024-11-29", count)))) == rows
+    assert len(feature_rows(Market(bars=bars_until("2024-11-29", count)))) == rows
 
 
 def test_each_ticker_looks_back_on_its_own_bars() -> None:
     old, young = bars_until("2024-11-29", 150, "OLD"), bars_until("2024-11-29", LOOKBACK - 1, "YOUNG")
-    rows = weekly_features(Market(bars=pd.concat([old, young], ignore_index=True)))
+    rows = feature_rows(Market(bars=pd.concat([old, young], ignore_index=True)))
     assert set(rows["ticker"]) == {"OLD"}
 
 
@@ -282,7 +283,7 @@ def test_a_ticker_that_misses_the_weeks_last_session_has_no_row_that_week() -> N
     bars = bars_until("2024-11-29", 130)
     missed, monday = pd.Timestamp("2024-11-22"), pd.Timestamp("2024-11-11")
     thin = bars[~bars["date"].isin([missed, monday])].reset_index(drop=True)
-    full, rows = (weekly_features(Market(bars=b)).set_index("date") for b in (bars, thin))
+    full, rows = (feature_rows(Market(bars=b)).set_index("date") for b in (bars, thin))
     assert set(full.index) - {missed} == set(rows.index)
     # A week that lacks its first session has a row that begins a day later.
     opened = bars.set_index("date").loc[pd.Timestamp("2024-11-12"), "open"]
@@ -295,7 +296,7 @@ def test_a_ticker_that_misses_the_weeks_last_session_has_no_row_that_week() -> N
 def november(**sources: pd.DataFrame) -> pd.DataFrame:
     """Rows of two tickers on the Fridays 15, 22 and 29 November 2024, by date and ticker."""
     bars = pd.concat([bars_until("2024-11-29", 120, ticker) for ticker in ("AAPL", "MSFT")], ignore_index=True)
-    rows = weekly_features(Market(bars=bars, **sources))
+    rows = feature_rows(Market(bars=bars, **sources))
     return rows[rows["date"] >= "2024-11-15"].set_index(["date", "ticker"])
 
 
@@ -347,7 +348,7 @@ def test_news_and_events_count_for_the_first_close_that_knows_them(day: str, row
 
 def test_news_of_a_holiday_friday_counts_for_the_next_week() -> None:
     bars = bars_until("2024-04-05", 120)
-    rows = weekly_features(Market(bars=bars, news=news_of(("AAPL", "2024-03-29", 5, 0.5, 0.25)))).set_index("date")
+    rows = feature_rows(Market(bars=bars, news=news_of(("AAPL", "2024-03-29", 5, 0.5, 0.25)))).set_index("date")
     assert rows.loc[pd.Timestamp("2024-03-28"), "news_count"] == 0.0
     assert rows.loc[pd.Timestamp("2024-04-05"), "news_count"] == 5.0
 

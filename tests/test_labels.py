@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ste.data.calendar import week_numbers
-from ste.data.features import VOLATILITY, WEEK, weekly_features
+from ste.data.features import CLOSE, NUMBER, VOLATILITY, feature_rows
 from ste.data.labels import directions, future_returns, label, thresholds
 from ste.data.prepare import build_table
 from ste.data.split import assign, counted
@@ -24,9 +24,9 @@ def rows_of(weeks: dict[str, list[int]], closes: dict[str, list[float]] | None =
     for ticker, numbers in weeks.items():
         values = closes[ticker] if closes else [100.0 + 7.0 * n + 3.0 * (n % 5) for n in range(len(numbers))]
         dates = MONDAY_OF_WEEK_0 + pd.to_timedelta(7 * np.array(numbers) + 4, unit="D")
-        parts.append(pd.DataFrame({"date": dates, "ticker": ticker, "stock_close": values}))
+        parts.append(pd.DataFrame({"date": dates, "ticker": ticker, CLOSE: values}))
     rows = pd.concat(parts, ignore_index=True)
-    return rows.assign(**{WEEK: week_numbers(rows["date"]), VOLATILITY: 0.02})
+    return rows.assign(**{NUMBER: week_numbers(rows["date"]), VOLATILITY: 0.02})
 
 
 def test_return_and_movement_are_next_weeks_over_this_ones() -> None:
@@ -43,23 +43,23 @@ def test_the_horizon_counts_weeks_and_the_last_rows_are_dropped_never_filled(hor
     assert not labelled[[RETURN, MOVEMENT]].isna().any(axis=None)
     for ticker, last in (("A", 2809), ("B", 2812)):
         own = labelled[labelled["ticker"] == ticker]
-        assert own[WEEK].max() == last - horizon
-        closes = rows[rows["ticker"] == ticker].set_index(WEEK)["stock_close"]
-        later, now = closes.loc[own[WEEK] + horizon].to_numpy(), own["stock_close"].to_numpy()
+        assert own[NUMBER].max() == last - horizon
+        closes = rows[rows["ticker"] == ticker].set_index(NUMBER)[CLOSE]
+        later, now = closes.loc[own[NUMBER] + horizon].to_numpy(), own[CLOSE].to_numpy()
         np.testing.assert_allclose(own[RETURN], later / now - 1.0)
         np.testing.assert_allclose(own[MOVEMENT], later - now)
 
 
 def test_a_gap_in_the_weeks_gives_no_label_across_it() -> None:
     rows = rows_of({"A": [2800, 2801, 2803, 2804]})
-    assert future_returns(rows, 1)[WEEK].tolist() == [2800, 2803]
-    assert future_returns(rows, 2)[WEEK].tolist() == [2801]
+    assert future_returns(rows, 1)[NUMBER].tolist() == [2800, 2803]
+    assert future_returns(rows, 2)[NUMBER].tolist() == [2801]
     assert future_returns(rows, 5).empty
 
 
 def test_a_ticker_never_takes_its_label_from_the_next_one() -> None:
     rows = rows_of({"A": [2800, 2801], "B": [2802, 2803]})
-    assert future_returns(rows, 1)[WEEK].tolist() == [2800, 2802]
+    assert future_returns(rows, 1)[NUMBER].tolist() == [2800, 2802]
 
 
 @settings(deadline=None, max_examples=200)
@@ -73,7 +73,7 @@ def test_labels_join_exactly_the_rows_that_lie_the_horizon_apart(weeks: dict[str
     """Any gaps, any tickers, weeks before 1970 (negative numbers) too."""
     rows = rows_of({ticker: sorted(weeks[ticker]) for ticker in sorted(weeks)})
     close = {
-        (ticker, week): value for ticker, week, value in rows[["ticker", WEEK, "stock_close"]].itertuples(index=False)
+        (ticker, week): value for ticker, week, value in rows[["ticker", NUMBER, CLOSE]].itertuples(index=False)
     }
     expected = {
         (ticker, week): close[ticker, week + horizon] - value
@@ -81,7 +81,7 @@ def test_labels_join_exactly_the_rows_that_lie_the_horizon_apart(weeks: dict[str
         if (ticker, week + horizon) in close
     }
     labelled = future_returns(rows, horizon)
-    found = dict(zip(zip(labelled["ticker"], labelled[WEEK], strict=True), labelled[MOVEMENT], strict=True))
+    found = dict(zip(zip(labelled["ticker"], labelled[NUMBER], strict=True), labelled[MOVEMENT], strict=True))
     assert found == expected
 
 
@@ -93,8 +93,8 @@ def test_no_rows_give_no_labels() -> None:
 @pytest.mark.parametrize(("start", "end"), [("1962-01-01", "1963-12-31"), ("1969-06-01", "1970-12-31")])
 def test_a_world_before_1970_has_weeks_and_labels_like_any_other(start: str, end: str) -> None:
     settings = WorldSettings(source="world", tickers=2, start=start, end=end)
-    rows = weekly_features(draw(settings))
-    assert rows[WEEK].min() < 0
+    rows = feature_rows(draw(settings))
+    assert rows[NUMBER].min() < 0
     assert len(future_returns(rows, 1)) == len(rows) - 2
     table, *_ = build_table(settings)
     assert len(table) > 100
@@ -186,7 +186,7 @@ def test_a_tables_targets_agree_with_its_own_closes(method: str, threshold: floa
     table, *_ = build_table(settings)
     assert len(table) > 90
     for _, own in table.groupby("ticker"):
-        now, later = own["stock_close"].to_numpy()[:-2], own["stock_close"].to_numpy()[2:]
+        now, later = own[CLOSE].to_numpy()[:-2], own[CLOSE].to_numpy()[2:]
         np.testing.assert_allclose(own[RETURN].to_numpy()[:-2], later / now - 1.0, rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(own[MOVEMENT].to_numpy()[:-2], later - now, rtol=1e-9, atol=1e-9)
     assert set(table[DIRECTION]) == {0, 1, 2}

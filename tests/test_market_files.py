@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ste.data.features import weekly_features
-from ste.data.market import MACRO_NEUTRAL, Market
+from ste.data.features import feature_rows
+from ste.data.market import MACRO_NEUTRAL, RAW_CLOSE, Market
 from ste.data.market_files import _read, read_bars, read_market
 from ste.data.prepare import build_table, prepare
 from ste.data.table import read_table
@@ -59,10 +59,10 @@ def with_cell(frame: pd.DataFrame, row: int, column: str, value: object) -> pd.D
 @pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".parquet"])
 def test_files_of_a_market_give_the_features_of_that_market(tmp_path: Path, market: Market, suffix: str) -> None:
     read = read_market(settings_of(tmp_path, suffix, **sources(market)))
-    expected = weekly_features(market)
+    expected = feature_rows(market)
     assert len(expected) > 0
     assert read.notes == []
-    pd.testing.assert_frame_equal(weekly_features(read), expected, check_exact=True)
+    pd.testing.assert_frame_equal(feature_rows(read), expected, check_exact=True)
 
 
 def test_rows_may_come_in_any_order_and_with_further_columns(tmp_path: Path, market: Market) -> None:
@@ -71,7 +71,7 @@ def test_rows_may_come_in_any_order_and_with_further_columns(tmp_path: Path, mar
     }
     read = read_market(settings_of(tmp_path, **frames))
     # The sum of a week's news is rounded in the order of the file.
-    pd.testing.assert_frame_equal(weekly_features(read), weekly_features(market), rtol=1e-12, atol=1e-12)
+    pd.testing.assert_frame_equal(feature_rows(read), feature_rows(market), rtol=1e-12, atol=1e-12)
 
 
 def test_an_unadjusted_split_with_adj_close_gives_the_features_of_adjusted_bars(tmp_path: Path, market: Market) -> None:
@@ -85,7 +85,7 @@ def test_an_unadjusted_split_with_adj_close_gives_the_features_of_adjusted_bars(
     )
     read = read_market(settings_of(tmp_path, bars=raw))
     pd.testing.assert_frame_equal(
-        weekly_features(read), weekly_features(Market(bars=bars)), rtol=1e-9, atol=1e-9, check_exact=False
+        feature_rows(read), feature_rows(Market(bars=bars)), rtol=1e-9, atol=1e-9, check_exact=False
     )
     assert "bars: prices and volume adjusted by adj_close / close" in read.notes
     assert not [note for note in read.notes if note.startswith("warning")]
@@ -95,13 +95,15 @@ def test_adjusting_keeps_the_dollar_volume(tmp_path: Path, market: Market) -> No
     raw = market.bars.assign(adj_close=market.bars["close"] * 0.5)
     read = read_bars(save(raw, tmp_path / "bars.csv"), [])
     np.testing.assert_allclose(read["close"], raw["close"] * 0.5)
+    assert read[RAW_CLOSE].equals(market.bars["close"])  # as traded
     np.testing.assert_allclose(read["close"] * read["volume"], raw["close"] * raw["volume"])
 
 
 def test_bars_that_are_adjusted_already_are_left_as_they_are(tmp_path: Path, market: Market) -> None:
     notes: list[str] = []
     read = read_bars(save(market.bars.assign(adj_close=market.bars["close"]), tmp_path / "bars.csv"), notes)
-    pd.testing.assert_frame_equal(read, market.bars, check_exact=True)
+    pd.testing.assert_frame_equal(read.drop(columns=RAW_CLOSE), market.bars, check_exact=True)
+    assert read[RAW_CLOSE].equals(read["close"])
     assert notes == []
 
 
@@ -167,7 +169,7 @@ def test_a_ticker_is_a_name_whatever_it_looks_like(tmp_path: Path, market: Marke
     settings = settings_of(
         tmp_path, bars=market.bars.replace({"ticker": renamed}), news=market.news.replace({"ticker": renamed})
     )
-    rows = weekly_features(read_market(settings))
+    rows = feature_rows(read_market(settings))
     assert set(rows["ticker"]) == {ticker, "ZZ"}
     assert (rows.loc[rows["ticker"] == ticker, "news_count"] > 0).any()
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from ste.data.features import weekly_features
+from ste.data.features import feature_rows
 from ste.schema import FEATURES
 from ste.settings import WorldSettings
 from ste.training.representation import CLIP, SLOW_MACRO, Representation
@@ -13,7 +13,7 @@ PRICES = [FEATURES.index(name) for name in FEATURES[:4] + FEATURES[5:7] + FEATUR
 
 @pytest.fixture(scope="module")
 def windows() -> torch.Tensor:
-    rows = weekly_features(draw(WorldSettings(source="world", tickers=3, start="2019-01-01", end="2020-12-31")))
+    rows = feature_rows(draw(WorldSettings(source="world", tickers=3, start="2019-01-01", end="2020-12-31")))
     return torch.tensor(rows[list(FEATURES)].to_numpy(dtype=np.float32)).unfold(0, 4, 1).transpose(1, 2)
 
 

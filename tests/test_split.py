@@ -221,7 +221,7 @@ def test_the_seed_preset_gives_the_documents_23_and_12_rows(tmp_path: Path) -> N
     # Its cut goes through a week and holds nothing back, which its card admits.
     assert frames["train"]["date"].max() == frames["validation"]["date"].min()
     assert "without purge" in prepared.card["protocol"]
-    assert prepared.card["purge_weeks"] == 0
+    assert prepared.card["purge"] == 0
 
 
 @pytest.mark.parametrize("horizon", [1, 3])
@@ -235,7 +235,7 @@ def test_the_purged_rows_of_a_table_are_counted_in_its_card(tmp_path: Path, hori
         split=SplitSettings(embargo=1),
     )
     card = prepare(chosen, tmp_path).card
-    assert card["purge_weeks"] == horizon + 1
+    assert card["purge"] == horizon + 1
     purged = {split: entry["purged"] for split, entry in card["files"].items()}
     assert purged == {"train": 3 * (horizon + 1), "validation": 3 * (horizon + 1), "test": 0}
 

@@ -1,5 +1,6 @@
 """Windows and batches: one ticker, consecutive weeks, and an order that the seed and the epoch decide."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from ste.data import datamodule
 from ste.data.calendar import week_numbers
 from ste.data.datamodule import BatchLoader, TrendDataModule
+from ste.data.panel import Panel
 from ste.data.prepare import PreparedData, prepare
 from ste.data.windows import Batch, FlatDataset, SequenceDataset, Store
 from ste.errors import DataError
@@ -163,7 +165,7 @@ def prepared(world: WorldSettings, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="module")
 def module(world: WorldSettings, prepared: PreparedData) -> TrendDataModule:
-    return TrendDataModule(prepared, world, "sequence", seed=3)
+    return TrendDataModule(Panel.read(prepared, world), "sequence", seed=3)
 
 
 def test_validation_windows_look_back_into_training_weeks(module: TrendDataModule, world: WorldSettings) -> None:
@@ -172,11 +174,11 @@ def test_validation_windows_look_back_into_training_weeks(module: TrendDataModul
         ends = dataset.frame["date"]
         assert ends.min() >= pd.Timestamp(start)
         # The first week of the split is there: its window reaches back over the weeks that the purge holds back.
-        assert ends.min() == module.store.frame.loc[module.store.frame["date"] >= start, "date"].min()
+        assert ends.min() == module.panel.store.frame.loc[module.panel.store.frame["date"] >= start, "date"].min()
         first = dataset[int(np.argmin(ends.to_numpy()))].features
         row = dataset.ends[int(np.argmin(ends.to_numpy()))]
-        assert torch.equal(first, module.store.features[row - world.sequence_length + 1 : row + 1])
-        before = module.store.frame["split"].to_numpy()[row - world.sequence_length + 1 : row]
+        assert torch.equal(first, module.panel.store.features[row - world.sequence_length + 1 : row + 1])
+        before = module.panel.store.frame["split"].to_numpy()[row - world.sequence_length + 1 : row]
         assert (before == SPLITS.index(split) - 1).all()
 
 
@@ -187,14 +189,15 @@ def test_no_training_example_has_a_label_that_reaches_validation(module: TrendDa
         assert weeks.max() + 2 == first.min() - 1  # horizon 1, embargo 1, and no week lost beyond that
 
 
-def test_sequence_and_flat_views_score_the_same_validation_rows(
+def test_sequence_and_flat_views_score_the_same_rows(
     module: TrendDataModule, world: WorldSettings, prepared: PreparedData
 ) -> None:
-    flat = TrendDataModule(prepared, world, "flat")
+    flat = TrendDataModule(Panel.read(prepared, world), "flat")
     columns = [*KEYS, DIRECTION]
-    for split in ("validation", "test"):
+    for split in SPLITS:
         pd.testing.assert_frame_equal(module.datasets[split].frame[columns], flat.datasets[split].frame[columns])
-    lost = len(flat.datasets["train"]) - len(module.datasets["train"])
+    free = TrendDataModule(Panel.read(prepared, replace(world, history=1)), "flat")
+    lost = len(free.datasets["train"]) - len(module.datasets["train"])
     assert lost == 3 * (world.sequence_length - 1)  # each ticker's first weeks
     assert flat.dims.sequence_length == 1
     assert module.dims.sequence_length == 5
@@ -221,8 +224,8 @@ def test_the_truth_of_examples_is_joined_by_date_and_ticker(module: TrendDataMod
 def test_a_split_too_short_for_its_windows_is_told(prepared: PreparedData, world: WorldSettings) -> None:
     values = {name: getattr(world, name) for name in ("source", "tickers", "start", "end", "labels", "split")}
     too_long = WorldSettings(**values, sequence_length=70)
-    with pytest.raises(DataError, match=r"no train example is left: a window needs 70 consecutive weeks"):
-        TrendDataModule(prepared, too_long, "sequence")
+    with pytest.raises(DataError, match=r"no train example is left: an example needs 70 consecutive weeks of one ticker"):
+        TrendDataModule(Panel.read(prepared, too_long), "sequence")
 
 
 # --- batches ---
@@ -323,9 +326,9 @@ def test_training_batches_are_shuffled_and_evaluation_batches_are_not(
     assert torch.equal(labels, module.datasets["validation"].labels)
     first = next(iter(train))
     assert first.features.shape == (16, 5, len(FEATURES))
-    again = next(iter(TrendDataModule(prepared, world, "sequence", seed=3).train_dataloader()))
+    again = next(iter(TrendDataModule(Panel.read(prepared, world), "sequence", seed=3).train_dataloader()))
     assert torch.equal(first.features, again.features)
-    other = next(iter(TrendDataModule(prepared, world, "sequence", seed=4).train_dataloader()))
+    other = next(iter(TrendDataModule(Panel.read(prepared, world), "sequence", seed=4).train_dataloader()))
     assert not torch.equal(first.features, other.features)
 
 
@@ -334,7 +337,7 @@ def test_a_table_in_parquet_gives_the_examples_of_the_same_table_in_csv(tmp_path
     modules = []
     for form in ("csv", "parquet"):
         chosen = WorldSettings(**values, format=form)
-        modules.append(TrendDataModule(prepare(chosen, tmp_path), chosen, "sequence"))
+        modules.append(TrendDataModule(Panel.read(prepare(chosen, tmp_path), chosen), "sequence"))
     for split in SPLITS:
         one, other = (everything(module.datasets[split]) for module in modules)
         assert torch.equal(one.label, other.label)

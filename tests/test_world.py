@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 from ste.data.calendar import week_numbers
-from ste.data.features import WEEK, weekly_features
+from ste.data.features import NUMBER, feature_rows
 from ste.data.files import read_frame, sha256
 from ste.data.labels import directions, future_returns
 from ste.data.prepare import PreparedData, build_table, prepare
@@ -125,11 +125,11 @@ def test_the_law_of_the_table_is_the_law_that_the_prices_were_drawn_from(monkeyp
         patch.setattr(law, "moments", recorded)
         patch.setattr(drawing, "_blend", recorded_blend)
         market = draw(settings)
-    rows = weekly_features(market)
+    rows = feature_rows(market)
     mu, sigma = law.of_table(rows, settings.signal)
     first_week = week_numbers(market.bars["date"]).min()
     # The moments of week w were drawn at the close of week w - 1, tickers in the bars' order.
-    coming = (rows[WEEK] + 1 - first_week).to_numpy()
+    coming = (rows[NUMBER] + 1 - first_week).to_numpy()
     ticker = pd.factorize(rows["ticker"])[0]
     known = (coming < len(moments)) & ~np.isnan(mu)
     assert known.sum() > 5 * 100
@@ -139,7 +139,7 @@ def test_the_law_of_the_table_is_the_law_that_the_prices_were_drawn_from(monkeyp
 
     labelled = future_returns(rows.assign(mu=mu, sigma=sigma), horizon=1).dropna()
     standardised = ((np.log1p(labelled[RETURN]) - labelled["mu"]) / labelled["sigma"]).to_numpy()
-    at = (labelled[WEEK] + 1 - first_week).to_numpy(), pd.factorize(labelled["ticker"])[0]
+    at = (labelled[NUMBER] + 1 - first_week).to_numpy(), pd.factorize(labelled["ticker"])[0]
     np.testing.assert_allclose(standardised, shocks[0][at], atol=1e-8)
 
 
@@ -167,7 +167,7 @@ def large() -> Callable[[float], pd.DataFrame]:
     def rows_at(signal: float) -> pd.DataFrame:
         if signal not in drawn:
             settings = WorldSettings(source="world", tickers=30, start="1995-01-01", end="2019-12-31", signal=signal)
-            rows = weekly_features(draw(settings))
+            rows = feature_rows(draw(settings))
             rows["mu"], rows["sigma"] = law.of_table(rows, signal)
             drawn[signal] = future_returns(rows, horizon=1).dropna().reset_index(drop=True)
         return drawn[signal]
@@ -192,7 +192,7 @@ def shocks_of(rows: pd.DataFrame) -> np.ndarray:
 @pytest.mark.parametrize("signal", [0.0, 0.15, 0.4, 1.0])
 def test_standardised_returns_are_standard_normal(large: Callable[[float], pd.DataFrame], signal: float) -> None:
     rows = large(signal)
-    shocks, weeks = shocks_of(rows), rows[WEEK].to_numpy()
+    shocks, weeks = shocks_of(rows), rows[NUMBER].to_numpy()
     assert len(shocks) > 35_000
     assert abs(z_of_mean(shocks, weeks)) < 3.5
     assert abs(z_of_mean(shocks**2 - 1.0, weeks)) < 3.5
@@ -226,7 +226,7 @@ def test_truth_is_calibrated_against_the_worlds_own_draws(
     rows = large(signal)
     high = np.full(len(rows), 0.01) if method == "fixed" else 0.4 * rows["volatility"].to_numpy()
     classes = directions(rows[RETURN].to_numpy(), -high, high)
-    mu, sigma, weeks = rows["mu"].to_numpy(), rows["sigma"].to_numpy(), rows[WEEK].to_numpy()
+    mu, sigma, weeks = rows["mu"].to_numpy(), rows["sigma"].to_numpy(), rows[NUMBER].to_numpy()
     chances = law.probabilities(mu, sigma, -high, high)
     np.testing.assert_allclose(chances.sum(axis=1), 1.0)
     assert (chances >= 0).all()
@@ -263,7 +263,7 @@ def test_without_signal_the_truth_is_the_same_for_every_row(tmp_path: Path) -> N
 
 def correlations(rows: pd.DataFrame) -> dict[str, tuple[float, float]]:
     """How each feature goes with the coming week's return, and with its size, in standard errors."""
-    shocks, weeks = (np.log1p(rows[RETURN]) - law.DRIFT).to_numpy() / law.SIGMA, rows[WEEK].to_numpy()
+    shocks, weeks = (np.log1p(rows[RETURN]) - law.DRIFT).to_numpy() / law.SIGMA, rows[NUMBER].to_numpy()
     size = shocks**2 - np.mean(shocks**2)
     out = {}
     for name in FEATURES:

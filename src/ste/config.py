@@ -16,7 +16,18 @@ from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBas
 
 from ste.errors import ConfigError
 from ste.preflight import check_inputs
-from ste.settings import SOURCES, EvaluateSettings, GenerateSettings, ReproduceSettings, TrainSettings, UiSettings
+from ste.settings import (
+    SOURCES,
+    AuditSettings,
+    CompareSettings,
+    EvaluateSettings,
+    GenerateSettings,
+    ReportSettings,
+    ReproduceSettings,
+    TableSettings,
+    TrainSettings,
+    UiSettings,
+)
 
 
 @cache
@@ -72,9 +83,27 @@ def ui_settings(config: dict[str, Any]) -> UiSettings:
     return _typed(UiSettings, config)
 
 
+def report_settings(config: dict[str, Any]) -> ReportSettings:
+    """Settings of a report."""
+    return _typed(ReportSettings, config)
+
+
+def compare_settings(config: dict[str, Any]) -> CompareSettings:
+    """Settings of a leaderboard."""
+    return _typed(CompareSettings, config)
+
+
 def evaluate_settings(config: dict[str, Any]) -> EvaluateSettings:
     """Settings of an evaluation."""
     return _typed(EvaluateSettings, config)
+
+
+def audit_settings(config: dict[str, Any]) -> AuditSettings:
+    """Settings of an audit; what is wrong with ready tables is for the audit to say."""
+    settings: AuditSettings = _typed(AuditSettings, config)
+    if not isinstance(settings.data, TableSettings):
+        check_inputs(settings.data)
+    return settings
 
 
 def _typed(cls: type, config: dict[str, Any]) -> Any:
@@ -118,18 +147,20 @@ def _known(cls: type, prefix: str) -> str:
 
 
 def _check_model_types(model: dict[str, Any]) -> None:
-    """A net's arguments have the type of their default in `conf/model/`; ranges are the net's to check."""
-    default = next((c for c in model_configs().values() if c["net"] == model.get("net")), None)
+    """A model's arguments have the type of their default in `conf/model/`; ranges are the model's to check."""
+    kind = "baseline" if "baseline" in model else "net"
+    known = [c for c in model_configs().values() if kind in c]
+    default = next((c for c in known if c[kind] == model.get(kind)), None)
     if default is None:
-        nets = ", ".join(str(c["net"]) for c in model_configs().values())
-        raise ConfigError(f"model.net={model.get('net')}: expected one of {nets}. Try model=lstm.")
+        names = ", ".join(str(c[kind]) for c in known)
+        raise ConfigError(f"model.{kind}={model.get(kind)}: expected one of {names}. Try model=lstm.")
     for key, value in model.items():
         if key not in default:
             raise ConfigError(f"model.{key}: no such setting. Expected one of {', '.join(default)}.")
-        kind = type(default[key])
-        allowed = {float: (float, int), type(None): (int, type(None))}.get(kind, (kind,))
-        if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):
-            word = {int: "a whole number", float: "a number", str: "a name"}.get(kind, "a whole number or null")
+        expected = type(default[key])
+        allowed = {float: (float, int), type(None): (int, type(None))}.get(expected, (expected,))
+        if not isinstance(value, allowed) or (isinstance(value, bool) and expected is not bool):
+            word = {int: "a whole number", float: "a number", str: "a name"}.get(expected, "a whole number or null")
             raise ConfigError(f"model.{key}={value}: expected {word}. Try model.{key}={default[key] or 8}.")
 
 

@@ -2,79 +2,122 @@
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from ste.evaluation.scores import Row, SplitScores
+from ste.evaluation.scorecard import Estimate, Scorecard
+from ste.evaluation.verdict import Verdict
 from ste.record import TrainResult
 
 _NOTE = {
-    "binomial": "binomial: too few weeks to resample; exact, but as if examples were independent, so too narrow",
-    "weeks": "95 % intervals resample whole weeks, since the tickers of a week move together",
+    "binomial": "*exact binomial: too few {unit}s to resample; takes examples for independent, so too narrow",
+    "bootstrap": "95 % intervals resample whole {unit}s, since the tickers of a {unit} move together",
+}
+_ANATOMY = {
+    "will it move": (("AUC", "move_auroc"), ("accuracy", "move_accuracy"), ("MCC", "move_mcc")),
+    "which way": (("AUC", "direction_auroc"), ("accuracy", "direction_accuracy"), ("MCC", "direction_mcc")),
+    "by class": (("balanced accuracy", "balanced_accuracy"), ("F1", "f1"), ("AUROC", "auroc")),
+    "probabilities": (("Brier", "brier"), ("calibration error", "calibration_error")),
+    "ranking": (("IC", "ic_mean"), ("rank IC", "rank_ic_mean"), ("t", "rank_ic_t"), ("IR", "rank_ic_ir")),
+    "portfolio": (
+        ("return a year", "book_annual_return"),
+        ("Sharpe", "book_sharpe"),
+        ("drawdown", "book_max_drawdown"),
+        ("turnover", "book_turnover"),
+        ("hit rate", "book_hit_rate"),
+    ),
 }
 
 
-def print_scores(model: str, scores: dict[str, SplitScores]) -> None:
+def _console() -> Console:
+    return Console(width=None if Console().is_terminal else 100, highlight=False)
+
+
+def print_scores(model: str, scores: dict[str, Scorecard]) -> None:
     """One table: each split's model, baselines and limit on the same rows."""
-    console = Console(width=None if Console().is_terminal else 100)
+    console = _console()
+    unit = next(iter(scores.values())).unit
     table = Table(title=None, box=None, header_style="bold", pad_edge=False)
-    for name in ("split", "examples", "weeks"):
+    for name in ("split", "examples", f"{unit}s"):
         table.add_column(name, justify="left" if name == "split" else "right")
     table.add_column("what")
-    for name in ("accuracy", "95 % interval", "log-loss"):
+    for name in ("accuracy", "95 % interval", "MCC", "log-loss"):
         table.add_column(name, justify="right")
-    for split, scored in scores.items():
-        table.add_row(
-            split,
-            f"{scored.examples:,}",
-            f"{scored.weeks:,}",
-            f"[bold]{model}[/bold]",
-            *(f"[bold]{text}[/bold]" for text in _figures(scored.model)),
-        )
-        for name, row in scored.company.items():
+    for split, card in scores.items():
+        head = (split, f"{card.examples:,}", f"{card.periods:,}")
+        table.add_row(*head, Text(model, "bold"), *(Text(text, "bold") for text in _row(card.figures, card.method)))
+        for name, figures in card.company.items():
             label = "Bayes (the most any model could)" if name == "bayes" else name
-            table.add_row("", "", "", label, *_figures(row), style="dim")
+            table.add_row("", "", "", label, *map(Text, _row(figures, card.method)), style="dim")
         table.add_section()
     console.print(table)
-    for method in sorted({scored.model.interval.method for scored in scores.values()}):
-        console.print(f"[dim]{_NOTE[method]}[/dim]")
-    for split, scored in scores.items():
-        if split != "train" and "gap_closed" in scored.metrics and scored.model.interval.method == "weeks":
-            console.print(
-                f"{split}: closes {scored.metrics['gap_closed']:.1%} of the gap between majority and Bayes "
-                f"(expected accuracy {scored.metrics['expected_accuracy']:.4f} "
-                f"of {scored.metrics['bayes_expected_accuracy']:.4f})"
-            )
+    for method in sorted({card.method for card in scores.values()}):
+        console.print(_NOTE[method].format(unit=unit), style="dim")
     console.print()
 
 
-def _figures(row: Row) -> tuple[str, str, str]:
-    star = "*" if row.interval.method == "binomial" else ""
-    interval = f"[{row.interval.low:.3f}, {row.interval.high:.3f}]{star}"
-    return f"{row.accuracy:.4f}", interval.replace("[", "\\["), "-" if row.log_loss is None else f"{row.log_loss:.4f}"
+def _row(figures: dict[str, Estimate], method: str) -> tuple[str, ...]:
+    accuracy = figures["accuracy"]
+    values = [f"{figures[name].value:.4f}" if name in figures else "-" for name in ("mcc", "log_loss")]
+    return f"{accuracy.value:.4f}", _interval(accuracy) + "*" * (method == "binomial"), *values
+
+
+def _interval(figure: Estimate) -> str:
+    return "-" if figure.low is None or figure.high is None else f"[{figure.low:.3f}, {figure.high:.3f}]"
+
+
+def print_anatomy(scores: dict[str, Scorecard]) -> None:
+    """What the scores outside training are made of, each figure with its interval."""
+    console = _console()
+    for split, card in scores.items():
+        if split == "train":
+            continue
+        table = Table(box=None, show_header=False, pad_edge=False)
+        for title, names in _ANATOMY.items():
+            shown = [(word, card.figures[name]) for word, name in names if name in card.figures]
+            if not shown:
+                continue
+            text = Text("  ".join(f"{word} {figure.value:.3f} {_interval(figure)}" for word, figure in shown))
+            table.add_row(split if title == next(iter(_ANATOMY)) else "", title, text)
+        if card.book:
+            book = f"{card.book.kind.replace('_', '-')}, {card.book.cost_bps:g} basis points a trade"
+            table.add_row("", "", Text(f"{book}, {len(card.book.returns)} {card.unit}s", "dim"))
+        console.print(table)
+    console.print()
+
+
+def print_verdict(verdict: Verdict) -> None:
+    """The verdict in plain words."""
+    _console().print(Text(f"Verdict: {verdict.word}. ", "bold").append(verdict.paragraph, "not bold"))
+    print()
 
 
 def print_training(result: TrainResult, store: str) -> None:
-    """The end of a training run: scores, then where things are."""
+    """The end of a training run: scores, verdict, then where things are."""
     print_scores(result.model, result.scores)
+    print_verdict(result.verdict)
     console = Console(soft_wrap=True, highlight=False)
+    trained = f"best of {result.epochs} epochs: number {result.best_epoch} (from 0), " if result.epochs else ""
+    if result.validation != "holdout":
+        trained = f"{result.validation.replace('_', '-')}, "
     console.print(
-        f"{result.model}, {result.parameters:,} parameters, best of {result.epochs} epochs: number "
-        f"{result.best_epoch} (from 0), validation {result.monitor} {result.monitored:.4f}; "
-        f"fitted in {result.fit_seconds:.1f} s"
+        f"{result.model}, {result.parameters:,} parameters, {trained}validation {result.monitor} "
+        f"{result.monitored:.4f}; fitted in {result.fit_seconds:.1f} s"
     )
     luck = ": the best of many is partly luck" if result.trials > 1 else ""
     console.print(f"trial {result.trials} on this data in this experiment{luck}")
     console.print(f"files  {result.folder}", markup=False)  # a folder's name may look like markup
     if result.run_id:
         console.print(f"run    {result.run_id}")
+        console.print(f"page   python -m ste.report run={result.run_id}")
         console.print(f"UI     python -m ste.ui, or make ui   (store {store})", markup=False)
 
 
-def differences(scores: dict[str, SplitScores], tracked: dict[str, float], prefixes: dict[str, str]) -> list[str]:
+def differences(now: dict[str, float], tracked: dict[str, float], prefixes: dict[str, str]) -> list[str]:
     """Figures that are not the tracked ones to the last digit, each in words; a missing one counts."""
+    splits = {prefix: split for split, prefix in prefixes.items()}
     off = []
-    for split, scored in scores.items():
-        for name, value in scored.metrics.items():
-            before = tracked.get(f"{prefixes[split]}/{name}")
-            if before != value:
-                off.append(f"{split} {name}: tracked {before}, now {value}")
+    for name, value in now.items():
+        prefix, figure = name.split("/")
+        if tracked.get(name) != value:
+            off.append(f"{splits[prefix]} {figure}: tracked {tracked.get(name)}, now {value}")
     return off

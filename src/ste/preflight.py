@@ -6,7 +6,7 @@ import zlib
 from pathlib import Path
 
 from ste.errors import DataError
-from ste.schema import COLUMNS, MARKET_COLUMNS
+from ste.schema import MARKET_COLUMNS, table_columns
 from ste.settings import DataSettings, MarketSettings, TableSettings
 
 
@@ -21,7 +21,7 @@ def check_inputs(settings: DataSettings) -> None:
             _check(f"data.{kind}", Path(path), MARKET_COLUMNS[kind])
     elif isinstance(settings, TableSettings):
         for split, path in settings.files().items():
-            _check(f"data.{split}", Path(path), COLUMNS)
+            _check(f"data.{split}", Path(path), table_columns(settings.features))
 
 
 def _check(key: str, path: Path, expected: tuple[str, ...]) -> None:

@@ -12,14 +12,22 @@ import yaml
 
 from ste.data.datamodule import TrendDataModule
 from ste.data.files import whole_file
+from ste.data.panel import Panel
 from ste.errors import RunError
-from ste.evaluation.scores import SplitScores
+from ste.evaluation.predictions import Predictions
+from ste.evaluation.scorecard import Estimate, Scorecard
+from ste.evaluation.verdict import Verdict
+from ste.fitting import Fitted, load_model
 from ste.plots import confusion_figure
-from ste.schema import CLASS_NAMES, DIRECTION
+from ste.schema import DIRECTION, PERIOD, SPLITS
 from ste.training.module import TrendModule
 
 SPLIT_PREFIX = {"train": "final_train", "validation": "final_validation", "test": "final_test"}
 """Metric prefix of each split's figures at the best checkpoint."""
+
+PREDICTIONS = "predictions.parquet"
+SUMMARY = "summary.json"
+CHECKPOINT = "checkpoints/best.ckpt"
 
 
 @dataclass(frozen=True)
@@ -28,17 +36,21 @@ class TrainResult:
 
     Attributes:
         run_id: MLflow's, or None where tracking is off.
-        model: net's class name.
+        model: class name.
         parameters: trainable ones.
-        epochs: trained; best_epoch: the one whose weights are kept, from 0.
+        epochs: trained; best_epoch: the one whose weights are kept, from 0. In folds: of the longest fit and
+            of the last one.
         monitor: the figure that chose it, and its value.
         monitored: value of `monitor` on validation at the best epoch.
-        fit_seconds: of the fit alone.
+        fit_seconds: of the fit alone, all folds.
         data_digest: of the tables.
+        validation: `holdout`, `walk_forward` or `combinatorial`.
         trials: runs so far of the same experiment on the same data, this one included.
         scores: by split.
+        verdict: on the test split.
         folder: where `summary.json`, the figures and (without tracking) the checkpoint lie.
-        module: the trained model, on the CPU; card: of its tables. Neither is in the summary.
+        predictions: of every split; `last`: the model, of the last fold; `card`: of its tables. None of these
+            is in the summary.
     """
 
     run_id: str | None
@@ -50,104 +62,198 @@ class TrainResult:
     monitored: float
     fit_seconds: float
     data_digest: str
+    validation: str
     trials: int
-    scores: dict[str, SplitScores]
+    scores: dict[str, Scorecard]
+    verdict: Verdict
     folder: Path
-    module: TrendModule
+    predictions: Predictions
+    last: Fitted
     card: dict[str, Any]
+
+    @property
+    def module(self) -> TrendModule:
+        """The trained net's module, on the CPU."""
+        assert isinstance(self.last.model, TrendModule)
+        return self.last.model
 
     def summary(self) -> dict[str, Any]:
         """Plain dict: `metrics` by split, and everything else by its name."""
-        out = {field.name: getattr(self, field.name) for field in fields(self)}
-        del out["module"], out["card"]
+        kept = [field.name for field in fields(self) if field.name not in ("predictions", "last", "card")]
+        out = {name: getattr(self, name) for name in kept}
         out["folder"] = str(self.folder)
         out["scores"] = {split: scores.plain() for split, scores in self.scores.items()}
         out["metrics"] = {split: scores.metrics for split, scores in self.scores.items()}
+        out["verdict"] = {"word": self.verdict.word, "paragraph": self.verdict.paragraph, "tags": self.verdict.tags}
         return out
 
 
-def trials(run: Any, digest: str) -> int:
-    """Runs so far of the same experiment on the same data, this one included; 1 without tracking."""
-    if not run:
-        return 1
-    from ste.tracking.find import count_trials
+@dataclass(frozen=True)
+class FoldRecord:
+    """One fold of a validation: what it predicted, and its model."""
 
-    return count_trials(run.client, run.id, digest)
+    number: int
+    predictions: Predictions
+    fitted: Fitted
+
+    @classmethod
+    def read(cls, parent: Any, child: Any, folder: Path) -> "FoldRecord":
+        """A finished fold, back from its tracked run."""
+        from ste.tracking.find import download
+
+        folder.mkdir(parents=True, exist_ok=True)
+        predictions = Predictions.read(download(parent.client, child, PREDICTIONS, folder))
+        checkpoint = download(parent.client, child, CHECKPOINT, folder)
+        figures = child.metrics
+        fitted = Fitted(
+            model=load_model(checkpoint),
+            parameters=int(figures["parameters"]),
+            epochs=int(figures["epochs"]),
+            best_epoch=int(figures["best_epoch"]),
+            seconds=figures["fit_seconds"],
+            checkpoint=checkpoint,
+            history=[],
+        )
+        return cls(int(child.tags["fold"]), predictions, fitted)
 
 
-def write_inputs(folder: Path, config: dict[str, Any], data: TrendDataModule) -> None:
+def write_inputs(folder: Path, config: dict[str, Any], panel: Panel) -> None:
     """Configuration and data card, into the run's folder."""
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    (folder / "data_card.json").write_text(json.dumps(data.prepared.card, indent=2) + "\n")
+    (folder / "data_card.json").write_text(json.dumps(panel.prepared.card, indent=2) + "\n")
 
 
-def track_inputs(run: Any, folder: Path, data: TrendDataModule) -> None:
+def track_inputs(run: Any, folder: Path, panel: Panel) -> None:
     """Configuration, data card and tables, once; a resumed run must be on the same data."""
-    from ste.tracking.run import DIGEST_TAG
+    from ste.tracking.found import DIGEST_TAG
 
     digest = run.tag(DIGEST_TAG)
     if digest is not None:  # a resumed run
-        if digest != data.prepared.digest:
+        if digest != panel.prepared.digest:
             raise RunError(
-                f"resume={run.id}: the tables have digest {data.prepared.digest}, the run began on {digest}. "
+                f"resume={run.id}: the tables have digest {panel.prepared.digest}, the run began on {digest}. "
                 "Put the files back as they were, or train anew."
             )
         return
     run.log_file(folder / "config.yaml")
     run.log_file(folder / "data_card.json")
-    for split, path in data.prepared.files.items():
-        rows = data.store.frame[data.store.frame["split"] == list(SPLIT_PREFIX).index(split)]
-        digest = data.prepared.card["files"][split]["sha256"]
+    frame = panel.store.frame
+    for split, path in panel.prepared.files.items():
+        rows = frame[frame["split"] == SPLITS.index(split)]
+        digest = panel.prepared.card["files"][split]["sha256"]
         run.log_dataset(rows.drop(columns="split"), path, digest, split, DIRECTION)
     # Last: the tag says that all of it is there.
-    run.set_tags({"data.source": data.settings.source, DIGEST_TAG: data.prepared.digest})
+    of_data = {"data.source": panel.settings.source, "data.unit": PERIOD[panel.settings.frequency]}
+    run.set_tags(of_data | {DIGEST_TAG: panel.prepared.digest})
 
 
 def write_outputs(folder: Path, result: TrainResult) -> None:
-    """Confusion matrices and summary, into the run's folder."""
+    """Confusion matrices, out-of-sample predictions and summary, into the run's folder."""
     confusion = folder / "confusion"
     confusion.mkdir(exist_ok=True)
     for split, scores in result.scores.items():
         title = f"{result.model}, {split}: accuracy {scores.metrics['accuracy']:.1%} of {scores.examples:,}"
-        confusion_figure(scores.confusion, CLASS_NAMES, title).savefig(confusion / f"{split}.png", dpi=110)
-        header = "true\\predicted," + ",".join(CLASS_NAMES)
-        rows = [f"{name},{','.join(map(str, row))}" for name, row in zip(CLASS_NAMES, scores.confusion, strict=True)]
+        confusion_figure(scores.confusion, scores.classes, title).savefig(confusion / f"{split}.png", dpi=110)
+        header = "true\\predicted," + ",".join(scores.classes)
+        rows = [
+            f"{name},{','.join(map(str, row))}" for name, row in zip(scores.classes, scores.confusion, strict=True)
+        ]
         (confusion / f"{split}.csv").write_text("\n".join([header, *rows]) + "\n")
-    with whole_file(folder / "summary.json") as partial:
-        partial.write_text(json.dumps(result.summary(), indent=2, allow_nan=False) + "\n")
+    result.predictions.of_split("validation", "test").write(folder / PREDICTIONS)
+    with whole_file(folder / SUMMARY) as partial:
+        partial.write_text(json.dumps(_finite(result.summary()), indent=2, allow_nan=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    """The same with None for what JSON has no number for."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def track_outputs(
-    run: Any, folder: Path, result: TrainResult, module: TrendModule, data: TrendDataModule, best: Path
+    run: Any, folder: Path, result: TrainResult, fitted: Fitted | None = None, data: TrendDataModule | None = None
 ) -> None:
-    """Final figures, the best checkpoint, summary, confusion matrices and the model."""
-    from ste.tracking.model import log_model
-
-    flat: dict[str, float] = {"best_epoch": result.best_epoch, "fit_seconds": result.fit_seconds}
-    for split, scores in result.scores.items():
-        prefix = SPLIT_PREFIX[split]
-        flat |= {f"{prefix}/{name}": value for name, value in scores.metrics.items()}
-        flat |= {f"{prefix}/examples": scores.examples, f"{prefix}/weeks": scores.weeks}
-        flat |= {
-            f"{prefix}/accuracy_low": scores.model.interval.low,
-            f"{prefix}/accuracy_high": scores.model.interval.high,
-        }
-        if scores.model.log_loss_interval is not None:
-            flat |= {
-                f"{prefix}/log_loss_low": scores.model.log_loss_interval.low,
-                f"{prefix}/log_loss_high": scores.model.log_loss_interval.high,
-            }
-        flat |= {f"{prefix}/{name}_accuracy": row.accuracy for name, row in scores.company.items()}
-    run.log_metrics({name: value for name, value in flat.items() if np.isfinite(value)}, step=result.best_epoch)
-    run.set_tags({"model.parameters": result.parameters, "trials": result.trials})
-    upload = best.with_name("best.ckpt")
-    shutil.copyfile(best, upload)
-    run.log_file(upload, "checkpoints")
-    run.log_file(folder / "summary.json")
+    """Final figures, verdict, predictions, summary and confusion matrices; of a single cut its model too."""
+    figures: dict[str, float] = {"best_epoch": result.best_epoch, "fit_seconds": result.fit_seconds}
+    run.log_metrics(figures | score_metrics(result.scores), step=result.best_epoch)
+    kept = {"model": result.model, "model.parameters": result.parameters, "validation": result.validation}
+    run.set_tags(kept | {"trials": result.trials} | result.verdict.tags)
+    run.set_tags({"mlflow.note.content": result.verdict.paragraph})
+    run.log_file(folder / SUMMARY)
+    run.log_file(folder / PREDICTIONS)
     for path in sorted((folder / "confusion").iterdir()):
         run.log_file(path, "confusion")
-    example = data.datasets["test" if "test" in data.datasets else "validation"][torch.arange(2)].features.numpy()
-    log_model(run.id, module, example)
+    if fitted is not None and data is not None:
+        _track_model(run, fitted, data)
+
+
+def _track_model(run: Any, fitted: Fitted, data: TrendDataModule) -> None:
+    from ste.tracking.model import log_model
+
+    _track_checkpoint(run, fitted)
+    if isinstance(fitted.model, TrendModule):
+        example = data.datasets["test" if "test" in data.datasets else "validation"][torch.arange(2)].features.numpy()
+        log_model(run.id, fitted.model, example)
+
+
+def _track_checkpoint(run: Any, fitted: Fitted) -> None:
+    folder, name = CHECKPOINT.split("/")
+    upload = fitted.checkpoint.with_name(name)
+    if upload != fitted.checkpoint:
+        shutil.copyfile(fitted.checkpoint, upload)
+    run.log_file(upload, folder)
+
+
+def track_fold(run: Any, folder: Path, record: FoldRecord, scores: dict[str, Scorecard]) -> None:
+    """A fold's figures, predictions and checkpoint."""
+    fitted = record.fitted
+    figures: dict[str, float] = {
+        "best_epoch": fitted.best_epoch,
+        "fit_seconds": fitted.seconds,
+        "parameters": fitted.parameters,
+        "epochs": fitted.epochs,
+    }
+    run.log_metrics(figures | score_metrics(scores), step=fitted.best_epoch)
+    own = folder / f"fold-{record.number}"
+    own.mkdir(exist_ok=True)
+    record.predictions.write(own / PREDICTIONS)
+    run.log_file(own / PREDICTIONS)
+    _track_checkpoint(run, fitted)
+
+
+def score_metrics(scores: dict[str, Scorecard]) -> dict[str, float]:
+    """Every figure of every split by its metric name, with its interval where it has one."""
+    flat: dict[str, float] = {}
+    for split, card in scores.items():
+        prefix = SPLIT_PREFIX[split]
+        flat |= {f"{prefix}/examples": card.examples, f"{prefix}/periods": card.periods}
+        for name, figure in card.figures.items():
+            flat[f"{prefix}/{name}"] = figure.value
+            if split != "train" and figure.low is not None and figure.high is not None:
+                flat |= {f"{prefix}/{name}_low": figure.low, f"{prefix}/{name}_high": figure.high}
+        for baseline, figures in card.company.items():
+            shown = ("accuracy", "log_loss")
+            flat |= {f"{prefix}/{baseline}_{name}": figures[name].value for name in shown if name in figures}
+        for baseline, gains in card.gains.items():
+            if "accuracy" in gains:
+                flat[f"{prefix}/gain_over_{baseline}"] = gains["accuracy"].value
+    return {name: value for name, value in flat.items() if np.isfinite(value)}
+
+
+def read_estimates(metrics: dict[str, float], prefix: str) -> dict[str, Estimate]:
+    """Figures and intervals of a split, back from what `score_metrics` tracked."""
+    own = {
+        name.removeprefix(f"{prefix}/"): value for name, value in metrics.items() if name.startswith(f"{prefix}/")
+    }
+    bounds = {name for name in own if name.endswith(("_low", "_high"))}
+    return {
+        name: Estimate(value, own.get(f"{name}_low"), own.get(f"{name}_high"))
+        for name, value in own.items()
+        if name not in bounds
+    }
 
 
 def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:

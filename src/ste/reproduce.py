@@ -86,7 +86,7 @@ def _print(folder: Path, results: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from ste.evaluation.intervals import binomial_interval
+    from ste.evaluation.bootstrap import binomial_interval
 
     card = next(iter(results.values())).card
     console = Console(width=None if Console().is_terminal else 100, highlight=False)
@@ -101,7 +101,7 @@ def _print(folder: Path, results: dict[str, Any]) -> None:
         result, title = results[name], stated.title
         scores = result.scores["validation"]
         right = sum(scores.confusion[i][i] for i in range(len(scores.confusion)))
-        interval = binomial_interval(right, scores.examples)
+        low, high = binomial_interval(right, scores.examples)
         size = (folder / f"{name}_best.pth").stat().st_size
         table.add_section()
         table.add_row(f"{title}: parameters", f"{stated.parameters:,}", f"{result.parameters:,}")
@@ -110,15 +110,15 @@ def _print(folder: Path, results: dict[str, Any]) -> None:
             f"{title}: best validation accuracy",
             f"{stated.accuracy:.2%}",
             f"{right / scores.examples:.2%} ({right} of {scores.examples}), "
-            f"95 % exact [{interval.low:.1%}, {interval.high:.1%}]",
+            f"95 % exact [{low:.1%}, {high:.1%}]",
         )
         table.add_row(f"{title}: training seconds", SECONDS, f"{result.fit_seconds:.1f}")
     console.print(table)
     examples = results["lstm"].scores["validation"].examples
-    chance = binomial_interval(examples // 3, examples)
+    low, high = binomial_interval(examples // 3, examples)
     console.print(
         f"{examples} validation rows cannot tell these models from a coin of three sides: whoever guesses a third "
-        f"of them right has a 95 % interval of [{chance.low:.0%}, {chance.high:.0%}]. That even takes the rows for "
+        f"of them right has a 95 % interval of [{low:.0%}, {high:.0%}]. That even takes the rows for "
         "independent, while they are two weeks of seven tickers that move together, and the best of 20 epochs was "
         "chosen by the same rows. They show that the program runs, not that it predicts. The document's 33.33 % is "
         "3 of 9 windows, which ran across tickers; ours stay within one. Its data was drawn by another generator, so "

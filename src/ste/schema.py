@@ -1,7 +1,8 @@
-"""The weekly table's columns: the one place that names them, groups them and states their units.
+"""The table's columns: the one place that names them, groups them and states their units.
 
-One row per ticker and week. `date` is the week's last trading session; the features are what was
-known at that session's close; the targets describe the `horizon` weeks after it. Prices are in
+One row per ticker and period: a week, or with `data.frequency=daily` a session. `date` is the period's
+last trading session; the features are what was known at that session's close; the targets describe the
+`horizon` periods after it. Prices are in
 dollars, on the adjusted scale of the bars they came from.
 """
 
@@ -18,6 +19,26 @@ class Trend(IntEnum):
 
 
 CLASS_NAMES: tuple[str, ...] = tuple(trend.name.capitalize() for trend in Trend)
+
+CLASSES: dict[int, tuple[Trend, ...]] = {3: tuple(Trend), 2: (Trend.DOWNTREND, Trend.UPTREND)}
+"""The trends that are told apart, by `data.labels.classes`. With two, a Neutral row is history for later
+windows and is neither learnt from nor scored."""
+
+PERIODS_PER_YEAR = {"weekly": 52, "daily": 252}
+"""Rows of a ticker in a year, by `data.frequency`."""
+
+PERIOD = {"weekly": "week", "daily": "day"}
+"""What one row of a ticker covers, in words."""
+
+
+def class_names(count: int) -> tuple[str, ...]:
+    """Names of the classes in order, `Downtrend` first."""
+    return tuple(CLASS_NAMES[trend] for trend in CLASSES[count])
+
+
+def probability_names(classes: tuple[str, ...]) -> tuple[str, ...]:
+    """Column names of class probabilities: `p_downtrend` and so on."""
+    return tuple(f"p_{name.lower()}" for name in classes)
 
 
 @dataclass(frozen=True)
@@ -73,6 +94,48 @@ GROUPS: dict[str, tuple[str, ...]] = {
 FEATURE_COLUMNS = STOCK + NEWS + MACRO + POLICY
 FEATURES: tuple[str, ...] = tuple(column.name for column in FEATURE_COLUMNS)
 
+PRICES = (
+    Column("price_open", "open over close, less 1", -1.0),
+    Column("price_high", "high over close, less 1", -1.0),
+    Column("price_low", "low over close, less 1", -1.0),
+    Column("price_change", "close over the close before, less 1, as traded", -1.0),
+    Column("price_adjusted_change", "the same with dividends", -1.0),
+    *(
+        Column(f"price_mean_{n}", f"mean adjusted close of {n} sessions over this one, less 1", -1.0)
+        for n in (5, 10, 15, 20, 25, 30)
+    ),
+)
+"""The 11 price features of Feng et al. (IJCAI 2019), table 1, for daily rows."""
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """Features that a table carries.
+
+    Attributes:
+        columns: in table order.
+        groups: their names by kind of source.
+        lookback: sessions of a ticker's own bars, this period's included, that a row needs.
+    """
+
+    columns: tuple[Column, ...]
+    groups: dict[str, tuple[str, ...]]
+    lookback: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Column names, F of them."""
+        return tuple(column.name for column in self.columns)
+
+
+FEATURE_SETS = {
+    # TA-Lib's recursive indicators (RSI, MACD) forget where a series starts only slowly: after 100
+    # sessions the start weighs less than 0.5 %.
+    "full": FeatureSet(FEATURE_COLUMNS, GROUPS, lookback=100),
+    "prices": FeatureSet(PRICES, {"stock": tuple(column.name for column in PRICES)}, lookback=31),
+}
+"""By `data.features`."""
+
 RETURN = "stock_weekly_return"
 MOVEMENT = "stock_weekly_movement"
 DIRECTION = "stock_trend_direction"
@@ -80,6 +143,12 @@ TARGETS = (RETURN, MOVEMENT, DIRECTION)
 
 KEYS = ("date", "ticker")
 COLUMNS: tuple[str, ...] = KEYS + FEATURES + TARGETS
+
+
+def table_columns(features: str) -> tuple[str, ...]:
+    """Columns of a table with this feature set, in order."""
+    return KEYS + FEATURE_SETS[features].names + TARGETS
+
 
 SPLITS = ("train", "validation", "test")
 """The splits of a table, in date order."""

@@ -1,6 +1,7 @@
 """Train, track and score a model: `python -m ste.train model=lstm`."""
 
 import re
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ def train_task(config: DictConfig) -> float | None:
     from ste.pipeline import train
 
     values["tracking"]["uri"] = _without_password(values["tracking"]["uri"])
-    result = train(settings, values, Path(HydraConfig.get().runtime.output_dir), _name(settings))
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    result = train(settings, values, folder, _name(settings), _typed())
     if result is None:
         return None
     print_training(result, str(_without_password(_store(settings))))
@@ -60,6 +62,12 @@ def _name(settings: Any) -> str:
     typed = [_brief(text) for text in hydra.overrides.task if not text.startswith(named)]
     choices = hydra.runtime.choices
     return " ".join([choices["model"], choices["experiment"] or choices["data"], *typed])
+
+
+def _typed() -> str:
+    """The command, as a shell would take it again."""
+    overrides = [_without_password(text) or "" for text in HydraConfig.get().overrides.task]
+    return shlex.join(["python", "-m", "ste.train", *overrides])
 
 
 def _brief(override: str) -> str:

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 
 EXCHANGE = "XNYS"
+_FIRST_SESSION = "1990-01-02"
 _MONDAY = 3  # 1970-01-01 was a Thursday: day 0 lies 3 days after a Monday
 
 
@@ -19,6 +20,25 @@ def week_numbers(dates: pd.DatetimeIndex | pd.Series) -> np.ndarray:
     """Number of the Monday-to-Sunday week that holds each date, int64 `[N]`; consecutive weeks differ by 1."""
     days = np.asarray(dates, dtype="datetime64[D]").astype(np.int64)
     return (days + _MONDAY) // 7
+
+
+def session_numbers(dates: pd.DatetimeIndex | pd.Series) -> np.ndarray:
+    """Number of the last session at or before each date, int64 `[N]`; consecutive sessions differ by 1.
+
+    Counted from a fixed day, so that any two tables agree.
+    """
+    days = np.asarray(dates, dtype="datetime64[D]")
+    if not len(days):
+        return np.empty(0, dtype=np.int64)
+    first = pd.Timestamp(min(days.min(), np.datetime64(_FIRST_SESSION)))
+    known = sessions(first, pd.Timestamp(days.max())).to_numpy().astype("datetime64[D]")
+    origin = np.searchsorted(known, np.datetime64(_FIRST_SESSION))
+    return np.searchsorted(known, days, side="right").astype(np.int64) - 1 - origin
+
+
+def periods(dates: pd.DatetimeIndex | pd.Series, frequency: str) -> np.ndarray:
+    """Number of each date's week (`weekly`) or session (`daily`), int64 `[N]`; neighbours differ by 1."""
+    return week_numbers(dates) if frequency == "weekly" else session_numbers(dates)
 
 
 def week_ends(days: pd.DatetimeIndex) -> pd.DatetimeIndex:

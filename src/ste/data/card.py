@@ -11,12 +11,12 @@ def print_card(card: dict[str, Any], folder: Path, reused: bool) -> None:
     """What a generated folder holds."""
     console = Console(soft_wrap=True, highlight=False, width=None if Console().is_terminal else 140)
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("split", "rows", "weeks", "first", "last", "down, neutral, up", "file"):
-        table.add_column(name, justify="right" if name in ("rows", "weeks") else "left")
+    for name in ("split", "rows", "periods", "first", "last", "down, neutral, up", "file"):
+        table.add_column(name, justify="right" if name in ("rows", "periods") else "left")
     for split, entry in card["files"].items():
         classes = ", ".join(str(count) for count in entry["classes"].values())
         table.add_row(
-            split, f"{entry['rows']:,}", f"{entry['weeks']:,}", entry["first"], entry["last"], classes, entry["file"]
+            split, f"{entry['rows']:,}", f"{entry['periods']:,}", entry["first"], entry["last"], classes, entry["file"]
         )
     console.print(table)
     for note in card["notes"]:

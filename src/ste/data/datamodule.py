@@ -1,4 +1,4 @@
-"""Weekly tables as batches for Lightning, in the view that a net reads."""
+"""Tables as batches for Lightning, in the view that a net reads."""
 
 import math
 from collections.abc import Iterator
@@ -6,18 +6,13 @@ from dataclasses import dataclass
 
 import lightning.pytorch as pl
 import numpy as np
-import pandas as pd
 import torch
 import torch.distributed as dist
 
-from ste.data.files import read_frame, sha256
-from ste.data.prepare import PreparedData
-from ste.data.split import counted
-from ste.data.table import read_table
-from ste.data.windows import Batch, FlatDataset, SequenceDataset, Store, WindowDataset
+from ste.data.panel import Panel
+from ste.data.windows import Batch, FlatDataset, SequenceDataset, WindowDataset
 from ste.errors import DataError
-from ste.schema import CLASS_NAMES, FEATURES, GROUPS, PROBABILITIES, SPLITS
-from ste.settings import DataSettings
+from ste.schema import PERIOD, SPLITS
 
 EVALUATION_BATCH = 8192
 
@@ -82,58 +77,55 @@ def _process() -> tuple[int, int]:
 
 
 class TrendDataModule(pl.LightningDataModule):
-    """Train, validation and test examples of prepared tables.
+    """Train, validation and test examples of a panel.
 
-    A validation window may look back into training weeks for features; rows that the purge holds back
-    are history too and end no example. What is fitted on data is fitted on `train` alone.
+    A validation window may look back into training periods for features; rows whose role is history end no
+    example. What is fitted on data is fitted on `train` alone.
 
     Args:
-        prepared: the tables.
-        settings: window length, batch size, horizon and split.
+        panel: rows and their roles.
         view: `sequence` or `flat`, as the net says.
         seed: of the batch order.
 
     Raises:
-        DataError: a file that breaks the contract, or a split without examples.
+        DataError: a split without examples.
     """
 
-    def __init__(self, prepared: PreparedData, settings: DataSettings, view: str, seed: int = 0) -> None:
+    def __init__(self, panel: Panel, view: str, seed: int = 0) -> None:
         super().__init__()
-        self.prepared = prepared
-        self.settings = settings
+        self.panel = panel
+        self.settings = panel.settings
         self.view = view
         self.seed = seed
-        frames = {split: read_table(path) for split, path in prepared.files.items()}
-        for name, path in prepared.files.items():
-            if sha256(path) != prepared.card["files"][name]["sha256"]:
-                raise DataError(f"{path}: was changed by another process while it was read. Run again.")
-        frame = pd.concat(frames.values(), ignore_index=True)
-        frame["split"] = np.repeat([SPLITS.index(s) for s in frames], [len(f) for f in frames.values()])
-        self.store = Store.of(frame)
-        split = self.store.frame["split"].to_numpy()
-        keep = counted(self.store.frame["date"], split, settings.split.gap(settings.labels.horizon))
-        self.datasets = {name: self._dataset((split == SPLITS.index(name)) & keep) for name in frames}
+        present = [code for code in range(len(SPLITS)) if (panel.roles == code).any() or code < 2]
+        self.datasets = {SPLITS[code]: self._dataset(panel.roles == code) for code in present}
         for name, dataset in self.datasets.items():
             if not len(dataset):
+                where = panel.prepared.files.get(name, "data")
                 raise DataError(
-                    f"{prepared.files[name]}: no {name} example is left: a window needs "
-                    f"{self.dims.sequence_length} consecutive weeks of one ticker. Try a smaller "
-                    "data.sequence_length or a longer table."
+                    f"{where}: no {name} example is left: an example needs {self._history} consecutive "
+                    f"{PERIOD[self.settings.frequency]}s of one ticker. Try a smaller data.sequence_length or a "
+                    "longer table."
                 )
+
+    @property
+    def _history(self) -> int:
+        settings = self.settings
+        return settings.sequence_length if settings.history is None else settings.history
 
     def _dataset(self, rows: np.ndarray) -> WindowDataset:
         if self.view == "sequence":
-            return SequenceDataset(self.store, rows, self.settings.sequence_length)
-        return FlatDataset(self.store, rows)
+            return SequenceDataset(self.panel.store, rows, self.settings.sequence_length, self._history)
+        return FlatDataset(self.panel.store, rows, self._history)
 
     @property
     def dims(self) -> DataDims:
         """Sizes for the net."""
         return DataDims(
-            input_size=len(FEATURES),
-            num_classes=len(CLASS_NAMES),
+            input_size=len(self.panel.features),
+            num_classes=len(self.panel.classes),
             sequence_length=self.settings.sequence_length if self.view == "sequence" else 1,
-            stock_size=len(GROUPS["stock"]),
+            stock_size=len(self.panel.groups["stock"]),
         )
 
     def training_chunks(self, size: int = 65536) -> Iterator[torch.Tensor]:
@@ -143,17 +135,12 @@ class TrendDataModule(pl.LightningDataModule):
 
     def class_counts(self) -> torch.Tensor:
         """Training examples of each class, int64 `[C]`."""
-        return torch.bincount(self.datasets["train"].labels, minlength=len(CLASS_NAMES))
+        return self.panel.class_counts(self.datasets["train"].ends)
 
     def truth(self, split: str) -> np.ndarray | None:
         """P(class | features) of a split's examples in a synthetic world, float64 `[len, C]`, or None."""
-        if self.prepared.truth is None:
-            return None
-        known = read_frame(self.prepared.truth)
-        known["date"] = pd.to_datetime(known["date"])
-        rows = self.datasets[split].frame[["date", "ticker"]]
-        joined = rows.merge(known, on=["date", "ticker"], how="left", validate="one_to_one")
-        return joined[list(PROBABILITIES)].to_numpy()
+        truth = self.panel.truth
+        return None if truth is None else truth[self.datasets[split].ends.numpy()]
 
     def train_dataloader(self) -> BatchLoader:
         """Shuffled training batches."""

@@ -1,31 +1,31 @@
-"""Targets: what the `horizon` weeks after a row's close brought."""
+"""Targets: what the `horizon` periods after a row's close brought."""
 
 import numpy as np
 import pandas as pd
 
-from ste.data.features import VOLATILITY, WEEK
+from ste.data.features import CLOSE, NUMBER, VOLATILITY
 from ste.schema import DIRECTION, MOVEMENT, RETURN, Trend
 from ste.settings import LabelSettings
 
 
 def future_returns(rows: pd.DataFrame, horizon: int) -> pd.DataFrame:
-    """Add the return and movement over the next `horizon` weeks; drop rows whose future is unknown.
+    """Add the return and movement over the next `horizon` periods; drop rows whose future is unknown.
 
     Args:
-        rows: output of `weekly_features`, sorted by ticker and date.
-        horizon: weeks ahead, at least 1.
+        rows: output of `feature_rows`, sorted by ticker and date.
+        horizon: periods ahead, at least 1.
 
     Returns:
-        The rows that have a close exactly `horizon` weeks later, with `stock_weekly_return` (simple
+        The rows that have a close exactly `horizon` periods later, with `stock_weekly_return` (simple
         return) and `stock_weekly_movement` (dollars).
     """
     codes = pd.factorize(rows["ticker"])[0].astype(np.int64)
-    week = rows[WEEK].to_numpy() - rows[WEEK].min()  # from 0: weeks before 1970 are negative
-    span = int(week.max()) + horizon + 1 if len(rows) else 1
-    key = codes * span + week
+    number = rows[NUMBER].to_numpy() - rows[NUMBER].min()  # from 0: weeks before 1970 are negative
+    span = int(number.max()) + horizon + 1 if len(rows) else 1
+    key = codes * span + number
     at = np.minimum(np.searchsorted(key, key + horizon), max(len(key) - 1, 0))
     known = key[at] == key + horizon
-    close = rows["stock_close"].to_numpy()
+    close = rows[CLOSE].to_numpy()
     out = rows[known].copy()
     out[RETURN] = (close[at] / close)[known] - 1.0
     out[MOVEMENT] = (close[at] - close)[known]
@@ -38,15 +38,22 @@ def thresholds(rows: pd.DataFrame, training: np.ndarray, settings: LabelSettings
     Args:
         rows: rows with their future returns.
         training: bool `[N]`, the rows that may be learnt from.
-        settings: `fixed` is plus and minus the threshold; `volatility` scales it by the ticker's
-            trailing weekly volatility; `balanced` takes the training rows' terciles.
+        settings: `fixed` is the thresholds as they are; `volatility` scales them by the ticker's
+            trailing volatility over a period; `balanced` takes the training rows' terciles.
     """
     n = len(rows)
     if settings.method == "balanced":
-        low, high = np.quantile(rows[RETURN].to_numpy()[training], [1 / 3, 2 / 3])
+        low, high = terciles(rows[RETURN].to_numpy()[training])
         return np.full(n, low), np.full(n, high)
+    lower = -settings.threshold if settings.lower is None else settings.lower
     scale = rows[VOLATILITY].to_numpy() if settings.method == "volatility" else np.ones(n)
-    return -settings.threshold * scale, settings.threshold * scale
+    return lower * scale, settings.threshold * scale
+
+
+def terciles(returns: np.ndarray) -> tuple[float, float]:
+    """Returns that cut the given ones into thirds."""
+    low, high = np.quantile(returns, [1 / 3, 2 / 3])
+    return float(low), float(high)
 
 
 def directions(returns: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:

@@ -18,12 +18,17 @@ MACRO_NEUTRAL = {
 averages, percent. A constant column tells a model nothing. Missing news and policy events are 0."""
 
 
+RAW_CLOSE = "raw_close"
+"""Optional column of bars: the close as traded, before dividends; what `close` is adjusted from."""
+
+
 @dataclass(frozen=True)
 class Market:
     """Daily sources of one market.
 
     Attributes:
-        bars: `schema.MARKET_COLUMNS["bars"]`, sorted by ticker and date, adjusted prices in dollars.
+        bars: `schema.MARKET_COLUMNS["bars"]`, sorted by ticker and date, adjusted prices in dollars;
+            with `RAW_CLOSE` where they were adjusted.
         news: `MARKET_COLUMNS["news"]`, one row per ticker and day with news, known at that day's close.
         macro: `MARKET_COLUMNS["macro"]`, one row per release; a value may be used from its `release_date` on.
         policy: `MARKET_COLUMNS["policy"]`, one row per event, impact in quarter points.

@@ -8,7 +8,7 @@ import pandera.pandas as pa
 
 from ste.data.calendar import sessions
 from ste.data.files import check_columns, check_frame, day_column, read_frame
-from ste.data.market import MACRO_NEUTRAL, Market
+from ste.data.market import MACRO_NEUTRAL, RAW_CLOSE, Market
 from ste.errors import DataError
 from ste.schema import MACRO, MARKET_COLUMNS
 from ste.settings import MarketSettings
@@ -30,6 +30,14 @@ def read_market(settings: MarketSettings) -> Market:
     news = _read(settings.news, "news") if settings.news else None
     macro = _read(settings.macro, "macro") if settings.macro else None
     policy = _read(settings.policy, "policy") if settings.policy else None
+    if settings.features == "full":
+        notes += _fillings(news, macro, policy)
+    return Market(bars=bars, news=news, macro=macro, policy=policy, notes=notes)
+
+
+def _fillings(news: pd.DataFrame | None, macro: pd.DataFrame | None, policy: pd.DataFrame | None) -> list[str]:
+    """What a neutral value stands in for."""
+    notes = []
     if news is None:
         notes.append("no news file: sentiment, count and relevance are 0")
     if policy is None:
@@ -37,7 +45,7 @@ def read_market(settings: MarketSettings) -> Market:
     for series, value in MACRO_NEUTRAL.items():
         if macro is None or not (macro["series"] == series).any():
             notes.append(f"no macro series {series}: filled with {value:g}")
-    return Market(bars=bars, news=news, macro=macro, policy=policy, notes=notes)
+    return notes
 
 
 def read_bars(path: str | Path, notes: list[str], tickers: list[str] | None = None) -> pd.DataFrame:
@@ -66,6 +74,7 @@ def read_bars(path: str | Path, notes: list[str], tickers: list[str] | None = No
     frame = frame.sort_values(["ticker", "date"], kind="stable").reset_index(drop=True)
     frame = _on_sessions(frame, notes)
     if adjusted:
+        frame[RAW_CLOSE] = frame["close"]
         ratio = frame["adj_close"] / frame["close"]
         for name in _PRICES:
             frame[name] = frame[name] * ratio
@@ -73,7 +82,7 @@ def read_bars(path: str | Path, notes: list[str], tickers: list[str] | None = No
         if not np.allclose(ratio, 1.0):
             notes.append("bars: prices and volume adjusted by adj_close / close")
     _warn_of_jumps(frame, notes)
-    return frame[list(BAR_COLUMNS)]
+    return frame[[*BAR_COLUMNS, RAW_CLOSE] if adjusted else list(BAR_COLUMNS)]
 
 
 def _bars_schema(adjusted: bool) -> pa.DataFrameSchema:

@@ -1,4 +1,4 @@
-"""From settings to files: build a source's weekly tables once, describe them in a card, use them again.
+"""From settings to files: build a source's tables once, describe them in a card, use them again.
 
 A table folder holds `training_data_…`, `validation_data_…` and `test_data_…`, a synthetic world's
 `truth_…` and the `data_card_…json` that names them all with their digests. The card is written last: a
@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 
-from ste.data.calendar import week_numbers
-from ste.data.features import weekly_features
+from ste.data.calendar import periods
+from ste.data.features import CLOSE, NUMBER, feature_rows
 from ste.data.files import sha256, whole_file, write_frame
 from ste.data.labels import future_returns, label, thresholds
 from ste.data.market import Market
@@ -25,7 +25,17 @@ from ste.data.market_files import read_market
 from ste.data.split import assign, counted
 from ste.data.table import read_table
 from ste.errors import DataError
-from ste.schema import CLASS_NAMES, COLUMNS, DIRECTION, FEATURES, PROBABILITIES, RETURN, SPLITS
+from ste.schema import (
+    CLASS_NAMES,
+    DIRECTION,
+    FEATURE_SETS,
+    PERIOD,
+    PROBABILITIES,
+    RETURN,
+    SPLITS,
+    class_names,
+    table_columns,
+)
 from ste.settings import DataSettings, MarketSettings, TableSettings, WorldSettings
 from ste.world import law
 from ste.world.draw import draw
@@ -128,7 +138,7 @@ def _build(settings: DataSettings, identity: dict[str, Any], folder: Path) -> Pr
     files = {SPLITS[code]: folder / f"{FILE_NAMES[SPLITS[code]]}_{period}.{settings.format}" for code in codes}
     truth_path = folder / f"truth_{period}.{settings.format}" if truth is not None else None
     _make_room(path, [*files.values(), *([truth_path] if truth_path else [])], own=settings.folder is None)
-    keep = counted(dates, split, settings.split.gap(settings.labels.horizon))
+    keep = counted(dates, split, settings.split.gap(settings.labels.horizon), settings.frequency)
     entries = {}
     for name, file in files.items():
         rows = split == SPLITS.index(name)
@@ -186,8 +196,8 @@ def build_table(
     """The whole labelled table in memory, with each row's split code, the truth and the sources.
 
     Returns:
-        The table sorted by date and ticker; int8 `[N]` codes of `split.assign`; for a world with a
-        horizon of one week its class probabilities by date and ticker, else None.
+        The table sorted by date and ticker; int8 `[N]` codes of `split.assign`; for a world with weekly
+        rows and a horizon of one its class probabilities by date and ticker, else None.
     """
     if isinstance(settings, WorldSettings):
         market = draw(settings)
@@ -195,10 +205,14 @@ def build_table(
         market = read_market(settings)
     else:
         raise TypeError(f"{type(settings).__name__} has no daily sources")
-    features = weekly_features(market)
+    features = feature_rows(market, settings.frequency, settings.features)
     if features.empty:
-        raise DataError("data: no ticker has the 100 sessions of bars that a row looks back on. Give longer bars.")
-    known = isinstance(settings, WorldSettings) and settings.labels.horizon == 1
+        lookback = FEATURE_SETS[settings.features].lookback
+        raise DataError(
+            f"data: no ticker has the {lookback} sessions of bars that a row looks back on. Give longer bars."
+        )
+    known = isinstance(settings, WorldSettings) and (settings.frequency, settings.labels.horizon) == ("weekly", 1)
+    known &= settings.features == "full"
     if isinstance(settings, WorldSettings) and known:
         features["mu"], features["sigma"] = law.of_table(features, settings.signal)
     table = future_returns(features, settings.labels.horizon)
@@ -211,19 +225,20 @@ def build_table(
     table = table[inside].sort_values(["date", "ticker"], kind="stable").reset_index(drop=True)
     if table.empty:
         raise DataError(
-            f"data: no labelled week between data.start={start} and data.end={end}. The sources reach from "
-            f"{market.bars['date'].min():%Y-%m-%d} to {market.bars['date'].max():%Y-%m-%d}."
+            f"data: no labelled {PERIOD[settings.frequency]} between data.start={start} and data.end={end}. "
+            f"The sources reach from {market.bars['date'].min():%Y-%m-%d} to {market.bars['date'].max():%Y-%m-%d}."
         )
-    split = assign(table["date"], settings.split)
-    training = (split == 0) & counted(table["date"], split, settings.split.gap(settings.labels.horizon))
+    split = assign(table["date"], settings.split, settings.frequency)
+    gap = settings.split.gap(settings.labels.horizon)
+    training = (split == 0) & counted(table["date"], split, gap, settings.frequency)
     if not training.any():
-        raise DataError("data.split: no training row is left after the purge. Give the table more weeks.")
+        raise DataError("data.split: no training row is left after the purge. Give the table more rows.")
     low, high = thresholds(table, training, settings.labels)
     truth = None
     if known:
         chances = law.probabilities(table["mu"].to_numpy(), table["sigma"].to_numpy(), low, high)
         truth = table[["date", "ticker"]].assign(**dict(zip(PROBABILITIES, chances.T, strict=True)))
-    return label(table, low, high)[list(COLUMNS)], split, truth, market
+    return label(table, low, high)[list(table_columns(settings.features))], split, truth, market
 
 
 def _entry(rows: pd.DataFrame, keep: np.ndarray, path: Path) -> dict[str, Any]:
@@ -235,7 +250,7 @@ def _entry(rows: pd.DataFrame, keep: np.ndarray, path: Path) -> dict[str, Any]:
         "purged": int((~keep).sum()),
         "first": f"{rows['date'].min():%Y-%m-%d}",
         "last": f"{rows['date'].max():%Y-%m-%d}",
-        "weeks": int(rows["date"].nunique()),
+        "periods": int(rows["date"].nunique()),
         "tickers": int(rows["ticker"].nunique()),
         "classes": dict(zip(CLASS_NAMES, classes.tolist(), strict=True)),
     }
@@ -249,20 +264,23 @@ def _card(
     truth: Path | None,
 ) -> dict[str, Any]:
     digests = "".join(entry["sha256"] for entry in entries.values())
+    if settings.labels.classes != len(CLASS_NAMES):  # other examples of the same bytes
+        digests += f"classes={settings.labels.classes}"
     seed = getattr(settings, "seed", None)
     return {
         "source": settings.source,
         "seed": seed,
         "settings": settings.table_settings(),
-        "features": list(FEATURES),
-        "classes": list(CLASS_NAMES),
+        "frequency": settings.frequency,
+        "features": list(FEATURE_SETS[settings.features].names),
+        "classes": list(class_names(settings.labels.classes)),
         "files": entries,
         "truth": {"file": truth.name, "sha256": sha256(truth)} if truth else None,
-        "purge_weeks": settings.split.gap(settings.labels.horizon),
+        "purge": settings.split.gap(settings.labels.horizon),
         "protocol": (
             "the seed document's: rows cut in date order without purge, so that a week lies in both splits"
             if settings.split.by == "row"
-            else "split by date, purged: a split's last weeks are history for the next and count in no score"
+            else "split by date, purged: a split's last periods are history for the next and count in no score"
         ),
         "notes": notes,
         "digest": hashlib.sha256(digests.encode()).hexdigest()[:16],
@@ -272,7 +290,12 @@ def _card(
 
 def _check_horizon(table: pd.DataFrame, settings: TableSettings) -> None:
     """Raise if the labels look further ahead than the settings say: the purge would be too short."""
-    rows = table.sort_values(["ticker", "date"], kind="stable").assign(week=lambda t: week_numbers(t["date"]))
+    rows = table.sort_values(["ticker", "date"], kind="stable")
+    if "stock_close" in rows:
+        close = rows["stock_close"]
+    else:
+        close = (1.0 + rows["price_adjusted_change"]).groupby(rows["ticker"]).cumprod()
+    rows[NUMBER], rows[CLOSE] = periods(rows["date"], settings.frequency), close
     agreement = {}
     for horizon in range(1, 14):
         ahead = future_returns(rows, horizon) if len(rows) > horizon else rows.iloc[:0]
@@ -284,8 +307,9 @@ def _check_horizon(table: pd.DataFrame, settings: TableSettings) -> None:
     # Files may round, or adjust closes on another scale; only a clear case is refused.
     if best is not None and best != stated_horizon and agreement[best] > 0.8 > agreement.get(stated_horizon, 0.0):
         raise DataError(
-            f"data.labels.horizon={stated_horizon}: in these tables {RETURN} is the return over {best} weeks "
-            f"({agreement[best]:.0%} of the rows agree with their ticker's own later close). "
+            f"data.labels.horizon={stated_horizon}: in these tables {RETURN} is the return over {best} "
+            f"{PERIOD[settings.frequency]}s ({agreement[best]:.0%} of the rows agree with their ticker's own later "
+            "close). "
             f"Try data.labels.horizon={best}, which also decides the purge."
         )
 
@@ -293,7 +317,7 @@ def _check_horizon(table: pd.DataFrame, settings: TableSettings) -> None:
 def _ready(settings: TableSettings) -> PreparedData:
     """Files that are tables already: checked, described, left where they are."""
     files = {split: Path(path) for split, path in settings.files().items()}
-    frames = {split: read_table(path) for split, path in files.items()}
+    frames = {split: read_table(path, settings.frequency, settings.features) for split, path in files.items()}
     previous: str | None = None
     for split, frame in frames.items():
         if previous is not None and frame["date"].min() <= frames[previous]["date"].max():
@@ -307,7 +331,7 @@ def _ready(settings: TableSettings) -> PreparedData:
     _check_horizon(whole, settings)
     dates = whole["date"]
     codes = np.repeat([SPLITS.index(s) for s in frames], [len(f) for f in frames.values()]).astype(np.int8)
-    keep = counted(dates, codes, settings.split.gap(settings.labels.horizon))
+    keep = counted(dates, codes, settings.split.gap(settings.labels.horizon), settings.frequency)
     entries = {
         split: _entry(frame, keep[codes == SPLITS.index(split)], files[split]) for split, frame in frames.items()
     }

@@ -1,25 +1,26 @@
-"""Which week belongs to which split, and which rows of a split may be learnt from or scored.
+"""Which period belongs to which split, and which rows of a split may be learnt from or scored.
 
 The purge follows Lopez de Prado (2018), Advances in Financial Machine Learning, chapter 7: a row whose
-label week reaches the next split stays in the table as history for later windows and counts in no
+label period reaches the next split stays in the table as history for later windows and counts in no
 score. It is applied where tables are read, to every source alike.
 """
 
 import numpy as np
 import pandas as pd
 
-from ste.data.calendar import week_numbers
+from ste.data.calendar import periods
 from ste.errors import DataError
 from ste.schema import SPLITS
 from ste.settings import SplitSettings
 
 
-def assign(dates: pd.Series, settings: SplitSettings) -> np.ndarray:
+def assign(dates: pd.Series, settings: SplitSettings, frequency: str = "weekly") -> np.ndarray:
     """Split of each row: 0 train, 1 validation, 2 test, int8 `[N]`.
 
     Args:
         dates: the rows' dates, sorted.
-        settings: dates or fractions; fractions count weeks, or rows with `by=row`.
+        settings: dates or fractions; fractions count periods, or rows with `by=row`.
+        frequency: of the table.
 
     Raises:
         DataError: a split would be empty.
@@ -33,8 +34,8 @@ def assign(dates: pd.Series, settings: SplitSettings) -> np.ndarray:
         if settings.test_start is not None:
             split += days >= np.datetime64(settings.test_start)
     else:
-        weeks, number = np.unique(week_numbers(dates), return_inverse=True)
-        first, second = _cuts(len(weeks), settings)
+        known, number = np.unique(periods(dates, frequency), return_inverse=True)
+        first, second = _cuts(len(known), settings)
         split = np.digitize(number, [first, second])
     for code, name in enumerate(SPLITS):
         wanted = name != "test" or settings.test_start is not None or _test_by_fraction(settings)
@@ -42,7 +43,7 @@ def assign(dates: pd.Series, settings: SplitSettings) -> np.ndarray:
             raise DataError(
                 f"data.split: no rows for {name} among {len(dates)} from {dates.min():%Y-%m-%d} to "
                 f"{dates.max():%Y-%m-%d}. Move data.split.validation_start or data.split.test_start, "
-                "or give the table more weeks."
+                "or give the table more rows."
             )
     return split.astype(np.int8)
 
@@ -58,23 +59,24 @@ def _cuts(n: int, settings: SplitSettings) -> tuple[int, int]:
     return first, second
 
 
-def counted(dates: pd.Series, split: np.ndarray, gap: int) -> np.ndarray:
-    """Rows that may be learnt from or scored: all but each split's last `gap` weeks before the next.
+def counted(dates: pd.Series, split: np.ndarray, gap: int, frequency: str = "weekly") -> np.ndarray:
+    """Rows that may be learnt from or scored: all but each split's last `gap` periods before the next.
 
     Args:
         dates: the rows' dates.
         split: codes from `assign`.
-        gap: weeks, `SplitSettings.gap`.
+        gap: periods, `SplitSettings.gap`.
+        frequency: of the table.
 
     Returns:
-        bool `[N]`. A row at week w counts if w + gap lies before the next split's first week.
+        bool `[N]`. A row at period w counts if w + gap lies before the next split's first period.
     """
-    weeks = week_numbers(dates)
-    keep = np.ones(len(weeks), dtype=bool)
+    number = periods(dates, frequency)
+    keep = np.ones(len(number), dtype=bool)
     if gap == 0:
         return keep
     for code in range(len(SPLITS) - 1):
-        later = weeks[split > code]
+        later = number[split > code]
         if len(later):
-            keep &= (split != code) | (weeks + gap < later.min())
+            keep &= (split != code) | (number + gap < later.min())
     return keep

@@ -1,4 +1,4 @@
-"""The weekly table on disk: its contract as a schema, and reading it under that contract."""
+"""A table on disk: its contract as a schema, and reading it under that contract."""
 
 from functools import cache
 from pathlib import Path
@@ -7,24 +7,24 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
-from ste.data.calendar import week_numbers
+from ste.data.calendar import periods
 from ste.data.files import check_columns, check_frame, day_column, read_frame
 from ste.errors import DataError
-from ste.schema import COLUMNS, DIRECTION, FEATURE_COLUMNS, MOVEMENT, RETURN, Column, Trend
+from ste.schema import DIRECTION, FEATURE_SETS, MOVEMENT, PERIOD, RETURN, Column, Trend, table_columns
 
 PRICES = ("stock_open", "stock_high", "stock_low", "stock_close", "stock_sma_20", "stock_sma_50")
 
 
 @cache
-def table_schema() -> pa.DataFrameSchema:
-    """The contract of DESIGN and README as a pandera schema."""
+def table_schema(features: str = "full") -> pa.DataFrameSchema:
+    """The contract of a table with this feature set as a pandera schema."""
     dates = pa.Check(lambda s: s.diff().dt.days.fillna(0) >= 0, error="dates that never go back", name="sorted")
     classes = pa.Check.isin([int(trend) for trend in Trend], error="0 (Downtrend), 1 (Neutral) or 2 (Uptrend)")
     return pa.DataFrameSchema(
         {
             "date": day_column(dates),
             "ticker": pa.Column(str, pa.Check(lambda s: s.str.len() > 0, error="a name")),
-            **{column.name: _numeric(column) for column in FEATURE_COLUMNS},
+            **{column.name: _numeric(column) for column in FEATURE_SETS[features].columns},
             RETURN: _numeric(Column(RETURN, "", low=-1.0)),
             MOVEMENT: _numeric(Column(MOVEMENT, "")),
             DIRECTION: pa.Column(float, classes, coerce=True),  # int64 would cut 1.5 down to 1 in silence
@@ -46,42 +46,52 @@ def _numeric(column: Column) -> pa.Column:
     return pa.Column(float, checks, coerce=True)
 
 
-def read_table(path: str | Path) -> pd.DataFrame:
-    """A weekly table, in the file's own row order, `date` as datetime64 and targets last.
+def read_table(path: str | Path, frequency: str = "weekly", features: str = "full") -> pd.DataFrame:
+    """A table, in the file's own row order, `date` as datetime64 and targets last.
+
+    Args:
+        path: CSV or Parquet.
+        frequency: what a row of a ticker covers.
+        features: name of its feature set.
 
     Raises:
         DataError: with the file, the column, the first offending lines and what was expected.
     """
     frame = read_frame(path)
-    check_columns(frame, COLUMNS, path, strict=True)
-    frame = check_frame(frame[list(COLUMNS)], table_schema(), path).astype({DIRECTION: "int64"})
-    _check_rows(frame, path)
+    columns = table_columns(features)
+    check_columns(frame, columns, path, strict=True)
+    frame = check_frame(frame[list(columns)], table_schema(features), path).astype({DIRECTION: "int64"})
+    _check_rows(frame, path, frequency)
     _check_targets(frame, path)
     return frame
 
 
-def _check_rows(frame: pd.DataFrame, path: str | Path) -> None:
-    """A week has one row of a ticker, and its high is not below its low."""
-    off = (frame["stock_high"] < frame["stock_low"] * (1 - 1e-6)).to_numpy()
+def _check_rows(frame: pd.DataFrame, path: str | Path, frequency: str) -> None:
+    """A period has one row of a ticker, and its high is not below its low."""
+    high, low = ("stock_high", "stock_low") if "stock_high" in frame else ("price_high", "price_low")
+    off = (frame[high] < frame[low] - 1e-6 * frame[low].abs()).to_numpy()
     if off.any():
         line = int(np.flatnonzero(off)[0])
         raise DataError(
-            f"{path}: line {line + 2}: stock_high={frame['stock_high'].iloc[line]:g} is below "
-            f"stock_low={frame['stock_low'].iloc[line]:g} ({off.sum()} such rows). Mend the file and run again."
+            f"{path}: line {line + 2}: {high}={frame[high].iloc[line]:g} is below "
+            f"{low}={frame[low].iloc[line]:g} ({off.sum()} such rows). Mend the file and run again."
         )
-    twice = pd.Series(week_numbers(frame["date"])).to_frame("week").assign(ticker=frame["ticker"]).duplicated()
+    number = pd.Series(periods(frame["date"], frequency))
+    twice = number.to_frame("period").assign(ticker=frame["ticker"]).duplicated()
     if twice.any():
         line = int(np.flatnonzero(twice)[0])
         raise DataError(
-            f"{path}: line {line + 2}: {frame['ticker'].iloc[line]} has another row in the week of "
-            f"{frame['date'].iloc[line]:%Y-%m-%d} ({twice.sum()} such rows). Expected one row per ticker and week."
+            f"{path}: line {line + 2}: {frame['ticker'].iloc[line]} has another row in the {PERIOD[frequency]} of "
+            f"{frame['date'].iloc[line]:%Y-%m-%d} ({twice.sum()} such rows). Expected one row per ticker and "
+            f"{PERIOD[frequency]}."
         )
 
 
 def _check_targets(frame: pd.DataFrame, path: str | Path) -> None:
     """The three targets tell one story: movement is return times close, and classes follow returns."""
-    returns, close = frame[RETURN].to_numpy(), frame["stock_close"].to_numpy()
-    off = np.abs(frame[MOVEMENT].to_numpy() - returns * close) > 1e-4 * close
+    returns = frame[RETURN].to_numpy()
+    close = frame["stock_close"].to_numpy() if "stock_close" in frame else np.full(len(frame), np.nan)
+    off = np.abs(frame[MOVEMENT].to_numpy() - returns * close) > 1e-4 * close  # False without a close
     if off.any():
         line = int(np.flatnonzero(off)[0])
         raise DataError(

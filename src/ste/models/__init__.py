@@ -4,9 +4,17 @@ A net is a plain `torch.nn.Module` from prepared features to logits. It imports 
 ours, names what it reads as `input_view` (`"sequence"` for `[B, T, F]`, `"flat"` for `[B, F]`), and
 takes its sizes as keyword arguments. `input_size`, `num_classes`, `sequence_length` and `stock_size`
 (leading columns that describe the stock) come from the data where its config leaves them out.
+
+Its forward pass is `classify(latent(x))`: `latent` gives what enters the last linear layer, `[B, D]`,
+and `classify` is that layer, `[B, D]` to logits `[B, C]`. Adversarial training perturbs what lies between.
 """
 
+from ste.models.alstm import AttentiveLSTM
 from ste.models.dual_tower import DualTowerModel
+from ste.models.gru import SimpleGRU
 from ste.models.lstm import SimpleLSTM
+from ste.models.mlp import MLP
+from ste.models.tcn import TCN
+from ste.models.transformer import TransformerClassifier
 
-__all__ = ["DualTowerModel", "SimpleLSTM"]
+__all__ = ["MLP", "TCN", "AttentiveLSTM", "DualTowerModel", "SimpleGRU", "SimpleLSTM", "TransformerClassifier"]

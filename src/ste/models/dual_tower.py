@@ -64,7 +64,15 @@ class DualTowerModel(nn.Module):
             nn.Linear(hidden_size, num_classes),
         )
 
+    def latent(self, x: torch.Tensor) -> torch.Tensor:
+        """What enters the last linear layer, `[B, hidden_size]`, of rows `[B, F]`."""
+        stock, context = x[:, : self.stock_size], x[:, self.stock_size :]
+        return self.head[:-1](torch.cat([self.stock_tower(stock), self.context_tower(context)], dim=1))
+
+    def classify(self, latent: torch.Tensor) -> torch.Tensor:
+        """Logits `[B, C]` of `[B, hidden_size]`."""
+        return self.head[-1](latent)
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits `[B, C]` of rows `[B, F]`."""
-        stock, context = x[:, : self.stock_size], x[:, self.stock_size :]
-        return self.head(torch.cat([self.stock_tower(stock), self.context_tower(context)], dim=1))
+        return self.classify(self.latent(x))

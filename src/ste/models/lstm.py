@@ -51,7 +51,15 @@ class SimpleLSTM(nn.Module):
             nn.Linear(hidden_size // 2, num_classes),
         )
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits `[B, C]` of windows `[B, T, F]`, oldest week first."""
+    def latent(self, x: torch.Tensor) -> torch.Tensor:
+        """What enters the last linear layer, `[B, H // 2]`, of windows `[B, T, F]`, oldest week first."""
         hidden, _ = self.lstm(x)  # [B, T, H]
-        return self.head(hidden[:, -1])
+        return self.head[:-1](hidden[:, -1])
+
+    def classify(self, latent: torch.Tensor) -> torch.Tensor:
+        """Logits `[B, C]` of `[B, H // 2]`."""
+        return self.head[-1](latent)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits `[B, C]` of windows `[B, T, F]`."""
+        return self.classify(self.latent(x))

@@ -3,26 +3,35 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ste.schema import CLASSES, FEATURE_SETS, PERIODS_PER_YEAR
 from ste.settings.checks import choice, iso_date, require
 
 
 @dataclass
 class LabelSettings:
-    """How the coming weeks' return becomes a class.
+    """How the coming periods' return becomes a class.
 
     Attributes:
-        horizon: weeks ahead.
+        horizon: periods ahead: weeks, or sessions with `data.frequency=daily`.
         method: `fixed` (threshold is a simple return), `volatility` (threshold is a multiple of the
-            ticker's trailing weekly volatility) or `balanced` (terciles of the training rows).
-        threshold: above it is an Uptrend, below its negative a Downtrend.
+            ticker's trailing volatility over a period) or `balanced` (terciles of the training rows).
+        threshold: above it is an Uptrend.
+        lower: below it is a Downtrend; None is the negative of `threshold`.
+        classes: 3, or 2: rows between the thresholds are then neither learnt from nor scored.
     """
 
     horizon: int = 1
     method: str = "fixed"
     threshold: float = 0.01
+    lower: float | None = None
+    classes: int = 3
 
     def __post_init__(self) -> None:
-        require(self, "data.labels.horizon", self.horizon >= 1, "1 week or more")
+        require(self, "data.labels.horizon", self.horizon >= 1, "1 period or more")
+        require(self, "data.labels.classes", self.classes in CLASSES, "2 or 3")
+        below = self.lower is None or (self.lower <= self.threshold and self.method != "balanced")
+        expected = f"null with data.labels.method=balanced, else at most data.labels.threshold={self.threshold:g}"
+        require(self, "data.labels.lower", below, expected)
         choice(self, "data.labels.method", ("fixed", "volatility", "balanced"))
         require(self, "data.labels.threshold", self.threshold >= 0, "0 or more")
         require(
@@ -38,16 +47,16 @@ class LabelSettings:
 class SplitSettings:
     """Where training ends and validation and test begin.
 
-    By dates or by shares. Between two splits lie `max(purge, horizon) + embargo` weeks whose rows
+    By dates or by shares. Between two splits lie `max(purge, horizon) + embargo` periods whose rows
     serve as features of later windows and are neither learnt from nor scored.
 
     Attributes:
         by: `date`; `row` cuts anywhere, without purge, and is the seed document's own way.
-        validation, test: share of the weeks (or rows) for each; the rest is training. None is 0.2 where
+        validation, test: share of the periods (or rows) for each; the rest is training. None is 0.2 where
             no date is given; a date and a share together are refused.
         validation_start, test_start: first date of each, ISO; without test_start there is no test.
-        purge: weeks; None is the horizon, and less than the horizon is refused.
-        embargo: further weeks.
+        purge: periods; None is the horizon, and less than the horizon is refused.
+        embargo: further periods.
     """
 
     by: str = "date"
@@ -85,14 +94,14 @@ class SplitSettings:
                 str(self.validation_start) < str(self.test_start),
                 f"a date after data.split.validation_start={self.validation_start}",
             )
-        require(self, "data.split.embargo", self.embargo >= 0, "0 weeks or more")
+        require(self, "data.split.embargo", self.embargo >= 0, "0 periods or more")
 
     def shares(self) -> tuple[float, float]:
         """Shares of validation and test, where no date decides."""
         return (0.2 if self.validation is None else self.validation), (0.2 if self.test is None else self.test)
 
     def gap(self, horizon: int) -> int:
-        """Weeks between the last row of one split that counts and the first of the next."""
+        """Periods between the last row of one split that counts and the first of the next."""
         if self.by == "row":
             return 0
         return max(self.purge or 0, horizon) + self.embargo
@@ -100,30 +109,44 @@ class SplitSettings:
 
 @dataclass
 class DataSettings:
-    """What every source of weekly tables has in common.
+    """What every source of tables has in common.
 
     Attributes:
         source: which kind of source it is; fixed by the config group.
+        frequency: `weekly` or `daily`: what one row of a ticker covers, its period.
+        features: `full`, the 21 of the weekly table, or `prices`, the 11 of Feng et al. (2019).
         labels, split: see there.
         format: `csv` or `parquet`, of the files that are written.
         folder: where they are written; None is a folder of its own in `data_output`.
-        sequence_length: weeks in a window of a sequence model.
+        sequence_length: periods in a window of a sequence model.
+        history: consecutive periods of its ticker that every example needs, whatever the model, so that all
+            models are scored on the same rows; None is `sequence_length`.
         batch_size: windows or rows in a training batch.
         representation: how features enter a net: `stationary` or `standard`.
     """
 
     source: str
+    frequency: str = "weekly"
+    features: str = "full"
     labels: LabelSettings = field(default_factory=LabelSettings)
     split: SplitSettings = field(default_factory=SplitSettings)
     format: str = "csv"
     folder: str | None = None
     sequence_length: int = 4
+    history: int | None = None
     batch_size: int = 64
     representation: str = "stationary"
 
     def __post_init__(self) -> None:
+        choice(self, "data.frequency", tuple(PERIODS_PER_YEAR))
+        choice(self, "data.features", tuple(FEATURE_SETS))
         choice(self, "data.format", ("csv", "parquet"))
         choice(self, "data.representation", ("stationary", "standard"))
+        fits = self.features == "full" or self.representation == "standard"
+        require(self, "data.representation", fits, f"standard with data.features={self.features}", example="standard")
+        daily = self.features == "full" or self.frequency == "daily"
+        require(self, "data.frequency", daily, f"daily with data.features={self.features}", example="daily")
+        require(self, "data.history", self.history is None or self.history >= 1, "1 or more, or null", example=4)
         require(self, "data.sequence_length", self.sequence_length >= 1, "1 or more")
         require(self, "data.batch_size", self.batch_size >= 1, "1 or more")
         purge, horizon = self.split.purge, self.labels.horizon
@@ -152,7 +175,7 @@ class DataSettings:
 
     def table_settings(self) -> dict[str, Any]:
         """The settings that decide the table's bytes, plain; the others only decide how it is read."""
-        views = ("folder", "sequence_length", "batch_size", "representation")
+        views = ("folder", "sequence_length", "history", "batch_size", "representation")
         return {key: value for key, value in asdict(self).items() if key not in views}
 
 

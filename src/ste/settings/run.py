@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
-from ste.settings.checks import choice, require
+from ste.settings.checks import choice, iso_date, require
 
 
 @dataclass
@@ -56,17 +56,24 @@ class FitSettings:
         patience: epochs without a better one before training stops; None never stops early.
         class_weights: weigh classes by the inverse of their share of the training rows.
         label_smoothing: share of the target spread over all classes.
+        adversarial_weight: weight, beta, of the loss on perturbed latent representations; 0 does not perturb
+            (`ste.training.adversarial`).
+        adversarial_size: L2 norm, epsilon, of the perturbation.
     """
 
     monitor: str = "log_loss"
     patience: int | None = 10
     class_weights: bool = False
     label_smoothing: float = 0.0
+    adversarial_weight: float = 0.0
+    adversarial_size: float = 0.05
 
     def __post_init__(self) -> None:
         choice(self, "fit.monitor", MONITORS)
         require(self, "fit.patience", self.patience is None or self.patience >= 1, "1 or more, or null")
         require(self, "fit.label_smoothing", 0 <= self.label_smoothing < 1, "a number in [0, 1)")
+        require(self, "fit.adversarial_weight", 0 <= self.adversarial_weight < inf, "a finite number, 0 or more")
+        require(self, "fit.adversarial_size", 0 < self.adversarial_size < inf, "a finite number above 0")
 
     @property
     def mode(self) -> str:
@@ -140,19 +147,83 @@ class PathSettings:
 
 
 @dataclass
+class ValidationSettings:
+    """How many cuts of the data a model is trained and scored on.
+
+    Attributes:
+        method: `holdout` (the tables' own split), `walk_forward` (fold by fold, each tested on the block of
+            periods after those it learnt from) or `combinatorial` (combinatorial purged cross-validation,
+            Lopez de Prado 2018, chapter 12).
+        folds: blocks that are tested, one after the other or in combinations.
+        test_folds: blocks tested at once, for `combinatorial`.
+        window: `expanding` keeps all earlier periods, `rolling` the latest `train_periods` of them.
+        train_periods: of a rolling window; None is as many as come before the first test.
+        test_start: first date that is tested, ISO; None is after the first 40 % of the periods.
+        share: of each fold's training periods that validate it, the last ones.
+        embargo: periods left out between learning and testing, beside the purge.
+    """
+
+    method: str = "holdout"
+    folds: int = 8
+    test_folds: int = 2
+    window: str = "expanding"
+    train_periods: int | None = None
+    test_start: str | None = None
+    share: float = 0.15
+    embargo: int = 0
+
+    def __post_init__(self) -> None:
+        choice(self, "validation.method", ("holdout", "walk_forward", "combinatorial"))
+        choice(self, "validation.window", ("expanding", "rolling"))
+        least = 2 if self.method != "combinatorial" else 3
+        require(self, "validation.folds", self.folds >= least, f"{least} or more")
+        few = self.method != "combinatorial" or 2 <= self.test_folds < self.folds
+        require(self, "validation.test_folds", few, f"2 to {self.folds - 1}", example=2)
+        require(self, "validation.share", 0 < self.share <= 0.5, "a share in (0, 0.5]")
+        require(self, "validation.embargo", self.embargo >= 0, "0 periods or more")
+        rolling = self.train_periods is None or (self.window == "rolling" and self.train_periods >= 2)
+        require(self, "validation.train_periods", rolling, "2 or more, with validation.window=rolling")
+        iso_date("validation.test_start", self.test_start)
+
+
+@dataclass
+class ScoringSettings:
+    """How predictions are scored.
+
+    Attributes:
+        resamples: of the bootstrap over periods.
+        book: portfolio that trades the predictions: `long_short` or `long_only`.
+        cost_bps: basis points it pays per unit of turnover.
+    """
+
+    resamples: int = 2000
+    book: str = "long_short"
+    cost_bps: float = 5.0
+
+    def __post_init__(self) -> None:
+        require(self, "scoring.resamples", self.resamples >= 100, "100 or more")
+        choice(self, "scoring.book", ("long_short", "long_only"))
+        require(self, "scoring.cost_bps", 0 <= self.cost_bps < inf, "a finite number, 0 or more")
+
+
+@dataclass
 class TrainSettings:
     """Everything that decides a training run.
 
     Attributes:
-        model: `net` names a class of `ste.models`; the other keys are its arguments.
+        model: `net` names a class of `ste.models`, or `baseline` one of `ste.baselines`; the other keys are
+            its arguments.
+        validation: the cuts of the data it is trained and scored on.
         resume: id of a stopped run to go on with.
     """
 
     model: dict[str, Any]
     data: Any
+    validation: ValidationSettings
     optimizer: OptimizerSettings
     scheduler: SchedulerSettings
     fit: FitSettings
+    scoring: ScoringSettings
     trainer: TrainerSettings
     tracking: TrackingSettings
     paths: PathSettings
@@ -207,3 +278,60 @@ class UiSettings:
 
     def __post_init__(self) -> None:
         require(self, "port", 0 < self.port < 65536, "a port from 1 to 65535")
+
+
+@dataclass
+class AuditSettings:
+    """Data to look for leaks in.
+
+    Attributes:
+        data: the `data` group.
+        strict: whether an association that no real week has shown is an alarm, though a synthetic world can have it.
+        shuffles: permutations of the labels that quick models are tried on; 0 leaves out all that fits a model.
+    """
+
+    data: Any
+    paths: PathSettings
+    strict: bool = False
+    shuffles: int = 2
+
+    def __post_init__(self) -> None:
+        require(self, "strict", isinstance(self.strict, bool), "true or false", example="true")
+        require(self, "shuffles", self.shuffles >= 0, "0 or more")
+
+
+@dataclass
+class ReportSettings:
+    """A tracked run to tell of on one page.
+
+    Attributes:
+        run: a run id, `latest` or `best`.
+        file: page to write; None is `reports/RUN_ID.html` in the output folder.
+        importance: measure what the features are worth.
+    """
+
+    tracking: TrackingSettings
+    paths: PathSettings
+    run: str = "latest"
+    file: str | None = None
+    importance: bool = True
+
+
+@dataclass
+class CompareSettings:
+    """The leaderboard of an experiment (`tracking.experiment`).
+
+    Attributes:
+        data_digest: of the tables; None is the data of the experiment's latest run.
+        file: page to write; None is `reports/leaderboard-EXPERIMENT.html` in the output folder.
+        split: whose figures are shown, `test` or `validation`.
+    """
+
+    tracking: TrackingSettings
+    paths: PathSettings
+    data_digest: str | None = None
+    file: str | None = None
+    split: str = "test"
+
+    def __post_init__(self) -> None:
+        choice(self, "split", ("test", "validation"))

@@ -1,47 +1,19 @@
 """Tracked runs by id, or by what is wanted of them."""
 
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
-from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from ste.errors import RunError
-from ste.tracking.run import DIGEST_TAG
+from ste.tracking.found import DIGEST_TAG, FOLD_TAG, FoundRun
 
-CHECKPOINT = "checkpoints/best.ckpt"
 CONFIG = "config.yaml"
+DATA_CARD = "data_card.json"
 _RANKED_BY = "final_validation/log_loss"
-
-
-@dataclass(frozen=True)
-class FoundRun:
-    """A run read back.
-
-    Attributes:
-        id: MLflow's.
-        name: run name.
-        status: FINISHED, FAILED, KILLED or RUNNING.
-        metrics: last value of each metric.
-        tags: all of them.
-    """
-
-    id: str
-    name: str
-    status: str
-    metrics: dict[str, float]
-    tags: dict[str, str]
-
-    @classmethod
-    def of(cls, run: MlflowRun) -> "FoundRun":
-        """From MLflow's own object."""
-        return cls(
-            run.info.run_id, run.info.run_name or "", run.info.status, dict(run.data.metrics), dict(run.data.tags)
-        )
 
 
 def find_run(client: MlflowClient, wanted: str, experiment: str, key: str = "run") -> FoundRun:
@@ -57,11 +29,7 @@ def find_run(client: MlflowClient, wanted: str, experiment: str, key: str = "run
         ids = [e.experiment_id for e in client.search_experiments()]
         return _first(client, ids, "", "attributes.start_time DESC", "no finished run yet")
     if wanted == "best":
-        found = client.get_experiment_by_name(experiment)
-        if found is None:
-            names = ", ".join(e.name for e in client.search_experiments() if e.name != "Default") or "none yet"
-            raise RunError(f"tracking.experiment={experiment}: no such experiment. There are: {names}.")
-        ids = [found.experiment_id]
+        ids = [find_experiment(client, experiment)]
         where = f"no finished run in experiment {experiment} yet"
         latest = _first(client, ids, "", "attributes.start_time DESC", where)
         same = f" and tags.`{DIGEST_TAG}` = '{latest.tags.get(DIGEST_TAG, '')}'"
@@ -74,25 +42,31 @@ def find_run(client: MlflowClient, wanted: str, experiment: str, key: str = "run
         ) from None
 
 
+def find_experiment(client: MlflowClient, name: str) -> str:
+    """Id of an experiment.
+
+    Raises:
+        RunError: there is none of that name.
+    """
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        names = ", ".join(e.name for e in client.search_experiments() if e.name != "Default") or "none yet"
+        raise RunError(f"tracking.experiment={name}: no such experiment. There are: {names}.")
+    return str(found.experiment_id)
+
+
 def _first(client: MlflowClient, ids: list[str], extra: str, order: str, none: str) -> FoundRun:
-    finished = "attributes.status = 'FINISHED'"
-    runs = client.search_runs(ids, filter_string=finished + extra, order_by=[order], max_results=1)
-    if not runs:
-        raise RunError(f"{none}. Try python -m ste.train model=lstm first.")
-    return FoundRun.of(runs[0])
-
-
-def count_trials(client: MlflowClient, run_id: str, digest: str) -> int:
-    """Runs of the same experiment on the same data, this one included."""
-    experiment = client.get_run(run_id).info.experiment_id
-    count, token = 0, None
+    finished, token = "attributes.status = 'FINISHED'", None
     while True:
         page = client.search_runs(
-            [experiment], filter_string=f"tags.`{DIGEST_TAG}` = '{digest}'", max_results=1000, page_token=token
+            ids, filter_string=finished + extra, order_by=[order], max_results=100, page_token=token
         )
-        count, token = count + len(page), page.token
+        for run in page:
+            if FOLD_TAG not in run.data.tags:  # a fold is found through its run
+                return FoundRun.of(run)
+        token = page.token
         if not token:
-            return count
+            raise RunError(f"{none}. Try python -m ste.train model=lstm first.")
 
 
 def read_config(client: MlflowClient, run: FoundRun) -> dict[str, Any]:

@@ -25,14 +25,15 @@ from mlflow.tracking import MlflowClient
 
 from ste.errors import RunError
 from ste.settings import TrackingSettings
+from ste.tracking.found import FoundRun, find_children
 from ste.tracking.provenance import provenance, user
 from ste.tracking.store import experiment_id, open_store
 
 log = logging.getLogger(__name__)
 
-DIGEST_TAG = "data.digest"
 _LONGEST_PARAM = 6000
 _BATCH = 100  # params MLflow takes at once
+_METRICS = 1000
 
 
 class Stopped(SystemExit):
@@ -62,7 +63,8 @@ class Run:
         """Queue metrics of one step; `close` waits for them."""
         now = int(time.time() * 1000)
         entries = [Metric(key, float(value), now, step) for key, value in metrics.items()]
-        self._pending.append(self._writer.submit(self.client.log_batch, self.id, entries))
+        for i in range(0, len(entries), _METRICS):
+            self._pending.append(self._writer.submit(self.client.log_batch, self.id, entries[i : i + _METRICS]))
 
     def set_tags(self, tags: dict[str, Any]) -> None:
         """Set tags."""
@@ -86,6 +88,10 @@ class Run:
         """Steps logged of a metric so far."""
         return {entry.step for entry in self.client.get_metric_history(self.id, metric)}
 
+    def children(self) -> dict[int, "FoundRun"]:
+        """Runs of the folds begun so far, by number."""
+        return find_children(self.client, self.id)
+
     def tag(self, key: str) -> str | None:
         """A tag's value, or None."""
         return self.client.get_run(self.id).data.tags.get(key)
@@ -106,7 +112,13 @@ class Run:
 
 @contextmanager
 def tracked_run(
-    settings: TrackingSettings, output: Path, name: str, params: dict[str, Any], resume: str | None = None
+    settings: TrackingSettings,
+    output: Path,
+    name: str,
+    params: dict[str, Any],
+    resume: str | None = None,
+    parent: Run | None = None,
+    tags: dict[str, Any] | None = None,
 ) -> Iterator[Run]:
     """A run that is whole or marked.
 
@@ -119,6 +131,8 @@ def tracked_run(
         name: run name.
         params: logged at once.
         resume: id of a run to go on with instead of beginning one.
+        parent: run that this one is a part of.
+        tags: set when the run begins.
     """
     client = open_store(settings, output)
     locks = output / ".running"
@@ -128,7 +142,13 @@ def tracked_run(
         created = client.create_run(
             experiment_id(client, settings.experiment),
             run_name=name,
-            tags={"mlflow.user": user(), "mlflow.source.name": "ste.train", "mlflow.source.type": "LOCAL"},
+            tags={
+                "mlflow.user": user(),
+                "mlflow.source.name": "ste.train",
+                "mlflow.source.type": "LOCAL",
+                **({"mlflow.parentRunId": parent.id} if parent else {}),
+                **{key: str(value) for key, value in (tags or {}).items()},
+            },
         )
         run_id = created.info.run_id
     else:
@@ -153,7 +173,8 @@ def tracked_run(
         status = "FINISHED"
     except (KeyboardInterrupt, SystemExit):
         status = "KILLED"
-        print(f"\npython -m ste.train resume={run_id} goes on with this run", file=sys.stderr)
+        if parent is None:
+            print(f"\npython -m ste.train resume={run_id} goes on with this run", file=sys.stderr)
         raise
     except MlflowException as error:
         _log_traceback(run)

@@ -13,6 +13,7 @@ import ste.models
 from ste.data.windows import Batch
 from ste.errors import ConfigError
 from ste.evaluation.metrics import classification_metrics
+from ste.training.adversarial import perturbation
 from ste.training.optim import build_optimizer, build_scheduler
 from ste.training.representation import Representation
 
@@ -46,6 +47,8 @@ class TrendModule(pl.LightningModule):
         mode: `min` or `max`.
         class_weights: loss weight of each class, or None.
         label_smoothing: share of the target spread over all classes.
+        adversarial_weight: weight, beta, of the loss on perturbed latent representations; 0 does not perturb.
+        adversarial_size: their perturbation's L2 norm, epsilon.
         seed: of dropout; each epoch's stream depends on it and the epoch alone.
     """
 
@@ -61,6 +64,8 @@ class TrendModule(pl.LightningModule):
         mode: str = "min",
         class_weights: list[float] | None = None,
         label_smoothing: float = 0.0,
+        adversarial_weight: float = 0.0,
+        adversarial_size: float = 0.05,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -92,12 +97,20 @@ class TrendModule(pl.LightningModule):
         torch.manual_seed((int(self.hparams["seed"]) << 20) + self.current_epoch * 64 + self.global_rank)
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
-        """Cross-entropy of a batch."""
-        logits = self(batch.features)
+        """Cross-entropy of a batch, and with `adversarial_weight` of the same batch perturbed, which no curve shows."""
+        latent: torch.Tensor = self.net.latent(self.representation(batch.features))  # type: ignore[operator]
+        logits = self.net.classify(latent)  # type: ignore[operator]
         loss = self.loss(logits, batch.label)
         self.train_loss.update(loss.detach(), len(batch.label))
         self.train_accuracy.update(logits.detach(), batch.label)
+        weight = float(self.hparams["adversarial_weight"])
+        if weight > 0.0:
+            away = perturbation(self._loss_of, latent, batch.label, self.hparams["adversarial_size"])
+            loss = loss + weight * self._loss_of(latent + away, batch.label)
         return loss
+
+    def _loss_of(self, latent: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        return self.loss(self.net.classify(latent), label)  # type: ignore[operator]
 
     def on_train_epoch_end(self) -> None:
         """Log the epoch's training curves, keep all its figures, and move the learning rate."""

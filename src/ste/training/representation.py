@@ -26,7 +26,7 @@ class Representation(nn.Module):
 
     Args:
         columns: the table's feature names, in order.
-        kind: `stationary` or `standard`.
+        kind: `stationary` or `standard`; the first knows the `full` feature set alone.
 
     Attributes:
         mean, scale: float32 `[F]`, fitted on training rows alone; buffers, so they travel with the weights.
@@ -38,6 +38,7 @@ class Representation(nn.Module):
     def __init__(self, columns: list[str], kind: str) -> None:
         super().__init__()
         self.kind = kind
+        self.columns = list(columns)
         self.register_buffer("mean", torch.zeros(len(columns)))
         self.register_buffer("scale", torch.ones(len(columns)))
         self._at = {name: i for i, name in enumerate(columns)}

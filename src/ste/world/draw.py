@@ -12,13 +12,14 @@ import numpy as np
 import pandas as pd
 
 from ste.data.calendar import sessions, week_ends, week_numbers
-from ste.data.features import LOOKBACK, WEEK, news_features
+from ste.data.features import NUMBER, news_features
 from ste.data.market import Market
+from ste.schema import FEATURE_SETS
 from ste.settings import WorldSettings
 from ste.world import law
 
 SEED_TICKERS = ("AAPL", "MSFT", "GOOGL", "AMZN", "NVDA", "META", "TSLA")
-_BURN_IN = LOOKBACK + 60  # sessions before the first row: look-back, news memory, settled bands
+_BURN_IN = FEATURE_SETS["full"].lookback + 60  # sessions before the first row: look-back, news memory, settled bands
 _WARM_UP = 20  # sessions of plain random walk that fill the first bands
 
 
@@ -229,7 +230,7 @@ def _blend(rng: np.random.Generator, correlation: np.ndarray, n: int) -> np.ndar
 def _weekly_news(articles: pd.DataFrame, ends: pd.DatetimeIndex, tickers: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Sentiment memory and news count at each week's close, `[weeks, tickers]` each, as the table has them."""
     weeks = week_numbers(ends)
-    rows = pd.DataFrame({"ticker": np.tile(tickers, len(weeks)), WEEK: np.repeat(weeks, len(tickers))})
+    rows = pd.DataFrame({"ticker": np.tile(tickers, len(weeks)), NUMBER: np.repeat(weeks, len(tickers))})
     table = news_features(rows, articles)
     sentiment, count = (
         table[name].to_numpy().reshape(len(weeks), len(tickers)) for name in ("news_sentiment", "news_count")

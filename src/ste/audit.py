@@ -1,0 +1,33 @@
+"""Look for leaks: `python -m ste.audit data=…`; exit code 3 where there is an alarm."""
+
+import sys
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from ste.cli import run
+from ste.config import audit_settings, plain
+
+ALARM = 3
+"""Exit code of an audit that has found something."""
+
+
+def audit_task(config: DictConfig) -> None:
+    """Run the standing checks on the `data` group and print what they saw."""
+    settings = audit_settings(plain(config))
+    from ste.leaks.run import audit  # the data libraries load only now
+    from ste.leaks.show import print_audit
+
+    report = audit(settings.data, Path(settings.paths.data), strict=settings.strict, shuffles=settings.shuffles)
+    print_audit(report)
+    if report.findings:
+        sys.exit(ALARM)
+
+
+def main() -> None:
+    """Console entry."""
+    run("audit", audit_task)
+
+
+if __name__ == "__main__":
+    main()

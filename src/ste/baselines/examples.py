@@ -1,0 +1,81 @@
+"""What a baseline is fitted on and asked about, and what every baseline can do."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from ste.data.windows import WindowDataset
+from ste.training.representation import Representation
+
+CHUNK = 65536
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Examples of one split, as tables.
+
+    Attributes:
+        dataset: N of them.
+        representation: how raw features are prepared, fitted on the training examples.
+        num_classes: C.
+        horizon: periods that a label looks ahead.
+    """
+
+    dataset: WindowDataset
+    representation: Representation
+    num_classes: int
+    horizon: int
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """int64 `[N]`."""
+        return self.dataset.labels.numpy()
+
+    @cached_property
+    def last(self) -> np.ndarray:
+        """Prepared features of each example's last period, float32 `[N, F]`."""
+        return self._prepared(last=True)
+
+    @cached_property
+    def windows(self) -> np.ndarray:
+        """Prepared features of all of an example's periods side by side, float32 `[N, T F]`."""
+        return self._prepared(last=False)
+
+    @property
+    def volatility(self) -> np.ndarray:
+        """Trailing volatilities at each example's last period, float64 `[N, K]`."""
+        return self.dataset.store.volatility[self.dataset.ends.numpy()]
+
+    @torch.no_grad()
+    def _prepared(self, *, last: bool) -> np.ndarray:
+        parts = []
+        for index in torch.arange(len(self)).split(CHUNK):
+            x = self.representation(self.dataset[index].features)
+            parts.append((x[:, -1] if last and x.dim() == 3 else x.flatten(1)).numpy())
+        return np.concatenate(parts)
+
+
+class Baseline(Protocol):
+    """A model that is no net."""
+
+    def fit(self, train: Examples, validation: Examples, seed: int) -> None:
+        """Learn from the training examples; validation may only tell when to stop."""
+
+    def predict(self, examples: Examples) -> np.ndarray:
+        """Probabilities float64 `[N, C]`."""
+
+    def state(self) -> dict[str, Any]:
+        """What was learnt, as tensors, numbers and text."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take back what `state` gave."""
+
+    @property
+    def parameters(self) -> int:
+        """Numbers learnt."""

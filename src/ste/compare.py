@@ -1,0 +1,80 @@
+"""The leaderboard of an experiment: `python -m ste.compare`."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig
+
+from ste.cli import run
+from ste.config import compare_settings, plain
+
+if TYPE_CHECKING:
+    from ste.pages import BoardRow
+    from ste.tracking.found import FoundRun
+
+
+def compare_task(config: DictConfig) -> None:
+    """Print the experiment's runs, best first, and write them as a page."""
+    settings = compare_settings(plain(config))
+    from ste.data.files import whole_file  # mlflow loads only now
+    from ste.errors import RunError
+    from ste.pages import Board, print_leaderboard, render_leaderboard
+    from ste.tracking.find import find_experiment
+    from ste.tracking.found import DIGEST_TAG, find_runs
+    from ste.tracking.store import open_store
+
+    client = open_store(settings.tracking, Path(settings.paths.output))
+    name = settings.tracking.experiment
+    experiment = find_experiment(client, name)
+    runs = find_runs(client, experiment, settings.data_digest)
+    if not runs:
+        wanted = f" on data {settings.data_digest}" if settings.data_digest else ""
+        raise RunError(f"tracking.experiment={name}: no run{wanted} yet. Try python -m ste.train model=lstm first.")
+    digest = runs[0].tags.get(DIGEST_TAG, "")
+    trials = [run for run in runs if run.tags.get(DIGEST_TAG) == digest]
+    reports = Path(settings.paths.output) / "reports"
+    file = Path(settings.file) if settings.file else reports / f"leaderboard-{name.replace('/', '_')}.html"
+    finished = [run for run in trials if run.status == "FINISHED"]
+    if not finished:
+        raise RunError(f"tracking.experiment={name}: none of its {len(trials)} runs is FINISHED. Train one to its end.")
+    board = Board(
+        experiment=name,
+        rows=[_row(run, settings.split, reports, file) for run in finished],
+        trials=len(trials),
+        split=settings.split,
+        unit=finished[0].tags.get("data.unit", "week"),
+    )
+    print_leaderboard(board)
+    with whole_file(file) as partial:
+        partial.write_text(render_leaderboard(board), encoding="utf-8")
+    print(f"page   {file.resolve()}")
+
+
+def _row(found: "FoundRun", split: str, reports: Path, page: Path) -> "BoardRow":
+    from ste.pages import BoardRow
+    from ste.record import SPLIT_PREFIX, read_estimates
+    from ste.tracking.found import DIGEST_TAG
+
+    report = reports / f"{found.id}.html"
+    return BoardRow(
+        run_id=found.id,
+        name=found.name,
+        model=found.tags.get("model", ""),
+        created=datetime.fromtimestamp(found.started / 1000, UTC).isoformat(timespec="seconds"),
+        validation=read_estimates(found.metrics, SPLIT_PREFIX["validation"]),
+        figures=read_estimates(found.metrics, SPLIT_PREFIX[split]),
+        word=found.tags.get("verdict", ""),
+        examples=int(found.metrics.get(f"{SPLIT_PREFIX[split]}/examples", 0)),
+        data=found.tags.get(DIGEST_TAG, ""),
+        link=report.name if report.is_file() and report.parent.resolve() == page.parent.resolve() else "",
+    )
+
+
+def main() -> None:
+    """Console entry."""
+    run("compare", compare_task)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""Cuts of a panel's periods into folds: walk-forward and combinatorial purged cross-validation."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import TimeSeriesSplit
+
+from ste.data.panel import HISTORY, Panel
+from ste.errors import DataError
+from ste.schema import PERIOD
+from ste.settings import ValidationSettings
+
+FIRST_TRAIN = 0.4
+"""Share of the periods before the first test, where no date says."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One cut.
+
+    Attributes:
+        number: from 0.
+        roles: int8 `[N]` for `Panel.with_roles`.
+        path: int16 `[N]`, which backtest path a tested row belongs to; 0 in a walk-forward.
+    """
+
+    number: int
+    roles: np.ndarray
+    path: np.ndarray
+
+
+def folds(panel: Panel, settings: ValidationSettings) -> list[Fold]:
+    """The folds of `walk_forward` or `combinatorial`.
+
+    Between what is learnt from and what validates or tests it lie the horizon's periods, and before or
+    after a test the embargo as well, whatever the settings say.
+
+    Raises:
+        DataError: too few periods.
+    """
+    known, number = np.unique(panel.store.period, return_inverse=True)
+    horizon = panel.settings.labels.horizon
+    gap = max(panel.settings.split.purge or 0, horizon)
+    if settings.method == "walk_forward":
+        cuts = list(_walk_forward(panel, len(known), number, gap + settings.embargo, settings))
+    else:
+        cuts = list(_combinatorial(len(known), gap, settings))
+    out = []
+    for i, (train, tests) in enumerate(cuts):
+        role = np.full(len(known), HISTORY, dtype=np.int8)
+        path = np.zeros(len(known), dtype=np.int16)
+        role[train] = 0
+        first = train[len(train) - ceil(len(train) * settings.share)]
+        role[train[train >= first]] = 1
+        role[train[(train >= first - gap) & (train < first)]] = HISTORY
+        for periods, path_number in tests:
+            role[periods], path[periods] = 2, path_number
+        for code, name in enumerate(("training", "validation", "test")):
+            if not (role == code).any():
+                raise _too_few(panel, len(known), f"fold {i} would have no {name} period")
+        out.append(Fold(i, role[number], path[number]))
+    return out
+
+
+def _walk_forward(
+    panel: Panel, n: int, number: np.ndarray, gap: int, settings: ValidationSettings
+) -> Iterator[tuple[np.ndarray, list[tuple[np.ndarray, int]]]]:
+    if settings.test_start is None:
+        first = int(n * FIRST_TRAIN)
+    else:
+        early = panel.store.frame["date"] < pd.Timestamp(settings.test_start)
+        first = int(number[early.to_numpy()].max()) + 1 if early.any() else 0
+    size = (n - first) // settings.folds
+    if size < 1 or n - size * settings.folds <= gap:
+        raise _too_few(panel, n, f"{n - first} of them are to be tested in {settings.folds} folds")
+    longest = None
+    if settings.window == "rolling":
+        longest = settings.train_periods or n - size * settings.folds
+    splitter = TimeSeriesSplit(settings.folds, test_size=size, gap=gap, max_train_size=longest)
+    for train, test in splitter.split(np.zeros(n)):
+        yield train, [(test, 0)]
+
+
+def _combinatorial(
+    n: int, gap: int, settings: ValidationSettings
+) -> Iterator[tuple[np.ndarray, list[tuple[np.ndarray, int]]]]:
+    from skfolio.model_selection import CombinatorialPurgedCV  # half a second
+
+    splitter = CombinatorialPurgedCV(
+        n_folds=settings.folds, n_test_folds=settings.test_folds, purged_size=gap, embargo_size=settings.embargo
+    )
+    paths = splitter.get_path_ids()
+    for (train, tests), ids in zip(splitter.split(np.zeros((n, 1))), paths, strict=True):
+        yield train, [(test, int(path)) for test, path in zip(tests, ids, strict=True)]
+
+
+def _too_few(panel: Panel, n: int, why: str) -> DataError:
+    word = PERIOD[panel.settings.frequency]
+    return DataError(
+        f"validation: the tables have {n} {word}s, and {why}. Try a smaller validation.folds, another "
+        "validation.test_start, or longer tables."
+    )

@@ -1,0 +1,119 @@
+"""A run's tables in memory: one store of rows, the role of each row, and what came after it.
+
+A role says what a row may be used for: 0 learnt from, 1 validated on, 2 tested on, -1 history for later
+windows and nothing else. A single split has one array of roles; a validation in folds has one per fold.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+import torch
+
+from ste.data.files import read_frame, sha256
+from ste.data.labels import directions, terciles
+from ste.data.prepare import PreparedData
+from ste.data.split import counted
+from ste.data.table import read_table
+from ste.data.windows import Store, class_indices
+from ste.errors import DataError
+from ste.schema import FEATURE_SETS, PROBABILITIES, RETURN, SPLITS, Trend, class_names
+from ste.settings import DataSettings, TableSettings
+
+HISTORY = -1
+"""Role of a row that ends no example."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Tables of one source as one store.
+
+    Attributes:
+        prepared: the tables on disk.
+        settings: how they are read.
+        store: every row, sorted by ticker and date.
+        roles: int8 `[N]`, of the tables' own split, purged.
+        relabelled: whether the labels are not the tables' own, for which alone the truth is known.
+    """
+
+    prepared: PreparedData
+    settings: DataSettings
+    store: Store
+    roles: np.ndarray
+    relabelled: bool = False
+
+    @classmethod
+    def read(cls, prepared: PreparedData, settings: DataSettings) -> "Panel":
+        """Read every split's table.
+
+        Raises:
+            DataError: a file that breaks the contract, or was changed meanwhile.
+        """
+        frames = {
+            split: read_table(path, settings.frequency, settings.features) for split, path in prepared.files.items()
+        }
+        for name, path in prepared.files.items():
+            if sha256(path) != prepared.card["files"][name]["sha256"]:
+                raise DataError(f"{path}: was changed by another process while it was read. Run again.")
+        frame = pd.concat(frames.values(), ignore_index=True)
+        frame["split"] = np.repeat([SPLITS.index(s) for s in frames], [len(f) for f in frames.values()])
+        store = Store.of(frame, settings.frequency, settings.features, settings.labels.classes)
+        split = store.frame["split"].to_numpy()
+        keep = counted(store.frame["date"], split, settings.split.gap(settings.labels.horizon), settings.frequency)
+        return cls(prepared, settings, store, np.where(keep, split, HISTORY).astype(np.int8))
+
+    def with_roles(self, roles: np.ndarray) -> "Panel":
+        """The same rows with other roles; thresholds that training rows decide are taken anew from theirs.
+
+        Args:
+            roles: int8 `[N]`, purged already.
+        """
+        store = self.store
+        # A ready table's labels are its own.
+        learnt = self.settings.labels.method == "balanced" and not isinstance(self.settings, TableSettings)
+        if learnt:
+            returns = store.frame[RETURN].to_numpy()
+            low, high = terciles(returns[roles == 0])
+            n = len(returns)
+            classes = directions(returns, np.full(n, low), np.full(n, high))
+            store = replace(store, label=class_indices(classes, self.settings.labels.classes))
+        return replace(self, store=store, roles=roles, relabelled=learnt)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes in label order."""
+        return class_names(self.settings.labels.classes)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the features in column order."""
+        return FEATURE_SETS[self.settings.features].names
+
+    @property
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """Names of the features by kind of source."""
+        return FEATURE_SETS[self.settings.features].groups
+
+    @cached_property
+    def truth(self) -> np.ndarray | None:
+        """P(class | features) of every row in a synthetic world, float64 `[N, C]`, or None.
+
+        With two classes, given that the row is one of them.
+        """
+        if self.prepared.truth is None or self.relabelled:
+            return None
+        known = read_frame(self.prepared.truth)
+        known["date"] = pd.to_datetime(known["date"])
+        joined = self.store.frame[["date", "ticker"]].merge(
+            known, on=["date", "ticker"], how="left", validate="one_to_one"
+        )
+        chances = joined[list(PROBABILITIES)].to_numpy()
+        if len(self.classes) == 2:
+            chances = chances[:, [Trend.DOWNTREND, Trend.UPTREND]]
+            chances = chances / chances.sum(axis=1, keepdims=True)
+        return chances
+
+    def class_counts(self, ends: torch.Tensor) -> torch.Tensor:
+        """Examples of each class among those that end at these rows, int64 `[C]`."""
+        return torch.bincount(self.store.label[ends], minlength=len(self.classes))

@@ -1,0 +1,97 @@
+"""Whether a model beats its baselines: paired gains, intersection-union, corrected for trials."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ste.evaluation.scorecard import Gain, Scorecard
+
+GUESSES = ("majority", "persistence")
+"""Baselines that know no feature."""
+
+LEVEL = 0.05
+"""Corrected one-sided p-value at or below which a gain counts. For one trial and two figures that is 0.025 for
+each: the 95 % interval of the gain in one of them lies above 0."""
+
+FIGURES = ("accuracy", "log_loss")
+"""Figures that a gain may show in. Log-loss sees what accuracy wastes: over 60 worlds of signal 0.4 with 728
+test examples, an LSTM was found better than guessing in 98 % by either, in 85 % by accuracy alone."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A model against several baselines on the same rows.
+
+    Attributes:
+        baseline: the most accurate of them, whose gains are quoted.
+        accuracy: its accuracy.
+        gain: in accuracy over it.
+        log_loss: gain in log-loss over it, above 0 is better; None where it claims no probabilities.
+        hardest: the baseline that is least clearly beaten; the next three are of it.
+        figure: in which it is beaten most clearly.
+        p: one-sided p-value of the gain in that figure.
+        corrected: the same, for the trials and the figures that were looked at; the largest over the baselines.
+        holds: better than each of them.
+    """
+
+    baseline: str
+    accuracy: float
+    gain: Gain
+    log_loss: Gain | None
+    hardest: str
+    figure: str
+    p: float
+    corrected: float
+    holds: bool
+
+
+def sidak(p: float, tests: int) -> float:
+    """Chance that the best of independent tests has a p-value this small by luck (Sidak 1967).
+
+    Args:
+        p: the smallest p-value.
+        tests: how many were made; where they resemble each other the correction is conservative.
+    """
+    return 1.0 if p >= 1.0 else -math.expm1(tests * math.log1p(-p))
+
+
+def compare(card: Scorecard, names: Sequence[str], trials: int, figures: Sequence[str] = FIGURES) -> Comparison | None:
+    """A model against each of the named baselines; None where there is none.
+
+    A baseline is beaten by a gain in any of `figures`, so the smallest p-value over those that it claims
+    (persistence claims no probabilities) is corrected for their number and for the trials. To be better
+    than all baselines is to be better than each: the largest p-value over them is that of the whole claim
+    and needs no further correction, an intersection-union test (Berger 1982, "Multiparameter hypothesis
+    testing and acceptance sampling").
+
+    Args:
+        card: scores of a split.
+        names: baselines to meet; those without a gain in accuracy are left out.
+        trials: runs made on the same data, this one included.
+        figures: that a gain may show in.
+    """
+    gains = {name: card.gains[name] for name in names if "accuracy" in card.gains.get(name, {})}
+    if not gains:
+        return None
+    claims = {name: _claim(by, trials, figures) for name, by in gains.items()}
+    best = max(gains, key=lambda name: card.company[name]["accuracy"].value)
+    hardest = max(claims, key=lambda name: claims[name][0])
+    corrected, figure = claims[hardest]
+    return Comparison(
+        baseline=best,
+        accuracy=card.company[best]["accuracy"].value,
+        gain=gains[best]["accuracy"],
+        log_loss=gains[best].get("log_loss"),
+        hardest=hardest,
+        figure=figure,
+        p=gains[hardest][figure].p,
+        corrected=corrected,
+        holds=corrected <= LEVEL and all(gains[name][claims[name][1]].value > 0 for name in gains),
+    )
+
+
+def _claim(gains: dict[str, Gain], trials: int, figures: Sequence[str]) -> tuple[float, str]:
+    """Corrected p-value against one baseline, and the figure it comes from."""
+    looked = [figure for figure in figures if figure in gains]
+    figure = min(looked, key=lambda name: gains[name].p)
+    return sidak(gains[figure].p, trials * len(looked)), figure

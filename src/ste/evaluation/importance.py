@@ -1,0 +1,189 @@
+"""Which features a model's answers rest on, by what it loses without them.
+
+Permutation works on prepared features, those behind the representation. Raw prices cannot be permuted one
+column at a time: next to a close of another week a band is off scale, the ratio between them is one
+that no market shows, and the model is asked about a row that cannot exist.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from ste.errors import DataError
+from ste.evaluation.metrics import SMALLEST
+
+ROWS = 4_000
+"""Examples that permutation importance asks about at most: a forward pass per feature and repeat."""
+
+BATCH = 1024
+"""Examples in one pass."""
+
+_NORMAL_95 = 1.96
+
+Predict = Callable[[torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Importance:
+    """What a feature, or a group of them, is worth to a model on held-out rows.
+
+    Attributes:
+        name: of the feature or group.
+        kind: `feature` or `group`.
+        log_loss: rise of the mean log-loss once it is permuted, nats; 0 is worth nothing.
+        log_loss_error: standard error of that over the repeats: the luck of the permutations alone.
+        low, high: its 95 % interval over periods: the luck of the rows, which is the larger one.
+        accuracy: drop of the accuracy.
+        accuracy_error: its standard error over the repeats.
+    """
+
+    name: str
+    kind: str
+    log_loss: float
+    log_loss_error: float
+    low: float
+    high: float
+    accuracy: float
+    accuracy_error: float
+
+    def plain(self) -> dict[str, Any]:
+        """As a row of a table."""
+        return asdict(self)
+
+
+def permutation_importance(
+    predict: Predict,
+    features: torch.Tensor,
+    labels: np.ndarray,
+    periods: np.ndarray,
+    tickers: np.ndarray,
+    columns: Sequence[str],
+    groups: Mapping[str, Sequence[str]],
+    repeats: int = 5,
+    seed: int = 0,
+    rows: int = ROWS,
+) -> list[Importance]:
+    """Rise of the loss when a feature is taken from another week (Breiman 2001; Fisher et al. 2019).
+
+    Whole periods change places, so that macro figures stay one figure per week and what moves all
+    tickers together still does. Each repeat draws one cycle through all periods, in which none stays
+    where it is; a row takes the feature over its whole window of T periods from the same ticker in the
+    other period, or, where that ticker is missing there, from the row of that period at its own place
+    in the order of tickers, counted round. A group is permuted as one: features that stand in for each
+    other seem worth little one by one.
+
+    Args:
+        predict: prepared features, float32 `[n, T, F]` or `[n, F]`, to probabilities `[n, C]`.
+        features: prepared features of held-out examples, `[N, T, F]` or `[N, F]`.
+        labels: int64 `[N]`.
+        periods: `[N]`, the week or session of each.
+        tickers: `[N]`.
+        columns: F feature names in order.
+        groups: feature names by group; names that are not among `columns` are left out.
+        repeats: permutations per feature.
+        seed: of the permutations.
+        rows: whole periods, evenly spaced, are taken until about so many rows are in.
+
+    Returns:
+        Groups, then features, each with the largest rise first.
+
+    Raises:
+        DataError: fewer than two periods.
+    """
+    kept = even_periods(periods, rows)
+    x, y, weeks = features[torch.from_numpy(kept)], np.asarray(labels)[kept], np.asarray(periods)[kept]
+    if len(np.unique(weeks)) < 2:
+        raise DataError(
+            f"feature importance: the {len(y):,} examples lie in {len(np.unique(weeks))} period. "
+            "Expected two or more, whose features can change places. Take a longer split."
+        )
+    rng = np.random.default_rng(seed)
+    donors = [torch.from_numpy(donor_rows(weeks, np.asarray(tickers)[kept], rng)) for _ in range(repeats)]
+    losses, right = _per_example(predict, x, y)
+    place = {name: i for i, name in enumerate(columns)}
+    parts = [("group", name, [place[c] for c in members if c in place]) for name, members in groups.items()]
+    parts += [("feature", name, [i]) for name, i in place.items()]
+    out = []
+    for kind, name, at in parts:
+        if not at:
+            continue
+        loss_rise, right_drop = np.empty((repeats, len(y))), np.empty((repeats, len(y)))
+        for k, donor in enumerate(donors):
+            other = x.clone()
+            other[..., at] = x[donor][..., at]
+            new_losses, new_right = _per_example(predict, other, y)
+            loss_rise[k], right_drop[k] = new_losses - losses, right - new_right
+        out.append(_importance(name, kind, loss_rise, right_drop, weeks))
+    return sorted(out, key=lambda i: (i.kind != "group", -i.log_loss, i.name))
+
+
+def even_periods(periods: np.ndarray, rows: int) -> np.ndarray:
+    """Rows of whole periods, evenly spaced over all of them, about `rows` in number and two periods at least.
+
+    Args:
+        periods: `[N]`.
+        rows: how many are wanted.
+
+    Returns:
+        int64, ascending; all N where there are no more than `rows`.
+    """
+    periods = np.asarray(periods)
+    if len(periods) <= rows:
+        return np.arange(len(periods))
+    unique = np.unique(periods)
+    count = min(len(unique), max(2, int(len(unique) * rows / len(periods))))
+    chosen = unique[np.linspace(0, len(unique) - 1, count).round().astype(int)]
+    return np.flatnonzero(np.isin(periods, chosen))
+
+
+def donor_rows(periods: np.ndarray, tickers: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The row from which each row takes a permuted feature, int64 `[N]`; see `permutation_importance`."""
+    _, week = np.unique(periods, return_inverse=True)
+    _, ticker = np.unique(tickers, return_inverse=True)
+    n = len(week)
+    order = np.lexsort((ticker, week))
+    size = np.bincount(week)
+    start = np.cumsum(size) - size
+    place = np.empty(n, dtype=np.int64)
+    place[order] = np.arange(n) - start[week[order]]
+    cycle = rng.permutation(len(size))
+    other = np.empty_like(cycle)
+    other[cycle] = np.roll(cycle, -1)
+
+    width = ticker.max() + 1
+    keys = week[order] * width + ticker[order]
+    wanted = other[week] * width + ticker
+    at = np.searchsorted(keys, wanted).clip(max=n - 1)
+    instead = start[other[week]] + place % size[other[week]]
+    return order[np.where(keys[at] == wanted, at, instead)]
+
+
+@torch.no_grad()
+def _per_example(predict: Predict, x: torch.Tensor, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Log-loss and correctness of each example, float64 `[N]` each."""
+    chances = torch.cat([predict(part) for part in x.split(BATCH)]).double().cpu().numpy()
+    losses = -np.log(np.clip(chances[np.arange(len(y)), y], SMALLEST, None))
+    return losses, (chances.argmax(axis=1) == y).astype(float)
+
+
+def _importance(name: str, kind: str, loss_rise: np.ndarray, right_drop: np.ndarray, weeks: np.ndarray) -> Importance:
+    """Means of `[repeats, N]` differences, with the spread over repeats and over weeks."""
+    rise, error = _mean_and_error(loss_rise.mean(axis=1))
+    drop, drop_error = _mean_and_error(right_drop.mean(axis=1))
+    half = _NORMAL_95 * _clustered_error(loss_rise.mean(axis=0), weeks)
+    return Importance(name, kind, rise, error, rise - half, rise + half, drop, drop_error)
+
+
+def _mean_and_error(values: np.ndarray) -> tuple[float, float]:
+    spread = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
+    return float(values.mean()), float(spread)
+
+
+def _clustered_error(values: np.ndarray, weeks: np.ndarray) -> float:
+    """Standard error of a mean whose examples move together within weeks (Liang and Zeger 1986)."""
+    _, group = np.unique(weeks, return_inverse=True)
+    sums = np.bincount(group, weights=values - values.mean())
+    return float(np.sqrt(len(sums) / (len(sums) - 1) * np.square(sums).sum()) / len(values))

@@ -1,0 +1,176 @@
+"""Predictions as a table: the one thing that every figure, verdict and page is computed from."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ste.data.calendar import periods
+from ste.data.files import whole_file
+from ste.errors import DataError
+from ste.schema import SPLITS, probability_names
+
+BAYES = "bayes"
+"""Prefix of a synthetic world's own probabilities."""
+
+_ROW = ("date", "ticker", "split", "fold", "path", "label", "return")
+_META = b"ste"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model and its baselines say of the same rows, and what came.
+
+    Columns of `frame`: `date` (the row's close), `ticker`, `split`, `fold` (of a walk-forward or
+    combinatorial validation, else 0), `path` (of a combinatorial one, else 0: a row stands once in each
+    path), `label` (index into `classes`), `return` (simple, over the horizon), the model's
+    `p_downtrend` ..., and the same with a prefix for each baseline (`majority.p_downtrend`) and, in a
+    synthetic world, for the truth (`bayes.p_downtrend`).
+
+    Attributes:
+        frame: one row per example (and path).
+        classes: names in label order.
+        frequency: `weekly` or `daily`.
+        horizon: periods that a label looks ahead.
+        model: name to print.
+    """
+
+    frame: pd.DataFrame
+    classes: tuple[str, ...]
+    frequency: str = "weekly"
+    horizon: int = 1
+    model: str = "model"
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """int64 `[N]`."""
+        return self.frame["label"].to_numpy(dtype=np.int64)
+
+    @cached_property
+    def returns(self) -> np.ndarray:
+        """Simple return over the horizon, float64 `[N]`."""
+        return self.frame["return"].to_numpy(dtype=np.float64)
+
+    @cached_property
+    def periods(self) -> np.ndarray:
+        """Number of each row's week (or session), int64 `[N]`: rows of one period move together."""
+        return periods(self.frame["date"], self.frequency)
+
+    @cached_property
+    def chances(self) -> np.ndarray:
+        """The model's probabilities, float64 `[N, C]`."""
+        return self._of("")
+
+    @property
+    def baselines(self) -> tuple[str, ...]:
+        """Names of the baselines, in column order."""
+        prefixes = dict.fromkeys(name.split(".")[0] for name in map(str, self.frame) if "." in name)
+        return tuple(name for name in prefixes if name != BAYES)
+
+    def baseline(self, name: str) -> np.ndarray:
+        """A baseline's probabilities, float64 `[N, C]`; persistence's are ones and zeros and claim nothing."""
+        return self._of(f"{name}.")
+
+    @cached_property
+    def truth(self) -> np.ndarray | None:
+        """P(class | features) in a synthetic world, float64 `[N, C]`, else None."""
+        if f"{BAYES}.{probability_names(self.classes)[0]}" not in self.frame:
+            return None
+        truth = self._of(f"{BAYES}.")
+        return truth if np.isfinite(truth).all() else None
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Splits that have rows, in order of appearance."""
+        return tuple(dict.fromkeys(self.frame["split"]))
+
+    def of_split(self, *splits: str) -> "Predictions":
+        """The rows of one split, or of several."""
+        rows = self.frame[self.frame["split"].isin(splits).to_numpy()].reset_index(drop=True)
+        return Predictions(rows, self.classes, self.frequency, self.horizon, self.model)
+
+    def _of(self, prefix: str) -> np.ndarray:
+        names = [prefix + name for name in probability_names(self.classes)]
+        return self.frame[names].to_numpy(dtype=np.float64)
+
+    @classmethod
+    def joined(
+        cls, frames: list[pd.DataFrame], classes: tuple[str, ...], frequency: str, horizon: int, model: str
+    ) -> "Predictions":
+        """Predictions of several splits or folds as one, sorted by split, date, ticker, fold and path.
+
+        A baseline that is not in all of them, such as a fold's unknown truth, is left out.
+        """
+        common = [name for name in frames[0] if all(name in frame for frame in frames)]
+        whole = pd.concat([frame[common] for frame in frames], ignore_index=True)
+        order = {name: i for i, name in enumerate(SPLITS)}
+        whole = whole.sort_values(
+            ["split", "date", "ticker", "fold", "path"],
+            key=lambda column: column.map(order) if column.name == "split" else column,
+            kind="stable",
+            ignore_index=True,
+        )
+        return cls(whole, classes, frequency, horizon, model)
+
+    def write(self, path: Path) -> None:
+        """Write Parquet whole or not at all; what the columns do not say is in its metadata."""
+        meta = {
+            "classes": self.classes,
+            "frequency": self.frequency,
+            "horizon": self.horizon,
+            "model": self.model,
+        }
+        table = pa.Table.from_pandas(self.frame, preserve_index=False)
+        table = table.replace_schema_metadata({**(table.schema.metadata or {}), _META: json.dumps(meta).encode()})
+        with whole_file(path) as partial:
+            pq.write_table(table, partial)
+
+    @classmethod
+    def read(cls, path: Path) -> "Predictions":
+        """Read what `write` wrote.
+
+        Raises:
+            DataError: a file that is none of ours.
+        """
+        try:
+            table = pq.read_table(path)
+            meta = json.loads((table.schema.metadata or {})[_META])
+        except (OSError, KeyError, ValueError, pa.ArrowException):
+            raise DataError(f"{path}: holds no predictions. Expected a predictions.parquet of a run.") from None
+        return cls(
+            table.to_pandas(), tuple(meta["classes"]), meta["frequency"], int(meta["horizon"]), str(meta["model"])
+        )
+
+
+def row_columns(
+    keys: pd.DataFrame, split: str, labels: np.ndarray, returns: np.ndarray, fold: int = 0, path: int = 0
+) -> pd.DataFrame:
+    """The columns that say which row it is and what came; probabilities are joined to them.
+
+    Args:
+        keys: `date` and `ticker` of N rows.
+        split: of all of them.
+        labels: `[N]`.
+        returns: `[N]`.
+        fold: of a validation in folds.
+        path: of a combinatorial one.
+    """
+    return pd.DataFrame(
+        {
+            "date": keys["date"].to_numpy(),
+            "ticker": keys["ticker"].to_numpy(),
+            "split": split,
+            "fold": np.int16(fold),
+            "path": np.int16(path),
+            "label": np.asarray(labels, dtype=np.int8),
+            "return": np.asarray(returns, dtype=np.float64),
+        }
+    )

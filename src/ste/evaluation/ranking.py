@@ -1,0 +1,77 @@
+"""Information coefficients: how well scores order the tickers of a period (Grinold and Kahn 2000)."""
+
+import numpy as np
+
+from ste.evaluation.bootstrap import Resampling
+
+FEWEST = 3
+"""Tickers that a period needs to be ranked, or traded."""
+
+
+def coefficients(score: np.ndarray, returns: np.ndarray, group: np.ndarray, *, ranked: bool) -> np.ndarray:
+    """Correlation of score and return across the rows of each group, float64 `[G]`.
+
+    Pearson's, or Spearman's (Pearson's of ranks, ties at their mean). NaN with fewer than three rows, or where
+    all scores or all returns are equal.
+
+    Args:
+        score: `[N]`.
+        returns: `[N]`.
+        group: int64 `[N]`, ascending, 0 to G - 1, each there.
+        ranked: Spearman's.
+    """
+    if not len(group):
+        return np.empty(0)
+    begins = np.flatnonzero(np.append(True, group[1:] != group[:-1]))
+    sizes = np.diff(np.append(begins, len(group)))
+    varied = sizes >= FEWEST
+    for values in (score, returns):
+        varied &= np.maximum.reduceat(values, begins) > np.minimum.reduceat(values, begins)
+    x, y = (_centred(_ranks(v, group, begins) if ranked else v, begins, sizes) for v in (score, returns))
+    xy, xx, yy = (np.add.reduceat(product, begins) for product in (x * y, x * x, y * y))
+    scale = np.sqrt(xx * yy)
+    varied &= scale > 0
+    return np.clip(np.divide(xy, scale, out=np.full(len(begins), np.nan), where=varied), -1.0, 1.0)
+
+
+def coefficient_figures(
+    values: np.ndarray, period: np.ndarray, resampling: Resampling, prefix: str
+) -> dict[str, np.ndarray]:
+    """Mean, standard deviation (n - 1), IR (mean / std) and t (IR times root n), `[1 + R]` by name.
+
+    Args:
+        values: coefficients `[G]`, NaN where there is none; several of one period (paths) are averaged.
+        period: int64 `[G]`, index of each coefficient's period, the units of `resampling`.
+        resampling: of the periods.
+        prefix: `ic` or `rank_ic`.
+    """
+    there = np.isfinite(values)
+    paths = np.bincount(period[there], minlength=resampling.units)
+    totals = np.bincount(period[there], weights=values[there], minlength=resampling.units)
+    series = np.divide(totals, paths, out=np.zeros(resampling.units), where=paths > 0)
+    n = resampling.sums((paths > 0).astype(np.int64))
+    total, squares = resampling.sums(np.stack([series, series**2], axis=1)).T
+    with np.errstate(divide="ignore", invalid="ignore"):  # resamples that hold hardly a period
+        mean = total / n
+        std = np.sqrt(np.maximum(squares - total * mean, 0.0) / (n - 1))
+        std = np.where((n > 1) & (std > 1e-12), std, np.nan)
+        ratio = mean / std
+    names = {"mean": mean, "std": std, "ir": ratio, "t": ratio * np.sqrt(n)}
+    return {f"{prefix}_{name}": figure for name, figure in names.items() if np.isfinite(figure[0])}
+
+
+def _centred(values: np.ndarray, begins: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    return values - np.repeat(np.add.reduceat(values, begins) / sizes, sizes)
+
+
+def _ranks(values: np.ndarray, group: np.ndarray, begins: np.ndarray) -> np.ndarray:
+    """Rank of each row in its group from 1, ties at their mean, float64 `[N]`."""
+    order = np.lexsort((values, group))
+    ascending = values[order]
+    new = np.append(True, (ascending[1:] != ascending[:-1]) | (group[1:] != group[:-1]))  # group is sorted already
+    first = np.flatnonzero(new)
+    last = np.append(first[1:], len(values)) - 1
+    start = begins[np.cumsum(np.isin(first, begins, assume_unique=True)) - 1]
+    ranks = np.empty(len(values))
+    ranks[order] = np.repeat((first + last) / 2 - start + 1, last - first + 1)
+    return ranks

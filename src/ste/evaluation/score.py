@@ -1,0 +1,255 @@
+"""A split's scorecard from its predictions: every figure with its interval and its company.
+
+All figures of a split share one set of resamples, so that a gain over a baseline is paired: both are
+scored on the same resampled periods. Rows that repeat over paths are resampled with their period.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ste.evaluation.bootstrap import FEW_PERIODS, RESAMPLES, Resampling, binomial_interval, block_length
+from ste.evaluation.classification import LOSSES, Figures, classification_figures, counts, reliability
+from ste.evaluation.predictions import BAYES, Predictions
+from ste.evaluation.ranking import coefficient_figures, coefficients
+from ste.evaluation.rows import Rows
+from ste.evaluation.scorecard import Book, Estimate, Gain, Scorecard
+from ste.evaluation.trading import Trades, trade, trading_figures
+from ste.schema import PERIOD, PERIODS_PER_YEAR
+
+HEADLINES = (
+    *("accuracy", "balanced_accuracy", "f1", "mcc", "auroc", "log_loss", "brier"),
+    *("move_auroc", "move_accuracy", "move_mcc", "direction_auroc", "direction_accuracy", "direction_mcc"),
+)
+"""Figures that are compared with every baseline's."""
+
+CLAIMS_NO_PROBABILITIES = ("persistence",)
+"""Baselines that are one-hot: scored by their class alone."""
+
+_LEAST_WAY = 0.002  # from majority to Bayes; below, there is no gap to close
+_MOST_GROUPS = 1000  # of rows, where rows are resampled
+
+
+def score(
+    predictions: Predictions,
+    *,
+    cost_bps: float = 5.0,
+    kind: str = "long_short",
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Scorecard:
+    """Score one split's predictions.
+
+    Intervals are those of a bootstrap over periods (see `bootstrap`), in blocks as long as accuracy or
+    confidence is seen to depend on its past: where the regimes of a market decide what can be known, the
+    model's confidence shows them with less noise than its hits. Below ten periods (times the horizon) shares
+    get exact binomial intervals and the other figures a bootstrap over rows, which takes rows for independent
+    and is too narrow where they are not; p-values still count no more independent observations than periods;
+    ranking and trading figures then have no interval.
+
+    Args:
+        predictions: rows of one split; a row may stand once in each of several paths.
+        cost_bps: of the portfolio, basis points per unit of turnover.
+        kind: of the portfolio, `long_short` or `long_only`.
+        resamples: of the bootstrap.
+        seed: of the bootstrap.
+
+    Raises:
+        DataError: no rows, or rows of several splits.
+        ConfigError: a portfolio that is not known.
+    """
+    rows = Rows.of(predictions)
+    chances = predictions.chances[rows.order]
+    hits, confidence = chances.argmax(axis=1) == rows.labels, chances.max(axis=1)
+    block = block_length([rows.influence(hits), rows.influence(confidence)], predictions.horizon)
+    few = rows.periods < FEW_PERIODS * predictions.horizon
+    if few:
+        groups = min(rows.examples, _MOST_GROUPS)
+        over_rows = Resampling.blocks(groups, 1, resamples, seed)
+        over_periods = Resampling.blocks(rows.periods, 1, 0, seed)
+        scorer = _Scorer(rows, predictions.classes, over_rows, rows.example % groups, binomial=True)
+    else:
+        over_periods = Resampling.blocks(rows.periods, block, resamples, seed)
+        scorer = _Scorer(rows, predictions.classes, over_periods, rows.period, binomial=False)
+
+    own = scorer.figures(chances)
+    company, gains = {}, {}
+    for name in predictions.baselines:
+        claims = predictions.baseline(name)[rows.order]
+        theirs = scorer.figures(claims, probabilistic=name not in CLAIMS_NO_PROBABILITIES)
+        company[name] = scorer.estimates(theirs, claims)
+        gains[name] = scorer.gains(own, theirs)
+    figures = scorer.estimates(own, chances)
+    if predictions.truth is not None:
+        truth = predictions.truth[rows.order]
+        company[BAYES] = scorer.estimates(scorer.figures(truth), truth)
+        majority = predictions.baseline("majority")[rows.order] if "majority" in predictions.baselines else None
+        figures |= scorer.estimates(_against_limit(chances, majority, truth, scorer))
+    figures |= _estimates(_ranking(chances, rows, over_periods), over_periods)
+    trades = _trades(predictions, chances, rows, kind, cost_bps)
+    per_year = PERIODS_PER_YEAR[predictions.frequency] / predictions.horizon
+    figures |= _estimates(_mean([trading_figures(path, over_periods, per_year) for path in trades]), over_periods)
+    return Scorecard(
+        examples=rows.examples,
+        periods=rows.periods,
+        unit=PERIOD[predictions.frequency],
+        method="binomial" if few else "bootstrap",
+        classes=predictions.classes,
+        figures=figures,
+        confusion=_confusion(chances, rows.labels).tolist(),
+        reliability=reliability(chances, rows.labels),
+        company=company,
+        gains=gains,
+        book=_book(trades[0], rows, kind, cost_bps) if trades else None,
+        block=1 if few else block,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Scorer:
+    """Scores claims on the same rows and the same resamples; `unit` is each row's unit of `resampling`."""
+
+    rows: Rows
+    classes: tuple[str, ...]
+    resampling: Resampling
+    unit: np.ndarray
+    binomial: bool
+
+    def figures(self, claims: np.ndarray, *, probabilistic: bool = True) -> Figures:
+        return classification_figures(
+            claims, self.rows.labels, self.unit, self.resampling, self.classes, probabilistic=probabilistic
+        )
+
+    def mean(self, values: np.ndarray) -> np.ndarray:
+        """Mean of a value per row, `[1 + R]`."""
+        units = self.resampling.units
+        totals = self.resampling.sums(np.bincount(self.unit, weights=values, minlength=units))
+        return totals / self.resampling.sums(np.bincount(self.unit, minlength=units))
+
+    def estimates(self, figures: Figures, claims: np.ndarray | None = None) -> dict[str, Estimate]:
+        """Figures with intervals; shares of `claims` exact where rows are resampled."""
+        out = _estimates(figures, self.resampling)
+        if self.binomial and claims is not None:
+            repeats = len(self.rows.labels) / self.rows.examples
+            for name, rows in self._trials(claims).items():
+                if name in out and rows:
+                    trials, share = rows / repeats, out[name].value
+                    out[name] = Estimate(share, *binomial_interval(share * trials, trials))
+        return out
+
+    def gains(self, own: Figures, theirs: Figures) -> dict[str, Gain]:
+        out = {}
+        independent = min(self.resampling.independent, self.rows.periods)
+        for name in HEADLINES:
+            if name in own and name in theirs:
+                gain = theirs[name] - own[name] if name in LOSSES else own[name] - theirs[name]
+                value = float(gain[0])
+                low, high = self.resampling.interval(gain) or (value, value)
+                out[name] = Gain(value, low, high, self.resampling.p_value(gain, independent))
+        return out
+
+    def _trials(self, claims: np.ndarray) -> dict[str, int]:
+        """Rows that each share is a share of."""
+        table = _confusion(claims, self.rows.labels)
+        total, true, called = int(table.sum()), table.sum(axis=1), table.sum(axis=0)
+        out = {"accuracy": total, "move_accuracy": total, "direction_accuracy": int(true[0] + true[-1])}
+        for k, name in enumerate(self.classes):
+            out |= {f"recall_{name.lower()}": int(true[k]), f"precision_{name.lower()}": int(called[k])}
+        return out
+
+
+def _confusion(claims: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """True class by predicted class, int64 `[C, C]`."""
+    size = claims.shape[1]
+    return counts((labels, claims.argmax(axis=1)), (size, size), np.zeros(len(labels), dtype=np.int64), 1)[0]
+
+
+def _estimates(figures: Figures, resampling: Resampling) -> dict[str, Estimate]:
+    out = {}
+    for name, figure in figures.items():
+        value, interval = float(figure[0]), resampling.interval(figure)
+        if interval and name == "calibration_error":
+            # Resampling adds to a sum of absolute values the noise that the figure holds already: the
+            # percentiles are reflected (the basic interval of Davison and Hinkley 1997, section 5.2).
+            low, high = 2 * value - interval[1], 2 * value - interval[0]
+            interval = min(low, value), max(high, value)
+        least, most = _range(name)
+        out[name] = Estimate(value, max(interval[0], least), min(interval[1], most)) if interval else Estimate(value)
+    return out
+
+
+def _range(name: str) -> tuple[float, float]:
+    """Values that a figure can have: no interval goes beyond them."""
+    kind = name.rsplit("_", maxsplit=1)[-1]
+    if kind in ("mcc", "mean"):
+        return -1.0, 1.0
+    if kind in ("loss", "brier", "std", "volatility", "turnover"):
+        return 0.0, np.inf
+    if kind in ("ir", "t", "sharpe", "return", "closed", "drawdown"):
+        return -np.inf, np.inf
+    return 0.0, 1.0
+
+
+def _against_limit(chances: np.ndarray, majority: np.ndarray | None, truth: np.ndarray, scorer: _Scorer) -> Figures:
+    """Expected accuracy: the mean true probability of the predicted class, free of the labels' own luck."""
+    rows = np.arange(len(truth))
+    own = scorer.mean(truth[rows, chances.argmax(axis=1)])
+    limit = scorer.mean(truth.max(axis=1))
+    figures = {"expected_accuracy": own, "bayes_expected_accuracy": limit}
+    if majority is not None:
+        floor = scorer.mean(truth[rows, majority.argmax(axis=1)])
+        way = limit - floor
+        if way[0] > _LEAST_WAY:
+            figures["gap_closed"] = np.divide(own - floor, way, out=np.full(way.shape, np.nan), where=way > 0)
+    return figures
+
+
+def _ranking(chances: np.ndarray, rows: Rows, resampling: Resampling) -> Figures:
+    known = np.isfinite(rows.returns)
+    period, path = rows.period[known], rows.path[known]
+    ranked = (chances[:, -1] - chances[:, 0])[known]
+    begins = np.append(True, (period[1:] != period[:-1]) | (path[1:] != path[:-1]))[: len(period)]
+    group = np.cumsum(begins) - 1
+    figures: Figures = {}
+    for prefix, by_rank in (("ic", False), ("rank_ic", True)):
+        values = coefficients(ranked, rows.returns[known], group, ranked=by_rank)
+        figures |= coefficient_figures(values, period[begins], resampling, prefix)
+    return figures
+
+
+def _trades(predictions: Predictions, chances: np.ndarray, rows: Rows, kind: str, cost_bps: float) -> list[Trades]:
+    """Each path's trades, in the order of paths; empty where no period can be traded."""
+    out = []
+    for path in np.unique(rows.path):
+        own = rows.path == path
+        trades = trade(
+            chances[own],
+            rows.returns[own],
+            rows.period[own],
+            rows.number,
+            rows.ticker[own],
+            kind=kind,
+            cost_bps=cost_bps,
+            horizon=predictions.horizon,
+        )
+        out += [trades] if trades else []
+    return out
+
+
+def _mean(figures: list[Figures]) -> Figures:
+    """Mean over paths; what a path has no value of is left out."""
+    if not figures:
+        return {}
+    means = {name: np.mean([path[name] for path in figures], axis=0) for name in figures[0]}
+    return {name: figure for name, figure in means.items() if np.isfinite(figure[0])}
+
+
+def _book(trades: Trades, rows: Rows, kind: str, cost_bps: float) -> Book:
+    return Book(
+        dates=[rows.dates[p] for p in trades.period],
+        returns=trades.returns.tolist(),
+        equity=trades.equity.tolist(),
+        turnover=trades.turnover.tolist(),
+        kind=kind,
+        cost_bps=cost_bps,
+    )

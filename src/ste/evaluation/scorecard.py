@@ -1,0 +1,98 @@
+"""A split's scores with their company: examples, intervals, baselines and, in a known world, the limit."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure and its 95 % interval; None where none can be given."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Gain:
+    """The model's figure less a baseline's on the same rows; above 0 is better, also for losses.
+
+    Attributes:
+        value, low, high: the difference and its 95 % interval, whole periods resampled together.
+        p: one-sided p-value of "the model is not better".
+    """
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+
+@dataclass(frozen=True)
+class Bin:
+    """One bin of a reliability curve: examples whose highest probability lies in it."""
+
+    confidence: float
+    accuracy: float
+    examples: int
+
+
+@dataclass(frozen=True)
+class Book:
+    """A portfolio that trades the predictions: one entry per holding period, oldest first.
+
+    Attributes:
+        dates: ISO, the close at which the positions are taken.
+        returns: simple net return over the period, costs paid.
+        equity: value of 1 invested, after each period.
+        turnover: sum of absolute changes of weight at each date.
+        kind: `long_short` or `long_only`.
+        cost_bps: basis points paid per unit of turnover.
+    """
+
+    dates: list[str]
+    returns: list[float]
+    equity: list[float]
+    turnover: list[float]
+    kind: str
+    cost_bps: float
+
+
+@dataclass(frozen=True)
+class Scorecard:
+    """What a split says of a model.
+
+    Attributes:
+        examples, periods: how many; `unit` of a period: `week` or `day`.
+        method: `bootstrap` over periods, or `binomial` where there are too few of them.
+        figures: the model's, by name.
+        company: the same names, as far as they apply, of each baseline and of `bayes`.
+        gains: against each baseline, by name of figure.
+        confusion: int `[C][C]`, true class by predicted class.
+        reliability: of the highest probability.
+        book: None where it cannot be traded (fewer than 3 tickers in every period); of the first path.
+        classes: names in order.
+        block: neighbouring periods that were resampled together.
+    """
+
+    examples: int
+    periods: int
+    unit: str
+    method: str
+    classes: tuple[str, ...]
+    figures: dict[str, Estimate]
+    confusion: list[list[int]]
+    reliability: list[Bin]
+    company: dict[str, dict[str, Estimate]] = field(default_factory=dict)
+    gains: dict[str, dict[str, Gain]] = field(default_factory=dict)
+    book: Book | None = None
+    block: int = 1
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The model's figures without their intervals."""
+        return {name: figure.value for name, figure in self.figures.items()}
+
+    def plain(self) -> dict[str, Any]:
+        """As nested dicts of plain numbers."""
+        return asdict(self)

@@ -1,0 +1,152 @@
+"""The verdict: better than its baselines or not, by how much, how surely, and what the score is made of."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ste.evaluation.comparison import GUESSES, Comparison, compare
+from ste.evaluation.overfitting import (
+    FEWEST_PERIODS,
+    DeflatedSharpe,
+    Overfitting,
+    backtest_overfitting,
+    deflated_sharpe,
+)
+from ste.evaluation.predictions import BAYES
+from ste.evaluation.scorecard import Scorecard
+from ste.evaluation.wording import estimate, number, sentences, suspicions
+from ste.schema import PERIOD, PERIODS_PER_YEAR
+
+WORDS = ("better", "better than guessing", "not better", "cannot be told")
+"""Better than every baseline; than majority and persistence only; than not even those; too few periods."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trials:
+    """Runs of the same experiment on the same data, this one included.
+
+    Attributes:
+        count: how many.
+        sharpes: annual Sharpe ratios of those that have a portfolio, all on the same split.
+        performance: `[T, N]`, net returns of their portfolios on common dates, oldest first, or None.
+    """
+
+    count: int = 1
+    sharpes: tuple[float, ...] = ()
+    performance: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a split's scores are worth.
+
+    Attributes:
+        word: one of `WORDS`.
+        paragraph: in plain words, not wrapped.
+        tags: the same for MLflow, plain numbers as text.
+        guessing: against the baselines that know no feature; None where there is none.
+        best: against all baselines.
+        sharpe: None without a portfolio that is long enough.
+        overfitting: None without the returns of other trials.
+        suspicions: what is too good to be true, each a sentence.
+    """
+
+    word: str
+    paragraph: str
+    tags: dict[str, str]
+    guessing: Comparison | None = None
+    best: Comparison | None = None
+    sharpe: DeflatedSharpe | None = None
+    overfitting: Overfitting | None = None
+    suspicions: list[str] = field(default_factory=list)
+
+    @property
+    def above_guessing(self) -> bool:
+        """Better in any sense."""
+        return self.word in WORDS[:2]
+
+
+def judge(card: Scorecard, model: str, trials: Trials | None = None, split: str = "test", horizon: int = 1) -> Verdict:
+    """Judge a split's scores.
+
+    `better` beats every baseline, of which at least one must have learned; `better than guessing` beats
+    majority and persistence. See `comparison.compare` for what beating is.
+
+    Args:
+        card: the split's scores.
+        model: name to print.
+        trials: made before and with this run; None is this one alone.
+        split: name to print.
+        horizon: periods that a label looks ahead, which a portfolio's positions are held.
+    """
+    trials = trials or Trials()
+    names = [name for name in card.gains if name != BAYES]
+    guessing = compare(card, [name for name in names if name in GUESSES], trials.count)
+    best = compare(card, names, trials.count)
+    sharpe, overfitting = _portfolio(card, trials, horizon)
+    if card.method == "binomial":
+        word = "cannot be told"
+    elif best and best.holds and any(name not in GUESSES for name in names):
+        word = "better"
+    else:
+        word = "better than guessing" if guessing and guessing.holds else "not better"
+    doubts = suspicions(card)
+    said = sentences(card, model, split, word, guessing, best, trials.count, sharpe, overfitting)
+    return Verdict(
+        word=word,
+        paragraph=" ".join([*said, *doubts]),
+        tags=_tags(card, word, split, guessing, best, trials.count, sharpe, overfitting),
+        guessing=guessing,
+        best=best,
+        sharpe=sharpe,
+        overfitting=overfitting,
+        suspicions=doubts,
+    )
+
+
+def _portfolio(card: Scorecard, trials: Trials, horizon: int) -> tuple[DeflatedSharpe | None, Overfitting | None]:
+    if card.book is None or len(card.book.returns) < FEWEST_PERIODS or card.method == "binomial":
+        return None, None
+    per_year = {PERIOD[frequency]: count for frequency, count in PERIODS_PER_YEAR.items()}[card.unit]
+    sharpe = deflated_sharpe(np.array(card.book.returns), trials.sharpes, per_year / horizon, trials.count)
+    returns = trials.performance
+    enough = returns is not None and returns.shape[0] >= FEWEST_PERIODS and returns.shape[1] > 1
+    return sharpe, backtest_overfitting(returns) if returns is not None and enough else None
+
+
+def _tags(
+    card: Scorecard,
+    word: str,
+    split: str,
+    guessing: Comparison | None,
+    best: Comparison | None,
+    trials: int,
+    sharpe: DeflatedSharpe | None,
+    overfitting: Overfitting | None,
+) -> dict[str, str]:
+    tags = {"verdict": word, "verdict.split": split, "verdict.trials": str(trials)}
+    for prefix, against in (("verdict.", best), ("verdict.guessing.", guessing)):
+        if against:
+            tags |= {
+                f"{prefix}baseline": against.baseline,
+                f"{prefix}gain": number(against.gain.value),
+                f"{prefix}interval": f"[{number(against.gain.low)}, {number(against.gain.high)}]",
+                f"{prefix}p": f"{against.p:.3g}",
+                f"{prefix}p_corrected": f"{against.corrected:.3g}",
+                f"{prefix}p_of": against.figure,
+            }
+            if against.log_loss:
+                tags[f"{prefix}log_loss_gain"] = number(against.log_loss.value)
+    for name, figure in (
+        ("moves", "move_auroc"),
+        ("direction", "direction_auroc"),
+        ("gap_closed", "gap_closed"),
+        ("sharpe", "book_sharpe"),
+    ):
+        if figure in card.figures:
+            tags[f"verdict.{name}"] = estimate(card.figures[figure], number)
+    if sharpe:
+        tags["verdict.deflated_sharpe"] = number(sharpe.probability)
+    if overfitting:
+        tags["verdict.pbo"] = number(overfitting.probability)
+    return tags

@@ -1,0 +1,61 @@
+"""What a fitted model looks at: importance of its features on held-out rows."""
+
+from collections.abc import Callable
+
+import torch
+
+from ste.baselines import GradientBoosting, Logistic, Volatility
+from ste.data.datamodule import TrendDataModule
+from ste.evaluation.attribution import Attribution, integrated_gradients
+from ste.evaluation.importance import Importance, permutation_importance
+from ste.fitting import FittedBaseline, Model
+from ste.predicting import one_thread
+
+Explained = tuple[list[Importance], Attribution | None]
+
+
+def explain(model: Model, data: TrendDataModule) -> Explained:
+    """Permutation importance on the test rows (or validation's) and, for a net, integrated gradients.
+
+    Both look at prepared features: a raw price beside another week's close would be off every scale.
+
+    Args:
+        model: fitted; a baseline that reads no prepared features has no importance.
+        data: the cut it was fitted on.
+    """
+    predictor = _of_prepared(model)
+    if predictor is None:
+        return [], None
+    dataset = data.datasets.get("test", data.datasets["validation"])
+    panel = data.panel
+    with torch.no_grad(), one_thread():
+        features = model.representation(dataset[torch.arange(len(dataset))].features)
+        periods = panel.store.period[dataset.ends.numpy()]
+        found = permutation_importance(
+            predictor,
+            features,
+            dataset.labels.numpy(),
+            periods,
+            dataset.frame["ticker"].to_numpy(),
+            panel.features,
+            panel.groups,
+        )
+    if isinstance(model, FittedBaseline):
+        return found, None
+    with one_thread():
+        return found, integrated_gradients(model.net, features, panel.features, periods)
+
+
+def _of_prepared(model: Model) -> Callable[[torch.Tensor], torch.Tensor] | None:
+    """Prepared features `[n, T, F]` or `[n, F]` to probabilities, or None."""
+    if not isinstance(model, FittedBaseline):
+        net = model.net
+        return lambda x: net(x).float().softmax(dim=1)
+    baseline = model.baseline
+    if isinstance(baseline, Volatility):
+        return None
+    if isinstance(baseline, Logistic):
+        return lambda x: torch.from_numpy(baseline.chances(x[:, -1].numpy()))
+    if isinstance(baseline, GradientBoosting):
+        return lambda x: torch.from_numpy(baseline.chances(x.flatten(1).numpy()))
+    return None

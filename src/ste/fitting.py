@@ -1,0 +1,290 @@
+"""Fit one model on one cut of the data: a net through Lightning, a baseline by itself."""
+
+import logging
+import time
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+
+import ste.baselines
+import ste.models
+from ste.baselines.examples import Baseline, Examples
+from ste.data.datamodule import TrendDataModule
+from ste.data.files import whole_file
+from ste.errors import ConfigError, DataError
+from ste.settings import TrainSettings
+from ste.training.module import TrendModule, build_net
+from ste.training.progress import EpochProgress
+from ste.training.representation import Representation
+from ste.training.stopping import Patience
+
+logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # devices found, products recommended
+# Per-step logging does not exist here, and Lightning's own use of torch is not a person's to mend.
+warnings.filterwarnings("ignore", message=r"The number of training batches .* is smaller than the logging interval")
+warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).* is deprecated")
+warnings.filterwarnings("ignore", message=r"It is recommended to use `self\.log\(")  # metrics synchronise themselves
+warnings.filterwarnings("ignore", message=r"Checkpoint directory .* exists and is not empty")  # a resumed run's
+
+BEST = "best.ckpt"
+
+
+@dataclass(frozen=True)
+class FittedBaseline:
+    """A baseline that has learnt, with the representation it reads features through."""
+
+    name: str
+    baseline: Baseline
+    representation: Representation
+
+    def save(self, path: Path, settings: dict[str, Any]) -> None:
+        """Write everything to one file that `load_model` reads, tensors, numbers and text alone.
+
+        Args:
+            path: file.
+            settings: the baseline's arguments.
+        """
+        content = {
+            "baseline": self.name,
+            "arguments": settings,
+            "columns": self.representation.columns,
+            "representation": self.representation.kind,
+            "scaling": self.representation.state_dict(),
+            "state": self.baseline.state(),
+        }
+        with whole_file(path) as partial:
+            torch.save(content, partial)
+
+
+Model = TrendModule | FittedBaseline
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A model at its best epoch.
+
+    Attributes:
+        model: a net's module, on the CPU, or a baseline.
+        parameters: what it learnt, in numbers.
+        epochs: trained; `best_epoch`: the one that is kept, from 0. Both 0 for a baseline.
+        best_epoch: see above.
+        seconds: of the fit alone.
+        checkpoint: file that `load_model` reads.
+        history: figures of each epoch.
+    """
+
+    model: Model
+    parameters: int
+    epochs: int
+    best_epoch: int
+    seconds: float
+    checkpoint: Path
+    history: list[dict[str, float]]
+
+
+def view_of(model: dict[str, Any]) -> str:
+    """What a model reads: `sequence` or `flat`."""
+    return "sequence" if "baseline" in model else str(getattr(ste.models, model["net"]).input_view)
+
+
+def name_of(model: dict[str, Any]) -> str:
+    """A model's class name."""
+    return str(model.get("net") or model["baseline"])
+
+
+def prepare_fit(settings: TrainSettings, data: TrendDataModule) -> TrendModule | FittedBaseline:
+    """The model before it learns; whatever is wrong with its settings is told here, before anything is tracked."""
+    if "baseline" in settings.model:
+        name = settings.model["baseline"]
+        arguments = {key: value for key, value in settings.model.items() if key != "baseline"}
+        representation = Representation(list(data.panel.features), settings.data.representation)
+        representation.fit(data.training_chunks)
+        return FittedBaseline(name, build_baseline(name, arguments), representation)
+    module = _module(settings, data)
+    module.representation.fit(data.training_chunks)
+    return module
+
+
+def fit(
+    settings: TrainSettings, data: TrendDataModule, model: TrendModule | FittedBaseline, checkpoints: Path, run: Any
+) -> Fitted | None:
+    """Let a prepared model learn.
+
+    Args:
+        settings: of the run.
+        data: one cut of it.
+        model: from `prepare_fit`.
+        checkpoints: folder for them.
+        run: the tracked run that gets the curves, or None.
+
+    Returns:
+        None in the helper processes of a distributed run.
+
+    Raises:
+        ConfigError: the fit diverged.
+    """
+    if isinstance(model, FittedBaseline):
+        return _fit_baseline(settings, data, model, checkpoints)
+    return _fit_net(settings, data, model, checkpoints, run)
+
+
+def _fit_baseline(
+    settings: TrainSettings, data: TrendDataModule, model: FittedBaseline, checkpoints: Path
+) -> Fitted:
+    began = time.perf_counter()
+    train, validation = (examples(data, split, model.representation) for split in ("train", "validation"))
+    model.baseline.fit(train, validation, settings.seed)
+    seconds = time.perf_counter() - began
+    arguments = {key: value for key, value in settings.model.items() if key != "baseline"}
+    model.save(checkpoints / BEST, arguments)
+    return Fitted(model, model.baseline.parameters, 0, 0, seconds, checkpoints / BEST, [])
+
+
+def _fit_net(
+    settings: TrainSettings, data: TrendDataModule, module: TrendModule, checkpoints: Path, run: Any
+) -> Fitted | None:
+    trainer, best = build_trainer(settings, checkpoints, run)
+    last = checkpoints / "last.ckpt"
+    resume = last if settings.resume is not None and last.is_file() else None
+    began = time.perf_counter()
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+    except SystemExit as stop:
+        if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning makes an exit of Ctrl-C
+            raise KeyboardInterrupt from None
+        raise
+    seconds = time.perf_counter() - began
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()  # the first process scores whole splits, alone
+    if trainer.global_rank != 0:
+        return None
+    if best.best_model_score is None or not torch.isfinite(best.best_model_score):
+        raise ConfigError(
+            f"the fit diverged: {best.monitor} is {best.best_model_score}. Try a smaller optimizer.lr."
+        )
+    kept = Path(best.best_model_path)
+    module.load_state_dict(torch.load(kept, weights_only=True)["state_dict"])
+    module = module.cpu().float().eval()  # as it is loaded again, whatever it was trained in
+    return Fitted(
+        model=module,
+        parameters=sum(p.numel() for p in module.net.parameters()),
+        epochs=trainer.current_epoch,
+        best_epoch=int(kept.stem.split("epoch=")[1].split("-")[0]),
+        seconds=seconds,
+        checkpoint=kept,
+        history=module.history,
+    )
+
+
+def examples(data: TrendDataModule, split: str, representation: Representation) -> Examples:
+    """A split's examples as a baseline reads them."""
+    return Examples(data.datasets[split], representation, len(data.panel.classes), data.settings.labels.horizon)
+
+
+def build_baseline(name: str, arguments: dict[str, Any]) -> Baseline:
+    """A baseline of `ste.baselines` by its class name; nothing else can be named.
+
+    Raises:
+        ConfigError: an argument it does not take or cannot work with.
+    """
+    if name not in ste.baselines.__all__:
+        raise ConfigError(f"model.baseline={name}: expected one of {', '.join(ste.baselines.__all__)}.")
+    try:
+        baseline: Baseline = getattr(ste.baselines, name)(**arguments)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"model.{error}.") from None
+    return baseline
+
+
+def load_model(path: Path) -> Model:
+    """A model from its checkpoint; nothing in the file is executed."""
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    if "baseline" not in content:
+        return TrendModule.load_from_checkpoint(path, map_location="cpu", weights_only=True).eval()
+    representation = Representation(list(content["columns"]), content["representation"])
+    representation.load_state_dict(content["scaling"])
+    baseline = build_baseline(content["baseline"], content["arguments"])
+    baseline.restore(content["state"])
+    return FittedBaseline(content["baseline"], baseline, representation)
+
+
+def _module(settings: TrainSettings, data: TrendDataModule) -> TrendModule:
+    given = {key: value for key, value in settings.model.items() if key != "net" and value is not None}
+    net = settings.model["net"]
+    accepted = getattr(ste.models, net).__init__.__annotations__
+    arguments = {key: value for key, value in asdict(data.dims).items() if key in accepted} | given
+    build_net(net, arguments)  # a wrong size is told before anything is tracked
+    weights = None
+    if settings.fit.class_weights:
+        counts = data.class_counts().float()
+        if (counts == 0).any():
+            missing = data.panel.classes[int(counts.argmin())]
+            raise DataError(f"fit.class_weights=true: no training row is {missing}. Try fit.class_weights=false.")
+        weights = (counts.sum() / (len(counts) * counts)).tolist()
+    pl.seed_everything(settings.seed, verbose=False)
+    return TrendModule(
+        net=net,
+        net_arguments=arguments,
+        columns=list(data.panel.features),
+        representation=settings.data.representation,
+        optimizer=asdict(settings.optimizer),
+        scheduler=asdict(settings.scheduler),
+        monitor=settings.fit.monitor,
+        mode=settings.fit.mode,
+        class_weights=weights,
+        label_smoothing=settings.fit.label_smoothing,
+        adversarial_weight=settings.fit.adversarial_weight,
+        adversarial_size=settings.fit.adversarial_size,
+        seed=settings.seed,
+    )
+
+
+def build_trainer(settings: TrainSettings, checkpoints: Path, run: Any) -> tuple[pl.Trainer, ModelCheckpoint]:
+    """Lightning's trainer with our callbacks, and the one that keeps the best epoch."""
+    monitor, mode = f"val/{settings.fit.monitor}", settings.fit.mode
+    best = ModelCheckpoint(
+        dirpath=checkpoints,
+        filename="best-{epoch}",
+        monitor=monitor,
+        mode=mode,
+        save_weights_only=True,
+        save_on_train_epoch_end=False,
+    )
+    last = ModelCheckpoint(
+        dirpath=checkpoints,
+        filename="last",
+        enable_version_counter=False,
+        save_on_train_epoch_end=True,
+    )
+    callbacks: list[Callback] = [best, last]
+    if settings.fit.patience is not None:
+        callbacks.append(Patience(monitor=monitor, mode=mode, patience=settings.fit.patience))
+    if settings.trainer.progress:
+        callbacks.append(EpochProgress(monitor, mode))
+    if run:
+        from ste.tracking.curves import Curves
+
+        callbacks.append(Curves(run))
+    chosen = settings.trainer
+    trainer = pl.Trainer(
+        accelerator=chosen.accelerator,
+        devices=chosen.devices,
+        strategy=chosen.strategy,
+        precision=chosen.precision,  # type: ignore[arg-type]
+        max_epochs=chosen.max_epochs,
+        gradient_clip_val=chosen.gradient_clip,
+        limit_train_batches=chosen.limit_batches,
+        detect_anomaly=chosen.detect_anomaly,
+        deterministic=True,
+        callbacks=callbacks,
+        logger=False,
+        num_sanity_val_steps=0,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+    return trainer, best

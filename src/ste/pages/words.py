@@ -1,0 +1,108 @@
+"""Figures in words and digits, the same on every page."""
+
+import math
+from dataclasses import dataclass
+
+from ste.evaluation.scorecard import Estimate
+
+NONE = "\N{EN DASH}"
+"""Where there is no figure."""
+
+MINUS = "\N{MINUS SIGN}"
+
+LABELS = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "precision": "precision (macro)",
+    "recall": "recall (macro)",
+    "f1": "F1 (macro)",
+    "mcc": "MCC",
+    "auroc": "AUROC",
+    "log_loss": "log-loss",
+    "brier": "Brier score",
+    "calibration_error": "calibration error",
+    "move_auroc": "will it move: AUC",
+    "move_accuracy": "will it move: accuracy",
+    "move_mcc": "will it move: MCC",
+    "direction_auroc": "which way: AUC",
+    "direction_accuracy": "which way: accuracy",
+    "direction_mcc": "which way: MCC",
+    "ic_mean": "information coefficient: mean",
+    "ic_std": "information coefficient: standard deviation",
+    "ic_ir": "information coefficient: IR",
+    "ic_t": "information coefficient: t",
+    "rank_ic_mean": "rank IC: mean",
+    "rank_ic_std": "rank IC: standard deviation",
+    "rank_ic_ir": "rank IC: IR",
+    "rank_ic_t": "rank IC: t",
+    "book_annual_return": "annual return",
+    "book_volatility": "annual volatility",
+    "book_sharpe": "Sharpe ratio",
+    "book_max_drawdown": "largest drawdown",
+    "book_turnover": "turnover per period",
+    "book_hit_rate": "periods with a gain",
+    "expected_accuracy": "expected accuracy",
+    "bayes_expected_accuracy": "expected accuracy of Bayes",
+    "gap_closed": "share of the gap from majority to Bayes",
+}
+"""What a figure is called, by its name in a scorecard."""
+
+_PERCENT = {"book_annual_return", "book_volatility", "book_max_drawdown", "book_hit_rate", "gap_closed"}
+_FOUR_DIGITS = {"log_loss", "brier", "ic_mean", "ic_std", "rank_ic_mean", "rank_ic_std"}
+_TWO_DIGITS = {"book_sharpe", "book_turnover", "ic_t", "rank_ic_t", "ic_ir", "rank_ic_ir"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A figure as it is shown: its text, its interval's text (or nothing), and the number to sort by."""
+
+    text: str = NONE
+    interval: str = ""
+    value: float | None = None
+
+    @property
+    def empty(self) -> bool:
+        """There is nothing to show."""
+        return self.text == NONE
+
+
+def label(name: str) -> str:
+    """What a figure is called; `precision_uptrend` and its like are of a class."""
+    if name in LABELS:
+        return LABELS[name]
+    figure, _, of_class = name.partition("_")
+    return f"{LABELS.get(figure, figure).removesuffix(' (macro)')}, {of_class.capitalize()}" if of_class else name
+
+
+def number(value: float, name: str = "", *, signed: bool = False) -> str:
+    """A figure's digits, with a real minus sign; `name` decides how many and whether they are percent."""
+    digits = 4 if name in _FOUR_DIGITS else 2 if name in _TWO_DIGITS else 3
+    text = f"{100 * value:{'+' if signed else ''}.1f} %" if name in _PERCENT else f"{value:{'+' * signed}.{digits}f}"
+    if not any(digit in "123456789" for digit in text):
+        text = text.lstrip("+-")  # no sign before a nought
+    return text.replace("-", MINUS)
+
+
+def cell(figure: Estimate | None, name: str, *, signed: bool = False) -> Cell:
+    """An estimate as it is shown."""
+    if figure is None or not math.isfinite(figure.value):
+        return Cell()
+    if figure.low is None or figure.high is None:
+        return Cell(number(figure.value, name, signed=signed), "", figure.value)
+    ends = ", ".join(number(end, name) for end in (figure.low, figure.high))
+    return Cell(number(figure.value, name, signed=signed), f"[{ends}]", figure.value)
+
+
+def p_value(p: float) -> str:
+    """A p-value; very small ones are not spelled out."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def count(number: int, unit: str) -> str:
+    """`1 week`, `1,234 weeks`."""
+    return f"{number:,} {unit}{'' if number == 1 else 's'}"
+
+
+def who(name: str, model: str) -> str:
+    """A row's name: the model's own, a baseline's, or the limit's."""
+    return {"": model, "bayes": "Bayes"}.get(name, name)

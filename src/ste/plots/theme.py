@@ -1,0 +1,111 @@
+"""How figures look: colours, panels, and the way into a page.
+
+Colours have names here. In a page they become its custom properties, so that one drawing suits a
+light and a dark screen; in a PNG they are what stands below.
+"""
+
+import re
+from collections.abc import Sequence
+from html import escape
+from io import StringIO
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import FuncFormatter
+
+INK, MUTED, LINE = "#1d2126", "#5b6470", "#d9d6cf"
+MODEL, LIMIT, LOSS = "#1f5fa9", "#a8530f", "#a3313d"
+_PROPERTIES = {INK: "--ink", MUTED: "--muted", LINE: "--line", MODEL: "--model", LIMIT: "--limit", LOSS: "--loss"}
+
+MINUS = "\N{MINUS SIGN}"
+
+_WIDTH = 5.7
+_FONT = 10.0
+
+
+def svg(figure: Figure, name: str, description: str) -> str:
+    """A figure as an inline `<svg>` in the colours of the page that holds it; the same figure, the same text.
+
+    Args:
+        figure: from above.
+        name: unlike any other on the page; what is referred to within the drawing is named after it.
+        description: what a person who does not see it should know.
+    """
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)  # a name with two dollar signs is not a formula
+    out = StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "ste"}):
+        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
+    # Its metadata name web sites, and its style would be one of the whole page.
+    drawing = re.sub(r"<(metadata|style).*?</\1>", "", out.getvalue(), flags=re.DOTALL)
+    drawing = drawing[drawing.index("<svg") :]
+    size = re.search(r'viewBox="([^"]+)"', drawing)
+    assert size is not None
+    label = f'<svg class="figure" role="img" aria-label="{escape(description)}" viewBox="{size[1]}">'
+    drawing = label + drawing[drawing.index(">") + 1 :]
+    drawing = re.sub(r"font(-family)?: [^;\"]*", lambda found: _plain_font(found[0]), drawing)
+    drawing = re.sub(
+        r'(\bid="|xlink:href="#|url\(#)', lambda found: f"{found[1].removeprefix('xlink:')}{name}-", drawing
+    )
+    for colour, custom in _PROPERTIES.items():
+        drawing = drawing.replace(colour, f"var({custom})")
+    return drawing.strip()
+
+
+def _plain_font(style: str) -> str:
+    """A style without its font's name: the page has its own."""
+    sized = re.search(r"[\d.]+px", style)
+    return f"font-size: {sized[0]}" if style.startswith("font:") and sized else ""
+
+
+def panels(height: float, count: int = 1, ratios: Sequence[float] | None = None) -> tuple[Figure, list[Axes]]:
+    """A figure of panels under each other that share their x axis."""
+    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+    panels = figure.subplots(count, 1, squeeze=False, sharex=True, height_ratios=ratios)[:, 0].tolist()
+    for axes in panels:
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        axes.spines["bottom"].set_color(MUTED)
+        axes.tick_params(colors=MUTED, labelsize=_FONT - 1, length=0, pad=4)
+        axes.set_axisbelow(True)
+        for label in (axes.xaxis.label, axes.yaxis.label):
+            label.set_color(MUTED)
+            label.set_fontsize(_FONT - 0.5)
+    figure.align_ylabels(panels)
+    return figure, panels
+
+
+def name_rows(axes: Axes, names: Sequence[str]) -> None:
+    """Name the rows of a figure, the first on top."""
+    axes.set_yticks(range(len(names)), list(names))
+    axes.tick_params(axis="y", labelcolor=INK, labelsize=_FONT)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+
+
+def legend(figure: Figure, handles: Any, labels: Any) -> None:
+    """A legend above the panels."""
+    figure.legend(
+        handles, labels, loc="outside upper left", ncols=3, frameon=False, fontsize=_FONT - 0.5, labelcolor=INK
+    )
+
+
+def percent(axis: Any) -> None:
+    """Shares of an axis as percent."""
+
+    def text(value: float, _: int) -> str:
+        low, high = axis.get_view_interval()
+        return f"{100 * value + 0.0:.{0 if high - low > 0.04 else 1}f} %".replace("-", MINUS)
+
+    axis.set_major_formatter(FuncFormatter(text))
+
+
+def dated(*panels: Axes) -> None:
+    """Dates below panels that share them."""
+    locator = AutoDateLocator(minticks=3, maxticks=7)
+    for axes in panels:
+        axes.grid(axis="y", color=LINE, linewidth=0.6)
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))

@@ -1,0 +1,77 @@
+"""From a fitted model and one cut of the data to predictions beside their baselines."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from ste.baselines import COMPANY
+from ste.baselines.examples import Baseline
+from ste.data.datamodule import TrendDataModule
+from ste.evaluation.predictions import BAYES, Predictions, row_columns
+from ste.fitting import FittedBaseline, Model, examples
+from ste.schema import probability_names
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Sums depend on their order, and figures must repeat whatever the number of threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def predict(
+    model: Model,
+    data: TrendDataModule,
+    name: str,
+    splits: tuple[str, ...] = ("train", "validation", "test"),
+    fold: int = 0,
+    path: np.ndarray | None = None,
+) -> Predictions:
+    """What a model and its company say of every example of these splits; baselines learn from `train`.
+
+    Args:
+        model: fitted.
+        data: the cut it was fitted on.
+        name: of the model, to print.
+        splits: those of `data` among them are predicted.
+        fold: number of the cut.
+        path: backtest path of each row of the panel `[N]`, or None.
+    """
+    panel, horizon = data.panel, data.settings.labels.horizon
+    columns = probability_names(panel.classes)
+    known = {split: examples(data, split, model.representation) for split in data.datasets}
+    company: dict[str, Baseline] = {}
+    for title, kind in COMPANY.items():
+        company[title] = kind()
+        company[title].fit(known["train"], known["validation"], seed=0)
+    frames = []
+    for split in (split for split in splits if split in data.datasets):
+        dataset = data.datasets[split]
+        frame = row_columns(dataset.frame, split, dataset.labels.numpy(), dataset.returns, fold)
+        if path is not None:
+            frame["path"] = path[dataset.ends.numpy()].astype(np.int16)
+        chances = {"": class_chances(model, data, split)}
+        chances |= {f"{title}.": baseline.predict(known[split]) for title, baseline in company.items()}
+        truth = data.truth(split)
+        if truth is not None:
+            chances[f"{BAYES}."] = truth
+        for prefix, values in chances.items():
+            for i, column in enumerate(columns):
+                frame[prefix + column] = np.asarray(values[:, i], dtype=np.float64)
+        frames.append(frame)
+    return Predictions.joined(frames, panel.classes, panel.settings.frequency, horizon, name)
+
+
+@torch.no_grad()
+def class_chances(model: Model, data: TrendDataModule, split: str) -> np.ndarray:
+    """A model's probabilities for a split's examples, `[N, C]`."""
+    if isinstance(model, FittedBaseline):
+        return model.baseline.predict(examples(data, split, model.representation))
+    parts = [model.probabilities(batch.features) for batch in data.loader(split)]
+    return torch.cat(parts).numpy()

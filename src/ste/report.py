@@ -1,0 +1,122 @@
+"""Tell of a tracked run on one page: `python -m ste.report run=latest`."""
+
+import csv
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig
+
+from ste.cli import run
+from ste.config import plain, report_settings, train_settings
+
+if TYPE_CHECKING:
+    from ste.evaluation.importance import Importance
+
+
+def report_task(config: DictConfig) -> None:
+    """Score the run's predictions, explain its model, write the page, and keep both with the run."""
+    settings = report_settings(plain(config))
+    import json  # the libraries of data, nets and tracking load only now
+
+    from ste.data.files import whole_file
+    from ste.evaluation.predictions import Predictions
+    from ste.pages import ReportData, render_report
+    from ste.pipeline import scores_of, verdict_of
+    from ste.record import PREDICTIONS
+    from ste.tracking.find import DATA_CARD, download, find_run, read_config
+    from ste.tracking.found import DIGEST_TAG
+    from ste.tracking.reading import read_curves, read_provenance
+    from ste.tracking.store import open_store
+    from ste.tracking.trials import find_trials
+
+    client = open_store(settings.tracking, Path(settings.paths.output))
+    found = find_run(client, settings.run, settings.tracking.experiment)
+    values = {**read_config(client, found), "paths": asdict(settings.paths)}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        predictions = Predictions.read(download(client, found, PREDICTIONS, folder))
+        card = json.loads(download(client, found, DATA_CARD, folder).read_text())
+        scores = scores_of(train_settings(values).scoring, predictions)
+        trials = find_trials(client, found.id, found.tags.get(DIGEST_TAG, ""), scores.get("test"))
+        verdict = verdict_of(scores, predictions.model, trials)
+        importance, attribution = _explained(client, found, values, folder) if settings.importance else ([], None)
+        page = render_report(
+            ReportData(
+                run_id=found.id,
+                name=found.name,
+                model=predictions.model,
+                created=datetime.fromtimestamp(found.started / 1000, UTC).isoformat(timespec="seconds"),
+                verdict=verdict.paragraph,
+                word=verdict.word,
+                tags=verdict.tags,
+                scores=scores,
+                predictions=predictions,
+                history=read_curves(client, found),
+                best_epoch=int(found.metrics["best_epoch"]) if "best_epoch" in found.metrics else None,
+                importance=importance,
+                attribution=attribution,
+                card=card,
+                config=values,
+                provenance=read_provenance(found),
+                commands=_commands(found.tags, found.id),
+            )
+        )
+        file = Path(settings.file or Path(settings.paths.output) / "reports" / f"{found.id}.html")
+        with whole_file(file) as partial:
+            partial.write_text(page, encoding="utf-8")
+        client.log_artifact(found.id, str(file), "report")
+        if importance:
+            for path in _importance_files(importance, folder):
+                client.log_artifact(found.id, str(path), "importance")
+    print(f"Verdict: {verdict.word}. {verdict.paragraph}")
+    print(f"page   {file.resolve()}")
+
+
+def _explained(client: Any, found: Any, values: dict[str, Any], folder: Path) -> Any:
+    """Importance of the run's model, or of its last fold's."""
+    from ste.explaining import explain
+    from ste.fitting import load_model
+    from ste.pipeline import last_data
+    from ste.record import CHECKPOINT
+    from ste.tracking.find import download
+    from ste.tracking.found import find_children
+
+    children = find_children(client, found.id)
+    source = children[max(children)] if children else found
+    model = load_model(download(client, source, CHECKPOINT, folder))
+    return explain(model, last_data(train_settings(values)))
+
+
+def _importance_files(importance: Sequence["Importance"], folder: Path) -> list[Path]:
+    """The table and the figure."""
+    from ste.plots import bars_figure
+
+    table, figure = folder / "importance.csv", folder / "importance.png"
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(importance[0].plain()))
+        writer.writeheader()
+        writer.writerows(item.plain() for item in importance)
+    names = [item.name if item.kind == "feature" else f"all {item.name}" for item in importance]
+    rise, low, high = ([getattr(item, field) for item in importance] for field in ("log_loss", "low", "high"))
+    bars_figure(names, rise, "rise of the log-loss when permuted, nats", low, high).savefig(figure, dpi=110)
+    return [table, figure]
+
+
+def _commands(tags: dict[str, str], run_id: str) -> list[str]:
+    commit = tags.get("git.commit", "unknown")
+    back = [f"git checkout {commit}"] if commit != "unknown" else []
+    typed = [tags["command"]] if "command" in tags else []
+    return [*back, *typed, f"python -m ste.evaluate run={run_id}"]
+
+
+def main() -> None:
+    """Console entry."""
+    run("report", report_task)
+
+
+if __name__ == "__main__":
+    main()

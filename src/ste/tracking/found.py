@@ -1,0 +1,68 @@
+"""What is read back of a tracked run, and of the runs under it."""
+
+from dataclasses import dataclass
+
+from mlflow.entities import Run as MlflowRun
+from mlflow.tracking import MlflowClient
+
+DIGEST_TAG = "data.digest"
+FOLD_TAG = "fold"
+
+
+@dataclass(frozen=True)
+class FoundRun:
+    """A run read back.
+
+    Attributes:
+        id: MLflow's.
+        name: run name.
+        status: FINISHED, FAILED, KILLED or RUNNING.
+        started: milliseconds since 1970.
+        metrics: last value of each metric.
+        tags: all of them.
+    """
+
+    id: str
+    name: str
+    status: str
+    metrics: dict[str, float]
+    tags: dict[str, str]
+    started: int = 0
+
+    @classmethod
+    def of(cls, run: MlflowRun) -> "FoundRun":
+        """From MLflow's own object."""
+        return cls(
+            run.info.run_id,
+            run.info.run_name or "",
+            run.info.status,
+            dict(run.data.metrics),
+            dict(run.data.tags),
+            int(run.info.start_time or 0),
+        )
+
+
+def search(client: MlflowClient, experiments: list[str], where: str) -> list[FoundRun]:
+    """Every run of these experiments that a filter of MLflow's finds, latest first."""
+    runs, token = [], None
+    while True:
+        page = client.search_runs(
+            experiments, where, max_results=1000, page_token=token, order_by=["attributes.start_time DESC"]
+        )
+        runs += [FoundRun.of(run) for run in page]
+        token = page.token
+        if not token:
+            return runs
+
+
+def find_children(client: MlflowClient, parent: str) -> dict[int, FoundRun]:
+    """Runs of a parent's folds, by number."""
+    experiment = client.get_run(parent).info.experiment_id
+    children = search(client, [experiment], f"tags.`mlflow.parentRunId` = '{parent}'")
+    return {int(child.tags[FOLD_TAG]): child for child in children if FOLD_TAG in child.tags}
+
+
+def find_runs(client: MlflowClient, experiment: str, digest: str | None = None) -> list[FoundRun]:
+    """Runs of an experiment (its id) on the same data, or on any; folds of other runs left out, latest first."""
+    runs = search(client, [experiment], "" if digest is None else f"tags.`{DIGEST_TAG}` = '{digest}'")
+    return [run for run in runs if FOLD_TAG not in run.tags]

@@ -1,0 +1,41 @@
+"""Adversarial training on the latent representation.
+
+Feng et al. (2019), IJCAI, "Enhancing Stock Movement Prediction with Adversarial Training", section 3: beside
+each example's loss, the loss of the example moved a little way in the direction that raises it fastest.
+What is moved is not the features but the latent representation, what enters the last linear layer. The
+objective is `loss(e) + beta * loss(e + r)` with `r = epsilon * g / ||g||` and `g` the gradient of the loss
+with respect to `e`, taken as a constant (Goodfellow et al. 2015, ICLR, with the L2 norm of Miyato et al.
+2017, ICLR, in place of the sign). The paper's loss is the hinge, and it perturbs the examples whose hinge
+loss is above 0; here the loss is the training step's own cross-entropy, above 0 for all.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch.nn.functional import normalize
+
+
+def perturbation(
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    latent: torch.Tensor,
+    label: torch.Tensor,
+    size: float,
+) -> torch.Tensor:
+    """The small step of each example's latent representation that raises its loss fastest.
+
+    Args:
+        loss: mean loss of latent representations `[B, D]` and labels `[B]`; an example's share of it depends on
+            its own row alone.
+        latent: float `[B, D]`; no gradient flows back into it from here.
+        label: int64 `[B]`.
+        size: L2 norm of each row's step.
+
+    Returns:
+        A constant `[B, D]`, float32 at least, whose rows have norm `size`; a row shrinks to 0 with its gradient
+        where the loss is flat to rounding (a norm under 1e-12).
+    """
+    wide = torch.promote_types(latent.dtype, torch.float32)  # a small step would be lost in 16 bits
+    point = latent.detach().to(wide).requires_grad_()
+    total = loss(point, label) * len(label)  # a large batch must not push its gradients under what counts as flat
+    (gradient,) = torch.autograd.grad(total, point)
+    return size * normalize(gradient, dim=1)

@@ -1,0 +1,145 @@
+"""Intervals against brute force, and the laws that resamples keep."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest, norm, t
+
+from ste.evaluation.areas import area_under_roc
+from ste.evaluation.bootstrap import LEAST_BLOCKS, Resampling, binomial_interval, block_length
+
+
+def ar1(rng: np.random.Generator, n: int, persistence: float) -> np.ndarray:
+    out = rng.normal(size=n)
+    for k in range(1, n):
+        out[k] += persistence * out[k - 1]
+    return out
+
+
+@given(units=st.integers(1, 40), block=st.integers(1, 6), resamples=st.integers(0, 300), seed=st.integers(0, 9))
+@settings(max_examples=40, deadline=None)
+def test_a_resample_is_circular_blocks_of_neighbours_cut_to_the_number_of_units(units, block, resamples, seed):
+    block = min(block, units)
+    drawn = Resampling.blocks(units, block, resamples, seed)
+    starts = np.random.default_rng(seed).integers(units, size=(resamples, -(-units // block)))
+    for counts, begin in zip(drawn.multiplicity[1:], starts, strict=True):
+        rows = [(b + k) % units for b in begin for k in range(block)][:units]
+        assert counts.tolist() == np.bincount(rows, minlength=units).tolist()
+    assert (drawn.multiplicity[0] == 1).all()
+    assert drawn.independent == pytest.approx(units / block)
+
+
+def test_sums_are_those_of_the_gathered_units():
+    rng = np.random.default_rng(0)
+    drawn = Resampling.blocks(50, 3, 400, seed=1)
+    for statistic in (rng.integers(0, 9, (50, 2, 3)), rng.integers(0, 2**40, (50, 2)), rng.normal(size=50)):
+        expected = np.einsum("ru,u...->r...", drawn.multiplicity.astype(np.float64), statistic.astype(np.float64))
+        found = drawn.sums(statistic)
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+        if np.issubdtype(statistic.dtype, np.integer):
+            assert (found == expected).all()
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=60), st.randoms(use_true_random=False))
+@settings(max_examples=50, deadline=None)
+def test_no_sum_is_rounded_so_that_order_and_threads_cannot_matter(values, random):
+    drawn = Resampling.blocks(len(values), 1, 20, seed=0)
+    shuffled = list(range(len(values)))
+    random.shuffle(shuffled)
+    other = Resampling(drawn.multiplicity[:, shuffled], drawn.independent)
+    statistic = np.array(values)
+    assert (drawn.sums(statistic) == other.sums(statistic[shuffled])).all()
+
+
+def test_the_interval_of_a_mean_is_students():
+    values = np.random.default_rng(3).normal(size=30)
+    drawn = Resampling.blocks(30, 1, 20000, seed=0)
+    low, high = drawn.interval(drawn.sums(values) / 30)
+    half = t.ppf(0.975, 29) * values.std(ddof=1) / np.sqrt(30)
+    assert low == pytest.approx(values.mean() - half, abs=0.05 * half)
+    assert high == pytest.approx(values.mean() + half, abs=0.05 * half)
+
+
+def test_the_stretch_goes_to_one_with_many_units_and_is_finite_with_one():
+    draws = np.concatenate([[0.0], norm.ppf((np.arange(2000) + 0.5) / 2000)])
+    wide, low_high = Resampling(np.ones((1, 1)), 1.0).interval(draws), Resampling(np.ones((1, 1)), 1e6).interval(draws)
+    assert np.isfinite(wide).all()
+    assert low_high == pytest.approx((-1.96, 1.96), abs=0.01)
+
+
+def test_resamples_without_a_value_are_left_out_and_none_gives_no_interval():
+    drawn = Resampling.blocks(20, 1, 0, seed=0)
+    assert drawn.interval(np.array([0.4])) is None
+    assert drawn.interval(np.array([0.4, np.nan])) is None
+    assert drawn.interval(np.array([0.4, np.nan, 0.5, 0.5])) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize("shift", [0.3, 2.0])
+def test_the_p_value_is_students_also_far_beyond_the_number_of_resamples(shift):
+    values = np.random.default_rng(1).normal(size=40) + shift
+    drawn = Resampling.blocks(40, 1, 20000, seed=0)
+    found = drawn.p_value(drawn.sums(values) / 40)
+    statistic = values.mean() / (values.std(ddof=1) / np.sqrt(40))
+    assert t.isf(found, 39) == pytest.approx(statistic, rel=0.03)
+
+
+def test_a_gain_of_zero_in_all_periods_is_no_evidence():
+    drawn = Resampling.blocks(12, 1, 50, seed=0)
+    assert drawn.p_value(np.zeros(51)) == 1.0
+    assert drawn.p_value(np.full(51, 0.2)) == 0.0
+    assert drawn.p_value(np.full(51, -0.2)) == 1.0
+    assert Resampling.blocks(1, 1, 50, seed=0).p_value(np.linspace(0.1, 0.2, 51)) == 1.0
+
+
+def test_blocks_are_longer_where_the_series_depends_on_its_past():
+    rng = np.random.default_rng(0)
+    noise, calm = rng.normal(size=400), ar1(rng, 400, 0.8)
+    assert block_length([noise], 1) < 10
+    assert block_length([calm], 1) > 20
+    assert block_length([noise, calm], 1) == block_length([calm], 1)
+    assert block_length([noise], 17) == 17
+
+
+@given(n=st.integers(1, 300), horizon=st.integers(1, 5), persistence=st.floats(0, 0.99), seed=st.integers(0, 5))
+@settings(max_examples=60, deadline=None)
+def test_a_block_is_never_shorter_than_the_horizon_and_leaves_five_blocks(n, horizon, persistence, seed):
+    series = ar1(np.random.default_rng(seed), n, persistence)
+    block = block_length([series, np.zeros(n)], horizon)
+    assert block >= horizon
+    assert block == horizon or n / block >= LEAST_BLOCKS
+
+
+def test_a_constant_series_needs_no_longer_block():
+    assert block_length([np.zeros(100)], 3) == 3
+
+
+@pytest.mark.parametrize(("right", "n"), [(0, 12), (2, 12), (12, 12), (4, 12), (130, 300)])
+def test_the_binomial_interval_is_exact(right: int, n: int):
+    expected = binomtest(right, n).proportion_ci(method="exact")
+    assert binomial_interval(right, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+@pytest.mark.parametrize("values", [5, 100000])
+def test_resampled_areas_are_those_of_the_gathered_rows(values: int):
+    from sklearn.metrics import roc_auc_score
+
+    rng = np.random.default_rng(2)
+    unit = np.sort(rng.integers(40, size=4000))
+    positive = rng.random(4000) < 0.4
+    score = np.floor(values * (rng.normal(size=4000) + positive))
+    drawn = Resampling.blocks(40, 2, 20, seed=0)
+    areas = area_under_roc(score, positive, unit, drawn)
+    assert areas[0] == pytest.approx(roc_auc_score(positive, score), abs=1e-12)
+    by_unit = [np.flatnonzero(unit == u) for u in range(40)]
+    for counts, area in zip(drawn.multiplicity[1:], areas[1:], strict=True):
+        rows = np.concatenate([np.tile(by_unit[u], int(n)) for u, n in enumerate(counts) if n])
+        exact = roc_auc_score(positive[rows], score[rows])
+        assert area == pytest.approx(exact, abs=1e-12 if values == 5 else 1e-4)
+
+
+def test_an_area_without_one_side_has_no_value():
+    drawn = Resampling.blocks(3, 1, 10, seed=0)
+    unit = np.array([0, 1, 2])
+    assert np.isnan(area_under_roc(np.arange(3.0), np.ones(3, dtype=bool), unit, drawn)).all()
+    assert np.isnan(area_under_roc(np.empty(0), np.empty(0, dtype=bool), unit[:0], drawn)).all()
