@@ -26,6 +26,7 @@ SMALL_WORLD = [
     "trainer.max_epochs=3",
     "trainer.threads=1",
     "trainer.progress=false",
+    "scoring.resamples=200",
 ]
 
 

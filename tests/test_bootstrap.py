@@ -27,7 +27,7 @@ def test_a_resample_is_circular_blocks_of_neighbours_cut_to_the_number_of_units(
         rows = [(b + k) % units for b in begin for k in range(block)][:units]
         assert counts.tolist() == np.bincount(rows, minlength=units).tolist()
     assert (drawn.multiplicity[0] == 1).all()
-    assert drawn.independent == pytest.approx(units / block)
+    assert drawn.independent == units // block
 
 
 def test_sums_are_those_of_the_gathered_units():
@@ -63,7 +63,7 @@ def test_the_interval_of_a_mean_is_students():
 
 def test_the_stretch_goes_to_one_with_many_units_and_is_finite_with_one():
     draws = np.concatenate([[0.0], norm.ppf((np.arange(2000) + 0.5) / 2000)])
-    wide, low_high = Resampling(np.ones((1, 1)), 1.0).interval(draws), Resampling(np.ones((1, 1)), 1e6).interval(draws)
+    wide, low_high = Resampling(np.ones((1, 1)), 1).interval(draws), Resampling(np.ones((1, 1)), 10**6).interval(draws)
     assert np.isfinite(wide).all()
     assert low_high == pytest.approx((-1.96, 1.96), abs=0.01)
 

@@ -186,7 +186,7 @@ def test_a_tables_targets_agree_with_its_own_closes(method: str, threshold: floa
     table, *_ = build_table(settings)
     assert len(table) > 90
     for _, own in table.groupby("ticker"):
-        now, later = own[CLOSE].to_numpy()[:-2], own[CLOSE].to_numpy()[2:]
+        now, later = own["stock_close"].to_numpy()[:-2], own["stock_close"].to_numpy()[2:]
         np.testing.assert_allclose(own[RETURN].to_numpy()[:-2], later / now - 1.0, rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(own[MOVEMENT].to_numpy()[:-2], later - now, rtol=1e-9, atol=1e-9)
     assert set(table[DIRECTION]) == {0, 1, 2}

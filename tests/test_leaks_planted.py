@@ -20,11 +20,11 @@ from ste.schema import DIRECTION, RETURN, SPLITS
 from ste.settings import LabelSettings, WorldSettings
 from ste.world.draw import draw
 
-SPAN = {"start": "2014-01-01", "end": "2019-12-31"}
+SPAN = {"start": "2015-01-01", "end": "2018-12-31"}
 
 
 def world(seed: int = 3, signal: float = 0.4, **changes: object) -> WorldSettings:
-    return WorldSettings(**{"source": "world", "tickers": 6, "seed": seed, "signal": signal, **SPAN, **changes})
+    return WorldSettings(**{"source": "world", "tickers": 5, "seed": seed, "signal": signal, **SPAN, **changes})
 
 
 def labelled(settings: WorldSettings) -> pd.DataFrame:
@@ -35,13 +35,13 @@ def labelled(settings: WorldSettings) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def clean() -> pd.DataFrame:
-    """Six tickers, six years, signal 0.4; sorted by ticker and date."""
+    """Five tickers, four years, signal 0.4; sorted by ticker and date."""
     return labelled(world())
 
 
 @pytest.fixture(scope="module")
 def market() -> Market:
-    return draw(world(start="2016-01-01", end="2018-12-31"))
+    return draw(world(tickers=3, start="2016-01-01", end="2017-06-30"))
 
 
 @pytest.fixture

@@ -251,6 +251,11 @@ def test_the_confusion_matrix_has_counts_and_shares(full: str):
     assert "Uptrend 1 2.0 % 2 4.0 % 47 94.0 %" in text
 
 
+def test_a_model_named_as_its_baseline_does_not_hide_it():
+    told = figures(only(model="majority"), "test")["accuracy"]
+    assert "majority 0.432, majority 0.370, persistence 0.350, Bayes 0.470" in told
+
+
 def test_drawdown_is_what_is_lost_since_the_highest_value():
     told = figures(only(scores={"test": scorecard(reliability=[])}), "test")["equity-test"]
     assert "largest drawdown 5.0%" in told  # 1.045 of 1.1
@@ -387,7 +392,7 @@ def test_a_leaderboard_is_whole_sortable_and_says_what_ranks():
     assert "0.420 [0.400, 0.440]" in page.text
     (marked,) = [line for line in text.split("<tr") if "flag" in line and "<td" in line]
     assert "id-other" in marked
-    assert page.text.index("id-first") < page.text.index("id-second") < page.text.index("id-other")
+    assert page.text.index("id-first") < page.text.index("id-secon") < page.text.index("id-other")
     assert any(box["type"] == "search" and box["id"] == "filter" for box in page.all("input"))
     assert any(mark["for"] == "filter" for mark in page.all("label"))
 

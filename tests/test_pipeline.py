@@ -9,19 +9,26 @@ from pathlib import Path
 
 import mlflow
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import yaml
 from mlflow.tracking import MlflowClient
 
-from ste import pipeline
+from ste import fitting, pipeline
 from ste.config import train_settings
+from ste.data.datamodule import TrendDataModule
+from ste.data.panel import Panel
+from ste.data.prepare import prepare
 from ste.errors import ConfigError, DataError, RunError
+from ste.evaluation.scorecard import Scorecard
+from ste.fitting import prepare_fit, view_of
 from ste.pipeline import evaluate, train
-from ste.record import SPLIT_PREFIX, TrainResult
-from ste.settings import TrackingSettings
-from ste.tracking.find import CHECKPOINT, count_trials, download, find_run, read_config
-from ste.tracking.run import DIGEST_TAG, tracked_run
+from ste.record import CHECKPOINT, PREDICTIONS, SPLIT_PREFIX, TrainResult
+from ste.settings import TrackingSettings, TrainSettings
+from ste.tracking.find import download, find_run, read_config
+from ste.tracking.found import DIGEST_TAG
+from ste.tracking.run import tracked_run
 from ste.tracking.store import ensure_sqlite, open_store
 
 
@@ -35,6 +42,15 @@ def fit(small, *overrides: str, out: str = "run", world: bool = True) -> TrainRe
 @pytest.fixture
 def client(folder: Path) -> MlflowClient:
     return open_store(TrackingSettings(), Path("outputs"))
+
+
+def data_of(settings: TrainSettings, view: str | None = None) -> TrendDataModule:
+    panel = Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
+    return TrendDataModule(panel, view or view_of(settings.model), settings.seed)
+
+
+def metrics_of(scores: dict[str, Scorecard]) -> dict[str, dict[str, float]]:
+    return {split: card.metrics for split, card in scores.items()}
 
 
 def figures(client: MlflowClient, run_id: str) -> dict[str, float]:
@@ -56,7 +72,7 @@ def test_a_run_is_tracked_whole(small, client: MlflowClient, model: str):
 
     splits = ("train", "validation", "test")
     confusion = {f"confusion/{split}.{kind}" for split in splits for kind in ("png", "csv")}
-    kept = {"config.yaml", "data_card.json", "summary.json", CHECKPOINT}
+    kept = {"config.yaml", "data_card.json", "summary.json", PREDICTIONS, CHECKPOINT}
     assert tree(client, result.run_id) == kept | confusion
 
     assert run.data.params["data.labels.threshold"] == "0.01"
@@ -68,7 +84,7 @@ def test_a_run_is_tracked_whole(small, client: MlflowClient, model: str):
         assert sorted(steps) == [0, 1, 2], name
     for split in splits:
         for name, value in result.scores[split].metrics.items():
-            assert run.data.metrics[f"{SPLIT_PREFIX[split]}/{name}"] == value
+            assert run.data.metrics[f"{SPLIT_PREFIX[split]}/{name}"] == value, name
         assert f"{SPLIT_PREFIX[split]}/majority_accuracy" in run.data.metrics
 
     inputs = run.inputs.dataset_inputs
@@ -91,7 +107,7 @@ def test_the_summary_holds_the_same_figures(small):
     for split in ("train", "validation", "test"):
         assert summary["metrics"][split]["accuracy"] == result.scores[split].metrics["accuracy"]
         company = summary["scores"][split]["company"]
-        assert set(company) == {"linear", "persistence", "majority", "bayes"}
+        assert set(company) == {"linear", "persistence", "majority", "volatility", "bayes"}
     assert yaml.safe_load(Path("run/config.yaml").read_text())["seed"] == 0
 
 
@@ -112,10 +128,11 @@ def test_evaluation_gives_the_tracked_figures_to_the_last_digit(small, client: M
     result = fit(small, "model.dropout=0.3", "fit.class_weights=true", "fit.label_smoothing=0.1")
     found = find_run(client, result.run_id, "ste")
     checkpoint = download(client, found, CHECKPOINT, tmp_path)
-    again = evaluate(train_settings(read_config(client, found)), checkpoint, found.tags[DIGEST_TAG])
-    assert {s: v.metrics for s, v in again.items()} == {s: v.metrics for s, v in result.scores.items()}
+    again, predictions = evaluate(train_settings(read_config(client, found)), [checkpoint], found.tags[DIGEST_TAG])
+    assert again == result.scores  # with every interval, baseline and gain
+    pd.testing.assert_frame_equal(predictions.frame, result.predictions.frame, check_exact=True)
     with pytest.raises(RunError, match="digest"):
-        evaluate(train_settings(read_config(client, found)), checkpoint, "something else")
+        evaluate(train_settings(read_config(client, found)), [checkpoint], "something else")
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(small):
@@ -130,16 +147,15 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(small):
 
 def test_scalers_are_fitted_on_training_examples_alone(small):
     settings, _ = small()
-    data = pipeline._data(settings.data, "flat", settings.paths.data, 0)
-    module = pipeline._module(settings, data)
-    module.representation.fit(data.training_chunks)
+    data = data_of(settings, "flat")
+    module = prepare_fit(settings, data)
     train = data.datasets["train"]
     expected = module.representation._stationary(train[torch.arange(len(train))].features).double().mean(0)
     torch.testing.assert_close(module.representation.mean.double(), expected, rtol=1e-4, atol=1e-5)
     assert train.frame["date"].max() < data.datasets["validation"].frame["date"].min()
 
 
-class Interrupt(pipeline.pl.Callback):
+class Interrupt(fitting.pl.Callback):
     """Stops a fit in the middle of an epoch, in the way it is given."""
 
     def __init__(self, epoch: int, fault: BaseException) -> None:
@@ -151,14 +167,14 @@ class Interrupt(pipeline.pl.Callback):
 
 
 def stop_with(monkeypatch: pytest.MonkeyPatch, epoch: int, fault: BaseException) -> None:
-    build = pipeline._trainer
+    build = fitting.build_trainer
 
     def trainer(*args):
         built, best = build(*args)
         built.callbacks.append(Interrupt(epoch, fault))
         return built, best
 
-    monkeypatch.setattr(pipeline, "_trainer", trainer)
+    monkeypatch.setattr(fitting, "build_trainer", trainer)
 
 
 def resumed(client: MlflowClient, status: str) -> TrainResult:
@@ -295,7 +311,7 @@ def test_the_latest_and_the_best_run_are_found(small, client: MlflowClient):
     assert find_run(client, "latest", "ste").id == poor_again.run_id
     assert find_run(client, "best", "ste").id == good.run_id
     assert find_run(client, poor.run_id, "ste").status == "FINISHED"
-    assert poor_again.trials == count_trials(client, poor_again.run_id, poor.data_digest) == 3
+    assert poor_again.trials == 3
     with pytest.raises(RunError, match="no such experiment"):
         find_run(client, "best", "stee")
     with pytest.raises(RunError, match="no such run"):
@@ -352,7 +368,7 @@ def test_a_table_without_a_test_split_is_scored_on_what_there_is(small):
     result = fit(small, "data=seed", world=False)
     assert set(result.scores) == {"train", "validation"}
     assert result.scores["validation"].examples == 12
-    assert result.scores["validation"].model.interval.method == "binomial"
+    assert result.scores["validation"].method == "binomial"
 
 
 def test_class_weights_need_every_class(small):
@@ -385,13 +401,11 @@ def test_other_labels_train_too(small, labels: str):
 def test_other_precisions_score_alike(small, client, tmp_path: Path, precision: str):
     full = fit(small, "trainer.max_epochs=2")
     other = fit(small, "trainer.max_epochs=2", f"trainer.precision={precision}", out="other")
-    interval = full.scores["test"].model.interval
+    interval = full.scores["test"].figures["accuracy"]
     assert interval.low <= other.scores["test"].metrics["accuracy"] <= interval.high
     checkpoint = download(client, find_run(client, other.run_id, "ste"), CHECKPOINT, tmp_path)
     settings, _ = small("trainer.max_epochs=2", f"trainer.precision={precision}")
-    assert {s: v.metrics for s, v in evaluate(settings, checkpoint).items()} == {
-        s: v.metrics for s, v in other.scores.items()
-    }
+    assert metrics_of(evaluate(settings, [checkpoint])[0]) == metrics_of(other.scores)
     assert other.scores["test"].metrics["log_loss"] == pytest.approx(full.scores["test"].metrics["log_loss"], abs=0.02)
 
 
@@ -399,8 +413,7 @@ def test_gradients_are_clipped(small):
     free = fit(small, "trainer.gradient_clip=null", "optimizer=sgd", "trainer.max_epochs=1")
     clipped = fit(small, "trainer.gradient_clip=1e-9", "optimizer=sgd", "trainer.max_epochs=1", out="clipped")
     settings, _ = small()
-    data = pipeline._data(settings.data, "sequence", settings.paths.data, 0)
-    start = pipeline._module(settings, data).net.state_dict()
+    start = prepare_fit(settings, data_of(settings)).net.state_dict()
 
     def moved(result: TrainResult) -> float:
         weights = result.module.net.state_dict()
@@ -439,10 +452,10 @@ def test_the_figures_do_not_depend_on_the_number_of_threads(small, client, tmp_p
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        again = evaluate(train_settings(read_config(client, found)), checkpoint)
+        again, _ = evaluate(train_settings(read_config(client, found)), [checkpoint])
     finally:
         torch.set_num_threads(before)
-    assert {s: v.metrics for s, v in again.items()} == {s: v.metrics for s, v in result.scores.items()}
+    assert metrics_of(again) == metrics_of(result.scores)
 
 
 def test_a_fit_that_diverges_is_told(small, client):

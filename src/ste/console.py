@@ -7,6 +7,7 @@ from rich.text import Text
 from ste.evaluation.scorecard import Estimate, Scorecard
 from ste.evaluation.verdict import Verdict
 from ste.record import TrainResult
+from ste.schema import CLASS_NAMES
 
 _NOTE = {
     "binomial": "*exact binomial: too few {unit}s to resample; takes examples for independent, so too narrow",
@@ -15,11 +16,31 @@ _NOTE = {
 _ANATOMY = {
     "will it move": (("AUC", "move_auroc"), ("accuracy", "move_accuracy"), ("MCC", "move_mcc")),
     "which way": (("AUC", "direction_auroc"), ("accuracy", "direction_accuracy"), ("MCC", "direction_mcc")),
-    "by class": (("balanced accuracy", "balanced_accuracy"), ("F1", "f1"), ("AUROC", "auroc")),
+    "all classes": (
+        ("balanced accuracy", "balanced_accuracy"),
+        ("precision", "precision"),
+        ("recall", "recall"),
+        ("F1", "f1"),
+        ("AUROC", "auroc"),
+    ),
+    **{
+        name: (("precision", f"precision_{name}"), ("recall", f"recall_{name}"), ("F1", f"f1_{name}"))
+        for name in map(str.lower, CLASS_NAMES)
+    },
     "probabilities": (("Brier", "brier"), ("calibration error", "calibration_error")),
-    "ranking": (("IC", "ic_mean"), ("rank IC", "rank_ic_mean"), ("t", "rank_ic_t"), ("IR", "rank_ic_ir")),
+    "ranking": (
+        ("IC", "ic_mean"),
+        ("its deviation", "ic_std"),
+        ("its IR", "ic_ir"),
+        ("its t", "ic_t"),
+        ("rank IC", "rank_ic_mean"),
+        ("its deviation", "rank_ic_std"),
+        ("its IR", "rank_ic_ir"),
+        ("its t", "rank_ic_t"),
+    ),
     "portfolio": (
         ("return a year", "book_annual_return"),
+        ("volatility a year", "book_volatility"),
         ("Sharpe", "book_sharpe"),
         ("drawdown", "book_max_drawdown"),
         ("turnover", "book_turnover"),
@@ -66,23 +87,33 @@ def _interval(figure: Estimate) -> str:
 
 
 def print_anatomy(scores: dict[str, Scorecard]) -> None:
-    """What the scores outside training are made of, each figure with its interval."""
+    """What the scores outside training are made of, each figure with its interval, a column for each split."""
+    cards = {split: card for split, card in scores.items() if split != "train"}
+    if not cards:
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("what it is made of")
+    table.add_column("")
+    for split in cards:
+        table.add_column(split)
+    for title, names in _ANATOMY.items():
+        known = [(word, name) for word, name in names if any(name in card.figures for card in cards.values())]
+        for i, (word, name) in enumerate(known):
+            values = [_value(card.figures.get(name)) for card in cards.values()]
+            table.add_row("" if i else title, word, *map(Text, values))
     console = _console()
-    for split, card in scores.items():
-        if split == "train":
-            continue
-        table = Table(box=None, show_header=False, pad_edge=False)
-        for title, names in _ANATOMY.items():
-            shown = [(word, card.figures[name]) for word, name in names if name in card.figures]
-            if not shown:
-                continue
-            text = Text("  ".join(f"{word} {figure.value:.3f} {_interval(figure)}" for word, figure in shown))
-            table.add_row(split if title == next(iter(_ANATOMY)) else "", title, text)
-        if card.book:
-            book = f"{card.book.kind.replace('_', '-')}, {card.book.cost_bps:g} basis points a trade"
-            table.add_row("", "", Text(f"{book}, {len(card.book.returns)} {card.unit}s", "dim"))
-        console.print(table)
+    console.print(table)
+    card = next(iter(cards.values()))
+    if card.book:
+        kind = card.book.kind.replace("_", "-")
+        console.print(f"portfolio: {kind}, {card.book.cost_bps:g} basis points a trade", style="dim")
     console.print()
+
+
+def _value(figure: Estimate | None) -> str:
+    if figure is None:
+        return "-"
+    return f"{figure.value:7.3f}  {_interval(figure)}" if figure.low is not None else f"{figure.value:7.3f}"
 
 
 def print_verdict(verdict: Verdict) -> None:

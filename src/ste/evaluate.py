@@ -39,8 +39,7 @@ def evaluate_task(config: DictConfig) -> None:
         kept = [download(client, run, CHECKPOINT, path) for run, path in zip(sources, folders, strict=True)]
         scores, predictions = evaluate(run_settings, kept, digest)
         tracked = Predictions.read(download(client, found, PREDICTIONS, Path(folder)))
-    model = predictions.model
-    verdict = verdict_of(scores, model, find_trials(client, found.id, digest, scores.get("test")))
+    verdict = verdict_of(scores, predictions, find_trials(client, found.id, digest, scores.get("test")))
     for key, value in verdict.tags.items():
         client.set_tag(found.id, key, value)
     shown = scores
@@ -49,7 +48,7 @@ def evaluate_task(config: DictConfig) -> None:
             raise RunError(f"split={settings.split}: run {found.id} has only {', '.join(scores)}.")
         shown = {settings.split: scores[settings.split]}
     print(f"run {found.id}  {found.name}")
-    print_scores(model, shown)
+    print_scores(predictions.model, shown)
     print_anatomy(shown)
     print_verdict(verdict)
     off = differences(score_metrics(shown), found.metrics, SPLIT_PREFIX)

@@ -181,22 +181,21 @@ def scores_of(chosen: ScoringSettings, predictions: Predictions, resamples: int 
         }
 
 
-def verdict_of(scores: dict[str, Scorecard], model: str, trials: Trials) -> Verdict:
+def verdict_of(scores: dict[str, Scorecard], predictions: Predictions, trials: Trials) -> Verdict:
     """The verdict on the test split, or on validation where there is none."""
     split = "test" if "test" in scores else "validation"
-    return judge(scores[split], model, trials, split)
+    return judge(scores[split], predictions.model, trials, split, predictions.horizon)
 
 
 def _conclude(
     settings: TrainSettings, panel: Panel, folder: Path, run: Any, predictions: Predictions, fitted: list[Fitted]
 ) -> TrainResult:
     scores = scores_of(settings.scoring, predictions)
-    model = name_of(settings.model)
     trials = trials_of(run, panel.prepared.digest, scores)
     metrics = scores["validation"].metrics
     return TrainResult(
         run_id=run.id if run else None,
-        model=model,
+        model=predictions.model,
         parameters=fitted[-1].parameters,
         epochs=max(one.epochs for one in fitted),
         best_epoch=fitted[-1].best_epoch,
@@ -207,7 +206,7 @@ def _conclude(
         validation=settings.validation.method,
         trials=trials.count,
         scores=scores,
-        verdict=verdict_of(scores, model, trials),
+        verdict=verdict_of(scores, predictions, trials),
         predictions=predictions,
         folder=folder,
         last=fitted[-1],

@@ -42,7 +42,7 @@ def report_task(config: DictConfig) -> None:
         card = json.loads(download(client, found, DATA_CARD, folder).read_text())
         scores = scores_of(train_settings(values).scoring, predictions)
         trials = find_trials(client, found.id, found.tags.get(DIGEST_TAG, ""), scores.get("test"))
-        verdict = verdict_of(scores, predictions.model, trials)
+        verdict = verdict_of(scores, predictions, trials)
         importance, attribution = _explained(client, found, values, folder) if settings.importance else ([], None)
         page = render_report(
             ReportData(

@@ -24,6 +24,7 @@ LEAST_BLOCKS = 5
 
 _SHORTEST = 16  # periods from which on autocorrelations can be looked at
 _NOISE = 1e-9  # rows; less is rounding
+_ROUNDING = 1e-12  # of a figure
 _CHUNK = 256  # resamples that are multiplied at once in float64
 _EXACT = 24  # bits: whole numbers up to 2^24 are exact in float32
 _MANTISSA = 52
@@ -59,11 +60,11 @@ class Resampling:
 
     Attributes:
         multiplicity: float32 `[1 + R, U]`, whole numbers; the first row is ones: the data as it came.
-        independent: units that can be taken for independent: U over the block length.
+        independent: observations that can be taken for independent: whole blocks in the data.
     """
 
     multiplicity: np.ndarray
-    independent: float
+    independent: int
 
     @classmethod
     def blocks(cls, units: int, block: int, resamples: int, seed: int) -> "Resampling":
@@ -83,7 +84,7 @@ class Resampling:
             cells = drawn + units * np.arange(len(part))[:, None]
             counts = np.bincount(cells.ravel(), minlength=len(part) * units)
             out[1 + first : 1 + first + len(part)] = counts.reshape(len(part), units)
-        return cls(out, units / block)
+        return cls(out, units // block)
 
     @property
     def units(self) -> int:
@@ -136,10 +137,10 @@ class Resampling:
 
     @cached_property
     def _stretch(self) -> float:
-        n = max(self.independent, 2.0)
+        n = max(self.independent, 2)
         return sqrt(n / (n - 1)) * float(t.ppf((1 + LEVEL) / 2, n - 1) / norm.ppf((1 + LEVEL) / 2))
 
-    def p_value(self, gain: np.ndarray, independent: float | None = None) -> float:
+    def p_value(self, gain: np.ndarray, independent: int | None = None) -> float:
         """One-sided p-value of "the true gain is not above 0".
 
         Student's t of the gain over its bootstrap standard error, so that it is resolved far beyond one in the
@@ -155,8 +156,8 @@ class Resampling:
         if n <= 1 or len(draws) < 2 or not np.isfinite(gain[0]):
             return 1.0
         error = float(draws.std(ddof=1)) * sqrt(n / (n - 1))
-        if error == 0.0:
-            return 0.0 if gain[0] > 0.0 else 1.0
+        if error < _ROUNDING:
+            return 0.0 if gain[0] > _ROUNDING else 1.0
         return float(t.sf(gain[0] / error, n - 1))
 
 

@@ -42,10 +42,9 @@ class Rows:
         frame = predictions.frame
         if frame.empty:
             raise DataError("predictions: hold no row. Expected the rows of a split; see data.split.")
-        if len(predictions.splits) > 1:
-            raise DataError(
-                f"predictions: hold the splits {', '.join(predictions.splits)}. Expected the rows of one: .of_split(…)"
-            )
+        splits = frame["split"].unique()
+        if len(splits) > 1:
+            raise DataError(f"predictions: hold the splits {', '.join(splits)}. Expected the rows of one: .of_split(…)")
         number, period = np.unique(predictions.periods, return_inverse=True)
         path = frame["path"].to_numpy()
         ticker, _ = pd.factorize(frame["ticker"], sort=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 
 
 @dataclass(frozen=True)
@@ -30,69 +31,75 @@ NOTHING = Association(0.0, 1.0, np.empty(0))
 
 
 def centred_ranks(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Ranks within each group less their mean, float64 `[N]`; ties share a rank.
+    """Ranks within each group less their mean, float64 `[N]`; ties share a rank, NaN stays NaN.
 
     Args:
-        values: finite, `[N]`.
+        values: `[N]`.
         groups: code of each row's group, int64 `[N]`.
     """
     ranks = pd.Series(values).groupby(groups).rank().to_numpy()
-    sizes = np.bincount(groups)
+    sizes = np.bincount(groups, ~np.isnan(ranks))
     return ranks - (sizes[groups] + 1) / 2
 
 
-def rank_ic(x: np.ndarray, y: np.ndarray, groups: np.ndarray, overlap: int = 1) -> Association:
+def rank_ic(x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> Association:
     """Mean rank correlation of `x` and `y` within groups: the information coefficient.
-
-    Groups weigh by the root of their rank variances, which lets weeks of few tickers count for little.
 
     Args:
         x: score, float64 `[N]`; rows with NaN in either array are left out.
         y: outcome, float64 `[N]`.
         groups: code of each row's period, int64 `[N]`.
-        overlap: periods that neighbouring outcomes share; the error grows by its root.
     """
-    known = np.isfinite(x) & np.isfinite(y)
-    count = int(groups.max()) + 1 if len(groups) else 0
+    return ic_of_ranks(centred_ranks(x, groups), centred_ranks(y, groups), groups)
+
+
+def ic_of_ranks(x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> Association:
+    """The same of `centred_ranks`, so that an array that is used often is ranked once.
+
+    Groups weigh by the root of their rank variances, which lets weeks of few tickers count for little.
+    """
+    known = ~(np.isnan(x) | np.isnan(y))
     if known.sum() < 3:
         return NOTHING
-    code = groups[known]
-    a, b = centred_ranks(x[known], code), centred_ranks(y[known], code)
+    count, code = int(groups.max()) + 1, groups[known]
+    size = np.bincount(code, minlength=count)
+    # Rows that one side lacks move the other's mean: both are centred again on what is left.
+    a, b = (v - (np.bincount(code, v, minlength=count) / np.maximum(size, 1))[code] for v in (x[known], y[known]))
     cross, var_a, var_b = (np.bincount(code, p, minlength=count) for p in (a * b, a * a, b * b))
     weight = np.sqrt(var_a * var_b)
-    good = weight > 0
+    good = weight > 1e-9
     if good.sum() < 2:
         return NOTHING
     series = np.full(count, np.nan)
     series[good] = cross[good] / weight[good]
-    return _mean(series, weight, np.bincount(code, minlength=count), overlap)
+    return _mean(series, weight, size)
 
 
-def _mean(series: np.ndarray, weight: np.ndarray, sizes: np.ndarray, overlap: int) -> Association:
+def _mean(series: np.ndarray, weight: np.ndarray, sizes: np.ndarray) -> Association:
     good = np.isfinite(series)
     ic, w = series[good], weight[good] / weight[good].sum()
     value = float(ic @ w)
     empirical = np.sqrt(np.sum(w**2 * (ic - value) ** 2))
     chance = np.sqrt(np.sum(w**2 / np.maximum(sizes[good] - 1, 1)))  # a permutation's rank correlation: 1 / (n - 1)
-    return Association(value, float(max(empirical, chance) * np.sqrt(overlap)), series)
+    return Association(value, float(max(empirical, chance)), series)
 
 
-def difference(first: Association, second: Association, overlap: int = 1) -> Association:
+def difference(first: Association, second: Association) -> Association:
     """How much more `first` tells than `second`, paired by period; positive in the direction of `first`."""
-    both = np.isfinite(first.series) & np.isfinite(second.series) if len(first.series) == len(second.series) else None
     sign = 1.0 if first.value >= 0 else -1.0
     value = abs(first.value) - sign * second.value
-    if both is None or both.sum() < 2:
+    if len(first.series) != len(second.series) or not len(first.series):
         return Association(value, float(np.hypot(first.error, second.error)), np.empty(0))
-    gap = sign * (first.series - second.series)[both]
-    empirical = gap.std() / np.sqrt(both.sum()) * np.sqrt(overlap)
+    gap = sign * (first.series - second.series)
+    gap = gap[np.isfinite(gap)]
+    empirical = gap.std() / np.sqrt(len(gap)) if len(gap) > 1 else np.inf
     return Association(value, float(max(empirical, first.error)), gap)
 
 
-def over_time(x: np.ndarray, y: np.ndarray, groups: np.ndarray, overlap: int = 1) -> Association:
+def over_time(x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> Association:
     """Rank correlation of the periods' means of `x` and `y`: for columns that all tickers share.
 
-    Its error is that of uncorrelated outcomes, sqrt(overlap / (n - 3)); at least 20 periods.
+    Its error is that of independent periods, 1 / sqrt(n - 3); nothing below 20 periods.
     """
     known = np.isfinite(x) & np.isfinite(y)
     code = groups[known]
@@ -102,9 +109,8 @@ def over_time(x: np.ndarray, y: np.ndarray, groups: np.ndarray, overlap: int = 1
     if n < 20:
         return NOTHING
     mean_x, mean_y = (np.bincount(code, v[known])[there] / sizes[there] for v in (x, y))
-    one = np.zeros(n, dtype=np.int64)
-    a, b = centred_ranks(mean_x, one), centred_ranks(mean_y, one)
+    a, b = (rankdata(v) - (n + 1) / 2 for v in (mean_x, mean_y))
     scale = np.sqrt((a @ a) * (b @ b))
     if scale == 0:
         return NOTHING
-    return Association(float(a @ b / scale), float(np.sqrt(overlap / (n - 3))), np.empty(0))
+    return Association(float(a @ b / scale), float(1 / np.sqrt(n - 3)), np.empty(0))

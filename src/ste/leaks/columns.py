@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from ste.leaks.association import Association, centred_ranks, difference, over_time, rank_ic
+from ste.leaks.association import Association, centred_ranks, difference, ic_of_ranks, over_time
 from ste.leaks.finding import Finding, Outcome, skipped
 from ste.leaks.table import CLOSE, AuditTable
 from ste.schema import DIRECTION, RETURN, Trend
@@ -70,7 +70,7 @@ class _Seen:
     @property
     def notable(self) -> bool:
         surely = abs(self.now.value) - 3 * self.now.error
-        return self.what == "direction" and surely > CREDIBLE and not self.shared
+        return self.what == "direction" and self.step == 1 and surely > CREDIBLE and not self.shared
 
 
 def probes(table: AuditTable) -> Iterator[Probe]:
@@ -108,7 +108,8 @@ def known_labels(table: AuditTable, *, strict: bool = False) -> Outcome:
     strongest: dict[str, _Seen] = {}
     best: _Seen | None = None
     for seen in _look(table):
-        if seen.what == "direction" and (best is None or _strength(seen) > _strength(best)):
+        plainly = seen.what == "direction" and seen.step == 1
+        if plainly and (best is None or _strength(seen) > _strength(best)):
             best = seen
         loud = seen.alarm or (strict and seen.notable)
         before = strongest.get(seen.probe.column)
@@ -126,7 +127,7 @@ def known_labels(table: AuditTable, *, strict: bool = False) -> Outcome:
         if best is None
         else (
             f"{len(table.features)} columns; the best, {best.probe.column}, has an IC of {best.now.value:+.3f} "
-            f"with the coming return, {best.after.value:+.3f} with the one after"
+            f"with the coming {table.word}, {best.after.value:+.3f} with the one after"
         )
     )
     return Outcome(CHECK, line, tuple(_finding(table, seen) for seen in ordered), tuple(notes))
@@ -146,10 +147,14 @@ def _look(table: AuditTable) -> Iterator[_Seen]:
     for lead in leads:
         ahead = table.ahead(single, lead - 1)
         targets["direction", lead], targets["size", lead] = ahead, np.abs(ahead)
+    ranked = {key: centred_ranks(target, code) for key, target in targets.items()}
     for probe in probes(table):
         shared = probe.column in table.shared
-        measure = over_time if shared else rank_ic
-        seen = {key: measure(probe.values, target, code) for key, target in targets.items()}
+        if shared:
+            seen = {key: over_time(probe.values, target, code) for key, target in targets.items()}
+        else:
+            ranks = centred_ranks(probe.values, code)
+            seen = {key: ic_of_ranks(ranks, target, code) for key, target in ranked.items()}
         for what in ("direction", "size"):
             for step in sorted(steps):
                 now, after = seen[what, step], seen[what, step + 1]

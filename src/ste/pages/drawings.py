@@ -54,16 +54,17 @@ def _draw(figure: plots.Figure, name: str, told: str) -> Markup:
 
 def _accuracy(score: Scorecard, model: str, split: str) -> Markup:
     everyone = {"": score.figures, **score.company}
-    shown = {who(name, model): row["accuracy"] for name, row in everyone.items() if "accuracy" in row}
-    nothing = float("nan")
+    names = [name for name, row in everyone.items() if "accuracy" in row]
+    shown, nothing = [everyone[name]["accuracy"] for name in names], float("nan")
+    names = [who(name, model) for name in names]  # a model may be named as its baseline
     figure = plots.estimates_figure(
-        list(shown),
-        [e.value for e in shown.values()],
-        [nothing if e.low is None else e.low for e in shown.values()],
-        [nothing if e.high is None else e.high for e in shown.values()],
+        names,
+        [e.value for e in shown],
+        [nothing if e.low is None else e.low for e in shown],
+        [nothing if e.high is None else e.high for e in shown],
         f"accuracy on {split}, 95 % interval",
     )
-    told = ", ".join(f"{name} {number(e.value, 'accuracy')}" for name, e in shown.items())
+    told = ", ".join(f"{name} {number(e.value, 'accuracy')}" for name, e in zip(names, shown, strict=True))
     return _draw(figure, "accuracy", f"Accuracy on the {split} split: {told}.")
 
 

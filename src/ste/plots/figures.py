@@ -100,14 +100,14 @@ def reliability_figure(confidence: Sequence[float], accuracy: Sequence[float], e
         examples: how many there are.
     """
     figure, (axes, counts) = panels(3.6, 2, ratios=(3, 1))
-    ends = min(*confidence, *accuracy), max(*confidence, *accuracy)
+    ends = min(*confidence, *accuracy) - 0.02, max(*confidence, *accuracy) + 0.02
     axes.plot(ends, ends, color=MUTED, linewidth=0.9, linestyle=(0, (4, 2)), label="as sure as right")
     shares = np.asarray(examples) / max(sum(examples), 1)
     axes.plot(confidence, accuracy, color=MODEL, linewidth=1.3, label="model")
     axes.scatter(confidence, accuracy, s=12 + 160 * shares, color=MODEL, zorder=3)
     axes.set_ylabel("share right")
     axes.grid(color=LINE, linewidth=0.6)
-    width = 0.6 * min(np.diff(np.unique(confidence)), default=0.02)
+    width = 0.6 * min(np.diff(np.unique(confidence)), default=0.01)
     counts.bar(confidence, examples, width=width, color=MUTED)
     counts.set_ylabel("examples")
     counts.set_xlabel("highest probability")

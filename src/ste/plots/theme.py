@@ -48,9 +48,8 @@ def svg(figure: Figure, name: str, description: str) -> str:
     label = f'<svg class="figure" role="img" aria-label="{escape(description)}" viewBox="{size[1]}">'
     drawing = label + drawing[drawing.index(">") + 1 :]
     drawing = re.sub(r"font(-family)?: [^;\"]*", lambda found: _plain_font(found[0]), drawing)
-    drawing = re.sub(
-        r'(\bid="|xlink:href="#|url\(#)', lambda found: f"{found[1].removeprefix('xlink:')}{name}-", drawing
-    )
+    drawing = drawing.replace("xlink:href", "href")
+    drawing = re.sub(r'(\bid="|\bhref="#|url\(#)', rf"\g<1>{name}-", drawing)
     for colour, custom in _PROPERTIES.items():
         drawing = drawing.replace(colour, f"var({custom})")
     return drawing.strip()

@@ -1,0 +1,291 @@
+"""Cuts of a panel into folds: what is learnt from, validated on and tested on never touch."""
+
+from math import ceil, comb
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ste.data.folds import Fold, folds
+from ste.data.panel import HISTORY, Panel
+from ste.data.prepare import PreparedData
+from ste.data.windows import Store
+from ste.errors import DataError
+from ste.schema import COLUMNS, DIRECTION, RETURN
+from ste.settings import TableSettings, LabelSettings, SplitSettings, ValidationSettings, WorldSettings
+
+START = pd.Timestamp("2001-01-05")
+TRAIN, VALIDATION, TEST = range(3)
+
+
+def panel_of(weeks: dict[str, list[int]], *, horizon: int = 1, purge: int | None = None, seed: int = 0) -> Panel:
+    """Tickers with rows in the given weeks."""
+    keys = [(ticker, week) for ticker in sorted(weeks) for week in sorted(weeks[ticker])]
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(1.0, index=range(len(keys)), columns=list(COLUMNS[2:]))
+    frame[RETURN], frame[DIRECTION] = rng.normal(0.0, 0.03, len(keys)), rng.integers(0, 3, len(keys))
+    frame["ticker"] = [ticker for ticker, _ in keys]
+    frame["date"] = START + pd.to_timedelta([7 * week for _, week in keys], unit="D")
+    chosen = WorldSettings(
+        source="world",
+        start="2001-01-01",
+        end="2020-01-01",
+        labels=LabelSettings(horizon=horizon),
+        split=SplitSettings(purge=purge),
+    )
+    store = Store.of(frame)
+    return Panel(PreparedData({}, None, {}), chosen, store, np.zeros(len(keys), dtype=np.int8))
+
+
+def weeks_of(panel: Panel, rows: np.ndarray) -> np.ndarray:
+    return np.unique(panel.store.period[rows])
+
+
+def all_weeks(panel: Panel) -> np.ndarray:
+    return np.unique(panel.store.period)
+
+
+def touches(label_rows: np.ndarray, horizon: int, other: np.ndarray) -> bool:
+    """Whether a label's weeks, the row's own close to the horizon's, meet those of another set of rows or labels."""
+    reach = {week + ahead for week in other.tolist() for ahead in range(horizon + 1)}
+    return any(week + ahead in reach for week in label_rows.tolist() for ahead in range(horizon + 1))
+
+
+@st.composite
+def some_panels(draw: st.DrawFn) -> Panel:
+    """One to three tickers that begin, end and miss weeks as they like."""
+    horizon = draw(st.integers(1, 4))
+    purge = draw(st.one_of(st.none(), st.integers(horizon, 6)))
+    length = draw(st.integers(60, 130))
+    missing = draw(st.sets(st.integers(1, length - 2), max_size=12))
+    whole = [week for week in range(length) if week not in missing]
+    weeks = {"A": whole}
+    for name in draw(st.sets(st.sampled_from("BC"))):
+        first = draw(st.integers(0, length // 2))
+        weeks[name] = [week for week in whole if week >= first and week % draw(st.integers(2, 9))]
+    return panel_of(weeks, horizon=horizon, purge=purge)
+
+
+def gap_of(panel: Panel) -> int:
+    return max(panel.settings.split.purge or 0, panel.settings.labels.horizon)
+
+
+def check_one(panel: Panel, cut: Fold, share: float) -> None:
+    """What holds of every fold, whatever made it."""
+    train, validation, test = (weeks_of(panel, cut.roles == code) for code in (TRAIN, VALIDATION, TEST))
+    horizon, gap = panel.settings.labels.horizon, gap_of(panel)
+    assert len(train)
+    assert len(validation)
+    assert len(test)
+    assert train.max() + gap < validation.min()
+    assert not touches(train, horizon - 1, validation)
+    for learnt in (train, validation):
+        distance = np.abs(learnt[:, None] - test[None, :]).min()
+        assert distance > gap  # on either side
+    # A week has one role: no ticker is learnt from in a week in which another is tested.
+    roles = pd.Series(cut.roles).groupby(panel.store.period).nunique()
+    assert (roles == 1).all()
+    known = len(train) + len(validation)
+    assert len(validation) >= ceil(known * share)  # before the purge, which takes from training alone
+
+
+# --- walk-forward ---
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    panel=some_panels(),
+    count=st.integers(2, 8),
+    embargo=st.integers(0, 4),
+    share=st.floats(0.05, 0.5),
+    window=st.sampled_from(["expanding", "rolling"]),
+)
+def test_walk_forward_tests_each_week_once_after_what_it_learnt(
+    panel: Panel, count: int, embargo: int, share: float, window: str
+):
+    chosen = ValidationSettings("walk_forward", count, window=window, embargo=embargo, share=share)
+    try:
+        cuts = folds(panel, chosen)
+    except DataError:
+        assert share < 0.1 or share > 0.2 or count > 4 or window  # told elsewhere; a cut that is given is right
+        return
+    assert [cut.number for cut in cuts] == list(range(count))
+    known = all_weeks(panel)
+    tested = [weeks_of(panel, cut.roles == TEST) for cut in cuts]
+    size = len(tested[0])
+    assert all(len(block) == size for block in tested)
+    np.testing.assert_array_equal(np.concatenate(tested), known[len(known) - count * size :])  # once each, in order
+    for cut, test in zip(cuts, tested, strict=True):
+        check_one(panel, cut, share)
+        learnt = weeks_of(panel, np.isin(cut.roles, (TRAIN, VALIDATION)))
+        assert learnt.max() + gap_of(panel) + embargo < test.min()
+        # No week more is left out than the gap asks for.
+        at = np.searchsorted(known, [learnt.max(), test.min()])
+        assert at[1] - at[0] - 1 == gap_of(panel) + embargo
+        assert (cut.path == 0).all()
+        assert (cut.roles[panel.store.period > test.max()] == HISTORY).all()
+        if window == "expanding":
+            assert learnt.min() == known[0]
+
+
+@pytest.mark.parametrize("train_periods", [None, 25])
+def test_a_rolling_window_keeps_its_length(train_periods: int | None):
+    panel = panel_of({"A": list(range(120)), "B": list(range(30, 120))})
+    chosen = ValidationSettings("walk_forward", 5, window="rolling", train_periods=train_periods, share=0.2)
+    for cut in folds(panel, chosen):
+        learnt = weeks_of(panel, cut.roles != TEST)
+        used = weeks_of(panel, np.isin(cut.roles, (TRAIN, VALIDATION)))
+        test = weeks_of(panel, cut.roles == TEST)
+        assert used.max() == test.min() - 2
+        length = used.max() - used.min() + 1
+        # The document's share comes first: by default as many weeks as there are before the first test.
+        assert length == (train_periods or 120 - 5 * 14) or learnt.min() == used.min() == all_weeks(panel)[0]
+        if cut.number:
+            assert length == (train_periods or 120 - 5 * 14)
+
+
+def test_walk_forward_by_hand():
+    panel = panel_of({"A": list(range(20))}, horizon=2)
+    first, second = folds(panel, ValidationSettings("walk_forward", 2, share=0.25, embargo=1))
+    # 40 % of 20 weeks come before the first test; two blocks of 6; 2 weeks of purge and 1 of embargo before each.
+    expected = [TRAIN] * 1 + [HISTORY] * 2 + [VALIDATION] * 2 + [HISTORY] * 3 + [TEST] * 6 + [HISTORY] * 6
+    assert first.roles.tolist() == expected
+    expected = [TRAIN] * 6 + [HISTORY] * 2 + [VALIDATION] * 3 + [HISTORY] * 3 + [TEST] * 6
+    assert second.roles.tolist() == expected
+
+
+def test_the_first_test_can_be_named():
+    panel = panel_of({"A": list(range(100))})
+    start = START + pd.Timedelta(weeks=70)
+    cuts = folds(panel, ValidationSettings("walk_forward", 3, test_start=f"{start:%Y-%m-%d}"))
+    tested = weeks_of(panel, np.any([cut.roles == TEST for cut in cuts], axis=0))
+    dates = panel.store.frame["date"][np.isin(panel.store.period, tested)]
+    assert dates.min() >= start
+    assert dates.min() - start < pd.Timedelta(weeks=3)  # what does not divide into folds is learnt from
+    assert len(tested) == 30
+
+
+@pytest.mark.parametrize(
+    ("chosen", "found"),
+    [
+        (ValidationSettings("walk_forward", 30), "the tables have 40 weeks, and 24 of them are to be tested in 30"),
+        (ValidationSettings("walk_forward", 2, test_start="2001-01-01"), "40 of them are to be tested in 2 folds"),
+        (ValidationSettings("walk_forward", 2, test_start="2031-01-01"), "0 of them are to be tested in 2 folds"),
+        (ValidationSettings("walk_forward", 2, embargo=39), "are to be tested in 2 folds"),
+        (ValidationSettings("walk_forward", 2, window="rolling", train_periods=2), "fold 0 would have no training"),
+    ],
+)
+def test_too_few_weeks_are_told(chosen: ValidationSettings, found: str):
+    panel = panel_of({"A": list(range(40))})
+    with pytest.raises(DataError, match=rf"^validation: .*{found}.* Try a smaller validation\.folds"):
+        folds(panel, chosen)
+
+
+# --- combinatorial ---
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    panel=some_panels(),
+    count=st.integers(3, 7),
+    tests=st.integers(2, 3),
+    embargo=st.integers(0, 4),
+    share=st.floats(0.05, 0.3),
+)
+def test_combinatorial_folds_are_purged_on_both_sides_and_test_each_week_once_a_path(
+    panel: Panel, count: int, tests: int, embargo: int, share: float
+):
+    tests = min(tests, count - 1)
+    chosen = ValidationSettings("combinatorial", count, test_folds=tests, embargo=embargo, share=share)
+    try:
+        cuts = folds(panel, chosen)
+    except DataError:
+        return
+    assert len(cuts) == comb(count, tests)
+    known = all_weeks(panel)
+    paths: dict[int, list[int]] = {}
+    for cut in cuts:
+        check_one(panel, cut, share)
+        test = cut.roles == TEST
+        assert (cut.path[~test] == 0).all()
+        for path in np.unique(cut.path[test]):
+            paths.setdefault(int(path), []).extend(weeks_of(panel, test & (cut.path == path)))
+        # The embargo follows each tested block.
+        tested = weeks_of(panel, test)
+        learnt = weeks_of(panel, np.isin(cut.roles, (TRAIN, VALIDATION)))
+        after = [learnt[learnt > week].min() for week in tested if (learnt > week).any()]
+        before = [tested[tested < week].max() for week in after]
+        assert all(late - early > gap_of(panel) + embargo for early, late in zip(before, after, strict=True))
+    assert sorted(paths) == list(range(comb(count - 1, tests - 1)))
+    for path, weeks in paths.items():
+        assert sorted(weeks) == known.tolist(), path
+
+
+def test_a_combination_by_hand():
+    panel = panel_of({"A": list(range(24))})
+    cuts = folds(panel, ValidationSettings("combinatorial", 4, test_folds=2, embargo=1, share=0.25))
+    assert len(cuts) == 6
+    first = [TEST] * 12 + [HISTORY] * 2 + [TRAIN] * 6 + [HISTORY] * 1 + [VALIDATION] * 3
+    assert cuts[0].roles.tolist() == first
+    # Blocks 0 and 3 tested: purge on both sides of what is left, the embargo after block 0 alone.
+    (outer,) = [cut for cut in cuts if cut.roles[0] == TEST and cut.roles[-1] == TEST]
+    inner = [HISTORY] * 2 + [TRAIN] * 5 + [HISTORY] * 1 + [VALIDATION] * 3 + [HISTORY] * 1
+    assert outer.roles.tolist() == [TEST] * 6 + inner + [TEST] * 6
+
+
+def test_too_few_weeks_for_combinations_are_told():
+    with pytest.raises(DataError, match=r"the tables have 12 weeks, and fold \d+ would have no"):
+        folds(panel_of({"A": list(range(12))}, horizon=3), ValidationSettings("combinatorial", 6, test_folds=2))
+
+
+def test_more_folds_than_weeks_are_told():
+    with pytest.raises(DataError, match="the tables have 5 weeks"):
+        folds(panel_of({"A": list(range(5))}), ValidationSettings("combinatorial", 8, test_folds=2))
+
+
+# --- labels that training rows decide ---
+
+
+def balanced(panel: Panel, kind: type = WorldSettings) -> Panel:
+    labels = LabelSettings(method="balanced")
+    if kind is TableSettings:
+        chosen = TableSettings(source="csv", train="a.csv", validation="b.csv", labels=labels)
+    else:
+        chosen = WorldSettings(source="world", start="2001-01-01", end="2020-01-01", labels=labels)
+    return Panel(panel.prepared, chosen, panel.store, panel.roles)
+
+
+def test_balanced_thresholds_of_a_fold_come_from_its_own_training_rows():
+    panel = balanced(panel_of({"A": list(range(80)), "B": list(range(80))}))
+    edges = []
+    for cut in folds(panel, ValidationSettings("walk_forward", 3)):
+        own = panel.with_roles(cut.roles)
+        returns = panel.store.frame[RETURN].to_numpy()
+        low, high = np.quantile(returns[cut.roles == TRAIN], [1 / 3, 2 / 3])
+        expected = np.where(returns < low, 0, np.where(returns > high, 2, 1))
+        assert own.store.label.tolist() == expected.tolist()
+        counts = np.bincount(own.store.label[cut.roles == TRAIN], minlength=3)
+        assert counts.max() - counts.min() <= 1
+        assert own.relabelled
+        assert own.truth is None
+        edges.append((low, high))
+        # Other returns after training change no threshold.
+        moved = panel.store.frame.copy()
+        moved.loc[cut.roles != TRAIN, RETURN] *= 5.0
+        other = Panel(panel.prepared, panel.settings, Store.of(moved), panel.roles).with_roles(cut.roles)
+        assert other.store.label[cut.roles == TRAIN].tolist() == expected[cut.roles == TRAIN].tolist()
+    assert len(set(edges)) == 3
+
+
+def test_labels_that_do_not_depend_on_training_rows_stay():
+    panel = panel_of({"A": list(range(60))})
+    cut = folds(panel, ValidationSettings("walk_forward", 2))[0]
+    own = panel.with_roles(cut.roles)
+    assert own.store is panel.store
+    assert not own.relabelled
+    assert (own.roles == cut.roles).all()
+    ready = balanced(panel, TableSettings).with_roles(cut.roles)  # a ready table's labels are its own
+    assert ready.store.label.tolist() == panel.store.label.tolist()
+    assert not ready.relabelled
