@@ -7,7 +7,7 @@ import torch
 from ste.baselines import GradientBoosting, Logistic, Volatility
 from ste.data.datamodule import TrendDataModule
 from ste.evaluation.attribution import Attribution, integrated_gradients
-from ste.evaluation.importance import Importance, permutation_importance
+from ste.evaluation.importance import ROWS, Importance, even_periods, permutation_importance
 from ste.fitting import FittedBaseline, Model
 from ste.predicting import one_thread
 
@@ -20,7 +20,7 @@ def explain(model: Model, data: TrendDataModule) -> Explained:
     Both look at prepared features: a raw price beside another week's close would be off every scale.
 
     Args:
-        model: fitted; a baseline that reads no prepared features has no importance.
+        model: fitted; a baseline that reads no prepared features has no importance, nor has a single period.
         data: the cut it was fitted on.
     """
     predictor = _of_prepared(model)
@@ -29,14 +29,19 @@ def explain(model: Model, data: TrendDataModule) -> Explained:
     dataset = data.datasets.get("test", data.datasets["validation"])
     panel = data.panel
     with torch.no_grad(), one_thread():
-        features = model.representation(dataset[torch.arange(len(dataset))].features)
-        periods = panel.store.period[dataset.ends.numpy()]
+        every = panel.store.period[dataset.ends.numpy()]
+        kept = even_periods(every, ROWS)
+        periods = every[kept]
+        if len(set(periods.tolist())) < 2:
+            return [], None  # nothing can change places
+        batch = dataset[torch.from_numpy(kept)]
+        features = model.representation(batch.features)
         found = permutation_importance(
             predictor,
             features,
-            dataset.labels.numpy(),
+            batch.label.numpy(),
             periods,
-            dataset.frame["ticker"].to_numpy(),
+            dataset.frame["ticker"].to_numpy()[kept],
             panel.features,
             panel.groups,
         )

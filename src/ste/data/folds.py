@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, comb
 
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import TimeSeriesSplit
 
 from ste.data.panel import HISTORY, Panel
-from ste.errors import DataError
+from ste.errors import ConfigError, DataError
 from ste.schema import PERIOD
 from ste.settings import ValidationSettings
 
@@ -40,6 +40,7 @@ def folds(panel: Panel, settings: ValidationSettings) -> list[Fold]:
 
     Raises:
         DataError: too few periods.
+        ConfigError: too many combinations.
     """
     known, number = np.unique(panel.store.period, return_inverse=True)
     horizon = panel.settings.labels.horizon
@@ -47,7 +48,7 @@ def folds(panel: Panel, settings: ValidationSettings) -> list[Fold]:
     if settings.method == "walk_forward":
         cuts = list(_walk_forward(panel, len(known), number, gap + settings.embargo, settings))
     else:
-        cuts = list(_combinatorial(len(known), gap, settings))
+        cuts = list(_combinatorial(panel, len(known), gap, settings))
     out = []
     for i, (train, tests) in enumerate(cuts):
         role = np.full(len(known), HISTORY, dtype=np.int8)
@@ -85,13 +86,20 @@ def _walk_forward(
 
 
 def _combinatorial(
-    n: int, gap: int, settings: ValidationSettings
+    panel: Panel, n: int, gap: int, settings: ValidationSettings
 ) -> Iterator[tuple[np.ndarray, list[tuple[np.ndarray, int]]]]:
     from skfolio.model_selection import CombinatorialPurgedCV  # half a second
 
-    splitter = CombinatorialPurgedCV(
-        n_folds=settings.folds, n_test_folds=settings.test_folds, purged_size=gap, embargo_size=settings.embargo
-    )
+    size, embargo = n // settings.folds, settings.embargo
+    if gap + embargo >= size - 1:  # as skfolio asks
+        raise _too_few(panel, n, f"a fold of {size} is too short for a purge of {gap} and an embargo of {embargo}")
+    try:
+        splitter = CombinatorialPurgedCV(settings.folds, settings.test_folds, gap, embargo)
+    except ValueError:
+        raise ConfigError(
+            f"validation.test_folds={settings.test_folds}: {comb(settings.folds, settings.test_folds):,} combinations "
+            f"of {settings.folds} folds are too many to fit a model on each. Try validation.test_folds=2."
+        ) from None
     paths = splitter.get_path_ids()
     for (train, tests), ids in zip(splitter.split(np.zeros((n, 1))), paths, strict=True):
         yield train, [(test, int(path)) for test, path in zip(tests, ids, strict=True)]

@@ -13,6 +13,7 @@ _STRENGTH = 0.2  # Cramer's V of digits that say nothing is far below it
 _DECISIVE = 0.65  # V of few values that all but name the class
 _CHANCE = 1e-9
 _FEW = 12
+_SPREAD = 3.0  # of whole numbers, beyond which a remainder by 3 is no size
 _PLACES = range(-8, 3)
 
 
@@ -65,9 +66,9 @@ def _digits(table: AuditTable, name: str) -> Finding | None:
 
 def _low_digits(values: np.ndarray) -> list[tuple[str, np.ndarray]]:
     """Digits far below the column's spread, where nothing but a code can speak; codes `[N]` by name."""
-    places = [10.0**place for place in _PLACES if 10.0**place < 0.02 * values.std() or place == 0]
+    places = [10.0**place for place in _PLACES if 10.0**place < 0.02 * values.std()]
     looks = [(f"its digits at {place:g}", np.floor(np.abs(values) / place + 1e-6) % 10) for place in places]
-    if np.array_equal(values, np.round(values)):
+    if np.array_equal(values, np.round(values)) and values.std() > _SPREAD:
         looks.append(("its remainders by 3", values % 3))
     return looks
 

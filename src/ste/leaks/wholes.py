@@ -22,6 +22,7 @@ _EXACT, _OFF = 1e-4, 1e-3  # the same where no row was dropped after scaling
 _FEWEST = 20  # distinct values below which a column may look scaled by chance
 _BOUNDED = frozenset(column.name for column in FEATURE_COLUMNS if column.low is not None and column.high is not None)
 _QUANTILES = {"thirds": (1 / 3, 2 / 3), "quarters": (1 / 4, 3 / 4), "fifths": (1 / 5, 4 / 5), "30/40/30": (0.3, 0.7)}
+_FEWEST_ROWS = 300  # below which exact counts may be chance
 _ROUND = 0.0005  # a threshold on this grid was typed and not computed
 
 
@@ -142,13 +143,14 @@ def future_thresholds(table: AuditTable) -> Outcome:
     typed = limits is not None and all(_typed(low, high) for low, high in limits)
     shown = ", ".join(f"{share:.4f}" for share in train)
     line = f"class shares in training {shown}" + ("; thresholds are round numbers" if typed else "")
-    if typed:
-        return Outcome(THRESHOLDS, line)
+    free = limits is not None and not typed
     for span, rows in spans.items():
         shares, n = _shares(table, rows), int(rows.sum())
+        if not free and n < _FEWEST_ROWS:
+            continue
         for kind, cuts in _QUANTILES.items():
             wanted = np.array([cuts[0], cuts[1] - cuts[0], 1 - cuts[1]])
-            near = 1.5 / n if limits is None else 0.002  # without a common threshold only an exact count tells
+            near = 0.002 if free else 1.5 / n  # of round or scaled thresholds only an exact count tells
             if np.abs(shares - wanted).max() <= near and np.abs(train - wanted).max() > max(2 * near, 0.003):
                 finding = Finding(
                     THRESHOLDS,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ste.evaluation.scorecard import Estimate, Gain, Scorecard
-from ste.pages.words import NONE, Cell, cell, count, label, number, p_value, who
+from ste.pages.words import LABELS, NONE, Cell, cell, count, label, number, p_value, who
 
 _FAMILIES = {
     "of the classes": ("accuracy", "balanced_accuracy", "precision", "recall", "f1", "mcc", "auroc"),
@@ -137,7 +137,9 @@ def told_apart(figure: Estimate) -> str:
 
 def every_figure(scores: Mapping[str, Scorecard]) -> list[Group]:
     """All figures of the model, a row each with a cell per split, by family."""
+    known = list(LABELS)
     names = list(dict.fromkeys(name for score in scores.values() for name in score.figures))
+    names.sort(key=lambda name: known.index(name) if name in known else len(known))
     groups: dict[str, list[Row]] = {family: [] for family in [*_FAMILIES, "others"]}
     for name in names:
         cells = [cell(score.figures.get(name), name) for score in scores.values()]

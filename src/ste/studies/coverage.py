@@ -103,9 +103,9 @@ def line(weeks: int, figure: str, done: list[Test]) -> str:
 def main() -> None:
     """Draw, score, count, print."""
     parser = argparse.ArgumentParser(description=str(__doc__).split("\n", maxsplit=1)[0])
-    parser.add_argument("--repetitions", type=int, default=400)
+    parser.add_argument("--repetitions", type=int, default=800)
     parser.add_argument("--weeks", type=int, nargs="+", default=[52, 104, 208], help="in a test set")
-    parser.add_argument("--worlds", type=int, default=14)
+    parser.add_argument("--worlds", type=int, default=28)
     parser.add_argument("--tickers", type=int, default=7)
     parser.add_argument("--signal", type=float, default=0.4)
     parser.add_argument("--resamples", type=int, default=1000)

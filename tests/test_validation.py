@@ -1,0 +1,419 @@
+"""Runs in folds: a parent and its children, evaluated again, stopped and gone on with; and baselines as models."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hydra import compose, initialize_config_dir
+from mlflow.tracking import MlflowClient
+
+from ste import fitting, pipeline
+from ste.config import compose_train, conf_dir, plain, train_settings
+from ste.data.folds import folds
+from ste.data.panel import Panel
+from ste.data.prepare import prepare
+from ste.errors import ConfigError, RunError
+from ste.evaluate import evaluate_task
+from ste.evaluation.predictions import Predictions
+from ste.fitting import load_model, view_of
+from ste.pipeline import train
+from ste.predicting import class_chances
+from ste.record import CHECKPOINT, PREDICTIONS, SPLIT_PREFIX, TrainResult
+from ste.settings import TrackingSettings
+from ste.tracking.find import download, find_run, read_config
+from ste.tracking.found import DIGEST_TAG, FOLD_TAG, FoundRun, find_children
+from ste.tracking.store import open_store
+from ste.tracking.trials import find_trials
+
+WORLD = ["data.tickers=4", "data.start=2018-01-01", "data.end=2020-06-30", "data.batch_size=64"]
+WORLD += ["data.split.validation_start=2019-07-01", "data.split.test_start=2020-01-01", "data.sequence_length=3"]
+FAST = ["trainer.max_epochs=2", "trainer.threads=1", "trainer.progress=false", "scoring.resamples=100"]
+LSTM = ["model=lstm", "model.hidden_size=8", "model.num_layers=1", "model.dropout=0.2"]
+WALK = ["validation=walk_forward", "validation.folds=3", "validation.embargo=1"]
+COMBINE = ["validation=combinatorial", "validation.folds=4", "validation.embargo=2"]
+
+Fit = Callable[..., TrainResult]
+
+
+class Place:
+    """A folder with a store, and runs in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.paths = [f"paths.data={folder / 'data'}", f"paths.output={folder / 'outputs'}"]
+        self.client: MlflowClient = open_store(TrackingSettings(), folder / "outputs")
+
+    def fit(self, *overrides: str, out: str) -> TrainResult:
+        values = plain(compose_train([*WORLD, *FAST, *self.paths, *overrides]))
+        result = train(train_settings(values), values, self.folder / out, out)
+        assert result is not None
+        return result
+
+    def resume(self, run_id: str) -> TrainResult:
+        values = {**read_config(self.client, find_run(self.client, run_id, "ste")), "resume": run_id}
+        result = train(train_settings(values), values, self.folder / "resumed", "resumed")
+        assert result is not None
+        assert result.run_id == run_id
+        return result
+
+    def evaluate(self, run: str, *overrides: str) -> None:
+        with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+            evaluate_task(compose("evaluate", overrides=[f"run={run}", *self.paths, *overrides]))
+
+    def children(self, result: TrainResult) -> dict[int, FoundRun]:
+        return find_children(self.client, str(result.run_id))
+
+    def predictions(self, run: FoundRun) -> Predictions:
+        folder = self.folder / "downloads" / run.id
+        folder.mkdir(parents=True, exist_ok=True)
+        return Predictions.read(download(self.client, run, PREDICTIONS, folder))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return Place(tmp_path_factory.mktemp("folds"))
+
+
+@pytest.fixture(scope="module")
+def walked(place: Place) -> TrainResult:
+    return place.fit(*LSTM, *WALK, out="walked")
+
+
+@pytest.fixture(scope="module")
+def combined(place: Place) -> TrainResult:
+    return place.fit("model=logistic", *COMBINE, out="combined")
+
+
+@pytest.fixture(params=["walked", "combined"])
+def folded(request: pytest.FixtureRequest) -> TrainResult:
+    return request.getfixturevalue(request.param)
+
+
+def artifacts(client: MlflowClient, run_id: str, path: str | None = None) -> set[str]:
+    out: set[str] = set()
+    for entry in client.list_artifacts(run_id, path):
+        out |= artifacts(client, run_id, entry.path) if entry.is_dir else {entry.path}
+    return out
+
+
+def same_rows(one: pd.DataFrame, other: pd.DataFrame) -> None:
+    key = ["date", "ticker", "fold", "path"]
+    pd.testing.assert_frame_equal(
+        one.sort_values(key, ignore_index=True), other.sort_values(key, ignore_index=True), check_exact=True
+    )
+
+
+# --- what is tracked ---
+
+
+def test_a_parent_and_its_children_are_tracked_whole(place: Place, folded: TrainResult):
+    parent = place.client.get_run(folded.run_id)
+    assert parent.info.status == "FINISHED"
+    kept = {"config.yaml", "data_card.json", "summary.json", PREDICTIONS}
+    confusion = {f"confusion/{split}.{kind}" for split in ("validation", "test") for kind in ("png", "csv")}
+    assert artifacts(place.client, folded.run_id) == kept | confusion
+    assert parent.data.tags["validation"] == folded.validation == parent.data.params["validation.method"]
+
+    children = place.children(folded)
+    assert sorted(children) == list(range(3 if folded.validation == "walk_forward" else 6))
+    for number, child in children.items():
+        assert child.status == "FINISHED"
+        assert child.tags["mlflow.parentRunId"] == folded.run_id
+        assert artifacts(place.client, child.id) == {PREDICTIONS, CHECKPOINT}
+        params = place.client.get_run(child.id).data.params
+        assert (params["fold"], params["folds"]) == (str(number), str(len(children)))
+        rows = place.predictions(child).of_split("test").frame
+        assert params["test"] == f"{rows['date'].min():%Y-%m-%d} to {rows['date'].max():%Y-%m-%d}, {len(rows)} rows"
+        assert child.metrics["final_test/accuracy"] == (
+            (rows[["p_downtrend", "p_neutral", "p_uptrend"]].to_numpy().argmax(axis=1) == rows["label"]).mean()
+        )
+    assert not (place.folder / "outputs/checkpoints" / str(folded.run_id)).exists()
+    assert not list((place.folder / "outputs/.running").glob("*.lock"))
+
+
+def test_the_pooled_predictions_are_the_childrens_test_rows(place: Place, folded: TrainResult):
+    parts = [place.predictions(child).of_split("test").frame for child in place.children(folded).values()]
+    tracked = place.predictions(find_run(place.client, folded.run_id, "ste"))
+    same_rows(tracked.of_split("test").frame, pd.concat(parts, ignore_index=True))
+    pd.testing.assert_frame_equal(tracked.frame, folded.predictions.frame, check_exact=True)
+    keys = tracked.of_split("test").frame[["date", "ticker", "path"]]
+    assert not keys.duplicated().any()
+    paths = keys.groupby("path").size()
+    assert paths.nunique() == 1
+    assert len(paths) == (1 if folded.validation == "walk_forward" else 3)
+    assert folded.scores["test"].examples == paths[0]
+
+
+def test_each_childs_checkpoint_says_what_its_predictions_say(place: Place, folded: TrainResult, tmp_path: Path):
+    settings = train_settings(read_config(place.client, find_run(place.client, folded.run_id, "ste")))
+    panel = Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
+    for cut in folds(panel, settings.validation):
+        child = place.children(folded)[cut.number]
+        (tmp_path / str(cut.number)).mkdir()
+        model = load_model(download(place.client, child, CHECKPOINT, tmp_path / str(cut.number)))
+        data = pipeline._fold_data(settings, panel, cut)
+        chances = class_chances(model, data, "test")
+        rows = data.datasets["test"].frame[["date", "ticker"]].reset_index(drop=True)
+        rows[["p_downtrend", "p_neutral", "p_uptrend"]] = chances.astype(np.float64)
+        found = place.predictions(child).of_split("test").frame
+        columns = list(rows)
+        expected = rows.sort_values(["date", "ticker"], ignore_index=True)
+        pd.testing.assert_frame_equal(found[columns], expected, check_exact=True)
+        # It was fitted on this fold's training rows alone: its scaler is theirs.
+        train_rows = data.datasets["train"]
+        assert train_rows.frame["date"].nunique() < panel.store.frame["date"].nunique()
+        fresh = fitting.prepare_fit(settings, data)
+        np.testing.assert_array_equal(model.representation.mean, fresh.representation.mean)
+
+
+def test_verdict_and_figures_are_in_the_store_and_in_the_summary(place: Place, folded: TrainResult):
+    run = place.client.get_run(folded.run_id)
+    assert folded.verdict.tags.items() <= run.data.tags.items()
+    assert folded.verdict.tags["verdict"] == folded.verdict.word
+    assert run.data.tags["mlflow.note.content"] == folded.verdict.paragraph
+    for split, card in folded.scores.items():
+        for name, value in card.metrics.items():
+            assert run.data.metrics[f"{SPLIT_PREFIX[split]}/{name}"] == value
+    summary = json.loads((folded.folder / "summary.json").read_text())
+    assert summary["verdict"]["tags"] == folded.verdict.tags
+    assert summary["validation"] == folded.validation
+    assert set(summary["scores"]) == {"validation", "test"}
+
+
+def test_a_row_that_validates_several_folds_is_one_example(walked: TrainResult):
+    card = walked.scores["validation"]
+    frame = walked.predictions.of_split("validation").frame
+    assert card.examples == len(frame.drop_duplicates(["date", "ticker"]))
+    assert (frame["path"] == frame["fold"]).all()
+
+
+# --- evaluated again ---
+
+
+def test_evaluation_repeats_a_run_in_folds_to_the_last_digit(place: Place, folded: TrainResult, capsys):
+    place.evaluate(folded.run_id)
+    assert "the same figures as tracked, to the last digit" in capsys.readouterr().out
+    place.evaluate(folded.run_id, "split=test")
+    with pytest.raises(RunError, match=r"split=train: run .* has only validation, test"):
+        place.evaluate(folded.run_id, "split=train")
+
+
+def test_evaluation_says_what_differs(place: Place, combined: TrainResult):
+    name, value = "final_test/accuracy", combined.scores["test"].metrics["accuracy"]
+    place.client.log_metric(combined.run_id, name, 0.75, step=1)
+    try:
+        with pytest.raises(RunError, match=rf"differ from what was tracked:\n  test accuracy: tracked 0.75, now {value}$"):
+            place.evaluate(combined.run_id)
+    finally:
+        place.client.log_metric(combined.run_id, name, value, step=2)
+    place.evaluate(combined.run_id)
+
+
+def test_evaluation_sees_other_predictions(place: Place, combined: TrainResult, tmp_path: Path):
+    kept = download(place.client, find_run(place.client, combined.run_id, "ste"), PREDICTIONS, tmp_path)
+    other = Predictions.read(kept)
+    other.frame.loc[0, "linear.p_neutral"] += 1e-15
+    other.write(tmp_path / "other" / PREDICTIONS if (tmp_path / "other").mkdir() else tmp_path / "other" / PREDICTIONS)
+    place.client.log_artifact(combined.run_id, str(tmp_path / "other" / PREDICTIONS))
+    try:
+        with pytest.raises(RunError, match=r"predictions\.parquet: other probabilities"):
+            place.evaluate(combined.run_id)
+    finally:
+        place.client.log_artifact(combined.run_id, str(kept))
+    place.evaluate(combined.run_id)
+
+
+# --- stopped and gone on with ---
+
+
+def stop_at(patch: pytest.MonkeyPatch, number: int, fault: BaseException) -> None:
+    """Raise within the fit of the fold of this number, in its second epoch."""
+    build, begun = fitting.build_trainer, iter(range(100))
+
+    class Stop(fitting.Callback):
+        def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
+            if trainer.current_epoch == 1:
+                raise fault
+
+    def trainer(*arguments):
+        built, best = build(*arguments)
+        if next(begun) == number:
+            built.callbacks.append(Stop())
+        return built, best
+
+    patch.setattr(fitting, "build_trainer", trainer)
+
+
+def fitted_folds(patch: pytest.MonkeyPatch) -> list[Path]:
+    """Folders of the fits from now on."""
+    seen: list[Path] = []
+    original = pipeline.fit
+
+    def watched(settings, data, model, checkpoints, run):
+        seen.append(checkpoints)
+        return original(settings, data, model, checkpoints, run)
+
+    patch.setattr(pipeline, "fit", watched)
+    return seen
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """Lightning ignores further interrupts after the first."""
+    handler = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, handler)
+
+
+def assert_same_end(place: Place, whole: TrainResult, other: TrainResult) -> None:
+    pd.testing.assert_frame_equal(other.predictions.frame, whole.predictions.frame, check_exact=True)
+    assert other.scores == whole.scores
+    for number, child in place.children(whole).items():
+        again = place.children(other)[number]
+        assert again.status == "FINISHED"
+        kept = {name: value for name, value in child.metrics.items() if name != "fit_seconds"}
+        assert {name: value for name, value in again.metrics.items() if name != "fit_seconds"} == kept
+    a, b = walked_state(whole), walked_state(other)
+    assert all(np.array_equal(a[name], b[name]) for name in a)
+
+
+def walked_state(result: TrainResult) -> dict[str, np.ndarray]:
+    return {name: value.numpy() for name, value in result.module.state_dict().items()}
+
+
+def test_a_stopped_walk_forward_ends_where_it_would_have_ended(
+    place: Place, walked: TrainResult, monkeypatch: pytest.MonkeyPatch, handlers: None, capsys
+):
+    before = {run.info.run_id for run in place.client.search_runs(["1"])}
+    with monkeypatch.context() as patch:
+        stop_at(patch, 2, KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            place.fit(*LSTM, *WALK, out="stopped")
+    new = [run for run in place.client.search_runs(["1"]) if run.info.run_id not in before]
+    (parent,) = [run for run in new if FOLD_TAG not in run.data.tags]
+    assert parent.info.status == "KILLED"
+    status = {run.data.tags[FOLD_TAG]: run.info.status for run in new if FOLD_TAG in run.data.tags}
+    assert status == {"0": "FINISHED", "1": "FINISHED", "2": "KILLED"}
+    hints = [line for line in capsys.readouterr().err.splitlines() if "resume=" in line]
+    assert hints == [f"python -m ste.train resume={parent.info.run_id} goes on with this run"]  # of the parent alone
+
+    with monkeypatch.context() as patch:
+        fits = fitted_folds(patch)
+        other = place.resume(parent.info.run_id)
+    assert [path.name for path in fits] == ["fold-2"]
+    assert {run.id for run in place.children(other).values()} == {
+        run.info.run_id for run in new if FOLD_TAG in run.data.tags
+    }
+    assert_same_end(place, walked, other)
+
+
+@pytest.mark.slow
+def test_a_walk_forward_that_was_killed_outright_goes_on(place: Place, walked: TrainResult, tmp_path: Path):
+    """SIGKILL, as the out-of-memory killer sends it: nothing is said, and the next run finds the pieces."""
+    overrides = [*WORLD, *FAST, *LSTM, *WALK, f"paths.data={place.folder / 'data'}", f"paths.output={tmp_path / 'o'}"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ste.train", *overrides],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    client = open_store(TrackingSettings(), tmp_path / "o")
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and process.poll() is None:
+        runs = client.search_runs(["1"]) if client.get_experiment("1") else []
+        if any(run.data.tags.get(FOLD_TAG) == "0" and run.info.status == "FINISHED" for run in runs):
+            break
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL  # it was still at work
+    (parent,) = [run for run in client.search_runs(["1"]) if FOLD_TAG not in run.data.tags]
+    assert parent.info.status == "RUNNING"
+    done = subprocess.run(
+        [sys.executable, "-m", "ste.train", f"resume={parent.info.run_id}", f"paths.output={tmp_path / 'o'}"]
+        + [f"paths.data={place.folder / 'data'}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    run = find_run(client, parent.info.run_id, "ste")
+    assert {child.status for child in find_children(client, run.id).values()} == {"FINISHED"}
+    again = Predictions.read(download(client, run, PREDICTIONS, tmp_path))
+    pd.testing.assert_frame_equal(again.frame, walked.predictions.frame, check_exact=True)
+
+
+def test_folds_are_trained_in_one_process(place: Place):
+    with pytest.raises(ConfigError, match=r"trainer\.devices=2: folds are trained in one process.*validation=holdout"):
+        place.fit(*LSTM, *WALK, "trainer=ddp", out="two")
+
+
+def test_a_mistake_in_the_model_is_told_before_anything_is_tracked(place: Place):
+    before = len(place.client.search_runs(["0", "1"]))
+    with pytest.raises(ConfigError, match=r"model\.C=0: expected a number above 0"):
+        place.fit("model=logistic", "model.C=0", *WALK, out="wrong")
+    with pytest.raises(ConfigError, match=r"model\.hidden_size=0: expected"):
+        place.fit("model=lstm", "model.hidden_size=0", *WALK, out="wrong")
+    assert len(place.client.search_runs(["0", "1"])) == before
+
+
+# --- baselines as models ---
+
+SAME = {"logistic": "linear", "volatility": "volatility", "majority": "majority", "persistence": "persistence"}
+
+
+@pytest.mark.parametrize("model", [*SAME, "gbm"])
+def test_a_baseline_is_trained_tracked_and_evaluated_like_a_net(place: Place, model: str, capsys):
+    extra = ["model.min_leaf=10", "model.trees=20"] if model == "gbm" else []
+    result = place.fit(f"model={model}", *extra, "tracking.experiment=baselines", out=model)
+    run = place.client.get_run(result.run_id)
+    assert run.info.status == "FINISHED"
+    assert {CHECKPOINT, PREDICTIONS, "summary.json"} <= artifacts(place.client, result.run_id)
+    assert set(result.scores) == {"train", "validation", "test"}
+    if model in SAME:
+        own = result.predictions
+        np.testing.assert_array_equal(own.chances, own.baseline(SAME[model]))
+        for card in result.scores.values():
+            theirs = card.company[SAME[model]]
+            shared = [name for name in card.figures if name in theirs]
+            assert "accuracy" in shared
+            assert ("log_loss" in shared) == (model != "persistence")
+            assert {name: card.figures[name] for name in shared} == {name: theirs[name] for name in shared}
+            assert card.gains[SAME[model]]["accuracy"].value == 0.0
+    place.evaluate(result.run_id, "tracking.experiment=baselines")
+    assert "the same figures as tracked" in capsys.readouterr().out
+
+
+def test_company_stands_on_the_same_rows_as_the_model(place: Place, walked: TrainResult):
+    """A logistic regression beside a net has the figures of the one that is trained as a model."""
+    other = place.fit("model=logistic", *WALK, out="logistic-walk")
+    columns = ["date", "ticker", "split", "fold", "label"]
+    pd.testing.assert_frame_equal(other.predictions.frame[columns], walked.predictions.frame[columns])
+    np.testing.assert_array_equal(other.predictions.chances, walked.predictions.baseline("linear"))
+    assert other.scores["test"].figures["accuracy"] == walked.scores["test"].company["linear"]["accuracy"]
+
+
+# --- trials ---
+
+
+def test_trials_are_counted_without_folds(place: Place, walked: TrainResult, combined: TrainResult):
+    digest = walked.data_digest
+    everything = place.client.search_runs(["1"], max_results=1000)
+    parents = [run for run in everything if FOLD_TAG not in run.data.tags and run.data.tags.get(DIGEST_TAG) == digest]
+    assert len(everything) > len(parents) >= 2
+    trials = find_trials(place.client, walked.run_id, digest, walked.scores["test"])
+    assert trials.count == len(parents)
+    again = place.fit("model=majority", *WALK, out="one-more")
+    assert again.trials == len(parents) + 1
+    assert place.client.get_run(again.run_id).data.tags["trials"] == str(len(parents) + 1)
+    assert find_run(place.client, "latest", "ste").id == again.run_id  # no fold
