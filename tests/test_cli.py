@@ -62,6 +62,12 @@ def test_help_and_configuration_answer_without_the_heavy_libraries(tmp_path: Pat
         ("train", ["data=csv", "data.train=t.csv", "data.validation=t.csv"], "Is stock_opne meant as stock_open?"),
         ("train", ["data=csv", "data.train=empty.csv", "data.validation=t.csv"], "the file is empty"),
         ("train", ["-m", "model=lstm,dual_towr"], "Did you mean model=dual_tower?"),
+        ("train", ["model=logistik"], "model=logistik: no such choice. Did you mean model=logistic?"),
+        ("train", ["model=gbm", "model.tress=5"], "Did you mean model.trees"),
+        ("train", ["model=gbm", "model.trees=many"], "model.trees=many: expected a whole number. Try model.trees=500"),
+        ("train", ["validation=walk_foward"], "Did you mean validation=walk_forward?"),
+        ("train", ["validation=walk_forward", "validation.folds=1"], "validation.folds=1: expected 2 or more"),
+        ("train", ["data.features=prices"], "expected standard with data.features=prices"),
         ("generate", ["data.tikers=3"], "Did you mean data.tickers"),
         ("evaluate", ["split=tset"], "split=tset: expected one of train, validation, test, all"),
         ("ui", ["port=0"], "expected a port"),
@@ -103,7 +109,7 @@ def test_a_newcomer_generates_trains_and_evaluates(tmp_path: Path):
     }
     trained = ste(tmp_path, "train", "model=dual_tower", "data=seed", "trainer.max_epochs=2")
     assert trained.returncode == 0, trained.stderr
-    for word in ("majority", "persistence", "linear", "Bayes", "run  ", "UI  ", "files"):
+    for word in ("majority", "persistence", "volatility", "linear", "Bayes", "Verdict", "run  ", "UI  ", "files"):
         assert word in trained.stdout, word
     assert trained.stderr == ""
     (summary,) = (tmp_path / "outputs" / "runs" / "train").glob("*/summary.json")

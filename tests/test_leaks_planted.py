@@ -167,8 +167,6 @@ SCALERS = {
 @pytest.mark.parametrize("kind", SCALERS)
 @pytest.mark.parametrize("column", ["stock_macd", "macro_inflation", "stock_volume"])
 def test_a_scaler_that_saw_all_rows(clean: pd.DataFrame, kind: str, column: str):
-    if (kind, column) == ("ranks", "macro_inflation"):
-        pytest.skip("a monthly figure has few ranks")
     last = clean["date"] == clean["date"].max()
     values = clean[column].mask(last, 1.1 * clean[column].max() + 0.1)  # beyond all of training
     assert ("scalers", column) in alarms(clean.assign(**{column: SCALERS[kind](values)}))
@@ -191,6 +189,24 @@ def test_a_scaler_that_saw_the_training_rows_alone_is_no_alarm(clean: pd.DataFra
     train = clean.loc[clean[SPLIT] == "train", "stock_macd"]
     scaled = clean.assign(stock_macd=(clean["stock_macd"] - train.mean()) / train.std())
     assert alarms(scaled) == set()
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_a_close_that_was_scaled_is_named(clean: pd.DataFrame):
+    scaled = clean.assign(stock_close=SCALERS["z-score"](clean["stock_close"]))
+    assert ("scalers", "stock_close") in alarms(scaled)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_missing_and_infinite_values_stop_no_check(clean: pd.DataFrame):
+    holes = clean.assign(
+        stock_rsi=clean["stock_rsi"].where(clean.index % 7 > 0),
+        stock_macd=clean["stock_macd"].where(clean.index % 11 > 0, np.inf),
+        macro_vix=np.nan,
+        note="text",
+    )
+    assert alarms(holes) == set()
+    assert shuffled_labels(AuditTable(holes), shuffles=1).findings == ()
 
 
 def test_scaling_within_each_week_is_no_alarm(clean: pd.DataFrame):

@@ -287,3 +287,56 @@ def test_rows_of_no_or_of_several_splits_are_refused():
     mixed = predictions.frame.assign(split=np.where(np.arange(20) < 10, "test", "train"))
     with pytest.raises(DataError, match="splits test, train"):
         score(replace(predictions, frame=mixed))
+
+
+def test_the_benchmark_prints_its_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    from ste.bench import evaluation
+
+    monkeypatch.setattr(
+        "sys.argv", ["evaluation", "--weeks", "20", "--tickers", "6", "--resamples", "20", "--yardstick", "1"]
+    )
+    evaluation.main()
+    assert capsys.readouterr().out.splitlines()[1].split()[:3] == ["120", "20", "20"]
+
+
+@pytest.mark.slow
+def test_intervals_hold_the_true_accuracy_as_often_as_they_say(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    from ste.studies import coverage
+
+    monkeypatch.setattr(
+        "sys.argv", ["coverage", "--weeks", "104", "--worlds", "8", "--repetitions", "200", "--resamples", "500"]
+    )
+    coverage.main()
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip().startswith("104")]
+    assert len(lines) == 8
+    for line in lines:
+        held = float(next(word for word in line if word.endswith("%"))[:-1]) / 100
+        if "tested" in line and "horizon" in line:
+            assert 0.90 < held < 0.995  # 200 sets: three standard errors around 0.955
+        if "world" in line and "auto" in line:
+            assert 0.87 < held < 0.99
+
+
+def test_blocks_are_the_horizon_unless_they_are_to_follow_the_regimes():
+    rng = np.random.default_rng(0)
+    calm = np.repeat(rng.random(12), 20) < 0.5  # five-month regimes over 240 weeks
+    labels = np.where(np.repeat(calm, 5), 1, rng.integers(0, 3, 1200))
+    chances = np.tile([0.2, 0.5, 0.3], (1200, 1))
+    frame = row_columns(
+        pd.DataFrame({"date": np.repeat(pd.date_range("2015-01-02", periods=240, freq="7D"), 5)}).assign(
+            ticker=np.tile(list("ABCDE"), 240)
+        ),
+        "test",
+        labels,
+        rng.normal(size=1200),
+    )
+    frame[["p_downtrend", "p_neutral", "p_uptrend"]] = chances
+    predictions = Predictions(frame, ("Downtrend", "Neutral", "Uptrend"))
+    plain, long = score(predictions, resamples=300), score(predictions, resamples=300, blocks="auto")
+    assert plain.block == 1
+    assert long.block > 5
+    narrow, wide = plain.figures["accuracy"], long.figures["accuracy"]
+    assert narrow.value == wide.value
+    assert wide.high - wide.low > 1.5 * (narrow.high - narrow.low)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,13 +17,14 @@ from mlflow.tracking import MlflowClient
 
 from ste import fitting, pipeline
 from ste.config import compose_train, conf_dir, plain, train_settings
+from ste.console import differences
 from ste.data.folds import folds
 from ste.data.panel import Panel
 from ste.data.prepare import prepare
 from ste.errors import ConfigError, RunError
 from ste.evaluate import evaluate_task
 from ste.evaluation.predictions import Predictions
-from ste.fitting import load_model, view_of
+from ste.fitting import load_model
 from ste.pipeline import train
 from ste.predicting import class_chances
 from ste.record import CHECKPOINT, PREDICTIONS, SPLIT_PREFIX, TrainResult
@@ -202,34 +202,35 @@ def test_a_row_that_validates_several_folds_is_one_example(walked: TrainResult):
 def test_evaluation_repeats_a_run_in_folds_to_the_last_digit(place: Place, folded: TrainResult, capsys):
     place.evaluate(folded.run_id)
     assert "the same figures as tracked, to the last digit" in capsys.readouterr().out
-    place.evaluate(folded.run_id, "split=test")
-    with pytest.raises(RunError, match=r"split=train: run .* has only validation, test"):
-        place.evaluate(folded.run_id, "split=train")
 
 
-def test_evaluation_says_what_differs(place: Place, combined: TrainResult):
-    name, value = "final_test/accuracy", combined.scores["test"].metrics["accuracy"]
-    place.client.log_metric(combined.run_id, name, 0.75, step=1)
-    try:
-        with pytest.raises(RunError, match=rf"differ from what was tracked:\n  test accuracy: tracked 0.75, now {value}$"):
-            place.evaluate(combined.run_id)
-    finally:
-        place.client.log_metric(combined.run_id, name, value, step=2)
-    place.evaluate(combined.run_id)
-
-
-def test_evaluation_sees_other_predictions(place: Place, combined: TrainResult, tmp_path: Path):
-    kept = download(place.client, find_run(place.client, combined.run_id, "ste"), PREDICTIONS, tmp_path)
+def test_evaluation_says_what_differs(place: Place, walked: TrainResult, tmp_path: Path):
+    name, value = "final_test/accuracy", walked.scores["test"].metrics["accuracy"]
+    kept = download(place.client, find_run(place.client, walked.run_id, "ste"), PREDICTIONS, tmp_path)
     other = Predictions.read(kept)
     other.frame.loc[0, "linear.p_neutral"] += 1e-15
-    other.write(tmp_path / "other" / PREDICTIONS if (tmp_path / "other").mkdir() else tmp_path / "other" / PREDICTIONS)
-    place.client.log_artifact(combined.run_id, str(tmp_path / "other" / PREDICTIONS))
-    try:
-        with pytest.raises(RunError, match=r"predictions\.parquet: other probabilities"):
-            place.evaluate(combined.run_id)
-    finally:
-        place.client.log_artifact(combined.run_id, str(kept))
-    place.evaluate(combined.run_id)
+    (tmp_path / "other").mkdir()
+    other.write(tmp_path / "other" / PREDICTIONS)
+    place.client.log_artifact(walked.run_id, str(tmp_path / "other" / PREDICTIONS))
+    place.client.log_metric(walked.run_id, name, 0.75, step=100)
+    with pytest.raises(RunError, match=f"differ from what was tracked:\n  test accuracy: tracked 0.75, now {value}\n") as told:
+        place.evaluate(walked.run_id, "split=test")
+    assert str(told.value).splitlines()[-1] == "  predictions.parquet: other probabilities than now"
+    place.client.log_artifact(walked.run_id, str(kept))
+    place.client.log_metric(walked.run_id, name, value, step=101)
+    with pytest.raises(RunError, match=r"split=train: run .* has only validation, test"):
+        place.evaluate(walked.run_id, "split=train")
+
+
+def test_differences_are_told_figure_by_figure():
+    tracked = {"final_test/accuracy": 0.5, "final_test/f1": 0.25, "final_validation/mcc": 0.0, "final_test/more": 1.0}
+    prefixes = {split: SPLIT_PREFIX[split] for split in ("validation", "test")}
+    assert differences({"final_test/accuracy": 0.5, "final_validation/mcc": 0.0}, tracked, prefixes) == []
+    now = {"final_test/accuracy": 0.5 + 2**-53, "final_test/f1": 0.25, "final_validation/auroc": 0.6}
+    assert differences(now, tracked, prefixes) == [
+        f"test accuracy: tracked 0.5, now {0.5 + 2**-53}",
+        "validation auroc: tracked None, now 0.6",
+    ]
 
 
 # --- stopped and gone on with ---
@@ -400,7 +401,8 @@ def test_company_stands_on_the_same_rows_as_the_model(place: Place, walked: Trai
     columns = ["date", "ticker", "split", "fold", "label"]
     pd.testing.assert_frame_equal(other.predictions.frame[columns], walked.predictions.frame[columns])
     np.testing.assert_array_equal(other.predictions.chances, walked.predictions.baseline("linear"))
-    assert other.scores["test"].figures["accuracy"] == walked.scores["test"].company["linear"]["accuracy"]
+    for name, figure in walked.scores["test"].company["linear"].items():
+        assert other.scores["test"].metrics[name] == figure.value, name
 
 
 # --- trials ---

@@ -358,3 +358,21 @@ def test_real_scores_are_judged():
     assert "both are told" in strong.paragraph
     words = [judge(score(predictions(0.0, seed), resamples=200), "oracle").word for seed in range(1, 6)]
     assert words.count("not better") >= 4
+
+
+NOTHING = {name: Gain(0.0, 0.0, 0.0, 1.0) for name in ("accuracy", "log_loss")}
+
+
+def test_a_baseline_is_not_held_against_itself():
+    gains = {name: {"accuracy": gain(0.05, 1e-6), "log_loss": gain(0.02, 1e-6)} for name in BASELINES}
+    assert judge(card(gains=gains), "a net").word == "better"
+    assert judge(card(gains=gains | {"linear": NOTHING}), "Logistic").word == "better"
+    assert judge(card(gains=gains | {"linear": {**NOTHING, "log_loss": UNDECIDED}}), "a net").word != "better"
+
+
+@pytest.mark.parametrize("name", ["majority", "persistence"])
+def test_a_guess_is_never_better_than_guessing(name: str):
+    gains = {name: {"accuracy": gain(0.05, 1e-6), "log_loss": gain(0.02, 1e-6)} for name in BASELINES}
+    verdict = judge(card(gains=gains | {name: NOTHING}), name.title())
+    assert verdict.word == "not better"
+    assert verdict.guessing is None

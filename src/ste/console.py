@@ -67,7 +67,7 @@ def print_scores(model: str, scores: dict[str, Scorecard]) -> None:
         head = (split, f"{card.examples:,}", f"{card.periods:,}")
         table.add_row(*head, Text(model, "bold"), *(Text(text, "bold") for text in _row(card.figures, card.method)))
         for name, figures in card.company.items():
-            label = "Bayes (the most any model could)" if name == "bayes" else name
+            label = "Bayes (the limit)" if name == "bayes" else name
             table.add_row("", "", "", label, *map(Text, _row(figures, card.method)), style="dim")
         table.add_section()
     console.print(table)

@@ -175,6 +175,7 @@ def scores_of(chosen: ScoringSettings, predictions: Predictions, resamples: int 
                 predictions.of_split(split),
                 cost_bps=chosen.cost_bps,
                 kind=chosen.book,
+                blocks=chosen.blocks,
                 resamples=chosen.resamples if resamples is None else resamples,
             )
             for split in predictions.splits

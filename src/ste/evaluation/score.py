@@ -36,13 +36,12 @@ def score(
     cost_bps: float = 5.0,
     kind: str = "long_short",
     resamples: int = RESAMPLES,
+    blocks: str = "horizon",
     seed: int = 0,
 ) -> Scorecard:
     """Score one split's predictions.
 
-    Intervals are those of a bootstrap over periods (see `bootstrap`), in blocks as long as accuracy or
-    confidence is seen to depend on its past: where the regimes of a market decide what can be known, the
-    model's confidence shows them with less noise than its hits. Below ten periods (times the horizon) shares
+    Intervals are those of a bootstrap over periods (see `bootstrap`). Below ten periods (times the horizon) shares
     get exact binomial intervals and the other figures a bootstrap over rows, which takes rows for independent
     and is too narrow where they are not; p-values still count no more independent observations than periods;
     ranking and trading figures then have no interval.
@@ -52,6 +51,9 @@ def score(
         cost_bps: of the portfolio, basis points per unit of turnover.
         kind: of the portfolio, `long_short` or `long_only`.
         resamples: of the bootstrap.
+        blocks: how many periods are resampled together: `horizon`, those that a label looks ahead, for what
+            is true of the periods that were scored; or `auto`, as long as the figures are seen to depend on
+            their past (`bootstrap.block_length`), which also covers that other periods are other times.
         seed: of the bootstrap.
 
     Raises:
@@ -60,8 +62,10 @@ def score(
     """
     rows = Rows.of(predictions)
     chances = predictions.chances[rows.order]
-    hits, confidence = chances.argmax(axis=1) == rows.labels, chances.max(axis=1)
-    block = block_length([rows.influence(hits), rows.influence(confidence)], predictions.horizon)
+    block = predictions.horizon
+    if blocks == "auto":  # the regimes of a market show in the model's confidence with less noise than in its hits
+        hits, confidence = chances.argmax(axis=1) == rows.labels, chances.max(axis=1)
+        block = block_length([rows.influence(hits), rows.influence(confidence)], predictions.horizon)
     few = rows.periods < FEW_PERIODS * predictions.horizon
     if few:
         groups = min(rows.examples, _MOST_GROUPS)

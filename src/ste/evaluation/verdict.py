@@ -13,7 +13,7 @@ from ste.evaluation.overfitting import (
     deflated_sharpe,
 )
 from ste.evaluation.predictions import BAYES
-from ste.evaluation.scorecard import Scorecard
+from ste.evaluation.scorecard import Gain, Scorecard
 from ste.evaluation.wording import estimate, number, sentences, suspicions
 from ste.schema import PERIOD, PERIODS_PER_YEAR
 
@@ -80,13 +80,15 @@ def judge(card: Scorecard, model: str, trials: Trials | None = None, split: str 
         horizon: periods that a label looks ahead, which a portfolio's positions are held.
     """
     trials = trials or Trials()
-    names = [name for name in card.gains if name != BAYES]
-    guessing = compare(card, [name for name in names if name in GUESSES], trials.count)
+    itself = {name for name, gains in card.gains.items() if _itself(gains)}
+    names = [name for name in card.gains if name != BAYES and name not in itself]
+    guesses = [] if itself & set(GUESSES) else [name for name in names if name in GUESSES]  # a guess beats no guess
+    guessing = compare(card, guesses, trials.count)
     best = compare(card, names, trials.count)
     sharpe, overfitting = _portfolio(card, trials, horizon)
     if card.method == "binomial":
         word = "cannot be told"
-    elif best and best.holds and any(name not in GUESSES for name in names):
+    elif best and best.holds and not itself & set(GUESSES) and any(name not in GUESSES for name in names):
         word = "better"
     else:
         word = "better than guessing" if guessing and guessing.holds else "not better"
@@ -102,6 +104,11 @@ def judge(card: Scorecard, model: str, trials: Trials | None = None, split: str 
         overfitting=overfitting,
         suspicions=doubts,
     )
+
+
+def _itself(gains: dict[str, Gain]) -> bool:
+    """Whether a baseline is the model that is judged: no resample tells them apart."""
+    return all(gain.low == gain.high == 0.0 for gain in gains.values())
 
 
 def _portfolio(card: Scorecard, trials: Trials, horizon: int) -> tuple[DeflatedSharpe | None, Overfitting | None]:

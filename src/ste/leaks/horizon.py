@@ -63,7 +63,8 @@ def horizon_agreement(table: AuditTable) -> dict[int, float]:
     assert close is not None
     out = {}
     for horizon in range(_LONGEST + 1):
-        made = table.ahead(close, horizon) / close if horizon else close / table.ahead(close, -table.horizon)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            made = table.ahead(close, horizon) / close if horizon else close / table.ahead(close, -table.horizon)
         known = np.isfinite(made) & np.isfinite(table.returns)
         if known.sum() >= 5:
             agree = np.isclose(made[known] - 1.0, table.returns[known], rtol=1e-3, atol=1e-5)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
+from scipy.stats import rankdata
 
 from ste.leaks.finding import Finding, Outcome, skipped
 from ste.leaks.table import AuditTable
@@ -40,8 +41,10 @@ def _minmax(values: np.ndarray) -> float:
 
 
 def _ranks(values: np.ndarray) -> float:
-    """Largest distance of the sorted values from evenly spread ones in (0, 1], times 4: ranks are closer."""
-    return float(4 * np.abs(np.sort(values) - (np.arange(len(values)) + 0.5) / len(values)).max())
+    """Largest distance of the values from their own ranks in (0, 1], times 4: fitted ranks are closer."""
+    ranks, n = rankdata(values), len(values)
+    forms = (ranks / n, (ranks - 0.5) / n, (ranks - 1) / max(n - 1, 1))
+    return float(4 * min(np.abs(values - form).max() for form in forms))
 
 
 _MARKS: dict[str, tuple[Callable[[np.ndarray], float], str]] = {

@@ -192,16 +192,20 @@ class ScoringSettings:
 
     Attributes:
         resamples: of the bootstrap over periods.
+        blocks: periods resampled together: `horizon`, for what is true of the periods that were scored, or
+            `auto`, longer where the figures depend on their past, for what is true of such times in the long run.
         book: portfolio that trades the predictions: `long_short` or `long_only`.
         cost_bps: basis points it pays per unit of turnover.
     """
 
     resamples: int = 2000
+    blocks: str = "horizon"
     book: str = "long_short"
     cost_bps: float = 5.0
 
     def __post_init__(self) -> None:
         require(self, "scoring.resamples", self.resamples >= 100, "100 or more")
+        choice(self, "scoring.blocks", ("horizon", "auto"))
         choice(self, "scoring.book", ("long_short", "long_only"))
         require(self, "scoring.cost_bps", 0 <= self.cost_bps < inf, "a finite number, 0 or more")
 
