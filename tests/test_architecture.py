@@ -28,7 +28,7 @@ LAYERS = {
     "leaks": {"errors", "schema", "settings", "data", "world", "leaks"},
     "plots": {"plots"},
     "pages": {"schema", "evaluation", "plots", "pages"},
-    "console": {"evaluation", "record"},
+    "console": {"schema", "evaluation", "record"},
     "record": {"errors", "schema", "data", "evaluation", "fitting", "plots", "tracking", "training"},
     "baselines": {"errors", "schema", "data", "training", "baselines"},
     "fitting": {"baselines", "data", "errors", "models", "settings", "tracking", "training"},

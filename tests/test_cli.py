@@ -47,7 +47,7 @@ def test_help_and_configuration_answer_without_the_heavy_libraries(tmp_path: Pat
 @pytest.mark.parametrize(
     ("command", "arguments", "message"),
     [
-        ("train", ["model=lstmm"], "model=lstmm: no such choice. Did you mean model=lstm?"),
+        ("train", ["model=lstmm"], "model=lstmm: no such choice. Did you mean model=lstm or model=alstm?"),
         ("train", ["modle=lstm"], "modle: no such setting. Did you mean model"),
         ("train", ["model.hiden_size=32"], "Did you mean model.hidden_size"),
         ("train", ["data.labels.treshold=0.1"], "Did you mean data.labels.threshold"),

@@ -55,7 +55,7 @@ def test_a_panel_holds_every_row_of_every_table_with_its_role(panel: Panel, prep
     for code, (split, table) in enumerate(tables.items()):
         rows = panel.store.frame[(panel.store.frame["split"] == code).to_numpy()]
         expected = table.sort_values(["ticker", "date"], ignore_index=True).astype({"date": rows["date"].dtype})
-        pd.testing.assert_frame_equal(rows[list(expected)].reset_index(drop=True), expected)
+        pd.testing.assert_frame_equal(rows[list(expected)].reset_index(drop=True), expected, check_dtype=False)
         last = code == len(tables) - 1
         kept = np.sort(table["date"].unique())
         kept = kept if last else kept[:-3]  # horizon 2, embargo 1

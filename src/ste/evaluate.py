@@ -3,11 +3,19 @@
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
 from ste.cli import run
 from ste.config import evaluate_settings, plain, train_settings
+
+if TYPE_CHECKING:
+    from ste.evaluation.scorecard import Scorecard
+
+
+SHOWN = 12
+"""Differences that are told one by one."""
 
 
 def evaluate_task(config: DictConfig) -> None:
@@ -39,6 +47,8 @@ def evaluate_task(config: DictConfig) -> None:
         kept = [download(client, run, CHECKPOINT, path) for run, path in zip(sources, folders, strict=True)]
         scores, predictions = evaluate(run_settings, kept, digest)
         tracked = Predictions.read(download(client, found, PREDICTIONS, Path(folder)))
+        for path in _drawn(scores, Path(folder) / "figures"):
+            client.log_artifact(found.id, str(path), path.parent.name)
     verdict = verdict_of(scores, predictions, find_trials(client, found.id, digest, scores.get("test")))
     for key, value in verdict.tags.items():
         client.set_tag(found.id, key, value)
@@ -55,8 +65,40 @@ def evaluate_task(config: DictConfig) -> None:
     if not predictions.of_split(*tracked.splits).frame.equals(tracked.frame):
         off.append("predictions.parquet: other probabilities than now")
     if off:
-        raise RunError(f"run={found.id}: the figures differ from what was tracked:\n  " + "\n  ".join(off))
+        more = [f"and {len(off) - SHOWN} more"] if len(off) > SHOWN else []
+        shown_off = "\n  ".join(off[:SHOWN] + more)
+        raise RunError(f"run={found.id}: the figures differ from what was tracked:\n  {shown_off}")
     print("the same figures as tracked, to the last digit")
+
+
+def _drawn(scores: dict[str, "Scorecard"], folder: Path) -> list[Path]:
+    """Reliability curve, portfolio and confusion shares of every split outside training, as figures and tables."""
+    import pandas as pd
+
+    from ste.plots import equity_figure, reliability_figure
+
+    out = []
+    for split, card in scores.items():
+        if split == "train":
+            continue
+        bins = pd.DataFrame([asdict(one) for one in card.reliability])
+        curve = reliability_figure(*(bins[name].tolist() for name in ("confidence", "accuracy", "examples")))
+        drawn = {"reliability": (bins, curve)}
+        if card.book:
+            book = pd.DataFrame({name: getattr(card.book, name) for name in ("dates", "returns", "equity", "turnover")})
+            peak = book["equity"].cummax().clip(lower=1.0)
+            lost = (1.0 - book["equity"] / peak).tolist()
+            drawn["portfolio"] = (book, equity_figure(card.book.dates, card.book.equity, lost))
+        for name, (table, figure) in drawn.items():
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            out += [folder / name / f"{split}.csv", folder / name / f"{split}.png"]
+            table.to_csv(out[-2], index=False)
+            figure.savefig(out[-1], dpi=110)
+        counts = pd.DataFrame(card.confusion, index=card.classes, columns=card.classes)
+        (folder / "confusion").mkdir(exist_ok=True)
+        out.append(folder / "confusion" / f"{split}_shares.csv")
+        counts.div(counts.sum(axis=1).clip(lower=1), axis=0).to_csv(out[-1], index_label="true\\predicted")
+    return out
 
 
 def main() -> None:
