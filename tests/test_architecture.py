@@ -33,6 +33,7 @@ LAYERS = {
     "baselines": {"errors", "schema", "data", "training", "baselines"},
     "fitting": {"baselines", "data", "errors", "models", "settings", "tracking", "training"},
     "predicting": {"baselines", "data", "evaluation", "fitting", "schema"},
+    "explaining": {"baselines", "data", "evaluation", "fitting", "predicting"},
     "pipeline": {"data", "errors", "evaluation", "fitting", "predicting", "record", "settings", "tracking"},
     "config": {"errors", "preflight", "settings"},
     "cli": {"config", "errors"},

@@ -14,7 +14,7 @@ from ste.data.prepare import PreparedData
 from ste.data.windows import Store
 from ste.errors import ConfigError, DataError
 from ste.schema import COLUMNS, DIRECTION, RETURN
-from ste.settings import TableSettings, LabelSettings, SplitSettings, ValidationSettings, WorldSettings
+from ste.settings import LabelSettings, SplitSettings, TableSettings, ValidationSettings, WorldSettings
 
 START = pd.Timestamp("2001-01-05")
 TRAIN, VALIDATION, TEST = range(3)
@@ -233,7 +233,7 @@ def test_a_combination_by_hand():
 
 
 def test_too_few_weeks_for_combinations_are_told():
-    told = r"the tables have 30 weeks, and a fold of 5 is too short for a purge of 3 and an embargo of 1\. Try a smaller"
+    told = r"the tables have 30 weeks, and a fold of 5 is too short for a purge of 3 and an embargo of 1\. Try a"
     with pytest.raises(DataError, match=told):
         folds(panel_of({"A": list(range(30))}, horizon=3), ValidationSettings("combinatorial", 6, embargo=1))
     with pytest.raises(DataError, match=r"the tables have 33 weeks, and fold \d+ would have no training period"):

@@ -72,9 +72,7 @@ def test_a_ticker_never_takes_its_label_from_the_next_one() -> None:
 def test_labels_join_exactly_the_rows_that_lie_the_horizon_apart(weeks: dict[str, set[int]], horizon: int) -> None:
     """Any gaps, any tickers, weeks before 1970 (negative numbers) too."""
     rows = rows_of({ticker: sorted(weeks[ticker]) for ticker in sorted(weeks)})
-    close = {
-        (ticker, week): value for ticker, week, value in rows[["ticker", NUMBER, CLOSE]].itertuples(index=False)
-    }
+    close = {(ticker, week): value for ticker, week, value in rows[["ticker", NUMBER, CLOSE]].itertuples(index=False)}
     expected = {
         (ticker, week): close[ticker, week + horizon] - value
         for (ticker, week), value in close.items()

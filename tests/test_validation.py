@@ -213,7 +213,8 @@ def test_evaluation_says_what_differs(place: Place, walked: TrainResult, tmp_pat
     other.write(tmp_path / "other" / PREDICTIONS)
     place.client.log_artifact(walked.run_id, str(tmp_path / "other" / PREDICTIONS))
     place.client.log_metric(walked.run_id, name, 0.75, step=100)
-    with pytest.raises(RunError, match=f"differ from what was tracked:\n  test accuracy: tracked 0.75, now {value}\n") as told:
+    told_first = f"differ from what was tracked:\n  test accuracy: tracked 0.75, now {value}\n"
+    with pytest.raises(RunError, match=told_first) as told:
         place.evaluate(walked.run_id, "split=test")
     assert str(told.value).splitlines()[-1] == "  predictions.parquet: other probabilities than now"
     place.client.log_artifact(walked.run_id, str(kept))
@@ -331,7 +332,7 @@ def test_a_walk_forward_that_was_killed_outright_goes_on(place: Place, walked: T
     client = open_store(TrackingSettings(), tmp_path / "o")
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline and process.poll() is None:
-        runs = client.search_runs(["1"]) if client.get_experiment("1") else []
+        runs = client.search_runs(["1"])
         if any(run.data.tags.get(FOLD_TAG) == "0" and run.info.status == "FINISHED" for run in runs):
             break
         time.sleep(0.02)
@@ -340,8 +341,7 @@ def test_a_walk_forward_that_was_killed_outright_goes_on(place: Place, walked: T
     (parent,) = [run for run in client.search_runs(["1"]) if FOLD_TAG not in run.data.tags]
     assert parent.info.status == "RUNNING"
     done = subprocess.run(
-        [sys.executable, "-m", "ste.train", f"resume={parent.info.run_id}", f"paths.output={tmp_path / 'o'}"]
-        + [f"paths.data={place.folder / 'data'}"],
+        [sys.executable, "-m", "ste.train", f"resume={parent.info.run_id}", *overrides[-2:]],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -391,8 +391,9 @@ def test_a_baseline_is_trained_tracked_and_evaluated_like_a_net(place: Place, mo
             assert ("log_loss" in shared) == (model != "persistence")
             assert {name: card.figures[name] for name in shared} == {name: theirs[name] for name in shared}
             assert card.gains[SAME[model]]["accuracy"].value == 0.0
-    place.evaluate(result.run_id, "tracking.experiment=baselines")
-    assert "the same figures as tracked" in capsys.readouterr().out
+    if model in ("gbm", "persistence"):  # trees as text, and a number; arrays are in folds above
+        place.evaluate(result.run_id, "tracking.experiment=baselines")
+        assert "the same figures as tracked" in capsys.readouterr().out
 
 
 def test_company_stands_on_the_same_rows_as_the_model(place: Place, walked: TrainResult):

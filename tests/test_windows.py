@@ -224,7 +224,9 @@ def test_the_truth_of_examples_is_joined_by_date_and_ticker(module: TrendDataMod
 def test_a_split_too_short_for_its_windows_is_told(prepared: PreparedData, world: WorldSettings) -> None:
     values = {name: getattr(world, name) for name in ("source", "tickers", "start", "end", "labels", "split")}
     too_long = WorldSettings(**values, sequence_length=70)
-    with pytest.raises(DataError, match=r"no train example is left: an example needs 70 consecutive weeks of one ticker"):
+    with pytest.raises(
+        DataError, match=r"no train example is left: an example needs 70 consecutive weeks of one ticker"
+    ):
         TrendDataModule(Panel.read(prepared, too_long), "sequence")
 
 
@@ -326,9 +328,10 @@ def test_training_batches_are_shuffled_and_evaluation_batches_are_not(
     assert torch.equal(labels, module.datasets["validation"].labels)
     first = next(iter(train))
     assert first.features.shape == (16, 5, len(FEATURES))
-    again = next(iter(TrendDataModule(Panel.read(prepared, world), "sequence", seed=3).train_dataloader()))
+    panel = Panel.read(prepared, world)
+    again = next(iter(TrendDataModule(panel, "sequence", seed=3).train_dataloader()))
     assert torch.equal(first.features, again.features)
-    other = next(iter(TrendDataModule(Panel.read(prepared, world), "sequence", seed=4).train_dataloader()))
+    other = next(iter(TrendDataModule(panel, "sequence", seed=4).train_dataloader()))
     assert not torch.equal(first.features, other.features)
 
 

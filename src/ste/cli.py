@@ -1,6 +1,7 @@
 """The entry points' common door: run a task under Hydra, and tell a mistake in one message.
 
-Exit codes: 0 done, 1 a fault of ours (with a traceback), 2 a mistake a person can mend, 130 and 143 stopped.
+Exit codes: 0 done, 1 a fault of ours (with a traceback), 2 a mistake a person can mend, 3 an alarm of the
+audit, 130 and 143 stopped.
 """
 
 import difflib

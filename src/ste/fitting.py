@@ -132,9 +132,7 @@ def fit(
     return _fit_net(settings, data, model, checkpoints, run)
 
 
-def _fit_baseline(
-    settings: TrainSettings, data: TrendDataModule, model: FittedBaseline, checkpoints: Path
-) -> Fitted:
+def _fit_baseline(settings: TrainSettings, data: TrendDataModule, model: FittedBaseline, checkpoints: Path) -> Fitted:
     began = time.perf_counter()
     train, validation = (examples(data, split, model.representation) for split in ("train", "validation"))
     model.baseline.fit(train, validation, settings.seed)
@@ -163,9 +161,7 @@ def _fit_net(
     if trainer.global_rank != 0:
         return None
     if best.best_model_score is None or not torch.isfinite(best.best_model_score):
-        raise ConfigError(
-            f"the fit diverged: {best.monitor} is {best.best_model_score}. Try a smaller optimizer.lr."
-        )
+        raise ConfigError(f"the fit diverged: {best.monitor} is {best.best_model_score}. Try a smaller optimizer.lr.")
     kept = Path(best.best_model_path)
     module.load_state_dict(torch.load(kept, weights_only=True)["state_dict"])
     module = module.cpu().float().eval()  # as it is loaded again, whatever it was trained in

@@ -251,9 +251,7 @@ def evaluate(
         cuts = folds(panel, settings.validation)
         predictions = _pooled(
             [
-                predict(
-                    load_model(path), _fold_data(settings, panel, cut), name, OUT_OF_SAMPLE, cut.number, cut.path
-                )
+                predict(load_model(path), _fold_data(settings, panel, cut), name, OUT_OF_SAMPLE, cut.number, cut.path)
                 for cut, path in zip(cuts, checkpoints, strict=True)
             ]
         )

@@ -155,9 +155,7 @@ def write_outputs(folder: Path, result: TrainResult) -> None:
         title = f"{result.model}, {split}: accuracy {scores.metrics['accuracy']:.1%} of {scores.examples:,}"
         confusion_figure(scores.confusion, scores.classes, title).savefig(confusion / f"{split}.png", dpi=110)
         header = "true\\predicted," + ",".join(scores.classes)
-        rows = [
-            f"{name},{','.join(map(str, row))}" for name, row in zip(scores.classes, scores.confusion, strict=True)
-        ]
+        rows = [f"{name},{','.join(map(str, row))}" for name, row in zip(scores.classes, scores.confusion, strict=True)]
         (confusion / f"{split}.csv").write_text("\n".join([header, *rows]) + "\n")
     result.predictions.of_split("validation", "test").write(folder / PREDICTIONS)
     with whole_file(folder / SUMMARY) as partial:
@@ -245,9 +243,7 @@ def score_metrics(scores: dict[str, Scorecard]) -> dict[str, float]:
 
 def read_estimates(metrics: dict[str, float], prefix: str) -> dict[str, Estimate]:
     """Figures and intervals of a split, back from what `score_metrics` tracked."""
-    own = {
-        name.removeprefix(f"{prefix}/"): value for name, value in metrics.items() if name.startswith(f"{prefix}/")
-    }
+    own = {name.removeprefix(f"{prefix}/"): value for name, value in metrics.items() if name.startswith(f"{prefix}/")}
     bounds = {name for name in own if name.endswith(("_low", "_high"))}
     return {
         name: Estimate(value, own.get(f"{name}_low"), own.get(f"{name}_high"))

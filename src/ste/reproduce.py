@@ -109,8 +109,7 @@ def _print(folder: Path, results: dict[str, Any]) -> None:
         table.add_row(
             f"{title}: best validation accuracy",
             f"{stated.accuracy:.2%}",
-            f"{right / scores.examples:.2%} ({right} of {scores.examples}), "
-            f"95 % exact [{low:.1%}, {high:.1%}]",
+            f"{right / scores.examples:.2%} ({right} of {scores.examples}), 95 % exact [{low:.1%}, {high:.1%}]",
         )
         table.add_row(f"{title}: training seconds", SECONDS, f"{result.fit_seconds:.1f}")
     console.print(table)

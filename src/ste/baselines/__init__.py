@@ -14,6 +14,9 @@ from ste.baselines.naive import Majority, Persistence
 __all__ = ["GradientBoosting", "Logistic", "Majority", "Persistence", "Volatility"]
 
 COMPANY: dict[str, Callable[[], Baseline]] = {
-    "majority": Majority, "persistence": Persistence, "volatility": Volatility, "linear": Logistic,
+    "majority": Majority,
+    "persistence": Persistence,
+    "volatility": Volatility,
+    "linear": Logistic,
 }
 """The baselines that stand beside every score, by the name of their row."""

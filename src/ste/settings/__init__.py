@@ -4,6 +4,15 @@ They are the schema of the files under `conf/`: the field names are the override
 (`data.labels.threshold=0.02`). Nothing here knows Hydra; nothing below the entry points needs it.
 """
 
+from ste.settings.commands import (
+    AuditSettings,
+    CompareSettings,
+    EvaluateSettings,
+    GenerateSettings,
+    ReportSettings,
+    ReproduceSettings,
+    UiSettings,
+)
 from ste.settings.data import (
     SOURCES,
     DataSettings,
@@ -15,21 +24,14 @@ from ste.settings.data import (
 )
 from ste.settings.run import (
     MONITORS,
-    AuditSettings,
-    CompareSettings,
-    EvaluateSettings,
     FitSettings,
-    GenerateSettings,
     OptimizerSettings,
     PathSettings,
-    ReportSettings,
-    ReproduceSettings,
     SchedulerSettings,
     ScoringSettings,
     TrackingSettings,
     TrainerSettings,
     TrainSettings,
-    UiSettings,
     ValidationSettings,
 )
 
