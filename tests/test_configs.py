@@ -33,7 +33,7 @@ def overrides(group: str, name: str, folder: Path) -> list[str]:
     needed = {
         "csv": ([f"data.train={table}", f"data.validation={table}"], COLUMNS),
         "market": ([f"data.bars={table}"], MARKET_COLUMNS["bars"]),
-        **{other: ([f"data.bars={table}"], MARKET_COLUMNS["bars"]) for other in ("acl18", "kdd17")},
+        **{other: ([f"data.bars={table}"], MARKET_COLUMNS["bars"]) for other in ("acl18", "kdd17", "weekly")},
     }
     extra, columns = needed.get(name, ([], ()))
     table.write_text(",".join(columns) + "\n1\n")

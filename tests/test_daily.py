@@ -188,6 +188,7 @@ def test_sessions_are_numbered_without_holes_from_one_fixed_day():
     assert session_numbers(some).tolist() == numbers[[3, 50, 60]].tolist()  # whatever else is asked
     early = sessions(pd.Timestamp("1985-06-03"), pd.Timestamp("1990-01-10"))
     assert (np.diff(session_numbers(early)) == 1).all()
+    assert session_numbers(early)[early == "1990-01-02"].tolist() == [0]
     assert session_numbers(pd.DatetimeIndex(["1990-01-02"])).tolist() == [0]
     sunday, friday = session_numbers(pd.DatetimeIndex(["2018-07-08", "2018-07-06"]))
     assert sunday == friday

@@ -57,10 +57,10 @@ def test_a_panel_holds_every_row_of_every_table_with_its_role(panel: Panel, prep
         expected = table.sort_values(["ticker", "date"], ignore_index=True).astype({"date": rows["date"].dtype})
         pd.testing.assert_frame_equal(rows[list(expected)].reset_index(drop=True), expected, check_dtype=False)
         last = code == len(tables) - 1
-        kept = np.sort(table["date"].unique())
+        kept = sorted(set(table["date"]))
         kept = kept if last else kept[:-3]  # horizon 2, embargo 1
-        found = np.sort(panel.store.frame["date"][panel.roles == code].unique())
-        assert found.tolist() == kept.tolist(), split
+        found = sorted(set(panel.store.frame["date"][panel.roles == code]))
+        assert found == kept, split
     assert (panel.roles == HISTORY).sum() == 2 * 3 * 3
     assert panel.classes == ("Downtrend", "Neutral", "Uptrend")
     assert panel.features == FEATURES
