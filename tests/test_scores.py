@@ -109,12 +109,15 @@ def test_the_correlation_of_a_table_is_scikit_learns(cells):
         assert matthews(table[None].astype(float))[0] == pytest.approx(metrics.matthews_corrcoef(truth, call))
 
 
-def test_persistence_is_scored_by_its_class_alone():
-    card = score(made(), resamples=50)
-    claimed = {"auroc", "log_loss", "brier", "calibration_error", "move_auroc", "direction_auroc"}
+def test_persistence_orders_the_rows_and_claims_no_probabilities():
+    predictions = made()
+    card = score(predictions, resamples=50)
+    claimed = {"log_loss", "brier", "calibration_error"}
     assert not claimed & set(card.company["persistence"])
     assert not claimed & set(card.gains["persistence"])
-    assert {"accuracy", "mcc", "move_mcc", "direction_accuracy"} <= set(card.gains["persistence"])
+    assert {"accuracy", "auroc", "move_mcc", "direction_auroc"} <= set(card.gains["persistence"])
+    area = metrics.roc_auc_score(predictions.labels, predictions.baseline("persistence"), multi_class="ovr")
+    assert card.company["persistence"]["auroc"].value == pytest.approx(area)
     assert set(card.gains["linear"]) == set(HEADLINES)
     assert "bayes" not in card.gains
 

@@ -376,3 +376,13 @@ def test_a_guess_is_never_better_than_guessing(name: str):
     verdict = judge(card(gains=gains | {name: NOTHING}), name.title())
     assert verdict.word == "not better"
     assert verdict.guessing is None
+
+
+def test_a_better_order_of_the_rows_counts_too():
+    gains = {name: {"accuracy": UNDECIDED, "log_loss": UNDECIDED, "auroc": UNDECIDED} for name in BASELINES}
+    ordered = {name: gains[name] | {"auroc": gain(0.1, 1e-6)} for name in ("majority", "persistence")}
+    verdict = judge(card(gains=gains | ordered), "a net")
+    assert verdict.word == "better than guessing"
+    assert "(by AUROC)" in verdict.paragraph
+    alone = {"majority": gains["majority"] | {"auroc": gain(0.1, 1e-6)}}
+    assert judge(card(gains=gains | alone), "a net").word == "not better"

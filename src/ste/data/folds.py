@@ -6,7 +6,6 @@ from math import ceil, comb
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import TimeSeriesSplit
 
 from ste.data.panel import HISTORY, Panel
 from ste.errors import ConfigError, DataError
@@ -74,15 +73,12 @@ def _walk_forward(
     else:
         early = panel.store.frame["date"] < pd.Timestamp(settings.test_start)
         first = int(number[early.to_numpy()].max()) + 1 if early.any() else 0
-    size = (n - first) // settings.folds
-    if size < 1 or n - size * settings.folds <= gap:
+    if n - first < settings.folds or first <= gap:
         raise _too_few(panel, n, f"{n - first} of them are to be tested in {settings.folds} folds")
-    longest = None
-    if settings.window == "rolling":
-        longest = settings.train_periods or n - size * settings.folds
-    splitter = TimeSeriesSplit(settings.folds, test_size=size, gap=gap, max_train_size=longest)
-    for train, test in splitter.split(np.zeros(n)):
-        yield train, [(test, 0)]
+    longest = settings.train_periods or first if settings.window == "rolling" else n
+    for test in np.array_split(np.arange(first, n), settings.folds):
+        end = test[0] - gap
+        yield np.arange(max(0, end - longest), end), [(test, 0)]
 
 
 def _combinatorial(

@@ -39,7 +39,7 @@ def classification_figures(
         unit: int64 `[N]`, index of each row's unit.
         resampling: of the units.
         classes: `Downtrend`, perhaps `Neutral`, `Uptrend`.
-        probabilistic: False for one-hot claims, scored by their class alone.
+        probabilistic: False for one-hot claims, which have an order and no losses.
     """
     count = len(classes)
     table = resampling.sums(counts((labels, chances.argmax(axis=1)), (count, count), unit, resampling.units))
@@ -52,14 +52,14 @@ def classification_figures(
     if count == 3:
         move = _move_or_not(table)
         figures |= {"move_accuracy": accuracy(move), "move_mcc": matthews(move)}
+    areas = np.stack([area_under_roc(chances[:, k], labels == k, unit, resampling) for k in range(count)])
+    figures["auroc"] = _mean_of_present(areas)
+    if count == 3:
+        figures["move_auroc"] = areas[1]  # the order of 1 - p_neutral against moves, seen from the other side
+    both = (up + down)[moved]
+    share = np.divide(up[moved], both, out=np.full(len(both), 0.5), where=both > 0)
+    figures["direction_auroc"] = area_under_roc(share, truth == 1, unit_moved, resampling)
     if probabilistic:
-        areas = np.stack([area_under_roc(chances[:, k], labels == k, unit, resampling) for k in range(count)])
-        figures["auroc"] = _mean_of_present(areas)
-        if count == 3:
-            figures["move_auroc"] = areas[1]  # the order of 1 - p_neutral against moves, seen from the other side
-        both = (up + down)[moved]
-        share = np.divide(up[moved], both, out=np.full(len(both), 0.5), where=both > 0)
-        figures["direction_auroc"] = area_under_roc(share, truth == 1, unit_moved, resampling)
         figures |= _losses(chances, labels, unit, resampling)
     return {name: figure for name, figure in figures.items() if np.isfinite(figure[0])}
 

@@ -24,7 +24,7 @@ HEADLINES = (
 """Figures that are compared with every baseline's."""
 
 CLAIMS_NO_PROBABILITIES = ("persistence",)
-"""Baselines that are one-hot: scored by their class alone."""
+"""Baselines that are one-hot: an order of the rows, no probabilities."""
 
 _LEAST_WAY = 0.002  # from majority to Bayes; below, there is no gap to close
 _MOST_GROUPS = 1000  # of rows, where rows are resampled

@@ -130,7 +130,7 @@ def _gain(gain: Gain, form: Callable[[float], str], unit: str) -> str:
 
 
 def _p(against: Comparison) -> str:
-    figure = against.figure.replace("_", "-")
+    figure = FIGURES.get(against.figure, against.figure)
     over = "" if against.hardest == against.baseline else f", over {against.hardest}, the least clear"
     corrected = chance(against.corrected).removeprefix("= ")
     return f"p {chance(against.p)}, corrected {corrected} (by {figure}{over})"
@@ -139,7 +139,8 @@ def _p(against: Comparison) -> str:
 def _correction(best: Comparison | None, trials: int) -> list[str]:
     if best is None:
         return []
-    looks = " and ".join(figure.replace("_", "-") for figure in FIGURES)
+    *others, last = FIGURES.values()
+    looks = f"{', '.join(others)} and {last}"
     if trials == 1:
         return [
             f"It is the only trial on this data in this experiment; p is corrected (Sidak) for looking at {looks}, "
