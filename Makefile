@@ -8,7 +8,7 @@ PIP_ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test test-slow test-all lint types data train sweep ui clean
+.PHONY: help setup reproduce test test-slow test-all lint types data train sweep compare ui bench studies clean
 
 help:  ## print these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,17 @@ train: $(READY)  ## both models on the default synthetic world
 
 sweep: $(READY)  ## both models over three sequence lengths
 	$(BIN)/python -m ste.train -m model=lstm,dual_tower data.sequence_length=3,5,10
+
+compare: $(READY)  ## the leaderboard of the runs, in the terminal and as a page
+	$(BIN)/python -m ste.compare
+
+bench: $(READY)  ## speed of the evaluation: 1,000,000 rows with all intervals
+	$(BIN)/python -m ste.bench.evaluation
+
+studies: $(READY)  ## do the intervals cover, how often is the verdict right: about half an hour
+	$(BIN)/python -m ste.studies.coverage
+	$(BIN)/python -m ste.studies.verdicts --signal 0
+	$(BIN)/python -m ste.studies.verdicts --signal 0.4
 
 ui: $(READY)  ## open the MLflow UI on the runs, http://127.0.0.1:5000
 	$(BIN)/python -m ste.ui

@@ -86,7 +86,8 @@ def _unwritable(error: OSError) -> SteError:
         errno.ENOTDIR,
         errno.EEXIST,
         errno.EDQUOT,
-    ):
+        errno.EISDIR,
+    ) and not (error.errno == errno.ENOENT and error.filename):
         raise error
     where = error.filename or "the disk"
     return SteError(

@@ -31,13 +31,14 @@ def compare_task(config: DictConfig) -> None:
     if not runs:
         wanted = f" on data {settings.data_digest}" if settings.data_digest else ""
         raise RunError(f"tracking.experiment={name}: no run{wanted} yet. Try python -m ste.train model=lstm first.")
-    digest = runs[0].tags.get(DIGEST_TAG, "")
+    ended = next((run for run in runs if run.status == "FINISHED"), None)
+    if ended is None:
+        raise RunError(f"tracking.experiment={name}: none of its {len(runs)} runs is FINISHED. Train one to its end.")
+    digest = ended.tags.get(DIGEST_TAG, "")
     trials = [run for run in runs if run.tags.get(DIGEST_TAG) == digest]
     reports = Path(settings.paths.output) / "reports"
     file = Path(settings.file) if settings.file else reports / f"leaderboard-{name.replace('/', '_')}.html"
     finished = [run for run in trials if run.status == "FINISHED"]
-    if not finished:
-        raise RunError(f"tracking.experiment={name}: none of its {len(trials)} runs is FINISHED. Train one to its end.")
     board = Board(
         experiment=name,
         rows=[_row(run, settings.split, reports, file) for run in finished],

@@ -37,26 +37,24 @@ def evaluate_task(config: DictConfig) -> None:
     run_settings = train_settings(values)
     digest = found.tags.get(DIGEST_TAG, "")
     with tempfile.TemporaryDirectory() as folder:
-        if run_settings.validation.method == "holdout":
-            sources = [found]
-        else:
+        sources = [found]
+        if run_settings.validation.method != "holdout":
             sources = [run for _, run in sorted(find_children(client, found.id).items())]
+            if found.status != "FINISHED":
+                raise RunError(
+                    f"run={found.id}: it is {found.status} with {len(sources)} of its folds begun. "
+                    f"Try python -m ste.train resume={found.id}."
+                )
         folders = [Path(folder) / str(i) for i in range(len(sources))]
         for path in folders:
             path.mkdir()
         kept = [download(client, run, CHECKPOINT, path) for run, path in zip(sources, folders, strict=True)]
         scores, predictions = evaluate(run_settings, kept, digest)
         tracked = Predictions.read(download(client, found, PREDICTIONS, Path(folder)))
-        for path in _drawn(scores, Path(folder) / "figures"):
-            client.log_artifact(found.id, str(path), path.parent.name)
-    verdict = verdict_of(scores, predictions, find_trials(client, found.id, digest, scores.get("test")))
-    for key, value in verdict.tags.items():
-        client.set_tag(found.id, key, value)
-    shown = scores
-    if settings.split != "all":
-        if settings.split not in scores:
-            raise RunError(f"split={settings.split}: run {found.id} has only {', '.join(scores)}.")
-        shown = {settings.split: scores[settings.split]}
+    if settings.split != "all" and settings.split not in scores:
+        raise RunError(f"split={settings.split}: run {found.id} has only {', '.join(scores)}.")
+    shown = scores if settings.split == "all" else {settings.split: scores[settings.split]}
+    verdict = verdict_of(run_settings, scores, predictions, find_trials(client, found.id, digest, scores.get("test")))
     print(f"run {found.id}  {found.name}")
     print_scores(predictions.model, shown)
     print_anatomy(shown)
@@ -66,9 +64,14 @@ def evaluate_task(config: DictConfig) -> None:
         off.append("predictions.parquet: other probabilities than now")
     if off:
         more = [f"and {len(off) - SHOWN} more"] if len(off) > SHOWN else []
-        shown_off = "\n  ".join(off[:SHOWN] + more)
-        raise RunError(f"run={found.id}: the figures differ from what was tracked:\n  {shown_off}")
+        listed = "\n  ".join(off[:SHOWN] + more)
+        raise RunError(f"run={found.id}: the figures differ from what was tracked:\n  {listed}")
     print("the same figures as tracked, to the last digit")
+    for key, value in verdict.tags.items():  # of all trials made since
+        client.set_tag(found.id, key, value)
+    with tempfile.TemporaryDirectory() as folder:
+        for path in _drawn(scores, Path(folder)):
+            client.log_artifact(found.id, str(path), path.parent.name)
 
 
 def _drawn(scores: dict[str, "Scorecard"], folder: Path) -> list[Path]:

@@ -75,6 +75,7 @@ class Fitted:
         seconds: of the fit alone.
         checkpoint: file that `load_model` reads.
         history: figures of each epoch.
+        monitored: the figure that chose the epoch, at that epoch; None for a baseline.
     """
 
     model: Model
@@ -84,6 +85,7 @@ class Fitted:
     seconds: float
     checkpoint: Path
     history: list[dict[str, float]]
+    monitored: float | None = None
 
 
 def view_of(model: dict[str, Any]) -> str:
@@ -173,6 +175,7 @@ def _fit_net(
         seconds=seconds,
         checkpoint=kept,
         history=module.history,
+        monitored=float(best.best_model_score),
     )
 
 

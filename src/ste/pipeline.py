@@ -15,10 +15,11 @@ from ste.data.folds import Fold, folds
 from ste.data.panel import Panel
 from ste.data.prepare import prepare
 from ste.errors import ConfigError, RunError
+from ste.evaluation.comparison import Trials
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.score import score
 from ste.evaluation.scorecard import Scorecard
-from ste.evaluation.verdict import Trials, Verdict, judge
+from ste.evaluation.verdict import Verdict, judge
 from ste.fitting import Fitted, fit, load_model, name_of, prepare_fit, view_of
 from ste.predicting import one_thread, predict
 from ste.record import (
@@ -159,12 +160,13 @@ def _pooled(parts: list[Predictions]) -> Predictions:
     return Predictions.joined(frames, first.classes, first.frequency, first.horizon, first.model)
 
 
-def last_data(settings: TrainSettings) -> TrendDataModule:
-    """The cut of the data that the run's last model was fitted on."""
+def last_data(settings: TrainSettings) -> tuple[TrendDataModule, int | None]:
+    """The cut of the data that the run's last model was fitted on, and its fold's number, if any."""
     panel = Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
     if settings.validation.method == "holdout":
-        return TrendDataModule(panel, view_of(settings.model), settings.seed)
-    return _fold_data(settings, panel, folds(panel, settings.validation)[-1])
+        return TrendDataModule(panel, view_of(settings.model), settings.seed), None
+    last = folds(panel, settings.validation)[-1]
+    return _fold_data(settings, panel, last), last.number
 
 
 def scores_of(chosen: ScoringSettings, predictions: Predictions, resamples: int | None = None) -> dict[str, Scorecard]:
@@ -182,10 +184,13 @@ def scores_of(chosen: ScoringSettings, predictions: Predictions, resamples: int 
         }
 
 
-def verdict_of(scores: dict[str, Scorecard], predictions: Predictions, trials: Trials) -> Verdict:
+def verdict_of(
+    settings: TrainSettings, scores: dict[str, Scorecard], predictions: Predictions, trials: Trials
+) -> Verdict:
     """The verdict on the test split, or on validation where there is none."""
     split = "test" if "test" in scores else "validation"
-    return judge(scores[split], predictions.model, trials, split, predictions.horizon)
+    real = settings.data.source in ("market", "csv")
+    return judge(scores[split], predictions.model, trials, split, predictions.horizon, real=real)
 
 
 def _conclude(
@@ -201,18 +206,25 @@ def _conclude(
         epochs=max(one.epochs for one in fitted),
         best_epoch=fitted[-1].best_epoch,
         monitor=settings.fit.monitor,
-        monitored=metrics.get(settings.fit.monitor, metrics["log_loss"]),
+        monitored=_monitored(settings.fit.monitor, metrics, fitted),
         fit_seconds=sum(one.seconds for one in fitted),
         data_digest=panel.prepared.digest,
         validation=settings.validation.method,
         trials=trials.count,
         scores=scores,
-        verdict=verdict_of(scores, predictions, trials),
+        verdict=verdict_of(settings, scores, predictions, trials),
         predictions=predictions,
         folder=folder,
         last=fitted[-1],
         card=panel.prepared.card,
     )
+
+
+def _monitored(monitor: str, metrics: dict[str, float], fitted: list[Fitted]) -> float:
+    """The figure that a search looks at: the kept epoch's own, or pooled over folds and of a baseline the split's."""
+    if len(fitted) == 1 and fitted[0].monitored is not None:
+        return fitted[0].monitored
+    return metrics.get(monitor, metrics["log_loss"])
 
 
 def trials_of(run: Any, digest: str, scores: dict[str, Scorecard]) -> Trials:

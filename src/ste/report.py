@@ -40,9 +40,10 @@ def report_task(config: DictConfig) -> None:
         folder = Path(name)
         predictions = Predictions.read(download(client, found, PREDICTIONS, folder))
         card = json.loads(download(client, found, DATA_CARD, folder).read_text())
-        scores = scores_of(train_settings(values).scoring, predictions)
+        run_settings = train_settings(values)
+        scores = scores_of(run_settings.scoring, predictions)
         trials = find_trials(client, found.id, found.tags.get(DIGEST_TAG, ""), scores.get("test"))
-        verdict = verdict_of(scores, predictions, trials)
+        verdict = verdict_of(run_settings, scores, predictions, trials)
         importance, attribution = _explained(client, found, values, folder) if settings.importance else ([], None)
         page = render_report(
             ReportData(
@@ -85,10 +86,9 @@ def _explained(client: Any, found: Any, values: dict[str, Any], folder: Path) ->
     from ste.tracking.find import download
     from ste.tracking.found import find_children
 
-    children = find_children(client, found.id)
-    source = children[max(children)] if children else found
-    model = load_model(download(client, source, CHECKPOINT, folder))
-    return explain(model, last_data(train_settings(values)))
+    data, last = last_data(train_settings(values))
+    source = found if last is None else find_children(client, found.id)[last]
+    return explain(load_model(download(client, source, CHECKPOINT, folder)), data)
 
 
 def _importance_files(importance: Sequence["Importance"], folder: Path) -> list[Path]:

@@ -104,8 +104,8 @@ class TrendDataModule(pl.LightningDataModule):
                 where = panel.prepared.files.get(name, "data")
                 raise DataError(
                     f"{where}: no {name} example is left: an example needs {self._history} consecutive "
-                    f"{PERIOD[self.settings.frequency]}s of one ticker. Try a smaller data.sequence_length or a "
-                    "longer table."
+                    f"{PERIOD[self.settings.frequency]}s of one ticker. Try a smaller "
+                    f"{'data.sequence_length' if self.settings.history is None else 'data.history'} or a longer table."
                 )
 
     @property

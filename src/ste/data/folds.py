@@ -43,7 +43,7 @@ def folds(panel: Panel, settings: ValidationSettings) -> list[Fold]:
     """
     known, number = np.unique(panel.store.period, return_inverse=True)
     horizon = panel.settings.labels.horizon
-    gap = max(panel.settings.split.purge or 0, horizon)
+    gap = max(panel.settings.split.gap(horizon), horizon)
     if settings.method == "walk_forward":
         cuts = list(_walk_forward(panel, len(known), number, gap + settings.embargo, settings))
     else:
@@ -105,5 +105,5 @@ def _too_few(panel: Panel, n: int, why: str) -> DataError:
     word = PERIOD[panel.settings.frequency]
     return DataError(
         f"validation: the tables have {n} {word}s, and {why}. Try a smaller validation.folds, another "
-        "validation.test_start, or longer tables."
+        "validation.test_start, more validation.train_periods of a rolling window, or longer tables."
     )

@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ste.evaluation.scorecard import Gain, Scorecard
 
 GUESSES = ("majority", "persistence")
@@ -16,6 +18,23 @@ each."""
 FIGURES = {"accuracy": "accuracy", "log_loss": "log-loss", "auroc": "AUROC"}
 """Figures that a gain may show in, and their names in print. Accuracy alone wastes what probabilities say before
 the top class changes; docs/trust.md has how often each rule is right."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trials:
+    """Runs of the same experiment on the same data, this one included.
+
+    Attributes:
+        count: how many.
+        elsewhere: runs of the same experiment on other tables: other labels, tickers or periods.
+        sharpes: annual Sharpe ratios of those that have a portfolio, all on the same split.
+        performance: `[T, N]`, net returns of their portfolios on common dates, oldest first, or None.
+    """
+
+    count: int = 1
+    elsewhere: int = 0
+    sharpes: tuple[float, ...] = ()
+    performance: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

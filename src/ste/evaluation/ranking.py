@@ -37,7 +37,9 @@ def coefficients(score: np.ndarray, returns: np.ndarray, group: np.ndarray, *, r
 def coefficient_figures(
     values: np.ndarray, period: np.ndarray, resampling: Resampling, prefix: str
 ) -> dict[str, np.ndarray]:
-    """Mean, standard deviation (n - 1), IR (mean / std) and t (IR times root n), `[1 + R]` by name.
+    """Mean, standard deviation (n - 1), IR (mean / std), `[1 + R]` by name, and t `[1]`.
+
+    t is IR times the root of the number of coefficients, of which only those count whose returns do not overlap.
 
     Args:
         values: coefficients `[G]`, NaN where there is none; several of one period (paths) are averaged.
@@ -56,7 +58,8 @@ def coefficient_figures(
         std = np.sqrt(np.maximum(squares - total * mean, 0.0) / (n - 1))
         std = np.where((n > 1) & (std > 1e-12), std, np.nan)
         ratio = mean / std
-    names = {"mean": mean, "std": std, "ir": ratio, "t": ratio * np.sqrt(n)}
+    independent = n[:1] * resampling.independent / resampling.units  # coefficients whose returns do not overlap
+    names = {"mean": mean, "std": std, "ir": ratio, "t": ratio[:1] * np.sqrt(independent)}
     return {f"{prefix}_{name}": figure for name, figure in names.items() if np.isfinite(figure[0])}
 
 

@@ -4,7 +4,7 @@ All figures of a split share one set of resamples, so that a gain over a baselin
 scored on the same resampled periods. Rows that repeat over paths are resampled with their period.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from ste.evaluation.predictions import BAYES, Predictions
 from ste.evaluation.ranking import coefficient_figures, coefficients
 from ste.evaluation.rows import Rows
 from ste.evaluation.scorecard import Book, Estimate, Gain, Scorecard
-from ste.evaluation.trading import Trades, trade, trading_figures
+from ste.evaluation.trading import Trades, together, trade, trading_figures
 from ste.schema import PERIOD, PERIODS_PER_YEAR
 
 HEADLINES = (
@@ -89,10 +89,12 @@ def score(
         company[BAYES] = scorer.estimates(scorer.figures(truth), truth)
         majority = predictions.baseline("majority")[rows.order] if "majority" in predictions.baselines else None
         figures |= scorer.estimates(_against_limit(chances, majority, truth, scorer))
-    figures |= _estimates(_ranking(chances, rows, over_periods), over_periods)
+    if len(predictions.classes) > 2:
+        figures |= _estimates(_ranking(chances, rows, over_periods), over_periods)
     trades = _trades(predictions, chances, rows, kind, cost_bps)
     per_year = PERIODS_PER_YEAR[predictions.frequency] / predictions.horizon
-    figures |= _estimates(_mean([trading_figures(path, over_periods, per_year) for path in trades]), over_periods)
+    if trades:
+        figures |= _estimates(_finite(trading_figures(trades, over_periods, per_year)), over_periods)
     return Scorecard(
         examples=rows.examples,
         periods=rows.periods,
@@ -104,7 +106,7 @@ def score(
         reliability=reliability(chances, rows.labels),
         company=company,
         gains=gains,
-        book=_book(trades[0], rows, kind, cost_bps) if trades else None,
+        book=_book(trades, rows, kind, cost_bps) if trades else None,
         block=1 if few else block,
     )
 
@@ -221,31 +223,38 @@ def _ranking(chances: np.ndarray, rows: Rows, resampling: Resampling) -> Figures
     return figures
 
 
-def _trades(predictions: Predictions, chances: np.ndarray, rows: Rows, kind: str, cost_bps: float) -> list[Trades]:
-    """Each path's trades, in the order of paths; empty where no period can be traded."""
-    out = []
+def _finite(figures: Figures) -> Figures:
+    """What has a value."""
+    return {name: figure for name, figure in figures.items() if np.isfinite(figure[0])}
+
+
+def _trades(predictions: Predictions, chances: np.ndarray, rows: Rows, kind: str, cost_bps: float) -> Trades | None:
+    """The portfolio of all paths together, or None.
+
+    With two classes there is none: rows between the thresholds were left out by what came after them, and
+    nobody can trade only what is going to move.
+    """
+    if len(predictions.classes) == 2:
+        return None
+    spans, out = set(), []
     for path in np.unique(rows.path):
         own = rows.path == path
+        first, last = int(rows.period[own].min()), int(rows.period[own].max())
+        spans.add((first, last))
         trades = trade(
             chances[own],
             rows.returns[own],
-            rows.period[own],
-            rows.number,
+            rows.period[own] - first,
+            rows.number[first : last + 1],
             rows.ticker[own],
             kind=kind,
             cost_bps=cost_bps,
             horizon=predictions.horizon,
         )
-        out += [trades] if trades else []
-    return out
-
-
-def _mean(figures: list[Figures]) -> Figures:
-    """Mean over paths; what a path has no value of is left out."""
-    if not figures:
-        return {}
-    means = {name: np.mean([path[name] for path in figures], axis=0) for name in figures[0]}
-    return {name: figure for name, figure in means.items() if np.isfinite(figure[0])}
+        out += [replace(trades, period=trades.period + first)] if trades else []
+    if not out or (predictions.horizon > 1 and len(spans) > 1):  # paths that trade on different days
+        return None
+    return out[0] if len(out) == 1 else together(out)
 
 
 def _book(trades: Trades, rows: Rows, kind: str, cost_bps: float) -> Book:

@@ -7,6 +7,7 @@ to the new ones, the first entry from cash included. Cash earns nothing and borr
 last positions are not closed.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,11 +52,11 @@ def long_short(score: np.ndarray) -> np.ndarray:
         score: `[K]`, at least three.
     """
     count, third = len(score), len(score) // 3
-    places = np.zeros(count)
-    places[:third], places[count - third :] = -1.0 / third, 1.0 / third
+    places = np.zeros(count)  # whole numbers: what cancels is exactly 0
+    places[:third], places[count - third :] = -1.0, 1.0
     _, tied = np.unique(score, return_inverse=True)
     shared = np.bincount(tied, weights=places[np.argsort(np.argsort(score, kind="stable"), kind="stable")])
-    return (shared / np.bincount(tied))[tied]
+    return (shared / np.bincount(tied) / third)[tied]
 
 
 def long_only(rises: np.ndarray) -> np.ndarray:
@@ -122,6 +123,20 @@ def trade(
     return Trades(*columns)
 
 
+def together(paths: Sequence[Trades]) -> Trades:
+    """One portfolio that gives each path an equal part of its money, in each period those that trade then."""
+    period = np.unique(np.concatenate([path.period for path in paths]))
+    at = [np.searchsorted(period, path.period) for path in paths]
+    count = np.bincount(np.concatenate(at), minlength=len(period))
+
+    def mean(values: list[np.ndarray]) -> np.ndarray:
+        return np.bincount(np.concatenate(at), weights=np.concatenate(values), minlength=len(period)) / count
+
+    returns, turnover = mean([path.returns for path in paths]), mean([path.turnover for path in paths])
+    invested = mean([path.invested.astype(float) for path in paths]) > 0
+    return Trades(period, returns, turnover, invested)
+
+
 def trading_figures(trades: Trades, resampling: Resampling, per_year: float) -> dict[str, np.ndarray]:
     """Figures of a portfolio, `[1 + R]` by name; of the drawdown, which hangs on the order of returns, `[1]`.
 
@@ -131,7 +146,7 @@ def trading_figures(trades: Trades, resampling: Resampling, per_year: float) -> 
     turnover the mean per entry.
 
     Args:
-        trades: of one path.
+        trades: of the portfolio.
         resampling: of the periods.
         per_year: entries in a year.
     """
@@ -161,6 +176,7 @@ def trading_figures(trades: Trades, resampling: Resampling, per_year: float) -> 
         "sharpe": empyrical.sharpe_ratio(net, annualization=per_year),
     }
     for name, value in exact.items():
-        figures[name][0] = value
+        if np.isfinite(figures[name][0]):
+            figures[name][0] = value
     figures["max_drawdown"] = np.array([empyrical.max_drawdown(net)])
     return {f"book_{name}": figure for name, figure in figures.items()}

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ste.evaluation.comparison import GUESSES, Comparison, compare
+from ste.evaluation.comparison import GUESSES, Comparison, Trials, compare
 from ste.evaluation.overfitting import (
     FEWEST_PERIODS,
     DeflatedSharpe,
@@ -19,21 +19,6 @@ from ste.schema import PERIOD, PERIODS_PER_YEAR
 
 WORDS = ("better", "better than guessing", "not better", "cannot be told")
 """Better than every baseline; than majority and persistence only; than not even those; too few periods."""
-
-
-@dataclass(frozen=True, eq=False)
-class Trials:
-    """Runs of the same experiment on the same data, this one included.
-
-    Attributes:
-        count: how many.
-        sharpes: annual Sharpe ratios of those that have a portfolio, all on the same split.
-        performance: `[T, N]`, net returns of their portfolios on common dates, oldest first, or None.
-    """
-
-    count: int = 1
-    sharpes: tuple[float, ...] = ()
-    performance: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +51,15 @@ class Verdict:
         return self.word in WORDS[:2]
 
 
-def judge(card: Scorecard, model: str, trials: Trials | None = None, split: str = "test", horizon: int = 1) -> Verdict:
+def judge(
+    card: Scorecard,
+    model: str,
+    trials: Trials | None = None,
+    split: str = "test",
+    horizon: int = 1,
+    *,
+    real: bool = True,
+) -> Verdict:
     """Judge a split's scores.
 
     `better` beats every baseline, of which at least one must have learned; `better than guessing` beats
@@ -78,6 +71,7 @@ def judge(card: Scorecard, model: str, trials: Trials | None = None, split: str 
         trials: made before and with this run; None is this one alone.
         split: name to print.
         horizon: periods that a label looks ahead, which a portfolio's positions are held.
+        real: whether the rows are of a real market, whose scores have known bounds.
     """
     trials = trials or Trials()
     itself = {name for name, gains in card.gains.items() if _itself(gains)}
@@ -92,8 +86,8 @@ def judge(card: Scorecard, model: str, trials: Trials | None = None, split: str 
         word = "better"
     else:
         word = "better than guessing" if guessing and guessing.holds else "not better"
-    doubts = suspicions(card)
-    said = sentences(card, model, split, word, guessing, best, trials.count, sharpe, overfitting)
+    doubts = suspicions(card) if real and horizon == 1 else []
+    said = sentences(card, model, split, word, guessing, best, trials, sharpe, overfitting)
     return Verdict(
         word=word,
         paragraph=" ".join([*said, *doubts]),

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 
-from ste.evaluation.comparison import FIGURES, LEVEL, Comparison
+from ste.evaluation.comparison import FIGURES, LEVEL, Comparison, Trials, sidak
 from ste.evaluation.overfitting import DeflatedSharpe, Overfitting
 from ste.evaluation.scorecard import Estimate, Gain, Scorecard
 
@@ -45,7 +45,7 @@ def sentences(
     word: str,
     guessing: Comparison | None,
     best: Comparison | None,
-    trials: int,
+    trials: Trials,
     sharpe: DeflatedSharpe | None,
     overfitting: Overfitting | None,
 ) -> list[str]:
@@ -60,7 +60,7 @@ def sentences(
         scored,
         *_levels(word, guessing, best),
         *_correction(best, trials),
-        *_composition(card),
+        *_composition(card, trials.count),
         *_portfolio(card, sharpe, overfitting),
         *_limit(card),
     ]
@@ -136,28 +136,36 @@ def _p(against: Comparison) -> str:
     return f"p {chance(against.p)}, corrected {corrected} (by {figure}{over})"
 
 
-def _correction(best: Comparison | None, trials: int) -> list[str]:
+def _correction(best: Comparison | None, trials: Trials) -> list[str]:
     if best is None:
         return []
     *others, last = FIGURES.values()
     looks = f"{', '.join(others)} and {last}"
-    if trials == 1:
-        return [
+    if trials.count == 1:
+        said = (
             f"It is the only trial on this data in this experiment; p is corrected (Sidak) for looking at {looks}, "
             f"and {LEVEL} or less counts."
-        ]
+        )
+    else:
+        said = (
+            f"p is corrected (Sidak) for {trials.count} trials on this data in this experiment and for looking at "
+            f"{looks}, and {LEVEL} or less counts; trials resemble each other, so the correction is conservative."
+        )
+    if not trials.elsewhere:
+        return [said]
+    noun, were = ("run", "was") if trials.elsewhere == 1 else ("runs", "were")
     return [
-        f"p is corrected (Sidak) for {trials} trials on this data in this experiment and for looking at {looks}, "
-        f"and {LEVEL} or less counts; trials resemble each other, so the correction is conservative."
+        said,
+        f"{trials.elsewhere} more {noun} of the experiment {were} made on other tables and not corrected for.",
     ]
 
 
-def _composition(card: Scorecard) -> list[str]:
+def _composition(card: Scorecard, trials: int) -> list[str]:
     move, direction = card.figures.get("move_auroc"), card.figures.get("direction_auroc")
     if direction is None:
         return []
     way = f"which way AUC {estimate(direction, _auc)}"
-    told = _side(direction)
+    told = _told(card, "direction_auroc", trials)
     if move is None:
         says = {
             "above": "direction is told",
@@ -165,7 +173,7 @@ def _composition(card: Scorecard) -> list[str]:
             "below": "direction is told worse than by a coin",
         }[told]
         return [f"What it is made of: {way}; {says}."]
-    moves = _side(move) == "above"
+    moves = _told(card, "move_auroc", trials) == "above"
     says = {
         ("above", True): "both are told",
         ("above", False): "direction is told, moving is not",
@@ -175,6 +183,15 @@ def _composition(card: Scorecard) -> list[str]:
         ("below", False): "direction is told worse than by a coin, and moving is not told",
     }[told, moves]
     return [f"What it is made of: will it move AUC {estimate(move, _auc)}, {way}; {says}{_volatility(card)}."]
+
+
+def _told(card: Scorecard, name: str, trials: int) -> str:
+    """As `_side`; above a coin only if that also survives the correction for trials, as the verdict must."""
+    side = _side(card.figures[name])
+    gain = card.gains.get("majority", {}).get(name)
+    if side == "above" and gain is not None and sidak(gain.p, trials) > LEVEL:
+        return "within"
+    return side
 
 
 def _volatility(card: Scorecard) -> str:
@@ -193,8 +210,9 @@ def _portfolio(card: Scorecard, sharpe: DeflatedSharpe | None, overfitting: Over
     luck = f"the {number(sharpe.expected_maximum, 2)} that luck gives the best of {sharpe.trials} trials"
     out = [
         f"A {kind} portfolio of it that pays {card.book.cost_bps:g} basis points has a Sharpe ratio of "
-        f"{estimate(figure, lambda x: number(x, 2))} a year; the probability that its true ratio is above "
-        f"{'0' if sharpe.trials == 1 else luck} is {percent(sharpe.probability)} %."
+        f"{estimate(figure, lambda x: number(x, 2))} a year; "
+        f"its {'probabilistic' if sharpe.trials == 1 else 'deflated'} Sharpe ratio, the confidence that the true one "
+        f"is above {'0' if sharpe.trials == 1 else luck}, is {_confidence(sharpe.probability)}."
     ]
     if overfitting:
         out.append(
@@ -204,12 +222,16 @@ def _portfolio(card: Scorecard, sharpe: DeflatedSharpe | None, overfitting: Over
     return out
 
 
+def _confidence(p: float) -> str:
+    return "above 99.9 %" if p > 0.999 else f"{percent(p)} %"
+
+
 def _limit(card: Scorecard) -> list[str]:
     if "bayes" not in card.company:
         return []
     closed = card.figures.get("gap_closed")
     if closed is None:
-        return ["In this synthetic world the features tell nothing: no model can be better than majority."]
+        return ["In this synthetic world the features tell too little to change the likeliest class of any row much."]
     return [
         f"In this synthetic world it closes {estimate(closed, percent, ' %')} of the gap in expected accuracy "
         "between majority and Bayes, the most that any model could."

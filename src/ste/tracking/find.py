@@ -9,18 +9,19 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from ste.errors import RunError
-from ste.tracking.found import DIGEST_TAG, FOLD_TAG, FoundRun
+from ste.tracking.found import DIGEST_TAG, FOLD_TAG, PARENT_TAG, FoundRun
 
 CONFIG = "config.yaml"
 DATA_CARD = "data_card.json"
 _RANKED_BY = "final_validation/log_loss"
+_EXAMPLES = "final_validation/examples"
 
 
 def find_run(client: MlflowClient, wanted: str, experiment: str, key: str = "run") -> FoundRun:
     """The run of an id; the `latest` finished one of any experiment; or the `best` of an experiment.
 
-    `best` has the lowest validation log-loss among the finished runs on the same data as the
-    experiment's latest one: log-losses on different data cannot be compared.
+    `best` has the lowest validation log-loss among the finished runs on the same validation rows as the
+    experiment's latest one: log-losses on different rows cannot be compared.
 
     Raises:
         RunError: there is no such run.
@@ -33,13 +34,19 @@ def find_run(client: MlflowClient, wanted: str, experiment: str, key: str = "run
         where = f"no finished run in experiment {experiment} yet"
         latest = _first(client, ids, "", "attributes.start_time DESC", where)
         same = f" and tags.`{DIGEST_TAG}` = '{latest.tags.get(DIGEST_TAG, '')}'"
+        if _EXAMPLES in latest.metrics:
+            same += f" and metrics.`{_EXAMPLES}` = {latest.metrics[_EXAMPLES]:.0f}"
         return _first(client, ids, same, f"metrics.`{_RANKED_BY}` ASC", where)
     try:
-        return FoundRun.of(client.get_run(wanted))
+        run = FoundRun.of(client.get_run(wanted))
     except MlflowException:
         raise RunError(
             f"{key}={wanted}: no such run. Try {key}=latest or the whole id, as the MLflow UI shows it."
         ) from None
+    if FOLD_TAG in run.tags:
+        parent = run.tags.get(PARENT_TAG, "")
+        raise RunError(f"{key}={wanted}: that is fold {run.tags[FOLD_TAG]} of run {parent}. Try {key}={parent}.")
+    return run
 
 
 def find_experiment(client: MlflowClient, name: str) -> str:
@@ -84,11 +91,10 @@ def download(client: MlflowClient, run: FoundRun, artifact: str, folder: Path) -
     try:
         return Path(client.download_artifacts(run.id, artifact, str(folder)))
     except (MlflowException, OSError):
-        raise RunError(
-            f"run {run.id} is {run.status} and has no {artifact}. "
-            + (
-                "It was stopped before it began to train: train anew."
-                if artifact == CONFIG
-                else f"Expected a run that was trained to its end; try python -m ste.train resume={run.id}."
-            )
-        ) from None
+        if run.status == "FINISHED":
+            reason = "It was made by another version of the project, or the file was removed: train anew."
+        elif artifact == CONFIG:
+            reason = "It was stopped before it began to train: train anew."
+        else:
+            reason = f"Expected a run that was trained to its end; try python -m ste.train resume={run.id}."
+        raise RunError(f"run {run.id} is {run.status} and has no {artifact}. {reason}") from None

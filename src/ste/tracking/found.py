@@ -7,6 +7,7 @@ from mlflow.tracking import MlflowClient
 
 DIGEST_TAG = "data.digest"
 FOLD_TAG = "fold"
+PARENT_TAG = "mlflow.parentRunId"
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def search(client: MlflowClient, experiments: list[str], where: str) -> list[Fou
 def find_children(client: MlflowClient, parent: str) -> dict[int, FoundRun]:
     """Runs of a parent's folds, by number."""
     experiment = client.get_run(parent).info.experiment_id
-    children = search(client, [experiment], f"tags.`mlflow.parentRunId` = '{parent}'")
+    children = search(client, [experiment], f"tags.`{PARENT_TAG}` = '{parent}'")
     return {int(child.tags[FOLD_TAG]): child for child in children if FOLD_TAG in child.tags}
 
 

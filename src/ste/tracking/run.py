@@ -25,7 +25,7 @@ from mlflow.tracking import MlflowClient
 
 from ste.errors import RunError
 from ste.settings import TrackingSettings
-from ste.tracking.found import FoundRun, find_children
+from ste.tracking.found import PARENT_TAG, FoundRun, find_children
 from ste.tracking.provenance import provenance, user
 from ste.tracking.store import experiment_id, open_store
 
@@ -140,13 +140,13 @@ def tracked_run(
     _mark_dead(client, locks)
     if resume is None:
         created = client.create_run(
-            experiment_id(client, settings.experiment),
+            _experiment(client, settings, parent),
             run_name=name,
             tags={
                 "mlflow.user": user(),
                 "mlflow.source.name": "ste.train",
                 "mlflow.source.type": "LOCAL",
-                **({"mlflow.parentRunId": parent.id} if parent else {}),
+                **({PARENT_TAG: parent.id} if parent else {}),
                 **{key: str(value) for key, value in (tags or {}).items()},
             },
         )
@@ -192,6 +192,13 @@ def tracked_run(
         _end(run, status)
         Path(lock.lock_file).unlink(missing_ok=True)  # while it is held: nobody else can hold a deleted file
         lock.release()
+
+
+def _experiment(client: MlflowClient, settings: TrackingSettings, parent: Run | None) -> str:
+    """A part of a run is where the run is, whatever the command that resumes it says."""
+    if parent is not None:
+        return str(client.get_run(parent.id).info.experiment_id)
+    return experiment_id(client, settings.experiment)
 
 
 def _end(run: Run, status: str) -> None:

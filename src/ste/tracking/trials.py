@@ -1,6 +1,7 @@
-"""What was tried before on the same data in the same experiment."""
+"""What was tried before in the same experiment."""
 
 import json
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -8,9 +9,9 @@ import numpy as np
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from ste.evaluation.scorecard import Scorecard
-from ste.evaluation.verdict import Trials
-from ste.tracking.found import FoundRun, find_runs
+from ste.evaluation.comparison import Trials
+from ste.evaluation.scorecard import Book, Scorecard
+from ste.tracking.found import DIGEST_TAG, FoundRun, find_runs
 
 SUMMARY = "summary.json"
 MOST = 200
@@ -18,7 +19,7 @@ MOST = 200
 
 
 def find_trials(client: MlflowClient, run_id: str, digest: str, card: Scorecard | None) -> Trials:
-    """Trials before a run and the run itself.
+    """Trials on the same data before and with a run, and how many there were on other tables.
 
     Args:
         client: of the store.
@@ -26,28 +27,28 @@ def find_trials(client: MlflowClient, run_id: str, digest: str, card: Scorecard 
         digest: of its data.
         card: its scores on the test split, for the portfolios; None counts only.
     """
-    runs = find_runs(client, client.get_run(run_id).info.experiment_id, digest)
-    count = len({run.id for run in runs} | {run_id})
+    runs = find_runs(client, client.get_run(run_id).info.experiment_id)
+    same = [run for run in runs if run.tags.get(DIGEST_TAG) == digest]
+    count = len({run.id for run in same} | {run_id})
+    elsewhere = len([run for run in runs if DIGEST_TAG in run.tags]) - len(same)
     if card is None or card.book is None:
-        return Trials(count)
-    others = [run for run in runs if run.id != run_id and run.status == "FINISHED"]
-    name = "final_test/book_sharpe"
-    sharpes = [run.metrics[name] for run in others if name in run.metrics]
-    dates, columns = card.book.dates, [card.book.returns]
-    for run in others[:MOST]:
-        returns = _book_returns(client, run, dates)
-        if returns is not None:
-            columns.append(returns)
+        return Trials(count, elsewhere)
+    sharpes, columns = [card.figures["book_sharpe"].value] if "book_sharpe" in card.figures else [], [card.book.returns]
+    with tempfile.TemporaryDirectory() as folder:
+        for run in [run for run in same if run.id != run_id and run.status == "FINISHED"][:MOST]:
+            returns = _book_returns(client, run, card.book, folder)
+            if returns is not None:
+                columns.append(returns)
+                sharpes += [run.metrics[name] for name in ("final_test/book_sharpe",) if name in run.metrics]
     performance = np.array(columns).T if len(columns) > 1 else None
-    own = card.figures.get("book_sharpe")
-    return Trials(count, (*sharpes, *([own.value] if own else [])), performance)
+    return Trials(count, elsewhere, tuple(sharpes), performance)
 
 
-def _book_returns(client: MlflowClient, run: FoundRun, dates: list[str]) -> list[float] | None:
-    """A run's portfolio returns on the test split; None where it traded on other dates or is gone."""
+def _book_returns(client: MlflowClient, run: FoundRun, own: Book, folder: str) -> list[float] | None:
+    """A run's portfolio returns on the test split; None where it traded otherwise or is gone."""
     with suppress(MlflowException, OSError, ValueError, KeyError, TypeError):
-        summary = json.loads(Path(client.download_artifacts(run.id, SUMMARY)).read_text())
+        summary = json.loads(Path(client.download_artifacts(run.id, SUMMARY, folder)).read_text())
         book = summary["scores"]["test"]["book"]
-        if book["dates"] == dates:
+        if (book["dates"], book["kind"], book["cost_bps"]) == (own.dates, own.kind, own.cost_bps):
             return [float(value) for value in book["returns"]]
     return None
