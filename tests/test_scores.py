@@ -343,3 +343,21 @@ def test_blocks_are_the_horizon_unless_they_are_to_follow_the_regimes():
     narrow, wide = plain.figures["accuracy"], long.figures["accuracy"]
     assert narrow.value == wide.value
     assert wide.high - wide.low > 1.5 * (narrow.high - narrow.low)
+
+
+def test_two_classes_have_no_portfolio_and_no_coefficient():
+    """Rows between the thresholds are left out by what came after them: nobody can trade the others alone."""
+    card = score(made(classes=2), resamples=50)
+    assert card.book is None
+    assert not [name for name in card.figures if name.startswith(("book_", "ic_", "rank_ic_"))]
+    assert "direction_auroc" in card.figures
+
+
+def test_the_t_of_a_coefficient_counts_only_returns_that_do_not_overlap():
+    predictions = made()
+    weekly, monthly = score(predictions, resamples=50), score(replace(predictions, horizon=4), resamples=50)
+    ratio = weekly.figures["ic_t"].value / weekly.figures["ic_ir"].value
+    assert ratio == pytest.approx(np.sqrt(weekly.periods))
+    ratio = monthly.figures["ic_t"].value / monthly.figures["ic_ir"].value
+    assert ratio == pytest.approx(np.sqrt(weekly.periods // 4), rel=0.02)
+    assert weekly.figures["ic_t"].low is None

@@ -1,5 +1,7 @@
 """The book against figures worked out by hand and against empyrical."""
 
+from dataclasses import replace
+
 import empyrical
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from ste.errors import ConfigError
 from ste.evaluation.bootstrap import Resampling
-from ste.evaluation.trading import long_only, long_short, trade, trading_figures
+from ste.evaluation.trading import long_only, long_short, together, trade, trading_figures
 
 TICKERS = np.tile([0, 1, 2], 2)
 
@@ -132,3 +134,34 @@ def test_a_mistake_in_the_settings_is_told():
         book([0.0] * 3, [0.0] * 3, [0] * 3, kind="short")
     with pytest.raises(ConfigError, match="0 or more basis points"):
         book([0.0] * 3, [0.0] * 3, [0] * 3, cost_bps=-1.0)
+
+
+@pytest.mark.parametrize("count", [3, 7, 20, 50, 88])
+def test_equal_scores_are_cash_exactly(count: int):
+    assert (long_short(np.full(count, 0.3)) == 0.0).all()
+    claims = np.tile([0.3, 0.4, 0.3], (2 * count, 1))
+    trades = trade(
+        claims,
+        np.random.default_rng(0).normal(size=2 * count),
+        np.repeat([0, 1], count),
+        np.arange(2),
+        np.tile(np.arange(count), 2),
+        kind="long_short",
+        cost_bps=5.0,
+        horizon=1,
+    )
+    assert not trades.invested.any()
+    figures = trading_figures(trades, Resampling.blocks(2, 1, 20, seed=0), 52)
+    assert not np.isfinite(figures["book_sharpe"][0])
+
+
+def test_paths_together_are_their_mean_in_the_periods_they_share():
+    one = book([-0.5, 0.0, 0.5] * 2, [0.0, 0.0, 0.10] * 2, [0, 0, 0, 1, 1, 1])
+    other = replace(one, period=one.period + 1, returns=one.returns * 3, turnover=one.turnover * 3)
+    both = together([one, other])
+    assert both.period.tolist() == [0, 1, 2]
+    shared = (one.returns[1] + other.returns[0]) / 2
+    assert both.returns == pytest.approx([one.returns[0], shared, other.returns[1]])
+    assert both.turnover == pytest.approx(
+        [one.turnover[0], (one.turnover[1] + other.turnover[0]) / 2, other.turnover[1]]
+    )

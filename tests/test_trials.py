@@ -45,13 +45,14 @@ def test_trials_are_the_runs_on_the_same_data_with_their_portfolios(client: Mlfl
     past(card([0.1, 0.2, 0.3]), sharpe=0.5)
     past(card([0.4, 0.5, 0.6]), sharpe=-0.25)
     past(card([9.0, 9.0, 9.0]), digest="other data", sharpe=99.0)
-    past(card([7.0, 7.0], DATES[:2]), sharpe=0.75)  # traded on other dates: a trial, but no common column
+    past(card([7.0, 7.0], DATES[:2]), sharpe=0.75)  # traded on other dates: a trial, but not to be compared
     past(None)
     own = past(card([0.0, 0.0, 0.1]), sharpe=1.5)
     trials = find_trials(client, own, "d", card([0.0, 0.0, 0.1]))
     assert trials.count == 5
-    assert sorted(trials.sharpes) == [-0.25, 0.5, 0.75, 1.5]
-    assert trials.sharpes[-1] == 1.5  # the run's own, last and once
+    assert trials.elsewhere == 1
+    assert sorted(trials.sharpes) == [-0.25, 0.5, 1.5]
+    assert trials.sharpes[0] == 1.5  # the run's own, first and once
     assert trials.performance is not None
     assert trials.performance.shape == (3, 3)
     assert trials.performance[:, 0].tolist() == [0.0, 0.0, 0.1]

@@ -28,9 +28,10 @@ from ste.fitting import load_model
 from ste.pipeline import train
 from ste.predicting import class_chances
 from ste.record import CHECKPOINT, PREDICTIONS, SPLIT_PREFIX, TrainResult
+from ste.report import report_task
 from ste.settings import TrackingSettings
 from ste.tracking.find import download, find_run, read_config
-from ste.tracking.found import DIGEST_TAG, FOLD_TAG, FoundRun, find_children
+from ste.tracking.found import DIGEST_TAG, FOLD_TAG, FoundRun, find_children, find_runs
 from ste.tracking.store import open_store
 from ste.tracking.trials import find_trials
 
@@ -68,6 +69,10 @@ class Place:
     def evaluate(self, run: str, *overrides: str) -> None:
         with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
             evaluate_task(compose("evaluate", overrides=[f"run={run}", *self.paths, *overrides]))
+
+    def report(self, run: str) -> None:
+        with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+            report_task(compose("report", overrides=[f"run={run}", "importance=false", *self.paths]))
 
     def children(self, result: TrainResult) -> dict[int, FoundRun]:
         return find_children(self.client, str(result.run_id))
@@ -316,6 +321,46 @@ def test_a_stopped_walk_forward_ends_where_it_would_have_ended(
         run.info.run_id for run in new if FOLD_TAG in run.data.tags
     }
     assert_same_end(place, walked, other)
+
+
+def test_folds_that_are_still_owed_are_made_where_their_run_is(
+    place: Place, walked: TrainResult, monkeypatch: pytest.MonkeyPatch, handlers: None
+):
+    """The command that resumes says another experiment than the run's, as a plain resume=ID does."""
+    with monkeypatch.context() as patch:
+        stop_at(patch, 1, KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            place.fit(*LSTM, *WALK, "tracking.experiment=elsewhere", out="elsewhere")
+    run = find_run_of(place, "elsewhere")
+    for call in (place.evaluate, place.report):
+        with pytest.raises(RunError, match=rf"KILLED.*resume={run.id}"):
+            call(run.id)
+    values = {**read_config(place.client, run), "resume": run.id}
+    values["tracking"]["experiment"] = "ste"
+    other = train(train_settings(values), values, place.folder / "resumed_elsewhere", "resumed")
+    assert other is not None
+    assert sorted(place.children(other)) == [0, 1, 2]
+    assert_same_end(place, walked, other)
+    place.evaluate(run.id)
+    with pytest.raises(RunError, match=rf"that is fold 1 of run {run.id}. Try run={run.id}"):
+        place.evaluate(place.children(other)[1].id)
+
+
+def find_run_of(place: Place, experiment: str) -> FoundRun:
+    """The one run, folds apart, of an experiment."""
+    found = place.client.get_experiment_by_name(experiment)
+    (run,) = find_runs(place.client, found.experiment_id)
+    return run
+
+
+def test_the_portfolio_of_a_split_in_folds_is_not_thinned_by_other_folds_weeks(walked: TrainResult):
+    book = walked.scores["validation"].book
+    frame = walked.predictions.of_split("validation").frame
+    assert book is not None
+    assert len(book.dates) == frame["date"].nunique()
+    assert all(turnover > 0 for turnover in book.turnover)
+    assert walked.scores["test"].book is not None
+    assert len(walked.scores["test"].book.dates) == walked.scores["test"].periods
 
 
 @pytest.mark.slow

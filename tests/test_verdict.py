@@ -153,7 +153,7 @@ def test_the_correction_keeps_tiny_p_values():
 
 
 def test_the_paragraph_says_what_was_found():
-    trials = Trials(3, (0.62, 0.1, -0.4), np.random.default_rng(1).normal(size=(104, 3)))
+    trials = Trials(3, 0, (0.62, 0.1, -0.4), np.random.default_rng(1).normal(size=(104, 3)))
     verdict = judge(card(CLEAR), "SimpleLSTM", trials)
     for part in (
         "SimpleLSTM scored 43.3 % [40.3, 46.1] accuracy on the test split: 7,532 examples of 88 weeks.",
@@ -165,7 +165,7 @@ def test_the_paragraph_says_what_was_found():
         "will it move AUC 0.620 [0.600, 0.640], which way AUC 0.510 [0.490, 0.530]; most of it is volatility, not dir",
         "not direction (trailing volatility alone: 42.3 %, will it move 0.610).",
         "A long-short portfolio of it that pays 10 basis points has a Sharpe ratio of 0.62 [-0.70, 1.90] a year;",
-        "that luck gives the best of 3 trials is ",
+        "that luck gives the best of 3 trials, is ",
         "Over the portfolios of 3 trials the probability of backtest overfitting is",
     ):
         assert part in verdict.paragraph
@@ -174,7 +174,7 @@ def test_the_paragraph_says_what_was_found():
 
 
 def test_the_tags_hold_the_same_numbers():
-    trials = Trials(3, (0.62, 0.1, -0.4), np.random.default_rng(1).normal(size=(104, 3)))
+    trials = Trials(3, 0, (0.62, 0.1, -0.4), np.random.default_rng(1).normal(size=(104, 3)))
     verdict = judge(card(CLEAR), "x", trials)
     assert verdict.sharpe is not None
     assert verdict.overfitting is not None
@@ -274,7 +274,7 @@ def test_a_known_world_says_what_share_of_the_gap_is_closed():
     )
     assert verdict.tags["verdict.gap_closed"] == "0.5730 [0.4010, 0.7440]"
     null = judge(replace(scored, company=scored.company | bayes), "x")
-    assert "the features tell nothing" in null.paragraph
+    assert "the features tell too little to change the likeliest class" in null.paragraph
 
 
 @pytest.mark.parametrize(
@@ -386,3 +386,24 @@ def test_a_better_order_of_the_rows_counts_too():
     assert "(by AUROC)" in verdict.paragraph
     alone = {"majority": gains["majority"] | {"auroc": gain(0.1, 1e-6)}}
     assert judge(card(gains=gains | alone), "a net").word == "not better"
+
+
+def test_a_coin_is_not_told_from_direction_by_the_best_of_many():
+    close = {"majority": {"accuracy": UNDECIDED, "direction_auroc": Gain(0.045, 0.001, 0.09, 0.02)}}
+    figures = {"direction": Estimate(0.545, 0.501, 0.588), "move": Estimate(0.51, 0.48, 0.54)}
+    once = judge(card(**figures, gains=card().gains | close), "x")
+    assert "direction is told, moving is not" in once.paragraph
+    often = judge(card(**figures, gains=card().gains | close), "x", Trials(40))
+    assert "neither is told" in often.paragraph
+
+
+def test_runs_on_other_tables_are_told():
+    assert "2 more runs of the experiment were made on other tables" in judge(card(), "x", Trials(1, 2)).paragraph
+    assert "other tables" not in judge(card(), "x", Trials(3)).paragraph
+
+
+def test_only_scores_of_real_weeks_can_be_too_good():
+    high = card(CLEAR, direction=Estimate(0.60, 0.58, 0.62))
+    assert "leak" in judge(high, "x").paragraph
+    assert "leak" not in judge(high, "x", real=False).paragraph
+    assert "leak" not in judge(high, "x", horizon=3).paragraph

@@ -7,6 +7,7 @@ seeds tell more of the training's luck and nothing of the days'.
 
 import argparse
 import itertools
+import logging
 import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
@@ -53,6 +54,7 @@ class Trained:
 def run(overrides: tuple[str, ...], experiment: str, bars: str, data: str) -> Trained:
     """Train once, untracked."""
     torch.set_num_threads(1)
+    logging.getLogger("ste").setLevel(logging.ERROR)  # the same note on the bars at every training
     fixed = ["tracking=off", "trainer.threads=1", "trainer.progress=false", "scoring.resamples=100"]
     with tempfile.TemporaryDirectory() as folder:
         paths = [f"paths.output={folder}", f"paths.data={data}"]
