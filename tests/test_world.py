@@ -329,7 +329,7 @@ def test_the_card_agrees_with_the_files(prepared: PreparedData) -> None:
         table = read_table(folder / entry["file"])
         assert entry["sha256"] == sha256(prepared.files[split])
         assert entry["rows"] == len(table)
-        assert entry["weeks"] == table["date"].nunique()
+        assert entry["periods"] == table["date"].nunique()
         assert entry["tickers"] == 3
         assert (entry["first"], entry["last"]) == tuple(table["date"].dt.strftime("%Y-%m-%d").iloc[[0, -1]])
         counts = table[DIRECTION].value_counts()
