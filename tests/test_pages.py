@@ -362,8 +362,10 @@ def test_runs_are_ranked_by_validation_loss_and_other_rows_are_not():
 
 
 def test_runs_on_other_data_are_not_ranked_either():
-    board = replace(BOARD, rows=[row("a", 1.1), row("b", 1.2), row("c", 1.0, data="another")])
-    assert [(place.rank, place.row.name) for place in places(board)] == [(1, "a"), (2, "b"), (None, "c")]
+    strangers = [row("c", 1.0, data="another"), row("d", 1.0, ranked_on=50)]
+    board = replace(BOARD, rows=[row("a", 1.1), row("b", 1.2), *strangers])
+    ranked = [(place.rank, place.row.name) for place in places(board)]
+    assert ranked == [(1, "a"), (2, "b"), (None, "c"), (None, "d")]
 
 
 def test_luck_is_the_expected_best_of_so_many_normal_errors():

@@ -339,7 +339,8 @@ def test_folds_that_are_still_owed_are_made_where_their_run_is(
     values["tracking"]["experiment"] = "ste"
     other = train(train_settings(values), values, place.folder / "resumed_elsewhere", "resumed")
     assert other is not None
-    assert sorted(place.children(other)) == [0, 1, 2]
+    children = place.children(other)
+    assert {number: child.name for number, child in children.items()} == {k: f"{run.name} fold {k}" for k in range(3)}
     assert_same_end(place, walked, other)
     place.evaluate(run.id)
     with pytest.raises(RunError, match=rf"that is fold 1 of run {run.id}. Try run={run.id}"):

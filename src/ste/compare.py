@@ -67,6 +67,7 @@ def _row(found: "FoundRun", split: str, reports: Path, page: Path) -> "BoardRow"
         figures=read_estimates(found.metrics, SPLIT_PREFIX[split]),
         word=found.tags.get("verdict", ""),
         examples=int(found.metrics.get(f"{SPLIT_PREFIX[split]}/examples", 0)),
+        ranked_on=int(found.metrics.get(f"{SPLIT_PREFIX['validation']}/examples", 0)),
         data=found.tags.get(DIGEST_TAG, ""),
         link=report.name if report.is_file() and report.parent.resolve() == page.parent.resolve() else "",
     )

@@ -91,7 +91,7 @@ def _train_folds(
     prepare_fit(settings, _fold_data(settings, panel, cuts[0]))  # what is wrong is told before anything is tracked
     with _run(settings, name, flatten(config), tags={"command": command}) as run:
         checkpoints = _begin(settings, config, panel, folder, run)
-        records = [_train_fold(settings, panel, cut, len(cuts), checkpoints, folder, run, name) for cut in cuts]
+        records = [_train_fold(settings, panel, cut, len(cuts), checkpoints, folder, run) for cut in cuts]
         predictions = _pooled([record.predictions for record in records])
         result = _conclude(settings, panel, folder, run, predictions, [record.fitted for record in records])
         write_outputs(folder, result)
@@ -110,7 +110,6 @@ def _train_fold(
     checkpoints: Path,
     folder: Path,
     parent: Any,
-    name: str,
 ) -> FoldRecord:
     """One fold as a run of its own under its parent; a finished one is read back."""
     data = _fold_data(settings, panel, cut)
@@ -122,7 +121,8 @@ def _train_fold(
         return FoldRecord.read(parent, child, own)
     fold_settings = replace(settings, resume=child.id if child else None)
     params = {"fold": cut.number, "folds": count, **_dates(data)}
-    with _run(fold_settings, f"{name} fold {cut.number}", params, parent, {"fold": cut.number}) as run:
+    name = f"{parent.name if parent else ''} fold {cut.number}".strip()
+    with _run(fold_settings, name, params, parent, {"fold": cut.number}) as run:
         model = prepare_fit(fold_settings, data)
         fitted = fit(fold_settings, data, model, own, run)
         assert fitted is not None

@@ -34,6 +34,7 @@ class BoardRow:
         figures: figures of the split that is shown.
         word: of the verdict, or empty.
         examples: rows scored in the split that is shown.
+        ranked_on: rows of the validation split.
         data: digest of the tables.
         link: address of the run's report, relative to the page, or empty.
     """
@@ -46,8 +47,14 @@ class BoardRow:
     figures: dict[str, Estimate]
     word: str = ""
     examples: int = 0
+    ranked_on: int = 0
     data: str = ""
     link: str = ""
+
+    @property
+    def rows_scored(self) -> tuple[str, int, int]:
+        """What two runs must share to be compared: the data, and how much of it was scored."""
+        return self.data, self.examples, self.ranked_on
 
 
 @dataclass(frozen=True)
@@ -91,16 +98,16 @@ def places(board: Board) -> list[Place]:
 
     The test split chooses nothing: whoever ranks by it takes the luckiest run for the best.
     """
-    most = Counter((row.data, row.examples) for row in board.rows).most_common(1)
+    most = Counter(row.rows_scored for row in board.rows).most_common(1)
     usual = most[0][0] if most else None
 
     def order(row: BoardRow) -> tuple[bool, float, str]:
         loss = _ranking_loss(row)
-        return (row.data, row.examples) != usual, math.inf if loss is None else loss, row.created
+        return row.rows_scored != usual, math.inf if loss is None else loss, row.created
 
     out: list[Place] = []
     for row in sorted(board.rows, key=order):
-        other = (row.data, row.examples) != usual
+        other = row.rows_scored != usual
         rank = None if other or _ranking_loss(row) is None else len(out) + 1
         cells = {name: cell(row.figures.get(name), name) for name in _COLUMNS}
         loss = _ranking_loss(row)

@@ -45,11 +45,13 @@ class Run:
 
     Attributes:
         id: MLflow's run id.
+        name: of the run.
     """
 
-    def __init__(self, client: MlflowClient, run_id: str) -> None:
+    def __init__(self, client: MlflowClient, run_id: str, name: str) -> None:
         self.client = client
         self.id = run_id
+        self.name = name
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="metrics")
         self._pending: list[Future[None]] = []
 
@@ -139,7 +141,7 @@ def tracked_run(
     locks.mkdir(parents=True, exist_ok=True)
     _mark_dead(client, locks)
     if resume is None:
-        created = client.create_run(
+        info = client.create_run(
             _experiment(client, settings, parent),
             run_name=name,
             tags={
@@ -149,10 +151,10 @@ def tracked_run(
                 **({PARENT_TAG: parent.id} if parent else {}),
                 **{key: str(value) for key, value in (tags or {}).items()},
             },
-        )
-        run_id = created.info.run_id
+        ).info
     else:
-        run_id = resume
+        info = client.get_run(resume).info  # under the name that it began with
+    run_id = info.run_id
     lock = FileLock(locks / f"{run_id}.lock")
     try:
         lock.acquire(timeout=0)
@@ -160,7 +162,7 @@ def tracked_run(
         raise RunError(
             f"resume={run_id}: that run is still going in another process. Wait for it or stop it."
         ) from None
-    run = Run(client, run_id)
+    run = Run(client, run_id, info.run_name)
     status, previous = "FAILED", _raise_on_sigterm()
     try:
         if resume is None:
