@@ -26,7 +26,7 @@ from ste.fitting import prepare_fit, view_of
 from ste.pipeline import evaluate, train
 from ste.record import CHECKPOINT, PREDICTIONS, SPLIT_PREFIX, TrainResult
 from ste.settings import TrackingSettings, TrainSettings
-from ste.tracking.find import download, find_run, read_config
+from ste.tracking.find import download, find_experiment, find_run, read_config
 from ste.tracking.found import DIGEST_TAG
 from ste.tracking.run import tracked_run
 from ste.tracking.store import ensure_sqlite, open_store
@@ -308,6 +308,9 @@ def test_the_latest_and_the_best_run_are_found(small, client: MlflowClient):
     poor = fit(small, "optimizer.lr=1e-7", out="a")
     good = fit(small, "optimizer.lr=1e-3", out="b")
     poor_again = fit(small, "optimizer.lr=2e-7", out="c")
+    elsewhere = fit(small, "optimizer.lr=1e-7", "tracking.experiment=other", out="d")
+    assert find_run(client, "latest").id == find_run(client, "best").id == elsewhere.run_id
+    assert find_experiment(client).name == "other"
     assert find_run(client, "latest", "ste").id == poor_again.run_id
     assert find_run(client, "best", "ste").id == good.run_id
     assert find_run(client, poor.run_id, "ste").status == "FINISHED"
@@ -320,7 +323,7 @@ def test_the_latest_and_the_best_run_are_found(small, client: MlflowClient):
 
 def test_without_runs_there_is_no_latest(client: MlflowClient):
     with pytest.raises(RunError, match="no finished run yet"):
-        find_run(client, "latest", "ste")
+        find_run(client, "latest")
 
 
 def test_tracking_can_be_off(small, folder: Path):

@@ -20,14 +20,15 @@ def compare_task(config: DictConfig) -> None:
     from ste.data.files import whole_file  # mlflow loads only now
     from ste.errors import RunError
     from ste.pages import Board, print_leaderboard, render_leaderboard
+    from ste.record import SPLIT_PREFIX
     from ste.tracking.find import find_experiment
     from ste.tracking.found import DIGEST_TAG, find_runs
     from ste.tracking.store import open_store
 
     client = open_store(settings.tracking, Path(settings.paths.output))
-    name = settings.tracking.experiment
-    experiment = find_experiment(client, name)
-    runs = find_runs(client, experiment, settings.data_digest)
+    experiment = find_experiment(client, settings.tracking.experiment)
+    name = experiment.name
+    runs = find_runs(client, experiment.experiment_id, settings.data_digest)
     if not runs:
         wanted = f" on data {settings.data_digest}" if settings.data_digest else ""
         raise RunError(f"tracking.experiment={name}: no run{wanted} yet. Try python -m ste.train model=lstm first.")
@@ -39,11 +40,13 @@ def compare_task(config: DictConfig) -> None:
     reports = Path(settings.paths.output) / "reports"
     file = Path(settings.file) if settings.file else reports / f"leaderboard-{name.replace('/', '_')}.html"
     finished = [run for run in trials if run.status == "FINISHED"]
+    tested = any(f"{SPLIT_PREFIX[settings.split]}/examples" in run.metrics for run in finished)
+    split = settings.split if tested else "validation"
     board = Board(
         experiment=name,
-        rows=[_row(run, settings.split, reports, file) for run in finished],
+        rows=[_row(run, split, reports, file) for run in finished],
         trials=len(trials),
-        split=settings.split,
+        split=split,
         unit=finished[0].tags.get("data.unit", "week"),
     )
     print_leaderboard(board)

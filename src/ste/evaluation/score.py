@@ -93,7 +93,7 @@ def score(
         figures |= _estimates(_ranking(chances, rows, over_periods), over_periods)
     trades = _trades(predictions, chances, rows, kind, cost_bps)
     per_year = PERIODS_PER_YEAR[predictions.frequency] / predictions.horizon
-    if trades:
+    if trades and not few:  # a year's ratio out of two weeks is no figure
         figures |= _estimates(_finite(trading_figures(trades, over_periods, per_year)), over_periods)
     return Scorecard(
         examples=rows.examples,

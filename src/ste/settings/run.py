@@ -119,19 +119,19 @@ class TrackingSettings:
     Attributes:
         enabled: False keeps everything in the run folder.
         uri: a `sqlite:///` file or a server; None is `mlflow.db` in the output folder.
-        experiment: MLflow experiment of the runs.
+        experiment: MLflow experiment of the runs; None, for a command that reads, is that of the latest run.
         run_name: name of the run; None is the model's and the data's.
     """
 
     enabled: bool = True
     uri: str | None = None
-    experiment: str = "ste"
+    experiment: str | None = "ste"
     run_name: str | None = None
 
     def __post_init__(self) -> None:
         known = self.uri is None or self.uri.startswith(("sqlite:///", "http://", "https://", "postgresql", "mysql"))
         require(self, "tracking.uri", known, "sqlite:///FILE or http://SERVER:PORT", example="sqlite:///runs.db")
-        require(self, "tracking.experiment", bool(self.experiment), "a name")
+        require(self, "tracking.experiment", self.experiment != "", "a name")
 
 
 @dataclass
@@ -236,3 +236,5 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         require(self, "seed", 0 <= self.seed < 2**32, "a whole number from 0 to 2**32 - 1")
+        named = self.tracking.experiment is not None
+        require(self.tracking, "tracking.experiment", named, "a name", example="ste")

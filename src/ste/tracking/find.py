@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
@@ -17,26 +18,24 @@ _RANKED_BY = "final_validation/log_loss"
 _EXAMPLES = "final_validation/examples"
 
 
-def find_run(client: MlflowClient, wanted: str, experiment: str, key: str = "run") -> FoundRun:
-    """The run of an id; the `latest` finished one of any experiment; or the `best` of an experiment.
+def find_run(client: MlflowClient, wanted: str, experiment: str | None = None, key: str = "run") -> FoundRun:
+    """The run of an id; the `latest` finished one; or the `best` of an experiment.
 
-    `best` has the lowest validation log-loss among the finished runs on the same validation rows as the
-    experiment's latest one: log-losses on different rows cannot be compared.
+    Without an experiment `latest` is of any, and `best` of the latest run's. `best` has the lowest validation
+    log-loss among the finished runs on the same validation rows as the latest one: log-losses on different rows
+    cannot be compared.
 
     Raises:
         RunError: there is no such run.
     """
     if wanted == "latest":
-        ids = [e.experiment_id for e in client.search_experiments()]
-        return _first(client, ids, "", "attributes.start_time DESC", "no finished run yet")
+        return _latest(client, experiment)
     if wanted == "best":
-        ids = [find_experiment(client, experiment)]
-        where = f"no finished run in experiment {experiment} yet"
-        latest = _first(client, ids, "", "attributes.start_time DESC", where)
+        latest = _latest(client, experiment)
         same = f" and tags.`{DIGEST_TAG}` = '{latest.tags.get(DIGEST_TAG, '')}'"
         if _EXAMPLES in latest.metrics:
             same += f" and metrics.`{_EXAMPLES}` = {latest.metrics[_EXAMPLES]:.0f}"
-        return _first(client, ids, same, f"metrics.`{_RANKED_BY}` ASC", where)
+        return _first(client, [latest.experiment], same, f"metrics.`{_RANKED_BY}` ASC", "no finished run yet")
     try:
         run = FoundRun.of(client.get_run(wanted))
     except MlflowException:
@@ -49,17 +48,27 @@ def find_run(client: MlflowClient, wanted: str, experiment: str, key: str = "run
     return run
 
 
-def find_experiment(client: MlflowClient, name: str) -> str:
-    """Id of an experiment.
+def find_experiment(client: MlflowClient, name: str | None = None) -> Experiment:
+    """The experiment of a name, or the latest finished run's.
 
     Raises:
-        RunError: there is none of that name.
+        RunError: there is none of that name, or no run.
     """
+    if name is None:
+        return client.get_experiment(_latest(client, None).experiment)
     found = client.get_experiment_by_name(name)
     if found is None:
         names = ", ".join(e.name for e in client.search_experiments() if e.name != "Default") or "none yet"
         raise RunError(f"tracking.experiment={name}: no such experiment. There are: {names}.")
-    return str(found.experiment_id)
+    return found
+
+
+def _latest(client: MlflowClient, experiment: str | None) -> FoundRun:
+    if experiment is None:
+        ids, none = [e.experiment_id for e in client.search_experiments()], "no finished run yet"
+    else:
+        ids, none = [find_experiment(client, experiment).experiment_id], f"no finished run in {experiment} yet"
+    return _first(client, ids, "", "attributes.start_time DESC", none)
 
 
 def _first(client: MlflowClient, ids: list[str], extra: str, order: str, none: str) -> FoundRun:

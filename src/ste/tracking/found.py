@@ -21,6 +21,7 @@ class FoundRun:
         started: milliseconds since 1970.
         metrics: last value of each metric.
         tags: all of them.
+        experiment: id of its experiment.
     """
 
     id: str
@@ -29,6 +30,7 @@ class FoundRun:
     metrics: dict[str, float]
     tags: dict[str, str]
     started: int = 0
+    experiment: str = ""
 
     @classmethod
     def of(cls, run: MlflowRun) -> "FoundRun":
@@ -40,6 +42,7 @@ class FoundRun:
             dict(run.data.metrics),
             dict(run.data.tags),
             int(run.info.start_time or 0),
+            str(run.info.experiment_id),
         )
 
 

@@ -200,6 +200,7 @@ def _experiment(client: MlflowClient, settings: TrackingSettings, parent: Run | 
     """A part of a run is where the run is, whatever the command that resumes it says."""
     if parent is not None:
         return str(client.get_run(parent.id).info.experiment_id)
+    assert settings.experiment is not None  # checked with the settings of a training
     return experiment_id(client, settings.experiment)
 
 
