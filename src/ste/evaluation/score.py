@@ -91,9 +91,10 @@ def score(
         figures |= scorer.estimates(_against_limit(chances, majority, truth, scorer))
     if len(predictions.classes) > 2:
         figures |= _estimates(_ranking(chances, rows, over_periods), over_periods)
-    trades = _trades(predictions, chances, rows, kind, cost_bps)
+    # A year's return and its ratios out of a few weeks are no figures.
+    trades = None if few else _trades(predictions, chances, rows, kind, cost_bps)
     per_year = PERIODS_PER_YEAR[predictions.frequency] / predictions.horizon
-    if trades and not few:  # a year's ratio out of two weeks is no figure
+    if trades:
         figures |= _estimates(_finite(trading_figures(trades, over_periods, per_year)), over_periods)
     return Scorecard(
         examples=rows.examples,
