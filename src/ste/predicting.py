@@ -73,5 +73,6 @@ def class_chances(model: Model, data: TrendDataModule, split: str) -> np.ndarray
     """A model's probabilities for a split's examples, `[N, C]`."""
     if isinstance(model, FittedBaseline):
         return model.baseline.predict(examples(data, split, model.representation))
-    parts = [model.probabilities(batch.features) for batch in data.loader(split)]
+    with one_thread():
+        parts = [model.probabilities(batch.features) for batch in data.loader(split)]
     return torch.cat(parts).numpy()
