@@ -388,6 +388,20 @@ def test_a_better_order_of_the_rows_counts_too():
     assert judge(card(gains=gains | alone), "a net").word == "not better"
 
 
+def test_a_gain_does_not_count_beside_a_sure_loss():
+    """A net that says the majority's class of every row, with worse probabilities in a better order."""
+    gains = {name: {"accuracy": UNDECIDED, "log_loss": UNDECIDED, "auroc": gain(0.1, 1e-6)} for name in BASELINES}
+    lost = {"majority": gains["majority"] | {"log_loss": Gain(-0.008, -0.0135, -0.0024, 0.999)}}
+    assert judge(card(gains=gains), "a net").word == "better"
+    verdict = judge(card(gains=gains | lost), "a net")
+    assert verdict.word == "not better"
+    assert "(by AUROC), but its log-loss is surely worse than majority's" in verdict.paragraph
+    unsure = {"majority": gains["majority"] | {"log_loss": Gain(-0.008, -0.0185, 0.0024, 0.9)}}
+    assert judge(card(gains=gains | unsure), "a net").word == "better"
+    learned = {"linear": gains["linear"] | {"accuracy": Gain(-0.03, -0.05, -0.01, 0.999)}}
+    assert judge(card(gains=gains | learned), "a net").word == "better than guessing"
+
+
 def test_a_coin_is_not_told_from_direction_by_the_best_of_many():
     close = {"majority": {"accuracy": UNDECIDED, "direction_auroc": Gain(0.045, 0.001, 0.09, 0.02)}}
     figures = {"direction": Estimate(0.545, 0.501, 0.588), "move": Estimate(0.51, 0.48, 0.54)}

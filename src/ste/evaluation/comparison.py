@@ -1,7 +1,7 @@
 """Whether a model beats its baselines: paired gains, intersection-union, corrected for trials."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,7 +50,8 @@ class Comparison:
         figure: in which it is beaten most clearly.
         p: one-sided p-value of the gain in that figure.
         corrected: the same, for the trials and the figures that were looked at; the largest over the baselines.
-        holds: better than each of them.
+        worse: a figure that is surely lower than a baseline's, and that baseline; None where there is none.
+        holds: better than each of them, and not surely worse than any in another figure.
     """
 
     baseline: str
@@ -61,6 +62,7 @@ class Comparison:
     figure: str
     p: float
     corrected: float
+    worse: tuple[str, str] | None
     holds: bool
 
 
@@ -74,7 +76,9 @@ def sidak(p: float, tests: int) -> float:
     return 1.0 if p >= 1.0 else -math.expm1(tests * math.log1p(-p))
 
 
-def compare(card: Scorecard, names: Sequence[str], trials: int, figures: Iterable[str] = FIGURES) -> Comparison | None:
+def compare(
+    card: Scorecard, names: Sequence[str], trials: int, figures: Collection[str] = FIGURES
+) -> Comparison | None:
     """A model against each of the named baselines; None where there is none.
 
     A baseline is beaten by a gain in any of `figures`, so the smallest p-value over those that it claims
@@ -82,6 +86,9 @@ def compare(card: Scorecard, names: Sequence[str], trials: int, figures: Iterabl
     than all baselines is to be better than each: the largest p-value over them is that of the whole claim
     and needs no further correction, an intersection-union test (Berger 1982, "Multiparameter hypothesis
     testing and acceptance sampling").
+
+    A gain in one figure does not count beside a loss in another whose whole interval lies below 0: whoever orders
+    the rows better and gives them worse probabilities is another model, not a better one.
 
     Args:
         card: scores of a split.
@@ -95,21 +102,24 @@ def compare(card: Scorecard, names: Sequence[str], trials: int, figures: Iterabl
     claims = {name: _claim(by, trials, figures) for name, by in gains.items()}
     best = max(gains, key=lambda name: card.company[name]["accuracy"].value)
     hardest = max(claims, key=lambda name: claims[name][0])
-    corrected, figure = claims[hardest]
+    corrected, clearest = claims[hardest]
+    lost = [(figure, name) for name, by in gains.items() for figure in figures if figure in by and by[figure].high < 0]
+    gained = corrected <= LEVEL and all(gains[name][claims[name][1]].value > 0 for name in gains)
     return Comparison(
         baseline=best,
         accuracy=card.company[best]["accuracy"].value,
         gain=gains[best]["accuracy"],
         log_loss=gains[best].get("log_loss"),
         hardest=hardest,
-        figure=figure,
-        p=gains[hardest][figure].p,
+        figure=clearest,
+        p=gains[hardest][clearest].p,
         corrected=corrected,
-        holds=corrected <= LEVEL and all(gains[name][claims[name][1]].value > 0 for name in gains),
+        worse=lost[0] if lost else None,
+        holds=gained and not lost,
     )
 
 
-def _claim(gains: dict[str, Gain], trials: int, figures: Iterable[str]) -> tuple[float, str]:
+def _claim(gains: dict[str, Gain], trials: int, figures: Collection[str]) -> tuple[float, str]:
     """Corrected p-value against one baseline, and the figure it comes from."""
     looked = [figure for figure in figures if figure in gains]
     figure = min(looked, key=lambda name: gains[name].p)

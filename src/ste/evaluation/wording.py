@@ -133,7 +133,11 @@ def _p(against: Comparison) -> str:
     figure = FIGURES.get(against.figure, against.figure)
     over = "" if against.hardest == against.baseline else f", over {against.hardest}, the least clear"
     corrected = chance(against.corrected).removeprefix("= ")
-    return f"p {chance(against.p)}, corrected {corrected} (by {figure}{over})"
+    said = f"p {chance(against.p)}, corrected {corrected} (by {figure}{over})"
+    if against.worse is None or against.corrected > LEVEL:
+        return said
+    lost, whose = against.worse
+    return f"{said}, but its {FIGURES.get(lost, lost)} is surely worse than {whose}'s"
 
 
 def _correction(best: Comparison | None, trials: Trials) -> list[str]:

@@ -125,7 +125,7 @@ def main() -> None:
                 for title, figures in together.company.items():
                     low, high = figures["accuracy"].low, figures["accuracy"].high
                     print(f"{title:<10} {figures['accuracy'].value:.2%} [{low:.3f}, {high:.3f}]", flush=True)
-    print(f"{together.examples // arguments.seeds:,} test rows on {together.periods} days")
+    print(f"{together.examples:,} test rows on {together.periods} days")
 
 
 if __name__ == "__main__":
