@@ -123,3 +123,17 @@ def test_a_summary_that_cannot_be_read_is_passed_over(client: MlflowClient, cont
     assert trials.count == 3
     assert trials.performance is not None
     np.testing.assert_array_equal(trials.performance, np.array([[0.0, 0.0, 0.1], [0.4, 0.5, 0.6]]).T)
+
+
+def test_a_run_that_ended_since_the_last_look_is_read_again(client: MlflowClient):
+    own = past(None)
+    with tracked_run(TrackingSettings(), Path("outputs"), "slow", {}) as slow:
+        assert find_trials(client, own, "d", card([0.0, 0.0, 0.1])).count == 1  # its data is not known yet
+        slow.set_tags({DIGEST_TAG: "d"})
+        Path("summary.json").write_text(json.dumps({"scores": {"test": card([0.1, 0.2, 0.3]).plain()}}))
+        slow.log_file(Path("summary.json"))
+        assert find_trials(client, own, "d", card([0.0, 0.0, 0.1])).performance is None
+    trials = find_trials(client, own, "d", card([0.0, 0.0, 0.1]))
+    assert trials.count == 2
+    assert trials.performance is not None
+    np.testing.assert_array_equal(trials.performance[:, 1], [0.1, 0.2, 0.3])

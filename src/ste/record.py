@@ -28,6 +28,7 @@ SPLIT_PREFIX = {"train": "final_train", "validation": "final_validation", "test"
 PREDICTIONS = "predictions.parquet"
 SUMMARY = "summary.json"
 CHECKPOINT = "checkpoints/best.ckpt"
+HEADLINE = ("accuracy", "log_loss", "mcc", "auroc")
 
 
 @dataclass(frozen=True)
@@ -175,8 +176,12 @@ def track_outputs(
     run: Any, folder: Path, result: TrainResult, fitted: Fitted | None = None, data: TrendDataModule | None = None
 ) -> None:
     """Final figures, verdict, predictions, summary and confusion matrices; of a single cut its model too."""
-    figures: dict[str, float] = {"best_epoch": result.best_epoch, "fit_seconds": result.fit_seconds}
-    run.log_metrics(figures | score_metrics(result.scores), step=result.best_epoch)
+    model_id = _track_model(run, fitted, data) if fitted is not None and data is not None else None
+    scores, step = score_metrics(result.scores), result.best_epoch
+    run.log_metrics({"best_epoch": result.best_epoch, "fit_seconds": result.fit_seconds}, step)
+    headline = {name: value for name, value in scores.items() if name.rsplit("/", 1)[1] in HEADLINE}
+    run.log_metrics(headline, step, model_id)  # in the UI these stand beside the model
+    run.log_metrics({name: value for name, value in scores.items() if name not in headline}, step)
     kept = {"model": result.model, "model.parameters": result.parameters, "validation": result.validation}
     run.set_tags(kept | {"trials": result.trials} | result.verdict.tags)
     run.set_tags({"mlflow.note.content": result.verdict.paragraph})
@@ -184,17 +189,16 @@ def track_outputs(
     run.log_file(folder / PREDICTIONS)
     for path in sorted((folder / "confusion").iterdir()):
         run.log_file(path, "confusion")
-    if fitted is not None and data is not None:
-        _track_model(run, fitted, data)
 
 
-def _track_model(run: Any, fitted: Fitted, data: TrendDataModule) -> None:
+def _track_model(run: Any, fitted: Fitted, data: TrendDataModule) -> str | None:
     from ste.tracking.model import log_model
 
     _track_checkpoint(run, fitted)
-    if isinstance(fitted.model, TrendModule):
-        example = data.datasets["test" if "test" in data.datasets else "validation"][torch.arange(2)].features.numpy()
-        log_model(run.id, fitted.model, example)
+    if not isinstance(fitted.model, TrendModule):
+        return None
+    example = data.datasets["test" if "test" in data.datasets else "validation"][torch.arange(2)].features.numpy()
+    return log_model(run.client, run.id, fitted.model, example, fitted.best_epoch)
 
 
 def _track_checkpoint(run: Any, fitted: Fitted) -> None:

@@ -5,7 +5,8 @@ windows and nothing else. A single split has one array of roles; a validation in
 """
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -50,15 +51,8 @@ class Panel:
         Raises:
             DataError: a file that breaks the contract, or was changed meanwhile.
         """
-        frames = {
-            split: read_table(path, settings.frequency, settings.features) for split, path in prepared.files.items()
-        }
-        for name, path in prepared.files.items():
-            if sha256(path) != prepared.card["files"][name]["sha256"]:
-                raise DataError(f"{path}: was changed by another process while it was read. Run again.")
-        frame = pd.concat(frames.values(), ignore_index=True)
-        frame["split"] = np.repeat([SPLITS.index(s) for s in frames], [len(f) for f in frames.values()])
-        store = Store.of(frame, settings.frequency, settings.features, settings.labels.classes)
+        files = tuple((name, path, prepared.card["files"][name]["sha256"]) for name, path in prepared.files.items())
+        store = _read(files, settings.frequency, settings.features, settings.labels.classes)
         split = store.frame["split"].to_numpy()
         keep = counted(store.frame["date"], split, settings.split.gap(settings.labels.horizon), settings.frequency)
         return cls(prepared, settings, store, np.where(keep, split, HISTORY).astype(np.int8))
@@ -117,3 +111,15 @@ class Panel:
     def class_counts(self, ends: torch.Tensor) -> torch.Tensor:
         """Examples of each class among those that end at these rows, int64 `[C]`."""
         return torch.bincount(self.store.label[ends], minlength=len(self.classes))
+
+
+@lru_cache(maxsize=1)  # the jobs of a sweep share their rows
+def _read(files: tuple[tuple[str, Path, str], ...], frequency: str, features: str, classes: int) -> Store:
+    """Every table (split, file, digest) as one store."""
+    frames = {split: read_table(path, frequency, features) for split, path, _ in files}
+    for _, path, digest in files:
+        if sha256(path) != digest:
+            raise DataError(f"{path}: was changed by another process while it was read. Run again.")
+    frame = pd.concat(frames.values(), ignore_index=True)
+    frame["split"] = np.repeat([SPLITS.index(s) for s in frames], [len(f) for f in frames.values()])
+    return Store.of(frame, frequency, features, classes)

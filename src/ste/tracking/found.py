@@ -66,7 +66,16 @@ def find_children(client: MlflowClient, parent: str) -> dict[int, FoundRun]:
     return {int(child.tags[FOLD_TAG]): child for child in children if FOLD_TAG in child.tags}
 
 
-def find_runs(client: MlflowClient, experiment: str, digest: str | None = None) -> list[FoundRun]:
-    """Runs of an experiment (its id) on the same data, or on any; folds of other runs left out, latest first."""
-    runs = search(client, [experiment], "" if digest is None else f"tags.`{DIGEST_TAG}` = '{digest}'")
+def find_runs(client: MlflowClient, experiment: str, digest: str | None = None, since: int = 0) -> list[FoundRun]:
+    """Runs of an experiment (its id) on the same data, or on any; folds of other runs left out, latest first.
+
+    Args:
+        client: of the store.
+        experiment: its id.
+        digest: of the data; None is any.
+        since: milliseconds since 1970, when the earliest began.
+    """
+    wanted = [] if digest is None else [f"tags.`{DIGEST_TAG}` = '{digest}'"]
+    wanted += [f"attributes.start_time >= {since}"] if since > 0 else []
+    runs = search(client, [experiment], " and ".join(wanted))
     return [run for run in runs if FOLD_TAG not in run.tags]

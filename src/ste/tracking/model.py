@@ -14,7 +14,9 @@ from typing import Any
 import mlflow
 import numpy as np
 import torch
+from mlflow.entities import LoggedModelOutput
 from mlflow.models import Model, ModelSignature
+from mlflow.tracking import MlflowClient
 from mlflow.types import Schema, TensorSpec
 
 from ste.training.module import TrendModule
@@ -22,37 +24,54 @@ from ste.training.module import TrendModule
 _REQUIREMENTS = ("ste", "torch", "lightning", "torchmetrics", "numpy")
 
 
-def log_model(run_id: str, module: TrendModule, example: np.ndarray) -> None:
+def log_model(client: MlflowClient, run_id: str, module: TrendModule, example: np.ndarray, step: int) -> str:
     """Log a module under the run, with signature and input example.
 
+    By the client's own steps: `Model.log` reads back the history of every metric of the run, and loads the model
+    again to try it, which costs more than the fit of a small net.
+
     Args:
+        client: of the store.
         run_id: the run it belongs to.
         module: trained, on the CPU.
         example: raw features float32, a few windows or rows.
+        step: epoch it was kept from.
+
+    Returns:
+        MLflow's id of the model.
     """
+    run = client.get_run(run_id)
+    logged = client.create_logged_model(
+        run.info.experiment_id, name="model", source_run_id=run_id, params=run.data.params
+    )
     output = module.probabilities(torch.from_numpy(example)).numpy()
     signature = ModelSignature(
         inputs=Schema([TensorSpec(example.dtype, (-1, *example.shape[1:]), "features")]),
         outputs=Schema([TensorSpec(output.dtype, (-1, output.shape[1]), "probabilities")]),
     )
-    # MLflow files the model under the process's current experiment, whatever the run's own is.
-    mlflow.set_experiment(experiment_id=mlflow.get_run(run_id).info.experiment_id)
     with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder) / "trend"
+        data, path = Path(folder) / "trend", Path(folder) / "model"
         data.mkdir()
         torch.save(module.state_dict(), data / "weights.pt")
         (data / "settings.json").write_text(json.dumps(dict(module.hparams), indent=2) + "\n")
-        Model.log(
-            artifact_path=None,
-            name="model",
-            flavor=mlflow.pyfunc,
-            run_id=run_id,
+        mlflow.pyfunc.save_model(
+            path,
+            mlflow_model=Model(
+                artifact_path=logged.artifact_location,
+                run_id=run_id,
+                model_uuid=logged.model_id,
+                model_id=logged.model_id,
+            ),
             loader_module=__name__,
             data_path=str(data),
             signature=signature,
             input_example={"features": example},
             pip_requirements=[f"{package}=={version(package).split('+')[0]}" for package in _REQUIREMENTS],
         )
+        client.log_model_artifacts(logged.model_id, str(path))
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step)])
+    client.finalize_logged_model(logged.model_id, "READY")
+    return str(logged.model_id)
 
 
 class TrendPredictor:

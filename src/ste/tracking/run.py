@@ -61,10 +61,10 @@ class Run:
         for i in range(0, len(entries), _BATCH):
             self.client.log_batch(self.id, params=entries[i : i + _BATCH])
 
-    def log_metrics(self, metrics: dict[str, float], step: int = 0) -> None:
-        """Queue metrics of one step; `close` waits for them."""
+    def log_metrics(self, metrics: dict[str, float], step: int = 0, model_id: str | None = None) -> None:
+        """Queue metrics of one step, of a logged model or of the run alone; `close` waits for them."""
         now = int(time.time() * 1000)
-        entries = [Metric(key, float(value), now, step) for key, value in metrics.items()]
+        entries = [Metric(key, float(value), now, step, model_id=model_id) for key, value in metrics.items()]
         for i in range(0, len(entries), _METRICS):
             self._pending.append(self._writer.submit(self.client.log_batch, self.id, entries[i : i + _METRICS]))
 
