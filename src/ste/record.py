@@ -4,7 +4,7 @@ import json
 import shutil
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -28,6 +28,28 @@ SPLIT_PREFIX = {"train": "final_train", "validation": "final_validation", "test"
 PREDICTIONS = "predictions.parquet"
 SUMMARY = "summary.json"
 CHECKPOINT = "checkpoints/best.ckpt"
+
+
+class Result(Protocol):
+    """What every kind of run ends with: a training, or an ensemble of trainings."""
+
+    @property
+    def model(self) -> str: ...  # noqa: D102
+    @property
+    def validation(self) -> str: ...  # noqa: D102
+    @property
+    def trials(self) -> int: ...  # noqa: D102
+    @property
+    def parameters(self) -> int: ...  # noqa: D102
+    @property
+    def scores(self) -> dict[str, Scorecard]: ...  # noqa: D102
+    @property
+    def verdict(self) -> Verdict: ...  # noqa: D102
+    @property
+    def predictions(self) -> Predictions: ...  # noqa: D102
+    def summary(self) -> dict[str, Any]:
+        """Plain dict, as `summary.json` holds it."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -147,7 +169,7 @@ def track_inputs(run: Any, folder: Path, panel: Panel) -> None:
     run.set_tags(of_data | {DIGEST_TAG: panel.prepared.digest})
 
 
-def write_outputs(folder: Path, result: TrainResult) -> None:
+def write_outputs(folder: Path, result: Result) -> None:
     """Confusion matrices, out-of-sample predictions and summary, into the run's folder."""
     confusion = folder / "confusion"
     confusion.mkdir(exist_ok=True)
@@ -174,9 +196,16 @@ def _finite(value: Any) -> Any:
 def track_outputs(
     run: Any, folder: Path, result: TrainResult, fitted: Fitted | None = None, data: TrendDataModule | None = None
 ) -> None:
-    """Final figures, verdict, predictions, summary and confusion matrices; of a single cut its model too."""
-    figures: dict[str, float] = {"best_epoch": result.best_epoch, "fit_seconds": result.fit_seconds}
-    run.log_metrics(figures | score_metrics(result.scores), step=result.best_epoch)
+    """Final figures and all that goes with them (`track_result`); of a single cut its model too."""
+    run.log_metrics({"best_epoch": result.best_epoch, "fit_seconds": result.fit_seconds}, step=result.best_epoch)
+    track_result(run, folder, result, step=result.best_epoch)
+    if fitted is not None and data is not None:
+        _track_model(run, fitted, data)
+
+
+def track_result(run: Any, folder: Path, result: Result, step: int = 0) -> None:
+    """Final figures, verdict, predictions, summary and confusion matrices."""
+    run.log_metrics(score_metrics(result.scores), step=step)
     kept = {"model": result.model, "model.parameters": result.parameters, "validation": result.validation}
     run.set_tags(kept | {"trials": result.trials} | result.verdict.tags)
     run.set_tags({"mlflow.note.content": result.verdict.paragraph})
@@ -184,8 +213,6 @@ def track_outputs(
     run.log_file(folder / PREDICTIONS)
     for path in sorted((folder / "confusion").iterdir()):
         run.log_file(path, "confusion")
-    if fitted is not None and data is not None:
-        _track_model(run, fitted, data)
 
 
 def _track_model(run: Any, fitted: Fitted, data: TrendDataModule) -> None:
