@@ -10,7 +10,8 @@ import pandas as pd
 import yaml
 
 from ste.data.files import whole_file
-from ste.evaluation.ensembling import Combined, beside_members, combine
+from ste.evaluation.comparison import FIGURES
+from ste.evaluation.ensembling import BLOCKS, Combined, beside_members, combine
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.scorecard import Estimate, Gain, Scorecard, without
 from ste.evaluation.verdict import Verdict
@@ -21,6 +22,11 @@ from ste.settings import EnsembleSettings, TrainSettings
 
 TABLE = "members.csv"
 
+_HOW = {
+    "average": "Mean of the members' probabilities",
+    "validation": "Mean of the members' probabilities, weighted by their gain on majority's validation log-loss",
+    "stacked": "Logistic regression on the members' log-probabilities",
+}
 _TABLED = ("accuracy", "log_loss", "mcc", "auroc")
 
 
@@ -65,6 +71,33 @@ class EnsembleResult:
     folder: Path
     predictions: Predictions
 
+    @property
+    def told(self) -> str:
+        """How the members are weighed, what that rests on, and what it gains over the best of them, in words."""
+        word = "exponents" if self.method == "stacked" else "weights"
+        listed = ", ".join(f"{name} {weight:.2f}" for name, weight in zip(self.members, self.weights, strict=True))
+        out = [f"{_HOW[self.method]}, {word}: {listed}."]
+        validation = self.scores["validation"]
+        if self.fitted_loss is not None:
+            out.append(
+                f"They are learnt from the validation rows. Its validation figures are cross-fitted over {BLOCKS} "
+                f"blocks of whole {validation.unit}s: log-loss {validation.figures['log_loss'].value:.4f}, while on "
+                f"the rows learnt from it is {self.fitted_loss:.4f}, which flatters."
+            )
+        split = "test" if "test" in self.scores else "validation"
+        gains = [
+            f"{FIGURES[name]} {gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]"
+            for name, gain in self.over_best.items()
+            if name in FIGURES
+        ]
+        return " ".join(
+            [
+                *out,
+                "Its members' epochs were chosen on validation rows.",
+                f"Gain over its best member by validation, {self.best_member}, on {split}: {', '.join(gains)}.",
+            ]
+        )
+
     def summary(self) -> dict[str, Any]:
         """Plain dict: `metrics` by split, and everything else by its name."""
         kept = [field.name for field in fields(self) if field.name not in ("predictions", "beside")]
@@ -104,15 +137,16 @@ def make_ensemble(
     from ste.tracking.run import tracked_run
 
     combined = combine(said, settings.method, settings.C, NAME)
+    ids = ",".join(config["runs"])
     tags = {
         "mlflow.source.name": "ste.ensemble",
-        "command": f"python -m ste.ensemble 'runs=[{','.join(config['runs'])}]' method={settings.method} C={settings.C}",
+        "command": f"python -m ste.ensemble 'runs=[{ids}]' method={settings.method} C={settings.C}",
         "ensemble.method": settings.method,
-        ENSEMBLE_TAG: ",".join(config["runs"]),
+        ENSEMBLE_TAG: ids,
     }
     name = settings.tracking.run_name or f"{settings.method} of {', '.join(member.title for member in members)}"
     weights = {f"weight.{member.run_id}": w for member, w in zip(members, combined.weights.tolist(), strict=True)}
-    params = {"members": tags[ENSEMBLE_TAG], "method": settings.method, "C": settings.C, **weights}
+    params = {"members": ids, "method": settings.method, "C": settings.C, **weights}
     with tracked_run(settings.tracking, Path(settings.paths.output), name, params, tags=tags) as run:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
@@ -196,6 +230,7 @@ def write_members(folder: Path, members: Sequence[Member], combined: Combined, r
     content = {
         "method": result.method,
         "classes": list(result.predictions.classes),
+        "told": result.told,
         "best_member": result.best_member,
         "over_best": {name: asdict(gain) for name, gain in result.over_best.items()},
         "combinations": {str(fold): one.plain() for fold, one in combined.by_fold.items()},

@@ -5,7 +5,6 @@ from rich.table import Table
 from rich.text import Text
 
 from ste.combining import EnsembleResult
-from ste.evaluation.ensembling import BLOCKS
 from ste.evaluation.scorecard import Estimate, Scorecard
 from ste.evaluation.verdict import Verdict
 from ste.record import TrainResult
@@ -149,7 +148,7 @@ def print_ensemble(result: EnsembleResult) -> None:
     """The end of making an ensemble: scores beside its members, the gain over the best one, verdict, where it is."""
     print_scores(result.model, result.beside)
     console = _console()
-    console.print(Text(told_members(result)))
+    console.print(Text(result.told))
     console.print()
     print_verdict(result.verdict)
     console = Console(soft_wrap=True, highlight=False)
@@ -157,31 +156,6 @@ def print_ensemble(result: EnsembleResult) -> None:
     console.print(f"files  {result.folder}", markup=False)
     console.print(f"run    {result.run_id}")
     console.print(f"page   python -m ste.report run={result.run_id}")
-
-
-def told_members(result: EnsembleResult) -> str:
-    """How the members were weighed, what that rests on, and what it gained over the best of them, in words."""
-    unit = next(iter(result.scores.values())).unit
-    word = "exponents" if result.method == "stacked" else "weights"
-    listed = ", ".join(f"{name} {weight:.2f}" for name, weight in zip(result.members, result.weights, strict=True))
-    out = [f"{result.method}, {word}: {listed}."]
-    if result.fitted_loss is not None:
-        crossed = result.scores["validation"].figures["log_loss"].value
-        out.append(
-            f"They are learnt from the validation rows. The validation figures above are cross-fitted over {BLOCKS} "
-            f"blocks of {unit}s (log-loss {crossed:.4f}; on the rows learnt from it is {result.fitted_loss:.4f}, which "
-            "flatters)."
-        )
-    out.append("The members' own epochs were chosen on the same validation rows.")
-    split = "test" if "test" in result.scores else "validation"
-    gains = [
-        f"{name} {gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]"
-        for key, name in (("accuracy", "accuracy"), ("log_loss", "log-loss"), ("auroc", "AUROC"))
-        if (gain := result.over_best.get(key)) is not None
-    ]
-    return " ".join(
-        [*out, f"Gain over its best member by validation, {result.best_member}, on {split}: {', '.join(gains)}."]
-    )
 
 
 def differences(now: dict[str, float], tracked: dict[str, float], prefixes: dict[str, str]) -> list[str]:

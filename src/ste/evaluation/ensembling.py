@@ -265,7 +265,8 @@ def _stack(rows: _Rows, strength: float) -> Stacking:
         name = rows.classes[min(missing)]
         raise DataError(f"method=stacked: no validation row that it learns from is {name}. Try method=average.")
     logs = _logs(rows.chances).transpose(1, 0, 2).reshape(len(rows.labels), members * count)
-    model = LogisticRegression(C=strength, max_iter=2000, tol=1e-8).fit(logs, rows.labels)
+    # Newton's steps: few parameters, and a handful of steps to the last digits.
+    model = LogisticRegression(C=strength, solver="newton-cholesky", tol=1e-8).fit(logs, rows.labels)
     coefficients, intercept = model.coef_, model.intercept_
     if count == 2:  # scikit-learn keeps the score of the second class alone
         coefficients = np.concatenate([np.zeros_like(coefficients), coefficients])

@@ -126,7 +126,7 @@ class EnsembleSettings:
     paths: PathSettings
     runs: Any = "best:5"
     method: str = "average"
-    C: float = 0.01
+    C: float = 0.1
 
     def __post_init__(self) -> None:
         choice(self, "method", ("average", "validation", "stacked"))

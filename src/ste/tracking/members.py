@@ -93,6 +93,6 @@ def _check(client: MlflowClient, runs: list[FoundRun]) -> None:
         if run.experiment != first.experiment:
             names = [client.get_experiment(one.experiment).name for one in (run, first)]
             raise RunError(
-                f"run {run.id}: it is of experiment {names[0]}, run {first.id} of {names[1]}. Trials are counted within "
-                "an experiment: train the members in one."
+                f"run {run.id}: it is of experiment {names[0]}, run {first.id} of {names[1]}. Trials are counted "
+                "within an experiment: train the members in one."
             )
