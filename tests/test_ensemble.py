@@ -412,16 +412,16 @@ def test_an_ensemble_is_a_run_that_stands_alone(place: Place, trained: list[Trai
     assert "<h2>Members</h2>" in page
     assert all(one in page for one in members)
     assert "typed lstm\ntyped logistic\npython -m ste.ensemble" in page
-    assert "the pages of the members have theirs" in page
+    assert "of one model on its own prepared features" in page
     place.do(compare_task, "compare")
     assert "Ensemble" in capsys.readouterr().out
 
 
-def test_a_changed_member_is_seen_when_the_ensemble_is_evaluated(place: Place, trained: list[TrainResult], capsys):
+def test_another_combination_is_seen_when_the_ensemble_is_evaluated(place: Place, trained: list[TrainResult]):
     made = place.ensemble("runs=best:2")
     config = {"runs": [str(result.run_id) for result in trained], "method": "validation", "C": 0.1}
     place.client.log_dict(made, config, "config.yaml")  # another method than it was tracked with
-    with pytest.raises(RunError, match=r"(?s)differ from what was tracked.*other probabilities than now"):
+    with pytest.raises(RunError, match=r"(?s)differ from what was tracked:\n  validation accuracy: .* more"):
         place.do(evaluate_task, "evaluate", f"run={made}")
 
 
