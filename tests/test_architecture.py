@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "ste"
-ENTRY_POINTS = {"train", "generate", "evaluate", "reproduce", "ui", "audit", "compare", "report"}
+ENTRY_POINTS = {"train", "generate", "evaluate", "reproduce", "ui", "audit", "compare", "ensemble", "report"}
 
 # Who may import a package; everything else may not.
 FENCES = {
@@ -28,13 +28,15 @@ LAYERS = {
     "leaks": {"errors", "schema", "settings", "data", "world", "leaks"},
     "plots": {"plots"},
     "pages": {"schema", "evaluation", "plots", "pages"},
-    "console": {"schema", "evaluation", "record"},
+    "console": {"schema", "combining", "evaluation", "record"},
     "record": {"errors", "schema", "data", "evaluation", "fitting", "plots", "tracking", "training"},
     "baselines": {"errors", "schema", "data", "training", "baselines"},
     "fitting": {"baselines", "data", "errors", "models", "settings", "tracking", "training"},
     "predicting": {"baselines", "data", "evaluation", "fitting", "schema"},
     "explaining": {"baselines", "data", "evaluation", "fitting", "predicting"},
     "pipeline": {"data", "errors", "evaluation", "fitting", "predicting", "record", "settings", "tracking"},
+    "members": {"errors", "evaluation", "pipeline", "record", "settings", "tracking"},
+    "combining": {"data", "evaluation", "members", "pipeline", "record", "settings", "tracking"},
     "config": {"errors", "preflight", "settings"},
     "cli": {"config", "errors"},
     "training": {"errors", "schema", "data", "models", "evaluation", "training"},

@@ -16,7 +16,7 @@ from ste.evaluation.attribution import Attribution
 from ste.evaluation.importance import Importance
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.scorecard import Bin, Book, Estimate, Gain, Scorecard
-from ste.pages import Board, BoardRow, ReportData, print_leaderboard, render_leaderboard, render_report
+from ste.pages import Board, BoardRow, MemberRow, ReportData, print_leaderboard, render_leaderboard, render_report
 from ste.pages.drawings import figures
 from ste.pages.leaderboard import luck, places
 from ste.pages.words import MINUS, NONE, cell, label, number
@@ -200,6 +200,20 @@ def assert_self_contained(text: str) -> Page:
     (policy,) = (m["content"] for m in page.all("meta") if m.get("http-equiv") == "Content-Security-Policy")
     assert str(policy).startswith("default-src 'none'")
     return page
+
+
+def test_an_ensemble_shows_its_members_instead_of_curves_and_importance():
+    figures = {"test": {"accuracy": estimate(0.5123), "log_loss": estimate(1.0456)}}
+    members = [MemberRow("id-1", HOSTILE, "GRU", 0.625, figures), MemberRow("id-2", "two", "MLP", 0.375, {})]
+    text = render_report(only(members=members, members_told="Weighted by validation."))
+    page = assert_self_contained(text)
+    assert HOSTILE in page.text
+    assert "Members Weighted by validation." in page.text
+    assert "GRU" in page.text
+    assert f"id-1 0.625 0.512 [0.492, 0.532] 1.0456 [1.0256, 1.0656] MLP two id-2 0.375 {NONE} {NONE}" in page.text
+    assert "Importance is measured of one model" in page.text
+    assert "No curves" not in page.text
+    assert "Members" not in assert_self_contained(render_report(only())).text
 
 
 def test_a_report_is_whole_and_needs_no_network(full: str):

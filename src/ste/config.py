@@ -20,6 +20,7 @@ from ste.settings import (
     SOURCES,
     AuditSettings,
     CompareSettings,
+    EnsembleSettings,
     EvaluateSettings,
     GenerateSettings,
     ReportSettings,
@@ -91,6 +92,11 @@ def report_settings(config: dict[str, Any]) -> ReportSettings:
 def compare_settings(config: dict[str, Any]) -> CompareSettings:
     """Settings of a leaderboard."""
     return _typed(CompareSettings, config)
+
+
+def ensemble_settings(config: dict[str, Any]) -> EnsembleSettings:
+    """Settings of an ensemble."""
+    return _typed(EnsembleSettings, config)
 
 
 def evaluate_settings(config: dict[str, Any]) -> EvaluateSettings:

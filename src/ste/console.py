@@ -4,6 +4,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ste.combining import EnsembleResult
 from ste.evaluation.scorecard import Estimate, Scorecard
 from ste.evaluation.verdict import Verdict
 from ste.record import TrainResult
@@ -141,6 +142,20 @@ def print_training(result: TrainResult, store: str) -> None:
         console.print(f"run    {result.run_id}")
         console.print(f"page   python -m ste.report run={result.run_id}")
         console.print(f"UI     python -m ste.ui, or make ui   (store {store})", markup=False)
+
+
+def print_ensemble(result: EnsembleResult) -> None:
+    """The end of making an ensemble: scores beside its members, the gain over the best one, verdict, where it is."""
+    print_scores(result.model, result.beside)
+    console = _console()
+    console.print(Text(result.told))
+    console.print()
+    print_verdict(result.verdict)
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(f"trial {result.trials} on this data in this experiment, its members among them")
+    console.print(f"files  {result.folder}", markup=False)
+    console.print(f"run    {result.run_id}")
+    console.print(f"page   python -m ste.report run={result.run_id}")
 
 
 def differences(now: dict[str, float], tracked: dict[str, float], prefixes: dict[str, str]) -> list[str]:

@@ -3,7 +3,7 @@
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
@@ -11,7 +11,9 @@ from ste.cli import run
 from ste.config import evaluate_settings, plain, train_settings
 
 if TYPE_CHECKING:
+    from ste.evaluation.predictions import Predictions
     from ste.evaluation.scorecard import Scorecard
+    from ste.settings import TrainSettings
 
 
 SHOWN = 12
@@ -24,32 +26,20 @@ def evaluate_task(config: DictConfig) -> None:
     from ste.console import differences, print_anatomy, print_scores, print_verdict  # torch and mlflow load only now
     from ste.errors import RunError
     from ste.evaluation.predictions import Predictions
-    from ste.pipeline import evaluate, verdict_of
-    from ste.record import CHECKPOINT, PREDICTIONS, SPLIT_PREFIX, score_metrics
-    from ste.tracking.find import download, find_run, read_config
-    from ste.tracking.found import DIGEST_TAG, find_children
+    from ste.pipeline import scores_of, verdict_of
+    from ste.record import PREDICTIONS, SPLIT_PREFIX, score_metrics
+    from ste.tracking.find import download, find_run
+    from ste.tracking.found import DIGEST_TAG, ENSEMBLE_TAG
     from ste.tracking.store import open_store
     from ste.tracking.trials import find_trials
 
     client = open_store(settings.tracking, Path(settings.paths.output))
     found = find_run(client, settings.run, settings.tracking.experiment)
-    values = {**read_config(client, found), "paths": asdict(settings.paths)}
-    run_settings = train_settings(values)
     digest = found.tags.get(DIGEST_TAG, "")
     with tempfile.TemporaryDirectory() as folder:
-        sources = [found]
-        if run_settings.validation.method != "holdout":
-            sources = [run for _, run in sorted(find_children(client, found.id).items())]
-            if found.status != "FINISHED":
-                raise RunError(
-                    f"run={found.id}: it is {found.status} with {len(sources)} of its folds begun. "
-                    f"Try python -m ste.train resume={found.id}."
-                )
-        folders = [Path(folder) / str(i) for i in range(len(sources))]
-        for path in folders:
-            path.mkdir()
-        kept = [download(client, run, CHECKPOINT, path) for run, path in zip(sources, folders, strict=True)]
-        scores, predictions = evaluate(run_settings, kept, digest)
+        again = _ensemble_again if ENSEMBLE_TAG in found.tags else _run_again
+        run_settings, predictions = again(client, found, asdict(settings.paths), Path(folder))
+        scores = scores_of(run_settings.scoring, predictions)
         tracked = Predictions.read(download(client, found, PREDICTIONS, Path(folder)))
     if settings.split != "all" and settings.split not in scores:
         raise RunError(f"split={settings.split}: run {found.id} has only {', '.join(scores)}.")
@@ -72,6 +62,42 @@ def evaluate_task(config: DictConfig) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for path in _drawn(scores, Path(folder)):
             client.log_artifact(found.id, str(path), path.parent.name)
+
+
+def _run_again(client: Any, found: Any, paths: dict[str, str], folder: Path) -> tuple["TrainSettings", "Predictions"]:
+    """Settings of a training run, and what its checkpoints say."""
+    from ste.errors import RunError
+    from ste.pipeline import predict_again
+    from ste.record import CHECKPOINT
+    from ste.tracking.find import download, read_config
+    from ste.tracking.found import DIGEST_TAG, find_children
+
+    run_settings = train_settings({**read_config(client, found), "paths": paths})
+    sources = [found]
+    if run_settings.validation.method != "holdout":
+        sources = [run for _, run in sorted(find_children(client, found.id).items())]
+        if found.status != "FINISHED":
+            raise RunError(
+                f"run={found.id}: it is {found.status} with {len(sources)} of its folds begun. "
+                f"Try python -m ste.train resume={found.id}."
+            )
+    folders = [folder / str(i) for i in range(len(sources))]
+    for path in folders:
+        path.mkdir()
+    kept = [download(client, run, CHECKPOINT, path) for run, path in zip(sources, folders, strict=True)]
+    return run_settings, predict_again(run_settings, kept, found.tags.get(DIGEST_TAG, ""))
+
+
+def _ensemble_again(
+    client: Any, found: Any, paths: dict[str, str], folder: Path
+) -> tuple["TrainSettings", "Predictions"]:
+    """Settings of an ensemble's first member, which it is scored by, and what its members' checkpoints say together."""
+    from ste.members import Kept
+    from ste.tracking.found import DIGEST_TAG
+
+    kept = Kept.read(client, found, folder)
+    every = [train_settings({**member.config, "paths": paths}) for member in kept.members]
+    return every[0], kept.predict_again(every, found.tags.get(DIGEST_TAG, ""))
 
 
 def _drawn(scores: dict[str, "Scorecard"], folder: Path) -> list[Path]:

@@ -239,7 +239,13 @@ def trials_of(run: Any, digest: str, scores: dict[str, Scorecard]) -> Trials:
 def evaluate(
     settings: TrainSettings, checkpoints: list[Path], digest: str | None = None
 ) -> tuple[dict[str, Scorecard], Predictions]:
-    """Score checkpoints on the data of the settings they were trained with.
+    """Score checkpoints on the data of the settings they were trained with; see `predict_again`."""
+    predictions = predict_again(settings, checkpoints, digest)
+    return scores_of(settings.scoring, predictions), predictions
+
+
+def predict_again(settings: TrainSettings, checkpoints: list[Path], digest: str | None = None) -> Predictions:
+    """What checkpoints say of the data of the settings they were trained with.
 
     Args:
         settings: the run's.
@@ -258,16 +264,14 @@ def evaluate(
     name = name_of(settings.model)
     if settings.validation.method == "holdout":
         data = TrendDataModule(panel, view_of(settings.model), settings.seed)
-        predictions = predict(load_model(checkpoints[0]), data, name)
-    else:
-        cuts = folds(panel, settings.validation)
-        predictions = _pooled(
-            [
-                predict(load_model(path), _fold_data(settings, panel, cut), name, OUT_OF_SAMPLE, cut.number, cut.path)
-                for cut, path in zip(cuts, checkpoints, strict=True)
-            ]
-        )
-    return scores_of(settings.scoring, predictions), predictions
+        return predict(load_model(checkpoints[0]), data, name)
+    cuts = folds(panel, settings.validation)
+    return _pooled(
+        [
+            predict(load_model(path), _fold_data(settings, panel, cut), name, OUT_OF_SAMPLE, cut.number, cut.path)
+            for cut, path in zip(cuts, checkpoints, strict=True)
+        ]
+    )
 
 
 def _check_device(settings: TrainSettings) -> None:

@@ -4,7 +4,7 @@ import json
 import shutil
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -29,6 +29,28 @@ PREDICTIONS = "predictions.parquet"
 SUMMARY = "summary.json"
 CHECKPOINT = "checkpoints/best.ckpt"
 HEADLINE = ("accuracy", "log_loss", "mcc", "auroc")
+
+
+class Result(Protocol):
+    """What every kind of run ends with: a training, or an ensemble of trainings."""
+
+    @property
+    def model(self) -> str: ...  # noqa: D102
+    @property
+    def validation(self) -> str: ...  # noqa: D102
+    @property
+    def trials(self) -> int: ...  # noqa: D102
+    @property
+    def parameters(self) -> int: ...  # noqa: D102
+    @property
+    def scores(self) -> dict[str, Scorecard]: ...  # noqa: D102
+    @property
+    def verdict(self) -> Verdict: ...  # noqa: D102
+    @property
+    def predictions(self) -> Predictions: ...  # noqa: D102
+    def summary(self) -> dict[str, Any]:
+        """Plain dict, as `summary.json` holds it."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -148,7 +170,7 @@ def track_inputs(run: Any, folder: Path, panel: Panel) -> None:
     run.set_tags(of_data | {DIGEST_TAG: panel.prepared.digest})
 
 
-def write_outputs(folder: Path, result: TrainResult) -> None:
+def write_outputs(folder: Path, result: Result) -> None:
     """Confusion matrices, out-of-sample predictions and summary, into the run's folder."""
     confusion = folder / "confusion"
     confusion.mkdir(exist_ok=True)
@@ -175,12 +197,25 @@ def _finite(value: Any) -> Any:
 def track_outputs(
     run: Any, folder: Path, result: TrainResult, fitted: Fitted | None = None, data: TrendDataModule | None = None
 ) -> None:
-    """Final figures, verdict, predictions, summary and confusion matrices; of a single cut its model too."""
+    """Final figures and all that goes with them (`track_result`); of a single cut its model too."""
     model_id = _track_model(run, fitted, data) if fitted is not None and data is not None else None
-    scores, step = score_metrics(result.scores), result.best_epoch
-    run.log_metrics({"best_epoch": result.best_epoch, "fit_seconds": result.fit_seconds}, step)
+    run.log_metrics({"best_epoch": result.best_epoch, "fit_seconds": result.fit_seconds}, result.best_epoch)
+    track_result(run, folder, result, result.best_epoch, model_id)
+
+
+def track_result(run: Any, folder: Path, result: Result, step: int = 0, model_id: str | None = None) -> None:
+    """Final figures, verdict, predictions, summary and confusion matrices.
+
+    Args:
+        run: to track them in.
+        folder: that holds the files.
+        result: of a training or an ensemble.
+        step: epoch of the figures.
+        model_id: of the logged model that the headline figures stand beside in the UI.
+    """
+    scores = score_metrics(result.scores)
     headline = {name: value for name, value in scores.items() if name.rsplit("/", 1)[1] in HEADLINE}
-    run.log_metrics(headline, step, model_id)  # in the UI these stand beside the model
+    run.log_metrics(headline, step, model_id)
     run.log_metrics({name: value for name, value in scores.items() if name not in headline}, step)
     kept = {"model": result.model, "model.parameters": result.parameters, "validation": result.validation}
     run.set_tags(kept | {"trials": result.trials} | result.verdict.tags)

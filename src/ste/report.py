@@ -15,6 +15,8 @@ from ste.config import plain, report_settings, train_settings
 
 if TYPE_CHECKING:
     from ste.evaluation.importance import Importance
+    from ste.members import Kept, Member
+    from ste.pages import MemberRow
 
 
 def report_task(config: DictConfig) -> None:
@@ -24,11 +26,12 @@ def report_task(config: DictConfig) -> None:
 
     from ste.data.files import whole_file
     from ste.evaluation.predictions import Predictions
+    from ste.members import Kept
     from ste.pages import ReportData, render_report
     from ste.pipeline import scores_of, verdict_of
     from ste.record import PREDICTIONS
     from ste.tracking.find import DATA_CARD, download, find_run, read_config
-    from ste.tracking.found import DIGEST_TAG
+    from ste.tracking.found import DIGEST_TAG, ENSEMBLE_TAG
     from ste.tracking.reading import read_curves, read_provenance
     from ste.tracking.store import open_store
     from ste.tracking.trials import find_trials
@@ -40,11 +43,14 @@ def report_task(config: DictConfig) -> None:
         folder = Path(name)
         predictions = Predictions.read(download(client, found, PREDICTIONS, folder))
         card = json.loads(download(client, found, DATA_CARD, folder).read_text())
-        run_settings = train_settings(values)
+        kept = Kept.read(client, found, folder) if ENSEMBLE_TAG in found.tags else None
+        run_settings = train_settings(values if kept is None else {**kept.members[0].config, "paths": values["paths"]})
         scores = scores_of(run_settings.scoring, predictions)
         trials = find_trials(client, found.id, found.tags.get(DIGEST_TAG, ""), scores.get("test"))
         verdict = verdict_of(run_settings, scores, predictions, trials)
-        importance, attribution = _explained(client, found, values, folder) if settings.importance else ([], None)
+        importance, attribution = ([], None)
+        if settings.importance and kept is None:
+            importance, attribution = _explained(client, found, values, folder)
         page = render_report(
             ReportData(
                 run_id=found.id,
@@ -63,7 +69,9 @@ def report_task(config: DictConfig) -> None:
                 card=card,
                 config=values,
                 provenance=read_provenance(found),
-                commands=_commands(found.tags, found.id),
+                commands=_commands(found.tags, found.id, [] if kept is None else kept.members),
+                members=[] if kept is None else _members(kept),
+                members_told="" if kept is None else kept.content["told"],
             )
         )
         file = Path(settings.file or Path(settings.paths.output) / "reports" / f"{found.id}.html")
@@ -106,10 +114,31 @@ def _importance_files(importance: Sequence["Importance"], folder: Path) -> list[
     return [table, figure]
 
 
-def _commands(tags: dict[str, str], run_id: str) -> list[str]:
+def _members(kept: "Kept") -> list["MemberRow"]:
+    """Rows of the members' table."""
+    from ste.evaluation.scorecard import Estimate
+    from ste.pages import MemberRow
+
+    return [
+        MemberRow(
+            run_id=entry["run_id"],
+            name=entry["name"],
+            model=entry["model"],
+            weight=entry["weight"],
+            figures={
+                split: {name: Estimate(**figure) for name, figure in figures.items()}
+                for split, figures in entry["figures"].items()
+            },
+        )
+        for entry in kept.content["members"]
+    ]
+
+
+def _commands(tags: dict[str, str], run_id: str, members: Sequence["Member"]) -> list[str]:
     commit = tags.get("git.commit", "unknown")
     back = [f"git checkout {commit}"] if commit != "unknown" else []
-    typed = [tags["command"]] if "command" in tags else []
+    typed = [member.command for member in members if member.command]
+    typed += [tags["command"]] if "command" in tags else []
     return [*back, *typed, f"python -m ste.evaluate run={run_id}"]
 
 

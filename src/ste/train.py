@@ -35,6 +35,7 @@ def _stopped(run_id: str, settings: Any) -> tuple[Any, dict[str, Any]]:
     """Settings of a run that was stopped, to go on with."""
     from ste.errors import ConfigError, RunError
     from ste.tracking.find import find_run, read_config
+    from ste.tracking.found import ENSEMBLE_TAG
     from ste.tracking.store import open_store
 
     kept = ("resume=", "tracking", "paths.")
@@ -48,6 +49,8 @@ def _stopped(run_id: str, settings: Any) -> tuple[Any, dict[str, Any]]:
     found = find_run(client, run_id, settings.tracking.experiment, key="resume")
     if found.status == "FINISHED":
         raise RunError(f"resume={run_id}: that run is FINISHED. Try python -m ste.evaluate run={run_id}.")
+    if ENSEMBLE_TAG in found.tags:
+        raise RunError(f"resume={run_id}: that run is an ensemble. Make it anew: {found.tags['command']}.")
     here = {"resume": found.id, "tracking": asdict(settings.tracking), "paths": asdict(settings.paths)}
     values = {**read_config(client, found), **here}
     return train_settings(values), values

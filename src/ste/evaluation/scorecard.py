@@ -1,6 +1,7 @@
 """A split's scores with their company: examples, intervals, baselines and, in a known world, the limit."""
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 
@@ -96,3 +97,9 @@ class Scorecard:
     def plain(self) -> dict[str, Any]:
         """As nested dicts of plain numbers."""
         return asdict(self)
+
+
+def without(card: Scorecard, names: Collection[str]) -> Scorecard:
+    """The same card without some of its company: no other figure depends on who else was scored."""
+    company = {name: figures for name, figures in card.company.items() if name not in names}
+    return replace(card, company=company, gains={name: by for name, by in card.gains.items() if name not in names})

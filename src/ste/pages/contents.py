@@ -7,7 +7,24 @@ from typing import Any
 from ste.evaluation.attribution import Attribution
 from ste.evaluation.importance import Importance
 from ste.evaluation.predictions import Predictions
-from ste.evaluation.scorecard import Scorecard
+from ste.evaluation.scorecard import Estimate, Scorecard
+
+
+@dataclass(frozen=True)
+class MemberRow:
+    """A member of an ensemble.
+
+    Attributes:
+        run_id, name, model: of its own run.
+        weight: in the ensemble.
+        figures: by split and name.
+    """
+
+    run_id: str
+    name: str
+    model: str
+    weight: float
+    figures: Mapping[str, Mapping[str, Estimate]]
 
 
 @dataclass(frozen=True)
@@ -30,6 +47,8 @@ class ReportData:
         config: nested settings.
         provenance: tags of code, versions and machine.
         commands: that repeat it, in order.
+        members: of an ensemble, which has no curves and no importance of its own.
+        members_told: how they were combined, in words.
     """
 
     run_id: str
@@ -49,6 +68,8 @@ class ReportData:
     config: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)
     commands: Sequence[str] = ()
+    members: Sequence[MemberRow] = ()
+    members_told: str = ""
 
     @property
     def held_out(self) -> dict[str, Scorecard]:

@@ -28,6 +28,7 @@ def render_report(report: ReportData) -> str:
         confusions={name: tables.confusion(held_out[name]) for name in held_out},
         trading={name: tables.trading(held_out[name]) for name in held_out if held_out[name].book},
         ranking={name: tables.ranking(held_out[name]) for name in held_out if tables.ranking(held_out[name])},
+        members=tables.members(report.members, list(held_out)),
         files=tables.files(report.card),
         data=tables.data(report.card),
         figures=drawings.figures(report, main),

@@ -1,10 +1,11 @@
 """Scorecards and data cards as rows of cells, for the templates to lay out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ste.evaluation.scorecard import Estimate, Gain, Scorecard
+from ste.pages.contents import MemberRow
 from ste.pages.words import LABELS, NONE, Cell, cell, count, label, number, p_value, who
 
 _FAMILIES = {
@@ -179,6 +180,12 @@ def ranking(score: Scorecard) -> list[Row]:
         if figures[0] in score.figures:
             rows.append(Row(name, "model", [cell(score.figures.get(figure), figure) for figure in figures]))
     return rows
+
+
+def members(rows: Sequence[MemberRow], splits: Sequence[str]) -> list[tuple[MemberRow, list[Cell]]]:
+    """Of each member accuracy and log-loss, split by split."""
+    names = [(split, name) for split in splits for name in ("accuracy", "log_loss")]
+    return [(row, [cell(row.figures.get(split, {}).get(name), name) for split, name in names]) for row in rows]
 
 
 def files(card: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -7,6 +7,7 @@ They are the schema of the files under `conf/`: the field names are the override
 from ste.settings.commands import (
     AuditSettings,
     CompareSettings,
+    EnsembleSettings,
     EvaluateSettings,
     GenerateSettings,
     ReportSettings,
@@ -41,6 +42,7 @@ __all__ = [
     "AuditSettings",
     "CompareSettings",
     "DataSettings",
+    "EnsembleSettings",
     "EvaluateSettings",
     "FitSettings",
     "GenerateSettings",

@@ -1,6 +1,8 @@
 """Settings of each command beside `ste.train`."""
 
+import re
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from ste.settings.checks import choice, require
@@ -108,3 +110,32 @@ class CompareSettings:
 
     def __post_init__(self) -> None:
         choice(self, "split", ("test", "validation"))
+
+
+@dataclass
+class EnsembleSettings:
+    """Tracked runs to make one forecast of.
+
+    Attributes:
+        runs: `best:N`, `children:RUN_ID` of a sweep, or two run ids or more.
+        method: `average`, `validation` (weights) or `stacked` (`ste.evaluation.ensembling`).
+        C: inverse of the L2 penalty of the stacked regression.
+    """
+
+    tracking: TrackingSettings
+    paths: PathSettings
+    runs: Any = "best:5"
+    method: str = "average"
+    C: float = 0.1
+
+    def __post_init__(self) -> None:
+        choice(self, "method", ("average", "validation", "stacked"))
+        number = isinstance(self.C, int | float) and not isinstance(self.C, bool)
+        require(self, "C", number and 0 < self.C < inf, "a finite number above 0")
+        require(self.tracking, "tracking.enabled", self.tracking.enabled, "true: an ensemble is made of tracked runs")
+        if isinstance(self.runs, list):
+            self.runs = [str(run) for run in self.runs]
+            known = len(self.runs) > 1
+        else:
+            known = re.fullmatch(r"best:(?!0*1?$)\d+|children:\w+", str(self.runs)) is not None
+        require(self, "runs", known, "best:N with N of 2 or more, children:RUN_ID, or [RUN_ID,RUN_ID]")

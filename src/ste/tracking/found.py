@@ -7,6 +7,8 @@ from mlflow.tracking import MlflowClient
 
 DIGEST_TAG = "data.digest"
 FOLD_TAG = "fold"
+ENSEMBLE_TAG = "ensemble"
+"""Ids of the members, in order, joined by commas."""
 PARENT_TAG = "mlflow.parentRunId"
 
 

@@ -25,7 +25,7 @@ from mlflow.tracking import MlflowClient
 
 from ste.errors import RunError
 from ste.settings import TrackingSettings
-from ste.tracking.found import PARENT_TAG, FoundRun, find_children
+from ste.tracking.found import ENSEMBLE_TAG, PARENT_TAG, FoundRun, find_children
 from ste.tracking.provenance import provenance, user
 from ste.tracking.store import experiment_id, open_store
 
@@ -175,7 +175,7 @@ def tracked_run(
         status = "FINISHED"
     except (KeyboardInterrupt, SystemExit):
         status = "KILLED"
-        if parent is None:
+        if parent is None and ENSEMBLE_TAG not in (tags or {}):
             print(f"\npython -m ste.train resume={run_id} goes on with this run", file=sys.stderr)
         raise
     except MlflowException as error:

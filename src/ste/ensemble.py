@@ -1,0 +1,42 @@
+"""Combine tracked runs into one forecast: `python -m ste.ensemble runs=best:5`."""
+
+import tempfile
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from ste.cli import run
+from ste.config import ensemble_settings, plain, train_settings
+
+
+def ensemble_task(config: DictConfig) -> None:
+    """Find the members, combine what they said, score, judge and track it as a run."""
+    settings = ensemble_settings(plain(config))
+    from ste.combining import make_ensemble  # torch and mlflow load only now
+    from ste.console import print_ensemble
+    from ste.members import fetch_members
+    from ste.tracking.members import find_members
+    from ste.tracking.store import open_store
+
+    client = open_store(settings.tracking, Path(settings.paths.output))
+    runs = find_members(client, settings.runs, settings.tracking.experiment)
+    place = client.get_experiment(runs[0].experiment).name
+    settings = replace(settings, tracking=replace(settings.tracking, experiment=place))
+    values = {"runs": [found.id for found in runs], "method": settings.method, "C": settings.C}
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    with tempfile.TemporaryDirectory() as scratch:
+        members, said = fetch_members(client, runs, Path(scratch))
+        first = train_settings({**members[0].config, "paths": asdict(settings.paths)})
+        result = make_ensemble(settings, values, runs, members, said, first, client, folder)
+    print_ensemble(result)
+
+
+def main() -> None:
+    """Console entry."""
+    run("ensemble", ensemble_task)
+
+
+if __name__ == "__main__":
+    main()
