@@ -28,6 +28,8 @@ SPLIT_PREFIX = {"train": "final_train", "validation": "final_validation", "test"
 PREDICTIONS = "predictions.parquet"
 SUMMARY = "summary.json"
 CHECKPOINT = "checkpoints/best.ckpt"
+MONITORED = "monitored"
+"""Metric: the figure that chose the epoch, at that epoch."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,11 @@ def track_outputs(
     run: Any, folder: Path, result: TrainResult, fitted: Fitted | None = None, data: TrendDataModule | None = None
 ) -> None:
     """Final figures, verdict, predictions, summary and confusion matrices; of a single cut its model too."""
-    figures: dict[str, float] = {"best_epoch": result.best_epoch, "fit_seconds": result.fit_seconds}
+    figures: dict[str, float] = {
+        "best_epoch": result.best_epoch,
+        "fit_seconds": result.fit_seconds,
+        MONITORED: result.monitored,
+    }
     run.log_metrics(figures | score_metrics(result.scores), step=result.best_epoch)
     kept = {"model": result.model, "model.parameters": result.parameters, "validation": result.validation}
     run.set_tags(kept | {"trials": result.trials} | result.verdict.tags)

@@ -34,6 +34,7 @@ from ste.settings.run import (
     TrainSettings,
     ValidationSettings,
 )
+from ste.settings.sweep import SweepSettings
 
 __all__ = [
     "MONITORS",
@@ -53,6 +54,7 @@ __all__ = [
     "SchedulerSettings",
     "ScoringSettings",
     "SplitSettings",
+    "SweepSettings",
     "TableSettings",
     "TrackingSettings",
     "TrainSettings",

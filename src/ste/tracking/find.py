@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from ste.errors import RunError
-from ste.tracking.found import DIGEST_TAG, FOLD_TAG, PARENT_TAG, FoundRun
+from ste.tracking.found import BEST_TAG, DIGEST_TAG, FOLD_TAG, PARENT_TAG, SWEEP_TAG, FoundRun, trains
 
 CONFIG = "config.yaml"
 DATA_CARD = "data_card.json"
@@ -45,6 +45,10 @@ def find_run(client: MlflowClient, wanted: str, experiment: str | None = None, k
     if FOLD_TAG in run.tags:
         parent = run.tags.get(PARENT_TAG, "")
         raise RunError(f"{key}={wanted}: that is fold {run.tags[FOLD_TAG]} of run {parent}. Try {key}={parent}.")
+    if SWEEP_TAG in run.tags:
+        raise RunError(
+            f"{key}={wanted}: that is a sweep, which has no model. Try {key}={run.tags.get(BEST_TAG, 'best')}."
+        )
     return run
 
 
@@ -78,7 +82,7 @@ def _first(client: MlflowClient, ids: list[str], extra: str, order: str, none: s
             ids, filter_string=finished + extra, order_by=[order], max_results=100, page_token=token
         )
         for run in page:
-            if FOLD_TAG not in run.data.tags:  # a fold is found through its run
+            if trains(run.data.tags):  # a fold is found through its run, and a sweep has no model
                 return FoundRun.of(run)
         token = page.token
         if not token:

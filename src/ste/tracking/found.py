@@ -8,6 +8,11 @@ from mlflow.tracking import MlflowClient
 DIGEST_TAG = "data.digest"
 FOLD_TAG = "fold"
 PARENT_TAG = "mlflow.parentRunId"
+SWEEP_TAG = "sweep"
+"""Of the run that holds a sweep together, which trained nothing itself: `grid` or `search`."""
+BEST_TAG = "best.run_id"
+TRIAL_TAG = "sweep.trial"
+PRUNED_TAG = "pruned"
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,11 @@ def find_children(client: MlflowClient, parent: str) -> dict[int, FoundRun]:
 
 
 def find_runs(client: MlflowClient, experiment: str, digest: str | None = None) -> list[FoundRun]:
-    """Runs of an experiment (its id) on the same data, or on any; folds of other runs left out, latest first."""
+    """Runs of an experiment (its id) on the same data, or on any, latest first; no folds and no sweeps."""
     runs = search(client, [experiment], "" if digest is None else f"tags.`{DIGEST_TAG}` = '{digest}'")
-    return [run for run in runs if FOLD_TAG not in run.tags]
+    return [run for run in runs if trains(run.tags)]
+
+
+def trains(tags: dict[str, str]) -> bool:
+    """Whether a run of these tags is a training of its own: no fold of another, no sweep."""
+    return FOLD_TAG not in tags and SWEEP_TAG not in tags

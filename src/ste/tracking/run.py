@@ -23,15 +23,16 @@ from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunStatus, Ru
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from ste.errors import RunError
+from ste.errors import Pruned, RunError
 from ste.settings import TrackingSettings
-from ste.tracking.found import PARENT_TAG, FoundRun, find_children
+from ste.tracking.found import PARENT_TAG, PRUNED_TAG, FoundRun, find_children
 from ste.tracking.provenance import provenance, user
 from ste.tracking.store import experiment_id, open_store
 
 log = logging.getLogger(__name__)
 
 _LONGEST_PARAM = 6000
+_GUARD = "guard"  # held while lock files are looked at or made
 _BATCH = 100  # params MLflow takes at once
 _METRICS = 1000
 
@@ -121,11 +122,13 @@ def tracked_run(
     resume: str | None = None,
     parent: Run | None = None,
     tags: dict[str, Any] | None = None,
+    again: str | None = None,
 ) -> Iterator[Run]:
     """A run that is whole or marked.
 
     On a clean exit it is FINISHED; on an exception FAILED, with the traceback as an artifact; when
-    the process is interrupted or terminated KILLED. The exception goes on to the caller.
+    the process is interrupted or terminated KILLED; when a search prunes it KILLED with the tag `pruned`, so
+    that nothing takes it for a whole run. The exception goes on to the caller.
 
     Args:
         settings: store and experiment.
@@ -135,11 +138,13 @@ def tracked_run(
         resume: id of a run to go on with instead of beginning one.
         parent: run that this one is a part of.
         tags: set when the run begins.
+        again: what to say when it is stopped; None says how to resume it.
     """
     client = open_store(settings, output)
     locks = output / ".running"
     locks.mkdir(parents=True, exist_ok=True)
-    _mark_dead(client, locks)
+    with FileLock(locks / _GUARD):
+        _mark_dead(client, locks)
     if resume is None:
         info = client.create_run(
             _experiment(client, settings, parent),
@@ -155,13 +160,7 @@ def tracked_run(
     else:
         info = client.get_run(resume).info  # under the name that it began with
     run_id = info.run_id
-    lock = FileLock(locks / f"{run_id}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise RunError(
-            f"resume={run_id}: that run is still going in another process. Wait for it or stop it."
-        ) from None
+    lock = _lock(locks, run_id)
     run = Run(client, run_id, info.run_name)
     status, previous = "FAILED", _raise_on_sigterm()
     try:
@@ -176,7 +175,11 @@ def tracked_run(
     except (KeyboardInterrupt, SystemExit):
         status = "KILLED"
         if parent is None:
-            print(f"\npython -m ste.train resume={run_id} goes on with this run", file=sys.stderr)
+            print(f"\n{again or f'python -m ste.train resume={run_id} goes on with this run'}", file=sys.stderr)
+        raise
+    except Pruned:
+        status = "KILLED"
+        run.set_tags({PRUNED_TAG: "true"})
         raise
     except MlflowException as error:
         _log_traceback(run)
@@ -194,6 +197,23 @@ def tracked_run(
         _end(run, status)
         Path(lock.lock_file).unlink(missing_ok=True)  # while it is held: nobody else can hold a deleted file
         lock.release()
+
+
+def _lock(locks: Path, run_id: str) -> FileLock:
+    """The run's lock, held.
+
+    Raises:
+        RunError: another process holds it.
+    """
+    lock = FileLock(locks / f"{run_id}.lock")
+    try:
+        with FileLock(locks / _GUARD):  # else another process could find the file before it is locked
+            lock.acquire(timeout=0)
+    except Timeout:
+        raise RunError(
+            f"resume={run_id}: that run is still going in another process. Wait for it or stop it."
+        ) from None
+    return lock
 
 
 def _experiment(client: MlflowClient, settings: TrackingSettings, parent: Run | None) -> str:
