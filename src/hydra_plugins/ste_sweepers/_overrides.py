@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
+from hydra.core.override_parser.types import IntervalSweep, Override
 
 from ste.errors import ConfigError
 from ste.sweeps.space import Choice, Span
@@ -57,10 +57,10 @@ def drawn(override: Override) -> Choice | Span:
     value: Any = override.value()
     if isinstance(value, IntervalSweep):
         low, high = float(value.start or 0), float(value.end or 0)
-        whole = isinstance(value.start, int) and isinstance(value.end, int)
+        whole = {type(value.start), type(value.end)} == {int}
         return Span(low, high, whole=whole, log="log" in value.tags)
     texts = tuple(override.sweep_string_iterator())
-    if isinstance(value, RangeSweep) and not value.shuffle:
+    if override.is_range_sweep():
         numbers = [round(float(text), 12) for text in texts]
         if len(numbers) > 1 and numbers[1] > numbers[0]:
             whole = all(text.lstrip("-").isdigit() for text in texts)

@@ -27,6 +27,7 @@ from ste.errors import Pruned, RunError
 from ste.settings import TrackingSettings
 from ste.tracking.found import PARENT_TAG, PRUNED_TAG, FoundRun, find_children
 from ste.tracking.provenance import provenance, user
+from ste.tracking.retry import retried
 from ste.tracking.store import experiment_id, open_store
 
 log = logging.getLogger(__name__)
@@ -60,19 +61,21 @@ class Run:
         """Log a flat dict once."""
         entries = [Param(key, str(value)[:_LONGEST_PARAM]) for key, value in params.items()]
         for i in range(0, len(entries), _BATCH):
-            self.client.log_batch(self.id, params=entries[i : i + _BATCH])
+            retried(self.client.log_batch, self.id, params=entries[i : i + _BATCH])
 
     def log_metrics(self, metrics: dict[str, float], step: int = 0) -> None:
         """Queue metrics of one step; `close` waits for them."""
         now = int(time.time() * 1000)
         entries = [Metric(key, float(value), now, step) for key, value in metrics.items()]
         for i in range(0, len(entries), _METRICS):
-            self._pending.append(self._writer.submit(self.client.log_batch, self.id, entries[i : i + _METRICS]))
+            self._pending.append(
+                self._writer.submit(retried, self.client.log_batch, self.id, entries[i : i + _METRICS])
+            )
 
     def set_tags(self, tags: dict[str, Any]) -> None:
         """Set tags."""
         entries = [RunTag(key, str(value)) for key, value in tags.items()]
-        self.client.log_batch(self.id, tags=entries)
+        retried(self.client.log_batch, self.id, tags=entries)
 
     def log_file(self, path: Path, folder: str | None = None) -> None:
         """Upload a file."""
@@ -85,7 +88,7 @@ class Run:
             warnings.filterwarnings("ignore", category=UserWarning, module="mlflow")
             dataset = from_pandas(frame, source=str(path), targets=targets, name=path.name, digest=digest[:32])
             entity = DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", context)])
-        self.client.log_inputs(self.id, [entity])
+        retried(self.client.log_inputs, self.id, [entity])
 
     def steps(self, metric: str) -> set[int]:
         """Steps logged of a metric so far."""
@@ -146,7 +149,8 @@ def tracked_run(
     with FileLock(locks / _GUARD):
         _mark_dead(client, locks)
     if resume is None:
-        info = client.create_run(
+        info = retried(
+            client.create_run,
             _experiment(client, settings, parent),
             run_name=name,
             tags={
@@ -235,7 +239,7 @@ def _end(run: Run, status: str) -> None:
             raise
         return
     try:
-        run.client.set_terminated(run.id, status)
+        retried(run.client.set_terminated, run.id, status)
     except MlflowException as error:
         log.warning("run %s could not be marked %s: %s", run.id, status, str(error).splitlines()[0][:200])
 
