@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from ste.cli import run, without_password
 from ste.config import plain, train_settings
+from ste.errors import ConfigError
 
 
 def train_task(config: DictConfig) -> Any:
@@ -20,6 +22,9 @@ def train_task(config: DictConfig) -> Any:
 
         values["sweep"]["values"] = _swept(values["sweep"]["keys"])
         return run_trial(values, _name(values["tracking"], values["sweep"]), lambda: _train(values))
+    if values["sweep"]["space"] and HydraConfig.get().mode == RunMode.RUN:
+        search = f"sweep={HydraConfig.get().runtime.choices['sweep']}"
+        raise ConfigError(f"{search}: that is a search of many runs. Try python -m ste.train -m {search}.")
     result = _train(values)
     if result is None:
         return None
@@ -43,7 +48,7 @@ def _train(values: dict[str, Any]) -> Any:
 
 def _stopped(run_id: str, settings: Any) -> tuple[Any, dict[str, Any]]:
     """Settings of a run that was stopped, to go on with."""
-    from ste.errors import ConfigError, RunError
+    from ste.errors import RunError
     from ste.tracking.find import find_run, read_config
     from ste.tracking.store import open_store
 

@@ -1,5 +1,6 @@
 """Make the trials of a sweep, keep them together, and tell what came of them."""
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -68,7 +69,7 @@ def run_sweep(plan: Plan, source: Source, launch: Launch) -> tuple[list[Row], in
         if isinstance(source, Search):
             again = source.recover(lambda number: _look(plan, parent, number, wait=True))
             if again:
-                numbers = ", ".join(str(number + 1) for number in again)
+                numbers = ", ".join(str(number) for number in again)
                 print(f"trial {numbers}: stopped half way, made again", file=sys.stderr)
         rows = source.earlier()
         if rows:
@@ -80,7 +81,7 @@ def run_sweep(plan: Plan, source: Source, launch: Launch) -> tuple[list[Row], in
                     outcome = _found(outcome, _look(plan, parent, trial.number))  # noqa: PLW2901
                 source.tell(trial, outcome)
                 rows.append(Row(trial, outcome))
-                print(line(rows[-1], source.total, plan.monitor), flush=True)
+                print(line(rows[-1], len(rows), source.total, plan.monitor), flush=True)
                 _progress(plan, parent, rows)
         rows.sort(key=lambda row: row.trial.number)
         files = _files(plan, rows)
@@ -106,7 +107,9 @@ def overrides(plan: Plan, trial: Trial, parent: Any) -> list[str]:
 
 def quoted(text: str) -> str:
     """A text as Hydra reads it back, whatever is in it."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    # Backslashes count alone before a quote, the closing one too.
+    inner = re.sub(r"(\\*)'", r"\1\1\\'", text)
+    return "'" + re.sub(r"(\\+)$", r"\1\1", inner) + "'"
 
 
 @contextmanager

@@ -10,10 +10,10 @@ _MOST = 20
 """Lines of the table in the terminal; the files have all."""
 
 
-def line(row: Row, total: int, monitor: str) -> str:
+def line(row: Row, made: int, total: int, monitor: str) -> str:
     """A trial that ended, in one line."""
     outcome = row.outcome
-    head = f"trial {row.trial.number + 1} of {total}  {row.trial.name}"
+    head = f"{made} of {total}  trial {row.trial.number}  {row.trial.name}"
     if outcome.status == FINISHED:
         return f"{head}  {monitor} {outcome.value:.4f}  {_figure(row, 'accuracy')}"
     return f"{head}  {outcome.status}" + (f": {outcome.error}" if outcome.error else "")
@@ -41,7 +41,7 @@ def print_sweep(rows: list[Row], monitor: str, mode: str, places: dict[str, str]
     for row in shown[:_MOST]:
         values = [escape(brief("", row.trial.values.get(key, "-")).lstrip("=")) for key in keys]
         figures = [_figure(row, "accuracy"), *(_figure(row, name).split(" ")[0] for name in ("mcc", "log_loss"))]
-        table.add_row(str(row.trial.number + 1), *values, f"{row.outcome.value:.4f}", *map(escape, figures))
+        table.add_row(str(row.trial.number), *values, f"{row.outcome.value:.4f}", *map(escape, figures))
     if shown:
         console.print(table)
     if len(shown) > _MOST:
@@ -50,7 +50,7 @@ def print_sweep(rows: list[Row], monitor: str, mode: str, places: dict[str, str]
     plain.print()
     for row in rows:
         if row.outcome.status in (FAILED, LOST):
-            plain.print(f"{row.outcome.status}  trial {row.trial.number + 1}  {row.trial.name}: {row.outcome.error}")
+            plain.print(f"{row.outcome.status}  trial {row.trial.number}  {row.trial.name}: {row.outcome.error}")
     found = counts(rows)
     plain.print(
         f"{len(rows)} trials: {found[FINISHED]} finished, {found[PRUNED]} pruned, {found[FAILED]} failed; "
@@ -60,7 +60,7 @@ def print_sweep(rows: list[Row], monitor: str, mode: str, places: dict[str, str]
         plain.print("the trials are not all on the same rows: their figures cannot be compared across them")
     top = best(rows, mode)
     if top is not None:
-        plain.print(f"best   trial {top.trial.number + 1}  {top.trial.name}  {monitor} {top.outcome.value:.4f}")
+        plain.print(f"best   trial {top.trial.number}  {top.trial.name}  {monitor} {top.outcome.value:.4f}")
         if top.outcome.run_id:
             plain.print(f"run    {top.outcome.run_id}")
     for name, place in places.items():

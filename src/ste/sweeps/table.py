@@ -16,7 +16,8 @@ def table(rows: list[Row], monitor: str) -> list[dict[str, Any]]:
     lines = []
     for row in rows:
         outcome = row.outcome
-        line: dict[str, Any] = {"trial": row.trial.number, "status": outcome.status, monitor: outcome.value}
+        line: dict[str, Any] = {"trial": row.trial.number, "status": outcome.status}
+        line[f"validation_{monitor}"] = outcome.value
         line |= {key: row.trial.values.get(key) for key in keys}
         line["split"] = outcome.split if outcome.figures else None
         for name in SHOWN:

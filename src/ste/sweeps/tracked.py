@@ -73,11 +73,9 @@ def note(rows: list[Row], plan: Any, experiment: str) -> str:
         run_id = row.outcome.run_id
         link = f"[{str(run_id)[:8]}](#/experiments/{experiment}/runs/{run_id})"
         values = row.trial.name.replace("|", "\\|")
-        lines.append(
-            f"| {row.trial.number + 1} | {values} | {row.outcome.value:.4f} | {value:.4f}{interval} | {link} |"
-        )
+        lines.append(f"| {row.trial.number} | {values} | {row.outcome.value:.4f} | {value:.4f}{interval} | {link} |")
     failed = [row for row in rows if row.outcome.status in (FAILED, LOST)]
-    told = [f"- trial {row.trial.number + 1}, {row.trial.name}: {row.outcome.error}" for row in failed]
+    told = [f"- trial {row.trial.number}, {row.trial.name}: {row.outcome.error}" for row in failed]
     return "\n".join(lines + (["", "Failed:", "", *told] if told else []))
 
 
