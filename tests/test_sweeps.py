@@ -633,7 +633,7 @@ def statuses(folder: Path) -> tuple[FoundRun, dict[int, FoundRun]]:
         ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"],
         [
             "hydra/launcher=ray",
-            "hydra.launcher.ray.init.num_cpus=2",
+            "+hydra.launcher.ray.init.num_cpus=2",
             "+hydra.launcher.ray.init.include_dashboard=false",
         ],
         ["hydra/launcher=submitit_local", "sweep.workers=2"],
