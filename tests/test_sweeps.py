@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 from mlflow.tracking import MlflowClient
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+from hydra_plugins.ste_sweepers._jobs import extra, samples
 from hydra_plugins.ste_sweepers._overrides import drawn, listed, split
-from hydra_plugins.ste_sweepers.sweepers import _extra, _samples
 from ste.config import compose_train, conf_dir, plain, train_settings
 from ste.errors import ConfigError, Pruned, RunError
 from ste.settings import SweepSettings, TrackingSettings
@@ -130,12 +130,12 @@ def test_quoted_texts_are_read_back_by_hydra(text: str):
 
 def test_samples_hold_each_value_once_at_least():
     swept = {"a": Choice(("1", "2", "3")), "b": Choice(("x", "y")), "c": Span(1, 5, whole=True)}
-    samples = _samples(swept)
-    assert len(samples) == 3
-    assert {sample["a"] for sample in samples} == {"1", "2", "3"}
-    assert {sample["b"] for sample in samples} == {"x", "y"}
-    assert {sample["c"] for sample in samples} == {"1", "5"}
-    assert _samples({}) == [{}]
+    found = samples(swept)
+    assert len(found) == 3
+    assert {sample["a"] for sample in found} == {"1", "2", "3"}
+    assert {sample["b"] for sample in found} == {"x", "y"}
+    assert {sample["c"] for sample in found} == {"1", "5"}
+    assert samples({}) == [{}]
 
 
 @pytest.mark.parametrize("name", SEARCHES)
@@ -148,7 +148,7 @@ def test_a_search_chooses_its_model_its_sweeper_and_values_that_can_be_used(name
     swept = {key: drawn(PARSER.parse_override(f"{key}={text}")) for key, text in config.sweep.space.items()}
     assert {"optimizer", "optimizer.lr"} <= set(swept)
     distributions(swept)
-    for values in _samples(swept):
+    for values in samples(swept):
         made = train_settings(plain(compose_train([f"sweep={name}", *(f"{k}={v}" for k, v in values.items())])))
         assert made.optimizer.name == values["optimizer"]
 
@@ -191,14 +191,14 @@ def test_each_trial_has_its_share_of_the_cores(launcher: dict[str, Any], wanted:
 def test_what_nobody_typed_is_filled_in_and_what_was_typed_stays():
     default = train_settings(plain(compose_train([])))
     lengths = {"data.sequence_length": Choice(("3", "10", "5"))}
-    assert _extra({}, lengths, default, Workers(4, 2)) == {
+    assert extra({}, lengths, default, Workers(4, 2)) == {
         "trainer.progress": "false",
         "trainer.threads": "2",
         "data.history": "10",
     }
     typed = {"trainer.threads": "1", "trainer.progress": "true", "data.history": "null"}
-    assert _extra(typed, lengths, default, Workers(4, 2)) == {}
-    assert _extra({}, {}, default, Workers(1)) == {"trainer.progress": "false"}
+    assert extra(typed, lengths, default, Workers(4, 2)) == {}
+    assert extra({}, {}, default, Workers(1)) == {"trainer.progress": "false"}
 
 
 # What is kept, with a launcher that pretends

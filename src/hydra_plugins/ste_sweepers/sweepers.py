@@ -27,10 +27,8 @@ from ste.sweeps.outcome import FAILED, LOST, Outcome, Trial, brief, exit_code
 from ste.sweeps.space import Choice, Space
 from ste.sweeps.workers import Workers, workers_of
 
+from ._jobs import decides, extra, samples
 from ._overrides import drawn, listed, split
-
-_ELSEWHERE = ("hydra", "tracking", "paths.", "sweep.", "trainer.threads", "trainer.progress")
-"""Overrides that do not decide what a search finds."""
 
 
 @dataclass
@@ -121,7 +119,7 @@ class _SteSweeper(Sweeper):
         plan = Plan(
             kind=self.kind,
             name=self._name(swept, settings),
-            command=_command(fixed, swept),
+            command=_command(),
             fixed=fixed,
             swept={key: str(values) for key, values in swept.items()},
             settings=self._settings(settings, fixed, swept),
@@ -131,7 +129,7 @@ class _SteSweeper(Sweeper):
             monitor=settings.fit.monitor,
             mode=settings.fit.mode,
             width=self._width(workers),
-            extra=_extra(fixed, swept, settings, workers),
+            extra=extra(fixed, swept, settings, workers),
         )
         rows, _ = run_sweep(plan, self._source(plan, swept), self._launch)
         return rows
@@ -161,7 +159,7 @@ class _SteSweeper(Sweeper):
         assert self.config is not None
         fault: SteError | None = None
         good: TrainSettings | None = None
-        for values in _samples(swept):
+        for values in samples(swept):
             job = [f"{key}={value}" for key, value in (fixed | values).items()]
             config = self.hydra_context.config_loader.load_sweep_config(self.config, job)
             try:
@@ -231,53 +229,18 @@ class OptunaSweeper(_SteSweeper):
         from ste.sweeps.study import default_storage
 
         chosen = settings.sweep
-        decides = _decides(fixed, swept)
-        name = f"{fixed.get('sweep', 'search')}-{hashlib.sha256(decides.encode()).hexdigest()[:10]}"
+        words = decides(fixed, swept)
+        name = f"{fixed.get('sweep', 'search')}-{hashlib.sha256(words.encode()).hexdigest()[:10]}"
         storage = chosen.storage or default_storage(Path(settings.paths.output))
         return replace(chosen, study=chosen.study or name, storage=storage)
 
     def _source(self, plan: Any, swept: Space) -> Any:
         from ste.sweeps.study import Search
 
-        return Search(plan.settings, swept, plan.mode, _decides(plan.fixed, swept))
+        return Search(plan.settings, swept, plan.mode, decides(plan.fixed, swept))
 
 
-def _samples(swept: Space) -> list[dict[str, str]]:
-    """As few jobs as hold each value at least once, so that a long grid is checked in short time."""
-    lists = {key: _ends(values) for key, values in swept.items()}
-    longest = max((len(values) for values in lists.values()), default=1)
-    return [{key: values[i % len(values)] for key, values in lists.items()} for i in range(longest)]
-
-
-def _ends(values: Any) -> list[str]:
-    from ste.sweeps.space import text_of
-
-    if isinstance(values, Choice):
-        return list(values.values)
-    kind = int if values.whole else float
-    return [text_of(kind(values.low)), text_of(kind(values.high))]
-
-
-def _extra(fixed: dict[str, str], swept: Space, settings: TrainSettings, workers: Workers) -> dict[str, str]:
-    """Overrides for every trial, where nobody typed them: its share of the cores, and rows that all have."""
-    extra = {"trainer.progress": "false"}
-    if workers.threads is not None and settings.trainer.threads is None:
-        extra["trainer.threads"] = str(workers.threads)
-    lengths = swept.get("data.sequence_length")
-    if lengths is not None and "data" not in swept and settings.data.history is None:
-        numbers = lengths.values if isinstance(lengths, Choice) else (str(int(lengths.high)),)
-        if all(number.isdigit() for number in numbers):
-            extra["data.history"] = str(max(map(int, numbers)))
-    return {key: value for key, value in extra.items() if key not in fixed and key not in swept}
-
-
-def _decides(fixed: dict[str, str], swept: Space) -> str:
-    """What decides a search's trials, in words."""
-    kept = [f"{key}={value}" for key, value in sorted(fixed.items()) if not key.startswith(_ELSEWHERE)]
-    return " ".join([*kept, *(f"{key}=({values})" for key, values in sorted(swept.items()))])
-
-
-def _command(fixed: dict[str, str], swept: Space) -> str:
+def _command() -> str:
     from ste.cli import without_password
 
     typed = sys.argv[1:] if sys.argv else []
