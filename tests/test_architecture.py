@@ -15,6 +15,8 @@ FENCES = {
     "omegaconf": {"config", "cli", *ENTRY_POINTS},
     "mlflow": {"tracking"},
     "matplotlib": {"plots"},
+    "optuna": {"sweeps"},
+    "plotly": {"sweeps"},
 }
 # What a part may import of ours; parts that are not named may import any but the entry points.
 LAYERS = {
@@ -31,7 +33,8 @@ LAYERS = {
     "console": {"schema", "combining", "evaluation", "record"},
     "record": {"errors", "schema", "data", "evaluation", "fitting", "plots", "tracking", "training"},
     "baselines": {"errors", "schema", "data", "training", "baselines"},
-    "fitting": {"baselines", "data", "errors", "models", "settings", "tracking", "training"},
+    "fitting": {"baselines", "data", "errors", "models", "settings", "sweeps", "tracking", "training"},
+    "sweeps": {"config", "errors", "evaluation", "record", "settings", "sweeps", "tracking", "training"},
     "predicting": {"baselines", "data", "evaluation", "fitting", "schema"},
     "explaining": {"baselines", "data", "evaluation", "fitting", "predicting"},
     "pipeline": {"data", "errors", "evaluation", "fitting", "predicting", "record", "settings", "tracking"},

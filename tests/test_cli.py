@@ -10,7 +10,7 @@ import pytest
 import torch
 
 COMMANDS = ("train", "generate", "evaluate", "reproduce", "ui", "audit", "compare", "ensemble", "report")
-HEAVY = ("torch", "lightning", "mlflow", "pandas", "matplotlib", "sklearn")
+HEAVY = ("torch", "lightning", "mlflow", "pandas", "matplotlib", "sklearn", "optuna", "plotly")
 
 
 def ste(folder: Path, command: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -73,6 +73,13 @@ def test_help_and_configuration_answer_without_the_heavy_libraries(tmp_path: Pat
         ("ui", ["port=0"], "expected a port"),
         ("ui", ["port=abc"], "port=abc: expected a whole number. Try port=5000"),
         ("ui", ["model=lstm"], "model: no such setting"),
+        ("train", ["sweep=lstm"], "that is a search of many runs. Try python -m ste.train -m sweep=lstm"),
+        ("train", ["-m", "sweep=lstmm"], "sweep=lstmm: no such choice. Did you mean sweep=lstm"),
+        ("train", ["-m", "sweep=lstm,gru"], "a sweep has one sweep. Give it one value"),
+        ("train", ["-m", "optimizer.lr=interval(0.1,1)"], "a grid tries every value, and an interval has no end"),
+        ("train", ["-m", "optimizer.lr=0,-1"], "optimizer.lr=0.0: expected a finite number above 0"),
+        ("train", ["-m", "sweep=lstm", "sweep.trials=0"], "sweep.trials=0: expected 1 or more"),
+        ("train", ["-m", "hydra/sweeper=ste_optuna", "seed=1"], "nothing to search: choose sweep=lstm"),
         ("train", ["paths.output=t.csv"], "cannot be written"),
         ("train", ["resume=abc", "seed=3"], "goes on with that run's own settings, which seed=3 would change"),
     ],

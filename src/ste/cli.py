@@ -9,6 +9,7 @@ import errno
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -68,12 +69,23 @@ def _telling(task: Task) -> Task:
             if isinstance(error, OSError):
                 error = _unwritable(error)
             if HydraConfig.get().mode == RunMode.MULTIRUN:
-                overrides = " ".join(HydraConfig.get().overrides.task)
+                typed = [text for text in HydraConfig.get().overrides.task if not text.startswith("sweep.")]
+                overrides = without_password(" ".join(typed))
                 print(f"error in job {HydraConfig.get().job.num} ({overrides}): {error}", file=sys.stderr)
                 raise error from None
             _leave(str(error))
+        except Exception as error:
+            if HydraConfig.get().mode != RunMode.MULTIRUN:
+                raise
+            traceback.print_exc()  # now, and here: it may not travel to the process that began the sweep
+            raise RuntimeError(f"{type(error).__name__}: {error}") from None
 
     return job
+
+
+def without_password(text: str | None) -> str | None:
+    """A store's address, or overrides that name one, as they may be kept and shown."""
+    return None if text is None else re.sub(r"//[^/@\s]*@", "//…@", text)
 
 
 def _unwritable(error: OSError) -> SteError:

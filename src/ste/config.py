@@ -23,9 +23,12 @@ from ste.settings import (
     EnsembleSettings,
     EvaluateSettings,
     GenerateSettings,
+    PathSettings,
     ReportSettings,
     ReproduceSettings,
+    SweepSettings,
     TableSettings,
+    TrackingSettings,
     TrainSettings,
     UiSettings,
 )
@@ -65,6 +68,13 @@ def train_settings(config: dict[str, Any]) -> TrainSettings:
     settings: TrainSettings = _typed(TrainSettings, config)
     check_inputs(settings.data)
     return settings
+
+
+def trial_settings(config: dict[str, Any]) -> tuple[SweepSettings, TrackingSettings, PathSettings]:
+    """Of a training run, what says which trial of which sweep it is; the rest may be wrong."""
+    kinds = {"sweep": SweepSettings, "tracking": TrackingSettings, "paths": PathSettings}
+    sweep, tracking, paths = (_object(kind, config.get(key, {}), f"{key}.") for key, kind in kinds.items())
+    return sweep, tracking, paths
 
 
 def generate_settings(config: dict[str, Any]) -> GenerateSettings:
@@ -126,7 +136,8 @@ def _typed(cls: type, config: dict[str, Any]) -> Any:
     unknown = ", ".join(sorted(set(config) - set(cls.__annotations__)))
     if unknown:
         raise ConfigError(f"{unknown}: no such setting. Expected {', '.join(cls.__annotations__)}.")
-    missing = ", ".join(f.name for f in fields(cls) if f.name not in config and f.default is MISSING)
+    needed = [f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING]
+    missing = ", ".join(name for name in needed if name not in config)
     if missing:
         raise ConfigError(
             f"{missing}: not in the configuration, which is of an earlier version of the project. Train anew."

@@ -19,3 +19,20 @@ class DataError(SteError):
 
 class RunError(SteError):
     """A tracked run that is missing, unfinished or not what was asked for."""
+
+
+class Pruned(Exception):  # noqa: N818 - no error: the search's own decision
+    """A trial of a search that was stopped because others did better by then.
+
+    Args:
+        epoch: the last it trained, from 0.
+        run_id: its tracked run, or None.
+    """
+
+    def __init__(self, epoch: int, run_id: str | None = None) -> None:
+        super().__init__(epoch, run_id)
+        self.epoch = epoch
+        self.run_id = run_id
+
+    def __str__(self) -> str:
+        return f"stopped after epoch {self.epoch}: others had done better by then"

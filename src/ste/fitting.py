@@ -268,6 +268,10 @@ def build_trainer(settings: TrainSettings, checkpoints: Path, run: Any) -> tuple
         from ste.tracking.curves import Curves
 
         callbacks.append(Curves(run))
+    if settings.sweep.study is not None and settings.validation.method == "holdout":
+        from ste.sweeps.pruning import pruning
+
+        callbacks += pruning(settings.sweep, monitor, run)
     chosen = settings.trainer
     trainer = pl.Trainer(
         accelerator=chosen.accelerator,

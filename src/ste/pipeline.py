@@ -306,7 +306,10 @@ def _run(
         yield None
         return
     from ste.tracking.run import tracked_run
+    from ste.tracking.sweep import trial_params, trial_tags
 
+    if parent is None:
+        params, tags = params | trial_params(settings.sweep), (tags or {}) | trial_tags(settings.sweep)
     output = Path(settings.paths.output)
     with tracked_run(settings.tracking, output, name, params, settings.resume, parent, tags) as run:
         yield run

@@ -28,7 +28,10 @@ SPLIT_PREFIX = {"train": "final_train", "validation": "final_validation", "test"
 PREDICTIONS = "predictions.parquet"
 SUMMARY = "summary.json"
 CHECKPOINT = "checkpoints/best.ckpt"
+MONITORED = "monitored"
+"""Metric: the figure that chose the epoch, at that epoch."""
 HEADLINE = ("accuracy", "log_loss", "mcc", "auroc")
+"""Figures that stand beside the logged model in the UI."""
 
 
 class Result(Protocol):
@@ -199,8 +202,9 @@ def track_outputs(
 ) -> None:
     """Final figures and all that goes with them (`track_result`); of a single cut its model too."""
     model_id = _track_model(run, fitted, data) if fitted is not None and data is not None else None
-    run.log_metrics({"best_epoch": result.best_epoch, "fit_seconds": result.fit_seconds}, result.best_epoch)
-    track_result(run, folder, result, result.best_epoch, model_id)
+    step = result.best_epoch
+    run.log_metrics({"best_epoch": step, "fit_seconds": result.fit_seconds, MONITORED: result.monitored}, step)
+    track_result(run, folder, result, step, model_id)
 
 
 def track_result(run: Any, folder: Path, result: Result, step: int = 0, model_id: str | None = None) -> None:

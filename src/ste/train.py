@@ -1,39 +1,54 @@
 """Train, track and score a model: `python -m ste.train model=lstm`."""
 
-import re
 import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from ste.cli import run
+from ste.cli import run, without_password
 from ste.config import plain, train_settings
+from ste.errors import ConfigError
 
 
-def train_task(config: DictConfig) -> float | None:
-    """One training run; returns the monitored validation figure, for searches."""
+def train_task(config: DictConfig) -> Any:
+    """One training run; the monitored validation figure, or in our sweeps a `ste.sweeps.outcome.Outcome`."""
     values = plain(config)
+    if values["sweep"]["trial"] is not None:
+        from ste.sweeps.trial import run_trial
+
+        values["sweep"]["values"] = _swept(values["sweep"]["keys"])
+        return run_trial(values, _name(values["tracking"], values["sweep"]), lambda: _train(values))
+    if values["sweep"]["space"] and HydraConfig.get().mode == RunMode.RUN:
+        search = f"sweep={HydraConfig.get().runtime.choices['sweep']}"
+        raise ConfigError(f"{search}: that is a search of many runs. Try python -m ste.train -m {search}.")
+    result = _train(values)
+    if result is None:
+        return None
+    from ste.console import print_training
+
+    print_training(result, str(without_password(_store(values))))
+    return result.monitored
+
+
+def _train(values: dict[str, Any]) -> Any:
     settings = train_settings(values)
     if settings.resume is not None:
         settings, values = _stopped(settings.resume, settings)
-    from ste.console import print_training  # torch, lightning and mlflow load only now
-    from ste.pipeline import train
+    from ste.pipeline import train  # torch, lightning and mlflow load only now
 
-    values["tracking"]["uri"] = _without_password(values["tracking"]["uri"])
+    kept = {key: value for key, value in values.items() if key != "sweep"}  # a run is the same in a sweep or alone
+    kept["tracking"] = kept["tracking"] | {"uri": without_password(kept["tracking"]["uri"])}
     folder = Path(HydraConfig.get().runtime.output_dir)
-    result = train(settings, values, folder, _name(settings), _typed())
-    if result is None:
-        return None
-    print_training(result, str(_without_password(_store(settings))))
-    return result.monitored
+    return train(settings, kept, folder, _name(values["tracking"], values.get("sweep", {})), _typed())
 
 
 def _stopped(run_id: str, settings: Any) -> tuple[Any, dict[str, Any]]:
     """Settings of a run that was stopped, to go on with."""
-    from ste.errors import ConfigError, RunError
+    from ste.errors import RunError
     from ste.tracking.find import find_run, read_config
     from ste.tracking.found import ENSEMBLE_TAG
     from ste.tracking.store import open_store
@@ -56,21 +71,32 @@ def _stopped(run_id: str, settings: Any) -> tuple[Any, dict[str, Any]]:
     return train_settings(values), values
 
 
-def _name(settings: Any) -> str:
-    """What the run is, and what was typed to make it differ from the default."""
-    if settings.tracking.run_name:
-        return str(settings.tracking.run_name)
+def _name(tracking: dict[str, Any], sweep: dict[str, Any]) -> str:
+    """What the run is, and what was typed to make it differ from the default, or from its sweep's other trials."""
+    if tracking["run_name"]:
+        return str(tracking["run_name"])
     hydra = HydraConfig.get()
-    named = ("model=", "data=", "experiment=", "tracking", "paths.", "trainer.threads", "resume=")
-    typed = [_brief(text) for text in hydra.overrides.task if not text.startswith(named)]
     choices = hydra.runtime.choices
+    if sweep.get("values"):
+        from ste.sweeps.outcome import brief
+
+        words = [brief(key, value) for key, value in sweep["values"].items() if key != "model"]
+        return " ".join([choices["model"], *words])
+    named = ("model=", "data=", "experiment=", "tracking", "paths.", "trainer.threads", "resume=", "sweep")
+    typed = [_brief(text) for text in hydra.overrides.task if not text.startswith(named)]
     return " ".join([choices["model"], choices["experiment"] or choices["data"], *typed])
 
 
+def _swept(keys: list[str]) -> dict[str, str]:
+    """This trial's values of the keys that are swept."""
+    typed = dict(text.partition("=")[::2] for text in HydraConfig.get().overrides.task)
+    return {key: typed[key] for key in keys}
+
+
 def _typed() -> str:
-    """The command, as a shell would take it again."""
-    overrides = [_without_password(text) or "" for text in HydraConfig.get().overrides.task]
-    return shlex.join(["python", "-m", "ste.train", *overrides])
+    """The command, as a shell would take it again; a trial's is that of its run alone."""
+    overrides = [text for text in HydraConfig.get().overrides.task if not text.startswith("sweep")]
+    return shlex.join(["python", "-m", "ste.train", *(without_password(text) or "" for text in overrides)])
 
 
 def _brief(override: str) -> str:
@@ -79,13 +105,8 @@ def _brief(override: str) -> str:
     return f"{key.rsplit('.', 1)[-1]}={value.rsplit('/', 1)[-1]}"
 
 
-def _store(settings: Any) -> str:
-    return settings.tracking.uri or f"sqlite:///{Path(settings.paths.output) / 'mlflow.db'}"
-
-
-def _without_password(uri: str | None) -> str | None:
-    """A store's address as it may be kept and shown."""
-    return None if uri is None else re.sub(r"//[^/@]*@", "//…@", uri)
+def _store(values: dict[str, Any]) -> str:
+    return values["tracking"]["uri"] or f"sqlite:///{Path(values['paths']['output']) / 'mlflow.db'}"
 
 
 def main() -> None:

@@ -35,6 +35,7 @@ from ste.settings.run import (
     TrainSettings,
     ValidationSettings,
 )
+from ste.settings.sweep import SweepSettings
 
 __all__ = [
     "MONITORS",
@@ -55,6 +56,7 @@ __all__ = [
     "SchedulerSettings",
     "ScoringSettings",
     "SplitSettings",
+    "SweepSettings",
     "TableSettings",
     "TrackingSettings",
     "TrainSettings",

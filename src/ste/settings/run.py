@@ -1,10 +1,11 @@
 """Settings of a run: optimizer, fit, trainer, tracking, and each command."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
 from ste.settings.checks import choice, iso_date, require
+from ste.settings.sweep import SweepSettings
 
 
 @dataclass
@@ -219,6 +220,7 @@ class TrainSettings:
             its arguments.
         validation: the cuts of the data it is trained and scored on.
         resume: id of a stopped run to go on with.
+        sweep: the sweep that it is a trial of; not kept with the run.
     """
 
     model: dict[str, Any]
@@ -233,6 +235,7 @@ class TrainSettings:
     paths: PathSettings
     seed: int = 0
     resume: str | None = None
+    sweep: SweepSettings = field(default_factory=SweepSettings)
 
     def __post_init__(self) -> None:
         require(self, "seed", 0 <= self.seed < 2**32, "a whole number from 0 to 2**32 - 1")

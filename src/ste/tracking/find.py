@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from ste.errors import RunError
-from ste.tracking.found import DIGEST_TAG, FOLD_TAG, PARENT_TAG, FoundRun
+from ste.tracking.found import BEST_TAG, DIGEST_TAG, FOLD_TAG, PARENT_TAG, SWEEP_TAG, FoundRun, trains
 
 CONFIG = "config.yaml"
 DATA_CARD = "data_card.json"
@@ -18,12 +18,21 @@ _RANKED_BY = "final_validation/log_loss"
 _EXAMPLES = "final_validation/examples"
 
 
-def find_run(client: MlflowClient, wanted: str, experiment: str | None = None, key: str = "run") -> FoundRun:
+def find_run(
+    client: MlflowClient, wanted: str, experiment: str | None = None, key: str = "run", *, sweep: bool = False
+) -> FoundRun:
     """The run of an id; the `latest` finished one; or the `best` of an experiment.
 
     Without an experiment `latest` is of any, and `best` of the latest run's. `best` has the lowest validation
     log-loss among the finished runs on the same validation rows as the latest one: log-losses on different rows
     cannot be compared.
+
+    Args:
+        client: of the store.
+        wanted: an id, `latest` or `best`.
+        experiment: name.
+        key: setting that names the run, for messages.
+        sweep: whether it may be a sweep, which has no model.
 
     Raises:
         RunError: there is no such run.
@@ -45,6 +54,10 @@ def find_run(client: MlflowClient, wanted: str, experiment: str | None = None, k
     if FOLD_TAG in run.tags:
         parent = run.tags.get(PARENT_TAG, "")
         raise RunError(f"{key}={wanted}: that is fold {run.tags[FOLD_TAG]} of run {parent}. Try {key}={parent}.")
+    if SWEEP_TAG in run.tags and not sweep:
+        raise RunError(
+            f"{key}={wanted}: that is a sweep, which has no model. Try {key}={run.tags.get(BEST_TAG, 'best')}."
+        )
     return run
 
 
@@ -78,7 +91,7 @@ def _first(client: MlflowClient, ids: list[str], extra: str, order: str, none: s
             ids, filter_string=finished + extra, order_by=[order], max_results=100, page_token=token
         )
         for run in page:
-            if FOLD_TAG not in run.data.tags:  # a fold is found through its run
+            if trains(run.data.tags):  # a fold is found through its run, and a sweep has no model
                 return FoundRun.of(run)
         token = page.token
         if not token:

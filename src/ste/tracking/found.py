@@ -10,6 +10,11 @@ FOLD_TAG = "fold"
 ENSEMBLE_TAG = "ensemble"
 """Ids of the members, in order, joined by commas."""
 PARENT_TAG = "mlflow.parentRunId"
+SWEEP_TAG = "sweep"
+"""Of the run that holds a sweep together, which trained nothing itself: `grid` or `search`."""
+BEST_TAG = "best.run_id"
+TRIAL_TAG = "sweep.trial"
+PRUNED_TAG = "pruned"
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ def find_children(client: MlflowClient, parent: str) -> dict[int, FoundRun]:
 
 
 def find_runs(client: MlflowClient, experiment: str, digest: str | None = None, since: int = 0) -> list[FoundRun]:
-    """Runs of an experiment (its id) on the same data, or on any; folds of other runs left out, latest first.
+    """Runs of an experiment (its id) on the same data, or on any; latest first; no folds and no sweeps.
 
     Args:
         client: of the store.
@@ -80,4 +85,9 @@ def find_runs(client: MlflowClient, experiment: str, digest: str | None = None, 
     wanted = [] if digest is None else [f"tags.`{DIGEST_TAG}` = '{digest}'"]
     wanted += [f"attributes.start_time >= {since}"] if since > 0 else []
     runs = search(client, [experiment], " and ".join(wanted))
-    return [run for run in runs if FOLD_TAG not in run.tags]
+    return [run for run in runs if trains(run.tags)]
+
+
+def trains(tags: dict[str, str]) -> bool:
+    """Whether a run of these tags is a training of its own: no fold of another, no sweep."""
+    return FOLD_TAG not in tags and SWEEP_TAG not in tags

@@ -4,10 +4,7 @@ from mlflow.tracking import MlflowClient
 
 from ste.errors import RunError
 from ste.tracking.find import find_experiment, find_run
-from ste.tracking.found import DIGEST_TAG, ENSEMBLE_TAG, FOLD_TAG, PARENT_TAG, FoundRun, find_runs, search
-
-SWEEP_TAG = "sweep"
-"""On the parent run of a sweep, which predicts nothing itself."""
+from ste.tracking.found import DIGEST_TAG, ENSEMBLE_TAG, FOLD_TAG, PARENT_TAG, SWEEP_TAG, FoundRun, find_runs, search
 
 _RANKED_BY = "final_validation/log_loss"
 _EXAMPLES = "final_validation/examples"
@@ -28,7 +25,7 @@ def find_members(client: MlflowClient, wanted: str | list[str], experiment: str 
         RunError: there are too few, or one cannot be a member.
     """
     if isinstance(wanted, list):
-        found = [find_run(client, one, experiment, key="runs") for one in wanted]
+        found = [find_run(client, one, experiment, key="runs", sweep=True) for one in wanted]
     elif wanted.startswith("best:"):
         found = _best(client, int(wanted.removeprefix("best:")), experiment)
     else:
@@ -52,7 +49,7 @@ def _best(client: MlflowClient, count: int, experiment: str | None) -> list[Foun
 
 
 def _children(client: MlflowClient, parent: str) -> list[FoundRun]:
-    sweep = find_run(client, parent, key="runs")
+    sweep = find_run(client, parent, key="runs", sweep=True)
     children = search(client, [sweep.experiment], f"tags.`{PARENT_TAG}` = '{parent}'")
     finished = [run for run in children if _trained(run)]
     if len(finished) < 2:

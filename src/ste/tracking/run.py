@@ -23,15 +23,17 @@ from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunStatus, Ru
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from ste.errors import RunError
+from ste.errors import Pruned, RunError
 from ste.settings import TrackingSettings
-from ste.tracking.found import ENSEMBLE_TAG, PARENT_TAG, FoundRun, find_children
+from ste.tracking.found import ENSEMBLE_TAG, PARENT_TAG, PRUNED_TAG, FoundRun, find_children
 from ste.tracking.provenance import provenance, user
+from ste.tracking.retry import retried
 from ste.tracking.store import experiment_id, open_store
 
 log = logging.getLogger(__name__)
 
 _LONGEST_PARAM = 6000
+_GUARD = "guard"  # held while lock files are looked at or made
 _BATCH = 100  # params MLflow takes at once
 _METRICS = 1000
 
@@ -59,19 +61,21 @@ class Run:
         """Log a flat dict once."""
         entries = [Param(key, str(value)[:_LONGEST_PARAM]) for key, value in params.items()]
         for i in range(0, len(entries), _BATCH):
-            self.client.log_batch(self.id, params=entries[i : i + _BATCH])
+            retried(self.client.log_batch, self.id, params=entries[i : i + _BATCH])
 
     def log_metrics(self, metrics: dict[str, float], step: int = 0, model_id: str | None = None) -> None:
         """Queue metrics of one step, of a logged model or of the run alone; `close` waits for them."""
         now = int(time.time() * 1000)
         entries = [Metric(key, float(value), now, step, model_id=model_id) for key, value in metrics.items()]
         for i in range(0, len(entries), _METRICS):
-            self._pending.append(self._writer.submit(self.client.log_batch, self.id, entries[i : i + _METRICS]))
+            self._pending.append(
+                self._writer.submit(retried, self.client.log_batch, self.id, entries[i : i + _METRICS])
+            )
 
     def set_tags(self, tags: dict[str, Any]) -> None:
         """Set tags."""
         entries = [RunTag(key, str(value)) for key, value in tags.items()]
-        self.client.log_batch(self.id, tags=entries)
+        retried(self.client.log_batch, self.id, tags=entries)
 
     def log_file(self, path: Path, folder: str | None = None) -> None:
         """Upload a file."""
@@ -84,7 +88,7 @@ class Run:
             warnings.filterwarnings("ignore", category=UserWarning, module="mlflow")
             dataset = from_pandas(frame, source=str(path), targets=targets, name=path.name, digest=digest[:32])
             entity = DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", context)])
-        self.client.log_inputs(self.id, [entity])
+        retried(self.client.log_inputs, self.id, [entity])
 
     def steps(self, metric: str) -> set[int]:
         """Steps logged of a metric so far."""
@@ -121,11 +125,13 @@ def tracked_run(
     resume: str | None = None,
     parent: Run | None = None,
     tags: dict[str, Any] | None = None,
+    again: str | None = None,
 ) -> Iterator[Run]:
     """A run that is whole or marked.
 
     On a clean exit it is FINISHED; on an exception FAILED, with the traceback as an artifact; when
-    the process is interrupted or terminated KILLED. The exception goes on to the caller.
+    the process is interrupted or terminated KILLED; when a search prunes it KILLED with the tag `pruned`, so
+    that nothing takes it for a whole run. The exception goes on to the caller.
 
     Args:
         settings: store and experiment.
@@ -135,13 +141,16 @@ def tracked_run(
         resume: id of a run to go on with instead of beginning one.
         parent: run that this one is a part of.
         tags: set when the run begins.
+        again: what to say when it is stopped; None says how to resume it.
     """
     client = open_store(settings, output)
     locks = output / ".running"
     locks.mkdir(parents=True, exist_ok=True)
-    _mark_dead(client, locks)
+    with FileLock(locks / _GUARD):
+        _mark_dead(client, locks)
     if resume is None:
-        info = client.create_run(
+        info = retried(
+            client.create_run,
             _experiment(client, settings, parent),
             run_name=name,
             tags={
@@ -155,13 +164,7 @@ def tracked_run(
     else:
         info = client.get_run(resume).info  # under the name that it began with
     run_id = info.run_id
-    lock = FileLock(locks / f"{run_id}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise RunError(
-            f"resume={run_id}: that run is still going in another process. Wait for it or stop it."
-        ) from None
+    lock = _lock(locks, run_id)
     run = Run(client, run_id, info.run_name)
     status, previous = "FAILED", _raise_on_sigterm()
     try:
@@ -176,7 +179,11 @@ def tracked_run(
     except (KeyboardInterrupt, SystemExit):
         status = "KILLED"
         if parent is None and ENSEMBLE_TAG not in (tags or {}):
-            print(f"\npython -m ste.train resume={run_id} goes on with this run", file=sys.stderr)
+            print(f"\n{again or f'python -m ste.train resume={run_id} goes on with this run'}", file=sys.stderr)
+        raise
+    except Pruned:
+        status = "KILLED"
+        run.set_tags({PRUNED_TAG: "true"})
         raise
     except MlflowException as error:
         _log_traceback(run)
@@ -194,6 +201,23 @@ def tracked_run(
         _end(run, status)
         Path(lock.lock_file).unlink(missing_ok=True)  # while it is held: nobody else can hold a deleted file
         lock.release()
+
+
+def _lock(locks: Path, run_id: str) -> FileLock:
+    """The run's lock, held.
+
+    Raises:
+        RunError: another process holds it.
+    """
+    lock = FileLock(locks / f"{run_id}.lock")
+    try:
+        with FileLock(locks / _GUARD):  # else another process could find the file before it is locked
+            lock.acquire(timeout=0)
+    except Timeout:
+        raise RunError(
+            f"resume={run_id}: that run is still going in another process. Wait for it or stop it."
+        ) from None
+    return lock
 
 
 def _experiment(client: MlflowClient, settings: TrackingSettings, parent: Run | None) -> str:
@@ -215,7 +239,7 @@ def _end(run: Run, status: str) -> None:
             raise
         return
     try:
-        run.client.set_terminated(run.id, status)
+        retried(run.client.set_terminated, run.id, status)
     except MlflowException as error:
         log.warning("run %s could not be marked %s: %s", run.id, status, str(error).splitlines()[0][:200])
 

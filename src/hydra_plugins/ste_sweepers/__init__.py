@@ -1,0 +1,1 @@
+"""STE's sweepers: every combination (`ste_grid`), or a search (`ste_optuna`)."""
