@@ -15,6 +15,7 @@ import torch
 
 from ste.config import compose_train, plain, train_settings
 from ste.settings import TrainSettings
+from ste.training import latest
 
 SMALL_WORLD = [
     "data.tickers=4",
@@ -35,6 +36,12 @@ def _one_thread() -> None:
     """Two workers with two torch threads each on two cores would spin against each other."""
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"
+
+
+@pytest.fixture(autouse=True)
+def _every_epoch_is_saved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Epochs of tests take milliseconds: a stopped run has a checkpoint to go on from all the same."""
+    monkeypatch.setattr(latest, "EVERY", 0.0)
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ from ste.tracking.find import download, find_experiment, find_run, read_config
 from ste.tracking.found import DIGEST_TAG
 from ste.tracking.run import tracked_run
 from ste.tracking.store import ensure_sqlite, open_store
+from ste.training import latest
 from ste.training.module import TrendModule
 
 
@@ -206,6 +207,17 @@ def test_a_stopped_run_ends_where_it_would_have_ended(small, client, monkeypatch
     assert len(rates) > 1
     with monkeypatch.context() as patch:
         stop_with(patch, epoch, SystemExit(143))
+        with pytest.raises(SystemExit):
+            fit(small, *overrides, out="stopped")
+    assert_same_run(client, whole, resumed(client, "KILLED"))
+
+
+def test_a_run_that_goes_on_from_an_earlier_epoch_ends_the_same(small, client, monkeypatch):
+    overrides = ("trainer.max_epochs=6", "model.dropout=0.2", "scheduler=cosine")
+    whole = fit(small, *overrides, out="whole")
+    monkeypatch.setattr(latest, "EVERY", 3600.0)  # only the first epoch's checkpoint is there
+    with monkeypatch.context() as patch:
+        stop_with(patch, 4, SystemExit(143))
         with pytest.raises(SystemExit):
             fit(small, *overrides, out="stopped")
     assert_same_run(client, whole, resumed(client, "KILLED"))

@@ -18,6 +18,7 @@ from ste.data.datamodule import TrendDataModule
 from ste.data.files import whole_file
 from ste.errors import ConfigError, DataError
 from ste.settings import TrainSettings
+from ste.training.latest import Latest
 from ste.training.module import TrendModule, build_net
 from ste.training.progress import EpochProgress
 from ste.training.representation import Representation
@@ -253,7 +254,7 @@ def build_trainer(settings: TrainSettings, checkpoints: Path, run: Any) -> tuple
         save_weights_only=True,
         save_on_train_epoch_end=False,
     )
-    last = ModelCheckpoint(
+    last = Latest(
         dirpath=checkpoints,
         filename="last",
         enable_version_counter=False,

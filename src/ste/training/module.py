@@ -80,6 +80,7 @@ class TrendModule(pl.LightningModule):
         self.val_loss = MeanMetric()
         self.val_metrics = classification_metrics(num_classes).clone(prefix="val/")
         self.history: list[dict[str, float]] = []
+        self._epoch: dict[str, float] = {}
         self._schedule: LRScheduler | ReduceLROnPlateau | None = None
         self._schedule_state: dict[str, Any] | None = None
 
@@ -94,7 +95,10 @@ class TrendModule(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Give each epoch its own random stream, so that a resumed run draws what it would have drawn."""
-        torch.manual_seed((int(self.hparams["seed"]) << 20) + self.current_epoch * 64 + self.global_rank)
+        seed = (int(self.hparams["seed"]) << 20) + self.current_epoch * 64 + self.global_rank
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed looks for every kind of device, each time
+        if torch.cuda.is_initialized():
+            torch.cuda.manual_seed_all(seed)
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """Cross-entropy of a batch, and with `adversarial_weight` of the same batch perturbed, which no curve shows."""
@@ -113,12 +117,13 @@ class TrendModule(pl.LightningModule):
         return self.loss(self.net.classify(latent), label)  # type: ignore[operator]
 
     def on_train_epoch_end(self) -> None:
-        """Log the epoch's training curves, keep all its figures, and move the learning rate."""
-        self._log_metric("train/loss", self.train_loss)
-        self._log_metric("train/accuracy", self.train_accuracy)
-        self.log("train/lr", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
-        shown = self.trainer.callback_metrics
-        self.history.append({name: float(value) for name, value in shown.items()})
+        """Keep the epoch's figures, and move the learning rate."""
+        self.keep({"train/loss": self.train_loss.compute(), "train/accuracy": self.train_accuracy.compute()})
+        self.train_loss.reset()
+        self.train_accuracy.reset()
+        rate = self.optimizers().param_groups[0]["lr"]  # type: ignore[union-attr]
+        shown, self._epoch = self._epoch | {"train/lr": float(rate)}, {}
+        self.history.append(shown)
         # Lightning would move the rate after the checkpoint is saved, and a resumed run would lose the move.
         if isinstance(self._schedule, ReduceLROnPlateau):
             self._schedule.step(shown[f"val/{self.hparams['monitor']}"])
@@ -147,10 +152,17 @@ class TrendModule(pl.LightningModule):
         self.val_metrics.update(logits.float().softmax(dim=1), batch.label)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the epoch's validation curves."""
-        self._log_metric("val/loss", self.val_loss)
-        self.log_dict(self.val_metrics.compute())
+        """Keep the epoch's validation figures, and tell Lightning's callbacks of the one that chooses."""
+        self.keep({"val/loss": self.val_loss.compute()} | self.val_metrics.compute())
+        self.val_loss.reset()
         self.val_metrics.reset()
+        monitor = f"val/{self.hparams['monitor']}"
+        self.log(monitor, self._epoch[monitor])
+
+    def keep(self, figures: dict[str, torch.Tensor]) -> None:
+        """Figures of this epoch, for its curves; logging them all would cost Lightning more than a small epoch."""
+        values = torch.stack([value.double() for value in figures.values()]).tolist()
+        self._epoch |= dict(zip(figures, values, strict=True))
 
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
@@ -158,10 +170,6 @@ class TrendModule(pl.LightningModule):
         """Clip the norm; Lightning's own way refuses fused optimizers under bf16, where nothing is scaled."""
         if gradient_clip_val is not None:
             nn.utils.clip_grad_norm_(self.net.parameters(), gradient_clip_val)
-
-    def _log_metric(self, name: str, metric: Any) -> None:
-        self.log(name, metric.compute())
-        metric.reset()
 
     def configure_optimizers(self) -> Any:
         """The optimizer; its schedule, where there is one, is stepped by the module itself."""

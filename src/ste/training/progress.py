@@ -7,6 +7,8 @@ import lightning.pytorch as pl
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from ste.training.module import TrendModule
+
 
 class EpochProgress(pl.Callback):
     """A bar over epochs on a terminal; nothing where nobody watches.
@@ -41,24 +43,25 @@ class EpochProgress(pl.Callback):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the epoch before: only now are all of its figures there."""
-        self._show(trainer)
+        self._show(trainer, pl_module)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the last epoch, and leave the line standing."""
-        self._show(trainer)
+        self._show(trainer, pl_module)
         self._stop()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Give the terminal back."""
         self._stop()
 
-    def _show(self, trainer: pl.Trainer) -> None:
-        shown = trainer.callback_metrics
-        if self.progress is None or "train/loss" not in shown:
+    def _show(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        assert isinstance(module, TrendModule)
+        if self.progress is None or not module.history:
             return
-        value = float(shown[self.monitor])
+        shown = module.history[-1]
+        value = shown[self.monitor]
         self.best = value if self.best is None else self.better(self.best, value)
-        text = f"train loss {float(shown['train/loss']):.4f}  {self.monitor} {value:.4f}  best {self.best:.4f}"
+        text = f"train loss {shown['train/loss']:.4f}  {self.monitor} {value:.4f}  best {self.best:.4f}"
         self.progress.update(self.task, completed=trainer.current_epoch, description=text)
 
     def _stop(self) -> None:
