@@ -40,18 +40,18 @@ def synthetic_rows(
     """
     chosen = panel.settings
     source = daily_sources(chosen) if market is None else market
-    fitted = ResampledMarket.fit(source, training_days(panel, source.bars["date"]), settings.block)
+    days, lookback = training_days(panel, source.bars["date"]), FEATURE_SETS[chosen.features].lookback
+    fitted = ResampledMarket.fit(source, days, settings.block, lookback)
     rng = np.random.default_rng([seed, STREAM])
     wanted = max(round(settings.amount * len(train)), 1)
     frames: list[pd.DataFrame] = []
     found = 0
     while found < wanted:
-        drawn = fitted.draw(FEATURE_SETS[chosen.features].lookback, rng)
-        frame = _labelled(drawn, panel)
+        frame = _labelled(fitted.draw(rng), panel)
         usable = _usable(Store.of(frame, chosen.frequency, chosen.features, chosen.labels.classes), train.needed)
         if not usable.any():
             raise DataError(
-                f"augment=synthetic: {len(fitted.days)} training sessions give no example of {train.needed} periods. "
+                f"augment=synthetic: {len(days)} training sessions give no example of {train.needed} periods. "
                 "Give the table more rows, or try augment=mixup."
             )
         found += int(usable.sum())

@@ -161,7 +161,7 @@ def _macro_features(rows: pd.DataFrame, macro: pd.DataFrame | None) -> pd.DataFr
 def latest_release(macro: pd.DataFrame | None, series: str, dates: np.ndarray) -> np.ndarray | None:
     """A series' latest value on or before each date, float64 `[N]`, its neutral one before the first; None without."""
     releases = None if macro is None else macro[macro["series"] == series]
-    if releases is None or releases.empty or series not in MACRO_NEUTRAL:
+    if releases is None or releases.empty:
         return None
     releases = releases.sort_values("release_date", kind="stable")
     at = np.searchsorted(releases["release_date"].to_numpy(), dates, side="right") - 1

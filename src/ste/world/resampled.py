@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ste.data.calendar import session_numbers, sessions
+from ste.data.calendar import sessions
 from ste.data.features import latest_release
-from ste.data.market import Market
+from ste.data.market import MACRO_NEUTRAL, Market
 from ste.errors import DataError
 
 _SHAPE = ("open", "high", "low")
@@ -27,26 +27,24 @@ _SHAPE = ("open", "high", "low")
 
 @dataclass(frozen=True, eq=False)
 class ResampledMarket:
-    """What sessions of a market leave to draw from; D sessions, N tickers.
+    """What sessions of a market leave to draw from; D sessions, N tickers, L sessions in a drawn market.
 
     Attributes:
-        source: the market; news, macro and policy are read on `days` alone.
-        days: the fitted sessions `[D]`.
-        number: their `session_numbers`.
-        tickers: those with a bar on every one of them.
+        days: the drawn market's sessions `[L]`; the last is the last fitted one.
+        tickers: those with a bar on every fitted session.
         first: their close on the first, dollars `[N]`.
         common: log return of the market, `[D]`.
         beta: of each ticker on it, `[N]`.
         own: what is left, drift included, `[D, N]`.
         shape: open, high and low over the close, `[3, D, N]`.
         volume: shares `[D, N]`.
-        starts: sessions that a block may start on.
+        news, policy: as they came, with the fitted session that they were known at as `at`; None without.
+        macro: value of each series known at each fitted session, `[D]`.
+        starts: fitted sessions that a block may start on.
         block: sessions in a block.
     """
 
-    source: Market
     days: pd.DatetimeIndex
-    number: np.ndarray
     tickers: tuple[str, ...]
     first: np.ndarray
     common: np.ndarray
@@ -54,11 +52,14 @@ class ResampledMarket:
     own: np.ndarray
     shape: np.ndarray
     volume: np.ndarray
+    news: pd.DataFrame | None
+    policy: pd.DataFrame | None
+    macro: dict[str, np.ndarray]
     starts: np.ndarray
     block: int
 
     @classmethod
-    def fit(cls, market: Market, days: pd.DatetimeIndex, block: int) -> "ResampledMarket":
+    def fit(cls, market: Market, days: pd.DatetimeIndex, block: int, lookback: int) -> "ResampledMarket":
         """Take what these sessions hold, and nothing else of the market.
 
         Args:
@@ -66,19 +67,22 @@ class ResampledMarket:
             days: sessions to learn from, sorted; where one is missing between two, no block and no return
                 reaches across.
             block: consecutive sessions taken over at once.
+            lookback: sessions that a drawn market has beside as many as are fitted.
 
         Raises:
             DataError: no ticker traded on all of them, or no block fits.
         """
         bars = market.bars[market.bars["date"].isin(days)]
         whole = bars["ticker"].value_counts()
-        tickers = sorted(whole.index[whole == len(days)])
+        tickers = tuple(sorted(whole.index[whole == len(days)]))
         if not tickers:
             raise DataError(
                 f"augment=synthetic: no ticker has bars on all of the {len(days)} training sessions. "
-                "Try data.tickers=[…] with those that do, or augment=mixup."
+                "Try data.tickers=[...] with those that do, or augment=mixup."
             )
-        number = session_numbers(days)
+        span = len(days) + lookback
+        every = sessions(days[0] - pd.Timedelta(days=30 + 2 * span), days[-1])
+        number = every.get_indexer(days)
         starts = _block_starts(number, block)
         if not len(starts):
             raise DataError(
@@ -91,30 +95,31 @@ class ResampledMarket:
         returns = np.diff(np.log(close), axis=0, prepend=np.log(close[:1]))
         inner = np.append(False, np.diff(number) == 1)  # the others' return began on a session that is not ours
         common = returns.mean(axis=1)
-        deviation = common - common[inner].mean()
-        spread = float(deviation[inner] @ deviation[inner])
-        beta = deviation[inner] @ returns[inner] / spread if spread > 0 else np.ones(len(tickers))
+        deviation = common[inner] - common[inner].mean()
+        spread = float(deviation @ deviation)
+        beta = deviation @ returns[inner] / spread if spread > 0 else np.ones(len(tickers))
+        news = _at(market.news, days, every[number - 1])
+        macro = {name: latest_release(market.macro, name, days.to_numpy()) for name in MACRO_NEUTRAL}
         return cls(
-            source=market,
-            days=days,
-            number=number,
-            tickers=tuple(tickers),
+            days=every[-span:],
+            tickers=tickers,
             first=close[0],
             common=common,
             beta=beta,
             own=returns - np.outer(common, beta),
             shape=np.stack([cells[name] / close for name in _SHAPE]),
             volume=cells["volume"],
+            news=None if news is None else news[news["ticker"].isin(tickers)],
+            policy=_at(market.policy, days, every[number - 1]),
+            macro={name: values for name, values in macro.items() if values is not None},
             starts=starts,
             block=block,
         )
 
-    def draw(self, lookback: int, rng: np.random.Generator) -> Market:
-        """A market of as many sessions as were fitted, and `lookback` before them; it ends on the last of them."""
-        n = len(self.days) + lookback
-        last = self.days[-1]
-        days = sessions(last - pd.Timedelta(days=int(n * 1.5) + 30), last)[-n:]
-        market_at, own_at = self._blocks(n, rng), self._blocks(n, rng)
+    def draw(self, rng: np.random.Generator) -> Market:
+        """A market that never was."""
+        n = len(self.days)
+        market_at, own_at = self._blocks(rng), self._blocks(rng)
         log_return = np.outer(self.common[market_at], self.beta) + self.own[own_at]
         close = self.first * np.exp(np.cumsum(log_return, axis=0))
         columns = {name: close * ratio[own_at] for name, ratio in zip(_SHAPE, self.shape, strict=True)}
@@ -122,48 +127,60 @@ class ResampledMarket:
         bars = pd.DataFrame(
             {
                 "ticker": np.repeat(self.tickers, n),
-                "date": np.tile(days.to_numpy(), len(self.tickers)),
+                "date": np.tile(self.days.to_numpy(), len(self.tickers)),
                 **{name: values.T.ravel() for name, values in columns.items()},
             }
         )
-        news = self._moved(self.source.news, days, own_at)
-        if news is not None:
-            news = news[news["ticker"].isin(self.tickers)].reset_index(drop=True)
-        policy = self._moved(self.source.policy, days, market_at)
-        return Market(bars=bars, news=news, macro=self._macro(days, market_at), policy=policy)
+        return Market(
+            bars=bars,
+            news=self._moved(self.news, own_at),
+            macro=self._macro(market_at),
+            policy=self._moved(self.policy, market_at),
+        )
 
-    def _blocks(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """The fitted session that each of `n` drawn ones takes over, int64 `[n]`."""
+    def _blocks(self, rng: np.random.Generator) -> np.ndarray:
+        """The fitted session that each drawn one takes over, int64 `[L]`."""
+        n = len(self.days)
         starts = rng.choice(self.starts, -(-n // self.block))
         return (starts[:, None] + np.arange(self.block)).ravel()[:n]
 
-    def _moved(self, frame: pd.DataFrame | None, days: pd.DatetimeIndex, at: np.ndarray) -> pd.DataFrame | None:
-        """News or events of the fitted sessions on the days that take them over; a weekend's go with the Monday."""
-        if frame is None:
+    def _moved(self, known: pd.DataFrame | None, at: np.ndarray) -> pd.DataFrame | None:
+        if known is None:
             return None
-        known = session_numbers(pd.DatetimeIndex(frame["date"]) - pd.Timedelta(days=1)) + 1
-        place = np.minimum(np.searchsorted(self.number, known), len(self.number) - 1)
-        ours = self.number[place] == known
-        kept = frame[ours].drop(columns="date").assign(at=place[ours])
-        return pd.DataFrame({"date": days, "at": at}).merge(kept, on="at").drop(columns="at")
+        return pd.DataFrame({"date": self.days, "at": at}).merge(known, on="at").drop(columns="at")
 
-    def _macro(self, days: pd.DatetimeIndex, market_at: np.ndarray) -> pd.DataFrame | None:
+    def _macro(self, market_at: np.ndarray) -> pd.DataFrame | None:
         """A release of every series on every drawn day: VIX of the market's block, the others in their own order."""
-        macro = self.source.macro
-        if macro is None:
+        if not self.macro:
             return None
-        in_order = np.maximum(np.arange(len(days)) - (len(days) - len(self.days)), 0)
-        parts = []
-        for series in sorted(macro["series"].unique()):
-            known = latest_release(macro, series, self.days.to_numpy())
-            if known is not None:
-                value = known[market_at if series == "vix" else in_order]
-                parts.append(pd.DataFrame({"series": series, "release_date": days, "value": value}))
-        return pd.concat(parts, ignore_index=True) if parts else None
+        n, fitted = len(self.days), len(self.common)
+        in_order = np.maximum(np.arange(n) - (n - fitted), 0)
+        parts = [
+            pd.DataFrame(
+                {"series": name, "release_date": self.days, "value": values[market_at if name == "vix" else in_order]}
+            )
+            for name, values in self.macro.items()
+        ]
+        return pd.concat(parts, ignore_index=True)
 
 
 def _block_starts(number: np.ndarray, block: int) -> np.ndarray:
     """Places from which `block` consecutive sessions follow, each with the session before it."""
-    last = len(number) - block
-    at = np.arange(1, last + 1)
-    return at[number[at + block - 1] - number[at - 1] == block] if last >= 1 else at[:0]
+    at = np.arange(1, max(len(number) - block, 0) + 1)
+    return at[number[at + block - 1] - number[at - 1] == block]
+
+
+def _at(frame: pd.DataFrame | None, days: pd.DatetimeIndex, before: pd.DatetimeIndex) -> pd.DataFrame | None:
+    """News or events by the fitted session that they were known at, a weekend's at the Monday; others are left out.
+
+    Args:
+        frame: with their `date`.
+        days: the fitted sessions.
+        before: the session before each.
+    """
+    if frame is None:
+        return None
+    date = frame["date"].to_numpy()
+    place = np.minimum(np.searchsorted(days.to_numpy(), date), len(days) - 1)
+    ours = (date <= days.to_numpy()[place]) & (date > before.to_numpy()[place])
+    return frame[ours].drop(columns="date").assign(at=place[ours])
