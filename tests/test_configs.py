@@ -41,11 +41,13 @@ def overrides(group: str, name: str, folder: Path) -> list[str]:
 
 
 def test_the_groups_are_complete():
-    groups = {"model", "data", "optimizer", "scheduler", "trainer", "tracking", "validation", "experiment", "sweep"}
+    groups = {"augment", "model", "data", "optimizer", "scheduler", "trainer", "tracking", "validation", "experiment"}
+    groups |= {"sweep"}
     assert set(GROUPS) == groups
     nets = {"alstm", "dual_tower", "gru", "lstm", "mlp", "tcn", "transformer"}
     assert set(GROUPS["model"]) == nets | {"gbm", "logistic", "majority", "persistence", "volatility"}
     assert GROUPS["data"] == ["csv", "market", "seed", "world"]
+    assert GROUPS["augment"] == ["jitter", "mixup", "none", "scaling", "synthetic", "window_warping"]
     assert GROUPS["optimizer"] == ["adam", "adamw", "rmsprop", "sgd"]
     assert GROUPS["scheduler"] == ["cosine", "none", "plateau"]
     assert set(GROUPS["sweep"]) == nets | {"none"}

@@ -13,6 +13,8 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
 import ste.baselines
 import ste.models
+from ste.augmentation.batch import LEAST_WINDOW
+from ste.augmentation.synthetic import synthetic_rows
 from ste.baselines.examples import Baseline, Examples
 from ste.data.datamodule import TrendDataModule
 from ste.data.files import whole_file
@@ -109,6 +111,8 @@ def prepare_fit(settings: TrainSettings, data: TrendDataModule) -> TrendModule |
         return FittedBaseline(name, build_baseline(name, arguments), representation)
     module = _module(settings, data)
     module.representation.fit(data.training_chunks)
+    if settings.augment.name == "synthetic":
+        data.add_training(*synthetic_rows(settings.augment, data.panel, data.datasets["train"], settings.seed))
     return module
 
 
@@ -215,6 +219,11 @@ def load_model(path: Path) -> Model:
 def _module(settings: TrainSettings, data: TrendDataModule) -> TrendModule:
     given = {key: value for key, value in settings.model.items() if key != "net" and value is not None}
     net = settings.model["net"]
+    if settings.augment.name == "window_warping" and data.dims.sequence_length < LEAST_WINDOW:
+        raise ConfigError(
+            f"augment=window_warping: {net} reads {data.dims.sequence_length} of a ticker's periods; expected "
+            f"{LEAST_WINDOW} or more, between which time can be stretched. Try augment=jitter, or model=lstm."
+        )
     accepted = getattr(ste.models, net).__init__.__annotations__
     arguments = {key: value for key, value in asdict(data.dims).items() if key in accepted} | given
     build_net(net, arguments)  # a wrong size is told before anything is tracked
@@ -240,6 +249,7 @@ def _module(settings: TrainSettings, data: TrendDataModule) -> TrendModule:
         adversarial_weight=settings.fit.adversarial_weight,
         adversarial_size=settings.fit.adversarial_size,
         seed=settings.seed,
+        augment=None if settings.augment.name == "none" else asdict(settings.augment),
     )
 
 

@@ -1,5 +1,7 @@
 """Trading sessions and weeks of the New York Stock Exchange."""
 
+from functools import lru_cache
+
 import exchange_calendars
 import numpy as np
 import pandas as pd
@@ -12,8 +14,13 @@ _MONDAY = 3  # 1970-01-01 was a Thursday: day 0 lies 3 days after a Monday
 def sessions(start: pd.Timestamp, end: pd.Timestamp) -> pd.DatetimeIndex:
     """Trading sessions from `start` to `end`, both included, as midnights without a zone."""
     # The library refuses a calendar shorter than its holidays need, so whole years are asked for.
-    calendar = exchange_calendars.get_calendar(EXCHANGE, start=f"{start.year - 1}-01-01", end=f"{end.year + 1}-12-31")
+    calendar = _calendar(start.year - 1, end.year + 1)
     return calendar.sessions_in_range(start.normalize(), end.normalize()).tz_localize(None)
+
+
+@lru_cache(maxsize=16)  # a third of a second each
+def _calendar(first: int, last: int) -> exchange_calendars.ExchangeCalendar:
+    return exchange_calendars.get_calendar(EXCHANGE, start=f"{first}-01-01", end=f"{last}-12-31")
 
 
 def week_numbers(dates: pd.DatetimeIndex | pd.Series) -> np.ndarray:

@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 
 from ste.data.panel import Panel
-from ste.data.windows import Batch, FlatDataset, SequenceDataset, WindowDataset
+from ste.data.windows import Batch, FlatDataset, Joined, SequenceDataset, Store, WindowDataset
 from ste.errors import DataError
 from ste.schema import PERIOD, SPLITS
 
@@ -40,7 +40,7 @@ class BatchLoader:
         shuffle_seed: None keeps the dataset's order and its last, smaller batch.
     """
 
-    def __init__(self, dataset: WindowDataset, batch_size: int, shuffle_seed: int | None = None) -> None:
+    def __init__(self, dataset: WindowDataset | Joined, batch_size: int, shuffle_seed: int | None = None) -> None:
         self.dataset = dataset
         self.batch_size = batch_size
         self.shuffle_seed = shuffle_seed
@@ -98,7 +98,8 @@ class TrendDataModule(pl.LightningDataModule):
         self.view = view
         self.seed = seed
         present = [code for code in range(len(SPLITS)) if (panel.roles == code).any() or code < 2]
-        self.datasets = {SPLITS[code]: self._dataset(panel.roles == code) for code in present}
+        self.datasets = {SPLITS[code]: self._dataset(panel.store, panel.roles == code) for code in present}
+        self.further: WindowDataset | None = None
         for name, dataset in self.datasets.items():
             if not len(dataset):
                 where = panel.prepared.files.get(name, "data")
@@ -113,10 +114,17 @@ class TrendDataModule(pl.LightningDataModule):
         settings = self.settings
         return settings.sequence_length if settings.history is None else settings.history
 
-    def _dataset(self, rows: np.ndarray) -> WindowDataset:
+    def _dataset(self, store: Store, rows: np.ndarray) -> WindowDataset:
         if self.view == "sequence":
-            return SequenceDataset(self.panel.store, rows, self.settings.sequence_length, self._history)
-        return FlatDataset(self.panel.store, rows, self._history)
+            return SequenceDataset(store, rows, self.settings.sequence_length, self._history)
+        return FlatDataset(store, rows, self._history)
+
+    def add_training(self, store: Store, rows: np.ndarray) -> None:
+        """Let these rows of another store end further training examples, in training batches and nowhere else.
+
+        Scalers, class weights, baselines and scores know `datasets["train"]` alone.
+        """
+        self.further = self._dataset(store, rows)
 
     @property
     def dims(self) -> DataDims:
@@ -144,7 +152,9 @@ class TrendDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> BatchLoader:
         """Shuffled training batches."""
-        return BatchLoader(self.datasets["train"], self.settings.batch_size, shuffle_seed=self.seed)
+        train = self.datasets["train"]
+        examples = train if self.further is None else Joined(train, self.further)
+        return BatchLoader(examples, self.settings.batch_size, shuffle_seed=self.seed)
 
     def val_dataloader(self) -> BatchLoader:
         """Validation batches in order."""

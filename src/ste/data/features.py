@@ -153,15 +153,20 @@ def _macro_features(rows: pd.DataFrame, macro: pd.DataFrame | None) -> pd.DataFr
     dates = rows["date"].to_numpy()
     for column in GROUPS["macro"]:
         series = column.removeprefix("macro_")
-        releases = None if macro is None else macro[macro["series"] == series]
-        if releases is None or releases.empty:
-            out[column] = MACRO_NEUTRAL[series]
-            continue
-        releases = releases.sort_values("release_date", kind="stable")
-        at = np.searchsorted(releases["release_date"].to_numpy(), dates, side="right") - 1
-        values = releases["value"].to_numpy(dtype=np.float64)
-        out[column] = np.where(at >= 0, values[np.maximum(at, 0)], MACRO_NEUTRAL[series])
+        known = latest_release(macro, series, dates)
+        out[column] = MACRO_NEUTRAL[series] if known is None else known
     return out
+
+
+def latest_release(macro: pd.DataFrame | None, series: str, dates: np.ndarray) -> np.ndarray | None:
+    """A series' latest value on or before each date, float64 `[N]`, its neutral one before the first; None without."""
+    releases = None if macro is None else macro[macro["series"] == series]
+    if releases is None or releases.empty:
+        return None
+    releases = releases.sort_values("release_date", kind="stable")
+    at = np.searchsorted(releases["release_date"].to_numpy(), dates, side="right") - 1
+    values = releases["value"].to_numpy(dtype=np.float64)
+    return np.where(at >= 0, values[np.maximum(at, 0)], MACRO_NEUTRAL[series])
 
 
 def _policy_features(rows: pd.DataFrame, policy: pd.DataFrame | None, frequency: str) -> pd.DataFrame:

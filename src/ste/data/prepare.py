@@ -190,6 +190,15 @@ def _make_room(card_path: Path, targets: list[Path], *, own: bool) -> None:
         partial.write_text(json.dumps({"building": [file.name for file in targets]}) + "\n")
 
 
+def daily_sources(settings: DataSettings) -> Market:
+    """The bars, news, macro releases and policy events that tables are built from."""
+    if isinstance(settings, WorldSettings):
+        return draw(settings)
+    if isinstance(settings, MarketSettings):
+        return read_market(settings)
+    raise TypeError(f"{type(settings).__name__} has no daily sources")
+
+
 def build_table(
     settings: DataSettings,
 ) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame | None, Market]:
@@ -199,12 +208,7 @@ def build_table(
         The table sorted by date and ticker; int8 `[N]` codes of `split.assign`; for a world with weekly
         rows and a horizon of one its class probabilities by date and ticker, else None.
     """
-    if isinstance(settings, WorldSettings):
-        market = draw(settings)
-    elif isinstance(settings, MarketSettings):
-        market = read_market(settings)
-    else:
-        raise TypeError(f"{type(settings).__name__} has no daily sources")
+    market = daily_sources(settings)
     features = feature_rows(market, settings.frequency, settings.features)
     if features.empty:
         lookback = FEATURE_SETS[settings.features].lookback

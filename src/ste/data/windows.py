@@ -87,7 +87,8 @@ class WindowDataset(Dataset[Batch]):
 
     def __init__(self, store: Store, rows: np.ndarray, history: int = 1) -> None:
         self.store = store
-        usable = torch.from_numpy(rows) & (store.history >= max(history, self.length)) & (store.label >= 0)
+        self.needed = max(history, self.length)
+        usable = torch.from_numpy(rows) & (store.history >= self.needed) & (store.label >= 0)
         self.ends = usable.nonzero().squeeze(1)
 
     @property
@@ -148,3 +149,20 @@ class FlatDataset(WindowDataset):
 
     def _gather(self, ends: torch.Tensor) -> torch.Tensor:
         return self.store.features[ends]
+
+
+class Joined(Dataset[Batch]):
+    """Examples of one dataset, then those of another; what is asked of both at once comes in the order asked."""
+
+    def __init__(self, first: WindowDataset, second: WindowDataset) -> None:
+        self.parts = (first, second)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
+
+    def __getitem__(self, index: torch.Tensor) -> Batch:
+        first, second = self.parts
+        own = index < len(first)
+        one, other = first[index[own]], second[index[~own] - len(first)]
+        place = torch.cat([own.nonzero().squeeze(1), (~own).nonzero().squeeze(1)]).argsort()
+        return Batch(*(torch.cat(pair)[place] for pair in zip(one, other, strict=True)))

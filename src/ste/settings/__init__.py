@@ -4,6 +4,7 @@ They are the schema of the files under `conf/`: the field names are the override
 (`data.labels.threshold=0.02`). Nothing here knows Hydra; nothing below the entry points needs it.
 """
 
+from ste.settings.augment import AugmentSettings
 from ste.settings.commands import (
     AuditSettings,
     CompareSettings,
@@ -41,6 +42,7 @@ __all__ = [
     "MONITORS",
     "SOURCES",
     "AuditSettings",
+    "AugmentSettings",
     "CompareSettings",
     "DataSettings",
     "EnsembleSettings",

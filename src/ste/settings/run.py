@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
+from ste.errors import ConfigError
+from ste.settings.augment import AugmentSettings
 from ste.settings.checks import choice, iso_date, require
 from ste.settings.sweep import SweepSettings
 
@@ -219,6 +221,7 @@ class TrainSettings:
         model: `net` names a class of `ste.models`, or `baseline` one of `ste.baselines`; the other keys are
             its arguments.
         validation: the cuts of the data it is trained and scored on.
+        augment: what is done to the training examples of a net; a run of before it was a setting has none.
         resume: id of a stopped run to go on with.
         sweep: the sweep that it is a trial of; not kept with the run.
     """
@@ -233,6 +236,7 @@ class TrainSettings:
     trainer: TrainerSettings
     tracking: TrackingSettings
     paths: PathSettings
+    augment: AugmentSettings = field(default_factory=AugmentSettings)
     seed: int = 0
     resume: str | None = None
     sweep: SweepSettings = field(default_factory=SweepSettings)
@@ -241,3 +245,15 @@ class TrainSettings:
         require(self, "seed", 0 <= self.seed < 2**32, "a whole number from 0 to 2**32 - 1")
         named = self.tracking.experiment is not None
         require(self.tracking, "tracking.experiment", named, "a name", example="ste")
+        self._check_augment()
+
+    def _check_augment(self) -> None:
+        """Augmentation needs the one training step, and a synthetic market daily sources."""
+        name, baseline = self.augment.name, self.model.get("baseline")
+        if name != "none" and baseline is not None:
+            raise ConfigError(f"augment={name}: {baseline} is fitted to the rows as they are. Try augment=none.")
+        if name == "synthetic" and self.data.source == "csv":
+            raise ConfigError(
+                "augment=synthetic: ready tables have no daily bars to resample; expected data=market or data=world. "
+                "Try augment=mixup."
+            )

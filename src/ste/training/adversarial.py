@@ -27,7 +27,7 @@ def perturbation(
         loss: mean loss of latent representations `[B, D]` and labels `[B]`; an example's share of it depends on
             its own row alone.
         latent: float `[B, D]`; no gradient flows back into it from here.
-        label: int64 `[B]`.
+        label: int64 `[B]`, or shares of the classes `[B, C]`.
         size: L2 norm of each row's step.
 
     Returns:

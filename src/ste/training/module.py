@@ -10,6 +10,7 @@ from torchmetrics.aggregation import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 import ste.models
+from ste.augmentation.batch import augment_batch, generator
 from ste.data.windows import Batch
 from ste.errors import ConfigError
 from ste.evaluation.metrics import classification_metrics
@@ -49,7 +50,8 @@ class TrendModule(pl.LightningModule):
         label_smoothing: share of the target spread over all classes.
         adversarial_weight: weight, beta, of the loss on perturbed latent representations; 0 does not perturb.
         adversarial_size: their perturbation's L2 norm, epsilon.
-        seed: of dropout; each epoch's stream depends on it and the epoch alone.
+        seed: of dropout and augmentation; each epoch's stream depends on it and the epoch alone.
+        augment: `AugmentSettings` as a dict, or None.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class TrendModule(pl.LightningModule):
         adversarial_weight: float = 0.0,
         adversarial_size: float = 0.05,
         seed: int = 0,
+        augment: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
@@ -102,19 +105,30 @@ class TrendModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """Cross-entropy of a batch, and with `adversarial_weight` of the same batch perturbed, which no curve shows."""
-        latent: torch.Tensor = self.net.latent(self.representation(batch.features))  # type: ignore[operator]
+        features, target = self._augmented(batch, batch_idx)
+        latent: torch.Tensor = self.net.latent(features)  # type: ignore[operator]
         logits = self.net.classify(latent)  # type: ignore[operator]
-        loss = self.loss(logits, batch.label)
+        loss = self.loss(logits, target)
         self.train_loss.update(loss.detach(), len(batch.label))
         self.train_accuracy.update(logits.detach(), batch.label)
         weight = float(self.hparams["adversarial_weight"])
         if weight > 0.0:
-            away = perturbation(self._loss_of, latent, batch.label, self.hparams["adversarial_size"])
-            loss = loss + weight * self._loss_of(latent + away, batch.label)
+            away = perturbation(self._loss_of, latent, target, self.hparams["adversarial_size"])
+            loss = loss + weight * self._loss_of(latent + away, target)
         return loss
 
-    def _loss_of(self, latent: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-        return self.loss(self.net.classify(latent), label)  # type: ignore[operator]
+    def _augmented(self, batch: Batch, batch_idx: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Prepared features of a training batch, and its target: labels `[B]` or shares of the classes `[B, C]`."""
+        features = self.representation(batch.features)
+        settings = self.hparams["augment"]
+        if settings is None:
+            return features, batch.label
+        rng = generator(int(self.hparams["seed"]), self.current_epoch, batch_idx, self.global_rank)
+        classes = int(self.hparams["net_arguments"]["num_classes"])
+        return augment_batch(settings, features, batch.label, classes, self.representation.varies, rng)
+
+    def _loss_of(self, latent: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return self.loss(self.net.classify(latent), target)  # type: ignore[operator]
 
     def on_train_epoch_end(self) -> None:
         """Keep the epoch's figures, and move the learning rate."""

@@ -30,10 +30,12 @@ class Representation(nn.Module):
 
     Attributes:
         mean, scale: float32 `[F]`, fitted on training rows alone; buffers, so they travel with the weights.
+        varies: bool `[F]`, columns that are not constant over the training rows; known where they were fitted.
     """
 
     mean: torch.Tensor
     scale: torch.Tensor
+    varies: torch.Tensor
 
     def __init__(self, columns: list[str], kind: str) -> None:
         super().__init__()
@@ -41,6 +43,7 @@ class Representation(nn.Module):
         self.columns = list(columns)
         self.register_buffer("mean", torch.zeros(len(columns)))
         self.register_buffer("scale", torch.ones(len(columns)))
+        self.register_buffer("varies", torch.ones(len(columns), dtype=torch.bool), persistent=False)
         self._at = {name: i for i, name in enumerate(columns)}
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -72,6 +75,7 @@ class Representation(nn.Module):
         constant = scale <= 1e-6 * mean.abs().clamp(min=1e-6)
         self.mean.copy_(mean)
         self.scale.copy_(torch.where(constant, torch.ones_like(scale), scale))
+        self.varies.copy_(~constant)
 
     def _stationary(self, x: torch.Tensor) -> torch.Tensor:
         at = self._at

@@ -1,0 +1,1 @@
+"""Augmentation of training examples: of each batch (`batch`), and a resampled market beside them (`synthetic`)."""
