@@ -31,7 +31,7 @@ LAYERS = {
     "console": {"schema", "evaluation", "record"},
     "record": {"errors", "schema", "data", "evaluation", "fitting", "plots", "tracking", "training"},
     "baselines": {"errors", "schema", "data", "training", "baselines"},
-    "fitting": {"baselines", "data", "errors", "models", "settings", "tracking", "training"},
+    "fitting": {"baselines", "data", "errors", "models", "replicas", "settings", "tracking", "training"},
     "predicting": {"baselines", "data", "evaluation", "fitting", "schema"},
     "explaining": {"baselines", "data", "evaluation", "fitting", "predicting"},
     "pipeline": {"data", "errors", "evaluation", "fitting", "predicting", "record", "settings", "tracking"},
@@ -39,7 +39,8 @@ LAYERS = {
     "cli": {"config", "errors"},
     "training": {"errors", "schema", "data", "models", "evaluation", "training"},
     "evaluation": {"errors", "schema", "data", "evaluation"},
-    "tracking": {"errors", "schema", "settings", "evaluation", "training", "tracking"},
+    "replicas": {"errors", "data", "evaluation", "training", "replicas"},
+    "tracking": {"errors", "schema", "settings", "evaluation", "replicas", "training", "tracking"},
 }
 MODULES = sorted(SOURCE.rglob("*.py"))
 

@@ -120,7 +120,9 @@ def _typed(cls: type, config: dict[str, Any]) -> Any:
     unknown = ", ".join(sorted(set(config) - set(cls.__annotations__)))
     if unknown:
         raise ConfigError(f"{unknown}: no such setting. Expected {', '.join(cls.__annotations__)}.")
-    missing = ", ".join(f.name for f in fields(cls) if f.name not in config and f.default is MISSING)
+    missing = ", ".join(
+        f.name for f in fields(cls) if f.name not in config and f.default is MISSING and f.default_factory is MISSING
+    )
     if missing:
         raise ConfigError(
             f"{missing}: not in the configuration, which is of an earlier version of the project. Train anew."

@@ -22,6 +22,7 @@ from ste.settings.data import (
     TableSettings,
     WorldSettings,
 )
+from ste.settings.replicas import ReplicaSettings
 from ste.settings.run import (
     MONITORS,
     FitSettings,
@@ -48,6 +49,7 @@ __all__ = [
     "MarketSettings",
     "OptimizerSettings",
     "PathSettings",
+    "ReplicaSettings",
     "ReportSettings",
     "ReproduceSettings",
     "SchedulerSettings",

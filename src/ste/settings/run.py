@@ -1,10 +1,12 @@
 """Settings of a run: optimizer, fit, trainer, tracking, and each command."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
+from ste.errors import ConfigError
 from ste.settings.checks import choice, iso_date, require
+from ste.settings.replicas import ReplicaSettings
 
 
 @dataclass
@@ -219,6 +221,7 @@ class TrainSettings:
             its arguments.
         validation: the cuts of the data it is trained and scored on.
         resume: id of a stopped run to go on with.
+        train: how many replicas of the net are trained at once.
     """
 
     model: dict[str, Any]
@@ -233,8 +236,20 @@ class TrainSettings:
     paths: PathSettings
     seed: int = 0
     resume: str | None = None
+    train: ReplicaSettings = field(default_factory=ReplicaSettings)
 
     def __post_init__(self) -> None:
         require(self, "seed", 0 <= self.seed < 2**32, "a whole number from 0 to 2**32 - 1")
         named = self.tracking.experiment is not None
         require(self.tracking, "tracking.experiment", named, "a name", example="ste")
+        if self.train.replicas > 1:
+            self._check_replicas()
+
+    def _check_replicas(self) -> None:
+        """Replicas are seeds of a net, in one process."""
+        given = f"train.replicas={self.train.replicas}"
+        if "baseline" in self.model:
+            raise ConfigError(f"{given}: {self.model['baseline']} is no net. Try model=lstm, or train.replicas=1.")
+        if self.trainer.devices > 1 or self.trainer.strategy == "ddp":
+            raise ConfigError(f"{given}: replicas are trained in one process. Try trainer=cpu or trainer=gpu.")
+        require(self, "seed", self.seed + self.train.replicas <= 2**32, f"2**32 - {self.train.replicas} or less")
