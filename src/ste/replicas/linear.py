@@ -31,6 +31,8 @@ def affine(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> 
 class StackedLinear(nn.Module):
     """R linear layers, `[R, ..., D]` to `[R, ..., O]`."""
 
+    bias: nn.Parameter | None
+
     def __init__(self, layers: Sequence[nn.Linear]) -> None:
         super().__init__()
         self.weight = stacked([layer.weight for layer in layers])

@@ -27,7 +27,8 @@ class ReplicaModule(TrendModule):
     `_replica_std` are of the nets one by one. What is kept is each replica's own best epoch.
 
     Args:
-        replicas: `replicas`, how many; `lr`, `weight_decay`, `dropout`, a value for each or None; `weighting`; `patience`.
+        replicas: `replicas`, how many; `lr`, `weight_decay` and `dropout`, a value for each or None; `weighting`;
+            `patience`. Settings as a dict.
         settings: of `TrendModule`; `seed` is the first replica's.
 
     Attributes:

@@ -31,11 +31,13 @@ def perturbation(
         size: L2 norm of each row's step.
 
     Returns:
-        A constant of the latent's shape, float32 at least, whose rows have norm `size`; a row shrinks to 0 with its gradient
-        where the loss is flat to rounding (a norm under 1e-12).
+        A constant of the latent's shape, float32 at least, whose rows have norm `size`; a row shrinks to 0 with
+        its gradient where the loss is flat to rounding (a norm under 1e-12).
     """
     wide = torch.promote_types(latent.dtype, torch.float32)  # a small step would be lost in 16 bits
     point = latent.detach().to(wide).requires_grad_()
-    total = loss(point, label).sum() * label.shape[-1]  # a large batch must not push its gradients under what counts as flat
+    total = (
+        loss(point, label).sum() * label.shape[-1]
+    )  # a large batch must not push its gradients under what counts as flat
     (gradient,) = torch.autograd.grad(total, point)
     return size * normalize(gradient, dim=-1)
