@@ -46,8 +46,12 @@ class StackedDropout(nn.Module):
         shape = (*x.shape[:-1], 1) if self.channels else x.shape
         if x.device.type == "cpu":
             return x * self._own(x.new_ones(shape))
-        kept = self.kept.to(x.dtype).view(-1, *[1] * (x.dim() - 1))
-        return x * torch.bernoulli(kept.expand(shape)) / kept
+        return x * self.at_once(x, shape)
+
+    def at_once(self, x: torch.Tensor, shape: torch.Size | tuple[int, ...]) -> torch.Tensor:
+        """Scaled masks of all replicas from one draw, without a wait for the device."""
+        kept = self.kept.to(x.dtype).view(-1, *[1] * (len(shape) - 1))
+        return torch.bernoulli(kept.expand(shape)) / kept
 
     def _own(self, mask: torch.Tensor) -> torch.Tensor:
         for part, share, generator in zip(mask, self.shares, self.streams.generators, strict=True):
