@@ -8,6 +8,7 @@ from ste.combining import EnsembleResult
 from ste.evaluation.scorecard import Estimate, Scorecard
 from ste.evaluation.verdict import Verdict
 from ste.record import TrainResult
+from ste.replicas.scores import ReplicaScores
 from ste.schema import CLASS_NAMES
 
 _NOTE = {
@@ -129,12 +130,16 @@ def print_training(result: TrainResult, store: str) -> None:
     print_verdict(result.verdict)
     console = Console(soft_wrap=True, highlight=False)
     trained = f"best of {result.epochs} epochs: number {result.best_epoch} (from 0), " if result.epochs else ""
+    if result.replicas is not None:
+        trained = f"{result.epochs} epochs, each replica kept at its own best, "
     if result.validation != "holdout":
         trained = f"{result.validation.replace('_', '-')}, "
     console.print(
         f"{result.model}, {result.parameters:,} parameters, {trained}validation {result.monitor} "
         f"{result.monitored:.4f}; fitted in {result.fit_seconds:.1f} s"
     )
+    if result.replicas is not None:
+        console.print(_replicas(result.replicas, result.scores))
     luck = ": the best of many is partly luck" if result.trials > 1 else ""
     console.print(f"trial {result.trials} on this data in this experiment{luck}")
     console.print(f"files  {result.folder}", markup=False)  # a folder's name may look like markup
@@ -156,6 +161,17 @@ def print_ensemble(result: EnsembleResult) -> None:
     console.print(f"files  {result.folder}", markup=False)
     console.print(f"run    {result.run_id}")
     console.print(f"page   python -m ste.report run={result.run_id}")
+
+
+def _replicas(replicas: ReplicaScores, scores: dict[str, Scorecard]) -> str:
+    """What a seed is worth, what it makes of luck, and what all of them say together."""
+    split = "test" if "test" in scores else "validation"
+    mean, deviation = replicas.spread(split, "accuracy")
+    together = scores[split].metrics["accuracy"]
+    return (
+        f"{len(replicas.seeds)} replicas: {split} accuracy {mean:.4f} ± {deviation:.4f} over seeds; "
+        f"the ensemble {together:.4f}"
+    )
 
 
 def differences(now: dict[str, float], tracked: dict[str, float], prefixes: dict[str, str]) -> list[str]:

@@ -48,13 +48,13 @@ def explain(model: Model, data: TrendDataModule) -> Explained:
     if isinstance(model, FittedBaseline):
         return found, None
     with one_thread():
-        return found, integrated_gradients(model.net, features, panel.features, periods)
+        return found, integrated_gradients(model.predictor, features, panel.features, periods)
 
 
 def _of_prepared(model: Model) -> Callable[[torch.Tensor], torch.Tensor] | None:
     """Prepared features `[n, T, F]` or `[n, F]` to probabilities, or None."""
     if not isinstance(model, FittedBaseline):
-        net = model.net
+        net = model.predictor
         return lambda x: net(x).float().softmax(dim=1)
     baseline = model.baseline
     if isinstance(baseline, Volatility):

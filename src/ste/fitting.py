@@ -16,9 +16,11 @@ import ste.models
 from ste.augmentation.batch import LEAST_WINDOW
 from ste.augmentation.synthetic import synthetic_rows
 from ste.baselines.examples import Baseline, Examples
-from ste.data.datamodule import TrendDataModule
+from ste.data.datamodule import BatchLoader, TrendDataModule
 from ste.data.files import whole_file
 from ste.errors import ConfigError, DataError
+from ste.replicas.loader import ReplicaLoader
+from ste.replicas.module import ReplicaModule, build_module
 from ste.settings import TrainSettings
 from ste.training.latest import Latest
 from ste.training.module import TrendModule, build_net
@@ -73,12 +75,12 @@ class Fitted:
     Attributes:
         model: a net's module, on the CPU, or a baseline.
         parameters: what it learnt, in numbers.
-        epochs: trained; `best_epoch`: the one that is kept, from 0. Both 0 for a baseline.
+        epochs: trained; `best_epoch`: the one that is kept, from 0, of replicas their median. Both 0 for a baseline.
         best_epoch: see above.
         seconds: of the fit alone.
         checkpoint: file that `load_model` reads.
         history: figures of each epoch.
-        monitored: the figure that chose the epoch, at that epoch; None for a baseline.
+        monitored: the figure that chose the epoch, at that epoch; None for a baseline and for replicas.
     """
 
     model: Model
@@ -157,7 +159,7 @@ def _fit_net(
     resume = last if settings.resume is not None and last.is_file() else None
     began = time.perf_counter()
     try:
-        trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+        trainer.fit(module, _training_loader(module, data), data.val_dataloader(), ckpt_path=resume, weights_only=True)
     except SystemExit as stop:
         if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning makes an exit of Ctrl-C
             raise KeyboardInterrupt from None
@@ -167,6 +169,8 @@ def _fit_net(
         torch.distributed.destroy_process_group()  # the first process scores whole splits, alone
     if trainer.global_rank != 0:
         return None
+    if isinstance(module, ReplicaModule):
+        return _fitted_replicas(module, data, trainer, checkpoints / BEST, seconds)
     if best.best_model_score is None or not torch.isfinite(best.best_model_score):
         raise ConfigError(f"the fit diverged: {best.monitor} is {best.best_model_score}. Try a smaller optimizer.lr.")
     kept = Path(best.best_model_path)
@@ -181,6 +185,30 @@ def _fit_net(
         checkpoint=kept,
         history=module.history,
         monitored=float(best.best_model_score),
+    )
+
+
+def _training_loader(module: TrendModule, data: TrendDataModule) -> BatchLoader:
+    if isinstance(module, ReplicaModule):
+        return ReplicaLoader(data.datasets["train"], data.settings.batch_size, data.seed, module.count)
+    return data.train_dataloader()
+
+
+def _fitted_replicas(
+    module: ReplicaModule, data: TrendDataModule, trainer: pl.Trainer, checkpoint: Path, seconds: float
+) -> Fitted:
+    """Every replica at its own best epoch, all in one checkpoint."""
+    module = module.cpu().float().eval()
+    module.keep_best(data.val_dataloader())
+    trainer.save_checkpoint(checkpoint, weights_only=True)
+    return Fitted(
+        model=module,
+        parameters=sum(p.numel() for p in module.net.parameters()),
+        epochs=trainer.current_epoch,
+        best_epoch=int(module.kept_epochs.median()),
+        seconds=seconds,
+        checkpoint=checkpoint,
+        history=module.history,
     )
 
 
@@ -208,7 +236,10 @@ def load_model(path: Path) -> Model:
     """A model from its checkpoint; nothing in the file is executed."""
     content = torch.load(path, map_location="cpu", weights_only=True)
     if "baseline" not in content:
-        return TrendModule.load_from_checkpoint(path, map_location="cpu", weights_only=True).eval()
+        module = build_module(dict(content["hyper_parameters"]))
+        module.load_state_dict(content["state_dict"])
+        module.history = list(content["history"])
+        return module.eval()
     representation = Representation(list(content["columns"]), content["representation"])
     representation.load_state_dict(content["scaling"])
     baseline = build_baseline(content["baseline"], content["arguments"])
@@ -235,22 +266,25 @@ def _module(settings: TrainSettings, data: TrendDataModule) -> TrendModule:
             raise DataError(f"fit.class_weights=true: no training row is {missing}. Try fit.class_weights=false.")
         weights = (counts.sum() / (len(counts) * counts)).tolist()
     pl.seed_everything(settings.seed, verbose=False)
-    return TrendModule(
-        net=net,
-        net_arguments=arguments,
-        columns=list(data.panel.features),
-        representation=settings.data.representation,
-        optimizer=asdict(settings.optimizer),
-        scheduler=asdict(settings.scheduler),
-        monitor=settings.fit.monitor,
-        mode=settings.fit.mode,
-        class_weights=weights,
-        label_smoothing=settings.fit.label_smoothing,
-        adversarial_weight=settings.fit.adversarial_weight,
-        adversarial_size=settings.fit.adversarial_size,
-        seed=settings.seed,
-        augment=None if settings.augment.name == "none" else asdict(settings.augment),
-    )
+    hyperparameters = {
+        "net": net,
+        "net_arguments": arguments,
+        "columns": list(data.panel.features),
+        "representation": settings.data.representation,
+        "optimizer": asdict(settings.optimizer),
+        "scheduler": asdict(settings.scheduler),
+        "monitor": settings.fit.monitor,
+        "mode": settings.fit.mode,
+        "class_weights": weights,
+        "label_smoothing": settings.fit.label_smoothing,
+        "adversarial_weight": settings.fit.adversarial_weight,
+        "adversarial_size": settings.fit.adversarial_size,
+        "seed": settings.seed,
+        "augment": None if settings.augment.name == "none" else asdict(settings.augment),
+    }
+    if settings.train.replicas > 1:
+        hyperparameters["replicas"] = asdict(settings.train) | {"patience": settings.fit.patience}
+    return build_module(hyperparameters)
 
 
 def build_trainer(settings: TrainSettings, checkpoints: Path, run: Any) -> tuple[pl.Trainer, ModelCheckpoint]:
@@ -270,8 +304,10 @@ def build_trainer(settings: TrainSettings, checkpoints: Path, run: Any) -> tuple
         enable_version_counter=False,
         save_on_train_epoch_end=True,
     )
-    callbacks: list[Callback] = [best, last]
-    if settings.fit.patience is not None:
+    # Replicas have a best epoch each, and stop one by one: their module sees to both.
+    alone = settings.train.replicas == 1
+    callbacks: list[Callback] = [best, last] if alone else [last]
+    if alone and settings.fit.patience is not None:
         callbacks.append(Patience(monitor=monitor, mode=mode, patience=settings.fit.patience))
     if settings.trainer.progress:
         callbacks.append(EpochProgress(monitor, mode))

@@ -21,7 +21,7 @@ from ste.evaluation.score import score
 from ste.evaluation.scorecard import Scorecard
 from ste.evaluation.verdict import Verdict, judge
 from ste.fitting import Fitted, fit, load_model, name_of, prepare_fit, view_of
-from ste.predicting import one_thread, predict
+from ste.predicting import one_thread, predict, score_replicas
 from ste.record import (
     FoldRecord,
     TrainResult,
@@ -32,6 +32,9 @@ from ste.record import (
     write_inputs,
     write_outputs,
 )
+from ste.replicas.module import ReplicaModule
+from ste.replicas.scores import ReplicaScores
+from ste.schema import SPLITS
 from ste.settings import ScoringSettings, TrainSettings
 
 OUT_OF_SAMPLE = ("validation", "test")
@@ -75,7 +78,8 @@ def _train_once(
         if fitted is None:
             return None
         predictions = predict(fitted.model, data, name_of(settings.model))
-        result = _conclude(settings, panel, folder, run, predictions, [fitted])
+        replicas = score_replicas([(fitted.model, data)], SPLITS) if isinstance(fitted.model, ReplicaModule) else None
+        result = _conclude(settings, panel, folder, run, predictions, [fitted], replicas)
         write_outputs(folder, result)
         if run:
             track_outputs(run, folder, result, fitted, data)
@@ -93,7 +97,8 @@ def _train_folds(
         checkpoints = _begin(settings, config, panel, folder, run)
         records = [_train_fold(settings, panel, cut, len(cuts), checkpoints, folder, run) for cut in cuts]
         predictions = _pooled([record.predictions for record in records])
-        result = _conclude(settings, panel, folder, run, predictions, [record.fitted for record in records])
+        replicas = _score_folds(settings, panel, cuts, records)
+        result = _conclude(settings, panel, folder, run, predictions, [record.fitted for record in records], replicas)
         write_outputs(folder, result)
         if run:
             track_outputs(run, folder, result)
@@ -133,6 +138,19 @@ def _train_fold(
         if run:
             track_fold(run, folder, record, scores_of(settings.scoring, predictions, resamples=0))
     return record
+
+
+def _score_folds(
+    settings: TrainSettings, panel: Panel, cuts: list[Fold], records: list[FoldRecord]
+) -> ReplicaScores | None:
+    """Replicas one by one, all folds together."""
+    models = [record.fitted.model for record in records]
+    parts = [
+        (model, _fold_data(settings, panel, cut))
+        for model, cut in zip(models, cuts, strict=True)
+        if isinstance(model, ReplicaModule)
+    ]
+    return score_replicas(parts, OUT_OF_SAMPLE) if parts else None
 
 
 def _fold_data(settings: TrainSettings, panel: Panel, cut: Fold) -> TrendDataModule:
@@ -194,7 +212,13 @@ def verdict_of(
 
 
 def _conclude(
-    settings: TrainSettings, panel: Panel, folder: Path, run: Any, predictions: Predictions, fitted: list[Fitted]
+    settings: TrainSettings,
+    panel: Panel,
+    folder: Path,
+    run: Any,
+    predictions: Predictions,
+    fitted: list[Fitted],
+    replicas: ReplicaScores | None,
 ) -> TrainResult:
     scores = scores_of(settings.scoring, predictions)
     trials = trials_of(run, panel.prepared.digest, scores)
@@ -217,11 +241,12 @@ def _conclude(
         folder=folder,
         last=fitted[-1],
         card=panel.prepared.card,
+        replicas=replicas,
     )
 
 
 def _monitored(monitor: str, metrics: dict[str, float], fitted: list[Fitted]) -> float:
-    """The figure that a search looks at: the kept epoch's own, or pooled over folds and of a baseline the split's."""
+    """The figure that a search looks at: the kept epoch's own; over folds, of replicas and baselines the split's."""
     if len(fitted) == 1 and fitted[0].monitored is not None:
         return fitted[0].monitored
     return metrics.get(monitor, metrics["log_loss"])

@@ -1,6 +1,6 @@
 """From a fitted model and one cut of the data to predictions beside their baselines."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -11,6 +11,8 @@ from ste.baselines.examples import Baseline
 from ste.data.datamodule import TrendDataModule
 from ste.evaluation.predictions import BAYES, Predictions, row_columns
 from ste.fitting import FittedBaseline, Model, examples
+from ste.replicas.module import ReplicaModule
+from ste.replicas.scores import ReplicaScores, replica_figures
 from ste.schema import probability_names
 
 
@@ -76,3 +78,26 @@ def class_chances(model: Model, data: TrendDataModule, split: str) -> np.ndarray
     with one_thread():
         parts = [model.probabilities(batch.features) for batch in data.loader(split)]
     return torch.cat(parts).numpy()
+
+
+def score_replicas(parts: Sequence[tuple[ReplicaModule, TrendDataModule]], splits: Sequence[str]) -> ReplicaScores:
+    """Each replica's own figures, over all folds together.
+
+    Args:
+        parts: the fitted replicas and the cut that they were fitted on, of each fold.
+        splits: those of the data among them are scored.
+    """
+    module, data = parts[-1]
+    figures = {}
+    for split in (split for split in splits if split in data.datasets):
+        chances = np.concatenate([replica_chances(*part, split) for part in parts], axis=1)
+        labels = np.concatenate([part.datasets[split].labels.numpy() for _, part in parts])
+        figures[split] = replica_figures(chances, labels, data.panel.classes)
+    return ReplicaScores(list(module.seeds), module.kept_epochs.tolist(), module.weights.tolist(), figures)
+
+
+def replica_chances(module: ReplicaModule, data: TrendDataModule, split: str) -> np.ndarray:
+    """Each replica's probabilities for a split's examples, float64 `[R, N, C]`."""
+    with one_thread():
+        parts = [module.replica_probabilities(batch.features) for batch in data.loader(split)]
+    return torch.cat(parts, dim=1).double().numpy()

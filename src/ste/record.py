@@ -19,6 +19,7 @@ from ste.evaluation.scorecard import Estimate, Scorecard
 from ste.evaluation.verdict import Verdict
 from ste.fitting import Fitted, load_model
 from ste.plots import confusion_figure
+from ste.replicas.scores import TABLE, ReplicaScores
 from ste.schema import DIRECTION, PERIOD, SPLITS
 from ste.training.module import TrendModule
 
@@ -75,6 +76,7 @@ class TrainResult:
         scores: by split.
         verdict: on the test split.
         folder: where `summary.json`, the figures and (without tracking) the checkpoint lie.
+        replicas: figures of each replica, or None for a single net.
         predictions: of every split; `last`: the model, of the last fold; `card`: of its tables. None of these
             is in the summary.
     """
@@ -96,6 +98,7 @@ class TrainResult:
     predictions: Predictions
     last: Fitted
     card: dict[str, Any]
+    replicas: ReplicaScores | None = None
 
     @property
     def module(self) -> TrendModule:
@@ -110,6 +113,7 @@ class TrainResult:
         out["folder"] = str(self.folder)
         out["scores"] = {split: scores.plain() for split, scores in self.scores.items()}
         out["metrics"] = {split: scores.metrics for split, scores in self.scores.items()}
+        out["replicas"] = None if self.replicas is None else self.replicas.plain()
         out["verdict"] = {"word": self.verdict.word, "paragraph": self.verdict.paragraph, "tags": self.verdict.tags}
         return out
 
@@ -184,6 +188,8 @@ def write_outputs(folder: Path, result: Result) -> None:
         rows = [f"{name},{','.join(map(str, row))}" for name, row in zip(scores.classes, scores.confusion, strict=True)]
         (confusion / f"{split}.csv").write_text("\n".join([header, *rows]) + "\n")
     result.predictions.of_split("validation", "test").write(folder / PREDICTIONS)
+    if result.replicas is not None:
+        result.replicas.write(folder / TABLE)
     with whole_file(folder / SUMMARY) as partial:
         partial.write_text(json.dumps(_finite(result.summary()), indent=2, allow_nan=False) + "\n")
 
@@ -224,6 +230,10 @@ def track_result(run: Any, folder: Path, result: Result, step: int = 0, model_id
     kept = {"model": result.model, "model.parameters": result.parameters, "validation": result.validation}
     run.set_tags(kept | {"trials": result.trials} | result.verdict.tags)
     run.set_tags({"mlflow.note.content": result.verdict.paragraph})
+    if result.replicas is not None:
+        run.log_metrics(result.replicas.metrics(SPLIT_PREFIX), step=result.best_epoch)
+        run.set_tags({"replicas": len(result.replicas.seeds)})
+        run.log_file(folder / TABLE)
     run.log_file(folder / SUMMARY)
     run.log_file(folder / PREDICTIONS)
     for path in sorted((folder / "confusion").iterdir()):

@@ -60,10 +60,14 @@ class BatchLoader:
         if self.shuffle_seed is None:
             order = torch.arange(len(self.dataset))[rank::size]
         else:
-            generator = torch.Generator().manual_seed((self.shuffle_seed << 20) + self._epoch)
-            order = torch.randperm(len(self.dataset), generator=generator)[rank::size][: self._share()]
+            order = self.shuffled(self.shuffle_seed)[rank::size][: self._share()]
         for indices in order.split(self.batch_size) if len(order) else ():  # nothing splits into one empty batch
             yield self.dataset[indices]
+
+    def shuffled(self, seed: int) -> torch.Tensor:
+        """A seed's order of the examples in this epoch, int64 `[N]`."""
+        generator = torch.Generator().manual_seed((seed << 20) + self._epoch)
+        return torch.randperm(len(self.dataset), generator=generator)
 
     def _share(self) -> int:
         rank, size = _process()

@@ -48,8 +48,8 @@ class AttentiveLSTM(nn.Module):
     def latent(self, x: torch.Tensor) -> torch.Tensor:
         """Attended and last state, `[B, 2 H]`, of windows `[B, T, F]`, oldest week first."""
         hidden, _ = self.lstm(self.mapping(x))  # [B, T, H]
-        share = self.attention(hidden).softmax(dim=1)  # [B, T, 1]
-        return self.dropout(torch.cat([(share * hidden).sum(dim=1), hidden[:, -1]], dim=1))
+        share = self.attention(hidden).softmax(dim=-2)  # [B, T, 1]
+        return self.dropout(torch.cat([(share * hidden).sum(dim=-2), hidden[..., -1, :]], dim=-1))
 
     def classify(self, latent: torch.Tensor) -> torch.Tensor:
         """Logits `[B, C]` of `[B, 2 H]`."""

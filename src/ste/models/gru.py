@@ -51,7 +51,7 @@ class SimpleGRU(nn.Module):
     def latent(self, x: torch.Tensor) -> torch.Tensor:
         """The last step's state, `[B, H]`, of windows `[B, T, F]`, oldest week first."""
         hidden, _ = self.gru(x)  # [B, T, H]
-        return self.dropout(hidden[:, -1])
+        return self.dropout(hidden[..., -1, :])
 
     def classify(self, latent: torch.Tensor) -> torch.Tensor:
         """Logits `[B, C]` of `[B, H]`."""

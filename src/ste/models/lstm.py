@@ -54,7 +54,7 @@ class SimpleLSTM(nn.Module):
     def latent(self, x: torch.Tensor) -> torch.Tensor:
         """What enters the last linear layer, `[B, H // 2]`, of windows `[B, T, F]`, oldest week first."""
         hidden, _ = self.lstm(x)  # [B, T, H]
-        return self.head[:-1](hidden[:, -1])
+        return self.head[:-1](hidden[..., -1, :])
 
     def classify(self, latent: torch.Tensor) -> torch.Tensor:
         """Logits `[B, C]` of `[B, H // 2]`."""

@@ -89,7 +89,7 @@ class TCN(nn.Module):
 
     def latent(self, x: torch.Tensor) -> torch.Tensor:
         """The last step's channels, `[B, H]`, of windows `[B, T, F]`, oldest week first."""
-        return self.blocks(x.transpose(1, 2))[:, :, -1]
+        return self.blocks(x.transpose(-2, -1))[..., -1]
 
     def classify(self, latent: torch.Tensor) -> torch.Tensor:
         """Logits `[B, C]` of `[B, H]`."""

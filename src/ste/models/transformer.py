@@ -28,10 +28,10 @@ class _Layer(nn.Module):
         return x + self.feedforward(x)
 
     def _attend(self, x: torch.Tensor) -> torch.Tensor:
-        projected = self.query_key_value(x).unflatten(2, (3, self.num_heads, -1))  # [B, T, 3, heads, H / heads]
-        query, key, value = projected.permute(2, 0, 3, 1, 4).unbind(0)
+        projected = self.query_key_value(x).unflatten(-1, (3, self.num_heads, -1))  # [B, T, 3, heads, H / heads]
+        query, key, value = projected.movedim(-3, 0).transpose(-3, -2).unbind(0)
         attended = functional.scaled_dot_product_attention(query, key, value)  # [B, heads, T, H / heads]
-        return attended.transpose(1, 2).flatten(2)
+        return attended.transpose(-3, -2).flatten(-2)
 
 
 class TransformerClassifier(nn.Module):
@@ -82,8 +82,8 @@ class TransformerClassifier(nn.Module):
     def latent(self, x: torch.Tensor) -> torch.Tensor:
         """The last step's state, `[B, H]`, of windows `[B, T, F]`, oldest week first."""
         embedded = self.embedding(x)
-        embedded = self.dropout(embedded + _positions(x.shape[1], self.embedding.weight))
-        return self.norm(self.layers(embedded)[:, -1])
+        embedded = self.dropout(embedded + _positions(x.shape[-2], self.embedding.weight))
+        return self.norm(self.layers(embedded)[..., -1, :])
 
     def classify(self, latent: torch.Tensor) -> torch.Tensor:
         """Logits `[B, C]` of `[B, H]`."""
@@ -96,7 +96,7 @@ class TransformerClassifier(nn.Module):
 
 def _positions(weeks: int, weight: torch.Tensor) -> torch.Tensor:
     """Sinusoids of the weeks' ages, 0 for the last: `[T, H]`, of the type and on the device of a weight `[H, F]`."""
-    size = len(weight)
+    size = weight.shape[-2]
     age = torch.arange(weeks, device=weight.device, dtype=weight.dtype).flip(0)
     even = torch.arange(0, size, 2, device=weight.device, dtype=weight.dtype)
     angle = age[:, None] * 10_000.0 ** (-even / size)

@@ -24,6 +24,7 @@ from ste.settings.data import (
     TableSettings,
     WorldSettings,
 )
+from ste.settings.replicas import ReplicaSettings
 from ste.settings.run import (
     MONITORS,
     FitSettings,
@@ -53,6 +54,7 @@ __all__ = [
     "MarketSettings",
     "OptimizerSettings",
     "PathSettings",
+    "ReplicaSettings",
     "ReportSettings",
     "ReproduceSettings",
     "SchedulerSettings",

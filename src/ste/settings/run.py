@@ -7,6 +7,7 @@ from typing import Any
 from ste.errors import ConfigError
 from ste.settings.augment import AugmentSettings
 from ste.settings.checks import choice, iso_date, require
+from ste.settings.replicas import ReplicaSettings
 from ste.settings.sweep import SweepSettings
 
 
@@ -224,6 +225,7 @@ class TrainSettings:
         augment: what is done to the training examples of a net; a run of before it was a setting has none.
         resume: id of a stopped run to go on with.
         sweep: the sweep that it is a trial of; not kept with the run.
+        train: how many replicas of the net are trained at once.
     """
 
     model: dict[str, Any]
@@ -240,12 +242,15 @@ class TrainSettings:
     seed: int = 0
     resume: str | None = None
     sweep: SweepSettings = field(default_factory=SweepSettings)
+    train: ReplicaSettings = field(default_factory=ReplicaSettings)
 
     def __post_init__(self) -> None:
         require(self, "seed", 0 <= self.seed < 2**32, "a whole number from 0 to 2**32 - 1")
         named = self.tracking.experiment is not None
         require(self.tracking, "tracking.experiment", named, "a name", example="ste")
         self._check_augment()
+        if self.train.replicas > 1:
+            self._check_replicas()
 
     def _check_augment(self) -> None:
         """Augmentation needs the one training step, and a synthetic market daily sources."""
@@ -257,3 +262,14 @@ class TrainSettings:
                 "augment=synthetic: ready tables have no daily bars to resample; expected data=market or data=world. "
                 "Try augment=mixup."
             )
+
+    def _check_replicas(self) -> None:
+        """Replicas are seeds of a net, in one process."""
+        given = f"train.replicas={self.train.replicas}"
+        if "baseline" in self.model:
+            raise ConfigError(f"{given}: {self.model['baseline']} is no net. Try model=lstm, or train.replicas=1.")
+        if self.augment.name != "none":
+            raise ConfigError(f"{given}: augment={self.augment.name} is of one net at a time. Try augment=none.")
+        if self.trainer.devices > 1 or self.trainer.strategy == "ddp":
+            raise ConfigError(f"{given}: replicas are trained in one process. Try trainer=cpu or trainer=gpu.")
+        require(self, "seed", self.seed + self.train.replicas <= 2**32, f"2**32 - {self.train.replicas} or less")

@@ -19,6 +19,7 @@ from mlflow.models import Model, ModelSignature
 from mlflow.tracking import MlflowClient
 from mlflow.types import Schema, TensorSpec
 
+from ste.replicas.module import build_module
 from ste.training.module import TrendModule
 
 _REQUIREMENTS = ("ste", "torch", "lightning", "torchmetrics", "numpy")
@@ -89,6 +90,6 @@ class TrendPredictor:
 
 def _load_pyfunc(path: str) -> TrendPredictor:
     folder = Path(path)
-    module = TrendModule(**json.loads((folder / "settings.json").read_text()))
+    module = build_module(json.loads((folder / "settings.json").read_text()))
     module.load_state_dict(torch.load(folder / "weights.pt", weights_only=True))
     return TrendPredictor(module)

@@ -25,17 +25,18 @@ def perturbation(
 
     Args:
         loss: mean loss of latent representations `[B, D]` and labels `[B]`; an example's share of it depends on
-            its own row alone.
-        latent: float `[B, D]`; no gradient flows back into it from here.
-        label: int64 `[B]`, or shares of the classes `[B, C]`.
+            its own row alone. Of replicas, `[R, B, D]` and `[R, B]`, the mean of each, `[R]`.
+        latent: float `[B, D]` or `[R, B, D]`; no gradient flows back into it from here.
+        label: int64 `[B]` or `[R, B]`, or shares of the classes `[B, C]`.
         size: L2 norm of each row's step.
 
     Returns:
-        A constant `[B, D]`, float32 at least, whose rows have norm `size`; a row shrinks to 0 with its gradient
-        where the loss is flat to rounding (a norm under 1e-12).
+        A constant of the latent's shape, float32 at least, whose rows have norm `size`; a row shrinks to 0 with
+        its gradient where the loss is flat to rounding (a norm under 1e-12).
     """
     wide = torch.promote_types(latent.dtype, torch.float32)  # a small step would be lost in 16 bits
     point = latent.detach().to(wide).requires_grad_()
-    total = loss(point, label) * len(label)  # a large batch must not push its gradients under what counts as flat
+    # Summed over examples: a large batch must not push its gradients under what counts as flat.
+    total = loss(point, label).sum() * latent.shape[-2]
     (gradient,) = torch.autograd.grad(total, point)
-    return size * normalize(gradient, dim=1)
+    return size * normalize(gradient, dim=-1)

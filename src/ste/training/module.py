@@ -96,12 +96,25 @@ class TrendModule(pl.LightningModule):
         """Class probabilities float32 `[B, C]`."""
         return self(x).float().softmax(dim=1)
 
+    @property
+    def predictor(self) -> nn.Module:
+        """What gives the logits `[B, C]` of prepared features."""
+        return self.net
+
+    def prepared(self, x: torch.Tensor) -> torch.Tensor:
+        """A training batch's raw features as the net reads them."""
+        return self.representation(x)
+
     def on_train_epoch_start(self) -> None:
         """Give each epoch its own random stream, so that a resumed run draws what it would have drawn."""
-        seed = (int(self.hparams["seed"]) << 20) + self.current_epoch * 64 + self.global_rank
+        seed = self.epoch_seed(int(self.hparams["seed"]))
         torch.default_generator.manual_seed(seed)  # torch.manual_seed looks for every kind of device, each time
         if torch.cuda.is_initialized():
             torch.cuda.manual_seed_all(seed)
+
+    def epoch_seed(self, seed: int) -> int:
+        """Seed of this epoch's and this process's random stream in the run of a seed."""
+        return (seed << 20) + self.current_epoch * 64 + self.global_rank
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """Cross-entropy of a batch, and with `adversarial_weight` of the same batch perturbed, which no curve shows."""
@@ -109,17 +122,17 @@ class TrendModule(pl.LightningModule):
         latent: torch.Tensor = self.net.latent(features)  # type: ignore[operator]
         logits = self.net.classify(latent)  # type: ignore[operator]
         loss = self.loss(logits, target)
-        self.train_loss.update(loss.detach(), len(batch.label))
-        self.train_accuracy.update(logits.detach(), batch.label)
+        self.train_loss.update(loss.detach(), batch.label.shape[-1])
+        self.train_accuracy.update(logits.detach().flatten(0, -2), batch.label.flatten())
         weight = float(self.hparams["adversarial_weight"])
         if weight > 0.0:
             away = perturbation(self._loss_of, latent, target, self.hparams["adversarial_size"])
             loss = loss + weight * self._loss_of(latent + away, target)
-        return loss
+        return loss.sum()  # of replicas; a single net's is one number already
 
     def _augmented(self, batch: Batch, batch_idx: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Prepared features of a training batch, and its target: labels `[B]` or shares of the classes `[B, C]`."""
-        features = self.representation(batch.features)
+        features = self.prepared(batch.features)
         settings = self.hparams["augment"]
         if settings is None:
             return features, batch.label
@@ -190,8 +203,15 @@ class TrendModule(pl.LightningModule):
         trainer = self.trainer
         # Under 16-bit floats gradients are scaled up; fused kernels would scale them back after the clipping.
         fused = trainer.precision != "16-mixed"
-        optimizer = build_optimizer(self.net.parameters(), self.hparams["optimizer"], fused=fused)
-        mode = str(self.hparams["mode"])
-        settings, epochs = self.hparams["scheduler"], trainer.max_epochs or 1
-        self._schedule = build_scheduler(optimizer, settings, max_epochs=epochs, mode=mode)
+        optimizer = build_optimizer(self.moved(), self.hparams["optimizer"], fused=fused)
+        self._schedule = self.schedule(optimizer, trainer.max_epochs or 1)
         return optimizer
+
+    def moved(self) -> Any:
+        """What the optimizer moves: parameters, or groups of them."""
+        return self.net.parameters()
+
+    def schedule(self, optimizer: Any, max_epochs: int) -> LRScheduler | ReduceLROnPlateau | None:
+        """The learning rate's course, or None."""
+        mode = str(self.hparams["mode"])
+        return build_scheduler(optimizer, self.hparams["scheduler"], max_epochs=max_epochs, mode=mode)

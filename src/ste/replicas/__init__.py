@@ -1,0 +1,1 @@
+"""Many replicas of one net, trained at once as one batched computation."""

@@ -1,0 +1,33 @@
+"""The replicas' joint answer."""
+
+import torch
+from torch import nn
+
+_ROWS = 8192
+"""Rows, of all replicas together, that are computed at once."""
+
+
+class Ensemble(nn.Module):
+    """A deep ensemble: the weighted mean of the replicas' probabilities (Lakshminarayanan et al. 2017, NeurIPS).
+
+    Args:
+        net: stacked, of R replicas.
+        weights: of the replicas, `[R]`, sum 1.
+    """
+
+    def __init__(self, net: nn.Module, weights: torch.Tensor) -> None:
+        super().__init__()
+        self.net = net
+        self.weights = weights
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Log of the mean probabilities, `[B, C]`, of prepared features `[B, ...]`; its softmax gives them back."""
+        chances = replica_logits(self.net, x, len(self.weights)).float().softmax(dim=-1)
+        mean = (self.weights.float().view(-1, 1, 1) * chances).sum(dim=0)
+        return mean.clamp(min=torch.finfo(mean.dtype).tiny).log()
+
+
+def replica_logits(net: nn.Module, x: torch.Tensor, count: int) -> torch.Tensor:
+    """Every replica's logits `[R, B, C]` of the same prepared features `[B, ...]`."""
+    parts = [net(part.expand(count, *part.shape)) for part in x.split(max(1, _ROWS // count))]
+    return torch.cat(parts, dim=1)

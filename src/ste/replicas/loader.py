@@ -1,0 +1,28 @@
+"""Training batches of every replica, each in its own order."""
+
+from collections.abc import Iterator
+
+import torch
+
+from ste.data.datamodule import BatchLoader
+from ste.data.windows import Batch, WindowDataset
+
+
+class ReplicaLoader(BatchLoader):
+    """Batches `[R, B, ...]`: replica i meets the examples in the order of the run of `seed + i`.
+
+    Args:
+        dataset: examples.
+        batch_size: of each replica.
+        seed: of the first replica.
+        count: replicas, R.
+    """
+
+    def __init__(self, dataset: WindowDataset, batch_size: int, seed: int, count: int) -> None:
+        super().__init__(dataset, batch_size, seed)
+        self.seeds = range(seed, seed + count)
+
+    def __iter__(self) -> Iterator[Batch]:
+        orders = torch.stack([self.shuffled(seed) for seed in self.seeds])
+        for indices in orders.split(self.batch_size, dim=1):
+            yield self.dataset[indices]

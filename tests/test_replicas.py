@@ -1,0 +1,320 @@
+"""Many seeds in one run: each is the run of its seed, and together they are the run's prediction."""
+
+import csv
+import json
+import statistics
+from dataclasses import replace
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from mlflow.tracking import MlflowClient
+from sklearn.metrics import accuracy_score, log_loss, matthews_corrcoef
+
+from ste import fitting
+from ste.config import compose_train, plain, train_settings
+from ste.console import print_training
+from ste.data.datamodule import TrendDataModule
+from ste.data.panel import Panel
+from ste.data.prepare import prepare
+from ste.errors import ConfigError
+from ste.explaining import explain
+from ste.fitting import Fitted, load_model, prepare_fit, view_of
+from ste.pipeline import evaluate, train
+from ste.record import CHECKPOINT, TrainResult
+from ste.replicas.best import Best
+from ste.replicas.module import ReplicaModule
+from ste.settings import TrackingSettings, TrainSettings
+from ste.tracking.find import download, find_run, read_config
+from ste.tracking.found import DIGEST_TAG
+from ste.tracking.store import open_store
+
+FAST = ["trainer.threads=1", "trainer.progress=false", "scoring.resamples=100"]
+SEED = ["data=seed", "optimizer.lr=0.01", "trainer.max_epochs=6", "fit.patience=2", "seed=5", *FAST]
+WORLD = ["data.tickers=4", "data.start=2018-01-01", "data.end=2020-06-30", "data.batch_size=64", *FAST]
+WORLD += ["data.split.validation_start=2019-07-01", "data.split.test_start=2020-01-01", "data.sequence_length=3"]
+WORLD += ["trainer.max_epochs=3", "model=lstm", "model.hidden_size=8", "model.num_layers=1"]
+THREE = "train.replicas=3"
+
+
+@pytest.fixture(scope="module")
+def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture
+def client(folder: Path) -> MlflowClient:
+    return open_store(TrackingSettings(), Path("outputs"))
+
+
+def fitted(data_folder: Path, folder: Path, *overrides: str) -> tuple[Fitted, TrendDataModule]:
+    """A fit without tracking, of the seed document's rows."""
+    values = plain(compose_train([*SEED, f"paths.data={data_folder}", "tracking=off", *overrides]))
+    settings = train_settings(values)
+    panel = Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
+    data = TrendDataModule(panel, view_of(settings.model), settings.seed)
+    own = folder / "-".join(overrides).replace("/", "_")
+    result = fitting.fit(settings, data, prepare_fit(settings, data), own, None)
+    assert result is not None
+    return result, data
+
+
+def run(folder: Path, *overrides: str, out: str = "run") -> TrainResult:
+    """A tracked run on a small world."""
+    values = plain(compose_train([*WORLD, f"paths.data={folder / 'data'}", *overrides]))
+    result = train(train_settings(values), values, Path(out), out)
+    assert result is not None
+    return result
+
+
+KINDS = {
+    "lstm": ["model.hidden_size=8", "model.dropout=0.3"],
+    "dual_tower": ["model.dropout=0.2", "fit.class_weights=true", "fit.label_smoothing=0.1", "fit.monitor=accuracy"],
+    "gru": [
+        "model.num_layers=2",
+        "model.dropout=0.2",
+        "scheduler=plateau",
+        "scheduler.patience=0",
+        "optimizer=rmsprop",
+    ],
+    "alstm": ["fit.adversarial_weight=0.5", "fit.class_weights=true", "trainer.gradient_clip=0.1"],
+    "tcn": ["optimizer=adamw", "fit.monitor=loss", "fit.patience=null"],
+    "transformer": ["scheduler=cosine", "model.hidden_size=8", "trainer.gradient_clip=null"],
+    "mlp": ["optimizer=sgd", "fit.monitor=mcc", "fit.adversarial_weight=0.1"],
+}
+
+
+@pytest.mark.parametrize("model", KINDS)
+def test_a_replica_is_the_run_of_its_seed(model: str, data_folder: Path, tmp_path: Path):
+    """In 64 bits, where rounding cannot grow into a difference."""
+    overrides = [f"model={model}", "trainer.precision=64-true", *KINDS[model]]
+    together, data = fitted(data_folder, tmp_path, *overrides, THREE)
+    assert isinstance(together.model, ReplicaModule)
+    x = data.datasets["validation"][torch.arange(4)].features
+    epochs = []
+    for i in range(3):
+        alone, _ = fitted(data_folder, tmp_path, *overrides, f"seed={5 + i}")
+        assert int(together.model.kept_epochs[i]) == alone.best_epoch
+        epochs.append(alone.epochs)
+        for key, value in together.model.replica_state(i).items():
+            torch.testing.assert_close(value, alone.model.net.state_dict()[key], rtol=1e-5, atol=1e-7, msg=key)
+        torch.testing.assert_close(together.model.replica_probabilities(x)[i], alone.model.probabilities(x))
+    assert together.epochs == max(epochs)  # training ends when all have stopped
+
+
+@pytest.mark.parametrize("model", ["lstm", "dual_tower"])
+def test_in_32_bits_a_replica_is_the_run_of_its_seed_to_float_tolerance(model: str, data_folder: Path, tmp_path: Path):
+    overrides = [f"model={model}", "model.dropout=0.1", "fit.patience=null"]
+    together, data = fitted(data_folder, tmp_path, *overrides, THREE)
+    x = data.datasets["train"][torch.arange(8)].features
+    for i in range(3):
+        alone, _ = fitted(data_folder, tmp_path, *overrides, f"seed={5 + i}")
+        own = together.model.replica_probabilities(x)[i]
+        torch.testing.assert_close(own, alone.model.probabilities(x), rtol=0, atol=2e-4)
+
+
+def test_replicas_take_rates_decays_and_dropout_of_their_own(data_folder: Path, tmp_path: Path):
+    each = {"lr": [0.001, 0.01, 0.03], "weight_decay": [0.0, 0.1, 0.01], "dropout": [0.0, 0.5, 0.2]}
+    common = ["model=dual_tower", "optimizer=adamw", "trainer.precision=64-true"]
+    lists = [f"train.{name}={values}".replace(" ", "") for name, values in each.items()]
+    together, _ = fitted(data_folder, tmp_path, *common, THREE, *lists)
+    for i in range(3):
+        own = [f"optimizer.lr={each['lr'][i]}", f"optimizer.weight_decay={each['weight_decay'][i]}"]
+        alone, _ = fitted(data_folder, tmp_path, *common, *own, f"model.dropout={each['dropout'][i]}", f"seed={5 + i}")
+        for key, value in together.model.replica_state(i).items():
+            torch.testing.assert_close(value, alone.model.net.state_dict()[key], rtol=1e-5, atol=1e-7, msg=key)
+
+
+@pytest.mark.parametrize("weighting", ["uniform", "validation"])
+def test_the_ensemble_is_the_weighted_mean_and_one_checkpoint_holds_it(
+    weighting: str, data_folder: Path, tmp_path: Path
+):
+    together, data = fitted(data_folder, tmp_path, "model=dual_tower", THREE, f"train.weighting={weighting}")
+    module = together.model
+    rows = data.datasets["validation"]
+    batch = rows[torch.arange(len(rows))]
+    each = module.replica_probabilities(batch.features).double().numpy()
+    weights = np.full(3, 1 / 3)
+    if weighting == "validation":
+        weights = np.exp([-log_loss(batch.label.numpy(), own, labels=[0, 1, 2]) for own in each])
+        weights /= weights.sum()
+        assert weights.std() > 1e-3
+    np.testing.assert_allclose(module.weights.numpy(), weights, rtol=1e-5)
+    expected = np.einsum("r,rnc->nc", weights, each)
+    np.testing.assert_allclose(module.probabilities(batch.features).numpy(), expected, rtol=1e-5)
+    content = torch.load(together.checkpoint, weights_only=True)  # plain data alone
+    assert content["state_dict"]["net.head.0.weight"].shape[0] == 3
+    again = load_model(together.checkpoint)
+    assert torch.equal(again.probabilities(batch.features), module.probabilities(batch.features))
+    assert sorted(path.name for path in together.checkpoint.parent.iterdir()) == ["best.ckpt", "last.ckpt"]
+
+
+def test_a_stopped_replica_keeps_what_it_had():
+    net = torch.nn.Linear(1, 1)
+    net.weight = torch.nn.Parameter(torch.zeros(3, 1))
+    net.bias = None
+    best = Best(3, "min", patience=2)
+    figures = [[3.0, 3.0, 3.0], [2.0, 4.0, float("nan")], [2.5, 4.0, 0.1], [2.0, 1.0, 0.1], [0.0, 0.0, 0.0]]
+    for epoch, values in enumerate(figures):
+        torch.nn.init.constant_(net.weight, epoch)
+        best.update(torch.tensor(values, dtype=torch.float64), epoch, net)
+    assert best.epoch.tolist() == [1, 0, 0]  # an equal figure is not better, and what comes after the stop is too late
+    assert best.value.tolist() == [2.0, 3.0, 3.0]
+    assert best.weights["weight"].flatten().tolist() == [1.0, 0.0, 0.0]
+    assert best.done
+    assert not Best(2, "max", None).done
+
+
+def test_a_run_is_scored_as_the_ensemble_with_each_replica_beside_it(folder: Path, client: MlflowClient, capsys):
+    result = run(folder, THREE, "model.dropout=0.1")
+    module = result.module
+    assert isinstance(module, ReplicaModule)
+    print_training(result, "store")
+    shown = " ".join(capsys.readouterr().out.split())
+    with Path("run/replicas.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["seed"]) for row in rows] == [0, 1, 2]
+    assert [int(row["best_epoch"]) for row in rows] == module.kept_epochs.tolist()
+    tracked = client.get_run(result.run_id).data
+    assert tracked.tags["replicas"] == "3"
+    values = plain(compose_train([*WORLD, f"paths.data={folder / 'data'}"]))
+    settings = train_settings(values)
+    panel = Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
+    data = TrendDataModule(panel, "sequence", 0)
+    for split in ("train", "validation", "test"):
+        dataset = data.datasets[split]
+        batch = dataset[torch.arange(len(dataset))]
+        chances = module.replica_probabilities(batch.features).double().numpy()
+        labels = batch.label.numpy()
+        accuracies = [accuracy_score(labels, own.argmax(axis=1)) for own in chances]
+        for row, own, accuracy in zip(rows, chances, accuracies, strict=True):
+            assert float(row[f"{split}_accuracy"]) == pytest.approx(accuracy)
+            assert float(row[f"{split}_mcc"]) == pytest.approx(matthews_corrcoef(labels, own.argmax(axis=1)))
+            own = own / own.sum(axis=1, keepdims=True)
+            assert float(row[f"{split}_log_loss"]) == pytest.approx(log_loss(labels, own, labels=[0, 1, 2]), rel=1e-5)
+        prefix = f"final_{split}/accuracy"
+        assert tracked.metrics[f"{prefix}_replica_mean"] == pytest.approx(statistics.mean(accuracies))
+        assert tracked.metrics[f"{prefix}_replica_std"] == pytest.approx(statistics.stdev(accuracies))
+        joint = accuracy_score(labels, chances.mean(axis=0).argmax(axis=1))
+        assert tracked.metrics[prefix] == pytest.approx(joint)
+        if split == "test":
+            line = f"{statistics.mean(accuracies):.4f} ± {statistics.stdev(accuracies):.4f} over seeds"
+            assert f"3 replicas: test accuracy {line}; the ensemble {joint:.4f}" in shown
+    assert {"curves/val_log_loss_replica_mean", "curves/val_log_loss", "curves/train_loss"} <= set(tracked.metrics)
+    summary = json.loads(Path("run/summary.json").read_text())
+    assert summary["replicas"]["figures"]["test"]["accuracy"] == [float(row["test_accuracy"]) for row in rows]
+    importance, attribution = explain(module, data)
+    assert importance
+    assert attribution.gap < 1e-2
+
+
+def test_a_run_of_replicas_is_evaluated_and_served_as_it_was_scored(folder: Path, client: MlflowClient):
+    result = run(
+        folder, THREE, "train.weighting=validation", "train.dropout=[0.0,0.1,0.2]", "train.lr=[0.01,0.003,0.001]"
+    )
+    found = find_run(client, result.run_id, "ste")
+    settings = train_settings(read_config(client, found))
+    again, predictions = evaluate(settings, [download(client, found, CHECKPOINT, folder)], found.tags[DIGEST_TAG])
+    assert again == result.scores
+    pd.testing.assert_frame_equal(predictions.frame, result.predictions.frame, check_exact=True)
+    (logged,) = client.search_logged_models(client.get_run(result.run_id).info.experiment_id.split())
+    loaded = mlflow.pyfunc.load_model(logged.model_uri)
+    x = loaded.input_example["features"].astype(np.float32)
+    expected = result.module.probabilities(torch.from_numpy(x)).numpy()
+    np.testing.assert_array_equal(loaded.predict({"features": x}), expected)
+
+
+class Interrupt(fitting.pl.Callback):
+    """Stops a fit in the middle of its third epoch."""
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
+        if trainer.current_epoch == 2 and batch_idx == 1:
+            raise SystemExit(143)
+
+
+@pytest.mark.parametrize("schedule", ["plateau", "cosine"])
+def test_a_stopped_run_of_replicas_ends_where_it_would_have_ended(folder: Path, client, monkeypatch, schedule: str):
+    overrides = [THREE, f"scheduler={schedule}", "model.dropout=0.2", "fit.patience=2", "trainer.max_epochs=6"]
+    overrides += ["optimizer.lr=0.03", "scheduler.patience=0"] if schedule == "plateau" else ["optimizer.lr=0.03"]
+    whole = run(folder, *overrides, out="whole")
+    build = fitting.build_trainer
+
+    def trainer(*args):
+        built, best = build(*args)
+        built.callbacks.append(Interrupt())
+        return built, best
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting, "build_trainer", trainer)
+        with pytest.raises(SystemExit):
+            run(folder, *overrides, out="stopped")
+    (stopped,) = client.search_runs(["1"], filter_string="attributes.status = 'KILLED'")
+    values = {**read_config(client, find_run(client, stopped.info.run_id, "ste")), "resume": stopped.info.run_id}
+    resumed = train(train_settings(values), values, Path("resumed"), "resumed")
+    a, b = whole.module.state_dict(), resumed.module.state_dict()
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[key], b[key]) for key in a)
+    figures = [client.get_run(one.run_id).data.metrics for one in (whole, resumed)]
+    assert all(figures[0][name] == figures[1][name] for name in figures[0] if name != "fit_seconds")
+    assert figures[0].keys() == figures[1].keys()
+
+
+def test_folds_train_replicas_too(folder: Path, client: MlflowClient):
+    walk = ["validation=walk_forward", "validation.folds=2", "trainer.max_epochs=2"]
+    result = run(folder, THREE, *walk)
+    alone = run(folder, *walk, "seed=1", out="alone")
+    figures = result.replicas.figures["test"]
+    assert figures["accuracy"][1] == pytest.approx(alone.scores["test"].metrics["accuracy"])
+    assert figures["log_loss"][1] == pytest.approx(alone.scores["test"].metrics["log_loss"], rel=1e-4)
+    tracked = client.get_run(result.run_id).data.metrics
+    mean = statistics.mean(figures["accuracy"])
+    assert tracked["final_test/accuracy_replica_mean"] == pytest.approx(mean)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["train.replicas=0"], r"train\.replicas=0: expected 1 or more\. Try train\.replicas=1"),
+        (["train.replicas=2", "model=gbm"], r"train\.replicas=2: GradientBoosting is no net\. Try model=lstm"),
+        (
+            ["train.replicas=2", "trainer=ddp"],
+            r"train\.replicas=2: replicas are trained in one process\. Try trainer=cpu",
+        ),
+        (
+            ["train.replicas=2", "train.lr=[0.1]"],
+            r"train\.lr=\[0\.1\]: expected 2 values.*not 1\. Try train\.replicas=1",
+        ),
+        (["train.lr=[0.1,0.2]"], r"expected train\.replicas beside it\. Try train\.replicas=2"),
+        (["train.replicas=2", "train.lr=[0.1,0]"], r"train\.lr=.*expected finite numbers above 0"),
+        (
+            ["train.replicas=2", "train.weight_decay=[0,-1]"],
+            r"train\.weight_decay=.*expected finite numbers, 0 or more",
+        ),
+        (["train.replicas=2", "train.dropout=[0,1]"], r"train\.dropout=.*expected numbers in \[0, 1\)"),
+        (["train.weighting=best"], r"train\.weighting=best: expected one of uniform, validation"),
+        (["train.replicas=2", "seed=4294967295"], r"seed=4294967295: expected 2\*\*32 - 2 or less"),
+        (["train.replica=2"], r"replica"),
+    ],
+)
+def test_a_mistake_is_told(overrides: list[str], message: str):
+    with pytest.raises(Exception, match=message) as raised:
+        train_settings(plain(compose_train(overrides)))
+    assert isinstance(raised.value, ConfigError) or "train.replica=2" in overrides
+
+
+def test_a_replica_that_diverges_is_named(data_folder: Path, tmp_path: Path):
+    wild = ["model=mlp", "optimizer=sgd", "trainer.gradient_clip=null", "train.lr=[0.01,1e38,0.01]", THREE]
+    with pytest.raises(
+        ConfigError, match=r"diverged: val/log_loss of replica 1 \(seed 6\) was never finite.*train\.lr"
+    ):
+        fitted(data_folder, tmp_path, *wild)
+
+
+def test_a_configuration_of_before_replicas_is_read(folder: Path):
+    values = plain(compose_train([]))
+    del values["train"]
+    assert isinstance(train_settings(values), TrainSettings)
+    assert replace(train_settings(values)).train.replicas == 1
