@@ -193,8 +193,10 @@ def test_a_run_is_scored_as_the_ensemble_with_each_replica_beside_it(folder: Pat
         for row, own, accuracy in zip(rows, chances, accuracies, strict=True):
             assert float(row[f"{split}_accuracy"]) == pytest.approx(accuracy)
             assert float(row[f"{split}_mcc"]) == pytest.approx(matthews_corrcoef(labels, own.argmax(axis=1)))
-            own = own / own.sum(axis=1, keepdims=True)
-            assert float(row[f"{split}_log_loss"]) == pytest.approx(log_loss(labels, own, labels=[0, 1, 2]), rel=1e-5)
+            shares = own / own.sum(axis=1, keepdims=True)
+            assert float(row[f"{split}_log_loss"]) == pytest.approx(
+                log_loss(labels, shares, labels=[0, 1, 2]), rel=1e-5
+            )
         prefix = f"final_{split}/accuracy"
         assert tracked.metrics[f"{prefix}_replica_mean"] == pytest.approx(statistics.mean(accuracies))
         assert tracked.metrics[f"{prefix}_replica_std"] == pytest.approx(statistics.stdev(accuracies))
@@ -257,9 +259,9 @@ def test_a_stopped_run_of_replicas_ends_where_it_would_have_ended(folder: Path, 
     a, b = whole.module.state_dict(), resumed.module.state_dict()
     assert a.keys() == b.keys()
     assert all(torch.equal(a[key], b[key]) for key in a)
-    figures = [client.get_run(one.run_id).data.metrics for one in (whole, resumed)]
-    assert all(figures[0][name] == figures[1][name] for name in figures[0] if name != "fit_seconds")
-    assert figures[0].keys() == figures[1].keys()
+    figures = [dict(client.get_run(one.run_id).data.metrics) for one in (whole, resumed)]
+    assert all(one.pop("fit_seconds") > 0 for one in figures)
+    assert figures[0] == figures[1]
 
 
 def test_folds_train_replicas_too(folder: Path, client: MlflowClient):

@@ -188,7 +188,7 @@ def write_outputs(folder: Path, result: Result) -> None:
         rows = [f"{name},{','.join(map(str, row))}" for name, row in zip(scores.classes, scores.confusion, strict=True)]
         (confusion / f"{split}.csv").write_text("\n".join([header, *rows]) + "\n")
     result.predictions.of_split("validation", "test").write(folder / PREDICTIONS)
-    if result.replicas is not None:
+    if isinstance(result, TrainResult) and result.replicas is not None:
         result.replicas.write(folder / TABLE)
     with whole_file(folder / SUMMARY) as partial:
         partial.write_text(json.dumps(_finite(result.summary()), indent=2, allow_nan=False) + "\n")
@@ -211,6 +211,10 @@ def track_outputs(
     step = result.best_epoch
     run.log_metrics({"best_epoch": step, "fit_seconds": result.fit_seconds, MONITORED: result.monitored}, step)
     track_result(run, folder, result, step, model_id)
+    if result.replicas is not None:
+        run.log_metrics(result.replicas.metrics(SPLIT_PREFIX), step)
+        run.set_tags({"replicas": len(result.replicas.seeds)})
+        run.log_file(folder / TABLE)
 
 
 def track_result(run: Any, folder: Path, result: Result, step: int = 0, model_id: str | None = None) -> None:
@@ -230,10 +234,6 @@ def track_result(run: Any, folder: Path, result: Result, step: int = 0, model_id
     kept = {"model": result.model, "model.parameters": result.parameters, "validation": result.validation}
     run.set_tags(kept | {"trials": result.trials} | result.verdict.tags)
     run.set_tags({"mlflow.note.content": result.verdict.paragraph})
-    if result.replicas is not None:
-        run.log_metrics(result.replicas.metrics(SPLIT_PREFIX), step=result.best_epoch)
-        run.set_tags({"replicas": len(result.replicas.seeds)})
-        run.log_file(folder / TABLE)
     run.log_file(folder / SUMMARY)
     run.log_file(folder / PREDICTIONS)
     for path in sorted((folder / "confusion").iterdir()):

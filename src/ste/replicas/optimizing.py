@@ -46,7 +46,7 @@ def clip_each(parameters: Iterable[nn.Parameter], most: float) -> None:
         most: norm.
     """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    norms = torch.stack([gradient.flatten(1).norm(dim=1) for gradient in gradients])  # [P, R]
+    norms = torch.stack([gradient.reshape(len(gradient), -1).norm(dim=1) for gradient in gradients])  # [P, R]
     scale = (most / (norms.norm(dim=0) + 1e-6)).clamp(max=1.0)
     for gradient in gradients:
         gradient.mul_(scale.view(-1, *[1] * (gradient.dim() - 1)))
@@ -95,10 +95,10 @@ class PlateauOfEach:
     def __init__(
         self, optimizer: Any, settings: dict[str, Any], mode: str, figures: Callable[[], torch.Tensor]
     ) -> None:
-        self.groups = optimizer.param_groups
+        self.optimizer = optimizer  # not its groups: restoring it makes new ones
         self.figures = figures
         self.of: list[ReduceLROnPlateau] = []
-        for group in self.groups:  # the class moves all groups of an optimizer: each replica gets one to move
+        for group in optimizer.param_groups:  # the class moves all groups of an optimizer at once
             alone = SGD([torch.zeros(())], lr=group["lr"])
             schedule = build_scheduler(alone, settings, max_epochs=1, mode=mode)
             assert isinstance(schedule, ReduceLROnPlateau)
@@ -106,7 +106,7 @@ class PlateauOfEach:
 
     def step(self) -> None:
         """End an epoch."""
-        for schedule, group, figure in zip(self.of, self.groups, self.figures().tolist(), strict=True):
+        for schedule, group, figure in zip(self.of, self.optimizer.param_groups, self.figures().tolist(), strict=True):
             schedule.step(figure)
             group["lr"] = schedule.optimizer.param_groups[0]["lr"]
 
@@ -116,6 +116,6 @@ class PlateauOfEach:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take them back; the rates are those that the optimizer was restored with."""
-        for schedule, own, group in zip(self.of, state["of"], self.groups, strict=True):
+        for schedule, own, group in zip(self.of, state["of"], self.optimizer.param_groups, strict=True):
             schedule.load_state_dict(own)
             schedule.optimizer.param_groups[0]["lr"] = group["lr"]

@@ -62,9 +62,10 @@ class StackedLSTM(_StackedRecurrent):
         size = hidden_weight.shape[-1]
         recurrent = hidden_weight.mT
         out: list[torch.Tensor] = []
-        hidden = cell = x.new_zeros(())
+        hidden, cell = x.new_zeros(x.shape[0], x.shape[2], size), x.new_zeros(())
+        alone = x.shape[1] == 1  # then the recurrent weights still get their gradient, 0, and decay as they should
         for driven in affine(x, input_weight, input_bias + hidden_bias).unbind(1):  # [R, B, 4 H]: i, f, g, o
-            gates = torch.baddbmm(driven, hidden, recurrent) if out else driven  # both states begin at 0
+            gates = torch.baddbmm(driven, hidden, recurrent) if out or alone else driven  # both states begin at 0
             admit, forget = gates[..., : 2 * size].sigmoid().chunk(2, dim=-1)
             candidate = admit * gates[..., 2 * size : 3 * size].tanh()
             cell = torch.addcmul(candidate, forget, cell) if out else candidate
