@@ -17,6 +17,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobReturn, JobStatus
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mlflow.tracking import MlflowClient
@@ -24,6 +25,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from hydra_plugins.ste_sweepers._jobs import extra, samples
 from hydra_plugins.ste_sweepers._overrides import drawn, listed, split
+from hydra_plugins.ste_sweepers.forking import ForkLauncher
 from ste.config import compose_train, conf_dir, plain, train_settings
 from ste.errors import ConfigError, Pruned, RunError
 from ste.settings import SweepSettings, TrackingSettings
@@ -236,8 +238,8 @@ class Pretend:
         self.folder = folder
         self.jobs: list[list[str]] = []
 
-    def __call__(self, batch: list[tuple[Trial, list[str]]]) -> list[Outcome]:
-        return [self.job(trial, typed) for trial, typed in batch]
+    def __call__(self, batch: list[tuple[Trial, list[str]]]) -> list[tuple[Trial, Outcome]]:
+        return [(trial, self.job(trial, typed)) for trial, typed in batch]
 
     def job(self, trial: Trial, typed: list[str]) -> Outcome:
         self.jobs.append(typed)
@@ -336,7 +338,7 @@ def test_a_trial_whose_process_died_after_its_run_ended_is_read_back(folder: Pat
 
     def dies(batch: list[tuple[Trial, list[str]]]) -> list[Outcome]:
         pretend(batch[:1])
-        return [Outcome(LOST, error="worker died") for _ in batch]
+        return [(trial, Outcome(LOST, error="worker died")) for trial, _ in batch]
 
     rows, code = run_sweep(plan(folder, width=2), Grid({"a": Choice(("3", "4"))}), dies)
     assert [(row.outcome.status, row.outcome.value) for row in rows] == [(FINISHED, 3.0), (LOST, None)]
@@ -617,6 +619,46 @@ def test_a_real_search_goes_from_the_command_line_to_the_store(real: Any):
     assert Path(client.download_artifacts(top.id, "checkpoints/best.ckpt", str(folder))).is_file()
 
 
+class Forked(ForkLauncher):
+    """Jobs that give their number back, or end their process."""
+
+    def _run(self, number: int, overrides: list[str]) -> JobReturn:
+        if overrides == ["die"]:
+            os._exit(9)
+        value = (lambda: number) if overrides == ["odd"] else number  # a lambda cannot be sent
+        return JobReturn(status=JobStatus.COMPLETED, _return_value=value)
+
+
+@pytest.mark.parametrize(("deaths", "lost"), [([], 0), ([3], 1), ([0, 4], 5)])
+def test_a_job_that_ends_its_process_is_lost_alone(deaths: list[int], lost: int):
+    """Two processes and eight jobs; with both dead, what was not begun is lost too."""
+    launcher = Forked()
+    launcher.begin(2)
+    try:
+        jobs = [["die"] if i in deaths else ["live"] for i in range(8)]
+        done = dict(launcher.results(jobs, 10))
+    finally:
+        launcher.end()
+    assert sorted(done) == list(range(8))
+    failed = [i for i in done if done[i].status == JobStatus.FAILED]
+    assert set(deaths) <= set(failed)
+    assert len(failed) == lost
+    assert all(done[i].return_value == 10 + i for i in done if i not in failed)
+    assert not launcher._processes
+
+
+def test_a_result_that_cannot_be_sent_is_told():
+    launcher = Forked()
+    launcher.begin(1)
+    try:
+        (odd, good) = launcher.launch([["odd"], ["live"]], 0)
+    finally:
+        launcher.end()
+    with pytest.raises(RuntimeError, match="cannot be sent"):
+        _ = odd.return_value
+    assert good.return_value == 1
+
+
 # Slow: processes
 
 
@@ -630,6 +672,7 @@ def statuses(folder: Path) -> tuple[FoundRun, dict[int, FoundRun]]:
 @pytest.mark.parametrize(
     "launcher",
     [
+        ["hydra/launcher=fork", "hydra.launcher.n_jobs=2"],
         ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"],
         [
             "hydra/launcher=ray",
@@ -638,10 +681,11 @@ def statuses(folder: Path) -> tuple[FoundRun, dict[int, FoundRun]]:
         ],
         ["hydra/launcher=submitit_local", "sweep.workers=2"],
     ],
-    ids=["joblib", "ray", "submitit"],
+    ids=["fork", "joblib", "ray", "submitit"],
 )
 def test_trials_run_in_processes_and_none_is_lost(tmp_path: Path, launcher: list[str]):
-    pytest.importorskip({"ray": "ray", "submitit_local": "submitit", "joblib": "joblib"}[launcher[0].split("=")[1]])
+    needed = {"ray": "ray", "submitit_local": "submitit"}
+    pytest.importorskip(needed.get(launcher[0].split("=")[1], "hydra"))
     done = train(tmp_path, *launcher, "model=dual_tower", "trainer.max_epochs=2", "model.hidden_size=0,4,8,16")
     assert done.returncode == 2, done.stdout + done.stderr
     parent, children = statuses(tmp_path)

@@ -7,6 +7,7 @@ import hashlib
 import shlex
 import sys
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from ste.sweeps.workers import Workers, workers_of
 
 from ._jobs import decides, extra, samples
 from ._overrides import drawn, listed, split
+from .forking import ForkLauncher
 
 
 @dataclass
@@ -131,8 +133,13 @@ class _SteSweeper(Sweeper):
             width=self._width(workers),
             extra=extra(fixed, swept, settings, workers),
         )
-        rows, _ = run_sweep(plan, self._source(plan, swept), self._launch)
-        return rows
+        if not isinstance(self.launcher, ForkLauncher):
+            return run_sweep(plan, self._source(plan, swept), self._launch)[0]
+        self.launcher.begin(workers.count)
+        try:
+            return run_sweep(plan, self._source(plan, swept), self._launch)[0]
+        finally:
+            self.launcher.end()
 
     def _width(self, workers: Workers) -> int:
         return self._most or workers.count
@@ -171,16 +178,22 @@ class _SteSweeper(Sweeper):
             raise fault or ConfigError("nothing to try: give a setting several values, optimizer=adam,sgd.")
         return good
 
-    def _launch(self, batch: list[tuple[Trial, list[str]]]) -> list[Outcome]:
+    def _launch(self, batch: list[tuple[Trial, list[str]]]) -> Iterator[tuple[Trial, Outcome]]:
         """Run a batch by the launcher; a fault of the launcher itself loses the whole of it."""
         assert self.launcher is not None
         first, self._launched = self._launched, self._launched + len(batch)
+        jobs = [job for _, job in batch]
+        if isinstance(self.launcher, ForkLauncher):
+            for place, done in self.launcher.results(jobs, first):
+                yield batch[place][0], _outcome(done)
+            return
         try:
-            returns = self.launcher.launch([job for _, job in batch], initial_job_idx=first)
+            outcomes = [_outcome(job) for job in self.launcher.launch(jobs, initial_job_idx=first)]
         except Exception as error:
             traceback.print_exc()
-            return [Outcome(LOST, error=f"{type(error).__name__}: {error}".splitlines()[0][:300]) for _ in batch]
-        return [_outcome(job) for job in returns]
+            fault = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+            outcomes = [Outcome(LOST, error=fault) for _ in batch]
+        yield from zip([trial for trial, _ in batch], outcomes, strict=True)
 
 
 class GridSweeper(_SteSweeper):

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,8 +15,8 @@ from ste.sweeps.show import line, print_sweep
 from ste.sweeps.study import Search, Source
 from ste.sweeps.table import write_table
 
-Launch = Callable[[list[tuple[Trial, list[str]]]], list[Outcome]]
-"""Runs a batch of trials with the overrides of each; gives their outcomes in order."""
+Launch = Callable[[list[tuple[Trial, list[str]]]], Iterable[tuple[Trial, Outcome]]]
+"""Runs a batch of trials with the overrides of each; gives each one's outcome as it comes."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,7 @@ def run_sweep(plan: Plan, source: Source, launch: Launch) -> tuple[list[Row], in
         if rows:
             print(f"{len(rows)} of {source.total} trials were made before", file=sys.stderr)
         while batch := source.ask(plan.width):
-            outcomes = launch([(trial, overrides(plan, trial, parent)) for trial in batch])
-            for trial, outcome in zip(batch, outcomes, strict=True):
+            for trial, outcome in launch([(trial, overrides(plan, trial, parent)) for trial in batch]):
                 if outcome.run_id is None:
                     outcome = _found(outcome, _look(plan, parent, trial.number))  # noqa: PLW2901
                 source.tell(trial, outcome)

@@ -38,8 +38,8 @@ def workers_of(launcher: dict[str, Any], wanted: int | None = None, available: i
     """
     available = available or cores()
     name = str(launcher.get("_target_", "")).rsplit(".", 1)[-1]
-    if name == "JoblibLauncher":
-        jobs = int(launcher.get("n_jobs", -1))
+    if name in ("JoblibLauncher", "ForkLauncher"):
+        jobs = int(launcher.get("n_jobs") or -1)
         count = min(wanted or (jobs if jobs > 0 else max(1, available + 1 + jobs)), max(jobs, 0) or available)
         return Workers(count, _share(available, count), ahead=True)
     if name == "RayLauncher":
