@@ -35,6 +35,9 @@ HEADLINE = ("accuracy", "log_loss", "mcc", "auroc")
 """Figures that stand beside the logged model in the UI."""
 
 
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # libyaml's, ten times as fast, where it is there
+
+
 class Result(Protocol):
     """What every kind of run ends with: a training, or an ensemble of trainings."""
 
@@ -149,7 +152,7 @@ class FoldRecord:
 
 def write_inputs(folder: Path, config: dict[str, Any], panel: Panel) -> None:
     """Configuration and data card, into the run's folder."""
-    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    (folder / "config.yaml").write_text(yaml.dump(config, Dumper=_DUMPER, sort_keys=False))
     (folder / "data_card.json").write_text(json.dumps(panel.prepared.card, indent=2) + "\n")
 
 
@@ -232,8 +235,8 @@ def track_result(run: Any, folder: Path, result: Result, step: int = 0, model_id
     run.log_metrics(headline, step, model_id)
     run.log_metrics({name: value for name, value in scores.items() if name not in headline}, step)
     kept = {"model": result.model, "model.parameters": result.parameters, "validation": result.validation}
-    run.set_tags(kept | {"trials": result.trials} | result.verdict.tags)
-    run.set_tags({"mlflow.note.content": result.verdict.paragraph})
+    note = {"mlflow.note.content": result.verdict.paragraph}
+    run.set_tags(kept | {"trials": result.trials} | result.verdict.tags | note)
     run.log_file(folder / SUMMARY)
     run.log_file(folder / PREDICTIONS)
     for path in sorted((folder / "confusion").iterdir()):

@@ -65,8 +65,16 @@ class Run:
 
     def log_metrics(self, metrics: dict[str, float], step: int = 0, model_id: str | None = None) -> None:
         """Queue metrics of one step, of a logged model or of the run alone; `close` waits for them."""
+        self.log_history({step: metrics}, model_id)
+
+    def log_history(self, history: dict[int, dict[str, float]], model_id: str | None = None) -> None:
+        """Queue metrics of several steps at once, by step."""
         now = int(time.time() * 1000)
-        entries = [Metric(key, float(value), now, step, model_id=model_id) for key, value in metrics.items()]
+        entries = [
+            Metric(key, float(value), now, step, model_id=model_id)
+            for step, metrics in history.items()
+            for key, value in metrics.items()
+        ]
         for i in range(0, len(entries), _METRICS):
             self._pending.append(
                 self._writer.submit(retried, self.client.log_batch, self.id, entries[i : i + _METRICS])
