@@ -51,8 +51,10 @@ sweep: $(READY)  ## both models over three sequence lengths
 compare: $(READY)  ## the leaderboard of the runs, in the terminal and as a page
 	$(BIN)/python -m ste.compare
 
-bench: $(READY)  ## speed of the evaluation: 1,000,000 rows with all intervals
+bench: $(READY)  ## speed: evaluation of 1,000,000 rows, a sweep against single commands, replicas
 	$(BIN)/python -m ste.bench.evaluation
+	$(BIN)/python -m ste.bench.sweeping
+	$(BIN)/python -m ste.bench.replicas
 
 studies: $(READY)  ## do the intervals cover, how often is the verdict right: about half an hour
 	$(BIN)/python -m ste.studies.coverage
