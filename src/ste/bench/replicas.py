@@ -31,11 +31,16 @@ LARGE = ("data=world", "data.batch_size=512", "trainer=gpu", "trainer.max_epochs
 QUIET = ("tracking=off", "trainer.progress=false")
 COMMAND_REPLICAS = 16
 
+HEADER = (
+    f"{'fit':<26} {'replicas':>8}  {'one, s':>8}  {'R fits, s':>10}  {'at once, s':>11}"
+    f"  {'times of one':>12}  {'by CPU':>8}  {'times faster':>12}  {'by CPU':>8}"
+)
+
 Fit = Callable[[int, int], np.ndarray]
 
 
 def timed_fit(overrides: Sequence[str], folder: Path) -> Fit:
-    """A function from the first seed and the number of replicas to the fit's seconds, by the clock and of CPU, `[2]`."""
+    """A function of the first seed and the number of replicas: the fit's seconds, by the clock and of CPU, `[2]`."""
     base = [*overrides, *QUIET, f"paths.data={folder / 'data'}"]
     first = train_settings(plain(compose_train(base)))
     panel = Panel.read(prepare(first.data, Path(first.paths.data)), first.data)
@@ -121,10 +126,7 @@ def main() -> None:
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     logging.getLogger("ste").setLevel(logging.ERROR)
-    print(
-        "fit                        replicas    one, s   R fits, s   at once, s  times of one    by CPU  times faster    by CPU",
-        flush=True,
-    )
+    print(HEADER, flush=True)
     for line in rows(chosen.models, chosen.replicas, chosen.rounds, chosen.overrides):
         print(line, flush=True)
     if not chosen.no_command:
