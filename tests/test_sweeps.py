@@ -408,6 +408,21 @@ def test_a_grid_becomes_a_study_with_its_values():
     assert [trial.value for trial in study.trials] == [0.3, 0.1]
 
 
+def test_rates_that_were_drawn_are_numbers_on_a_logarithmic_scale():
+    tried = ["1e-4", "2e-3", "3e-2"]
+    rows = [Row(Trial(i, {"lr": lr, "size": str(16 * (i % 2))}), outcome(float(i))) for i, lr in enumerate(tried)]
+    drawn = study_of(rows, "min").trials[0].distributions
+    assert (drawn["lr"].low, drawn["lr"].high, drawn["lr"].log) == (1e-4, 3e-2, True)
+    assert drawn["size"].choices == (0, 16)
+
+
+def test_the_course_of_a_sweep_has_its_own_numbers_of_trials(tmp_path: Path):
+    page = write_figures(rows_of(None, 3.0, None, 1.0), "log_loss", "min", "t", tmp_path)
+    assert page is not None
+    course = page.read_text().rpartition("Plotly.newPlot")[2].replace(" ", "")
+    assert '"x":[1,3]' in course
+
+
 # Searches
 
 SPACE = {"a": Choice(("1", "2", "3")), "lr": Span(1e-4, 1e-1, log=True)}

@@ -204,7 +204,8 @@ def print_leaderboard(board: Board, console: Console | None = None) -> None:
     console.print(Text(f"{board.experiment}: {count(len(ranked), 'run')}, {board.split} figures", style="bold"))
     console.print(Text(luck(board)))
     console.print(table)
-    console.print(Text("ranked by validation log-loss (val): the test chooses nothing; AUC: which way", style="dim"))
+    ranking = "the best is flattered by its choice" if board.split == "validation" else "the test chooses nothing"
+    console.print(Text(f"ranked by validation log-loss (val): {ranking}; AUC: which way", style="dim"))
     if any(place.other_rows for place in ranked):
         console.print(Text("* scored on other rows than most runs: not ranked, compares with none", style="dim"))
 

@@ -25,7 +25,7 @@ def study_of(rows: list[Row], mode: str) -> Any:
     ended = [row for row in rows if row.outcome.status in (FINISHED, PRUNED)]
     keys = [key for key in dict.fromkeys(k for row in ended for k in row.trial.values) if _varies(ended, key)]
     for row in ended:
-        if row.outcome.status != FINISHED or row.outcome.value is None:
+        if not _has_value(row):
             continue
         params = {key: value_of(row.trial.values[key]) for key in keys}
         study.add_trial(
@@ -34,6 +34,10 @@ def study_of(rows: list[Row], mode: str) -> Any:
             )
         )
     return study
+
+
+def _has_value(row: Row) -> bool:
+    return row.outcome.status == FINISHED and row.outcome.value is not None
 
 
 def _values(rows: list[Row], key: str) -> list[Any]:
@@ -46,11 +50,15 @@ def _varies(rows: list[Row], key: str) -> bool:
 
 
 def _distribution(rows: list[Row], key: str) -> Any:
-    """Categories where few values were tried, else the numbers between the least and the greatest."""
+    """Categories where few values were tried, else the numbers between the least and the greatest.
+
+    Fractions of which most were tried once, such as learning rates, were drawn from an interval: numbers too.
+    """
     from optuna.distributions import CategoricalDistribution, FloatDistribution
 
     values = _values(rows, key)
-    if len(values) <= _FEW or any(isinstance(value, str) for value in values):
+    drawn = any(isinstance(value, float) for value in values) and 2 * len(values) > len(rows)
+    if any(isinstance(value, str) for value in values) or (len(values) <= _FEW and not drawn):
         return CategoricalDistribution(values)
     low, high = float(values[0]), float(values[-1])
     return FloatDistribution(low, high, log=low > 0 and high / low > _DECADES)
@@ -58,6 +66,7 @@ def _distribution(rows: list[Row], key: str) -> Any:
 
 _FEW = 8
 _DECADES = 50.0  # a greater ratio is drawn on a logarithmic scale
+_GROUND = "#d9dee6"  # behind the trials' lines: Optuna draws the worst in almost white
 
 
 def write_figures(rows: list[Row], monitor: str, mode: str, title: str, folder: Path) -> Path | None:
@@ -76,16 +85,20 @@ def write_figures(rows: list[Row], monitor: str, mode: str, title: str, folder: 
         return None
     from optuna import visualization
 
-    figures = [
-        visualization.plot_parallel_coordinate(study, target_name=monitor),
-        visualization.plot_optimization_history(study, target_name=monitor),
-    ]
+    lines = visualization.plot_parallel_coordinate(study, target_name=monitor)
+    lines.update_traces(line_width=2, opacity=0.9, selector={"mode": "lines"})
+    history = visualization.plot_optimization_history(study, target_name=monitor)
+    numbers = [row.trial.number for row in rows if _has_value(row)]
+    for trace in history.data:  # Optuna numbers anew, without those that failed
+        trace.x = [numbers[place] for place in trace.x]
+    figures = [lines, history]
     if len({trial.value for trial in trials}) > 1:  # equal values have no reasons
         figures.insert(1, visualization.plot_param_importances(study, target_name=monitor))
-    parts = [
-        figure.update_layout(template="plotly_white").to_html(full_html=False, include_plotlyjs=i == 0)
-        for i, figure in enumerate(figures)
-    ]
+    for figure in figures:
+        figure.update_layout(template="plotly_white")
+    lines.update_layout(plot_bgcolor=_GROUND, title_pad_b=12)
+    lines.update_annotations(bgcolor="rgba(255,255,255,0.7)")  # a line would strike its value through
+    parts = [figure.to_html(full_html=False, include_plotlyjs=i == 0) for i, figure in enumerate(figures)]
     folder.mkdir(parents=True, exist_ok=True)
     page = folder / PAGE
     head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{_escaped(title)}</title>'
