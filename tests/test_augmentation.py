@@ -24,11 +24,13 @@ from ste.data.panel import Panel
 from ste.data.prepare import daily_sources, prepare
 from ste.data.windows import Batch, Joined
 from ste.errors import ConfigError, DataError
+from ste.evaluation.predictions import Predictions
 from ste.evaluation.score import score
 from ste.fitting import build_trainer, prepare_fit, view_of
 from ste.predicting import class_chances, predict
 from ste.schema import RETURN
 from ste.settings import AugmentSettings, FitSettings, TrainSettings, ValidationSettings
+from ste.studies.augmentation import beside
 from ste.training.module import TrendModule
 from ste.world.resampled import ResampledMarket
 
@@ -405,6 +407,53 @@ def test_a_net_finds_nothing_in_a_null_world(name: str, tmp_path: Path) -> None:
     gains = score(predict(module.eval(), data, "net", ("test",)), resamples=500).gains["majority"]
     assert gains["accuracy"].low < 0 < gains["accuracy"].high or gains["accuracy"].value <= 0
     assert gains["log_loss"].low < 0.001
+
+
+# --- the study ---
+
+
+def predictions(p_down: np.ndarray, seed: int, order: np.random.Generator) -> Predictions:
+    """Two classes, three tickers a week; rows in any order."""
+    n = len(p_down)
+    truth = np.random.default_rng(5)  # the same rows for all
+    frame = pd.DataFrame(
+        {
+            "date": np.repeat(pd.date_range("2016-01-01", periods=n // 3, freq="W-FRI"), 3),
+            "ticker": np.tile(["A", "B", "C"], n // 3),
+            "split": "test",
+            "fold": 0,
+            "path": np.int16(0),
+            "label": truth.integers(2, size=n),
+            "return": truth.normal(0, 0.02, n),
+            "p_downtrend": p_down,
+            "p_uptrend": 1 - p_down,
+            "majority.p_downtrend": 0.5,
+            "majority.p_uptrend": 0.5,
+        }
+    )
+    return Predictions(
+        frame.iloc[order.permutation(n)].reset_index(drop=True), ("Downtrend", "Uptrend"), model=f"{seed}"
+    )
+
+
+def test_a_gain_is_that_over_the_same_seed_on_the_same_rows() -> None:
+    rng = np.random.default_rng(0)
+    own, bare = rng.uniform(0.05, 0.95, (2, 2, 60))
+    runs, plain_runs = ([predictions(p, seed, rng) for seed, p in enumerate(both)] for both in (own, bare))
+    card = score(beside(runs, plain_runs), resamples=100)
+    label = np.random.default_rng(5).integers(2, size=60)
+
+    def log_loss(p: np.ndarray) -> float:
+        return float(-np.log(np.where(label == 0, p, 1 - p)).mean())
+
+    assert set(card.gains) == {"plain"}
+    assert card.metrics["log_loss"] == pytest.approx(log_loss(own))
+    assert card.gains["plain"]["log_loss"].value == pytest.approx(log_loss(bare) - log_loss(own))
+    joined = beside(runs, plain_runs).frame
+    for seed in (0, 1):
+        rows = joined[joined["path"] == seed].sort_values(["date", "ticker"])
+        np.testing.assert_array_equal(rows["plain.p_downtrend"], bare[seed])
+        np.testing.assert_array_equal(rows["p_downtrend"], own[seed])
 
 
 # --- settings ---
