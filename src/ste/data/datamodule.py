@@ -107,10 +107,11 @@ class TrendDataModule(pl.LightningDataModule):
         for name, dataset in self.datasets.items():
             if not len(dataset):
                 where = panel.prepared.files.get(name, "data")
+                read = self.settings.sequence_length if view == "sequence" else 1
+                longer = "data.history" if self.settings.history and self._history > read else "data.sequence_length"
                 raise DataError(
-                    f"{where}: no {name} example is left: an example needs {self._history} consecutive "
-                    f"{PERIOD[self.settings.frequency]}s of one ticker. Try a smaller "
-                    f"{'data.sequence_length' if self.settings.history is None else 'data.history'} or a longer table."
+                    f"{where}: no {name} example is left: an example needs {max(read, self._history)} consecutive "
+                    f"{PERIOD[self.settings.frequency]}s of one ticker. Try a smaller {longer} or a longer table."
                 )
 
     @property
