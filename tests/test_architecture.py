@@ -17,6 +17,8 @@ FENCES = {
     "matplotlib": {"plots"},
     "optuna": {"sweeps"},
     "plotly": {"sweeps"},
+    "onnx": {"deploy"},
+    "onnxruntime": {"deploy"},
 }
 # What a part may import of ours; parts that are not named may import any but the entry points.
 LAYERS = {
@@ -47,6 +49,7 @@ LAYERS = {
     },
     "members": {"errors", "evaluation", "pipeline", "record", "settings", "tracking"},
     "combining": {"data", "evaluation", "members", "pipeline", "record", "settings", "tracking"},
+    "deploy": {"data", "errors", "evaluation", "fitting", "replicas", "schema", "training", "deploy"},
     "config": {"errors", "preflight", "settings"},
     "cli": {"config", "errors"},
     "training": {"augmentation", "errors", "schema", "data", "models", "evaluation", "training"},
