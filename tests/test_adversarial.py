@@ -19,6 +19,7 @@ from ste.errors import ConfigError
 from ste.schema import FEATURES
 from ste.settings.run import FitSettings
 from ste.training.adversarial import perturbation
+from ste.training.grouped import Group, GroupedLoader
 from ste.training.module import TrendModule
 
 T, F, C = 4, len(FEATURES), 3
@@ -26,14 +27,25 @@ NETS = sorted(ste.models.__all__)
 
 
 class Before(TrendModule):
-    """The training step as it was without adversarial training."""
+    """The training step as it was without adversarial training and without groups: Lightning's own."""
 
-    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.automatic_optimization = True
+
+    def training_step(self, group: Group, batch_idx: int) -> torch.Tensor:
+        (batch,) = group.batches
         logits = self(batch.features)
         loss = self.loss(logits, batch.label)
-        self.train_loss.update(loss.detach(), len(batch.label))
-        self.train_accuracy.update(logits.detach(), batch.label)
+        self.train_figures.update(loss.detach(), logits.detach(), batch.label)
         return loss
+
+
+class Loader(list[Batch]):
+    batch_size = 16
+
+    def set_epoch(self, epoch: int) -> None:
+        pass
 
 
 def module(net: str, kind: type[TrendModule] = TrendModule, **more: Any) -> TrendModule:
@@ -64,16 +76,16 @@ def fitted(trained: TrendModule, net: str, epochs: int = 3, precision: str = "32
         max_epochs=epochs,
         accelerator="cpu",
         precision=precision,
-        gradient_clip_val=1.0,
         deterministic=True,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
     )
+    trained.gradient_clip = 1.0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning's, of a fit without validation
-        trainer.fit(trained, torch.utils.data.DataLoader(batches(net), batch_size=None))
+        trainer.fit(trained, GroupedLoader(Loader(batches(net)), together=not trained.automatic_optimization))
     return trained
 
 
@@ -156,7 +168,7 @@ def test_a_sure_example_in_a_large_batch_moves_as_it_does_alone():
 def test_the_objective_is_the_papers(net: str, more: dict[str, Any]):
     model = module(net, adversarial_weight=0.3, adversarial_size=0.2, **more).eval()
     batch = batches(net)[0]
-    objective = model.training_step(batch, 0)
+    objective = model.objective(batch, 0)
     objective.backward()
     found = [p.grad.clone() for p in model.net.parameters()]
 
@@ -202,8 +214,8 @@ def test_it_learns(net: str):
 def test_the_training_curve_is_of_the_clean_loss():
     clean, adversarial = module("MLP").eval(), module("MLP", adversarial_weight=5.0).eval()
     for model in (clean, adversarial):
-        model.training_step(batches("MLP")[0], 0)
-    assert clean.train_loss.compute() == adversarial.train_loss.compute()
+        model.objective(batches("MLP")[0], 0)
+    assert clean.train_figures.compute() == adversarial.train_figures.compute()
 
 
 def test_it_trains_in_mixed_precision():
@@ -214,7 +226,7 @@ def test_it_trains_in_mixed_precision():
 def test_double_precision_stays_double():
     on = module("SimpleGRU", adversarial_weight=0.5).double()
     batch = batches("SimpleGRU")[0]
-    loss = on.training_step(Batch(batch.features.double(), batch.label), 0)
+    loss = on.objective(Batch(batch.features.double(), batch.label), 0)
     loss.backward()
     assert loss.dtype == torch.float64
     assert all(p.grad.dtype == torch.float64 for p in on.net.parameters())

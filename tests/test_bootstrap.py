@@ -52,10 +52,15 @@ def test_no_sum_is_rounded_so_that_order_and_threads_cannot_matter(values, rando
     assert (drawn.sums(statistic) == other.sums(statistic[shuffled])).all()
 
 
+def interval(drawn: Resampling, figure: np.ndarray) -> tuple[float, float]:
+    low, high = drawn.intervals(figure[None])[0].tolist()
+    return low, high
+
+
 def test_the_interval_of_a_mean_is_students():
     values = np.random.default_rng(3).normal(size=30)
     drawn = Resampling.blocks(30, 1, 20000, seed=0)
-    low, high = drawn.interval(drawn.sums(values) / 30)
+    low, high = interval(drawn, drawn.sums(values) / 30)
     half = t.ppf(0.975, 29) * values.std(ddof=1) / np.sqrt(30)
     assert low == pytest.approx(values.mean() - half, abs=0.05 * half)
     assert high == pytest.approx(values.mean() + half, abs=0.05 * half)
@@ -63,33 +68,45 @@ def test_the_interval_of_a_mean_is_students():
 
 def test_the_stretch_goes_to_one_with_many_units_and_is_finite_with_one():
     draws = np.concatenate([[0.0], norm.ppf((np.arange(2000) + 0.5) / 2000)])
-    wide, low_high = Resampling(np.ones((1, 1)), 1).interval(draws), Resampling(np.ones((1, 1)), 10**6).interval(draws)
+    wide, low_high = (interval(Resampling(np.ones((1, 1)), n), draws) for n in (1, 10**6))
     assert np.isfinite(wide).all()
     assert low_high == pytest.approx((-1.96, 1.96), abs=0.01)
 
 
 def test_resamples_without_a_value_are_left_out_and_none_gives_no_interval():
     drawn = Resampling.blocks(20, 1, 0, seed=0)
-    assert drawn.interval(np.array([0.4])) is None
-    assert drawn.interval(np.array([0.4, np.nan])) is None
-    assert drawn.interval(np.array([0.4, np.nan, 0.5, 0.5])) == (0.5, 0.5)
+    assert np.isnan(interval(drawn, np.array([0.4]))).all()
+    assert np.isnan(interval(drawn, np.array([0.4, np.nan]))).all()
+    assert interval(drawn, np.array([0.4, np.nan, 0.5, 0.5])) == (0.5, 0.5)
+
+
+def test_figures_together_have_the_intervals_and_p_values_that_each_has_alone():
+    rng = np.random.default_rng(5)
+    drawn = Resampling.blocks(20, 1, 60, seed=0)
+    figures = rng.normal(size=(6, 61))
+    figures[1, 3:9], figures[2, 1:], figures[3, 0], figures[4] = np.nan, np.nan, np.nan, 0.0
+    together = drawn.intervals(figures), drawn.p_values(figures)
+    alone = [(drawn.intervals(figure[None])[0], drawn.p_values(figure[None])[0]) for figure in figures]
+    np.testing.assert_array_equal(together[0], [pair[0] for pair in alone])
+    np.testing.assert_array_equal(together[1], [pair[1] for pair in alone])
+    assert np.isfinite(together[0]).all(axis=1).tolist() == [True, True, False, True, True, True]
+    assert together[1][[2, 3, 4]].tolist() == [1.0, 1.0, 1.0]
 
 
 @pytest.mark.parametrize("shift", [0.3, 2.0])
 def test_the_p_value_is_students_also_far_beyond_the_number_of_resamples(shift):
     values = np.random.default_rng(1).normal(size=40) + shift
     drawn = Resampling.blocks(40, 1, 20000, seed=0)
-    found = drawn.p_value(drawn.sums(values) / 40)
+    found = drawn.p_values(drawn.sums(values)[None] / 40)[0]
     statistic = values.mean() / (values.std(ddof=1) / np.sqrt(40))
     assert t.isf(found, 39) == pytest.approx(statistic, rel=0.03)
 
 
 def test_a_gain_of_zero_in_all_periods_is_no_evidence():
     drawn = Resampling.blocks(12, 1, 50, seed=0)
-    assert drawn.p_value(np.zeros(51)) == 1.0
-    assert drawn.p_value(np.full(51, 0.2)) == 0.0
-    assert drawn.p_value(np.full(51, -0.2)) == 1.0
-    assert Resampling.blocks(1, 1, 50, seed=0).p_value(np.linspace(0.1, 0.2, 51)) == 1.0
+    gains = np.stack([np.zeros(51), np.full(51, 0.2), np.full(51, -0.2)])
+    assert drawn.p_values(gains).tolist() == [1.0, 0.0, 1.0]
+    assert Resampling.blocks(1, 1, 50, seed=0).p_values(np.linspace(0.1, 0.2, 51)[None]) == 1.0
 
 
 def test_blocks_are_longer_where_the_series_depends_on_its_past():

@@ -163,9 +163,15 @@ class Interrupt(fitting.pl.Callback):
     def __init__(self, epoch: int, fault: BaseException) -> None:
         self.epoch, self.fault = epoch, fault
 
-    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
-        if trainer.current_epoch == self.epoch and batch_idx == 1:
-            raise self.fault
+    def on_train_batch_start(self, trainer, module, group, batch_idx) -> None:
+        learn = module.objective
+
+        def stop(batch, number: int):
+            if trainer.current_epoch == self.epoch and number == 1:
+                raise self.fault
+            return learn(batch, number)
+
+        module.objective = stop
 
 
 def stop_with(monkeypatch: pytest.MonkeyPatch, epoch: int, fault: BaseException) -> None:

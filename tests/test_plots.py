@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
 from ste import plots
@@ -59,9 +60,17 @@ def test_names_are_text_and_neither_formulas_nor_markup():
 
 
 def test_the_confusion_matrix_shows_counts_and_shares_of_the_true_class():
-    axes = FIGURES["confusion"]().axes[0]
-    assert [text.get_text() for text in axes.texts] == ["3\n75%", "1\n25%", "0\n0%", "0\n0%"]
-    assert np.asarray(axes.images[0].get_array()).tolist() == [[0.75, 0.25], [0.0, 0.0]]
+    figure = FIGURES["confusion"]()
+    cells = [text for text in figure.texts if "\n" in text.get_text()]
+    assert [text.get_text() for text in cells] == ["3\n75%", "1\n25%", "0\n0%", "0\n0%"]
+    blues = [patch for patch in figure.artists if patch.get_fill()]
+    for cell, patch, share in zip(cells, blues, [0.75, 0.25, 0.0, 0.0], strict=True):
+        (x, y), (left, bottom) = cell.get_position(), patch.get_xy()
+        assert (x, y) == pytest.approx((left + patch.get_width() / 2, bottom + patch.get_height() / 2))
+        assert patch.get_facecolor() == pytest.approx(colormaps["Blues"](share))
+    true = [text for text in figure.texts if text.get_rotation() == 90]  # from the top, as the rows are
+    assert [text.get_text() for text in true[:2]] == ["Downtrend", "Uptrend"]
+    assert true[0].get_position()[1] == cells[0].get_position()[1] > true[1].get_position()[1]
 
 
 def test_estimates_are_at_their_values_with_their_intervals():

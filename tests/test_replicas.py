@@ -232,9 +232,15 @@ def test_a_run_of_replicas_is_evaluated_and_served_as_it_was_scored(folder: Path
 class Interrupt(fitting.pl.Callback):
     """Stops a fit in the middle of its third epoch."""
 
-    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
-        if trainer.current_epoch == 2 and batch_idx == 1:
-            raise SystemExit(143)
+    def on_train_batch_start(self, trainer, module, group, batch_idx) -> None:
+        learn = module.objective
+
+        def stop(batch, number: int):
+            if trainer.current_epoch == 2 and number == 1:
+                raise SystemExit(143)
+            return learn(batch, number)
+
+        module.objective = stop
 
 
 @pytest.mark.parametrize("schedule", ["plateau", "cosine"])

@@ -173,7 +173,7 @@ def test_one_ticker_a_week_is_the_ordinary_bootstrap():
     rows = ((starts[:, :, None] + np.arange(card.block)).reshape(500, -1) % 60)[:, :60]
     figure = np.append(right.mean(), right[rows].mean(axis=1))
     estimate = card.figures["accuracy"]
-    assert (estimate.low, estimate.high) == pytest.approx(drawn.interval(figure), abs=1e-12)
+    assert (estimate.low, estimate.high) == pytest.approx(tuple(drawn.intervals(figure[None])[0]), abs=1e-12)
     assert card.book is None
     assert not any(name.startswith(("book", "ic", "rank")) for name in card.figures)
 

@@ -16,13 +16,18 @@ import optuna
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
+from hydra.errors import HydraException
+from hydra.types import RunMode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mlflow.tracking import MlflowClient
+from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+from hydra_plugins.ste_sweepers._composing import Composer
 from hydra_plugins.ste_sweepers._jobs import extra, samples
 from hydra_plugins.ste_sweepers._overrides import drawn, listed, split
 from hydra_plugins.ste_sweepers.forking import ForkLauncher
@@ -128,6 +133,42 @@ def test_a_value_is_typed_so_that_it_is_read_back(value: Any):
 @given(st.text(st.sampled_from("a\\'\" ,=:/é[{"), min_size=1, max_size=8))
 def test_quoted_texts_are_read_back_by_hydra(text: str):
     assert PARSER.parse_override(f"a={quoted(text)}").value() == text
+
+
+JOBS = [
+    ["model=lstm", "data=seed", "optimizer.lr=0.001", "sweep.trial=0", "sweep.keys=[optimizer.lr]"],
+    ["model=lstm", "data=seed", "optimizer.lr=0.1", "optimizer=sgd", "trainer.max_epochs=3"],
+    ["model=dual_tower", "data=seed", "optimizer=sgd", "data.sequence_length=5", "+data.new=1", "seed=2"],
+    ["experiment=seed_lstm", "model.hidden_size=8", "sweep.study='a, b'", "hydra.job.name=x"],
+    ["data=world", "data.tickers=3", "seed=7", "data.seed=9", "data=world"],
+    ["model=lstm"],
+    ["seed=1"],
+]
+
+
+def test_jobs_are_composed_as_hydra_composes_them():
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+        loader = GlobalHydra.instance().config_loader()
+        master = loader.load_configuration("train", [], RunMode.MULTIRUN)
+        composer = Composer(loader, master)
+        for job in [*JOBS, *JOBS]:  # again, from what was composed before
+            mine, own = composer.compose(job), loader.load_sweep_config(master, job)
+            assert OmegaConf.to_container(mine, resolve=False) == OmegaConf.to_container(own, resolve=False), job
+            mine.optimizer.lr = 99.0  # the caller's own: the next is not touched
+            assert list(mine.hydra.overrides.task) == [text for text in job if not text.startswith("hydra.")]
+
+
+@pytest.mark.parametrize("job", [["optimizer.lrr=1"], ["model=lstn", "seed=1"], ["+optimizer.lr=3"]])
+def test_a_job_that_does_not_fit_is_refused_as_by_hydra(job: list[str]):
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+        loader = GlobalHydra.instance().config_loader()
+        master = loader.load_configuration("train", [], RunMode.MULTIRUN)
+        faults = []
+        for composed in (Composer(loader, master).compose, lambda job: loader.load_sweep_config(master, job)):
+            with pytest.raises(HydraException) as fault:
+                composed(job)
+            faults.append(str(fault.value))
+        assert faults[0] == faults[1]
 
 
 def test_samples_hold_each_value_once_at_least():

@@ -151,7 +151,7 @@ def _typed(cls: type, config: dict[str, Any]) -> Any:
 
 def _object(cls: type, values: dict[str, Any], prefix: str) -> Any:
     try:
-        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(cls), values))
+        return OmegaConf.to_object(OmegaConf.merge(_schema(cls), values))
     except ConfigKeyError as error:
         raise ConfigError(f"{prefix}{error.full_key}: no such setting. {_known(cls, prefix)}") from None
     except MissingMandatoryValue as error:
@@ -162,6 +162,12 @@ def _object(cls: type, values: dict[str, Any], prefix: str) -> Any:
         example = names.get(str(error.full_key), MISSING)
         hint = "" if example is MISSING or example is None else f" Try {prefix}{error.full_key}={example}."
         raise ConfigError(f"{prefix}{error.full_key}: {reason}.{hint}") from None
+
+
+@cache
+def _schema(cls: type) -> Any:
+    """What OmegaConf makes of a dataclass; `merge` copies it."""
+    return OmegaConf.structured(cls)
 
 
 def _known(cls: type, prefix: str) -> str:

@@ -16,12 +16,13 @@ import ste.models
 from ste.augmentation.batch import LEAST_WINDOW
 from ste.augmentation.synthetic import synthetic_rows
 from ste.baselines.examples import Baseline, Examples
-from ste.data.datamodule import BatchLoader, TrendDataModule
+from ste.data.datamodule import TrendDataModule
 from ste.data.files import whole_file
 from ste.errors import ConfigError, DataError
 from ste.replicas.loader import ReplicaLoader
 from ste.replicas.module import ReplicaModule, build_module
 from ste.settings import TrainSettings
+from ste.training.grouped import GroupedLoader
 from ste.training.latest import Latest
 from ste.training.module import TrendModule, build_net
 from ste.training.progress import EpochProgress
@@ -155,11 +156,14 @@ def _fit_net(
     settings: TrainSettings, data: TrendDataModule, module: TrendModule, checkpoints: Path, run: Any
 ) -> Fitted | None:
     trainer, best = build_trainer(settings, checkpoints, run)
+    module.gradient_clip = settings.trainer.gradient_clip
     last = checkpoints / "last.ckpt"
     resume = last if settings.resume is not None and last.is_file() else None
     began = time.perf_counter()
     try:
-        trainer.fit(module, _training_loader(module, data), data.val_dataloader(), ckpt_path=resume, weights_only=True)
+        trainer.fit(
+            module, _training_loader(settings, module, data), data.val_dataloader(), ckpt_path=resume, weights_only=True
+        )
     except SystemExit as stop:
         if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning makes an exit of Ctrl-C
             raise KeyboardInterrupt from None
@@ -188,10 +192,14 @@ def _fit_net(
     )
 
 
-def _training_loader(module: TrendModule, data: TrendDataModule) -> BatchLoader:
+def _training_loader(settings: TrainSettings, module: TrendModule, data: TrendDataModule) -> GroupedLoader:
+    loader = data.train_dataloader()
     if isinstance(module, ReplicaModule):
-        return ReplicaLoader(data.datasets["train"], data.settings.batch_size, data.seed, module.count)
-    return data.train_dataloader()
+        loader = ReplicaLoader(data.datasets["train"], data.settings.batch_size, data.seed, module.count)
+    # Casts to 16 bits are kept until Lightning's step ends, and so is what several processes hear of each other.
+    chosen = settings.trainer
+    together = chosen.precision in ("32-true", "64-true") and chosen.devices == 1
+    return GroupedLoader(loader, together, chosen.limit_batches)
 
 
 def _fitted_replicas(
@@ -326,8 +334,6 @@ def build_trainer(settings: TrainSettings, checkpoints: Path, run: Any) -> tuple
         strategy=chosen.strategy,
         precision=chosen.precision,  # type: ignore[arg-type]
         max_epochs=chosen.max_epochs,
-        gradient_clip_val=chosen.gradient_clip,
-        limit_train_batches=chosen.limit_batches,
         detect_anomaly=chosen.detect_anomaly,
         deterministic=True,
         callbacks=callbacks,

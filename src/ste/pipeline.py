@@ -258,7 +258,7 @@ def trials_of(run: Any, digest: str, scores: dict[str, Scorecard]) -> Trials:
         return Trials()
     from ste.tracking.trials import find_trials
 
-    return find_trials(run.client, run.id, digest, scores.get("test"))
+    return find_trials(run.client, run.id, digest, scores.get("test"), run.experiment_id)
 
 
 def evaluate(

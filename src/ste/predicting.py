@@ -4,16 +4,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
+import pandas as pd
 import torch
 
 from ste.baselines import COMPANY
 from ste.baselines.examples import Baseline
 from ste.data.datamodule import TrendDataModule
+from ste.evaluation.memory import Memory
 from ste.evaluation.predictions import BAYES, Predictions, row_columns
 from ste.fitting import FittedBaseline, Model, examples
 from ste.replicas.module import ReplicaModule
 from ste.replicas.scores import ReplicaScores, replica_figures
 from ste.schema import probability_names
+
+_KNOWN: Memory[dict[str, dict[str, np.ndarray]]] = Memory(2)
+_MOST_ROWS = 100_000  # beyond, fits take longer than baselines, and memory counts
 
 
 @contextmanager
@@ -47,27 +52,45 @@ def predict(
     """
     panel, horizon = data.panel, data.settings.labels.horizon
     columns = probability_names(panel.classes)
-    known = {split: examples(data, split, model.representation) for split in data.datasets}
-    company: dict[str, Baseline] = {}
-    for title, kind in COMPANY.items():
-        company[title] = kind()
-        company[title].fit(known["train"], known["validation"], seed=0)
+    company = _company(model, data, [split for split in splits if split in data.datasets])
     frames = []
-    for split in (split for split in splits if split in data.datasets):
+    for split in company:
         dataset = data.datasets[split]
         frame = row_columns(dataset.frame, split, dataset.labels.numpy(), dataset.returns, fold)
         if path is not None:
             frame["path"] = path[dataset.ends.numpy()].astype(np.int16)
         chances = {"": class_chances(model, data, split)}
-        chances |= {f"{title}.": baseline.predict(known[split]) for title, baseline in company.items()}
+        chances |= {f"{title}.": values for title, values in company[split].items()}
         truth = data.truth(split)
         if truth is not None:
             chances[f"{BAYES}."] = truth
-        for prefix, values in chances.items():
-            for i, column in enumerate(columns):
-                frame[prefix + column] = np.asarray(values[:, i], dtype=np.float64)
+        said = {
+            prefix + column: values[:, i].astype(np.float64)
+            for prefix, values in chances.items()
+            for i, column in enumerate(columns)
+        }
+        frame = pd.concat([frame, pd.DataFrame(said, index=frame.index)], axis=1)
         frames.append(frame)
     return Predictions.joined(frames, panel.classes, panel.settings.frequency, horizon, name)
+
+
+def _company(model: Model, data: TrendDataModule, splits: list[str]) -> dict[str, dict[str, np.ndarray]]:
+    """What each baseline, fitted on `train`, says of these splits' examples: float64 `[N, C]` by split and title."""
+
+    def compute() -> dict[str, dict[str, np.ndarray]]:
+        known = {split: examples(data, split, model.representation) for split in data.datasets}
+        company: dict[str, Baseline] = {title: kind() for title, kind in COMPANY.items()}
+        for baseline in company.values():
+            baseline.fit(known["train"], known["validation"], seed=0)
+        return {split: {title: one.predict(known[split]) for title, one in company.items()} for split in splits}
+
+    panel, settings = data.panel, data.settings
+    if len(panel.roles) > _MOST_ROWS:
+        return compute()
+    read = (data.view, settings.sequence_length, settings.history, settings.labels.horizon, splits)
+    kind = model.representation.kind
+    scaling = [values.numpy() for values in model.representation.state_dict().values()]
+    return _KNOWN.get(compute, panel.prepared.digest, f"{read}{kind}", panel.roles, panel.store.label.numpy(), *scaling)
 
 
 @torch.no_grad()

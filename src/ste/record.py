@@ -170,14 +170,21 @@ def track_inputs(run: Any, folder: Path, panel: Panel) -> None:
         return
     run.log_file(folder / "config.yaml")
     run.log_file(folder / "data_card.json")
-    frame = panel.store.frame
-    for split, path in panel.prepared.files.items():
-        rows = frame[frame["split"] == SPLITS.index(split)]
-        digest = panel.prepared.card["files"][split]["sha256"]
-        run.log_dataset(rows.drop(columns="split"), path, digest, split, DIRECTION)
+    run.log_datasets(_tables(panel))
     # Last: the tag says that all of it is there.
     of_data = {"data.source": panel.settings.source, "data.unit": PERIOD[panel.settings.frequency]}
     run.set_tags(of_data | {DIGEST_TAG: panel.prepared.digest})
+
+
+def _tables(panel: Panel) -> list[Any]:
+    from ste.tracking.run import Table
+
+    frame, files = panel.store.frame, panel.prepared.card["files"]
+    return [
+        Table(rows.drop(columns="split"), path, files[split]["sha256"], split, DIRECTION)
+        for split, path in panel.prepared.files.items()
+        for rows in [frame[frame["split"] == SPLITS.index(split)]]
+    ]
 
 
 def write_outputs(folder: Path, result: Result) -> None:
@@ -186,7 +193,8 @@ def write_outputs(folder: Path, result: Result) -> None:
     confusion.mkdir(exist_ok=True)
     for split, scores in result.scores.items():
         title = f"{result.model}, {split}: accuracy {scores.metrics['accuracy']:.1%} of {scores.examples:,}"
-        confusion_figure(scores.confusion, scores.classes, title).savefig(confusion / f"{split}.png", dpi=110)
+        figure = confusion_figure(scores.confusion, scores.classes, title)
+        figure.savefig(confusion / f"{split}.png", dpi=110, pil_kwargs={"compress_level": 1})
         header = "true\\predicted," + ",".join(scores.classes)
         rows = [f"{name},{','.join(map(str, row))}" for name, row in zip(scores.classes, scores.confusion, strict=True)]
         (confusion / f"{split}.csv").write_text("\n".join([header, *rows]) + "\n")
@@ -212,12 +220,13 @@ def track_outputs(
     """Final figures and all that goes with them (`track_result`); of a single cut its model too."""
     model_id = _track_model(run, fitted, data) if fitted is not None and data is not None else None
     step = result.best_epoch
-    run.log_metrics({"best_epoch": step, "fit_seconds": result.fit_seconds, MONITORED: result.monitored}, step)
-    track_result(run, folder, result, step, model_id)
-    if result.replicas is not None:
-        run.log_metrics(result.replicas.metrics(SPLIT_PREFIX), step)
-        run.set_tags({"replicas": len(result.replicas.seeds)})
-        run.log_file(folder / TABLE)
+    with run.together():
+        run.log_metrics({"best_epoch": step, "fit_seconds": result.fit_seconds, MONITORED: result.monitored}, step)
+        track_result(run, folder, result, step, model_id)
+        if result.replicas is not None:
+            run.log_metrics(result.replicas.metrics(SPLIT_PREFIX), step)
+            run.set_tags({"replicas": len(result.replicas.seeds)})
+            run.log_file(folder / TABLE)
 
 
 def track_result(run: Any, folder: Path, result: Result, step: int = 0, model_id: str | None = None) -> None:
@@ -250,7 +259,7 @@ def _track_model(run: Any, fitted: Fitted, data: TrendDataModule) -> str | None:
     if not isinstance(fitted.model, TrendModule):
         return None
     example = data.datasets["test" if "test" in data.datasets else "validation"][torch.arange(2)].features.numpy()
-    return log_model(run.client, run.id, fitted.model, example, fitted.best_epoch)
+    return log_model(run, fitted.model, example, fitted.best_epoch)
 
 
 def _track_checkpoint(run: Any, fitted: Fitted) -> None:

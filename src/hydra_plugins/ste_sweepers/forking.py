@@ -4,6 +4,7 @@ A process that starts anew imports torch, Lightning and MLflow, which takes long
 them already. They are forked before any store is opened: a connection must not be shared.
 """
 
+import gc
 import multiprocessing
 import pickle
 import sys
@@ -21,6 +22,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from ste.errors import ConfigError
+
+from ._composing import Composer
 
 
 @dataclass
@@ -64,7 +67,11 @@ class ForkLauncher(Launcher):
         import ste.sweeps.trial
         import ste.tracking.model
         import ste.tracking.trials  # noqa: F401
+        from ste.tracking.provenance import provenance
 
+        provenance()
+        gc.collect()
+        gc.freeze()  # else each process would look through all that is imported, again and again, and copy it
         forking = multiprocessing.get_context("fork")
         for _ in range(count):
             here, there = forking.Pipe()
@@ -123,31 +130,33 @@ class ForkLauncher(Launcher):
         """What a process does until its pipe is closed."""
         for other in others:
             other.close()  # else this process would keep its siblings' pipes open
+        composer = Composer(self.hydra_context.config_loader, self.config)
         while True:
             try:
                 number, overrides = pipe.recv()
             except (EOFError, OSError):
                 return
-            result = self._run(number, overrides)
+            result = self._run(number, composer.compose(overrides))
             try:
                 pipe.send(result)
             except (pickle.PicklingError, TypeError, AttributeError) as error:
                 pipe.send(_lost(f"what it gave back cannot be sent: {error}"))
 
-    def _run(self, number: int, overrides: list[str]) -> JobReturn:
+    def _run(self, number: int, config: DictConfig) -> JobReturn:
         setup_globals()
-        config = self.hydra_context.config_loader.load_sweep_config(self.config, overrides)
         with open_dict(config):
             config.hydra.job.id = config.hydra.job.num = number
             config.hydra.output_subdir = None  # the run keeps its own configuration
         HydraConfig.instance().set_config(config)
-        return run_job(
+        result = run_job(
             hydra_context=self.hydra_context,
             config=config,
             task_function=self.task_function,
             job_dir_key="hydra.sweep.dir",
             job_subdir_key="hydra.sweep.subdir",
         )
+        result.cfg = result.hydra_cfg = None  # nobody reads them, and they are large to send
+        return result
 
 
 def _lost(reason: str) -> JobReturn:

@@ -28,6 +28,7 @@ from ste.sweeps.outcome import FAILED, LOST, Outcome, Trial, brief, exit_code
 from ste.sweeps.space import Choice, Space
 from ste.sweeps.workers import Workers, workers_of
 
+from ._composing import Composer
 from ._jobs import decides, extra, samples
 from ._overrides import drawn, listed, split
 from .forking import ForkLauncher
@@ -166,9 +167,9 @@ class _SteSweeper(Sweeper):
         assert self.config is not None
         fault: SteError | None = None
         good: TrainSettings | None = None
+        composer = Composer(self.hydra_context.config_loader, self.config)
         for values in samples(swept):
-            job = [f"{key}={value}" for key, value in (fixed | values).items()]
-            config = self.hydra_context.config_loader.load_sweep_config(self.config, job)
+            config = composer.compose([f"{key}={value}" for key, value in (fixed | values).items()])
             try:
                 own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
                 good = good or train_settings(plain(own))

@@ -51,8 +51,7 @@ class Panel:
         Raises:
             DataError: a file that breaks the contract, or was changed meanwhile.
         """
-        files = tuple((name, path, prepared.card["files"][name]["sha256"]) for name, path in prepared.files.items())
-        store = _read(files, settings.frequency, settings.features, settings.labels.classes)
+        store = _read(*_content(prepared, settings))
         split = store.frame["split"].to_numpy()
         keep = counted(store.frame["date"], split, settings.split.gap(settings.labels.horizon), settings.frequency)
         return cls(prepared, settings, store, np.where(keep, split, HISTORY).astype(np.int8))
@@ -97,25 +96,27 @@ class Panel:
         """
         if self.prepared.truth is None or self.relabelled:
             return None
-        known = read_frame(self.prepared.truth)
-        known["date"] = pd.to_datetime(known["date"])
-        joined = self.store.frame[["date", "ticker"]].merge(
-            known, on=["date", "ticker"], how="left", validate="one_to_one"
+        return _truth(
+            _content(self.prepared, self.settings), self.prepared.truth, self.prepared.card["truth"]["sha256"]
         )
-        chances = joined[list(PROBABILITIES)].to_numpy()
-        if len(self.classes) == 2:
-            chances = chances[:, [Trend.DOWNTREND, Trend.UPTREND]]
-            chances = chances / chances.sum(axis=1, keepdims=True)
-        return chances
 
     def class_counts(self, ends: torch.Tensor) -> torch.Tensor:
         """Examples of each class among those that end at these rows, int64 `[C]`."""
         return torch.bincount(self.store.label[ends], minlength=len(self.classes))
 
 
+Content = tuple[tuple[tuple[str, Path, str], ...], str, str, int]
+
+
+def _content(prepared: PreparedData, settings: DataSettings) -> Content:
+    """What a store is made of: every table (split, file, digest), frequency, feature set, number of classes."""
+    files = tuple((name, path, prepared.card["files"][name]["sha256"]) for name, path in prepared.files.items())
+    return files, settings.frequency, settings.features, settings.labels.classes
+
+
 @lru_cache(maxsize=1)  # the jobs of a sweep share their rows
 def _read(files: tuple[tuple[str, Path, str], ...], frequency: str, features: str, classes: int) -> Store:
-    """Every table (split, file, digest) as one store."""
+    """Every table as one store."""
     frames = {split: read_table(path, frequency, features) for split, path, _ in files}
     for _, path, digest in files:
         if sha256(path) != digest:
@@ -123,3 +124,17 @@ def _read(files: tuple[tuple[str, Path, str], ...], frequency: str, features: st
     frame = pd.concat(frames.values(), ignore_index=True)
     frame["split"] = np.repeat([SPLITS.index(s) for s in frames], [len(f) for f in frames.values()])
     return Store.of(frame, frequency, features, classes)
+
+
+@lru_cache(maxsize=1)
+def _truth(content: Content, path: Path, digest: str) -> np.ndarray:
+    """P(class | features) of every row of a store, from the file that holds them."""
+    known = read_frame(path)
+    known["date"] = pd.to_datetime(known["date"])
+    keys = _read(*content).frame[["date", "ticker"]]
+    chances = keys.merge(known, on=["date", "ticker"], how="left", validate="one_to_one")[list(PROBABILITIES)]
+    values = chances.to_numpy()
+    if content[-1] == 2:
+        values = values[:, [Trend.DOWNTREND, Trend.UPTREND]]
+        values = values / values.sum(axis=1, keepdims=True)
+    return values

@@ -8,11 +8,12 @@ came: a figure and its resamples come from the same formula.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from hashlib import blake2b
 from math import ceil, frexp, ldexp, sqrt
 
 import numpy as np
-from scipy.stats import beta, norm, t
+from scipy.special import betaincinv, ndtri, stdtr, stdtrit
 
 RESAMPLES = 2000
 LEVEL = 0.95
@@ -30,6 +31,7 @@ _ROUNDING = 1e-12  # of a figure
 _CHUNK = 256  # resamples that are multiplied at once in float64
 _EXACT = 24  # bits: whole numbers up to 2^24 are exact in float32
 _MANTISSA = 52
+_CUTS = ((1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2)
 
 
 def block_length(series: Sequence[np.ndarray], horizon: int) -> int:
@@ -69,6 +71,7 @@ class Resampling:
     independent: int
 
     @classmethod
+    @lru_cache(maxsize=4)  # every trial of a sweep draws the same
     def blocks(cls, units: int, block: int, resamples: int, seed: int) -> "Resampling":
         """Circular blocks of `block` neighbouring units each; the last block of a resample is cut to fit.
 
@@ -86,7 +89,13 @@ class Resampling:
             cells = drawn + units * np.arange(len(part))[:, None]
             counts = np.bincount(cells.ravel(), minlength=len(part) * units)
             out[1 + first : 1 + first + len(part)] = counts.reshape(len(part), units)
+        out.flags.writeable = False
         return cls(out, units // block)
+
+    @cached_property
+    def digest(self) -> str:
+        """Of the resamples."""
+        return blake2b(np.ascontiguousarray(self.multiplicity).data, digest_size=16).hexdigest()
 
     @property
     def units(self) -> int:
@@ -123,44 +132,56 @@ class Resampling:
         grid = ldexp(1.0, exponent - _MANTISSA)
         return np.rint(values / grid) * grid
 
-    def interval(self, figure: np.ndarray) -> tuple[float, float] | None:
-        """95 % interval of a figure `[1 + R]`; resamples without a value are left out, None without any.
+    def intervals(self, figures: np.ndarray) -> np.ndarray:
+        """95 % interval of each figure, float64 `[K, 2]`; NaN without any resample that has a value.
 
         Percentiles are too narrow by what a normal interval is against Student's, and by the missing
         n / (n - 1) (Hesterberg 2015, The American Statistician 69(4), section 5.3). He takes percentiles
         further out; with few blocks those end where the resamples end, so that here the distances from the
         median are stretched, by sqrt(n / (n - 1)) t / z.
+
+        Args:
+            figures: `[K, 1 + R]`; resamples without a value are left out.
         """
-        draws = figure[1:][np.isfinite(figure[1:])]
-        if not len(draws):
-            return None
-        low, middle, high = np.quantile(draws, [(1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2])
-        return float(middle - (middle - low) * self._stretch), float(middle + (high - middle) * self._stretch)
+        draws = figures[:, 1:]
+        known = np.isfinite(draws)
+        whole = known.all(axis=1)
+        cuts = np.full((len(figures), len(_CUTS)), np.nan)
+        if draws.shape[1]:
+            cuts[whole] = np.quantile(draws[whole], _CUTS, axis=1).T
+        for i in np.flatnonzero(~whole & known.any(axis=1)):
+            cuts[i] = np.quantile(draws[i, known[i]], _CUTS)
+        low, middle, high = cuts.T
+        return np.stack([middle - (middle - low) * self._stretch, middle + (high - middle) * self._stretch], axis=1)
 
     @cached_property
     def _stretch(self) -> float:
         n = max(self.independent, 2)
-        return sqrt(n / (n - 1)) * float(t.ppf((1 + LEVEL) / 2, n - 1) / norm.ppf((1 + LEVEL) / 2))
+        quantile = (1 + LEVEL) / 2
+        return sqrt(n / (n - 1)) * float(stdtrit(n - 1, quantile) / ndtri(quantile))
 
-    def p_value(self, gain: np.ndarray, independent: int | None = None) -> float:
-        """One-sided p-value of "the true gain is not above 0".
+    def p_values(self, gains: np.ndarray, independent: int | None = None) -> np.ndarray:
+        """One-sided p-value of "the true gain is not above 0" of each gain, float64 `[K]`.
 
         Student's t of the gain over its bootstrap standard error, so that it is resolved far beyond one in the
         number of resamples; 1 for a gain of zero in every resample, and where fewer than two units are
         independent.
 
         Args:
-            gain: `[1 + R]`.
+            gains: `[K, 1 + R]`.
             independent: observations that can be taken for independent; None is the resampling's own.
         """
         n = self.independent if independent is None else independent
-        draws = gain[1:][np.isfinite(gain[1:])]
-        if n <= 1 or len(draws) < 2 or not np.isfinite(gain[0]):
-            return 1.0
-        error = float(draws.std(ddof=1)) * sqrt(n / (n - 1))
-        if error < _ROUNDING:
-            return 0.0 if gain[0] > _ROUNDING else 1.0
-        return float(t.sf(gain[0] / error, n - 1))
+        known = np.isfinite(gains)
+        out = np.ones(len(gains))
+        for i in np.flatnonzero(known[:, 0] & (known[:, 1:].sum(axis=1) > 1) & (n > 1)):
+            gain = gains[i, 0]
+            error = float(gains[i, 1:][known[i, 1:]].std(ddof=1)) * sqrt(n / (n - 1))
+            if error < _ROUNDING:
+                out[i] = 0.0 if gain > _ROUNDING else 1.0
+            else:
+                out[i] = stdtr(n - 1, -gain / error)
+        return out
 
 
 def binomial_interval(right: float, examples: float) -> tuple[float, float]:
@@ -171,6 +192,6 @@ def binomial_interval(right: float, examples: float) -> tuple[float, float]:
         examples: trials, above 0.
     """
     alpha = 1 - LEVEL
-    low = float(beta.ppf(alpha / 2, right, examples - right + 1)) if right > 0 else 0.0
-    high = float(beta.ppf(1 - alpha / 2, right + 1, examples - right)) if right < examples else 1.0
+    low = float(betaincinv(right, examples - right + 1, alpha / 2)) if right > 0 else 0.0
+    high = float(betaincinv(right + 1, examples - right, 1 - alpha / 2)) if right < examples else 1.0
     return low, high

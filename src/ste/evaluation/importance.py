@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from ste.errors import DataError
-from ste.evaluation.metrics import SMALLEST
+from ste.evaluation.classification import SMALLEST
 
 ROWS = 4_000
 """Examples that permutation importance asks about at most: a forward pass per feature and repeat."""

@@ -1,60 +1,94 @@
-"""Metrics of class probabilities, computed over whole epochs.
+"""Figures of class probabilities over a whole epoch, as torchmetrics: gathered over batches and processes.
 
-Inputs are probabilities `[B, C]` and labels int64 `[B]`. Averages over classes are macro averages.
+Inputs are probabilities `[B, C]` and labels int64 `[B]`.
 """
 
-from typing import Any
+from math import nan
 
+import numpy as np
 import torch
-from torchmetrics import Metric, MetricCollection
-from torchmetrics.classification import (
-    MulticlassAccuracy,
-    MulticlassAUROC,
-    MulticlassCalibrationError,
-    MulticlassConfusionMatrix,
-    MulticlassF1Score,
-    MulticlassMatthewsCorrCoef,
-    MulticlassPrecision,
-    MulticlassRecall,
-)
+from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-SMALLEST = 1e-7  # probabilities are cut here, so that one certain mistake is not infinite
+from ste.evaluation.bootstrap import Resampling
+from ste.evaluation.classification import SMALLEST, classification_figures
+from ste.schema import class_names
+
+EPOCH_FIGURES = (
+    *("accuracy", "balanced_accuracy", "precision", "recall", "f1", "mcc"),
+    *("auroc", "log_loss", "brier", "calibration_error"),
+)
+"""What the validation rows are scored by after each epoch."""
+
+_ONCE = Resampling(np.ones((1, 1), dtype=np.float32), 1)
 
 
-class PresentAUROC(MulticlassAUROC):
-    """One-vs-rest area under the ROC curve, averaged over the classes that have both sides among the labels."""
+class EpochFigures(Metric):
+    """Every figure of an epoch, as its split is scored in the end; averages over classes are macro averages.
 
-    def __init__(self, num_classes: int) -> None:
-        super().__init__(num_classes, average="none", validate_args=False)
-
-    def compute(self) -> torch.Tensor:  # type: ignore[override]  # its grandparent types another metric's
-        """Mean area; 0.5 where only one class is present."""
-        areas = super().compute()
-        labels = dim_zero_cat(self.target)
-        counts = torch.bincount(labels, minlength=len(areas))
-        present = (counts > 0) & (counts < len(labels))
-        return areas[present].mean() if present.any() else areas.new_tensor(0.5)
-
-
-class BalancedAccuracy(MulticlassConfusionMatrix):
-    """Mean recall of the classes that are present among the labels (Brodersen et al. 2010)."""
-
-    def __init__(self, num_classes: int) -> None:
-        super().__init__(num_classes, validate_args=False)
-
-    def compute(self) -> torch.Tensor:
-        """The mean so far."""
-        table = super().compute().double()
-        present = table.sum(1) > 0
-        return (table.diag()[present] / table.sum(1)[present]).mean()
-
-
-class _ExampleMean(Metric):
-    """Mean of a per-example figure, summed in float64."""
+    Args:
+        num_classes: C.
+    """
 
     full_state_update = False
-    higher_is_better = False
+    chances: list[torch.Tensor]
+    labels: list[torch.Tensor]
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.classes = class_names(num_classes)
+        self.add_state("chances", [], dist_reduce_fx="cat")
+        self.add_state("labels", [], dist_reduce_fx="cat")
+
+    def update(self, preds: torch.Tensor, target: torch.Tensor) -> None:
+        """Add a batch."""
+        self.chances.append(preds)
+        self.labels.append(target)
+
+    def compute(self) -> dict[str, float]:
+        """Figures so far by name; NaN where one has no value, as after a fit that diverged."""
+        chances = dim_zero_cat(self.chances).double().cpu().numpy()
+        labels = dim_zero_cat(self.labels).cpu().numpy()
+        found = classification_figures(chances, labels, np.zeros(len(labels), dtype=np.int64), _ONCE, self.classes)
+        return {name: float(found[name][0]) if name in found else nan for name in EPOCH_FIGURES}
+
+
+class TrainingFigures(Metric):
+    """Mean loss and accuracy over the steps of an epoch, of replicas their mean."""
+
+    full_state_update = False
+    loss: torch.Tensor
+    right: torch.Tensor
+    count: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("loss", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("right", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
+        self.add_state("count", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
+
+    def update(self, loss: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor) -> None:
+        """Add a batch.
+
+        Args:
+            loss: mean over the batch, a number or `[R]`.
+            logits: `[B, C]` or `[R, B, C]`.
+            labels: int64 `[B]` or `[R, B]`.
+        """
+        self.loss += loss.double().mean() * labels.numel()
+        self.right += (logits.argmax(dim=-1) == labels).sum()
+        self.count += labels.numel()
+
+    def compute(self) -> dict[str, float]:
+        """Mean loss, nats, and share of the examples that were right."""
+        count = int(self.count)
+        return {"loss": float(self.loss) / count, "accuracy": int(self.right) / count}
+
+
+class LogLoss(Metric):
+    """Mean negative log probability of the true class, nats (Good 1952), summed in float64."""
+
+    full_state_update = False
     total: torch.Tensor
     count: torch.Tensor
 
@@ -63,50 +97,12 @@ class _ExampleMean(Metric):
         self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("count", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
 
-    def figure(self, preds: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """The figure of each example, `[B]`."""
-        raise NotImplementedError
-
     def update(self, preds: torch.Tensor, target: torch.Tensor) -> None:
         """Add a batch."""
-        self.total += self.figure(preds.double(), target).sum()
+        of_truth = preds.double().gather(1, target[:, None]).squeeze(1)
+        self.total += -of_truth.clamp(min=SMALLEST).log().sum()
         self.count += len(target)
 
     def compute(self) -> torch.Tensor:
         """The mean so far."""
         return self.total / self.count
-
-
-class LogLoss(_ExampleMean):
-    """Mean negative log probability of the true class, nats (Good 1952)."""
-
-    def figure(self, preds: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Loss of each example."""
-        return -preds.gather(1, target[:, None]).squeeze(1).clamp(min=SMALLEST).log()
-
-
-class Brier(_ExampleMean):
-    """Mean squared distance of the probabilities from the one-hot truth, 0 to 2 (Brier 1950)."""
-
-    def figure(self, preds: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Squared distance of each example."""
-        return preds.square().sum(1) - 2.0 * preds.gather(1, target[:, None]).squeeze(1) + 1.0
-
-
-def classification_metrics(num_classes: int) -> MetricCollection:
-    """Every figure that a split is scored by."""
-    macro: Any = {"num_classes": num_classes, "average": "macro", "validate_args": False}
-    return MetricCollection(
-        {
-            "accuracy": MulticlassAccuracy(num_classes, average="micro", validate_args=False),
-            "balanced_accuracy": BalancedAccuracy(num_classes),
-            "precision": MulticlassPrecision(**macro),
-            "recall": MulticlassRecall(**macro),
-            "f1": MulticlassF1Score(**macro),
-            "mcc": MulticlassMatthewsCorrCoef(num_classes, validate_args=False),
-            "auroc": PresentAUROC(num_classes),
-            "log_loss": LogLoss(),
-            "brier": Brier(),
-            "calibration_error": MulticlassCalibrationError(num_classes, n_bins=15, norm="l1", validate_args=False),
-        },
-    )

@@ -5,11 +5,13 @@ scored on the same resampled periods. Rows that repeat over paths are resampled 
 """
 
 from dataclasses import dataclass, replace
+from math import isnan, nan
 
 import numpy as np
 
 from ste.evaluation.bootstrap import FEW_PERIODS, RESAMPLES, Resampling, binomial_interval, block_length
 from ste.evaluation.classification import LOSSES, Figures, classification_figures, counts, reliability
+from ste.evaluation.memory import Memory
 from ste.evaluation.predictions import BAYES, Predictions
 from ste.evaluation.ranking import coefficient_figures, coefficients
 from ste.evaluation.rows import Rows
@@ -28,6 +30,8 @@ CLAIMS_NO_PROBABILITIES = ("persistence",)
 
 _LEAST_WAY = 0.002  # from majority to Bayes; below, there is no gap to close
 _MOST_GROUPS = 1000  # of rows, where rows are resampled
+_NONE = (nan, nan)
+_COMPANY: Memory[Figures] = Memory(16)
 
 
 def score(
@@ -80,13 +84,13 @@ def score(
     company, gains = {}, {}
     for name in predictions.baselines:
         claims = predictions.baseline(name)[rows.order]
-        theirs = scorer.figures(claims, probabilistic=name not in CLAIMS_NO_PROBABILITIES)
+        theirs = scorer.known_figures(claims, probabilistic=name not in CLAIMS_NO_PROBABILITIES)
         company[name] = scorer.estimates(theirs, claims)
         gains[name] = scorer.gains(own, theirs)
     figures = scorer.estimates(own, chances)
     if predictions.truth is not None:
         truth = predictions.truth[rows.order]
-        company[BAYES] = scorer.estimates(scorer.figures(truth), truth)
+        company[BAYES] = scorer.estimates(scorer.known_figures(truth), truth)
         majority = predictions.baseline("majority")[rows.order] if "majority" in predictions.baselines else None
         figures |= scorer.estimates(_against_limit(chances, majority, truth, scorer))
     if len(predictions.classes) > 2:
@@ -127,6 +131,14 @@ class _Scorer:
             claims, self.rows.labels, self.unit, self.resampling, self.classes, probabilistic=probabilistic
         )
 
+    def known_figures(self, claims: np.ndarray, *, probabilistic: bool = True) -> Figures:
+        """The same, once a process for the same rows."""
+        return _COMPANY.get(
+            lambda: self.figures(claims, probabilistic=probabilistic),
+            *(claims, self.rows.labels, self.unit),
+            f"{self.resampling.digest}{self.classes}{probabilistic}",
+        )
+
     def mean(self, values: np.ndarray) -> np.ndarray:
         """Mean of a value per row, `[1 + R]`."""
         units = self.resampling.units
@@ -145,14 +157,14 @@ class _Scorer:
         return out
 
     def gains(self, own: Figures, theirs: Figures) -> dict[str, Gain]:
+        names = [name for name in HEADLINES if name in own and name in theirs]
+        gains = np.stack([(theirs[n] - own[n]) if n in LOSSES else (own[n] - theirs[n]) for n in names])
+        values = gains[:, 0].tolist()
+        intervals = self.resampling.intervals(gains)
+        chances = self.resampling.p_values(gains, min(self.resampling.independent, self.rows.periods))
         out = {}
-        independent = min(self.resampling.independent, self.rows.periods)
-        for name in HEADLINES:
-            if name in own and name in theirs:
-                gain = theirs[name] - own[name] if name in LOSSES else own[name] - theirs[name]
-                value = float(gain[0])
-                low, high = self.resampling.interval(gain) or (value, value)
-                out[name] = Gain(value, low, high, self.resampling.p_value(gain, independent))
+        for name, value, (low, high), chance in zip(names, values, intervals.tolist(), chances.tolist(), strict=True):
+            out[name] = Gain(value, value if isnan(low) else low, value if isnan(high) else high, chance)
         return out
 
     def _trials(self, claims: np.ndarray) -> dict[str, int]:
@@ -172,17 +184,22 @@ def _confusion(claims: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def _estimates(figures: Figures, resampling: Resampling) -> dict[str, Estimate]:
-    out = {}
-    for name, figure in figures.items():
-        value, interval = float(figure[0]), resampling.interval(figure)
-        if interval and name == "calibration_error":
-            # Resampling adds to a sum of absolute values the noise that the figure holds already: the
-            # percentiles are reflected (the basic interval of Davison and Hinkley 1997, section 5.2).
-            low, high = 2 * value - interval[1], 2 * value - interval[0]
-            interval = min(low, value), max(high, value)
-        least, most = _range(name)
-        out[name] = Estimate(value, max(interval[0], least), min(interval[1], most)) if interval else Estimate(value)
-    return out
+    """Figures with their intervals; one that was not resampled `[1]` has none."""
+    drawn = {name: figure for name, figure in figures.items() if len(figure) > 1}
+    found = resampling.intervals(np.stack(list(drawn.values()))).tolist() if drawn else []
+    intervals = dict(zip(drawn, found, strict=True))
+    return {name: _estimate(name, float(figure[0]), *intervals.get(name, _NONE)) for name, figure in figures.items()}
+
+
+def _estimate(name: str, value: float, low: float, high: float) -> Estimate:
+    if isnan(low):
+        return Estimate(value)
+    if name == "calibration_error":
+        # Resampling adds to a sum of absolute values the noise that the figure holds already: the
+        # percentiles are reflected (the basic interval of Davison and Hinkley 1997, section 5.2).
+        low, high = min(2 * value - high, value), max(2 * value - low, value)
+    least, most = _range(name)
+    return Estimate(value, max(low, least), min(high, most))
 
 
 def _range(name: str) -> tuple[float, float]:

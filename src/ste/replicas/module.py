@@ -1,16 +1,16 @@
 """Replicas of a net under the one training step."""
 
 from collections.abc import Iterable
-from copy import deepcopy
 from typing import Any
 
 import torch
 from torch import nn
+from torchmetrics import Metric
 from torchmetrics.aggregation import MeanMetric
 
 from ste.data.windows import Batch
 from ste.errors import ConfigError
-from ste.evaluation.metrics import LogLoss, classification_metrics
+from ste.evaluation.metrics import EpochFigures, LogLoss
 from ste.replicas.best import Best
 from ste.replicas.dropout import Streams
 from ste.replicas.ensemble import Ensemble, replica_logits
@@ -50,8 +50,7 @@ class ReplicaModule(TrendModule):
         self.loss = ReplicaCrossEntropy(  # type: ignore[assignment]
             None if weights is None else torch.tensor(weights), smoothing
         )
-        figure = MeanMetric() if monitor == "loss" else classification_metrics(self._classes)[monitor]
-        self.figures = nn.ModuleList(deepcopy(figure) for _ in range(count))
+        self.figures = nn.ModuleList(_figure(monitor, self._classes) for _ in range(count))
         self.register_buffer("weights", torch.full((count,), 1.0 / count))
         self.register_buffer("kept_epochs", torch.zeros(count, dtype=torch.int64))
         self.best: Best | None = Best(count, str(self.hparams["mode"]), replicas["patience"])
@@ -106,7 +105,7 @@ class ReplicaModule(TrendModule):
         losses = self.loss(logits, batch.label.expand(self.count, -1))
         self.val_loss.update(losses, len(batch.label))
         chances = logits.float().softmax(dim=-1)
-        self.val_metrics.update(chances.mean(dim=0), batch.label)
+        self.val_figures.update(chances.mean(dim=0), batch.label)
         for i, figure in enumerate(self.figures):
             if isinstance(figure, MeanMetric):
                 figure.update(losses[i], len(batch.label))
@@ -116,10 +115,13 @@ class ReplicaModule(TrendModule):
     def on_validation_epoch_end(self) -> None:
         """Log the epoch's curves and keep each replica's best epoch."""
         super().on_validation_epoch_end()
-        figures = torch.stack([figure.compute().double() for figure in self.figures]).cpu()  # type: ignore[operator]
+        monitor = str(self.hparams["monitor"])
+        found = [figure.compute() for figure in self.figures]  # type: ignore[operator]
+        values = [float(one[monitor] if isinstance(one, dict) else one) for one in found]
+        figures = torch.tensor(values, dtype=torch.float64)
         for figure in self.figures:
             figure.reset()  # type: ignore[operator]
-        monitor = f"val/{self.hparams['monitor']}_replica"
+        monitor = f"val/{monitor}_replica"
         self.keep({f"{monitor}_mean": figures.mean(), f"{monitor}_std": figures.std()})
         assert self.best is not None
         self.best.update(figures, self.current_epoch, self.net)
@@ -165,17 +167,14 @@ class ReplicaModule(TrendModule):
         if self._views is not None:
             self._views.take_gradients()
 
-    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Any) -> None:
+    def forget(self, optimizer: Any) -> None:
         """Forget gradients, also of parameters that the optimizer moves through views."""
-        optimizer.zero_grad()
+        super().forget(optimizer)
         self.net.zero_grad()
 
-    def configure_gradient_clipping(
-        self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
-    ) -> None:
+    def clip(self, norm: float) -> None:
         """Clip each replica's own norm."""
-        if gradient_clip_val is not None:
-            clip_each(self.net.parameters(), gradient_clip_val)
+        clip_each(self.net.parameters(), norm)
 
     @torch.no_grad()
     def keep_best(self, validation: Iterable[Batch]) -> None:
@@ -212,6 +211,13 @@ class ReplicaModule(TrendModule):
 def build_module(settings: dict[str, Any]) -> TrendModule:
     """A module of the kind that its hyperparameters say."""
     return ReplicaModule(**settings) if "replicas" in settings else TrendModule(**settings)
+
+
+def _figure(monitor: str, num_classes: int) -> Metric:
+    """What a replica's epoch is chosen by."""
+    if monitor == "loss":
+        return MeanMetric()
+    return LogLoss() if monitor == "log_loss" else EpochFigures(num_classes)
 
 
 def _nets(name: str, arguments: dict[str, Any], seeds: range, replicas: dict[str, Any]) -> list[nn.Module]:

@@ -16,24 +16,23 @@ import numpy as np
 import torch
 from mlflow.entities import LoggedModelOutput
 from mlflow.models import Model, ModelSignature
-from mlflow.tracking import MlflowClient
 from mlflow.types import Schema, TensorSpec
 
 from ste.replicas.module import build_module
+from ste.tracking.run import Run
 from ste.training.module import TrendModule
 
 _REQUIREMENTS = ("ste", "torch", "lightning", "torchmetrics", "numpy")
 
 
-def log_model(client: MlflowClient, run_id: str, module: TrendModule, example: np.ndarray, step: int) -> str:
+def log_model(run: Run, module: TrendModule, example: np.ndarray, step: int) -> str:
     """Log a module under the run, with signature and input example.
 
     By the client's own steps: `Model.log` reads back the history of every metric of the run, and loads the model
     again to try it, which costs more than the fit of a small net.
 
     Args:
-        client: of the store.
-        run_id: the run it belongs to.
+        run: it belongs to.
         module: trained, on the CPU.
         example: raw features float32, a few windows or rows.
         step: epoch it was kept from.
@@ -41,9 +40,10 @@ def log_model(client: MlflowClient, run_id: str, module: TrendModule, example: n
     Returns:
         MLflow's id of the model.
     """
-    run = client.get_run(run_id)
+    client, settings = run.client, dict(module.hparams)
+    params = {"net": settings["net"], **settings["net_arguments"], "representation": settings["representation"]}
     logged = client.create_logged_model(
-        run.info.experiment_id, name="model", source_run_id=run_id, params=run.data.params
+        run.experiment_id, name="model", source_run_id=run.id, params={key: str(value) for key, value in params.items()}
     )
     output = module.probabilities(torch.from_numpy(example)).numpy()
     signature = ModelSignature(
@@ -54,12 +54,12 @@ def log_model(client: MlflowClient, run_id: str, module: TrendModule, example: n
         data, path = Path(folder) / "trend", Path(folder) / "model"
         data.mkdir()
         torch.save(module.state_dict(), data / "weights.pt")
-        (data / "settings.json").write_text(json.dumps(dict(module.hparams), indent=2) + "\n")
+        (data / "settings.json").write_text(json.dumps(settings, indent=2) + "\n")
         mlflow.pyfunc.save_model(
             path,
             mlflow_model=Model(
                 artifact_path=logged.artifact_location,
-                run_id=run_id,
+                run_id=run.id,
                 model_uuid=logged.model_id,
                 model_id=logged.model_id,
             ),
@@ -70,7 +70,7 @@ def log_model(client: MlflowClient, run_id: str, module: TrendModule, example: n
             pip_requirements=[f"{package}=={version(package).split('+')[0]}" for package in _REQUIREMENTS],
         )
         client.log_model_artifacts(logged.model_id, str(path))
-    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step)])
+    client.log_outputs(run.id, [LoggedModelOutput(logged.model_id, step)])
     client.finalize_logged_model(logged.model_id, "READY")
     return str(logged.model_id)
 

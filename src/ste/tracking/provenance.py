@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 import sys
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -16,6 +17,7 @@ def provenance() -> dict[str, str]:
     return {**_git(), **_versions(), **_machine()}
 
 
+@cache  # what is imported is what was there when the process began
 def _git() -> dict[str, str]:
     """Commit of the checkout that holds the package; `unknown` outside one."""
 
@@ -42,6 +44,7 @@ def _git() -> dict[str, str]:
     return {"mlflow.source.git.commit": commit, "git.commit": commit, "git.dirty": str(bool(dirty)).lower()}
 
 
+@cache
 def _versions() -> dict[str, str]:
     out = {"version.python": platform.python_version()}
     for package in PACKAGES:
@@ -67,6 +70,7 @@ def _machine() -> dict[str, str]:
     return out
 
 
+@cache
 def _cpu() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

@@ -10,16 +10,17 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from filelock import FileLock, Timeout
 from mlflow.data import from_pandas
-from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunStatus, RunTag
+from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunInfo, RunStatus, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
@@ -42,20 +43,42 @@ class Stopped(SystemExit):
     """The process was asked to end (SIGTERM)."""
 
 
+@dataclass(frozen=True)
+class Table:
+    """A table that a run learns from.
+
+    Attributes:
+        frame: its rows.
+        path: of its file.
+        digest: of the file.
+        context: what it is for, such as `train`.
+        targets: name of the label's column.
+    """
+
+    frame: pd.DataFrame
+    path: Path
+    digest: str
+    context: str
+    targets: str
+
+
 class Run:
     """A run being written. Metrics go out on a thread of their own, in order, off the training path.
 
     Attributes:
         id: MLflow's run id.
         name: of the run.
+        experiment_id: that it belongs to.
     """
 
-    def __init__(self, client: MlflowClient, run_id: str, name: str) -> None:
+    def __init__(self, client: MlflowClient, info: RunInfo) -> None:
         self.client = client
-        self.id = run_id
-        self.name = name
+        self.id = str(info.run_id)
+        self.name = str(info.run_name)
+        self.experiment_id = str(info.experiment_id)
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="metrics")
         self._pending: list[Future[None]] = []
+        self._held: tuple[list[Metric], list[RunTag]] | None = None
 
     def log_params(self, params: dict[str, Any]) -> None:
         """Log a flat dict once."""
@@ -75,28 +98,60 @@ class Run:
             for step, metrics in history.items()
             for key, value in metrics.items()
         ]
+        if self._held is not None:
+            self._held[0].extend(entries)
+            return
         for i in range(0, len(entries), _METRICS):
-            self._pending.append(
-                self._writer.submit(retried, self.client.log_batch, self.id, entries[i : i + _METRICS])
-            )
+            self._queue(entries[i : i + _METRICS])
 
     def set_tags(self, tags: dict[str, Any]) -> None:
         """Set tags."""
         entries = [RunTag(key, str(value)) for key, value in tags.items()]
+        if self._held is not None:
+            self._held[1].extend(entries)
+            return
         retried(self.client.log_batch, self.id, tags=entries)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Metrics and tags that are logged within go out as one transaction: each costs as much as a small epoch."""
+        metrics: list[Metric] = []
+        tags: list[RunTag] = []
+        self._held = metrics, tags
+        try:
+            yield
+        finally:
+            self._held = None
+        for i in range(0, len(metrics), _METRICS - _BATCH):
+            self._queue(metrics[i : i + _METRICS - _BATCH], tags[:_BATCH])
+            tags = tags[_BATCH:]
+        if tags:
+            self._queue([], tags)
+
+    def _queue(self, metrics: list[Metric], tags: Sequence[RunTag] = ()) -> None:
+        self._pending.append(self._writer.submit(retried, self.client.log_batch, self.id, metrics, (), tags))
 
     def log_file(self, path: Path, folder: str | None = None) -> None:
         """Upload a file."""
         self.client.log_artifact(self.id, str(path), folder)
 
-    def log_dataset(self, frame: pd.DataFrame, path: Path, digest: str, context: str, targets: str) -> None:
-        """Log a table as an MLflow dataset: schema, rows, digest, where it came from."""
+    def log_datasets(self, tables: list[Table]) -> None:
+        """Log tables as MLflow datasets: schema, rows, digest, where each came from."""
+        entities = []
         with warnings.catch_warnings():
             # Hints on ambiguous local paths and on integers that could be missing: neither can be here.
             warnings.filterwarnings("ignore", category=UserWarning, module="mlflow")
-            dataset = from_pandas(frame, source=str(path), targets=targets, name=path.name, digest=digest[:32])
-            entity = DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", context)])
-        retried(self.client.log_inputs, self.id, [entity])
+            for table in tables:
+                dataset = from_pandas(
+                    table.frame,
+                    source=str(table.path),
+                    targets=table.targets,
+                    name=table.path.name,
+                    digest=table.digest[:32],
+                )
+                tags = [InputTag("mlflow.data.context", table.context)]
+                entities.append(DatasetInput(dataset._to_mlflow_entity(), tags))
+        retried(self.client.log_inputs, self.id, entities)
 
     def steps(self, metric: str) -> set[int]:
         """Steps logged of a metric so far."""
@@ -165,6 +220,7 @@ def tracked_run(
                 "mlflow.user": user(),
                 "mlflow.source.name": "ste.train",
                 "mlflow.source.type": "LOCAL",
+                **provenance(),
                 **({PARENT_TAG: parent.id} if parent else {}),
                 **{key: str(value) for key, value in (tags or {}).items()},
             },
@@ -173,14 +229,14 @@ def tracked_run(
         info = client.get_run(resume).info  # under the name that it began with
     run_id = info.run_id
     lock = _lock(locks, run_id)
-    run = Run(client, run_id, info.run_name)
+    run = Run(client, info)
     status, previous = "FAILED", _raise_on_sigterm()
     try:
         if resume is None:
             run.log_params(params)
         else:
             client.update_run(run_id, status="RUNNING")
-        run.set_tags(provenance())
+            run.set_tags(provenance())
         yield run
         run.flush()
         status = "FINISHED"
@@ -231,7 +287,7 @@ def _lock(locks: Path, run_id: str) -> FileLock:
 def _experiment(client: MlflowClient, settings: TrackingSettings, parent: Run | None) -> str:
     """A part of a run is where the run is, whatever the command that resumes it says."""
     if parent is not None:
-        return str(client.get_run(parent.id).info.experiment_id)
+        return parent.experiment_id
     assert settings.experiment is not None  # checked with the settings of a training
     return experiment_id(client, settings.experiment)
 

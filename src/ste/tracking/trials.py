@@ -26,7 +26,9 @@ _books: dict[tuple[str, str], dict[str, Any] | None] = {}
 # Both by store: what this process has read of runs that have ended, which change no more.
 
 
-def find_trials(client: MlflowClient, run_id: str, digest: str, card: Scorecard | None) -> Trials:
+def find_trials(
+    client: MlflowClient, run_id: str, digest: str, card: Scorecard | None, experiment: str | None = None
+) -> Trials:
     """Trials on the same data before and with a run, and how many there were on other tables.
 
     Args:
@@ -34,8 +36,9 @@ def find_trials(client: MlflowClient, run_id: str, digest: str, card: Scorecard 
         run_id: the run.
         digest: of its data.
         card: its scores on the test split, for the portfolios; None counts only.
+        experiment: id of the run's, where it is known.
     """
-    runs = _seen(client, client.get_run(run_id).info.experiment_id)
+    runs = _seen(client, experiment or client.get_run(run_id).info.experiment_id)
     same = [run for run in runs if run.tags.get(DIGEST_TAG) == digest]
     count = len({run.id for run in same} | {run_id})
     elsewhere = len([run for run in runs if DIGEST_TAG in run.tags]) - len(same)

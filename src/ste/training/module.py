@@ -1,5 +1,7 @@
 """The one training step, for every net."""
 
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import lightning.pytorch as pl
@@ -7,14 +9,14 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torchmetrics.aggregation import MeanMetric
-from torchmetrics.classification import MulticlassAccuracy
 
 import ste.models
 from ste.augmentation.batch import augment_batch, generator
 from ste.data.windows import Batch
 from ste.errors import ConfigError
-from ste.evaluation.metrics import classification_metrics
+from ste.evaluation.metrics import EpochFigures, TrainingFigures
 from ste.training.adversarial import perturbation
+from ste.training.grouped import Group
 from ste.training.optim import build_optimizer, build_scheduler
 from ste.training.representation import Representation
 
@@ -73,15 +75,16 @@ class TrendModule(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
+        self.automatic_optimization = False  # a group of batches is several steps
+        self.gradient_clip: float | None = None  # largest norm; how a fit goes, no part of the model
         self.representation = Representation(columns, representation)
         self.net = build_net(net, net_arguments)
         weights = None if class_weights is None else torch.tensor(class_weights)
         self.loss = nn.CrossEntropyLoss(weight=weights, label_smoothing=label_smoothing)
         num_classes = net_arguments["num_classes"]
-        self.train_loss = MeanMetric()
-        self.train_accuracy = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
+        self.train_figures = TrainingFigures()
         self.val_loss = MeanMetric()
-        self.val_metrics = classification_metrics(num_classes).clone(prefix="val/")
+        self.val_figures = EpochFigures(num_classes)
         self.history: list[dict[str, float]] = []
         self._epoch: dict[str, float] = {}
         self._schedule: LRScheduler | ReduceLROnPlateau | None = None
@@ -116,27 +119,55 @@ class TrendModule(pl.LightningModule):
         """Seed of this epoch's and this process's random stream in the run of a seed."""
         return (seed << 20) + self.current_epoch * 64 + self.global_rank
 
-    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
-        """Cross-entropy of a batch, and with `adversarial_weight` of the same batch perturbed, which no curve shows."""
-        features, target = self._augmented(batch, batch_idx)
+    def training_step(self, batch: Batch | Group, batch_idx: int) -> None:
+        """Learn from a batch, or from those of a group one after the other."""
+        group = batch if isinstance(batch, Group) else Group(batch_idx, [batch])
+        counted: Any = self.optimizers()
+        for number, one in enumerate(group.batches, start=group.first):
+            loss = self.objective(one, number)
+            self.forget(counted)
+            if self._scaled:  # Lightning scales the loss, and its gradients back before they are clipped
+                self.manual_backward(loss)
+                counted.step()
+                continue
+            loss.backward()
+            self.on_after_backward()
+            if one is group.batches[-1]:  # the one that Lightning counts, for its checkpoints
+                counted.step()
+            else:
+                self.on_before_optimizer_step(counted.optimizer)
+                counted.optimizer.step()
+
+    @cached_property
+    def _scaled(self) -> bool:
+        """Whether a step is more than a backward pass and the optimizer's own: 16-bit floats, or several processes."""
+        return self.trainer.precision == "16-mixed" or self.trainer.world_size > 1
+
+    def objective(self, batch: Batch, number: int) -> torch.Tensor:
+        """Cross-entropy of a batch, and with `adversarial_weight` of the same batch perturbed, which no curve shows.
+
+        Args:
+            batch: of raw features.
+            number: in its epoch.
+        """
+        features, target = self._augmented(batch, number)
         latent: torch.Tensor = self.net.latent(features)  # type: ignore[operator]
         logits = self.net.classify(latent)  # type: ignore[operator]
         loss = self.loss(logits, target)
-        self.train_loss.update(loss.detach(), batch.label.shape[-1])
-        self.train_accuracy.update(logits.detach().flatten(0, -2), batch.label.flatten())
+        self.train_figures.update(loss.detach(), logits.detach(), batch.label)
         weight = float(self.hparams["adversarial_weight"])
         if weight > 0.0:
             away = perturbation(self._loss_of, latent, target, self.hparams["adversarial_size"])
             loss = loss + weight * self._loss_of(latent + away, target)
         return loss.sum()  # of replicas; a single net's is one number already
 
-    def _augmented(self, batch: Batch, batch_idx: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def _augmented(self, batch: Batch, number: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Prepared features of a training batch, and its target: labels `[B]` or shares of the classes `[B, C]`."""
         features = self.prepared(batch.features)
         settings = self.hparams["augment"]
         if settings is None:
             return features, batch.label
-        rng = generator(int(self.hparams["seed"]), self.current_epoch, batch_idx, self.global_rank)
+        rng = generator(int(self.hparams["seed"]), self.current_epoch, number, self.global_rank)
         classes = int(self.hparams["net_arguments"]["num_classes"])
         return augment_batch(settings, features, batch.label, classes, self.representation.varies, rng)
 
@@ -145,9 +176,8 @@ class TrendModule(pl.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Keep the epoch's figures, and move the learning rate."""
-        self.keep({"train/loss": self.train_loss.compute(), "train/accuracy": self.train_accuracy.compute()})
-        self.train_loss.reset()
-        self.train_accuracy.reset()
+        self.keep({f"train/{name}": value for name, value in self.train_figures.compute().items()})
+        self.train_figures.reset()
         rate = self.optimizers().param_groups[0]["lr"]  # type: ignore[union-attr]
         shown, self._epoch = self._epoch | {"train/lr": float(rate)}, {}
         self.history.append(shown)
@@ -176,27 +206,33 @@ class TrendModule(pl.LightningModule):
         """Add a batch to the epoch's validation figures."""
         logits = self(batch.features)
         self.val_loss.update(self.loss(logits, batch.label), len(batch.label))
-        self.val_metrics.update(logits.float().softmax(dim=1), batch.label)
+        self.val_figures.update(logits.float().softmax(dim=1), batch.label)
 
     def on_validation_epoch_end(self) -> None:
         """Keep the epoch's validation figures, and tell Lightning's callbacks of the one that chooses."""
-        self.keep({"val/loss": self.val_loss.compute()} | self.val_metrics.compute())
+        figures = {f"val/{name}": value for name, value in self.val_figures.compute().items()}
+        self.keep({"val/loss": float(self.val_loss.compute()), **figures})
         self.val_loss.reset()
-        self.val_metrics.reset()
+        self.val_figures.reset()
         monitor = f"val/{self.hparams['monitor']}"
         self.log(monitor, self._epoch[monitor])
 
-    def keep(self, figures: dict[str, torch.Tensor]) -> None:
+    def keep(self, figures: Mapping[str, torch.Tensor | float]) -> None:
         """Figures of this epoch, for its curves; logging them all would cost Lightning more than a small epoch."""
-        values = torch.stack([value.double() for value in figures.values()]).tolist()
-        self._epoch |= dict(zip(figures, values, strict=True))
+        self._epoch |= {name: float(value) for name, value in figures.items()}
 
-    def configure_gradient_clipping(
-        self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
-    ) -> None:
-        """Clip the norm; Lightning's own way refuses fused optimizers under bf16, where nothing is scaled."""
-        if gradient_clip_val is not None:
-            nn.utils.clip_grad_norm_(self.net.parameters(), gradient_clip_val)
+    def forget(self, optimizer: Any) -> None:
+        """Forget the gradients of the step before."""
+        optimizer.zero_grad()
+
+    def on_before_optimizer_step(self, optimizer: Any) -> None:
+        """Clip the gradients' norm."""
+        if self.gradient_clip is not None:
+            self.clip(self.gradient_clip)
+
+    def clip(self, norm: float) -> None:
+        """Clip the norm of all parameters' gradients together."""
+        nn.utils.clip_grad_norm_(self.net.parameters(), norm)
 
     def configure_optimizers(self) -> Any:
         """The optimizer; its schedule, where there is one, is stepped by the module itself."""
