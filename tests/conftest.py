@@ -12,10 +12,14 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import settings
 
 from ste.config import compose_train, plain, train_settings
 from ste.settings import TrainSettings
 from ste.training import latest
+
+settings.register_profile("ste", deadline=None)  # tests time nothing
+settings.load_profile("ste")
 
 SMALL_WORLD = [
     "data.tickers=4",

@@ -40,7 +40,9 @@ LAYERS = {
         *("augmentation", "baselines", "data", "errors", "models", "replicas", "settings", "sweeps", "tracking"),
         *("training",),
     },
-    "sweeps": {"config", "errors", "evaluation", "record", "settings", "sweeps", "tracking", "training"},
+    "sweeps": {
+        *("config", "data", "errors", "evaluation", "plots", "record", "settings", "sweeps", "tracking", "training"),
+    },
     "predicting": {"baselines", "data", "evaluation", "fitting", "replicas", "schema"},
     "explaining": {"baselines", "data", "evaluation", "fitting", "predicting"},
     "pipeline": {

@@ -678,6 +678,9 @@ def test_a_real_search_goes_from_the_command_line_to_the_store(real: Any):
 class Forked(ForkLauncher):
     """Jobs that give their number back, or end their process."""
 
+    def _prepare(self, settings: Any) -> None:
+        assert settings == "settings"
+
     def _run(self, number: int, overrides: list[str]) -> JobReturn:
         if overrides == ["die"]:
             os._exit(9)
@@ -689,7 +692,7 @@ class Forked(ForkLauncher):
 def test_a_job_that_ends_its_process_is_lost_alone(deaths: list[int], lost: int):
     """Two processes and eight jobs; with both dead, what was not begun is lost too."""
     launcher = Forked()
-    launcher.begin(2)
+    launcher.begin(2, "settings")
     try:
         jobs = [["die"] if i in deaths else ["live"] for i in range(8)]
         done = dict(launcher.results(jobs, 10))
@@ -705,7 +708,7 @@ def test_a_job_that_ends_its_process_is_lost_alone(deaths: list[int], lost: int)
 
 def test_a_result_that_cannot_be_sent_is_told():
     launcher = Forked()
-    launcher.begin(1)
+    launcher.begin(1, "settings")
     try:
         (odd, good) = launcher.launch([["odd"], ["live"]], 0)
     finally:

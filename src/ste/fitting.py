@@ -34,6 +34,7 @@ logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # devices foun
 warnings.filterwarnings("ignore", message=r"The number of training batches .* is smaller than the logging interval")
 warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).* is deprecated")
 warnings.filterwarnings("ignore", message=r"It is recommended to use `self\.log\(")  # metrics synchronise themselves
+warnings.filterwarnings("ignore", message=r"You defined a `validation_step` but have no")  # the module does it
 warnings.filterwarnings("ignore", message=r"Checkpoint directory .* exists and is not empty")  # a resumed run's
 
 BEST = "best.ckpt"
@@ -156,14 +157,12 @@ def _fit_net(
     settings: TrainSettings, data: TrendDataModule, module: TrendModule, checkpoints: Path, run: Any
 ) -> Fitted | None:
     trainer, best = build_trainer(settings, checkpoints, run)
-    module.gradient_clip = settings.trainer.gradient_clip
+    module.gradient_clip, module.validation = settings.trainer.gradient_clip, data.val_dataloader()
     last = checkpoints / "last.ckpt"
     resume = last if settings.resume is not None and last.is_file() else None
     began = time.perf_counter()
     try:
-        trainer.fit(
-            module, _training_loader(settings, module, data), data.val_dataloader(), ckpt_path=resume, weights_only=True
-        )
+        trainer.fit(module, _training_loader(settings, module, data), ckpt_path=resume, weights_only=True)
     except SystemExit as stop:
         if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning makes an exit of Ctrl-C
             raise KeyboardInterrupt from None
@@ -304,7 +303,7 @@ def build_trainer(settings: TrainSettings, checkpoints: Path, run: Any) -> tuple
         monitor=monitor,
         mode=mode,
         save_weights_only=True,
-        save_on_train_epoch_end=False,
+        save_on_train_epoch_end=True,
     )
     last = Latest(
         dirpath=checkpoints,

@@ -5,6 +5,7 @@ them already. They are forked before any store is opened: a connection must not 
 """
 
 import gc
+import logging
 import multiprocessing
 import pickle
 import sys
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -22,6 +24,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from ste.errors import ConfigError
+from ste.settings import TrainSettings
+from ste.sweeps.warming import import_all, warm
 
 from ._composing import Composer
 
@@ -46,37 +50,33 @@ class ForkLauncher(Launcher):
 
     def __init__(self, n_jobs: int = -1) -> None:
         self.n_jobs = n_jobs
+        self._logs: list[logging.FileHandler] | None = None  # of the process's first job
         self._processes: dict[Connection, BaseProcess] = {}
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Take what Hydra gives."""
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
-    def begin(self, count: int) -> None:
+    def begin(self, count: int, settings: TrainSettings) -> None:
         """Import what jobs need, and fork.
 
         Args:
             count: processes.
+            settings: of one of the jobs, for what each process does before its first.
 
         Raises:
             ConfigError: this system cannot fork.
         """
         if "fork" not in multiprocessing.get_all_start_methods() or sys.platform == "darwin":
             raise ConfigError("hydra/launcher=fork: this system cannot fork safely. Try hydra/launcher=joblib.")
-        import ste.pipeline
-        import ste.sweeps.trial
-        import ste.tracking.model
-        import ste.tracking.trials  # noqa: F401
-        from ste.tracking.provenance import provenance
-
-        provenance()
+        import_all()
         gc.collect()
         gc.freeze()  # else each process would look through all that is imported, again and again, and copy it
         forking = multiprocessing.get_context("fork")
         for _ in range(count):
             here, there = forking.Pipe()
             others = [here, *self._processes]
-            process = forking.Process(target=self._work, args=(there, others), daemon=True)
+            process = forking.Process(target=self._work, args=(there, others, settings), daemon=True)
             process.start()
             there.close()
             self._processes[here] = process
@@ -126,37 +126,55 @@ class ForkLauncher(Launcher):
         except OSError:  # it died idle: what is read next says so
             return
 
-    def _work(self, pipe: Connection, others: list[Connection]) -> None:
+    def _work(self, pipe: Connection, others: list[Connection], settings: TrainSettings) -> None:
         """What a process does until its pipe is closed."""
         for other in others:
             other.close()  # else this process would keep its siblings' pipes open
-        composer = Composer(self.hydra_context.config_loader, self.config)
+        self._prepare(settings)
         while True:
             try:
                 number, overrides = pipe.recv()
             except (EOFError, OSError):
                 return
-            result = self._run(number, composer.compose(overrides))
+            result = self._run(number, overrides)
             try:
                 pipe.send(result)
             except (pickle.PicklingError, TypeError, AttributeError) as error:
                 pipe.send(_lost(f"what it gave back cannot be sent: {error}"))
 
-    def _run(self, number: int, config: DictConfig) -> JobReturn:
+    def _prepare(self, settings: TrainSettings) -> None:
+        """What a process does before its first job."""
+        self._composer = Composer(self.hydra_context.config_loader, self.config)
+        warm(settings)
+
+    def _run(self, number: int, overrides: list[str]) -> JobReturn:
         setup_globals()
+        config = self._composer.compose(overrides)
         with open_dict(config):
             config.hydra.job.id = config.hydra.job.num = number
             config.hydra.output_subdir = None  # the run keeps its own configuration
         HydraConfig.instance().set_config(config)
+        folder = Path(config.hydra.sweep.dir) / str(config.hydra.sweep.subdir)
+        for handler in self._logs or ():  # of another job's folder
+            _write_to(handler, folder / Path(handler.baseFilename).name)
         result = run_job(
             hydra_context=self.hydra_context,
             config=config,
             task_function=self.task_function,
             job_dir_key="hydra.sweep.dir",
             job_subdir_key="hydra.sweep.subdir",
+            configure_logging=self._logs is None,
         )
+        self._logs = [one for one in logging.getLogger().handlers if isinstance(one, logging.FileHandler)]
         result.cfg = result.hydra_cfg = None  # nobody reads them, and they are large to send
         return result
+
+
+def _write_to(handler: logging.FileHandler, path: Path) -> None:
+    """Let a log's handler go on with another file, which it opens when there is something to write."""
+    handler.close()
+    handler.baseFilename = str(path.absolute())
+    handler._closed = False  # type: ignore[attr-defined]  # else it would not open again
 
 
 def _lost(reason: str) -> JobReturn:

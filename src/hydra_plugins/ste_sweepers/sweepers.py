@@ -136,7 +136,7 @@ class _SteSweeper(Sweeper):
         )
         if not isinstance(self.launcher, ForkLauncher):
             return run_sweep(plan, self._source(plan, swept), self._launch)[0]
-        self.launcher.begin(workers.count)
+        self.launcher.begin(workers.count, settings)
         try:
             return run_sweep(plan, self._source(plan, swept), self._launch)[0]
         finally:

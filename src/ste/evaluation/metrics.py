@@ -75,9 +75,9 @@ class TrainingFigures(Metric):
             logits: `[B, C]` or `[R, B, C]`.
             labels: int64 `[B]` or `[R, B]`.
         """
-        self.loss += loss.double().mean() * labels.numel()
-        self.right += (logits.argmax(dim=-1) == labels).sum()
-        self.count += labels.numel()
+        self.loss.add_(loss.double().mean() * labels.numel())
+        self.right.add_((logits.argmax(dim=-1) == labels).sum())
+        self.count.add_(labels.numel())
 
     def compute(self) -> dict[str, float]:
         """Mean loss, nats, and share of the examples that were right."""
@@ -100,8 +100,8 @@ class LogLoss(Metric):
     def update(self, preds: torch.Tensor, target: torch.Tensor) -> None:
         """Add a batch."""
         of_truth = preds.double().gather(1, target[:, None]).squeeze(1)
-        self.total += -of_truth.clamp(min=SMALLEST).log().sum()
-        self.count += len(target)
+        self.total.sub_(of_truth.clamp(min=SMALLEST).log().sum())
+        self.count.add_(len(target))
 
     def compute(self) -> torch.Tensor:
         """The mean so far."""

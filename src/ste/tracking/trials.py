@@ -21,6 +21,9 @@ MOST = 200
 _OVERLAP = 1000
 """Milliseconds by which the clocks of two machines may differ."""
 
+_RECENT = 10_000
+"""Milliseconds before the latest in which a run that was going began, to be asked for again with the new ones."""
+
 _experiments: dict[tuple[str, str], dict[str, FoundRun]] = {}
 _books: dict[tuple[str, str], dict[str, Any] | None] = {}
 # Both by store: what this process has read of runs that have ended, which change no more.
@@ -61,10 +64,14 @@ def _seen(client: MlflowClient, experiment: str) -> list[FoundRun]:
     more than the training.
     """
     known = _experiments.setdefault((str(client.tracking_uri), experiment), {})
-    for run in [run for run in known.values() if run.status != "FINISHED"]:
+    since = max((run.started for run in known.values()), default=0) - _OVERLAP
+    going = [run for run in known.values() if run.status != "FINISHED"]
+    since = min(
+        [since, *(run.started for run in going if run.started > since - _RECENT)]
+    )  # one question for all of them
+    for run in [run for run in going if run.started < since]:
         with suppress(MlflowException):
             known[run.id] = FoundRun.of(client.get_run(run.id))
-    since = max((run.started for run in known.values()), default=0) - _OVERLAP
     known |= {run.id: run for run in find_runs(client, experiment, since=since)}
     return sorted(known.values(), key=lambda run: -run.started)
 

@@ -1,6 +1,6 @@
 """The one training step, for every net."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -76,7 +76,9 @@ class TrendModule(pl.LightningModule):
         super().__init__()
         self.save_hyperparameters()
         self.automatic_optimization = False  # a group of batches is several steps
-        self.gradient_clip: float | None = None  # largest norm; how a fit goes, no part of the model
+        # How a fit goes, no part of the model: the gradients' largest norm, and what is validated on after each epoch.
+        self.gradient_clip: float | None = None
+        self.validation: Iterable[Batch] | None = None
         self.representation = Representation(columns, representation)
         self.net = build_net(net, net_arguments)
         weights = None if class_weights is None else torch.tensor(class_weights)
@@ -175,7 +177,9 @@ class TrendModule(pl.LightningModule):
         return self.loss(self.net.classify(latent), target)  # type: ignore[operator]
 
     def on_train_epoch_end(self) -> None:
-        """Keep the epoch's figures, and move the learning rate."""
+        """Validate, keep the epoch's figures, and move the learning rate."""
+        if self.validation is not None:
+            self._validate(self.validation)
         self.keep({f"train/{name}": value for name, value in self.train_figures.compute().items()})
         self.train_figures.reset()
         rate = self.optimizers().param_groups[0]["lr"]  # type: ignore[union-attr]
@@ -186,6 +190,20 @@ class TrendModule(pl.LightningModule):
             self._schedule.step(shown[f"val/{self.hparams['monitor']}"])
         elif self._schedule is not None:
             self._schedule.step()
+
+    @torch.no_grad()
+    def _validate(self, batches: Iterable[Batch]) -> None:
+        """What Lightning's own loop would do: around one batch of few rows that takes longer than a small epoch."""
+        self.eval()
+        with self.trainer.precision_plugin.val_step_context():
+            for number, batch in enumerate(batches):
+                self.validation_step(Batch(*(part.to(self.device) for part in batch)), number)
+        self.on_validation_epoch_end()
+        self.train()
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Nothing, where it is there: Lightning would look through the whole of a group."""
+        return batch if device.type == "cpu" else super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the curves and the schedule's place."""
@@ -214,8 +232,9 @@ class TrendModule(pl.LightningModule):
         self.keep({"val/loss": float(self.val_loss.compute()), **figures})
         self.val_loss.reset()
         self.val_figures.reset()
+        # `self.log` would look through everything that was ever logged, each time that a callback asks.
         monitor = f"val/{self.hparams['monitor']}"
-        self.log(monitor, self._epoch[monitor])
+        self.trainer.callback_metrics[monitor] = torch.tensor(self._epoch[monitor])
 
     def keep(self, figures: Mapping[str, torch.Tensor | float]) -> None:
         """Figures of this epoch, for its curves; logging them all would cost Lightning more than a small epoch."""

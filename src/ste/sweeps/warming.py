@@ -1,0 +1,39 @@
+"""What a process that will fork does before, and each of the forked before its first trial."""
+
+import importlib
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
+
+from ste.errors import SteError
+from ste.settings import TrainSettings
+
+_LATE = (
+    *("ste.sweeps.trial", "ste.tracking.model", "ste.tracking.trials"),
+    *("mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store"),
+)
+"""Imported by a run where it first needs them; no store is opened by that."""
+
+
+def import_all() -> None:
+    """Import what a trial imports, early or late: forked processes then have it."""
+    importlib.import_module("ste.pipeline")
+    for name in _LATE:
+        importlib.import_module(name)
+
+
+def warm(settings: TrainSettings) -> None:
+    """Read the tables, and let matplotlib find its fonts, while the process that forked opens the store.
+
+    Args:
+        settings: of one of the trials.
+    """
+    from ste.data.panel import Panel
+    from ste.data.prepare import prepare
+    from ste.plots import confusion_figure
+    from ste.tracking.provenance import provenance
+
+    provenance()
+    confusion_figure([[1]], ["a"], "b").savefig(BytesIO())
+    with suppress(SteError, OSError):  # told by the trials
+        Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
