@@ -1,6 +1,7 @@
 """An exported model kept where it will be looked for: with its run, in the registry, and as champion."""
 
 import hashlib
+import os
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -11,6 +12,7 @@ from filelock import FileLock
 
 from ste.deploy.champion import FOLDER, Champion, version_path, write_champion
 from ste.deploy.export import Exported
+from ste.errors import RunError
 from ste.settings import ExportSettings
 
 _LOADS = ("mlflow", "onnx", "onnxruntime", "numpy")
@@ -99,8 +101,6 @@ def keep_champion(client: Any, champion: Any, output: Path) -> Path:
 
 def keep_version(client: Any, found: Any, output: Path) -> Path:
     """A registered version's file, downloaded once."""
-    import os
-
     from ste.data.files import sha256
     from ste.tracking.registry import fetch
 
@@ -109,7 +109,13 @@ def keep_version(client: Any, found: Any, output: Path) -> Path:
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        os.replace(fetch(client, found, Path(folder)), path)
+        whole = fetch(client, found, Path(folder))
+        if found.sha256 not in ("", sha256(whole)):
+            raise RunError(
+                f"models:/{found.name}/{found.number}: its file is not the one that was registered. Export it again: "
+                f"python -m ste.export run={found.run_id}."
+            )
+        os.replace(whole, path)
     return path
 
 
