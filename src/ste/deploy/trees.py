@@ -99,4 +99,6 @@ def _nodes(root: dict[str, Any]) -> list[dict[str, Any]]:
 def _rounded_down(threshold: float) -> float:
     """The largest float32 that is not above it."""
     near = np.float32(threshold)
-    return float(near if near <= threshold else np.nextafter(near, np.float32(-np.inf)))
+    if float(near) <= threshold:  # as float64: NumPy would compare the two as float32
+        return float(near)
+    return float(np.nextafter(near, np.float32(-np.inf)))
