@@ -278,12 +278,12 @@ def settings_of(promote: str = "auto") -> ExportSettings:
 @pytest.mark.parametrize(
     ("promote", "verdict", "before", "moves", "words"),
     [
-        ("auto", "better", None, True, "points at it now: the run's verdict: better"),
+        ("auto", "better", None, True, "points at it now: the verdict is better"),
         ("auto", "better", "4", True, "points at it now, before at version 4"),
-        ("auto", "better than guessing", "4", False, "stays at version 4: the run's verdict: better than guessing."),
+        ("auto", "better than guessing", "4", False, "stays at version 4: better, than every baseline, would move it"),
         ("auto", "not better", None, False, "points at nothing: .* By hand: .* run=r name=ste promote=yes"),
         ("auto", "cannot be told", None, False, "points at nothing"),
-        ("yes", "not better", "4", True, "promote=yes. The run's verdict: not better"),
+        ("yes", "not better", "4", True, "points at it now, before at version 4: promote=yes"),
         ("no", "better", "4", False, "stays at version 4: promote=no"),
         ("auto", "not better", "5", True, "points at it already"),
     ],
