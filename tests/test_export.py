@@ -280,7 +280,7 @@ def settings_of(promote: str = "auto") -> ExportSettings:
     [
         ("auto", "better", None, True, "points at it now: the verdict is better"),
         ("auto", "better", "4", True, "points at it now, before at version 4"),
-        ("auto", "better than guessing", "4", False, "stays at version 4: better, than every baseline, would move it"),
+        ("auto", "better than guessing", "4", False, "stays at version 4: only a verdict of better"),
         ("auto", "not better", None, False, "points at nothing: .* By hand: .* run=r name=ste promote=yes"),
         ("auto", "cannot be told", None, False, "points at nothing"),
         ("yes", "not better", "4", True, "points at it now, before at version 4: promote=yes"),

@@ -74,7 +74,7 @@ def decide(settings: ExportSettings, verdict: str, found: Any, champion: Any) ->
         return True, f"{alias} points at it now{before}: promote=yes."
     if verdict == "better":
         return True, f"{alias} points at it now{before}: the verdict is better, than every baseline."
-    return False, f"{alias} {stays}: better, than every baseline, would move it. {hand}"
+    return False, f"{alias} {stays}: only a verdict of better, than every baseline, moves it. {hand}"
 
 
 def _register(client: Any, settings: ExportSettings, exported: Exported, sha256: str) -> Any:
