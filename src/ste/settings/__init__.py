@@ -24,6 +24,7 @@ from ste.settings.data import (
     TableSettings,
     WorldSettings,
 )
+from ste.settings.predict import PredictSettings
 from ste.settings.replicas import ReplicaSettings
 from ste.settings.run import (
     MONITORS,
@@ -54,6 +55,7 @@ __all__ = [
     "MarketSettings",
     "OptimizerSettings",
     "PathSettings",
+    "PredictSettings",
     "ReplicaSettings",
     "ReportSettings",
     "ReproduceSettings",
