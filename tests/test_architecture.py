@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "ste"
-ENTRY_POINTS = {"train", "generate", "evaluate", "reproduce", "ui", "audit", "compare", "ensemble", "report", "predict"}
+ENTRY_POINTS = {
+    *("train", "generate", "evaluate", "reproduce", "ui", "audit", "compare", "ensemble", "report"),
+    *("export", "predict"),
+}
 
 # Who may import a package; everything else may not.
 FENCES = {
@@ -49,7 +52,10 @@ LAYERS = {
     },
     "members": {"errors", "evaluation", "pipeline", "record", "settings", "tracking"},
     "combining": {"data", "evaluation", "members", "pipeline", "record", "settings", "tracking"},
-    "deploy": {"data", "errors", "evaluation", "fitting", "replicas", "schema", "training", "deploy"},
+    "deploy": {
+        *("baselines", "config", "data", "deploy", "errors", "evaluation", "fitting", "members", "pipeline"),
+        *("predicting", "record", "replicas", "schema", "settings", "tracking"),
+    },
     "bulk": {"bulk", "data", "deploy", "errors", "schema"},
     "config": {"errors", "preflight", "schema", "settings"},
     "cli": {"config", "errors"},

@@ -65,6 +65,7 @@ def test_the_groups_are_complete():
         "compare",
         "ensemble",
         "report",
+        "export",
         "predict",
     }
 

@@ -63,7 +63,7 @@ def predict_task(config: DictConfig) -> None:
 def _model_file(settings: "PredictSettings") -> Path:
     from ste.deploy.found import find_model
 
-    return find_model(settings.model, settings.tracking, Path(settings.paths.output))
+    return find_model(settings.model, settings.tracking, Path(settings.paths.output), Path(settings.paths.data))
 
 
 def _check_outputs(settings: "PredictSettings", model: Path) -> None:

@@ -14,11 +14,12 @@ from ste.bulk.rejects import Reject
 from ste.bulk.run import CHUNK, Advance
 from ste.data.files import check_columns
 from ste.data.rules import ABOVE_ZERO, FINITE, at_least
+from ste.errors import DataError
 from ste.schema import MARKET_COLUMNS
 
 _ADJUSTED = "adj_close"
 _RULES = {
-    **{name: (FINITE, ABOVE_ZERO) for name in ("open", "high", "low", "close")},
+    **dict.fromkeys(("open", "high", "low", "close"), (FINITE, ABOVE_ZERO)),
     "volume": (FINITE, at_least(0.0, " shares")),
 }
 

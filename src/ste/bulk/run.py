@@ -1,7 +1,7 @@
 """The loop: read a chunk, check it, carry history, ask the model, write."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
