@@ -45,9 +45,8 @@ def predict_task(config: DictConfig) -> None:
         tally = predict_table(model, table, output, rejects, advance, only, before)
     period = PERIOD[model.card.frequency]
     newest = f" of the newest {period}" if only is not None else ""
-    print(
-        f"predicted {tally.predicted:,} rows{newest}, rejected {tally.rejected:,}, {tally.short:,} without enough history"
-    )
+    counts = f"rejected {tally.rejected:,}, {tally.short:,} without enough history"
+    print(f"predicted {tally.predicted:,} rows{newest}, {counts}")
     print(f"model    {model.card.name} {model.version}, trained to {model.card.trained_to}")
     print(f"output   {output}")
     print(f"rejects  {rejects}")

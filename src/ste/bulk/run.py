@@ -109,8 +109,8 @@ def predict_table(
         for chunk, done in table.chunks(check.columns, CHUNK):
             rows, faults = check(chunk)
             ends = history.take(rows)
-            for bad, reason in ((ends.late, LATE), (ends.twice, TWICE)):
-                reason = reason.format(PERIOD[card.frequency])
+            for bad, why in ((ends.late, LATE), (ends.twice, TWICE)):
+                reason = why.format(PERIOD[card.frequency])
                 faults += [rows.reject(int(row), "date", str(rows.date[row]), reason) for row in bad]
             faults += _predict(model, rows, ends, layout, writer, tally, only)
             refused.write(faults)
