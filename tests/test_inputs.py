@@ -69,7 +69,9 @@ def test_a_table_without_rows_has_no_examples():
 
 def test_a_missing_column_is_named():
     frame = pd.DataFrame({"date": pd.to_datetime(["2024-01-05"]), "ticker": ["A"]})
-    with pytest.raises(DataError, match="missing columns stock_open, .* Tiny reads weekly rows of the feature set full"):
+    with pytest.raises(
+        DataError, match=r"missing columns stock_open, .* Tiny reads weekly rows of the feature set full"
+    ):
         windows_of_rows(frame, tiny_card())
 
 

@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 from ste.bulk.rejects import Reject
 from ste.errors import DataError
 
-BLOCK = 16 << 20
-"""Bytes of a CSV that are parsed at once; no row may be longer."""
+BLOCK = 4 << 20
+"""Bytes of a CSV that are parsed at once; no row may be longer. The parser reads up to 32 of them ahead."""
 _COPIED = 1 << 20
 Broken = deque[tuple[int, str, int]]
 """Records with too few or too many fields that the parser skipped, in order: number, text and fields of each."""
