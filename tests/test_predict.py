@@ -16,8 +16,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
+from hydra import compose, initialize_config_dir
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
 
 from onnx_files import tiny_card, tiny_model, tiny_probabilities
 from ste.bench import prediction as bench
@@ -27,13 +30,15 @@ from ste.bulk.checking import Rows
 from ste.bulk.history import History
 from ste.bulk.reading import open_table
 from ste.bulk.run import checker_of, predict_table
+from ste.config import conf_dir
 from ste.data.features import feature_rows
 from ste.data.files import write_frame
 from ste.data.prepare import build_table
 from ste.data.table import read_table
 from ste.deploy.inputs import windows_of_rows
 from ste.deploy.model import ServedModel
-from ste.errors import DataError
+from ste.errors import DataError, SteError
+from ste.predict import predict_task
 from ste.schema import FEATURES, KEYS
 from ste.settings import WorldSettings
 from ste.world.draw import draw
@@ -74,7 +79,7 @@ RECORD = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     records=st.lists(RECORD, max_size=40),
     end=st.sampled_from(["\n", "\r\n"]),
@@ -294,7 +299,7 @@ def streams(draw_: st.DrawFn) -> tuple[pd.DataFrame, list[int]]:
     return frame, cuts
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(stream=streams(), length=st.integers(1, 4))
 def test_a_stream_in_chunks_gives_the_windows_of_the_whole(stream: tuple[pd.DataFrame, list[int]], length: int):
     frame, cuts = stream
@@ -493,6 +498,16 @@ def ste(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def task(*arguments: str) -> None:
+    """The command within this process."""
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+        config = compose("predict")
+    for argument in arguments:  # a composition alone would take `model` for a group
+        key, _, value = argument.partition("=")
+        OmegaConf.update(config, key, yaml.safe_load(value))
+    predict_task(config)
+
+
 def test_the_command_predicts_the_newest_week_of_bars(tmp_path: Path, sources: Path):
     card = tiny_model(tmp_path / "model.onnx")
     files = [f"{kind}={sources / kind}.csv" for kind in ("bars", "news", "macro", "policy")]
@@ -530,28 +545,32 @@ def test_the_command_predicts_the_newest_week_of_bars(tmp_path: Path, sources: P
         (["model=t.csv", "input=t.csv", "output=o.csv"], "model=t.csv: not an ONNX file"),
     ],
 )
-def test_a_mistake_is_one_message(tmp_path: Path, arguments: list[str], message: str):
-    tiny_model(tmp_path / "model.onnx")
-    (tmp_path / "t.csv").write_text("date,ticker\n2024-01-05,A\n")
+def test_a_mistake_is_told(folder: Path, arguments: list[str], message: str):
+    tiny_model(folder / "model.onnx")
+    (folder / "t.csv").write_text("date,ticker\n2024-01-05,A\n")
     first = [] if any(text.startswith("model=") for text in arguments) else ["model=model.onnx"]
-    done = ste(tmp_path, *first, *arguments)
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert done.stderr.startswith("error: ")
-    assert message in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert {path.name for path in tmp_path.iterdir()} <= {"model.onnx", "t.csv", "outputs"}
+    with pytest.raises(SteError) as told:
+        task(*first, *arguments)
+    assert str(told.value).startswith(message)
+    assert {path.name for path in folder.iterdir()} == {"model.onnx", "t.csv"}
 
 
-def test_where_nothing_can_be_predicted_the_rejects_are_kept(tmp_path: Path, table: pd.DataFrame):
-    tiny_model(tmp_path / "model.onnx")
-    write_frame(table.assign(stock_rsi=-1.0), tmp_path / "t.csv")
-    done = ste(tmp_path, "model=model.onnx", "input=t.csv", "output=o.csv")
-    assert done.returncode == 2
-    assert "t.csv: no row could be predicted. A prediction needs 4 consecutive weeks of a ticker." in done.stderr
-    assert len((tmp_path / "o.rejects.csv").read_text().splitlines()) == len(table) + 1
+def test_where_nothing_can_be_predicted_the_rejects_are_kept(folder: Path, table: pd.DataFrame):
+    tiny_model(folder / "model.onnx")
+    write_frame(table.assign(stock_rsi=-1.0), folder / "t.csv")
+    with pytest.raises(DataError, match=r"t.csv: no row could be predicted. A prediction needs 4 consecutive weeks"):
+        task("model=model.onnx", "input=t.csv", "output=o.csv")
+    assert len((folder / "o.rejects.csv").read_text().splitlines()) == len(table) + 1
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_mistake_on_the_command_line_ends_with_code_2(tmp_path: Path):
+    done = ste(tmp_path, "model=no=thing.onnx", "input=t.csv")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    done = ste(tmp_path, "model=[a,b]", "input=t.csv", "output=o.csv")
+    assert done.returncode == 2, done.stderr
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)])
 def test_a_stopped_prediction_leaves_nothing_that_looks_whole(tmp_path: Path, how: signal.Signals):
     tiny_model(tmp_path / "model.onnx")
     rows = next(bench.blocks(200_000, 500, "date"))
