@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -33,14 +34,19 @@ from ste.bulk.run import checker_of, predict_table
 from ste.config import conf_dir
 from ste.data.features import feature_rows
 from ste.data.files import write_frame
-from ste.data.prepare import build_table
+from ste.data.prepare import build_table, prepare
 from ste.data.table import read_table
 from ste.deploy.inputs import windows_of_rows
 from ste.deploy.model import ServedModel
 from ste.errors import DataError, SteError
+from ste.evaluation.predictions import Predictions
+from ste.pipeline import train
 from ste.predict import predict_task
+from ste.record import PREDICTIONS
 from ste.schema import FEATURES, KEYS
 from ste.settings import WorldSettings
+from ste.tracking.find import download, find_run
+from ste.tracking.store import open_store
 from ste.world.draw import draw
 
 WORLD = WorldSettings(source="world", tickers=3, start="2022-01-01", end="2022-12-31")
@@ -561,6 +567,25 @@ def test_where_nothing_can_be_predicted_the_rejects_are_kept(folder: Path, table
     with pytest.raises(DataError, match=r"t.csv: no row could be predicted. A prediction needs 4 consecutive weeks"):
         task("model=model.onnx", "input=t.csv", "output=o.csv")
     assert len((folder / "o.rejects.csv").read_text().splitlines()) == len(table) + 1
+
+
+@pytest.mark.parametrize("model", ["gbm", pytest.param("lstm", marks=pytest.mark.slow)])
+def test_predictions_of_a_runs_own_tables_are_the_tracked_ones(small: Callable[..., Any], folder: Path, model: str):
+    options, values = small(f"model={model}", "data.sequence_length=3", "data.tickers=2")
+    result = train(options, values, folder / "run", "test", "python -m ste.train")
+    tables = prepare(options.data, Path(options.paths.data)).files.values()
+    pd.concat([pd.read_csv(path) for path in tables]).to_csv("all.csv", index=False)
+    task(f"model={result.run_id}", "input=all.csv", "output=out.parquet")
+    client = open_store(options.tracking, Path(options.paths.output))
+    found = find_run(client, str(result.run_id), options.tracking.experiment)
+    tracked = Predictions.read(download(client, found, PREDICTIONS, folder))
+    said = pd.read_parquet("out.parquet").set_index(["date", "ticker"])
+    rows = tracked.frame.set_index(["date", "ticker"])
+    names = [f"p_{name.lower()}" for name in tracked.classes]
+    np.testing.assert_allclose(said.loc[rows.index, names], rows[names], atol=1e-5)
+    further = said.drop(rows.index).reset_index()
+    purged = further["date"] >= rows.reset_index()["date"].min()  # validation rows whose labels reach into the test
+    assert purged.sum() == 2 * options.data.split.gap(options.data.labels.horizon)
 
 
 def test_a_mistake_on_the_command_line_ends_with_code_2(tmp_path: Path):
