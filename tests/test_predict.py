@@ -31,6 +31,7 @@ from ste.bulk.checking import Rows
 from ste.bulk.history import History
 from ste.bulk.reading import open_table
 from ste.bulk.run import checker_of, predict_table
+from ste.cli import plain_keys
 from ste.config import conf_dir
 from ste.data.features import feature_rows
 from ste.data.files import write_frame
@@ -586,6 +587,11 @@ def test_predictions_of_a_runs_own_tables_are_the_tracked_ones(small: Callable[.
     further = said.drop(rows.index).reset_index()
     purged = further["date"] >= rows.reset_index()["date"].min()  # validation rows whose labels reach into the test
     assert purged.sum() == 2 * options.data.split.gap(options.data.labels.horizon)
+
+
+def test_a_group_of_the_same_name_is_no_setting_of_the_command():
+    assert plain_keys("predict") == {"model"}
+    assert plain_keys("train") == plain_keys("evaluate") == set()
 
 
 def test_a_mistake_on_the_command_line_ends_with_code_2(tmp_path: Path):
