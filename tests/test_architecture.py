@@ -50,6 +50,7 @@ LAYERS = {
     "members": {"errors", "evaluation", "pipeline", "record", "settings", "tracking"},
     "combining": {"data", "evaluation", "members", "pipeline", "record", "settings", "tracking"},
     "deploy": {"data", "errors", "evaluation", "fitting", "replicas", "schema", "training", "deploy"},
+    "monitoring": {"data", "deploy", "errors", "evaluation", "schema", "monitoring"},
     "config": {"errors", "preflight", "settings"},
     "cli": {"config", "errors"},
     "training": {"augmentation", "errors", "schema", "data", "models", "evaluation", "training"},

@@ -1,0 +1,154 @@
+"""The population stability index, and how large it is by chance alone.
+
+PSI = sum over bins of (p - q) log(p / q): the symmetrised divergence of Jeffreys (1946) of two binned
+distributions. Credit scoring reads it as stable below 0.1 and changed above 0.25 (Lewis 1994; Siddiqi 2006).
+Those thresholds know no sample size. Of n and m independent rows in B bins it is (1/n + 1/m) chi-square with
+B - 1 degrees of freedom (Yurdakul 2018): 12 rows in ten bins give 0.75 where nothing has changed. And rows are
+not independent: the tickers of a week move together, and weeks resemble the weeks before them.
+
+So chance is measured where nothing is served yet: in the training data, each window of W consecutive periods is
+held against all others, and the mean and variance of those PSIs give a scaled chi-square (Satterthwaite 1946;
+for clustered samples Rao and Scott 1981). Because that mean is itself an average of few windows, the ratio of a
+new PSI to it follows F.
+"""
+
+from dataclasses import dataclass
+from math import log
+
+import numpy as np
+from scipy.stats import f as fisher
+
+WATCH, CHANGED = 0.1, 0.25
+"""Usual thresholds of the PSI: look at it, and it is another population."""
+
+BINS = 10
+SPANS = (1, 2, 4, 8, 13, 26, 52, 104, 208)
+"""Periods in the windows of training that chance is measured on."""
+LEAST_WINDOWS = 4
+"""Windows side by side in the training data; with fewer their spread says nothing."""
+
+_HALF = 0.5  # count added to every bin (Jeffreys' prior): an empty bin is no infinite surprise
+_TINY = 1e-9
+
+
+def psi(expected: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Population stability index of counts over the last axis, float64 `[...]`.
+
+    Args:
+        expected, found: counts `[..., B]`, of the reference and of what is compared with it.
+    """
+    q, p = (_shares(counts) for counts in (expected, found))
+    return np.asarray(((p - q) * np.log(p / q)).sum(axis=-1))
+
+
+def _shares(counts: np.ndarray) -> np.ndarray:
+    raised = np.asarray(counts, dtype=np.float64) + _HALF
+    return np.asarray(raised / raised.sum(axis=-1, keepdims=True))
+
+
+def edges(values: np.ndarray, bins: int = BINS) -> list[float]:
+    """Edges that cut a column into its lowest value and below, quantile bins, and beyond its highest.
+
+    A column of at most `bins` values gets one bin for each. A value that many rows share takes one bin, however
+    many quantiles fall on it. A constant column has one inner bin, so that any other value is seen.
+
+    Args:
+        values: `[N]`, N at least 1.
+        bins: inner ones at most.
+
+    Returns:
+        B + 1 rising edges; the first lies below every value and the last above.
+    """
+    known = np.unique(values)
+    low, high = float(known[0]), float(known[-1])
+    margin = 1e-6 * max(abs(low), abs(high), 1e-6)
+    inner = (known[1:] + known[:-1]) / 2
+    if len(known) > bins:
+        inner = np.unique(np.quantile(values, np.arange(1, bins) / bins))
+        inner = inner[inner < high]
+    return [low - margin, *(float(edge) for edge in inner), high + margin]
+
+
+@dataclass(frozen=True)
+class Chance:
+    """PSI of windows of `span` periods of the training data against its other periods.
+
+    Attributes:
+        span: periods.
+        rows: mean number in a window.
+        mean: of the PSI.
+        freedom: degrees of freedom of the scaled chi-square with that mean and the variance seen.
+        windows: that lie side by side.
+        most: largest PSI of them.
+    """
+
+    span: int
+    rows: float
+    mean: float
+    freedom: float
+    windows: float
+    most: float
+
+
+def chances(counts: np.ndarray) -> list[Chance]:
+    """What chance does to windows of a column.
+
+    Args:
+        counts: int `[P, B]`, of each period in order.
+    """
+    periods, bins = counts.shape
+    sums = np.concatenate([np.zeros((1, bins)), np.cumsum(counts, axis=0)])
+    out = []
+    for span in (span for span in SPANS if span * LEAST_WINDOWS <= periods):
+        starts = np.arange(0, periods - span + 1, max(1, span // 4))
+        inside = sums[starts + span] - sums[starts]
+        seen = psi(sums[-1] - inside, inside)
+        mean, variance = float(seen.mean()), float(seen.var())
+        freedom = float(np.clip(2 * mean**2 / max(variance, _TINY**2), 0.5, max(bins - 1, 1)))
+        out.append(Chance(span, float(inside.sum(axis=1).mean()), mean, freedom, periods / span, float(seen.max())))
+    return out
+
+
+def p_value(value: float, chance: list[Chance], bins: int, expected: int, found: int, periods: float) -> float:
+    """Probability of a PSI as large by chance alone.
+
+    Args:
+        value: PSI.
+        chance: of the column's training windows; empty where its rows' periods are not known, and rows are then
+            taken for independent.
+        bins: B.
+        expected, found: rows in the reference and in what is compared with it.
+        periods: that the found rows are worth (`worth`).
+    """
+    if value <= 0.0 or found == 0 or expected == 0:
+        return 1.0
+    freedom = max(bins - 1, 1)
+    if not chance:
+        return float(fisher.sf(value / (freedom * (1 / found + 1 / expected)), freedom, 1e6 * freedom))
+    rows, mean, spread, windows = _at(chance, periods)
+    # Fewer rows in a period than in training: what their sampling adds.
+    mean += freedom * max(0.0, 1 / found - 1 / rows)
+    if mean <= _TINY:
+        return 0.0
+    return float(fisher.sf(value / mean, spread, spread * windows))
+
+
+def _at(chance: list[Chance], periods: float) -> tuple[float, float, float, float]:
+    """Rows, mean, degrees of freedom and windows at a span between the measured ones, on logarithms."""
+    spans = [log(one.span) for one in chance]
+    at = log(max(periods, 1.0))
+    rows = float(np.exp(np.interp(at, spans, [log(max(one.rows, 1.0)) for one in chance])))
+    mean = float(np.exp(np.interp(at, spans, [log(max(one.mean, _TINY)) for one in chance])))
+    spread = float(np.interp(at, spans, [one.freedom for one in chance]))
+    windows = float(np.interp(at, spans, [one.windows for one in chance]))
+    return rows, mean, spread, windows
+
+
+def worth(rows: np.ndarray) -> float:
+    """Periods that unequally filled ones are worth: (sum n)^2 / sum n^2 (Kish 1965).
+
+    Args:
+        rows: number in each period `[P]`.
+    """
+    rows = np.asarray(rows, dtype=np.float64)
+    return float(rows.sum() ** 2 / (rows**2).sum()) if rows.sum() else 0.0
