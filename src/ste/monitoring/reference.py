@@ -64,12 +64,16 @@ class Reference:
         classes: names of the classes, C of them.
         columns: F features, C probabilities and the predicted class: K of them, in this order.
         periods: of the training rows and of the predicted ones; None where they were not given.
+        windows: measured on windows; else on rows, and of a window only the latest period is compared.
+        shares: of the classes among the training labels; None where they were not given.
     """
 
     features: tuple[str, ...]
     classes: tuple[str, ...]
     columns: tuple[Column, ...]
     periods: tuple[int, int] | None
+    windows: bool
+    shares: list[float] | None = None
 
     @classmethod
     def of(
@@ -80,6 +84,7 @@ class Reference:
         classes: Sequence[str],
         periods: np.ndarray | None = None,
         probability_periods: np.ndarray | None = None,
+        labels: np.ndarray | None = None,
     ) -> "Reference":
         """Measure a reference.
 
@@ -92,6 +97,7 @@ class Reference:
             periods: int `[N]`, number of each example's week or session (`ste.data.calendar.periods`). Rows of
                 one period move together: without it an alarm takes them for independent and comes too easily.
             probability_periods: int `[M]`, the same of the predicted examples.
+            labels: int `[N]`, classes of the training examples: what the majority baseline goes by.
 
         Raises:
             ValueError: no example, or shapes that do not fit.
@@ -106,7 +112,10 @@ class Reference:
         known = None
         if periods is not None and probability_periods is not None:
             known = len(np.unique(periods)), len(np.unique(probability_periods))
-        return cls(tuple(names), tuple(classes), tuple(columns), known)
+        shares = None
+        if labels is not None:
+            shares = [float(share) for share in np.bincount(labels, minlength=len(classes)) / len(labels)]
+        return cls(tuple(names), tuple(classes), tuple(columns), known, x.ndim == 3, shares)
 
     def plain(self) -> dict[str, Any]:
         """As JSON can hold it."""
@@ -132,6 +141,8 @@ class Reference:
                 tuple(content["classes"]),
                 tuple(columns),
                 None if known is None else (int(known[0]), int(known[1])),
+                bool(content["windows"]),
+                content["shares"],
             )
             whole = len(columns) == len(reference.features) + len(reference.classes) + 1
             rising = all(a < b for column in columns for a, b in pairwise(column.edges))
@@ -156,7 +167,14 @@ class Reference:
         Args:
             features: raw windows `[B, T, F]` or rows `[B, F]`.
             probabilities: `[B, C]`.
+
+        Raises:
+            ValueError: rows, where the reference was measured on windows.
         """
+        if features.ndim == 3 and not self.windows:
+            features = features[:, -1]
+        if (features.ndim == 3) != self.windows:
+            raise ValueError(f"features {features.shape}: the reference was measured on windows")
         p = np.asarray(probabilities, dtype=np.float64)
         figures = np.column_stack([watched(features, self.features), p, p.argmax(axis=1)])
         out = np.empty(figures.shape, dtype=np.int64)

@@ -35,7 +35,8 @@ def psi(expected: np.ndarray, found: np.ndarray) -> np.ndarray:
     """Population stability index of counts over the last axis, float64 `[...]`.
 
     Args:
-        expected, found: counts `[..., B]`, of the reference and of what is compared with it.
+        expected: counts `[..., B]` of the reference.
+        found: counts `[..., B]` of what is compared with it.
     """
     q, p = (_shares(counts) for counts in (expected, found))
     return np.asarray(((p - q) * np.log(p / q)).sum(axis=-1))
@@ -117,7 +118,8 @@ def p_value(value: float, chance: list[Chance], bins: int, expected: int, found:
         chance: of the column's training windows; empty where its rows' periods are not known, and rows are then
             taken for independent.
         bins: B.
-        expected, found: rows in the reference and in what is compared with it.
+        expected: rows in the reference.
+        found: rows in what is compared with it.
         periods: that the found rows are worth (`worth`).
     """
     if value <= 0.0 or found == 0 or expected == 0:
