@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from math import log
 
 import numpy as np
-from scipy.stats import f as fisher
+from scipy.special import fdtrc
 
 WATCH, CHANGED = 0.1, 0.25
 """Usual thresholds of the PSI: look at it, and it is another population."""
@@ -29,6 +29,7 @@ LEAST_WINDOWS = 4
 
 _HALF = 0.5  # count added to every bin (Jeffreys' prior): an empty bin is no infinite surprise
 _TINY = 1e-9
+_MANY = 1e9  # degrees of freedom with which F is chi-square
 
 
 def psi(expected: np.ndarray, found: np.ndarray) -> np.ndarray:
@@ -126,13 +127,13 @@ def p_value(value: float, chance: list[Chance], bins: int, expected: int, found:
         return 1.0
     freedom = max(bins - 1, 1)
     if not chance:
-        return float(fisher.sf(value / (freedom * (1 / found + 1 / expected)), freedom, 1e6 * freedom))
+        return float(fdtrc(freedom, _MANY, value / (freedom * (1 / found + 1 / expected))))
     rows, mean, spread, windows = _at(chance, periods)
     # Fewer rows in a period than in training: what their sampling adds.
     mean += freedom * max(0.0, 1 / found - 1 / rows)
     if mean <= _TINY:
         return 0.0
-    return float(fisher.sf(value / mean, spread, spread * windows))
+    return float(fdtrc(spread, spread * windows, value / mean))
 
 
 def _at(chance: list[Chance], periods: float) -> tuple[float, float, float, float]:
@@ -154,3 +155,14 @@ def worth(rows: np.ndarray) -> float:
     """
     rows = np.asarray(rows, dtype=np.float64)
     return float(rows.sum() ** 2 / (rows**2).sum()) if rows.sum() else 0.0
+
+
+def largest_by_chance(chance: list[Chance], periods: float) -> float:
+    """Largest PSI that the training data show for windows no longer than these periods; 0 where they are not known.
+
+    Args:
+        chance: of the column's training windows.
+        periods: that the rows are worth.
+    """
+    known = [one.most for one in chance if one.span <= periods] or [one.most for one in chance[:1]]
+    return known[-1] if known else 0.0
