@@ -23,6 +23,7 @@ from ste.settings import (
     EnsembleSettings,
     EvaluateSettings,
     GenerateSettings,
+    MonitorSettings,
     PathSettings,
     ReportSettings,
     ReproduceSettings,
@@ -120,6 +121,11 @@ def audit_settings(config: dict[str, Any]) -> AuditSettings:
     if not isinstance(settings.data, TableSettings):
         check_inputs(settings.data)
     return settings
+
+
+def monitor_settings(config: dict[str, Any]) -> MonitorSettings:
+    """Settings of a look at a model in use."""
+    return _typed(MonitorSettings, config)
 
 
 def _typed(cls: type, config: dict[str, Any]) -> Any:

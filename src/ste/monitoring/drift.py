@@ -9,8 +9,8 @@ from ste.monitoring.reference import Reference
 from ste.monitoring.stability import CHANGED, WATCH, largest_by_chance, p_value, psi, worth
 from ste.monitoring.watched import meaning
 
-LEVEL = 0.05
-"""Share of looks at data without drift that may alarm, all columns together."""
+LEVEL = 0.025
+"""Nominal share of looks at data without drift that alarm, all columns together; `ste.studies.drift` counts them."""
 LEVELS = ("steady", "within chance", "watch", "changed")
 """PSI below 0.1; above, as chance gives it; above 0.1 and beyond chance; above 0.25 and beyond chance."""
 

@@ -1,7 +1,7 @@
 """What a model was given and said before it was served: the distributions that drift is measured from."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -155,6 +155,10 @@ class Reference:
                 "Export the model again: python -m ste.export."
             ) from None
         return reference
+
+    def of_predictions(self) -> "Reference":
+        """The reference of what the model says alone, where its inputs are not at hand."""
+        return replace(self, features=(), columns=self.columns[len(self.features) :], windows=False)
 
     @property
     def width(self) -> int:

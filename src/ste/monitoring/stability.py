@@ -100,14 +100,18 @@ def chances(counts: np.ndarray) -> list[Chance]:
     """
     periods, bins = counts.shape
     sums = np.concatenate([np.zeros((1, bins)), np.cumsum(counts, axis=0)])
+    gap, half = periods // 4, periods // 2
     out = []
     for span in (span for span in SPANS if span * LEAST_WINDOWS <= periods):
         starts = np.arange(0, periods - span + 1, max(1, span // 4))
-        inside = sums[starts + span] - sums[starts]
-        seen = psi(sums[-1] - inside, inside)
+        late, early = starts[starts >= half], starts[starts + span <= periods - half]
+        inside = [sums[late + span] - sums[late], sums[early + span] - sums[early]]
+        far = [sums[late - gap], sums[-1] - sums[early + span + gap]]
+        seen = psi(np.concatenate(far), np.concatenate(inside))
         mean, variance = float(seen.mean()), float(seen.var())
         freedom = float(np.clip(2 * mean**2 / max(variance, _TINY**2), 0.5, max(bins - 1, 1)))
-        out.append(Chance(span, float(inside.sum(axis=1).mean()), mean, freedom, periods / span, float(seen.max())))
+        rows = float(np.concatenate(inside).sum(axis=1).mean())
+        out.append(Chance(span, rows, mean, freedom, periods / span / 2, float(seen.max())))
     return out
 
 

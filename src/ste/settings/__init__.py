@@ -24,6 +24,7 @@ from ste.settings.data import (
     TableSettings,
     WorldSettings,
 )
+from ste.settings.monitor import MonitorSettings
 from ste.settings.replicas import ReplicaSettings
 from ste.settings.run import (
     MONITORS,
@@ -52,6 +53,7 @@ __all__ = [
     "GenerateSettings",
     "LabelSettings",
     "MarketSettings",
+    "MonitorSettings",
     "OptimizerSettings",
     "PathSettings",
     "ReplicaSettings",

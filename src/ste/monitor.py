@@ -1,0 +1,54 @@
+"""Is a model in use still what it was: `python -m ste.monitor model=… predictions=FILE`; exit code 3 if strict."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig
+
+from ste.cli import run
+from ste.config import monitor_settings, plain
+
+if TYPE_CHECKING:
+    from ste.settings import MonitorSettings
+
+ALARM = 3
+"""Exit code of a strict look that has found something."""
+
+
+def monitor_task(config: DictConfig) -> None:
+    """Look at drift and at the score so far, print and write them."""
+    settings = monitor_settings(plain(config))
+    from ste.data.files import whole_file  # the data libraries load only now
+    from ste.deploy.model import ServedModel
+    from ste.monitoring.looking import look
+    from ste.monitoring.show import print_page
+
+    page = look(ServedModel(_file(settings.model, settings)), settings)
+    print_page(page)
+    if settings.json is not None:
+        with whole_file(Path(settings.json)) as partial:
+            partial.write_text(json.dumps(page.plain(), indent=2, allow_nan=False) + "\n")
+        print(f"json  {settings.json}")
+    if settings.strict and page.verdict.alarm:
+        sys.exit(ALARM)
+
+
+def _file(model: str, settings: "MonitorSettings") -> Path:
+    """The ONNX file that `model` names."""
+    path = Path(model)
+    if path.is_file() or path.suffix == ".onnx":
+        return path
+    from ste.deploy.found import find_model  # MLflow loads only now
+
+    return find_model(model, settings.tracking, Path(settings.paths.output))
+
+
+def main() -> None:
+    """Console entry."""
+    run("monitor", monitor_task)
+
+
+if __name__ == "__main__":
+    main()
