@@ -15,6 +15,11 @@ from ste.settings.serve import LimitSettings
 
 HEAD_BYTES = 65_536
 """Of a request's line and headers together."""
+LAST_SECONDS = 0.5
+"""That a connection which ends stays open for what is on its way."""
+
+_NOTHING, _HEAD, _BODY, _WHOLE = range(4)
+"""How much of a request has arrived."""
 
 
 class DeadlineProtocol(HttpToolsProtocol):
@@ -27,15 +32,18 @@ class DeadlineProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
-        self._in_head, self._in_body, self._head_bytes = True, False, 0
+        self._part = _NOTHING
         self._began = 0.0
+        self._head_bytes = 0
+        self._ended = self._stopping = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if len(self.connections) > self.limits.connections:
-            self._refuse(Problem("busy", f"{self.limits.connections} connections are open. Try again.", headers={"retry-after": "1"}))
-            return
-        self._wait()
+            detail = f"{self.limits.connections} connections are open. Try again."
+            self._end(Problem("busy", detail, headers={"retry-after": "1"}))
+        else:
+            self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
@@ -43,35 +51,49 @@ class DeadlineProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():
+        if self._ended:
             return
-        if self._in_head:
-            self._head_bytes += len(data)
         super().data_received(data)
-        if self.transport.is_closing():
+        if self._ended or self.transport.is_closing():
             return
-        if self._in_head and self._head_bytes > HEAD_BYTES:
-            self._refuse(Problem("head-too-large", f"More than {HEAD_BYTES} bytes of headers."))
-        elif self._in_head or self._in_body:
-            if self._timer is None:
-                self._wait()
-        elif self._timer is not None:
+        if self._part == _HEAD:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES:
+                self._end(Problem("head-too-large", f"More than {HEAD_BYTES} bytes of headers."))
+                return
+        if self._part in (_HEAD, _BODY):
+            if self._timer is None or self._began == 0.0:
+                self._wait(self.loop.time())
+        elif self._timer is None:
+            if self.cycle is not None and self.cycle.response_complete and self.timeout_keep_alive_task is None:
+                self._wait(self.loop.time())  # line ends between requests begin none, and end the idle time
+        else:
             self._stop_waiting()
 
     def on_message_begin(self) -> None:
-        self._in_head, self._head_bytes = True, 0
+        self._part, self._head_bytes = _HEAD, 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self._in_head, self._in_body = False, True
+        self._part = _BODY
         super().on_headers_complete()
+        if self._stopping:
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
-        self._in_body = False
+        self._part = _WHOLE
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        self._refuse(Problem("invalid-http", msg))
+        self._end(Problem("invalid-http", msg))
+
+    def shutdown(self) -> None:
+        """An idle connection may still bring the request that is on its way."""
+        self._stopping = True
+        if self.cycle is None or self.cycle.response_complete:
+            self.loop.call_later(LAST_SECONDS, self._close_idle)
+        else:
+            super().shutdown()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -83,9 +105,18 @@ class DeadlineProtocol(HttpToolsProtocol):
             self._write_timer = None
         super().resume_writing()
 
-    def _wait(self) -> None:
-        """Give what has begun to arrive its time."""
-        self._began = self.loop.time()
+    def _close_idle(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+
+    def _wait(self, began: float = 0.0) -> None:
+        """Give the rest its time.
+
+        Args:
+            began: when its first byte came; 0 where none has.
+        """
+        self._stop_waiting()
+        self._began = began
         self._timer = self.loop.call_later(self.limits.head_seconds, self._late)
 
     def _stop_waiting(self) -> None:
@@ -94,15 +125,46 @@ class DeadlineProtocol(HttpToolsProtocol):
             self._timer = None
 
     def _late(self) -> None:
-        ...
+        self._timer = None
+        if self._began == 0.0:  # not a byte
+            self.transport.close()
+            return
+        body = self._part == _BODY
+        allowed = self.limits.body_seconds if body else self.limits.head_seconds
+        left = self._began + allowed - self.loop.time()
+        if not body and self._answering:
+            left = max(left, 1.0)  # the request before it is answered first
+        if left > 0.0:
+            self._timer = self.loop.call_later(left, self._late)
+            return
+        what = "body" if body else "headers"
+        self._end(Problem("too-slow", f"The {what} did not arrive within {allowed:g} s of the first byte."))
 
-    def _refuse(self, problem: Problem) -> None:
-        """Answer and end the connection; what was answered before is not disturbed."""
+    @property
+    def _answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _end(self, problem: Problem) -> None:
+        """Refuse, and end the connection.
+
+        What the client still sends is taken and dropped for a moment: closed at once, its system would throw the
+        answer away with what it could not send.
+        """
+        self._ended = True
         self._stop_waiting()
+        self._unset_keepalive_if_required()
         self.refused(problem.kind)
-        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+        self.connections.discard(self)
+        asked = self._answering and not self.cycle.response_started if self._part == _BODY else not self._answering
+        if asked:  # else the answer would be taken for that of another request
             self.transport.write(problem.message())
-        self.transport.close()
+        if self._answering:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.flow.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(LAST_SECONDS, self.transport.close)
 
 
 def protocol_class(limits: LimitSettings, refused: Callable[[str], None]) -> type[DeadlineProtocol]:
