@@ -25,6 +25,7 @@ from ste.settings.data import (
     WorldSettings,
 )
 from ste.settings.export import ExportSettings
+from ste.settings.predict import PredictSettings
 from ste.settings.replicas import ReplicaSettings
 from ste.settings.run import (
     MONITORS,
@@ -56,6 +57,7 @@ __all__ = [
     "MarketSettings",
     "OptimizerSettings",
     "PathSettings",
+    "PredictSettings",
     "ReplicaSettings",
     "ReportSettings",
     "ReproduceSettings",
