@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "ste"
-ENTRY_POINTS = {"train", "generate", "evaluate", "reproduce", "ui", "audit", "compare", "ensemble", "report", "monitor"}
+ENTRY_POINTS = {
+    *("train", "generate", "evaluate", "reproduce", "ui", "audit", "compare", "ensemble", "report"),
+    *("export", "predict", "monitor"),
+}
 
 # Who may import a package; everything else may not.
 FENCES = {
@@ -49,9 +52,13 @@ LAYERS = {
     },
     "members": {"errors", "evaluation", "pipeline", "record", "settings", "tracking"},
     "combining": {"data", "evaluation", "members", "pipeline", "record", "settings", "tracking"},
-    "deploy": {"data", "errors", "evaluation", "fitting", "replicas", "schema", "training", "deploy"},
+    "deploy": {
+        *("baselines", "config", "data", "deploy", "errors", "evaluation", "fitting", "members", "pipeline"),
+        *("predicting", "record", "replicas", "schema", "settings", "tracking"),
+    },
     "monitoring": {"data", "deploy", "errors", "evaluation", "schema", "settings", "monitoring"},
-    "config": {"errors", "preflight", "settings"},
+    "bulk": {"bulk", "data", "deploy", "errors", "schema"},
+    "config": {"errors", "preflight", "schema", "settings"},
     "cli": {"config", "errors"},
     "training": {"augmentation", "errors", "schema", "data", "models", "evaluation", "training"},
     "evaluation": {"errors", "schema", "data", "evaluation"},

@@ -9,7 +9,20 @@ from pathlib import Path
 import pytest
 import torch
 
-COMMANDS = ("train", "generate", "evaluate", "reproduce", "ui", "audit", "compare", "ensemble", "report", "monitor")
+COMMANDS = (
+    "train",
+    "generate",
+    "evaluate",
+    "reproduce",
+    "ui",
+    "audit",
+    "compare",
+    "ensemble",
+    "report",
+    "export",
+    "predict",
+    "monitor",
+)
 HEAVY = ("torch", "lightning", "mlflow", "pandas", "matplotlib", "sklearn", "optuna", "plotly")
 
 

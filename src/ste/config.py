@@ -15,16 +15,19 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
 from ste.errors import ConfigError
-from ste.preflight import check_inputs
+from ste.preflight import check_file, check_inputs
+from ste.schema import KEYS, MARKET_COLUMNS
 from ste.settings import (
     SOURCES,
     AuditSettings,
     CompareSettings,
     EnsembleSettings,
     EvaluateSettings,
+    ExportSettings,
     GenerateSettings,
     MonitorSettings,
     PathSettings,
+    PredictSettings,
     ReportSettings,
     ReproduceSettings,
     SweepSettings,
@@ -115,6 +118,11 @@ def evaluate_settings(config: dict[str, Any]) -> EvaluateSettings:
     return _typed(EvaluateSettings, config)
 
 
+def export_settings(config: dict[str, Any]) -> ExportSettings:
+    """Settings of an export."""
+    return _typed(ExportSettings, config)
+
+
 def audit_settings(config: dict[str, Any]) -> AuditSettings:
     """Settings of an audit; what is wrong with ready tables is for the audit to say."""
     settings: AuditSettings = _typed(AuditSettings, config)
@@ -126,6 +134,14 @@ def audit_settings(config: dict[str, Any]) -> AuditSettings:
 def monitor_settings(config: dict[str, Any]) -> MonitorSettings:
     """Settings of a look at a model in use."""
     return _typed(MonitorSettings, config)
+
+
+def predict_settings(config: dict[str, Any]) -> PredictSettings:
+    """Settings of a prediction; its files are there, and their headers name what every such file has."""
+    settings: PredictSettings = _typed(PredictSettings, config)
+    for key, path in settings.files().items():
+        check_file(key, Path(path), MARKET_COLUMNS.get(key, KEYS))
+    return settings
 
 
 def _typed(cls: type, config: dict[str, Any]) -> Any:

@@ -24,7 +24,9 @@ from ste.settings.data import (
     TableSettings,
     WorldSettings,
 )
+from ste.settings.export import ExportSettings
 from ste.settings.monitor import MonitorSettings
+from ste.settings.predict import PredictSettings
 from ste.settings.replicas import ReplicaSettings
 from ste.settings.run import (
     MONITORS,
@@ -49,6 +51,7 @@ __all__ = [
     "DataSettings",
     "EnsembleSettings",
     "EvaluateSettings",
+    "ExportSettings",
     "FitSettings",
     "GenerateSettings",
     "LabelSettings",
@@ -56,6 +59,7 @@ __all__ = [
     "MonitorSettings",
     "OptimizerSettings",
     "PathSettings",
+    "PredictSettings",
     "ReplicaSettings",
     "ReportSettings",
     "ReproduceSettings",
