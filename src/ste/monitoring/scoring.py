@@ -179,8 +179,8 @@ def _told(record: Record, card: ModelCard) -> str:
     elif record.compared:
         gain = next((one.gain for one in record.compared if one.name == "accuracy"), None)
         text += f"Nothing says that the model has become worse than in the {record.split}"
-        if gain is not None and gain.low is not None:
-            text += f"; a fall of less than {100 * (gain.value - gain.low):.0f} points could not be seen yet"
+        if gain is not None and gain.high is not None:
+            text += f"; a fall of less than {100 * (gain.high - gain.value):.0f} points could not be seen yet"
         text += ". "
     said = f"It gave what it predicted {100 * record.confidence:.1f} % on average"
     return text + said + (", more than came true." if record.overconfident else ".")

@@ -6,6 +6,7 @@ from rich.table import Table
 
 from ste.evaluation.scorecard import Estimate
 from ste.monitoring.drift import LEVELS, Moved
+from ste.monitoring.scoring import COMPARED
 from ste.monitoring.verdict import RETRAIN, Page
 
 SHOWN = 12
@@ -70,18 +71,21 @@ def _scores(page: Page) -> Table:
     assert record is not None
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("figure", "so far", record.split, "difference", ""):
-        table.add_column(name)
+        table.add_column(name, no_wrap=True)
     for one in record.compared:
-        table.add_row(
-            one.name.replace("_", "-"), _told(one.now), _told(one.then), _told(one.gain, signed=True), one.word
-        )
+        now, then, gain = _told(one.now), _told(one.then), _told(one.gain, signed=True)
+        table.add_row(_figure(one.name), now, then, gain, one.word)
     for name, figures in record.card.company.items():
-        for figure in ("accuracy", "log_loss"):
+        for figure in COMPARED:
             if figure in figures:
-                table.add_row(f"{name}: {figure.replace('_', '-')}", _told(figures[figure]), style="dim")
+                table.add_row(f"of {name}", _told(figures[figure]), "", "", f"[dim]{_figure(figure)}[/]", style="dim")
     return table
 
 
+def _figure(name: str) -> str:
+    return name.replace("_", "-")
+
+
 def _told(figure: Estimate, *, signed: bool = False) -> str:
-    text = f"{figure.value:{'+' if signed else ''}.4f}"
+    text = f"{figure.value:{'+' if signed else ''}.3f}"
     return text if figure.low is None or figure.high is None else f"{text} [{figure.low:.3f}, {figure.high:.3f}]"

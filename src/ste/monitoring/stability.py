@@ -24,7 +24,7 @@ WATCH, CHANGED = 0.1, 0.25
 BINS = 10
 SPANS = (1, 2, 4, 8, 13, 26, 52, 104, 208)
 """Periods in the windows of training that chance is measured on."""
-LEAST_WINDOWS = 4
+LEAST_WINDOWS = 8
 """Windows side by side in the training data; with fewer their spread says nothing."""
 
 _HALF = 0.5  # count added to every bin (Jeffreys' prior): an empty bin is no infinite surprise

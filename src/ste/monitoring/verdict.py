@@ -87,7 +87,7 @@ def verdict_of(drift: Drift, record: Record | None) -> Verdict:
     if inputs and said:
         text = f"Because {_names(inputs)} changed, and what the model says changed with it ({_names(said)})"
         unseen = "" if record is not None and record.compared else "; no outcome speaks against it yet"
-        return Verdict(RETRAIN, text + unseen + ".")
+        return Verdict(RETRAIN, f"{text}{unseen}. Look at the source first: a feed that broke is mended, not learnt.")
     if moved:
         held = " The scores so far are as in the test." if record is not None and record.compared else ""
         return Verdict(WATCH, f"{_names(moved)} moved beyond chance.{held} {_why(moved)}".strip())
