@@ -53,7 +53,8 @@ LAYERS = {
     "members": {"errors", "evaluation", "pipeline", "record", "settings", "tracking"},
     "combining": {"data", "evaluation", "members", "pipeline", "record", "settings", "tracking"},
     "deploy": {
-        *("baselines", "config", "data", "deploy", "errors", "evaluation", "fitting", "members", "pipeline"),
+        *("baselines", "config", "data", "deploy", "errors", "evaluation", "fitting", "members"),
+        *("monitoring", "pipeline"),
         *("predicting", "record", "replicas", "schema", "settings", "tracking"),
     },
     "monitoring": {"data", "deploy", "errors", "evaluation", "schema", "settings", "monitoring"},

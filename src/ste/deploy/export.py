@@ -15,10 +15,15 @@ from ste.deploy.onnx_file import traced, with_card
 from ste.deploy.parity import ROWS, largest_difference
 from ste.deploy.source import Source, read_source
 from ste.evaluation.predictions import Predictions
+from ste.monitoring.outcomes import CUTS, cuts_of
+from ste.monitoring.reference import Reference
 from ste.predicting import one_thread
 from ste.record import PREDICTIONS, SUMMARY
+from ste.schema import DIRECTION, RETURN
 from ste.settings import PathSettings
 
+MOST = 50_000
+"""Training examples whose distributions a card keeps."""
 _COMPANY = ("accuracy", "log_loss")
 _FILE_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
@@ -78,8 +83,6 @@ def export_run(client: Any, found: Any, paths: PathSettings, folder: Path) -> Ex
 def _card(found: Any, source: Source, summary: dict[str, Any], said: Predictions, parity: float) -> ModelCard:
     settings, train = source.data.settings, source.data.datasets["train"]
     dates = train.frame["date"]
-    held = said.of_split("test" if "test" in said.splits else "validation")
-    last_rows = train.store.features[train.ends].numpy()
     return ModelCard(
         name=source.name,
         run_id=found.id,
@@ -90,7 +93,7 @@ def _card(found: Any, source: Source, summary: dict[str, Any], said: Predictions
         horizon=settings.labels.horizon,
         view="flat" if source.flat else "sequence",
         sequence_length=1 if source.flat else settings.sequence_length,
-        labels=asdict(settings.labels),
+        labels=_labels(source),
         data_source=settings.source,
         data_digest=source.data.panel.prepared.digest,
         trained_from=f"{dates.min():%Y-%m-%d}",
@@ -99,19 +102,41 @@ def _card(found: Any, source: Source, summary: dict[str, Any], said: Predictions
         verdict=_verdict(found, summary),
         versions=_versions(found),
         parity=parity,
-        reference=reference_of(last_rows, held.chances),
+        reference=reference_of(source, said),
         made_of=source.made_of,
     )
 
 
-def reference_of(features: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
-    """Distributions that serving is held against, of `ste.monitoring.reference` where that part is there.
+def reference_of(source: Source, said: Predictions) -> dict[str, Any]:
+    """Distributions that serving is held against: of the training examples, and of what was said out of sample.
 
     Args:
-        features: raw ones of each training example's last period, float32 `[N, F]`.
-        probabilities: out of sample, `[M, C]`.
+        source: its training examples, at most `MOST` of them, evenly spread.
+        said: out-of-sample predictions of the run.
     """
-    return {}
+    train = source.data.datasets["train"]
+    rows = torch.linspace(0, len(train) - 1, min(MOST, len(train))).long()
+    batch, ends = train[rows], train.ends[rows]
+    reference = Reference.of(
+        batch.features.numpy(),
+        said.chances,
+        source.data.panel.features,
+        source.data.panel.classes,
+        periods=train.store.period[ends.numpy()],
+        probability_periods=said.periods,
+        labels=batch.label.numpy(),
+    )
+    return reference.plain()
+
+
+def _labels(source: Source) -> dict[str, Any]:
+    """Settings that the classes were cut with; where they do not say the thresholds, those that the rows show."""
+    panel = source.data.panel
+    labels = asdict(panel.settings.labels)
+    if labels["method"] == "balanced" or panel.settings.source == "csv":
+        rows = panel.store.frame[panel.roles == 0]
+        labels[CUTS] = cuts_of(rows[RETURN].to_numpy(), rows[DIRECTION].to_numpy())
+    return labels
 
 
 def _figures(card: dict[str, Any], split: str) -> dict[str, Any]:

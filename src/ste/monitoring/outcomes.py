@@ -15,8 +15,25 @@ from ste.errors import DataError, RunError
 from ste.schema import CLASSES, DIRECTION, KEYS, RETURN, Trend
 
 LABEL = "label"
-TERCILES = "terciles"
-"""Key of a card's `labels`: the training rows' terciles `[low, high]`, with the method `balanced`."""
+CUTS = "cuts"
+"""Key of a card's `labels`: the returns `[low, high]` between the classes, where the settings do not say them: with
+the method `balanced`, and of ready tables."""
+
+
+def cuts_of(returns: np.ndarray, trends: np.ndarray) -> list[float] | None:
+    """Returns between the classes, as labelled rows show them; None where no two returns part them.
+
+    Args:
+        returns: `[N]`.
+        trends: `Trend` of each row `[N]`.
+    """
+    out = []
+    for below, above in ((Trend.DOWNTREND, Trend.NEUTRAL), (Trend.NEUTRAL, Trend.UPTREND)):
+        low, high = returns[trends <= below], returns[trends >= above]
+        if not len(low) or not len(high) or low.max() > high.min():
+            return None
+        out.append(float((low.max() + high.min()) / 2))
+    return out
 
 
 def outcomes_of_market(market: Market, card: ModelCard) -> pd.DataFrame:
@@ -66,15 +83,15 @@ def outcomes_of_table(frame: pd.DataFrame, card: ModelCard, where: Path | str) -
 def _cut(returns: np.ndarray, volatility: np.ndarray, card: ModelCard) -> np.ndarray:
     """Trend of each return, int64 `[N]`, by the card's thresholds."""
     labels: dict[str, Any] = card.labels
-    if labels.get("method") == "balanced":
-        known = labels.get(TERCILES)
-        if known is None:
-            raise RunError(
-                f"model of run {card.run_id}: its labels are the training rows' terciles, and its card does not say "
-                "them. Export it again (python -m ste.export), or give truth= a labelled table."
-            )
+    known = labels.get(CUTS)
+    if known is not None:
         low, high = (np.full(len(returns), float(value)) for value in known)
         return directions(returns, low, high)
+    if labels.get("method") == "balanced":
+        raise RunError(
+            f"model of run {card.run_id}: its labels are the training rows' terciles, and its card does not say "
+            "them. Export it again (python -m ste.export)."
+        )
     above = float(labels.get("threshold", 0.01))
     below = -above if labels.get("lower") is None else float(labels["lower"])
     scale = volatility if labels.get("method") == "volatility" else np.ones(len(returns))
