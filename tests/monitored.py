@@ -18,6 +18,7 @@ from ste.deploy.model import CARD, INPUT, OUTPUT, ServedModel
 from ste.evaluation.predictions import Predictions, row_columns
 from ste.evaluation.score import score
 from ste.monitoring.reference import Reference
+from ste.monitoring.scoring import OTHER_TIMES, figures_of_other_times
 from ste.schema import DIRECTION, FEATURES, RETURN, class_names, probability_names
 from ste.settings import WorldSettings
 
@@ -92,8 +93,11 @@ def monitored(path: Path, *, length: int | None = 3, until: str = "2020-12-31", 
     rows = table[test].iloc[held.rows]
     frame = row_columns(rows, "test", rows[DIRECTION].to_numpy(), rows[RETURN].to_numpy())
     frame[list(probability_names(CLASSES))] = chances.astype(np.float64)
-    scored = score(Predictions(frame, CLASSES), resamples=200).plain()
-    figures = {name: scored[name] for name in ("examples", "periods", "unit", "figures", "company", "reliability")}
+    said = Predictions(frame, CLASSES)
+    scored = score(said, resamples=200).plain()
+    figures = {OTHER_TIMES: figures_of_other_times(said)} | {
+        name: scored[name] for name in ("examples", "periods", "unit", "figures", "company", "reliability")
+    }
     whole = replace(plain, metrics={"test": figures}, reference=reference.plain(), **card)
     return Monitored(path, _load(path, content, whole), table)
 

@@ -17,6 +17,7 @@ from ste.deploy.source import Source, read_source
 from ste.evaluation.predictions import Predictions
 from ste.monitoring.outcomes import CUTS, cuts_of
 from ste.monitoring.reference import Reference
+from ste.monitoring.scoring import OTHER_TIMES, figures_of_other_times
 from ste.predicting import one_thread
 from ste.record import PREDICTIONS, SUMMARY
 from ste.schema import DIRECTION, RETURN
@@ -98,7 +99,7 @@ def _card(found: Any, source: Source, summary: dict[str, Any], said: Predictions
         data_digest=source.data.panel.prepared.digest,
         trained_from=f"{dates.min():%Y-%m-%d}",
         trained_to=f"{dates.max():%Y-%m-%d}",
-        metrics={split: _figures(card, split) for split, card in summary["scores"].items()},
+        metrics={split: _figures(card, split, said) for split, card in summary["scores"].items()},
         verdict=_verdict(found, summary),
         versions=_versions(found),
         parity=parity,
@@ -139,7 +140,7 @@ def _labels(source: Source) -> dict[str, Any]:
     return labels
 
 
-def _figures(card: dict[str, Any], split: str) -> dict[str, Any]:
+def _figures(card: dict[str, Any], split: str, said: Predictions) -> dict[str, Any]:
     """What a card keeps of a split's scores: its figures with intervals, and what stands beside them."""
     kept = {name: card[name] for name in ("examples", "periods", "unit", "figures")}
     if split == "train":
@@ -148,7 +149,8 @@ def _figures(card: dict[str, Any], split: str) -> dict[str, Any]:
         name: {figure: figures[figure] for figure in _COMPANY if figure in figures}
         for name, figures in card["company"].items()
     }
-    return {**kept, "company": company, "reliability": card["reliability"]}
+    other_times = figures_of_other_times(said.of_split(split))
+    return {**kept, OTHER_TIMES: other_times, "company": company, "reliability": card["reliability"]}
 
 
 def _verdict(found: Any, summary: dict[str, Any]) -> dict[str, str]:

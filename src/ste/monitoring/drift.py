@@ -9,7 +9,7 @@ from ste.monitoring.reference import Reference
 from ste.monitoring.stability import CHANGED, WATCH, largest_by_chance, p_value, psi, worth
 from ste.monitoring.watched import meaning
 
-LEVEL = 0.025
+LEVEL = 0.015
 """Nominal share of looks at data without drift that alarm, all columns together; `ste.studies.drift` counts them."""
 LEVELS = ("steady", "within chance", "watch", "changed")
 """PSI below 0.1; above, as chance gives it; above 0.1 and beyond chance; above 0.25 and beyond chance."""
@@ -27,6 +27,7 @@ class Moved:
         outside: share of the examples below or above everything in the reference.
         level: one of `LEVELS`.
         watched: the figure that is watched, in words.
+        constant: it never varied in the reference.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Moved:
     outside: float
     level: str
     watched: str
+    constant: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def _moved(reference: Reference, counts: np.ndarray, k: int, periods: float) -> 
     size = len(column.counts)
     outside = float(counts[0] + counts[size + 1 :].sum()) / max(n, 1)
     how = meaning(column.name, reference.features, flat=not reference.windows) if column.kind == "feature" else ""
-    return Moved(column.name, column.kind, value, p, outside, level, how)
+    return Moved(column.name, column.kind, value, p, outside, level, how, column.constant)
 
 
 def _told(moved: list[Moved], examples: int, periods: int, unit: str, reference: Reference) -> str:

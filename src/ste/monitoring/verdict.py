@@ -5,7 +5,7 @@ from typing import Any
 
 from ste.deploy.card import ModelCard
 from ste.monitoring.drift import Drift, Moved
-from ste.monitoring.scoring import Record
+from ste.monitoring.scoring import BETTER, SAME, Record
 
 NOTHING, WATCH, RETRAIN = "nothing has changed", "watch", "retrain"
 
@@ -86,11 +86,12 @@ def verdict_of(drift: Drift, record: Record | None) -> Verdict:
         )
     if inputs and said:
         text = f"Because {_names(inputs)} changed, and what the model says changed with it ({_names(said)})"
-        unseen = "" if record is not None and record.compared else "; no outcome speaks against it yet"
+        unseen = "" if record is not None else "; no outcome is known yet"
         return Verdict(RETRAIN, f"{text}{unseen}. Look at the source first: a feed that broke is mended, not learnt.")
     if moved:
-        held = " The scores so far are as in the test." if record is not None and record.compared else ""
-        return Verdict(WATCH, f"{_names(moved)} moved beyond chance.{held} {_why(moved)}".strip())
+        held = record is not None and record.compared and all(one.word in (SAME, BETTER) for one in record.compared)
+        scores = f" The scores so far are as in the {record.split}." if record is not None and held else ""
+        return Verdict(WATCH, f"{_names(moved)} moved beyond chance.{scores} {_why(moved)}".strip())
     if not drift.examples:
         return Verdict(NOTHING, "Nothing was predicted yet.")
     periods = f"{drift.periods:,} {drift.unit}{'s' * (drift.periods != 1)}"
@@ -102,6 +103,10 @@ def _also(moved: tuple[Moved, ...]) -> str:
 
 
 def _why(moved: tuple[Moved, ...]) -> str:
+    constant = [one for one in moved if one.constant]
+    if constant:
+        never = "never varied in training, so the model has not learnt what it means"
+        return f"{_names(constant)} {never}."
     outside = [one for one in moved if one.outside > 0.5]
     if outside:
         return f"Most values of {_names(outside)} lie outside of everything in training: look at the source first."

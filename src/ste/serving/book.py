@@ -27,7 +27,7 @@ NONE, WORKING, READY, FAILED = "none", "working", "ready", "failed"
 _KEPT = 256  # tickers whose JSON is kept
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Shown:
     """What is known of a model's past.
 

@@ -18,6 +18,8 @@ from ste.schema import PERIOD, probability_names
 
 MOVED = 8
 """Drifting columns that are shown."""
+LEAST = 5
+"""Independent examples below which a bin of the calibration curve says nothing and is left out."""
 
 
 def about(card: ModelCard, version: str) -> dict[str, Any]:
@@ -90,6 +92,8 @@ def calibration(bins: list[dict[str, Any]], accuracy: Estimate, examples: int) -
     out = []
     for one in bins:
         n = one["examples"] * worth
+        if n < LEAST:
+            continue
         low, high = binomial_interval(one["accuracy"] * n, n)
         out.append({**one, "low": low, "high": high})
     return out

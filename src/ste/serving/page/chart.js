@@ -20,7 +20,7 @@ export function ticks(low, high, count) {
   return out;
 }
 
-const LEFT = 2, RIGHT = 46, TOP = 8, PRICE = 236, GAP = 26, SAID = 108, MARKS = 26, AXIS = 22;
+const LEFT = 2, RIGHT = 46, TOP = 8, PRICE = 236, GAP = 38, SAID = 108, MARKS = 34, AXIS = 22;
 const HEIGHT = TOP + PRICE + GAP + SAID + MARKS + AXIS;
 const KINDS = (count) => (count === 2 ? ["down", "up"] : ["down", "flat", "up"]);
 
@@ -59,7 +59,7 @@ export function pastChart(ticker, first, width) {
     prices.append(svg("line", { class: "grid", x1: LEFT, x2: LEFT + plot, y1: Math.round(y(price)), y2: Math.round(y(price)) }));
     prices.append(svg("text", { x: LEFT + plot + 6, y: y(price) + 4 }, String(price)));
   }
-  prices.append(svg("text", { x: LEFT + plot + RIGHT, y: TOP + PRICE + 14, "text-anchor": "end" }, "dollars"));
+  prices.append(svg("text", { x: LEFT + plot + RIGHT, y: TOP + PRICE + 12, "text-anchor": "end" }, "dollars"));
   if (step >= 5) {
     const body = Math.max(1, Math.floor(step * 0.6));
     for (let i = first; i < ticker.dates.length; i++) {
@@ -101,7 +101,7 @@ export function pastChart(ticker, first, width) {
   root.append(said);
 
   const marks = svg("g", { id: "marks" });
-  const size = Math.max(1.2, Math.min(4, step * 0.36)), row = base + MARKS / 2 + 2;
+  const size = Math.max(1.2, Math.min(4, step * 0.36)), row = base + MARKS / 2 + 4;
   for (let i = Math.max(first, ticker.seen); i < ticker.dates.length; i++) {
     const judged = outcome(ticker, i);
     if (judged === null) continue;
@@ -153,20 +153,20 @@ function axisLabel(dates, i, n) {
 
 /** Shares with their 95 % intervals, one under the other: `[{label, value, low, high, kind}]`. */
 export function rates(rows, width) {
-  const height = 34, left = 8, right = 8, wide = width - left - right;
+  const height = 42, left = 2, right = 14, wide = width - left - right;
   const ends = rows.flatMap((row) => [row.value, row.low, row.high]).filter((end) => end !== null && end !== undefined);
   const low = Math.min(...ends) - 0.02, high = Math.max(...ends) + 0.02;
   const x = (share) => left + ((share - low) / (high - low)) * wide;
-  const total = rows.length * height + 24;
+  const total = rows.length * height + 26;
   const root = svg("svg", { width, height: total, viewBox: `0 0 ${width} ${total}`, role: "img" });
   root.append(svg("title", {}, rows.map((row) => `${row.label}: ${row.text}`).join("; ")));
   for (const share of ticks(low, high, 5)) {
-    root.append(svg("line", { class: "grid", x1: x(share), x2: x(share), y1: 0, y2: total - 20 }));
+    root.append(svg("line", { class: "grid", x1: x(share), x2: x(share), y1: 2, y2: total - 20 }));
     root.append(svg("text", { x: x(share), y: total - 5, "text-anchor": "middle" }, `${Math.round(100 * share)} %`));
   }
   rows.forEach((row, i) => {
-    const y = i * height + 25;
-    root.append(svg("text", { x: left, y: y - 9, class: row.kind === "model" ? "strong" : "" }, `${row.label}: ${row.text}`));
+    const y = i * height + 30;
+    root.append(svg("text", { x: left, y: y - 13, class: row.kind === "model" ? "strong halo" : "halo" }, `${row.label}: ${row.text}`));
     if (row.low !== null && row.low !== undefined) root.append(svg("line", { class: `ci ${row.kind}`, x1: x(row.low), x2: x(row.high), y1: y, y2: y }));
     root.append(svg("circle", { class: `dot ${row.kind}`, cx: x(row.value), cy: y, r: 4 }));
   });

@@ -45,7 +45,13 @@ function showSummary() {
   $("subtitle").textContent = `trained on ${day(model.trained_from)} to ${day(model.trained_to)}, ${model.frequency}, version ${model.version}`;
   $("verdict-word").textContent = model.verdict.word;
   $("verdict-word").className = model.verdict.word === "better" ? "better" : "";
-  $("verdict").textContent = model.verdict.paragraph;
+  const sentences = model.verdict.paragraph.match(/.+?[.!?](?=\s+[A-Z]|$)/g) || [model.verdict.paragraph];
+  $("verdict").textContent = sentences.slice(0, 3).join(" ");
+  $("verdict-rest").textContent = sentences.slice(3).join(" ");
+  $("verdict-details").hidden = sentences.length < 4;
+  $("chip").textContent = `verdict: ${model.verdict.word}`;
+  $("chip").className = `chip ${model.verdict.word === "better" ? "better" : ""}`;
+  $("chip").hidden = false;
   $("legend-flat").hidden = model.classes.length === 2;
   showRates(model, tested, record);
   showCalibration(tested, record);
@@ -256,7 +262,7 @@ $("table-details").addEventListener("toggle", () => $("table-details").open && s
 $("own").addEventListener("submit", predictOwn);
 $("own-file").addEventListener("change", async (event) => { if (event.target.files[0]) $("own-bars").value = await event.target.files[0].text(); });
 $("key").addEventListener("submit", (event) => { event.preventDefault(); sessionStorage.setItem("key", $("key-value").value); location.reload(); });
-addEventListener("hashchange", () => chooseTicker(decodeURIComponent(location.hash.slice(1))).catch(alarm));
+addEventListener("hashchange", () => chooseTicker(decodeURIComponent(location.hash.slice(1))).catch(alarm)); // others are headings
 let width = innerWidth;
 addEventListener("resize", () => {
   if (innerWidth === width) return;
