@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from ste.monitoring.reference import Reference
-from ste.monitoring.stability import CHANGED, WATCH, largest_by_chance, p_value, psi, worth
+from ste.monitoring.stability import CHANGED, WATCH, largest_by_chance, p_value, psi, rows_in, worth
 from ste.monitoring.watched import meaning
 
-LEVEL = 0.015
+LEVEL = 0.01
 """Nominal share of looks at data without drift that alarm, all columns together; `ste.studies.drift` counts them."""
 LEVELS = ("steady", "within chance", "watch", "changed")
 """PSI below 0.1; above, as chance gives it; above 0.1 and beyond chance; above 0.25 and beyond chance."""
@@ -107,7 +107,8 @@ def _moved(reference: Reference, counts: np.ndarray, k: int, periods: float) -> 
     column = reference.columns[k]
     found, expected = reference.folded(counts, k)
     n, m = int(found.sum()), int(expected.sum())
-    value = float(psi(expected, found))
+    counted = min(n, rows_in(column.chance, periods))
+    value = float(psi(expected, found * (counted / max(n, 1))))
     p = p_value(value, column.chance, len(found), m, n, periods)
     level = LEVELS[0] if value < WATCH else LEVELS[1]
     if value >= WATCH and p <= LEVEL / len(reference.columns) and value > largest_by_chance(column.chance, periods):

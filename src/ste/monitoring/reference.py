@@ -149,7 +149,7 @@ class Reference:
             sized = all(len(column.edges) == len(column.counts) + 1 for column in columns)
             if not (whole and rising and sized):
                 raise ValueError
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError):
             raise RunError(
                 f"model card: its reference distributions are not of format {FORMAT}, so drift cannot be measured. "
                 "Export the model again: python -m ste.export."

@@ -13,7 +13,7 @@ new PSI to it follows F.
 """
 
 from dataclasses import dataclass
-from math import log
+from math import inf, log
 
 import numpy as np
 from scipy.special import fdtrc
@@ -138,6 +138,18 @@ def p_value(value: float, chance: list[Chance], bins: int, expected: int, found:
     if mean <= _TINY:
         return 0.0
     return float(fdtrc(spread, spread * windows, value / mean))
+
+
+def rows_in(chance: list[Chance], periods: float) -> float:
+    """Rows that the reference has in so many periods; infinite where its periods are not known.
+
+    A week that was asked for a thousand times holds a thousand times as many rows, and no more knowledge.
+
+    Args:
+        chance: of a column's training windows.
+        periods: that the rows are worth.
+    """
+    return _at(chance, periods)[0] if chance else inf
 
 
 def _at(chance: list[Chance], periods: float) -> tuple[float, float, float, float]:
