@@ -21,6 +21,7 @@ COMMANDS = (
     "report",
     "export",
     "predict",
+    "serve",
 )
 HEAVY = ("torch", "lightning", "mlflow", "pandas", "matplotlib", "sklearn", "optuna", "plotly")
 

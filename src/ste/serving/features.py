@@ -13,12 +13,15 @@ from typing import Any
 import numpy as np
 import orjson
 
+from ste.data.rules import ABOVE_ZERO, rules
 from ste.deploy.card import ModelCard
 from ste.schema import FEATURE_SETS
 from ste.serving.problems import MOST_FAULTS, Fault, Problem
 
 LARGEST = float(np.finfo(np.float32).max)
 """Of a feature without a limit of its own: models take float32."""
+SMALLEST = float(np.finfo(np.float32).smallest_subnormal)
+"""Of a price, which is above 0."""
 _NUMBERS = {float, int}
 
 
@@ -55,6 +58,21 @@ def _not_finite(body: bytes) -> Iterator[Fault]:
             pending.extend(reversed([((*path, key), inner) for key, inner in items]))
 
 
+def feature_bounds(card: ModelCard) -> list[tuple[float, float]]:
+    """Smallest and largest value of each feature: the table's own rules, within float32."""
+    known = FEATURE_SETS.get(card.feature_set)
+    columns = {column.name: column for column in known.columns} if known else {}
+    out = []
+    for name in card.features:
+        column = columns.get(name)
+        low = -LARGEST if column is None or column.low is None else column.low
+        high = LARGEST if column is None or column.high is None else column.high
+        if column is not None and ABOVE_ZERO in rules(column):
+            low = SMALLEST
+        out.append((low, high))
+    return out
+
+
 class FeatureReader:
     """Reads `{"windows": …}` or `{"rows": …}` for one model.
 
@@ -73,11 +91,8 @@ class FeatureReader:
     def __init__(self, card: ModelCard, most: int) -> None:
         self.card, self.most = card, most
         self.names, self.length = card.features, card.sequence_length if card.view == "sequence" else 1
-        known = FEATURE_SETS.get(card.feature_set)
-        limits = {column.name: (column.low, column.high) for column in known.columns} if known else {}
-        bounds = [limits.get(name, (None, None)) for name in self.names]
-        self.low = np.array([-LARGEST if low is None else low for low, _ in bounds])
-        self.high = np.array([LARGEST if high is None else high for _, high in bounds])
+        bounds = feature_bounds(card)
+        self.low, self.high = (np.array(side) for side in zip(*bounds, strict=True))
         self._take = itemgetter(*self.names) if len(self.names) > 1 else lambda row: (row[self.names[0]],)
 
     @property
@@ -190,7 +205,9 @@ class FeatureReader:
     def _expected(self, i: int) -> str:
         low, high = self.low[i], self.high[i]
         if -low == high == LARGEST:
-            return "a number of float32"
+            return "a finite number of float32"
+        if low == SMALLEST:
+            return "a price above 0"
         return f"a number of {low:g} or more" if high == LARGEST else f"a number from {low:g} to {high:g}"
 
 
@@ -199,7 +216,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, list | dict):
         kind, things = ("an array", "items") if isinstance(value, list) else ("an object", "fields")
         return f"{kind} of {len(value)} {things}"
-    if isinstance(value, float) and value != value:
+    if isinstance(value, float) and np.isnan(value):
         return "NaN"
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 40 else text[:40] + "…"

@@ -39,6 +39,7 @@ from ste.settings.run import (
     TrainSettings,
     ValidationSettings,
 )
+from ste.settings.serve import LimitSettings, ServeSettings
 from ste.settings.sweep import SweepSettings
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "FitSettings",
     "GenerateSettings",
     "LabelSettings",
+    "LimitSettings",
     "MarketSettings",
     "OptimizerSettings",
     "PathSettings",
@@ -63,6 +65,7 @@ __all__ = [
     "ReproduceSettings",
     "SchedulerSettings",
     "ScoringSettings",
+    "ServeSettings",
     "SplitSettings",
     "SweepSettings",
     "TableSettings",
