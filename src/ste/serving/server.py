@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import os
 import socket
 from collections.abc import Callable
 
@@ -43,7 +44,8 @@ def listen(host: str, port: int) -> socket.socket:
         raise ConfigError(f"host={host}: is no address ({error.strerror}). Try host=127.0.0.1.") from None
     except OSError as error:
         hint = f"Try port={port + 1}." if error.errno == errno.EADDRINUSE else "Try host=127.0.0.1 port=8000."
-        raise ConfigError(f"port={port}: cannot listen on {host} ({error.strerror}). {hint}") from None
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise ConfigError(f"port={port}: cannot listen on {host} ({reason}). {hint}") from None
 
 
 def is_loopback(host: str) -> bool:
