@@ -155,12 +155,14 @@ class FeatureReader:
         if type(document) is not dict:
             yield Fault((), f"found {_shown(document)}, expected an object with {' or '.join(self.keys)}")
             return
-        for key in document.keys() - set(self.keys):
+        for key in (key for key in document if key not in self.keys):
             yield Fault((key,), f"no such field; expected {' or '.join(self.keys)}")
         given = [key for key in self.keys if key in document]
-        if len(given) != 1:
-            detail = "expected one of" if given else "not given; expected"
-            yield Fault((given[-1] if given else self.keys[0],), f"{detail} {' or '.join(self.keys)}")
+        if not given:
+            yield Fault((self.keys[0],), f"not given; expected {' or '.join(self.keys)}")
+        if len(given) > 1:
+            yield Fault((given[1],), f"expected {' or '.join(self.keys)}, not both")
+            return
         for key in given:
             yield from (self._windows if key == "windows" else self._rows)((key,), document[key])
 
@@ -189,7 +191,8 @@ class FeatureReader:
             for name in self.names:
                 if name not in found:
                     yield Fault((*path, name), "not given")
-            for name in found.keys() - set(self.names):
+            known = set(self.names)
+            for name in (name for name in found if name not in known):
                 yield Fault((*path, name), "no such feature of this model")
             items: list[tuple[str | int, int]] = [(name, i) for i, name in enumerate(self.names) if name in found]
         elif type(found) is list and len(found) == len(self.names):
@@ -215,7 +218,7 @@ def _shown(value: Any) -> str:
     """A value of a body in few words."""
     if isinstance(value, list | dict):
         kind, things = ("an array", "items") if isinstance(value, list) else ("an object", "fields")
-        return f"{kind} of {len(value)} {things}"
+        return f"{kind} of {len(value)} {things[:-1] if len(value) == 1 else things}"
     if isinstance(value, float) and np.isnan(value):
         return "NaN"
     text = json.dumps(value, ensure_ascii=False)
