@@ -48,7 +48,7 @@ def by_hand(document: object, view: str) -> bool:
                 "stock_bb_upper",
                 "stock_bb_lower",
             ):
-                if found < 1.5e-45:
+                if found < 1.1754943508222875e-38:
                     return False
         within = {
             "stock_rsi": (0, 100),

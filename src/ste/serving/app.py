@@ -202,6 +202,13 @@ def _about(model: ServedModel) -> dict[str, str]:
 
 def _said(model: ServedModel, probabilities: np.ndarray) -> list[dict[str, object]]:
     """Class and probabilities of each example; float32 as they are, which JSON writes in their shortest form."""
+    if not np.isfinite(probabilities).all():
+        at = np.flatnonzero(~np.isfinite(probabilities).all(axis=1)).tolist()
+        raise Problem(
+            "invalid-request",
+            f"The model has no probabilities for example {at[0]} ({len(at)} such examples): its features are so far from "
+            "those it learnt from that its sums overflow.",
+        )
     names = model.card.classes
     best = probabilities.argmax(axis=1).tolist()
     return [

@@ -7,7 +7,7 @@ from ste.deploy.card import ModelCard
 from ste.schema import FEATURE_SETS, PERIOD
 from ste.serving import examples
 from ste.serving.bars import REQUEST
-from ste.serving.features import SMALLEST, feature_bounds
+from ste.serving.features import feature_bounds
 from ste.serving.problems import MEDIA_TYPE, TITLES
 from ste.settings.serve import LimitSettings
 
@@ -219,11 +219,10 @@ def _components(card: ModelCard, limits: LimitSettings) -> Schema:
 
 def _feature(card: ModelCard, i: int) -> Schema:
     low, high = feature_bounds(card)[i]
-    bounds: Schema = {"exclusiveMinimum": 0.0} if low == SMALLEST else {"minimum": low}
     known = FEATURE_SETS.get(card.feature_set)
     meaning = next((c.meaning for c in known.columns if c.name == card.features[i]), "") if known else ""
     text = f"{card.features[i]}: {meaning}" if meaning else card.features[i]
-    return {"type": "number", **bounds, "maximum": high, "description": text}
+    return {"type": "number", "minimum": low, "maximum": high, "description": text}
 
 
 def _problem() -> Schema:

@@ -20,7 +20,7 @@ from ste.serving.problems import MOST_FAULTS, Fault, Problem
 
 LARGEST = float(np.finfo(np.float32).max)
 """Of a feature without a limit of its own: models take float32."""
-SMALLEST = float(np.finfo(np.float32).smallest_subnormal)
+SMALLEST = float(np.finfo(np.float32).tiny)
 """Of a price, which is above 0."""
 _NUMBERS = {float, int}
 

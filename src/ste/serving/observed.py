@@ -88,6 +88,7 @@ class Observed:
         if monitor is None:
             return
         try:
+            taken = [_finite(*one) for one in taken]
             undated = [(features, said) for features, said, dates in taken if dates is None]
             if undated:
                 monitor.seen(*(np.concatenate(parts) for parts in zip(*undated, strict=True)))
@@ -96,3 +97,13 @@ class Observed:
                     monitor.seen(features, said, dates)
         except Exception:  # a fault of the monitor is no reason not to serve
             log.exception("examples were not counted")
+
+
+def _finite(
+    features: np.ndarray, said: np.ndarray, dates: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Without the examples that the model had no probabilities for."""
+    known = np.isfinite(said).all(axis=1)
+    if known.all():
+        return features, said, dates
+    return features[known], said[known], None if dates is None else dates[known]
