@@ -17,6 +17,10 @@ from torch import nn
 REPRESENTATIONS = ("stationary", "standard")
 SLOW_MACRO = ("macro_gdp_growth", "macro_inflation", "macro_unemployment", "macro_interest_rate")
 
+_RATIOS = ("stock_open", "stock_high", "stock_low", "stock_sma_20", "stock_sma_50")
+_ALONE = ("stock_close", "stock_volume", "stock_macd", "stock_bb_upper", "stock_bb_lower")
+_LOGS = ("news_count", "macro_vix", "policy_event_count", "policy_impact_score")
+
 CLIP = 6.0
 """Standard deviations beyond which a prepared feature is cut: a shock must not blow a net up."""
 
@@ -36,6 +40,11 @@ class Representation(nn.Module):
     mean: torch.Tensor
     scale: torch.Tensor
     varies: torch.Tensor
+    _ratios: torch.Tensor
+    _slow: torch.Tensor
+    _logs: torch.Tensor
+    _rest: torch.Tensor
+    _order: torch.Tensor
 
     def __init__(self, columns: list[str], kind: str) -> None:
         super().__init__()
@@ -45,6 +54,9 @@ class Representation(nn.Module):
         self.register_buffer("scale", torch.ones(len(columns)))
         self.register_buffer("varies", torch.ones(len(columns), dtype=torch.bool), persistent=False)
         self._at = {name: i for i, name in enumerate(columns)}
+        if kind == "stationary":
+            for name, indices in self._places().items():
+                self.register_buffer(name, torch.tensor(indices), persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Prepared features, each about zero mean and unit variance over the training rows."""
@@ -77,27 +89,31 @@ class Representation(nn.Module):
         self.scale.copy_(torch.where(constant, torch.ones_like(scale), scale))
         self.varies.copy_(~constant)
 
+    def _places(self) -> dict[str, list[int]]:
+        """Columns of each kind, and where each column stands once the kinds stand side by side."""
+        kinds = {"_ratios": _RATIOS, "_slow": SLOW_MACRO, "_logs": _LOGS}
+        rest = [name for name in self.columns if name not in (*_RATIOS, *_ALONE, *SLOW_MACRO, *_LOGS)]
+        beside = [*_RATIOS, *_ALONE, *SLOW_MACRO, *_LOGS, *rest]
+        places = {kind: [self._at[name] for name in names] for kind, names in kinds.items()}
+        order = [beside.index(name) for name in self.columns]
+        return places | {"_rest": [self._at[name] for name in rest], "_order": order}
+
     def _stationary(self, x: torch.Tensor) -> torch.Tensor:
+        """Each kind of column by itself, then all in the table's order: few steps, which a traced graph repeats."""
         at = self._at
-        close = x[..., at["stock_close"]]
-        upper, lower = x[..., at["stock_bb_upper"]], x[..., at["stock_bb_lower"]]
-        out = x.clone()
-        for name in ("open", "high", "low", "sma_20", "sma_50"):
-            i = at[f"stock_{name}"]
-            out[..., i] = torch.log(x[..., i] / close)
-        out[..., at["stock_bb_upper"]] = upper / close - 1.0
-        out[..., at["stock_bb_lower"]] = lower / close - 1.0
-        out[..., at["stock_macd"]] = x[..., at["stock_macd"]] / close
+        close, upper, lower, macd, volume = (
+            x[..., at[f"stock_{name}"], None] for name in ("close", "bb_upper", "bb_lower", "macd", "volume")
+        )
         width = (upper - lower).clamp(min=1e-6 * close)
-        out[..., at["stock_close"]] = ((2.0 * close - upper - lower) / width).clamp(-3.0, 3.0)
-        volume = x[..., at["stock_volume"]]
+        place = ((2.0 * close - upper - lower) / width).clamp(-3.0, 3.0)
+        ratios = torch.log(x[..., self._ratios] / close)
+        bands = torch.cat([upper, lower], dim=-1) / close - 1.0
+        slow, logs = x[..., self._slow], torch.log1p(x[..., self._logs])
         if x.dim() == 3:
-            average = volume.mean(dim=1, keepdim=True)
-            out[..., at["stock_volume"]] = torch.log((1.0 + volume) / (1.0 + average))
+            volume = torch.log((1.0 + volume) / (1.0 + volume.mean(dim=1, keepdim=True)))
+            slow = slow - slow[:, :1]
         else:
-            out[..., at["stock_volume"]] = torch.log1p(volume * close)
-        slow = [at[name] for name in SLOW_MACRO]
-        out[..., slow] = x[..., slow] - x[:, :1, slow] if x.dim() == 3 else 0.0
-        for name in ("news_count", "macro_vix", "policy_event_count", "policy_impact_score"):
-            out[..., at[name]] = torch.log1p(x[..., at[name]])
-        return out
+            volume = torch.log1p(volume * close)
+            slow = torch.zeros_like(slow)
+        kinds = [ratios, place, volume, macd / close, bands, slow, logs, x[..., self._rest]]
+        return torch.cat(kinds, dim=-1)[..., self._order]
