@@ -9,7 +9,11 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "ste"
 ENTRY_POINTS = {
     *("train", "generate", "evaluate", "reproduce", "ui", "audit", "compare", "ensemble", "report"),
+<<<<<<< HEAD
     *("export", "predict", "monitor"),
+=======
+    *("export", "predict", "serve"),
+>>>>>>> serve
 }
 
 # Who may import a package; everything else may not.
@@ -22,6 +26,9 @@ FENCES = {
     "plotly": {"sweeps"},
     "onnx": {"deploy"},
     "onnxruntime": {"deploy"},
+    "fastapi": {"serving"},
+    "starlette": {"serving"},
+    "uvicorn": {"serving"},
 }
 # What a part may import of ours; parts that are not named may import any but the entry points.
 LAYERS = {
@@ -57,7 +64,11 @@ LAYERS = {
         *("monitoring", "pipeline"),
         *("predicting", "record", "replicas", "schema", "settings", "tracking"),
     },
+<<<<<<< HEAD
     "monitoring": {"data", "deploy", "errors", "evaluation", "schema", "settings", "monitoring"},
+=======
+    "serving": {"data", "deploy", "errors", "schema", "serving", "settings"},
+>>>>>>> serve
     "bulk": {"bulk", "data", "deploy", "errors", "schema"},
     "config": {"errors", "preflight", "schema", "settings"},
     "cli": {"config", "errors"},

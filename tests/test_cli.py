@@ -22,6 +22,7 @@ COMMANDS = (
     "export",
     "predict",
     "monitor",
+    "serve",
 )
 HEAVY = ("torch", "lightning", "mlflow", "pandas", "matplotlib", "sklearn", "optuna", "plotly")
 

@@ -30,6 +30,7 @@ from ste.settings import (
     PredictSettings,
     ReportSettings,
     ReproduceSettings,
+    ServeSettings,
     SweepSettings,
     TableSettings,
     TrackingSettings,
@@ -142,6 +143,11 @@ def predict_settings(config: dict[str, Any]) -> PredictSettings:
     for key, path in settings.files().items():
         check_file(key, Path(path), MARKET_COLUMNS.get(key, KEYS))
     return settings
+
+
+def serve_settings(config: dict[str, Any]) -> ServeSettings:
+    """Settings of the service."""
+    return _typed(ServeSettings, config)
 
 
 def _typed(cls: type, config: dict[str, Any]) -> Any:

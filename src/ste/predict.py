@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -41,7 +42,7 @@ def predict_task(config: DictConfig) -> None:
         table, before, only = _rows_of_bars(settings, model)
     else:
         table = open_table(Path(settings.input))
-    with _progress("predicting", table.size) as advance:
+    with _ended_cleanly(), _progress("predicting", table.size) as advance:
         tally = predict_table(model, table, output, rejects, advance, only, before)
     period = PERIOD[model.card.frequency]
     newest = f" of the newest {period}" if only is not None else ""
@@ -52,11 +53,19 @@ def predict_task(config: DictConfig) -> None:
     print(f"rejects  {rejects}")
     if not tally.predicted:
         length = model.card.sequence_length
-        needs = f"{length} consecutive {period}s" if length > 1 else f"one {period}"
-        raise DataError(
-            f"{table.where}: no row could be predicted. A prediction needs {needs} of a ticker; {rejects} says what "
-            "is wrong with the rejected rows."
-        )
+        needs = f"{length} consecutive {period}s" if length > 1 else f"a {period}"
+        why = f" {rejects} says what is wrong with the rejected rows." if tally.rejected else ""
+        raise DataError(f"{table.where}: no row could be predicted. A prediction needs {needs} of a ticker.{why}")
+
+
+@contextmanager
+def _ended_cleanly() -> Iterator[None]:
+    """Leave by an exception when asked to end, so that no partial file stays behind."""
+    previous = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def _model_file(settings: "PredictSettings") -> Path:
@@ -95,9 +104,14 @@ def _rows_of_bars(settings: "PredictSettings", model: "ServedModel") -> tuple["T
     with _progress("reading bars", path.stat().st_size) as advance:
         bars, rejects = read_good_bars(path, advance)
     notes: list[str] = []
-    files = {key: found for key, found in settings.files().items() if key != "bars"}
-    kind = {} if card.feature_set == "full" else {"features": card.feature_set, "representation": "standard"}
-    market = MarketSettings(source="market", bars=settings.bars, frequency=card.frequency, **kind, **files)
+    market = MarketSettings(
+        source="market",
+        frequency=card.frequency,
+        features=card.feature_set,
+        representation="stationary" if card.feature_set == "full" else "standard",
+        bars=str(path),
+        **{key: getattr(settings, key) for key in ("news", "macro", "policy")},
+    )
     sources = market_of(adjusted_bars(bars, notes), market, notes)
     for note in notes:
         log.warning(note) if note.startswith("warning") else log.info(note)
@@ -108,8 +122,16 @@ def _rows_of_bars(settings: "PredictSettings", model: "ServedModel") -> tuple["T
             f"{path}: no ticker has a complete {PERIOD[card.frequency]} with the {lookback} sessions of bars that a "
             "row looks back on. Give longer bars."
         )
-    only = int(periods(frame["date"], card.frequency).max()) if settings.latest else None
-    return FrameTable(frame, str(path)), rejects, only
+    if not settings.latest:
+        return FrameTable(frame, str(path)), rejects, None
+    number = periods(frame["date"], card.frequency)
+    newest = int(number.max())
+    older = sorted(set(frame["ticker"]) - set(frame["ticker"][number == newest]))
+    if older:
+        some = ", ".join(older[:5]) + (", ..." if len(older) > 5 else "")
+        last = frame["date"][number == newest].iloc[0]
+        log.info(f"{len(older)} tickers without a row of {last:%Y-%m-%d} are left out: {some}")
+    return FrameTable(frame, str(path)), rejects, newest
 
 
 @contextmanager

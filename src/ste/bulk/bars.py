@@ -51,9 +51,9 @@ def read_good_bars(path: Path, advance: Advance = lambda done: None) -> tuple[pd
         raise DataError(f"{path}: no row has all of {', '.join(MARKET_COLUMNS['bars'])}. Expected daily bars.")
     twice = bars.duplicated(["ticker", "date"]).to_numpy()
     reason = "expected one row per ticker and day: one before it is of the same"
-    for row in bars[twice].itertuples():
-        day = f"{row.date:%Y-%m-%d}"
-        rejects.append(Reject(int(row.line), str(row.ticker), day, "date", day, reason))
+    again = bars.loc[twice, ["line", "ticker", "date"]]
+    for line, ticker, date in zip(again["line"].tolist(), again["ticker"], again["date"], strict=True):
+        rejects.append(Reject(line, ticker, f"{date:%Y-%m-%d}", "date", f"{date:%Y-%m-%d}", reason))
     return bars[~twice].drop(columns="line").reset_index(drop=True), rejects
 
 
@@ -73,7 +73,7 @@ class FrameTable:
     @property
     def names(self) -> list[str]:
         """Of its columns."""
-        return list(self.frame)
+        return [str(name) for name in self.frame]
 
     @property
     def size(self) -> int:

@@ -6,7 +6,7 @@ A CSV's cells come as text, so that one that cannot be read rejects its own row 
 import codecs
 import io
 import zlib
-from bisect import insort
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,9 +22,11 @@ import pyarrow.parquet as pq
 from ste.bulk.rejects import Reject
 from ste.errors import DataError
 
-BLOCK = 16 << 20
-"""Bytes of a CSV that are parsed at once; no row may be longer."""
+BLOCK = 4 << 20
+"""Bytes of a CSV that are parsed at once; no row may be longer. The parser reads up to 32 of them ahead."""
 _COPIED = 1 << 20
+Broken = deque[tuple[int, str, int]]
+"""Records with too few or too many fields that the parser skipped, in order: number, text and fields of each."""
 
 
 @dataclass(frozen=True)
@@ -50,20 +52,22 @@ class Chunk:
 
 
 class Table(Protocol):
-    """A table that is read in chunks.
+    """A table that is read in chunks."""
 
-    Attributes:
-        where: names it in messages.
-        names: of its columns.
-        size: of the whole, in whatever unit `chunks` reports.
-    """
+    @property
+    def where(self) -> str:
+        """Its name in messages."""
 
-    where: str
-    names: list[str]
-    size: int
+    @property
+    def names(self) -> list[str]:
+        """Of its columns."""
+
+    @property
+    def size(self) -> int:
+        """Of the whole, in whatever unit `chunks` reports."""
 
     def chunks(self, columns: Sequence[str], rows: int) -> Iterator[tuple[Chunk, int]]:
-        """Chunks of these columns, about `rows` rows each, and how much of `size` is read by then."""
+        """Chunks of these columns, at most `rows` rows each, and how much of `size` is read by then."""
 
 
 def open_table(path: Path) -> Table:
@@ -137,10 +141,10 @@ class CsvTable:
 
     def chunks(self, columns: Sequence[str], rows: int) -> Iterator[tuple[Chunk, int]]:
         """Blocks, cut to `rows`, and the bytes of the file read by then."""
-        broken: list[tuple[int, str, int]] = []
+        broken: Broken = deque()
 
         def skip(row: Any) -> str:
-            insort(broken, (row.number, row.text, row.actual_columns))
+            broken.append((row.number, row.text, row.actual_columns))
             return "skip"
 
         with self._open() as (source, raw):
@@ -205,7 +209,7 @@ class _Lines:
         self._line = 2 + header
         self._width = width
 
-    def chunk(self, block: Any, columns: Sequence[str], broken: list[tuple[int, str, int]]) -> Chunk:
+    def chunk(self, block: Any, columns: Sequence[str], broken: Broken) -> Chunk:
         """Rows of a block that are not blank, and the records skipped before its last one."""
         breaks = _line_breaks(block)
         line = np.empty(block.num_rows, dtype=np.int64)
@@ -226,13 +230,12 @@ class _Lines:
         kept = block if blank is None else block.filter(pa.array(~blank))
         return Chunk(line if blank is None else line[~blank], {name: kept.column(name) for name in columns}, rejects)
 
-    def broken(self, broken: list[tuple[int, str, int]], record: int | None) -> list[Reject]:
+    def broken(self, broken: Broken, record: int | None) -> list[Reject]:
         """Rejects of the records skipped in an unbroken row from `record` on, or of all that are left."""
         out = []
         while broken and (record is None or broken[0][0] == self._record):
-            _, text, found = broken.pop(0)
-            noun = "field" if found == 1 else "fields"
-            out.append(Reject(self._line, "", "", "", text, f"{found} {noun}; expected {self._width}"))
+            _, text, found = broken.popleft()
+            out.append(Reject(self._line, "", "", "", text, f"expected {self._width} fields, not {found}"))
             self._line += 1 + text.count("\n")
             self._record += 1
         return out

@@ -39,7 +39,6 @@ class Tally:
         rejected: rows in the reject file.
         short: rows whose ticker had too few consecutive periods by then.
         passed: rows that were not asked for, being older than the newest period.
-        tickers: that have a prediction.
     """
 
     predicted: int = 0
@@ -89,6 +88,9 @@ def predict_table(
         advance: told how much of `table.size` is done.
         only: number of the period to predict; None is all.
         before: rejects of what the table was made of.
+
+    Returns:
+        What became of the rows; `rejected` counts `before` too.
 
     Raises:
         DataError: the file as a whole cannot be used.

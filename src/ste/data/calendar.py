@@ -23,13 +23,13 @@ def _calendar(first: int, last: int) -> exchange_calendars.ExchangeCalendar:
     return exchange_calendars.get_calendar(EXCHANGE, start=f"{first}-01-01", end=f"{last}-12-31")
 
 
-def week_numbers(dates: pd.DatetimeIndex | pd.Series) -> np.ndarray:
+def week_numbers(dates: pd.DatetimeIndex | pd.Series | np.ndarray) -> np.ndarray:
     """Number of the Monday-to-Sunday week that holds each date, int64 `[N]`; consecutive weeks differ by 1."""
     days = np.asarray(dates, dtype="datetime64[D]").astype(np.int64)
     return (days + _MONDAY) // 7
 
 
-def session_numbers(dates: pd.DatetimeIndex | pd.Series) -> np.ndarray:
+def session_numbers(dates: pd.DatetimeIndex | pd.Series | np.ndarray) -> np.ndarray:
     """Number of the last session at or before each date, int64 `[N]`; consecutive sessions differ by 1.
 
     Counted from a fixed day, so that any two tables agree.
@@ -38,13 +38,13 @@ def session_numbers(dates: pd.DatetimeIndex | pd.Series) -> np.ndarray:
     if not len(days):
         return np.empty(0, dtype=np.int64)
     fixed = np.datetime64(_FIRST_SESSION)
-    known = sessions(pd.Timestamp(min(days.min(), fixed)), pd.Timestamp(max(days.max(), fixed)))
-    known = known.to_numpy().astype("datetime64[D]")
+    between = sessions(pd.Timestamp(min(days.min(), fixed)), pd.Timestamp(max(days.max(), fixed)))
+    known = between.to_numpy().astype("datetime64[D]")
     origin = np.searchsorted(known, fixed)
     return np.searchsorted(known, days, side="right").astype(np.int64) - 1 - origin
 
 
-def periods(dates: pd.DatetimeIndex | pd.Series, frequency: str) -> np.ndarray:
+def periods(dates: pd.DatetimeIndex | pd.Series | np.ndarray, frequency: str) -> np.ndarray:
     """Number of each date's week (`weekly`) or session (`daily`), int64 `[N]`; neighbours differ by 1."""
     return week_numbers(dates) if frequency == "weekly" else session_numbers(dates)
 

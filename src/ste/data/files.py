@@ -56,7 +56,7 @@ def read_frame(path: str | Path, text: tuple[str, ...] = ("ticker",)) -> pd.Data
     return frame
 
 
-def check_columns(found: Iterable[str], expected: tuple[str, ...], path: Path | str, *, strict: bool) -> None:
+def check_columns(found: Iterable[object], expected: tuple[str, ...], path: Path | str, *, strict: bool) -> None:
     """Raise unless the expected columns are there, and (if `strict`) no other."""
     names = [str(name) for name in found]
     missing = [name for name in expected if name not in names]

@@ -77,10 +77,11 @@ def read_champion(output: Path, name: str = NAME) -> tuple[Champion, Path] | Non
 
 
 def write_champion(output: Path, champion: Champion) -> Path:
-    """Point at a champion whose file is there already; gives the pointer's path."""
+    """Point at a champion whose file is there already; gives the pointer's path. The same one is not written again."""
     from ste.data.files import whole_file
 
-    path = pointer_path(output, champion.name)
-    with whole_file(path) as partial:
-        partial.write_text(json.dumps(asdict(champion), indent=2) + "\n")
+    path, text = pointer_path(output, champion.name), json.dumps(asdict(champion), indent=2) + "\n"
+    if not path.is_file() or path.read_text() != text:
+        with whole_file(path) as partial:
+            partial.write_text(text)
     return path

@@ -65,7 +65,7 @@ def refresh_champion(tracking: TrackingSettings, output: Path, name: str = NAME)
 
 
 def _registered(client: Any, spec: str, output: Path, name: str) -> Path:
-    from ste.deploy.publish import keep_champion, keep_version, lock
+    from ste.deploy.kept import keep_champion, keep_version, lock
     from ste.tracking.registry import champion_of, find_version
 
     if spec != "champion":

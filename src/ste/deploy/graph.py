@@ -41,7 +41,7 @@ def graph_of(model: Model) -> nn.Module:
     if isinstance(baseline, Logistic) and type(baseline) not in _REFUSED:
         return _Chain(model.representation, _Logistic(baseline)).eval()
     reason = _REFUSED.get(type(baseline), "it has no ONNX form here")
-    raise RunError(f"model {model.name} cannot be exported: {reason}. Export a net, logistic or gbm.")
+    raise RunError(f"{model.name} cannot be exported: {reason}. Export a net, logistic, gbm or majority.")
 
 
 class Members(nn.Module):

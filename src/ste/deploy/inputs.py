@@ -125,6 +125,6 @@ def missing_columns(missing: list[str], card: ModelCard) -> str:
     """What to tell about columns that are not there."""
     noun = "columns" if len(missing) > 1 else "column"
     return (
-        f"missing {noun} {', '.join(missing)}. {card.name} reads {card.frequency} rows of feature set "
-        f"{card.feature_set}: {', '.join((*KEYS, *card.features))}."
+        f"missing {noun} {', '.join(missing)}. {card.name} reads {card.frequency} rows of the feature set "
+        f"{card.feature_set}: date, ticker and {len(card.features)} features."
     )

@@ -11,6 +11,7 @@ from torch import nn
 
 from ste.deploy.card import ModelCard
 from ste.deploy.model import CARD, INPUT, OUTPUT
+from ste.deploy.trees import fill, number
 
 
 def traced(module: nn.Module, example: torch.Tensor) -> onnx.ModelProto:
@@ -20,6 +21,7 @@ def traced(module: nn.Module, example: torch.Tensor) -> onnx.ModelProto:
         module: raw features to probabilities.
         example: raw features of two examples or more, `[B, T, F]` or `[B, F]`.
     """
+    trees = number(module)
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
             module,
@@ -33,6 +35,7 @@ def traced(module: nn.Module, example: torch.Tensor) -> onnx.ModelProto:
     assert program is not None
     proto: onnx.ModelProto = program.model_proto
     _strip(proto)
+    fill(proto, trees)
     onnx.checker.check_model(proto, full_check=True)
     return proto
 

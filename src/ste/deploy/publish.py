@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from filelock import FileLock
 
-from ste.deploy.champion import FOLDER, Champion, version_path, write_champion
+from ste.deploy.champion import ALIAS, version_path, write_champion
 from ste.deploy.export import Exported
+from ste.deploy.kept import keep_champion, lock, pointer_of
 from ste.settings import ExportSettings
 
 _LOADS = ("mlflow", "onnx", "onnxruntime", "numpy")
@@ -62,7 +62,7 @@ def decide(settings: ExportSettings, verdict: str, found: Any, champion: Any) ->
         found: the version.
         champion: that it points at now, or None.
     """
-    alias = f"models:/{found.name}@champion"
+    alias = f"models:/{found.name}@{ALIAS}"
     if champion and champion.number == found.number:
         return True, f"{alias} points at it already."
     stays = f"stays at version {champion.number}" if champion else "points at nothing"
@@ -75,48 +75,6 @@ def decide(settings: ExportSettings, verdict: str, found: Any, champion: Any) ->
     if verdict == "better":
         return True, f"{alias} points at it now{before}: the run's verdict is better, of every baseline."
     return False, f"{alias} {stays}: the run's verdict is {verdict}; only better, of every baseline, moves it. {hand}"
-
-
-def lock(output: Path) -> FileLock:
-    """Held while versions and the champion are looked at and changed."""
-    folder = output / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    return FileLock(folder / ".lock")
-
-
-def keep_champion(client: Any, champion: Any, output: Path) -> Path:
-    """The champion's file, downloaded where it is not kept yet, with the pointer at it; under the lock.
-
-    Args:
-        client: of the store.
-        champion: a `tracking.registry.Version`.
-        output: folder.
-    """
-    path = keep_version(client, champion, output)
-    write_champion(output, pointer_of(champion, output))
-    return path
-
-
-def keep_version(client: Any, found: Any, output: Path) -> Path:
-    """A registered version's file, downloaded once."""
-    import os
-
-    from ste.data.files import sha256
-    from ste.tracking.registry import fetch
-
-    path = version_path(output, found.name, found.number)
-    if path.is_file() and found.sha256 in ("", sha256(path)):
-        return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        os.replace(fetch(client, found, Path(folder)), path)
-    return path
-
-
-def pointer_of(found: Any, output: Path) -> Champion:
-    """The pointer at a registered version."""
-    file = version_path(output, found.name, found.number).name
-    return Champion(found.name, found.number, found.run_id, found.sha256, file)
 
 
 def _register(client: Any, settings: ExportSettings, exported: Exported, sha256: str) -> Any:

@@ -4,15 +4,20 @@ from collections import defaultdict
 from typing import Any
 
 import numpy as np
+import onnx
 import torch
 from torch import nn
+
+_OPERATOR = "TreeEnsembleRegressor"
+_PLACE = "post_transform"  # holds the number of the trees until they are filled in
 
 
 class Trees(nn.Module):
     """A LightGBM booster's class probabilities; it can be traced for ONNX, not computed.
 
     The node is `TreeEnsembleRegressor` of the standard's `ai.onnx.ml` domain, one target for each class. Thresholds
-    become float32, rounded down, which sends every float32 input the way that the float64 threshold sends it.
+    become float32, rounded down, which sends every float32 input the way that the float64 threshold sends it. The
+    trees themselves are filled in after the tracing (`fill`), which would take minutes over their numbers.
 
     Args:
         booster: multiclass, on numeric features.
@@ -23,19 +28,37 @@ class Trees(nn.Module):
         content = booster.dump_model()
         self.classes = int(content["num_class"])
         self.attributes = _attributes(content["tree_info"], self.classes)
+        self.number = 0
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Probabilities `[B, C]` of prepared windows `[B, T, F]` or rows `[B, F]`."""
         x = x.flatten(1)
         scores = torch.onnx.ops.symbolic(
-            "ai.onnx.ml::TreeEnsembleRegressor",
+            f"ai.onnx.ml::{_OPERATOR}",
             [x],
-            self.attributes,
+            {_PLACE: str(self.number)},
             dtype=torch.float32,
             shape=[x.shape[0], self.classes],
             version=3,
         )
         return scores.softmax(dim=-1)
+
+
+def number(module: nn.Module) -> dict[str, dict[str, Any]]:
+    """Number all trees of a module that is to be traced; gives their attributes by number."""
+    found = [part for part in module.modules() if isinstance(part, Trees)]
+    for i, trees in enumerate(found):
+        trees.number = i
+    return {str(trees.number): trees.attributes for trees in found}
+
+
+def fill(proto: onnx.ModelProto, attributes: dict[str, dict[str, Any]]) -> None:
+    """Put the trees that `number` gave into the nodes that were traced of them."""
+    for node in proto.graph.node:
+        if node.op_type == _OPERATOR:
+            place = next(one.s.decode() for one in node.attribute if one.name == _PLACE)
+            node.ClearField("attribute")
+            node.attribute.extend(onnx.helper.make_attribute(*item) for item in sorted(attributes[place].items()))
 
 
 def _attributes(trees: list[dict[str, Any]], classes: int) -> dict[str, Any]:
@@ -76,4 +99,6 @@ def _nodes(root: dict[str, Any]) -> list[dict[str, Any]]:
 def _rounded_down(threshold: float) -> float:
     """The largest float32 that is not above it."""
     near = np.float32(threshold)
-    return float(near if near <= threshold else np.nextafter(near, np.float32(-np.inf)))
+    if float(near) <= threshold:  # as float64: NumPy would compare the two as float32
+        return float(near)
+    return float(np.nextafter(near, np.float32(-np.inf)))

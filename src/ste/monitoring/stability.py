@@ -27,7 +27,7 @@ SPANS = (1, 2, 4, 8, 13, 26, 52, 104, 208)
 LEAST_WINDOWS = 8
 """Windows side by side in the training data; with fewer their spread says nothing."""
 
-_HALF = 0.5  # count added to every bin (Jeffreys' prior): an empty bin is no infinite surprise
+_HALF = 0.5
 _TINY = 1e-9
 _MANY = 1e9  # degrees of freedom with which F is chi-square
 
@@ -35,17 +35,18 @@ _MANY = 1e9  # degrees of freedom with which F is chi-square
 def psi(expected: np.ndarray, found: np.ndarray) -> np.ndarray:
     """Population stability index of counts over the last axis, float64 `[...]`.
 
+    An empty bin is no infinite surprise: the reference has half a row more in each bin (Jeffreys' prior), and what
+    was found is drawn towards the reference by half a row for each bin, so that equal shares give 0 at any size.
+
     Args:
         expected: counts `[..., B]` of the reference.
         found: counts `[..., B]` of what is compared with it.
     """
-    q, p = (_shares(counts) for counts in (expected, found))
+    q = np.asarray(expected, dtype=np.float64) + _HALF
+    q = q / q.sum(axis=-1, keepdims=True)
+    p = np.asarray(found, dtype=np.float64) + _HALF * q.shape[-1] * q
+    p = p / p.sum(axis=-1, keepdims=True)
     return np.asarray(((p - q) * np.log(p / q)).sum(axis=-1))
-
-
-def _shares(counts: np.ndarray) -> np.ndarray:
-    raised = np.asarray(counts, dtype=np.float64) + _HALF
-    return np.asarray(raised / raised.sum(axis=-1, keepdims=True))
 
 
 def edges(values: np.ndarray, bins: int = BINS) -> list[float]:

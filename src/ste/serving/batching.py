@@ -12,7 +12,8 @@ import numpy as np
 from ste.deploy.model import ServedModel
 from ste.serving.problems import Problem
 
-Seen = Callable[[ServedModel, np.ndarray, np.ndarray], None]
+Seen = Callable[[ServedModel, np.ndarray, np.ndarray, np.ndarray | None], None]
+"""Model, features `[B, …]`, probabilities `[B, C]`, dates `[B]` where they are known."""
 
 
 @dataclass(slots=True)
@@ -21,6 +22,7 @@ class _Piece:
 
     model: ServedModel
     features: np.ndarray
+    dates: np.ndarray | None
     answer: "asyncio.Future[np.ndarray]"
     since: float
 
@@ -34,7 +36,7 @@ class Batcher:
         most: examples in one run.
         waiting: examples that may wait; more are refused.
         seconds: that a piece may wait before it is refused.
-        seen: told of each run's features and probabilities after it is answered.
+        seen: told of examples after they are answered.
         ran: told the number of examples of each run.
     """
 
@@ -53,31 +55,37 @@ class Batcher:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self.waiting = 0
 
-    async def probabilities(self, model: ServedModel, features: np.ndarray) -> np.ndarray:
+    async def probabilities(
+        self, model: ServedModel, features: np.ndarray, dates: np.ndarray | None = None
+    ) -> np.ndarray:
         """Class probabilities, float32 `[B, C]`.
 
         Args:
             model: to run.
             features: `[B, T, F]` or `[B, F]`, any B.
+            dates: of each example's last period, datetime64 `[B]`, where they are known.
 
         Raises:
             Problem: too much is waiting, or this waited too long.
         """
         count = len(features)
         if self.waiting + count > self.limit:
-            raise Problem("busy", f"{self.waiting} examples wait for the model. Try again.", headers={"retry-after": "1"})
+            raise Problem(
+                "busy", f"{self.waiting} examples wait for the model. Try again.", headers={"retry-after": "1"}
+            )
         if count <= self.most:
-            return await self._put(model, features)
-        parts = [self._put(model, features[i : i + self.most]) for i in range(0, count, self.most)]
+            return await self._put(model, features, dates)
+        cuts = [slice(i, i + self.most) for i in range(0, count, self.most)]
+        parts = [self._put(model, features[cut], None if dates is None else dates[cut]) for cut in cuts]
         return np.concatenate(await asyncio.gather(*parts))
 
     def close(self) -> None:
         """Wait for the run that is going on, and end the thread."""
         self._thread.shutdown()
 
-    def _put(self, model: ServedModel, features: np.ndarray) -> "asyncio.Future[np.ndarray]":
+    def _put(self, model: ServedModel, features: np.ndarray, dates: np.ndarray | None) -> "asyncio.Future[np.ndarray]":
         loop = asyncio.get_running_loop()
-        piece = _Piece(model, features, loop.create_future(), time.monotonic())
+        piece = _Piece(model, features, dates, loop.create_future(), time.monotonic())
         self._pieces.append(piece)
         self.waiting += len(features)
         if not self._busy:
@@ -132,7 +140,7 @@ class Batcher:
         if self._seen:
             for piece, answer in zip(batch, answers, strict=True):
                 if not isinstance(answer, Exception):
-                    self._seen(piece.model, piece.features, answer)
+                    self._seen(piece.model, piece.features, answer, piece.dates)
 
 
 def _run(model: ServedModel, parts: list[np.ndarray]) -> list[np.ndarray | Exception]:

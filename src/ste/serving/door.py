@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
@@ -13,11 +13,13 @@ from ste.serving.problems import Problem
 
 log = logging.getLogger(__name__)
 
-OPEN = ("/healthz", "/readyz", "/docs", "/openapi.json")
-"""Routes that need no key: what a supervisor asks for, and what says how to ask."""
+OPEN = ("/", "/favicon.ico", "/healthz", "/readyz", "/docs", "/openapi.json")
+"""Paths that need no key: what a supervisor asks for, what says how to ask, and the page."""
+OPEN_FOLDERS = ("/docs/", "/page/")
+"""Their files need none."""
 
 Count = Callable[[str, str, int, float], None]
-_METHODS = {"GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "QUERY"}
+_METHODS = {"GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"}
 
 
 class Door:
@@ -27,11 +29,11 @@ class Door:
         app: what is inside.
         keys: that open it.
         count: told route, method, status and seconds of each request.
-        free: whether a path needs no key.
+        paths: that are counted by name; others are `other`.
     """
 
-    def __init__(self, app: ASGIApp, keys: Keys, count: Count, free: Callable[[str], bool]) -> None:
-        self.app, self.keys, self.count, self.free = app, keys, count, free
+    def __init__(self, app: ASGIApp, keys: Keys, count: Count, paths: Set[str]) -> None:
+        self.app, self.keys, self.count, self.paths = app, keys, count, paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the application's own start and stop."""
@@ -48,18 +50,11 @@ class Door:
             await send(message)
 
         try:
-            if self.keys and not self.keys.opens(header(scope, b"authorization")) and not self.free(scope["path"]):
-                raise Problem(
-                    "no-key",
-                    "Expected a header authorization: Bearer KEY with a key of this service.",
-                    headers={"www-authenticate": 'Bearer realm="ste"'},
-                    closes=scope["method"] == "POST",
-                )
+            if self.keys:
+                self._check_key(scope)
             await self.app(scope, receive, counted)
         except Problem as problem:
             await send_problem(problem, scope, receive, counted)
-        except HTTPException as error:
-            await send_problem(_of_routing(error, scope), scope, receive, counted)
         except Gone:
             status = 499  # as web servers write it in their logs
         except Exception:
@@ -68,16 +63,26 @@ class Door:
                 raise
             await send_problem(Problem("internal", "It has been logged."), scope, receive, counted)
         finally:
-            route = getattr(scope.get("route"), "path", "other")
+            route = scope["path"] if scope["path"] in self.paths else "other"
             method = scope["method"] if scope["method"] in _METHODS else "other"
             self.count(route, method, status, time.perf_counter() - began)
 
-
-def _of_routing(error: HTTPException, scope: Scope) -> Problem:
-    if error.status_code == 405:
-        return Problem(
-            "method-not-allowed",
-            f"{scope['path'][:200]} does not take {scope['method'][:20]}.",
-            headers={name.lower(): value for name, value in (error.headers or {}).items()},
+    def _check_key(self, scope: Scope) -> None:
+        path = scope["path"]
+        if path in OPEN or path.startswith(OPEN_FOLDERS) or self.keys.opens(header(scope, b"authorization")):
+            return
+        raise Problem(
+            "no-key",
+            "Expected a header authorization: Bearer KEY with a key of this service.",
+            headers={"www-authenticate": 'Bearer realm="ste"'},
+            closes=scope["method"] not in ("GET", "HEAD"),
         )
-    return Problem("not-found", f"There is no {scope['path'][:200]}. GET /docs lists what there is.")
+
+
+def told(error: HTTPException, scope: Scope) -> Problem:
+    """What routing has to say, as a problem."""
+    path = scope["path"][:200]
+    if error.status_code == 405:
+        headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+        return Problem("method-not-allowed", f"{path} does not take {scope['method'][:20]}.", headers=headers)
+    return Problem("not-found", f"There is no {path}. GET /docs lists what there is.")

@@ -13,12 +13,15 @@ from typing import Any
 import numpy as np
 import orjson
 
+from ste.data.rules import ABOVE_ZERO, rules
 from ste.deploy.card import ModelCard
 from ste.schema import FEATURE_SETS
 from ste.serving.problems import MOST_FAULTS, Fault, Problem
 
 LARGEST = float(np.finfo(np.float32).max)
 """Of a feature without a limit of its own: models take float32."""
+SMALLEST = float(np.finfo(np.float32).tiny)
+"""Of a price, which is above 0."""
 _NUMBERS = {float, int}
 
 
@@ -55,6 +58,21 @@ def _not_finite(body: bytes) -> Iterator[Fault]:
             pending.extend(reversed([((*path, key), inner) for key, inner in items]))
 
 
+def feature_bounds(card: ModelCard) -> list[tuple[float, float]]:
+    """Smallest and largest value of each feature: the table's own rules, within float32."""
+    known = FEATURE_SETS.get(card.feature_set)
+    columns = {column.name: column for column in known.columns} if known else {}
+    out = []
+    for name in card.features:
+        column = columns.get(name)
+        low = -LARGEST if column is None or column.low is None else column.low
+        high = LARGEST if column is None or column.high is None else column.high
+        if column is not None and ABOVE_ZERO in rules(column):
+            low = SMALLEST
+        out.append((low, high))
+    return out
+
+
 class FeatureReader:
     """Reads `{"windows": …}` or `{"rows": …}` for one model.
 
@@ -73,11 +91,8 @@ class FeatureReader:
     def __init__(self, card: ModelCard, most: int) -> None:
         self.card, self.most = card, most
         self.names, self.length = card.features, card.sequence_length if card.view == "sequence" else 1
-        known = FEATURE_SETS.get(card.feature_set)
-        limits = {column.name: (column.low, column.high) for column in known.columns} if known else {}
-        bounds = [limits.get(name, (None, None)) for name in self.names]
-        self.low = np.array([-LARGEST if low is None else low for low, _ in bounds])
-        self.high = np.array([LARGEST if high is None else high for _, high in bounds])
+        bounds = feature_bounds(card)
+        self.low, self.high = (np.array(side) for side in zip(*bounds, strict=True))
         self._take = itemgetter(*self.names) if len(self.names) > 1 else lambda row: (row[self.names[0]],)
 
     @property
@@ -140,12 +155,14 @@ class FeatureReader:
         if type(document) is not dict:
             yield Fault((), f"found {_shown(document)}, expected an object with {' or '.join(self.keys)}")
             return
-        for key in document.keys() - set(self.keys):
+        for key in (key for key in document if key not in self.keys):
             yield Fault((key,), f"no such field; expected {' or '.join(self.keys)}")
         given = [key for key in self.keys if key in document]
-        if len(given) != 1:
-            detail = "expected one of" if given else "not given; expected"
-            yield Fault((given[-1] if given else self.keys[0],), f"{detail} {' or '.join(self.keys)}")
+        if not given:
+            yield Fault((self.keys[0],), f"not given; expected {' or '.join(self.keys)}")
+        if len(given) > 1:
+            yield Fault((given[1],), f"expected {' or '.join(self.keys)}, not both")
+            return
         for key in given:
             yield from (self._windows if key == "windows" else self._rows)((key,), document[key])
 
@@ -174,7 +191,8 @@ class FeatureReader:
             for name in self.names:
                 if name not in found:
                     yield Fault((*path, name), "not given")
-            for name in found.keys() - set(self.names):
+            known = set(self.names)
+            for name in (name for name in found if name not in known):
                 yield Fault((*path, name), "no such feature of this model")
             items: list[tuple[str | int, int]] = [(name, i) for i, name in enumerate(self.names) if name in found]
         elif type(found) is list and len(found) == len(self.names):
@@ -190,7 +208,9 @@ class FeatureReader:
     def _expected(self, i: int) -> str:
         low, high = self.low[i], self.high[i]
         if -low == high == LARGEST:
-            return "a number of float32"
+            return "a finite number of float32"
+        if low == SMALLEST:
+            return "a price above 0"
         return f"a number of {low:g} or more" if high == LARGEST else f"a number from {low:g} to {high:g}"
 
 
@@ -198,8 +218,8 @@ def _shown(value: Any) -> str:
     """A value of a body in few words."""
     if isinstance(value, list | dict):
         kind, things = ("an array", "items") if isinstance(value, list) else ("an object", "fields")
-        return f"{kind} of {len(value)} {things}"
-    if isinstance(value, float) and value != value:
+        return f"{kind} of {len(value)} {things[:-1] if len(value) == 1 else things}"
+    if isinstance(value, float) and np.isnan(value):
         return "NaN"
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 40 else text[:40] + "…"

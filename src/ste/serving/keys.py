@@ -62,7 +62,9 @@ def read_keys(file: str | None, environment: Mapping[str, str] = os.environ) -> 
     else:
         return Keys()
     if not keys:
-        raise ConfigError(f"{where}: there is no key in it. Make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'")
+        raise ConfigError(
+            f"{where}: there is no key in it. Make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+        )
     for number, key in enumerate(keys, start=1):
         if len(key) < SHORTEST or not key.isascii() or not key.isprintable() or " " in key:
             raise ConfigError(

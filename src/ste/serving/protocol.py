@@ -64,11 +64,10 @@ class DeadlineProtocol(HttpToolsProtocol):
         if self._part in (_HEAD, _BODY):
             if self._timer is None or self._began == 0.0:
                 self._wait(self.loop.time())
-        elif self._timer is None:
-            if self.cycle is not None and self.cycle.response_complete and self.timeout_keep_alive_task is None:
-                self._wait(self.loop.time())  # line ends between requests begin none, and end the idle time
-        else:
+        elif self._answering:
             self._stop_waiting()
+        elif self._timer is None:  # line ends between requests begin none, but have ended the idle time
+            self._wait(self.loop.time())
 
     def on_message_begin(self) -> None:
         self._part, self._head_bytes = _HEAD, 0

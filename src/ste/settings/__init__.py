@@ -40,6 +40,7 @@ from ste.settings.run import (
     TrainSettings,
     ValidationSettings,
 )
+from ste.settings.serve import LimitSettings, ServeSettings
 from ste.settings.sweep import SweepSettings
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "FitSettings",
     "GenerateSettings",
     "LabelSettings",
+    "LimitSettings",
     "MarketSettings",
     "MonitorSettings",
     "OptimizerSettings",
@@ -65,6 +67,7 @@ __all__ = [
     "ReproduceSettings",
     "SchedulerSettings",
     "ScoringSettings",
+    "ServeSettings",
     "SplitSettings",
     "SweepSettings",
     "TableSettings",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import mlflow.onnx
+import mlflow
 import numpy as np
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
@@ -91,6 +91,8 @@ def register(
         requirements: packages that load it, as pip writes them.
         description: of the version.
     """
+    import mlflow.onnx  # a second, for this alone
+
     _ensure_name(client, name)
     run = client.get_run(run_id)
     logged = client.create_logged_model(run.info.experiment_id, name=MODEL_NAME, source_run_id=run_id)

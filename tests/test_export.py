@@ -1,0 +1,438 @@
+"""From a tracked run to one ONNX file: it says what the run said, is registered once, and is found by name."""
+
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import mlflow
+import numpy as np
+import onnx
+import pandas as pd
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from omegaconf import OmegaConf
+
+from onnx_files import tiny_model
+from ste.config import compose_train, conf_dir, plain, train_settings
+from ste.data.files import sha256
+from ste.deploy import parity
+from ste.deploy.champion import Champion, pointer_path, read_champion, version_path, write_champion
+from ste.deploy.found import find_model, refresh_champion
+from ste.deploy.model import ServedModel
+from ste.deploy.publish import decide
+from ste.ensemble import ensemble_task
+from ste.errors import ConfigError, RunError
+from ste.evaluation.predictions import Predictions
+from ste.export import export_task
+from ste.pipeline import train
+from ste.record import CHECKPOINT, PREDICTIONS, TrainResult
+from ste.schema import FEATURES
+from ste.settings import ExportSettings, PathSettings, TrackingSettings
+from ste.tracking.find import EXPORTED, download, find_run
+from ste.tracking.found import find_children
+from ste.tracking.registry import champion_version
+from ste.tracking.run import tracked_run
+from ste.tracking.store import open_store
+
+WORLD = ["data.tickers=4", "data.start=2018-01-01", "data.end=2020-06-30", "data.batch_size=64"]
+WORLD += ["data.split.validation_start=2019-07-01", "data.split.test_start=2020-01-01", "data.history=4"]
+FAST = ["trainer.max_epochs=2", "trainer.threads=1", "trainer.progress=false", "scoring.resamples=100"]
+MLP, GRU = ["model=mlp", "data.representation=standard"], ["model=gru", "model.hidden_size=8", "data.sequence_length=3"]
+TRACKED = TrackingSettings(experiment=None)
+
+
+class Place:
+    """A folder with a store, and runs in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.output, self.data = folder, folder / "outputs", folder / "data"
+        self.paths = [f"paths.data={self.data}", f"paths.output={self.output}"]
+        self.client: MlflowClient = open_store(TRACKED, self.output)
+        self.tables: Path | None = None
+
+    def fit(self, name: str, *overrides: str) -> str:
+        values = plain(compose_train([*WORLD, *FAST, *self.paths, *overrides]))
+        result = train(train_settings(values), values, self.folder / name, name)
+        assert isinstance(result, TrainResult)
+        return str(result.run_id)
+
+    def do(self, task: Any, name: str, *overrides: str) -> None:
+        output = f"hydra.runtime.output_dir={self.folder / name}"
+        with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+            config = compose(name, overrides=[*self.paths, output, *overrides], return_hydra_config=True)
+        HydraConfig.instance().set_config(config)
+        task(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]))
+
+    def export(self, run: str, *overrides: str, output: str = "model.onnx") -> Path:
+        path = self.folder / output
+        self.do(export_task, "export", f"run={run}", f"output={path}", *overrides)
+        return path
+
+    def find(self, spec: str) -> Path:
+        return find_model(spec, TRACKED, self.output, self.data)
+
+    def versions(self) -> list[Any]:
+        found = self.client.search_model_versions("name = 'ste'")
+        return sorted(found, key=lambda version: int(version.version))
+
+    def windows(self, rows: pd.DataFrame, length: int | None) -> np.ndarray:
+        """Raw features of examples that end at these dates and tickers, from the tables themselves."""
+        files = [path for kind in ("training", "validation", "test") for path in self.data.glob(f"*/{kind}_data_*.csv")]
+        table = pd.concat([pd.read_csv(path, parse_dates=["date"]) for path in files])
+        by_ticker = {name: part.sort_values("date") for name, part in table.groupby("ticker")}
+        out = []
+        for row in rows.itertuples():
+            own = by_ticker[row.ticker]
+            known = own.loc[own["date"] <= row.date, list(FEATURES)].to_numpy(dtype=np.float32)
+            out.append(known[-1] if length is None else known[-length:])
+        return np.stack(out)
+
+    def held(self, run: str, path: Path, fold: int | None = None) -> tuple[ServedModel, np.ndarray, np.ndarray]:
+        """A served model, what it says of the run's test rows, and what the run said of them when it was scored."""
+        model = ServedModel(path)
+        folder = self.folder / "downloads"
+        folder.mkdir(exist_ok=True)
+        said = Predictions.read(download(self.client, find_run(self.client, run), PREDICTIONS, folder))
+        said = said.of_split("test")
+        if fold is not None:
+            said = replace(said, frame=said.frame[said.frame["fold"] == fold])
+        length = None if model.card.view == "flat" else model.card.sequence_length
+        return model, model.probabilities(self.windows(said.frame, length)), said.chances
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return Place(tmp_path_factory.mktemp("export"))
+
+
+@pytest.fixture(scope="module")
+def run(place: Place) -> str:
+    return place.fit("mlp", *MLP)
+
+
+@pytest.fixture(scope="module")
+def file(place: Place, run: str) -> Path:
+    """Exported by hand as champion."""
+    return place.export(run, "promote=yes")
+
+
+def test_the_file_says_what_the_run_said(place: Place, run: str, file: Path):
+    model, served, said = place.held(run, file)
+    assert len(said) > 50
+    np.testing.assert_allclose(served, said, atol=1e-6)
+    card = model.card
+    assert (card.name, card.run_id, card.view, card.sequence_length) == ("MLP", run, "flat", 1)
+    assert card.features == list(FEATURES)
+    assert card.classes == ["Downtrend", "Neutral", "Uptrend"]
+    found = place.client.get_run(run)
+    assert card.data_digest == found.data.tags["data.digest"]
+    assert card.metrics["test"]["figures"]["log_loss"]["value"] == found.data.metrics["final_test/log_loss"]
+    assert card.metrics["test"]["company"]["majority"]["accuracy"]["value"] == pytest.approx(
+        found.data.metrics["final_test/majority_accuracy"]
+    )
+    assert card.verdict == {"word": found.data.tags["verdict"], "paragraph": found.data.tags["mlflow.note.content"]}
+    # The last training label's week ends before validation begins on 2019-07-01.
+    assert "2018-01" in card.trained_from
+    assert card.trained_to == "2019-06-21"
+    assert card.parity <= parity.TOLERANCE
+    assert {"torch", "onnxruntime", "ste", "python"} <= set(card.versions)
+    assert card.made_of == ""
+
+
+def test_it_is_one_file_without_a_trace_of_the_machine(place: Place, file: Path):
+    proto = onnx.load_from_string(file.read_bytes())
+    assert [entry.key for entry in proto.metadata_props] == ["ste.card"]
+    assert str(place.folder).encode() not in file.read_bytes()
+    assert not list(file.parent.glob(f"{file.name}.*"))
+
+
+def test_a_version_is_registered_once_with_all_that_names_it(place: Place, run: str, file: Path, capsys):
+    (version,) = place.versions()
+    assert (version.run_id, version.tags["sha256"], version.tags["model"]) == (run, sha256(file), "MLP")
+    assert version.tags["verdict"] == place.client.get_run(run).data.tags["verdict"]
+    again = place.export(run, output="again.onnx")
+    assert again.read_bytes() == file.read_bytes()
+    assert "Version 1 of ste has the same bytes already: no other was registered." in capsys.readouterr().out
+    assert len(place.versions()) == 1
+    assert champion_version(TRACKED, place.output, "ste") == "1"
+    kept = place.folder / "kept"
+    kept.mkdir()
+    assert download(place.client, find_run(place.client, run), EXPORTED, kept).read_bytes() == file.read_bytes()
+
+
+def test_mlflow_itself_loads_the_champion(place: Place, run: str, file: Path):
+    model = mlflow.pyfunc.load_model("models:/ste@champion")
+    assert [tensor.name for tensor in model.metadata.signature.inputs] == ["features"]
+    x = model.input_example["features"]
+    assert x.shape == (2, len(FEATURES))
+    np.testing.assert_array_equal(model.predict({"features": x})["probabilities"], ServedModel(file).probabilities(x))
+    folder = Path(mlflow.artifacts.download_artifacts("models:/ste@champion", dst_path=str(place.folder / "mlflow")))
+    assert (folder / "model.onnx").read_bytes() == file.read_bytes()
+    assert not [path for path in folder.rglob("*") if path.suffix in (".pkl", ".pickle", ".pt", ".pth")]
+
+
+@pytest.mark.parametrize("spec", ["RUN", "latest", "best", "champion", "models:/ste@champion", "models:/ste/1", "FILE"])
+def test_a_model_is_found_by_every_name(place: Place, run: str, file: Path, spec: str):
+    found = place.find({"RUN": run, "FILE": str(file)}.get(spec, spec))
+    assert found.read_bytes() == file.read_bytes()
+    assert place.find({"RUN": run, "FILE": str(file)}.get(spec, spec)) == found
+
+
+def test_a_lost_file_of_a_version_is_downloaded_again_and_a_changed_one_replaced(place: Place, run: str, file: Path):
+    kept = place.find("champion")
+    kept.write_bytes(b"changed")
+    assert place.find("models:/ste@champion").read_bytes() == file.read_bytes()
+    kept.unlink()
+    with pytest.raises(RunError, match=f"names ste-1.onnx, which is not there. Type python -m ste.export run={run}"):
+        place.find("champion")
+    assert refresh_champion(TRACKED, place.output) == kept
+    assert place.find("champion") == kept
+
+
+def test_a_run_that_was_never_exported_is_exported_when_it_is_asked_for(place: Place, file: Path):
+    other = place.fit("other", *MLP, "seed=1")
+    path = place.find(other)
+    assert ServedModel(path).card.run_id == other
+    assert len(place.versions()) == 1  # asking registers nothing
+    before = path.stat().st_mtime_ns
+    assert place.find(other).stat().st_mtime_ns == before
+
+
+def test_what_is_not_there_is_told_with_what_to_type(place: Place, run: str, file: Path, tmp_path: Path):
+    for spec, message in (
+        ("nothing.onnx", "model=nothing.onnx: there is no such file. Write one with python -m ste.export output="),
+        ("nothing", "model=nothing: no such run. Try model=latest"),
+        ("models:/ste@best", "no version of ste has the alias best; aliases there are: champion"),
+        ("models:/ste/7", "models:/ste/7: there is no version 7 of ste. Type python -m ste.export run=best name=ste"),
+        ("models:/ste", "expected models:/NAME@ALIAS or models:/NAME/VERSION"),
+    ):
+        with pytest.raises(RunError, match=message):
+            place.find(spec)
+    with pytest.raises(RunError, match=r"model=champion: no version of other is the champion yet. .*promote=yes"):
+        find_model("champion", TRACKED, place.output, place.data, name="other")
+    with pytest.raises(RunError, match=r"model=champion: .* holds no runs yet. Train one with python -m ste.train"):
+        find_model("champion", TRACKED, tmp_path)
+
+
+@pytest.mark.parametrize("spec", ["FILE", "champion"])
+def test_a_file_and_the_champion_are_found_without_the_heavy_libraries(place: Place, file: Path, spec: str):
+    spec = str(file) if spec == "FILE" else spec
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom ste.deploy.found import find_model\n"
+        "from ste.deploy.model import ServedModel\nfrom ste.settings import TrackingSettings\n"
+        f"path = find_model({spec!r}, TrackingSettings(), Path({str(place.output)!r}))\n"
+        "print(ServedModel(path).card.name)\n"
+        "print([name for name in ('torch', 'lightning', 'mlflow', 'hydra', 'pandas', 'onnx') if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == ["MLP", "[]"], done.stderr
+
+
+# --- who is champion ---
+
+
+def settings_of(promote: str = "auto") -> ExportSettings:
+    return ExportSettings(TrackingSettings(), PathSettings(), promote=promote)
+
+
+@pytest.mark.parametrize(
+    ("promote", "verdict", "before", "moves", "words"),
+    [
+        ("auto", "better", None, True, "points at it now: the run's verdict is better"),
+        ("auto", "better", "4", True, "points at it now, before at version 4"),
+        ("auto", "better than guessing", "4", False, "stays at version 4: the run's verdict is better than guessing;"),
+        ("auto", "not better", None, False, "points at nothing: .* By hand: .* run=r name=ste promote=yes"),
+        ("auto", "cannot be told", None, False, "points at nothing"),
+        ("yes", "not better", "4", True, "promote=yes. The run's verdict is: not better"),
+        ("no", "better", "4", False, "stays at version 4: promote=no"),
+        ("auto", "not better", "5", True, "points at it already"),
+    ],
+)
+def test_the_champion_moves_for_the_better_or_by_hand(
+    promote: str, verdict: str, before: str | None, moves: bool, words: str
+):
+    version = SimpleNamespace(name="ste", number="5", run_id="r")
+    champion = before and SimpleNamespace(name="ste", number=before, run_id="q")
+    moved, why = decide(settings_of(promote), verdict, version, champion)
+    assert moved == moves
+    with pytest.raises(RunError, match=words):
+        raise RunError(why)
+
+
+def test_the_pointer_is_read_as_it_was_written(tmp_path: Path):
+    assert read_champion(tmp_path) is None
+    champion = Champion("ste", "3", "abc", "0" * 64, "ste-3.onnx")
+    write_champion(tmp_path, champion)
+    with pytest.raises(RunError, match=r"names ste-3.onnx, which is not there"):
+        read_champion(tmp_path)
+    tiny_model(version_path(tmp_path, "ste", "3"))
+    assert read_champion(tmp_path) == (champion, version_path(tmp_path, "ste", "3"))
+    before = pointer_path(tmp_path).stat().st_mtime_ns
+    write_champion(tmp_path, champion)  # the same again: nobody who watches need look
+    assert pointer_path(tmp_path).stat().st_mtime_ns == before
+    write_champion(tmp_path, replace(champion, file="../../elsewhere/ste-3.onnx"))
+    found = read_champion(tmp_path)
+    assert found is not None
+    assert found[1] == version_path(tmp_path, "ste", "3")  # never outside of the folder
+    for text in ("", "[]", "{}", '{"name": "ste"}', "\xff"):
+        pointer_path(tmp_path).write_text(text)
+        with pytest.raises(RunError, match=r"ste.champion.json: cannot be read. Delete it"):
+            read_champion(tmp_path)
+
+
+# --- what cannot be exported ---
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("output=model.txt", "output=model.txt: expected a file whose name ends in .onnx. Try output=model.onnx"),
+        ("promote=maybe", "promote=maybe: expected one of auto, yes, no"),
+        ("name=a/b", "name=a/b: expected letters, digits"),
+        ("register=maybe", "register=maybe: expected true or false"),
+        ("+register=false promote=yes", "only a registered version can be champion"),
+        ("output=nowhere/model.onnx", "there is no folder nowhere. Make it, or try output=model.onnx"),
+        ("output=folder.onnx", "that is a folder. Expected a file"),
+    ],
+)
+def test_a_wrong_setting_is_told_before_anything_is_read(folder: Path, override: str, message: str):
+    (folder / "folder.onnx").mkdir()
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+        config = compose("export", overrides=override.removeprefix("+").split())
+    with pytest.raises(ConfigError, match=message):
+        export_task(config)
+    assert not (folder / "outputs").exists()
+
+
+def test_no_run_an_unfinished_one_and_one_without_its_files_are_told(place: Place, run: str, tmp_path: Path):
+    empty = Place(tmp_path)
+    with pytest.raises(RunError, match=r"no finished run yet. Try python -m ste.train model=lstm first"):
+        empty.export("best")
+    with pytest.raises(ZeroDivisionError), tracked_run(TrackingSettings(), place.output, "failed", {}) as failed:
+        raise ZeroDivisionError
+    with pytest.raises(RunError, match=rf"run={failed.id}: it is FAILED. .*python -m ste.train resume={failed.id}"):
+        place.export(failed.id)
+    lost = place.fit("lost", *MLP, "seed=2")
+    shutil.rmtree(Path(place.client.get_run(lost).info.artifact_uri.removeprefix("file://")) / "checkpoints")
+    with pytest.raises(RunError, match=f"run {lost} is FINISHED and has no {CHECKPOINT}"):
+        place.export(lost)
+    assert not (place.folder / "lost.onnx").exists()
+    place.client.delete_run(lost)
+
+
+def test_other_data_than_it_was_trained_on_is_refused(place: Place, run: str, monkeypatch):
+    found = find_run(place.client, run)
+    found.tags["data.digest"] = "something else"
+    monkeypatch.setattr("ste.tracking.find.find_run", lambda *arguments, **named: found)
+    with pytest.raises(RunError, match=r"the tables have digest \w+, it was trained on something else"):
+        place.export(run, output="other.onnx")
+    assert not (place.folder / "other.onnx").exists()
+
+
+def test_a_file_that_would_say_something_else_is_not_written(place: Place, run: str, monkeypatch):
+    monkeypatch.setattr(parity, "TOLERANCE", -1.0)
+    with pytest.raises(RunError, match=f"run={run}: the ONNX file's probabilities differ from PyTorch's by up to"):
+        place.export(run, output="off.onnx")
+    assert not (place.folder / "off.onnx").exists()
+
+
+def test_a_store_that_refuses_leaves_the_file_and_says_so(place: Place, run: str, file: Path, monkeypatch):
+    def full(*arguments: Any, **named: Any) -> None:
+        raise MlflowException("disk I/O error")
+
+    monkeypatch.setattr(MlflowClient, "search_model_versions", full)
+    with pytest.raises(RunError, match=r"name=ste: the file is written, but the store refuses .*disk I/O error"):
+        place.export(run, output="kept.onnx")
+    assert (place.folder / "kept.onnx").read_bytes() == file.read_bytes()
+
+
+def test_without_registration_nothing_is_tracked(place: Place, run: str, file: Path, capsys):
+    before = {entry.path for entry in place.client.list_artifacts(run)}
+    path = place.export(run, "register=false", "name=unseen", output="alone.onnx")
+    assert path.read_bytes() == file.read_bytes()
+    assert "Not registered: register=false." in capsys.readouterr().out
+    assert {entry.path for entry in place.client.list_artifacts(run)} == before
+    assert not place.client.search_registered_models("name = 'unseen'")
+
+
+# --- every kind of run ---
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("overrides", "name", "shape", "made_of"),
+    [
+        (GRU, "SimpleGRU", (3, 21), ""),
+        ([*MLP, "train.replicas=3", "train.weighting=validation"], "MLP", (21,), "3 replicas of seeds 0 to 2"),
+        ([*GRU, "train.replicas=2"], "SimpleGRU", (3, 21), "2 replicas of seeds 0 to 1"),
+        (["model=gbm"], "GradientBoosting", (4, 21), ""),
+        (["model=logistic"], "Logistic", (4, 21), ""),
+        (["model=majority"], "Majority", (4, 21), ""),
+        ([*GRU, "data.labels.classes=2"], "SimpleGRU", (3, 21), ""),
+    ],
+)
+def test_every_kind_of_run_is_served_as_it_was_scored(
+    tmp_path: Path, overrides: list[str], name: str, shape: tuple[int, ...], made_of: str
+):
+    place = Place(tmp_path)
+    run = place.fit("run", *overrides)
+    model, served, said = place.held(run, place.export(run))
+    np.testing.assert_allclose(served, said, atol=1e-6)
+    assert (model.card.name, model.card.shape) == (name, shape)
+    assert made_of in model.card.made_of
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["walk_forward", "combinatorial"])
+def test_of_folds_the_last_ones_model_is_served(tmp_path: Path, method: str):
+    place = Place(tmp_path)
+    run = place.fit("run", *MLP, f"validation={method}", "validation.folds=3")
+    last = max(find_children(place.client, run))
+    model, served, said = place.held(run, place.export(run), last)
+    np.testing.assert_allclose(served, said, atol=1e-6)
+    assert model.card.made_of == f"the model of fold {last + 1} of {last + 1}, the last"
+    assert model.card.trained_from >= "2018-01-01"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["average", "validation", "stacked"])
+def test_an_ensemble_is_one_graph_of_members_with_windows_of_their_own(tmp_path: Path, method: str):
+    place = Place(tmp_path)
+    runs = [place.fit("gru", *GRU), place.fit("mlp", *MLP), place.fit("gbm", "model=gbm")]
+    place.do(ensemble_task, "ensemble", f"runs=[{','.join(runs)}]", f"method={method}")
+    made = find_run(place.client, "latest").id
+    model, served, said = place.held(made, place.export(made))
+    np.testing.assert_allclose(served, said, atol=1e-6)
+    assert (model.card.name, model.card.shape) == ("Ensemble", (4, 21))
+    word = "exponents" if method == "stacked" else "weights"
+    assert model.card.made_of.startswith(f"{method} of 3 members, {word}: ")
+    assert all(title in model.card.made_of for title in (f"SimpleGRU {runs[0][:6]}", f"MLP {runs[1][:6]}"))
+
+
+@pytest.mark.slow
+def test_an_ensemble_in_folds_serves_the_last_folds_models_and_weights(tmp_path: Path):
+    place = Place(tmp_path)
+    walk = ["validation=walk_forward", "validation.folds=2"]
+    runs = [place.fit("gru", *GRU, *walk), place.fit("mlp", *MLP, *walk)]
+    place.do(ensemble_task, "ensemble", f"runs=[{','.join(runs)}]", "method=validation")
+    made = find_run(place.client, "latest").id
+    model, served, said = place.held(made, place.export(made), 1)
+    np.testing.assert_allclose(served, said, atol=1e-6)
+    assert model.card.made_of.endswith(", the models of fold 2 of 2, the last")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["persistence", "volatility"])
+def test_a_baseline_that_no_window_tells_is_refused(tmp_path: Path, model: str):
+    place = Place(tmp_path)
+    run = place.fit("run", f"model={model}")
+    with pytest.raises(RunError, match="cannot be exported: it re"):
+        place.export(run)
+    assert not (tmp_path / "model.onnx").exists()

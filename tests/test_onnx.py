@@ -1,0 +1,260 @@
+"""A model as an ONNX graph: the same probabilities in batches of any size, and nothing else in the file."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+import ste.models
+from onnx_files import tiny_model, tiny_probabilities
+from ste.baselines import GradientBoosting, Logistic, Majority, Persistence, Volatility
+from ste.deploy.graph import Members, graph_of
+from ste.deploy.model import INPUT, OUTPUT
+from ste.deploy.onnx_file import traced
+from ste.deploy.parity import largest_difference
+from ste.deploy.source import Part, check_features
+from ste.deploy.trees import _rounded_down
+from ste.errors import RunError
+from ste.evaluation.ensembling import Pool, Stacking
+from ste.fitting import FittedBaseline
+from ste.replicas.module import ReplicaModule
+from ste.schema import FEATURES
+from ste.training.module import TrendModule
+from ste.training.representation import Representation
+
+F, T = len(FEATURES), 4
+
+
+def raw(count: int, seed: int = 0, length: int = T) -> torch.Tensor:
+    """Raw features as a table could hold them, float32 `[count, length, F]`."""
+    rng = np.random.default_rng(seed)
+    columns = {name: rng.normal(size=(count, length)) for name in FEATURES}
+    close = 100.0 * np.exp(rng.normal(size=(count, 1)) + 0.05 * columns["stock_close"])
+    for name in ("open", "high", "low", "sma_20", "sma_50", "bb_upper", "bb_lower"):
+        columns[f"stock_{name}"] = close * np.exp(0.03 * columns[f"stock_{name}"])
+    columns |= {"stock_close": close, "stock_volume": 1e6 * np.exp(columns["stock_volume"])}
+    columns |= {name: np.abs(columns[name]) for name in ("news_count", "policy_event_count", "policy_impact_score")}
+    columns["macro_vix"] = 15.0 + np.abs(columns["macro_vix"])
+    return torch.tensor(np.stack([columns[name] for name in FEATURES], axis=-1).astype(np.float32))
+
+
+def fresh(net: str, kind: str = "stationary", replicas: int = 0, **arguments: Any) -> TrendModule:
+    """A module with random weights and a fitted representation."""
+    torch.manual_seed(1)
+    flat = getattr(ste.models, net).input_view == "flat"
+    common: dict[str, Any] = {
+        "net": net,
+        "net_arguments": {"num_classes": 3, **arguments},
+        "columns": list(FEATURES),
+        "representation": kind,
+        "optimizer": {"name": "adam", "lr": 1e-3, "weight_decay": 0.0, "momentum": 0.0},
+        "scheduler": {"name": "none", "min_lr": 0.0, "factor": 0.5, "patience": 3},
+    }
+    if replicas:
+        own = {"replicas": replicas, "lr": None, "weight_decay": None, "dropout": None, "weighting": "uniform"}
+        module: TrendModule = ReplicaModule({**own, "patience": None}, **common)
+        module.weights.copy_(torch.arange(1, replicas + 1) / sum(range(replicas + 1)))
+    else:
+        module = TrendModule(**common)
+    x = raw(200)
+    module.representation.fit(lambda: [x[:, -1] if flat else x])
+    return module.eval()
+
+
+def served(proto: onnx.ModelProto) -> Callable[[torch.Tensor], np.ndarray]:
+    """An ONNX graph as a function."""
+    session = ort.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    return lambda x: session.run([OUTPUT], {INPUT: x.numpy()})[0]
+
+
+# --- the graph ---
+
+
+NETS = [(net, "stationary" if net in ("MLP", "SimpleLSTM") else "standard") for net in ste.models.__all__]
+OTHERS = [(net, "standard" if kind == "stationary" else "stationary") for net, kind in NETS]
+SLOW = [pytest.param(*other, marks=pytest.mark.slow) for other in OTHERS]
+
+
+@pytest.mark.parametrize(("net", "kind"), [*NETS, *SLOW])
+def test_every_net_says_the_same_in_a_batch_of_any_size(net: str, kind: str):
+    module = fresh(net, kind)
+    flat = getattr(ste.models, net).input_view == "flat"
+    x = raw(64)[:, -1] if flat else raw(64)
+    run = served(traced(graph_of(module), x[:2]))
+
+    @settings(max_examples=20, deadline=None)
+    @given(count=st.integers(1, 300), seed=st.integers(0, 2**16))
+    @example(count=1, seed=0)
+    @example(count=2, seed=0)
+    def check(count: int, seed: int) -> None:
+        batch = raw(count, seed)[:, -1] if flat else raw(count, seed)
+        found = run(batch)
+        assert found.shape == (count, 3)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, module.probabilities(batch).numpy(), atol=1e-6)
+
+    check()
+
+
+def test_a_file_holds_itself_and_nothing_of_the_machine_that_made_it():
+    proto = traced(graph_of(fresh("MLP", "standard")), raw(2)[:, -1])
+    assert not proto.metadata_props
+    assert all(tensor.data_location == onnx.TensorProto.DEFAULT for tensor in proto.graph.initializer)
+    assert not any(node.doc_string or node.metadata_props for node in proto.graph.node)
+    content = proto.SerializeToString()
+    assert not any(word in content for word in (b"site-packages", b".py", b"File ", str(Path.home()).encode()))
+    assert [i.name for i in proto.graph.input] == [INPUT]
+    assert proto.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
+
+
+def test_the_same_module_gives_the_same_bytes():
+    module, x = fresh("DualTowerModel", "standard"), raw(2)[:, -1]
+    first = traced(graph_of(module), x).SerializeToString(deterministic=True)
+    assert traced(graph_of(module), x + 1.0).SerializeToString(deterministic=True) == first
+
+
+@pytest.mark.parametrize("net", ["MLP", pytest.param("SimpleLSTM", marks=pytest.mark.slow)])
+def test_replicas_are_served_with_their_weights(net: str):
+    module = fresh(net, "standard", replicas=3, input_size=F)
+    assert isinstance(module, ReplicaModule)
+    flat = net == "MLP"
+    run = served(traced(graph_of(module), raw(2)[:, -1] if flat else raw(2)))
+    for count in (1, 7, 130):
+        x = raw(count, 3)[:, -1] if flat else raw(count, 3)
+        each = module.replica_probabilities(x).numpy().astype(np.float64)
+        np.testing.assert_allclose(run(x), np.average(each, axis=0, weights=[1, 2, 3]), atol=1e-6)
+
+
+class Rows(SimpleNamespace):
+    """What a baseline is fitted on and asked about, without a table."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def rows_of(x: torch.Tensor, labels: np.ndarray, representation: Representation) -> Any:
+    with torch.no_grad():
+        prepared = representation(x)
+    tables = {"last": prepared[:, -1].numpy(), "windows": prepared.flatten(1).numpy()}
+    return Rows(**tables, labels=labels, num_classes=3)
+
+
+def fitted(baseline: Any, name: str, labels: np.ndarray | None = None) -> FittedBaseline:
+    """A baseline that learnt from random windows."""
+    representation = Representation(list(FEATURES), "standard")
+    x = raw(600, 5)
+    representation.fit(lambda: [x])
+    labels = np.random.default_rng(0).integers(3, size=600) if labels is None else labels
+    rows = rows_of(x, labels, representation)
+    baseline.fit(rows, rows, 0)
+    return FittedBaseline(name, baseline, representation)
+
+
+def said_by(model: FittedBaseline, x: torch.Tensor) -> np.ndarray:
+    return model.baseline.predict(rows_of(x, np.zeros(len(x)), model.representation))
+
+
+@pytest.mark.parametrize("seen", [(0, 1, 2), (0, 2)])
+def test_a_logistic_regression_is_served_also_where_a_class_was_never_seen(seen: tuple[int, ...]):
+    model = fitted(Logistic(), "Logistic", np.random.default_rng(0).choice(seen, 600))
+    x = raw(50, 9)
+    np.testing.assert_allclose(served(traced(graph_of(model), x[:2]))(x), said_by(model, x), atol=1e-6)
+
+
+def test_trees_are_served_as_lightgbm_reads_them():
+    model = fitted(GradientBoosting(min_leaf=5, trees=40, patience=40), "GradientBoosting")
+    assert isinstance(model.baseline, GradientBoosting)
+    x = torch.cat([raw(300, 9), raw(600, 5)])  # its own training rows lie nearest to its thresholds
+    proto = traced(graph_of(model), x[:2])
+    assert [node.op_type for node in proto.graph.node].count("TreeEnsembleRegressor") == 1
+    np.testing.assert_allclose(served(proto)(x), said_by(model, x), atol=1e-6)
+
+
+@given(st.floats(-(2.0**99), 2.0**99), st.floats(-(2.0**99), 2.0**99, width=32))
+def test_a_threshold_rounded_down_sends_every_float32_the_same_way(threshold: float, x: float):
+    near = np.float32(threshold)
+    for value in (x, float(near), float(np.nextafter(near, np.float32(np.inf)))):
+        assert (value <= threshold) == (value <= _rounded_down(threshold))
+
+
+def test_the_majority_is_served_whatever_it_is_asked():
+    model = fitted(Majority(), "Majority", np.repeat([0, 1, 2], [100, 200, 300]))
+    run = served(traced(graph_of(model), raw(2)))
+    np.testing.assert_allclose(run(raw(3)), np.tile([1 / 6, 1 / 3, 1 / 2], (3, 1)), rtol=1e-6)
+    assert run(raw(1)).shape == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("baseline", "reason"), [(Persistence, "the class that came last"), (Volatility, "twelve weeks of the ticker")]
+)
+def test_what_no_window_tells_is_refused_in_words(baseline: Any, reason: str):
+    model = FittedBaseline(baseline.__name__, baseline(), Representation(list(FEATURES), "standard"))
+    with pytest.raises(RunError, match=rf"{baseline.__name__} cannot be exported: .*{reason}.*Export a net"):
+        graph_of(model)
+
+
+class _Said(nn.Module):
+    """A member whose probabilities are a softmax of its first features."""
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (self.scale * (x[..., :3] if x.dim() == 2 else x.sum(dim=1)[..., :3])).softmax(dim=-1)
+
+
+@pytest.mark.parametrize("stacked", [False, True])
+def test_members_read_their_own_weeks_of_the_longest_window(stacked: bool):
+    rng = np.random.default_rng(0)
+    weights = rng.dirichlet(np.ones(3))
+    combination = Stacking(rng.normal(size=(3, 3, 3)), rng.normal(size=3)) if stacked else Pool(weights)
+    members, lengths = [_Said(0.1), _Said(0.2), _Said(0.3)], [5, 2, None]
+    module = Members(members, lengths, combination, flat=False)
+    x = torch.tensor(rng.normal(size=(11, 5, F)).astype(np.float32))
+    said = [members[0](x), members[1](x[:, 3:]), members[2](x[:, 4])]
+    expected = combination(np.stack([one.numpy().astype(np.float64) for one in said]))
+    run = served(traced(module, x[:2]))
+    np.testing.assert_allclose(run(x), expected, atol=1e-6)
+    np.testing.assert_allclose(run(x[:1]), expected[:1], atol=1e-6)
+
+
+def test_members_that_all_read_rows_make_an_ensemble_that_reads_rows():
+    module = Members([_Said(0.1), _Said(0.4)], [None, None], Pool(np.array([0.25, 0.75])), flat=True)
+    x = raw(6)[:, -1] / 1e7
+    expected = 0.25 * _Said(0.1)(x).numpy() + 0.75 * _Said(0.4)(x).numpy()
+    np.testing.assert_allclose(served(traced(module, x[:2]))(x), expected, atol=1e-6)
+
+
+def test_members_of_other_features_are_refused():
+    parts = [
+        Part(SimpleNamespace(representation=SimpleNamespace(columns=columns)), None, title)  # type: ignore[arg-type]
+        for columns, title in (([*FEATURES], "A 1"), (["price_open", "price_high"], "B 2"))
+    ]
+    check_features(parts[:1] * 2)
+    with pytest.raises(RunError, match=r"B 2 reads 2 features \(price_open, ...\), A 1 21 .* members of one data.feat"):
+        check_features(parts)
+
+
+@pytest.mark.parametrize(("off", "word"), [(2e-5, "2e-05"), (np.nan, "nan")])
+def test_a_file_that_says_something_else_is_refused_with_the_difference(tmp_path: Path, off: float, word: str):
+    card = tiny_model(tmp_path / "m.onnx")
+    content, x = (tmp_path / "m.onnx").read_bytes(), raw(100)
+
+    def model(features: torch.Tensor, at: int = 0) -> np.ndarray:
+        said = tiny_probabilities(card, features.numpy())
+        said[at, 0] += off if at else 0.0
+        return said
+
+    assert largest_difference(content, model, x, "run=1") < 1e-6
+    with pytest.raises(RunError, match=rf"run=1: .* by up to {word} on 100 held-out rows. Expected 1e-05 or less"):
+        largest_difference(content, lambda features: model(features, at=50), x, "run=1")
