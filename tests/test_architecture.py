@@ -9,11 +9,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "ste"
 ENTRY_POINTS = {
     *("train", "generate", "evaluate", "reproduce", "ui", "audit", "compare", "ensemble", "report"),
-<<<<<<< HEAD
-    *("export", "predict", "monitor"),
-=======
-    *("export", "predict", "serve"),
->>>>>>> serve
+    *("export", "predict", "monitor", "serve"),
 }
 
 # Who may import a package; everything else may not.
@@ -64,11 +60,8 @@ LAYERS = {
         *("monitoring", "pipeline"),
         *("predicting", "record", "replicas", "schema", "settings", "tracking"),
     },
-<<<<<<< HEAD
     "monitoring": {"data", "deploy", "errors", "evaluation", "schema", "settings", "monitoring"},
-=======
-    "serving": {"data", "deploy", "errors", "schema", "serving", "settings"},
->>>>>>> serve
+    "serving": {"data", "deploy", "errors", "evaluation", "monitoring", "schema", "serving", "settings"},
     "bulk": {"bulk", "data", "deploy", "errors", "schema"},
     "config": {"errors", "preflight", "schema", "settings"},
     "cli": {"config", "errors"},
