@@ -133,8 +133,11 @@ def audit_settings(config: dict[str, Any]) -> AuditSettings:
 
 
 def monitor_settings(config: dict[str, Any]) -> MonitorSettings:
-    """Settings of a look at a model in use."""
-    return _typed(MonitorSettings, config)
+    """Settings of a look at a model in use; its tables are there, and their headers name what every such file has."""
+    settings: MonitorSettings = _typed(MonitorSettings, config)
+    for key, path in settings.files().items():
+        check_file(key, Path(path), MARKET_COLUMNS.get(key, KEYS))
+    return settings
 
 
 def predict_settings(config: dict[str, Any]) -> PredictSettings:
@@ -147,7 +150,10 @@ def predict_settings(config: dict[str, Any]) -> PredictSettings:
 
 def serve_settings(config: dict[str, Any]) -> ServeSettings:
     """Settings of the service."""
-    return _typed(ServeSettings, config)
+    settings: ServeSettings = _typed(ServeSettings, config)
+    for key, path in settings.files().items():
+        check_file(key, Path(path), MARKET_COLUMNS[key])
+    return settings
 
 
 def _typed(cls: type, config: dict[str, Any]) -> Any:

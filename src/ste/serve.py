@@ -15,15 +15,18 @@ def serve_task(config: DictConfig) -> None:
     """Load the model, listen, say where, and answer until told to stop."""
     settings = serve_settings(plain(config))
     from ste.deploy.model import ServedModel  # the libraries of the service load only now
+    from ste.monitoring.kept import KeptMonitor
     from ste.serving.app import create_app
     from ste.serving.finding import newest
     from ste.serving.keys import read_keys
+    from ste.serving.page_routes import page_of
     from ste.serving.server import is_loopback, listen, serve
 
     keys = read_keys(settings.keys_file)
     path_of = newest(settings.model, settings.tracking, Path(settings.paths.output), Path(settings.paths.data))
     model = ServedModel(path_of(), settings.threads)
-    app = create_app(model, settings, keys=keys, path_of=path_of)
+    kept = KeptMonitor.maker(Path(settings.paths.output) / "monitor", settings.port) if settings.monitor else None
+    app = create_app(model, settings, kept, page_of(settings), keys, path_of)
     listening = listen(settings.host, settings.port)
     host, port = listening.getsockname()[:2]
     if not is_loopback(settings.host) and not keys:

@@ -1,5 +1,6 @@
 """From files to the page: what a model in use was given, what it said, what came of it."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from ste.data.market_files import read_market
 from ste.deploy.card import ModelCard
 from ste.deploy.inputs import Examples, rows_of_bars, windows_of_rows
 from ste.deploy.model import ServedModel
-from ste.errors import DataError
+from ste.errors import DataError, RunError
 from ste.monitoring.drift import Drift, drift_of
+from ste.monitoring.monitor import Monitor
 from ste.monitoring.outcomes import outcomes_of_market, outcomes_of_table
 from ste.monitoring.reading import VERSION, is_bars, read_predictions, read_rows
 from ste.monitoring.reference import Reference
@@ -35,6 +37,8 @@ def look(model: ServedModel, settings: MonitorSettings) -> Page:
         SteError: a file that cannot be used, a model without a reference, or nothing to look at.
     """
     card, notes = model.card, []  # type: tuple[ModelCard, list[str]]
+    if settings.served is not None:
+        return look_at_served(model, Path(settings.served))
     reference = Reference.read(card.reference)
     market = _market(settings, card, notes)
     rows = None
@@ -78,6 +82,31 @@ def look(model: ServedModel, settings: MonitorSettings) -> Page:
         until=f"{dates.max():%Y-%m-%d}",
         notes=tuple(notes),
     )
+
+
+def look_at_served(model: ServedModel, path: Path) -> Page:
+    """The drift that a service has counted.
+
+    Args:
+        model: that it serves.
+        path: of the counts that it keeps.
+
+    Raises:
+        SteError: no such counts, or another model's.
+    """
+    monitor = Monitor(model.card)
+    if not path.is_file():
+        raise DataError(f"served={path}: no such file. A service keeps its counts in monitor/ of its output folder.")
+    try:
+        state = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise DataError(f"served={path}: cannot be read ({error}). Expected counts that a service keeps.") from None
+    if not monitor.resume(state):
+        raise RunError(f"served={path}: counts of another model than run {model.card.run_id}. Give its model.")
+    drift = monitor.report()
+    first, last = monitor.dates or ("-", "-")
+    notes = (f"{monitor.total:,} examples since the counts began",)
+    return Page(model.card, model.version, drift, None, verdict_of(drift, None), first, last, notes)
 
 
 def predict(model: ServedModel, examples: Examples) -> pd.DataFrame:

@@ -111,6 +111,16 @@ class Monitor:
             self._counts, self.total = counts, total
         return True
 
+    @property
+    def dates(self) -> tuple[str, str] | None:
+        """First day of the first kept period and last day of the last one, ISO; None where none is kept."""
+        with self._lock:
+            if not self._counts:
+                return None
+            first, last = min(self._counts), max(self._counts)
+        days = (7 * first - _MONDAY, 7 * last - _MONDAY + 6) if self._frequency == "weekly" else (first, last)
+        return str(np.datetime64(days[0], "D")), str(np.datetime64(days[1], "D"))
+
     def report(self) -> Drift:
         """What has moved, over the kept periods."""
         with self._lock:

@@ -19,7 +19,7 @@ from ste.monitoring.history import History, history
 from ste.monitoring.reference import Reference
 from ste.serving import record
 from ste.settings import MarketSettings
-from ste.settings.page import PageSettings
+from ste.settings.serve import ServeSettings
 
 log = logging.getLogger(__name__)
 
@@ -49,14 +49,14 @@ class Book:
     """What the page shows. Safe to call from several threads.
 
     Args:
-        settings: files of the market, or none.
+        settings: of the service, with the files of a market or none.
         model: in service.
         drift: what has moved in the requests served, or None where they are not watched.
     """
 
     def __init__(
         self,
-        settings: PageSettings,
+        settings: ServeSettings,
         model: Callable[[], ServedModel],
         drift: Callable[[], Drift | None] = lambda: None,
     ) -> None:
@@ -140,7 +140,7 @@ class Book:
                 self._shown = done
 
 
-def market_of(settings: PageSettings, card: ModelCard) -> Market:
+def market_of(settings: ServeSettings, card: ModelCard) -> Market:
     """The files as the model's features need them."""
     full = card.feature_set == "full"
     return read_market(

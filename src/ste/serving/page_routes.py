@@ -1,4 +1,4 @@
-"""Routes of the page at `/`: three files that never change while the service runs, and what they show as JSON."""
+"""The page at `/`: its files, which need no key, and what they show as JSON, which needs one where there is one."""
 
 import hashlib
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from ste.deploy.model import ServedModel
 from ste.monitoring.drift import Drift
 from ste.monitoring.monitor import Monitor
 from ste.serving.book import Book
-from ste.settings.page import PageSettings
+from ste.settings.serve import ServeSettings
 
 FILES = {
     "index.html": "text/html; charset=utf-8",
@@ -48,15 +48,15 @@ def add_page(app: FastAPI, book: Book) -> None:
     async def index(request: Request) -> Response:
         return _answer(request, files["index.html"], FILES["index.html"])
 
-    @app.get("/page/summary", include_in_schema=False)
+    @app.get("/v1/page/summary", include_in_schema=False)
     async def summary(request: Request) -> Response:
         return _answer(request, await run_in_threadpool(book.summary))
 
-    @app.get("/page/tickers", include_in_schema=False)
+    @app.get("/v1/page/tickers", include_in_schema=False)
     async def tickers(request: Request) -> Response:
         return _answer(request, await run_in_threadpool(book.tickers))
 
-    @app.get("/page/ticker/{name}", include_in_schema=False)
+    @app.get("/v1/page/ticker/{name}", include_in_schema=False)
     async def ticker(request: Request, name: str) -> Response:
         content = await run_in_threadpool(book.ticker, name)
         if content is None:
@@ -70,11 +70,11 @@ def add_page(app: FastAPI, book: Book) -> None:
         return _answer(request, files[name], FILES[name])
 
 
-def page_of(settings: PageSettings) -> Callable[[FastAPI], None]:
+def page_of(settings: ServeSettings) -> Callable[[FastAPI], None]:
     """What `create_app` calls with the application: its model in service and its monitor are what the page tells of.
 
     Args:
-        settings: files of the market, or none.
+        settings: of the service, with the files of a market or none.
     """
 
     def add(app: FastAPI) -> None:

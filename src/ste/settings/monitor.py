@@ -15,6 +15,7 @@ class MonitorSettings:
         predictions: file that `ste.predict` or `ste.live` wrote; None has the model predict again.
         features: weekly table that was predicted from, for the drift of its features.
         bars, news, macro, policy: the daily files that it was computed from, instead.
+        served: counts that a service keeps (`monitor/` in its output folder), to look at instead of files.
         truth: bars or a labelled table that came later; None is the bars or the table given.
         since: first date looked at, ISO; None is the day after the model's training.
         periods: the latest ones that drift is measured over.
@@ -31,6 +32,7 @@ class MonitorSettings:
     news: str | None = None
     macro: str | None = None
     policy: str | None = None
+    served: str | None = None
     truth: str | None = None
     since: str | None = None
     periods: int = 26
@@ -39,7 +41,7 @@ class MonitorSettings:
     html: str | None = None
 
     def __post_init__(self) -> None:
-        some = any((self.predictions, self.features, self.bars))
+        some = any((self.predictions, self.features, self.bars, self.served))
         require(self, "predictions", some, "a file of predictions, or features= or bars= to predict from", "FILE")
         both = not (self.features and self.bars)
         require(self, "features", both, f"null, as bars={self.bars} gives the features", "null")
@@ -48,3 +50,9 @@ class MonitorSettings:
         require(self, "periods", self.periods >= 1, "1 or more")
         require(self, "strict", isinstance(self.strict, bool), "true or false", "true")
         iso_date("since", self.since)
+
+    def files(self) -> dict[str, str]:
+        """The tables given, by setting; predictions may be lines of JSON and are looked at when they are read."""
+        named = {"features": self.features, "bars": self.bars, "news": self.news, "macro": self.macro}
+        named |= {"policy": self.policy, "truth": self.truth}
+        return {kind: path for kind, path in named.items() if path is not None}

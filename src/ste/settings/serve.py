@@ -51,6 +51,8 @@ class ServeSettings:
         threads: of ONNX Runtime within one run.
         watch_seconds: between two looks for a new version of the model; 0 never looks.
         stop_seconds: that requests in flight are given when the service is told to stop.
+        bars, news, macro, policy: files of a market whose past the page shows; without bars it shows the model alone.
+        monitor: whether drift is counted, and kept in `monitor/` of the output folder.
     """
 
     tracking: TrackingSettings
@@ -64,6 +66,11 @@ class ServeSettings:
     threads: int = 1
     watch_seconds: float = 1.0
     stop_seconds: int = 30
+    bars: str | None = None
+    news: str | None = None
+    macro: str | None = None
+    policy: str | None = None
+    monitor: bool = True
 
     def __post_init__(self) -> None:
         require(self, "model", bool(self.model), "an ONNX file, a run or an alias", example="champion")
@@ -75,3 +82,11 @@ class ServeSettings:
         require(self, "stop_seconds", self.stop_seconds >= 1, "1 or more")
         number = isinstance(self.watch_seconds, int | float) and not isinstance(self.watch_seconds, bool)
         require(self, "watch_seconds", number and 0 <= self.watch_seconds < 86_400, "seconds, or 0 for never")
+        alone = bool(self.bars) or not any((self.news, self.macro, self.policy))
+        require(self, "bars", alone, "a file of daily bars beside news, macro or policy", example="bars.csv")
+        require(self, "monitor", isinstance(self.monitor, bool), "true or false")
+
+    def files(self) -> dict[str, str]:
+        """The files given, by kind."""
+        named = {"bars": self.bars, "news": self.news, "macro": self.macro, "policy": self.policy}
+        return {kind: path for kind, path in named.items() if path is not None}

@@ -114,7 +114,7 @@ function table(head, rows, numbers = [], classes = []) {
 async function chooseTicker(name) {
   if (!state.tickers.some((one) => one.ticker === name)) return;
   $("ticker").value = name;
-  state.ticker = await get(`/page/ticker/${encodeURIComponent(name)}`);
+  state.ticker = await get(`/v1/page/ticker/${encodeURIComponent(name)}`);
   history.replaceState(null, "", `#${encodeURIComponent(name)}`);
   state.at = lastSaid(state.ticker);
   showTicker();
@@ -189,7 +189,7 @@ function showTable() {
 }
 
 async function showTickers() {
-  const listed = await get("/page/tickers");
+  const listed = await get("/v1/page/tickers");
   state.tickers = listed.tickers;
   if (!state.tickers.length) return;
   $("ticker").replaceChildren(...state.tickers.map((one) => make("option", one.ticker)));
@@ -272,7 +272,7 @@ addEventListener("resize", () => {
 });
 
 async function start() {
-  state.summary = await get("/page/summary");
+  state.summary = await get("/v1/page/summary");
   showSummary();
   if (state.summary.history.state === "ready") await showTickers();
   if (state.summary.history.state === "working") setTimeout(() => start().catch(alarm), 1000);
