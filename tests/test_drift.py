@@ -1,9 +1,12 @@
 """Drift: bins, the index and what chance does to it, the counting monitor, and how often it alarms."""
 
 import json
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +16,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from monitored import Monitored, monitored
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from monitored import Monitored, monitored
 from ste.data.calendar import week_numbers
 from ste.deploy.inputs import windows_of_rows
 from ste.errors import RunError
@@ -117,7 +120,7 @@ VALUES = arrays(
 @given(VALUES)
 def test_every_value_of_the_reference_lies_in_an_inner_bin_and_none_is_lost(values: np.ndarray):
     bounds = edges(values)
-    assert all(a < b for a, b in zip(bounds, bounds[1:], strict=False))
+    assert all(a < b for a, b in pairwise(bounds))
     assert bounds[0] < values.min()
     assert bounds[-1] > values.max()
     assert len(bounds) - 1 <= 10
@@ -355,7 +358,7 @@ def test_twelve_rows_do_not_alarm(tiny: Monitored):
 
 
 def test_a_feed_that_stopped_is_named(tiny: Monitored):
-    features, said, dates = new_examples(tiny)
+    features, _said, dates = new_examples(tiny)
     news = [i for i, name in enumerate(FEATURES) if name.startswith("news_")]
     features = features.copy()
     features[:, :, news] = 0.0
@@ -432,9 +435,7 @@ def test_rows_in_any_order_give_the_same_counts(seed: int, n: int):
 
 
 def test_the_monitor_needs_neither_torch_nor_mlflow_nor_pandas(tmp_path: Path):
-    import subprocess
-    import sys
-
-    script = "import sys, ste.monitoring.monitor; print([n for n in ('torch', 'mlflow', 'pandas', 'hydra') if n in sys.modules])"
+    heavy = "('torch', 'mlflow', 'pandas', 'hydra')"
+    script = f"import sys, ste.monitoring.monitor; print([n for n in {heavy} if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -73,7 +73,10 @@ function showSummary() {
 function showRates(model, tested, record) {
   const rows = [];
   if (record) rows.push({ label: `since training, ${count(record.examples, "prediction")}`, ...record.accuracy, text: percent(record.accuracy.value) + interval(record.accuracy), kind: "model" });
-  if (tested) rows.push({ label: `in the ${tested.split}, ${count(tested.examples, "prediction")}`, ...tested.accuracy, text: percent(tested.accuracy.value) + interval(tested.accuracy), kind: record ? "" : "model" });
+  if (tested) {
+    const then = record?.compared.find((one) => one.name === "accuracy")?.then || tested.accuracy; // whose interval covers other times
+    rows.push({ label: `in the ${tested.split}, ${count(tested.examples, "prediction")}`, ...then, text: percent(then.value) + interval(then), kind: record ? "" : "model" });
+  }
   const beside = record && Object.keys(record.company).length ? record.company : tested ? tested.company : {};
   for (const [name, figure] of Object.entries(beside)) rows.push({ label: name === "bayes" ? "the limit" : name, ...figure, text: percent(figure.value) + interval(figure), kind: "dim" });
   rows.push({ label: "guessing", value: 1 / model.classes.length, text: percent(1 / model.classes.length), kind: "dim" });
@@ -131,6 +134,8 @@ function showTicker() {
   $("ticker-name").textContent = ticker.ticker;
   const i = lastSaid(ticker), p = ticker.p[i];
   $("newest-when").textContent = p ? `For the ${model.unit} after ${day(ticker.dates[i])}, when it closed at ${ticker.close[i].toFixed(2)}` : "Too few bars for a prediction";
+  const above = p ? Math.max(...p) - 1 / p.length : 1;
+  $("newest-even").textContent = above < 0.05 ? `The likeliest is ${(100 * above).toFixed(1)} points above guessing: hardly told apart.` : "";
   const order = model.classes.map((name, k) => [name, k]).reverse();
   $("newest").replaceChildren(...(p ? order.map(([name, k]) => make("li", [make("span", name), shareBar(p[k], kindOf(k, p.length)), make("span", percent(p[k]), "n")], p[k] === Math.max(...p) ? "most" : "")) : []));
   showChart();
