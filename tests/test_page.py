@@ -70,11 +70,10 @@ def client(tiny: Monitored, book: Book) -> Iterator[TestClient]:
 
 def test_a_ticker_is_told_as_the_table_has_it(tiny: Monitored, book: Book):
     told = json.loads(book.ticker("MSFT") or b"")
-    own = tiny.table[tiny.table["ticker"] == "MSFT"].set_index(tiny.table["date"].dt.strftime("%Y-%m-%d"), drop=False)
-    examples = windows_of_rows(tiny.table[tiny.table["ticker"] == "MSFT"], tiny.model.card)
-    said = dict(
-        zip(np.datetime_as_string(examples.date, "D"), tiny.model.probabilities(examples.features), strict=True)
-    )
+    own = tiny.table[tiny.table["ticker"] == "MSFT"]
+    examples = windows_of_rows(own, tiny.model.card)
+    chances = tiny.model.probabilities(examples.features)
+    said = dict(zip(np.datetime_as_string(examples.date, "D"), chances, strict=True))
     at = {date: i for i, date in enumerate(told["dates"])}
     checked = 0
     for _, row in own.iterrows():
