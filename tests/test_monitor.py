@@ -248,12 +248,25 @@ def test_a_score_that_fell_asks_for_training_and_a_shift_alone_for_a_look(files:
 def test_files_in_a_page_out(files, monkeypatch, capsys):
     _tiny, folder = files
     assert (
-        command(monkeypatch, folder, "predictions=said.csv", "features=new.csv", "json=page.json", "strict=true") == 0
+        command(
+            monkeypatch,
+            folder,
+            "predictions=said.csv",
+            "features=new.csv",
+            "json=page.json",
+            "strict=true",
+            "html=p.html",
+        )
+        == 0
     )
     told = capsys.readouterr().out
     assert "Verdict: nothing has changed." in told
     assert "majority" in told
     page = json.loads((folder / "page.json").read_text())
+    html = (folder / "p.html").read_text()
+    assert page["verdict"]["paragraph"] in html
+    assert html.count("<tr>") == 1 + 2 + 1 + len(page["drift"]["moved"])
+    assert "default-src 'none'" in html
     assert page["verdict"]["word"] == NOTHING
     assert len(page["drift"]["moved"]) == len(FEATURES) + 4
     assert page["record"]["card"]["examples"] > 150

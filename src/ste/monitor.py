@@ -31,6 +31,12 @@ def monitor_task(config: DictConfig) -> None:
         with whole_file(Path(settings.json)) as partial:
             partial.write_text(json.dumps(page.plain(), indent=2, allow_nan=False) + "\n")
         print(f"json  {settings.json}")
+    if settings.html is not None:
+        from ste.pages.monitor import render_monitor
+
+        with whole_file(Path(settings.html)) as partial:
+            partial.write_text(render_monitor(page.plain()), encoding="utf-8")
+        print(f"page  {settings.html}")
     if settings.strict and page.verdict.alarm:
         sys.exit(ALARM)
 
