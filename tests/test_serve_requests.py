@@ -7,8 +7,8 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx_files import tiny_card
 
+from onnx_files import tiny_card
 from ste.serving import examples
 from ste.serving.features import LARGEST, FeatureReader, loads
 from ste.serving.keys import Keys, read_keys

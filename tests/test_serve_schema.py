@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from onnx_files import tiny_model
 from service import Service, serving
 
