@@ -464,7 +464,7 @@ def test_a_port_that_is_taken_is_told(composed):
 
 
 def test_no_champion_yet_is_told_without_a_store(composed):
-    with pytest.raises(RunError, match="model=champion: outputs holds no runs yet. Train one"):
+    with pytest.raises(RunError, match=r"model=champion: outputs holds no runs yet\. Train one"):
         serve_task(composed("model=champion"))
 
 

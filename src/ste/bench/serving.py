@@ -28,7 +28,8 @@ TRAIN = ("model=lstm", "data=world", "trainer.max_epochs=1", "trainer.progress=f
 EXPORT = ("run=latest", "output=model.onnx", "register=false")
 _TICKS = os.sysconf("SC_CLK_TCK")
 
-HEADER = f"{'':<22} {'requests/s':>10}  {'median, ms':>10}  {'p99, ms':>8}  {'slowest, ms':>11}  {'errors':>6}  {'CPU, us':>8}"
+_COLUMNS = ("requests/s", "median, ms", "p99, ms", "slowest, ms", "errors", "CPU, us")
+HEADER = f"{'':<22}" + "".join(f"{name:>13}" for name in _COLUMNS)
 
 
 def free_port() -> int:
@@ -90,8 +91,8 @@ def row(name: str, loads: Sequence[Load], cpu: float) -> str:
     )
     errors = sum(one.errors for one in loads)
     return (
-        f"{name:<22} {rate:>10,.0f}  {1e3 * middle:>10.2f}  {1e3 * p99:>8.2f}  {1e3 * slowest:>11.1f}"
-        f"  {errors:>6}  {1e6 * cpu:>8.0f}"
+        f"{name:<22}{rate:>13,.0f}{1e3 * middle:>13.2f}{1e3 * p99:>13.2f}{1e3 * slowest:>13.1f}{errors:>13}"
+        f"{1e6 * cpu:>13.0f}"
     )
 
 

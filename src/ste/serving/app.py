@@ -88,7 +88,7 @@ def create_app(
             observed.flush()
 
     bars = PredictBars(current, batcher, limits)
-    direct = {"/v1/predict": Predict(current, batcher, limits), "/v1/predict/bars": bars}
+    direct: dict[str, ASGIApp] = {"/v1/predict": Predict(current, batcher, limits), "/v1/predict/bars": bars}
     app = Service(
         lambda inside: Door(inside, direct, keys, metrics.answered, paths),
         title="Stock Trend Estimator",
