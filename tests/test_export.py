@@ -22,6 +22,7 @@ from omegaconf import OmegaConf
 from onnx_files import tiny_model
 from ste.config import compose_train, conf_dir, plain, train_settings
 from ste.data.files import sha256
+from ste.deploy import export as exporting
 from ste.deploy import parity
 from ste.deploy.champion import Champion, pointer_path, read_champion, version_path, write_champion
 from ste.deploy.found import find_model, refresh_champion
@@ -123,6 +124,14 @@ def file(place: Place, run: str) -> Path:
     return place.export(run, "promote=yes")
 
 
+@pytest.fixture
+def traced_once(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same run again gives the same graph, which is traced in one test and not in each."""
+    proto = onnx.load_from_string(file.read_bytes())
+    proto.ClearField("metadata_props")
+    monkeypatch.setattr(exporting, "traced", lambda *arguments: proto)
+
+
 def test_the_file_says_what_the_run_said(place: Place, run: str, file: Path):
     model, served, said = place.held(run, file)
     assert len(said) > 50
@@ -196,6 +205,29 @@ def test_a_lost_file_of_a_version_is_downloaded_again_and_a_changed_one_replaced
     assert place.find("champion") == kept
 
 
+@pytest.mark.usefixtures("traced_once")
+def test_an_alias_that_was_moved_elsewhere_is_followed_when_the_store_is_asked(
+    place: Place, run: str, file: Path, monkeypatch: pytest.MonkeyPatch
+):
+    place.export(run, "name=moved", "promote=yes", output="first.onnx")
+    monkeypatch.setattr(exporting, "reference_of", lambda *arguments: {"other": "bytes"})
+    second = place.export(run, "name=moved", "promote=no", output="second.onnx")
+    place.client.log_artifact(run, str(file), "served")  # as it was, for the other tests
+
+    def known() -> bytes:
+        return find_model("champion", TRACKED, place.output, name="moved").read_bytes()
+
+    assert known() == file.read_bytes() != second.read_bytes()
+    place.client.set_registered_model_alias("moved", "champion", "2")
+    assert known() == file.read_bytes()  # nobody told the pointer
+    assert place.find("models:/moved@champion").read_bytes() == second.read_bytes() == known()
+    place.client.set_registered_model_alias("moved", "champion", "1")
+    assert refresh_champion(TRACKED, place.output, "moved").read_bytes() == file.read_bytes() == known()
+    place.client.set_registered_model_alias("moved", "champion", "2")
+    place.export(run, "name=moved", "promote=no", output="second.onnx")  # an export that moves nothing looks too
+    assert known() == second.read_bytes()
+
+
 def test_a_run_that_was_never_exported_is_exported_when_it_is_asked_for(place: Place, file: Path):
     other = place.fit("other", *MLP, "seed=1")
     path = place.find(other)
@@ -211,6 +243,7 @@ def test_what_is_not_there_is_told_with_what_to_type(place: Place, run: str, fil
         ("nothing", "model=nothing: no such run. Try model=latest"),
         ("models:/ste@best", "no version of ste has the alias best; aliases there are: champion"),
         ("models:/ste/7", "models:/ste/7: there is no version 7 of ste. Type python -m ste.export run=best name=ste"),
+        ("models:/other@champion", "no version of other is the champion yet"),
         ("models:/ste", "expected models:/NAME@ALIAS or models:/NAME/VERSION"),
     ):
         with pytest.raises(RunError, match=message):
@@ -336,6 +369,7 @@ def test_other_data_than_it_was_trained_on_is_refused(place: Place, run: str, mo
     assert not (place.folder / "other.onnx").exists()
 
 
+@pytest.mark.usefixtures("traced_once")
 def test_a_file_that_would_say_something_else_is_not_written(place: Place, run: str, monkeypatch):
     monkeypatch.setattr(parity, "TOLERANCE", -1.0)
     with pytest.raises(RunError, match=f"run={run}: the ONNX file's probabilities differ from PyTorch's by up to"):
@@ -343,6 +377,7 @@ def test_a_file_that_would_say_something_else_is_not_written(place: Place, run: 
     assert not (place.folder / "off.onnx").exists()
 
 
+@pytest.mark.usefixtures("traced_once")
 def test_a_store_that_refuses_leaves_the_file_and_says_so(place: Place, run: str, file: Path, monkeypatch):
     def full(*arguments: Any, **named: Any) -> None:
         raise MlflowException("disk I/O error")
@@ -353,6 +388,7 @@ def test_a_store_that_refuses_leaves_the_file_and_says_so(place: Place, run: str
     assert (place.folder / "kept.onnx").read_bytes() == file.read_bytes()
 
 
+@pytest.mark.usefixtures("traced_once")
 def test_without_registration_nothing_is_tracked(place: Place, run: str, file: Path, capsys):
     before = {entry.path for entry in place.client.list_artifacts(run)}
     path = place.export(run, "register=false", "name=unseen", output="alone.onnx")
@@ -419,7 +455,7 @@ def test_an_ensemble_is_one_graph_of_members_with_windows_of_their_own(tmp_path:
 @pytest.mark.slow
 def test_an_ensemble_in_folds_serves_the_last_folds_models_and_weights(tmp_path: Path):
     place = Place(tmp_path)
-    walk = ["validation=walk_forward", "validation.folds=2"]
+    walk = ["validation=walk_forward", "validation.folds=2", "validation.share=0.3"]
     runs = [place.fit("gru", *GRU, *walk), place.fit("mlp", *MLP, *walk)]
     place.do(ensemble_task, "ensemble", f"runs=[{','.join(runs)}]", "method=validation")
     made = find_run(place.client, "latest").id

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from onnx_files import tiny_model, tiny_probabilities
 from starlette.testclient import TestClient
 
+from onnx_files import tiny_model, tiny_probabilities
 from ste.data.calendar import sessions
 from ste.data.features import feature_rows
 from ste.data.market import Market
@@ -261,22 +261,22 @@ class TestBars:
         _, model = served
 
         def page(app):
-            @app.get("/page/what")
+            @app.get("/page/what.js")
             async def what(count: int) -> dict[str, object]:
                 return {"count": count, "version": app.state.current.now.model.version}
 
-            @app.get("/v1/page/what")
+            @app.get("/page/more")
             async def more() -> dict[str, object]:
                 return {}
 
         app = create_app(model, settings(), page=page, keys=Keys(["k" * 16]))
         with TestClient(app) as client:
-            assert client.get("/page/what?count=3").json() == {"count": 3, "version": model.version}
-            told = client.get("/page/what?count=x")
+            assert client.get("/page/what.js?count=3").json() == {"count": 3, "version": model.version}
+            told = client.get("/page/what.js?count=x")
             assert (told.status_code, told.json()["errors"][0]["pointer"]) == (422, "#/query/count")
             assert told.headers["content-type"] == "application/problem+json"
-            assert client.get("/v1/page/what").status_code == 401
-            assert client.get("/v1/page/what", headers={"authorization": "Bearer " + "k" * 16}).status_code == 200
+            assert client.get("/page/more").status_code == 401
+            assert client.get("/page/more", headers={"authorization": "Bearer " + "k" * 16}).status_code == 200
 
     def test_the_docs_page_needs_nothing_from_elsewhere(self, served):
         client, _ = served

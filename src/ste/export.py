@@ -25,7 +25,12 @@ def export_task(config: DictConfig) -> None:
     found = find_run(client, settings.run, settings.tracking.experiment)
     with tempfile.TemporaryDirectory() as folder:
         exported = export_run(client, found, settings.paths, Path(folder))
-    exported.write(output)
+    try:
+        exported.write(output)
+    except OSError as error:
+        raise ConfigError(
+            f"output={output}: cannot be written ({error.strerror}). Make room, or choose another folder."
+        ) from None
     card = exported.card
     print(f"run {found.id}  {found.name}")
     print(f"{card.name}{f': {card.made_of}' if card.made_of else ''}")

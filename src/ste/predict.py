@@ -1,7 +1,6 @@
 """Predict from a file: `python -m ste.predict model=model.onnx input=table.csv output=predictions.csv`."""
 
 import logging
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -35,7 +34,7 @@ def predict_task(config: DictConfig) -> None:
     path = _model_file(settings)
     output, rejects = Path(settings.output), Path(settings.reject_file())
     _check_outputs(settings, path)
-    model = ServedModel(path, settings.threads or len(os.sched_getaffinity(0)))
+    model = ServedModel(path, settings.threads)
     before: list[Reject] = []
     only = None
     if settings.bars is not None:

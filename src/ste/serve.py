@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from ste.cli import run
 from ste.config import plain, serve_settings
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("ste.serve")
 
 
 def serve_task(config: DictConfig) -> None:
@@ -31,7 +31,7 @@ def serve_task(config: DictConfig) -> None:
     host, port = listening.getsockname()[:2]
     if not is_loopback(settings.host) and not keys:
         log.warning(
-            "warning: host=%s is open to whoever can reach this machine, and there is no key. Give keys_file=FILE or "
+            "host=%s is open to whoever can reach this machine, and there is no key. Give keys_file=FILE or "
             "STE_API_KEYS, or listen on host=127.0.0.1.",
             settings.host,
         )

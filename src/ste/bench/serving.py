@@ -17,7 +17,8 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -27,7 +28,8 @@ TRAIN = ("model=lstm", "data=world", "trainer.max_epochs=1", "trainer.progress=f
 EXPORT = ("run=latest", "output=model.onnx", "register=false")
 _TICKS = os.sysconf("SC_CLK_TCK")
 
-HEADER = f"{'':<22} {'requests/s':>10}  {'median, ms':>10}  {'p99, ms':>8}  {'slowest, ms':>11}  {'errors':>6}  {'CPU, us':>8}"
+_COLUMNS = ("requests/s", "median, ms", "p99, ms", "slowest, ms", "errors", "CPU, us")
+HEADER = f"{'':<22}" + "".join(f"{name:>13}" for name in _COLUMNS)
 
 
 def free_port() -> int:
@@ -89,13 +91,85 @@ def row(name: str, loads: Sequence[Load], cpu: float) -> str:
     )
     errors = sum(one.errors for one in loads)
     return (
-        f"{name:<22} {rate:>10,.0f}  {1e3 * middle:>10.2f}  {1e3 * p99:>8.2f}  {1e3 * slowest:>11.1f}"
-        f"  {errors:>6}  {1e6 * cpu:>8.0f}"
+        f"{name:<22}{rate:>13,.0f}{1e3 * middle:>13.2f}{1e3 * p99:>13.2f}{1e3 * slowest:>13.1f}{errors:>13}"
+        f"{1e6 * cpu:>13.0f}"
     )
 
 
+@dataclass(frozen=True)
+class Target:
+    """A server under load: where it takes what, and its process group."""
+
+    name: str
+    url: str
+    body: bytes
+    group: int
+
+
+def compare(targets: Sequence[Target], connections: int, seconds: float, rounds: int) -> None:
+    """Print what each target gives under load, and the ratio of the first two.
+
+    Args:
+        targets: that run already.
+        connections: open at once.
+        seconds: of load on each target in each round.
+        rounds: the targets take turns, so that a slow spell of the machine falls on all of them.
+    """
+    loads: dict[str, list[Load]] = {target.name: [] for target in targets}
+    cpu: dict[str, list[float]] = {target.name: [] for target in targets}
+    for target in targets:  # to get warm
+        load(target.url, target.body, connections, 1.0)
+    for _ in range(rounds):
+        for target in targets:
+            began = cpu_seconds(target.group)
+            one = load(target.url, target.body, connections, seconds)
+            loads[target.name].append(one)
+            cpu[target.name].append((cpu_seconds(target.group) - began) / max(one.rate * seconds, 1.0))
+    print(HEADER)
+    for name, found in loads.items():
+        print(row(name, found, median(cpu[name])))
+    if len(targets) > 1:
+        first, second = (target.name for target in targets[:2])
+        faster = median(a.rate / b.rate for a, b in zip(loads[first], loads[second], strict=True))
+        less = median(cpu[second]) / median(cpu[first])
+        print(f"{faster:.1f} times the requests a second, {less:.1f} times less CPU for each")
+    print(
+        f"{connections} connections, {seconds:g} s, medians of {rounds} rounds in turns; load by "
+        f"{loads[targets[0].name][0].by} on the same {len(os.sched_getaffinity(0))} cores, load average "
+        f"{os.getloadavg()[0]:.1f} at the end."
+    )
+
+
+@contextmanager
+def ours(folder: Path) -> Iterator[tuple[Target, list[list[list[float]]]]]:
+    """The service on `model.onnx`, and an example of a window that it takes, `[1, T, F]`."""
+    address = f"http://127.0.0.1:{free_port()}"
+    command = [sys.executable, "-m", "ste.serve", "model=model.onnx", f"port={address.rpartition(':')[2]}"]
+    with running(command, folder, f"{address}/readyz") as (group, seconds):
+        with urllib.request.urlopen(f"{address}/openapi.json") as answer:
+            media = json.load(answer)["paths"]["/v1/predict"]["post"]["requestBody"]["content"]["application/json"]
+        example = media["examples"]["one window as arrays"]["value"]
+        window = example["windows"]
+        print(
+            f"a window is {len(window[0])} rows of {len(window[0][0])} features; ready {seconds:.1f} s after the start"
+        )
+        yield Target("python -m ste.serve", f"{address}/v1/predict", json.dumps(example).encode(), group), window
+
+
+@contextmanager
+def theirs(folder: Path, run_id: str, window: list[list[list[float]]]) -> Iterator[Target]:
+    """MLflow's server on the same run's logged model."""
+    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder / 'outputs' / 'mlflow.db'}"
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # where it looks for uvicorn
+    port = free_port()
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", f"runs:/{run_id}/model", "--port", str(port)]
+    with running([*command, "--env-manager", "local"], folder, f"http://127.0.0.1:{port}/ping") as (group, _):
+        body = json.dumps({"inputs": {"features": window}}).encode()
+        yield Target("mlflow models serve", f"http://127.0.0.1:{port}/invocations", body, group)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the table, and the ratio of the two."""
+    """Train, export, serve, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m ste.bench.serving", description=__doc__.split("\n", 1)[0])
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--seconds", type=float, default=10.0)
@@ -103,64 +177,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--no-mlflow", action="store_true", help="ours alone")
     parser.add_argument("overrides", nargs="*", help="of ste.train, such as data.sequence_length=20")
     given = parser.parse_args(arguments)
-    os.environ["OMP_NUM_THREADS"] = "1"  # torch's threads would spin against the load
-    with tempfile.TemporaryDirectory() as name:
+    os.environ["OMP_NUM_THREADS"] = "1"  # torch's threads in MLflow's server would spin against the load
+    with tempfile.TemporaryDirectory() as name, ExitStack() as servers:
         folder = Path(name)
         trained = called(folder, "train", [*TRAIN, *given.overrides])
         called(folder, "export", EXPORT)
         run_id = re.search(r"\b[0-9a-f]{32}\b", trained)
         assert run_id is not None, trained
-        ours, theirs = free_port(), free_port()
-        command = [sys.executable, "-m", "ste.serve", "model=model.onnx", f"port={ours}"]
-        address = f"http://127.0.0.1:{ours}"
-        with running(command, folder, f"{address}/readyz") as (group, seconds):
-            with urllib.request.urlopen(f"{address}/openapi.json") as answer:
-                media = json.load(answer)["paths"]["/v1/predict"]["post"]["requestBody"]["content"]
-            window = media["application/json"]["examples"]["one window as arrays"]["value"]["windows"]
-            print(
-                f"a window is {len(window[0])} rows of {len(window[0][0])} features; the service answered {seconds:.1f} s after its start"
-            )
-            targets = [("python -m ste.serve", f"{address}/v1/predict", {"windows": window}, group)]
-            if given.no_mlflow:
-                _compare(targets, given)
-                return
-            command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", f"runs:/{run_id[0]}/model"]
-            command += ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(theirs)]
-            os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder / 'outputs' / 'mlflow.db'}"
-            os.environ["PATH"] = (
-                f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # it calls uvicorn by name
-            )
-            address = f"http://127.0.0.1:{theirs}"
-            with running(command, folder, f"{address}/ping") as (group, _):
-                targets.append(
-                    ("mlflow models serve", f"{address}/invocations", {"inputs": {"features": window}}, group)
-                )
-                _compare(targets, given)
-
-
-def _compare(targets: list[tuple[str, str, object, int]], given: argparse.Namespace) -> None:
-    loads: dict[str, list[Load]] = {name: [] for name, *_ in targets}
-    cpu: dict[str, list[float]] = {name: [] for name, *_ in targets}
-    for i in range(given.rounds + 1):  # the first one is to get warm
-        for name, url, body, group in targets:
-            began = cpu_seconds(group)
-            one = load(url, json.dumps(body).encode(), given.connections, given.seconds if i else 1.0)
-            if i:
-                loads[name].append(one)
-                cpu[name].append((cpu_seconds(group) - began) / max(one.rate * given.seconds, 1.0))
-    print(HEADER)
-    for name, *_ in targets:
-        print(row(name, loads[name], median(cpu[name])))
-    if len(targets) > 1:
-        first, second = loads.values()
-        ratios = [a.rate / b.rate for a, b in zip(first, second, strict=True)]
-        ratio = median(cpu[targets[1][0]]) / median(cpu[targets[0][0]])
-        print(f"{median(ratios):.1f} times the requests a second, {ratio:.1f} times less CPU for each")
-    by = loads[targets[0][0]][0].by
-    print(
-        f"{given.connections} connections, {given.seconds:g} s, medians of {given.rounds} rounds in turns; load by {by} on the "
-        f"same {len(os.sched_getaffinity(0))} cores, load average {os.getloadavg()[0]:.1f} at the end."
-    )
+        first, window = servers.enter_context(ours(folder))
+        targets = [first]
+        if not given.no_mlflow:
+            targets.append(servers.enter_context(theirs(folder, run_id[0], window)))
+        compare(targets, given.connections, given.seconds, given.rounds)
 
 
 if __name__ == "__main__":

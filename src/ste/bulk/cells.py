@@ -3,6 +3,8 @@
 Cells are Arrow arrays: text of a CSV, or values of a Parquet file.
 """
 
+import re
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -87,9 +89,9 @@ def names(cells: Any, where: str) -> Any:
 
 
 def shown(cells: Any, row: int) -> str:
-    """A cell as a person wrote it."""
+    """A cell as a person wrote it, a day without its midnight."""
     value = cells[row].as_py()
-    return "" if value is None else str(value)
+    return "" if value is None else str(value).removesuffix(" 00:00:00")
 
 
 def _plain(cells: Any) -> Any:
@@ -110,10 +112,7 @@ def _days_of_text(cells: Any) -> np.ndarray:
     return np.asarray(known.to_numpy(zero_copy_only=False)).astype("datetime64[D]")
 
 
-def _day(text: str) -> Any:
-    import re
-    from datetime import date
-
+def _day(text: str) -> date | None:
     if not re.match(_DAY, text.strip()):
         return None
     try:

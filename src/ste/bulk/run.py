@@ -23,7 +23,7 @@ from ste.schema import FEATURE_SETS, KEYS, PERIOD, Column
 
 CHUNK = 65_536
 """Rows that are read at once."""
-BATCH = 4096
+BATCH = 1024
 """Windows that the model is asked at once."""
 _ORDERED = (("stock_high", "stock_low"), ("price_high", "price_low"))
 

@@ -74,11 +74,14 @@ def export_run(client: Any, found: Any, paths: PathSettings, folder: Path) -> Ex
     dataset = source.data.datasets[split]
     rows = torch.linspace(0, len(dataset) - 1, min(ROWS, len(dataset))).long()
     features = dataset[rows].features
-    proto = traced(source.graph, features[:2].repeat(2, *[1] * (features.dim() - 1))[:2])
+    example = torch.cat([features, features])[
+        :2
+    ]  # two even where there is one: the exporter takes a batch of 1 for fixed
+    proto = traced(source.graph, example)
     with one_thread():
         difference = largest_difference(proto.SerializeToString(), source.chances, features, f"run={found.id}")
     card = _card(found, source, summary, said, difference)
-    return Exported(with_card(proto, card), card, len(rows), split, features[:2].numpy())
+    return Exported(with_card(proto, card), card, len(rows), split, example.numpy())
 
 
 def _card(found: Any, source: Source, summary: dict[str, Any], said: Predictions, parity: float) -> ModelCard:

@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ste.deploy.champion import FOLDER, NAME, read_champion
+from ste.deploy.champion import ALIAS, FOLDER, NAME, read_champion
 from ste.errors import RunError
 from ste.settings import PathSettings, TrackingSettings
 
@@ -35,7 +35,7 @@ def find_model(
             raise RunError(f"model={spec}: there is no such file. Write one with python -m ste.export output={spec}.")
         return path
     if tracking.uri is None:
-        known = read_champion(output, name) if spec == "champion" else None
+        known = read_champion(output, name) if spec == ALIAS else None
         if known:
             return known[1]
         if not (output / "mlflow.db").is_file():
@@ -46,7 +46,7 @@ def find_model(
     from ste.tracking.store import open_store
 
     client = open_store(tracking, output)
-    if spec == "champion" or spec.startswith(_REGISTERED):
+    if spec == ALIAS or spec.startswith(_REGISTERED):
         return _registered(client, spec, output, name)
     return _of_run(client, spec, tracking, PathSettings(str(data), str(output)))
 
@@ -61,22 +61,24 @@ def refresh_champion(tracking: TrackingSettings, output: Path, name: str = NAME)
     """
     from ste.tracking.store import open_store
 
-    return _registered(open_store(tracking, output), "champion", output, name)
+    return _registered(open_store(tracking, output), ALIAS, output, name)
 
 
 def _registered(client: Any, spec: str, output: Path, name: str) -> Path:
     from ste.deploy.kept import keep_champion, keep_version, lock
     from ste.tracking.registry import champion_of, find_version
 
-    if spec != "champion":
+    address, _, alias = spec.removeprefix(_REGISTERED).partition("@")
+    if spec != ALIAS and (alias != ALIAS or not address):
         found = find_version(client, spec)
         with lock(output):
             return keep_version(client, found, output)
+    name = address if alias else name
     with lock(output):
         champion = champion_of(client, name)
         if champion is None:
             raise RunError(
-                f"model=champion: no version of {name} is the champion yet. A run whose verdict is better becomes it "
+                f"model={spec}: no version of {name} is the champion yet. A run whose verdict is better becomes it "
                 f"by python -m ste.export run=best name={name}; any other by adding promote=yes."
             )
         return keep_champion(client, champion, output)

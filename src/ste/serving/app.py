@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
@@ -16,6 +17,7 @@ from fastapi.responses import Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from ste import __version__
 from ste.deploy.model import ServedModel
@@ -28,7 +30,7 @@ from ste.serving.door import Door, told
 from ste.serving.keys import Keys
 from ste.serving.metrics import Metrics
 from ste.serving.observed import MakeMonitor, Observed
-from ste.serving.problems import Fault, Problem
+from ste.serving.problems import MEDIA_TYPE, Fault, Problem
 from ste.serving.swap import Current, loaded
 from ste.settings.serve import LimitSettings, ServeSettings
 
@@ -53,7 +55,7 @@ def create_app(
         model: to begin with.
         settings: of the service.
         monitor: makes the monitor of a model; None watches nothing.
-        page: called with the application to add routes of its own. What lies under `/page/` needs no key.
+        page: called with the application to add routes of its own. Its files under `/page/` need no key, all else does.
         keys: that open it; None leaves it open.
         path_of: where the newest version of the model is; None never looks.
 
@@ -85,7 +87,10 @@ def create_app(
         if observed:
             observed.flush()
 
-    app = FastAPI(
+    bars = PredictBars(current, batcher, limits)
+    direct: dict[str, ASGIApp] = {"/v1/predict": Predict(current, batcher, limits), "/v1/predict/bars": bars}
+    app = Service(
+        lambda inside: Door(inside, direct, keys, metrics.answered, paths),
         title="Stock Trend Estimator",
         version=__version__,
         docs_url=None,
@@ -100,11 +105,8 @@ def create_app(
         now = current.now.model
         return orjson.dumps(openapi(now.card, now.version, limits, bool(keys)))
 
-    bars = PredictBars(current, batcher, limits)
-    # The hot route is an ASGI application of its own: FastAPI's machinery of dependencies and responses would
-    # be most of what a request costs.
-    app.router.routes.append(Route("/v1/predict", Predict(current, batcher, limits), methods=["POST"]))
-    app.router.routes.append(Route("/v1/predict/bars", bars, methods=["POST"]))
+    for path, endpoint in direct.items():
+        app.router.routes.append(Route(path, endpoint, methods=["POST"]))  # other methods are refused there
 
     @app.get("/v1/model")
     async def about_model() -> Response:
@@ -140,11 +142,28 @@ def create_app(
         metrics.add(observed.collect)
     if page:
         page(app)
-    app.add_exception_handler(HTTPException, _routing)
-    app.add_exception_handler(RequestValidationError, _parameters)
+    for kind, handler in ((HTTPException, _routing), (RequestValidationError, _parameters), (Problem, _problem)):
+        app.add_exception_handler(kind, handler)
+    app.add_exception_handler(Exception, _fault)
     paths = frozenset(getattr(route, "path", "") for route in app.routes)
-    app.add_middleware(Door, keys=keys, count=metrics.answered, paths=paths)
     return app
+
+
+class Service(FastAPI):
+    """FastAPI behind a door of ours.
+
+    Args:
+        door: puts it around the framework's own layers.
+        settings: of FastAPI.
+    """
+
+    def __init__(self, door: Callable[[ASGIApp], ASGIApp], **settings: Any) -> None:
+        super().__init__(**settings)
+        self._door = door
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """All layers, the outermost first."""
+        return self._door(super().build_middleware_stack())
 
 
 class Predict:
@@ -206,8 +225,8 @@ def _said(model: ServedModel, probabilities: np.ndarray) -> list[dict[str, objec
         at = np.flatnonzero(~np.isfinite(probabilities).all(axis=1)).tolist()
         raise Problem(
             "invalid-request",
-            f"The model has no probabilities for example {at[0]} ({len(at)} such examples): its features are so far from "
-            "those it learnt from that its sums overflow.",
+            f"The model has no probabilities for example {at[0]} ({len(at)} such examples): its features are so far "
+            "from those it learnt from that its sums overflow.",
         )
     names = model.card.classes
     best = probabilities.argmax(axis=1).tolist()
@@ -225,12 +244,26 @@ def _json(content: object) -> Response:
     return Response(orjson.dumps(content), media_type="application/json")
 
 
+def _answer(problem: Problem) -> Response:
+    headers = {**problem.headers, "content-type": MEDIA_TYPE}
+    return Response(problem.body(), problem.status, headers)
+
+
+async def _problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return _answer(error)
+
+
 async def _routing(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    raise told(error, request.scope)
+    return _answer(told(error, request.scope))
 
 
 async def _parameters(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     faults = [Fault(tuple(one["loc"]), one["msg"]) for one in error.errors()]
-    raise Problem("invalid-request", "A parameter is not what is taken here.", faults)
+    return _answer(Problem("invalid-request", "A parameter is not what is taken here.", faults))
+
+
+async def _fault(request: Request, error: Exception) -> Response:
+    return _answer(Problem("internal", "It has been logged."))

@@ -1,6 +1,6 @@
 """From daily bars in a request's body to examples, by the features that training computed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import islice
@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, NotRequired
 import numpy as np
 import pandas as pd
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, WithJsonSchema, with_config
-from typing_extensions import TypedDict  # noqa: UP035 - pydantic asks for it below Python 3.12
+from typing_extensions import TypedDict  # pydantic asks for it below Python 3.12
 
 from ste.data.market import Market
 from ste.data.market_files import adjusted_bars
@@ -145,9 +145,10 @@ def examples_of_bars(body: bytes, card: ModelCard) -> Asked:
     every = sorted(set(bars["ticker"]))
     if asked is None or not len(asked):
         lookback, period = FEATURE_SETS[card.feature_set].lookback, PERIOD[card.frequency]
+        periods = period if length == 1 else f"{period}s in a row"
         detail = (
-            f"No ticker has {length} complete {period}{'s' if length > 1 else ''} in a row after the {lookback} sessions that "
-            f"a row looks back on. Give more bars."
+            f"No ticker has {length} complete {periods} after the {lookback} sessions that a row looks back on. "
+            "Give more bars."
         )
         raise Problem("invalid-request", detail, [Fault(("bars",), f"found {len(bars)} bars of {len(every)} tickers")])
     if not np.isfinite(asked.features).all():
@@ -176,9 +177,10 @@ def _contradictions(request: BarsRequest) -> Iterator[Fault]:
             yield Fault(("bars", i, "high"), f"found {bar['high']:g}, expected a high not below the low {bar['low']:g}")
         if ("adj_close" in bar) != adjusted:
             yield Fault(("bars", i, "adj_close"), "expected in every bar or in none")
-    for name in ("bars", "news"):
+    dated: dict[str, Sequence[Bar | News]] = {"bars": request["bars"], "news": request.get("news", ())}
+    for name, rows in dated.items():
         seen: dict[tuple[str, date], int] = {}
-        for i, row in enumerate(request.get(name, ())):  # type: ignore[attr-defined]
+        for i, row in enumerate(rows):
             first = seen.setdefault((row["ticker"], row["date"]), i)
             if first != i:
                 yield Fault((name, i), f"{row['ticker']} {row['date']} is at {first} too, expected once")

@@ -39,39 +39,32 @@ async def read_json(scope: Scope, receive: Receive, most: int) -> bytes:
         Problem: it is too large, or not sent as plain JSON.
         Gone: the client did not wait.
     """
-    kind, coding, length = b"", b"", b""
-    for key, value in scope["headers"]:
-        if key == b"content-type":
-            kind = value
-        elif key == b"content-length":
-            length = value
-        elif key == b"content-encoding":
-            coding = value
+    headers = dict(scope["headers"])
+    length = headers.get(b"content-length", b"")
     if length and int(length) > most:
         raise Problem("body-too-large", f"The body has {int(length)} bytes, expected at most {most}.", closes=True)
+    _check_type(headers)
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body"):
+        return bytes(message["body"])  # all of it in one piece, no longer than its announced length
+    body = bytearray()
+    while message["type"] == "http.request":
+        body += message["body"]
+        if len(body) > most:
+            raise Problem("body-too-large", f"The body has more than {most} bytes.", closes=True)
+        if not message.get("more_body"):
+            return bytes(body)
+        message = await receive()
+    raise Gone
+
+
+def _check_type(headers: dict[bytes, bytes]) -> None:
+    kind = headers.get(b"content-type", b"")
     if kind != b"application/json" and kind.partition(b";")[0].strip().lower() != b"application/json":
         found = f"content-type {kind.decode('latin-1')[:80]}" if kind else "no content-type"
         raise Problem("not-json", f"Found {found}, expected content-type: application/json.", closes=True)
-    if coding and coding.lower() != b"identity":
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise Problem("not-json", "The body is encoded; send it without content-encoding.", closes=True)
-    message = await receive()
-    if not message.get("more_body") and message["type"] == "http.request":
-        body = message["body"]
-    else:
-        whole = bytearray()
-        while message["type"] == "http.request":
-            whole += message["body"]
-            if len(whole) > most:
-                raise Problem("body-too-large", f"The body has more than {most} bytes.", closes=True)
-            if not message.get("more_body"):
-                break
-            message = await receive()
-        if message["type"] != "http.request":
-            raise Gone
-        body = bytes(whole)
-    if len(body) > most:
-        raise Problem("body-too-large", f"The body has {len(body)} bytes, expected at most {most}.")
-    return bytes(body)
 
 
 async def send_problem(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:

@@ -34,7 +34,7 @@ def openapi(card: ModelCard, version: str, limits: LimitSettings, keyed: bool) -
         "info": {
             "title": "Stock Trend Estimator",
             "version": __version__,
-            "description": f"Class probabilities of the coming {PERIOD[card.frequency]} by {card.name} (version {version}).",
+            "description": f"Class probabilities of the coming {PERIOD[card.frequency]} by {card.name} ({version}).",
         },
         "paths": {
             "/v1/predict": {"post": _predict(card, keyed)},
@@ -108,8 +108,8 @@ def _predict(card: ModelCard, keyed: bool) -> Schema:
             f"rows of one ticker, oldest first, with a prediction for each from row {card.sequence_length} on."
         )
     out["description"] = (
-        f"{what} A row is an array of {len(card.features)} numbers in the order of the model's features, or an object by "
-        "name. Features are raw; the model scales them."
+        f"{what} A row is an array of {len(card.features)} numbers in the order of the model's features, or an object "
+        "by name. Features are raw; the model scales them."
     )
     out["requestBody"] = _body("PredictRequest", examples.predict(card))
     return out
@@ -125,10 +125,11 @@ def _predict_bars(card: ModelCard, keyed: bool) -> Schema:
     )
     known = FEATURE_SETS.get(card.feature_set)
     lookback = known.lookback if known else 0
+    period = PERIOD[card.frequency]
+    needs = f"one complete {period}" if card.view == "flat" else f"{card.sequence_length} complete {period}s in a row"
     out["description"] = (
-        f"The service computes the features as training did. A row looks back on {lookback} sessions, and an example needs "
-        f"{card.sequence_length if card.view != 'flat' else 1} complete {PERIOD[card.frequency]}s in a row. News, macro figures and policy events that are not given "
-        "are neutral."
+        f"The service computes the features as training did. A row looks back on {lookback} sessions, and an example "
+        f"needs {needs}. News, macro figures and policy events that are not given are neutral."
     )
     out["requestBody"] = _body("BarsRequest", examples.predict_bars(card))
     return out

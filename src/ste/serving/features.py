@@ -127,28 +127,30 @@ class FeatureReader:
 
     def _values(self, document: Any) -> np.ndarray | None:
         """Rows of a body that is right, float64 `[N, F]`; None or any error of its handling otherwise."""
-        if type(document) is not dict or len(document) != 1:
+        rows = self._listed(document)
+        if rows is None or set(map(len, rows)) != {len(self.names)}:
             return None
-        ((key, found),) = document.items()
-        if key not in self.keys or type(found) is not list or not found:
-            return None
-        if key == "windows":
-            if len(found) > self.most or set(map(type, found)) != {list} or set(map(len, found)) != {self.length}:
-                return None
-            rows = [*chain.from_iterable(found)]
-        else:
-            if not 0 <= len(found) - self.length < self.most:
-                return None
-            rows = found
-        if set(map(len, rows)) != {len(self.names)}:
-            return None
-        if type(rows[0]) is dict or dict in set(map(type, rows)):
+        if dict in set(map(type, rows)):
             rows = [self._take(row) if type(row) is dict else row for row in rows]
         numbers = [*chain.from_iterable(rows)]
         if not set(map(type, numbers)) <= _NUMBERS:
             return None
         values = np.array(numbers, dtype=np.float64).reshape(len(rows), -1)
         return values if bool(((values >= self.low) & (values <= self.high)).all()) else None
+
+    def _listed(self, document: Any) -> list[Any] | None:
+        """The rows, one after the other; None unless there are as many as there may be."""
+        if type(document) is not dict or len(document) != 1:
+            return None
+        ((key, found),) = document.items()
+        if key not in self.keys or type(found) is not list:
+            return None
+        if key == "rows":
+            return found if 0 <= len(found) - self.length < self.most else None
+        right = (
+            0 < len(found) <= self.most and set(map(type, found)) == {list} and set(map(len, found)) == {self.length}
+        )
+        return [*chain.from_iterable(found)] if right else None
 
     def faults(self, document: Any) -> Iterator[Fault]:
         """Everything wrong with a body, in its order."""

@@ -1,5 +1,6 @@
 """Which file is to be served, now and later, without MLflow in this process."""
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -7,7 +8,10 @@ from pathlib import Path
 
 from ste.deploy.champion import ALIAS, NAME, read_champion
 from ste.deploy.found import find_model
+from ste.errors import RunError
 from ste.settings import TrackingSettings
+
+log = logging.getLogger(__name__)
 
 _ADDRESS = "models:/"
 
@@ -26,8 +30,15 @@ def newest(spec: str, tracking: TrackingSettings, output: Path, data: Path) -> C
         return lambda: _champion(output, name)
     path = Path(spec)
     if not (spec.endswith(".onnx") or path.is_file()):
+        log.info("model=%s: looking it up in the store", spec)
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-            path = process.submit(find_model, spec, tracking, output, data).result()
+            try:
+                path = process.submit(find_model, spec, tracking, output, data).result()
+            except ModuleNotFoundError as error:
+                raise RunError(
+                    f"model={spec}: to look it up takes {error.name}, which is not installed here. Give an ONNX file; "
+                    "python -m ste.export writes one where it is."
+                ) from None
     if name is not None and read_champion(output, name):
         return lambda: _champion(output, name)
     return lambda: path

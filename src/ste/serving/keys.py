@@ -12,6 +12,7 @@ VARIABLE = "STE_API_KEYS"
 """Environment variable with keys, separated by commas."""
 SHORTEST = 16
 """Characters of a key."""
+_HOW = "Make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
 
 
 class Keys:
@@ -62,13 +63,9 @@ def read_keys(file: str | None, environment: Mapping[str, str] = os.environ) -> 
     else:
         return Keys()
     if not keys:
-        raise ConfigError(
-            f"{where}: there is no key in it. Make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
-        )
+        raise ConfigError(f"{where}: there is no key in it. {_HOW}")
     for number, key in enumerate(keys, start=1):
         if len(key) < SHORTEST or not key.isascii() or not key.isprintable() or " " in key:
-            raise ConfigError(
-                f"{where}: key {number} is not one. Expected {SHORTEST} or more ASCII characters without spaces. Make "
-                "one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
-            )
+            expected = f"Expected {SHORTEST} or more ASCII characters without spaces."
+            raise ConfigError(f"{where}: key {number} is not one. {expected} {_HOW}")
     return Keys(keys)

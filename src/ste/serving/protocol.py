@@ -38,6 +38,7 @@ class DeadlineProtocol(HttpToolsProtocol):
         self._ended = self._stopping = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Refuse one too many, give the others time for their first request."""
         super().connection_made(transport)
         if len(self.connections) > self.limits.connections:
             detail = f"{self.limits.connections} connections are open. Try again."
@@ -46,11 +47,13 @@ class DeadlineProtocol(HttpToolsProtocol):
             self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Leave no timer behind."""
         self._stop_waiting()
         self.resume_writing()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        """Parse, and see that what has begun to arrive arrives."""
         if self._ended:
             return
         super().data_received(data)
@@ -70,20 +73,24 @@ class DeadlineProtocol(HttpToolsProtocol):
             self._wait(self.loop.time())
 
     def on_message_begin(self) -> None:
+        """The parser found a request's first byte."""
         self._part, self._head_bytes = _HEAD, 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
+        """The parser found the end of the headers; the application begins."""
         self._part = _BODY
         super().on_headers_complete()
         if self._stopping:
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
+        """The parser found the end of the body."""
         self._part = _WHOLE
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP."""
         self._end(Problem("invalid-http", msg))
 
     def shutdown(self) -> None:
@@ -95,10 +102,12 @@ class DeadlineProtocol(HttpToolsProtocol):
             super().shutdown()
 
     def pause_writing(self) -> None:
+        """The client does not read its answers: it has as long as a body may take."""
         super().pause_writing()
         self._write_timer = self.loop.call_later(self.limits.body_seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
+        """It reads again."""
         if self._write_timer is not None:
             self._write_timer.cancel()
             self._write_timer = None

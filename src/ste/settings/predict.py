@@ -21,7 +21,7 @@ class PredictSettings:
         output: predictions, `.csv`, `.csv.gz` or `.parquet`.
         rejects: CSV of rows that cannot be predicted; None is `NAME.rejects.csv` beside the output.
         latest: only the newest period of the bars.
-        threads: of the model; None is every core this process may use.
+        threads: of the model. More are faster on a quiet machine and cost more processor time in all.
     """
 
     tracking: TrackingSettings
@@ -35,7 +35,7 @@ class PredictSettings:
     output: Any = None
     rejects: Any = None
     latest: bool = False
-    threads: Any = None
+    threads: int = 1
 
     def __post_init__(self) -> None:
         for key in ("model", "input", "bars", "news", "macro", "policy", "output", "rejects"):
@@ -53,9 +53,7 @@ class PredictSettings:
         require(self, "rejects", known, "a file ending in .csv", example="rejects.csv")
         require(self, "latest", isinstance(self.latest, bool), "true or false", example="true")
         require(self, "latest", not self.latest or self.bars is not None, "bars=FILE beside it", example="false")
-        whole = isinstance(self.threads, int) and not isinstance(self.threads, bool)
-        count = self.threads is None or (whole and self.threads >= 1)
-        require(self, "threads", count, "1 or more, or null")
+        require(self, "threads", self.threads >= 1, "1 or more")
 
     def files(self) -> dict[str, str]:
         """The files given, by setting."""
