@@ -278,12 +278,12 @@ def settings_of(promote: str = "auto") -> ExportSettings:
 @pytest.mark.parametrize(
     ("promote", "verdict", "before", "moves", "words"),
     [
-        ("auto", "better", None, True, "points at it now: the run's verdict is better"),
+        ("auto", "better", None, True, "points at it now: the run's verdict: better"),
         ("auto", "better", "4", True, "points at it now, before at version 4"),
-        ("auto", "better than guessing", "4", False, "stays at version 4: the run's verdict is better than guessing;"),
+        ("auto", "better than guessing", "4", False, "stays at version 4: the run's verdict: better than guessing."),
         ("auto", "not better", None, False, "points at nothing: .* By hand: .* run=r name=ste promote=yes"),
         ("auto", "cannot be told", None, False, "points at nothing"),
-        ("yes", "not better", "4", True, "promote=yes. The run's verdict is: not better"),
+        ("yes", "not better", "4", True, "promote=yes. The run's verdict: not better"),
         ("no", "better", "4", False, "stays at version 4: promote=no"),
         ("auto", "not better", "5", True, "points at it already"),
     ],
@@ -353,7 +353,11 @@ def test_no_run_an_unfinished_one_and_one_without_its_files_are_told(place: Plac
     with pytest.raises(RunError, match=rf"run={failed.id}: it is FAILED. .*python -m ste.train resume={failed.id}"):
         place.export(failed.id)
     lost = place.fit("lost", *MLP, "seed=2")
-    shutil.rmtree(Path(place.client.get_run(lost).info.artifact_uri.removeprefix("file://")) / "checkpoints")
+    kept = Path(place.client.get_run(lost).info.artifact_uri.removeprefix("file://")) / "checkpoints"
+    (kept / "best.ckpt").write_bytes((kept / "best.ckpt").read_bytes()[:1000])
+    with pytest.raises(RunError, match=r"best.ckpt of MLP cannot be read \(.*Train anew"):
+        place.export(lost)
+    shutil.rmtree(kept)
     with pytest.raises(RunError, match=f"run {lost} is FINISHED and has no {CHECKPOINT}"):
         place.export(lost)
     assert not (place.folder / "lost.onnx").exists()

@@ -184,7 +184,15 @@ def check_features(parts: Sequence[Part]) -> None:
 
 
 def _part(checkpoint: Path, settings: TrainSettings, title: str | None = None) -> Part:
-    return Part(load_model(checkpoint), settings, title or name_of(settings.model))
+    try:
+        model = load_model(checkpoint)
+    except Exception as error:  # of torch's reader or of ours, as the damage goes
+        reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
+        raise RunError(
+            f"{checkpoint.name} of {title or name_of(settings.model)} cannot be read ({reason}): it was damaged, or "
+            "made by another version of the project. Train anew."
+        ) from None
+    return Part(model, settings, title or name_of(settings.model))
 
 
 def _replicas(module: ReplicaModule) -> str:
