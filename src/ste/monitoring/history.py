@@ -1,6 +1,5 @@
 """Every past period of a market as a model saw it: what it was given, what it said, what came."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 
@@ -110,9 +109,3 @@ def hits(rows: pd.DataFrame, classes: list[str], horizon: int, shares: list[floa
         most = int(np.argmax(shares))
         usual = classes[most], int((labels == most).sum())
     return Hits(right, n, Estimate(right / n, low, high), usual)
-
-
-def tickers(history: History) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Each ticker's rows, by name."""
-    for name, rows in history.bars.groupby("ticker", sort=True):
-        yield str(name), rows

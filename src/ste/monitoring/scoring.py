@@ -19,7 +19,7 @@ COMPARED = ("accuracy", "log_loss")
 OTHER_TIMES = "other_times"
 """Key of a split's figures in a card: `COMPARED` with intervals that also cover that other periods are other times
 (`score(blocks="auto")`). The split's own intervals do not: held against them, a model without any fault was worse
-in 15 to 20 % of looks (`ste.studies.worse`)."""
+in about 15 % of looks (`ste.studies.worse`)."""
 LESS_IS_BETTER = ("log_loss",)
 WORSE, BETTER, SAME, UNKNOWN = "worse", "better", "as in the test", "cannot be told"
 

@@ -199,5 +199,5 @@ def _rows(values: np.ndarray, digits: int) -> list[list[float | None]]:
 
 
 def _numbers(values: np.ndarray, digits: int) -> list[float | None]:
-    """Rounded to significant digits or places, whichever keeps more; None for what is not known."""
+    """Rounded to so many decimals; None for what is not known."""
     return [None if np.isnan(value) else round(float(value), digits) for value in values]

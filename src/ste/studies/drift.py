@@ -150,7 +150,7 @@ def main() -> None:
     args = parser.parse_args()
     shape = {"years": args.years, "held": args.held, "tickers": args.tickers}
     print(f"{args.worlds} worlds of {args.tickers} tickers, {args.years} years; 95 % intervals (Clopper-Pearson)")
-    print("weeks  shift                  alarms   share  interval        named first  what alarmed")
+    print("weeks  shift                  alarms   share  interval           named  what alarmed")
     for weeks in args.weeks:
         alarms: Counter[str] = Counter()
         named: Counter[str] = Counter()
