@@ -321,6 +321,22 @@ def test_lines_of_json_and_parquet_are_read_the_same_and_the_last_of_two_counts(
     ]
 
 
+def test_a_line_that_is_being_written_is_left_out_and_a_broken_one_told(files, tmp_path: Path):
+    tiny, _folder = files
+    line = json.dumps({"date": "2021-01-08", "ticker": "A", **dict.fromkeys(P, 1 / 3)})
+    (tmp_path / "said.jsonl").write_text(f'{line}\n{{"date": "2021-01')
+    notes: list[str] = []
+    assert len(read_predictions(tmp_path / "said.jsonl", tiny.model.card, notes)) == 1
+    assert notes == ["the last line of said.jsonl is not whole yet and left out"]
+    for broken in ('{"date"\n', "[1]\n", "\xff\n"):
+        (tmp_path / "said.jsonl").write_text(f"{line}\n{broken}{line}\n", encoding="latin-1")
+        with pytest.raises(DataError, match=r"said\.jsonl: line 2 cannot be read as JSON"):
+            read_predictions(tmp_path / "said.jsonl", tiny.model.card, [])
+    (tmp_path / "said.jsonl").write_text("\n")
+    with pytest.raises(DataError, match="the file is empty"):
+        read_predictions(tmp_path / "said.jsonl", tiny.model.card, [])
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -69,7 +69,7 @@ class KeptMonitor(Monitor):
 
         def make(card: ModelCard) -> KeptMonitor | None:
             if not card.reference:
-                log.warning("the model's card has no reference distributions: drift is not counted")
+                log.info("the model's card has no reference distributions: drift is not counted")
                 return None
             return cls(card, folder / f"{card.run_id}-{port}.json")
 

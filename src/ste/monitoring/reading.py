@@ -1,5 +1,6 @@
 """Files of a model in use: what it said, what it was given, what came."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def read_predictions(path: Path, card: ModelCard, notes: list[str]) -> pd.DataFr
     Raises:
         DataError: a column or value that no prediction has.
     """
-    frame = _read_lines(path) if path.suffix in LINES else read_frame(path)
+    frame = _read_lines(path, notes) if path.suffix in LINES else read_frame(path)
     names = list(probability_names(tuple(card.classes)))
     missing = [name for name in (*KEYS, *names) if name not in frame]
     if missing:
@@ -60,17 +61,31 @@ def read_predictions(path: Path, card: ModelCard, notes: list[str]) -> pd.DataFr
     return frame.loc[~twice, kept].sort_values(list(KEYS), kind="stable", ignore_index=True)
 
 
-def _read_lines(path: Path) -> pd.DataFrame:
+def _read_lines(path: Path, notes: list[str]) -> pd.DataFrame:
+    """JSON lines; one that is still being written at the end is left out."""
     if not path.is_file():
         raise DataError(f"{path}: no such file. Give the path of a file of predictions.")
-    try:
-        frame = pd.read_json(path, lines=True, dtype={"ticker": str, VERSION: str}, convert_dates=False)
-    except (ValueError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{path}: cannot be read as JSON lines ({reason}). Expected one object on each line.") from None
-    if frame.empty:
+    lines = path.read_bytes().split(b"\n")
+    rows = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            if not isinstance(row, dict):
+                raise ValueError("not an object")
+        except ValueError as error:
+            if number == len(lines):  # no line end after it
+                notes.append(f"the last line of {path.name} is not whole yet and left out")
+                break
+            raise DataError(
+                f"{path}: line {number} cannot be read as JSON ({str(error).splitlines()[0]}). Expected one object on "
+                "each line."
+            ) from None
+        rows.append(row)
+    if not rows:
         raise DataError(f"{path}: the file is empty. Expected at least one prediction.")
-    return frame
+    return pd.DataFrame(rows)
 
 
 def read_rows(path: Path, names: Sequence[str]) -> pd.DataFrame:
