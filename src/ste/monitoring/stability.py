@@ -6,10 +6,11 @@ Those thresholds know no sample size. Of n and m independent rows in B bins it i
 B - 1 degrees of freedom (Yurdakul 2018): 12 rows in ten bins give 0.75 where nothing has changed. And rows are
 not independent: the tickers of a week move together, and weeks resemble the weeks before them.
 
-So chance is measured where nothing is served yet: in the training data, each window of W consecutive periods is
-held against all others, and the mean and variance of those PSIs give a scaled chi-square (Satterthwaite 1946;
-for clustered samples Rao and Scott 1981). Because that mean is itself an average of few windows, the ratio of a
-new PSI to it follows F.
+So chance is measured where nothing is served yet: in the training data. Each window of W consecutive periods is held
+against those on its far side, a quarter of the data away, as new weeks are from training: weeks beside a window
+resemble it, and a window between its neighbours drifts less than one beyond them. The mean and variance of those PSIs
+give a scaled chi-square (Satterthwaite 1946; for clustered samples Rao and Scott 1981). Because that mean is itself
+an average of few windows, the ratio of a new PSI to it is taken for F.
 """
 
 from dataclasses import dataclass
@@ -74,14 +75,14 @@ def edges(values: np.ndarray, bins: int = BINS) -> list[float]:
 
 @dataclass(frozen=True)
 class Chance:
-    """PSI of windows of `span` periods of the training data against its other periods.
+    """PSI of windows of `span` periods of the training data against periods far from them.
 
     Attributes:
         span: periods.
         rows: mean number in a window.
         mean: of the PSI.
         freedom: degrees of freedom of the scaled chi-square with that mean and the variance seen.
-        windows: that lie side by side.
+        windows: half of those that lie side by side: those of either half of the data share what they are held against.
         most: largest PSI of them.
     """
 
