@@ -1,5 +1,6 @@
 """The service as a process: slow, large and malformed requests on real sockets, its end, and a new model."""
 
+import contextlib
 import json
 import os
 import re
@@ -21,12 +22,16 @@ from omegaconf import OmegaConf
 
 from onnx_files import tiny_card, tiny_model, tiny_probabilities
 from service import JSON, Service, answer, closed, request, serving
+from ste.bench.load import load
 from ste.config import conf_dir
+from ste.deploy.champion import Champion, version_path, write_champion
 from ste.errors import ConfigError, RunError, SteError
 from ste.serve import serve_task
-from ste.serving import examples
+from ste.serving import examples, server
+from ste.serving.finding import newest
+from ste.settings import TrackingSettings
 
-LIMITS = ("limits.head_seconds=1", "limits.body_seconds=1.5", "limits.connections=24", "limits.idle_seconds=1.5")
+LIMITS = ("limits.head_seconds=0.6", "limits.body_seconds=0.9", "limits.connections=24", "limits.idle_seconds=0.8")
 
 
 @pytest.fixture(scope="module")
@@ -133,8 +138,8 @@ def test_slow_headers_are_refused_while_others_are_served(service: Service):
         told = problem(answer(connection))
         taken = time.monotonic() - began
         assert told["status"] == 408
-        assert "headers did not arrive within 1 s" in str(told["detail"])
-        assert 0.9 < taken < 6
+        assert "headers did not arrive within 0.6 s" in str(told["detail"])
+        assert 0.5 < taken < 6
         assert closed(connection, 5)
         dripping.join()
 
@@ -148,7 +153,7 @@ def test_a_slow_body_is_refused_while_others_are_served(service: Service):
         good(service)
         told = problem(answer(connection))
         assert told["status"] == 408
-        assert "body did not arrive within 1.5 s" in str(told["detail"])
+        assert "body did not arrive within 0.9 s" in str(told["detail"])
         assert closed(connection, 5)
 
 
@@ -256,6 +261,28 @@ def test_a_client_that_waits_to_be_told_to_go_on_is_told(service: Service):
             request("POST", "/v1/predict", b"", JSON, "content-length: 99999999", "expect: 100-continue")
         )
         assert answer(connection)[0] == 413
+
+
+def test_a_client_that_does_not_read_its_answers_is_let_go(service: Service):
+    with service.connect() as connection:
+        connection.sendall(request("GET", "/openapi.json") * 400)
+        one = len(service.ask("GET", "/openapi.json")[2])
+        time.sleep(2.5)
+        good(service)
+        got = 0
+        with contextlib.suppress(ConnectionError):
+            while part := connection.recv(1_048_576):
+                got += len(part)
+        assert 0 < got < 400 * one
+
+
+def test_a_load_of_our_own_counts_answers_and_faults(service: Service, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    url = f"http://127.0.0.1:{service.port}/v1/predict"
+    right, wrong = (load(url, body, 3, 0.2) for body in (BODY, b"{}"))
+    assert (right.by, right.errors) == ("asyncio", 0)
+    assert 0 < right.median <= right.p99 <= right.slowest
+    assert wrong.errors > 0
 
 
 def test_refusals_are_counted(service: Service):
@@ -366,17 +393,11 @@ def test_a_new_model_takes_over_without_a_dropped_request_and_a_bad_file_does_no
         assert "ste_model_failures_total 1.0" in text
         assert "the model stays at version" in running.told()
 
-
-def test_a_new_model_of_another_shape_answers_by_its_own_shape(tmp_path: Path):
-    tiny_model(tmp_path / "model.onnx")
-    tiny_model(tmp_path / "flat.onnx", view="flat")
-    with serving(tmp_path, "model=model.onnx", "watch_seconds=0.05") as running:
-        first = json.loads(running.ask("GET", "/readyz")[2])["version"]
+        tiny_model(tmp_path / "flat.onnx", view="flat")
         os.replace(tmp_path / "flat.onnx", tmp_path / "model.onnx")
-        wait_for(running, lambda ready: ready["version"] != first)
+        wait_for(running, lambda ready: ready["version"] != new["version"])
         status, told = running.predict(WINDOW)
-        assert status == 422
-        assert told["errors"][0]["pointer"] == "#/windows"
+        assert (status, told["errors"][0]["pointer"]) == (422, "#/windows")
         document = json.loads(running.ask("GET", "/openapi.json")[2])
         shown = document["paths"]["/v1/predict"]["post"]["requestBody"]["content"]["application/json"]["examples"]
         for example in shown.values():
@@ -393,22 +414,27 @@ def wait_for(service: Service, holds) -> dict[str, str]:
         time.sleep(0.02)
 
 
-def test_the_champion_of_the_pointer_is_served_and_followed(tmp_path: Path):
-    from ste.deploy.champion import Champion, version_path, write_champion
-
-    output = tmp_path / "outputs"
+def test_the_champion_is_followed_by_its_pointer(folder: Path):
+    output = folder / "outputs"
     (output / "served").mkdir(parents=True)
-    for number in ("1", "2"):
-        tiny_model(version_path(output, "ste", number), seed=int(number))
-    champion = [Champion("ste", n, "0" * 32, "", version_path(output, "ste", n).name) for n in ("1", "2")]
-    write_champion(output, champion[0])
-    with serving(tmp_path, "model=champion", "watch_seconds=0.05") as running:
-        first = json.loads(running.ask("GET", "/readyz")[2])["version"]
-        write_champion(output, champion[1])
-        wait_for(running, lambda ready: ready["version"] != first)
-        shutil.rmtree(output / "served")
-        assert "cannot be read" in wait_for(running, lambda ready: ready["warning"])["warning"] or True
-        good(running)
+    champions = [Champion("ste", n, "0" * 32, "", version_path(output, "ste", n).name) for n in ("1", "2")]
+    for champion in champions:
+        tiny_model(output / "served" / champion.file, seed=int(champion.version))
+    write_champion(output, champions[0])
+    for spec in ("champion", "models:/ste@champion"):
+        path_of = newest(spec, TrackingSettings(), output, folder)
+        write_champion(output, champions[1])
+        assert path_of().name == champions[1].file
+        write_champion(output, champions[0])
+        assert path_of().name == champions[0].file
+    shutil.rmtree(output / "served")
+    with pytest.raises(FileNotFoundError, match="the pointer to the champion of ste"):
+        path_of()
+
+
+def test_a_file_is_itself_and_its_changes_are_seen(folder: Path):
+    tiny_model(folder / "model.onnx")
+    assert newest("model.onnx", TrackingSettings(), folder / "outputs", folder)() == Path("model.onnx")
 
 
 @pytest.fixture
@@ -468,23 +494,33 @@ def test_no_champion_yet_is_told_without_a_store(composed):
         serve_task(composed("model=champion"))
 
 
-def test_an_open_address_without_a_key_is_warned_of(tmp_path: Path):
+def test_an_open_address_without_a_key_is_warned_of(composed, monkeypatch, caplog, capsys):
+    monkeypatch.setattr(server, "serve", lambda app, settings, listening: listening.close())
+    for host, keys, warned in (("0.0.0.0", "", True), ("0.0.0.0", "k" * 16, False), ("127.0.0.1", "", False)):
+        caplog.clear()
+        if keys:
+            monkeypatch.setenv("STE_API_KEYS", keys)
+        else:
+            monkeypatch.delenv("STE_API_KEYS", raising=False)
+        serve_task(composed(f"host={host}"))
+        assert (f"host={host} is open to whoever can reach this machine" in caplog.text) == warned
+        assert "k" * 16 not in caplog.text + capsys.readouterr().out
+
+
+def test_a_key_is_asked_for_by_all_but_what_says_how_to_ask(tmp_path: Path):
     tiny_model(tmp_path / "model.onnx")
-    with serving(tmp_path, "model=model.onnx", "host=0.0.0.0") as running:
-        assert "WARNING ste.serve: host=0.0.0.0 is open to whoever can reach this machine" in running.told()
     key = "0123456789abcdef"
-    with serving(tmp_path, "model=model.onnx", "host=0.0.0.0", STE_API_KEYS=f"{key},{key}2") as running:
-        assert "WARNING" not in running.told()
-        assert key not in running.said
+    with serving(tmp_path, "model=model.onnx", STE_API_KEYS=f"{key},{key}2") as running:
+        assert key not in running.said + running.told()
+        for kept in (tmp_path / "outputs").rglob("*"):
+            assert kept.is_dir() or key not in kept.read_text()
         status, headers, body = running.ask("POST", "/v1/predict", BODY, JSON)
         assert (status, headers["www-authenticate"]) == (401, 'Bearer realm="ste"')
         assert json.loads(body)["type"] == "/docs#no-key"
         for given, expected in ((key, 200), (key + "2", 200), (key + "3", 401), ("", 401)):
             assert running.ask("POST", "/v1/predict", BODY, JSON, f"authorization: Bearer {given}")[0] == expected
-        assert [running.ask("GET", path)[0] for path in ("/metrics", "/v1/model", "/healthz", "/readyz", "/docs")] == [
-            401,
-            401,
-            200,
-            200,
-            200,
-        ]
+        asked = {
+            path: running.ask("GET", path)[0]
+            for path in ("/metrics", "/v1/model", "/healthz", "/readyz", "/docs", "/x")
+        }
+        assert asked == {"/metrics": 401, "/v1/model": 401, "/healthz": 200, "/readyz": 200, "/docs": 200, "/x": 401}

@@ -10,6 +10,7 @@ from prometheus_client.core import Metric
 
 from ste.deploy.card import ModelCard
 from ste.deploy.model import ServedModel
+from ste.errors import SteError
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class Observed:
 
     def __init__(self, make: MakeMonitor, model: ServedModel) -> None:
         self._make, self._model = make, model
-        self.monitor = make(model.card)
+        self.monitor = self._made(model.card)
         self.missed = 0
         self._waiting: list[tuple[np.ndarray, np.ndarray, np.ndarray | None]] = []
         self._count = 0
@@ -61,7 +62,7 @@ class Observed:
     def change(self, model: ServedModel) -> None:
         """Another model is in service."""
         self._flush(self.monitor, self._taken())
-        self._model, self.monitor = model, self._make(model.card)
+        self._model, self.monitor = model, self._made(model.card)
 
     async def run(self, seconds: float = 1.0) -> None:
         """Count what was gathered, every so often, for ever."""
@@ -78,6 +79,13 @@ class Observed:
     def flush(self) -> None:
         """Count what is left."""
         self._flush(self.monitor, self._taken())
+
+    def _made(self, card: ModelCard) -> Monitor | None:
+        try:
+            return self._make(card)
+        except SteError as error:
+            log.warning("requests are not watched: %s", error)
+            return None
 
     def _taken(self) -> list[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
         taken, self._waiting, self._count = self._waiting, [], 0

@@ -95,9 +95,9 @@ class Current:
             self._mark = mark  # a file that failed is not read again until it changes
             try:
                 new = await asyncio.to_thread(self._read)
-            except (SteError, OSError) as error:
+            except Exception as error:  # whatever is wrong with a file, the model in service goes on
                 self.failures += 1
-                self.warning = str(error)
+                self.warning = str(error) or type(error).__name__
                 log.warning("the model stays at version %s: %s", self.now.model.version, error)
                 continue
             self.warning = ""
