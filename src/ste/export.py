@@ -38,6 +38,7 @@ def export_task(config: DictConfig) -> None:
         f"{output}: {len(exported.content) / 1e3:,.0f} kB, features {list(card.shape)} to {', '.join(card.classes)}; "
         f"largest difference from PyTorch {card.parity:.1e} on {exported.rows:,} {exported.split} rows"
     )
+    print(f"Verdict of the run: {card.verdict['word']}.")
     for sentence in publish(client, settings, exported) if settings.register else ["Not registered: register=false."]:
         print(sentence)
 
