@@ -1,0 +1,85 @@
+"""Days of a stream, as numbers: days since 1970-01-01."""
+
+from bisect import bisect_left, bisect_right
+from datetime import date
+from functools import lru_cache
+
+import pandas as pd
+
+from ste.data.calendar import session_numbers, sessions
+
+_EPOCH = date(1970, 1, 1).toordinal()
+_MARGIN = 2  # years that are held beyond the one asked for
+
+
+@lru_cache(maxsize=4096)
+def day_of(text: str) -> int:
+    """The day that an ISO date such as `2024-11-29` names.
+
+    Raises:
+        ValueError: it names none, or is written in another form.
+    """
+    found = date.fromisoformat(text)
+    if found.isoformat() != text:
+        raise ValueError(text)
+    return found.toordinal() - _EPOCH
+
+
+@lru_cache(maxsize=4096)
+def text_of(day: int) -> str:
+    """A day as ISO 8601 writes it."""
+    return date.fromordinal(day + _EPOCH).isoformat()
+
+
+class Calendar:
+    """Sessions and periods of the exchange, by day; they agree with `ste.data.calendar`.
+
+    Args:
+        frequency: `weekly` or `daily` periods.
+    """
+
+    def __init__(self, frequency: str) -> None:
+        self._weekly = frequency == "weekly"
+        self._sessions: list[int] = []
+        self._origin = 0  # number of the first session held
+        self._held = range(0)  # days that can be looked up
+        self._closes: dict[int, int] = {}
+
+    def is_session(self, day: int) -> bool:
+        """Whether the exchange is open."""
+        return self._sessions[self._at_or_after(day)] == day
+
+    def close_of(self, day: int) -> int:
+        """Last session of the period in which what is told on a day counts: the first that ends on or after it."""
+        close = self._closes.get(day)
+        if close is None:
+            at = self._at_or_after(day)
+            if self._weekly:
+                sunday = _week(self._sessions[at]) * 7 + 3
+                at = bisect_right(self._sessions, sunday) - 1
+            close = self._closes[day] = self._sessions[at]
+        return close
+
+    def number(self, close: int) -> int:
+        """Number of the period that ends with a session; neighbours differ by 1."""
+        return _week(close) if self._weekly else self._origin + self._at_or_after(close)
+
+    def _at_or_after(self, day: int) -> int:
+        if day not in self._held:
+            self._hold(date.fromordinal(day + _EPOCH).year)
+        return bisect_left(self._sessions, day)
+
+    def _hold(self, year: int) -> None:
+        """Hold the sessions around a year too."""
+        years = {year - _MARGIN, year + _MARGIN}
+        if self._held:
+            years |= {date.fromordinal(self._held[end] + _EPOCH).year for end in (0, -1)}
+        found = sessions(pd.Timestamp(min(years), 1, 1), pd.Timestamp(max(years), 12, 31))
+        self._sessions = found.to_numpy().astype("datetime64[D]").astype(int).tolist()
+        self._origin = int(session_numbers(found[:1])[0])
+        # Two weeks on either side always have a session to be found.
+        self._held = range(self._sessions[0] + 14, self._sessions[-1] - 14)
+
+
+def _week(day: int) -> int:
+    return (day + 3) // 7  # 1970-01-01 was a Thursday
