@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "ste"
-ENTRY_POINTS = {"train", "generate", "evaluate", "reproduce", "ui", "audit", "compare", "ensemble", "report"}
+ENTRY_POINTS = {"train", "generate", "evaluate", "reproduce", "ui", "audit", "compare", "ensemble", "report", "export"}
 
 # Who may import a package; everything else may not.
 FENCES = {
@@ -49,7 +49,10 @@ LAYERS = {
     },
     "members": {"errors", "evaluation", "pipeline", "record", "settings", "tracking"},
     "combining": {"data", "evaluation", "members", "pipeline", "record", "settings", "tracking"},
-    "deploy": {"data", "errors", "evaluation", "fitting", "replicas", "schema", "training", "deploy"},
+    "deploy": {
+        *("baselines", "config", "data", "deploy", "errors", "evaluation", "fitting", "members", "pipeline"),
+        *("predicting", "record", "replicas", "schema", "settings", "tracking"),
+    },
     "config": {"errors", "preflight", "settings"},
     "cli": {"config", "errors"},
     "training": {"augmentation", "errors", "schema", "data", "models", "evaluation", "training"},

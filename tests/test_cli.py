@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-COMMANDS = ("train", "generate", "evaluate", "reproduce", "ui", "audit", "compare", "ensemble", "report")
+COMMANDS = ("train", "generate", "evaluate", "reproduce", "ui", "audit", "compare", "ensemble", "report", "export")
 HEAVY = ("torch", "lightning", "mlflow", "pandas", "matplotlib", "sklearn", "optuna", "plotly")
 
 

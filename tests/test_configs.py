@@ -55,7 +55,18 @@ def test_the_groups_are_complete():
     assert GROUPS["tracking"] == ["mlflow", "off"]
     assert GROUPS["validation"] == ["combinatorial", "holdout", "walk_forward"]
     assert set(GROUPS["experiment"]) >= {"known_limit", "seed_dual_tower", "seed_lstm"}
-    assert set(ROOTS) >= {"train", "generate", "evaluate", "reproduce", "ui", "audit", "compare", "ensemble", "report"}
+    assert set(ROOTS) >= {
+        "train",
+        "generate",
+        "evaluate",
+        "reproduce",
+        "ui",
+        "audit",
+        "compare",
+        "ensemble",
+        "report",
+        "export",
+    }
 
 
 @pytest.mark.parametrize(("group", "name"), CHOICES)

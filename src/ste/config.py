@@ -22,6 +22,7 @@ from ste.settings import (
     CompareSettings,
     EnsembleSettings,
     EvaluateSettings,
+    ExportSettings,
     GenerateSettings,
     PathSettings,
     ReportSettings,
@@ -112,6 +113,11 @@ def ensemble_settings(config: dict[str, Any]) -> EnsembleSettings:
 def evaluate_settings(config: dict[str, Any]) -> EvaluateSettings:
     """Settings of an evaluation."""
     return _typed(EvaluateSettings, config)
+
+
+def export_settings(config: dict[str, Any]) -> ExportSettings:
+    """Settings of an export."""
+    return _typed(ExportSettings, config)
 
 
 def audit_settings(config: dict[str, Any]) -> AuditSettings:

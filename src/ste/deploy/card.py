@@ -33,6 +33,8 @@ class ModelCard:
         versions: of the packages that made it.
         parity: largest difference of a probability from PyTorch's on held-out rows.
         reference: distributions of the training data, for drift; empty where there are none.
+        made_of: what it is made of, in words, where that is more than one net fitted to one cut of the data:
+            which fold's model it is, how many replicas it has, an ensemble's members and their weights.
     """
 
     name: str
@@ -54,6 +56,7 @@ class ModelCard:
     versions: dict[str, str]
     parity: float
     reference: dict[str, Any]
+    made_of: str = ""
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -24,6 +24,7 @@ from ste.settings.data import (
     TableSettings,
     WorldSettings,
 )
+from ste.settings.export import ExportSettings
 from ste.settings.replicas import ReplicaSettings
 from ste.settings.run import (
     MONITORS,
@@ -48,6 +49,7 @@ __all__ = [
     "DataSettings",
     "EnsembleSettings",
     "EvaluateSettings",
+    "ExportSettings",
     "FitSettings",
     "GenerateSettings",
     "LabelSettings",

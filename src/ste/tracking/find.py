@@ -14,6 +14,8 @@ from ste.tracking.found import BEST_TAG, DIGEST_TAG, FOLD_TAG, PARENT_TAG, SWEEP
 
 CONFIG = "config.yaml"
 DATA_CARD = "data_card.json"
+EXPORTED = "served/model.onnx"
+"""Artifact of a run that was exported."""
 _RANKED_BY = "final_validation/log_loss"
 _EXAMPLES = "final_validation/examples"
 

@@ -1,0 +1,141 @@
+"""From a tracked run to one ONNX file with its card."""
+
+import json
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ste.data.files import whole_file
+from ste.deploy.card import ModelCard
+from ste.deploy.onnx_file import traced, with_card
+from ste.deploy.parity import ROWS, largest_difference
+from ste.deploy.source import Source, read_source
+from ste.evaluation.predictions import Predictions
+from ste.predicting import one_thread
+from ste.record import PREDICTIONS, SUMMARY
+from ste.settings import PathSettings
+
+_COMPANY = ("accuracy", "log_loss")
+_FILE_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+
+
+@dataclass(frozen=True, eq=False)
+class Exported:
+    """A run as a file.
+
+    Attributes:
+        content: of the ONNX file.
+        card: in it.
+        rows: held-out examples that it was compared on, of `split`.
+        split: `test`, or `validation` where there is none.
+        example: raw features of two held-out examples, float32.
+    """
+
+    content: bytes
+    card: ModelCard
+    rows: int
+    split: str
+    example: np.ndarray
+
+    def write(self, path: Path) -> None:
+        """Whole or not at all."""
+        with whole_file(path) as partial:
+            partial.write_bytes(self.content)
+
+
+def export_run(client: Any, found: Any, paths: PathSettings, folder: Path) -> Exported:
+    """The file of a finished run, compared with PyTorch on rows held out of its training.
+
+    Args:
+        client: of the store.
+        found: the run.
+        paths: where its data lies now.
+        folder: for downloads.
+
+    Raises:
+        SteError: a run that cannot be exported, or a file that would say something else than the run.
+    """
+    from ste.tracking.find import download
+
+    source = read_source(client, found, paths, folder)
+    summary = json.loads(download(client, found, SUMMARY, folder).read_text())
+    said = Predictions.read(download(client, found, PREDICTIONS, folder))
+    split = "test" if "test" in source.data.datasets else "validation"
+    dataset = source.data.datasets[split]
+    rows = torch.linspace(0, len(dataset) - 1, min(ROWS, len(dataset))).long()
+    features = dataset[rows].features
+    proto = traced(source.graph, features[:2].repeat(2, *[1] * (features.dim() - 1))[:2])
+    with one_thread():
+        difference = largest_difference(proto.SerializeToString(), source.chances, features, f"run={found.id}")
+    card = _card(found, source, summary, said, difference)
+    return Exported(with_card(proto, card), card, len(rows), split, features[:2].numpy())
+
+
+def _card(found: Any, source: Source, summary: dict[str, Any], said: Predictions, parity: float) -> ModelCard:
+    settings, train = source.data.settings, source.data.datasets["train"]
+    dates = train.frame["date"]
+    held = said.of_split("test" if "test" in said.splits else "validation")
+    last_rows = train.store.features[train.ends].numpy()
+    return ModelCard(
+        name=source.name,
+        run_id=found.id,
+        feature_set=settings.features,
+        features=list(source.data.panel.features),
+        classes=list(source.data.panel.classes),
+        frequency=settings.frequency,
+        horizon=settings.labels.horizon,
+        view="flat" if source.flat else "sequence",
+        sequence_length=1 if source.flat else settings.sequence_length,
+        labels=asdict(settings.labels),
+        data_source=settings.source,
+        data_digest=source.data.panel.prepared.digest,
+        trained_from=f"{dates.min():%Y-%m-%d}",
+        trained_to=f"{dates.max():%Y-%m-%d}",
+        metrics={split: _figures(card, split) for split, card in summary["scores"].items()},
+        verdict=_verdict(found, summary),
+        versions=_versions(found),
+        parity=parity,
+        reference=reference_of(last_rows, held.chances),
+        made_of=source.made_of,
+    )
+
+
+def reference_of(features: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
+    """Distributions that serving is held against, of `ste.monitoring.reference` where that part is there.
+
+    Args:
+        features: raw ones of each training example's last period, float32 `[N, F]`.
+        probabilities: out of sample, `[M, C]`.
+    """
+    return {}
+
+
+def _figures(card: dict[str, Any], split: str) -> dict[str, Any]:
+    """What a card keeps of a split's scores: its figures with intervals, and what stands beside them."""
+    kept = {name: card[name] for name in ("examples", "periods", "unit", "figures")}
+    if split == "train":
+        return kept
+    company = {
+        name: {figure: figures[figure] for figure in _COMPANY if figure in figures}
+        for name, figures in card["company"].items()
+    }
+    return {**kept, "company": company, "reliability": card["reliability"]}
+
+
+def _verdict(found: Any, summary: dict[str, Any]) -> dict[str, str]:
+    """Of the run's end; where it was judged again since, that word too."""
+    word, paragraph = summary["verdict"]["word"], summary["verdict"]["paragraph"]
+    now = found.tags.get("verdict", word)
+    if now != word:
+        paragraph += f" Judged again after further trials: {now}."
+    return {"word": now, "paragraph": paragraph}
+
+
+def _versions(found: Any) -> dict[str, str]:
+    """Of the packages that trained it, and those that made the file."""
+    trained = {key.removeprefix("version."): text for key, text in found.tags.items() if key.startswith("version.")}
+    return dict(sorted({**trained, **{name: version(name) for name in _FILE_PACKAGES}}.items()))

@@ -1,0 +1,58 @@
+"""Make one ONNX file of a tracked run: `python -m ste.export run=best output=model.onnx`."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from ste.cli import run
+from ste.config import export_settings, plain
+from ste.errors import ConfigError
+
+
+def export_task(config: DictConfig) -> None:
+    """Find the run, trace it, hold the file against PyTorch, write and register it."""
+    settings = export_settings(plain(config))
+    output = Path(settings.output)
+    _check_output(output)
+    from ste.deploy.export import export_run  # torch and mlflow load only now
+    from ste.deploy.publish import publish
+    from ste.tracking.find import find_run
+    from ste.tracking.store import open_store
+
+    client = open_store(settings.tracking, Path(settings.paths.output))
+    found = find_run(client, settings.run, settings.tracking.experiment)
+    with tempfile.TemporaryDirectory() as folder:
+        exported = export_run(client, found, settings.paths, Path(folder))
+    exported.write(output)
+    card = exported.card
+    print(f"run {found.id}  {found.name}")
+    print(f"{card.name}{f': {card.made_of}' if card.made_of else ''}")
+    print(
+        f"{output}: {len(exported.content) / 1e3:,.0f} kB, features {list(card.shape)} to {', '.join(card.classes)}; "
+        f"largest difference from PyTorch {card.parity:.1e} on {exported.rows:,} {exported.split} rows"
+    )
+    print(f"Verdict of the run: {card.verdict['word']}.")
+    for sentence in publish(client, settings, exported) if settings.register else ["Not registered: register=false."]:
+        print(sentence)
+
+
+def _check_output(path: Path) -> None:
+    """Tell at once what would be told after the work."""
+    folder = path.parent
+    if not folder.is_dir():
+        raise ConfigError(f"output={path}: there is no folder {folder}. Make it, or try output={path.name}.")
+    if path.is_dir():
+        raise ConfigError(f"output={path}: that is a folder. Expected a file. Try output={path / 'model.onnx'}.")
+    if not os.access(folder, os.W_OK):
+        raise ConfigError(f"output={path}: the folder {folder} cannot be written to. Choose another.")
+
+
+def main() -> None:
+    """Console entry."""
+    run("export", export_task)
+
+
+if __name__ == "__main__":
+    main()
