@@ -25,6 +25,7 @@ from ste.settings.data import (
     WorldSettings,
 )
 from ste.settings.export import ExportSettings
+from ste.settings.live import LivePaths, LiveSettings, RedisSettings, ReplaySettings
 from ste.settings.replicas import ReplicaSettings
 from ste.settings.run import (
     MONITORS,
@@ -53,9 +54,13 @@ __all__ = [
     "FitSettings",
     "GenerateSettings",
     "LabelSettings",
+    "LivePaths",
+    "LiveSettings",
     "MarketSettings",
     "OptimizerSettings",
     "PathSettings",
+    "RedisSettings",
+    "ReplaySettings",
     "ReplicaSettings",
     "ReportSettings",
     "ReproduceSettings",

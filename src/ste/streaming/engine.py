@@ -23,10 +23,17 @@ class Classifier(Protocol):
 
 
 class Monitor(Protocol):
-    """Who wants to see what the model saw and said."""
+    """Who wants to see what the model saw and said (`ste.monitoring`), and goes on with the engine."""
 
-    def seen(self, features: np.ndarray, probabilities: np.ndarray) -> None:
-        """Examples `[B, *shape]` and their class probabilities `[B, C]`."""
+    @property
+    def state(self) -> dict[str, Any]:
+        """As JSON has it."""
+
+    def resume(self, state: dict[str, Any]) -> bool:
+        """Go on from a state, if it is of the same model."""
+
+    def seen(self, features: np.ndarray, probabilities: np.ndarray, dates: np.ndarray | None = None) -> None:
+        """Examples `[B, *shape]`, their class probabilities `[B, C]` and closes, datetime64 `[B]`."""
 
 
 class Prediction(NamedTuple):
@@ -101,6 +108,7 @@ class Engine:
             "feature_set": card.feature_set,
             "frequency": card.frequency,
             "counts": dict(self.counts),
+            "monitor": None if self._monitor is None else self._monitor.state,
             "features": self.features.state(),
             "windows": [[name, window.number, len(window.rows)] for name, window in self._windows.items()],
         }
@@ -109,6 +117,8 @@ class Engine:
     def restore(self, meta: dict[str, Any], arrays: dict[str, np.ndarray], closes: np.ndarray) -> None:
         """Go on from a state, with the same model or another one of the same features and frequency."""
         self.counts = Counter(meta["counts"])
+        if self._monitor is not None and meta["monitor"] is not None:
+            self._monitor.resume(meta["monitor"])
         self.features.restore(meta["features"], closes)
         self._windows = {
             name: _Window(rows[:length].copy(), number)
@@ -140,7 +150,7 @@ class Engine:
         probabilities = self._model.probabilities(examples)
         self.counts[kind] += len(tickers)
         if self._monitor is not None and rows.final:
-            self._monitor.seen(examples, probabilities)
+            self._monitor.seen(examples, probabilities, np.full(len(tickers), rows.day).astype("datetime64[D]"))
         date, labels = text_of(rows.day), probabilities.argmax(axis=1)
         return [
             Prediction(date, name, card.classes[label], _digits(said), self._model.version, not rows.final)
