@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "ste"
-ENTRY_POINTS = {"train", "generate", "evaluate", "reproduce", "ui", "audit", "compare", "ensemble", "report", "export"}
+ENTRY_POINTS = {
+    *("train", "generate", "evaluate", "reproduce", "ui", "audit", "compare", "ensemble", "report"),
+    *("export", "predict"),
+}
 
 # Who may import a package; everything else may not.
 FENCES = {
@@ -53,7 +56,8 @@ LAYERS = {
         *("baselines", "config", "data", "deploy", "errors", "evaluation", "fitting", "members", "pipeline"),
         *("predicting", "record", "replicas", "schema", "settings", "tracking"),
     },
-    "config": {"errors", "preflight", "settings"},
+    "bulk": {"bulk", "data", "deploy", "errors", "schema"},
+    "config": {"errors", "preflight", "schema", "settings"},
     "cli": {"config", "errors"},
     "training": {"augmentation", "errors", "schema", "data", "models", "evaluation", "training"},
     "evaluation": {"errors", "schema", "data", "evaluation"},

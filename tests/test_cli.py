@@ -9,7 +9,19 @@ from pathlib import Path
 import pytest
 import torch
 
-COMMANDS = ("train", "generate", "evaluate", "reproduce", "ui", "audit", "compare", "ensemble", "report", "export")
+COMMANDS = (
+    "train",
+    "generate",
+    "evaluate",
+    "reproduce",
+    "ui",
+    "audit",
+    "compare",
+    "ensemble",
+    "report",
+    "export",
+    "predict",
+)
 HEAVY = ("torch", "lightning", "mlflow", "pandas", "matplotlib", "sklearn", "optuna", "plotly")
 
 

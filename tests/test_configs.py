@@ -66,6 +66,7 @@ def test_the_groups_are_complete():
         "ensemble",
         "report",
         "export",
+        "predict",
     }
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import hydra
 from hydra import compose, initialize_config_dir
+from hydra._internal.config_repository import ConfigRepository
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -41,6 +42,7 @@ def run(config_name: str, task: Task) -> None:
     # Torch's threads spin while they wait, for milliseconds: beside another busy process that costs many
     # times the fit. A thousand turns cost nothing on a quiet machine (docs/decisions.md).
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    _let_values_be(_plain_keys(config_name))
     app = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(_telling(task))
     try:
         app()
@@ -56,6 +58,25 @@ def run(config_name: str, task: Task) -> None:
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         sys.exit(130)
+
+
+def _plain_keys(config_name: str) -> set[str]:
+    """Settings of a command that are no choice of a group though a group has the same name: `model=FILE`."""
+    config = OmegaConf.load(conf_dir() / f"{config_name}.yaml")
+    assert isinstance(config, DictConfig)
+    chosen = {str(key) for entry in config.defaults if isinstance(entry, DictConfig) for key in entry}
+    return {str(key) for key in config if (conf_dir() / str(key)).is_dir()} - chosen
+
+
+def _let_values_be(keys: set[str]) -> None:
+    """Have Hydra take overrides of these keys for values; it asks nothing but whether there is a group of that name."""
+    exists = ConfigRepository.group_exists
+
+    def chosen(self: ConfigRepository, config_path: str) -> bool:
+        return config_path not in keys and exists(self, config_path)
+
+    if keys:
+        ConfigRepository.group_exists = chosen  # type: ignore[method-assign]
 
 
 def _telling(task: Task) -> Task:
@@ -139,7 +160,8 @@ def _fault(config_name: str, text: str) -> str | None:
         return f"{text}: no setting before the =. Expected key=value."
     group = conf_dir() / key
     keys = _keys(config_name)
-    if group.is_dir() and (key in keys or (key, config_name) == ("experiment", "train")):
+    grouped = key in keys and key not in _plain_keys(config_name)
+    if group.is_dir() and (grouped or (key, config_name) == ("experiment", "train")):
         choices = sorted(path.stem for path in group.glob("*.yaml"))
         values = re.split(r"[,\s]+", text.split("=", 1)[1].strip("'\"[]")) if "=" in text else []
         for value in values:

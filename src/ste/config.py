@@ -15,7 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
 from ste.errors import ConfigError
-from ste.preflight import check_inputs
+from ste.preflight import check_file, check_inputs
+from ste.schema import KEYS, MARKET_COLUMNS
 from ste.settings import (
     SOURCES,
     AuditSettings,
@@ -26,6 +27,7 @@ from ste.settings import (
     GenerateSettings,
     LiveSettings,
     PathSettings,
+    PredictSettings,
     ReportSettings,
     ReproduceSettings,
     SweepSettings,
@@ -131,6 +133,14 @@ def audit_settings(config: dict[str, Any]) -> AuditSettings:
     settings: AuditSettings = _typed(AuditSettings, config)
     if not isinstance(settings.data, TableSettings):
         check_inputs(settings.data)
+    return settings
+
+
+def predict_settings(config: dict[str, Any]) -> PredictSettings:
+    """Settings of a prediction; its files are there, and their headers name what every such file has."""
+    settings: PredictSettings = _typed(PredictSettings, config)
+    for key, path in settings.files().items():
+        check_file(key, Path(path), MARKET_COLUMNS.get(key, KEYS))
     return settings
 
 

@@ -18,13 +18,23 @@ def check_inputs(settings: DataSettings) -> None:
     """
     if isinstance(settings, MarketSettings):
         for kind, path in settings.files().items():
-            _check(f"data.{kind}", Path(path), MARKET_COLUMNS[kind])
+            check_file(f"data.{kind}", Path(path), MARKET_COLUMNS[kind])
     elif isinstance(settings, TableSettings):
         for split, path in settings.files().items():
-            _check(f"data.{split}", Path(path), table_columns(settings.features))
+            check_file(f"data.{split}", Path(path), table_columns(settings.features))
 
 
-def _check(key: str, path: Path, expected: tuple[str, ...]) -> None:
+def check_file(key: str, path: Path, expected: tuple[str, ...]) -> None:
+    """Look at one file's path and header line.
+
+    Args:
+        key: the setting that names it.
+        path: of a CSV or Parquet file.
+        expected: columns that it must have.
+
+    Raises:
+        DataError: it is not there, is empty, or its header lacks a column.
+    """
     if not path.is_file():
         raise DataError(f"{key}={path}: no such file.{_nearby(path)} Give the path of a CSV or Parquet file.")
     if path.stat().st_size == 0:

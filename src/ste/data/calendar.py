@@ -37,9 +37,10 @@ def session_numbers(dates: pd.DatetimeIndex | pd.Series) -> np.ndarray:
     days = np.asarray(dates, dtype="datetime64[D]")
     if not len(days):
         return np.empty(0, dtype=np.int64)
-    first = pd.Timestamp(min(days.min(), np.datetime64(_FIRST_SESSION)))
-    known = sessions(first, pd.Timestamp(days.max())).to_numpy().astype("datetime64[D]")
-    origin = np.searchsorted(known, np.datetime64(_FIRST_SESSION))
+    fixed = np.datetime64(_FIRST_SESSION)
+    known = sessions(pd.Timestamp(min(days.min(), fixed)), pd.Timestamp(max(days.max(), fixed)))
+    known = known.to_numpy().astype("datetime64[D]")
+    origin = np.searchsorted(known, fixed)
     return np.searchsorted(known, days, side="right").astype(np.int64) - 1 - origin
 
 

@@ -5,7 +5,7 @@ import os
 import tempfile
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -56,13 +56,14 @@ def read_frame(path: str | Path, text: tuple[str, ...] = ("ticker",)) -> pd.Data
     return frame
 
 
-def check_columns(frame: pd.DataFrame, expected: tuple[str, ...], path: Path | str, *, strict: bool) -> None:
+def check_columns(found: Iterable[str], expected: tuple[str, ...], path: Path | str, *, strict: bool) -> None:
     """Raise unless the expected columns are there, and (if `strict`) no other."""
-    missing = [name for name in expected if name not in frame]
-    extra = [str(name) for name in frame if name not in expected] if strict else []
+    names = [str(name) for name in found]
+    missing = [name for name in expected if name not in names]
+    extra = [name for name in names if name not in expected] if strict else []
     if missing or extra:
-        found = [f"missing {', '.join(missing)}"] * bool(missing) + [f"unknown {', '.join(extra[:8])}"] * bool(extra)
-        raise DataError(f"{path}: columns {'; '.join(found)}. Expected {', '.join(expected)}.")
+        told = [f"missing {', '.join(missing)}"] * bool(missing) + [f"unknown {', '.join(extra[:8])}"] * bool(extra)
+        raise DataError(f"{path}: columns {'; '.join(told)}. Expected {', '.join(expected)}.")
 
 
 def day_column(*checks: pa.Check) -> pa.Column:

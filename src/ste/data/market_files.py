@@ -26,7 +26,17 @@ def read_market(settings: MarketSettings) -> Market:
         DataError: a file that is missing, misshapen or holds impossible values.
     """
     notes: list[str] = []
-    bars = read_bars(settings.bars, notes, settings.tickers)
+    return market_of(read_bars(settings.bars, notes, settings.tickers), settings, notes)
+
+
+def market_of(bars: pd.DataFrame, settings: MarketSettings, notes: list[str]) -> Market:
+    """Bars that are read already, beside the other files of `settings`.
+
+    Args:
+        bars: on the adjusted scale, sorted by ticker and date.
+        settings: of the other files.
+        notes: what was done to the bars; what was filled is appended.
+    """
     news = _read(settings.news, "news") if settings.news else None
     macro = _read(settings.macro, "macro") if settings.macro else None
     policy = _read(settings.policy, "policy") if settings.policy else None
@@ -71,7 +81,18 @@ def read_bars(path: str | Path, notes: list[str], tickers: list[str] | None = No
     _refuse(frame, frame["high"] < frame["low"] * (1 - 1e-6), "high", "a high not below the low", path)
     if frame.empty:
         raise DataError(f"{path}: no row has all of {', '.join(BAR_COLUMNS)}. Expected daily bars.")
-    frame = frame.sort_values(["ticker", "date"], kind="stable").reset_index(drop=True)
+    return adjusted_bars(frame, notes)
+
+
+def adjusted_bars(bars: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+    """Checked bars as `read_bars` gives them: sorted, on sessions, on the adjusted scale.
+
+    Args:
+        bars: `schema.MARKET_COLUMNS["bars"]`, with `adj_close` where there is one.
+        notes: what was dropped, adjusted or looks wrong is appended.
+    """
+    adjusted = "adj_close" in bars
+    frame = bars.sort_values(["ticker", "date"], kind="stable").reset_index(drop=True)
     frame = _on_sessions(frame, notes)
     if adjusted:
         frame[RAW_CLOSE] = frame["close"]

@@ -9,10 +9,9 @@ import pandera.pandas as pa
 
 from ste.data.calendar import periods
 from ste.data.files import check_columns, check_frame, day_column, read_frame
+from ste.data.rules import below, rules
 from ste.errors import DataError
 from ste.schema import DIRECTION, FEATURE_SETS, MOVEMENT, PERIOD, RETURN, Column, Trend, table_columns
-
-PRICES = ("stock_open", "stock_high", "stock_low", "stock_close", "stock_sma_20", "stock_sma_50")
 
 
 @cache
@@ -36,13 +35,7 @@ def table_schema(features: str = "full") -> pa.DataFrameSchema:
 
 def _numeric(column: Column) -> pa.Column:
     """A finite float column within the bounds of the schema module."""
-    checks = [pa.Check(np.isfinite, error="a finite number", name="finite")]
-    if column.name in PRICES:
-        checks.append(pa.Check.gt(0.0, error="a price above 0"))
-    elif column.low is not None:
-        checks.append(pa.Check.ge(column.low, error=f"{column.low:g} or more"))
-    if column.high is not None:
-        checks.append(pa.Check.le(column.high, error=f"{column.high:g} or less"))
+    checks = [pa.Check(rule.holds, error=rule.expected, name=rule.expected) for rule in rules(column)]
     return pa.Column(float, checks, coerce=True)
 
 
@@ -69,7 +62,7 @@ def read_table(path: str | Path, frequency: str = "weekly", features: str = "ful
 def _check_rows(frame: pd.DataFrame, path: str | Path, frequency: str) -> None:
     """A period has one row of a ticker, and its high is not below its low."""
     high, low = ("stock_high", "stock_low") if "stock_high" in frame else ("price_high", "price_low")
-    off = (frame[high] < frame[low] - 1e-6 * frame[low].abs()).to_numpy()
+    off = below(frame[high].to_numpy(), frame[low].to_numpy())
     if off.any():
         line = int(np.flatnonzero(off)[0])
         raise DataError(

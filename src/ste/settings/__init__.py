@@ -26,6 +26,7 @@ from ste.settings.data import (
 )
 from ste.settings.export import ExportSettings
 from ste.settings.live import LivePaths, LiveSettings, RedisSettings, ReplaySettings
+from ste.settings.predict import PredictSettings
 from ste.settings.replicas import ReplicaSettings
 from ste.settings.run import (
     MONITORS,
@@ -59,6 +60,7 @@ __all__ = [
     "MarketSettings",
     "OptimizerSettings",
     "PathSettings",
+    "PredictSettings",
     "RedisSettings",
     "ReplaySettings",
     "ReplicaSettings",

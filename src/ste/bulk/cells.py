@@ -1,0 +1,122 @@
+"""Raw cells as typed arrays; what cannot be read is missing, not an error.
+
+Cells are Arrow arrays: text of a CSV, or values of a Parquet file.
+"""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ste.errors import DataError
+
+_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+_DAY = r"^\d{4}-\d{2}-\d{2}([ T]00:00(:00(\.0+)?)?)?$"
+FIRST_DAY, LAST_DAY = np.datetime64("1900-01-01"), np.datetime64("2199-12-31")
+"""Bounds of a date: beyond them it is a slip, and the exchange's calendar ends."""
+
+
+def numbers(cells: Any, where: str) -> np.ndarray:
+    """float64 `[N]`; NaN where there is no number.
+
+    Args:
+        cells: Arrow array `[N]`.
+        where: file and column, to name in an error.
+
+    Raises:
+        DataError: the whole column is of a type that holds no numbers.
+    """
+    cells = _plain(cells)
+    kind = cells.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        try:
+            cells = pc.cast(cells, pa.float64())
+        except pa.ArrowInvalid:
+            text = pc.ascii_trim_whitespace(cells)
+            known = pc.match_substring_regex(text, _NUMBER)
+            cells = pc.cast(pc.if_else(known, text, pa.scalar(None, kind)), pa.float64())
+    elif pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        cells = pc.cast(cells, pa.float64(), safe=False)
+    elif pa.types.is_null(kind):
+        return np.full(len(cells), np.nan)
+    else:
+        raise DataError(f"{where}: holds {kind}; expected numbers.")
+    return np.asarray(cells.to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
+def days(cells: Any, where: str) -> np.ndarray:
+    """datetime64[D] `[N]`; NaT where there is no day from 1900 to 2199, or a time of day beside it.
+
+    Raises:
+        DataError: the whole column is of a type that holds no days.
+    """
+    cells = _plain(cells)
+    kind = cells.type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        out = _days_of_text(cells)
+    elif pa.types.is_date(kind):
+        out = pc.cast(cells, pa.date32()).to_numpy(zero_copy_only=False).astype("datetime64[D]")
+    elif pa.types.is_timestamp(kind) and kind.tz is None:
+        exact = cells.to_numpy(zero_copy_only=False)
+        out = exact.astype("datetime64[D]")
+        out[out != exact] = np.datetime64("NaT")
+    elif pa.types.is_null(kind):
+        return np.full(len(cells), np.datetime64("NaT"), dtype="datetime64[D]")
+    else:
+        raise DataError(f"{where}: holds {kind}; expected days such as 2024-11-29, without a time or zone.")
+    with np.errstate(invalid="ignore"):
+        out[~((out >= FIRST_DAY) & (out <= LAST_DAY))] = np.datetime64("NaT")
+    return out
+
+
+def names(cells: Any, where: str) -> Any:
+    """Text, Arrow `[N]`; null where it is empty, blank or was not UTF-8.
+
+    Raises:
+        DataError: the whole column is of another type.
+    """
+    cells = _plain(cells)
+    if pa.types.is_null(cells.type):
+        return pa.nulls(len(cells), pa.string())
+    if not (pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type)):
+        raise DataError(f"{where}: holds {cells.type}; expected names as text.")
+    cells = pc.cast(cells, pa.string())
+    empty = pc.or_(pc.equal(pc.utf8_trim_whitespace(cells), ""), pc.match_substring(cells, "\ufffd"))
+    return pc.if_else(empty, pa.scalar(None, pa.string()), cells)
+
+
+def shown(cells: Any, row: int) -> str:
+    """A cell as a person wrote it."""
+    value = cells[row].as_py()
+    return "" if value is None else str(value)
+
+
+def _plain(cells: Any) -> Any:
+    """Neither dictionary-encoded nor a view."""
+    if pa.types.is_dictionary(cells.type):
+        cells = cells.dictionary_decode()
+    return pc.cast(cells, pa.string()) if pa.types.is_string_view(cells.type) else cells
+
+
+def _days_of_text(cells: Any) -> np.ndarray:
+    try:
+        known = pc.cast(cells, pa.date32())
+    except pa.ArrowInvalid:
+        # One by one, each text once: a day of the right form need not exist.
+        encoded = cells.dictionary_encode()
+        each = pa.array([_day(text) for text in encoded.dictionary.to_pylist()], pa.date32())
+        known = each.take(encoded.indices)
+    return np.asarray(known.to_numpy(zero_copy_only=False)).astype("datetime64[D]")
+
+
+def _day(text: str) -> Any:
+    import re
+    from datetime import date
+
+    if not re.match(_DAY, text.strip()):
+        return None
+    try:
+        return date.fromisoformat(text.strip()[:10])
+    except ValueError:
+        return None

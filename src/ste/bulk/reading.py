@@ -1,0 +1,259 @@
+"""Tables on disk in chunks, each row with the line that it stands on.
+
+A CSV's cells come as text, so that one that cannot be read rejects its own row and no other.
+"""
+
+import codecs
+import io
+import zlib
+from bisect import insort
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from ste.bulk.rejects import Reject
+from ste.errors import DataError
+
+BLOCK = 16 << 20
+"""Bytes of a CSV that are parsed at once; no row may be longer."""
+_COPIED = 1 << 20
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some rows of a table.
+
+    Attributes:
+        line: int64 `[N]`, where each row begins (see `Reject`).
+        cells: name to Arrow array `[N]`: text of a CSV, values of a Parquet file.
+        rejects: lines between these rows that are none.
+    """
+
+    line: np.ndarray
+    cells: dict[str, Any]
+    rejects: list[Reject] = field(default_factory=list)
+
+    def cut(self, rows: int) -> Iterator["Chunk"]:
+        """The same in chunks of at most `rows` rows."""
+        yield Chunk(self.line[:rows], {name: cells[:rows] for name, cells in self.cells.items()}, self.rejects)
+        for start in range(rows, len(self.line), rows):
+            part = slice(start, start + rows)
+            yield Chunk(self.line[part], {name: cells[part] for name, cells in self.cells.items()})
+
+
+class Table(Protocol):
+    """A table that is read in chunks.
+
+    Attributes:
+        where: names it in messages.
+        names: of its columns.
+        size: of the whole, in whatever unit `chunks` reports.
+    """
+
+    where: str
+    names: list[str]
+    size: int
+
+    def chunks(self, columns: Sequence[str], rows: int) -> Iterator[tuple[Chunk, int]]:
+        """Chunks of these columns, about `rows` rows each, and how much of `size` is read by then."""
+
+
+def open_table(path: Path) -> Table:
+    """A CSV file (compressed or not) or, by its ending, a Parquet file.
+
+    Raises:
+        DataError: it cannot be read, or a name stands twice in its header.
+    """
+    table = ParquetTable(path) if path.suffix == ".parquet" else CsvTable(path)
+    twice = sorted({name for name in table.names if table.names.count(name) > 1})
+    if twice:
+        raise DataError(f"{path}: the header names {', '.join(twice[:5])} twice. Expected each column once.")
+    return table
+
+
+@contextmanager
+def _telling(path: Path, kind: str) -> Iterator[None]:
+    """A file that cannot be read as what it should be, as a mistake in words."""
+    try:
+        yield
+    except (pa.ArrowException, EOFError, zlib.error, OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno is not None and not isinstance(error, pa.ArrowException):
+            raise
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        if "straddling object" in reason:
+            reason = f"a row of more than {BLOCK >> 20} MiB: a quote that is never closed"
+        if "Empty CSV file" in reason:
+            reason = "it has no rows"
+        raise DataError(f"{path}: cannot be read as {kind} ({reason}). Expected a {kind} table.") from None
+
+
+class ParquetTable:
+    """Batches of a Parquet file, read page by page: a row group need not fit in memory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.where = path, str(path)
+        with _telling(path, "Parquet"):
+            # Buffered streams: otherwise the column chunks of a whole row group are held at once.
+            self._file = pq.ParquetFile(path, buffer_size=_COPIED, pre_buffer=False)
+        self.names = list(self._file.schema_arrow.names)
+        self.size = self._file.metadata.num_rows
+
+    def chunks(self, columns: Sequence[str], rows: int) -> Iterator[tuple[Chunk, int]]:
+        """Batches and the rows read by then."""
+        done = 0
+        with _telling(self.path, "Parquet"):
+            for batch in self._file.iter_batches(batch_size=rows, columns=list(columns), use_threads=False):
+                line = np.arange(done + 1, done + 1 + batch.num_rows)
+                done += batch.num_rows
+                yield Chunk(line, {name: batch.column(name) for name in columns}), done
+
+
+class CsvTable:
+    """Blocks of a CSV file, compressed as its ending says (`.gz`, `.bz2`, `.zst`)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.where = path, str(path)
+        self.size = path.stat().st_size
+        with self._open() as (source, _):
+            with _telling(path, "CSV"):
+                reader = pa.csv.open_csv(source, *_options(1 << 20, lambda row: "skip"))
+            self.names = list(reader.schema.names)
+
+    @contextmanager
+    def _open(self) -> Iterator[tuple[Any, Any]]:
+        """The text as UTF-8, and the file below it, whose position tells how far it was read."""
+        with self.path.open("rb") as raw, _telling(self.path, "CSV"):
+            compression = pa.Codec.detect(str(self.path)).name if _compressed(self.path) else None
+            stream = pa.input_stream(raw, compression=compression)
+            yield pa.PythonFile(_Utf8(stream), mode="r"), raw
+
+    def chunks(self, columns: Sequence[str], rows: int) -> Iterator[tuple[Chunk, int]]:
+        """Blocks, cut to `rows`, and the bytes of the file read by then."""
+        broken: list[tuple[int, str, int]] = []
+
+        def skip(row: Any) -> str:
+            insort(broken, (row.number, row.text, row.actual_columns))
+            return "skip"
+
+        with self._open() as (source, raw):
+            parsing = _options(BLOCK, skip)
+            reading = pa.csv.ConvertOptions(
+                column_types=dict.fromkeys(self.names, pa.string()), strings_can_be_null=False, check_utf8=False
+            )
+            reader = pa.csv.open_csv(source, *parsing, convert_options=reading)
+            lines = _Lines(sum(name.count("\n") for name in self.names), len(self.names))
+            for block in reader:
+                for chunk in lines.chunk(block, columns, broken).cut(rows):
+                    yield chunk, raw.tell()
+            rejects = lines.broken(broken, None)
+            if rejects:
+                empty = {name: pa.array([], pa.string()) for name in columns}
+                yield Chunk(np.empty(0, dtype=np.int64), empty, rejects), raw.tell()
+
+
+def _compressed(path: Path) -> bool:
+    return path.suffix in (".gz", ".bz2", ".zst", ".lz4")
+
+
+def _options(block: int, skip: Any) -> tuple[Any, Any]:
+    # One thread: only then are rows numbered.
+    reading = pa.csv.ReadOptions(use_threads=False, block_size=block)
+    return reading, pa.csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=skip)
+
+
+class _Utf8(io.RawIOBase):
+    """A stream of bytes with what is not UTF-8 in it replaced by U+FFFD, for a parser that would give up on it."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._pending = False
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to about `size` bytes; empty at the end alone."""
+        while True:
+            data: bytes = self._stream.read(size if size >= 0 else None)
+            if not self._pending and data.isascii():
+                return data
+            text = self._decoder.decode(data, final=not data)
+            self._pending = bool(self._decoder.getstate()[0])
+            if text or not data:
+                return text.encode()
+
+
+class _Lines:
+    """Counts the lines of a file as its records come by: a quoted field may hold line breaks.
+
+    Args:
+        header: line breaks within the header.
+        width: fields of a row.
+    """
+
+    def __init__(self, header: int, width: int) -> None:
+        self._record = 2  # of the next row; the header is the first
+        self._line = 2 + header
+        self._width = width
+
+    def chunk(self, block: Any, columns: Sequence[str], broken: list[tuple[int, str, int]]) -> Chunk:
+        """Rows of a block that are not blank, and the records skipped before its last one."""
+        breaks = _line_breaks(block)
+        line = np.empty(block.num_rows, dtype=np.int64)
+        rejects, at = [], 0
+        while at < block.num_rows:
+            # Up to the next record that the parser skipped.
+            upto = block.num_rows
+            if broken:
+                upto = min(upto, at + broken[0][0] - self._record)
+            taken = 1 + breaks[at:upto]
+            line[at:upto] = self._line + np.cumsum(taken) - taken
+            self._line += int(taken.sum())
+            self._record += upto - at
+            at = upto
+            if at < block.num_rows:
+                rejects += self.broken(broken, self._record)
+        blank = _blank(block)
+        kept = block if blank is None else block.filter(pa.array(~blank))
+        return Chunk(line if blank is None else line[~blank], {name: kept.column(name) for name in columns}, rejects)
+
+    def broken(self, broken: list[tuple[int, str, int]], record: int | None) -> list[Reject]:
+        """Rejects of the records skipped in an unbroken row from `record` on, or of all that are left."""
+        out = []
+        while broken and (record is None or broken[0][0] == self._record):
+            _, text, found = broken.pop(0)
+            noun = "field" if found == 1 else "fields"
+            out.append(Reject(self._line, "", "", "", text, f"{found} {noun}; expected {self._width}"))
+            self._line += 1 + text.count("\n")
+            self._record += 1
+        return out
+
+
+def _line_breaks(block: Any) -> np.ndarray:
+    """Line breaks within each row's fields, int64 `[N]`."""
+    found = np.zeros(block.num_rows, dtype=np.int64)
+    for column in block.columns:
+        characters = column.buffers()[2]
+        if characters is not None and (np.frombuffer(characters, dtype=np.uint8) == ord("\n")).any():
+            found += pc.count_substring(column, "\n").to_numpy(zero_copy_only=False)
+    return found
+
+
+def _blank(block: Any) -> np.ndarray | None:
+    """Which rows have nothing in any field, bool `[N]`, or None: they are blank lines."""
+    blank = None
+    for column in block.columns:
+        empty = pc.equal(pc.binary_length(column), 0).to_numpy(zero_copy_only=False)
+        blank = empty if blank is None else blank & empty
+        if not blank.any():
+            return None
+    return blank
