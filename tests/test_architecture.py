@@ -9,7 +9,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "ste"
 ENTRY_POINTS = {
     *("train", "generate", "evaluate", "reproduce", "ui", "audit", "compare", "ensemble", "report"),
-    *("export", "predict"),
+    *("export", "predict", "live"),
 }
 
 # Who may import a package; everything else may not.
@@ -22,6 +22,7 @@ FENCES = {
     "plotly": {"sweeps"},
     "onnx": {"deploy"},
     "onnxruntime": {"deploy"},
+    "redis": {"streaming"},
 }
 # What a part may import of ours; parts that are not named may import any but the entry points.
 LAYERS = {
@@ -56,6 +57,7 @@ LAYERS = {
         *("baselines", "config", "data", "deploy", "errors", "evaluation", "fitting", "members", "pipeline"),
         *("predicting", "record", "replicas", "schema", "settings", "tracking"),
     },
+    "streaming": {"data", "deploy", "errors", "schema", "streaming"},
     "bulk": {"bulk", "data", "deploy", "errors", "schema"},
     "config": {"errors", "preflight", "schema", "settings"},
     "cli": {"config", "errors"},

@@ -21,6 +21,7 @@ COMMANDS = (
     "report",
     "export",
     "predict",
+    "live",
 )
 HEAVY = ("torch", "lightning", "mlflow", "pandas", "matplotlib", "sklearn", "optuna", "plotly")
 

@@ -67,6 +67,7 @@ def test_the_groups_are_complete():
         "report",
         "export",
         "predict",
+        "live",
     }
 
 

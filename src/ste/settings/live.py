@@ -26,9 +26,10 @@ class ReplaySettings:
     speed: str = "max"
 
     def __post_init__(self) -> None:
-        known = re.fullmatch(r"max|\d+(\.\d+)?x?", self.speed.lower())
-        known = known and (self.speed.lower() == "max" or float(self.speed.lower().rstrip("x")) > 0)
-        require(self, "replay.speed", bool(known), "max, events a second such as 500, or times real time such as 86400x")
+        speed = self.speed.lower()
+        number = re.fullmatch(r"(\d+(\.\d+)?)x?", speed)
+        known = speed == "max" or (number is not None and float(number[1]) > 0)
+        require(self, "replay.speed", known, "max, events a second such as 500, or times real time such as 86400x")
 
     def files(self) -> dict[str, str]:
         """Paths that are given, by kind."""

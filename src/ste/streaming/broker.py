@@ -14,7 +14,7 @@ from redis.retry import Retry
 
 from ste.errors import RunError
 from ste.streaming.engine import Prediction
-from ste.streaming.events import BadEvent
+from ste.streaming.events import EventError
 from ste.streaming.sinks import Format
 from ste.streaming.sources import Item
 
@@ -94,7 +94,8 @@ class RedisSource:
         if position and _order(gone) > _order(position):
             raise RunError(
                 f"redis.events={self._stream}: entries up to {gone.decode()} were deleted, and only those up to "
-                f"{position} were read. Let the stream keep more (XADD MAXLEN), and begin anew with another paths.state."
+                f"{position} were read. Let the stream keep more (XADD MAXLEN), and begin "
+                "anew with another paths.state."
             )
         self._forget(self.position)
 
@@ -112,7 +113,7 @@ class RedisSource:
         for key, fields in entries:
             self._unacknowledged.append(key)
             self.position = key.decode()
-            content = fields.get(EVENT, BadEvent(f"an entry without a field {EVENT.decode()}"))
+            content = fields.get(EVENT, EventError(f"an entry without a field {EVENT.decode()}"))
             items.append(Item(f"entry {self.position}", content))
         return items
 
@@ -216,8 +217,8 @@ class RedisSink:
             held = []
         if not held:
             raise RunError(
-                f"redis.predictions={self._stream}: entry {key} is not the prediction that belongs there. Others write to "
-                "this stream, or it was cut. Begin anew with another stream and another paths.state."
+                f"redis.predictions={self._stream}: entry {key} is not the prediction that belongs there. Others write "
+                "to this stream, or it was cut. Begin anew with another stream and another paths.state."
             ) from None
 
 

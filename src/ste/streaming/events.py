@@ -11,6 +11,7 @@ An event is one JSON object. Its bounds are those of the market files (`ste.data
 | close | date |
 """
 
+from collections.abc import Callable
 from math import inf, isfinite
 from typing import Any, NamedTuple
 
@@ -47,7 +48,7 @@ class News(NamedTuple):
 
     ticker: str
     day: int
-    count: float
+    items: float
     sentiment: float
     relevance: float
 
@@ -78,7 +79,7 @@ Event = Bar | News | Macro | Policy | Close
 KINDS: dict[type, str] = {Bar: "bar", News: "news", Macro: "macro", Policy: "policy", Close: "close"}
 
 
-class BadEvent(ValueError):
+class EventError(ValueError):
     """An event that cannot be used; the message says why."""
 
 
@@ -91,19 +92,19 @@ def event_of(content: Any, calendar: Calendar, latest: int | None = None) -> Eve
         latest: last day that an event may carry; None allows any.
 
     Raises:
-        BadEvent: a field is missing or impossible.
+        EventError: a field is missing or impossible.
     """
     if not isinstance(content, dict):
-        raise BadEvent("expected a JSON object such as {\"kind\": \"bar\", ...}")
+        raise EventError('expected a JSON object such as {"kind": "bar", ...}')
     kind = content.get("kind")
     build = _BUILDERS.get(kind) if isinstance(kind, str) else None
     if build is None:
-        raise BadEvent(f"kind: found {_shown(kind)}; expected one of {', '.join(_BUILDERS)}")
-    event = build(content)
+        raise EventError(f"kind: found {_shown(kind)}; expected one of {', '.join(_BUILDERS)}")
+    event: Event = build(content)
     if latest is not None and event.day > latest:
-        raise BadEvent(f"date: found {text_of(event.day)}, which lies in the future")
+        raise EventError(f"date: found {text_of(event.day)}, which lies in the future")
     if isinstance(event, Bar) and not calendar.is_session(event.day):
-        raise BadEvent(f"date: found {text_of(event.day)}, which is no session of the exchange")
+        raise EventError(f"date: found {text_of(event.day)}, which is no session of the exchange")
     return event
 
 
@@ -112,12 +113,12 @@ def _bar(content: dict[str, Any]) -> Bar:
     opened, high, low, close = (_above_zero(content, name) for name in ("open", "high", "low", "close"))
     volume = _number(content, "volume", 0.0)
     if high < low * (1 - 1e-6):
-        raise BadEvent(f"high: found {high:g} below the low {low:g}")
+        raise EventError(f"high: found {high:g} below the low {low:g}")
     if content.get("adj_close") is None:
         return Bar(ticker, day, opened, high, low, close, volume, close)
     ratio = _above_zero(content, "adj_close") / close
     if not 0 < ratio < inf:
-        raise BadEvent(f"adj_close: found {_shown(content['adj_close'])} with a close of {close:g}")
+        raise EventError(f"adj_close: found {_shown(content['adj_close'])} with a close of {close:g}")
     return Bar(ticker, day, opened * ratio, high * ratio, low * ratio, close * ratio, volume / ratio, close)
 
 
@@ -130,7 +131,7 @@ def _news(content: dict[str, Any]) -> News:
 def _macro(content: dict[str, Any]) -> Macro:
     series = content.get("series")
     if series not in MACRO_NEUTRAL:
-        raise BadEvent(f"series: found {_shown(series)}; expected one of {', '.join(MACRO_NEUTRAL)}")
+        raise EventError(f"series: found {_shown(series)}; expected one of {', '.join(MACRO_NEUTRAL)}")
     return Macro(series, _day(content, "release_date"), _number(content, "value", *_MACRO_BOUNDS[series]))
 
 
@@ -144,40 +145,48 @@ def _close(content: dict[str, Any]) -> Close:
     return Close(_day(content, "date"))
 
 
-_BUILDERS = {"bar": _bar, "news": _news, "macro": _macro, "policy": _policy, "close": _close}
+_BUILDERS: dict[str, Callable[[dict[str, Any]], Event]] = {
+    "bar": _bar,
+    "news": _news,
+    "macro": _macro,
+    "policy": _policy,
+    "close": _close,
+}
 
 
 def _name(content: dict[str, Any], key: str) -> str:
     found = content.get(key)
     if not isinstance(found, str) or not 0 < len(found) <= _NAME:
-        raise BadEvent(f"{key}: found {_shown(found)}; expected a name of 1 to {_NAME} characters")
+        raise EventError(f"{key}: found {_shown(found)}; expected a name of 1 to {_NAME} characters")
     return found
 
 
 def _day(content: dict[str, Any], key: str) -> int:
     found = content.get(key)
     try:
-        day = day_of(found)  # type: ignore[arg-type]
-    except (ValueError, TypeError):
-        raise BadEvent(f"{key}: found {_shown(found)}; expected a date such as 2024-11-29") from None
+        day = day_of(found) if isinstance(found, str) else None
+    except ValueError:
+        day = None
+    if day is None:
+        raise EventError(f"{key}: found {_shown(found)}; expected a date such as 2024-11-29")
     if not _HORIZON[0] <= day < _HORIZON[1]:
-        raise BadEvent(f"{key}: found {found}; expected a date from 1950 to 2099")
+        raise EventError(f"{key}: found {found}; expected a date from 1950 to 2099")
     return day
 
 
 def _number(content: dict[str, Any], key: str, low: float = -inf, high: float = inf) -> float:
     found = content.get(key)
-    number = float(found) if type(found) in (int, float) else inf
+    number = float(found) if isinstance(found, int | float) and not isinstance(found, bool) else inf
     if isfinite(number) and low <= number <= high:
         return number
     bounds = "a finite number" if low == -inf else f"a number from {low:g}" + f" to {high:g}" * (high < inf)
-    raise BadEvent(f"{key}: found {_shown(found)}; expected {bounds}")
+    raise EventError(f"{key}: found {_shown(found)}; expected {bounds}")
 
 
 def _above_zero(content: dict[str, Any], key: str) -> float:
     number = _number(content, key)
     if number <= 0:
-        raise BadEvent(f"{key}: found {number:g}; expected a price above 0")
+        raise EventError(f"{key}: found {number:g}; expected a price above 0")
     return number
 
 

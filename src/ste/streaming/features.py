@@ -16,6 +16,7 @@ from ste.streaming.days import Calendar
 from ste.streaming.events import KINDS, Bar, Close, Event, Macro, News, Policy
 from ste.streaming.indicators import Indicators
 from ste.streaming.pending import Pending, put
+from ste.streaming.tickers import Ticker
 
 CLOSES = np.dtype([("ticker", "<u4"), ("close", "<f8")])
 """One session's close of a ticker, by its number."""
@@ -46,23 +47,6 @@ class Rows:
     volatility: np.ndarray
 
 
-@dataclass
-class _Ticker:
-    """A ticker at its latest closed session; `before` is the adjusted and raw close of the one before."""
-
-    indicators: Indicators
-    raw: float = 0.0
-    before: tuple[float, float] = (0.0, 0.0)
-
-    def copy(self) -> "_Ticker":
-        return _Ticker(self.indicators.copy(), self.raw, self.before)
-
-    def update(self, bar: Bar) -> None:
-        self.before = (self.indicators.last, self.raw)
-        self.indicators.update(bar.close)
-        self.raw = bar.raw
-
-
 class RunningFeatures:
     """Rows of every ticker as its periods close.
 
@@ -89,7 +73,7 @@ class RunningFeatures:
         self._features = features
         self._delay = delay
         self._provisional = provisional and frequency == "weekly"
-        self._tickers: dict[str, _Ticker] = {}
+        self._tickers: dict[str, Ticker] = {}
         self._numbers: dict[str, int] = {}
         self._open: dict[int, Pending] = {}
         self._releases: dict[tuple[str, int], Macro] = {}
@@ -139,7 +123,7 @@ class RunningFeatures:
         by_ticker = closes[np.argsort(closes["ticker"], kind="stable")]
         ends = np.searchsorted(by_ticker["ticker"], np.arange(len(self._numbers) + 1))
         self._tickers = {
-            name: _Ticker(Indicators.of(self._features, by_ticker["close"][a:b]), raw)
+            name: Ticker(Indicators.of(self._features, by_ticker["close"][a:b]), raw)
             for name, raw, a, b in zip(self._numbers, state["raw"], ends[:-1], ends[1:], strict=True)
         }
         self._open = {}
@@ -183,7 +167,8 @@ class RunningFeatures:
 
     def _rows(self, close: int, day: int, *, final: bool) -> Rows:
         """At the end of a day of the period that ends with `close`."""
-        pending, found = self._open[close], []
+        pending = self._open[close]
+        names, values, closes, volatility = [], [], [], []
         common = self._common(pending, day, final) if self._features == "full" else []
         for name in sorted(pending.bars):
             traded = day in pending.bars[name]
@@ -192,51 +177,32 @@ class RunningFeatures:
             bars = pending.bars_of(name, day)
             ticker = self._after(name, bars, final)
             if traded and ticker.indicators.ready:
-                values = self._stock(ticker, bars)
-                if self._features == "full":
-                    values += [*pending.news_of(name, day), *common]
-                found.append((name, values, bars[-1].close, ticker.indicators.volatility))
-        names, values, closes, volatility = zip(*found, strict=True) if found else ((), (), (), ())
+                news = pending.news_of(name, day) if self._features == "full" else []
+                names.append(name)
+                values.append([*ticker.features(bars), *news, *common])
+                closes.append(bars[-1].close)
+                volatility.append(ticker.indicators.volatility)
         return Rows(
             day=day,
             number=self.calendar.number(close),
             final=final,
-            tickers=list(names),
+            tickers=names,
             values=np.array(values, dtype=np.float64).reshape(-1, len(FEATURE_SETS[self._features].names)),
             close=np.array(closes, dtype=np.float64),
             volatility=np.array(volatility, dtype=np.float64),
         )
 
-    def _after(self, name: str, bars: list[Bar], final: bool) -> _Ticker:
+    def _after(self, name: str, bars: list[Bar], final: bool) -> Ticker:
         """The ticker after these bars: itself if they are final, else a copy."""
         if not final:
             ticker = self._tickers[name].copy()
         else:
-            ticker = self._tickers.setdefault(name, _Ticker(Indicators(self._features, [])))
+            ticker = self._tickers.setdefault(name, Ticker(Indicators(self._features, [])))
             number = self._numbers.setdefault(name, len(self._numbers))
             self._new_closes += [(number, bar.close) for bar in bars]
         for bar in bars:
             ticker.update(bar)
         return ticker
-
-    def _stock(self, ticker: _Ticker, bars: list[Bar]) -> list[float]:
-        last, indicators = bars[-1], ticker.indicators.values()
-        if self._features == "prices":
-            day = [last.open, last.high, last.low]
-            close, raw = ticker.before
-            change = [last.raw / raw - 1.0, last.close / close - 1.0]
-            return [*(each / last.close - 1.0 for each in day), *change, *(each / last.close - 1.0 for each in indicators)]
-        rest = 0.0
-        for bar in bars[1:]:
-            rest += bar.volume
-        return [
-            bars[0].open,
-            max(bar.high for bar in bars),
-            min(bar.low for bar in bars),
-            last.close,
-            bars[0].volume + rest,  # in the order of np.add.reduceat
-            *indicators,
-        ]
 
     def _common(self, pending: Pending, day: int, final: bool) -> list[float]:
         """Macro and policy features, the same for every ticker."""

@@ -27,8 +27,10 @@ class Pending:
 
     def events(self) -> Iterator[Bar | News | Policy]:
         """All of them; those of one day in the order that they came in."""
-        for kept in (*self.bars.values(), *self.news.values()):
-            yield from kept.values()
+        for bars in self.bars.values():
+            yield from bars.values()
+        for news in self.news.values():
+            yield from news.values()
         yield from self.policy.values()
 
     def bars_of(self, ticker: str, day: int) -> list[Bar]:
@@ -40,9 +42,9 @@ class Pending:
         """Sentiment, count and relevance of a ticker up to a day, as `data.features.news_features` has them."""
         kept = self.news.get(ticker, {})
         items = [kept[each] for each in sorted(kept) if each <= day]
-        count = compensated_sum(item.count for item in items)
-        sentiment = compensated_sum(item.sentiment * item.count for item in items)
-        relevance = compensated_sum(item.relevance * item.count for item in items)
+        count = compensated_sum(item.items for item in items)
+        sentiment = compensated_sum(item.sentiment * item.items for item in items)
+        relevance = compensated_sum(item.relevance * item.items for item in items)
         return [sentiment / max(count, 1.0), count, relevance / max(count, 1.0)]
 
     def policy_of(self, day: int) -> list[float]:

@@ -6,7 +6,6 @@ was written after the latest checkpoint is taken back at the next start, and mad
 """
 
 import time
-from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +17,7 @@ from ste.errors import RunError
 from ste.streaming.checkpoint import Checkpoints
 from ste.streaming.days import text_of
 from ste.streaming.engine import Engine
-from ste.streaming.events import BadEvent, Event, event_of
+from ste.streaming.events import Event, EventError, event_of
 from ste.streaming.sinks import Sink, Tail
 from ste.streaming.sources import Item, Source
 
@@ -40,7 +39,13 @@ class Pipeline:
     """
 
     def __init__(
-        self, engine: Engine, source: Source, sink: Sink, checkpoints: Checkpoints, every: float = 1.0, flush: bool = True
+        self,
+        engine: Engine,
+        source: Source,
+        sink: Sink,
+        checkpoints: Checkpoints,
+        every: float = 1.0,
+        flush: bool = True,
     ) -> None:
         self._engine = engine
         self._source = source
@@ -146,12 +151,12 @@ class Pipeline:
         """The event at one place; None if it is none, which is told in the file of rejects."""
         content = item.content
         try:
-            if isinstance(content, BadEvent):
+            if isinstance(content, EventError):
                 raise content
             if isinstance(content, bytes):
                 content = _json(content)
             return event_of(content, self._engine.features.calendar, latest)
-        except BadEvent as reason:
+        except EventError as reason:
             shown = item.content.decode(errors="replace") if isinstance(item.content, bytes) else str(item.content)
             told = {"where": item.where, "reason": str(reason), "event": shown[:_SHOWN]}
             self._rejects.write(orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE))
@@ -180,7 +185,7 @@ def _json(line: bytes) -> Any:
     try:
         return orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        raise BadEvent(f"not JSON: {str(error)[:100]}") from None
+        raise EventError(f"not JSON: {str(error)[:100]}") from None
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -95,7 +95,7 @@ class Replay:
             time.sleep(min(timeout, 0.01))
             return []
         end = min(self._at + min(due, self._batch), len(self._kind))
-        items = [self._item(kind, row) for kind, row in zip(self._kind[self._at : end], self._row[self._at : end])]
+        items = [self._item(int(self._kind[at]), int(self._row[at])) for at in range(self._at, end)]
         self._at = end
         self.finished = end >= len(self._kind)
         return items
@@ -111,7 +111,7 @@ class Replay:
         """Nothing is held."""
 
     def _item(self, number: int, row: int) -> Item:
-        kind, names, columns = self._frames[int(number)]
+        kind, names, columns = self._frames[number]
         content = {name: column[row] for name, column in zip(names, columns, strict=True)}
         return Item(f"{kind} line {row + 2}", {**content, "kind": kind})
 
@@ -119,7 +119,7 @@ class Replay:
 def _frame(key: str, path: str) -> pd.DataFrame:
     """A file's columns that an event has, dates as text."""
     frame = read_frame(path, text=("ticker", "series", "event"))
-    check_columns(frame, MARKET_COLUMNS[key], path, strict=False)
+    check_columns([str(name) for name in frame], MARKET_COLUMNS[key], path, strict=False)
     columns = [*MARKET_COLUMNS[key], *(["adj_close"] if key == "bars" and "adj_close" in frame else [])]
     frame = frame[columns].copy()
     day = frame[_DAY[key]]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from ste.errors import DataError
-from ste.streaming.events import BadEvent
+from ste.streaming.events import EventError
 
 LONGEST = 1 << 16
 """Bytes of an event; a longer line is no event."""
@@ -22,7 +22,7 @@ class Item(NamedTuple):
     """What a source holds at one place: an event's JSON, its object, or why it is neither."""
 
     where: str
-    content: bytes | dict[str, Any] | BadEvent
+    content: bytes | dict[str, Any] | EventError
 
 
 class Source(Protocol):
@@ -30,13 +30,15 @@ class Source(Protocol):
 
     Attributes:
         name: that tells it from other sources, kept with a checkpoint.
-        position: JSON; what `open` must be given to go on after the latest batch.
         finished: nothing more is to come.
     """
 
     name: str
-    position: Any
     finished: bool
+
+    @property
+    def position(self) -> Any:
+        """What `open` must be given to go on after the latest batch, as JSON has it."""
 
     def open(self, position: Any) -> None:
         """Begin, after what `position` says was read; None is the beginning."""
@@ -206,5 +208,5 @@ class _Lines:
         length, self._skipped = len(line) + self._skipped, 0
         where = f"line {self.count}"
         if length > LONGEST:
-            return Item(where, BadEvent(f"a line of {length} bytes; expected at most {LONGEST}"))
+            return Item(where, EventError(f"a line of {length} bytes; expected at most {LONGEST}"))
         return Item(where, line) if line.strip() else None
