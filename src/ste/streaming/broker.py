@@ -69,12 +69,17 @@ class RedisSource:
 
     def __init__(self, client: Any, server: str, stream: str, group: str, consumer: str, batch: int = _BATCH) -> None:
         self.name = f"stream {stream} of {place(server)}"
-        self.position: Any = None
         self.finished = False
         self._client = client
         self._stream, self._group, self._consumer = stream, group, consumer
         self._batch = batch
+        self._last, self._count = _START, 0
         self._unacknowledged: list[bytes] = []
+
+    @property
+    def position(self) -> list[Any]:
+        """Id of the latest entry that was given, and how many the stream had had with it."""
+        return [self._last, self._count]
 
     def open(self, position: Any) -> None:
         """Begin after an entry's id.
@@ -82,22 +87,27 @@ class RedisSource:
         Raises:
             RunError: entries after it are gone from the stream.
         """
-        self.position = position or _START
+        self._last = position[0] if position else _START
         try:
-            self._client.xgroup_create(self._stream, self._group, id=self.position, mkstream=True)
+            self._seat()
+            info = self._client.xinfo_stream(self._stream)
+        except redis.ResponseError as error:
+            raise RunError(f"redis.events={self._stream}: {error}. Expected a stream.") from None
+        # What was cut off before the beginning is not missed.
+        self._count = position[1] if position else info["entries-added"] - info["length"]
+        if _order(info["last-generated-id"].decode()) < _order(self._last):
+            raise self._other(f"it ends before {self._last}, which was read")
+        self._check_whole(info)
+        self._forget()
+
+    def _seat(self) -> None:
+        """Put the group behind the position."""
+        try:
+            self._client.xgroup_create(self._stream, self._group, id=self._last, mkstream=True)
         except redis.ResponseError as error:
             if "BUSYGROUP" not in str(error):
-                raise RunError(f"redis.events={self._stream}: {error}. Expected a stream.") from None
-            self._client.xgroup_setid(self._stream, self._group, id=self.position)
-        info = self._client.xinfo_stream(self._stream)
-        gone = info.get("max-deleted-entry-id", b"0-0")
-        if position and _order(gone) > _order(position):
-            raise RunError(
-                f"redis.events={self._stream}: entries up to {gone.decode()} were deleted, and only those up to "
-                f"{position} were read. Let the stream keep more (XADD MAXLEN), and begin "
-                "anew with another paths.state."
-            )
-        self._forget(self.position)
+                raise
+            self._client.xgroup_setid(self._stream, self._group, id=self._last)
 
     def read(self, timeout: float) -> list[Item]:
         """Entries that are new to the group."""
@@ -112,9 +122,9 @@ class RedisSource:
         items = []
         for key, fields in entries:
             self._unacknowledged.append(key)
-            self.position = key.decode()
+            self._last, self._count = key.decode(), self._count + 1
             content = fields.get(EVENT, EventError(f"an entry without a field {EVENT.decode()}"))
-            items.append(Item(f"entry {self.position}", content))
+            items.append(Item(f"entry {self._last}", content))
         return items
 
     def _again(self, error: Exception) -> None:
@@ -133,6 +143,7 @@ class RedisSource:
         if self._unacknowledged:
             self._client.xack(self._stream, self._group, *self._unacknowledged)
             self._unacknowledged = []
+            self._check_whole(self._client.xinfo_stream(self._stream))
 
     def backlog(self) -> int | None:
         """Entries."""
@@ -143,10 +154,22 @@ class RedisSource:
         """Close the connection."""
         self._client.close()
 
-    def _forget(self, position: str) -> None:
+    def _check_whole(self, info: dict[str, Any]) -> None:
+        """Raise where more was cut off the stream than was read of it."""
+        lost = info["entries-added"] - info["length"] - self._count
+        if lost > 0:
+            raise self._other(f"{lost} entries after {self._last} were cut off before they were read")
+
+    def _other(self, found: str) -> RunError:
+        return RunError(
+            f"redis.events={self._stream}: {found}. Let the stream keep more (XADD MAXLEN), and begin anew with "
+            "another paths.state and another sink."
+        )
+
+    def _forget(self) -> None:
         """Acknowledge what a checkpoint held when its process ended before it could say so."""
         while True:
-            waiting = self._client.xpending_range(self._stream, self._group, min="-", max=position, count=_BATCH)
+            waiting = self._client.xpending_range(self._stream, self._group, min="-", max=self._last, count=_BATCH)
             if not waiting:
                 return
             self._client.xack(self._stream, self._group, *(entry["message_id"] for entry in waiting))

@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from ste.errors import RunError
 from ste.streaming.features import CLOSES
+from ste.streaming.sinks import write_all
 
 FORMAT = 1
 """Raised when a reader of today could not use a checkpoint of tomorrow."""
@@ -97,9 +98,7 @@ class Checkpoints:
             closes: those used since the last one.
         """
         if len(closes):
-            left = memoryview(closes.tobytes())
-            while left:
-                left = left[self._closes.write(left) :]
+            write_all(self._closes, closes.tobytes())
             os.fsync(self._closes.fileno())
         length = self._length + len(closes)
         text = orjson.dumps({**meta, "format": FORMAT, "closes": length})

@@ -47,7 +47,8 @@ class Calendar:
 
     def is_session(self, day: int) -> bool:
         """Whether the exchange is open."""
-        return self._sessions[self._at_or_after(day)] == day
+        at = self._at_or_after(day)  # which may fetch sessions
+        return self._sessions[at] == day
 
     def close_of(self, day: int) -> int:
         """Last session of the period in which what is told on a day counts: the first that ends on or after it."""
@@ -62,7 +63,8 @@ class Calendar:
 
     def number(self, close: int) -> int:
         """Number of the period that ends with a session; neighbours differ by 1."""
-        return _week(close) if self._weekly else self._origin + self._at_or_after(close)
+        at = self._at_or_after(close)
+        return _week(close) if self._weekly else self._origin + at
 
     def _at_or_after(self, day: int) -> int:
         if day not in self._held:

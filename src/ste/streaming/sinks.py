@@ -5,6 +5,7 @@ import io
 import os
 import sys
 from collections.abc import Iterable
+from io import FileIO
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -52,6 +53,7 @@ class Tail:
         self._path = path
         self._key = key
         self._waiting: list[bytes] = []
+        self._file: FileIO | None = None
 
     def open(self, length: int | None) -> int:
         """Cut the file to its committed bytes; None is a new file. Gives its length.
@@ -60,8 +62,8 @@ class Tail:
             RunError: a file that no checkpoint knows is in the way, or it has lost committed bytes.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._path.open("ab", buffering=0)
-        found = self._file.seek(0, os.SEEK_END)
+        self._file = file = self._path.open("ab", buffering=0)
+        found = file.seek(0, os.SEEK_END)
         if length is None and found:
             raise RunError(
                 f"{self._key}={self._path}: this file was not written by this pipeline (no checkpoint knows it). "
@@ -72,7 +74,7 @@ class Tail:
                 f"{self._key}={self._path}: {found} bytes long, and {length} were written before. Put the file back, "
                 "or begin anew with another paths.state and another file."
             )
-        self._file.truncate(length or 0)
+        file.truncate(length or 0)
         return length or 0
 
     def write(self, content: bytes) -> None:
@@ -81,17 +83,24 @@ class Tail:
 
     def commit(self) -> int:
         """Write and sync what waits; the file's length in bytes."""
+        assert self._file is not None
         if self._waiting:
-            left = memoryview(b"".join(self._waiting))
-            while left:
-                left = left[self._file.write(left) :]
+            write_all(self._file, b"".join(self._waiting))
             self._waiting = []
             os.fsync(self._file.fileno())
         return self._file.seek(0, os.SEEK_END)
 
     def close(self) -> None:
         """Close the file; what waits is dropped."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
+
+
+def write_all(file: FileIO, content: bytes) -> None:
+    """Write to an unbuffered file, which may take less than it is given."""
+    left = memoryview(content)
+    while left:
+        left = left[file.write(left) :]
 
 
 class FileSink:

@@ -7,6 +7,7 @@ import os
 import select
 import sys
 import time
+from io import FileIO
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -71,6 +72,7 @@ class FileSource:
         self._follow = follow
         self._lines = _Lines()
         self._read = 0
+        self._file: FileIO | None = None
 
     @property
     def position(self) -> list[int]:
@@ -84,23 +86,24 @@ class FileSource:
             DataError: no such file, or it is shorter than what was read of it before.
         """
         try:
-            self._file = self._path.open("rb", buffering=0)
+            self._file = file = self._path.open("rb", buffering=0)
         except (FileNotFoundError, IsADirectoryError):
             raise DataError(
                 f"source={self._path}: no such file. Expected JSON lines; touch {self._path} if events are to come."
             ) from None
         self._read, count = position or (0, 0)
         self._lines = _Lines(count)
-        self._check()
-        self._file.seek(self._read)
+        self._check(file)
+        file.seek(self._read)
 
     def read(self, timeout: float) -> list[Item]:
         """Lines that are whole; the last line of a file that is not followed need not be."""
+        assert self._file is not None
         chunk = self._file.read(_CHUNK)
         if chunk:
             self._read += len(chunk)
             return self._lines.take(chunk)
-        self._check()
+        self._check(self._file)
         if not self._follow:
             self.finished = True
             return self._lines.rest()
@@ -112,15 +115,17 @@ class FileSource:
 
     def backlog(self) -> int:
         """Bytes."""
+        assert self._file is not None
         return max(os.fstat(self._file.fileno()).st_size - self.position[0], 0)
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
-    def _check(self) -> None:
+    def _check(self, file: FileIO) -> None:
         """Raise where the file is no longer the one that was read."""
-        held = os.fstat(self._file.fileno())
+        held = os.fstat(file.fileno())
         if held.st_size < self._read:
             raise DataError(
                 f"source={self._path}: {held.st_size} bytes long, and {self._read} were read of it. "
