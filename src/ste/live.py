@@ -2,9 +2,10 @@
 
 import signal
 import sys
+from contextlib import closing
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from omegaconf import DictConfig
 
@@ -23,8 +24,14 @@ class _Stop:
 
     def __init__(self) -> None:
         self.signal: int | None = None
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._take)
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._take) for number in (signal.SIGTERM, signal.SIGINT)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def __call__(self) -> bool:
         return self.signal is not None
@@ -46,7 +53,6 @@ def live_task(config: DictConfig) -> None:
 
     paths = settings.paths
     model = ServedModel(find_model(settings.model, settings.tracking, Path(paths.output), Path(paths.data)))
-    stop = _Stop()
     pipeline = Pipeline(
         Engine(model, settings.delay, settings.provisional),
         _source(settings),
@@ -55,13 +61,11 @@ def live_task(config: DictConfig) -> None:
         every=settings.checkpoint,
         flush=settings.flush,
     )
-    try:
+    with closing(pipeline), _Stop() as stop:
         resumed = pipeline.start()
         _say(f"{model.card.name} {model.version}, {model.card.frequency}, windows of {model.card.sequence_length}")
         _say(f"{'goes on from' if resumed else 'state in'} {paths.folder}")
         status = pipeline.run(stop)
-    finally:
-        pipeline.close()
     for line in _summary(status, paths.folder):
         _say(line)
     if stop.signal is not None:

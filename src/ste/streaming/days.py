@@ -76,11 +76,16 @@ class Calendar:
         years = {year - _MARGIN, year + _MARGIN}
         if self._held:
             years |= {date.fromordinal(self._held[end] + _EPOCH).year for end in (0, -1)}
-        found = sessions(pd.Timestamp(min(years), 1, 1), pd.Timestamp(max(years), 12, 31))
-        self._sessions = found.to_numpy().astype("datetime64[D]").astype(int).tolist()
-        self._origin = int(session_numbers(found[:1])[0])
+        self._sessions, self._origin = _sessions(min(years), max(years))
         # Two weeks on either side always have a session to be found.
         self._held = range(self._sessions[0] + 14, self._sessions[-1] - 14)
+
+
+@lru_cache(maxsize=16)
+def _sessions(first: int, last: int) -> tuple[list[int], int]:
+    """Sessions from one year to another, and the number of the first of them."""
+    found = sessions(pd.Timestamp(first, 1, 1), pd.Timestamp(last, 12, 31))
+    return found.to_numpy().astype("datetime64[D]").astype(int).tolist(), int(session_numbers(found[:1])[0])
 
 
 def _week(day: int) -> int:
