@@ -47,7 +47,7 @@ def started(folder: Path, *arguments: str, **options: Any) -> subprocess.Popen[b
 def done(folder: Path, *arguments: str, **options: Any) -> tuple[int, str, str]:
     process = started(folder, *arguments, **options)
     out, error = process.communicate(timeout=120)
-    return process.returncode, out.decode(), error.decode()
+    return process.returncode, (out or b"").decode(), error.decode()
 
 
 def until(check: Any, seconds: float = 60.0) -> None:
@@ -201,42 +201,38 @@ def test_a_full_disk_is_one_message_and_nothing_is_lost(place: Path, events: lis
     assert (place / "out.jsonl").read_bytes() == (place / "whole.jsonl").read_bytes()
 
 
-def killed(folder: Path, arguments: list[str], state: Path, rng: random.Random) -> bool:
-    """Start, and kill -9 at a random time of the start or, as often, of the work; False if it was done by then."""
-
-    def made() -> int:
-        return (state / "checkpoint.npz").stat().st_mtime_ns if (state / "checkpoint.npz").exists() else 0
-
-    before = made()
-    process = started(folder, *arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    if rng.random() < 0.5:
-        time.sleep(rng.uniform(0.0, 1.5))
-    else:
-        until(lambda: made() != before or process.poll() is not None)
-        time.sleep(rng.uniform(0.0, 0.6))
-    process.kill()
-    return process.wait() == -signal.SIGKILL
+def place_of(state: Path) -> int:
+    """Events that the latest checkpoint knows of."""
+    found = status(state)
+    return sum(found.get("events", {}).values())
 
 
 @pytest.mark.slow
 def test_fifty_kills_change_no_byte(place: Path):
-    """Real kills of real processes, at random times of their start, their work and their checkpoints."""
+    """Real kills of real processes: half at a random time of their start, half at a random place of their work."""
     events = small_stream(tickers=12, count=700, seed=3)
     arguments = ["source=replay", *replayed(place, events), "provisional=true", "checkpoint=0.02"]
     live(*arguments, "sink=whole.jsonl", "paths.state=whole")
     expected = (place / "whole.jsonl").read_bytes()
     assert len(expected.splitlines()) > 5000
     arguments.append("sink=out.jsonl")
-    rng, state = random.Random(1), place / "outputs/live"
+    out, state, rng = place / "out.jsonl", place / "outputs/live", random.Random(1)
+    targets = sorted(rng.randrange(len(events) * 3 // 4) for _ in range(25))
     lengths = []
-    for _ in range(50):
-        assert killed(place, [*arguments, "replay.speed=600"], state, rng)
-        out = place / "out.jsonl"
+    for kill in range(50):
+        process = started(place, *arguments, "replay.speed=1500", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        if kill % 2:
+            until(lambda target=targets[kill // 2]: place_of(state) >= target)
+            time.sleep(rng.uniform(0.0, 0.1))
+        else:
+            time.sleep(rng.uniform(0.0, 1.5))
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
         lengths.append(out.stat().st_size if out.exists() else 0)
-    assert len(set(lengths)) > 15  # it was killed at work, too
+    assert len(set(lengths)) > 15  # it was at work
     code, _, error = done(place, *arguments)
     assert code == 0, error
-    assert (place / "out.jsonl").read_bytes() == expected
+    assert out.read_bytes() == expected
     assert status(state)["predictions"] == status(place / "whole")["predictions"]
 
 
@@ -378,6 +374,44 @@ def test_the_command_reads_and_writes_streams(place: Path, server: str, client: 
     assert b"rejected 1" in error
     live("source=replay", *replayed(place, events), "sink=out.jsonl", "paths.state=whole")
     assert said(client) == (place / "out.jsonl").read_bytes().splitlines()
+
+
+def test_a_lost_connection_loses_nothing(server: str, client: Any):
+    from ste.streaming.broker import RedisSink, RedisSource, connect
+    from ste.streaming.engine import Prediction
+
+    source = RedisSource(connect(server), server, "ste:events", "ste", "live", batch=2)
+    sink = RedisSink(connect(server, retries=3), server, "ste:predictions", ("Downtrend", "Uptrend"))
+    source.open(None)
+    sink.open(None)
+    send(client, [{"kind": "close", "date": f"2024-11-{day:02}"} for day in range(1, 13)])
+    found = []
+    for number in range(8):
+        if number % 2:
+            client.client_kill_filter(_type="normal", skipme=True)
+        items = source.read(0.01)
+        found += [orjson.loads(item.content)["date"][-2:] for item in items]
+        sink.write([Prediction("2024-11-29", f"T{number}", "Uptrend", (0.25, 0.75), "tiny", False)])
+        sink.commit()
+    while items := source.read(0.01):
+        found += [orjson.loads(item.content)["date"][-2:] for item in items]
+    assert found == [f"{day:02}" for day in range(1, 13)]
+    assert [orjson.loads(content)["ticker"] for content in said(client)] == [f"T{number}" for number in range(8)]
+    source.acknowledge()
+    assert client.xpending("ste:events", "ste")["pending"] == 0
+    source.close()
+    sink.close()
+
+
+def test_a_reader_that_goes_away_is_one_message(place: Path, events: list[dict[str, Any]]):
+    reader, writer = os.pipe()
+    os.close(reader)
+    code, _, error = done(place, "source=replay", *replayed(place, events), stdout=writer)
+    os.close(writer)
+    assert code == 2, error
+    assert "sink=stdout: whoever read it has gone" in error
+    assert "Traceback" not in error
+    assert "Exception ignored" not in error
 
 
 def test_streams_that_are_not_what_they_were_are_refused(place: Path, server: str, client: Any):

@@ -244,6 +244,9 @@ def test_bad_events_are_told_one_by_one_and_the_stream_goes_on(
         (orjson.dumps({**bar, "open": -1.0}), "open: found -1; expected a price above 0"),
         (orjson.dumps({**bar, "high": 1.0}), "high: found 1 below the low"),
         (orjson.dumps({**bar, "adj_close": 0}), "adj_close: found 0; expected a price above 0"),
+        (orjson.dumps({**bar, "adj_close": 1e-320}), "adj_close: found 1e-320 with a close of"),
+        (orjson.dumps({**bar, "close": 1e-9, "adj_close": 1e308}), "adj_close: found 1e+308 with a close of 1e-09"),
+        (b'{"kind": "bar", "ticker": "T0", "date": "2024-11-01", "open": 1' + b"0" * 400 + b"}", "not JSON"),
         (orjson.dumps({**bar, "ticker": ""}), "ticker: found ''; expected a name"),
         (orjson.dumps({**bar, "date": "2024-11-30"}), "date: found 2024-11-30, which is no session"),
         (orjson.dumps({**bar, "date": "29.11.2024"}), "date: found '29.11.2024'; expected a date"),
@@ -315,6 +318,36 @@ def test_a_file_that_no_checkpoint_knows_is_left_alone(tmp_path: Path):
     with pytest.raises(RunError, match=r"sink=.*out.jsonl: this file was not written by this pipeline"):
         ran(tmp_path)
     assert (tmp_path / "out.jsonl").read_text() == "somebody's\n"
+
+
+def test_two_pipelines_do_not_share_a_sink(tmp_path: Path):
+    tails = [Tail(tmp_path / "out.jsonl", "sink") for _ in range(2)]
+    tails[0].open(None)
+    with pytest.raises(RunError, match=r"sink=.*out.jsonl: another pipeline writes to it"):
+        tails[1].open(None)
+    for tail in tails:
+        tail.close()
+
+
+def test_figures_that_float32_cannot_hold_give_no_prediction(tmp_path: Path, events: list[dict[str, Any]]):
+    """The greatest and smallest prices and volumes that pass the checks; then all is well again."""
+    rng = np.random.default_rng(0)
+    wild = []
+    for event in events:
+        changes = {}
+        if event["kind"] == "bar" and event["ticker"] == "T1" and rng.random() < 0.2:
+            price = float(rng.choice([5e-324, 1e-300, 1e30, 1.7e308]))
+            changes = {**dict.fromkeys(("open", "high", "low", "close"), price), "volume": 1.7e308}
+        if event["kind"] == "news" and event["ticker"] == "T2" and event["date"] > "2024-11-18":
+            changes = {"count": 1.7e308}
+        wild.append({**event, **changes})
+    (tmp_path / "in.jsonl").write_bytes(lines(wild))
+    status = ran(tmp_path)
+    assert status["rejected"] == 0
+    assert status["predictions"]["unusable"] > 5
+    said = [orjson.loads(line) for line in (tmp_path / "out.jsonl").read_bytes().splitlines()]
+    assert {one["ticker"] for one in said} >= {"T0", "T2"}
+    assert all(one["p_downtrend"] is not None for one in said)
 
 
 def test_two_pipelines_do_not_share_a_folder(tmp_path: Path):

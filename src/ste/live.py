@@ -107,7 +107,9 @@ def _summary(status: dict[str, Any], folder: Path) -> list[str]:
     lines = [
         f"events: {events or 'none'}; rejected {status['rejected']:,}",
         f"predictions: {said['final']:,}, provisional {said['provisional']:,}; "
-        f"{said['short']:,} closes of tickers with too few periods",
+        f"{said['short']:,} closes of tickers with too few periods"
+        + f", {said['unusable']:,} with impossible figures"
+        * bool(said["unusable"]),
     ]
     if status["over"] is not None:
         waiting = "" if status["waiting"] is None else f"; {status['waiting']:,} waiting in the source"

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -75,8 +76,8 @@ class Engine:
 
     Attributes:
         features: the running features.
-        counts: predictions: `final`, `provisional`, and `short`, closes of tickers with fewer consecutive
-            periods than the model reads.
+        counts: predictions: `final`, `provisional`; and closes without one: `short`, of tickers with fewer
+            consecutive periods than the model reads, `unusable`, with a figure that float32 cannot hold.
     """
 
     def __init__(
@@ -133,7 +134,10 @@ class Engine:
         card = self._model.card
         length = card.sequence_length if card.view == "sequence" else 1
         tickers, windows = [], []
-        for name, row in zip(rows.tickers, rows.values.astype(np.float32), strict=True):
+        with np.errstate(over="ignore"):
+            values = rows.values.astype(np.float32)
+        usable: np.ndarray = np.isfinite(values).all(axis=1)
+        for name, row in zip(compress(rows.tickers, usable.tolist()), values[usable], strict=True):
             before = self._windows.get(name)
             follows = before is not None and before.number == rows.number - 1
             own = row[None] if not follows or before is None else np.vstack([before.rows, row])[-length:]
@@ -143,7 +147,9 @@ class Engine:
                 tickers.append(name)
                 windows.append(own)
         kind = "final" if rows.final else "provisional"
-        self.counts["short"] += len(rows.tickers) - len(tickers) if rows.final else 0
+        if rows.final:
+            self.counts["unusable"] += len(rows.tickers) - int(usable.sum())
+            self.counts["short"] += int(usable.sum()) - len(tickers)
         if not tickers:
             return []
         examples = np.stack(windows) if card.view == "sequence" else np.concatenate(windows)

@@ -117,9 +117,11 @@ def _bar(content: dict[str, Any]) -> Bar:
     if content.get("adj_close") is None:
         return Bar(ticker, day, opened, high, low, close, volume, close)
     ratio = _above_zero(content, "adj_close") / close
-    if not 0 < ratio < inf:
+    shares = volume / ratio if ratio > 0 else inf
+    bar = Bar(ticker, day, opened * ratio, high * ratio, low * ratio, close * ratio, shares, close)
+    if not (min(bar.open, bar.low, bar.close) > 0 and isfinite(max(bar.open, bar.high, bar.close, shares))):
         raise EventError(f"adj_close: found {_shown(content['adj_close'])} with a close of {close:g}")
-    return Bar(ticker, day, opened * ratio, high * ratio, low * ratio, close * ratio, volume / ratio, close)
+    return bar
 
 
 def _news(content: dict[str, Any]) -> News:

@@ -135,7 +135,7 @@ class Pipeline:
         return {
             "events": dict(sorted(features.counts.items())),
             "rejected": self._rejected,
-            "predictions": {kind: counts[kind] for kind in ("final", "provisional", "short")},
+            "predictions": {kind: counts[kind] for kind in ("final", "provisional", "short", "unusable")},
             "over": None if features.over is None else text_of(features.over),
             "latest": None if features.latest is None else text_of(features.latest),
             "waiting": self._source.backlog(),

@@ -1,6 +1,7 @@
 """Where predictions go: a file of a known length, or standard output."""
 
 import csv
+import fcntl
 import io
 import os
 import sys
@@ -63,6 +64,10 @@ class Tail:
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._file = file = self._path.open("ab", buffering=0)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(f"{self._key}={self._path}: another pipeline writes to it. Choose another file.") from None
         found = file.seek(0, os.SEEK_END)
         if length is None and found:
             raise RunError(
@@ -155,8 +160,12 @@ class StandardOutput:
 
     def commit(self) -> None:
         """Print them."""
-        sys.stdout.buffer.write(b"".join(self._waiting))
-        sys.stdout.buffer.flush()
+        try:
+            sys.stdout.buffer.write(b"".join(self._waiting))
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at its end
+            raise RunError("sink=stdout: whoever read it has gone. The same command goes on.") from None
         self._waiting = []
 
     def close(self) -> None:
