@@ -174,15 +174,14 @@ def test_a_mistake_is_one_message(place: Path, arguments: list[str], message: st
     assert message in str(told.value)
 
 
-@pytest.mark.parametrize("arguments", [["sink=/proc/out.jsonl"], ["paths.state=bad.csv"]])
-def test_a_place_that_cannot_be_written_is_one_message(place: Path, arguments: list[str]):
-    (place / "bad.csv").write_text("a,b\n1,2\n")
-    code, out, error = done(place, *arguments)
+def test_a_place_that_cannot_be_written_is_one_message(place: Path):
+    code, out, error = done(place, "sink=/proc/out.jsonl")
     assert code == 2, error
     assert "cannot be written" in error
     assert "Traceback" not in error + out
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_message_and_nothing_is_lost(place: Path, events: list[dict[str, Any]]):
     """A limit on the size of files stands in for the disk."""
     arguments = ["source=replay", *replayed(place, events), "provisional=true"]
@@ -360,6 +359,7 @@ def test_a_pipeline_between_two_streams(
     assert client.xinfo_groups("ste:events")[0]["lag"] == 0
 
 
+@pytest.mark.slow
 def test_the_command_reads_and_writes_streams(place: Path, server: str, client: Any, events: list[dict[str, Any]]):
     send(client, events)
     arguments = ["source=redis", "sink=redis", f"redis.url={server}"]
@@ -403,6 +403,7 @@ def test_a_lost_connection_loses_nothing(server: str, client: Any):
     sink.close()
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_is_one_message(place: Path, events: list[dict[str, Any]]):
     reader, writer = os.pipe()
     os.close(reader)

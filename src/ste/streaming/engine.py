@@ -136,7 +136,7 @@ class Engine:
         tickers, windows = [], []
         with np.errstate(over="ignore"):
             values = rows.values.astype(np.float32)
-        usable: np.ndarray = np.isfinite(values).all(axis=1)
+        usable = np.logical_and.reduce(np.isfinite(values), axis=1)
         for name, row in zip(compress(rows.tickers, usable.tolist()), values[usable], strict=True):
             before = self._windows.get(name)
             follows = before is not None and before.number == rows.number - 1
