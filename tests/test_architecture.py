@@ -9,7 +9,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "ste"
 ENTRY_POINTS = {
     *("train", "generate", "evaluate", "reproduce", "ui", "audit", "compare", "ensemble", "report"),
-    *("export", "predict", "monitor", "serve"),
+    *("export", "predict", "monitor", "serve", "live"),
 }
 
 # Who may import a package; everything else may not.
@@ -25,6 +25,7 @@ FENCES = {
     "fastapi": {"serving"},
     "starlette": {"serving"},
     "uvicorn": {"serving"},
+    "redis": {"streaming"},
 }
 # What a part may import of ours; parts that are not named may import any but the entry points.
 LAYERS = {
@@ -62,6 +63,7 @@ LAYERS = {
     },
     "monitoring": {"data", "deploy", "errors", "evaluation", "schema", "settings", "monitoring"},
     "serving": {"data", "deploy", "errors", "evaluation", "monitoring", "schema", "serving", "settings"},
+    "streaming": {"data", "deploy", "errors", "schema", "streaming"},
     "bulk": {"bulk", "data", "deploy", "errors", "schema"},
     "config": {"errors", "preflight", "schema", "settings"},
     "cli": {"config", "errors"},

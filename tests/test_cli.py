@@ -23,6 +23,7 @@ COMMANDS = (
     "predict",
     "monitor",
     "serve",
+    "live",
 )
 HEAVY = ("torch", "lightning", "mlflow", "pandas", "matplotlib", "sklearn", "optuna", "plotly")
 

@@ -68,6 +68,7 @@ def test_the_groups_are_complete():
         "export",
         "predict",
         "serve",
+        "live",
     }
 
 

@@ -25,6 +25,7 @@ from ste.settings import (
     EvaluateSettings,
     ExportSettings,
     GenerateSettings,
+    LiveSettings,
     MonitorSettings,
     PathSettings,
     PredictSettings,
@@ -122,6 +123,11 @@ def evaluate_settings(config: dict[str, Any]) -> EvaluateSettings:
 def export_settings(config: dict[str, Any]) -> ExportSettings:
     """Settings of an export."""
     return _typed(ExportSettings, config)
+
+
+def live_settings(config: dict[str, Any]) -> LiveSettings:
+    """Settings of a live pipeline."""
+    return _typed(LiveSettings, config)
 
 
 def audit_settings(config: dict[str, Any]) -> AuditSettings:

@@ -3,15 +3,11 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
 from ste.cli import run
 from ste.config import monitor_settings, plain
-
-if TYPE_CHECKING:
-    from ste.settings import MonitorSettings
 
 ALARM = 3
 """Exit code of a strict look that has found something."""
@@ -21,11 +17,14 @@ def monitor_task(config: DictConfig) -> None:
     """Look at drift and at the score so far, print and write them."""
     settings = monitor_settings(plain(config))
     from ste.data.files import whole_file  # the data libraries load only now
+    from ste.deploy.found import find_model
     from ste.deploy.model import ServedModel
     from ste.monitoring.looking import look
     from ste.monitoring.show import print_page
 
-    page = look(ServedModel(_file(settings.model, settings)), settings)
+    paths = settings.paths
+    model = find_model(settings.model, settings.tracking, Path(paths.output), Path(paths.data))
+    page = look(ServedModel(model), settings)
     print_page(page)
     if settings.json is not None:
         with whole_file(Path(settings.json)) as partial:
@@ -39,16 +38,6 @@ def monitor_task(config: DictConfig) -> None:
         print(f"page  {settings.html}")
     if settings.strict and page.verdict.alarm:
         sys.exit(ALARM)
-
-
-def _file(model: str, settings: "MonitorSettings") -> Path:
-    """The ONNX file that `model` names."""
-    path = Path(model)
-    if path.is_file() or path.suffix == ".onnx":
-        return path
-    from ste.deploy.found import find_model  # MLflow loads only now
-
-    return find_model(model, settings.tracking, Path(settings.paths.output))
 
 
 def main() -> None:

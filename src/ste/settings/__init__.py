@@ -25,6 +25,7 @@ from ste.settings.data import (
     WorldSettings,
 )
 from ste.settings.export import ExportSettings
+from ste.settings.live import LivePaths, LiveSettings, RedisSettings, ReplaySettings
 from ste.settings.monitor import MonitorSettings
 from ste.settings.predict import PredictSettings
 from ste.settings.replicas import ReplicaSettings
@@ -57,11 +58,15 @@ __all__ = [
     "GenerateSettings",
     "LabelSettings",
     "LimitSettings",
+    "LivePaths",
+    "LiveSettings",
     "MarketSettings",
     "MonitorSettings",
     "OptimizerSettings",
     "PathSettings",
     "PredictSettings",
+    "RedisSettings",
+    "ReplaySettings",
     "ReplicaSettings",
     "ReportSettings",
     "ReproduceSettings",
