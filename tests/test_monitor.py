@@ -375,6 +375,16 @@ def test_settings_that_cannot_be_used(arguments: dict[str, object], message: str
         MonitorSettings(TrackingSettings(), PathSettings(), model="m.onnx", **arguments)
 
 
+def test_a_feature_that_stands_still_is_asked_about(files, monkeypatch, capsys):
+    _tiny, folder = files
+    assert command(monkeypatch, folder, "bars=bars.csv", f"since={NEW}") == 0  # neither news nor macro nor policy
+    told = " ".join(capsys.readouterr().out.split())
+    asked = set(re.findall(r"(\w+) has one value in all of them: is its source at work\?", told))
+    assert asked == {"macro_vix", "news_sentiment", "news_count", "news_relevance"}  # weeks without events are usual
+    assert command(monkeypatch, folder, "features=new.csv") == 0
+    assert "has one value" not in capsys.readouterr().out
+
+
 # ---- counts that a service keeps
 
 

@@ -20,9 +20,12 @@ from ste.monitoring.reading import VERSION, is_bars, read_predictions, read_rows
 from ste.monitoring.reference import Reference
 from ste.monitoring.scoring import record_of
 from ste.monitoring.verdict import Page, verdict_of
+from ste.monitoring.watched import SLOW_MACRO
 from ste.schema import PERIOD, probability_names
 from ste.settings import MarketSettings, MonitorSettings
 
+STILL = 8
+"""Periods over which one value is worth a note."""
 _CHUNK = 8192  # examples that are predicted at once
 
 
@@ -153,8 +156,31 @@ def drift_since(
         if (where < 0).any():
             notes.append(f"{(where < 0).sum():,} predictions without a row of features left out of the drift")
         kept, features = kept[where >= 0], examples.features[where[where >= 0]]
+        if kept["date"].nunique() >= STILL:
+            notes += [
+                f"{name} has one value in all of them: is its source at work?" for name in still(reference, features)
+            ]
     codes = reference.codes(features, kept[names].to_numpy())
     return drift_of(reference, reference.counts(codes), kept.groupby("date").size().to_numpy(), PERIOD[card.frequency])
+
+
+def still(reference: Reference, features: np.ndarray) -> list[str]:
+    """Features that have one value, and one that training seldom had: the index cannot tell them from a calm time.
+
+    Args:
+        reference: of the model.
+        features: raw ones `[B, *shape]` of several periods.
+    """
+    last = features[:, -1] if features.ndim == 3 else features
+    codes = reference.codes(features[:1], np.zeros((1, len(reference.classes))))[0]
+    out = []
+    for k, name in enumerate(reference.features):
+        column = reference.columns[k]
+        counts = [0, *column.counts, 0]
+        share = counts[codes[k]] / max(sum(counts), 1)
+        if np.ptp(last[:, k]) == 0.0 and not column.constant and share < 0.5 and name not in SLOW_MACRO:
+            out.append(name)
+    return out
 
 
 def _market(settings: MonitorSettings, card: ModelCard, notes: list[str]) -> Market | None:
