@@ -83,6 +83,8 @@ def test_help_and_configuration_answer_without_the_heavy_libraries(tmp_path: Pat
         ("train", ["data.features=prices"], "expected standard with data.features=prices"),
         ("generate", ["data.tikers=3"], "Did you mean data.tickers"),
         ("evaluate", ["split=tset"], "split=tset: expected one of train, validation, test, all"),
+        ("export", ["promote=maybe"], "promote=maybe: expected one of auto, yes, no. Try promote=auto"),
+        ("export", ["output=none/model.onnx"], "output=none/model.onnx: there is no folder none"),
         ("ui", ["port=0"], "expected a port"),
         ("ui", ["port=abc"], "port=abc: expected a whole number. Try port=5000"),
         ("ui", ["model=lstm"], "model: no such setting"),

@@ -278,12 +278,12 @@ def settings_of(promote: str = "auto") -> ExportSettings:
 @pytest.mark.parametrize(
     ("promote", "verdict", "before", "moves", "words"),
     [
-        ("auto", "better", None, True, "points at it now: the run's verdict is better"),
+        ("auto", "better", None, True, "points at it now: the verdict is better"),
         ("auto", "better", "4", True, "points at it now, before at version 4"),
-        ("auto", "better than guessing", "4", False, "stays at version 4: the run's verdict is better than guessing;"),
+        ("auto", "better than guessing", "4", False, "stays at version 4: only a verdict of better"),
         ("auto", "not better", None, False, "points at nothing: .* By hand: .* run=r name=ste promote=yes"),
         ("auto", "cannot be told", None, False, "points at nothing"),
-        ("yes", "not better", "4", True, "promote=yes. The run's verdict is: not better"),
+        ("yes", "not better", "4", True, "points at it now, before at version 4: promote=yes"),
         ("no", "better", "4", False, "stays at version 4: promote=no"),
         ("auto", "not better", "5", True, "points at it already"),
     ],
@@ -353,7 +353,11 @@ def test_no_run_an_unfinished_one_and_one_without_its_files_are_told(place: Plac
     with pytest.raises(RunError, match=rf"run={failed.id}: it is FAILED. .*python -m ste.train resume={failed.id}"):
         place.export(failed.id)
     lost = place.fit("lost", *MLP, "seed=2")
-    shutil.rmtree(Path(place.client.get_run(lost).info.artifact_uri.removeprefix("file://")) / "checkpoints")
+    kept = Path(place.client.get_run(lost).info.artifact_uri.removeprefix("file://")) / "checkpoints"
+    (kept / "best.ckpt").write_bytes((kept / "best.ckpt").read_bytes()[:1000])
+    with pytest.raises(RunError, match=r"best.ckpt of MLP cannot be read \(.*Train anew"):
+        place.export(lost)
+    shutil.rmtree(kept)
     with pytest.raises(RunError, match=f"run {lost} is FINISHED and has no {CHECKPOINT}"):
         place.export(lost)
     assert not (place.folder / "lost.onnx").exists()
@@ -406,7 +410,12 @@ def test_without_registration_nothing_is_tracked(place: Place, run: str, file: P
     ("overrides", "name", "shape", "made_of"),
     [
         (GRU, "SimpleGRU", (3, 21), ""),
-        ([*MLP, "train.replicas=3", "train.weighting=validation"], "MLP", (21,), "3 replicas of seeds 0 to 2"),
+        (
+            [*MLP, "train.replicas=3", "train.weighting=validation"],
+            "MLP",
+            (21,),
+            "3 replicas of seeds 0 to 2, the mean of their probabilities, weighted",
+        ),
         ([*GRU, "train.replicas=2"], "SimpleGRU", (3, 21), "2 replicas of seeds 0 to 1"),
         (["model=gbm"], "GradientBoosting", (4, 21), ""),
         (["model=logistic"], "Logistic", (4, 21), ""),
@@ -433,8 +442,11 @@ def test_of_folds_the_last_ones_model_is_served(tmp_path: Path, method: str):
     last = max(find_children(place.client, run))
     model, served, said = place.held(run, place.export(run), last)
     np.testing.assert_allclose(served, said, atol=1e-6)
-    assert model.card.made_of == f"the model of fold {last + 1} of {last + 1}, the last"
+    assert model.card.made_of == f"the model of fold {last + 1}, the last"
     assert model.card.trained_from >= "2018-01-01"
+    place.client.delete_run(find_children(place.client, run)[last].id)
+    with pytest.raises(RunError, match=r"its last fold was deleted, which held its model. Train anew"):
+        place.export(run, output="again.onnx")
 
 
 @pytest.mark.slow
@@ -461,7 +473,7 @@ def test_an_ensemble_in_folds_serves_the_last_folds_models_and_weights(tmp_path:
     made = find_run(place.client, "latest").id
     model, served, said = place.held(made, place.export(made), 1)
     np.testing.assert_allclose(served, said, atol=1e-6)
-    assert model.card.made_of.endswith(", the models of fold 2 of 2, the last")
+    assert model.card.made_of.endswith(", the models of fold 2, the last")
 
 
 @pytest.mark.slow

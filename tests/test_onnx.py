@@ -116,6 +116,7 @@ def test_a_file_holds_itself_and_nothing_of_the_machine_that_made_it():
     assert proto.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
 
 
+@pytest.mark.slow
 def test_the_same_module_gives_the_same_bytes():
     module, x = fresh("DualTowerModel", "standard"), raw(2)[:, -1]
     first = traced(graph_of(module), x).SerializeToString(deterministic=True)

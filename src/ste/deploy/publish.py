@@ -71,10 +71,10 @@ def decide(settings: ExportSettings, verdict: str, found: Any, champion: Any) ->
         return False, f"{alias} {stays}: promote=no."
     before = f", before at version {champion.number}" if champion else ""
     if settings.promote == "yes":
-        return True, f"{alias} points at it now{before}: promote=yes. The run's verdict is: {verdict}."
+        return True, f"{alias} points at it now{before}: promote=yes."
     if verdict == "better":
-        return True, f"{alias} points at it now{before}: the run's verdict is better, of every baseline."
-    return False, f"{alias} {stays}: the run's verdict is {verdict}; only better, of every baseline, moves it. {hand}"
+        return True, f"{alias} points at it now{before}: the verdict is better, than every baseline."
+    return False, f"{alias} {stays}: only a verdict of better, than every baseline, moves it. {hand}"
 
 
 def _register(client: Any, settings: ExportSettings, exported: Exported, sha256: str) -> Any:

@@ -134,17 +134,14 @@ def _single(client: Any, found: Any, paths: dict[str, str], folder: Path) -> Sou
     from ste.tracking.found import find_children
 
     settings = train_settings({**read_config(client, found), "paths": paths})
-    holder, count = found, 1
-    if settings.validation.method != "holdout":
-        children = find_children(client, found.id)
-        if not children:
-            raise RunError(f"run={found.id}: its folds were deleted, which held its models. Train anew.")
-        holder, count = children[max(children)], len(children)
-    part = _part(download(client, holder, CHECKPOINT, folder), settings)
     data, fold = last_data(settings)
+    holder = found if fold is None else find_children(client, found.id).get(fold)
+    if holder is None:
+        raise RunError(f"run={found.id}: its last fold was deleted, which held its model. Train anew.")
+    part = _part(download(client, holder, CHECKPOINT, folder), settings)
     words = [_replicas(part.model)] if isinstance(part.model, ReplicaModule) else []
     if fold is not None:
-        words.append(f"the model of fold {fold + 1} of {count}, the last")
+        words.append(f"the model of fold {fold + 1}, the last")
     return Source([part], None, data, part.title, ", ".join(words))
 
 
@@ -163,7 +160,7 @@ def _ensemble(client: Any, found: Any, paths: dict[str, str], folder: Path) -> S
     data, fold = last_data(longest.settings)
     listed = ", ".join(f"{part.title} {weight:.2f}" for part, weight in zip(parts, combination.weights, strict=True))
     word = "exponents" if isinstance(combination, Stacking) else "weights"
-    of_fold = "" if fold is None else f", the models of fold {fold + 1} of {len(combinations)}, the last"
+    of_fold = "" if fold is None else f", the models of fold {fold + 1}, the last"
     return Source(parts, combination, data, NAME, f"{kept.method} of {len(parts)} members, {word}: {listed}{of_fold}")
 
 
@@ -184,12 +181,21 @@ def check_features(parts: Sequence[Part]) -> None:
 
 
 def _part(checkpoint: Path, settings: TrainSettings, title: str | None = None) -> Part:
-    return Part(load_model(checkpoint), settings, title or name_of(settings.model))
+    try:
+        model = load_model(checkpoint)
+    except Exception as error:  # of torch's reader or of ours, as the damage goes
+        reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
+        raise RunError(
+            f"{checkpoint.name} of {title or name_of(settings.model)} cannot be read ({reason}): it was damaged, or "
+            "made by another version of the project. Train anew."
+        ) from None
+    return Part(model, settings, title or name_of(settings.model))
 
 
 def _replicas(module: ReplicaModule) -> str:
-    first = module.seeds[0]
-    return f"{module.count} replicas of seeds {first} to {first + module.count - 1}, the mean of their probabilities"
+    first, last = module.seeds[0], module.seeds[-1]
+    weighted = ", weighted by validation log-loss" if module.hparams["replicas"]["weighting"] == "validation" else ""
+    return f"{module.count} replicas of seeds {first} to {last}, the mean of their probabilities{weighted}"
 
 
 def _combination(content: dict[str, Any]) -> Combination:
