@@ -31,6 +31,7 @@ from ste.bulk.checking import Rows
 from ste.bulk.history import History
 from ste.bulk.reading import open_table
 from ste.bulk.run import checker_of, predict_table
+from ste.cli import plain_keys
 from ste.config import conf_dir
 from ste.data.features import feature_rows
 from ste.data.files import write_frame
@@ -487,6 +488,20 @@ def test_bars_that_hold_are_kept_and_the_others_rejected(tmp_path: Path, sources
     assert kept.equals(good.drop(index=[3, 8, 18]).reset_index(drop=True))
 
 
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [("A,2024-01-05,1,2,-1,1,9", "Line 2, low: -1; expected a price above 0"), ("A,x", "Line 2, the row: A,x")],
+)
+def test_bars_that_are_all_bad_are_told(tmp_path: Path, row: str, message: str):
+    path = tmp_path / "bars.csv"
+    path.write_text(f"ticker,date,open,high,low,close,volume\n{row}\n")
+    with pytest.raises(DataError, match=f"holds no bar that can be used. {message}"):
+        read_good_bars(path)
+    path.write_text("ticker,date,open,high,low,close,volume\n")
+    with pytest.raises(DataError, match=r"holds no bar that can be used.$"):
+        read_good_bars(path)
+
+
 def test_a_table_in_memory_is_read_as_a_file_is(tmp_path: Path, table: pd.DataFrame, model: ServedModel):
     path = tmp_path / "table.parquet"
     write_frame(table, path)
@@ -586,6 +601,11 @@ def test_predictions_of_a_runs_own_tables_are_the_tracked_ones(small: Callable[.
     further = said.drop(rows.index).reset_index()
     purged = further["date"] >= rows.reset_index()["date"].min()  # validation rows whose labels reach into the test
     assert purged.sum() == 2 * options.data.split.gap(options.data.labels.horizon)
+
+
+def test_a_group_of_the_same_name_is_no_setting_of_the_command():
+    assert plain_keys("predict") == {"model"}
+    assert plain_keys("train") == plain_keys("evaluate") == set()
 
 
 def test_a_mistake_on_the_command_line_ends_with_code_2(tmp_path: Path):

@@ -42,7 +42,7 @@ def run(config_name: str, task: Task) -> None:
     # Torch's threads spin while they wait, for milliseconds: beside another busy process that costs many
     # times the fit. A thousand turns cost nothing on a quiet machine (docs/decisions.md).
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-    _let_values_be(_plain_keys(config_name))
+    _let_values_be(plain_keys(config_name))
     app = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(_telling(task))
     try:
         app()
@@ -60,7 +60,7 @@ def run(config_name: str, task: Task) -> None:
         sys.exit(130)
 
 
-def _plain_keys(config_name: str) -> set[str]:
+def plain_keys(config_name: str) -> set[str]:
     """Settings of a command that are no choice of a group though a group has the same name: `model=FILE`."""
     config = OmegaConf.load(conf_dir() / f"{config_name}.yaml")
     assert isinstance(config, DictConfig)
@@ -160,7 +160,7 @@ def _fault(config_name: str, text: str) -> str | None:
         return f"{text}: no setting before the =. Expected key=value."
     group = conf_dir() / key
     keys = _keys(config_name)
-    grouped = key in keys and key not in _plain_keys(config_name)
+    grouped = key in keys and key not in plain_keys(config_name)
     if group.is_dir() and (grouped or (key, config_name) == ("experiment", "train")):
         choices = sorted(path.stem for path in group.glob("*.yaml"))
         values = re.split(r"[,\s]+", text.split("=", 1)[1].strip("'\"[]")) if "=" in text else []

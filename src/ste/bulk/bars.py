@@ -47,8 +47,11 @@ def read_good_bars(path: Path, advance: Advance = lambda done: None) -> tuple[pd
         parts.append(_frame(rows, list(rules)))
         rejects += faults
         advance(done)
-    if not parts or not (bars := pd.concat(parts, ignore_index=True)).size:
-        raise DataError(f"{path}: no row has all of {', '.join(MARKET_COLUMNS['bars'])}. Expected daily bars.")
+    if not any(map(len, parts)):
+        first = min(rejects, default=None)
+        why = f" Line {first.line}, {first.column or 'the row'}: {first.found}; {first.reason}." if first else ""
+        raise DataError(f"{path}: holds no bar that can be used.{why}")
+    bars = pd.concat(parts, ignore_index=True)
     twice = bars.duplicated(["ticker", "date"]).to_numpy()
     reason = "expected one row per ticker and day: one before it is of the same"
     again = bars.loc[twice, ["line", "ticker", "date"]]
