@@ -1,5 +1,6 @@
 """The application without a network: its answers against independent ones, and its document against its answers."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from ste.schema import FEATURES
 from ste.serving import examples
 from ste.serving.app import create_app
 from ste.serving.keys import Keys
+from ste.serving.swap import Current, loaded
 from ste.settings import PathSettings, ServeSettings, TrackingSettings
 
 
@@ -352,3 +354,24 @@ def test_a_model_that_does_not_do_what_its_card_says_is_not_served(tmp_path: Pat
     with pytest.raises(RunError, match=r"gives \(2, 3\) .* expected probabilities of Downtrend, Uptrend"):
         create_app(other, settings())
     create_app(model, settings())
+
+
+def test_a_file_that_changed_while_it_was_read_first_is_read_again(tmp_path: Path):
+    path = tmp_path / "model.onnx"
+    tiny_model(path, seed=0)
+    model = ServedModel(path)
+    tiny_model(path, seed=1)
+    current = Current(loaded(model, 4), lambda: path, 4, 1)
+    swapped = []
+
+    async def look() -> None:
+        task = asyncio.ensure_future(current.watch(0.01, lambda: swapped.append(current.now.model.version)))
+        for _ in range(500):
+            await asyncio.sleep(0.01)
+            if swapped:
+                break
+        task.cancel()
+
+    asyncio.run(look())
+    assert swapped == [ServedModel(path).version]
+    assert current.swaps == 1

@@ -64,7 +64,7 @@ class Door:
         except Exception:
             if status:  # begun: the server logs it, and ends the connection
                 raise
-            log.exception("%s %s", scope["method"], scope["path"])
+            log.exception("%r %r", scope["method"], scope["path"])
             await send_problem(Problem("internal", "It has been logged."), scope, receive, counted)
         finally:
             route = scope["path"] if scope["path"] in self.paths else "other"

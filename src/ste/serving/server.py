@@ -13,8 +13,6 @@ from ste.errors import ConfigError
 from ste.serving.protocol import protocol_class
 from ste.settings.serve import ServeSettings
 
-LOOPBACK = ("127.", "::1", "localhost")
-
 
 class Server(uvicorn.Server):
     """uvicorn's, which tells the application as soon as it is asked to stop."""
@@ -50,7 +48,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 def is_loopback(host: str) -> bool:
     """Whether only this machine can connect."""
-    return host.startswith(LOOPBACK)
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def serve(app: FastAPI, settings: ServeSettings, listening: socket.socket) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ste.deploy.model import ServedModel
 from ste.errors import RunError, SteError
+from ste.serving.examples import rows
 from ste.serving.features import FeatureReader
 
 log = logging.getLogger(__name__)
@@ -44,15 +45,17 @@ def loaded(model: ServedModel, examples: int) -> Loaded:
     """
     card = model.card
     try:
-        found = model.probabilities(np.zeros((2, *card.shape), dtype=np.float32))
+        typical = [[*row.values()] for row in rows(card, card.sequence_length)]
+        found = model.probabilities(np.array([typical, typical], dtype=np.float32).reshape(2, *card.shape))
     except Exception as error:  # the runtime's errors have no common class of their own
         raise RunError(
             f"model {card.name}: does not run on features {card.shape} as its card says "
             f"({str(error).splitlines()[0][:200]}). Export the model again."
         ) from None
-    if found.shape != (2, len(card.classes)) or not np.allclose(found.sum(axis=1), 1.0, atol=1e-3):
+    sums = found.sum(axis=-1)
+    if found.shape != (2, len(card.classes)) or not np.allclose(sums[np.isfinite(sums)], 1.0, atol=1e-3):
         raise RunError(
-            f"model {card.name}: gives {found.shape} of sums {found.sum(axis=-1)}, expected probabilities of "
+            f"model {card.name}: gives {found.shape} of sums {sums}, expected probabilities of "
             f"{', '.join(card.classes)}. Export the model again."
         )
     return Loaded(model, FeatureReader(card, examples), datetime.now(UTC).isoformat(timespec="seconds"))
@@ -78,7 +81,7 @@ class Current:
         self.now = first
         self.swaps, self.failures, self.warning = 0, 0, ""
         self._path_of, self._examples, self._threads = path_of, examples, threads
-        self._mark = self._marked()
+        self._mark: tuple[object, ...] = ()  # the file is looked at once more: it may have changed since it was read
 
     async def watch(self, seconds: float, swapped: Callable[[], None]) -> None:
         """Look for a newer file for ever.
