@@ -238,28 +238,32 @@ def test_fifty_kills_change_no_byte(place: Path):
 # --- Redis Streams ---
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def answers(client: Any) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.ConnectionError:
+        return False
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server of its own, which keeps nothing."""
     binary = shutil.which("redis-server")
     if binary is None:
         pytest.skip("needs redis-server")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     folder = tmp_path_factory.mktemp("redis")
     options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder)]
     process = subprocess.Popen([binary, *options], stdout=subprocess.DEVNULL)
     url = f"redis://127.0.0.1:{port}/0"
     client = redis.Redis.from_url(url)
-
-    def answers() -> bool:
-        try:
-            return bool(client.ping())
-        except redis.ConnectionError:
-            return False
-
-    until(answers)
+    until(lambda: answers(client))
     yield url
     client.close()
     process.terminate()
@@ -413,6 +417,34 @@ def test_a_reader_that_goes_away_is_one_message(place: Path, events: list[dict[s
     assert "sink=stdout: whoever read it has gone" in error
     assert "Traceback" not in error
     assert "Exception ignored" not in error
+
+
+@pytest.mark.slow
+def test_a_server_that_stops_is_one_message(
+    place: Path, events: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
+):
+    """And its stream, which it did not keep, is missed when it is there again."""
+    port, log = free_port(), {"stdout": subprocess.DEVNULL}
+    binary = shutil.which("redis-server")
+    if binary is None:
+        pytest.skip("needs redis-server")
+    options = [binary, "--port", str(port), "--save", "", "--dir", str(tmp_path_factory.mktemp("stops"))]
+    url = f"redis://127.0.0.1:{port}/0"
+    client = redis.Redis.from_url(url)
+    broker = subprocess.Popen(options, **log)
+    until(lambda: answers(client))
+    send(client, events)
+    process = started(place, "source=redis", "sink=out.jsonl", f"redis.url={url}")
+    until(lambda: status(place / "outputs/live").get("read") == len(events))
+    broker.kill()
+    broker.wait()
+    broker = subprocess.Popen(options, **log)
+    _, error = process.communicate(timeout=120)
+    broker.kill()
+    broker.wait()
+    assert process.returncode == 2, error
+    assert b"redis.events=ste:events: it ends before" in error
+    assert b"Traceback" not in error
 
 
 def test_streams_that_are_not_what_they_were_are_refused(place: Path, server: str, client: Any):

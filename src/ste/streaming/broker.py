@@ -21,6 +21,7 @@ from ste.streaming.sources import Item
 EVENT, PREDICTION = b"event", b"prediction"
 _BATCH = 1024
 _START = "0-0"
+_LOST = (redis.ConnectionError, redis.TimeoutError)
 _PATIENCE = 30.0  # seconds for a server to come back
 
 
@@ -115,9 +116,11 @@ class RedisSource:
             found = self._client.xreadgroup(
                 self._group, self._consumer, {self._stream: ">"}, count=self._batch, block=max(int(timeout * 1000), 1)
             )
-        except (redis.ConnectionError, redis.TimeoutError) as error:
+        except _LOST as error:
             self._again(error)
             return []
+        except redis.ResponseError as error:
+            raise self._other(str(error)) from None
         entries = found[0][1] if isinstance(found, list) and found else []
         items = []
         for key, fields in entries:
@@ -132,7 +135,7 @@ class RedisSource:
         for _ in range(int(_PATIENCE)):
             try:
                 self.open(self.position)
-            except (redis.ConnectionError, redis.TimeoutError):
+            except _LOST:
                 time.sleep(1.0)
             else:
                 return
@@ -140,14 +143,22 @@ class RedisSource:
 
     def acknowledge(self) -> None:
         """Tell the server of what a checkpoint holds."""
-        if self._unacknowledged:
+        if not self._unacknowledged:
+            return
+        try:
             self._client.xack(self._stream, self._group, *self._unacknowledged)
-            self._unacknowledged = []
-            self._check_whole(self._client.xinfo_stream(self._stream))
+            info = self._client.xinfo_stream(self._stream)
+        except redis.RedisError:  # the next read tells; the next start acknowledges
+            return
+        self._unacknowledged = []
+        self._check_whole(info)
 
     def backlog(self) -> int | None:
         """Entries."""
-        groups = self._client.xinfo_groups(self._stream)
+        try:
+            groups = self._client.xinfo_groups(self._stream)
+        except redis.RedisError:  # the next read tells
+            return None
         return next((group["lag"] for group in groups if group["name"] == self._group.encode()), None)
 
     def close(self) -> None:
@@ -215,10 +226,15 @@ class RedisSink:
 
     def commit(self) -> int:
         """Add them to the stream; how many it has had."""
-        with self._client.pipeline(transaction=False) as pipe:
-            for number, content in enumerate(self._waiting, start=self._count + 1):
-                pipe.xadd(self._stream, {PREDICTION: content}, id=f"{number}-0")
-            answers = pipe.execute(raise_on_error=False)
+        try:
+            with self._client.pipeline(transaction=False) as pipe:
+                for number, content in enumerate(self._waiting, start=self._count + 1):
+                    pipe.xadd(self._stream, {PREDICTION: content}, id=f"{number}-0")
+                answers = pipe.execute(raise_on_error=False)
+        except redis.RedisError as error:
+            raise RunError(
+                f"{self.name}: the server is gone ({str(error)[:100]}). Start it, and this command again."
+            ) from None
         for number, (content, answer) in enumerate(zip(self._waiting, answers, strict=True), start=self._count + 1):
             if isinstance(answer, Exception):
                 self._accept(number, content, answer)
@@ -233,7 +249,7 @@ class RedisSink:
     def _accept(self, number: int, content: bytes, refusal: Exception) -> None:
         """A refusal is right where the stream already holds the same prediction."""
         if "equal or smaller" not in str(refusal):
-            raise refusal
+            raise RunError(f"redis.predictions={self._stream}: {refusal}. The same command goes on.") from None
         key = f"{number}-0"
         held = self._client.xrange(self._stream, key, key)
         if held and held[0][1].get(PREDICTION) != content:
