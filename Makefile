@@ -5,10 +5,11 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 # A CPU build of torch where one is offered: make setup PIP_ARGS='--extra-index-url ...'
 PIP_ARGS ?=
+MODEL ?= champion
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test test-slow test-all lint types data train sweep compare ui bench studies clean
+.PHONY: help setup reproduce test test-slow test-all lint types data train sweep compare serve ui bench studies clean
 
 help:  ## print these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,10 +52,14 @@ sweep: $(READY)  ## both models over three sequence lengths
 compare: $(READY)  ## the leaderboard of the runs, in the terminal and as a page
 	$(BIN)/python -m ste.compare
 
-bench: $(READY)  ## speed: evaluation of 1,000,000 rows, a sweep against single commands, replicas
+serve: $(READY)  ## serve the champion over HTTP (MODEL=model.onnx: another), http://127.0.0.1:8000
+	$(BIN)/python -m ste.serve model=$(MODEL)
+
+bench: $(READY)  ## speed: evaluation of 1,000,000 rows, a sweep against single commands, replicas, the service
 	$(BIN)/python -m ste.bench.evaluation
 	$(BIN)/python -m ste.bench.sweeping
 	$(BIN)/python -m ste.bench.replicas
+	$(BIN)/python -m ste.bench.serving
 
 studies: $(READY)  ## do the intervals cover, how often is the verdict right: about half an hour
 	$(BIN)/python -m ste.studies.coverage

@@ -9,7 +9,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "ste"
 ENTRY_POINTS = {
     *("train", "generate", "evaluate", "reproduce", "ui", "audit", "compare", "ensemble", "report"),
-    *("export", "predict"),
+    *("export", "predict", "monitor", "serve", "live"),
 }
 
 # Who may import a package; everything else may not.
@@ -22,6 +22,10 @@ FENCES = {
     "plotly": {"sweeps"},
     "onnx": {"deploy"},
     "onnxruntime": {"deploy"},
+    "fastapi": {"serving"},
+    "starlette": {"serving"},
+    "uvicorn": {"serving"},
+    "redis": {"streaming"},
 }
 # What a part may import of ours; parts that are not named may import any but the entry points.
 LAYERS = {
@@ -55,9 +59,13 @@ LAYERS = {
     "members": {"errors", "evaluation", "pipeline", "record", "settings", "tracking"},
     "combining": {"data", "evaluation", "members", "pipeline", "record", "settings", "tracking"},
     "deploy": {
-        *("baselines", "config", "data", "deploy", "errors", "evaluation", "fitting", "members", "pipeline"),
+        *("baselines", "config", "data", "deploy", "errors", "evaluation", "fitting", "members"),
+        *("monitoring", "pipeline"),
         *("predicting", "record", "replicas", "schema", "settings", "tracking"),
     },
+    "monitoring": {"data", "deploy", "errors", "evaluation", "schema", "settings", "monitoring"},
+    "serving": {"data", "deploy", "errors", "evaluation", "monitoring", "schema", "serving", "settings"},
+    "streaming": {"data", "deploy", "errors", "schema", "streaming"},
     "bulk": {"bulk", "data", "deploy", "errors", "schema"},
     "config": {"errors", "preflight", "schema", "settings"},
     "cli": {"config", "errors"},

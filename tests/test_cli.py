@@ -21,6 +21,9 @@ COMMANDS = (
     "report",
     "export",
     "predict",
+    "monitor",
+    "serve",
+    "live",
 )
 HEAVY = ("torch", "lightning", "mlflow", "pandas", "matplotlib", "sklearn", "optuna", "plotly")
 

@@ -67,6 +67,8 @@ def test_the_groups_are_complete():
         "report",
         "export",
         "predict",
+        "serve",
+        "live",
     }
 
 

@@ -32,6 +32,7 @@ from ste.ensemble import ensemble_task
 from ste.errors import ConfigError, RunError
 from ste.evaluation.predictions import Predictions
 from ste.export import export_task
+from ste.monitoring.reference import Reference
 from ste.pipeline import train
 from ste.record import CHECKPOINT, PREDICTIONS, TrainResult
 from ste.schema import FEATURES
@@ -484,3 +485,29 @@ def test_a_baseline_that_no_window_tells_is_refused(tmp_path: Path, model: str):
     with pytest.raises(RunError, match="cannot be exported: it re"):
         place.export(run)
     assert not (tmp_path / "model.onnx").exists()
+
+
+@pytest.mark.usefixtures("traced_once")
+def test_the_card_carries_what_drift_is_measured_from(place: Place, file: Path):
+    card = ServedModel(file).card
+    reference = Reference.read(card.reference)
+    assert (reference.features, reference.classes) == (tuple(card.features), tuple(card.classes))
+    assert not reference.windows
+    learnt = card.metrics["train"]["examples"]
+    said = sum(card.metrics[split]["examples"] for split in ("validation", "test"))
+    assert [sum(column.counts) for column in reference.columns] == [learnt] * len(card.features) + [said] * 4
+    assert reference.periods is not None
+    assert reference.periods[0] == card.metrics["train"]["periods"]
+    assert sum(reference.shares or []) == pytest.approx(1.0)
+    test = card.metrics["test"]
+    assert test["other_times"]["accuracy"]["value"] == test["figures"]["accuracy"]["value"]
+    assert "cuts" not in card.labels
+
+
+def test_thirds_that_training_decided_are_in_the_card(place: Place):
+    path = place.export(
+        place.fit("balanced", *MLP, "data.labels.method=balanced"), "register=false", output="thirds.onnx"
+    )
+    low, high = ServedModel(path).card.labels["cuts"]
+    assert -0.05 < low < high < 0.05
+    assert ServedModel(path).card.metrics["train"]["examples"] > 0

@@ -119,6 +119,7 @@ def _unwritable(error: OSError) -> SteError:
         errno.ENOTDIR,
         errno.EEXIST,
         errno.EDQUOT,
+        errno.EFBIG,
         errno.EISDIR,
     ) and not (error.errno == errno.ENOENT and error.filename):
         raise error

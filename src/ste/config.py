@@ -25,10 +25,13 @@ from ste.settings import (
     EvaluateSettings,
     ExportSettings,
     GenerateSettings,
+    LiveSettings,
+    MonitorSettings,
     PathSettings,
     PredictSettings,
     ReportSettings,
     ReproduceSettings,
+    ServeSettings,
     SweepSettings,
     TableSettings,
     TrackingSettings,
@@ -122,6 +125,11 @@ def export_settings(config: dict[str, Any]) -> ExportSettings:
     return _typed(ExportSettings, config)
 
 
+def live_settings(config: dict[str, Any]) -> LiveSettings:
+    """Settings of a live pipeline."""
+    return _typed(LiveSettings, config)
+
+
 def audit_settings(config: dict[str, Any]) -> AuditSettings:
     """Settings of an audit; what is wrong with ready tables is for the audit to say."""
     settings: AuditSettings = _typed(AuditSettings, config)
@@ -130,11 +138,27 @@ def audit_settings(config: dict[str, Any]) -> AuditSettings:
     return settings
 
 
+def monitor_settings(config: dict[str, Any]) -> MonitorSettings:
+    """Settings of a look at a model in use; its tables are there, and their headers name what every such file has."""
+    settings: MonitorSettings = _typed(MonitorSettings, config)
+    for key, path in settings.files().items():
+        check_file(key, Path(path), MARKET_COLUMNS.get(key, KEYS))
+    return settings
+
+
 def predict_settings(config: dict[str, Any]) -> PredictSettings:
     """Settings of a prediction; its files are there, and their headers name what every such file has."""
     settings: PredictSettings = _typed(PredictSettings, config)
     for key, path in settings.files().items():
         check_file(key, Path(path), MARKET_COLUMNS.get(key, KEYS))
+    return settings
+
+
+def serve_settings(config: dict[str, Any]) -> ServeSettings:
+    """Settings of the service."""
+    settings: ServeSettings = _typed(ServeSettings, config)
+    for key, path in settings.files().items():
+        check_file(key, Path(path), MARKET_COLUMNS[key])
     return settings
 
 

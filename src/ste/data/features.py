@@ -129,6 +129,7 @@ def news_features(rows: pd.DataFrame, news: pd.DataFrame | None, frequency: str 
     out = pd.DataFrame(0.0, index=rows.index, columns=list(GROUPS["news"]))
     if news is None or news.empty:
         return out
+    news = news.sort_values("date", kind="stable")  # sums to the last bit the same in any order of the file
     weighted = pd.DataFrame(
         {
             "ticker": news["ticker"],
@@ -174,6 +175,7 @@ def _policy_features(rows: pd.DataFrame, policy: pd.DataFrame | None, frequency:
     out = pd.DataFrame(0.0, index=rows.index, columns=list(GROUPS["policy"]))
     if policy is None or policy.empty:
         return out
+    policy = policy.sort_values("date", kind="stable")
     events = policy["impact"].astype(float).groupby(_period_known(policy["date"], frequency))
     out["policy_event_count"] = events.size().reindex(rows[NUMBER]).fillna(0.0).to_numpy(dtype=np.float64)
     out["policy_impact_score"] = events.sum().reindex(rows[NUMBER]).fillna(0.0).to_numpy()

@@ -15,10 +15,16 @@ from ste.deploy.onnx_file import traced, with_card
 from ste.deploy.parity import ROWS, largest_difference
 from ste.deploy.source import Source, read_source
 from ste.evaluation.predictions import Predictions
+from ste.monitoring.outcomes import CUTS, cuts_of
+from ste.monitoring.reference import Reference
+from ste.monitoring.scoring import OTHER_TIMES, figures_of_other_times
 from ste.predicting import one_thread
 from ste.record import PREDICTIONS, SUMMARY
+from ste.schema import DIRECTION, RETURN
 from ste.settings import PathSettings
 
+MOST = 50_000
+"""Training examples whose distributions a card keeps."""
 _COMPANY = ("accuracy", "log_loss")
 _FILE_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
@@ -81,8 +87,6 @@ def export_run(client: Any, found: Any, paths: PathSettings, folder: Path) -> Ex
 def _card(found: Any, source: Source, summary: dict[str, Any], said: Predictions, parity: float) -> ModelCard:
     settings, train = source.data.settings, source.data.datasets["train"]
     dates = train.frame["date"]
-    held = said.of_split("test" if "test" in said.splits else "validation")
-    last_rows = train.store.features[train.ends].numpy()
     return ModelCard(
         name=source.name,
         run_id=found.id,
@@ -93,31 +97,53 @@ def _card(found: Any, source: Source, summary: dict[str, Any], said: Predictions
         horizon=settings.labels.horizon,
         view="flat" if source.flat else "sequence",
         sequence_length=1 if source.flat else settings.sequence_length,
-        labels=asdict(settings.labels),
+        labels=_labels(source),
         data_source=settings.source,
         data_digest=source.data.panel.prepared.digest,
         trained_from=f"{dates.min():%Y-%m-%d}",
         trained_to=f"{dates.max():%Y-%m-%d}",
-        metrics={split: _figures(card, split) for split, card in summary["scores"].items()},
+        metrics={split: _figures(card, split, said) for split, card in summary["scores"].items()},
         verdict=_verdict(found, summary),
         versions=_versions(found),
         parity=parity,
-        reference=reference_of(last_rows, held.chances),
+        reference=reference_of(source, said),
         made_of=source.made_of,
     )
 
 
-def reference_of(features: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
-    """Distributions that serving is held against, of `ste.monitoring.reference` where that part is there.
+def reference_of(source: Source, said: Predictions) -> dict[str, Any]:
+    """Distributions that serving is held against: of the training examples, and of what was said out of sample.
 
     Args:
-        features: raw ones of each training example's last period, float32 `[N, F]`.
-        probabilities: out of sample, `[M, C]`.
+        source: its training examples, at most `MOST` of them, evenly spread.
+        said: out-of-sample predictions of the run.
     """
-    return {}
+    train = source.data.datasets["train"]
+    rows = torch.linspace(0, len(train) - 1, min(MOST, len(train))).long()
+    batch, ends = train[rows], train.ends[rows]
+    reference = Reference.of(
+        batch.features.numpy(),
+        said.chances,
+        source.data.panel.features,
+        source.data.panel.classes,
+        periods=train.store.period[ends.numpy()],
+        probability_periods=said.periods,
+        labels=batch.label.numpy(),
+    )
+    return reference.plain()
 
 
-def _figures(card: dict[str, Any], split: str) -> dict[str, Any]:
+def _labels(source: Source) -> dict[str, Any]:
+    """Settings that the classes were cut with; where they do not say the thresholds, those that the rows show."""
+    panel = source.data.panel
+    labels = asdict(panel.settings.labels)
+    if labels["method"] == "balanced" or panel.settings.source == "csv":
+        rows = panel.store.frame[panel.roles == 0]
+        labels[CUTS] = cuts_of(rows[RETURN].to_numpy(), rows[DIRECTION].to_numpy())
+    return labels
+
+
+def _figures(card: dict[str, Any], split: str, said: Predictions) -> dict[str, Any]:
     """What a card keeps of a split's scores: its figures with intervals, and what stands beside them."""
     kept = {name: card[name] for name in ("examples", "periods", "unit", "figures")}
     if split == "train":
@@ -126,7 +152,8 @@ def _figures(card: dict[str, Any], split: str) -> dict[str, Any]:
         name: {figure: figures[figure] for figure in _COMPANY if figure in figures}
         for name, figures in card["company"].items()
     }
-    return {**kept, "company": company, "reliability": card["reliability"]}
+    other_times = figures_of_other_times(said.of_split(split))
+    return {**kept, OTHER_TIMES: other_times, "company": company, "reliability": card["reliability"]}
 
 
 def _verdict(found: Any, summary: dict[str, Any]) -> dict[str, str]:

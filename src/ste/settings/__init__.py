@@ -25,6 +25,8 @@ from ste.settings.data import (
     WorldSettings,
 )
 from ste.settings.export import ExportSettings
+from ste.settings.live import LivePaths, LiveSettings, RedisSettings, ReplaySettings
+from ste.settings.monitor import MonitorSettings
 from ste.settings.predict import PredictSettings
 from ste.settings.replicas import ReplicaSettings
 from ste.settings.run import (
@@ -39,6 +41,7 @@ from ste.settings.run import (
     TrainSettings,
     ValidationSettings,
 )
+from ste.settings.serve import LimitSettings, ServeSettings
 from ste.settings.sweep import SweepSettings
 
 __all__ = [
@@ -54,15 +57,22 @@ __all__ = [
     "FitSettings",
     "GenerateSettings",
     "LabelSettings",
+    "LimitSettings",
+    "LivePaths",
+    "LiveSettings",
     "MarketSettings",
+    "MonitorSettings",
     "OptimizerSettings",
     "PathSettings",
     "PredictSettings",
+    "RedisSettings",
+    "ReplaySettings",
     "ReplicaSettings",
     "ReportSettings",
     "ReproduceSettings",
     "SchedulerSettings",
     "ScoringSettings",
+    "ServeSettings",
     "SplitSettings",
     "SweepSettings",
     "TableSettings",

@@ -1,0 +1,454 @@
+"""Scores as the truth comes in, the verdict, and `python -m ste.monitor` on files."""
+
+import json
+import re
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from monitored import WORLD, Monitored, monitored
+from ste.data.features import NUMBER, feature_rows
+from ste.data.files import write_frame
+from ste.data.market import Market
+from ste.data.prepare import build_table
+from ste.deploy.inputs import windows_of_rows
+from ste.errors import ConfigError, DataError, RunError
+from ste.evaluation.bootstrap import binomial_interval
+from ste.evaluation.scorecard import Estimate
+from ste.monitor import ALARM, main
+from ste.monitoring import looking
+from ste.monitoring.history import bars_of_periods, history, hits
+from ste.monitoring.kept import KeptMonitor
+from ste.monitoring.looking import predict
+from ste.monitoring.monitor import Monitor
+from ste.monitoring.outcomes import CUTS, cuts_of, outcomes_of_market, outcomes_of_table
+from ste.monitoring.reading import read_predictions
+from ste.monitoring.scoring import Compared, compared_with, joined, record_of
+from ste.monitoring.verdict import NOTHING, RETRAIN, WATCH, verdict_of
+from ste.schema import DIRECTION, FEATURES, RETURN, Trend
+from ste.settings import LabelSettings, MonitorSettings, PathSettings, TrackingSettings, WorldSettings
+from ste.world.draw import draw
+
+NEW = "2021-01-01"
+P = ["p_downtrend", "p_neutral", "p_uptrend"]
+
+
+@pytest.fixture(autouse=True)
+def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looking, "record_of", partial(record_of, resamples=200))
+
+
+@pytest.fixture(scope="module")
+def market() -> Market:
+    return draw(WorldSettings(**WORLD))
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory, market: Market) -> tuple[Monitored, Path]:
+    """A model, its world as files, and its predictions of the weeks after the test."""
+    folder = tmp_path_factory.mktemp("files")
+    tiny = monitored(folder / "model.onnx")
+    for kind in ("bars", "news", "macro", "policy"):
+        write_frame(getattr(market, kind), folder / f"{kind}.csv")
+    new = tiny.table[tiny.table["date"] >= NEW]
+    write_frame(new, folder / "new.csv")
+    stopped = new.assign(news_sentiment=0.0, news_count=0.0, news_relevance=0.0)
+    write_frame(stopped, folder / "stopped.csv")
+    said = predict(tiny.model, windows_of_rows(new, tiny.model.card))
+    said = said.assign(**{"class": "Neutral", "model_version": tiny.model.version})
+    write_frame(said, folder / "said.csv")
+    return tiny, folder
+
+
+def command(monkeypatch: pytest.MonkeyPatch, folder: Path, *arguments: str) -> int:
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", ["ste-monitor", "model=model.onnx", *arguments])
+    try:
+        main()
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+# ---- what came
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        LabelSettings(),
+        LabelSettings(threshold=0.02, lower=-0.005),
+        LabelSettings(method="volatility", threshold=0.5),
+        LabelSettings(method="balanced"),
+        LabelSettings(horizon=3),
+        LabelSettings(classes=2),
+    ],
+    ids=lambda labels: f"{labels.method}-{labels.threshold}-{labels.horizon}-{labels.classes}",
+)
+def test_what_came_is_labelled_as_training_was(files: tuple[Monitored, Path], labels: LabelSettings):
+    table, split, _, market = build_table(WorldSettings(**WORLD, labels=labels))
+    said = {**vars(labels)}
+    if labels.method == "balanced":
+        training = table[split == 0]
+        said[CUTS] = cuts_of(training[RETURN].to_numpy(), training[DIRECTION].to_numpy())
+    names = ["Downtrend", "Uptrend"] if labels.classes == 2 else [trend.name.capitalize() for trend in Trend]
+    card = replace(files[0].model.card, labels=said, horizon=labels.horizon, classes=names)
+    index = {0: 0, 1: -1, 2: 1} if labels.classes == 2 else {0: 0, 1: 1, 2: 2}
+    expected = table[["date", "ticker", RETURN]].assign(label=table[DIRECTION].map(index))
+    for found in (outcomes_of_market(market, card), outcomes_of_table(table, card, "table")):
+        both = expected.merge(found, on=["date", "ticker"], how="left", suffixes=("", "_found"))
+        assert (both["label"] == both["label_found"]).mean() > (0.999 if labels.method == "balanced" else 0.99999)
+        np.testing.assert_allclose(both[RETURN], both["return"])
+
+
+def test_a_table_without_targets_is_judged_by_its_own_later_closes(files: tuple[Monitored, Path]):
+    tiny, _ = files
+    table, card = tiny.table, tiny.model.card
+    bare = table.drop(columns=[RETURN, DIRECTION, "stock_weekly_movement"])
+    known, found = outcomes_of_table(table, card, "t"), outcomes_of_table(bare, card, "t")
+    both = known.merge(found, on=["date", "ticker"], suffixes=("", "_found"))
+    assert len(both) == len(known) - 4  # the last week of each of the 4 tickers has no later close
+    np.testing.assert_allclose(both["return"], both["return_found"], rtol=1e-9)
+    assert (both["label"] == both["label_found"]).all()
+
+
+def test_thresholds_that_are_not_known_are_asked_for(files: tuple[Monitored, Path]):
+    tiny, _ = files
+    balanced = replace(tiny.model.card, labels={"method": "balanced"})
+    with pytest.raises(RunError, match=r"terciles.*does not say.*python -m ste\.export"):
+        outcomes_of_table(tiny.table, balanced, "t")
+    volatile = replace(tiny.model.card, labels={"method": "volatility", "threshold": 0.5})
+    with pytest.raises(DataError, match=r"t: has no column stock_trend_direction.*truth=bars\.csv"):
+        outcomes_of_table(tiny.table.drop(columns=DIRECTION), volatile, "t")
+    with pytest.raises(DataError, match=r"t: no column stock_weekly_return.*truth=bars\.csv"):
+        outcomes_of_table(tiny.table[["date", "ticker"]], tiny.model.card, "t")
+
+
+def test_cuts_part_the_classes_or_are_none():
+    returns, trends = np.array([-0.03, -0.02, 0.0, 0.01, 0.05]), np.array([0, 0, 1, 1, 2])
+    assert cuts_of(returns, trends) == pytest.approx([-0.01, 0.03])
+    assert cuts_of(returns, trends[::-1]) is None
+    assert cuts_of(returns, np.zeros(5, dtype=int)) is None
+
+
+# ---- the score so far
+
+
+def test_the_record_is_the_share_that_was_right(files: tuple[Monitored, Path]):
+    tiny, _ = files
+    new = tiny.table[tiny.table["date"] >= NEW].reset_index(drop=True)
+    said = predict(tiny.model, windows_of_rows(new, tiny.model.card))
+    record = record_of(said, outcomes_of_table(new, tiny.model.card, "t"), tiny.model.card, [0.2, 0.5, 0.3], 200)
+    assert record is not None
+    both = said.merge(new[["date", "ticker", DIRECTION]], on=["date", "ticker"])
+    right = both[P].to_numpy().argmax(axis=1) == both[DIRECTION].to_numpy()
+    assert record.card.examples == len(both)
+    assert record.card.figures["accuracy"].value == pytest.approx(right.mean())
+    picked = both[P].to_numpy()[np.arange(len(both)), both[DIRECTION]]
+    assert record.card.figures["log_loss"].value == pytest.approx(-np.log(picked).mean())
+    assert record.confidence == pytest.approx(both[P].max(axis=1).mean())
+    assert record.card.company["majority"]["accuracy"].value == pytest.approx((both[DIRECTION] == 1).mean())
+    assert {one.name for one in record.compared} == {"accuracy", "log_loss"}
+    assert f"{len(both):,} predictions" in record.told
+
+
+def test_what_has_not_come_waits(files: tuple[Monitored, Path]):
+    tiny, _ = files
+    new = tiny.table[tiny.table["date"] >= NEW].reset_index(drop=True)
+    said = predict(tiny.model, windows_of_rows(new, tiny.model.card))
+    came = outcomes_of_table(new, tiny.model.card, "t")
+    early = came[came["date"] < "2021-07-01"]
+    record = record_of(said, early, tiny.model.card, resamples=200)
+    assert record is not None
+    assert record.pending == (said["date"] >= "2021-07-01").sum()
+    assert record_of(said, came[:0], tiny.model.card) is None
+
+
+def test_a_row_that_stands_twice_is_told(files: tuple[Monitored, Path]):
+    tiny, _ = files
+    came = outcomes_of_table(tiny.table, tiny.model.card, "t")
+    with pytest.raises(DataError, match=r"truth: \w+ on 20\d\d-\d\d-\d\d stands twice \(1 such rows\)"):
+        joined(came[["date", "ticker"]], pd.concat([came, came[:1]]))
+
+
+@pytest.mark.parametrize(
+    ("now", "then", "word"),
+    [
+        ((0.30, 0.27, 0.33), (0.45, 0.41, 0.49), "worse"),
+        ((0.45, 0.42, 0.48), (0.30, 0.26, 0.34), "better"),
+        ((0.40, 0.35, 0.45), (0.43, 0.38, 0.48), "as in the test"),
+        ((0.40, None, None), (0.43, 0.38, 0.48), "cannot be told"),
+    ],
+)
+def test_a_difference_counts_where_both_intervals_together_do_not_hold_it(now, then, word, files):
+    tiny, _ = files
+    new = tiny.table[tiny.table["date"] >= NEW].reset_index(drop=True)
+    said = predict(tiny.model, windows_of_rows(new, tiny.model.card))
+    record = record_of(said, outcomes_of_table(new, tiny.model.card, "t"), tiny.model.card, resamples=200)
+    assert record is not None
+    card = replace(record.card, figures={"accuracy": Estimate(*now), "log_loss": Estimate(1.0, 0.9, 1.1)})
+    (accuracy,) = compared_with(card, {"accuracy": Estimate(*then)})
+    assert accuracy.word == word
+    assert accuracy.gain.value == pytest.approx(now[0] - then[0])
+    if now[1] is not None:  # squared and added, each end with the other's opposite
+        assert accuracy.gain.low == pytest.approx(now[0] - then[0] - np.hypot(now[0] - now[1], then[2] - then[0]))
+    (loss,) = compared_with(card, {"log_loss": Estimate(0.5, 0.45, 0.55)})
+    assert (loss.word, loss.gain.value) == ("worse", pytest.approx(-0.5))
+
+
+def test_fewer_than_ten_weeks_cannot_tell(files: tuple[Monitored, Path]):
+    tiny, _ = files
+    new = tiny.table[(tiny.table["date"] >= NEW) & (tiny.table["date"] < "2021-03-10")].reset_index(drop=True)
+    said = predict(tiny.model, windows_of_rows(new, tiny.model.card))
+    record = record_of(said, outcomes_of_table(new, tiny.model.card, "t"), tiny.model.card, resamples=200)
+    assert record is not None
+    assert record.card.method == "binomial"
+    assert {one.word for one in record.compared} == {"cannot be told"}
+    assert "cannot tell" in record.told
+
+
+# ---- the verdict
+
+
+def test_a_score_that_fell_asks_for_training_and_a_shift_alone_for_a_look(files: tuple[Monitored, Path]):
+    tiny, _folder = files
+    new = tiny.table[tiny.table["date"] >= NEW].reset_index(drop=True)
+    examples = windows_of_rows(new, tiny.model.card)
+    said = predict(tiny.model, examples)
+    record = record_of(said, outcomes_of_table(new, tiny.model.card, "t"), tiny.model.card, resamples=200)
+    assert record is not None
+    monitor = Monitor(tiny.model.card)
+    calm = monitor.report()
+    assert verdict_of(calm, None).word == NOTHING
+    fell = Compared("accuracy", Estimate(0.3, 0.2, 0.4), Estimate(0.5), Estimate(-0.2, -0.3, -0.1), "worse")
+    worse = replace(record, compared=(fell,))
+    assert verdict_of(calm, worse).word == RETRAIN
+    assert "accuracy is worse than in the test" in verdict_of(calm, worse).paragraph
+    features = examples.features.copy()
+    features[:, :, FEATURES.index("policy_event_count")] += 50  # read by no weight of the model
+    monitor.seen(features, tiny.model.probabilities(features), examples.date)
+    moved = verdict_of(monitor.report(), record)
+    assert moved.word == WATCH
+    assert "policy_event_count" in moved.paragraph
+    assert "as in the test" in moved.paragraph
+    features[:, :, FEATURES.index("macro_vix")] = 400.0  # read by it
+    loud = Monitor(tiny.model.card)
+    loud.seen(features, tiny.model.probabilities(features), examples.date)
+    assert verdict_of(loud.report(), record).word == RETRAIN
+
+
+# ---- the command
+
+
+def test_files_in_a_page_out(files, monkeypatch, capsys):
+    _tiny, folder = files
+    assert (
+        command(
+            monkeypatch,
+            folder,
+            "predictions=said.csv",
+            "features=new.csv",
+            "json=page.json",
+            "strict=true",
+            "html=p.html",
+        )
+        == 0
+    )
+    told = capsys.readouterr().out
+    assert "Verdict: nothing has changed." in told
+    assert "majority" in told
+    page = json.loads((folder / "page.json").read_text())
+    html = (folder / "p.html").read_text()
+    assert page["verdict"]["paragraph"] in html
+    assert html.count("<tr>") == 1 + 2 + 1 + len(page["drift"]["moved"])
+    assert "default-src 'none'" in html
+    assert page["verdict"]["word"] == NOTHING
+    assert len(page["drift"]["moved"]) == len(FEATURES) + 4
+    assert page["record"]["card"]["examples"] > 150
+    order = [("steady", "within chance", "watch", "changed").index(one["level"]) for one in page["drift"]["moved"]]
+    assert order == sorted(order, reverse=True)
+
+
+def test_bars_alone_are_enough_and_agree_with_the_table(files, monkeypatch, capsys):
+    _tiny, folder = files
+    market = ("bars=bars.csv", "news=news.csv", "macro=macro.csv", "policy=policy.csv", f"since={NEW}")
+    assert command(monkeypatch, folder, *market, "json=bars.json") == 0
+    assert "the model predicted again" in capsys.readouterr().out
+    page = json.loads((folder / "bars.json").read_text())
+    assert page["record"]["card"]["periods"] == 52
+
+
+def test_a_stopped_feed_is_an_alarm_and_strict_says_so_in_the_exit_code(files, monkeypatch, capsys):
+    _tiny, folder = files
+    assert command(monkeypatch, folder, "features=stopped.csv", "strict=true") == ALARM
+    told = capsys.readouterr().out
+    assert "Verdict: retrain." in told
+    assert "a feed that broke is mended" in told
+    assert command(monkeypatch, folder, "features=stopped.csv") == 0
+
+
+def test_predictions_without_their_features_still_show_what_is_said(files, monkeypatch, capsys):
+    _tiny, folder = files
+    assert command(monkeypatch, folder, "predictions=said.csv", "truth=new.csv", "json=said.json") == 0
+    assert "the features' drift is not known" in capsys.readouterr().out
+    page = json.loads((folder / "said.json").read_text())
+    assert {one["kind"] for one in page["drift"]["moved"]} == {"probability", "predicted"}
+    assert page["record"] is not None
+
+
+def test_lines_of_json_and_parquet_are_read_the_same_and_the_last_of_two_counts(files, tmp_path: Path):
+    tiny, folder = files
+    said = pd.read_csv(folder / "said.csv", parse_dates=["date"])
+    write_frame(said, tmp_path / "said.parquet")
+    lines = said.assign(date=said["date"].dt.strftime("%Y-%m-%d"), provisional=False)
+    first = lines.iloc[[0]].assign(p_downtrend=1.0, p_neutral=0.0, p_uptrend=0.0)
+    early = lines.iloc[[1]].assign(provisional=True)
+    pd.concat([first, early, lines]).to_json(tmp_path / "said.jsonl", orient="records", lines=True)
+    notes: list[str] = []
+    card = tiny.model.card
+    expected = read_predictions(folder / "said.csv", card, [])
+    pd.testing.assert_frame_equal(read_predictions(tmp_path / "said.parquet", card, []), expected)
+    found = read_predictions(tmp_path / "said.jsonl", card, notes)
+    np.testing.assert_allclose(found[P], expected[P], rtol=1e-9)
+    assert notes == [
+        "1 provisional predictions left out",
+        "1 predictions of a date and ticker that stands again later left out",
+    ]
+
+
+def test_a_line_that_is_being_written_is_left_out_and_a_broken_one_told(files, tmp_path: Path):
+    tiny, _folder = files
+    line = json.dumps({"date": "2021-01-08", "ticker": "A", **dict.fromkeys(P, 1 / 3)})
+    (tmp_path / "said.jsonl").write_text(f'{line}\n{{"date": "2021-01')
+    notes: list[str] = []
+    assert len(read_predictions(tmp_path / "said.jsonl", tiny.model.card, notes)) == 1
+    assert notes == ["the last line of said.jsonl is not whole yet and left out"]
+    for broken in ('{"date"\n', "[1]\n", "\xff\n"):
+        (tmp_path / "said.jsonl").write_text(f"{line}\n{broken}{line}\n", encoding="latin-1")
+        with pytest.raises(DataError, match=r"said\.jsonl: line 2 cannot be read as JSON"):
+            read_predictions(tmp_path / "said.jsonl", tiny.model.card, [])
+    (tmp_path / "said.jsonl").write_text("\n")
+    with pytest.raises(DataError, match="the file is empty"):
+        read_predictions(tmp_path / "said.jsonl", tiny.model.card, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"said\.csv: the file is empty"),
+        ("date,ticker\n2021-01-08,A\n", r"missing p_downtrend, p_neutral, p_uptrend.*python -m ste\.predict"),
+        (f"date,ticker,{','.join(P)}\n2021-01-08,A,0.2,0.2,0.2\n", r"line 2.*add up to 1"),
+        (f"date,ticker,{','.join(P)}\n2021-01-08,A,0.2,x,0.2\n", r"line 2.*add up to 1"),
+        (f"date,ticker,{','.join(P)}\n2021-01-08,A,1.2,-0.1,-0.1\n", r"line 2.*add up to 1"),
+        (f"date,ticker,{','.join(P)}\nsoon,A,1,0,0\n", r"line 2: date soon\. Expected a day such as"),
+        (f"date,ticker,{','.join(P)}\n2016-01-08,A,1,0,0\n", r"none is of 2018-12-29 or later"),
+    ],
+)
+def test_a_bad_file_of_predictions_is_told_in_one_message(text, message, files, tmp_path, monkeypatch, capsys):
+    tiny, _folder = files
+    (tmp_path / "said.csv").write_text(text)
+    (tmp_path / "model.onnx").write_bytes(tiny.path.read_bytes())
+    assert command(monkeypatch, tmp_path, "predictions=said.csv") == 2
+    error = capsys.readouterr().err
+    assert "Traceback" not in error
+    assert re.search(message, error, re.DOTALL), error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "predictions=None: expected a file of predictions"),
+        ({"features": "a", "bars": "b"}, "features=a: expected null, as bars=b"),
+        ({"predictions": "p", "news": "n"}, "bars=None: expected a file of daily bars beside news"),
+        ({"predictions": "p", "since": "2021"}, "since=2021: expected a date"),
+        ({"predictions": "p", "periods": 0}, "periods=0: expected 1 or more"),
+        ({"predictions": "p", "strict": "yes"}, "strict=yes: expected true or false"),
+    ],
+)
+def test_settings_that_cannot_be_used(arguments: dict[str, object], message: str):
+    with pytest.raises(ConfigError, match=message):
+        MonitorSettings(TrackingSettings(), PathSettings(), model="m.onnx", **arguments)
+
+
+def test_a_feature_that_stands_still_is_asked_about(files, monkeypatch, capsys):
+    _tiny, folder = files
+    assert command(monkeypatch, folder, "bars=bars.csv", f"since={NEW}") == 0  # neither news nor macro nor policy
+    told = " ".join(capsys.readouterr().out.split())
+    asked = set(re.findall(r"(\w+) has one value in all of them: is its source at work\?", told))
+    assert asked == {"macro_vix", "news_sentiment", "news_count", "news_relevance"}  # weeks without events are usual
+    assert command(monkeypatch, folder, "features=new.csv") == 0
+    assert "has one value" not in capsys.readouterr().out
+
+
+# ---- counts that a service keeps
+
+
+def test_counts_outlive_the_process_and_can_be_looked_at(files, tmp_path, monkeypatch, capsys):
+    tiny, folder = files
+    card, path = tiny.model.card, tmp_path / "monitor" / "counts.json"
+    examples = windows_of_rows(tiny.table[tiny.table["date"] >= NEW], card)
+    said = tiny.model.probabilities(examples.features)
+    first = KeptMonitor(card, path, seconds=0.0)
+    first.seen(examples.features, said, examples.date)
+    again = KeptMonitor(card, path)
+    assert again.report() == first.report()
+    assert command(monkeypatch, folder, f"served={path}") == 0
+    assert f"{len(examples):,} examples since the counts began" in capsys.readouterr().out
+    path.write_text("{}")
+    assert KeptMonitor(card, path).total == 0
+    assert command(monkeypatch, folder, f"served={path}") == 2
+    assert "Delete the file" in capsys.readouterr().err
+    assert KeptMonitor.maker(tmp_path, 1)(replace(card, reference={})) is None
+
+
+def test_a_disk_that_is_full_is_told_once_and_counting_goes_on(files, tmp_path, caplog):
+    tiny, _ = files
+    (tmp_path / "taken").write_text("a file where a folder should be")
+    examples = windows_of_rows(tiny.table[tiny.table["date"] >= NEW], tiny.model.card)
+    monitor = KeptMonitor(tiny.model.card, tmp_path / "taken" / "counts.json", seconds=0.0)
+    for _ in range(3):
+        monitor.seen(examples.features, tiny.model.probabilities(examples.features), examples.date)
+    assert monitor.total == 3 * len(examples)
+    assert len([record for record in caplog.records if "cannot be written" in record.message]) == 1
+
+
+# ---- the past of a market
+
+
+def test_a_history_holds_every_period_and_its_bars_are_the_periods_own(files, market: Market):
+    tiny, _ = files
+    past = history(tiny.model, market)
+    frame = past.bars
+    assert not frame.duplicated(["date", "ticker"]).any()
+    rows = feature_rows(market)
+    both = frame.merge(rows, on=["date", "ticker"], suffixes=("", "_row"))
+    assert len(both) == len(rows)
+    for column in ("open", "high", "low", "close"):
+        np.testing.assert_allclose(both[column], both[f"stock_{column}"], rtol=1e-12)
+    said = frame.dropna(subset=P).merge(tiny.table, on=["date", "ticker"])
+    np.testing.assert_allclose(said["return"], said[RETURN], rtol=1e-9)
+    expected = predict(tiny.model, windows_of_rows(tiny.table, tiny.model.card)).merge(said, on=["date", "ticker"])
+    np.testing.assert_allclose(expected[f"{P[0]}_x"], expected[f"{P[0]}_y"], rtol=1e-5)
+    assert past.record is not None
+    since = said[said["date"] > tiny.model.card.trained_to]
+    assert past.record.card.examples == len(since)
+    assert NUMBER not in bars_of_periods(market.bars, "weekly")
+
+
+def test_a_tickers_hits_have_the_exact_interval(files):
+    tiny, _ = files
+    rows = pd.DataFrame({"p_downtrend": [0.6, 0.1, 0.2, 0.5], "p_neutral": 0.2, "p_uptrend": [0.2, 0.7, 0.6, 0.3]})
+    rows["label"] = [0, 2, 0, np.nan]
+    found = hits(rows, list(tiny.model.card.classes), 1, [0.5, 0.2, 0.3])
+    assert found is not None
+    assert (found.right, found.examples, found.usual) == (2, 3, ("Downtrend", 2))
+    assert (found.share.low, found.share.high) == pytest.approx(binomial_interval(2, 3))
+    wide = hits(rows, list(tiny.model.card.classes), 3, None)
+    assert wide is not None
+    assert wide.share.low < found.share.low
+    assert hits(rows.assign(label=np.nan), list(tiny.model.card.classes), 1, None) is None

@@ -1,0 +1,378 @@
+"""The page: its JSON against the table, its headers, and what a browser makes of it."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+from monitored import WORLD, Monitored, monitored
+from service import serving
+from ste.data.files import write_frame
+from ste.deploy.inputs import windows_of_rows
+from ste.deploy.model import ServedModel
+from ste.monitoring.kept import KeptMonitor
+from ste.schema import DIRECTION, RETURN
+from ste.serving import record
+from ste.serving.app import create_app
+from ste.serving.book import Book
+from ste.serving.keys import Keys
+from ste.serving.page_routes import FILES, add_page, page_of
+from ste.settings import PathSettings, ServeSettings, TrackingSettings, WorldSettings
+from ste.world.draw import draw
+
+PAGE = Path(record.__file__).parent / "page"
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Monitored:
+    """A model, and the bars and news of its world beside it."""
+    folder = tmp_path_factory.mktemp("page")
+    made = monitored(folder / "model.onnx")
+    market = draw(WorldSettings(**WORLD))
+    for kind in ("bars", "news", "macro", "policy"):
+        write_frame(getattr(market, kind), folder / f"{kind}.csv")
+    return made
+
+
+def files_of(tiny: Monitored) -> dict[str, str]:
+    return {kind: str(tiny.path.parent / f"{kind}.csv") for kind in ("bars", "news", "macro", "policy")}
+
+
+def settings(**changes: object) -> ServeSettings:
+    return ServeSettings(TrackingSettings(), PathSettings(), **{"model": "model.onnx", **changes})
+
+
+@pytest.fixture(scope="module")
+def book(tiny: Monitored) -> Book:
+    made = Book(settings(**files_of(tiny)), lambda: tiny.model)
+    assert made.now.state == "working"
+    made.wait()
+    assert made.now.state == "ready"
+    return made
+
+
+@pytest.fixture(scope="module")
+def client(tiny: Monitored, book: Book) -> Iterator[TestClient]:
+    with TestClient(create_app(tiny.model, settings(), page=lambda app: add_page(app, book))) as opened:
+        yield opened
+
+
+# ---- what it shows
+
+
+def test_a_ticker_is_told_as_the_table_has_it(tiny: Monitored, book: Book):
+    told = json.loads(book.ticker("MSFT") or b"")
+    own = tiny.table[tiny.table["ticker"] == "MSFT"]
+    examples = windows_of_rows(own, tiny.model.card)
+    chances = tiny.model.probabilities(examples.features)
+    said = dict(zip(np.datetime_as_string(examples.date, "D"), chances, strict=True))
+    at = {date: i for i, date in enumerate(told["dates"])}
+    checked = 0
+    for _, row in own.iterrows():
+        date = f"{row['date']:%Y-%m-%d}"
+        i = at[date]
+        assert told["close"][i] == pytest.approx(row["stock_close"], abs=1e-4)
+        assert told["came"][i] == row[DIRECTION]
+        assert told["return"][i] == pytest.approx(row[RETURN], abs=1e-5)
+        if date in said:
+            assert told["p"][i] == pytest.approx(said[date].tolist(), abs=1e-4)
+            checked += 1
+    assert checked > 300
+
+
+def test_weeks_that_were_learnt_from_are_marked_and_never_counted(tiny: Monitored, book: Book):
+    told = json.loads(book.ticker("AAPL") or b"")
+    seen = told["seen"]
+    assert told["dates"][seen - 1] <= tiny.model.card.trained_to < told["dates"][seen]
+    right = [
+        int(np.argmax(p)) == came
+        for p, came in zip(told["p"][seen:], told["came"][seen:], strict=True)
+        if p is not None and came is not None
+    ]
+    assert (told["record"]["right"], told["record"]["examples"]) == (sum(right), len(right))
+    share = told["record"]["share"]
+    assert share["low"] < share["value"] < share["high"]
+    summary = json.loads(book.summary())
+    every = [json.loads(book.ticker(one["ticker"]) or b"")["record"] for one in json.loads(book.tickers())["tickers"]]
+    assert summary["record"]["examples"] == sum(one["examples"] for one in every)
+    rate = sum(one["right"] for one in every) / sum(one["examples"] for one in every)
+    assert summary["record"]["accuracy"]["value"] == pytest.approx(rate)
+
+
+def test_the_newest_prediction_is_of_the_last_week_whose_outcome_nobody_knows(tiny: Monitored, book: Book):
+    for one in json.loads(book.tickers())["tickers"]:
+        told = json.loads(book.ticker(one["ticker"]) or b"")
+        assert one["newest"]["date"] == told["dates"][-1] > f"{tiny.table['date'].max():%Y-%m-%d}"
+        assert told["came"][-1] is None
+        assert one["newest"]["p"] == told["p"][-1]
+
+
+def test_intervals_of_the_calibration_allow_for_weeks_that_move_together(tiny: Monitored):
+    tested = record.tested(tiny.model.card)
+    assert tested is not None
+    accuracy = tested["accuracy"]
+    alone = record.calibration(
+        [{"confidence": 0.5, "accuracy": 0.4, "examples": 400}],
+        record.Estimate(accuracy["value"]),
+        tested["examples"],
+    )
+    wide = record.calibration(
+        [{"confidence": 0.5, "accuracy": 0.4, "examples": 400}],
+        record.Estimate(0.4, 0.3, 0.5),
+        400,
+    )
+    assert wide[0]["high"] - wide[0]["low"] == pytest.approx(0.2, abs=0.01)  # as wide as the whole's own interval
+    assert alone[0]["high"] - alone[0]["low"] < 0.11
+    assert record.calibration([{"confidence": 0.5, "accuracy": 0.4, "examples": 3}], record.Estimate(0.4), 3) == []
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ({"method": "fixed", "threshold": 0.01, "lower": None}, "the next week's return below -1.0 % or above +1.0 %"),
+        ({"method": "volatility", "threshold": 0.5}, "beyond 0.5 times the ticker's own volatility"),
+        ({"method": "balanced", "cuts": [-0.012, 0.015]}, "below -1.2 % or above +1.5 %"),
+        ({"method": "balanced"}, "thirds of the next week's return in training"),
+    ],
+)
+def test_the_classes_are_told_in_words(tiny: Monitored, labels: dict[str, Any], words: str):
+    assert words in record.cut(replace(tiny.model.card, labels=labels))
+
+
+def test_without_bars_the_model_is_told_all_the_same(tiny: Monitored):
+    bare = Book(settings(), lambda: tiny.model)
+    summary = json.loads(bare.summary())
+    assert summary["history"]["state"] == "none"
+    assert summary["model"]["verdict"]["word"] == "better than guessing"
+    assert summary["tested"]["calibration"]
+    assert (summary["record"], summary["drift"]) == (None, None)
+    assert json.loads(bare.tickers())["tickers"] == []
+    assert bare.ticker("AAPL") is None
+
+
+def test_bars_that_cannot_be_read_are_told_and_the_service_goes_on(tiny: Monitored, tmp_path: Path):
+    (tmp_path / "bars.csv").write_text("ticker,date,open,high,low,close,volume\nA,2020-01-03,1,1,1,x,1\n")
+    broken = Book(settings(bars=str(tmp_path / "bars.csv")), lambda: tiny.model)
+    broken.now  # noqa: B018
+    broken.wait()
+    summary = json.loads(broken.summary())
+    assert summary["history"]["state"] == "failed"
+    assert "column close" in summary["history"]["message"]
+    assert summary["model"]["name"] == "TinyLogistic"
+
+
+def test_another_model_in_service_begins_another_past(tiny: Monitored, tmp_path: Path):
+    other = monitored(tmp_path / "other.onnx", length=None, trained_to="2019-12-27").model
+    now: list[ServedModel] = [tiny.model]
+    swapping = Book(settings(bars=files_of(tiny)["bars"]), lambda: now[0])
+    swapping.now  # noqa: B018
+    swapping.wait()
+    first = json.loads(swapping.ticker("AAPL") or b"")
+    now[0] = other
+    assert swapping.now.state == "working"
+    swapping.wait()
+    second = json.loads(swapping.ticker("AAPL") or b"")
+    assert second["seen"] > first["seen"]
+    assert json.loads(swapping.summary())["model"]["version"] == other.version
+
+
+def test_the_drift_of_what_is_served_is_shown_where_there_is_any(tiny: Monitored, tmp_path: Path):
+    app = create_app(tiny.model, settings(), KeptMonitor.maker(tmp_path, 1), page_of(settings()))
+    examples = windows_of_rows(tiny.table[tiny.table["date"] > "2021-06-01"], tiny.model.card)
+    with TestClient(app) as client:
+        assert client.get("/v1/page/summary").json()["drift"] is None
+        app.state.observed.monitor.seen(examples.features, tiny.model.probabilities(examples.features), examples.date)
+        drift = client.get("/v1/page/summary").json()["drift"]
+        metrics = client.get("/metrics").text
+    assert drift["of"] == "the requests served"
+    assert drift["examples"] == app.state.observed.monitor.report().examples
+    assert "ste_drift_psi{" in metrics
+
+
+# ---- how it is sent
+
+
+@pytest.mark.parametrize("path", ["/", "/page/style.css", "/page/page.js", "/page/chart.js", "/v1/page/summary"])
+def test_a_browser_asks_again_and_is_told_that_nothing_changed(client: TestClient, path: str):
+    first = client.get(path)
+    assert first.status_code == 200
+    again = client.get(path, headers={"if-none-match": f'"other", W/{first.headers["etag"]}'})
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["etag"] == first.headers["etag"]
+
+
+def test_nothing_is_run_but_the_service_s_own_files(client: TestClient):
+    page = client.get("/")
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert page.headers["x-content-type-options"] == "nosniff"
+    for name in FILES:
+        text = (PAGE / name).read_text(encoding="utf-8")
+        assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text), name
+        assert "innerHTML" not in text
+    assert not re.search(r"<script(?![^>]*src=)|<style|\son\w+=|\sstyle=", page.text)
+
+
+@pytest.mark.parametrize("path", ["/v1/page/ticker/NONE", "/page/index.html", "/page/..%2frecord.py", "/page/none.js"])
+def test_what_is_not_there_is_not_found(client: TestClient, path: str):
+    answer = client.get(path)
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_with_keys_the_page_opens_and_the_data_do_not(tiny: Monitored, book: Book):
+    key = "k" * 16
+    app = create_app(tiny.model, settings(), page=lambda app: add_page(app, book), keys=Keys([key]))
+    with TestClient(app) as client:
+        assert client.get("/").status_code == 200
+        assert client.get("/page/page.js").status_code == 200
+        for path in ("/v1/page/summary", "/v1/page/tickers", "/v1/page/ticker/AAPL"):
+            assert client.get(path).status_code == 401
+            assert client.get(path, headers={"authorization": f"Bearer {key}"}).status_code == 200
+
+
+# ---- in a browser
+
+
+@pytest.fixture(scope="module")
+def service(tiny: Monitored) -> Iterator[Any]:
+    with serving(
+        tiny.path.parent, "model=model.onnx", *(f"{kind}={path}" for kind, path in files_of(tiny).items())
+    ) as it:
+        yield it
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Any]:
+    webdriver = pytest.importorskip("selenium.webdriver")
+    if CHROMIUM is None or DRIVER is None:
+        pytest.skip("no chromium with its driver on this machine")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for argument in (
+        *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+        *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # no network but the service
+        f"--user-data-dir={tmp_path / 'profile'}",
+        "--window-size=1100,1400",
+    ):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    driver.implicitly_wait(20)
+    yield driver
+    complaints = [line for line in driver.get_log("browser") if line["level"] in ("SEVERE", "WARNING")]
+    driver.quit()
+    assert complaints == []
+
+
+def wait_for(browser: Any, script: str) -> Any:
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    return WebDriverWait(browser, 30).until(lambda driver: driver.execute_script(f"return {script}"))
+
+
+def test_a_person_chooses_a_ticker_and_sees_its_past(service: Any, browser: Any, book: Book):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys as Pressed
+    from selenium.webdriver.support.ui import Select
+
+    browser.get(f"http://127.0.0.1:{service.port}/")
+    wait_for(browser, "document.querySelectorAll('#said rect').length")
+    assert browser.title == "TinyLogistic · STE"
+    choice = Select(browser.find_element(By.ID, "ticker"))
+    listed = [option.text for option in choice.options]
+    assert listed == [one["ticker"] for one in json.loads(book.tickers())["tickers"]]
+
+    choice.select_by_visible_text(listed[2])
+    wait_for(browser, f"document.getElementById('ticker-name').textContent === '{listed[2]}'")
+    told = json.loads(book.ticker(listed[2]) or b"")
+    first = len(told["dates"]) - 156
+    shown = [p for p in told["p"][first:] if p]
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#said rect")) == 3 * len(shown)
+    judged = [
+        c
+        for c, p in zip(told["came"][max(first, told["seen"]) :], told["p"][max(first, told["seen"]) :], strict=True)
+        if p
+    ]
+    marks = browser.find_elements(By.CSS_SELECTOR, "#marks circle")
+    assert len(marks) == len(judged)
+    rates = browser.find_element(By.ID, "newest").text
+    for share in told["p"][-1]:
+        assert f"{100 * share:.1f} %" in rates
+    record = told["record"]
+    text = browser.find_element(By.ID, "ticker-record").text
+    assert f"right in {record['right']}, {100 * record['share']['value']:.1f} %" in text
+    assert f"[{100 * record['share']['low']:.1f}, {100 * record['share']['high']:.1f}]" in text
+    assert "What came is not known yet" in browser.find_element(By.ID, "readout").text
+
+    week = browser.find_element(By.ID, "week")  # the keyboard goes through the weeks
+    week.send_keys(Pressed.ARROW_LEFT)
+    readout = browser.find_element(By.ID, "readout").text
+    assert ("right." in readout) or ("wrong, it said" in readout)
+    week.send_keys(Pressed.HOME)
+    assert "learnt from" not in browser.find_element(By.ID, "readout").text or told["seen"] > first
+    assert week.get_attribute("aria-valuetext") == browser.find_element(By.ID, "readout").text
+
+    browser.find_element(By.CSS_SELECTOR, "#range-all + span").click()
+    wait_for(browser, "Number(document.getElementById('week').min) === 0")
+    week.send_keys(Pressed.HOME, *[Pressed.ARROW_RIGHT] * 40)
+    assert "learnt from, not counted" in browser.find_element(By.ID, "readout").text
+    assert browser.find_elements(By.CSS_SELECTOR, "#chart rect.seen")
+
+    browser.find_element(By.CSS_SELECTOR, "#table-details summary").click()
+    rows = browser.find_elements(By.CSS_SELECTOR, "#table tbody tr")
+    assert len(rows) == len(told["dates"])
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#table tr.learnt")) == told["seen"]
+    browser.find_element(By.ID, "next").click()
+    wait_for(browser, f"document.getElementById('ticker-name').textContent === '{listed[3]}'")
+    assert browser.current_url.endswith(f"#{listed[3]}")
+
+
+def test_the_record_the_calibration_and_the_verdict_are_there(service: Any, browser: Any, book: Book):
+    from selenium.webdriver.common.by import By
+
+    browser.get(f"http://127.0.0.1:{service.port}/")
+    wait_for(browser, "document.querySelectorAll('#said rect').length")
+    summary = json.loads(book.summary())
+    accuracy = summary["record"]["accuracy"]
+    assert f"{100 * accuracy['value']:.1f} % [{100 * accuracy['low']:.1f}, {100 * accuracy['high']:.1f}]" in (
+        browser.find_element(By.ID, "rates").text
+    )
+    assert browser.find_element(By.ID, "record-told").text == summary["record"]["told"]
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#calibration circle")) == len(summary["record"]["calibration"])
+    assert browser.find_element(By.ID, "verdict-word").text == "better than guessing"
+    assert summary["drift"]["paragraph"] in browser.find_element(By.ID, "drift-told").text
+
+
+def test_own_bars_are_predicted_on_a_phone_and_a_mistake_in_them_is_told(service: Any, browser: Any, tiny: Monitored):
+    from selenium.webdriver.common.by import By
+
+    browser.set_window_size(390, 844)
+    browser.get(f"http://127.0.0.1:{service.port}/")
+    wait_for(browser, "document.querySelectorAll('#said rect').length")
+    wide = browser.execute_script("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert wide == 0
+    bars = (tiny.path.parent / "bars.csv").read_text().splitlines()
+    own = "\n".join([bars[0], *[line for line in bars[1:] if line.startswith("MSFT")][-200:]])
+    put = "document.getElementById('own-bars').value = arguments[0]; document.getElementById('own-send').click()"
+    browser.execute_script(put, own)
+    wait_for(browser, "document.querySelectorAll('#own-answer tbody tr').length === 1")
+    assert browser.find_element(By.CSS_SELECTOR, "#own-answer tbody th").text == "MSFT"
+    browser.execute_script(put, own.replace("close", "clothes", 1))
+    wait_for(browser, "document.querySelector('#own-answer .alert')")
+    assert "it does not name close" in browser.find_element(By.ID, "own-answer").text
+    lines = own.splitlines()
+    lines[3] = lines[3].rsplit(",", 1)[0] + ",many"
+    browser.execute_script(put, "\n".join(lines))
+    wait_for(browser, "document.getElementById('own-answer').textContent.includes('many')")
+    assert 'Line 4: volume is "many"' in browser.find_element(By.ID, "own-answer").text

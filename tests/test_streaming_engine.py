@@ -1,0 +1,142 @@
+"""Windows of running features: what the model is shown, and what comes out."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ste.data.features import NUMBER, feature_rows
+from ste.data.market import Market
+from ste.streaming.engine import Engine, Prediction
+from ste.streaming.events import Event
+from streams import TinyClassifier
+from test_streaming_features import events_of, untidy_market
+
+
+def ran(engine: Engine, events: list[Event]) -> list[Prediction]:
+    said = [one for event in events for one in engine.feed(event)]
+    return said + engine.finish()
+
+
+def in_order(market: Market) -> list[Event]:
+    return sorted(events_of(market), key=lambda event: event.day)
+
+
+def examples(market: Market, model: TinyClassifier) -> dict[tuple[str, str], np.ndarray]:
+    """Windows of the batch's rows by date and ticker, gathered row by row."""
+    card = model.card
+    found = {}
+    for ticker, rows in feature_rows(market, card.frequency, card.feature_set).groupby("ticker"):
+        values = rows[card.features].to_numpy(dtype=np.float32)
+        numbers = rows[NUMBER].to_numpy()
+        for end in range(card.sequence_length - 1, len(rows)):
+            start = end - card.sequence_length + 1
+            if numbers[end] - numbers[start] == end - start:
+                window = values[end] if card.view == "flat" else values[start : end + 1]
+                found[rows["date"].iloc[end].strftime("%Y-%m-%d"), str(ticker)] = window
+    return found
+
+
+@pytest.mark.parametrize("seed", [1, 5])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sequence_length": 3},
+        {"view": "flat"},
+        {"sequence_length": 5, "feature_set": "prices", "classes": 2},
+        {"sequence_length": 2, "feature_set": "prices", "frequency": "weekly"},
+        {"sequence_length": 4, "frequency": "daily"},
+    ],
+)
+def test_the_model_is_shown_the_batchs_windows(seed: int, changes: dict[str, Any]) -> None:
+    market = untidy_market(seed)
+    model = TinyClassifier(**changes)
+    engine = Engine(model, provisional=True)
+    said = ran(engine, in_order(market))
+    final = {(one.date, one.ticker): one for one in said if not one.provisional}
+    expected = examples(market, model)
+    assert len(expected) > 10
+    assert set(final) == set(expected)
+    keys = list(expected)
+    probabilities = model.probabilities(np.stack([expected[key] for key in keys]))
+    found = np.array([final[key].probabilities for key in keys])
+    np.testing.assert_allclose(found, probabilities, rtol=1e-6)
+    classes = [model.card.classes[index] for index in probabilities.argmax(axis=1)]
+    assert [final[key].label for key in keys] == classes
+    assert {one.model for one in said} == {"tiny"}
+    assert engine.counts["final"] == len(final)
+    assert engine.counts["short"] == len(feature_rows(market, model.card.frequency, model.card.feature_set)) - len(
+        final
+    )
+    assert engine.counts["provisional"] == len(said) - len(final)
+    assert (len(said) > len(final)) == (model.card.frequency == "weekly")
+
+
+def test_predictions_come_by_date_and_ticker_and_a_provisional_one_before_its_week_closes() -> None:
+    said = ran(Engine(TinyClassifier(sequence_length=2), provisional=True), in_order(untidy_market(2)))
+    keys = [(one.date, one.ticker) for one in said]
+    assert keys == sorted(keys)
+    assert len(set(keys)) == len(keys)
+
+
+def test_a_provisional_prediction_leaves_no_trace() -> None:
+    events = in_order(untidy_market(3))
+    plain, both = Engine(TinyClassifier()), Engine(TinyClassifier(), provisional=True)
+    assert ran(plain, events) == [one for one in ran(both, events) if not one.provisional]
+    (meta, arrays), (other, same) = plain.state(), both.state()
+    assert arrays["windows"].tobytes() == same["windows"].tobytes()
+    assert {**other, "counts": None} == {**meta, "counts": None}
+
+
+def test_probabilities_are_written_with_the_digits_that_tell_them_apart() -> None:
+    model = TinyClassifier()
+    for one in ran(Engine(model), in_order(untidy_market(4)))[:20]:
+        again = np.array(one.probabilities, dtype=np.float32)
+        assert [str(value) for value in again] == [str(value) for value in one.probabilities]
+
+
+def test_a_model_with_a_longer_window_waits_for_it() -> None:
+    events = in_order(untidy_market(6))
+    half = len(events) * 2 // 3
+    first = Engine(TinyClassifier(sequence_length=2))
+    for event in events[:half]:
+        first.feed(event)
+    second = Engine(TinyClassifier(sequence_length=3))
+    second.restore(*first.state(), first.features.take_closes())
+    said = [one for event in events[half:] for one in second.feed(event)]
+    assert said
+    straight = ran(Engine(TinyClassifier(sequence_length=3)), events)
+    assert set(said) <= set(straight)
+
+
+class Seen:
+    """A monitor that keeps what it saw."""
+
+    def __init__(self) -> None:
+        self.batches: list[tuple[np.ndarray, np.ndarray, np.ndarray | None]] = []
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return {"batches": len(self.batches)}
+
+    def resume(self, state: dict[str, Any]) -> bool:
+        self.resumed = state
+        return True
+
+    def seen(self, features: np.ndarray, probabilities: np.ndarray, dates: np.ndarray | None = None) -> None:
+        self.batches.append((features, probabilities, dates))
+
+
+def test_a_monitor_sees_final_examples_and_goes_on_with_the_engine() -> None:
+    monitor, model = Seen(), TinyClassifier(sequence_length=3)
+    engine = Engine(model, provisional=True, monitor=monitor)
+    said = [one for one in ran(engine, in_order(untidy_market(7))) if not one.provisional]
+    assert sum(len(features) for features, _, _ in monitor.batches) == len(said)
+    features, probabilities, dates = monitor.batches[-1]
+    assert features.shape == (len(probabilities), *model.card.shape)
+    assert features.dtype == np.float32
+    assert dates is not None
+    assert {str(day) for day in dates} == {said[-1].date}
+    again = Seen()
+    Engine(model, monitor=again).restore(*engine.state(), engine.features.take_closes())
+    assert again.resumed == {"batches": len(monitor.batches)}

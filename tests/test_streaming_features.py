@@ -1,0 +1,382 @@
+"""Features kept up to date event by event are the batch's, to the last bit, in whatever order the events come."""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+import orjson
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ste.data.calendar import periods, sessions, week_numbers
+from ste.data.features import CLOSE, NUMBER, VOLATILITY, _period_known, feature_rows
+from ste.data.market import RAW_CLOSE, Market
+from ste.schema import FEATURE_SETS
+from ste.settings import WorldSettings
+from ste.streaming.days import Calendar, day_of, text_of
+from ste.streaming.events import KINDS, Bar, Close, Event, Macro, News, Policy
+from ste.streaming.features import Rows, RunningFeatures
+from ste.world.draw import draw
+
+CASES = [(features, frequency) for features in FEATURE_SETS for frequency in ("weekly", "daily")]
+
+
+@cache
+def world_of(seed: int) -> Market:
+    return draw(WorldSettings(source="world", tickers=4, start="2024-01-01", end="2024-03-15", seed=seed))
+
+
+def untidy_market(seed: int) -> Market:
+    """A small world with missing bars, late and delisted tickers, dividends, and news and events on days off."""
+    world = world_of(seed % 8)
+    rng = np.random.default_rng(seed)
+    assert world.news is not None
+    assert world.policy is not None
+    bars = world.bars[rng.random(len(world.bars)) > rng.choice([0.0, 0.02, 0.3])]
+    names = bars["ticker"].unique()
+    days = bars["date"].sort_values().unique()
+    late, gone = rng.choice(days[: len(days) // 2]), rng.choice(days[len(days) // 2 :])
+    bars = bars[(bars["ticker"] != names[0]) | (bars["date"] >= late)]
+    bars = bars[(bars["ticker"] != names[1]) | (bars["date"] <= gone)].reset_index(drop=True)
+    if rng.random() < 0.5:  # prices in cents tie, and a thin ticker stands still
+        prices = ["open", "high", "low", "close"]
+        bars[prices] = bars[prices].round(2)
+        bars.loc[(bars["ticker"] == names[2]) & (bars["date"] < days[60]), prices] = 5.0
+    bars[RAW_CLOSE] = bars["close"]
+    if rng.random() < 0.5:
+        ratio = pd.Series(np.exp(rng.normal(0.0, 0.1, len(bars))))
+        for name in ("open", "high", "low", "close"):
+            bars[name] = bars[name] * ratio
+        bars["volume"] = bars["volume"] / ratio
+
+    def shifted(frame: pd.DataFrame) -> pd.DataFrame:
+        return frame.assign(date=frame["date"] + pd.to_timedelta(rng.integers(0, 4, len(frame)), unit="D"))
+
+    macro = world.macro
+    if rng.random() < 0.5 and macro is not None:
+        macro = macro.sample(frac=0.7, random_state=seed)
+    return replace(
+        world,
+        bars=bars,
+        news=shifted(world.news).drop_duplicates(["ticker", "date"]),
+        macro=macro,
+        policy=shifted(world.policy.loc[world.policy.index.repeat(2)]),
+    )
+
+
+def events_of(market: Market) -> list[Event]:
+    """Every row of a market as an event, in the order of the frames."""
+    assert market.news is not None
+    assert market.macro is not None
+    assert market.policy is not None
+
+    def rows(frame: pd.DataFrame, columns: list[str], day: str) -> list[tuple]:
+        days = frame[day].to_numpy("datetime64[D]").astype(int).tolist()
+        return list(zip(days, *(frame[name].tolist() for name in columns), strict=True))
+
+    bars = rows(market.bars, ["ticker", "open", "high", "low", "close", "volume", RAW_CLOSE], "date")
+    news = rows(market.news, ["ticker", "count", "sentiment", "relevance"], "date")
+    macro = rows(market.macro, ["series", "value"], "release_date")
+    policy = rows(market.policy, ["impact"], "date")
+    return [
+        *(Bar(ticker, day, *values) for day, ticker, *values in bars),
+        *(News(ticker, day, float(count), *values) for day, ticker, count, *values in news),
+        *(Macro(series, day, value) for day, series, value in macro),
+        *(Policy(str(number), day, impact) for number, (day, impact) in enumerate(policy)),
+    ]
+
+
+def changed(event: Event) -> Event:
+    """Another event of the same key."""
+    return event._replace(
+        **{
+            Bar: {"close": 1.5, "high": 99.0, "volume": 7.0},
+            News: {"items": 3.0, "sentiment": -0.5},
+            Macro: {"value": 77.0},
+            Policy: {"impact": 9.0},
+        }[type(event)]
+    )
+
+
+def frame_of(rows: list[Rows], features: str, frequency: str) -> pd.DataFrame:
+    """Final rows as `feature_rows` has them."""
+    names = list(FEATURE_SETS[features].names)
+    parts = [
+        pd.DataFrame({"date": pd.Timestamp(text_of(one.day)), "ticker": one.tickers})
+        .join(pd.DataFrame(one.values, columns=names))
+        .assign(
+            **{
+                NUMBER: one.number,
+                CLOSE: one.close,
+                VOLATILITY: one.volatility * (np.sqrt(5.0) if frequency == "weekly" else 1.0),
+            }
+        )
+        for one in rows
+        if one.final
+    ]
+    return pd.concat(parts).sort_values(["ticker", "date"], kind="stable").reset_index(drop=True)
+
+
+def assert_same(rows: list[Rows], market: Market, features: str, frequency: str) -> None:
+    batch = feature_rows(market, frequency, features)
+    assert len(batch) > 20
+    live = frame_of(rows, features, frequency)
+    pd.testing.assert_frame_equal(live, batch, check_exact=True, check_dtype=False)
+
+
+@dataclass
+class Told:
+    """A stream, and what was slipped into it."""
+
+    events: list[Event]
+    slipped: Counter[str]
+
+
+def disordered(market: Market, frequency: str, rng: np.random.Generator) -> Told:
+    """Events by the period in which they count, in any order within it, with repeats, corrections and latecomers."""
+    calendar = Calendar(frequency)
+    events = events_of(market)
+    order = rng.permutation(len(events))
+    # Of two releases or policy events of a day the file's order counts.
+    fixed = [i for i, event in enumerate(events) if isinstance(event, Macro | Policy)]
+    order[np.isin(order, fixed)] = fixed
+    told, before, slipped = [], [], Counter()
+    for index in sorted(order, key=lambda i: calendar.close_of(events[i].day)):
+        event, kind = events[index], KINDS[type(events[index])]
+        chance = rng.random(4)
+        close = calendar.close_of(event.day)
+        if chance[0] < 0.03 and not isinstance(event, Macro):
+            told.append(changed(event))
+            slipped[f"{kind}.corrected"] += 1
+        told.append(event)
+        if chance[1] < 0.03 and not isinstance(event, Macro):
+            told.append(event)
+            slipped[f"{kind}.duplicate"] += 1
+        if chance[2] < 0.03 and before:
+            late = before[rng.integers(len(before))]
+            # Late once an event of a day after the close has come.
+            if calendar.close_of(late.day) < min(event.day, close):
+                told.append(changed(late))
+                slipped[f"{KINDS[type(late)]}.late"] += 1
+        if not isinstance(event, Macro):
+            before.append(event)
+    return Told(told, slipped)
+
+
+@settings(deadline=None, max_examples=12)
+@given(seed=st.integers(0, 2**32 - 1), case=st.sampled_from(CASES))
+def test_running_features_are_the_batches_to_the_last_bit(seed: int, case: tuple[str, str]) -> None:
+    features, frequency = case
+    market = untidy_market(seed)
+    told = disordered(market, frequency, np.random.default_rng(seed))
+    running = RunningFeatures(features, frequency)
+    rows = [one for event in told.events for one in running.feed(event)]
+    rows += running.finish()
+    assert_same(rows, market, features, frequency)
+    counted = Counter({key: count for key, count in running.counts.items() if "macro" not in key and "used" not in key})
+    assert counted == told.slipped
+
+
+@settings(deadline=None, max_examples=4)
+@given(seed=st.integers(0, 2**32 - 1), case=st.sampled_from(CASES), delay=st.integers(1, 9))
+def test_with_a_delay_events_may_come_that_many_days_late(seed: int, case: tuple[str, str], delay: int) -> None:
+    market, rng = untidy_market(seed), np.random.default_rng(seed)
+    events = events_of(market)
+    arrival = np.array([event.day for event in events]) + rng.integers(0, delay + 1, len(events))
+    fixed = [i for i, event in enumerate(events) if isinstance(event, Macro | Policy)]
+    arrival[fixed] = [events[i].day for i in fixed]  # their order counts within a day
+    running = RunningFeatures(*case, delay=delay)
+    rows = [one for i in np.argsort(arrival, kind="stable") for one in running.feed(events[i])]
+    assert_same([*rows, *running.finish()], market, *case)
+    assert not [key for key in running.counts if key.endswith(".late")]
+
+
+@settings(deadline=None, max_examples=4)
+@given(seed=st.integers(0, 2**32 - 1), case=st.sampled_from(CASES), share=st.floats(0.0, 1.0))
+def test_a_state_goes_on_as_if_nothing_had_happened(seed: int, case: tuple[str, str], share: float) -> None:
+    market = untidy_market(seed)
+    events = sorted(events_of(market), key=lambda event: event.day)
+    cut = int(share * len(events))
+    first, second = (RunningFeatures(*case, provisional=True) for _ in range(2))
+    rows = [one for event in events[:cut] for one in first.feed(event)]
+    second.restore(orjson.loads(orjson.dumps(first.state())), first.take_closes())
+    rest = [one for event in events[cut:] for one in second.feed(event)] + second.finish()
+    assert_same([*rows, *rest], market, *case)
+    straight = [one for event in events[cut:] for one in first.feed(event)] + first.finish()
+    assert [one.final for one in rest] == [one.final for one in straight]
+    for one, other in zip(rest, straight, strict=True):
+        assert (one.day, one.tickers) == (other.day, other.tickers)
+        assert one.values.tobytes() == other.values.tobytes()
+    assert first.state() == second.state()
+
+
+@settings(deadline=None, max_examples=4)
+@given(seed=st.integers(0, 2**32 - 1), features=st.sampled_from(list(FEATURE_SETS)))
+def test_provisional_rows_are_what_the_week_would_be_if_it_ended_there(seed: int, features: str) -> None:
+    market = untidy_market(seed)
+    running = RunningFeatures(features, "weekly", provisional=True)
+    rows = [one for event in sorted(events_of(market), key=lambda event: event.day) for one in running.feed(event)]
+    rows += running.finish()
+    assert_same(rows, market, features, "weekly")
+    names = FEATURE_SETS[features].names
+    daily = feature_rows(market, "daily", features).set_index(["date", "ticker"])
+    weekly = market.bars.assign(week=week_numbers(market.bars["date"]))
+    closes = set(feature_rows(market, "weekly", features)["date"])
+    provisional = [one for one in rows if not one.final]
+    assert len(provisional) > 20
+    for one in provisional:
+        day = pd.Timestamp(text_of(one.day))
+        assert day not in closes
+        found = pd.DataFrame(one.values, columns=list(names), index=one.tickers)
+        expected = daily.loc[day]
+        assert one.tickers == list(expected.index)
+        # What looks at the sessions alone is the same in a row of a day.
+        sessions_only = [name for name in names if name.startswith(("price", "stock", "macro"))][-16:]
+        sessions_only = [name for name in sessions_only if name not in ("stock_open", "stock_high", "stock_low")]
+        sessions_only = [name for name in sessions_only if name != "stock_volume"]
+        pd.testing.assert_frame_equal(
+            found[sessions_only], expected[sessions_only], check_exact=True, check_names=False, check_dtype=False
+        )
+        if features == "full":
+            so_far = weekly[(weekly["week"] == one.number) & (weekly["date"] <= day)].groupby("ticker")
+            for name, column, figure in (
+                ("stock_open", "open", "first"),
+                ("stock_high", "high", "max"),
+                ("stock_low", "low", "min"),
+                ("stock_volume", "volume", "sum"),
+            ):
+                told = so_far[column].agg(figure)[one.tickers]
+                np.testing.assert_allclose(found[name], told, rtol=1e-14, err_msg=name)
+            assert market.news is not None
+            dates = market.news["date"]
+            monday = day - pd.Timedelta(days=day.weekday())
+            # From the close before, a Friday or an earlier session, to this one.
+            before = sessions(monday - pd.Timedelta(days=7), monday - pd.Timedelta(days=1))[-1]
+            count = market.news[(dates > before) & (dates <= day)].groupby("ticker")["count"].sum()
+            assert found["news_count"].to_dict() == count.reindex(one.tickers).fillna(0.0).to_dict()
+
+
+# --- when a period closes, and what comes too late for it ---
+
+
+def bar(ticker: str, date: str, close: float = 10.0) -> Bar:
+    return Bar(ticker, day_of(date), close, close, close, close, 100.0, close)
+
+
+def vix(date: str, value: float) -> Macro:
+    return Macro("vix", day_of(date), value)
+
+
+@pytest.fixture
+def warm() -> RunningFeatures:
+    """A ticker with 100 sessions up to Wednesday 27 November 2024, before Thanksgiving."""
+    running = RunningFeatures("full", "weekly")
+    for day in sessions(pd.Timestamp("2024-07-01"), pd.Timestamp("2024-11-27")):
+        running.feed(bar("A", day.strftime("%Y-%m-%d")))
+    running.counts.clear()
+    return running
+
+
+@pytest.mark.parametrize(
+    "closing",
+    [
+        bar("A", "2024-12-02"),
+        bar("B", "2024-12-02"),
+        News("A", day_of("2024-11-30"), 1.0, 0.0, 0.0),
+        vix("2024-12-01", 20.0),
+        Policy("", day_of("2024-11-30"), 1.0),
+        Close(day_of("2024-11-29")),
+        Close(day_of("2025-06-01")),
+    ],
+)
+def test_a_week_closes_when_a_later_day_is_heard_of_or_it_is_said(warm: RunningFeatures, closing: Event) -> None:
+    assert warm.feed(bar("A", "2024-11-29", 11.0)) == []
+    assert warm.feed(News("A", day_of("2024-11-29"), 1.0, 0.5, 0.0)) == []
+    (rows,) = warm.feed(closing)
+    assert (text_of(rows.day), rows.final, rows.tickers) == ("2024-11-29", True, ["A"])
+    row = dict(zip(FEATURE_SETS["full"].names, rows.values[0].tolist(), strict=True))
+    assert row["stock_close"] == 11.0
+    assert row["news_sentiment"] == 0.5
+    assert warm.feed(closing) == []
+
+
+def test_a_day_off_before_the_last_session_does_not_close_the_week(warm: RunningFeatures) -> None:
+    assert warm.feed(News("A", day_of("2024-11-28"), 1.0, 0.5, 0.0)) == []  # Thanksgiving
+    assert warm.feed(Close(day_of("2024-11-28"))) == []
+    assert warm.feed(bar("A", "2024-11-25", 12.0)) == []  # Monday's, corrected
+    (rows,) = (warm.feed(bar("A", "2024-11-29")), warm.feed(Close(day_of("2024-11-29"))))[1]
+    assert rows.values[0][1] == 12.0  # the week's high
+    assert warm.counts["bar.corrected"] == 1
+
+
+def test_a_ticker_without_its_last_session_has_no_row(warm: RunningFeatures) -> None:
+    assert warm.feed(Close(day_of("2024-11-29"))) == []
+    assert warm.over == day_of("2024-11-29")
+
+
+def test_what_comes_after_its_close_is_counted_and_not_used(warm: RunningFeatures) -> None:
+    warm.feed(bar("A", "2024-11-29"))
+    warm.feed(Close(day_of("2024-11-29")))
+    before = warm.state()
+    for late in (
+        bar("A", "2024-11-29", 99.0),
+        bar("A", "2024-11-26", 99.0),
+        News("A", day_of("2024-11-23"), 1.0, 1.0, 1.0),
+        Policy("", day_of("2024-11-27"), 1.0),
+    ):
+        assert warm.feed(late) == []
+    after = warm.state()
+    assert after.pop("counts") == {**before.pop("counts"), "bar.late": 2, "news.late": 1, "policy.late": 1}
+    assert after == before
+
+
+def test_a_late_figure_stands_from_the_next_close_on_unless_a_newer_one_does(warm: RunningFeatures) -> None:
+    warm.feed(bar("A", "2024-11-29"))
+    warm.feed(vix("2024-11-26", 15.0))
+    (first,) = warm.feed(bar("A", "2024-12-06"))
+    warm.feed(vix("2024-11-27", 16.0))  # late, newer than what is known
+    (second,) = warm.feed(bar("A", "2024-12-13"))
+    warm.feed(vix("2024-11-25", 17.0))  # late, older
+    (third,) = warm.feed(Close(day_of("2024-12-13")))
+    assert [rows.values[0][18] for rows in (first, second, third)] == [15.0, 16.0, 16.0]
+    assert FEATURE_SETS["full"].names[18] == "macro_vix"
+    assert warm.counts["macro.late"] == 2
+
+
+def test_policy_events_of_a_day_are_told_apart_by_their_id(warm: RunningFeatures) -> None:
+    day = day_of("2024-11-29")
+    for event in (Policy("a", day, 1.0), Policy("b", day, 2.0), Policy("b", day, 2.0), Policy("a", day, 4.0)):
+        warm.feed(event)
+    warm.feed(bar("A", "2024-11-29"))
+    (rows,) = warm.finish()
+    assert rows.values[0][19:].tolist() == [2.0, 6.0]
+    assert warm.counts["policy.duplicate"] == 1
+    assert warm.counts["policy.corrected"] == 1
+
+
+# --- days ---
+
+
+@pytest.mark.parametrize("frequency", ["weekly", "daily"])
+def test_the_calendar_agrees_with_the_batchs(frequency: str) -> None:
+    days = pd.date_range("1995-12-20", "2012-11-05")  # 11 September and Sandy lie in it
+    known = set(sessions(days[0], days[-1]))
+    number = _period_known(pd.Series(days), frequency)
+    ends = pd.Series(days[days.isin(known)], index=periods(days[days.isin(known)], frequency)).groupby(level=0).last()
+    order = np.random.default_rng(0).permutation(len(days) - 10)
+    calendar = Calendar(frequency)
+    for at in order[:3000]:
+        day = day_of(days[at].strftime("%Y-%m-%d"))
+        assert calendar.is_session(day) == (days[at] in known)
+        close = calendar.close_of(day)
+        assert calendar.number(close) == number[at]
+        assert text_of(close) == ends[number[at]].strftime("%Y-%m-%d")
+
+
+@pytest.mark.parametrize("text", ["2024-1-5", "20240105", "2024-13-01", "", "2024-01-05T00:00", "2024-W01-1"])
+def test_a_day_is_written_in_one_way(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - the callers tell it
+        day_of(text)
