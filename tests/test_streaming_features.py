@@ -19,6 +19,7 @@ from ste.settings import WorldSettings
 from ste.streaming.days import Calendar, day_of, text_of
 from ste.streaming.events import KINDS, Bar, Close, Event, Macro, News, Policy
 from ste.streaming.features import Rows, RunningFeatures
+from ste.streaming.pending import segment_sum
 from ste.world.draw import draw
 
 CASES = [(features, frequency) for features in FEATURE_SETS for frequency in ("weekly", "daily")]
@@ -257,6 +258,14 @@ def test_provisional_rows_are_what_the_week_would_be_if_it_ended_there(seed: int
             before = sessions(monday - pd.Timedelta(days=7), monday - pd.Timedelta(days=1))[-1]
             count = market.news[(dates > before) & (dates <= day)].groupby("ticker")["count"].sum()
             assert found["news_count"].to_dict() == count.reindex(one.tickers).fillna(0.0).to_dict()
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(-1e9, 1e9), max_size=40))
+def test_sums_are_those_of_the_batch(values: list[float]) -> None:
+    assert segment_sum(values) == (np.add.reduceat(np.array(values), [0])[0] if values else 0.0)
+    groups = pd.Series([1.0, *values, 1.0]).groupby([0, *[1] * len(values), 2]).sum()
+    assert segment_sum(values) == groups.get(1, 0.0)
 
 
 # --- when a period closes, and what comes too late for it ---

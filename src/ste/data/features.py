@@ -129,7 +129,8 @@ def news_features(rows: pd.DataFrame, news: pd.DataFrame | None, frequency: str 
     out = pd.DataFrame(0.0, index=rows.index, columns=list(GROUPS["news"]))
     if news is None or news.empty:
         return out
-    news = news.sort_values("date", kind="stable")  # sums to the last bit the same in any order of the file
+    # Of groups in order pandas takes np.add.reduceat: sums to the last bit the same in any order of the file.
+    news = news.sort_values(["ticker", "date"], kind="stable")
     weighted = pd.DataFrame(
         {
             "ticker": news["ticker"],

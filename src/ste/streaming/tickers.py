@@ -5,6 +5,7 @@ from typing import Self
 
 from ste.streaming.events import Bar
 from ste.streaming.indicators import Indicators
+from ste.streaming.pending import segment_sum
 
 
 @dataclass
@@ -40,15 +41,12 @@ class Ticker:
         return self._prices(bars[-1]) if self.indicators.features == "prices" else self._full(bars)
 
     def _full(self, bars: list[Bar]) -> list[float]:
-        rest = 0.0
-        for bar in bars[1:]:
-            rest += bar.volume
         return [
             bars[0].open,
             max(bar.high for bar in bars),
             min(bar.low for bar in bars),
             bars[-1].close,
-            bars[0].volume + rest,  # in the order of np.add.reduceat
+            segment_sum([bar.volume for bar in bars]),
             *self.indicators.values(),
         ]
 
