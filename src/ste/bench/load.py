@@ -1,6 +1,7 @@
 """Load on an HTTP service: wrk where it is installed, else a small generator of our own."""
 
 import asyncio
+import itertools
 import re
 import shutil
 import subprocess
@@ -71,19 +72,39 @@ def _wrk(url: str, body: bytes, connections: int, seconds: float) -> Load:
     return Load(requests / duration * 1e6, median / 1e6, p99 / 1e6, slowest / 1e6, int(errors), "wrk")
 
 
-async def _own(url: str, body: bytes, connections: int, seconds: float) -> Load:
+def paced(url: str, body: bytes, connections: int, seconds: float, rate: float) -> Load:
+    """Send requests on a timetable, whether the ones before are answered or not on time.
+
+    An answer's time counts from when its request was due: a service that stalls is not spared what it held up.
+
+    Args:
+        url: to POST to.
+        body: JSON.
+        connections: open at once, in turns.
+        seconds: to go on.
+        rate: requests a second.
+    """
+    return asyncio.run(_own(url, body, connections, seconds, rate))
+
+
+async def _own(url: str, body: bytes, connections: int, seconds: float, rate: float | None = None) -> Load:
     parts = urlsplit(url)
     assert parts.hostname is not None
     head = f"POST {parts.path} HTTP/1.1\r\nhost: {parts.netloc}\r\ncontent-type: application/json\r\n"
     message = f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
     taken: list[float] = []
     errors = 0
-    end = time.perf_counter() + seconds
+    start = time.perf_counter()
+    end = start + seconds
 
-    async def client() -> None:
+    async def client(number: int) -> None:
         nonlocal errors
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        turns = itertools.count()
         while (began := time.perf_counter()) < end:
+            if rate is not None:
+                began = start + (number + next(turns) * connections) / rate
+                await asyncio.sleep(began - time.perf_counter())
             writer.write(message)
             answer = await reader.readuntil(b"\r\n\r\n")
             length = re.search(rb"content-length: *(\d+)", answer, re.IGNORECASE)
@@ -92,8 +113,7 @@ async def _own(url: str, body: bytes, connections: int, seconds: float) -> Load:
             errors += not answer.startswith(b"HTTP/1.1 200")
         writer.close()
 
-    began = time.perf_counter()
-    await asyncio.gather(*(client() for _ in range(connections)))
-    rate = len(taken) / (time.perf_counter() - began)
+    await asyncio.gather(*(client(number) for number in range(connections)))
+    given = len(taken) / (time.perf_counter() - start)
     median, p99, slowest = np.percentile(taken, [50, 99, 100]).tolist()
-    return Load(rate, median, p99, slowest, errors, "asyncio")
+    return Load(given, median, p99, slowest, errors, "asyncio")

@@ -22,13 +22,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from ste.bench.load import Load, load
+from ste.bench.load import Load, load, paced
 
 TRAIN = ("model=lstm", "data=world", "trainer.max_epochs=1", "trainer.progress=false", "scoring.resamples=200")
 EXPORT = ("run=latest", "output=model.onnx", "register=false")
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 _COLUMNS = ("requests/s", "median, ms", "p99, ms", "slowest, ms", "errors", "CPU, us")
+RATE = 2_000
+"""Requests a second, on a timetable: what the service must hold."""
 HEADER = f"{'':<22}" + "".join(f"{name:>13}" for name in _COLUMNS)
 
 
@@ -119,14 +121,20 @@ def compare(targets: Sequence[Target], connections: int, seconds: float, rounds:
     cpu: dict[str, list[float]] = {target.name: [] for target in targets}
     for target in targets:  # to get warm
         load(target.url, target.body, connections, 1.0)
+    steady = Target(f"  at {RATE:,} a second", targets[0].url, targets[0].body, targets[0].group)
+    loads[steady.name], cpu[steady.name] = [], []
     for _ in range(rounds):
+        began = cpu_seconds(steady.group)
+        loads[steady.name].append(paced(steady.url, steady.body, connections, seconds, RATE))
+        cpu[steady.name].append((cpu_seconds(steady.group) - began) / (RATE * seconds))
         for target in targets:
             began = cpu_seconds(target.group)
             one = load(target.url, target.body, connections, seconds)
             loads[target.name].append(one)
             cpu[target.name].append((cpu_seconds(target.group) - began) / max(one.rate * seconds, 1.0))
     print(HEADER)
-    for name, found in loads.items():
+    for name in (targets[0].name, steady.name, *(target.name for target in targets[1:])):
+        found = loads[name]
         print(row(name, found, median(cpu[name])))
     if len(targets) > 1:
         first, second = (target.name for target in targets[:2])

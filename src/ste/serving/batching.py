@@ -137,10 +137,16 @@ class Batcher:
         self._next(loop)
         if self._ran:
             self._ran(sum(len(piece.features) for piece in batch))
-        if self._seen:
-            for piece, answer in zip(batch, answers, strict=True):
-                if not isinstance(answer, Exception):
-                    self._seen(piece.model, piece.features, answer, piece.dates)
+        if self._seen is None:
+            return
+        good = [(piece, said) for piece, said in zip(batch, answers, strict=True) if not isinstance(said, Exception)]
+        undated = [(piece.features, said) for piece, said in good if piece.dates is None]
+        if undated:  # together: as few objects as may be wait to be counted
+            features, chances = (np.concatenate(parts) for parts in zip(*undated, strict=True))
+            self._seen(batch[0].model, features, chances, None)
+        for piece, said in good:
+            if piece.dates is not None:
+                self._seen(piece.model, piece.features, said, piece.dates)
 
 
 def _run(model: ServedModel, parts: list[np.ndarray]) -> list[np.ndarray | Exception]:

@@ -64,7 +64,7 @@ class Observed:
         self._flush(self.monitor, self._taken())
         self._model, self.monitor = model, self._made(model.card)
 
-    async def run(self, seconds: float = 1.0) -> None:
+    async def run(self, seconds: float = 0.2) -> None:
         """Count what was gathered, every so often, for ever."""
         while True:
             await asyncio.sleep(seconds)
@@ -96,13 +96,13 @@ class Observed:
         if monitor is None:
             return
         try:
-            taken = [_finite(*one) for one in taken]
             undated = [(features, said) for features, said, dates in taken if dates is None]
             if undated:
-                monitor.seen(*(np.concatenate(parts) for parts in zip(*undated, strict=True)))
+                features, said = (np.concatenate(parts) for parts in zip(*undated, strict=True))
+                monitor.seen(*_finite(features, said, None))
             for features, said, dates in taken:
                 if dates is not None:
-                    monitor.seen(features, said, dates)
+                    monitor.seen(*_finite(features, said, dates))
         except Exception:  # a fault of the monitor is no reason not to serve
             log.exception("examples were not counted")
 
