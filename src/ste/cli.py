@@ -10,7 +10,8 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
@@ -42,10 +43,10 @@ def run(config_name: str, task: Task) -> None:
     # Torch's threads spin while they wait, for milliseconds: beside another busy process that costs many
     # times the fit. A thousand turns cost nothing on a quiet machine (docs/decisions.md).
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-    _let_values_be(plain_keys(config_name))
     app = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(_telling(task))
     try:
-        app()
+        with _values(plain_keys(config_name)):
+            app()
     except SteError as error:  # a sweep's: it was told when it happened
         _leave(f"at least one job of the sweep failed, the first with: {error}")
     except (HydraException, OmegaConfBaseException, ValueError) as error:
@@ -68,7 +69,8 @@ def plain_keys(config_name: str) -> set[str]:
     return {str(key) for key in config if (conf_dir() / str(key)).is_dir()} - chosen
 
 
-def _let_values_be(keys: set[str]) -> None:
+@contextmanager
+def _values(keys: set[str]) -> Iterator[None]:
     """Have Hydra take overrides of these keys for values; it asks nothing but whether there is a group of that name."""
     exists = ConfigRepository.group_exists
 
@@ -77,6 +79,10 @@ def _let_values_be(keys: set[str]) -> None:
 
     if keys:
         ConfigRepository.group_exists = chosen  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        ConfigRepository.group_exists = exists  # type: ignore[method-assign]
 
 
 def _telling(task: Task) -> Task:
