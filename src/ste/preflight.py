@@ -67,4 +67,4 @@ def _nearby(path: Path) -> str:
         return f" There is no folder {folder}."
     names = sorted(p.name for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
     near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.5) or names[:6]
-    return f" In {folder}: {', '.join(near)}." if near else f" {folder} holds no files."
+    return f" In {folder}: {', '.join(near)}." if near else f" There are no files in {folder.resolve()}."
