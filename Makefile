@@ -55,7 +55,7 @@ compare: $(READY)  ## the leaderboard of the runs, in the terminal and as a page
 serve: $(READY)  ## serve the champion over HTTP (MODEL=model.onnx: another), http://127.0.0.1:8000
 	$(BIN)/python -m ste.serve model=$(MODEL)
 
-bench: $(READY)  ## speed: evaluation of a million rows, sweeps, replicas, ten million predictions, the service, the service
+bench: $(READY)  ## speed: evaluation of a million rows, sweeps, replicas, ten million predictions, the service
 	$(BIN)/python -m ste.bench.evaluation
 	$(BIN)/python -m ste.bench.sweeping
 	$(BIN)/python -m ste.bench.replicas
