@@ -42,7 +42,7 @@ class Before(TrendModule):
 
 
 class Loader(list[Batch]):
-    batch_size = 16
+    examples = 16
 
     def set_epoch(self, epoch: int) -> None:
         pass
@@ -188,9 +188,10 @@ def test_the_objective_is_the_papers(net: str, more: dict[str, Any]):
     torch.testing.assert_close(found, [p.grad for p in model.net.parameters()], rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("precision", ["32-true", "64-true", "bf16-mixed"])
 @pytest.mark.parametrize("net", NETS)
-def test_off_is_bit_for_bit_what_it_was(net: str):
-    before, off = fitted(module(net, kind=Before), net), fitted(module(net), net)
+def test_off_is_bit_for_bit_what_it_was(net: str, precision: str):
+    before, off = (fitted(module(net, kind=kind), net, precision=precision) for kind in (Before, TrendModule))
     assert same_weights(before, off)
     assert [e["train/loss"] for e in before.history] == [e["train/loss"] for e in off.history]
     assert not same_weights(before, module(net))

@@ -218,8 +218,9 @@ def test_a_stopped_run_ends_where_it_would_have_ended(small, client, monkeypatch
     assert_same_run(client, whole, resumed(client, "KILLED"))
 
 
-def test_a_run_that_goes_on_from_an_earlier_epoch_ends_the_same(small, client, monkeypatch):
-    overrides = ("trainer.max_epochs=6", "model.dropout=0.2", "scheduler=cosine")
+@pytest.mark.parametrize("precision", ["32-true", "64-true"])
+def test_a_run_that_goes_on_from_an_earlier_epoch_ends_the_same(small, client, monkeypatch, precision: str):
+    overrides = ("trainer.max_epochs=6", "model.dropout=0.2", "scheduler=cosine", f"trainer.precision={precision}")
     whole = fit(small, *overrides, out="whole")
     monkeypatch.setattr(latest, "EVERY", 3600.0)  # only the first epoch's checkpoint is there
     with monkeypatch.context() as patch:

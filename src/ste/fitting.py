@@ -159,6 +159,8 @@ def _fit_net(
     trainer, best = build_trainer(settings, checkpoints, run)
     module.gradient_clip, module.validation = settings.trainer.gradient_clip, data.val_dataloader()
     last = checkpoints / "last.ckpt"
+    if settings.trainer.precision == "64-true":
+        module.double()  # Lightning would do so after it has read a checkpoint, which would then be rounded
     resume = last if settings.resume is not None and last.is_file() else None
     began = time.perf_counter()
     try:
@@ -195,9 +197,9 @@ def _training_loader(settings: TrainSettings, module: TrendModule, data: TrendDa
     loader = data.train_dataloader()
     if isinstance(module, ReplicaModule):
         loader = ReplicaLoader(data.datasets["train"], data.settings.batch_size, data.seed, module.count)
-    # Casts to 16 bits are kept until Lightning's step ends, and so is what several processes hear of each other.
+    # Lightning's own step scales 16-bit gradients and brings several processes together: one batch at a time.
     chosen = settings.trainer
-    together = chosen.precision in ("32-true", "64-true") and chosen.devices == 1
+    together = chosen.precision != "16-mixed" and chosen.devices == 1
     return GroupedLoader(loader, together, chosen.limit_batches)
 
 

@@ -48,6 +48,11 @@ class BatchLoader:
         self.sampler, self.batch_sampler = self, None
         self._epoch = 0
 
+    @property
+    def examples(self) -> int:
+        """Examples that a whole batch gathers."""
+        return self.batch_size
+
     def set_epoch(self, epoch: int) -> None:
         """Choose the order of the next pass."""
         self._epoch = epoch

@@ -22,6 +22,11 @@ class ReplicaLoader(BatchLoader):
         super().__init__(dataset, batch_size, seed)
         self.seeds = range(seed, seed + count)
 
+    @property
+    def examples(self) -> int:
+        """Examples that a batch gathers, those of all replicas."""
+        return self.batch_size * len(self.seeds)
+
     def __iter__(self) -> Iterator[Batch]:
         orders = torch.stack([self.shuffled(seed) for seed in self.seeds])
         for indices in orders.split(self.batch_size, dim=1):

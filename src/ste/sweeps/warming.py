@@ -1,11 +1,11 @@
 """What a process that will fork does before, and each of the forked before its first trial."""
 
 import importlib
+import logging
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
-from ste.errors import SteError
 from ste.settings import TrainSettings
 
 _LATE = (
@@ -33,7 +33,11 @@ def warm(settings: TrainSettings) -> None:
     from ste.plots import confusion_figure
     from ste.tracking.provenance import provenance
 
-    provenance()
-    confusion_figure([[1]], ["a"], "b").savefig(BytesIO())
-    with suppress(SteError, OSError):  # told by the trials
-        Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
+    logging.disable(logging.CRITICAL)  # what there is to say of the data each trial says
+    try:
+        with suppress(Exception):  # a fault of one trial's settings is that trial's to tell
+            provenance()
+            confusion_figure([[1]], ["a"], "b").savefig(BytesIO())
+            Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
+    finally:
+        logging.disable(logging.NOTSET)

@@ -120,13 +120,13 @@ class Run:
         self._held = metrics, tags
         try:
             yield
-        finally:
+        finally:  # also what a run that fails had got to
             self._held = None
-        for i in range(0, len(metrics), _METRICS - _BATCH):
-            self._queue(metrics[i : i + _METRICS - _BATCH], tags[:_BATCH])
-            tags = tags[_BATCH:]
-        if tags:
-            self._queue([], tags)
+            for i in range(0, len(metrics), _METRICS - _BATCH):
+                self._queue(metrics[i : i + _METRICS - _BATCH], tags[:_BATCH])
+                tags = tags[_BATCH:]
+            if tags:
+                self._queue([], tags)
 
     def _queue(self, metrics: list[Metric], tags: Sequence[RunTag] = ()) -> None:
         self._pending.append(self._writer.submit(retried, self.client.log_batch, self.id, metrics, (), tags))

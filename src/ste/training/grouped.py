@@ -32,7 +32,9 @@ class Group(NamedTuple):
 class Batches(Protocol):
     """A loader, as `BatchLoader` is one."""
 
-    batch_size: int
+    @property
+    def examples(self) -> int:
+        """Examples that a whole batch gathers."""
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the order of the next pass."""
@@ -51,16 +53,21 @@ class GroupedLoader:
     """
 
     def __init__(self, loader: Batches, together: bool = True, limit: int | None = None) -> None:
-        self.loader = loader
-        self.limit = len(loader) if limit is None else min(limit, len(loader))
-        self.size = max(1, min(MOST, MOST_EXAMPLES // loader.batch_size)) if together else 1
+        self.loader, self._limit = loader, limit
+        self.size = max(1, min(MOST, MOST_EXAMPLES // loader.examples)) if together else 1
         # Lightning announces each epoch to `loader.sampler.set_epoch`, and asks for both of these.
         self.sampler, self.batch_sampler = loader, None
+
+    @property
+    def limit(self) -> int:
+        """Batches of an epoch; of this process, once there are several."""
+        return len(self.loader) if self._limit is None else min(self._limit, len(self.loader))
 
     def __len__(self) -> int:
         return math.ceil(self.limit / self.size)
 
     def __iter__(self) -> Iterator[Group]:
-        batches = islice(self.loader, self.limit)
-        for first in range(0, self.limit, self.size):
+        limit = self.limit
+        batches = islice(self.loader, limit)
+        for first in range(0, limit, self.size):
             yield Group(first, list(islice(batches, self.size)))
