@@ -473,6 +473,13 @@ def test_streams_that_are_not_what_they_were_are_refused(place: Path, server: st
         source().open(None)
 
     sink = RedisSink(connect(server), server, "ste:predictions", ("Downtrend", "Uptrend"))
+    with pytest.raises(RunError, match=r"3 predictions were added and the stream ends at number 0: the server lost"):
+        sink.open(3)
+    client.xadd("ste:predictions", {"prediction": "first"}, id="2-0")
+    with pytest.raises(RunError, match=r"3 predictions were added and the stream ends at number 2"):
+        sink.open(3)
+    assert sink.open(2) == 2
+    client.delete("ste:predictions")
     client.xadd("ste:predictions", {"prediction": "mine"})
     with pytest.raises(RunError, match=r"this stream was not written by this pipeline"):
         sink.open(None)

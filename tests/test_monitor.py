@@ -27,7 +27,7 @@ from ste.monitoring.kept import KeptMonitor
 from ste.monitoring.looking import predict
 from ste.monitoring.monitor import Monitor
 from ste.monitoring.outcomes import CUTS, cuts_of, outcomes_of_market, outcomes_of_table
-from ste.monitoring.reading import read_predictions
+from ste.monitoring.reading import read_predictions, read_rows
 from ste.monitoring.scoring import Compared, compared_with, joined, record_of
 from ste.monitoring.verdict import NOTHING, RETRAIN, WATCH, verdict_of
 from ste.schema import DIRECTION, FEATURES, RETURN, Trend
@@ -452,3 +452,21 @@ def test_a_tickers_hits_have_the_exact_interval(files):
     assert wide is not None
     assert wide.share.low < found.share.low
     assert hits(rows.assign(label=np.nan), list(tiny.model.card.classes), 1, None) is None
+
+
+def test_a_table_with_a_row_twice_is_told(files: tuple[Monitored, Path], tmp_path: Path):
+    monitored, _ = files
+    names = list(monitored.model.card.features)
+    rows = pd.DataFrame(
+        {"date": ["2024-11-01", "2024-11-08", "2024-11-01"], "ticker": "A", **dict.fromkeys(names, 1.0)}
+    )
+    rows.to_csv(tmp_path / "twice.csv", index=False)
+    with pytest.raises(DataError, match=r"twice.csv: line 4: A 2024-11-01 is there before"):
+        read_rows(tmp_path / "twice.csv", names)
+
+
+def test_days_of_several_zones_stand_in_one_file(tmp_path: Path):
+    rows = pd.DataFrame({"date": ["2024-10-25T16:00:00-04:00", "2024-11-08T16:00:00-05:00", "2024-11-15"]})
+    rows.assign(ticker="A").to_csv(tmp_path / "zones.csv", index=False)
+    found = read_rows(tmp_path / "zones.csv", [])
+    assert found["date"].dt.strftime("%Y-%m-%d").tolist() == ["2024-10-25", "2024-11-08", "2024-11-15"]

@@ -374,7 +374,7 @@ def test_a_new_model_takes_over_without_a_dropped_request_and_a_bad_file_does_no
         (tmp_path / "model.onnx").write_bytes(b"not a model")
         bad = wait_for(running, lambda ready: ready["warning"])
         assert bad["version"] == first["version"]
-        assert "not an ONNX file" in bad["warning"]
+        assert bad["warning"] == "A newer model could not be used, and this one stays. The log says why."
         assert "ste_model_stale 1.0" in running.ask("GET", "/metrics")[2].decode()
         os.replace(tmp_path / "next.onnx", tmp_path / "model.onnx")
         new = wait_for(running, lambda ready: ready["version"] != first["version"])

@@ -1,6 +1,7 @@
 """Bodies against a model's card: the quick check and the precise one agree, and each fault is named."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import orjson
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from onnx_files import tiny_card
 from ste.serving import examples
+from ste.serving.bars import examples_of_bars
 from ste.serving.features import LARGEST, FeatureReader, loads
 from ste.serving.keys import Keys, read_keys
 from ste.serving.problems import TITLES, Fault, Problem
@@ -201,6 +203,29 @@ def test_the_field_at_fault_is_named(place, value, pointer: str, words: str):
 def test_the_form_at_fault_is_named(document, pointer: str, words: str):
     told = {fault.pointer: fault.detail for fault in READERS["sequence"].faults(document)}
     assert words in told[pointer]
+
+
+def test_a_deep_and_wide_body_takes_no_memory_of_its_own_size_times_its_depth():
+    body = b"[" * 900 + b"0," * 20_000 + b"NaN" + b"]" * 900
+    tracemalloc.start()
+    with pytest.raises(Problem) as raised:
+        loads(body)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [fault.pointer for fault in raised.value.faults] == ["#" + "/0" * 899 + "/20000"]
+    assert peak < 20e6  # 7 kB for each of 20,000 would be seven times as much
+
+
+def test_a_key_that_is_no_text_is_told_all_the_same():
+    with pytest.raises(Problem) as raised:
+        loads(b'{"\\ud800": NaN}')
+    assert raised.value.faults[0].pointer == "#/%3F"
+
+
+def test_rows_at_fault_are_told_up_to_the_first():
+    with pytest.raises(Problem) as raised:
+        examples_of_bars(b'{"bars": [' + b"{}," * 5_000 + b"{}]}", tiny_card())
+    assert {fault.pointer.rsplit("/", 1)[0] for fault in raised.value.faults} == {"#/bars/0"}
 
 
 def test_numbers_that_are_not_json_are_named_by_their_place():

@@ -109,6 +109,42 @@ def test_a_model_with_a_longer_window_waits_for_it() -> None:
     assert set(said) <= set(straight)
 
 
+@pytest.mark.parametrize("shorter", [{"sequence_length": 1}, {"view": "flat"}])
+def test_a_model_with_a_shorter_window_goes_on_at_once(shorter: dict[str, Any]) -> None:
+    events = in_order(untidy_market(6))
+    half = len(events) * 2 // 3
+    first = Engine(TinyClassifier(sequence_length=3))
+    for event in events[:half]:
+        first.feed(event)
+    second = Engine(TinyClassifier(**shorter))
+    second.restore(*first.state(), first.features.take_closes())
+    assert second.state()[1]["windows"].shape[1] == 1
+    said = [one for event in events[half:] for one in second.feed(event)]
+    straight = Engine(TinyClassifier(**shorter))
+    for event in events[:half]:
+        straight.feed(event)
+    assert said == [one for event in events[half:] for one in straight.feed(event)] != []
+
+
+class Silent(TinyClassifier):
+    """Has no probabilities for every other example."""
+
+    def probabilities(self, features: np.ndarray) -> np.ndarray:
+        said = super().probabilities(features)
+        said[::2] = np.nan
+        return said
+
+
+def test_where_the_model_says_nothing_nothing_is_predicted() -> None:
+    events = in_order(untidy_market(6))
+    engine, seen = Engine(Silent(sequence_length=2)), Engine(TinyClassifier(sequence_length=2))
+    said, every = ran(engine, events), ran(seen, events)
+    assert 0 < len(said) < len(every)
+    assert set(said) < set(every)
+    assert engine.counts["final"] == len(said)
+    assert engine.counts["unusable"] == seen.counts["unusable"] + len(every) - len(said)
+
+
 class Seen:
     """A monitor that keeps what it saw."""
 

@@ -18,7 +18,7 @@ from ste.streaming import checkpoint, pipeline
 from ste.streaming.checkpoint import Checkpoints
 from ste.streaming.engine import Engine
 from ste.streaming.pipeline import Pipeline
-from ste.streaming.replay import Replay
+from ste.streaming.replay import Pace, Replay
 from ste.streaming.sinks import FileSink, Tail
 from ste.streaming.sources import FileSource
 from streams import TinyClassifier, lines, market_files, small_stream
@@ -236,6 +236,7 @@ def test_bad_events_are_told_one_by_one_and_the_stream_goes_on(
         (b"[1]", "expected a JSON object"),
         (b'{"kind": "tick"}', "kind: found 'tick'; expected one of bar, news, macro, policy, close"),
         (b"\xff\xfe", "not JSON"),
+        (b'{"kind": "macro", "series": [], "release_date": "2024-01-02", "value": 1}', "series: found []"),
         (b"[" * 50_000, "not JSON"),
         (b" " * 10 + b"x" * 70_000, "a line of 70010 bytes; expected at most 65536"),
         (orjson.dumps({**bar, "close": None}), "close: found nothing; expected a finite number"),
@@ -450,3 +451,16 @@ def test_a_followed_file_that_is_replaced_is_noticed_once_all_of_it_is_read(tmp_
     with pytest.raises(DataError, match=r"another file has taken its place"):
         source.read(0.0)
     source.close()
+
+
+def test_a_date_that_cannot_be_read_is_no_beginning_of_a_paced_replay(monkeypatch: pytest.MonkeyPatch):
+    days = np.array(["NaT", "2024-01-02", "2024-01-03", "2024-01-05"], dtype="datetime64[D]").astype(np.int64)
+    now = [1000.0]
+    monkeypatch.setattr("ste.streaming.replay.time.monotonic", lambda: now[0])
+    pace = Pace("86400x")  # a day a second
+    pace.begin(days)
+    due = []
+    for second in (0.5, 1.5, 2.5, 3.5):
+        now[0] = 1000.0 + second
+        due.append(pace.due(0))
+    assert due == [2, 3, 3, 4]

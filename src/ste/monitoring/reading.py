@@ -107,7 +107,13 @@ def read_rows(path: Path, names: Sequence[str]) -> pd.DataFrame:
             "such rows). Expected finite numbers."
         )
     frame[list(names)] = values
-    return frame.assign(date=_dates(frame["date"], path))
+    frame = frame.assign(date=_dates(frame["date"], path))
+    twice = frame.duplicated(list(KEYS))
+    if twice.any():
+        row = int(np.flatnonzero(twice)[0])
+        ticker, day = frame["ticker"].iloc[row], frame["date"].iloc[row]
+        raise DataError(f"{path}: line {row + 2}: {ticker} {day:%Y-%m-%d} is there before. Expected each row once.")
+    return frame
 
 
 def is_bars(path: Path) -> bool:
@@ -117,8 +123,9 @@ def is_bars(path: Path) -> bool:
 
 
 def _dates(column: pd.Series, path: Path) -> pd.Series:
-    dates = pd.to_datetime(column.astype(str), errors="coerce", format="ISO8601")
+    # The day as it is written: an offset says where, and days of several zones stand in one file.
+    dates = pd.to_datetime(column.astype(str).str.slice(0, 10), errors="coerce", format="ISO8601")
     if dates.isna().any():
         line = int(column.index[dates.isna()][0])
         raise DataError(f"{path}: line {line + 2}: date {column.loc[line]}. Expected a day such as 2024-11-29.")
-    return dates.dt.tz_localize(None).dt.normalize()
+    return dates.dt.normalize()

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NotRequired
 
 import numpy as np
 import pandas as pd
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, WithJsonSchema, with_config
+from pydantic import ConfigDict, FailFast, Field, TypeAdapter, ValidationError, WithJsonSchema, with_config
 from typing_extensions import TypedDict  # pydantic asks for it below Python 3.12
 
 from ste.data.market import Market
@@ -79,10 +79,11 @@ class Policy(TypedDict):
 class BarsRequest(TypedDict):
     """Daily sources; a model of weekly rows is asked about complete weeks."""
 
-    bars: Annotated[list[Bar], Field(min_length=1)]
-    news: NotRequired[list[News]]
-    macro: NotRequired[list[Release]]
-    policy: NotRequired[list[Policy]]
+    # The first row at fault ends the reading: faults of a million rows would fill the memory.
+    bars: Annotated[list[Bar], Field(min_length=1), FailFast()]
+    news: NotRequired[Annotated[list[News], FailFast()]]
+    macro: NotRequired[Annotated[list[Release], FailFast()]]
+    policy: NotRequired[Annotated[list[Policy], FailFast()]]
     every: NotRequired[
         Annotated[bool, Field(description="Every period the bars allow, not only each ticker's newest.")]
     ]

@@ -46,7 +46,9 @@ async def read_json(scope: Scope, receive: Receive, most: int) -> bytes:
     _check_type(headers)
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body"):
-        return bytes(message["body"])  # all of it in one piece, no longer than its announced length
+        if len(message["body"]) > most:  # in pieces on the wire, with no length announced
+            raise Problem("body-too-large", f"The body has more than {most} bytes.", closes=True)
+        return bytes(message["body"])
     body = bytearray()
     while message["type"] == "http.request":
         body += message["body"]

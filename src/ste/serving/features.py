@@ -46,16 +46,29 @@ def loads(body: bytes) -> Any:
 def _not_finite(body: bytes) -> Iterator[Fault]:
     """Numbers that are not finite, in a body that is JSON otherwise."""
     try:
-        pending: list[tuple[tuple[str | int, ...], Any]] = [((), json.loads(body))]
+        whole = json.loads(body)
     except (ValueError, RecursionError):
         return
+    # One path for all, and nothing copied: a body may be deep and wide, and a copy of its paths gigabytes.
+    path: list[str | int] = []
+    pending = [_items(whole)]
     while pending:
-        path, value = pending.pop()
-        if isinstance(value, float) and not np.isfinite(value):
-            yield Fault(path, f"{_shown(value)} is not a finite number")
-        elif isinstance(value, dict | list):
-            items = value.items() if isinstance(value, dict) else enumerate(value)
-            pending.extend(reversed([((*path, key), inner) for key, inner in items]))
+        for key, value in pending[-1]:
+            if isinstance(value, dict | list):
+                path.append(key)
+                pending.append(_items(value))
+                break
+            if isinstance(value, float) and not np.isfinite(value):
+                yield Fault((*path, key), f"{_shown(value)} is not a finite number")
+        else:
+            pending.pop()
+            del path[-1:]
+
+
+def _items(value: Any) -> Iterator[tuple[str | int, Any]]:
+    if isinstance(value, dict):
+        return iter(value.items())
+    return iter(enumerate(value if isinstance(value, list) else ()))
 
 
 def feature_bounds(card: ModelCard) -> list[tuple[float, float]]:

@@ -53,12 +53,16 @@ def loaded(model: ServedModel, examples: int) -> Loaded:
             f"({str(error).splitlines()[0][:200]}). Export the model again."
         ) from None
     sums = found.sum(axis=-1)
-    if found.shape != (2, len(card.classes)) or not np.allclose(sums[np.isfinite(sums)], 1.0, atol=1e-3):
+    known = sums[np.isfinite(sums)]
+    if found.shape != (2, len(card.classes)) or not len(known) or not np.allclose(known, 1.0, atol=1e-3):
         raise RunError(
             f"model {card.name}: gives {found.shape} of sums {sums}, expected probabilities of "
             f"{', '.join(card.classes)}. Export the model again."
         )
     return Loaded(model, FeatureReader(card, examples), datetime.now(UTC).isoformat(timespec="seconds"))
+
+
+_STAYS = "A newer model could not be used, and this one stays. The log says why."
 
 
 class Current:
@@ -100,7 +104,7 @@ class Current:
                 new = await asyncio.to_thread(self._read)
             except Exception as error:  # whatever is wrong with a file, the model in service goes on
                 self.failures += 1
-                self.warning = str(error) or type(error).__name__
+                self.warning = _STAYS  # anybody may ask; what is wrong, and where, is in the log
                 log.warning("the model stays at version %s: %s", self.now.model.version, error)
                 continue
             self.warning = ""

@@ -218,7 +218,20 @@ class RedisSink:
                 f"redis.predictions={self._stream}: this stream was not written by this pipeline (no checkpoint knows "
                 "it). Choose another one, or delete it."
             )
+        if self._count and self._latest() < self._count:
+            raise RunError(
+                f"redis.predictions={self._stream}: {self._count} predictions were added and the stream ends at number "
+                f"{self._latest()}: the server lost some. Put its data back, or begin anew with another stream and "
+                "another paths.state."
+            )
         return self._count
+
+    def _latest(self) -> int:
+        """Number of the latest entry that the stream ever had."""
+        if not self._client.exists(self._stream):
+            return 0
+        last = self._client.xinfo_stream(self._stream)["last-generated-id"]
+        return int((last.decode() if isinstance(last, bytes) else str(last)).partition("-")[0])
 
     def write(self, predictions: Iterable[Prediction]) -> None:
         """Take predictions."""

@@ -108,6 +108,7 @@ class Engine:
         meta = {
             "feature_set": card.feature_set,
             "frequency": card.frequency,
+            "names": card.features,
             "counts": dict(self.counts),
             "monitor": None if self._monitor is None else self._monitor.state,
             "features": self.features.state(),
@@ -121,8 +122,10 @@ class Engine:
         if self._monitor is not None and meta["monitor"] is not None:
             self._monitor.resume(meta["monitor"])
         self.features.restore(meta["features"], closes)
+        card = self._model.card
+        most = card.sequence_length if card.view == "sequence" else 1  # another model may read fewer periods
         self._windows = {
-            name: _Window(rows[:length].copy(), number)
+            name: _Window(rows[:length][-most:].copy(), number)
             for (name, number, length), rows in zip(meta["windows"], arrays["windows"], strict=True)
         }
 
@@ -154,6 +157,11 @@ class Engine:
             return []
         examples = np.stack(windows) if card.view == "sequence" else np.concatenate(windows)
         probabilities = self._model.probabilities(examples)
+        known = np.isfinite(probabilities).all(axis=1)
+        if not known.all():  # a model that says nothing has predicted nothing
+            self.counts["unusable"] += int((~known).sum())
+            tickers = list(compress(tickers, known.tolist()))
+            examples, probabilities = examples[known], probabilities[known]
         self.counts[kind] += len(tickers)
         if self._monitor is not None and rows.final:
             self._monitor.seen(examples, probabilities, np.full(len(tickers), rows.day).astype("datetime64[D]"))

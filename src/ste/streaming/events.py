@@ -132,7 +132,7 @@ def _news(content: dict[str, Any]) -> News:
 
 def _macro(content: dict[str, Any]) -> Macro:
     series = content.get("series")
-    if series not in MACRO_NEUTRAL:
+    if not isinstance(series, str) or series not in MACRO_NEUTRAL:
         raise EventError(f"series: found {_shown(series)}; expected one of {', '.join(MACRO_NEUTRAL)}")
     return Macro(series, _day(content, "release_date"), _number(content, "value", *_MACRO_BOUNDS[series]))
 

@@ -170,6 +170,7 @@ class Pipeline:
             ("sink", meta["sink_name"], self._sink.name),
             ("model", card["feature_set"], mine["feature_set"]),
             ("model", card["frequency"], mine["frequency"]),
+            ("model", ", ".join(card["names"]), ", ".join(mine["names"])),
         ):
             if found != asked:
                 raise RunError(

@@ -17,6 +17,10 @@ _DAY = {"macro": "release_date", "policy": "date", "news": "date", "bars": "date
 _BATCH = 1024
 
 
+_NO_DAY = np.iinfo(np.int64).min
+"""What NumPy makes of a day that is none."""
+
+
 class Pace:
     """How fast events come.
 
@@ -33,6 +37,8 @@ class Pace:
         """The events to come, by day `[N]`, sorted."""
         self._begun = time.monotonic()
         self._days = days
+        dated = days[days > _NO_DAY]  # a date that cannot be read comes first, and is no beginning
+        self._first = int(dated[0]) if len(dated) else 0
 
     def due(self, sent: int) -> int:
         """How many more are to be sent by now, after `sent`."""
@@ -40,7 +46,7 @@ class Pace:
         if self._per_second is not None:
             return min(int(elapsed * self._per_second) + 1, len(self._days)) - sent
         if self._times is not None and len(self._days):
-            today = self._days[0] + elapsed * self._times / 86400
+            today = self._first + elapsed * self._times / 86400
             return int(np.searchsorted(self._days, today, side="right")) - sent
         return len(self._days) - sent
 
