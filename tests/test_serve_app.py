@@ -224,9 +224,12 @@ class TestBars:
 
     def test_the_monitor_sees_what_was_asked_and_said(self, served):
         _, model = served
-        seen = []
+        seen, closed = [], []
 
         class Watching:
+            def close(self):
+                closed.append(len(seen))
+
             def seen(self, features, probabilities, dates=None):
                 seen.append((features, probabilities, dates))
 
@@ -245,11 +248,15 @@ class TestBars:
         np.testing.assert_array_equal(features[1, -1], np.array([*rows[4].values()], np.float32))
         np.testing.assert_allclose(seen[0][1][0], [*said[0]["probabilities"].values()], rtol=1e-6)
         assert [one[2] is None for one in seen] == [True, False]
+        assert closed == [len(seen)]  # after all was counted
 
     def test_a_monitor_that_fails_costs_no_answer(self, served):
         _, model = served
 
         class Broken:
+            def close(self):
+                pass
+
             def seen(self, features, probabilities, dates=None):
                 raise ValueError
 

@@ -25,10 +25,10 @@ def serve_task(config: DictConfig) -> None:
     keys = read_keys(settings.keys_file)
     path_of = newest(settings.model, settings.tracking, Path(settings.paths.output), Path(settings.paths.data))
     model = ServedModel(path_of(), settings.threads)
-    kept = KeptMonitor.maker(Path(settings.paths.output) / "monitor", settings.port) if settings.monitor else None
-    app = create_app(model, settings, kept, page_of(settings), keys, path_of)
     listening = listen(settings.host, settings.port)
     host, port = listening.getsockname()[:2]
+    kept = KeptMonitor.maker(Path(settings.paths.output) / "monitor", port) if settings.monitor else None
+    app = create_app(model, settings, kept, page_of(settings), keys, path_of)
     if not is_loopback(settings.host) and not keys:
         log.warning(
             "host=%s is open to whoever can reach this machine, and there is no key. Give keys_file=FILE or "

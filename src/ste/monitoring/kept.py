@@ -58,6 +58,10 @@ class KeptMonitor(Monitor):
                 log.warning("%s: the counts of drift cannot be written (%s)", self.path, error.strerror)
             self._told = True
 
+    def close(self) -> None:
+        """Write the counts a last time."""
+        self.write()
+
     @classmethod
     def maker(cls, folder: Path, port: int) -> "Callable[[ModelCard], KeptMonitor | None]":
         """Makes the monitor of a model: `RUN_ID-PORT.json` in a folder; None of a card without a reference.

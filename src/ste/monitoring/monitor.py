@@ -47,6 +47,9 @@ class Monitor:
         self._counts: dict[int, np.ndarray] = {}
         self._lock = Lock()
 
+    def close(self) -> None:
+        """Nothing is kept outside of memory."""
+
     def seen(self, features: np.ndarray, probabilities: np.ndarray, dates: np.ndarray | None = None) -> None:
         """Count examples.
 

@@ -27,6 +27,9 @@ class Monitor(Protocol):
     def collect(self) -> Iterable[Metric]:
         """Figures for Prometheus."""
 
+    def close(self) -> None:
+        """Keep what was counted: the model goes, or the service."""
+
 
 MakeMonitor = Callable[[ModelCard], Monitor | None]
 """A monitor of a model, or None where it cannot be watched."""
@@ -61,7 +64,7 @@ class Observed:
 
     def change(self, model: ServedModel) -> None:
         """Another model is in service."""
-        self._flush(self.monitor, self._taken())
+        self.flush()
         self._model, self.monitor = model, self._made(model.card)
 
     async def run(self, seconds: float = 0.2) -> None:
@@ -77,8 +80,10 @@ class Observed:
             yield from self.monitor.collect()
 
     def flush(self) -> None:
-        """Count what is left."""
+        """Count what is left, and keep it."""
         self._flush(self.monitor, self._taken())
+        if self.monitor is not None:
+            self.monitor.close()
 
     def _made(self, card: ModelCard) -> Monitor | None:
         try:
