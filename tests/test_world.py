@@ -116,9 +116,10 @@ def test_the_law_of_the_table_is_the_law_that_the_prices_were_drawn_from(monkeyp
         moments.append(as_it_is(signal, risk_log, edges))
         return moments[-1]
 
-    def recorded_blend(rng: np.random.Generator, correlation: np.ndarray, n: int) -> np.ndarray:
-        shocks.append(blend(rng, correlation, n))
-        return shocks[-1]
+    def recorded_blend(*given: object) -> tuple[np.ndarray, np.ndarray]:
+        drawn = blend(*given)
+        shocks.append(drawn[0])
+        return drawn
 
     settings = small(tickers=5, end="2021-12-31")
     with monkeypatch.context() as patch:

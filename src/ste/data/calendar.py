@@ -41,7 +41,9 @@ def session_numbers(dates: pd.DatetimeIndex | pd.Series | np.ndarray) -> np.ndar
     between = sessions(pd.Timestamp(min(days.min(), fixed)), pd.Timestamp(max(days.max(), fixed)))
     known = between.to_numpy().astype("datetime64[D]")
     origin = np.searchsorted(known, fixed)
-    return np.searchsorted(known, days, side="right").astype(np.int64) - 1 - origin
+    every = np.arange(days.min(), days.max() + 1)  # looked up once a day, not once a row
+    number = np.searchsorted(known, every, side="right").astype(np.int64) - 1 - origin
+    return number[(days - every[0]).astype(np.int64)]
 
 
 def periods(dates: pd.DatetimeIndex | pd.Series | np.ndarray, frequency: str) -> np.ndarray:
