@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from ste.data.building import build_table
 from ste.data.calendar import week_numbers
 from ste.data.features import NUMBER, feature_rows
 from ste.data.files import read_frame, sha256
 from ste.data.labels import directions, future_returns
-from ste.data.prepare import PreparedData, build_table, prepare
+from ste.data.prepare import PreparedData, prepare
 from ste.data.table import read_table
 from ste.errors import ConfigError, DataError
 from ste.schema import CLASS_NAMES, COLUMNS, DIRECTION, FEATURES, KEYS, PROBABILITIES, RETURN

@@ -13,8 +13,8 @@ _MONDAY = 3  # 1970-01-01 was a Thursday: day 0 lies 3 days after a Monday
 
 def sessions(start: pd.Timestamp, end: pd.Timestamp) -> pd.DatetimeIndex:
     """Trading sessions from `start` to `end`, both included, as midnights without a zone."""
-    # The library refuses a calendar shorter than its holidays need, so whole years are asked for.
-    calendar = _calendar(start.year - 1, end.year + 1)
+    # The library refuses a calendar shorter than its holidays need; of whole decades a few serve all spans.
+    calendar = _calendar((start.year - 1) // 10 * 10, (end.year + 1) // 10 * 10 + 9)
     return calendar.sessions_in_range(start.normalize(), end.normalize()).tz_localize(None)
 
 

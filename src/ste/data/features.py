@@ -66,7 +66,7 @@ def feature_rows(market: Market, frequency: str = "weekly", features: str = "ful
             _macro_features(rows, market.macro),
             _policy_features(rows, market.policy, frequency),
         ):
-            found |= dict(more.items())
+            found |= {str(name): more[name] for name in more}
         rows = pd.DataFrame(found, copy=False)
     return rows[[*KEYS, *FEATURE_SETS[features].names, NUMBER, CLOSE, VOLATILITY]]
 

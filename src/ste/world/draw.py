@@ -112,7 +112,7 @@ def _news(rng: np.random.Generator, days: pd.DatetimeIndex, tickers: list[str]) 
     at, who = np.nonzero(count.T)
     return pd.DataFrame(
         {
-            "ticker": pd.Categorical.from_codes(at, categories=tickers),
+            "ticker": pd.Categorical.from_codes(at, dtype=pd.CategoricalDtype(tickers)),
             "date": days[who],
             "count": count.T[at, who],
             "sentiment": sentiment.T[at, who],
@@ -236,7 +236,7 @@ def _bars(
     columns = {"open": opened, "high": high, "low": low, "close": close, "volume": volume}
     bars = pd.DataFrame(
         {
-            "ticker": pd.Categorical.from_codes(np.repeat(np.arange(n), n_days), categories=tickers),
+            "ticker": pd.Categorical.from_codes(np.repeat(np.arange(n), n_days), dtype=pd.CategoricalDtype(tickers)),
             "date": np.tile(days.to_numpy(), n),
             **{name: values.T.ravel() for name, values in columns.items()},
         },
@@ -264,7 +264,7 @@ class _Shared(NamedTuple):
 def _weekly_news(articles: pd.DataFrame, ends: pd.DatetimeIndex, tickers: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Sentiment memory and news count at each week's close, `[weeks, tickers]` each, as the table has them."""
     weeks = week_numbers(ends)
-    who = pd.Categorical.from_codes(np.tile(np.arange(len(tickers)), len(weeks)), dtype=articles["ticker"].dtype)
+    who = pd.Categorical.from_codes(np.tile(np.arange(len(tickers)), len(weeks)), dtype=pd.CategoricalDtype(tickers))
     rows = pd.DataFrame({"ticker": who, NUMBER: np.repeat(weeks, len(tickers))})
     table = news_features(rows, articles)
     sentiment, count = (
