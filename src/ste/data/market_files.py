@@ -256,6 +256,8 @@ def check_tickers(wanted: list[str], known: set[str], path: str | Path) -> None:
 
 
 def _look_for_jumps(bars: pd.DataFrame, found: Findings) -> None:
+    if bars.empty:
+        return
     move = np.diff(np.log(bars["close"].to_numpy()), prepend=np.nan)
     move[ticker_starts(bars)] = np.nan
     jumps = bars[np.abs(move) > _JUMP]
