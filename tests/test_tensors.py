@@ -1,13 +1,16 @@
 """Tables as arrays on disk: the same rows as in memory, whole or not there."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from ste.data.tensors import ARRAYS, INDEX, TensorWriter, write_tensors
+from ste.data.tensors import ARRAYS, FORMAT, INDEX, TensorWriter, read_tensors, tensors_digest, write_tensors
 from ste.data.volatility import trailing_volatility, with_market
+from ste.data.windows import SequenceDataset, Store
 from ste.errors import DataError
 from ste.schema import DIRECTION, FEATURES, RETURN
 
@@ -95,3 +98,49 @@ def test_rows_out_of_order_are_refused(wrong, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not in order"):
         write_tensors(wrong(table()), tmp_path / "t", "full", "weekly", "abc")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_mapped_store_is_that_of_the_same_table_in_memory(tmp_path: Path) -> None:
+    frame = table(tickers=9, weeks=40, seed=1)
+    write_tensors(blocks(frame), tmp_path / "t", "full", "weekly", "abc")
+    assert tensors_digest(tmp_path / "t") == "abc"
+    for classes in (2, 3):
+        held = Store.of(frame.sample(frac=1.0, random_state=2), "weekly", "full", classes)
+        store = read_tensors(tmp_path / "t", classes)
+        assert len(store) == len(held) == len(frame)
+        assert torch.equal(store.features, held.features)
+        for name in ("label", "history"):
+            assert getattr(store, name).tolist() == getattr(held, name).tolist()
+        assert store.period.tolist() == held.period.tolist()
+        for name in ("day", "split", "returns", "directions", "ticker", "tickers"):
+            assert getattr(store.columns, name).tolist() == getattr(held.columns, name).tolist()
+        rows = np.arange(len(frame))[::-3]
+        assert (store.columns.dates(rows) == held.columns.dates(rows)).all()
+        np.testing.assert_allclose(store.columns.volatility(rows), held.columns.volatility(rows), rtol=2e-7)
+        ours, theirs = (SequenceDataset(one, one.columns.split == 0, 5) for one in (store, held))
+        assert len(ours) == len(theirs) > 0
+        batch, same = (one[torch.arange(len(one))] for one in (ours, theirs))
+        assert torch.equal(batch.features, same.features)
+        assert torch.equal(batch.label, same.label)
+        assert batch.label.dtype == torch.int64
+        assert ours.class_counts(classes).tolist() == theirs.class_counts(classes).tolist()
+
+
+def test_what_is_written_to_a_mapped_array_reaches_no_disk(tmp_path: Path) -> None:
+    write_tensors(blocks(table()), tmp_path / "t", "full", "weekly", "abc")
+    before = (tmp_path / "t" / "features.f4").read_bytes()
+    store = read_tensors(tmp_path / "t")
+    store.features[:] = 7.0
+    assert (tmp_path / "t" / "features.f4").read_bytes() == before
+    with pytest.raises(TypeError, match="no frame"):
+        _ = store.frame
+
+
+def test_arrays_of_another_format_or_none_have_no_digest(tmp_path: Path) -> None:
+    assert tensors_digest(tmp_path) is None
+    write_tensors(blocks(table()), tmp_path / "t", "full", "weekly", "abc")
+    index = json.loads((tmp_path / "t" / INDEX).read_text())
+    (tmp_path / "t" / INDEX).write_text(json.dumps(index | {"format": FORMAT + 1}))
+    assert tensors_digest(tmp_path / "t") is None
+    (tmp_path / "t" / INDEX).write_text("{")
+    assert tensors_digest(tmp_path / "t") is None

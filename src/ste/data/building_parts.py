@@ -24,7 +24,7 @@ from ste.data.market import Market
 from ste.data.parts import PartsWriter
 from ste.data.rules import check_rows
 from ste.data.sources import source_blocks
-from ste.data.split import by_shares, codes, kept, starts
+from ste.data.split import by_shares, codes, counted_periods, starts
 from ste.data.tally import Tally
 from ste.data.tensors import TensorWriter
 from ste.schema import RETURN, SPLITS
@@ -108,7 +108,7 @@ def decide(settings: DataSettings, rows: int) -> Decided:
     if not balanced:
         return Decided(begins)
     split = codes(days, number, begins)
-    training = (split == 0) & kept(number, split, settings.split.gap(settings.labels.horizon))
+    training = (split == 0) & counted_periods(number, split, settings.split.gap(settings.labels.horizon))
     return Decided(begins, terciles(returns[training]))
 
 

@@ -202,3 +202,9 @@ def _block(groups: list[_Group], files: dict[Path, pq.ParquetFile]) -> pd.DataFr
     ranks = np.argsort(np.argsort(np.asarray(known.dictionary, dtype=object)))
     order = np.lexsort((table["date"].to_numpy(), ranks[known.indices.to_numpy()]))
     return table.take(pa.array(order)).to_pandas(self_destruct=True)
+
+
+def first_rows(folder: Path, most: int) -> pd.DataFrame:
+    """The first rows of a split's first part."""
+    with pq.ParquetFile(part_files(folder)[0]) as part:
+        return next(part.iter_batches(batch_size=most, use_threads=False)).to_pandas()

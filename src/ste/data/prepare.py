@@ -47,14 +47,12 @@ class PreparedData:
         truth: a synthetic world's class probabilities by date and ticker, or None.
         card: what the tables are (see `data_card_…json`).
         reused: whether they were there already.
-        tensors: folder of the arrays that were made beside tables in parts; None for single files.
     """
 
     files: dict[str, Path]
     truth: Path | None
     card: dict[str, Any]
     reused: bool = False
-    tensors: Path | None = None
 
     @property
     def digest(self) -> str:
@@ -116,7 +114,6 @@ def _prepared(folder: Path, card: dict[str, Any], reused: bool = False) -> Prepa
         truth=folder / card["truth"]["file"] if card["truth"] else None,
         card=card,
         reused=reused,
-        tensors=folder / card["tensors"] if "tensors" in card else None,
     )
 
 

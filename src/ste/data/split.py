@@ -108,11 +108,11 @@ def counted(dates: pd.Series, split: np.ndarray, gap: int, frequency: str = "wee
     Returns:
         bool `[N]`. A row at period w counts if w + gap lies before the next split's first period.
     """
-    return kept(periods(dates, frequency), split, gap)
+    return counted_periods(periods(dates, frequency), split, gap)
 
 
-def kept(number: np.ndarray, split: np.ndarray, gap: int) -> np.ndarray:
-    """The same of periods by their numbers."""
+def counted_periods(number: np.ndarray, split: np.ndarray, gap: int) -> np.ndarray:
+    """The same for rows whose periods' numbers `[N]` are known."""
     keep = np.ones(len(number), dtype=bool)
     if gap == 0:
         return keep

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ste.data.calendar import periods
-from ste.data.split import check_splits, kept
+from ste.data.split import check_splits, counted_periods
 from ste.errors import DataError
 from ste.schema import CLASS_NAMES, DIRECTION, SPLITS
 from ste.settings import SplitSettings
@@ -86,7 +86,7 @@ class Tally:
         codes = np.repeat(np.arange(len(SPLITS)), [len(days) for days in self._days])
         days = np.array([day for known in self._days for day in known], dtype="datetime64[D]")
         rows = np.array([count for known in self._days for count in known.values()], dtype=np.int64)
-        lost = ~kept(periods(days, self.frequency), codes, self.gap)
+        lost = ~counted_periods(periods(days, self.frequency), codes, self.gap)
         return np.bincount(codes[lost], weights=rows[lost], minlength=len(SPLITS)).astype(np.int64)
 
 

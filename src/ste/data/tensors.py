@@ -6,6 +6,7 @@ little-endian arrays (`ARRAYS`), `ranges.f8` (float64 `[D, 2]`: a day and the me
 """
 
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -18,11 +19,17 @@ from typing import Any, BinaryIO, Self
 
 import numpy as np
 import pandas as pd
+import torch
+from filelock import FileLock
 
 from ste.data.calendar import periods
-from ste.data.volatility import own_volatility
+from ste.data.parts import read_parts_blocks
+from ste.data.volatility import own_volatility, with_market
+from ste.data.windows import Store, class_indices, consecutive
 from ste.errors import DataError
-from ste.schema import DIRECTION, FEATURE_SETS, RETURN
+from ste.schema import DIRECTION, FEATURE_SETS, RETURN, Trend
+
+log = logging.getLogger(__name__)
 
 FORMAT = 1
 """Raise it when the same tables would give other arrays: older folders are then made again."""
@@ -150,16 +157,63 @@ class TensorWriter:
             self._ranges[one] = self._ranges[one] + own if one in self._ranges else own
 
 
-def consecutive(ticker: np.ndarray, period: np.ndarray) -> np.ndarray:
-    """Periods in a row of the same ticker that end at each row, itself included, int64 `[N]`.
+class MappedColumns:
+    """Of a table whose arrays are mapped from disk (`columns.Columns`): pages are read when they are asked for.
 
     Args:
-        ticker: codes `[N]`, sorted.
-        period: numbers `[N]`, sorted within a ticker.
+        folder: that a `TensorWriter` finished.
+        tickers: names.
     """
-    broken = np.append(True, (ticker[1:] != ticker[:-1]) | (np.diff(period) != 1))
-    place = np.arange(len(period))
-    return place - np.maximum.accumulate(np.where(broken, place, 0)) + 1
+
+    def __init__(self, folder: Path, tickers: list[str]) -> None:
+        self.tickers = np.asarray(tickers, dtype=object)
+        self.ticker, self.day, self.split, self.returns, self.directions = (
+            mapped(folder, name) for name in ("ticker.i4", "day.i4", "split.i1", "return.f8", "label.i1")
+        )
+        own = mapped(folder, "volatility.f4")
+        self._own = own.reshape(len(self.ticker), -1)
+        self._day, self._range = np.fromfile(folder / RANGES, dtype="<f8").reshape(-1, 2).T
+
+    def dates(self, rows: np.ndarray) -> np.ndarray:
+        """datetime64[ns] `[n]`."""
+        return self.day[rows].astype("datetime64[D]").astype("datetime64[ns]")
+
+    def volatility(self, rows: np.ndarray) -> np.ndarray:
+        """Trailing volatilities float64 `[n, K]`, rounded to 32 bits but for that of all tickers."""
+        return with_market(self._own[rows], self._range[np.searchsorted(self._day, self.day[rows])])
+
+
+def mapped(folder: Path, name: str) -> np.ndarray:
+    """An array of a folder, flat; what is written to it is this process's own and reaches no disk."""
+    return np.memmap(folder / name, dtype=ARRAYS[name], mode="c")
+
+
+def tensors_digest(folder: Path) -> str | None:
+    """Digest of the tables that a folder was made from; None where it is none that can be read."""
+    try:
+        index = json.loads((folder / INDEX).read_text())
+    except (OSError, ValueError):
+        return None
+    return str(index["digest"]) if index.get("format") == FORMAT else None
+
+
+def read_tensors(folder: Path, classes: int = 3) -> Store:
+    """The store of a folder that a `TensorWriter` finished, mapped: opening it reads next to nothing.
+
+    Args:
+        folder: of arrays.
+        classes: how many trends are told apart.
+    """
+    index = json.loads((folder / INDEX).read_text())
+    columns = MappedColumns(folder, index["tickers"])
+    whole = classes == len(Trend)  # the classes are the trends
+    return Store(
+        features=torch.from_numpy(mapped(folder, "features.f4").reshape(index["rows"], -1)),
+        label=torch.from_numpy(columns.directions) if whole else class_indices(columns.directions, classes),
+        history=torch.from_numpy(mapped(folder, "history.i4")),
+        period=mapped(folder, "period.i4"),
+        columns=columns,
+    )
 
 
 def write_tensors(blocks: Iterable[pd.DataFrame], folder: Path, features: str, frequency: str, digest: str) -> None:
@@ -168,3 +222,24 @@ def write_tensors(blocks: Iterable[pd.DataFrame], folder: Path, features: str, f
         for block in blocks:
             writer.append(block)
         writer.finish(digest)
+
+
+def tensors_folder(train: Path) -> Path:
+    """Where the arrays lie of the tables whose training table is this folder of parts."""
+    return train.with_name("tensors" + train.name.removeprefix("training_data"))
+
+
+def ensure_tensors(parts: dict[str, Path], folder: Path, features: str, frequency: str, digest: str) -> None:
+    """Make the arrays of tables in parts, in one pass, unless they are there.
+
+    Args:
+        parts: split to the folder of its parts.
+        folder: of the arrays.
+        features: their feature set.
+        frequency: what a row covers.
+        digest: of all the tables.
+    """
+    with FileLock(folder.with_name(f".{folder.name}.lock")):
+        if tensors_digest(folder) != digest:
+            log.info(f"making {folder} from the tables' parts")
+            write_tensors(read_parts_blocks(parts), folder, features, frequency, digest)
