@@ -34,9 +34,10 @@ from ste.bulk.reading import open_table
 from ste.bulk.run import checker_of, predict_table
 from ste.cli import plain_keys
 from ste.config import conf_dir
+from ste.data.building import build_table
 from ste.data.features import feature_rows
 from ste.data.files import write_frame
-from ste.data.prepare import build_table, prepare
+from ste.data.prepare import prepare
 from ste.data.table import read_table
 from ste.deploy.inputs import windows_of_rows
 from ste.deploy.model import ServedModel
