@@ -237,6 +237,8 @@ def test_a_split_too_short_for_its_windows_is_told(prepared: PreparedData, world
 
 
 class Indices:
+    device = torch.device("cpu")
+
     """Stands in for a dataset: a batch is the indices that were asked for."""
 
     def __init__(self, n: int) -> None:
