@@ -145,7 +145,8 @@ def fit(
 
 def _fit_baseline(settings: TrainSettings, data: TrendDataModule, model: FittedBaseline, checkpoints: Path) -> Fitted:
     began = time.perf_counter()
-    train, validation = (examples(data, split, model.representation) for split in ("train", "validation"))
+    train = examples(data, "train", model.representation, learnt=True)
+    validation = examples(data, "validation", model.representation)
     model.baseline.fit(train, validation, settings.seed)
     seconds = time.perf_counter() - began
     arguments = {key: value for key, value in settings.model.items() if key != "baseline"}
@@ -221,9 +222,10 @@ def _fitted_replicas(
     )
 
 
-def examples(data: TrendDataModule, split: str, representation: Representation) -> Examples:
-    """A split's examples as a baseline reads them."""
-    return Examples(data.datasets[split], representation, len(data.panel.classes), data.settings.labels.horizon)
+def examples(data: TrendDataModule, split: str, representation: Representation, *, learnt: bool = False) -> Examples:
+    """A split's examples as a baseline reads them: those that are scored, or all that can be `learnt` from."""
+    dataset = data.datasets[split] if learnt else data.scored[split]
+    return Examples(dataset, representation, len(data.panel.classes), data.settings.labels.horizon)
 
 
 def build_baseline(name: str, arguments: dict[str, Any]) -> Baseline:

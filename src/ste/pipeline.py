@@ -8,12 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 
 from ste.data.datamodule import TrendDataModule
-from ste.data.folds import Fold, folds
+from ste.data.folds import Fold, folds, most_of_fold
 from ste.data.panel import Panel
 from ste.data.prepare import prepare
+from ste.data.sampling import Sample
 from ste.errors import ConfigError, RunError
 from ste.evaluation.comparison import Trials
 from ste.evaluation.predictions import Predictions
@@ -70,7 +72,7 @@ def train(
 def _train_once(
     settings: TrainSettings, config: dict[str, Any], panel: Panel, folder: Path, name: str, command: str
 ) -> TrainResult | None:
-    data = TrendDataModule(panel, view_of(settings.model), settings.seed)
+    data = _data(settings, panel)
     model = prepare_fit(settings, data)
     with _run(settings, name, flatten(config), tags={"command": command}) as run:
         checkpoints = _begin(settings, config, panel, folder, run)
@@ -92,10 +94,11 @@ def _train_folds(
     settings: TrainSettings, config: dict[str, Any], panel: Panel, folder: Path, name: str, command: str
 ) -> TrainResult | None:
     cuts = folds(panel, settings.validation)
-    prepare_fit(settings, _fold_data(settings, panel, cuts[0]))  # what is wrong is told before anything is tracked
+    # What is wrong is told before anything is tracked.
+    prepare_fit(settings, _fold_data(settings, panel, cuts[0], cuts))
     with _run(settings, name, flatten(config), tags={"command": command}) as run:
         checkpoints = _begin(settings, config, panel, folder, run)
-        records = [_train_fold(settings, panel, cut, len(cuts), checkpoints, folder, run) for cut in cuts]
+        records = [_train_fold(settings, panel, cut, cuts, checkpoints, folder, run) for cut in cuts]
         predictions = _pooled([record.predictions for record in records])
         replicas = _score_folds(settings, panel, cuts, records)
         result = _conclude(settings, panel, folder, run, predictions, [record.fitted for record in records], replicas)
@@ -111,13 +114,13 @@ def _train_fold(
     settings: TrainSettings,
     panel: Panel,
     cut: Fold,
-    count: int,
+    cuts: list[Fold],
     checkpoints: Path,
     folder: Path,
     parent: Any,
 ) -> FoldRecord:
     """One fold as a run of its own under its parent; a finished one is read back."""
-    data = _fold_data(settings, panel, cut)
+    data = _fold_data(settings, panel, cut, cuts)
     child = None
     if parent and settings.resume:
         child = parent.children().get(cut.number)
@@ -125,7 +128,7 @@ def _train_fold(
     if child and child.status == "FINISHED":
         return FoldRecord.read(parent, child, own)
     fold_settings = replace(settings, resume=child.id if child else None)
-    params = {"fold": cut.number, "folds": count, **_dates(data)}
+    params = {"fold": cut.number, "folds": len(cuts), **_dates(data)}
     name = f"{parent.name if parent else ''} fold {cut.number}".strip()
     with _run(fold_settings, name, params, parent, {"fold": cut.number}) as run:
         model = prepare_fit(fold_settings, data)
@@ -146,23 +149,28 @@ def _score_folds(
     """Replicas one by one, all folds together."""
     models = [record.fitted.model for record in records]
     parts = [
-        (model, _fold_data(settings, panel, cut))
+        (model, _fold_data(settings, panel, cut, cuts))
         for model, cut in zip(models, cuts, strict=True)
         if isinstance(model, ReplicaModule)
     ]
     return score_replicas(parts, OUT_OF_SAMPLE) if parts else None
 
 
-def _fold_data(settings: TrainSettings, panel: Panel, cut: Fold) -> TrendDataModule:
-    return TrendDataModule(panel.with_roles(cut.roles), view_of(settings.model), settings.seed)
+def _data(settings: TrainSettings, panel: Panel) -> TrendDataModule:
+    return TrendDataModule(panel, view_of(settings.model), settings.seed, settings.scoring.most_rows)
+
+
+def _fold_data(settings: TrainSettings, panel: Panel, cut: Fold, cuts: list[Fold]) -> TrendDataModule:
+    most = most_of_fold(cuts, settings.scoring.most_rows)
+    return TrendDataModule(panel.with_roles(cut.roles), view_of(settings.model), settings.seed, most)
 
 
 def _dates(data: TrendDataModule) -> dict[str, str]:
     """First and last date of each split's examples."""
     out = {}
     for split, dataset in data.datasets.items():
-        dates = dataset.frame["date"]
-        out[split] = f"{dates.min():%Y-%m-%d} to {dates.max():%Y-%m-%d}, {len(dates)} rows"
+        first, last = (pd.Timestamp(day) for day in (dataset.dates.min(), dataset.dates.max()))
+        out[split] = f"{first:%Y-%m-%d} to {last:%Y-%m-%d}, {len(dataset)} rows"
     return out
 
 
@@ -175,16 +183,22 @@ def _pooled(parts: list[Predictions]) -> Predictions:
         frame.loc[validating, "path"] = frame.loc[validating, "fold"]
         frames.append(frame)
     first = parts[0]
-    return Predictions.joined(frames, first.classes, first.frequency, first.horizon, first.model)
+    samples = {
+        split: Sample.together([part.samples[split] for part in parts if split in part.samples])
+        for split in OUT_OF_SAMPLE
+        if any(split in part.samples for part in parts)
+    }
+    return Predictions.joined(frames, first.classes, first.frequency, first.horizon, first.model, samples)
 
 
 def last_data(settings: TrainSettings) -> tuple[TrendDataModule, int | None]:
     """The cut of the data that the run's last model was fitted on, and its fold's number, if any."""
     panel = Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
     if settings.validation.method == "holdout":
-        return TrendDataModule(panel, view_of(settings.model), settings.seed), None
-    last = folds(panel, settings.validation)[-1]
-    return _fold_data(settings, panel, last), last.number
+        return _data(settings, panel), None
+    cuts = folds(panel, settings.validation)
+    last = cuts[-1]
+    return _fold_data(settings, panel, last, cuts), last.number
 
 
 def scores_of(chosen: ScoringSettings, predictions: Predictions, resamples: int | None = None) -> dict[str, Scorecard]:
@@ -288,12 +302,12 @@ def predict_again(settings: TrainSettings, checkpoints: list[Path], digest: str 
         )
     name = name_of(settings.model)
     if settings.validation.method == "holdout":
-        data = TrendDataModule(panel, view_of(settings.model), settings.seed)
+        data = _data(settings, panel)
         return predict(load_model(checkpoints[0]), data, name)
     cuts = folds(panel, settings.validation)
     return _pooled(
         [
-            predict(load_model(path), _fold_data(settings, panel, cut), name, OUT_OF_SAMPLE, cut.number, cut.path)
+            predict(load_model(path), _fold_data(settings, panel, cut, cuts), name, OUT_OF_SAMPLE, cut.number, cut.path)
             for cut, path in zip(cuts, checkpoints, strict=True)
         ]
     )
