@@ -4,8 +4,10 @@ Exit codes: 0 done, 1 a fault of ours (with a traceback), 2 a mistake a person c
 audit, 130 and 143 stopped.
 """
 
+import atexit
 import difflib
 import errno
+import gc
 import os
 import re
 import sys
@@ -43,6 +45,7 @@ def run(config_name: str, task: Task) -> None:
     # Torch's threads spin while they wait, for milliseconds: beside another busy process that costs many
     # times the fit. A thousand turns cost nothing on a quiet machine (docs/decisions.md).
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    atexit.register(gc.freeze)  # else Python would look through everything once more when it ends
     app = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(_telling(task))
     try:
         with _values(plain_keys(config_name)):

@@ -21,7 +21,6 @@ from ste.data.features import CLOSE, NUMBER, feature_rows
 from ste.data.files import sha256, whole_file, write_frame
 from ste.data.labels import future_returns, label, thresholds
 from ste.data.market import Market
-from ste.data.market_files import read_market
 from ste.data.split import assign, counted
 from ste.data.table import read_table
 from ste.errors import DataError
@@ -195,6 +194,8 @@ def daily_sources(settings: DataSettings) -> Market:
     if isinstance(settings, WorldSettings):
         return draw(settings)
     if isinstance(settings, MarketSettings):
+        from ste.data.market_files import read_market  # and the library of its contracts
+
         return read_market(settings)
     raise TypeError(f"{type(settings).__name__} has no daily sources")
 

@@ -10,7 +10,7 @@ from ste.settings import TrainSettings
 
 _LATE = (
     *("ste.sweeps.trial", "ste.tracking.model", "ste.tracking.trials"),
-    *("mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store"),
+    *("exchange_calendars", "mlflow.store.tracking.sqlalchemy_store"),
 )
 """Imported by a run where it first needs them; no store is opened by that."""
 
