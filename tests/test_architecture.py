@@ -49,7 +49,8 @@ LAYERS = {
         *("training",),
     },
     "sweeps": {
-        *("config", "data", "errors", "evaluation", "plots", "record", "settings", "sweeps", "tracking", "training"),
+        *("config", "data", "errors", "evaluation", "loading", "plots", "record", "settings", "sweeps", "tracking"),
+        *("training",),
     },
     "predicting": {"baselines", "data", "evaluation", "fitting", "replicas", "schema"},
     "explaining": {"baselines", "data", "evaluation", "fitting", "predicting"},

@@ -51,10 +51,11 @@ def _train(values: dict[str, Any]) -> Any:
 
 def _stopped(run_id: str, settings: Any) -> tuple[Any, dict[str, Any]]:
     """Settings of a run that was stopped, to go on with."""
-    from ste.errors import RunError
-    from ste.tracking.find import find_run, read_config
-    from ste.tracking.found import ENSEMBLE_TAG
-    from ste.tracking.store import open_store
+    with loading():
+        from ste.errors import RunError
+        from ste.tracking.find import find_run, read_config
+        from ste.tracking.found import ENSEMBLE_TAG
+        from ste.tracking.store import open_store
 
     kept = ("resume=", "tracking", "paths.")
     others = [text for text in HydraConfig.get().overrides.task if not text.startswith(kept)]

@@ -6,6 +6,7 @@ from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
+from ste.loading import loading
 from ste.settings import TrainSettings
 
 _LATE = (
@@ -17,9 +18,9 @@ _LATE = (
 
 def import_all() -> None:
     """Import what a trial imports, early or late: forked processes then have it."""
-    importlib.import_module("ste.pipeline")
-    for name in _LATE:
-        importlib.import_module(name)
+    with loading():
+        for name in ("ste.pipeline", *_LATE):
+            importlib.import_module(name)
 
 
 def warm(settings: TrainSettings) -> None:
