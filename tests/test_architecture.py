@@ -54,9 +54,10 @@ LAYERS = {
     },
     "predicting": {"baselines", "data", "evaluation", "fitting", "replicas", "schema"},
     "explaining": {"baselines", "data", "evaluation", "fitting", "predicting"},
+    "helping": {"data", "errors", "fitting", "settings", "training"},
     "pipeline": {
-        *("data", "errors", "evaluation", "fitting", "loading", "predicting", "record", "replicas", "schema"),
-        *("settings", "tracking"),
+        *("data", "errors", "evaluation", "fitting", "helping", "loading", "predicting", "record", "replicas"),
+        *("schema", "settings", "tracking", "training"),
     },
     "members": {"errors", "evaluation", "pipeline", "record", "settings", "tracking"},
     "combining": {"data", "evaluation", "members", "pipeline", "record", "settings", "tracking"},
