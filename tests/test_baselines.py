@@ -280,7 +280,7 @@ def test_the_volatility_baseline_reads_volatility_alone():
     train, test = learnable(3)
     ours, same = Volatility(), Volatility()
     ours.fit(train, test, seed=0)
-    assert ours.inputs(test).shape == (len(test), test.dataset.store.volatility.shape[1])
+    assert ours.inputs(test).shape == (len(test), 7)
     store = train.dataset.store
     blind = replace(store, features=torch.zeros_like(store.features))
     blinded = replace(train, dataset=FlatDataset(blind, np.isin(np.arange(len(store.frame)), train.dataset.ends)))

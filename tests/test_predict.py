@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -33,9 +34,10 @@ from ste.bulk.reading import open_table
 from ste.bulk.run import checker_of, predict_table
 from ste.cli import plain_keys
 from ste.config import conf_dir
+from ste.data.building import build_table
 from ste.data.features import feature_rows
 from ste.data.files import write_frame
-from ste.data.prepare import build_table, prepare
+from ste.data.prepare import prepare
 from ste.data.table import read_table
 from ste.deploy.inputs import windows_of_rows
 from ste.deploy.model import ServedModel
@@ -375,6 +377,50 @@ def test_every_row_with_history_is_predicted_in_the_files_order(
     assert tally.rows == len(frame)
     assert seen[-1] == open_table(path).size
     assert seen == sorted(seen)
+
+
+def parts_of(frame: pd.DataFrame, folder: Path) -> None:
+    """The rows as parts by year, each by ticker and date."""
+    folder.mkdir()
+    for year, rows in frame.sort_values(["ticker", "date"]).groupby(frame["date"].dt.year):
+        write_frame(rows, folder / f"{year}.parquet")
+
+
+def test_a_folder_of_parts_is_predicted_as_one_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: ServedModel
+):
+    monkeypatch.setattr(run, "CHUNK", 7)
+    frame = build_table(replace(WORLD, end="2023-12-31"))[0]
+    frame.loc[frame.index[[150, 250]], "stock_rsi"] = -1.0
+    write_frame(frame, tmp_path / "table.parquet")
+    whole, told, counted = predicted(model, tmp_path / "table.parquet")
+    parts_of(frame, tmp_path / "parts")
+    found, rejects, tally = predicted(model, tmp_path / "parts")
+    keys = ["date", "ticker"]
+    pd.testing.assert_frame_equal(*(rows.sort_values(keys, ignore_index=True) for rows in (found, whole)))
+    assert tally == counted
+    assert tally.rejected == 2
+    first, second = rejects
+    assert [reject["file"] for reject in rejects] == ["2022.parquet", "2023.parquet"]
+    for reject in rejects:  # the row, from 1, within its file
+        own = pd.read_parquet(tmp_path / "parts" / reject["file"]).iloc[int(reject["line"]) - 1]
+        assert (own["ticker"], f"{own['date']:%Y-%m-%d}") == (reject["ticker"], reject["date"][:10])
+        assert own["stock_rsi"] == -1.0
+    assert {"file", *told[0]} == set(first) == set(second)
+
+
+def test_a_folder_that_is_no_table_is_told(tmp_path: Path, table: pd.DataFrame):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"is a folder without Parquet files\. Expected the parts of one table"):
+        open_table(tmp_path / "empty")
+    parts_of(table, tmp_path / "empty" / "test_data")
+    with pytest.raises(DataError, match=r"Try .*test_data\."):
+        open_table(tmp_path / "empty")
+    parts_of(table, tmp_path / "parts")
+    write_frame(table.drop(columns="stock_rsi"), tmp_path / "parts" / "2099.parquet")
+    opened = open_table(tmp_path / "parts")
+    with pytest.raises(DataError, match=r"2099.parquet: misses column stock_rsi, which .*2022.parquet has"):
+        list(opened.chunks(["date", "ticker", "stock_rsi"], 100))
 
 
 @pytest.mark.parametrize("name", ["out.csv", "out.csv.gz", "out.parquet"])

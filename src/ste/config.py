@@ -150,7 +150,7 @@ def predict_settings(config: dict[str, Any]) -> PredictSettings:
     """Settings of a prediction; its files are there, and their headers name what every such file has."""
     settings: PredictSettings = _typed(PredictSettings, config)
     for key, path in settings.files().items():
-        check_file(key, Path(path), MARKET_COLUMNS.get(key, KEYS))
+        check_file(key, Path(path), MARKET_COLUMNS.get(key, KEYS), parts=key == "input")
     return settings
 
 

@@ -73,6 +73,9 @@ def print_scores(model: str, scores: dict[str, Scorecard]) -> None:
             table.add_row("", "", "", label, *map(Text, _row(figures, card.method)), style="dim")
         table.add_section()
     console.print(table)
+    for split, card in scores.items():
+        if card.sample:
+            console.print(f"{split}: scored on {card.examples:,} {card.sample.text}", style="dim")
     for method in sorted({card.method for card in scores.values()}):
         console.print(_NOTE[method].format(unit=unit), style="dim")
     console.print()

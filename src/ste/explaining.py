@@ -26,7 +26,7 @@ def explain(model: Model, data: TrendDataModule) -> Explained:
     predictor = _of_prepared(model)
     if predictor is None:
         return [], None
-    dataset = data.datasets.get("test", data.datasets["validation"])
+    dataset = data.scored.get("test", data.scored["validation"])
     panel = data.panel
     with torch.no_grad(), one_thread():
         every = panel.store.period[dataset.ends.numpy()]
@@ -41,7 +41,7 @@ def explain(model: Model, data: TrendDataModule) -> Explained:
             features,
             batch.label.numpy(),
             periods,
-            dataset.frame["ticker"].to_numpy()[kept],
+            dataset.tickers[kept],
             panel.features,
             panel.groups,
         )

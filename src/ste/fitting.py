@@ -30,6 +30,7 @@ from ste.training.progress import EpochProgress
 from ste.training.representation import Representation
 from ste.training.resident import Resident, fits, prepared_rows
 from ste.training.stopping import Patience
+from ste.training.together import OwnSignals, rank, world_size
 
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # devices found, products recommended
 # Per-step logging does not exist here, and Lightning's own use of torch is not a person's to mend.
@@ -147,7 +148,8 @@ def fit(
 
 def _fit_baseline(settings: TrainSettings, data: TrendDataModule, model: FittedBaseline, checkpoints: Path) -> Fitted:
     began = time.perf_counter()
-    train, validation = (examples(data, split, model.representation) for split in ("train", "validation"))
+    train = examples(data, "train", model.representation, learnt=True)
+    validation = examples(data, "validation", model.representation)
     model.baseline.fit(train, validation, settings.seed)
     seconds = time.perf_counter() - began
     arguments = {key: value for key, value in settings.model.items() if key != "baseline"}
@@ -176,10 +178,8 @@ def _fit_net(
             raise KeyboardInterrupt from None
         raise
     seconds = time.perf_counter() - began
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()  # the first process scores whole splits, alone
-    if trainer.global_rank != 0:
-        return None
+    if rank() != 0:
+        return None  # the first process scores whole splits, alone
     if isinstance(module, ReplicaModule):
         return _fitted_replicas(module, data, trainer, checkpoints / BEST, seconds)
     if best.best_model_score is None or not torch.isfinite(best.best_model_score):
@@ -220,10 +220,9 @@ def _training_loader(settings: TrainSettings, module: TrendModule, data: TrendDa
     if isinstance(module, ReplicaModule):
         train = held(data.datasets["train"])
         loader = ReplicaLoader(train, data.settings.batch_size, data.seed, module.count)
-    # Lightning's own step scales 16-bit gradients and brings several processes together: one batch at a time.
     chosen = settings.trainer
-    together = chosen.precision != "16-mixed" and chosen.devices == 1
-    return GroupedLoader(loader, together, chosen.limit_batches)
+    # Lightning's own step scales 16-bit gradients: one batch at a time.
+    return GroupedLoader(loader, chosen.precision != "16-mixed", chosen.limit_batches)
 
 
 def _fitted_replicas(
@@ -244,9 +243,10 @@ def _fitted_replicas(
     )
 
 
-def examples(data: TrendDataModule, split: str, representation: Representation) -> Examples:
-    """A split's examples as a baseline reads them."""
-    return Examples(data.datasets[split], representation, len(data.panel.classes), data.settings.labels.horizon)
+def examples(data: TrendDataModule, split: str, representation: Representation, *, learnt: bool = False) -> Examples:
+    """A split's examples as a baseline reads them: those that are scored, or all that can be `learnt` from."""
+    dataset = data.datasets[split] if learnt else data.scored[split]
+    return Examples(dataset, representation, len(data.panel.classes), data.settings.labels.horizon)
 
 
 def build_baseline(name: str, arguments: dict[str, Any]) -> Baseline:
@@ -338,24 +338,25 @@ def build_trainer(settings: TrainSettings, checkpoints: Path, run: Any) -> tuple
     )
     # Replicas have a best epoch each, and stop one by one: their module sees to both.
     alone = settings.train.replicas == 1
-    callbacks: list[Callback] = [best, last] if alone else [last]
+    first = rank() == 0  # of several processes: it alone keeps, shows and reports
+    callbacks: list[Callback] = ([best, last] if alone else [last]) if first else [OwnSignals()]
     if alone and settings.fit.patience is not None:
         callbacks.append(Patience(monitor=monitor, mode=mode, patience=settings.fit.patience))
-    if settings.trainer.progress:
+    if settings.trainer.progress and first:
         callbacks.append(EpochProgress(monitor, mode))
     if run:
         from ste.tracking.curves import Curves
 
         callbacks.append(Curves(run))
-    if settings.sweep.study is not None and settings.validation.method == "holdout":
+    if settings.sweep.study is not None and settings.validation.method == "holdout" and first:
         from ste.sweeps.pruning import pruning
 
         callbacks += pruning(settings.sweep, monitor, run)
     chosen = settings.trainer
     trainer = pl.Trainer(
         accelerator=chosen.accelerator,
-        devices=chosen.devices,
-        strategy=chosen.strategy,
+        # Several processes are not Lightning's matter: `ste.training.together`.
+        devices=[torch.cuda.current_device()] if world_size() > 1 and torch.cuda.is_initialized() else 1,
         precision=chosen.precision,  # type: ignore[arg-type]
         max_epochs=chosen.max_epochs,
         detect_anomaly=chosen.detect_anomaly,
@@ -364,6 +365,7 @@ def build_trainer(settings: TrainSettings, checkpoints: Path, run: Any) -> tuple
         logger=False,
         num_sanity_val_steps=0,
         enable_progress_bar=False,
+        enable_checkpointing=first,
         enable_model_summary=False,
         use_distributed_sampler=False,
     )

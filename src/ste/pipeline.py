@@ -1,6 +1,5 @@
 """Prepare, fit, score, keep: a training run and its evaluation, as plain functions of settings."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,19 +7,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 
 from ste.data.datamodule import TrendDataModule
-from ste.data.folds import Fold, folds
+from ste.data.folds import Fold, folds, most_of_fold
 from ste.data.panel import Panel
 from ste.data.prepare import prepare
-from ste.errors import ConfigError, RunError
+from ste.data.sampling import Sample
+from ste.errors import RunError
 from ste.evaluation.comparison import Trials
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.score import score
 from ste.evaluation.scorecard import Scorecard
 from ste.evaluation.verdict import Verdict, judge
 from ste.fitting import Fitted, fit, load_model, name_of, prepare_fit, view_of
+from ste.helping import check_shares, helped, place_of, threads_of
+from ste.loading import loading
 from ste.predicting import one_thread, predict, score_replicas
 from ste.record import (
     FoldRecord,
@@ -36,6 +39,7 @@ from ste.replicas.module import ReplicaModule
 from ste.replicas.scores import ReplicaScores
 from ste.schema import SPLITS
 from ste.settings import ScoringSettings, TrainSettings
+from ste.training.together import Place
 
 OUT_OF_SAMPLE = ("validation", "test")
 
@@ -53,30 +57,43 @@ def train(
         command: what was typed, to be typed again.
 
     Returns:
-        None in the helper processes of a distributed run.
+        None on all machines but the first of a run on several.
 
     Raises:
         SteError: settings, data or a run to resume that cannot be used.
     """
-    if settings.trainer.threads is not None:
-        torch.set_num_threads(settings.trainer.threads)
-    _check_device(settings)
+    threads = threads_of(settings)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    place = place_of(settings)
     panel = Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
     if settings.validation.method == "holdout":
-        return _train_once(settings, config, panel, folder, name, command)
+        return _train_once(settings, config, panel, folder, name, command, place)
     return _train_folds(settings, config, panel, folder, name, command)
 
 
 def _train_once(
-    settings: TrainSettings, config: dict[str, Any], panel: Panel, folder: Path, name: str, command: str
+    settings: TrainSettings,
+    config: dict[str, Any],
+    panel: Panel,
+    folder: Path,
+    name: str,
+    command: str,
+    place: Place,
 ) -> TrainResult | None:
-    data = TrendDataModule(panel, view_of(settings.model), settings.seed)
+    data = _data(settings, panel)
+    check_shares(data, place)
     model = prepare_fit(settings, data)
+    if place.node > 0:
+        begun = _checkpoints(settings, settings.resume, folder)
+        with helped(settings, place, begun):
+            fit(settings, data, model, begun, None)
+        return None
     with _run(settings, name, flatten(config), tags={"command": command}) as run:
         checkpoints = _begin(settings, config, panel, folder, run)
-        fitted = fit(settings, data, model, checkpoints, run)
-        if fitted is None:
-            return None
+        with helped(settings, place, checkpoints, f"Go on with resume={run.id}." if run else ""):
+            fitted = fit(settings, data, model, checkpoints, run)
+        assert fitted is not None
         predictions = predict(fitted.model, data, name_of(settings.model))
         replicas = score_replicas([(fitted.model, data)], SPLITS) if isinstance(fitted.model, ReplicaModule) else None
         result = _conclude(settings, panel, folder, run, predictions, [fitted], replicas)
@@ -92,10 +109,11 @@ def _train_folds(
     settings: TrainSettings, config: dict[str, Any], panel: Panel, folder: Path, name: str, command: str
 ) -> TrainResult | None:
     cuts = folds(panel, settings.validation)
-    prepare_fit(settings, _fold_data(settings, panel, cuts[0]))  # what is wrong is told before anything is tracked
+    # What is wrong is told before anything is tracked.
+    prepare_fit(settings, _fold_data(settings, panel, cuts[0], cuts))
     with _run(settings, name, flatten(config), tags={"command": command}) as run:
         checkpoints = _begin(settings, config, panel, folder, run)
-        records = [_train_fold(settings, panel, cut, len(cuts), checkpoints, folder, run) for cut in cuts]
+        records = [_train_fold(settings, panel, cut, cuts, checkpoints, folder, run) for cut in cuts]
         predictions = _pooled([record.predictions for record in records])
         replicas = _score_folds(settings, panel, cuts, records)
         result = _conclude(settings, panel, folder, run, predictions, [record.fitted for record in records], replicas)
@@ -111,13 +129,13 @@ def _train_fold(
     settings: TrainSettings,
     panel: Panel,
     cut: Fold,
-    count: int,
+    cuts: list[Fold],
     checkpoints: Path,
     folder: Path,
     parent: Any,
 ) -> FoldRecord:
     """One fold as a run of its own under its parent; a finished one is read back."""
-    data = _fold_data(settings, panel, cut)
+    data = _fold_data(settings, panel, cut, cuts)
     child = None
     if parent and settings.resume:
         child = parent.children().get(cut.number)
@@ -125,7 +143,7 @@ def _train_fold(
     if child and child.status == "FINISHED":
         return FoldRecord.read(parent, child, own)
     fold_settings = replace(settings, resume=child.id if child else None)
-    params = {"fold": cut.number, "folds": count, **_dates(data)}
+    params = {"fold": cut.number, "folds": len(cuts), **_dates(data)}
     name = f"{parent.name if parent else ''} fold {cut.number}".strip()
     with _run(fold_settings, name, params, parent, {"fold": cut.number}) as run:
         model = prepare_fit(fold_settings, data)
@@ -146,23 +164,28 @@ def _score_folds(
     """Replicas one by one, all folds together."""
     models = [record.fitted.model for record in records]
     parts = [
-        (model, _fold_data(settings, panel, cut))
+        (model, _fold_data(settings, panel, cut, cuts))
         for model, cut in zip(models, cuts, strict=True)
         if isinstance(model, ReplicaModule)
     ]
     return score_replicas(parts, OUT_OF_SAMPLE) if parts else None
 
 
-def _fold_data(settings: TrainSettings, panel: Panel, cut: Fold) -> TrendDataModule:
-    return TrendDataModule(panel.with_roles(cut.roles), view_of(settings.model), settings.seed)
+def _data(settings: TrainSettings, panel: Panel) -> TrendDataModule:
+    return TrendDataModule(panel, view_of(settings.model), settings.seed, settings.scoring.most_rows)
+
+
+def _fold_data(settings: TrainSettings, panel: Panel, cut: Fold, cuts: list[Fold]) -> TrendDataModule:
+    most = most_of_fold(cuts, settings.scoring.most_rows)
+    return TrendDataModule(panel.with_roles(cut.roles), view_of(settings.model), settings.seed, most)
 
 
 def _dates(data: TrendDataModule) -> dict[str, str]:
     """First and last date of each split's examples."""
     out = {}
     for split, dataset in data.datasets.items():
-        dates = dataset.frame["date"]
-        out[split] = f"{dates.min():%Y-%m-%d} to {dates.max():%Y-%m-%d}, {len(dates)} rows"
+        first, last = (pd.Timestamp(day) for day in (dataset.dates.min(), dataset.dates.max()))
+        out[split] = f"{first:%Y-%m-%d} to {last:%Y-%m-%d}, {len(dataset)} rows"
     return out
 
 
@@ -175,16 +198,22 @@ def _pooled(parts: list[Predictions]) -> Predictions:
         frame.loc[validating, "path"] = frame.loc[validating, "fold"]
         frames.append(frame)
     first = parts[0]
-    return Predictions.joined(frames, first.classes, first.frequency, first.horizon, first.model)
+    samples = {
+        split: Sample.together([part.samples[split] for part in parts if split in part.samples])
+        for split in OUT_OF_SAMPLE
+        if any(split in part.samples for part in parts)
+    }
+    return Predictions.joined(frames, first.classes, first.frequency, first.horizon, first.model, samples)
 
 
 def last_data(settings: TrainSettings) -> tuple[TrendDataModule, int | None]:
     """The cut of the data that the run's last model was fitted on, and its fold's number, if any."""
     panel = Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
     if settings.validation.method == "holdout":
-        return TrendDataModule(panel, view_of(settings.model), settings.seed), None
-    last = folds(panel, settings.validation)[-1]
-    return _fold_data(settings, panel, last), last.number
+        return _data(settings, panel), None
+    cuts = folds(panel, settings.validation)
+    last = cuts[-1]
+    return _fold_data(settings, panel, last, cuts), last.number
 
 
 def scores_of(chosen: ScoringSettings, predictions: Predictions, resamples: int | None = None) -> dict[str, Scorecard]:
@@ -288,50 +317,43 @@ def predict_again(settings: TrainSettings, checkpoints: list[Path], digest: str 
         )
     name = name_of(settings.model)
     if settings.validation.method == "holdout":
-        data = TrendDataModule(panel, view_of(settings.model), settings.seed)
+        data = _data(settings, panel)
         return predict(load_model(checkpoints[0]), data, name)
     cuts = folds(panel, settings.validation)
     return _pooled(
         [
-            predict(load_model(path), _fold_data(settings, panel, cut), name, OUT_OF_SAMPLE, cut.number, cut.path)
+            predict(load_model(path), _fold_data(settings, panel, cut, cuts), name, OUT_OF_SAMPLE, cut.number, cut.path)
             for cut, path in zip(cuts, checkpoints, strict=True)
         ]
     )
 
 
-def _check_device(settings: TrainSettings) -> None:
-    if settings.trainer.accelerator == "gpu" and not torch.cuda.is_available():
-        raise ConfigError("trainer=gpu: no CUDA device was found. Try trainer=cpu.")
-    if settings.trainer.devices > 1 and settings.validation.method != "holdout":
-        raise ConfigError(
-            f"trainer.devices={settings.trainer.devices}: folds are trained in one process. "
-            f"Try trainer=cpu, or validation=holdout."
-        )
-
-
 def _begin(settings: TrainSettings, config: dict[str, Any], panel: Panel, folder: Path, run: Any) -> Path:
     """Keep what the run starts from; gives the folder of its checkpoints."""
-    run_id = run.id if run else settings.resume  # a helper process of a distributed run has no run of its own
     folder.mkdir(parents=True, exist_ok=True)
     write_inputs(folder, config, panel)
     if run:
         track_inputs(run, folder, panel)
-    checkpoints = Path(settings.paths.output) / "checkpoints" / run_id if run_id else folder / "checkpoints"
+    checkpoints = _checkpoints(settings, run.id if run else settings.resume, folder)
     checkpoints.mkdir(parents=True, exist_ok=True)
     return checkpoints
+
+
+def _checkpoints(settings: TrainSettings, run_id: str | None, folder: Path) -> Path:
+    return Path(settings.paths.output) / "checkpoints" / run_id if run_id else folder / "checkpoints"
 
 
 @contextmanager
 def _run(
     settings: TrainSettings, name: str, params: dict[str, Any], parent: Any = None, tags: dict[str, Any] | None = None
 ) -> Iterator[Any]:
-    """The tracked run; None where tracking is off or another process of this run tracks."""
-    helper = int(os.environ.get("LOCAL_RANK", "0")) != 0
-    if helper or not settings.tracking.enabled:
+    """The tracked run; None where tracking is off."""
+    if not settings.tracking.enabled:
         yield None
         return
-    from ste.tracking.run import tracked_run
-    from ste.tracking.sweep import trial_params, trial_tags
+    with loading():
+        from ste.tracking.run import tracked_run
+        from ste.tracking.sweep import trial_params, trial_tags
 
     if parent is None:
         params, tags = params | trial_params(settings.sweep), (tags or {}) | trial_tags(settings.sweep)

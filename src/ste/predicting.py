@@ -40,7 +40,7 @@ def predict(
     fold: int = 0,
     path: np.ndarray | None = None,
 ) -> Predictions:
-    """What a model and its company say of every example of these splits; baselines learn from `train`.
+    """What a model and its company say of the scored examples of these splits; baselines learn from all of `train`.
 
     Args:
         model: fitted.
@@ -55,8 +55,9 @@ def predict(
     company = _company(model, data, [split for split in splits if split in data.datasets])
     frames = []
     for split in company:
-        dataset = data.datasets[split]
-        frame = row_columns(dataset.frame, split, dataset.labels.numpy(), dataset.returns, fold)
+        dataset = data.scored[split]
+        keys = pd.DataFrame({"date": dataset.dates, "ticker": dataset.tickers})
+        frame = row_columns(keys, split, dataset.labels.numpy(), dataset.returns, fold)
         if path is not None:
             frame["path"] = path[dataset.ends.numpy()].astype(np.int16)
         chances = {"": class_chances(model, data, split)}
@@ -71,7 +72,8 @@ def predict(
         }
         frame = pd.concat([frame, pd.DataFrame(said, index=frame.index)], axis=1)
         frames.append(frame)
-    return Predictions.joined(frames, panel.classes, panel.settings.frequency, horizon, name)
+    samples = {split: sample for split, sample in data.samples.items() if split in company}
+    return Predictions.joined(frames, panel.classes, panel.settings.frequency, horizon, name, samples)
 
 
 def _company(model: Model, data: TrendDataModule, splits: list[str]) -> dict[str, dict[str, np.ndarray]]:
@@ -79,13 +81,16 @@ def _company(model: Model, data: TrendDataModule, splits: list[str]) -> dict[str
 
     def compute() -> dict[str, dict[str, np.ndarray]]:
         known = {split: examples(data, split, model.representation) for split in data.datasets}
+        train = known["train"]
+        if "train" in data.samples:
+            train = examples(data, "train", model.representation, learnt=True)
         company: dict[str, Baseline] = {title: kind() for title, kind in COMPANY.items()}
         for baseline in company.values():
-            baseline.fit(known["train"], known["validation"], seed=0)
+            baseline.fit(train, known["validation"], seed=0)
         return {split: {title: one.predict(known[split]) for title, one in company.items()} for split in splits}
 
     panel, settings = data.panel, data.settings
-    if len(panel.roles) > _MOST_ROWS:
+    if len(panel.roles) > _MOST_ROWS or data.samples:
         return compute()
     read = (data.view, settings.sequence_length, settings.history, settings.labels.horizon, splits)
     kind = model.representation.kind
@@ -95,7 +100,7 @@ def _company(model: Model, data: TrendDataModule, splits: list[str]) -> dict[str
 
 @torch.no_grad()
 def class_chances(model: Model, data: TrendDataModule, split: str) -> np.ndarray:
-    """A model's probabilities for a split's examples, `[N, C]`."""
+    """A model's probabilities for a split's scored examples, `[N, C]`."""
     if isinstance(model, FittedBaseline):
         return model.baseline.predict(examples(data, split, model.representation))
     with one_thread():
@@ -114,13 +119,13 @@ def score_replicas(parts: Sequence[tuple[ReplicaModule, TrendDataModule]], split
     figures = {}
     for split in (split for split in splits if split in data.datasets):
         chances = np.concatenate([replica_chances(*part, split) for part in parts], axis=1)
-        labels = np.concatenate([part.datasets[split].labels.numpy() for _, part in parts])
+        labels = np.concatenate([part.scored[split].labels.numpy() for _, part in parts])
         figures[split] = replica_figures(chances, labels, data.panel.classes)
     return ReplicaScores(list(module.seeds), module.kept_epochs.tolist(), module.weights.tolist(), figures)
 
 
 def replica_chances(module: ReplicaModule, data: TrendDataModule, split: str) -> np.ndarray:
-    """Each replica's probabilities for a split's examples, float64 `[R, N, C]`."""
+    """Each replica's probabilities for a split's scored examples, float64 `[R, N, C]`."""
     with one_thread():
         parts = [module.replica_probabilities(batch.features) for batch in data.loader(split)]
     return torch.cat(parts, dim=1).double().numpy()

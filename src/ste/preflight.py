@@ -21,20 +21,25 @@ def check_inputs(settings: DataSettings) -> None:
             check_file(f"data.{kind}", Path(path), MARKET_COLUMNS[kind])
     elif isinstance(settings, TableSettings):
         for split, path in settings.files().items():
-            check_file(f"data.{split}", Path(path), table_columns(settings.features))
+            check_file(f"data.{split}", Path(path), table_columns(settings.features), parts=True)
 
 
-def check_file(key: str, path: Path, expected: tuple[str, ...]) -> None:
+def check_file(key: str, path: Path, expected: tuple[str, ...], *, parts: bool = False) -> None:
     """Look at one file's path and header line.
 
     Args:
         key: the setting that names it.
         path: of a CSV or Parquet file.
         expected: columns that it must have.
+        parts: whether it may be a folder of Parquet files.
 
     Raises:
         DataError: it is not there, is empty, or its header lacks a column.
     """
+    if parts and path.is_dir():
+        if not any(path.glob("*.parquet")):
+            raise DataError(f"{key}={path}: is a folder without Parquet files. Expected the parts of one table.")
+        return
     if not path.is_file():
         raise DataError(f"{key}={path}: no such file.{_nearby(path)} Give the path of a CSV or Parquet file.")
     if path.stat().st_size == 0:

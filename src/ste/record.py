@@ -20,7 +20,7 @@ from ste.evaluation.verdict import Verdict
 from ste.fitting import Fitted, load_model
 from ste.plots import confusion_figure
 from ste.replicas.scores import TABLE, ReplicaScores
-from ste.schema import DIRECTION, PERIOD, SPLITS
+from ste.schema import DIRECTION, PERIOD
 from ste.training.module import TrendModule
 
 SPLIT_PREFIX = {"train": "final_train", "validation": "final_validation", "test": "final_test"}
@@ -179,11 +179,10 @@ def track_inputs(run: Any, folder: Path, panel: Panel) -> None:
 def _tables(panel: Panel) -> list[Any]:
     from ste.tracking.run import Table
 
-    frame, files = panel.store.frame, panel.prepared.card["files"]
+    files = panel.prepared.card["files"]
     return [
-        Table(rows.drop(columns="split"), path, files[split]["sha256"], split, DIRECTION)
+        Table(panel.first_rows(split), path, files[split]["sha256"], split, DIRECTION, files[split]["rows"])
         for split, path in panel.prepared.files.items()
-        for rows in [frame[frame["split"] == SPLITS.index(split)]]
     ]
 
 

@@ -9,10 +9,10 @@ from ste.data.features import feature_rows
 from ste.data.labels import future_returns, label, terciles, thresholds
 from ste.data.market import Market
 from ste.data.panel import HISTORY, Panel
-from ste.data.prepare import daily_sources
+from ste.data.sources import daily_sources
 from ste.data.windows import Store, WindowDataset
 from ste.errors import DataError
-from ste.schema import FEATURE_SETS, RETURN, table_columns
+from ste.schema import FEATURE_SETS, table_columns
 from ste.settings import AugmentSettings
 from ste.world.resampled import ResampledMarket
 
@@ -57,7 +57,7 @@ def synthetic_rows(
         found += int(usable.sum())
         frames.append(frame.assign(ticker=frame["ticker"] + f"~{len(frames)}"))
     store = Store.of(pd.concat(frames, ignore_index=True), chosen.frequency, chosen.features, chosen.labels.classes)
-    rows = np.zeros(len(store.frame), dtype=bool)
+    rows = np.zeros(len(store), dtype=bool)
     rows[rng.choice(np.flatnonzero(_usable(store, train.needed)), wanted, replace=False)] = True
     return store, rows
 
@@ -81,7 +81,7 @@ def _labelled(market: Market, panel: Panel) -> pd.DataFrame:
     chosen = panel.settings
     rows = future_returns(feature_rows(market, chosen.frequency, chosen.features), chosen.labels.horizon)
     if chosen.labels.method == "balanced":  # the real training rows' terciles
-        cuts = terciles(panel.store.frame[RETURN].to_numpy()[panel.roles == 0])
+        cuts = terciles(panel.store.columns.returns[panel.roles == 0])
         low, high = (np.full(len(rows), cut) for cut in cuts)
     else:
         low, high = thresholds(rows, np.ones(len(rows), dtype=bool), chosen.labels)

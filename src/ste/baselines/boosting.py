@@ -7,6 +7,9 @@ import torch
 
 from ste.baselines.examples import Examples
 
+MOST_VALUES = 250_000_000
+"""Prepared features, a gibibyte of them, that are looked at: of more, those of evenly spaced examples."""
+
 
 class GradientBoosting:
     """LightGBM (Ke et al. 2017) on the prepared features of a whole window, side by side.
@@ -70,6 +73,7 @@ class GradientBoosting:
             "num_threads": torch.get_num_threads(),
             "verbosity": -1,
         }
+        train, validation = (_fitting(examples) for examples in (train, validation))
         data = lightgbm.Dataset(train.windows, train.labels)
         self.booster = lightgbm.train(
             parameters,
@@ -81,7 +85,7 @@ class GradientBoosting:
 
     def predict(self, examples: Examples) -> np.ndarray:
         """Probabilities of the best number of trees."""
-        return self.chances(examples.windows)
+        return np.concatenate([self.chances(part) for part in examples.parts()])
 
     def chances(self, inputs: np.ndarray) -> np.ndarray:
         """Probabilities `[N, C]` of windows side by side, `[N, T F]`."""
@@ -101,3 +105,10 @@ class GradientBoosting:
     def parameters(self) -> int:
         """Leaves of all trees that count."""
         return int(sum(tree["num_leaves"] for tree in self.booster.dump_model()["tree_info"]))
+
+
+def _fitting(examples: Examples) -> Examples:
+    """Those of which all windows are in memory at once."""
+    dataset = examples.dataset
+    values = len(examples) * dataset.length * dataset.store.features.shape[1]
+    return examples.every(max(1, -(-values // MOST_VALUES)))

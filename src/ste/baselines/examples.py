@@ -1,6 +1,7 @@
 """What a baseline is fitted on and asked about, and what every baseline can do."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -32,6 +33,14 @@ class Examples:
     def __len__(self) -> int:
         return len(self.dataset)
 
+    def every(self, step: int) -> "Examples":
+        """The first of them and each `step`-th after it."""
+        return self if step == 1 else replace(self, dataset=self.dataset.at(self.dataset.ends[::step]))
+
+    def counts(self) -> np.ndarray:
+        """Examples of each class, int64 `[C]`."""
+        return self.dataset.class_counts(self.num_classes).numpy()
+
     @cached_property
     def labels(self) -> np.ndarray:
         """int64 `[N]`."""
@@ -50,15 +59,20 @@ class Examples:
     @property
     def volatility(self) -> np.ndarray:
         """Trailing volatilities at each example's last period, float64 `[N, K]`."""
-        return self.dataset.store.volatility[self.dataset.ends.numpy()]
+        return self.dataset.store.columns.volatility(self.dataset.ends.numpy())
+
+    def parts(self) -> Iterator[np.ndarray]:
+        """`windows` in parts, for who need not have them at once."""
+        return self._parts(last=False)
+
+    def _prepared(self, *, last: bool) -> np.ndarray:
+        return np.concatenate(list(self._parts(last=last)))
 
     @torch.no_grad()
-    def _prepared(self, *, last: bool) -> np.ndarray:
-        parts = []
+    def _parts(self, *, last: bool) -> Iterator[np.ndarray]:
         for index in torch.arange(len(self)).split(CHUNK):
             x = self.representation(self.dataset[index].features)
-            parts.append((x[:, -1] if last and x.dim() == 3 else x.flatten(1)).numpy())
-        return np.concatenate(parts)
+            yield (x[:, -1] if last and x.dim() == 3 else x.flatten(1)).numpy()
 
 
 class Baseline(Protocol):

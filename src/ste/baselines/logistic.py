@@ -34,8 +34,8 @@ class Logistic:
 
     def fit(self, train: Examples, validation: Examples, seed: int) -> None:
         """Fit on the training examples; a class that is not among them gets probability 0."""
-        every = max(1, -(-len(train) // MOST_ROWS))
-        x, y = self.inputs(train)[::every].astype(np.float64), train.labels[::every]
+        some = train.every(max(1, -(-len(train) // MOST_ROWS)))
+        x, y = self.inputs(some).astype(np.float64), some.labels
         self.mean = x.mean(axis=0)
         spread = x.std(axis=0)
         self.scale = np.where(spread > 1e-9, spread, 1.0)

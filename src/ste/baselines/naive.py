@@ -16,7 +16,7 @@ class Majority:
 
     def fit(self, train: Examples, validation: Examples, seed: int) -> None:
         """Count the classes."""
-        counts = np.bincount(train.labels, minlength=train.num_classes)
+        counts = train.counts()
         self.shares = counts / counts.sum()
 
     def predict(self, examples: Examples) -> np.ndarray:
@@ -48,7 +48,7 @@ class Persistence:
 
     def fit(self, train: Examples, validation: Examples, seed: int) -> None:
         """Find the majority."""
-        self.fallback = int(np.bincount(train.labels, minlength=train.num_classes).argmax())
+        self.fallback = int(train.counts().argmax())
 
     def predict(self, examples: Examples) -> np.ndarray:
         """One-hot `[N, C]`."""

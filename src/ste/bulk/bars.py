@@ -72,6 +72,7 @@ class FrameTable:
 
     frame: pd.DataFrame
     where: str
+    several = False
 
     @property
     def names(self) -> list[str]:

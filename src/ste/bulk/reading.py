@@ -9,7 +9,7 @@ import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -37,11 +37,13 @@ class Chunk:
         line: int64 `[N]`, where each row begins (see `Reject`).
         cells: name to Arrow array `[N]`: text of a CSV, values of a Parquet file.
         rejects: lines between these rows that are none.
+        file: that they are of, where a table has several.
     """
 
     line: np.ndarray
     cells: dict[str, Any]
     rejects: list[Reject] = field(default_factory=list)
+    file: str = ""
 
     def cut(self, rows: int) -> Iterator["Chunk"]:
         """The same in chunks of at most `rows` rows."""
@@ -63,6 +65,10 @@ class Table(Protocol):
         """Of its columns."""
 
     @property
+    def several(self) -> bool:
+        """Whether it has several files, and its chunks say which they are of."""
+
+    @property
     def size(self) -> int:
         """Of the whole, in whatever unit `chunks` reports."""
 
@@ -71,12 +77,13 @@ class Table(Protocol):
 
 
 def open_table(path: Path) -> Table:
-    """A CSV file (compressed or not) or, by its ending, a Parquet file.
+    """A CSV file (compressed or not), by its ending a Parquet file, or a folder of Parquet files.
 
     Raises:
         DataError: it cannot be read, or a name stands twice in its header.
     """
-    table = ParquetTable(path) if path.suffix == ".parquet" else CsvTable(path)
+    kind = FolderTable if path.is_dir() else ParquetTable if path.suffix == ".parquet" else CsvTable
+    table: Table = kind(path)
     twice = sorted({name for name in table.names if table.names.count(name) > 1})
     if twice:
         raise DataError(f"{path}: the header names {', '.join(twice[:5])} twice. Expected each column once.")
@@ -99,8 +106,41 @@ def _telling(path: Path, kind: str) -> Iterator[None]:
         raise DataError(f"{path}: cannot be read as {kind} ({reason}). Expected a {kind} table.") from None
 
 
+class FolderTable:
+    """The Parquet files of a folder one after the other, in the order of their names: `data.format=parts`.
+
+    A ticker's rows may go on from file to file, as they do from year to year.
+    """
+
+    several = True
+
+    def __init__(self, path: Path) -> None:
+        self.where = str(path)
+        files = sorted(path.glob("*.parquet"))
+        if not files:
+            inside = sorted(folder.name for folder in path.iterdir() if any(folder.glob("*.parquet")))
+            hint = f" Try {path / inside[0]}." if inside else ""
+            raise DataError(f"{path}: is a folder without Parquet files. Expected the parts of one table.{hint}")
+        self._parts = [ParquetTable(file) for file in files]
+        self.names = self._parts[0].names
+        self.size = sum(part.size for part in self._parts)
+
+    def chunks(self, columns: Sequence[str], rows: int) -> Iterator[tuple[Chunk, int]]:
+        """Batches of each file, and the rows read by then."""
+        before = 0
+        for part in self._parts:
+            missing = [name for name in columns if name not in part.names]
+            if missing:
+                raise DataError(f"{part.where}: misses column {', '.join(missing)}, which {self._parts[0].where} has.")
+            for chunk, done in part.chunks(columns, rows):
+                yield replace(chunk, file=part.path.name), before + done
+            before += part.size
+
+
 class ParquetTable:
     """Batches of a Parquet file, read page by page: a row group need not fit in memory."""
+
+    several = False
 
     def __init__(self, path: Path) -> None:
         self.path, self.where = path, str(path)
@@ -122,6 +162,8 @@ class ParquetTable:
 
 class CsvTable:
     """Blocks of a CSV file, compressed as its ending says (`.gz`, `.bz2`, `.zst`)."""
+
+    several = False
 
     def __init__(self, path: Path) -> None:
         self.path, self.where = path, str(path)

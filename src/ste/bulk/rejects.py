@@ -17,6 +17,7 @@ class Reject(NamedTuple):
         ticker, date, found: as they were read.
         column: at fault, or empty where it is the whole row.
         reason: what was expected.
+        file: that the line is of, where a table has several.
     """
 
     line: int
@@ -25,6 +26,7 @@ class Reject(NamedTuple):
     column: str
     found: str
     reason: str
+    file: str = ""
 
 
 class RejectFile:
@@ -32,11 +34,13 @@ class RejectFile:
 
     Args:
         file: text file, opened with `newline=""`.
+        several: whether the table has several files: the first column then says which.
     """
 
-    def __init__(self, file: TextIO) -> None:
+    def __init__(self, file: TextIO, several: bool = False) -> None:
         self._writer = csv.writer(file, lineterminator="\n")
-        self._writer.writerow(COLUMNS)
+        self._several = several
+        self._writer.writerow(("file", *COLUMNS) if several else COLUMNS)
         self.count = 0
 
     def write(self, rejects: Iterable[Reject]) -> None:
@@ -44,4 +48,5 @@ class RejectFile:
         rows = sorted(rejects)
         self.count += len(rows)
         for row in rows:
-            self._writer.writerow((row.line or "", *(text[:_SHOWN] for text in row[1:])))
+            cells = (row.line or "", *(text[:_SHOWN] for text in row[1:-1]))
+            self._writer.writerow((row.file, *cells) if self._several else cells)

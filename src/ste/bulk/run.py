@@ -106,7 +106,7 @@ def predict_table(
         partial_rejects.open("w", newline="", encoding="utf-8") as text,
         open_writer(partial, output, layout) as writer,
     ):
-        refused = RejectFile(text)
+        refused = RejectFile(text, table.several)
         refused.write(before or [])
         for chunk, done in table.chunks(check.columns, CHUNK):
             rows, faults = check(chunk)
@@ -115,7 +115,7 @@ def predict_table(
                 reason = why.format(PERIOD[card.frequency])
                 faults += [rows.reject(int(row), "date", str(rows.date[row]), reason) for row in bad]
             faults += _predict(model, rows, ends, layout, writer, tally, only)
-            refused.write(faults)
+            refused.write(fault._replace(file=chunk.file) for fault in faults)
             advance(done)
         tally.rejected = refused.count
     return tally

@@ -10,11 +10,18 @@ import torch
 import torch.distributed as dist
 
 from ste.data.panel import Panel
+from ste.data.sampling import sampled
 from ste.data.windows import Batch, Examples, FlatDataset, Joined, SequenceDataset, Store, WindowDataset
 from ste.errors import DataError
 from ste.schema import PERIOD, SPLITS
 
 EVALUATION_BATCH = 8192
+
+MOST_FITTED = 200_000
+"""Training examples beyond which scalers look at some of them: a mean over a million periods is known well enough."""
+
+FITTED_PERIODS = 1_000_000
+FITTED_CHUNK = 65_536  # periods in memory at once
 
 
 @dataclass(frozen=True)
@@ -92,6 +99,11 @@ class BatchLoader:
         return len(self.dataset) // size
 
 
+def evenly(count: int, some: int) -> torch.Tensor:
+    """At most `some` of the numbers below `count`, evenly spaced from 0 on, int64."""
+    return torch.arange(0, count, max(1, -(-count // max(1, some))))
+
+
 def _process() -> tuple[int, int]:
     return (dist.get_rank(), dist.get_world_size()) if dist.is_available() and dist.is_initialized() else (0, 1)
 
@@ -106,12 +118,18 @@ class TrendDataModule(pl.LightningDataModule):
         panel: rows and their roles.
         view: `sequence` or `flat`, as the net says.
         seed: of the batch order.
+        most_rows: examples of a split that are validated on and scored; None is all of them.
+
+    Attributes:
+        datasets: every example, by split.
+        scored: those that are validated on and scored: the same, or a sample (`sampling.sampled`).
+        samples: how much of a split that is, of each that is not scored whole.
 
     Raises:
         DataError: a split without examples.
     """
 
-    def __init__(self, panel: Panel, view: str, seed: int = 0) -> None:
+    def __init__(self, panel: Panel, view: str, seed: int = 0, most_rows: int | None = None) -> None:
         super().__init__()
         self.panel = panel
         self.settings = panel.settings
@@ -129,6 +147,9 @@ class TrendDataModule(pl.LightningDataModule):
                     f"{where}: no {name} example is left: an example needs {max(read, self._history)} consecutive "
                     f"{PERIOD[self.settings.frequency]}s of one ticker. Try a smaller {longer} or a longer table."
                 )
+        some = {name: sampled(dataset, most_rows) for name, dataset in self.datasets.items()}
+        self.scored = {name: dataset for name, (dataset, _) in some.items()}
+        self.samples = {name: sample for name, (_, sample) in some.items() if sample is not None}
 
     @property
     def _history(self) -> int:
@@ -158,18 +179,24 @@ class TrendDataModule(pl.LightningDataModule):
         )
 
     def training_chunks(self, size: int = 65536) -> Iterator[torch.Tensor]:
-        """Raw features of the training examples, for fitting scalers; one chunk is in memory at a time."""
+        """Raw features of the training examples, for fitting scalers; one chunk is in memory at a time.
+
+        Of more than `MOST_FITTED` examples, evenly spaced ones that read `FITTED_PERIODS` periods.
+        """
         train = self.datasets["train"]
-        return (train[i].features for i in torch.arange(len(train)).split(size))
+        if len(train) <= MOST_FITTED:
+            return (train[i].features for i in torch.arange(len(train)).split(size))
+        some = evenly(len(train), FITTED_PERIODS // train.length)
+        return (train[i].features for i in some.split(max(1, FITTED_CHUNK // train.length)))
 
     def class_counts(self) -> torch.Tensor:
         """Training examples of each class, int64 `[C]`."""
-        return self.panel.class_counts(self.datasets["train"].ends)
+        return self.datasets["train"].class_counts(len(self.panel.classes))
 
     def truth(self, split: str) -> np.ndarray | None:
-        """P(class | features) of a split's examples in a synthetic world, float64 `[len, C]`, or None."""
+        """P(class | features) of a split's scored examples in a synthetic world, float64 `[len, C]`, or None."""
         truth = self.panel.truth
-        return None if truth is None else truth[self.datasets[split].ends.numpy()]
+        return None if truth is None else truth[self.scored[split].ends.numpy()]
 
     def train_dataloader(self, held: Held = _as_it_is) -> BatchLoader:
         """Shuffled training batches, of the examples that `held` makes of a dataset."""
@@ -179,8 +206,8 @@ class TrendDataModule(pl.LightningDataModule):
 
     def val_dataloader(self, held: Held = _as_it_is) -> BatchLoader:
         """Validation batches in order, likewise."""
-        return BatchLoader(held(self.datasets["validation"]), EVALUATION_BATCH)
+        return BatchLoader(held(self.scored["validation"]), EVALUATION_BATCH)
 
     def loader(self, split: str) -> BatchLoader:
-        """A split's examples in order, in large batches."""
-        return BatchLoader(self.datasets[split], EVALUATION_BATCH)
+        """A split's scored examples in order, in large batches."""
+        return BatchLoader(self.scored[split], EVALUATION_BATCH)

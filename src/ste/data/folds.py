@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from math import ceil, comb
 
 import numpy as np
-import pandas as pd
 
 from ste.data.panel import HISTORY, Panel
 from ste.errors import ConfigError, DataError
@@ -65,14 +64,29 @@ def folds(panel: Panel, settings: ValidationSettings) -> list[Fold]:
     return out
 
 
+def most_of_fold(cuts: list[Fold], most: int | None) -> int | None:
+    """Examples of a split that each fold may score, so that all folds together score at most that many.
+
+    Args:
+        cuts: all of them.
+        most: of all folds; None is no limit.
+
+    Returns:
+        None where all of them hold no more than that.
+    """
+    if most is None or all(sum(int((cut.roles == role).sum()) for cut in cuts) <= most for role in (1, 2)):
+        return None
+    return max(1, most // len(cuts))
+
+
 def _walk_forward(
     panel: Panel, n: int, number: np.ndarray, gap: int, settings: ValidationSettings
 ) -> Iterator[tuple[np.ndarray, list[tuple[np.ndarray, int]]]]:
     if settings.test_start is None:
         first = int(n * FIRST_TRAIN)
     else:
-        early = panel.store.frame["date"] < pd.Timestamp(settings.test_start)
-        first = int(number[early.to_numpy()].max()) + 1 if early.any() else 0
+        early = panel.store.columns.day < np.datetime64(settings.test_start, "D").astype(np.int64)
+        first = int(number[early].max()) + 1 if early.any() else 0
     if n - first < settings.folds or first <= gap:
         raise _too_few(panel, n, f"{n - first} of them are to be tested in {settings.folds} folds")
     longest = settings.train_periods or first if settings.window == "rolling" else n

@@ -7,19 +7,22 @@ windows and nothing else. A single split has one array of roles; a validation in
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 
+from ste.data.columns import FrameColumns
 from ste.data.files import read_frame, sha256
 from ste.data.labels import directions, terciles
+from ste.data.parts import first_rows, read_parts_blocks
 from ste.data.prepare import PreparedData
-from ste.data.split import counted
+from ste.data.split import counted_periods
 from ste.data.table import read_table
+from ste.data.tensors import ensure_tensors, read_tensors, tensors_folder
 from ste.data.windows import Store, class_indices
 from ste.errors import DataError
-from ste.schema import FEATURE_SETS, PROBABILITIES, RETURN, SPLITS, Trend, class_names
+from ste.schema import FEATURE_SETS, PROBABILITIES, SPLITS, Trend, class_names
 from ste.settings import DataSettings, TableSettings
 
 HISTORY = -1
@@ -51,9 +54,9 @@ class Panel:
         Raises:
             DataError: a file that breaks the contract, or was changed meanwhile.
         """
-        store = _read(*_content(prepared, settings))
-        split = store.frame["split"].to_numpy()
-        keep = counted(store.frame["date"], split, settings.split.gap(settings.labels.horizon), settings.frequency)
+        store = _read(_content(prepared, settings))
+        split = store.columns.split
+        keep = counted_periods(store.period, split, settings.split.gap(settings.labels.horizon))
         return cls(prepared, settings, store, np.where(keep, split, HISTORY).astype(np.int8))
 
     def with_roles(self, roles: np.ndarray) -> "Panel":
@@ -66,12 +69,19 @@ class Panel:
         # A ready table's labels are its own.
         learnt = self.settings.labels.method == "balanced" and not isinstance(self.settings, TableSettings)
         if learnt:
-            returns = store.frame[RETURN].to_numpy()
+            returns = store.columns.returns
             low, high = terciles(returns[roles == 0])
             n = len(returns)
             classes = directions(returns, np.full(n, low), np.full(n, high))
             store = replace(store, label=class_indices(classes, self.settings.labels.classes))
         return replace(self, store=store, roles=roles, relabelled=learnt)
+
+    def first_rows(self, split: str, most: int = 100) -> pd.DataFrame:
+        """Some rows of a split's table, with its columns as they are there."""
+        columns = self.store.columns
+        if isinstance(columns, FrameColumns):
+            return columns.first_rows(SPLITS.index(split), most)
+        return first_rows(self.prepared.files[split], most)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -100,41 +110,75 @@ class Panel:
             _content(self.prepared, self.settings), self.prepared.truth, self.prepared.card["truth"]["sha256"]
         )
 
-    def class_counts(self, ends: torch.Tensor) -> torch.Tensor:
-        """Examples of each class among those that end at these rows, int64 `[C]`."""
-        return torch.bincount(self.store.label[ends], minlength=len(self.classes))
 
+class Content(NamedTuple):
+    """What a store is made of: every table (split, path, digest), and how it is read.
 
-Content = tuple[tuple[tuple[str, Path, str], ...], str, str, int]
+    Attributes:
+        files: see above.
+        digest: of all of them.
+        frequency: what a row covers.
+        features: feature set.
+        classes: how many are told apart.
+    """
+
+    files: tuple[tuple[str, Path, str], ...]
+    digest: str
+    frequency: str
+    features: str
+    classes: int
 
 
 def _content(prepared: PreparedData, settings: DataSettings) -> Content:
-    """What a store is made of: every table (split, file, digest), frequency, feature set, number of classes."""
     files = tuple((name, path, prepared.card["files"][name]["sha256"]) for name, path in prepared.files.items())
-    return files, settings.frequency, settings.features, settings.labels.classes
+    return Content(files, prepared.digest, settings.frequency, settings.features, settings.labels.classes)
 
 
 @lru_cache(maxsize=1)  # the jobs of a sweep share their rows
-def _read(files: tuple[tuple[str, Path, str], ...], frequency: str, features: str, classes: int) -> Store:
-    """Every table as one store."""
-    frames = {split: read_table(path, frequency, features) for split, path, _ in files}
-    for _, path, digest in files:
+def _read(content: Content) -> Store:
+    """Every table as one store: in memory, or of parts mapped."""
+    folders = {split: path for split, path, _ in content.files}
+    if folders["train"].is_dir():
+        folder = tensors_folder(folders["train"])
+        ensure_tensors(folders, folder, content.features, content.frequency, content.digest)
+        return read_tensors(folder, content.classes)
+    frames = {split: read_table(path, content.frequency, content.features) for split, path in folders.items()}
+    for _, path, digest in content.files:
         if sha256(path) != digest:
             raise DataError(f"{path}: was changed by another process while it was read. Run again.")
     frame = pd.concat(frames.values(), ignore_index=True)
     frame["split"] = np.repeat([SPLITS.index(s) for s in frames], [len(f) for f in frames.values()])
-    return Store.of(frame, frequency, features, classes)
+    return Store.of(frame, content.frequency, content.features, content.classes)
 
 
 @lru_cache(maxsize=1)
 def _truth(content: Content, path: Path, digest: str) -> np.ndarray:
-    """P(class | features) of every row of a store, from the file that holds them."""
-    known = read_frame(path)
-    known["date"] = pd.to_datetime(known["date"])
-    keys = _read(*content).frame[["date", "ticker"]]
-    chances = keys.merge(known, on=["date", "ticker"], how="left", validate="one_to_one")[list(PROBABILITIES)]
-    values = chances.to_numpy()
-    if content[-1] == 2:
+    """P(class | features) of every row of a store, from the file or the folder that holds them."""
+    store = _read(content)
+    values = _truth_in_parts(store, path) if path.is_dir() else _truth_of_frame(store, path)
+    if content.classes == 2:
         values = values[:, [Trend.DOWNTREND, Trend.UPTREND]]
         values = values / values.sum(axis=1, keepdims=True)
     return values
+
+
+def _truth_of_frame(store: Store, path: Path) -> np.ndarray:
+    known = read_frame(path)
+    known["date"] = pd.to_datetime(known["date"])
+    keys = store.frame[["date", "ticker"]]
+    chances = keys.merge(known, on=["date", "ticker"], how="left", validate="one_to_one")[list(PROBABILITIES)]
+    return chances.to_numpy()
+
+
+def _truth_in_parts(store: Store, path: Path) -> np.ndarray:
+    """Row for row those of the tables, in the same order."""
+    out, at = np.full((len(store), len(PROBABILITIES)), np.nan), 0
+    for block in read_parts_blocks({SPLITS[0]: path}):
+        rows = slice(at, at + len(block))
+        days = block["date"].to_numpy().astype("datetime64[D]").astype(np.int64)
+        names = store.columns.tickers[store.columns.ticker[rows]]
+        if not (np.array_equal(store.columns.day[rows], days) and (names == block["ticker"].to_numpy()).all()):
+            raise DataError(f"{path}: holds other rows than the tables. Delete {path.parent} to have it built again.")
+        out[rows] = block[list(PROBABILITIES)].to_numpy()
+        at += len(block)
+    return out

@@ -8,6 +8,9 @@ import pandas as pd
 WINDOWS = (1, 4, 12)
 """Periods over which ranges are averaged."""
 
+MARKET = len(WINDOWS) + 1
+"""Column of the mean range of all tickers, the one that a ticker's own rows do not decide."""
+
 TINY = 1e-4  # an untraded day has no range
 
 
@@ -21,6 +24,31 @@ def trailing_volatility(frame: pd.DataFrame) -> np.ndarray:
     Args:
         frame: a table sorted by ticker and date.
     """
+    columns, reach = _own(frame)
+    columns.insert(MARKET, reach.groupby(frame["date"]).transform("mean"))
+    return _logs(columns)
+
+
+def own_volatility(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """The same without the column of all tickers, which some tickers' rows alone cannot give.
+
+    Args:
+        frame: all rows of some tickers, sorted by ticker and date.
+
+    Returns:
+        float64 `[N, K - 1]`, and each row's own range `[N]`, whose mean over a date's rows is what is missing.
+    """
+    columns, reach = _own(frame)
+    return _logs(columns), np.asarray(reach, dtype=np.float64)
+
+
+def with_market(own: np.ndarray, ranges: np.ndarray) -> np.ndarray:
+    """What `own_volatility` gave, with the mean range of each row's date `[N]` in its place, float64 `[N, K]`."""
+    return np.insert(np.asarray(own, dtype=np.float64), MARKET, np.log(ranges.clip(min=TINY)), axis=1)
+
+
+def _own(frame: pd.DataFrame) -> tuple[list[Any], pd.Series]:
+    """The columns that a ticker's own rows decide, in order, and the range of each row."""
     ticker = frame["ticker"]
     if "stock_close" in frame:
         ratio, close = frame["stock_high"] / frame["stock_low"], frame["stock_close"]
@@ -28,13 +56,16 @@ def trailing_volatility(frame: pd.DataFrame) -> np.ndarray:
     else:
         ratio = (1.0 + frame["price_high"]) / (1.0 + frame["price_low"])
         change = frame["price_adjusted_change"]
-    reach = ratio.map(np.log)
+    reach: pd.Series = np.log(ratio)  # type: ignore[assignment]
     columns = [_rolling(reach, ticker, window).mean() for window in WINDOWS]
     columns.append(_rolling(change, ticker, WINDOWS[-1]).std())
-    columns.append(reach.groupby(frame["date"]).transform("mean"))
     if "stock_bb_upper" in frame:
         columns.append((frame["stock_bb_upper"] - frame["stock_bb_lower"]) / frame["stock_close"])
         columns.append(frame["macro_vix"])
+    return columns, reach
+
+
+def _logs(columns: list[Any]) -> np.ndarray:
     out = np.log(np.stack([np.asarray(column, dtype=np.float64) for column in columns], axis=1).clip(min=TINY))
     return np.where(np.isnan(out), out[:, :1], out)  # a ticker's first rows have no deviation yet: their range
 

@@ -3,9 +3,9 @@
 Shapes: N rows of the table, B a batch, T periods in a window, F features.
 """
 
+from copy import copy
 from dataclasses import dataclass
-from functools import cached_property
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,8 @@ import torch
 from torch.utils.data import Dataset
 
 from ste.data.calendar import periods
-from ste.data.volatility import trailing_volatility
-from ste.schema import CLASSES, DIRECTION, FEATURE_SETS, RETURN, Trend
+from ste.data.columns import Columns, FrameColumns
+from ste.schema import CLASSES, FEATURE_SETS, Trend
 
 
 class Batch(NamedTuple):
@@ -31,47 +31,82 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Store:
-    """A table as tensors, sorted by ticker and date.
+    """A table as tensors, sorted by ticker and date; in memory, or mapped from disk (`tensors.read_tensors`).
 
     Attributes:
         features: float32 `[N, F]`.
-        label: int64 `[N]`, index of the class; -1 where the row has none of the classes told apart.
-        history: int64 `[N]`, consecutive periods of the same ticker that end at the row, itself included.
-        period: int64 `[N]`, number of the row's week or session.
-        frame: the table in the same order.
+        label: integers `[N]`, index of the class; -1 where the row has none of the classes told apart.
+        history: integers `[N]`, consecutive periods of the same ticker that end at the row, itself included.
+        period: integers `[N]`, number of the row's week or session.
+        columns: what is known of the rows besides.
     """
 
     features: torch.Tensor
     label: torch.Tensor
     history: torch.Tensor
     period: np.ndarray
-    frame: pd.DataFrame
+    columns: Columns
 
-    @cached_property
-    def volatility(self) -> np.ndarray:
-        """Trailing volatilities of each row, float64 `[N, K]` (`volatility.trailing_volatility`)."""
-        return trailing_volatility(self.frame)
+    def __len__(self) -> int:
+        return len(self.label)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The table in the same order, where it is in memory.
+
+        Raises:
+            TypeError: it is mapped, and its rows stand in its files alone.
+        """
+        if not isinstance(self.columns, FrameColumns):
+            raise TypeError("a mapped table has no frame: ask for columns of chosen rows")
+        return self.columns.frame
 
     @classmethod
     def of(cls, frame: pd.DataFrame, frequency: str = "weekly", features: str = "full", classes: int = 3) -> "Store":
         """Store of a table in any row order."""
-        frame = frame.sort_values(["ticker", "date"], kind="stable").reset_index(drop=True)
-        ticker = frame["ticker"].to_numpy()
-        period = periods(frame["date"], frequency)
-        broken = np.append(True, (ticker[1:] != ticker[:-1]) | (np.diff(period) != 1))
-        run_start = np.maximum.accumulate(np.where(broken, np.arange(len(frame)), 0))
+        codes, tickers = pd.factorize(frame["ticker"], sort=True)
+        order = _order(codes, frame["date"].to_numpy())
+        columns = FrameColumns(frame, codes, np.asarray(tickers, dtype=object), order)
+        period = periods(columns.column("date"), frequency)
+        names = FEATURE_SETS[features].names
+        values = np.empty((len(frame), len(names)), dtype=np.float32)
+        for place, name in enumerate(names):
+            values[:, place] = columns.column(name)
         return cls(
-            features=torch.tensor(frame[list(FEATURE_SETS[features].names)].to_numpy(dtype=np.float32)),
-            label=class_indices(frame[DIRECTION].to_numpy(dtype=np.int64), classes),
-            history=torch.from_numpy(np.arange(len(frame)) - run_start + 1),
+            features=torch.from_numpy(values),
+            label=class_indices(columns.directions, classes),
+            history=torch.from_numpy(consecutive(columns.ticker, period)),
             period=period,
-            frame=frame,
+            columns=columns,
         )
 
 
+def _order(codes: np.ndarray, date: np.ndarray) -> np.ndarray | None:
+    """What sorts rows by ticker and date `[N]`; None where they are sorted."""
+    rising = (codes[1:] > codes[:-1]) | ((codes[1:] == codes[:-1]) & (date[1:] >= date[:-1]))
+    return None if rising.all() else np.lexsort((date, codes))
+
+
+def consecutive(ticker: np.ndarray, period: np.ndarray) -> np.ndarray:
+    """Periods in a row of the same ticker that end at each row, itself included, int64 `[N]`.
+
+    Args:
+        ticker: codes `[N]`, sorted.
+        period: numbers `[N]`, sorted within a ticker.
+    """
+    broken = np.append(True, (ticker[1:] != ticker[:-1]) | (np.diff(period) != 1))
+    place = np.arange(len(period))
+    return place - np.maximum.accumulate(np.where(broken, place, 0)) + 1
+
+
 def class_indices(directions: np.ndarray, classes: int) -> torch.Tensor:
-    """Index of each trend among the classes told apart, int64 `[N]`; -1 for a trend that is none of them."""
-    index = np.full(len(Trend), -1, dtype=np.int64)
+    """Index of each trend among the classes told apart, `[N]`; -1 for a trend that is none of them.
+
+    Args:
+        directions: integers `[N]`; the indices are of their type.
+        classes: how many are told apart.
+    """
+    index = np.full(len(Trend), -1, dtype=directions.dtype)
     index[list(CLASSES[classes])] = np.arange(classes)
     return torch.from_numpy(index[directions])
 
@@ -91,6 +126,12 @@ class WindowDataset(Dataset[Batch]):
         usable = torch.from_numpy(rows) & (store.history >= self.needed) & (store.label >= 0)
         self.ends = usable.nonzero().squeeze(1)
 
+    def at(self, ends: torch.Tensor) -> Self:
+        """The same with the examples that end at these rows alone, int64 `[n]`."""
+        other = copy(self)
+        other.ends = ends
+        return other
+
     @property
     def length(self) -> int:
         """Periods that an example reads, T."""
@@ -106,25 +147,40 @@ class WindowDataset(Dataset[Batch]):
 
     def __getitem__(self, index: torch.Tensor | int) -> Batch:
         ends = self.ends[index]
-        return Batch(self._gather(ends), self.store.label[ends])
+        return Batch(self._gather(ends), self.store.label[ends].long())
 
     def _gather(self, ends: torch.Tensor) -> torch.Tensor:
         raise NotImplementedError
 
     @property
     def frame(self) -> pd.DataFrame:
-        """The table's rows at which the examples end, in example order."""
+        """The table's rows at which the examples end, in example order; of a table in memory."""
         return self.store.frame.iloc[self.ends.numpy()]
+
+    @property
+    def dates(self) -> np.ndarray:
+        """Date of each example's last period, datetime64 `[len(self)]`."""
+        return self.store.columns.dates(self.ends.numpy())
+
+    @property
+    def tickers(self) -> np.ndarray:
+        """Ticker of each example, text `[len(self)]`."""
+        columns = self.store.columns
+        return columns.tickers[columns.ticker[self.ends.numpy()]]
 
     @property
     def labels(self) -> torch.Tensor:
         """int64 `[len(self)]`."""
-        return self.store.label[self.ends]
+        return self.store.label[self.ends].long()
 
     @property
     def returns(self) -> np.ndarray:
         """Simple return over the label's horizon, float64 `[len(self)]`."""
-        return self.frame[RETURN].to_numpy(dtype=np.float64)
+        return self.store.columns.returns[self.ends.numpy()]
+
+    def class_counts(self, classes: int) -> torch.Tensor:
+        """Examples of each class, int64 `[C]`."""
+        return torch.bincount(self.store.label[self.ends], minlength=classes)
 
 
 class SequenceDataset(WindowDataset):

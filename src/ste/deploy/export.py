@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from ste.data.files import whole_file
@@ -20,7 +21,6 @@ from ste.monitoring.reference import Reference
 from ste.monitoring.scoring import OTHER_TIMES, figures_of_other_times
 from ste.predicting import one_thread
 from ste.record import PREDICTIONS, SUMMARY
-from ste.schema import DIRECTION, RETURN
 from ste.settings import PathSettings
 
 MOST = 50_000
@@ -86,7 +86,7 @@ def export_run(client: Any, found: Any, paths: PathSettings, folder: Path) -> Ex
 
 def _card(found: Any, source: Source, summary: dict[str, Any], said: Predictions, parity: float) -> ModelCard:
     settings, train = source.data.settings, source.data.datasets["train"]
-    dates = train.frame["date"]
+    first, last = (pd.Timestamp(day) for day in (train.dates.min(), train.dates.max()))
     return ModelCard(
         name=source.name,
         run_id=found.id,
@@ -100,8 +100,8 @@ def _card(found: Any, source: Source, summary: dict[str, Any], said: Predictions
         labels=_labels(source),
         data_source=settings.source,
         data_digest=source.data.panel.prepared.digest,
-        trained_from=f"{dates.min():%Y-%m-%d}",
-        trained_to=f"{dates.max():%Y-%m-%d}",
+        trained_from=f"{first:%Y-%m-%d}",
+        trained_to=f"{last:%Y-%m-%d}",
         metrics={split: _figures(card, split, said) for split, card in summary["scores"].items()},
         verdict=_verdict(found, summary),
         versions=_versions(found),
@@ -138,8 +138,8 @@ def _labels(source: Source) -> dict[str, Any]:
     panel = source.data.panel
     labels = asdict(panel.settings.labels)
     if labels["method"] == "balanced" or panel.settings.source == "csv":
-        rows = panel.store.frame[panel.roles == 0]
-        labels[CUTS] = cuts_of(rows[RETURN].to_numpy(), rows[DIRECTION].to_numpy())
+        learnt, columns = panel.roles == 0, panel.store.columns
+        labels[CUTS] = cuts_of(columns.returns[learnt], columns.directions[learnt])
     return labels
 
 

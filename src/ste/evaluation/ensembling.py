@@ -7,7 +7,7 @@ was learnt from the other blocks.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -136,7 +136,7 @@ def combine(members: Sequence[Predictions], method: str, strength: float = 1.0, 
         out[learnt] = fitted[learnt] if method == "average" else _cross_fitted(method, strength, rows)
     frame = first.frame.copy()
     frame[list(probability_names(first.classes))] = out
-    predictions = Predictions(frame, first.classes, first.frequency, first.horizon, name)
+    predictions = replace(first, frame=frame, model=name)
     loss = None if method == "average" else _log_loss(fitted[validation], first.labels[validation])
     return Combined(predictions, by_fold, loss)
 
@@ -153,7 +153,7 @@ def beside_members(predictions: Predictions, members: Mapping[str, Predictions])
     known = [name for name in predictions.frame if "." not in str(name)]
     rest = [name for name in predictions.frame if "." in str(name)]
     frame = pd.concat([predictions.frame[known], *theirs, predictions.frame[rest]], axis=1)
-    return Predictions(frame, predictions.classes, predictions.frequency, predictions.horizon, predictions.model)
+    return replace(predictions, frame=frame)
 
 
 def check_alike(members: Mapping[str, Predictions]) -> None:

@@ -1,9 +1,12 @@
 """Predictions as a table: the one thing that every figure, verdict and page is computed from."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +15,7 @@ import pyarrow.parquet as pq
 
 from ste.data.calendar import periods
 from ste.data.files import whole_file
+from ste.data.sampling import Sample
 from ste.errors import DataError
 from ste.schema import SPLITS, probability_names
 
@@ -38,6 +42,7 @@ class Predictions:
         frequency: `weekly` or `daily`.
         horizon: periods that a label looks ahead.
         model: name to print.
+        samples: how much of a split that is, of each whose tickers are not all here.
     """
 
     frame: pd.DataFrame
@@ -45,6 +50,7 @@ class Predictions:
     frequency: str = "weekly"
     horizon: int = 1
     model: str = "model"
+    samples: Mapping[str, Sample] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -95,7 +101,7 @@ class Predictions:
     def of_split(self, *splits: str) -> "Predictions":
         """The rows of one split, or of several."""
         rows = self.frame[self.frame["split"].isin(splits).to_numpy()].reset_index(drop=True)
-        return Predictions(rows, self.classes, self.frequency, self.horizon, self.model)
+        return replace(self, frame=rows, samples={name: self.samples[name] for name in splits if name in self.samples})
 
     def _of(self, prefix: str) -> np.ndarray:
         names = [prefix + name for name in probability_names(self.classes)]
@@ -103,7 +109,13 @@ class Predictions:
 
     @classmethod
     def joined(
-        cls, frames: list[pd.DataFrame], classes: tuple[str, ...], frequency: str, horizon: int, model: str
+        cls,
+        frames: list[pd.DataFrame],
+        classes: tuple[str, ...],
+        frequency: str,
+        horizon: int,
+        model: str,
+        samples: Mapping[str, Sample] = MappingProxyType({}),
     ) -> "Predictions":
         """Predictions of several splits or folds as one, sorted by split, date, ticker, fold and path.
 
@@ -118,16 +130,18 @@ class Predictions:
             kind="stable",
             ignore_index=True,
         )
-        return cls(whole, classes, frequency, horizon, model)
+        return cls(whole, classes, frequency, horizon, model, samples)
 
     def write(self, path: Path) -> None:
         """Write Parquet whole or not at all; what the columns do not say is in its metadata."""
-        meta = {
+        meta: dict[str, Any] = {
             "classes": self.classes,
             "frequency": self.frequency,
             "horizon": self.horizon,
             "model": self.model,
         }
+        if self.samples:
+            meta["samples"] = {split: asdict(sample) for split, sample in self.samples.items()}
         table = pa.Table.from_pandas(self.frame, preserve_index=False)
         table = table.replace_schema_metadata({**(table.schema.metadata or {}), _META: json.dumps(meta).encode()})
         with whole_file(path) as partial:
@@ -146,7 +160,12 @@ class Predictions:
         except (OSError, KeyError, ValueError, pa.ArrowException):
             raise DataError(f"{path}: holds no predictions. Expected a predictions.parquet of a run.") from None
         return cls(
-            table.to_pandas(), tuple(meta["classes"]), meta["frequency"], int(meta["horizon"]), str(meta["model"])
+            table.to_pandas(),
+            tuple(meta["classes"]),
+            meta["frequency"],
+            int(meta["horizon"]),
+            str(meta["model"]),
+            {split: Sample(**counts) for split, counts in meta.get("samples", {}).items()},
         )
 
 

@@ -113,6 +113,7 @@ def score(
         gains=gains,
         book=_book(trades, rows, kind, cost_bps) if trades else None,
         block=1 if few else block,
+        sample=predictions.samples.get(str(predictions.frame["split"].iloc[0])),
     )
 
 

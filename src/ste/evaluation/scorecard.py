@@ -4,6 +4,8 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from ste.data.sampling import Sample
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -74,6 +76,7 @@ class Scorecard:
         book: None where it cannot be traded (fewer than 3 tickers in every period); of the first path.
         classes: names in order.
         block: neighbouring periods that were resampled together.
+        sample: how much of the split was scored; None where it was all of it.
     """
 
     examples: int
@@ -88,6 +91,7 @@ class Scorecard:
     gains: dict[str, dict[str, Gain]] = field(default_factory=dict)
     book: Book | None = None
     block: int = 1
+    sample: Sample | None = None
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -96,7 +100,10 @@ class Scorecard:
 
     def plain(self) -> dict[str, Any]:
         """As nested dicts of plain numbers."""
-        return asdict(self)
+        out = asdict(self)
+        if self.sample is None:
+            del out["sample"]
+        return out
 
 
 def without(card: Scorecard, names: Collection[str]) -> Scorecard:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from ste.data.building import build_table
 from ste.data.features import feature_rows
 from ste.data.files import read_frame, sha256
 from ste.data.market import Market
 from ste.data.market_files import read_market
-from ste.data.prepare import build_table, prepare
+from ste.data.prepare import prepare
 from ste.data.table import read_table
 from ste.errors import DataError, SteError
 from ste.leaks.codes import hidden_codes

@@ -4,6 +4,7 @@ A running process holds a lock file named by its run. A run that MLflow calls RU
 its lock was killed without a chance to say so, and the next run on the same machine says it.
 """
 
+import json
 import logging
 import signal
 import sys
@@ -20,7 +21,7 @@ from typing import Any
 import pandas as pd
 from filelock import FileLock, Timeout
 from mlflow.data import from_pandas
-from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunInfo, RunStatus, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunInfo, RunStatus, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
@@ -48,11 +49,12 @@ class Table:
     """A table that a run learns from.
 
     Attributes:
-        frame: its rows.
-        path: of its file.
+        frame: some of its rows.
+        path: of its file, or the folder of its parts.
         digest: of the file.
         context: what it is for, such as `train`.
         targets: name of the label's column.
+        rows: how many it has.
     """
 
     frame: pd.DataFrame
@@ -60,6 +62,7 @@ class Table:
     digest: str
     context: str
     targets: str
+    rows: int
 
 
 class Run:
@@ -136,7 +139,7 @@ class Run:
         self.client.log_artifact(self.id, str(path), folder)
 
     def log_datasets(self, tables: list[Table]) -> None:
-        """Log tables as MLflow datasets: schema, rows, digest, where each came from."""
+        """Log tables as MLflow datasets: schema, number of rows, digest, where each came from."""
         entities = []
         with warnings.catch_warnings():
             # Hints on ambiguous local paths and on integers that could be missing: neither can be here.
@@ -150,7 +153,9 @@ class Run:
                     digest=table.digest[:32],
                 )
                 tags = [InputTag("mlflow.data.context", table.context)]
-                entities.append(DatasetInput(dataset._to_mlflow_entity(), tags))
+                counts = {"num_rows": table.rows, "num_elements": table.rows * table.frame.shape[1]}
+                entity = Dataset(**dataset.to_dict() | {"profile": json.dumps(counts)})
+                entities.append(DatasetInput(entity, tags))
         retried(self.client.log_inputs, self.id, entities)
 
     def steps(self, metric: str) -> set[int]:

@@ -20,6 +20,7 @@ from ste.training.grouped import Group
 from ste.training.optim import build_optimizer, build_scheduler
 from ste.training.representation import Representation
 from ste.training.resident import Ready
+from ste.training.together import average_gradients, rank
 
 
 def build_net(name: str, arguments: dict[str, Any]) -> nn.Module:
@@ -121,7 +122,7 @@ class TrendModule(pl.LightningModule):
 
     def epoch_seed(self, seed: int) -> int:
         """Seed of this epoch's and this process's random stream in the run of a seed."""
-        return (seed << 20) + self.current_epoch * 64 + self.global_rank
+        return (seed << 20) + self.current_epoch * 64 + rank()
 
     def training_step(self, batch: Batch | Group, batch_idx: int) -> None:
         """Learn from a batch, or from those of a group one after the other."""
@@ -151,8 +152,12 @@ class TrendModule(pl.LightningModule):
 
     @cached_property
     def _scaled(self) -> bool:
-        """Whether a step is more than a backward pass and the optimizer's own: 16-bit floats, or several processes."""
-        return self.trainer.precision == "16-mixed" or self.trainer.world_size > 1
+        """Whether a step is more than a backward pass and the optimizer's own."""
+        return self.trainer.precision == "16-mixed"
+
+    def on_after_backward(self) -> None:
+        """Bring the gradients of several processes together."""
+        average_gradients(self.learnt)
 
     def objective(self, batch: Batch, number: int) -> torch.Tensor:
         """Cross-entropy of a batch, and with `adversarial_weight` of the same batch perturbed, which no curve shows.
@@ -178,7 +183,7 @@ class TrendModule(pl.LightningModule):
         settings = self.hparams["augment"]
         if settings is None:
             return features, batch.label
-        rng = generator(int(self.hparams["seed"]), self.current_epoch, number, self.global_rank)
+        rng = generator(int(self.hparams["seed"]), self.current_epoch, number, rank())
         classes = int(self.hparams["net_arguments"]["num_classes"])
         return augment_batch(settings, features, batch.label, classes, self.representation.varies, rng)
 

@@ -1,0 +1,167 @@
+"""A sample of a split: whole tickers, the same ones for every split and every model, and said wherever scores are."""
+
+import json
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from ste.baselines import GradientBoosting, Logistic, boosting, logistic
+from ste.baselines.examples import Examples
+from ste.console import print_scores
+from ste.data import datamodule
+from ste.data.datamodule import TrendDataModule, evenly
+from ste.data.folds import Fold, most_of_fold
+from ste.data.panel import Panel
+from ste.data.prepare import prepare
+from ste.data.sampling import Sample, sampled
+from ste.evaluation.predictions import Predictions
+from ste.evaluation.score import score
+from ste.fitting import FittedBaseline
+from ste.predicting import predict
+from ste.settings import SplitSettings, WorldSettings
+from ste.training.representation import Representation
+
+MOST = 700
+
+
+@pytest.fixture(scope="module")
+def panel(tmp_path_factory: pytest.TempPathFactory) -> Panel:
+    split = SplitSettings(validation_start="2019-01-01", test_start="2021-01-01")
+    chosen = WorldSettings(source="world", tickers=20, start="2016-01-01", end="2023-12-31", split=split)
+    return Panel.read(prepare(chosen, tmp_path_factory.mktemp("data")), chosen)
+
+
+@pytest.fixture
+def whole(panel: Panel) -> TrendDataModule:
+    return TrendDataModule(panel, "sequence")
+
+
+@pytest.fixture
+def part(panel: Panel) -> TrendDataModule:
+    return TrendDataModule(panel, "sequence", most_rows=MOST)
+
+
+def majority(data: TrendDataModule) -> FittedBaseline:
+    representation = Representation(list(data.panel.features), "stationary")
+    representation.fit(data.training_chunks)
+    model = FittedBaseline("Logistic", Logistic(), representation)
+    train = Examples(data.datasets["train"], representation, 3, 1)
+    model.baseline.fit(train, train, seed=0)
+    return model
+
+
+def test_a_sample_holds_whole_tickers_and_no_more_than_it_may(whole: TrendDataModule, part: TrendDataModule) -> None:
+    for split, dataset in whole.datasets.items():
+        some, sample = part.scored[split], part.samples[split]
+        assert len(some) <= MOST < len(dataset)
+        names = set(some.tickers)
+        assert sample == Sample(len(some), len(dataset), len(names), 20)
+        assert some.ends.tolist() == dataset.ends[np.isin(dataset.tickers, list(names))].tolist()
+        # Another ticker would be too many.
+        assert len(some) + np.unique(dataset.tickers, return_counts=True)[1].min() > MOST
+
+
+def test_smaller_samples_lie_in_larger_ones_in_every_split(whole: TrendDataModule) -> None:
+    found = [set(sampled(dataset, most)[0].tickers) for most in (150, 300, 600) for dataset in whole.datasets.values()]
+    assert {1, 2, 3} <= {len(names) for names in found}
+    ordered = sorted(found, key=len)
+    assert all(smaller <= larger for smaller, larger in pairwise(ordered))
+
+
+def test_no_limit_and_a_large_enough_one_change_nothing(panel: Panel, whole: TrendDataModule) -> None:
+    for most in (None, 10**9):
+        data = TrendDataModule(panel, "sequence", most_rows=most)
+        assert data.samples == {}
+        assert all(data.scored[split] is data.datasets[split] for split in data.datasets)
+    dataset = whole.datasets["test"]
+    assert sampled(dataset, len(dataset)) == (dataset, None)
+    one, sample = sampled(dataset, 1)
+    assert sample is not None
+    assert sample.tickers == 1
+    assert len(one) == sample.examples > 1
+
+
+def test_a_sample_is_scored_as_the_same_rows_of_the_whole(whole: TrendDataModule, part: TrendDataModule) -> None:
+    model = majority(whole)
+    every, some = predict(model, whole, "Logistic"), predict(model, part, "Logistic")
+    assert dict(some.samples) == part.samples
+    assert len(some) == sum(map(len, part.scored.values())) < len(every)
+    keys = ["date", "ticker", "split"]
+    theirs = every.frame.merge(some.frame[keys], on=keys).sort_values(keys, ignore_index=True)
+    pd.testing.assert_frame_equal(some.frame.sort_values(keys, ignore_index=True), theirs)
+    assert len(part.val_dataloader().dataset) == len(part.scored["validation"])
+    assert len(part.train_dataloader().dataset) == len(whole.datasets["train"])
+
+
+def test_scores_say_what_they_are_of(part: TrendDataModule, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    said = predict(majority(part), part, "Logistic")
+    said.write(tmp_path / "predictions.parquet")
+    again = Predictions.read(tmp_path / "predictions.parquet")
+    assert dict(again.samples) == part.samples
+    card = score(again.of_split("test"), resamples=100)
+    assert card.sample == part.samples["test"]
+    assert json.loads(json.dumps(card.plain()))["sample"]["all_tickers"] == 20
+    print_scores("Logistic", {"test": card})
+    printed = " ".join(capsys.readouterr().out.split())
+    sample = part.samples["test"]
+    assert f"test: scored on {card.examples} of {sample.all_examples:,} examples: {sample.tickers} of 20" in printed
+    assert "sample" not in score(replace(again.of_split("test"), samples={}), resamples=100).plain()
+
+
+def test_folds_share_the_limit() -> None:
+    cuts = [Fold(i, np.array([0, 0, 1, 2, 2, 2], dtype=np.int8), np.zeros(6, dtype=np.int16)) for i in range(4)]
+    assert most_of_fold(cuts, 12) is None
+    assert most_of_fold(cuts, 11) == 2
+    assert most_of_fold(cuts, 3) == 1
+    assert most_of_fold(cuts, None) is None
+    parts = [Sample(10, 40, 2, 9), Sample(12, 41, 3, 8)]
+    assert Sample.together(parts) == Sample(22, 81, 3, 9)
+
+
+def test_a_long_table_is_scaled_by_evenly_spaced_windows(
+    whole: TrendDataModule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = Representation(list(whole.panel.features), "stationary")
+    every.fit(whole.training_chunks)
+    train = whole.datasets["train"]
+    monkeypatch.setattr(datamodule, "MOST_FITTED", len(train) - 1)
+    monkeypatch.setattr(datamodule, "FITTED_PERIODS", -(-len(train) // 3) * train.length)
+    monkeypatch.setattr(datamodule, "FITTED_CHUNK", 100)
+    chunks = list(whole.training_chunks())
+    assert all(len(chunk) <= 100 // train.length for chunk in chunks)
+    expected = train[torch.arange(0, len(train), 3)].features
+    assert torch.equal(torch.cat(chunks), expected)
+    some = Representation(list(whole.panel.features), "stationary")
+    some.fit(whole.training_chunks)
+    assert not torch.equal(some.mean, every.mean)
+    assert ((some.mean - every.mean) / every.scale).abs().max() < 0.1
+    assert evenly(10, 4).tolist() == [0, 3, 6, 9]
+    assert evenly(3, 10).tolist() == [0, 1, 2]
+
+
+def test_baselines_gather_only_what_they_look_at(whole: TrendDataModule, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The linear one learns the same as from every k-th of all prepared examples, the trees from as many as fit."""
+    model = majority(whole)
+    train = Examples(whole.datasets["train"], model.representation, 3, 1)
+    monkeypatch.setattr(logistic, "MOST_ROWS", 1000)
+    asked: list[int] = []
+    kept = Examples.last.func
+    monkeypatch.setattr(Examples, "last", property(lambda self: asked.append(len(self)) or kept(self)))
+    some = Logistic()
+    some.fit(train, train, seed=0)
+    step = -(-len(train) // 1000)
+    assert asked == [-(-len(train) // step)]
+    np.testing.assert_array_equal(kept(train.every(step)), kept(train)[::step])
+    values = train.dataset.length * len(whole.panel.features)
+    monkeypatch.setattr(boosting, "MOST_VALUES", 500 * values)
+    trees, same = (GradientBoosting(min_leaf=20, trees=5, patience=5) for _ in range(2))
+    trees.fit(train, train, seed=0)
+    every = train.every(-(-len(train) // 500))
+    monkeypatch.setattr(boosting, "MOST_VALUES", 10**9)
+    same.fit(every, every, seed=0)
+    np.testing.assert_array_equal(trees.predict(train), same.predict(train))
