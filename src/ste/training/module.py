@@ -146,7 +146,7 @@ class TrendModule(pl.LightningModule):
         self.count_steps()
 
     def count_steps(self) -> None:
-        """Add the steps since the last time to the epoch's figures; one by one it would take a tenth of a small step."""
+        """Add the steps since the last time to the epoch's figures; each by itself would take a tenth of a small one."""
         steps, self._steps = self._steps, []
         self.train_figures.update(steps)
 
