@@ -146,7 +146,7 @@ class TrendModule(pl.LightningModule):
         self.count_steps()
 
     def count_steps(self) -> None:
-        """Add the steps since the last time to the epoch's figures; each by itself would take a tenth of a small one."""
+        """Add the steps since the last time to the epoch's figures; each by itself would take a tenth of its time."""
         steps, self._steps = self._steps, []
         self.train_figures.update(steps)
 
