@@ -5,7 +5,7 @@ import importlib
 import json
 from dataclasses import asdict
 
-PARTS = ("training", "start", "data", "scale", "distributed", "gpu")
+PARTS = ("training", "start", "data", "scale", "distributed", "gpu", "peers")
 
 
 def main() -> None:
