@@ -1,10 +1,13 @@
 """Trading sessions and weeks of the New York Stock Exchange."""
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-import exchange_calendars
 import numpy as np
 import pandas as pd
+
+if TYPE_CHECKING:
+    from exchange_calendars import ExchangeCalendar
 
 EXCHANGE = "XNYS"
 _FIRST_SESSION = "1990-01-02"
@@ -19,7 +22,9 @@ def sessions(start: pd.Timestamp, end: pd.Timestamp) -> pd.DatetimeIndex:
 
 
 @lru_cache(maxsize=16)  # a third of a second each
-def _calendar(first: int, last: int) -> exchange_calendars.ExchangeCalendar:
+def _calendar(first: int, last: int) -> "ExchangeCalendar":
+    import exchange_calendars  # weeks need none
+
     return exchange_calendars.get_calendar(EXCHANGE, start=f"{first}-01-01", end=f"{last}-12-31")
 
 
