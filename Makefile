@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+PEERS  := .venv-peers
 # A CPU build of torch where one is offered: make setup PIP_ARGS='--extra-index-url ...'
 PIP_ARGS ?=
 # What is installed beside the package: dev,ray adds Ray, as CI does
@@ -11,10 +12,10 @@ MODEL ?= champion
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test test-slow test-all lint types data train sweep compare serve ui bench studies clean
+.PHONY: help setup reproduce test test-slow test-all lint types data train sweep compare serve ui bench bench-quick bench-more bench-peers studies clean
 
 help:  ## print these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## make .venv with the package and the pinned versions
 
@@ -57,12 +58,27 @@ compare: $(READY)  ## the leaderboard of the runs, in the terminal and as a page
 serve: $(READY)  ## serve the champion over HTTP (MODEL=model.onnx: another), http://127.0.0.1:8000
 	$(BIN)/python -m ste.serve model=$(MODEL)
 
-bench: $(READY)  ## speed: evaluation of a million rows, sweeps, replicas, ten million predictions, the service
+bench: $(READY)  ## speed, against yardsticks measured in the same run: about ten minutes, one table
+	$(BIN)/python -m ste.bench
+
+bench-quick: $(READY)  ## the same in two minutes, with fewer cases and rounds
+	$(BIN)/python -m ste.bench --quick
+
+bench-more: $(READY)  ## evaluation of a million rows, sweeps, replicas, ten million predictions, the service
 	$(BIN)/python -m ste.bench.evaluation
 	$(BIN)/python -m ste.bench.sweeping
 	$(BIN)/python -m ste.bench.replicas
 	$(BIN)/python -m ste.bench.prediction
 	$(BIN)/python -m ste.bench.serving
+
+$(PEERS)/.ready: src/ste/bench/peers/requirements.txt
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) was not found. Install Python 3.11, or type make bench-peers PYTHON=/path/to/python" >&2; exit 2; }
+	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/pip install --quiet $(PIP_ARGS) --no-deps -r $<
+	touch $@
+
+bench-peers: $(READY) $(PEERS)/.ready  ## beside Qlib, in .venv-peers: training, and from bars to windows
+	$(BIN)/python -m ste.bench peers --json outputs/bench-peers.json
 
 studies: $(READY)  ## do the intervals cover, how often is the verdict right: about half an hour
 	$(BIN)/python -m ste.studies.coverage

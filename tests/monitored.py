@@ -10,8 +10,8 @@ import pandas as pd
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.linear_model import LogisticRegression
 
+from ste.data.building import build_table
 from ste.data.calendar import week_numbers
-from ste.data.prepare import build_table
 from ste.deploy.card import ModelCard
 from ste.deploy.inputs import windows_of_rows
 from ste.deploy.model import CARD, INPUT, OUTPUT, ServedModel

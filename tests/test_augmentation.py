@@ -21,7 +21,8 @@ from ste.data.datamodule import BatchLoader, TrendDataModule
 from ste.data.folds import folds
 from ste.data.market import Market
 from ste.data.panel import Panel
-from ste.data.prepare import daily_sources, prepare
+from ste.data.prepare import prepare
+from ste.data.sources import daily_sources
 from ste.data.windows import Batch, Joined
 from ste.errors import ConfigError, DataError
 from ste.evaluation.predictions import Predictions

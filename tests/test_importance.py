@@ -11,8 +11,8 @@ from scipy import stats
 from sklearn.metrics import accuracy_score, log_loss
 from torch import nn
 
+from ste.data.building import build_table
 from ste.data.calendar import week_numbers
-from ste.data.prepare import build_table
 from ste.data.windows import SequenceDataset, Store
 from ste.errors import DataError
 from ste.evaluation.attribution import integrated_gradients

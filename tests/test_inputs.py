@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onnx_files import tiny_card
+from ste.data.building import build_table
 from ste.data.calendar import session_numbers, sessions
 from ste.data.features import feature_rows
-from ste.data.prepare import build_table
 from ste.data.windows import FlatDataset, SequenceDataset, Store
 from ste.deploy.inputs import rows_of_bars, windows_of_rows
 from ste.errors import DataError

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ste.data.building import build_table
 from ste.data.calendar import week_numbers
 from ste.data.features import CLOSE, NUMBER, VOLATILITY, feature_rows
 from ste.data.labels import directions, future_returns, label, thresholds
-from ste.data.prepare import build_table
 from ste.data.split import assign, counted
 from ste.schema import DIRECTION, MOVEMENT, RETURN
 from ste.settings import LabelSettings, SplitSettings, WorldSettings

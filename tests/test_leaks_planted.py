@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ste.data.building import build_table
 from ste.data.features import feature_rows
 from ste.data.market import Market
-from ste.data.prepare import build_table
 from ste.leaks.cutoff import Features, changed_by_the_future
 from ste.leaks.finding import Finding, Outcome
 from ste.leaks.models import nothing_in_the_null, shuffled_labels

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ste.data.building import build_table
 from ste.data.features import feature_rows
 from ste.data.market import MACRO_NEUTRAL, RAW_CLOSE, Market
 from ste.data.market_files import _read, read_bars, read_market
-from ste.data.prepare import build_table, prepare
+from ste.data.prepare import prepare
 from ste.data.table import read_table
 from ste.errors import DataError
 from ste.preflight import check_inputs

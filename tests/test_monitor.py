@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 
 from monitored import WORLD, Monitored, monitored
+from ste.data.building import build_table
 from ste.data.features import NUMBER, feature_rows
 from ste.data.files import write_frame
 from ste.data.market import Market
-from ste.data.prepare import build_table
 from ste.deploy.inputs import windows_of_rows
 from ste.errors import ConfigError, DataError, RunError
 from ste.evaluation.bootstrap import binomial_interval

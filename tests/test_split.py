@@ -10,8 +10,9 @@ import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from ste.data.building import build_table
 from ste.data.calendar import week_numbers
-from ste.data.prepare import build_table, prepare
+from ste.data.prepare import prepare
 from ste.data.split import assign, counted
 from ste.data.table import read_table
 from ste.errors import ConfigError, DataError

@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from ste.data.building import build_table
 from ste.data.calendar import week_numbers
 from ste.data.features import NUMBER, feature_rows
 from ste.data.files import read_frame, sha256
 from ste.data.labels import directions, future_returns
-from ste.data.prepare import PreparedData, build_table, prepare
+from ste.data.prepare import PreparedData, prepare
 from ste.data.table import read_table
 from ste.errors import ConfigError, DataError
 from ste.schema import CLASS_NAMES, COLUMNS, DIRECTION, FEATURES, KEYS, PROBABILITIES, RETURN
@@ -116,9 +117,10 @@ def test_the_law_of_the_table_is_the_law_that_the_prices_were_drawn_from(monkeyp
         moments.append(as_it_is(signal, risk_log, edges))
         return moments[-1]
 
-    def recorded_blend(rng: np.random.Generator, correlation: np.ndarray, n: int) -> np.ndarray:
-        shocks.append(blend(rng, correlation, n))
-        return shocks[-1]
+    def recorded_blend(*given: object) -> tuple[np.ndarray, np.ndarray]:
+        drawn = blend(*given)
+        shocks.append(drawn[0])
+        return drawn
 
     settings = small(tickers=5, end="2021-12-31")
     with monkeypatch.context() as patch:

@@ -16,7 +16,7 @@ import ste.models
 from ste.augmentation.batch import LEAST_WINDOW
 from ste.augmentation.synthetic import synthetic_rows
 from ste.baselines.examples import Baseline, Examples
-from ste.data.datamodule import TrendDataModule
+from ste.data.datamodule import Held, TrendDataModule
 from ste.data.files import whole_file
 from ste.errors import ConfigError, DataError
 from ste.replicas.loader import ReplicaLoader
@@ -24,9 +24,11 @@ from ste.replicas.module import ReplicaModule, build_module
 from ste.settings import TrainSettings
 from ste.training.grouped import GroupedLoader
 from ste.training.latest import Latest
+from ste.training.memory import kept_memory
 from ste.training.module import TrendModule, build_net
 from ste.training.progress import EpochProgress
 from ste.training.representation import Representation
+from ste.training.resident import Resident, fits, prepared_rows
 from ste.training.stopping import Patience
 from ste.training.together import OwnSignals, rank, world_size
 
@@ -159,14 +161,18 @@ def _fit_net(
     settings: TrainSettings, data: TrendDataModule, module: TrendModule, checkpoints: Path, run: Any
 ) -> Fitted | None:
     trainer, best = build_trainer(settings, checkpoints, run)
-    module.gradient_clip, module.validation = settings.trainer.gradient_clip, data.val_dataloader()
+    module.gradient_clip = settings.trainer.gradient_clip
     last = checkpoints / "last.ckpt"
     if settings.trainer.precision == "64-true":
         module.double()  # Lightning would do so after it has read a checkpoint, which would then be rounded
     resume = last if settings.resume is not None and last.is_file() else None
     began = time.perf_counter()
     try:
-        trainer.fit(module, _training_loader(settings, module, data), ckpt_path=resume, weights_only=True)
+        with kept_memory():
+            held = _held(module, data, trainer.strategy.root_device)
+            module.validation = data.val_dataloader(held)
+            training = _training_loader(settings, module, data, held)
+            trainer.fit(module, training, ckpt_path=resume, weights_only=True)
     except SystemExit as stop:
         if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning makes an exit of Ctrl-C
             raise KeyboardInterrupt from None
@@ -193,10 +199,27 @@ def _fit_net(
     )
 
 
-def _training_loader(settings: TrainSettings, module: TrendModule, data: TrendDataModule) -> GroupedLoader:
-    loader = data.train_dataloader()
+def _held(module: TrendModule, data: TrendDataModule, device: torch.device) -> Held:
+    """Gives a dataset's examples prepared and on the device that learns, as far as they fit there."""
+    representation = module.representation
+    further = [] if data.further is None else [data.further]
+    stores = {id(one.store): one.store for one in (data.datasets["train"], *further)}  # all splits read one store
+    count = sum(len(store.features) for store in stores.values())
+    if not fits(count, len(data.panel.features), representation.mean.dtype.itemsize, device):
+        return lambda dataset: dataset
+    windows = data.view == "sequence"
+    rows = {
+        key: prepared_rows(representation, store.features, windows=windows, device=device)
+        for key, store in stores.items()
+    }
+    return lambda dataset: Resident(dataset, rows[id(dataset.store)], representation)
+
+
+def _training_loader(settings: TrainSettings, module: TrendModule, data: TrendDataModule, held: Held) -> GroupedLoader:
+    loader = data.train_dataloader(held)
     if isinstance(module, ReplicaModule):
-        loader = ReplicaLoader(data.datasets["train"], data.settings.batch_size, data.seed, module.count)
+        train = held(data.datasets["train"])
+        loader = ReplicaLoader(train, data.settings.batch_size, data.seed, module.count)
     chosen = settings.trainer
     # Lightning's own step scales 16-bit gradients: one batch at a time.
     return GroupedLoader(loader, chosen.precision != "16-mixed", chosen.limit_batches)

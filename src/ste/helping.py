@@ -329,7 +329,7 @@ def _help(settings: TrainSettings, place: "Place", checkpoints: Path) -> None:
     if threads is not None:
         torch.set_num_threads(threads)
     panel = Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
-    data = TrendDataModule(panel, view_of(settings.model), settings.seed)
+    data = TrendDataModule(panel, view_of(settings.model), settings.seed, settings.scoring.most_rows)
     model = prepare_fit(settings, data)
     store = _reach(place, _LONGEST)
     store.set(f"ready/{place.rank}", "")

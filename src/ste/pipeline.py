@@ -23,6 +23,7 @@ from ste.evaluation.scorecard import Scorecard
 from ste.evaluation.verdict import Verdict, judge
 from ste.fitting import Fitted, fit, load_model, name_of, prepare_fit, view_of
 from ste.helping import check_shares, helped, place_of, threads_of
+from ste.loading import loading
 from ste.predicting import one_thread, predict, score_replicas
 from ste.record import (
     FoldRecord,
@@ -350,8 +351,9 @@ def _run(
     if not settings.tracking.enabled:
         yield None
         return
-    from ste.tracking.run import tracked_run
-    from ste.tracking.sweep import trial_params, trial_tags
+    with loading():
+        from ste.tracking.run import tracked_run
+        from ste.tracking.sweep import trial_params, trial_tags
 
     if parent is None:
         params, tags = params | trial_params(settings.sweep), (tags or {}) | trial_tags(settings.sweep)

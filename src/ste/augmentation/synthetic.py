@@ -9,7 +9,7 @@ from ste.data.features import feature_rows
 from ste.data.labels import future_returns, label, terciles, thresholds
 from ste.data.market import Market
 from ste.data.panel import HISTORY, Panel
-from ste.data.prepare import daily_sources
+from ste.data.sources import daily_sources
 from ste.data.windows import Store, WindowDataset
 from ste.errors import DataError
 from ste.schema import FEATURE_SETS, table_columns

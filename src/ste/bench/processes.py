@@ -29,8 +29,10 @@ from ste.settings import TrainSettings
 PART = "distributed"
 ROUNDS = 2
 ROWS, TICKERS = 400_000, 400
-_WORLD = ("data.tickers=10", "data.start=2000-01-01", "data.end=2019-12-31", "data.sequence_length=20")
-_WORLD += ("data.split.validation_start=2018-01-01", "data.split.test_start=2019-01-01")
+_WORLD = (
+    *("data.tickers=10", "data.start=2000-01-01", "data.end=2019-12-31", "data.sequence_length=20"),
+    *("data.split.validation_start=2018-01-01", "data.split.test_start=2019-01-01"),
+)
 _FIT = ("model=lstm", "trainer.max_epochs=2", "trainer.progress=false", "fit.patience=null", "tracking.enabled=false")
 _TRAINING = ("model=lstm", "data.tickers=4", "trainer.max_epochs=1", "trainer.progress=false", "scoring.resamples=200")
 

@@ -118,9 +118,7 @@ class FolderTable:
         self.where = str(path)
         files = sorted(path.glob("*.parquet"))
         if not files:
-            inside = sorted(folder.name for folder in path.iterdir() if any(folder.glob("*.parquet")))
-            hint = f" Try {path / inside[0]}." if inside else ""
-            raise DataError(f"{path}: is a folder without Parquet files. Expected the parts of one table.{hint}")
+            raise DataError(f"{path}: is a folder without Parquet files. Expected the parts of one table.")
         self._parts = [ParquetTable(file) for file in files]
         self.names = self._parts[0].names
         self.size = sum(part.size for part in self._parts)

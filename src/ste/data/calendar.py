@@ -1,10 +1,13 @@
 """Trading sessions and weeks of the New York Stock Exchange."""
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-import exchange_calendars
 import numpy as np
 import pandas as pd
+
+if TYPE_CHECKING:
+    from exchange_calendars import ExchangeCalendar
 
 EXCHANGE = "XNYS"
 _FIRST_SESSION = "1990-01-02"
@@ -13,13 +16,15 @@ _MONDAY = 3  # 1970-01-01 was a Thursday: day 0 lies 3 days after a Monday
 
 def sessions(start: pd.Timestamp, end: pd.Timestamp) -> pd.DatetimeIndex:
     """Trading sessions from `start` to `end`, both included, as midnights without a zone."""
-    # The library refuses a calendar shorter than its holidays need, so whole years are asked for.
-    calendar = _calendar(start.year - 1, end.year + 1)
+    # The library refuses a calendar shorter than its holidays need; of whole decades a few serve all spans.
+    calendar = _calendar((start.year - 1) // 10 * 10, (end.year + 1) // 10 * 10 + 9)
     return calendar.sessions_in_range(start.normalize(), end.normalize()).tz_localize(None)
 
 
 @lru_cache(maxsize=16)  # a third of a second each
-def _calendar(first: int, last: int) -> exchange_calendars.ExchangeCalendar:
+def _calendar(first: int, last: int) -> "ExchangeCalendar":
+    import exchange_calendars  # weeks need none
+
     return exchange_calendars.get_calendar(EXCHANGE, start=f"{first}-01-01", end=f"{last}-12-31")
 
 
@@ -41,7 +46,9 @@ def session_numbers(dates: pd.DatetimeIndex | pd.Series | np.ndarray) -> np.ndar
     between = sessions(pd.Timestamp(min(days.min(), fixed)), pd.Timestamp(max(days.max(), fixed)))
     known = between.to_numpy().astype("datetime64[D]")
     origin = np.searchsorted(known, fixed)
-    return np.searchsorted(known, days, side="right").astype(np.int64) - 1 - origin
+    every = np.arange(days.min(), days.max() + 1)  # looked up once a day, not once a row
+    number = np.searchsorted(known, every, side="right").astype(np.int64) - 1 - origin
+    return number[(days - every[0]).astype(np.int64)]
 
 
 def periods(dates: pd.DatetimeIndex | pd.Series | np.ndarray, frequency: str) -> np.ndarray:

@@ -41,10 +41,17 @@ def thresholds(rows: pd.DataFrame, training: np.ndarray, settings: LabelSettings
         settings: `fixed` is the thresholds as they are; `volatility` scales them by the ticker's
             trailing volatility over a period; `balanced` takes the training rows' terciles.
     """
+    thirds = terciles(rows[RETURN].to_numpy()[training]) if settings.method == "balanced" else None
+    return thresholds_given(rows, thirds, settings)
+
+
+def thresholds_given(
+    rows: pd.DataFrame, thirds: tuple[float, float] | None, settings: LabelSettings
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same where the training rows' terciles are known already; None unless the method is `balanced`."""
     n = len(rows)
-    if settings.method == "balanced":
-        low, high = terciles(rows[RETURN].to_numpy()[training])
-        return np.full(n, low), np.full(n, high)
+    if thirds is not None:
+        return np.full(n, thirds[0]), np.full(n, thirds[1])
     lower = -settings.threshold if settings.lower is None else settings.lower
     scale = rows[VOLATILITY].to_numpy() if settings.method == "volatility" else np.ones(n)
     return lower * scale, settings.threshold * scale

@@ -1,5 +1,6 @@
 """Files of a real market: daily bars, news, macro releases and policy events, checked and adjusted."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,9 @@ import pandas as pd
 import pandera.pandas as pa
 
 from ste.data.calendar import sessions
-from ste.data.files import check_columns, check_frame, day_column, read_frame
+from ste.data.contract import check_frame, day_column
+from ste.data.features import ticker_starts
+from ste.data.files import check_columns, read_frame
 from ste.data.market import MACRO_NEUTRAL, RAW_CLOSE, Market
 from ste.errors import DataError
 from ste.schema import MACRO, MARKET_COLUMNS
@@ -17,6 +20,7 @@ BAR_COLUMNS = MARKET_COLUMNS["bars"]
 _PRICES = ("open", "high", "low", "close")
 _JUMP = np.log(1.6)
 """A daily log return beyond this is more often an unadjusted split than news."""
+_SHOWN = 5  # of them, in a note
 
 
 def read_market(settings: MarketSettings) -> Market:
@@ -91,18 +95,72 @@ def adjusted_bars(bars: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
         bars: `schema.MARKET_COLUMNS["bars"]`, with `adj_close` where there is one.
         notes: what was dropped, adjusted or looks wrong is appended.
     """
-    adjusted = "adj_close" in bars
-    frame = bars.sort_values(["ticker", "date"], kind="stable").reset_index(drop=True)
-    frame = _on_sessions(frame, notes)
+    found = Findings()
+    frame = adjusted_block(bars.sort_values(["ticker", "date"], kind="stable").reset_index(drop=True), found)
+    found.check()
+    notes += found.notes()
+    return frame
+
+
+@dataclass
+class Findings:
+    """What was dropped, adjusted or looks wrong in bars, block by block.
+
+    Attributes:
+        empty: rows without a price or volume.
+        traded: rows on sessions.
+        off: rows on other days, and the first of them.
+        adjusted: whether any price was.
+        jumps: moves that look like a split, and the first few in words.
+    """
+
+    empty: int = 0
+    traded: int = 0
+    off: int = 0
+    first_off: pd.Timestamp | None = None
+    adjusted: bool = False
+    jumps: int = 0
+    shown: list[str] = field(default_factory=list)
+
+    def check(self) -> None:
+        """Raise if no bar is left."""
+        if not self.traded:
+            raise DataError("bars: none of the dates is a session of the exchange. Expected daily bars of US stocks.")
+
+    def notes(self) -> list[str]:
+        """In words."""
+        notes = []
+        if self.empty:
+            notes.append(f"bars: {self.empty} rows without a price or volume dropped")
+        if self.off:
+            notes.append(f"bars: {self.off} rows on days without a session dropped (first {self.first_off:%Y-%m-%d})")
+        if self.adjusted:
+            notes.append("bars: prices and volume adjusted by adj_close / close")
+        if self.jumps:
+            notes.append(
+                f"warning: {self.jumps} daily moves beyond +60 % or -38 % that no adjustment explains "
+                f"({', '.join(self.shown)}); an unadjusted split would look like this"
+            )
+        return notes
+
+
+def adjusted_block(frame: pd.DataFrame, found: Findings) -> pd.DataFrame:
+    """Checked bars of some tickers, sorted by ticker and date, on sessions and on the adjusted scale."""
+    adjusted = "adj_close" in frame
+    traded = frame["date"].isin(sessions(frame["date"].min(), frame["date"].max()))
+    found.traded += int(traded.sum())
+    if not traded.all():
+        found.off += int((~traded).sum())
+        found.first_off = found.first_off or frame.loc[~traded, "date"].iloc[0]
+        frame = frame[traded].reset_index(drop=True)
     if adjusted:
         frame[RAW_CLOSE] = frame["close"]
         ratio = frame["adj_close"] / frame["close"]
         for name in _PRICES:
             frame[name] = frame[name] * ratio
         frame["volume"] = frame["volume"] / ratio
-        if not np.allclose(ratio, 1.0):
-            notes.append("bars: prices and volume adjusted by adj_close / close")
-    _warn_of_jumps(frame, notes)
+        found.adjusted |= not np.allclose(ratio, 1.0)
+    _look_for_jumps(frame, found)
     return frame[[*BAR_COLUMNS, RAW_CLOSE] if adjusted else list(BAR_COLUMNS)]
 
 
@@ -183,34 +241,27 @@ def _refuse(frame: pd.DataFrame, off: pd.Series, column: str, expected: str, pat
 def _only(bars: pd.DataFrame, tickers: list[str] | None, path: str | Path) -> pd.DataFrame:
     if tickers is None:
         return bars
-    known = set(bars["ticker"])
-    unknown = [name for name in tickers if name not in known]
+    check_tickers(tickers, set(bars["ticker"]), path)
+    return bars[bars["ticker"].isin(tickers)]  # with its index, which tells the lines
+
+
+def check_tickers(wanted: list[str], known: set[str], path: str | Path) -> None:
+    """Raise if a name that is asked for has no bars."""
+    unknown = [name for name in wanted if name not in known]
     if unknown:
         some = ", ".join(sorted(known)[:12])
         raise DataError(
             f"{path}: no bars of {', '.join(unknown)}. It has {len(known)} tickers: {some}, ... "
             f"Try data.tickers=[{sorted(known)[0]}]."
         )
-    return bars[bars["ticker"].isin(tickers)]  # with its index, which tells the lines
 
 
-def _on_sessions(bars: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
-    traded = bars["date"].isin(sessions(bars["date"].min(), bars["date"].max()))
-    if not traded.any():
-        raise DataError("bars: none of the dates is a session of the exchange. Expected daily bars of US stocks.")
-    if not traded.all():
-        first = bars.loc[~traded, "date"].iloc[0]
-        notes.append(f"bars: {(~traded).sum()} rows on days without a session dropped (first {first:%Y-%m-%d})")
-    return bars[traded].reset_index(drop=True)
-
-
-def _warn_of_jumps(bars: pd.DataFrame, notes: list[str]) -> None:
-    log_close = np.log(bars["close"])
-    same = bars["ticker"] == bars["ticker"].shift()
-    jumps = bars[same & (log_close.diff().abs() > _JUMP)]
-    if len(jumps):
-        shown = ", ".join(f"{row.ticker} {row.date:%Y-%m-%d}" for row in jumps.head(5).itertuples())
-        notes.append(
-            f"warning: {len(jumps)} daily moves beyond +60 % or -38 % that no adjustment explains ({shown}); "
-            "an unadjusted split would look like this"
-        )
+def _look_for_jumps(bars: pd.DataFrame, found: Findings) -> None:
+    if bars.empty:
+        return
+    move = np.diff(np.log(bars["close"].to_numpy()), prepend=np.nan)
+    move[ticker_starts(bars)] = np.nan
+    jumps = bars[np.abs(move) > _JUMP]
+    found.jumps += len(jumps)
+    more = jumps.head(_SHOWN - len(found.shown))
+    found.shown += [f"{row.ticker} {row.date:%Y-%m-%d}" for row in more.itertuples()]

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
-from ste.schema import Column
+from ste.errors import DataError
+from ste.schema import FEATURE_SETS, MOVEMENT, RETURN, Column
 
 _PRICES = ("stock_open", "stock_high", "stock_low", "stock_close", "stock_sma_20", "stock_sma_50")
 
@@ -52,3 +54,30 @@ def rules(column: Column) -> tuple[Rule, ...]:
 def below(high: np.ndarray, low: np.ndarray) -> np.ndarray:
     """Where a period's high is below its low, rounding aside, bool `[N]`."""
     return high < low - 1e-6 * np.abs(low)
+
+
+def check_rows(rows: pd.DataFrame, features: str) -> None:
+    """Raise unless every number of a table's rows is what the schema asks for.
+
+    Args:
+        rows: of `schema.table_columns`.
+        features: name of the feature set.
+    """
+    for column in (*FEATURE_SETS[features].columns, Column(RETURN, "", low=-1.0), Column(MOVEMENT, "")):
+        values = rows[column.name].to_numpy()
+        for rule in rules(column):
+            holds = rule.holds(values)
+            if not holds.all():
+                _tell(rows, ~holds, column.name, rule.expected)
+    high, low = ("stock_high", "stock_low") if "stock_high" in rows else ("price_high", "price_low")
+    off = below(rows[high].to_numpy(), rows[low].to_numpy())
+    if off.any():
+        _tell(rows, off, high, f"{low} or more")
+
+
+def _tell(rows: pd.DataFrame, off: np.ndarray, column: str, expected: str) -> None:
+    row = rows.iloc[int(np.flatnonzero(off)[0])]
+    raise DataError(
+        f"data: {row['ticker']} on {row['date']:%Y-%m-%d} has {column}={row[column]:g}, expected {expected} "
+        f"({off.sum()} such rows beside it). Mend the ticker's bars, or leave it out with data.tickers=[…]."
+    )

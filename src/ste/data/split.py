@@ -26,30 +26,67 @@ def assign(dates: pd.Series, settings: SplitSettings, frequency: str = "weekly")
         DataError: a split would be empty.
     """
     if settings.by == "row":
-        first, second = _cuts(len(dates), settings)
-        split = np.digitize(np.arange(len(dates)), [first, second])
-    elif settings.validation_start is not None:
-        days = dates.to_numpy()
-        split = (days >= np.datetime64(settings.validation_start)).astype(np.int64)
-        if settings.test_start is not None:
-            split += days >= np.datetime64(settings.test_start)
+        split = np.digitize(np.arange(len(dates)), _cuts(len(dates), settings)).astype(np.int8)
     else:
-        known, number = np.unique(periods(dates, frequency), return_inverse=True)
-        first, second = _cuts(len(known), settings)
-        split = np.digitize(number, [first, second])
+        number = periods(dates, frequency)
+        split = codes(dates.to_numpy(), number, starts(settings, np.unique(number)))
+    check_splits(np.bincount(split, minlength=len(SPLITS)), settings, dates.min(), dates.max())
+    return split
+
+
+def by_shares(settings: SplitSettings) -> bool:
+    """Whether the periods that a table has decide where its splits begin."""
+    return settings.validation_start is None
+
+
+def starts(settings: SplitSettings, known: np.ndarray) -> np.ndarray:
+    """Where validation and test begin: datetime64 dates, or by shares the numbers of periods; at most 2.
+
+    Args:
+        settings: `by` date.
+        known: numbers of all the table's periods, sorted; asked for by shares alone.
+    """
+    if by_shares(settings):
+        return known[[cut for cut in _cuts(len(known), settings) if cut < len(known)]]
+    dates = (settings.validation_start, settings.test_start)
+    return np.array([date for date in dates if date is not None], dtype="datetime64[D]")
+
+
+def codes(dates: np.ndarray, number: np.ndarray, begins: np.ndarray) -> np.ndarray:
+    """Split of each row, int8 `[N]`.
+
+    Args:
+        dates: datetime64 `[N]`.
+        number: of each row's period.
+        begins: `starts`.
+    """
+    values = dates if begins.dtype.kind == "M" else number
+    split = np.zeros(len(values), dtype=np.int8)
+    for begin in begins:
+        split += values >= begin
+    return split
+
+
+def check_splits(counts: np.ndarray, settings: SplitSettings, first: pd.Timestamp, last: pd.Timestamp) -> None:
+    """Raise unless every split that `settings` asks for has rows.
+
+    Args:
+        counts: rows by split.
+        settings: what is asked for.
+        first: date of the table.
+        last: date of the table.
+    """
     for code, name in enumerate(SPLITS):
         wanted = name != "test" or settings.test_start is not None or _test_by_fraction(settings)
-        if wanted and not (split == code).any():
+        if wanted and not counts[code]:
             raise DataError(
-                f"data.split: no rows for {name} among {len(dates)} from {dates.min():%Y-%m-%d} to "
-                f"{dates.max():%Y-%m-%d}. Move data.split.validation_start or data.split.test_start, "
-                "or give the table more rows."
+                f"data.split: no rows for {name} among {counts.sum()} from {first:%Y-%m-%d} to {last:%Y-%m-%d}. "
+                "Move data.split.validation_start or data.split.test_start, or give the table more rows."
             )
-    return split.astype(np.int8)
 
 
 def _test_by_fraction(settings: SplitSettings) -> bool:
-    return settings.validation_start is None and settings.shares()[1] > 0
+    return by_shares(settings) and settings.shares()[1] > 0
 
 
 def _cuts(n: int, settings: SplitSettings) -> tuple[int, int]:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from ste.data.building import build_table
 from ste.data.features import feature_rows
 from ste.data.files import read_frame, sha256
 from ste.data.market import Market
 from ste.data.market_files import read_market
-from ste.data.prepare import build_table, prepare
+from ste.data.prepare import prepare
 from ste.data.table import read_table
 from ste.errors import DataError, SteError
 from ste.leaks.codes import hidden_codes
@@ -68,6 +69,12 @@ def audit(
     Raises:
         DataError: a file that cannot be read as a table at all, or a source that gives no table.
     """
+    if settings.format == "parts":
+        some = "data.tickers=100" if isinstance(settings, WorldSettings) else "data.tickers=[…]"
+        raise DataError(
+            "data.format=parts: an audit holds the whole table in memory. Try the same settings with "
+            f"data.format=parquet and fewer tickers: {some}."
+        )
     files = settings.files() if isinstance(settings, TableSettings) else None
     contract = _contract(settings)
     if files is None:

@@ -116,7 +116,8 @@ class DataSettings:
         frequency: `weekly` or `daily`: what one row of a ticker covers, its period.
         features: `full`, the 21 of the weekly table, or `prices`, the 11 of Feng et al. (2019).
         labels, split: see there.
-        format: `csv` or `parquet`, of the files that are written.
+        format: of what is written: `csv` or `parquet`, a file for each split, or `parts`, a folder of Parquet
+            files by year, for tables larger than memory.
         folder: where they are written; None is a folder of its own in `data_output`.
         sequence_length: periods in a window of a sequence model.
         history: consecutive periods of its ticker that every example needs, whatever the model, so that all
@@ -140,12 +141,14 @@ class DataSettings:
     def __post_init__(self) -> None:
         choice(self, "data.frequency", tuple(PERIODS_PER_YEAR))
         choice(self, "data.features", tuple(FEATURE_SETS))
-        choice(self, "data.format", ("csv", "parquet"))
+        choice(self, "data.format", ("csv", "parquet", "parts"))
         choice(self, "data.representation", ("stationary", "standard"))
         fits = self.features == "full" or self.representation == "standard"
         require(self, "data.representation", fits, f"standard with data.features={self.features}", example="standard")
         daily = self.features == "full" or self.frequency == "daily"
         require(self, "data.frequency", daily, f"daily with data.features={self.features}", example="daily")
+        streams = self.format != "parts" or self.split.by == "date"
+        require(self, "data.format", streams, "csv or parquet with data.split.by=row", example="parquet")
         require(self, "data.history", self.history is None or self.history >= 1, "1 or more, or null", example=4)
         require(self, "data.sequence_length", self.sequence_length >= 1, "1 or more")
         require(self, "data.batch_size", self.batch_size >= 1, "1 or more")

@@ -21,7 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ste.data.prepare import build_table
+from ste.data.building import build_table
 from ste.evaluation.predictions import Predictions, row_columns
 from ste.evaluation.score import score
 from ste.schema import DIRECTION, PROBABILITIES, RETURN, class_names, probability_names

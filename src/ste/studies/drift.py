@@ -15,8 +15,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from ste.data.building import build_table
 from ste.data.calendar import week_numbers
-from ste.data.prepare import build_table
 from ste.evaluation.bootstrap import binomial_interval
 from ste.monitoring.drift import Drift, drift_of
 from ste.monitoring.reference import Reference

@@ -64,6 +64,44 @@ class Representation(nn.Module):
             x = self._stationary(x)
         return ((x - self.mean) / self.scale).clamp(-CLIP, CLIP)
 
+    def rows(self, x: torch.Tensor, *, windows: bool) -> torch.Tensor:
+        """Of raw rows `[N, F]` what a row alone decides: all of it, unless windows will be gathered from them.
+
+        Args:
+            x: raw rows.
+            windows: leave what is measured against a window raw, for `to_windows`.
+        """
+        if not windows:
+            return self(x)
+        ready = self(x.unsqueeze(1)).squeeze(1)
+        if self.kind == "stationary":
+            for column in self._windowed:
+                ready[:, column] = x[:, column]
+        return ready
+
+    def to_windows(self, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor] | None:
+        """What is left to do to windows `[B, T, F]` of `rows`, in place, on a device; None where nothing is."""
+        if self.kind != "stationary":
+            return None
+        volume, *slow = self._windowed
+        side_by_side = slow == list(range(slow[0], slow[-1] + 1))  # as in the weekly table; a slice copies nothing
+        at = slice(slow[0], slow[-1] + 1) if side_by_side else torch.tensor(slow, device=device)
+        mean, scale = self.mean.to(device), self.scale.to(device)
+        of_volume, of_slow = (mean[volume], scale[volume]), (mean[at], scale[at])
+
+        def finish(x: torch.Tensor) -> torch.Tensor:
+            against, since = _against_mean(x[..., volume, None]), _since_first(x[..., at])
+            x[..., volume] = ((against.squeeze(-1) - of_volume[0]) / of_volume[1]).clamp_(-CLIP, CLIP)
+            x[..., at] = ((since - of_slow[0]) / of_slow[1]).clamp_(-CLIP, CLIP)
+            return x
+
+        return finish
+
+    @property
+    def _windowed(self) -> list[int]:
+        """Columns that are measured against their window."""
+        return [self._at[name] for name in ("stock_volume", *SLOW_MACRO)]
+
     @torch.no_grad()
     def fit(self, chunks: Callable[[], Iterable[torch.Tensor]]) -> None:
         """Set mean and scale from the training windows.
@@ -110,10 +148,19 @@ class Representation(nn.Module):
         bands = torch.cat([upper, lower], dim=-1) / close - 1.0
         slow, logs = x[..., self._slow], torch.log1p(x[..., self._logs])
         if x.dim() == 3:
-            volume = torch.log((1.0 + volume) / (1.0 + volume.mean(dim=1, keepdim=True)))
-            slow = slow - slow[:, :1]
+            volume, slow = _against_mean(volume), _since_first(slow)
         else:
             volume = torch.log1p(volume * close)
             slow = torch.zeros_like(slow)
         kinds = [ratios, place, volume, macd / close, bands, slow, logs, x[..., self._rest]]
         return torch.cat(kinds, dim=-1)[..., self._order]
+
+
+def _against_mean(volume: torch.Tensor) -> torch.Tensor:
+    """Log of volumes `[B, T, 1]` against their window's mean."""
+    return torch.log((1.0 + volume) / (1.0 + volume.mean(dim=1, keepdim=True)))
+
+
+def _since_first(values: torch.Tensor) -> torch.Tensor:
+    """Change of `[B, T, K]` since the window's first period."""
+    return values - values[:, :1]

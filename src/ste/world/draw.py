@@ -4,9 +4,16 @@ Exogenous parts (calendar, volatility regime, news, macro, policy) are drawn fir
 then advance week by week, since the law reads bands that the prices themselves make. Within a week the
 daily path is a Brownian bridge to the drawn weekly return.
 
+Tickers are drawn in blocks, each from streams of its own, so that a world may be larger than memory. Calendar,
+volatility, macro, policy and the market's shock are drawn once, with the first block; a block's numbers do not
+depend on the blocks after it.
+
 Tickers share the market's shock: their correlation with it is fixed per ticker, so that a ticker's
 beta is its correlation times its own risk over the market's, and what is left is idiosyncratic.
 """
+
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,6 +27,8 @@ from ste.world import law
 
 SEED_TICKERS = ("AAPL", "MSFT", "GOOGL", "AMZN", "NVDA", "META", "TSLA")
 _BURN_IN = FEATURE_SETS["full"].lookback + 60  # sessions before the first row: look-back, news memory, settled bands
+BLOCK = 256
+"""Tickers drawn at once. It is part of a world larger than that: with another number its bytes would differ."""
 _WARM_UP = 20  # sessions of plain random walk that fill the first bands
 
 
@@ -36,23 +45,44 @@ def draw(settings: WorldSettings) -> Market:
 
     The bars reach back far enough for the first row's look-back and on to the last row's label.
     """
+    blocks = list(draw_blocks(settings))
+    bars, news = (
+        pd.concat([getattr(block, kind) for block in blocks], ignore_index=True).assign(
+            ticker=pd.concat([getattr(block, kind)["ticker"].astype(str) for block in blocks], ignore_index=True)
+        )
+        for kind in ("bars", "news")
+    )
+    return Market(bars=bars, news=news, macro=blocks[0].macro, policy=blocks[0].policy)
+
+
+def draw_blocks(settings: WorldSettings) -> Iterator[Market]:
+    """The same block by block of tickers, `ticker` as a category; macro and policy are the same in each."""
+    days, tickers = _days(settings), names(settings.tickers)
+    # A stream per part: adding a draw to one leaves the others as they were.
+    market, news, macro, policy, prices = np.random.SeedSequence(settings.seed).spawn(5)
+    vix = _vix(np.random.default_rng(market), len(days))
+    events = _policy(np.random.default_rng(policy), days)
+    releases = _macro(np.random.default_rng(macro), days, vix, events)
+    shared: _Shared | None = None
+    for number, start in enumerate(range(0, len(tickers), BLOCK)):
+        block = tickers[start : start + BLOCK]
+        articles = _news(_stream(news, number), days, block)
+        bars, shared = _bars(_stream(prices, number), days, block, vix, articles, settings.signal, shared)
+        yield Market(bars=bars, news=articles, macro=releases, policy=events)
+
+
+def _days(settings: WorldSettings) -> pd.DatetimeIndex:
     start, end = pd.Timestamp(settings.start), pd.Timestamp(settings.end)
     beyond = pd.Timedelta(weeks=settings.labels.horizon + 1)
     days = sessions(start - pd.Timedelta(days=int(_BURN_IN * 1.5)), end + beyond)
     days = days[week_numbers(days) > week_numbers(days[:1])[0]]  # a whole first week
-    days = days[days <= week_ends(days)[-2]]  # and a whole last one
-    tickers = names(settings.tickers)
+    return days[days <= week_ends(days)[-2]]  # and a whole last one
 
-    # A stream per part: adding a draw to one leaves the others as they were.
-    market, news, macro, policy, prices = (
-        np.random.default_rng(s) for s in np.random.SeedSequence(settings.seed).spawn(5)
-    )
-    vix = _vix(market, len(days))
-    articles = _news(news, days, tickers)
-    events = _policy(policy, days)
-    releases = _macro(macro, days, vix, events)
-    bars = _bars(prices, days, tickers, vix, articles, settings.signal)
-    return Market(bars=bars, news=articles, macro=releases, policy=events)
+
+def _stream(part: np.random.SeedSequence, block: int) -> np.random.Generator:
+    """A part's stream for a block of tickers; the first block's is the part's own."""
+    own = np.random.SeedSequence(part.entropy, spawn_key=(*part.spawn_key, block)) if block else part
+    return np.random.default_rng(own)
 
 
 def _vix(rng: np.random.Generator, n: int) -> np.ndarray:
@@ -82,7 +112,7 @@ def _news(rng: np.random.Generator, days: pd.DatetimeIndex, tickers: list[str]) 
     at, who = np.nonzero(count.T)
     return pd.DataFrame(
         {
-            "ticker": np.array(tickers)[at],
+            "ticker": pd.Categorical.from_codes(at, dtype=pd.CategoricalDtype(tickers)),
             "date": days[who],
             "count": count.T[at, who],
             "sentiment": sentiment.T[at, who],
@@ -157,8 +187,9 @@ def _bars(
     vix: np.ndarray,
     articles: pd.DataFrame,
     signal: float,
-) -> pd.DataFrame:
-    """Daily bars, sorted by ticker and date."""
+    shared: "_Shared | None" = None,
+) -> tuple[pd.DataFrame, "_Shared"]:
+    """Daily bars, sorted by ticker and date, and the market's shocks: those given, or drawn where none are."""
     n_days, n = len(days), len(tickers)
     ends = week_ends(days)
     last = days.get_indexer(ends)
@@ -167,8 +198,8 @@ def _bars(
     price = rng.lognormal(np.log(120.0), 0.5, n)
     correlation = rng.uniform(0.3, 0.65, n)
     typical_volume = rng.lognormal(np.log(2.5e7), 0.7, n)
-    weekly = _blend(rng, correlation, len(ends))
-    daily = _blend(rng, correlation, n_days)
+    weekly, weekly_shared = _blend(rng, correlation, len(ends), shared and shared.weekly)
+    daily, daily_shared = _blend(rng, correlation, n_days, shared and shared.daily)
     gaps, reach, churn = rng.standard_normal((3, n_days, n))
     reach = np.abs(reach)
 
@@ -202,35 +233,39 @@ def _bars(
     low = np.minimum(opened, close) * np.exp(-0.4 * scale * reach[::-1])
     move = np.abs(np.log(close / previous)) / scale
     volume = np.round(typical_volume * np.exp(0.6 * hectic + 0.15 * move + 0.2 * churn))
-    return pd.DataFrame(
+    columns = {"open": opened, "high": high, "low": low, "close": close, "volume": volume}
+    bars = pd.DataFrame(
         {
-            "ticker": np.repeat(tickers, n_days),
+            "ticker": pd.Categorical.from_codes(np.repeat(np.arange(n), n_days), dtype=pd.CategoricalDtype(tickers)),
             "date": np.tile(days.to_numpy(), n),
-            **{
-                name: values.T.ravel()
-                for name, values in {
-                    "open": opened,
-                    "high": high,
-                    "low": low,
-                    "close": close,
-                    "volume": volume,
-                }.items()
-            },
-        }
+            **{name: values.T.ravel() for name, values in columns.items()},
+        },
+        copy=False,
     )
+    return bars, _Shared(weekly_shared, daily_shared)
 
 
-def _blend(rng: np.random.Generator, correlation: np.ndarray, n: int) -> np.ndarray:
-    """Standard normal shocks `[n, tickers]` with the given correlations to a shared one."""
-    shared = rng.standard_normal((n, 1))
+def _blend(
+    rng: np.random.Generator, correlation: np.ndarray, n: int, shared: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Standard normal shocks `[n, tickers]` with the given correlations to a shared one `[n, 1]`, and that."""
+    shared = rng.standard_normal((n, 1)) if shared is None else shared
     own = rng.standard_normal((n, len(correlation)))
-    return correlation * shared + np.sqrt(1.0 - correlation**2) * own
+    return correlation * shared + np.sqrt(1.0 - correlation**2) * own, shared
+
+
+class _Shared(NamedTuple):
+    """The market's shocks of weeks `[weeks, 1]` and days `[days, 1]`, in which all tickers have a part."""
+
+    weekly: np.ndarray
+    daily: np.ndarray
 
 
 def _weekly_news(articles: pd.DataFrame, ends: pd.DatetimeIndex, tickers: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Sentiment memory and news count at each week's close, `[weeks, tickers]` each, as the table has them."""
     weeks = week_numbers(ends)
-    rows = pd.DataFrame({"ticker": np.tile(tickers, len(weeks)), NUMBER: np.repeat(weeks, len(tickers))})
+    who = pd.Categorical.from_codes(np.tile(np.arange(len(tickers)), len(weeks)), dtype=pd.CategoricalDtype(tickers))
+    rows = pd.DataFrame({"ticker": who, NUMBER: np.repeat(weeks, len(tickers))})
     table = news_features(rows, articles)
     sentiment, count = (
         table[name].to_numpy().reshape(len(weeks), len(tickers)) for name in ("news_sentiment", "news_count")

@@ -1,0 +1,89 @@
+import gc
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ste.loading import loading
+
+
+@pytest.fixture(autouse=True)
+def _thawed() -> Iterator[None]:
+    yield
+    gc.unfreeze()
+    gc.enable()
+
+
+def a_module(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> str:
+    name = f"made_for_{folder.name}".replace("-", "_")
+    (folder / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    return name
+
+
+def test_nothing_is_collected_within_and_what_came_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    name = a_module(tmp_path, monkeypatch, "import gc\nwithin = gc.isenabled()\nmade = [[i] for i in range(1000)]\n")
+    before = gc.get_freeze_count()
+    with loading():
+        module = __import__(name)
+    assert module.within is False
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > before + 1000
+
+
+def test_what_became_garbage_is_not_kept_where_nothing_was_imported():
+    class Watched:
+        pass
+
+    def cycle() -> None:
+        one = Watched()
+        one.itself = one  # type: ignore[attr-defined]
+
+    frozen = gc.get_freeze_count()
+    cycle()
+    with loading():
+        import gc as again
+
+        assert not again.isenabled()
+    assert gc.get_freeze_count() == frozen
+    gc.collect()
+    assert not [one for one in gc.get_objects() if type(one) is Watched]
+
+
+def test_a_fault_of_an_import_leaves_the_collector_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    name = a_module(tmp_path, monkeypatch, "raise RuntimeError('not this one')\n")
+    with pytest.raises(RuntimeError, match="not this one"), loading():
+        __import__(name)
+    assert gc.isenabled()
+    gc.disable()
+    with loading():
+        pass
+    assert not gc.isenabled()
+
+
+def asked_for(folder: Path, **environment: str) -> list[str]:
+    """Hosts that a training run looks up or connects to; nothing tells MLflow that this is a test."""
+    script = (
+        "import sys\n"
+        "def heard(event, arguments):\n"
+        "    if event in ('socket.getaddrinfo', 'socket.connect'):\n"
+        "        print('ASKED', event, arguments, flush=True)\n"
+        "sys.addaudithook(heard)\n"
+        "sys.argv = ['ste', 'experiment=seed_lstm', 'trainer.max_epochs=1']\n"
+        "from ste.train import main\n"
+        "main()\n"
+    )
+    test = ("CI", "DO_NOT_TRACK", "MLFLOW_", "PYTEST_", "GITHUB_", "TF_BUILD", "BUILD_")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(test)}
+    command, env = [sys.executable, "-c", script], clean | environment
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=True)
+    assert "Verdict" in done.stdout
+    return [line for line in done.stdout.splitlines() if line.startswith("ASKED")]
+
+
+def test_a_run_speaks_to_nobody(tmp_path: Path):
+    assert asked_for(tmp_path) == []
