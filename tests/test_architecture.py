@@ -55,7 +55,7 @@ LAYERS = {
     },
     "predicting": {"baselines", "data", "evaluation", "fitting", "replicas", "schema"},
     "explaining": {"baselines", "data", "evaluation", "fitting", "predicting"},
-    "helping": {"data", "errors", "fitting", "settings", "training"},
+    "helping": {"data", "errors", "fitting", "loading", "settings", "training"},
     "pipeline": {
         *("data", "errors", "evaluation", "fitting", "helping", "loading", "predicting", "record", "replicas"),
         *("schema", "settings", "tracking", "training"),

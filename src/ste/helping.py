@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ste.errors import ConfigError, RunError, SteError
+from ste.loading import loading
 from ste.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -310,20 +311,25 @@ def main() -> None:
     warnings.simplefilter("ignore")  # the first process says the same
     logging.getLogger().setLevel(logging.ERROR)
     try:
-        _help(*pickle.loads(task))
+        _help(task)
     except SteError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
 
 
-def _help(settings: TrainSettings, place: "Place", checkpoints: Path) -> None:
-    import torch
+def _help(task: bytes) -> None:
+    with loading():
+        import torch
 
-    from ste.data.datamodule import TrendDataModule
-    from ste.data.panel import Panel
-    from ste.data.prepare import prepare
-    from ste.fitting import fit, prepare_fit, view_of
-    from ste.training.together import joined
+        from ste.data.datamodule import TrendDataModule
+        from ste.data.panel import Panel
+        from ste.data.prepare import prepare
+        from ste.fitting import fit, prepare_fit, view_of
+        from ste.training.together import Place, joined
+
+    settings: TrainSettings
+    place: Place
+    settings, place, checkpoints = pickle.loads(task)
 
     threads = threads_of(settings)
     if threads is not None:
