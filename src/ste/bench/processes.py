@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 
 from ste.bench.figures import Figure, compared, interleaved
-from ste.bench.prediction import blocks, command, write
+from ste.bench.prediction import blocks, command
 from ste.bulk.cluster import on_ray
 from ste.bulk.reading import open_table
 from ste.bulk.run import predict_table
@@ -28,7 +30,7 @@ from ste.settings import TrainSettings
 
 PART = "distributed"
 ROUNDS = 2
-ROWS, TICKERS = 400_000, 400
+ROWS, TICKERS = 600_000, 600
 _WORLD = (
     *("data.tickers=10", "data.start=2000-01-01", "data.end=2019-12-31", "data.sequence_length=20"),
     *("data.split.validation_start=2018-01-01", "data.split.test_start=2019-01-01"),
@@ -76,7 +78,8 @@ def prediction(folder: Path) -> Iterator[Figure]:
     """A Parquet table of weekly rows, by ticker, to Parquet."""
     command(folder, "train", *_TRAINING)
     command(folder, "export", "run=latest", "output=model.onnx")
-    write(blocks(ROWS, TICKERS, "ticker"), folder / "table.parquet")
+    whole = pa.concat_tables(blocks(ROWS, TICKERS, "ticker"))
+    pq.write_table(whole, folder / "table.parquet", row_group_size=ROWS // 20)
     case = f"predict {ROWS:,} rows, lstm, 2 processes of a thread"
     alone, spread = partial(_rows, folder, None), partial(_rows, folder, on_this_machine)
     note = "with the start of both processes, and the joining of what they wrote"
