@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -34,7 +35,7 @@ def on_ray(tasks: Sequence[Task], advance: Advance) -> list[Tally]:
             ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **size)
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0][:200]
-        where = f"RAY_ADDRESS={address}: no cluster can be reached there" if address else "cluster=ray: none could begin"
+        where = f"RAY_ADDRESS={address}: no cluster is there" if address else "cluster=ray: none could begin"
         raise ConfigError(f"{where} ({reason}). Without cluster=ray, workers run on this machine.") from None
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, stopping)  # Ray has one of its own, which ends with another code
@@ -51,6 +52,8 @@ def on_ray(tasks: Sequence[Task], advance: Advance) -> list[Tally]:
                     raise said
                 tallies[number], size_ = said
                 advance(len(tallies) * size_ // len(tasks))
+    except SystemExit:  # Ray makes code 1 of whatever the handler of SIGTERM leaves with
+        sys.exit(128 + signal.SIGTERM)
     except RayTaskError as error:
         raise error.as_instanceof_cause() from None
     except RayError as error:
