@@ -1,7 +1,9 @@
 """Tasks on a Ray cluster: the one that `RAY_ADDRESS` names, or one of this machine that ends with the command."""
 
 import os
+import re
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Sequence
@@ -21,12 +23,13 @@ def on_ray(tasks: Sequence[Task], advance: Advance) -> list[Tally]:
         ConfigError: Ray is not installed, or the cluster is not there.
         SteError: what a task found wrong, or that it was lost.
     """
+    address = os.environ.get("RAY_ADDRESS")
+    _reach(address)
     try:
         import ray
         from ray.exceptions import RayError, RayTaskError
     except ImportError:
         raise ConfigError("cluster=ray: Ray is not installed. Type pip install 'ste[ray]', or leave it out.") from None
-    address = os.environ.get("RAY_ADDRESS")
     size = {} if address else {"num_cpus": sum(task.threads for task in tasks), "include_dashboard": False}
     began, stopping = not ray.is_initialized(), signal.getsignal(signal.SIGTERM)
     try:
@@ -63,6 +66,19 @@ def on_ray(tasks: Sequence[Task], advance: Advance) -> list[Tally]:
         if began:
             ray.shutdown()
     return [tallies[number] for number in range(len(tasks))]
+
+
+def _reach(address: str | None) -> None:
+    """Raise where nobody listens at HOST:PORT: Ray itself would try for minutes."""
+    place = re.fullmatch(r"(?:ray://)?([^:/]+):(\d+)", address or "")
+    if place is None:
+        return
+    try:
+        socket.create_connection((place[1], int(place[2])), timeout=5.0).close()
+    except (OSError, OverflowError) as error:
+        raise ConfigError(
+            f"RAY_ADDRESS={address}: no cluster is there ({error}). Without cluster=ray, workers run on this machine."
+        ) from None
 
 
 def _done(task: Task) -> Any:
