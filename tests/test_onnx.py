@@ -141,6 +141,17 @@ class Rows(SimpleNamespace):
     def __len__(self) -> int:
         return len(self.labels)
 
+    def every(self, step: int) -> "Rows":
+        kept = {name: getattr(self, name)[::step] for name in ("last", "windows", "labels")}
+        return Rows(**kept, num_classes=self.num_classes)
+
+    def counts(self) -> np.ndarray:
+        return np.bincount(self.labels, minlength=self.num_classes)
+
+    @property
+    def values(self) -> int:
+        return self.windows.size
+
 
 def rows_of(x: torch.Tensor, labels: np.ndarray, representation: Representation) -> Any:
     with torch.no_grad():
