@@ -1,6 +1,6 @@
 """A model as an ONNX graph: the same probabilities in batches of any size, and nothing else in the file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -151,6 +151,9 @@ class Rows(SimpleNamespace):
     @property
     def values(self) -> int:
         return self.windows.size
+
+    def parts(self) -> Iterator[np.ndarray]:
+        yield self.windows
 
 
 def rows_of(x: torch.Tensor, labels: np.ndarray, representation: Representation) -> Any:
