@@ -209,9 +209,11 @@ class TrendModule(pl.LightningModule):
     def _validate(self, batches: Iterable[Batch]) -> None:
         """What Lightning's own loop would do: around one batch of few rows that takes longer than a small epoch."""
         self.eval()
-        with self.trainer.precision_plugin.val_step_context():
+        precision = self.trainer.precision_plugin
+        with precision.val_step_context():
             for number, batch in enumerate(batches):
-                self.validation_step(type(batch)(*(part.to(self.device) for part in batch)), number)
+                there = type(batch)(*(part.to(self.device) for part in batch))
+                self.validation_step(precision.convert_input(there), number)
         self.on_validation_epoch_end()
         self.train()
 
