@@ -70,7 +70,7 @@ def test_windows_of_prepared_rows_are_prepared_windows_to_the_last_bit(
 @pytest.mark.parametrize("kind", REPRESENTATIONS)
 def test_held_examples_are_those_of_the_dataset(small, model: str, kind: str):
     settings, _ = small(f"model={model}", f"data.representation={kind}")
-    data, module = data_of(settings), None
+    data = data_of(settings)
     module = prepare_fit(settings, data)
     for split in ("train", "validation"):
         dataset = data.datasets[split]
@@ -152,7 +152,7 @@ def test_an_order_goes_where_the_examples_are(small):
     settings, _ = small("model=dual_tower")
     data = data_of(settings)
     loader = data.train_dataloader()
-    monkeyed = []
+    asked_on = []
 
     class Elsewhere:
         device = torch.device("meta")
@@ -161,13 +161,13 @@ def test_an_order_goes_where_the_examples_are(small):
             return 20
 
         def __getitem__(self, index: torch.Tensor) -> torch.Tensor:
-            monkeyed.append(index.device)
+            asked_on.append(index.device)
             return index
 
     loader.dataset = Elsewhere()
     loader.batch_size = 8
     assert [len(batch) for batch in loader] == [8, 8, 4]
-    assert monkeyed == [torch.device("meta")] * 3
+    assert asked_on == [torch.device("meta")] * 3
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=8), st.integers(0, 3), st.integers(0, 2**32 - 1))
