@@ -272,7 +272,8 @@ class TrendModule(pl.LightningModule):
     def clip(self, norm: float) -> None:
         """Clip the norm of all parameters' gradients together."""
         gradients = [parameter.grad for parameter in self.learnt if parameter.grad is not None]
-        total = nn.utils.get_total_norm(gradients)
+        # What `clip_grad_norm_` does, for parameters of one type on one device.
+        total = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         # Most gradients are short, and times 1 they stay what they are. An accelerator is not waited for to know.
         if total.device.type != "cpu" or not float(total) < 0.99 * norm:
             nn.utils.clip_grads_with_norm_(self.learnt, norm, total)
