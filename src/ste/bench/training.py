@@ -103,7 +103,7 @@ def bf16_gains() -> bool:
 
 def _bf16_scores() -> Figure:
     """Test accuracy in bf16-mixed and in float32, which must not leave the interval of the latter's."""
-    found = {precision: _test_accuracy(precision) for precision in ("bf16-mixed", "32-true")}
+    found = {precision: accuracy_in(precision) for precision in ("bf16-mixed", "32-true")}
     half, full = found["bf16-mixed"], found["32-true"]
     return Figure(
         part="training",
@@ -120,8 +120,8 @@ def _bf16_scores() -> Figure:
     )
 
 
-def _test_accuracy(precision: str) -> tuple[float, float, float]:
-    """Of a short run, with its 95 % interval."""
+def accuracy_in(precision: str) -> tuple[float, float, float]:
+    """Test accuracy of a short run in a precision, with its 95 % interval."""
     import logging
 
     from ste.config import compose_train, plain, train_settings
