@@ -92,3 +92,13 @@ def test_a_fit_learns_the_same_numbers_with_and_without_it(small, monkeypatch: p
         data = TrendDataModule(panel, view_of(settings.model), settings.seed)
         found.append(fit(settings, data, prepare_fit(settings, data), tmp_path / name, None))
     assert found[0].history == found[1].history
+
+
+def test_a_fit_is_deterministic_and_fills_no_memory_that_nobody_reads(small, tmp_path: Path):
+    torch.utils.deterministic.fill_uninitialized_memory = True
+    settings, _ = small("model=dual_tower", "trainer.max_epochs=1")
+    panel = Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
+    data = TrendDataModule(panel, view_of(settings.model), settings.seed)
+    fit(settings, data, prepare_fit(settings, data), tmp_path, None)
+    assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.utils.deterministic.fill_uninitialized_memory
