@@ -371,5 +371,5 @@ def build_trainer(settings: TrainSettings, checkpoints: Path, run: Any) -> tuple
     )
     # `deterministic` also has torch fill every new tensor with NaN, in case somebody reads what he has not written:
     # a twentieth of an LSTM's step and more, and no other number.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return trainer, best
