@@ -14,13 +14,14 @@ _MONDAY = 3  # 1970-01-01 was a Thursday: day 0 lies 3 days after a Monday
 def sessions(start: pd.Timestamp, end: pd.Timestamp) -> pd.DatetimeIndex:
     """Trading sessions from `start` to `end`, both included, as midnights without a zone."""
     # The library refuses a calendar shorter than its holidays need; of whole decades a few serve all spans.
-    calendar = _calendar((start.year - 1) // 10 * 10, (end.year + 1) // 10 * 10 + 9)
-    return calendar.sessions_in_range(start.normalize(), end.normalize()).tz_localize(None)
+    known = _known_sessions((start.year - 1) // 10 * 10, (end.year + 1) // 10 * 10 + 9)
+    return known[known.searchsorted(start.normalize()) : known.searchsorted(end.normalize(), side="right")]
 
 
-@lru_cache(maxsize=16)  # a third of a second each
-def _calendar(first: int, last: int) -> exchange_calendars.ExchangeCalendar:
-    return exchange_calendars.get_calendar(EXCHANGE, start=f"{first}-01-01", end=f"{last}-12-31")
+@lru_cache(maxsize=16)  # a third of a second each; the calendar itself is large, and is not kept
+def _known_sessions(first: int, last: int) -> pd.DatetimeIndex:
+    calendar = exchange_calendars.get_calendar(EXCHANGE, start=f"{first}-01-01", end=f"{last}-12-31")
+    return calendar.sessions.tz_localize(None)
 
 
 def week_numbers(dates: pd.DatetimeIndex | pd.Series | np.ndarray) -> np.ndarray:
