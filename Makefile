@@ -9,10 +9,10 @@ MODEL ?= champion
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test test-slow test-all lint types data train sweep compare serve ui bench studies clean
+.PHONY: help setup reproduce test test-slow test-all lint types data train sweep compare serve ui bench bench-quick bench-more studies clean
 
 help:  ## print these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## make .venv with the package and the pinned versions
 
@@ -55,7 +55,13 @@ compare: $(READY)  ## the leaderboard of the runs, in the terminal and as a page
 serve: $(READY)  ## serve the champion over HTTP (MODEL=model.onnx: another), http://127.0.0.1:8000
 	$(BIN)/python -m ste.serve model=$(MODEL)
 
-bench: $(READY)  ## speed: evaluation of a million rows, sweeps, replicas, ten million predictions, the service
+bench: $(READY)  ## speed, against yardsticks measured in the same run: about ten minutes, one table
+	$(BIN)/python -m ste.bench
+
+bench-quick: $(READY)  ## the same in two minutes, with fewer cases and rounds
+	$(BIN)/python -m ste.bench --quick
+
+bench-more: $(READY)  ## evaluation of a million rows, sweeps, replicas, ten million predictions, the service
 	$(BIN)/python -m ste.bench.evaluation
 	$(BIN)/python -m ste.bench.sweeping
 	$(BIN)/python -m ste.bench.replicas

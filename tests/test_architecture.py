@@ -30,6 +30,7 @@ FENCES = {
 # What a part may import of ours; parts that are not named may import any but the entry points.
 LAYERS = {
     "errors": set(),
+    "loading": set(),
     "schema": set(),
     "models": {"models"},
     "settings": {"errors", "schema", "settings"},
@@ -48,13 +49,15 @@ LAYERS = {
         *("training",),
     },
     "sweeps": {
-        *("config", "data", "errors", "evaluation", "plots", "record", "settings", "sweeps", "tracking", "training"),
+        *("config", "data", "errors", "evaluation", "loading", "plots", "record", "settings", "sweeps", "tracking"),
+        *("training",),
     },
     "predicting": {"baselines", "data", "evaluation", "fitting", "replicas", "schema"},
     "explaining": {"baselines", "data", "evaluation", "fitting", "predicting"},
+    "helping": {"data", "errors", "fitting", "settings", "training"},
     "pipeline": {
-        *("data", "errors", "evaluation", "fitting", "predicting", "record", "replicas", "schema"),
-        *("settings", "tracking"),
+        *("data", "errors", "evaluation", "fitting", "helping", "loading", "predicting", "record", "replicas"),
+        *("schema", "settings", "tracking", "training"),
     },
     "members": {"errors", "evaluation", "pipeline", "record", "settings", "tracking"},
     "combining": {"data", "evaluation", "members", "pipeline", "record", "settings", "tracking"},
@@ -72,7 +75,7 @@ LAYERS = {
     "training": {"augmentation", "errors", "schema", "data", "models", "evaluation", "training"},
     "evaluation": {"errors", "schema", "data", "evaluation"},
     "replicas": {"errors", "data", "evaluation", "training", "replicas"},
-    "tracking": {"errors", "schema", "settings", "evaluation", "replicas", "training", "tracking"},
+    "tracking": {"errors", "loading", "schema", "settings", "evaluation", "replicas", "training", "tracking"},
 }
 MODULES = sorted(SOURCE.rglob("*.py"))
 

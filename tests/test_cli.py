@@ -25,7 +25,12 @@ COMMANDS = (
     "serve",
     "live",
 )
-HEAVY = ("torch", "lightning", "mlflow", "pandas", "matplotlib", "sklearn", "optuna", "plotly")
+HEAVY = (
+    *("torch", "lightning", "mlflow", "pandas", "matplotlib", "sklearn", "optuna", "plotly"),
+    *("numpy", "scipy", "sqlalchemy", "pandera", "pyarrow"),
+)
+UNUSED = ("pandera", "hypothesis", "optuna", "plotly", "lightgbm", "onnx", "onnxruntime", "captum", "skfolio", "arch")
+"""What a training of a net on tables that keep their contract has no use for."""
 
 
 def ste(folder: Path, command: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -39,24 +44,55 @@ def ste(folder: Path, command: str, *arguments: str, **environment: str) -> subp
     )
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("flag", ["--help", "--cfg=job"])
-def test_help_and_configuration_answer_without_the_heavy_libraries(tmp_path: Path, command: str, flag: str):
+def loads(folder: Path, command: str, arguments: list[str], names: tuple[str, ...]) -> tuple[int, str]:
+    """Exit code of a command, and its output with a last line of those of `names` that it has imported."""
     script = (
         "import runpy, sys\n"
-        f"sys.argv = ['ste', {flag!r}]\n"
+        f"sys.argv = ['ste', *{arguments!r}]\n"
+        "code = 0\n"
         "try:\n"
         f"    runpy.run_module('ste.{command}', run_name='__main__', alter_sys=True)\n"
         "except SystemExit as stop:\n"
-        "    assert not stop.code, stop.code\n"
-        f"print('LOADED', [name for name in {HEAVY!r} if name in sys.modules])\n"
+        "    code = stop.code or 0\n"
+        f"print('LOADED', [name for name in {names!r} if name in sys.modules])\n"
+        "sys.exit(code)\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "LOADED []" in done.stdout
-    assert "paths:" in done.stdout
+    done = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("flag", ["--help", "--cfg=job"])
+def test_help_and_configuration_answer_without_the_heavy_libraries(tmp_path: Path, command: str, flag: str):
+    code, said = loads(tmp_path, command, [flag], HEAVY)
+    assert code == 0, said
+    assert "LOADED []" in said
+    assert "paths:" in said
     if flag == "--help":
-        assert f"python -m ste.{command}" in done.stdout
+        assert f"python -m ste.{command}" in said
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_mistake_is_told_without_the_heavy_libraries(tmp_path: Path, command: str):
+    code, said = loads(tmp_path, command, ["paths.outptu=here"], HEAVY)
+    assert code == 2, said
+    assert "LOADED []" in said
+    assert "Did you mean paths.output" in said
+
+
+def test_the_help_names_every_choice_of_every_group(tmp_path: Path):
+    said = ste(tmp_path, "train", "--help").stdout
+    for group in ("model", "data", "optimizer", "trainer", "validation", "experiment"):
+        names = sorted(path.stem for path in (Path(__file__).parents[1] / "conf" / group).glob("*.yaml"))
+        assert names
+        assert f"{group}: {', '.join(names)}\n" in said
+
+
+def test_a_training_loads_nothing_that_it_does_not_use(tmp_path: Path):
+    code, said = loads(tmp_path, "train", ["experiment=seed_lstm", "trainer.max_epochs=1"], UNUSED)
+    assert code == 0, said
+    assert "LOADED []" in said
+    assert (tmp_path / "outputs" / "mlflow.db").is_file()
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def test_every_trainer_is_built(name: str, tmp_path: Path):
     settings = train_settings(plain(compose_train([f"trainer={name}"])))
     trainer, best = build_trainer(settings, tmp_path, None)
     assert trainer.max_epochs == settings.trainer.max_epochs
-    assert trainer.num_devices == settings.trainer.devices
+    assert trainer.num_devices == 1  # of this process; several are begun by `ste.helping`
     assert best.monitor == "val/log_loss"
 
 

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ste.data.contract import check_frame, table_schema
 from ste.data.files import read_frame, sha256, whole_file, write_frame
-from ste.data.table import read_table
+from ste.data.table import _good, read_table
 from ste.errors import DataError
 from ste.schema import COLUMNS, DIRECTION, FEATURE_COLUMNS, MOVEMENT, RETURN
 
@@ -309,3 +310,37 @@ def test_a_written_file_can_be_read_by_others(tmp_path: Path) -> None:
     write_frame(good_table(), path)
     plain.touch()
     assert path.stat().st_mode == plain.stat().st_mode
+
+
+def forms_of_a_good_table() -> dict[str, pd.DataFrame]:
+    table = good_table()
+    numbers = table.select_dtypes("float").columns
+    return {
+        "as it is": table,
+        "dates as text": table.astype({"date": str}),
+        "dates in seconds": table.astype({"date": "datetime64[s]"}),
+        "whole numbers": table.assign(stock_volume=np.arange(1, len(table) + 1), news_count=1),
+        "single precision": table.astype(dict.fromkeys(numbers, "float32")),
+        "classes as floats": table.astype({DIRECTION: float}),
+        "names as objects": table.astype({"ticker": object}),
+        "another index": table.set_index(np.arange(10, 10 + len(table))),
+    }
+
+
+@pytest.mark.parametrize("form", forms_of_a_good_table())
+def test_the_quick_look_gives_what_the_contract_gives(form: str) -> None:
+    table = forms_of_a_good_table()[form]
+    quick = _good(table, "full")
+    assert quick is not None
+    pd.testing.assert_frame_equal(quick, check_frame(table, table_schema(), "t.csv"), check_exact=True)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [{"stock_close": "100"}, {"news_count": None}, {"date": "15.11.2024"}, {"ticker": 7}, {"stock_rsi": True}],
+    ids=lambda column: next(iter(column)),
+)
+def test_the_quick_look_leaves_what_is_not_plain_to_the_contract(column: dict[str, object]) -> None:
+    (name, value), *_ = column.items()
+    assert _good(good_table().astype({name: object}).assign(**{name: value}), "full") is None
+    assert _good(with_cell(2, name, value), "full") is None

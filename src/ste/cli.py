@@ -4,22 +4,26 @@ Exit codes: 0 done, 1 a fault of ours (with a traceback), 2 a mistake a person c
 audit, 130 and 143 stopped.
 """
 
+import atexit
 import difflib
 import errno
+import gc
 import os
 import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
+from functools import cache, wraps
 from typing import Any
 
 import hydra
 from hydra import compose, initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import ConfigRepository
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -43,9 +47,10 @@ def run(config_name: str, task: Task) -> None:
     # Torch's threads spin while they wait, for milliseconds: beside another busy process that costs many
     # times the fit. A thousand turns cost nothing on a quiet machine (docs/decisions.md).
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    atexit.register(gc.freeze)  # else Python would look through everything once more when it ends
     app = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(_telling(task))
     try:
-        with _values(plain_keys(config_name)):
+        with _values(plain_keys(config_name)), _listed_once():
             app()
     except SteError as error:  # a sweep's: it was told when it happened
         _leave(f"at least one job of the sweep failed, the first with: {error}")
@@ -83,6 +88,24 @@ def _values(keys: set[str]) -> Iterator[None]:
         yield
     finally:
         ConfigRepository.group_exists = exists  # type: ignore[method-assign]
+
+
+@contextmanager
+def _listed_once() -> Iterator[None]:
+    """Have Hydra look for a group's choices once; its help asks several times, each with a new copy of all it knows."""
+    listed = ConfigLoaderImpl.get_group_options
+
+    @cache
+    def once(
+        self: ConfigLoaderImpl, group_name: str, results_filter: ObjectType | None = ObjectType.CONFIG
+    ) -> list[str]:
+        return self.repository.get_group_options(group_name, results_filter)
+
+    ConfigLoaderImpl.get_group_options = once  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        ConfigLoaderImpl.get_group_options = listed  # type: ignore[method-assign]
 
 
 def _telling(task: Task) -> Task:

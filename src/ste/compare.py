@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 
 from ste.cli import run
 from ste.config import compare_settings, plain
+from ste.loading import loading
 
 if TYPE_CHECKING:
     from ste.pages import BoardRow
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
 def compare_task(config: DictConfig) -> None:
     """Print the experiment's runs, best first, and write them as a page."""
     settings = compare_settings(plain(config))
-    from ste.data.files import whole_file  # mlflow loads only now
-    from ste.errors import RunError
-    from ste.pages import Board, print_leaderboard, render_leaderboard
-    from ste.record import SPLIT_PREFIX
-    from ste.tracking.find import find_experiment
-    from ste.tracking.found import DIGEST_TAG, find_runs
-    from ste.tracking.store import open_store
+    with loading():
+        from ste.data.files import whole_file  # mlflow loads only now
+        from ste.errors import RunError
+        from ste.pages import Board, print_leaderboard, render_leaderboard
+        from ste.record import SPLIT_PREFIX
+        from ste.tracking.find import find_experiment
+        from ste.tracking.found import DIGEST_TAG, find_runs
+        from ste.tracking.store import open_store
 
     client = open_store(settings.tracking, Path(settings.paths.output))
     experiment = find_experiment(client, settings.tracking.experiment)

@@ -9,16 +9,18 @@ from omegaconf import DictConfig
 
 from ste.cli import run
 from ste.config import ensemble_settings, plain, train_settings
+from ste.loading import loading
 
 
 def ensemble_task(config: DictConfig) -> None:
     """Find the members, combine what they said, score, judge and track it as a run."""
     settings = ensemble_settings(plain(config))
-    from ste.combining import make_ensemble  # torch and mlflow load only now
-    from ste.console import print_ensemble
-    from ste.members import fetch_members
-    from ste.tracking.members import find_members
-    from ste.tracking.store import open_store
+    with loading():
+        from ste.combining import make_ensemble  # torch and mlflow load only now
+        from ste.console import print_ensemble
+        from ste.members import fetch_members
+        from ste.tracking.members import find_members
+        from ste.tracking.store import open_store
 
     client = open_store(settings.tracking, Path(settings.paths.output))
     runs = find_members(client, settings.runs, settings.tracking.experiment)

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from ste.cli import run
 from ste.config import evaluate_settings, plain, train_settings
+from ste.loading import loading
 
 if TYPE_CHECKING:
     from ste.evaluation.predictions import Predictions
@@ -23,15 +24,21 @@ SHOWN = 12
 def evaluate_task(config: DictConfig) -> None:
     """Load the run's checkpoint and data, score, judge, and hold the figures against the tracked ones."""
     settings = evaluate_settings(plain(config))
-    from ste.console import differences, print_anatomy, print_scores, print_verdict  # torch and mlflow load only now
-    from ste.errors import RunError
-    from ste.evaluation.predictions import Predictions
-    from ste.pipeline import scores_of, verdict_of
-    from ste.record import PREDICTIONS, SPLIT_PREFIX, score_metrics
-    from ste.tracking.find import download, find_run
-    from ste.tracking.found import DIGEST_TAG, ENSEMBLE_TAG
-    from ste.tracking.store import open_store
-    from ste.tracking.trials import find_trials
+    with loading():
+        from ste.console import (
+            differences,
+            print_anatomy,
+            print_scores,
+            print_verdict,
+        )  # torch and mlflow load only now
+        from ste.errors import RunError
+        from ste.evaluation.predictions import Predictions
+        from ste.pipeline import scores_of, verdict_of
+        from ste.record import PREDICTIONS, SPLIT_PREFIX, score_metrics
+        from ste.tracking.find import download, find_run
+        from ste.tracking.found import DIGEST_TAG, ENSEMBLE_TAG
+        from ste.tracking.store import open_store
+        from ste.tracking.trials import find_trials
 
     client = open_store(settings.tracking, Path(settings.paths.output))
     found = find_run(client, settings.run, settings.tracking.experiment)

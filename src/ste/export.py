@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 from ste.cli import run
 from ste.config import export_settings, plain
 from ste.errors import ConfigError
+from ste.loading import loading
 
 
 def export_task(config: DictConfig) -> None:
@@ -16,10 +17,11 @@ def export_task(config: DictConfig) -> None:
     settings = export_settings(plain(config))
     output = Path(settings.output)
     _check_output(output)
-    from ste.deploy.export import export_run  # torch and mlflow load only now
-    from ste.deploy.publish import publish
-    from ste.tracking.find import find_run
-    from ste.tracking.store import open_store
+    with loading():
+        from ste.deploy.export import export_run  # torch and mlflow load only now
+        from ste.deploy.publish import publish
+        from ste.tracking.find import find_run
+        from ste.tracking.store import open_store
 
     client = open_store(settings.tracking, Path(settings.paths.output))
     found = find_run(client, settings.run, settings.tracking.experiment)

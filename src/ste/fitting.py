@@ -16,7 +16,7 @@ import ste.models
 from ste.augmentation.batch import LEAST_WINDOW
 from ste.augmentation.synthetic import synthetic_rows
 from ste.baselines.examples import Baseline, Examples
-from ste.data.datamodule import TrendDataModule
+from ste.data.datamodule import Held, TrendDataModule
 from ste.data.files import whole_file
 from ste.errors import ConfigError, DataError
 from ste.replicas.loader import ReplicaLoader
@@ -24,10 +24,13 @@ from ste.replicas.module import ReplicaModule, build_module
 from ste.settings import TrainSettings
 from ste.training.grouped import GroupedLoader
 from ste.training.latest import Latest
+from ste.training.memory import kept_memory
 from ste.training.module import TrendModule, build_net
 from ste.training.progress import EpochProgress
 from ste.training.representation import Representation
+from ste.training.resident import Resident, fits, prepared_rows
 from ste.training.stopping import Patience
+from ste.training.together import OwnSignals, rank, world_size
 
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # devices found, products recommended
 # Per-step logging does not exist here, and Lightning's own use of torch is not a person's to mend.
@@ -158,23 +161,25 @@ def _fit_net(
     settings: TrainSettings, data: TrendDataModule, module: TrendModule, checkpoints: Path, run: Any
 ) -> Fitted | None:
     trainer, best = build_trainer(settings, checkpoints, run)
-    module.gradient_clip, module.validation = settings.trainer.gradient_clip, data.val_dataloader()
+    module.gradient_clip = settings.trainer.gradient_clip
     last = checkpoints / "last.ckpt"
     if settings.trainer.precision == "64-true":
         module.double()  # Lightning would do so after it has read a checkpoint, which would then be rounded
     resume = last if settings.resume is not None and last.is_file() else None
     began = time.perf_counter()
     try:
-        trainer.fit(module, _training_loader(settings, module, data), ckpt_path=resume, weights_only=True)
+        with kept_memory():
+            held = _held(module, data, trainer.strategy.root_device)
+            module.validation = data.val_dataloader(held)
+            training = _training_loader(settings, module, data, held)
+            trainer.fit(module, training, ckpt_path=resume, weights_only=True)
     except SystemExit as stop:
         if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning makes an exit of Ctrl-C
             raise KeyboardInterrupt from None
         raise
     seconds = time.perf_counter() - began
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()  # the first process scores whole splits, alone
-    if trainer.global_rank != 0:
-        return None
+    if rank() != 0:
+        return None  # the first process scores whole splits, alone
     if isinstance(module, ReplicaModule):
         return _fitted_replicas(module, data, trainer, checkpoints / BEST, seconds)
     if best.best_model_score is None or not torch.isfinite(best.best_model_score):
@@ -194,14 +199,30 @@ def _fit_net(
     )
 
 
-def _training_loader(settings: TrainSettings, module: TrendModule, data: TrendDataModule) -> GroupedLoader:
-    loader = data.train_dataloader()
+def _held(module: TrendModule, data: TrendDataModule, device: torch.device) -> Held:
+    """Gives a dataset's examples prepared and on the device that learns, as far as they fit there."""
+    representation = module.representation
+    further = [] if data.further is None else [data.further]
+    stores = {id(one.store): one.store for one in (data.datasets["train"], *further)}  # all splits read one store
+    count = sum(len(store.features) for store in stores.values())
+    if not fits(count, len(data.panel.features), representation.mean.dtype.itemsize, device):
+        return lambda dataset: dataset
+    windows = data.view == "sequence"
+    rows = {
+        key: prepared_rows(representation, store.features, windows=windows, device=device)
+        for key, store in stores.items()
+    }
+    return lambda dataset: Resident(dataset, rows[id(dataset.store)], representation)
+
+
+def _training_loader(settings: TrainSettings, module: TrendModule, data: TrendDataModule, held: Held) -> GroupedLoader:
+    loader = data.train_dataloader(held)
     if isinstance(module, ReplicaModule):
-        loader = ReplicaLoader(data.datasets["train"], data.settings.batch_size, data.seed, module.count)
-    # Lightning's own step scales 16-bit gradients and brings several processes together: one batch at a time.
+        train = held(data.datasets["train"])
+        loader = ReplicaLoader(train, data.settings.batch_size, data.seed, module.count)
     chosen = settings.trainer
-    together = chosen.precision != "16-mixed" and chosen.devices == 1
-    return GroupedLoader(loader, together, chosen.limit_batches)
+    # Lightning's own step scales 16-bit gradients: one batch at a time.
+    return GroupedLoader(loader, chosen.precision != "16-mixed", chosen.limit_batches)
 
 
 def _fitted_replicas(
@@ -317,24 +338,25 @@ def build_trainer(settings: TrainSettings, checkpoints: Path, run: Any) -> tuple
     )
     # Replicas have a best epoch each, and stop one by one: their module sees to both.
     alone = settings.train.replicas == 1
-    callbacks: list[Callback] = [best, last] if alone else [last]
+    first = rank() == 0  # of several processes: it alone keeps, shows and reports
+    callbacks: list[Callback] = ([best, last] if alone else [last]) if first else [OwnSignals()]
     if alone and settings.fit.patience is not None:
         callbacks.append(Patience(monitor=monitor, mode=mode, patience=settings.fit.patience))
-    if settings.trainer.progress:
+    if settings.trainer.progress and first:
         callbacks.append(EpochProgress(monitor, mode))
     if run:
         from ste.tracking.curves import Curves
 
         callbacks.append(Curves(run))
-    if settings.sweep.study is not None and settings.validation.method == "holdout":
+    if settings.sweep.study is not None and settings.validation.method == "holdout" and first:
         from ste.sweeps.pruning import pruning
 
         callbacks += pruning(settings.sweep, monitor, run)
     chosen = settings.trainer
     trainer = pl.Trainer(
         accelerator=chosen.accelerator,
-        devices=chosen.devices,
-        strategy=chosen.strategy,
+        # Several processes are not Lightning's matter: `ste.training.together`.
+        devices=[torch.cuda.current_device()] if world_size() > 1 and torch.cuda.is_initialized() else 1,
         precision=chosen.precision,  # type: ignore[arg-type]
         max_epochs=chosen.max_epochs,
         detect_anomaly=chosen.detect_anomaly,
@@ -343,6 +365,7 @@ def build_trainer(settings: TrainSettings, checkpoints: Path, run: Any) -> tuple
         logger=False,
         num_sanity_val_steps=0,
         enable_progress_bar=False,
+        enable_checkpointing=first,
         enable_model_summary=False,
         use_distributed_sampler=False,
     )

@@ -1,6 +1,5 @@
 """Prepare, fit, score, keep: a training run and its evaluation, as plain functions of settings."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,13 +15,15 @@ from ste.data.folds import Fold, folds, most_of_fold
 from ste.data.panel import Panel
 from ste.data.prepare import prepare
 from ste.data.sampling import Sample
-from ste.errors import ConfigError, RunError
+from ste.errors import RunError
 from ste.evaluation.comparison import Trials
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.score import score
 from ste.evaluation.scorecard import Scorecard
 from ste.evaluation.verdict import Verdict, judge
 from ste.fitting import Fitted, fit, load_model, name_of, prepare_fit, view_of
+from ste.helping import check_shares, helped, place_of, threads_of
+from ste.loading import loading
 from ste.predicting import one_thread, predict, score_replicas
 from ste.record import (
     FoldRecord,
@@ -38,6 +39,7 @@ from ste.replicas.module import ReplicaModule
 from ste.replicas.scores import ReplicaScores
 from ste.schema import SPLITS
 from ste.settings import ScoringSettings, TrainSettings
+from ste.training.together import Place
 
 OUT_OF_SAMPLE = ("validation", "test")
 
@@ -55,30 +57,43 @@ def train(
         command: what was typed, to be typed again.
 
     Returns:
-        None in the helper processes of a distributed run.
+        None on all machines but the first of a run on several.
 
     Raises:
         SteError: settings, data or a run to resume that cannot be used.
     """
-    if settings.trainer.threads is not None:
-        torch.set_num_threads(settings.trainer.threads)
-    _check_device(settings)
+    threads = threads_of(settings)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    place = place_of(settings)
     panel = Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
     if settings.validation.method == "holdout":
-        return _train_once(settings, config, panel, folder, name, command)
+        return _train_once(settings, config, panel, folder, name, command, place)
     return _train_folds(settings, config, panel, folder, name, command)
 
 
 def _train_once(
-    settings: TrainSettings, config: dict[str, Any], panel: Panel, folder: Path, name: str, command: str
+    settings: TrainSettings,
+    config: dict[str, Any],
+    panel: Panel,
+    folder: Path,
+    name: str,
+    command: str,
+    place: Place,
 ) -> TrainResult | None:
     data = _data(settings, panel)
+    check_shares(data, place)
     model = prepare_fit(settings, data)
+    if place.node > 0:
+        begun = _checkpoints(settings, settings.resume, folder)
+        with helped(settings, place, begun):
+            fit(settings, data, model, begun, None)
+        return None
     with _run(settings, name, flatten(config), tags={"command": command}) as run:
         checkpoints = _begin(settings, config, panel, folder, run)
-        fitted = fit(settings, data, model, checkpoints, run)
-        if fitted is None:
-            return None
+        with helped(settings, place, checkpoints, f"Go on with resume={run.id}." if run else ""):
+            fitted = fit(settings, data, model, checkpoints, run)
+        assert fitted is not None
         predictions = predict(fitted.model, data, name_of(settings.model))
         replicas = score_replicas([(fitted.model, data)], SPLITS) if isinstance(fitted.model, ReplicaModule) else None
         result = _conclude(settings, panel, folder, run, predictions, [fitted], replicas)
@@ -313,39 +328,32 @@ def predict_again(settings: TrainSettings, checkpoints: list[Path], digest: str 
     )
 
 
-def _check_device(settings: TrainSettings) -> None:
-    if settings.trainer.accelerator == "gpu" and not torch.cuda.is_available():
-        raise ConfigError("trainer=gpu: no CUDA device was found. Try trainer=cpu.")
-    if settings.trainer.devices > 1 and settings.validation.method != "holdout":
-        raise ConfigError(
-            f"trainer.devices={settings.trainer.devices}: folds are trained in one process. "
-            f"Try trainer=cpu, or validation=holdout."
-        )
-
-
 def _begin(settings: TrainSettings, config: dict[str, Any], panel: Panel, folder: Path, run: Any) -> Path:
     """Keep what the run starts from; gives the folder of its checkpoints."""
-    run_id = run.id if run else settings.resume  # a helper process of a distributed run has no run of its own
     folder.mkdir(parents=True, exist_ok=True)
     write_inputs(folder, config, panel)
     if run:
         track_inputs(run, folder, panel)
-    checkpoints = Path(settings.paths.output) / "checkpoints" / run_id if run_id else folder / "checkpoints"
+    checkpoints = _checkpoints(settings, run.id if run else settings.resume, folder)
     checkpoints.mkdir(parents=True, exist_ok=True)
     return checkpoints
+
+
+def _checkpoints(settings: TrainSettings, run_id: str | None, folder: Path) -> Path:
+    return Path(settings.paths.output) / "checkpoints" / run_id if run_id else folder / "checkpoints"
 
 
 @contextmanager
 def _run(
     settings: TrainSettings, name: str, params: dict[str, Any], parent: Any = None, tags: dict[str, Any] | None = None
 ) -> Iterator[Any]:
-    """The tracked run; None where tracking is off or another process of this run tracks."""
-    helper = int(os.environ.get("LOCAL_RANK", "0")) != 0
-    if helper or not settings.tracking.enabled:
+    """The tracked run; None where tracking is off."""
+    if not settings.tracking.enabled:
         yield None
         return
-    from ste.tracking.run import tracked_run
-    from ste.tracking.sweep import trial_params, trial_tags
+    with loading():
+        from ste.tracking.run import tracked_run
+        from ste.tracking.sweep import trial_params, trial_tags
 
     if parent is None:
         params, tags = params | trial_params(settings.sweep), (tags or {}) | trial_tags(settings.sweep)

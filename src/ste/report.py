@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from ste.cli import run
 from ste.config import plain, report_settings, train_settings
+from ste.loading import loading
 
 if TYPE_CHECKING:
     from ste.evaluation.importance import Importance
@@ -24,17 +25,18 @@ def report_task(config: DictConfig) -> None:
     settings = report_settings(plain(config))
     import json  # the libraries of data, nets and tracking load only now
 
-    from ste.data.files import whole_file
-    from ste.evaluation.predictions import Predictions
-    from ste.members import Kept
-    from ste.pages import ReportData, render_report
-    from ste.pipeline import scores_of, verdict_of
-    from ste.record import PREDICTIONS
-    from ste.tracking.find import DATA_CARD, download, find_run, read_config
-    from ste.tracking.found import DIGEST_TAG, ENSEMBLE_TAG
-    from ste.tracking.reading import read_curves, read_provenance
-    from ste.tracking.store import open_store
-    from ste.tracking.trials import find_trials
+    with loading():
+        from ste.data.files import whole_file
+        from ste.evaluation.predictions import Predictions
+        from ste.members import Kept
+        from ste.pages import ReportData, render_report
+        from ste.pipeline import scores_of, verdict_of
+        from ste.record import PREDICTIONS
+        from ste.tracking.find import DATA_CARD, download, find_run, read_config
+        from ste.tracking.found import DIGEST_TAG, ENSEMBLE_TAG
+        from ste.tracking.reading import read_curves, read_provenance
+        from ste.tracking.store import open_store
+        from ste.tracking.trials import find_trials
 
     client = open_store(settings.tracking, Path(settings.paths.output))
     found = find_run(client, settings.run, settings.tracking.experiment)

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from ste.cli import run
 from ste.config import compose_train, plain, reproduce_settings, train_settings
+from ste.loading import loading
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,11 @@ ROWS, FEATURES, CLASSES, SECONDS = "23, 12", "21", "3", "about 0.5 (both)"
 def reproduce_task(config: DictConfig) -> None:
     """Train both models with the document's settings, keep their weights, print the comparison."""
     settings = reproduce_settings(plain(config))
-    import torch  # only now: --help answers without it
+    with loading():
+        import torch  # only now: --help answers without it
 
-    from ste.data.files import whole_file
-    from ste.pipeline import train
+        from ste.data.files import whole_file
+        from ste.pipeline import train
 
     output = Path(settings.paths.output)
     folder = output / "reproduction"

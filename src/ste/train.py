@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from ste.cli import run, without_password
 from ste.config import plain, train_settings
 from ste.errors import ConfigError
+from ste.loading import loading
 
 
 def train_task(config: DictConfig) -> Any:
@@ -28,7 +29,8 @@ def train_task(config: DictConfig) -> Any:
     result = _train(values)
     if result is None:
         return None
-    from ste.console import print_training
+    with loading():
+        from ste.console import print_training
 
     print_training(result, str(without_password(_store(values))))
     return result.monitored
@@ -38,7 +40,8 @@ def _train(values: dict[str, Any]) -> Any:
     settings = train_settings(values)
     if settings.resume is not None:
         settings, values = _stopped(settings.resume, settings)
-    from ste.pipeline import train  # torch, lightning and mlflow load only now
+    with loading():
+        from ste.pipeline import train  # torch, lightning and mlflow load only now
 
     kept = {key: value for key, value in values.items() if key != "sweep"}  # a run is the same in a sweep or alone
     kept["tracking"] = kept["tracking"] | {"uri": without_password(kept["tracking"]["uri"])}
@@ -48,10 +51,11 @@ def _train(values: dict[str, Any]) -> Any:
 
 def _stopped(run_id: str, settings: Any) -> tuple[Any, dict[str, Any]]:
     """Settings of a run that was stopped, to go on with."""
-    from ste.errors import RunError
-    from ste.tracking.find import find_run, read_config
-    from ste.tracking.found import ENSEMBLE_TAG
-    from ste.tracking.store import open_store
+    with loading():
+        from ste.errors import RunError
+        from ste.tracking.find import find_run, read_config
+        from ste.tracking.found import ENSEMBLE_TAG
+        from ste.tracking.store import open_store
 
     kept = ("resume=", "tracking", "paths.")
     others = [text for text in HydraConfig.get().overrides.task if not text.startswith(kept)]

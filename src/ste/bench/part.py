@@ -6,12 +6,16 @@ import json
 from dataclasses import asdict
 
 PARTS = ("training", "start", "data", "scale", "distributed", "gpu")
+"""What `python -m ste.bench` runs."""
+
+ALONE = ("peers",)
+"""Parts that need more than the package, and run where they are asked for."""
 
 
 def main() -> None:
     """Print the part's figures, each as soon as it is known."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", choices=PARTS)
+    parser.add_argument("part", choices=(*PARTS, *ALONE))
     parser.add_argument("--quick", action="store_true")
     given = parser.parse_args()
     module = importlib.import_module(f"ste.bench.{given.part}")

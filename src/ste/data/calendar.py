@@ -2,7 +2,6 @@
 
 from functools import lru_cache
 
-import exchange_calendars
 import numpy as np
 import pandas as pd
 
@@ -20,6 +19,8 @@ def sessions(start: pd.Timestamp, end: pd.Timestamp) -> pd.DatetimeIndex:
 
 @lru_cache(maxsize=16)  # a third of a second each; the calendar itself is large, and is not kept
 def _known_sessions(first: int, last: int) -> pd.DatetimeIndex:
+    import exchange_calendars  # weeks need none
+
     calendar = exchange_calendars.get_calendar(EXCHANGE, start=f"{first}-01-01", end=f"{last}-12-31")
     return calendar.sessions.tz_localize(None)
 

@@ -1,7 +1,7 @@
 """Tables as batches for Lightning, in the view that a net reads."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import lightning.pytorch as pl
@@ -11,7 +11,7 @@ import torch.distributed as dist
 
 from ste.data.panel import Panel
 from ste.data.sampling import sampled
-from ste.data.windows import Batch, FlatDataset, Joined, SequenceDataset, Store, WindowDataset
+from ste.data.windows import Batch, Examples, FlatDataset, Joined, SequenceDataset, Store, WindowDataset
 from ste.errors import DataError
 from ste.schema import PERIOD, SPLITS
 
@@ -34,6 +34,13 @@ class DataDims:
     stock_size: int
 
 
+Held = Callable[[WindowDataset], Examples]
+
+
+def _as_it_is(dataset: WindowDataset) -> Examples:
+    return dataset
+
+
 class BatchLoader:
     """Whole batches of a dataset, gathered by index.
 
@@ -47,7 +54,7 @@ class BatchLoader:
         shuffle_seed: None keeps the dataset's order and its last, smaller batch.
     """
 
-    def __init__(self, dataset: WindowDataset | Joined, batch_size: int, shuffle_seed: int | None = None) -> None:
+    def __init__(self, dataset: Examples, batch_size: int, shuffle_seed: int | None = None) -> None:
         self.dataset = dataset
         self.batch_size = batch_size
         self.shuffle_seed = shuffle_seed
@@ -73,8 +80,12 @@ class BatchLoader:
             order = torch.arange(len(self.dataset))[rank::size]
         else:
             order = self.shuffled(self.shuffle_seed)[rank::size][: self._share()]
-        for indices in order.split(self.batch_size) if len(order) else ():  # nothing splits into one empty batch
+        for indices in self.placed(order).split(self.batch_size) if len(order) else ():  # nothing: one empty batch
             yield self.dataset[indices]
+
+    def placed(self, order: torch.Tensor) -> torch.Tensor:
+        """An order where the examples are: moved once for an epoch, for which an accelerator need not wait again."""
+        return order.to(self.dataset.device)
 
     def shuffled(self, seed: int) -> torch.Tensor:
         """A seed's order of the examples in this epoch, int64 `[N]`."""
@@ -187,15 +198,15 @@ class TrendDataModule(pl.LightningDataModule):
         truth = self.panel.truth
         return None if truth is None else truth[self.scored[split].ends.numpy()]
 
-    def train_dataloader(self) -> BatchLoader:
-        """Shuffled training batches."""
-        train = self.datasets["train"]
-        examples = train if self.further is None else Joined(train, self.further)
+    def train_dataloader(self, held: Held = _as_it_is) -> BatchLoader:
+        """Shuffled training batches, of the examples that `held` makes of a dataset."""
+        train = held(self.datasets["train"])
+        examples = train if self.further is None else Joined(train, held(self.further))
         return BatchLoader(examples, self.settings.batch_size, shuffle_seed=self.seed)
 
-    def val_dataloader(self) -> BatchLoader:
-        """Validation batches in order."""
-        return self.loader("validation")
+    def val_dataloader(self, held: Held = _as_it_is) -> BatchLoader:
+        """Validation batches in order, likewise."""
+        return BatchLoader(held(self.scored["validation"]), EVALUATION_BATCH)
 
     def loader(self, split: str) -> BatchLoader:
         """A split's scored examples in order, in large batches."""

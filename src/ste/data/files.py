@@ -3,20 +3,16 @@
 import hashlib
 import os
 import tempfile
-import warnings
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
-import pandera.pandas as pa
-from pandera.errors import SchemaErrors
 
 from ste.errors import DataError
 
 _MISSING = ["", "NaN", "nan", "NA", "N/A", "null", "None"]
-_SHOWN = 3  # offending rows, and faults, that a message lists
 
 
 def read_frame(path: str | Path, text: tuple[str, ...] = ("ticker",)) -> pd.DataFrame:
@@ -64,74 +60,6 @@ def check_columns(found: Iterable[object], expected: tuple[str, ...], path: Path
     if missing or extra:
         told = [f"missing {', '.join(missing)}"] * bool(missing) + [f"unknown {', '.join(extra[:8])}"] * bool(extra)
         raise DataError(f"{path}: columns {'; '.join(told)}. Expected {', '.join(expected)}.")
-
-
-def day_column(*checks: pa.Check) -> pa.Column:
-    """Dates without a time of day; without this a number such as 20241129 would be nanoseconds of 1970."""
-    days = pa.Check(lambda s: s == s.dt.normalize(), error="a day such as 2024-11-29, without a time")
-    return pa.Column("datetime64[ns]", [days, *checks], coerce=True)
-
-
-def check_frame(frame: pd.DataFrame, schema: pa.DataFrameSchema, path: Path | str) -> pd.DataFrame:
-    """The frame with the schema's types, or one message with every column at fault and its first rows.
-
-    Raises:
-        DataError: in the words of the schema's checks (`Check(error=...)`).
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Parsing dates in")  # a date in another form is told below
-            return schema.validate(frame, lazy=True)
-    except SchemaErrors as errors:
-        faults = _faults(errors.failure_cases, schema, frame)
-        shown = [f"  {fault}" for fault in faults[:_SHOWN]]
-        if len(faults) > _SHOWN:
-            shown.append(f"  and {len(faults) - _SHOWN} more columns or checks")
-        noun = "fault" if len(faults) == 1 else "faults"
-        raise DataError(
-            f"{path}: {len(faults)} {noun} in the table.\n" + "\n".join(shown) + "\nMend the file and run again."
-        ) from None
-
-
-def _faults(cases: pd.DataFrame, schema: pa.DataFrameSchema, frame: pd.DataFrame) -> list[str]:
-    lines, told = [], set()
-    for (column, check), found in cases.groupby(["column", "check"], sort=False, dropna=False):
-        name = str(column)
-        if "coerce_dtype" in str(check) or str(check).startswith("dtype("):
-            if name in told:
-                continue
-            told.add(name)
-            expected = f"a {_word(schema, name)} in every row"
-        elif name in told:
-            continue  # what else is wrong with a column of the wrong type follows from that
-        elif check == "not_nullable":
-            expected = "a value in every row"
-        elif check == "multiple_fields_uniqueness":
-            name, expected = "date and ticker", "each pair once"
-            if name in told:
-                continue  # pandera names the two columns one by one
-            told.add(name)
-        else:
-            expected = str(check)
-        rows = found["index"].dropna().astype(int).drop_duplicates()
-        if rows.empty and "date such as" in expected:  # dates of two forms fail together and not one by one
-            rows = pd.Series(frame.index[~frame[name].astype(str).str.fullmatch(r"\d{4}-\d{2}-\d{2}")])
-        at = ", ".join(str(row + 2) for row in rows[:_SHOWN])  # line 1 is the header
-        if not at:
-            lines.append(f"column {name}: expected {expected}.")
-            continue
-        shown = frame.loc[rows[:_SHOWN], [name] if name in frame else ["date", "ticker"]]
-        values = [" ".join(str(value) for value in row) for row in shown.itertuples(index=False)]
-        more = f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
-        lines.append(f"column {name}, line {at}{more}: found {', '.join(values)}; expected {expected}.")
-    return lines
-
-
-def _word(schema: pa.DataFrameSchema, column: str) -> str:
-    kind = str(schema.columns[column].dtype) if column in schema.columns else "value"
-    if kind.startswith("datetime"):
-        return "date such as 2024-11-29"
-    return {"float64": "number"}.get(kind, "name")
 
 
 def write_frame(frame: pd.DataFrame, path: Path) -> None:

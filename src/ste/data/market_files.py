@@ -8,8 +8,9 @@ import pandas as pd
 import pandera.pandas as pa
 
 from ste.data.calendar import sessions
+from ste.data.contract import check_frame, day_column
 from ste.data.features import ticker_starts
-from ste.data.files import check_columns, check_frame, day_column, read_frame
+from ste.data.files import check_columns, read_frame
 from ste.data.market import MACRO_NEUTRAL, RAW_CLOSE, Market
 from ste.errors import DataError
 from ste.schema import MACRO, MARKET_COLUMNS

@@ -7,8 +7,6 @@ import numpy as np
 
 from ste.data.features import ticker_starts
 from ste.data.market import Market
-from ste.data.market_blocks import market_blocks
-from ste.data.market_files import read_market
 from ste.data.pieces import pieces
 from ste.settings import DataSettings, MarketSettings, WorldSettings
 from ste.world.draw import draw, draw_blocks
@@ -19,6 +17,8 @@ def daily_sources(settings: DataSettings) -> Market:
     if isinstance(settings, WorldSettings):
         return draw(settings)
     if isinstance(settings, MarketSettings):
+        from ste.data.market_files import read_market  # and the library of its contracts
+
         return read_market(settings)
     raise TypeError(f"{type(settings).__name__} has no daily sources")
 
@@ -37,6 +37,8 @@ def source_blocks(settings: DataSettings, rows: int) -> Iterator[Market]:
         for market in draw_blocks(settings):
             yield from _cut(market, rows)
     elif isinstance(settings, MarketSettings):
+        from ste.data.market_blocks import market_blocks
+
         yield from market_blocks(settings, rows)
     else:
         raise TypeError(f"{type(settings).__name__} has no daily sources")

@@ -1,42 +1,15 @@
-"""A table on disk: its contract as a schema, and reading it under that contract."""
+"""Reading a table on disk under its contract, which `ste.data.contract` has in full."""
 
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pandera.pandas as pa
 
 from ste.data.calendar import periods
-from ste.data.files import check_columns, check_frame, day_column, read_frame
+from ste.data.files import check_columns, read_frame
 from ste.data.rules import below, rules
 from ste.errors import DataError
 from ste.schema import DIRECTION, FEATURE_SETS, MOVEMENT, PERIOD, RETURN, Column, Trend, table_columns
-
-
-@cache
-def table_schema(features: str = "full") -> pa.DataFrameSchema:
-    """The contract of a table with this feature set as a pandera schema."""
-    dates = pa.Check(lambda s: s.diff().dt.days.fillna(0) >= 0, error="dates that never go back", name="sorted")
-    classes = pa.Check.isin([int(trend) for trend in Trend], error="0 (Downtrend), 1 (Neutral) or 2 (Uptrend)")
-    return pa.DataFrameSchema(
-        {
-            "date": day_column(dates),
-            "ticker": pa.Column(str, pa.Check(lambda s: s.str.len() > 0, error="a name")),
-            **{column.name: _numeric(column) for column in FEATURE_SETS[features].columns},
-            RETURN: _numeric(Column(RETURN, "", low=-1.0)),
-            MOVEMENT: _numeric(Column(MOVEMENT, "")),
-            DIRECTION: pa.Column(float, classes, coerce=True),  # int64 would cut 1.5 down to 1 in silence
-        },
-        unique=["date", "ticker"],
-        strict=True,
-    )
-
-
-def _numeric(column: Column) -> pa.Column:
-    """A finite float column within the bounds of the schema module."""
-    checks = [pa.Check(rule.holds, error=rule.expected, name=rule.expected) for rule in rules(column)]
-    return pa.Column(float, checks, coerce=True)
 
 
 def read_table(path: str | Path, frequency: str = "weekly", features: str = "full") -> pd.DataFrame:
@@ -53,10 +26,53 @@ def read_table(path: str | Path, frequency: str = "weekly", features: str = "ful
     frame = read_frame(path)
     columns = table_columns(features)
     check_columns(frame, columns, path, strict=True)
-    frame = check_frame(frame[list(columns)], table_schema(features), path).astype({DIRECTION: "int64"})
+    frame = frame[list(columns)]
+    good = _good(frame, features)
+    if good is None:
+        from ste.data.contract import check_frame, table_schema
+
+        good = check_frame(frame, table_schema(features), path)
+    frame = good.astype({DIRECTION: "int64"})
     _check_rows(frame, path, frequency)
     _check_targets(frame, path)
     return frame
+
+
+def _good(frame: pd.DataFrame, features: str) -> pd.DataFrame | None:
+    """The frame with the contract's types where it plainly holds; None where the contract itself has to look."""
+    days, names = _days(frame["date"]), frame["ticker"]
+    if days is None or pd.api.types.infer_dtype(names, skipna=False) != "string" or (names == "").any():
+        return None
+    columns: dict[str, pd.Series | np.ndarray] = {"date": days, "ticker": names}
+    for column in (*FEATURE_SETS[features].columns, Column(RETURN, "", low=-1.0), Column(MOVEMENT, "")):
+        values = _numbers(frame[column.name])
+        if values is None or not all(rule.holds(values).all() for rule in rules(column)):
+            return None
+        columns[column.name] = values
+    classes = _numbers(frame[DIRECTION])
+    if classes is None or not np.isin(classes, [int(trend) for trend in Trend]).all():
+        return None
+    good = pd.DataFrame({**columns, DIRECTION: classes}, index=frame.index)
+    return None if good.duplicated(["date", "ticker"]).any() else good
+
+
+def _days(dates: pd.Series) -> pd.Series | None:
+    """Days in order as datetime64[ns], or None."""
+    if isinstance(dates.dtype, np.dtype) and dates.dtype.kind == "M":
+        days = dates.astype("datetime64[ns]")
+    elif pd.api.types.infer_dtype(dates, skipna=False) == "string":
+        days = pd.to_datetime(dates, format="%Y-%m-%d", errors="coerce").astype("datetime64[ns]")
+    else:
+        return None
+    ordered = bool(days.is_monotonic_increasing)  # False where there is none
+    return days if ordered and (days == days.dt.normalize()).all() else None
+
+
+def _numbers(values: pd.Series) -> np.ndarray | None:
+    """Numbers as float64 `[N]`, or None where something else is among them."""
+    if isinstance(values.dtype, np.dtype) and values.dtype.kind in "iuf":
+        return values.to_numpy().astype(np.float64)
+    return None
 
 
 def _check_rows(frame: pd.DataFrame, path: str | Path, frequency: str) -> None:

@@ -5,7 +5,7 @@ Shapes: N rows of the table, B a batch, T periods in a window, F features.
 
 from copy import copy
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 import pandas as pd
@@ -137,6 +137,11 @@ class WindowDataset(Dataset[Batch]):
         """Periods that an example reads, T."""
         raise NotImplementedError
 
+    @property
+    def device(self) -> torch.device:
+        """Where the examples are."""
+        return self.ends.device
+
     def __len__(self) -> int:
         return len(self.ends)
 
@@ -207,11 +212,27 @@ class FlatDataset(WindowDataset):
         return self.store.features[ends]
 
 
+class Examples(Protocol):
+    """What batches are gathered from, as `WindowDataset` is one."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the examples are."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: torch.Tensor) -> Batch: ...
+
+
 class Joined(Dataset[Batch]):
     """Examples of one dataset, then those of another; what is asked of both at once comes in the order asked."""
 
-    def __init__(self, first: WindowDataset, second: WindowDataset) -> None:
+    def __init__(self, first: Examples, second: Examples) -> None:
         self.parts = (first, second)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the examples are."""
+        return self.parts[0].device
 
     def __len__(self) -> int:
         return sum(map(len, self.parts))
@@ -221,4 +242,4 @@ class Joined(Dataset[Batch]):
         own = index < len(first)
         one, other = first[index[own]], second[index[~own] - len(first)]
         place = torch.cat([own.nonzero().squeeze(1), (~own).nonzero().squeeze(1)]).argsort()
-        return Batch(*(torch.cat(pair)[place] for pair in zip(one, other, strict=True)))
+        return type(one)(*(torch.cat(pair)[place] for pair in zip(one, other, strict=True)))

@@ -3,7 +3,9 @@
 Inputs are probabilities `[B, C]` and labels int64 `[B]`.
 """
 
+from collections.abc import Sequence
 from math import nan
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -53,6 +55,20 @@ class EpochFigures(Metric):
         return {name: float(found[name][0]) if name in found else nan for name in EPOCH_FIGURES}
 
 
+class Step(NamedTuple):
+    """What a training step said of its batch.
+
+    Attributes:
+        loss: mean over the batch, a number, or of replicas `[R]`.
+        logits: `[B, C]` or `[R, B, C]`.
+        labels: int64 `[B]` or `[R, B]`.
+    """
+
+    loss: torch.Tensor
+    logits: torch.Tensor
+    labels: torch.Tensor
+
+
 class TrainingFigures(Metric):
     """Mean loss and accuracy over the steps of an epoch, of replicas their mean."""
 
@@ -67,17 +83,16 @@ class TrainingFigures(Metric):
         self.add_state("right", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
         self.add_state("count", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
 
-    def update(self, loss: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor) -> None:
-        """Add a batch.
-
-        Args:
-            loss: mean over the batch, a number or `[R]`.
-            logits: `[B, C]` or `[R, B, C]`.
-            labels: int64 `[B]` or `[R, B]`.
-        """
-        self.loss.add_(loss.double().mean() * labels.numel())
+    def update(self, steps: Sequence[Step]) -> None:
+        """Add the steps of some batches, one after the other."""
+        counts = [step.labels.numel() for step in steps]
+        losses = torch.stack([step.loss if step.loss.dim() == 0 else step.loss.double().mean() for step in steps])
+        for loss, count in zip(losses.double().unbind(), counts, strict=True):  # the sum is the same however they come
+            self.loss.add_(loss * count)
+        logits = torch.cat([step.logits.reshape(-1, step.logits.shape[-1]) for step in steps])
+        labels = torch.cat([step.labels.reshape(-1) for step in steps])
         self.right.add_((logits.argmax(dim=-1) == labels).sum())
-        self.count.add_(labels.numel())
+        self.count.add_(sum(counts))
 
     def compute(self) -> dict[str, float]:
         """Mean loss, nats, and share of the examples that were right."""

@@ -67,7 +67,10 @@ class DualTowerModel(nn.Module):
     def latent(self, x: torch.Tensor) -> torch.Tensor:
         """What enters the last linear layer, `[B, hidden_size]`, of rows `[B, F]`."""
         stock, context = x[..., : self.stock_size], x[..., self.stock_size :]
-        return self.head[:-1](torch.cat([self.stock_tower(stock), self.context_tower(context)], dim=-1))
+        joined = torch.cat([self.stock_tower(stock), self.context_tower(context)], dim=-1)
+        for layer in [*self.head][:-1]:  # a slice of a Sequential is a module, made anew each time
+            joined = layer(joined)
+        return joined
 
     def classify(self, latent: torch.Tensor) -> torch.Tensor:
         """Logits `[B, C]` of `[B, hidden_size]`."""

@@ -54,7 +54,10 @@ class SimpleLSTM(nn.Module):
     def latent(self, x: torch.Tensor) -> torch.Tensor:
         """What enters the last linear layer, `[B, H // 2]`, of windows `[B, T, F]`, oldest week first."""
         hidden, _ = self.lstm(x)  # [B, T, H]
-        return self.head[:-1](hidden[..., -1, :])
+        last = hidden[..., -1, :]
+        for layer in [*self.head][:-1]:  # a slice of a Sequential is a module, made anew each time
+            last = layer(last)
+        return last
 
     def classify(self, latent: torch.Tensor) -> torch.Tensor:
         """Logits `[B, C]` of `[B, H // 2]`."""

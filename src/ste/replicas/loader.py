@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 
 from ste.data.datamodule import BatchLoader
-from ste.data.windows import Batch, WindowDataset
+from ste.data.windows import Batch, Examples
 
 
 class ReplicaLoader(BatchLoader):
@@ -18,7 +18,7 @@ class ReplicaLoader(BatchLoader):
         count: replicas, R.
     """
 
-    def __init__(self, dataset: WindowDataset, batch_size: int, seed: int, count: int) -> None:
+    def __init__(self, dataset: Examples, batch_size: int, seed: int, count: int) -> None:
         super().__init__(dataset, batch_size, seed)
         self.seeds = range(seed, seed + count)
 
@@ -29,5 +29,5 @@ class ReplicaLoader(BatchLoader):
 
     def __iter__(self) -> Iterator[Batch]:
         orders = torch.stack([self.shuffled(seed) for seed in self.seeds])
-        for indices in orders.split(self.batch_size, dim=1):
+        for indices in self.placed(orders).split(self.batch_size, dim=1):
             yield self.dataset[indices]

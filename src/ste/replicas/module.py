@@ -17,6 +17,7 @@ from ste.replicas.ensemble import Ensemble, replica_logits
 from ste.replicas.optimizing import PlateauOfEach, ReplicaCrossEntropy, Views, clip_each
 from ste.replicas.stack import stack, unstack
 from ste.training.module import TrendModule, build_net
+from ste.training.resident import Ready
 
 
 class ReplicaModule(TrendModule):
@@ -75,8 +76,11 @@ class ReplicaModule(TrendModule):
         """Log of the ensemble's probabilities `[B, C]` of raw features, `[B, T, F]` or `[B, F]`."""
         return self.predictor(self.representation(x))
 
-    def prepared(self, x: torch.Tensor) -> torch.Tensor:
-        """Prepared features of the replicas' own batches, `[R, B, ...]`."""
+    def prepared(self, batch: Batch) -> torch.Tensor:
+        """Prepared features of a batch of all, `[B, ...]`, or of the replicas' own batches, `[R, B, ...]`."""
+        x, of_all = batch.features, batch.label.dim() == 1
+        if isinstance(batch, Ready) or of_all:
+            return super().prepared(batch)
         return self.representation(x.flatten(0, 1)).unflatten(0, x.shape[:2])
 
     @torch.no_grad()
@@ -101,7 +105,7 @@ class ReplicaModule(TrendModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add a batch to the epoch's figures, the ensemble's and each replica's."""
-        logits = replica_logits(self.net, self.representation(batch.features), self.count)
+        logits = replica_logits(self.net, self.prepared(batch), self.count)
         losses = self.loss(logits, batch.label.expand(self.count, -1))
         self.val_loss.update(losses, len(batch.label))
         chances = logits.float().softmax(dim=-1)
@@ -174,7 +178,7 @@ class ReplicaModule(TrendModule):
 
     def clip(self, norm: float) -> None:
         """Clip each replica's own norm."""
-        clip_each(self.net.parameters(), norm)
+        clip_each(self.learnt, norm)
 
     @torch.no_grad()
     def keep_best(self, validation: Iterable[Batch]) -> None:

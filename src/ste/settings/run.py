@@ -87,10 +87,18 @@ class FitSettings:
 
 @dataclass
 class TrainerSettings:
-    """Arguments of Lightning's Trainer, and the number of torch threads (None is torch's own)."""
+    """How a model is trained; what is not told here is an argument of Lightning's Trainer.
+
+    Attributes:
+        devices: processes on each machine that train together, with a GPU each or on the CPU.
+        nodes: machines; each is given the same command (docs/scale.md).
+        strategy: `auto` or `ddp`; several processes share each batch either way.
+        threads: torch's, of each process; None is torch's own choice, of several processes a share of the cores.
+    """
 
     accelerator: str = "cpu"
     devices: int = 1
+    nodes: int = 1
     strategy: str = "auto"
     precision: str = "32-true"
     max_epochs: int = 50
@@ -106,6 +114,7 @@ class TrainerSettings:
         require(self, "trainer.limit_batches", self.limit_batches is None or self.limit_batches >= 1, "1 or more")
         require(self, "trainer.max_epochs", self.max_epochs >= 1, "1 or more")
         require(self, "trainer.devices", self.devices >= 1, "1 or more")
+        require(self, "trainer.nodes", self.nodes >= 1, "1 or more")
         require(self, "trainer.threads", self.threads is None or self.threads >= 1, "1 or more")
         require(
             self,
@@ -274,6 +283,6 @@ class TrainSettings:
             raise ConfigError(f"{given}: {self.model['baseline']} is no net. Try model=lstm, or train.replicas=1.")
         if self.augment.name != "none":
             raise ConfigError(f"{given}: augment={self.augment.name} is of one net at a time. Try augment=none.")
-        if self.trainer.devices > 1 or self.trainer.strategy == "ddp":
+        if self.trainer.devices * self.trainer.nodes > 1 or self.trainer.strategy == "ddp":
             raise ConfigError(f"{given}: replicas are trained in one process. Try trainer=cpu or trainer=gpu.")
         require(self, "seed", self.seed + self.train.replicas <= 2**32, f"2**32 - {self.train.replicas} or less")

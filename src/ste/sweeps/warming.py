@@ -6,20 +6,21 @@ from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
+from ste.loading import loading
 from ste.settings import TrainSettings
 
 _LATE = (
     *("ste.sweeps.trial", "ste.tracking.model", "ste.tracking.trials"),
-    *("mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store"),
+    *("exchange_calendars", "mlflow.store.tracking.sqlalchemy_store"),
 )
 """Imported by a run where it first needs them; no store is opened by that."""
 
 
 def import_all() -> None:
     """Import what a trial imports, early or late: forked processes then have it."""
-    importlib.import_module("ste.pipeline")
-    for name in _LATE:
-        importlib.import_module(name)
+    with loading():
+        for name in ("ste.pipeline", *_LATE):
+            importlib.import_module(name)
 
 
 def warm(settings: TrainSettings) -> None:

@@ -7,11 +7,9 @@ net at every run; a loader of ours reads a state dict with `weights_only=True`.
 
 import json
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import numpy as np
 import torch
 from mlflow.entities import LoggedModelOutput
@@ -19,10 +17,12 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
 from ste.replicas.module import build_module
+from ste.tracking.model_folder import write_model_folder
 from ste.tracking.run import Run
 from ste.training.module import TrendModule
 
-_REQUIREMENTS = ("ste", "torch", "lightning", "torchmetrics", "numpy")
+_PACKAGES = ("ste", "torch", "lightning", "torchmetrics", "numpy")
+_DATA = "data/trend"
 
 
 def log_model(run: Run, module: TrendModule, example: np.ndarray, step: int) -> str:
@@ -51,24 +51,19 @@ def log_model(run: Run, module: TrendModule, example: np.ndarray, step: int) -> 
         outputs=Schema([TensorSpec(output.dtype, (-1, output.shape[1]), "probabilities")]),
     )
     with tempfile.TemporaryDirectory() as folder:
-        data, path = Path(folder) / "trend", Path(folder) / "model"
-        data.mkdir()
+        path = Path(folder)
+        data = path / _DATA
+        data.mkdir(parents=True)
         torch.save(module.state_dict(), data / "weights.pt")
         (data / "settings.json").write_text(json.dumps(settings, indent=2) + "\n")
-        mlflow.pyfunc.save_model(
-            path,
-            mlflow_model=Model(
-                artifact_path=logged.artifact_location,
-                run_id=run.id,
-                model_uuid=logged.model_id,
-                model_id=logged.model_id,
-            ),
-            loader_module=__name__,
-            data_path=str(data),
+        model = Model(
+            artifact_path=logged.artifact_location,
+            run_id=run.id,
+            model_uuid=logged.model_id,
+            model_id=logged.model_id,
             signature=signature,
-            input_example={"features": example},
-            pip_requirements=[f"{package}=={version(package).split('+')[0]}" for package in _REQUIREMENTS],
         )
+        write_model_folder(path, model, __name__, _DATA, {"features": example}, _PACKAGES)
         client.log_model_artifacts(logged.model_id, str(path))
     client.log_outputs(run.id, [LoggedModelOutput(logged.model_id, step)])
     client.finalize_logged_model(logged.model_id, "READY")

@@ -13,6 +13,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from ste.errors import RunError
+from ste.loading import loading
 from ste.settings import TrackingSettings
 
 _SQLITE = "sqlite:///"
@@ -40,7 +41,8 @@ def open_store(settings: TrackingSettings, output: Path) -> MlflowClient:
         ensure_sqlite(path)
         uri = f"{_SQLITE}{path}"
     mlflow.set_tracking_uri(uri)
-    client = MlflowClient(uri)
+    with loading():  # the store's own libraries
+        client = MlflowClient(uri)
     if uri.startswith("http"):
         try:
             client.search_experiments(max_results=1)

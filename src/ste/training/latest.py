@@ -15,8 +15,8 @@ class Latest(ModelCheckpoint):
     _saved = float("-inf")
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save; processes that train together must all save, and their clocks differ."""
+        """Save."""
         now = time.monotonic()
-        if trainer.world_size > 1 or now - self._saved >= EVERY:
+        if now - self._saved >= EVERY:
             self._saved = now
             super().on_train_epoch_end(trainer, pl_module)

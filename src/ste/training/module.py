@@ -14,11 +14,13 @@ import ste.models
 from ste.augmentation.batch import augment_batch, generator
 from ste.data.windows import Batch
 from ste.errors import ConfigError
-from ste.evaluation.metrics import EpochFigures, TrainingFigures
+from ste.evaluation.metrics import EpochFigures, Step, TrainingFigures
 from ste.training.adversarial import perturbation
 from ste.training.grouped import Group
 from ste.training.optim import build_optimizer, build_scheduler
 from ste.training.representation import Representation
+from ste.training.resident import Ready
+from ste.training.together import average_gradients, rank
 
 
 def build_net(name: str, arguments: dict[str, Any]) -> nn.Module:
@@ -89,6 +91,7 @@ class TrendModule(pl.LightningModule):
         self.val_figures = EpochFigures(num_classes)
         self.history: list[dict[str, float]] = []
         self._epoch: dict[str, float] = {}
+        self._steps: list[Step] = []
         self._schedule: LRScheduler | ReduceLROnPlateau | None = None
         self._schedule_state: dict[str, Any] | None = None
 
@@ -106,9 +109,9 @@ class TrendModule(pl.LightningModule):
         """What gives the logits `[B, C]` of prepared features."""
         return self.net
 
-    def prepared(self, x: torch.Tensor) -> torch.Tensor:
-        """A training batch's raw features as the net reads them."""
-        return self.representation(x)
+    def prepared(self, batch: Batch) -> torch.Tensor:
+        """A batch's features as the net reads them."""
+        return batch.features if isinstance(batch, Ready) else self.representation(batch.features)
 
     def on_train_epoch_start(self) -> None:
         """Give each epoch its own random stream, so that a resumed run draws what it would have drawn."""
@@ -119,15 +122,16 @@ class TrendModule(pl.LightningModule):
 
     def epoch_seed(self, seed: int) -> int:
         """Seed of this epoch's and this process's random stream in the run of a seed."""
-        return (seed << 20) + self.current_epoch * 64 + self.global_rank
+        return (seed << 20) + self.current_epoch * 64 + rank()
 
     def training_step(self, batch: Batch | Group, batch_idx: int) -> None:
         """Learn from a batch, or from those of a group one after the other."""
         group = batch if isinstance(batch, Group) else Group(batch_idx, [batch])
         counted: Any = self.optimizers()
+        optimizer = counted.optimizer
         for number, one in enumerate(group.batches, start=group.first):
             loss = self.objective(one, number)
-            self.forget(counted)
+            self.forget(optimizer)
             if self._scaled:  # Lightning scales the loss, and its gradients back before they are clipped
                 self.manual_backward(loss)
                 counted.step()
@@ -137,39 +141,45 @@ class TrendModule(pl.LightningModule):
             if one is group.batches[-1]:  # the one that Lightning counts, for its checkpoints
                 counted.step()
             else:
-                self.on_before_optimizer_step(counted.optimizer)
-                counted.optimizer.step()
+                self.on_before_optimizer_step(optimizer)
+                optimizer.step()
+        steps, self._steps = self._steps, []
+        self.train_figures.update(steps)  # at once: for each step by itself it would take a tenth of a small one
 
     @cached_property
     def _scaled(self) -> bool:
-        """Whether a step is more than a backward pass and the optimizer's own: 16-bit floats, or several processes."""
-        return self.trainer.precision == "16-mixed" or self.trainer.world_size > 1
+        """Whether a step is more than a backward pass and the optimizer's own."""
+        return self.trainer.precision == "16-mixed"
+
+    def on_after_backward(self) -> None:
+        """Bring the gradients of several processes together."""
+        average_gradients(self.learnt)
 
     def objective(self, batch: Batch, number: int) -> torch.Tensor:
         """Cross-entropy of a batch, and with `adversarial_weight` of the same batch perturbed, which no curve shows.
 
         Args:
-            batch: of raw features.
+            batch: of raw features, or of prepared ones.
             number: in its epoch.
         """
         features, target = self._augmented(batch, number)
         latent: torch.Tensor = self.net.latent(features)  # type: ignore[operator]
         logits = self.net.classify(latent)  # type: ignore[operator]
         loss = self.loss(logits, target)
-        self.train_figures.update(loss.detach(), logits.detach(), batch.label)
+        self._steps.append(Step(loss.detach(), logits.detach(), batch.label))
         weight = float(self.hparams["adversarial_weight"])
         if weight > 0.0:
             away = perturbation(self._loss_of, latent, target, self.hparams["adversarial_size"])
             loss = loss + weight * self._loss_of(latent + away, target)
-        return loss.sum()  # of replicas; a single net's is one number already
+        return loss.sum() if loss.dim() else loss  # of replicas; a single net's is one number already
 
     def _augmented(self, batch: Batch, number: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Prepared features of a training batch, and its target: labels `[B]` or shares of the classes `[B, C]`."""
-        features = self.prepared(batch.features)
+        features = self.prepared(batch)
         settings = self.hparams["augment"]
         if settings is None:
             return features, batch.label
-        rng = generator(int(self.hparams["seed"]), self.current_epoch, number, self.global_rank)
+        rng = generator(int(self.hparams["seed"]), self.current_epoch, number, rank())
         classes = int(self.hparams["net_arguments"]["num_classes"])
         return augment_batch(settings, features, batch.label, classes, self.representation.varies, rng)
 
@@ -197,13 +207,15 @@ class TrendModule(pl.LightningModule):
         self.eval()
         with self.trainer.precision_plugin.val_step_context():
             for number, batch in enumerate(batches):
-                self.validation_step(Batch(*(part.to(self.device) for part in batch)), number)
+                self.validation_step(type(batch)(*(part.to(self.device) for part in batch)), number)
         self.on_validation_epoch_end()
         self.train()
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Nothing, where it is there: Lightning would look through the whole of a group."""
-        return batch if device.type == "cpu" else super().transfer_batch_to_device(batch, device, dataloader_idx)
+        one = batch.batches[0] if isinstance(batch, Group) else batch
+        there = one.features.device == device
+        return batch if there else super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the curves and the schedule's place."""
@@ -222,7 +234,7 @@ class TrendModule(pl.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add a batch to the epoch's validation figures."""
-        logits = self(batch.features)
+        logits = self.net(self.prepared(batch))
         self.val_loss.update(self.loss(logits, batch.label), len(batch.label))
         self.val_figures.update(logits.float().softmax(dim=1), batch.label)
 
@@ -242,7 +254,9 @@ class TrendModule(pl.LightningModule):
 
     def forget(self, optimizer: Any) -> None:
         """Forget the gradients of the step before."""
-        optimizer.zero_grad()
+        for group in optimizer.param_groups:  # as `zero_grad` does, which also looks after hooks and a profiler
+            for parameter in group["params"]:
+                parameter.grad = None
 
     def on_before_optimizer_step(self, optimizer: Any) -> None:
         """Clip the gradients' norm."""
@@ -251,7 +265,16 @@ class TrendModule(pl.LightningModule):
 
     def clip(self, norm: float) -> None:
         """Clip the norm of all parameters' gradients together."""
-        nn.utils.clip_grad_norm_(self.net.parameters(), norm)
+        gradients = [parameter.grad for parameter in self.learnt if parameter.grad is not None]
+        total = nn.utils.get_total_norm(gradients)
+        # Most gradients are short, and times 1 they stay what they are. An accelerator is not waited for to know.
+        if total.device.type != "cpu" or not float(total) < 0.99 * norm:
+            nn.utils.clip_grads_with_norm_(self.learnt, norm, total)
+
+    @cached_property
+    def learnt(self) -> list[nn.Parameter]:
+        """The net's parameters; to walk through its modules at each step would take longer than to add them up."""
+        return list(self.net.parameters())
 
     def configure_optimizers(self) -> Any:
         """The optimizer; its schedule, where there is one, is stepped by the module itself."""

@@ -64,6 +64,41 @@ class Representation(nn.Module):
             x = self._stationary(x)
         return ((x - self.mean) / self.scale).clamp(-CLIP, CLIP)
 
+    def rows(self, x: torch.Tensor, *, windows: bool) -> torch.Tensor:
+        """Of raw rows `[N, F]` what a row alone decides: all of it, unless windows will be gathered from them.
+
+        Args:
+            x: raw rows.
+            windows: leave what is measured against a window raw, for `to_windows`.
+        """
+        if not windows:
+            return self(x)
+        ready = self(x.unsqueeze(1)).squeeze(1)
+        if self.kind == "stationary":
+            for column in self._windowed:
+                ready[:, column] = x[:, column]
+        return ready
+
+    def to_windows(self, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor] | None:
+        """What is left to do to windows `[B, T, F]` of `rows`, in place, on a device; None where nothing is."""
+        if self.kind != "stationary":
+            return None
+        volume, *slow = self._windowed
+        at = torch.tensor(slow, device=device)
+        places = torch.tensor(self._windowed, device=device)
+        mean, scale = self.mean.to(device)[places], self.scale.to(device)[places]
+
+        def finish(x: torch.Tensor) -> torch.Tensor:
+            changed = torch.cat([_against_mean(x[..., volume, None]), _since_first(x[..., at])], dim=-1)
+            return x.index_copy_(-1, places, ((changed - mean) / scale).clamp_(-CLIP, CLIP))
+
+        return finish
+
+    @property
+    def _windowed(self) -> list[int]:
+        """Columns that are measured against their window."""
+        return [self._at[name] for name in ("stock_volume", *SLOW_MACRO)]
+
     @torch.no_grad()
     def fit(self, chunks: Callable[[], Iterable[torch.Tensor]]) -> None:
         """Set mean and scale from the training windows.
@@ -110,10 +145,19 @@ class Representation(nn.Module):
         bands = torch.cat([upper, lower], dim=-1) / close - 1.0
         slow, logs = x[..., self._slow], torch.log1p(x[..., self._logs])
         if x.dim() == 3:
-            volume = torch.log((1.0 + volume) / (1.0 + volume.mean(dim=1, keepdim=True)))
-            slow = slow - slow[:, :1]
+            volume, slow = _against_mean(volume), _since_first(slow)
         else:
             volume = torch.log1p(volume * close)
             slow = torch.zeros_like(slow)
         kinds = [ratios, place, volume, macd / close, bands, slow, logs, x[..., self._rest]]
         return torch.cat(kinds, dim=-1)[..., self._order]
+
+
+def _against_mean(volume: torch.Tensor) -> torch.Tensor:
+    """Log of volumes `[B, T, 1]` against their window's mean."""
+    return torch.log((1.0 + volume) / (1.0 + volume.mean(dim=1, keepdim=True)))
+
+
+def _since_first(values: torch.Tensor) -> torch.Tensor:
+    """Change of `[B, T, K]` since the window's first period."""
+    return values - values[:, :1]
