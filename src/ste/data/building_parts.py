@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from ste.data.building import Candidates, labelled
 from ste.data.calendar import sessions
 from ste.data.features import NUMBER
+from ste.data.folder import STAGING, TENSORS, TRUTH
 from ste.data.labels import terciles
 from ste.data.market import Market
 from ste.data.parts import THREADS, PartsWriter
@@ -31,13 +32,8 @@ from ste.data.tensors import TensorWriter
 from ste.schema import RETURN, SPLITS
 from ste.settings import DataSettings, MarketSettings, WorldSettings
 
-STAGING = ".building"
-"""Folder within a table's where its parts are until all are there."""
-
 _FEWEST, _MOST = 1 << 15, 1 << 19
 _BLOCKS = 32
-
-TRUTH, TENSORS = "truth", "tensors"
 
 
 @dataclass(frozen=True)
