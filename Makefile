@@ -3,13 +3,14 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+PEERS  := .venv-peers
 # A CPU build of torch where one is offered: make setup PIP_ARGS='--extra-index-url ...'
 PIP_ARGS ?=
 MODEL ?= champion
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test test-slow test-all lint types data train sweep compare serve ui bench bench-quick bench-more studies clean
+.PHONY: help setup reproduce test test-slow test-all lint types data train sweep compare serve ui bench bench-quick bench-more bench-peers studies clean
 
 help:  ## print these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +68,15 @@ bench-more: $(READY)  ## evaluation of a million rows, sweeps, replicas, ten mil
 	$(BIN)/python -m ste.bench.replicas
 	$(BIN)/python -m ste.bench.prediction
 	$(BIN)/python -m ste.bench.serving
+
+$(PEERS)/.ready: src/ste/bench/peers/requirements.txt
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) was not found. Install Python 3.11, or type make bench-peers PYTHON=/path/to/python" >&2; exit 2; }
+	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/pip install --quiet $(PIP_ARGS) --no-deps -r $<
+	touch $@
+
+bench-peers: $(READY) $(PEERS)/.ready  ## beside Qlib, in .venv-peers: training, and from bars to windows
+	$(BIN)/python -m ste.bench peers --json outputs/bench-peers.json
 
 studies: $(READY)  ## do the intervals cover, how often is the verdict right: about half an hour
 	$(BIN)/python -m ste.studies.coverage

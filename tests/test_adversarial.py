@@ -16,6 +16,7 @@ import ste.models
 from ste.config import compose_train, model_configs, plain, train_settings
 from ste.data.windows import Batch
 from ste.errors import ConfigError
+from ste.evaluation.metrics import Step
 from ste.schema import FEATURES
 from ste.settings.run import FitSettings
 from ste.training.adversarial import perturbation
@@ -37,7 +38,7 @@ class Before(TrendModule):
         (batch,) = group.batches
         logits = self(batch.features)
         loss = self.loss(logits, batch.label)
-        self.train_figures.update(loss.detach(), logits.detach(), batch.label)
+        self.train_figures.update([Step(loss.detach(), logits.detach(), batch.label)])
         return loss
 
 
@@ -216,6 +217,7 @@ def test_the_training_curve_is_of_the_clean_loss():
     clean, adversarial = module("MLP").eval(), module("MLP", adversarial_weight=5.0).eval()
     for model in (clean, adversarial):
         model.objective(batches("MLP")[0], 0)
+        model.count_steps()
     assert clean.train_figures.compute() == adversarial.train_figures.compute()
 
 

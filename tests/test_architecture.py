@@ -26,6 +26,7 @@ FENCES = {
     "starlette": {"serving"},
     "uvicorn": {"serving"},
     "redis": {"streaming"},
+    "ray": {"bulk"},
 }
 # What a part may import of ours; parts that are not named may import any but the entry points.
 LAYERS = {

@@ -45,6 +45,7 @@ from ste.errors import DataError, SteError
 from ste.evaluation.predictions import Predictions
 from ste.pipeline import train
 from ste.predict import predict_task
+from ste.preflight import check_file
 from ste.record import PREDICTIONS
 from ste.schema import FEATURES, KEYS
 from ste.settings import WorldSettings
@@ -414,8 +415,11 @@ def test_a_folder_that_is_no_table_is_told(tmp_path: Path, table: pd.DataFrame):
     with pytest.raises(DataError, match=r"is a folder without Parquet files\. Expected the parts of one table"):
         open_table(tmp_path / "empty")
     parts_of(table, tmp_path / "empty" / "test_data")
-    with pytest.raises(DataError, match=r"Try .*test_data\."):
-        open_table(tmp_path / "empty")
+    with pytest.raises(DataError, match=r"^input=.*Try input=.*empty/test_data\.$"):
+        check_file("input", tmp_path / "empty", KEYS, parts=True)
+    check_file("input", tmp_path / "empty" / "test_data", KEYS, parts=True)
+    with pytest.raises(DataError, match="no such file"):
+        check_file("bars", tmp_path / "empty" / "test_data", KEYS)
     parts_of(table, tmp_path / "parts")
     write_frame(table.drop(columns="stock_rsi"), tmp_path / "parts" / "2099.parquet")
     opened = open_table(tmp_path / "parts")

@@ -161,11 +161,12 @@ def test_the_pooled_predictions_are_the_childrens_test_rows(place: Place, folded
 def test_each_childs_checkpoint_says_what_its_predictions_say(place: Place, folded: TrainResult, tmp_path: Path):
     settings = train_settings(read_config(place.client, find_run(place.client, folded.run_id, "ste")))
     panel = Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
-    for cut in folds(panel, settings.validation):
+    cuts = folds(panel, settings.validation)
+    for cut in cuts:
         child = place.children(folded)[cut.number]
         (tmp_path / str(cut.number)).mkdir()
         model = load_model(download(place.client, child, CHECKPOINT, tmp_path / str(cut.number)))
-        data = pipeline._fold_data(settings, panel, cut)
+        data = pipeline._fold_data(settings, panel, cut, cuts)
         chances = class_chances(model, data, "test")
         rows = data.datasets["test"].frame[["date", "ticker"]].reset_index(drop=True)
         rows[["p_downtrend", "p_neutral", "p_uptrend"]] = chances.astype(np.float64)

@@ -239,6 +239,8 @@ def test_a_split_too_short_for_its_windows_is_told(prepared: PreparedData, world
 class Indices:
     """Stands in for a dataset: a batch is the indices that were asked for."""
 
+    device = torch.device("cpu")
+
     def __init__(self, n: int) -> None:
         self.n = n
 

@@ -16,6 +16,7 @@ from ste.config import plain, predict_settings
 if TYPE_CHECKING:
     from ste.bulk.reading import Table
     from ste.bulk.rejects import Reject
+    from ste.bulk.run import Tally
     from ste.deploy.model import ServedModel
     from ste.settings import PredictSettings
 
@@ -42,7 +43,10 @@ def predict_task(config: DictConfig) -> None:
     else:
         table = open_table(Path(settings.input))
     with _ended_cleanly(), _progress("predicting", table.size) as advance:
-        tally = predict_table(model, table, output, rejects, advance, only, before)
+        if settings.workers > 1 or settings.cluster is not None:
+            tally = _spread(settings, path, advance)
+        else:
+            tally = predict_table(model, table, output, rejects, advance, only, before)
     period = PERIOD[model.card.frequency]
     newest = f" of the newest {period}" if only is not None else ""
     counts = f"rejected {tally.rejected:,}, {tally.short:,} without enough history"
@@ -55,6 +59,17 @@ def predict_task(config: DictConfig) -> None:
         needs = f"{length} consecutive {period}s" if length > 1 else f"a {period}"
         why = f" {rejects} says what is wrong with the rejected rows." if tally.rejected else ""
         raise DataError(f"{table.where}: no row could be predicted. A prediction needs {needs} of a ticker.{why}")
+
+
+def _spread(settings: "PredictSettings", model: Path, advance: Callable[[int], None]) -> "Tally":
+    from ste.bulk.cluster import on_ray
+    from ste.bulk.spread import predict_spread
+    from ste.bulk.workers import on_this_machine
+
+    run = on_this_machine if settings.cluster is None else on_ray
+    output, rejects = Path(settings.output), Path(settings.reject_file())
+    table = Path(settings.input)
+    return predict_spread(model, settings.threads, table, output, rejects, settings.workers, run, advance)
 
 
 @contextmanager

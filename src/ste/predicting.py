@@ -51,29 +51,33 @@ def predict(
         path: backtest path of each row of the panel `[N]`, or None.
     """
     panel, horizon = data.panel, data.settings.labels.horizon
-    columns = probability_names(panel.classes)
     company = _company(model, data, [split for split in splits if split in data.datasets])
-    frames = []
-    for split in company:
-        dataset = data.scored[split]
-        keys = pd.DataFrame({"date": dataset.dates, "ticker": dataset.tickers})
-        frame = row_columns(keys, split, dataset.labels.numpy(), dataset.returns, fold)
-        if path is not None:
-            frame["path"] = path[dataset.ends.numpy()].astype(np.int16)
-        chances = {"": class_chances(model, data, split)}
-        chances |= {f"{title}.": values for title, values in company[split].items()}
-        truth = data.truth(split)
-        if truth is not None:
-            chances[f"{BAYES}."] = truth
-        said = {
-            prefix + column: values[:, i].astype(np.float64)
-            for prefix, values in chances.items()
-            for i, column in enumerate(columns)
-        }
-        frame = pd.concat([frame, pd.DataFrame(said, index=frame.index)], axis=1)
-        frames.append(frame)
     samples = {split: sample for split, sample in data.samples.items() if split in company}
+    frames = (_said(model, data, split, company[split], fold, path) for split in company)
     return Predictions.joined(frames, panel.classes, panel.settings.frequency, horizon, name, samples)
+
+
+def _said(
+    model: Model, data: TrendDataModule, split: str, company: dict[str, np.ndarray], fold: int, path: np.ndarray | None
+) -> pd.DataFrame:
+    """One split's predictions, the model's and those of its company."""
+    dataset = data.scored[split]
+    keys = pd.DataFrame({"date": dataset.dates, "ticker": dataset.tickers})
+    frame = row_columns(keys, split, dataset.labels.numpy(), dataset.returns, fold)
+    if path is not None:
+        frame["path"] = path[dataset.ends.numpy()].astype(np.int16)
+    chances = {"": class_chances(model, data, split)}
+    chances |= {f"{title}.": values for title, values in company.items()}
+    truth = data.truth(split)
+    if truth is not None:
+        chances[f"{BAYES}."] = truth
+    columns = probability_names(data.panel.classes)
+    said = {
+        prefix + column: values[:, i].astype(np.float64)
+        for prefix, values in chances.items()
+        for i, column in enumerate(columns)
+    }
+    return pd.concat([frame, pd.DataFrame(said, index=frame.index)], axis=1)
 
 
 def _company(model: Model, data: TrendDataModule, splits: list[str]) -> dict[str, dict[str, np.ndarray]]:

@@ -38,7 +38,9 @@ def check_file(key: str, path: Path, expected: tuple[str, ...], *, parts: bool =
     """
     if parts and path.is_dir():
         if not any(path.glob("*.parquet")):
-            raise DataError(f"{key}={path}: is a folder without Parquet files. Expected the parts of one table.")
+            inside = sorted(folder for folder in path.iterdir() if any(folder.glob("*.parquet")))
+            hint = f" Try {key}={inside[0]}." if inside else ""
+            raise DataError(f"{key}={path}: is a folder without Parquet files. Expected the parts of one table.{hint}")
         return
     if not path.is_file():
         raise DataError(f"{key}={path}: no such file.{_nearby(path)} Give the path of a CSV or Parquet file.")

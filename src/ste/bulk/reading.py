@@ -118,9 +118,7 @@ class FolderTable:
         self.where = str(path)
         files = sorted(path.glob("*.parquet"))
         if not files:
-            inside = sorted(folder.name for folder in path.iterdir() if any(folder.glob("*.parquet")))
-            hint = f" Try {path / inside[0]}." if inside else ""
-            raise DataError(f"{path}: is a folder without Parquet files. Expected the parts of one table.{hint}")
+            raise DataError(f"{path}: is a folder without Parquet files. Expected the parts of one table.")
         self._parts = [ParquetTable(file) for file in files]
         self.names = self._parts[0].names
         self.size = sum(part.size for part in self._parts)
@@ -128,13 +126,22 @@ class FolderTable:
     def chunks(self, columns: Sequence[str], rows: int) -> Iterator[tuple[Chunk, int]]:
         """Batches of each file, and the rows read by then."""
         before = 0
+        for part in self.parts_with(columns):
+            for chunk, done in part.chunks(columns, rows):
+                yield replace(chunk, file=part.path.name), before + done
+            before += part.size
+
+    def parts_with(self, columns: Sequence[str]) -> list["ParquetTable"]:
+        """Every file.
+
+        Raises:
+            DataError: one of them misses a column.
+        """
         for part in self._parts:
             missing = [name for name in columns if name not in part.names]
             if missing:
                 raise DataError(f"{part.where}: misses column {', '.join(missing)}, which {self._parts[0].where} has.")
-            for chunk, done in part.chunks(columns, rows):
-                yield replace(chunk, file=part.path.name), before + done
-            before += part.size
+        return self._parts
 
 
 class ParquetTable:
@@ -152,12 +159,51 @@ class ParquetTable:
 
     def chunks(self, columns: Sequence[str], rows: int) -> Iterator[tuple[Chunk, int]]:
         """Batches and the rows read by then."""
-        done = 0
+        return self.chunks_of(range(self._file.num_row_groups), columns, rows)
+
+    def chunks_of(self, groups: Sequence[int], columns: Sequence[str], rows: int) -> Iterator[tuple[Chunk, int]]:
+        """The same of these row groups alone, in their order; lines are those of the whole file."""
+        metadata = self._file.metadata
+        sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
         with _telling(self.path, "Parquet"):
-            for batch in self._file.iter_batches(batch_size=rows, columns=list(columns), use_threads=False):
-                line = np.arange(done + 1, done + 1 + batch.num_rows)
-                done += batch.num_rows
-                yield Chunk(line, {name: batch.column(name) for name in columns}), done
+            for run in _runs(groups):
+                done = sum(sizes[: run[0]])
+                for batch in self._file.iter_batches(
+                    batch_size=rows, row_groups=list(run), columns=list(columns), use_threads=False
+                ):
+                    line = np.arange(done + 1, done + 1 + batch.num_rows)
+                    done += batch.num_rows
+                    yield Chunk(line, {name: batch.column(name) for name in columns}), done
+
+    def parts_with(self, columns: Sequence[str]) -> list["ParquetTable"]:
+        """The one file."""
+        return [self]
+
+    def ticker_ranges(self) -> list[tuple[int, str, str]] | None:
+        """Rows, least and greatest ticker of each row group; None where the file does not say."""
+        out = []
+        metadata = self._file.metadata
+        for number in range(metadata.num_row_groups):
+            group = metadata.row_group(number)
+            columns = {group.column(at).path_in_schema: group.column(at) for at in range(group.num_columns)}
+            found = columns["ticker"].statistics if "ticker" in columns else None
+            if found is None or not found.has_min_max or found.null_count != 0:
+                return None
+            if not (isinstance(found.min, str) and isinstance(found.max, str)):
+                return None
+            out.append((group.num_rows, found.min, found.max))
+        return out
+
+
+def _runs(numbers: Sequence[int]) -> list[range]:
+    """Increasing numbers as ranges without a gap."""
+    out: list[range] = []
+    for number in numbers:
+        if out and out[-1].stop == number:
+            out[-1] = range(out[-1].start, number + 1)
+        else:
+            out.append(range(number, number + 1))
+    return out
 
 
 class CsvTable:

@@ -1,15 +1,17 @@
 """The loop: read a chunk, check it, carry history, ask the model, write."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from ste.bulk.checking import Checker, Rows
 from ste.bulk.history import LATE, TWICE, Ends, History
-from ste.bulk.reading import Table
+from ste.bulk.reading import Chunk, Table
 from ste.bulk.rejects import Reject, RejectFile
 from ste.bulk.writing import Layout, Writer, open_writer
 from ste.data.calendar import periods
@@ -95,11 +97,24 @@ def predict_table(
     Raises:
         DataError: the file as a whole cannot be used.
     """
-    card = model.card
-    check = checker_of(table, card)
-    history = History(card)
-    layout = Layout(card.classes, model.version)
-    tally = Tally()
+    predictor = Predictor(model, table, only)
+    tally = predictor.tally
+    with written(output, rejects, predictor.layout, table, before) as (writer, refused):
+        for chunk, done in table.chunks(predictor.columns, CHUNK):
+            answer = predictor(chunk)
+            if answer.table is not None:
+                writer.write(answer.table)
+            refused.write(answer.rejects)
+            advance(done)
+        tally.rejected = refused.count
+    return tally
+
+
+@contextmanager
+def written(
+    output: Path, rejects: Path, layout: Layout, table: Table, before: list[Reject] | None = None
+) -> Iterator[tuple[Writer, RejectFile]]:
+    """Both files, to be written to; they appear whole at the end, or not at all."""
     with (
         whole_file(output) as partial,
         whole_file(rejects) as partial_rejects,
@@ -108,41 +123,80 @@ def predict_table(
     ):
         refused = RejectFile(text, table.several)
         refused.write(before or [])
-        for chunk, done in table.chunks(check.columns, CHUNK):
-            rows, faults = check(chunk)
-            ends = history.take(rows)
-            for bad, why in ((ends.late, LATE), (ends.twice, TWICE)):
-                reason = why.format(PERIOD[card.frequency])
-                faults += [rows.reject(int(row), "date", str(rows.date[row]), reason) for row in bad]
-            faults += _predict(model, rows, ends, layout, writer, tally, only)
-            refused.write(fault._replace(file=chunk.file) for fault in faults)
-            advance(done)
-        tally.rejected = refused.count
-    return tally
+        yield writer, refused
 
 
-def _predict(
-    model: ServedModel, rows: Rows, ends: Ends, layout: Layout, writer: Writer, tally: Tally, only: int | None
-) -> list[Reject]:
-    """Write the predictions of a chunk, count them, and return the rows that the model has no answer for."""
-    short, wanted = ends.short, np.ones(len(ends.rows), dtype=bool)
-    if only is not None:
-        number = periods(rows.date, model.card.frequency)
-        wanted = number[ends.rows] == only
-        tally.passed += int((~wanted).sum() + (number[short] != only).sum())
-        short = short[number[short] == only]
-    tally.short += len(short)
-    asked = np.flatnonzero(wanted)
-    if not len(asked):
-        return []
-    shape = (-1, *model.card.shape)
-    parts = [
-        model.probabilities(ends.features(asked[start : start + BATCH]).reshape(shape))
-        for start in range(0, len(asked), BATCH)
-    ]
-    chances, at = np.concatenate(parts), ends.rows[asked]
-    finite = np.isfinite(chances).all(axis=1)
-    tally.predicted += int(finite.sum())
-    writer.write(layout.table(rows.date[at[finite]], rows.ticker.take(pa.array(at[finite])), chances[finite]))
-    reason = "expected features that the model has a finite answer for; a value of the window is far out of range"
-    return [rows.reject(int(row), "", "", reason) for row in at[~finite]]
+@dataclass(frozen=True)
+class Answer:
+    """What a chunk came to.
+
+    Attributes:
+        table: predictions in the chunk's own order, or None where nothing was asked for.
+        line: int64, of each (see `Reject`).
+        rejects: rows left out.
+    """
+
+    table: Any
+    line: np.ndarray
+    rejects: list[Reject]
+
+
+class Predictor:
+    """Chunks of a table in, one after the other, predictions out.
+
+    Args:
+        model: asked.
+        table: that the chunks are of.
+        only: number of the period to predict; None is all.
+
+    Attributes:
+        layout: of the predictions.
+        columns: that it reads.
+        tally: of all chunks so far, but for the rejects.
+
+    Raises:
+        DataError: a column that the model reads is not there.
+    """
+
+    def __init__(self, model: ServedModel, table: Table, only: int | None = None) -> None:
+        self._model, self._only = model, only
+        self._check = checker_of(table, model.card)
+        self._history = History(model.card)
+        self.layout = Layout(model.card.classes, model.version)
+        self.columns = self._check.columns
+        self.tally = Tally()
+
+    def __call__(self, chunk: Chunk) -> Answer:
+        """The chunk after those before."""
+        rows, faults = self._check(chunk)
+        ends = self._history.take(rows)
+        for bad, why in ((ends.late, LATE), (ends.twice, TWICE)):
+            reason = why.format(PERIOD[self._model.card.frequency])
+            faults += [rows.reject(int(row), "date", str(rows.date[row]), reason) for row in bad]
+        table, at, infinite = self._predict(rows, ends)
+        faults += infinite
+        return Answer(table, rows.line[at], [fault._replace(file=chunk.file) for fault in faults])
+
+    def _predict(self, rows: Rows, ends: Ends) -> tuple[Any, np.ndarray, list[Reject]]:
+        """Predictions, the positions of their rows, and the rows that the model has no answer for."""
+        short, wanted, only = ends.short, np.ones(len(ends.rows), dtype=bool), self._only
+        if only is not None:
+            number = periods(rows.date, self._model.card.frequency)
+            wanted = number[ends.rows] == only
+            self.tally.passed += int((~wanted).sum() + (number[short] != only).sum())
+            short = short[number[short] == only]
+        self.tally.short += len(short)
+        asked = np.flatnonzero(wanted)
+        if not len(asked):
+            return None, asked, []
+        shape = (-1, *self._model.card.shape)
+        parts = [
+            self._model.probabilities(ends.features(asked[start : start + BATCH]).reshape(shape))
+            for start in range(0, len(asked), BATCH)
+        ]
+        chances, at = np.concatenate(parts), ends.rows[asked]
+        finite = np.isfinite(chances).all(axis=1)
+        self.tally.predicted += int(finite.sum())
+        table = self.layout.table(rows.date[at[finite]], rows.ticker.take(pa.array(at[finite])), chances[finite])
+        reason = "expected features that the model has a finite answer for; a value of the window is far out of range"
+        return table, at[finite], [rows.reject(int(row), "", "", reason) for row in at[~finite]]

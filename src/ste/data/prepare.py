@@ -220,6 +220,12 @@ def _card(
 def _ready(settings: TableSettings) -> PreparedData:
     """Files that are tables already: checked, described, left where they are."""
     files = {split: Path(path) for split, path in settings.files().items()}
+    for split, path in files.items():
+        if path.is_dir():
+            raise DataError(
+                f"data.{split}={path}: is a folder of parts; ready tables are read as single files. Tables in parts "
+                "are trained on by the settings that build them: data=market data.bars=… data.format=parts."
+            )
     frames = {split: read_table(path, settings.frequency, settings.features) for split, path in files.items()}
     check_ready(frames, files, settings)
     whole = pd.concat(frames.values(), ignore_index=True)

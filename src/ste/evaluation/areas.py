@@ -46,7 +46,9 @@ def _bins(score: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, float]:
     """Each row's bin, int64 `[N]`, equal scores together, and the area with every score a bin of its own."""
     if not len(score):
         return np.empty(0, dtype=np.int64), float("nan")
-    order = np.argsort(score, kind="stable")
+    # Equal scores share a bin in whatever order they come, and numpy's own sort is three times as fast; of NaN,
+    # after a fit that diverged, none equals another.
+    order = np.argsort(score, kind="stable" if np.isnan(score).any() else None)
     ascending = score[order]
     begins = np.flatnonzero(np.append(True, ascending[1:] != ascending[:-1]))
     sizes = np.diff(np.append(begins, len(score)))

@@ -53,7 +53,7 @@ def sentences(
     scored = (
         f"{model} scored {estimate(card.figures['accuracy'], percent, ' %')} accuracy on the {split} split: "
         f"{_count(card.examples, 'example')} of {_count(card.periods, card.unit)}"
-        f"{f', {card.sample.text}' if card.sample else ''}."
+        f"{f' ({card.sample.text})' if card.sample else ''}."
     )
     if word == "cannot be told":
         return [scored, *_too_few(card, best)]

@@ -69,6 +69,12 @@ def audit(
     Raises:
         DataError: a file that cannot be read as a table at all, or a source that gives no table.
     """
+    if settings.format == "parts":
+        some = "data.tickers=100" if isinstance(settings, WorldSettings) else "data.tickers=[…]"
+        raise DataError(
+            "data.format=parts: an audit holds the whole table in memory. Try the same settings with "
+            f"data.format=parquet and fewer tickers: {some}."
+        )
     files = settings.files() if isinstance(settings, TableSettings) else None
     contract = _contract(settings)
     if files is None:

@@ -21,7 +21,9 @@ class PredictSettings:
         output: predictions, `.csv`, `.csv.gz` or `.parquet`.
         rejects: CSV of rows that cannot be predicted; None is `NAME.rejects.csv` beside the output.
         latest: only the newest period of the bars.
-        threads: of the model. More are faster on a quiet machine and cost more processor time in all.
+        threads: of the model, in each process. More are faster on a quiet machine and cost more processor time in all.
+        workers: processes that share the table by ticker; the output is the same.
+        cluster: where they run: None is this machine, `ray` a Ray cluster (docs/scale.md).
     """
 
     tracking: TrackingSettings
@@ -36,6 +38,8 @@ class PredictSettings:
     rejects: Any = None
     latest: bool = False
     threads: int = 1
+    workers: int = 1
+    cluster: str | None = None
 
     def __post_init__(self) -> None:
         for key in ("model", "input", "bars", "news", "macro", "policy", "output", "rejects"):
@@ -54,6 +58,12 @@ class PredictSettings:
         require(self, "latest", isinstance(self.latest, bool), "true or false", example="true")
         require(self, "latest", not self.latest or self.bars is not None, "bars=FILE beside it", example="false")
         require(self, "threads", self.threads >= 1, "1 or more")
+        require(self, "workers", self.workers >= 1, "1 or more")
+        require(self, "cluster", self.cluster in (None, "ray"), "ray, or null for this machine", example="ray")
+        spread = self.workers > 1 or self.cluster is not None
+        key = "workers" if self.workers > 1 else "cluster"
+        apart = not spread or self.input is not None
+        require(self, key, apart, "input=FILE beside it: bars are read whole, by one process", example="null")
 
     def files(self) -> dict[str, str]:
         """The files given, by setting."""

@@ -84,13 +84,16 @@ class Representation(nn.Module):
         if self.kind != "stationary":
             return None
         volume, *slow = self._windowed
-        at = torch.tensor(slow, device=device)
-        places = torch.tensor(self._windowed, device=device)
-        mean, scale = self.mean.to(device)[places], self.scale.to(device)[places]
+        side_by_side = slow == list(range(slow[0], slow[-1] + 1))  # as in the weekly table; a slice copies nothing
+        at = slice(slow[0], slow[-1] + 1) if side_by_side else torch.tensor(slow, device=device)
+        mean, scale = self.mean.to(device), self.scale.to(device)
+        of_volume, of_slow = (mean[volume], scale[volume]), (mean[at], scale[at])
 
         def finish(x: torch.Tensor) -> torch.Tensor:
-            changed = torch.cat([_against_mean(x[..., volume, None]), _since_first(x[..., at])], dim=-1)
-            return x.index_copy_(-1, places, ((changed - mean) / scale).clamp_(-CLIP, CLIP))
+            against, since = _against_mean(x[..., volume, None]), _since_first(x[..., at])
+            x[..., volume] = ((against.squeeze(-1) - of_volume[0]) / of_volume[1]).clamp_(-CLIP, CLIP)
+            x[..., at] = ((since - of_slow[0]) / of_slow[1]).clamp_(-CLIP, CLIP)
+            return x
 
         return finish
 

@@ -1,0 +1,70 @@
+"""Tasks on a Ray cluster: the one that `RAY_ADDRESS` names, or one of this machine that ends with the command."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from ste.bulk.run import Advance, Tally
+from ste.bulk.spread import Task
+from ste.errors import ConfigError, RunError, SteError
+
+
+def on_ray(tasks: Sequence[Task], advance: Advance) -> list[Tally]:
+    """A Ray task for each; what a machine loses, Ray does again on another one.
+
+    Model, table and the folder of the output must be where every machine of the cluster sees them.
+
+    Raises:
+        ConfigError: Ray is not installed, or the cluster is not there.
+        SteError: what a task found wrong, or that it was lost.
+    """
+    try:
+        import ray
+        from ray.exceptions import RayError, RayTaskError
+    except ImportError:
+        raise ConfigError("cluster=ray: Ray is not installed. Type pip install 'ste[ray]', or leave it out.") from None
+    address = os.environ.get("RAY_ADDRESS")
+    size = {} if address else {"num_cpus": sum(task.threads for task in tasks), "include_dashboard": False}
+    began = not ray.is_initialized()
+    try:
+        if began:
+            ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **size)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0][:200]
+        raise ConfigError(f"RAY_ADDRESS={address}: no cluster can be reached there ({reason}).") from None
+    try:
+        remote = ray.remote(_done)
+        waiting = {remote.options(num_cpus=task.threads).remote(task): number for number, task in enumerate(tasks)}
+        tallies: dict[int, Tally] = {}
+        while waiting:
+            ready, _ = ray.wait(list(waiting))
+            for one in ready:
+                number = waiting.pop(one)
+                said: Any = ray.get(one)
+                if isinstance(said, SteError | OSError):
+                    raise said
+                tallies[number], size_ = said
+                advance(len(tallies) * size_ // len(tasks))
+    except RayTaskError as error:
+        raise error.as_instanceof_cause() from None
+    except RayError as error:
+        reason = str(error).strip().splitlines()[0][:200]
+        raise RunError(f"cluster=ray: a task was lost ({reason}). Nothing was written.") from None
+    finally:
+        if began:
+            ray.shutdown()
+    return [tallies[number] for number in range(len(tasks))]
+
+
+def _done(task: Task) -> Any:
+    """A task's tally and the table's size, or what it found wrong; an error of ours travels as it is."""
+    last = 0
+
+    def report(done: int) -> None:
+        nonlocal last
+        last = done
+
+    try:
+        return task(report), last
+    except (SteError, OSError) as error:
+        return error
