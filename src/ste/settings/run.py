@@ -277,8 +277,8 @@ class TrainSettings:
             )
         if name == "synthetic" and self.data.format == "parts":
             raise ConfigError(
-                "augment=synthetic: resamples a market that is in memory whole, and data.format=parts is for tables that "
-                "are not. Try augment=mixup."
+                "augment=synthetic: resamples a market that is in memory whole, and data.format=parts is for tables "
+                "that are not. Try augment=mixup."
             )
 
     def _check_replicas(self) -> None:
