@@ -34,7 +34,9 @@ def on_ray(tasks: Sequence[Task], advance: Advance) -> list[Tally]:
             ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **size)
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0][:200]
-        where = f"RAY_ADDRESS={address}: no cluster can be reached there" if address else "cluster=ray: none could begin"
+        where = "cluster=ray: none could begin"
+        if address:
+            where = f"RAY_ADDRESS={address}: no cluster can be reached there"
         raise ConfigError(f"{where} ({reason}). Without cluster=ray, workers run on this machine.") from None
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, stopping)  # Ray has one of its own, which ends with another code
