@@ -46,6 +46,9 @@ class Columns(Protocol):
     def volatility(self, rows: np.ndarray) -> np.ndarray:
         """Trailing volatilities of rows `[n]`, float64 `[n, K]`; see `volatility.trailing_volatility`."""
 
+    def release(self) -> None:
+        """Give back what memory can be filled again."""
+
 
 class FrameColumns:
     """Of a table in memory.
@@ -106,6 +109,9 @@ class FrameColumns:
     def volatility(self, rows: np.ndarray) -> np.ndarray:
         """Trailing volatilities float64 `[n, K]`, computed once for all rows."""
         return self._volatility[rows]
+
+    def release(self) -> None:
+        """Nothing: there is no file behind these rows."""
 
     @cached_property
     def _volatility(self) -> np.ndarray:

@@ -21,7 +21,7 @@ MOST_FITTED = 200_000
 """Training examples beyond which scalers look at some of them: a mean over a million periods is known well enough."""
 
 FITTED_PERIODS = 1_000_000
-FITTED_CHUNK = 65_536  # periods in memory at once
+FITTED_CHUNK = 16_384  # periods in memory at once
 
 
 @dataclass(frozen=True)
@@ -186,8 +186,13 @@ class TrendDataModule(pl.LightningDataModule):
         train = self.datasets["train"]
         if len(train) <= MOST_FITTED:
             return (train[i].features for i in torch.arange(len(train)).split(size))
+        return self._some_chunks(train)
+
+    def _some_chunks(self, train: WindowDataset) -> Iterator[torch.Tensor]:
         some = evenly(len(train), FITTED_PERIODS // train.length)
-        return (train[i].features for i in some.split(max(1, FITTED_CHUNK // train.length)))
+        for index in some.split(max(1, FITTED_CHUNK // train.length)):
+            yield train[index].features
+            self.panel.store.columns.release()  # they lie all over a mapped table
 
     def class_counts(self) -> torch.Tensor:
         """Training examples of each class, int64 `[C]`."""

@@ -17,10 +17,8 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 
-from ste.data.building import build_table
-from ste.data.building_parts import STAGING, TENSORS, TRUTH, build_parts
 from ste.data.files import sha256, whole_file, write_frame
-from ste.data.folder import check_unchanged, content_digest, entries, make_room, read_card
+from ste.data.folder import STAGING, TENSORS, TRUTH, check_unchanged, content_digest, entries, make_room, read_card
 from ste.data.parts import digest
 from ste.data.ready import check_ready
 from ste.data.table import read_table
@@ -122,6 +120,8 @@ def _build(settings: DataSettings, identity: dict[str, Any], folder: Path) -> Pr
 
 
 def _build_files(settings: DataSettings, identity: dict[str, Any], folder: Path) -> PreparedData:
+    from ste.data.building import build_table  # nothing that builds is loaded where the tables are there
+
     table, split, truth, market = build_table(settings)
     tally = Tally(settings.split.gap(settings.labels.horizon), settings.frequency)
     tally.add(table, split)
@@ -141,6 +141,8 @@ def _build_files(settings: DataSettings, identity: dict[str, Any], folder: Path)
 
 
 def _build_parts(settings: DataSettings, identity: dict[str, Any], folder: Path) -> PreparedData:
+    from ste.data.building_parts import build_parts  # torch loads only now
+
     own = settings.folder is None
     stated = _period(settings, None)
     if stated is not None:  # what stands in the way is told before the work

@@ -7,6 +7,7 @@ little-endian arrays (`ARRAYS`), `ranges.f8` (float64 `[D, 2]`: a day and the me
 
 import json
 import logging
+import mmap
 import os
 import shutil
 import tempfile
@@ -170,6 +171,7 @@ class MappedColumns:
         self.ticker, self.day, self.split, self.returns, self.directions = (
             mapped(folder, name) for name in ("ticker.i4", "day.i4", "split.i1", "return.f8", "label.i1")
         )
+        self.features, self._pages = mapped_pages(folder, "features.f4")
         own = mapped(folder, "volatility.f4")
         self._own = own.reshape(len(self.ticker), -1)
         self._day, self._range = np.fromfile(folder / RANGES, dtype="<f8").reshape(-1, 2).T
@@ -178,6 +180,11 @@ class MappedColumns:
         """datetime64[ns] `[n]`."""
         return self.day[rows].astype("datetime64[D]").astype("datetime64[ns]")
 
+    def release(self) -> None:
+        """Give back the memory of the features' pages that were read; they are read again when asked for."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._pages.madvise(mmap.MADV_DONTNEED)
+
     def volatility(self, rows: np.ndarray) -> np.ndarray:
         """Trailing volatilities float64 `[n, K]`, rounded to 32 bits but for that of all tickers."""
         return with_market(self._own[rows], self._range[np.searchsorted(self._day, self.day[rows])])
@@ -185,7 +192,14 @@ class MappedColumns:
 
 def mapped(folder: Path, name: str) -> np.ndarray:
     """An array of a folder, flat; what is written to it is this process's own and reaches no disk."""
-    return np.memmap(folder / name, dtype=ARRAYS[name], mode="c")
+    return mapped_pages(folder, name)[0]
+
+
+def mapped_pages(folder: Path, name: str) -> tuple[np.ndarray, mmap.mmap]:
+    """The same with the mapping that holds it."""
+    with (folder / name).open("rb") as file:
+        pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    return np.frombuffer(pages, dtype=ARRAYS[name]), pages
 
 
 def tensors_digest(folder: Path) -> str | None:
@@ -208,7 +222,7 @@ def read_tensors(folder: Path, classes: int = 3) -> Store:
     columns = MappedColumns(folder, index["tickers"])
     whole = classes == len(Trend)  # the classes are the trends
     return Store(
-        features=torch.from_numpy(mapped(folder, "features.f4").reshape(index["rows"], -1)),
+        features=torch.from_numpy(columns.features.reshape(index["rows"], -1)),
         label=torch.from_numpy(columns.directions) if whole else class_indices(columns.directions, classes),
         history=torch.from_numpy(mapped(folder, "history.i4")),
         period=mapped(folder, "period.i4"),

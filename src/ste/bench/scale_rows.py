@@ -1,0 +1,62 @@
+"""What a row of a table in parts costs within one process: to learn from, to predict and to score."""
+
+import tempfile
+import time
+from pathlib import Path
+
+from ste.config import compose_train, plain, train_settings
+from ste.data.datamodule import TrendDataModule
+from ste.data.panel import Panel
+from ste.data.prepare import prepare
+from ste.fitting import fit, prepare_fit, view_of
+from ste.pipeline import scores_of
+from ste.predicting import predict
+from ste.settings import TrainSettings
+
+NETS = {"Dual Tower": ("dual_tower", 100, 900), "LSTM": ("lstm", 5, 25)}
+"""Net to its group, and the batches of a shorter and a longer fit, whose difference counts."""
+
+
+class MappedRows:
+    """A table's rows, mapped.
+
+    Args:
+        overrides: of a run on it, batch size and folders included.
+    """
+
+    def __init__(self, overrides: list[str]) -> None:
+        self._overrides = [*overrides, "tracking=off"]
+        settings = self._settings("dual_tower")
+        self._panel = Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
+        self._panel.store.features.sum()  # every page is there before anything is timed
+
+    def _settings(self, model: str, *more: str) -> TrainSettings:
+        return train_settings(plain(compose_train([*self._overrides, f"model={model}", *more])))
+
+    def _data(self, settings: TrainSettings) -> TrendDataModule:
+        return TrendDataModule(self._panel, view_of(settings.model), 0, settings.scoring.most_rows)
+
+    def window(self, net: str) -> float:
+        """Microseconds that it takes to learn from a window, without what a fit takes of any length."""
+        model, *batches = NETS[net]
+        shorter, longer = (self._fitted(model, count) for count in batches)
+        return (longer - shorter) / ((batches[1] - batches[0]) * self._settings(model).data.batch_size) * 1e6
+
+    def _fitted(self, model: str, batches: int) -> float:
+        """Seconds of a fit."""
+        settings = self._settings(model, f"trainer.limit_batches={batches}", "scoring.most_rows=2000")
+        data = self._data(settings)
+        with tempfile.TemporaryDirectory() as folder:
+            fitted = fit(settings, data, prepare_fit(settings, data), Path(folder), None)
+        assert fitted is not None
+        return fitted.seconds
+
+    def example(self) -> float:
+        """Microseconds that it takes to predict an example beside its baselines and to score it."""
+        settings = self._settings("dual_tower", "scoring.most_rows=100000", "scoring.resamples=200")
+        data = self._data(settings)
+        model = prepare_fit(settings, data)
+        began = time.perf_counter()
+        predictions = predict(model, data, "Dual Tower")
+        scores_of(settings.scoring, predictions)
+        return (time.perf_counter() - began) / len(predictions) * 1e6
