@@ -26,7 +26,7 @@ from ste.bulk.shares import Share, shares_of, turns
 from ste.bulk.spread import Task, predict_spread
 from ste.cli import plain_keys
 from ste.config import conf_dir, plain, predict_settings
-from ste.data.prepare import build_table
+from ste.data.building import build_table
 from ste.deploy.model import ServedModel
 from ste.errors import ConfigError, DataError, RunError
 from ste.settings import WorldSettings
