@@ -10,6 +10,7 @@ import random
 from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,7 +35,7 @@ def generate(path: Path, tickers: int, days: int, lookback: int | None = None, s
         The number of rows.
     """
     rng = random.Random(seed)
-    rows = []
+    rows: list[dict[str, Any]] = []
     vix = [16.0]
     for _ in range(_LOOKBACK + days):
         vix.append(math.exp(math.log(vix[-1]) + 0.08 * (math.log(18.0) - math.log(vix[-1])) + rng.gauss(0.0, 0.05)))
