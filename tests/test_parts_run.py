@@ -111,6 +111,9 @@ def test_what_parts_cannot_do_is_told(small: Small, folder: Path) -> None:
     with pytest.raises(DataError, match=r"an audit holds the whole table .* Try .* data.format=parquet"):
         audit(settings.data, folder)
     prepared = prepare(settings.data, Path(settings.paths.data))
+    given = of_folders(small, prepared.files)
+    with pytest.raises(DataError, match=r"^data.train=.*: is a folder of parts, and an audit holds the whole table"):
+        audit(given.data, folder)
     part = parts.part_files(prepared.files["train"])[0]
     part.write_bytes(b"none")
     with pytest.raises(DataError, match="was changed since it was built"):
