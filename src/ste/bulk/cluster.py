@@ -1,6 +1,8 @@
 """Tasks on a Ray cluster: the one that `RAY_ADDRESS` names, or one of this machine that ends with the command."""
 
 import os
+import signal
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,13 +27,19 @@ def on_ray(tasks: Sequence[Task], advance: Advance) -> list[Tally]:
         raise ConfigError("cluster=ray: Ray is not installed. Type pip install 'ste[ray]', or leave it out.") from None
     address = os.environ.get("RAY_ADDRESS")
     size = {} if address else {"num_cpus": sum(task.threads for task in tasks), "include_dashboard": False}
-    began = not ray.is_initialized()
+    began, stopping = not ray.is_initialized(), signal.getsignal(signal.SIGTERM)
     try:
         if began:
+            os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")  # it shows machine code of a stop
             ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **size)
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0][:200]
-        raise ConfigError(f"RAY_ADDRESS={address}: no cluster can be reached there ({reason}).") from None
+        where = "cluster=ray: none could begin"
+        if address:
+            where = f"RAY_ADDRESS={address}: no cluster can be reached there"
+        raise ConfigError(f"{where} ({reason}). Without cluster=ray, workers run on this machine.") from None
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, stopping)  # Ray has one of its own, which ends with another code
     try:
         remote = ray.remote(_done)
         waiting = {remote.options(num_cpus=task.threads).remote(task): number for number, task in enumerate(tasks)}

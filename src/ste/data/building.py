@@ -70,7 +70,7 @@ class Candidates:
             inside &= rows["date"] >= pd.Timestamp(self.start)
         if self.end is not None:
             inside &= rows["date"] <= pd.Timestamp(self.end)
-        rows = rows[inside]
+        rows = rows if inside.all() else rows[inside]
         self._rows += len(rows)
         return rows
 

@@ -4,10 +4,11 @@ What all rows decide together, where shares of the periods cut and where the tra
 pass of its own before. Two threads work: one computes a block while the other writes the one before.
 """
 
+import ctypes
 import shutil
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,9 +20,10 @@ import pyarrow.parquet as pq
 from ste.data.building import Candidates, labelled
 from ste.data.calendar import sessions
 from ste.data.features import NUMBER
+from ste.data.folder import STAGING, TENSORS, TRUTH
 from ste.data.labels import terciles
 from ste.data.market import Market
-from ste.data.parts import PartsWriter
+from ste.data.parts import THREADS, PartsWriter
 from ste.data.rules import check_rows
 from ste.data.sources import source_blocks
 from ste.data.split import by_shares, codes, counted_periods, starts
@@ -30,13 +32,8 @@ from ste.data.tensors import TensorWriter
 from ste.schema import RETURN, SPLITS
 from ste.settings import DataSettings, MarketSettings, WorldSettings
 
-STAGING = ".building"
-"""Folder within a table's where its parts are until all are there."""
-
-_FEWEST, _MOST = 1 << 16, 1 << 19
+_FEWEST, _MOST = 1 << 15, 1 << 19
 _BLOCKS = 32
-
-TRUTH, TENSORS = "truth", "tensors"
 
 
 @dataclass(frozen=True)
@@ -147,7 +144,16 @@ def build_parts(settings: DataSettings, folder: Path, rows: int | None = None) -
                 writing.put(table, split, truth)
         candidates.check()
         tally.check(settings.split)
-        yield Built(writing.close(), tally, notes, writing.tensors)
+        parts = writing.close()
+        del market, block
+        _give_back()
+        yield Built(parts, tally, notes, writing.tensors)
+
+
+def _give_back() -> None:
+    """Return freed memory to the system, where the C library keeps it: what comes next maps the table."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 class _Writing:
@@ -161,7 +167,10 @@ class _Writing:
         self._pending: Future[None] | None = None
 
     def __enter__(self) -> "_Writing":
-        self._writers = {name: self._stack.enter_context(PartsWriter(self._staging / name)) for name in self._names}
+        pool = self._stack.enter_context(ThreadPoolExecutor(THREADS))
+        self._writers = {
+            name: self._stack.enter_context(PartsWriter(self._staging / name, pool)) for name in self._names
+        }
         self._stack.enter_context(self.tensors)
         self._thread = self._stack.enter_context(ThreadPoolExecutor(1))
         return self

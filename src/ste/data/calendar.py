@@ -1,13 +1,9 @@
 """Trading sessions and weeks of the New York Stock Exchange."""
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-
-if TYPE_CHECKING:
-    from exchange_calendars import ExchangeCalendar
 
 EXCHANGE = "XNYS"
 _FIRST_SESSION = "1990-01-02"
@@ -17,15 +13,16 @@ _MONDAY = 3  # 1970-01-01 was a Thursday: day 0 lies 3 days after a Monday
 def sessions(start: pd.Timestamp, end: pd.Timestamp) -> pd.DatetimeIndex:
     """Trading sessions from `start` to `end`, both included, as midnights without a zone."""
     # The library refuses a calendar shorter than its holidays need; of whole decades a few serve all spans.
-    calendar = _calendar((start.year - 1) // 10 * 10, (end.year + 1) // 10 * 10 + 9)
-    return calendar.sessions_in_range(start.normalize(), end.normalize()).tz_localize(None)
+    known = _known_sessions((start.year - 1) // 10 * 10, (end.year + 1) // 10 * 10 + 9)
+    return known[known.searchsorted(start.normalize()) : known.searchsorted(end.normalize(), side="right")]
 
 
-@lru_cache(maxsize=16)  # a third of a second each
-def _calendar(first: int, last: int) -> "ExchangeCalendar":
+@lru_cache(maxsize=16)  # a third of a second each; the calendar itself is large, and is not kept
+def _known_sessions(first: int, last: int) -> pd.DatetimeIndex:
     import exchange_calendars  # weeks need none
 
-    return exchange_calendars.get_calendar(EXCHANGE, start=f"{first}-01-01", end=f"{last}-12-31")
+    calendar = exchange_calendars.get_calendar(EXCHANGE, start=f"{first}-01-01", end=f"{last}-12-31")
+    return calendar.sessions.tz_localize(None)
 
 
 def week_numbers(dates: pd.DatetimeIndex | pd.Series | np.ndarray) -> np.ndarray:

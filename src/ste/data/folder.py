@@ -7,10 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from ste.data.files import sha256, whole_file
-from ste.data.parts import digest, digests
+from ste.data.parts import digests
 from ste.errors import DataError
 from ste.schema import CLASS_NAMES
 from ste.settings import DataSettings
+
+STAGING = ".building"
+"""Folder within a table's where its parts are until all are there."""
+
+TRUTH, TENSORS = "truth", "tensors"
+"""Names of what lies beside the splits' tables."""
 
 
 def read_card(path: Path) -> dict[str, Any]:
@@ -69,14 +75,16 @@ def make_room(card_path: Path, targets: list[Path], *, own: bool) -> None:
     known to be ours. In a folder of our `own`, named by its settings, nothing else is expected.
     """
     card = read_card(card_path)
-    ours = dict.fromkeys(card.get("building", [path.name for path in targets] if own else []))
+    ours: dict[str, dict[str, Any] | None] = dict.fromkeys(
+        card.get("building", [path.name for path in targets] if own else [])
+    )
     if "files" in card:
-        ours |= {entry["file"]: entry["sha256"] for entry in entries(card)}
+        ours |= {entry["file"]: entry for entry in entries(card)}
         ours |= dict.fromkeys([card["tensors"]] if "tensors" in card else [])  # made of the others
     for path in {*targets, *(card_path.parent / Path(name).name for name in ours)}:
         if not path.exists():
             continue
-        if path.name not in ours or ours[path.name] not in (None, _digest(path)):
+        if path.name not in ours or not _is_as_built(path, ours[path.name]):
             raise DataError(
                 f"{path}: is there already and was not built by these settings, or was changed since. "
                 "Move it, or choose another place with data.folder=DIR."
@@ -86,5 +94,11 @@ def make_room(card_path: Path, targets: list[Path], *, own: bool) -> None:
         partial.write_text(json.dumps({"building": [path.name for path in targets]}) + "\n")
 
 
-def _digest(path: Path) -> str:
-    return digest(digests(path)) if path.is_dir() else sha256(path)
+def _is_as_built(path: Path, entry: dict[str, Any] | None) -> bool:
+    """Whether nothing is there that `entry` does not tell of; half a build, without an entry, may hold anything."""
+    if entry is None:
+        return True
+    if "parts" not in entry:
+        return path.is_file() and sha256(path) == entry["sha256"]
+    names = {file.name for file in path.iterdir()} if path.is_dir() else {""}
+    return names <= set(entry["parts"]) and digests(path).items() <= entry["parts"].items()

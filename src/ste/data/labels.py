@@ -26,7 +26,7 @@ def future_returns(rows: pd.DataFrame, horizon: int) -> pd.DataFrame:
     at = np.minimum(np.searchsorted(key, key + horizon), max(len(key) - 1, 0))
     known = key[at] == key + horizon
     close = rows[CLOSE].to_numpy()
-    out = rows[known].copy()
+    out = rows[known]
     out[RETURN] = (close[at] / close)[known] - 1.0
     out[MOVEMENT] = (close[at] - close)[known]
     return out

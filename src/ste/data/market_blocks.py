@@ -23,7 +23,7 @@ from ste.data.market_files import BAR_COLUMNS, Findings, adjusted_block, check_t
 from ste.data.pieces import pieces
 from ste.settings import MarketSettings
 
-_BATCH = 1 << 16
+_BATCH, _BUFFER = 1 << 15, 1 << 18  # rows, and bytes of each column, that are read at once
 _ADJUSTED = "adj_close"
 _NUMBERS = (*BAR_COLUMNS[2:], _ADJUSTED)
 
@@ -120,7 +120,7 @@ def _in_order(path: Path) -> _Raw | None:
     """A Parquet file with tickers in order, or None."""
     try:
         # Buffered streams: otherwise the columns of a whole row group are held at once.
-        file = pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) if path.suffix == ".parquet" else None
+        file = pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False) if path.suffix == ".parquet" else None
         if file is None or not _is_plain(file.schema_arrow):
             return None
         names: list[str] = []

@@ -23,7 +23,8 @@ from ste.data.files import sha256
 from ste.errors import DataError
 from ste.schema import SPLITS
 
-_THREADS = 2  # years written at once
+THREADS = 2
+"""Years written at once."""
 
 
 def part_files(folder: Path) -> list[Path]:
@@ -40,7 +41,7 @@ def digest(parts: dict[str, str]) -> str:
 def digests(folder: Path) -> dict[str, str]:
     """The digest of each part, by name."""
     files = part_files(folder)
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with ThreadPoolExecutor(THREADS) as pool:
         return dict(zip((file.name for file in files), pool.map(sha256, files), strict=True))
 
 
@@ -49,16 +50,18 @@ class PartsWriter:
 
     Args:
         folder: where the parts will be; what a broken attempt left beside it is removed.
+        pool: of the threads that write; several tables may share one. None is one of its own.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, pool: ThreadPoolExecutor | None = None) -> None:
         self.folder = folder
         self._partial = partial_folder(folder)
         shutil.rmtree(self._partial, ignore_errors=True)
         self._partial.mkdir(parents=True)
         self._years: dict[int, pq.ParquetWriter] = {}
         self._schema: pa.Schema | None = None
-        self._pool = ThreadPoolExecutor(_THREADS)
+        self._pool = ThreadPoolExecutor(THREADS) if pool is None else pool
+        self._owns_pool = pool is None
 
     def __enter__(self) -> Self:
         return self
@@ -115,7 +118,8 @@ class PartsWriter:
         return self._years[year]
 
     def _finish_files(self) -> None:
-        self._pool.shutdown()
+        if self._owns_pool:
+            self._pool.shutdown()
         for writer in self._years.values():
             writer.close()
         self._years = {}

@@ -17,16 +17,12 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 
-from ste.data.building import build_table
-from ste.data.building_parts import STAGING, TENSORS, TRUTH, build_parts
 from ste.data.files import sha256, whole_file, write_frame
-from ste.data.folder import check_unchanged, content_digest, entries, make_room, read_card
+from ste.data.folder import STAGING, TENSORS, TRUTH, check_unchanged, content_digest, entries, make_room, read_card
 from ste.data.parts import digest, digests
 from ste.data.ready import check_ready
-from ste.data.ready_parts import checked_blocks
 from ste.data.table import read_table
 from ste.data.tally import Tally
-from ste.data.tensors import TensorWriter
 from ste.errors import DataError
 from ste.schema import FEATURE_SETS, SPLITS, class_names
 from ste.settings import DataSettings, MarketSettings, TableSettings
@@ -128,6 +124,8 @@ def _build(settings: DataSettings, identity: dict[str, Any], folder: Path) -> Pr
 
 
 def _build_files(settings: DataSettings, identity: dict[str, Any], folder: Path) -> PreparedData:
+    from ste.data.building import build_table  # nothing that builds is loaded where the tables are there
+
     table, split, truth, market = build_table(settings)
     tally = Tally(settings.split.gap(settings.labels.horizon), settings.frequency)
     tally.add(table, split)
@@ -147,6 +145,8 @@ def _build_files(settings: DataSettings, identity: dict[str, Any], folder: Path)
 
 
 def _build_parts(settings: DataSettings, identity: dict[str, Any], folder: Path) -> PreparedData:
+    from ste.data.building_parts import build_parts  # torch loads only now
+
     own = settings.folder is None
     stated = _period(settings, None)
     if stated is not None:  # what stands in the way is told before the work
@@ -238,6 +238,9 @@ def _ready(settings: TableSettings) -> PreparedData:
 
 def _ready_parts(settings: TableSettings, folders: dict[str, Path], root: Path) -> PreparedData:
     """Folders of parts that are tables already: checked and made arrays of in one pass, the first time."""
+    from ste.data.ready_parts import checked_blocks  # torch and what reads parts load only now
+    from ste.data.tensors import TensorWriter
+
     single = [split for split in settings.files() if split not in folders]
     if single:
         raise DataError(
