@@ -230,7 +230,15 @@ def test_settings_that_do_not_fit_are_told(overrides: list[str], message: str):
 
 def test_without_ray_the_command_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
     with pytest.raises(ConfigError, match=r"cluster=ray: Ray is not installed\. Type pip install 'ste\[ray\]'"):
+        cluster.on_ray([], lambda done: None)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:99999"])
+def test_a_cluster_that_is_not_there_is_told_at_once(monkeypatch: pytest.MonkeyPatch, address: str):
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(ConfigError, match=f"RAY_ADDRESS={address}: no cluster is there.*workers run on this machine"):
         cluster.on_ray([], lambda done: None)
 
 
