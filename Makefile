@@ -6,6 +6,8 @@ READY  := $(VENV)/.ready
 PEERS  := .venv-peers
 # A CPU build of torch where one is offered: make setup PIP_ARGS='--extra-index-url ...'
 PIP_ARGS ?=
+# What is installed beside the package: dev,ray adds Ray, as CI does
+EXTRAS ?= dev
 MODEL ?= champion
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
@@ -20,7 +22,7 @@ setup: $(READY)  ## make .venv with the package and the pinned versions
 $(READY): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) was not found. Install Python 3.11, or type make setup PYTHON=/path/to/python" >&2; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[$(EXTRAS)]'
 	touch $@
 
 reproduce: $(READY)  ## rebuild the seed document's experiment, its figures beside ours

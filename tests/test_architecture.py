@@ -26,7 +26,7 @@ FENCES = {
     "starlette": {"serving"},
     "uvicorn": {"serving"},
     "redis": {"streaming"},
-    "ray": {"bulk"},
+    "ray": {"bench", "bulk"},
 }
 # What a part may import of ours; parts that are not named may import any but the entry points.
 LAYERS = {
@@ -55,7 +55,7 @@ LAYERS = {
     },
     "predicting": {"baselines", "data", "evaluation", "fitting", "replicas", "schema"},
     "explaining": {"baselines", "data", "evaluation", "fitting", "predicting"},
-    "helping": {"data", "errors", "fitting", "settings", "training"},
+    "helping": {"data", "errors", "fitting", "loading", "settings", "training"},
     "pipeline": {
         *("data", "errors", "evaluation", "fitting", "helping", "loading", "predicting", "record", "replicas"),
         *("schema", "settings", "tracking", "training"),

@@ -1,6 +1,6 @@
 """A model as an ONNX graph: the same probabilities in batches of any size, and nothing else in the file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -140,6 +140,20 @@ class Rows(SimpleNamespace):
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def every(self, step: int) -> "Rows":
+        kept = {name: getattr(self, name)[::step] for name in ("last", "windows", "labels")}
+        return Rows(**kept, num_classes=self.num_classes)
+
+    def counts(self) -> np.ndarray:
+        return np.bincount(self.labels, minlength=self.num_classes)
+
+    @property
+    def values(self) -> int:
+        return self.windows.size
+
+    def parts(self) -> Iterator[np.ndarray]:
+        yield self.windows
 
 
 def rows_of(x: torch.Tensor, labels: np.ndarray, representation: Representation) -> Any:

@@ -18,7 +18,8 @@ from ste.data.datamodule import TrendDataModule, evenly
 from ste.data.folds import Fold, most_of_fold
 from ste.data.panel import Panel
 from ste.data.prepare import prepare
-from ste.data.sampling import Sample, sampled
+from ste.data.sample import Sample
+from ste.data.sampling import sampled
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.score import score
 from ste.fitting import FittedBaseline

@@ -369,4 +369,7 @@ def build_trainer(settings: TrainSettings, checkpoints: Path, run: Any) -> tuple
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
+    # `deterministic` also has torch fill every new tensor with NaN, in case somebody reads what he has not written:
+    # a twentieth of an LSTM's step and more, and no other number.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return trainer, best

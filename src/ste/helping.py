@@ -9,6 +9,7 @@ import os
 import pickle
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ste.errors import ConfigError, RunError, SteError
+from ste.loading import loading
 from ste.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -201,8 +203,6 @@ def _meet(place: "Place") -> tuple[Any, "Place"]:
 
 def _reach(place: "Place", patience: float | None = None) -> Any:
     """The store of the first process, tried for until it is there; a signal can end the wait."""
-    from datetime import timedelta
-
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
     from ste.training.together import TIMEOUT
@@ -210,17 +210,16 @@ def _reach(place: "Place", patience: float | None = None) -> Any:
     until = time.monotonic() + (TIMEOUT.total_seconds() if patience is None else patience)
     while True:
         try:
-            store = TCPStore(place.address, place.port, is_master=False, timeout=timedelta(seconds=2))
-            store.set_timeout(TIMEOUT)
-        except RuntimeError as error:
+            # Looked for first: torch's own client says at length that nobody answers yet.
+            socket.create_connection((place.address, place.port), timeout=2.0).close()
+            return TCPStore(place.address, place.port, is_master=False, timeout=TIMEOUT)
+        except (OSError, RuntimeError) as error:
             if time.monotonic() > until:
                 raise RunError(
                     f"MASTER_ADDR={place.address} MASTER_PORT={place.port}: nobody answers there. Begin the command "
                     "of NODE_RANK=0 too, and look whether the machines reach each other."
                 ) from error
             time.sleep(0.2)
-        else:
-            return store
 
 
 def _begin(settings: TrainSettings, place: "Place", checkpoints: Path) -> subprocess.Popen[bytes]:
@@ -312,20 +311,25 @@ def main() -> None:
     warnings.simplefilter("ignore")  # the first process says the same
     logging.getLogger().setLevel(logging.ERROR)
     try:
-        _help(*pickle.loads(task))
+        _help(task)
     except SteError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
 
 
-def _help(settings: TrainSettings, place: "Place", checkpoints: Path) -> None:
-    import torch
+def _help(task: bytes) -> None:
+    with loading():
+        import torch
 
-    from ste.data.datamodule import TrendDataModule
-    from ste.data.panel import Panel
-    from ste.data.prepare import prepare
-    from ste.fitting import fit, prepare_fit, view_of
-    from ste.training.together import joined
+        from ste.data.datamodule import TrendDataModule
+        from ste.data.panel import Panel
+        from ste.data.prepare import prepare
+        from ste.fitting import fit, prepare_fit, view_of
+        from ste.training.together import Place, joined
+
+    settings: TrainSettings
+    place: Place
+    settings, place, checkpoints = pickle.loads(task)
 
     threads = threads_of(settings)
     if threads is not None:

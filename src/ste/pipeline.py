@@ -14,7 +14,7 @@ from ste.data.datamodule import TrendDataModule
 from ste.data.folds import Fold, folds, most_of_fold
 from ste.data.panel import Panel
 from ste.data.prepare import prepare
-from ste.data.sampling import Sample
+from ste.data.sample import Sample
 from ste.errors import RunError
 from ste.evaluation.comparison import Trials
 from ste.evaluation.predictions import Predictions

@@ -109,6 +109,4 @@ class GradientBoosting:
 
 def _fitting(examples: Examples) -> Examples:
     """Those of which all windows are in memory at once."""
-    dataset = examples.dataset
-    values = len(examples) * dataset.length * dataset.store.features.shape[1]
-    return examples.every(max(1, -(-values // MOST_VALUES)))
+    return examples.every(max(1, -(-examples.values // MOST_VALUES)))

@@ -33,6 +33,11 @@ class Examples:
     def __len__(self) -> int:
         return len(self.dataset)
 
+    @property
+    def values(self) -> int:
+        """Numbers that `windows` holds."""
+        return len(self) * self.dataset.length * self.dataset.store.features.shape[1]
+
     def every(self, step: int) -> "Examples":
         """The first of them and each `step`-th after it."""
         return self if step == 1 else replace(self, dataset=self.dataset.at(self.dataset.ends[::step]))

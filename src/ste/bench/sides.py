@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -79,11 +79,12 @@ class Side:
         """Train once.
 
         Raises:
-            RuntimeError: the process ended; it said why.
+            RuntimeError: the process ended; it said why on its standard error.
         """
         asked, answered = self._pipes
-        asked.write(json.dumps(asdict(request)) + "\n")
-        asked.flush()
+        with suppress(BrokenPipeError):
+            asked.write(json.dumps(asdict(request)) + "\n")
+            asked.flush()
         line = answered.readline()
         if not line:
             raise RuntimeError(f"{self.name}: ended with {self._process.wait()}")
@@ -92,7 +93,8 @@ class Side:
     def close(self) -> None:
         """End the process."""
         asked, answered = self._pipes
-        asked.close()
+        with suppress(BrokenPipeError):
+            asked.close()
         self._process.wait()
         answered.close()
 

@@ -26,8 +26,8 @@ TARGETS = {
 BF16_FROM, BF16_TARGET = 256, 1.3
 # Tickers of the world and epochs, so that a fit of one thread takes about a second.
 SIZES = {
-    "lstm": {8: (3, 1), 64: (6, 1), 256: (8, 1), 800: (8, 1), 4096: (8, 1)},
-    "dual_tower": {8: (8, 1), 64: (50, 1), 256: (50, 3), 800: (50, 8), 4096: (50, 8)},
+    "lstm": {8: (2, 1), 64: (8, 1), 256: (8, 1), 800: (8, 1), 4096: (8, 1)},
+    "dual_tower": {8: (6, 1), 64: (50, 1), 256: (50, 3), 800: (50, 8), 4096: (50, 8)},
 }
 NOTE = (
     "training: windows of 20 by 21 features (Dual Tower: rows of 21); whole fits with validation, ours with clipping, "
@@ -45,7 +45,8 @@ def figures(quick: bool) -> Iterator[Figure]:
         for model in TITLES:
             for batch in batches:
                 for count in threads:
-                    yield from _against_bare(sides, Request(model, batch, count, *SIZES[model][batch]), rounds)
+                    request = Request(model, batch, count, *SIZES[model][batch])
+                    yield from _against_bare(sides, request, rounds, warm=count != threads[0])
         for model in TITLES:
             request = Request(model, 64, 1, *SIZES[model][64])
             answers = in_turns({name: (sides[name], request) for name in ("ours", "script")}, rounds)
@@ -54,25 +55,25 @@ def figures(quick: bool) -> Iterator[Figure]:
         yield _bf16_scores()
 
 
-def _against_bare(sides: dict[str, Side], request: Request, rounds: int) -> Iterator[Figure]:
+def _against_bare(sides: dict[str, Side], request: Request, rounds: int, *, warm: bool) -> Iterator[Figure]:
     """A fit and the bare loop, with the LSTM also a fit in bf16-mixed."""
     asked = {"ours": (sides["ours"], request), "bare": (sides["bare"], request)}
     half = replace(request, precision="bf16-mixed")
     halved = request.model == "lstm" and request.batch >= BF16_FROM and bf16_gains()
     if halved:
         asked["half"] = (sides["ours"], half)
-    answers = in_turns(asked, rounds)
+    answers = in_turns(asked, rounds, warm=warm)
     target = TARGETS[request.model].get(request.batch)
     yield throughput("training", request, answers["ours"], answers["bare"], BARE, target, NOTE)
     if halved:
         yield throughput("training", half, answers["half"], answers["bare"], BARE, BF16_TARGET, NOTE)
 
 
-def in_turns(asked: dict[str, tuple[Side, Request]], rounds: int) -> dict[str, list[Answer]]:
-    """Answers of each, round by round, another one first each time; a round before does not count."""
+def in_turns(asked: dict[str, tuple[Side, Request]], rounds: int, *, warm: bool = False) -> dict[str, list[Answer]]:
+    """Answers of each, round by round, another one first each time; unless they are warm, a round before counts not."""
     names = list(asked)
     answers: dict[str, list[Answer]] = {name: [] for name in names}
-    for number in range(rounds + 1):
+    for number in range(1 if warm else 0, rounds + 1):
         first = number % len(names)
         for name in names[first:] + names[:first]:
             side, request = asked[name]
@@ -103,7 +104,7 @@ def bf16_gains() -> bool:
 
 def _bf16_scores() -> Figure:
     """Test accuracy in bf16-mixed and in float32, which must not leave the interval of the latter's."""
-    found = {precision: _test_accuracy(precision) for precision in ("bf16-mixed", "32-true")}
+    found = {precision: accuracy_in(precision) for precision in ("bf16-mixed", "32-true")}
     half, full = found["bf16-mixed"], found["32-true"]
     return Figure(
         part="training",
@@ -120,8 +121,8 @@ def _bf16_scores() -> Figure:
     )
 
 
-def _test_accuracy(precision: str) -> tuple[float, float, float]:
-    """Of a short run, with its 95 % interval."""
+def accuracy_in(precision: str) -> tuple[float, float, float]:
+    """Test accuracy of a short run in a precision, with its 95 % interval."""
     import logging
 
     from ste.config import compose_train, plain, train_settings

@@ -1,6 +1,11 @@
 """Tasks on a Ray cluster: the one that `RAY_ADDRESS` names, or one of this machine that ends with the command."""
 
 import os
+import re
+import signal
+import socket
+import sys
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,20 +23,25 @@ def on_ray(tasks: Sequence[Task], advance: Advance) -> list[Tally]:
         ConfigError: Ray is not installed, or the cluster is not there.
         SteError: what a task found wrong, or that it was lost.
     """
+    address = os.environ.get("RAY_ADDRESS")
+    _reach(address)
     try:
         import ray
         from ray.exceptions import RayError, RayTaskError
     except ImportError:
         raise ConfigError("cluster=ray: Ray is not installed. Type pip install 'ste[ray]', or leave it out.") from None
-    address = os.environ.get("RAY_ADDRESS")
     size = {} if address else {"num_cpus": sum(task.threads for task in tasks), "include_dashboard": False}
-    began = not ray.is_initialized()
+    began, stopping = not ray.is_initialized(), signal.getsignal(signal.SIGTERM)
     try:
         if began:
+            os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")  # it shows machine code of a stop
             ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **size)
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0][:200]
-        raise ConfigError(f"RAY_ADDRESS={address}: no cluster can be reached there ({reason}).") from None
+        where = f"RAY_ADDRESS={address}: no cluster is there" if address else "cluster=ray: none could begin"
+        raise ConfigError(f"{where} ({reason}). Without cluster=ray, workers run on this machine.") from None
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, stopping)  # Ray has one of its own, which ends with another code
     try:
         remote = ray.remote(_done)
         waiting = {remote.options(num_cpus=task.threads).remote(task): number for number, task in enumerate(tasks)}
@@ -45,6 +55,8 @@ def on_ray(tasks: Sequence[Task], advance: Advance) -> list[Tally]:
                     raise said
                 tallies[number], size_ = said
                 advance(len(tallies) * size_ // len(tasks))
+    except SystemExit:  # Ray makes code 1 of whatever the handler of SIGTERM leaves with
+        sys.exit(128 + signal.SIGTERM)
     except RayTaskError as error:
         raise error.as_instanceof_cause() from None
     except RayError as error:
@@ -54,6 +66,19 @@ def on_ray(tasks: Sequence[Task], advance: Advance) -> list[Tally]:
         if began:
             ray.shutdown()
     return [tallies[number] for number in range(len(tasks))]
+
+
+def _reach(address: str | None) -> None:
+    """Raise where nobody listens at HOST:PORT: Ray itself would try for minutes."""
+    place = re.fullmatch(r"(?:ray://)?([^:/]+):(\d+)", address or "")
+    if place is None:
+        return
+    try:
+        socket.create_connection((place[1], int(place[2])), timeout=5.0).close()
+    except (OSError, OverflowError) as error:
+        raise ConfigError(
+            f"RAY_ADDRESS={address}: no cluster is there ({error}). Without cluster=ray, workers run on this machine."
+        ) from None
 
 
 def _done(task: Task) -> Any:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from ste.data.calendar import periods
 from ste.data.files import whole_file
-from ste.data.sampling import Sample
+from ste.data.sample import Sample
 from ste.errors import DataError
 from ste.schema import SPLITS, probability_names
 

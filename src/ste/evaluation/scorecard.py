@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from ste.data.sampling import Sample
+from ste.data.sample import Sample
 
 
 @dataclass(frozen=True)

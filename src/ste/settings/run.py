@@ -275,6 +275,11 @@ class TrainSettings:
                 "augment=synthetic: ready tables have no daily bars to resample; expected data=market or data=world. "
                 "Try augment=mixup."
             )
+        if name == "synthetic" and self.data.format == "parts":
+            raise ConfigError(
+                "augment=synthetic: resamples a market that is in memory whole, and data.format=parts is for tables "
+                "that are not. Try augment=mixup."
+            )
 
     def _check_replicas(self) -> None:
         """Replicas are seeds of a net, in one process."""

@@ -209,9 +209,11 @@ class TrendModule(pl.LightningModule):
     def _validate(self, batches: Iterable[Batch]) -> None:
         """What Lightning's own loop would do: around one batch of few rows that takes longer than a small epoch."""
         self.eval()
-        with self.trainer.precision_plugin.val_step_context():
+        precision = self.trainer.precision_plugin
+        with precision.val_step_context():
             for number, batch in enumerate(batches):
-                self.validation_step(type(batch)(*(part.to(self.device) for part in batch)), number)
+                there = type(batch)(*(part.to(self.device) for part in batch))
+                self.validation_step(precision.convert_input(there), number)
         self.on_validation_epoch_end()
         self.train()
 
@@ -270,7 +272,8 @@ class TrendModule(pl.LightningModule):
     def clip(self, norm: float) -> None:
         """Clip the norm of all parameters' gradients together."""
         gradients = [parameter.grad for parameter in self.learnt if parameter.grad is not None]
-        total = nn.utils.get_total_norm(gradients)
+        # What `clip_grad_norm_` does, for parameters of one type on one device.
+        total = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         # Most gradients are short, and times 1 they stay what they are. An accelerator is not waited for to know.
         if total.device.type != "cpu" or not float(total) < 0.99 * norm:
             nn.utils.clip_grads_with_norm_(self.learnt, norm, total)

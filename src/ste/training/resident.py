@@ -57,12 +57,13 @@ class Resident(Dataset[Batch]):
 
     def __getitem__(self, index: torch.Tensor) -> Ready:
         """Examples `[B]`, or of several replicas `[R, B]`."""
-        features = self._rows.index_select(0, self._starts[index].flatten())
+        # `index_select` copies whole rows; an index in brackets does the same number by number.
+        chosen = index.flatten()
+        label = self._labels.index_select(0, chosen).view(index.shape)
+        features = self._rows.index_select(0, self._starts.index_select(0, chosen))
         if self._finish is not None:
             features = self._finish(features)
-        if index.dim() > 1:
-            features = features.unflatten(0, index.shape)
-        return Ready(features, self._labels[index])
+        return Ready(features.unflatten(0, index.shape) if index.dim() > 1 else features, label)
 
 
 def fits(rows: int, columns: int, item_bytes: int, device: torch.device) -> bool:
