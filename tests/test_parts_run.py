@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-from ste.data import parts, tensors
+from ste.data import parts
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
 from ste.data.prepare import PreparedData, prepare
@@ -94,7 +94,8 @@ def test_arrays_are_made_again_where_they_are_gone_or_of_other_tables(small: Sma
     settings, _ = small("data.format=parts")
     prepared = prepare(settings.data, Path(settings.paths.data))
     features = read(prepared, settings.data).store.features.clone()
-    folder = tensors.tensors_folder(prepared.files["train"])
+    folder = prepared.tensors
+    assert folder is not None
     content = {path.name: path.read_bytes() for path in folder.iterdir()}
     shutil.rmtree(folder)
     assert torch.equal(read(prepared, settings.data).store.features, features)
@@ -110,13 +111,91 @@ def test_what_parts_cannot_do_is_told(small: Small, folder: Path) -> None:
     with pytest.raises(DataError, match=r"an audit holds the whole table .* Try .* data.format=parquet"):
         audit(settings.data, folder)
     prepared = prepare(settings.data, Path(settings.paths.data))
-    ready, _ = small(
-        *("data=csv", f"data.train={prepared.files['train']}", f"data.validation={prepared.files['validation']}"),
-        world=False,
-    )
-    with pytest.raises(DataError, match=r"^data.train=.*: is a folder of parts; ready tables are read as single"):
-        prepare(ready.data, folder)
+    given = of_folders(small, prepared.files)
+    with pytest.raises(DataError, match=r"^data.train=.*: is a folder of parts, and an audit holds the whole table"):
+        audit(given.data, folder)
     part = parts.part_files(prepared.files["train"])[0]
     part.write_bytes(b"none")
     with pytest.raises(DataError, match="was changed since it was built"):
+        prepare(settings.data, Path(settings.paths.data))
+
+
+@pytest.fixture
+def ready(small: Small) -> dict[str, Path]:
+    """Folders of parts that somebody gives, split by split."""
+    settings, _ = small("data.format=parts")
+    return prepare(settings.data, Path(settings.paths.data)).files
+
+
+def of_folders(small: Small, folders: dict[str, Path], *overrides: str) -> TrainSettings:
+    return small("data=csv", *(f"data.{split}={path}" for split, path in folders.items()), *overrides, world=False)[0]
+
+
+def test_ready_tables_may_be_folders_of_parts(small: Small, ready: dict[str, Path], folder: Path) -> None:
+    files, _ = panels(small)
+    settings = of_folders(small, ready)
+    root = Path(settings.paths.data)
+    prepared = prepare(settings.data, root)
+    mapped = Panel.read(prepared, settings.data)
+    assert torch.equal(mapped.store.features, files.store.features)
+    assert mapped.roles.tolist() == files.roles.tolist()
+    for split, entry in files.prepared.card["files"].items():
+        for name in ("rows", "purged", "first", "last", "periods", "tickers", "classes"):
+            assert prepared.card["files"][split][name] == entry[name]
+    again = prepare(settings.data, root)
+    assert (prepared.reused, again.reused) == (False, True)
+    assert again.card == prepared.card
+
+
+def changed(folder: Path, change: Callable[[pd.DataFrame], None]) -> None:
+    """Rows of the first part, in as many row groups as before."""
+    path = parts.part_files(folder)[0]
+    frame = pd.read_parquet(path)
+    change(frame)
+    frame.to_parquet(path, index=False)
+
+
+def at(row: int, column: str, value: Any) -> Callable[[pd.DataFrame], None]:
+    def change(frame: pd.DataFrame) -> None:
+        frame.loc[row, column] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (at(3, "stock_rsi", 101.0), r"training_data.*column stock_rsi of .* found 101.0; expected 100 or less"),
+        (at(3, "stock_close", np.nan), r"column stock_close of .* found nan; expected a finite number"),
+        (at(3, "stock_trend_direction", 7), r"column stock_trend_direction of .* expected 0, 1 or 2"),
+        (at(3, "stock_weekly_movement", 1e6), r"column stock_weekly_movement of .* expected stock_weekly_return x"),
+        (at(3, "date", pd.Timestamp("2018-01-26 09:30")), r"column date of .* expected a day without a time"),
+        (lambda frame: frame.insert(2, "other", 1.0), r"unknown other"),
+        (lambda frame: frame.drop(columns="stock_rsi", inplace=True), r"missing stock_rsi"),
+        (lambda frame: frame.__setitem__("stock_trend_direction", 2 - frame["stock_trend_direction"]), "contradicts"),
+    ],
+)
+def test_a_ready_part_that_breaks_the_contract_is_told(
+    small: Small, ready: dict[str, Path], change: Callable[[pd.DataFrame], None], message: str
+) -> None:
+    changed(ready["train"], change)
+    settings = of_folders(small, ready)
+    root = Path(settings.paths.data)
+    with pytest.raises(DataError, match=message):
+        prepare(settings.data, root)
+    assert not list(root.glob("tables-*/tensors*"))
+
+
+def test_ready_parts_in_a_wrong_order_or_of_another_horizon_are_told(small: Small, ready: dict[str, Path]) -> None:
+    settings = of_folders(small, {**ready, "validation": ready["test"], "test": ready["validation"]})
+    with pytest.raises(
+        DataError, match=r"begins on .*, but .* reaches to .*Expected train, validation and test in date"
+    ):
+        prepare(settings.data, Path(settings.paths.data))
+    settings = of_folders(small, ready, "data.labels.horizon=2")
+    with pytest.raises(DataError, match=r"data.labels.horizon=2: .* Try data.labels.horizon=1"):
+        prepare(settings.data, Path(settings.paths.data))
+    (ready["train"].parent / "one.csv").write_text(",".join(parts.first_rows(ready["test"], 1)) + "\n")
+    settings = of_folders(small, {**ready, "test": ready["train"].parent / "one.csv"})
+    with pytest.raises(DataError, match=r"^data.test=.*one.csv: is a file, and data.train a folder of parts"):
         prepare(settings.data, Path(settings.paths.data))

@@ -19,7 +19,7 @@ from ste.data.parts import first_rows, read_parts_blocks
 from ste.data.prepare import PreparedData
 from ste.data.split import counted_periods
 from ste.data.table import read_table
-from ste.data.tensors import ensure_tensors, read_tensors, tensors_folder
+from ste.data.tensors import ensure_tensors, read_tensors
 from ste.data.windows import Store, class_indices
 from ste.errors import DataError
 from ste.schema import FEATURE_SETS, PROBABILITIES, SPLITS, Trend, class_names
@@ -120,6 +120,7 @@ class Content(NamedTuple):
         frequency: what a row covers.
         features: feature set.
         classes: how many are told apart.
+        tensors: of tables in parts, where their arrays are or will be.
     """
 
     files: tuple[tuple[str, Path, str], ...]
@@ -127,21 +128,22 @@ class Content(NamedTuple):
     frequency: str
     features: str
     classes: int
+    tensors: Path | None
 
 
 def _content(prepared: PreparedData, settings: DataSettings) -> Content:
     files = tuple((name, path, prepared.card["files"][name]["sha256"]) for name, path in prepared.files.items())
-    return Content(files, prepared.digest, settings.frequency, settings.features, settings.labels.classes)
+    how = settings.frequency, settings.features, settings.labels.classes
+    return Content(files, prepared.digest, *how, prepared.tensors)
 
 
 @lru_cache(maxsize=1)  # the jobs of a sweep share their rows
 def _read(content: Content) -> Store:
     """Every table as one store: in memory, or of parts mapped."""
     folders = {split: path for split, path, _ in content.files}
-    if folders["train"].is_dir():
-        folder = tensors_folder(folders["train"])
-        ensure_tensors(folders, folder, content.features, content.frequency, content.digest)
-        return read_tensors(folder, content.classes)
+    if content.tensors is not None:
+        ensure_tensors(folders, content.tensors, content.features, content.frequency, content.digest)
+        return read_tensors(content.tensors, content.classes)
     frames = {split: read_table(path, content.frequency, content.features) for split, path in folders.items()}
     for _, path, digest in content.files:
         if sha256(path) != digest:

@@ -19,7 +19,7 @@ from filelock import FileLock
 
 from ste.data.files import sha256, whole_file, write_frame
 from ste.data.folder import STAGING, TENSORS, TRUTH, check_unchanged, content_digest, entries, make_room, read_card
-from ste.data.parts import digest
+from ste.data.parts import digest, digests
 from ste.data.ready import check_ready
 from ste.data.table import read_table
 from ste.data.tally import Tally
@@ -45,12 +45,14 @@ class PreparedData:
         truth: a synthetic world's class probabilities by date and ticker, or None.
         card: what the tables are (see `data_card_…json`).
         reused: whether they were there already.
+        tensors: of tables in parts, the folder of the same as arrays, which may not be there (yet).
     """
 
     files: dict[str, Path]
     truth: Path | None
     card: dict[str, Any]
     reused: bool = False
+    tensors: Path | None = None
 
     @property
     def digest(self) -> str:
@@ -69,7 +71,8 @@ def prepare(settings: DataSettings, root: Path) -> PreparedData:
         DataError: bad input files, an empty split, or tables changed by hand since they were built.
     """
     if isinstance(settings, TableSettings):
-        return _ready(settings)
+        folders = {split: Path(path) for split, path in settings.files().items() if Path(path).is_dir()}
+        return _ready_parts(settings, folders, root) if folders else _ready(settings)
     identity = _identity(settings)
     folder = Path(settings.folder) if settings.folder else root / f"{settings.source}-{_short(identity)}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -110,6 +113,7 @@ def _prepared(folder: Path, card: dict[str, Any], reused: bool = False) -> Prepa
     return PreparedData(
         files={split: folder / entry["file"] for split, entry in card["files"].items()},
         truth=folder / card["truth"]["file"] if card["truth"] else None,
+        tensors=folder / card["tensors"] if "tensors" in card else None,
         card=card,
         reused=reused,
     )
@@ -220,12 +224,6 @@ def _card(
 def _ready(settings: TableSettings) -> PreparedData:
     """Files that are tables already: checked, described, left where they are."""
     files = {split: Path(path) for split, path in settings.files().items()}
-    for split, path in files.items():
-        if path.is_dir():
-            raise DataError(
-                f"data.{split}={path}: is a folder of parts; ready tables are read as single files. Tables in parts "
-                "are trained on by the settings that build them: data=market data.bars=… data.format=parts."
-            )
     frames = {split: read_table(path, settings.frequency, settings.features) for split, path in files.items()}
     check_ready(frames, files, settings)
     whole = pd.concat(frames.values(), ignore_index=True)
@@ -236,3 +234,40 @@ def _ready(settings: TableSettings) -> PreparedData:
     entries = {split: {"file": path.name, "sha256": sha256(path), **told[split]} for split, path in files.items()}
     identity = {"build": BUILD, **settings.table_settings()}
     return PreparedData(files=files, truth=None, card=_card(settings, entries, identity, [], None))
+
+
+def _ready_parts(settings: TableSettings, folders: dict[str, Path], root: Path) -> PreparedData:
+    """Folders of parts that are tables already: checked and made arrays of in one pass, the first time."""
+    from ste.data.ready_parts import checked_blocks  # torch and what reads parts load only now
+    from ste.data.tensors import TensorWriter
+
+    single = [split for split in settings.files() if split not in folders]
+    if single:
+        raise DataError(
+            f"data.{single[0]}={settings.files()[single[0]]}: is a file, and data.{next(iter(folders))} a folder of "
+            "parts. Expected all of them in one form."
+        )
+    parts = {split: digests(path) for split, path in folders.items()}
+    identity = {"build": BUILD, **settings.table_settings(), "parts": parts}
+    place = root / f"tables-{_short(identity)}"
+    place.mkdir(parents=True, exist_ok=True)
+    card_path, tensors = place / "data_card.json", place / TENSORS
+    with FileLock(place / ".lock"):
+        card = read_card(card_path)
+        reused = card.get("identity") == identity
+        if not reused:
+            tally = Tally(settings.split.gap(settings.labels.horizon), settings.frequency)
+            with TensorWriter(tensors, settings.features, settings.frequency) as writer:
+                for block in checked_blocks(folders, settings):
+                    tally.add(block, block["split"].to_numpy())
+                    writer.append(block)
+                told = tally.entries()
+                files = {
+                    split: {"file": path.name, "sha256": digest(parts[split]), "parts": parts[split], **told[split]}
+                    for split, path in folders.items()
+                }
+                card = _card(settings, files, identity, [], None)
+                writer.finish(card["digest"])
+            with whole_file(card_path) as partial:
+                partial.write_text(json.dumps(card, indent=2) + "\n")
+    return PreparedData(files=folders, truth=None, card=card, reused=reused, tensors=tensors)

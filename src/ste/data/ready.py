@@ -30,10 +30,10 @@ def check_ready(frames: dict[str, pd.DataFrame], files: dict[str, Path], setting
                 "without overlap. (The seed document's own cut goes through a week: data=seed repeats it.)"
             )
         previous = split
-    _check_horizon(pd.concat(frames.values(), ignore_index=True), settings)
+    check_horizon(pd.concat(frames.values(), ignore_index=True), settings)
 
 
-def _check_horizon(table: pd.DataFrame, settings: TableSettings) -> None:
+def check_horizon(table: pd.DataFrame, settings: TableSettings) -> None:
     """Raise if the labels look further ahead than the settings say: the purge would be too short."""
     rows = table.sort_values(["ticker", "date"], kind="stable")
     if "stock_close" in rows:

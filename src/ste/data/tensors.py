@@ -238,11 +238,6 @@ def write_tensors(blocks: Iterable[pd.DataFrame], folder: Path, features: str, f
         writer.finish(digest)
 
 
-def tensors_folder(train: Path) -> Path:
-    """Where the arrays lie of the tables whose training table is this folder of parts."""
-    return train.with_name("tensors" + train.name.removeprefix("training_data"))
-
-
 def ensure_tensors(parts: dict[str, Path], folder: Path, features: str, frequency: str, digest: str) -> None:
     """Make the arrays of tables in parts, in one pass, unless they are there.
 

@@ -76,6 +76,12 @@ def audit(
             f"data.format=parquet and fewer tickers: {some}."
         )
     files = settings.files() if isinstance(settings, TableSettings) else None
+    for split, path in (files or {}).items():
+        if Path(path).is_dir():
+            raise DataError(
+                f"data.{split}={path}: is a folder of parts, and an audit holds the whole table in memory. Give it "
+                "single files with some of the tickers."
+            )
     contract = _contract(settings)
     if files is None:
         prepared = prepare(settings, root)
