@@ -63,6 +63,14 @@ def test_the_same_rows_give_the_same_bytes_and_other_rows_others(tmp_path: Path)
     assert digest(other) != digest(parts[0])
 
 
+def test_blocks_of_many_and_of_few_tickers_go_into_one_file(tmp_path: Path) -> None:
+    names = [f"T{number:03d}" for number in range(301)]  # 300 need more than a byte to tell apart, the last does not
+    many, few = rows(names[:300], DAYS[:2]), rows(names[300:], DAYS[:2], 1)
+    written(tmp_path / "table", [many, few])
+    found = pd.read_parquet(tmp_path / "table" / "2019.parquet")
+    assert found["ticker"].tolist() == [*many["ticker"], *few["ticker"]]
+
+
 @pytest.mark.parametrize("size", [1, 2, 5])
 def test_blocks_come_back_whole_over_splits_and_years(tmp_path: Path, size: int) -> None:
     names = ["A", "B", "ZZ", "a", "é"]

@@ -131,8 +131,10 @@ def partial_folder(folder: Path) -> Path:
 
 
 def _array(column: pd.Series) -> Any:
-    if column.name == "ticker":
-        return pa.array(column.astype("category"))
+    if column.name == "ticker":  # of one type, however many tickers a block has
+        known = column.astype("category").cat
+        names = pa.array(known.categories, pa.string())
+        return pa.DictionaryArray.from_arrays(pa.array(known.codes.to_numpy(), pa.int32()), names)
     if column.name == "date":
         return pa.array(column.to_numpy().astype("datetime64[ms]"))
     return pa.array(column.to_numpy())
