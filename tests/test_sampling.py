@@ -130,7 +130,6 @@ def test_a_long_table_is_scaled_by_evenly_spaced_windows(
     every = Representation(list(whole.panel.features), "stationary")
     every.fit(whole.training_chunks)
     train = whole.datasets["train"]
-    monkeypatch.setattr(datamodule, "MOST_FITTED", len(train) - 1)
     monkeypatch.setattr(datamodule, "FITTED_PERIODS", -(-len(train) // 3) * train.length)
     monkeypatch.setattr(datamodule, "FITTED_CHUNK", 100)
     chunks = list(whole.training_chunks())

@@ -32,6 +32,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ste.config import conf_dir
 from ste.errors import SteError
+from ste.loading import set_before
 
 Task = Callable[[DictConfig], Any]
 
@@ -44,9 +45,7 @@ def run(config_name: str, task: Task) -> None:
         task: called with the composed configuration, once per job of a sweep.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions come through to be told here
-    # Torch's threads spin while they wait, for milliseconds: beside another busy process that costs many
-    # times the fit. A thousand turns cost nothing on a quiet machine (docs/decisions.md).
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    set_before()
     atexit.register(gc.freeze)  # else Python would look through everything once more when it ends
     app = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(_telling(task))
     try:

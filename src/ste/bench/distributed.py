@@ -1,18 +1,18 @@
 """Two processes against one: training samples a second, and rows predicted a second; Ray where it is installed."""
 
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from ste.bench.figures import Figure
+from ste.loading import set_before
 
 
 def figures(quick: bool) -> Iterator[Figure]:
     """Two processes of a thread each against one: about a minute, and nothing of it where it must be `quick`."""
     if quick:
         return
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as our commands do, before torch is imported
+    set_before()  # as our commands do, before torch is imported
     from ste.bench.processes import prediction, training
 
     with tempfile.TemporaryDirectory() as name:

@@ -19,6 +19,8 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
+from ste.loading import BEFORE
+
 SIDES = ("ours", "bare", "script")
 WORLD = (
     *("data=world", "data.start=1961-01-01", "data.end=2015-12-31", "data.format=parquet"),
@@ -109,7 +111,7 @@ class Side:
 def processes(names: tuple[str, ...], folder: Path) -> Iterator[dict[str, Side]]:
     """Processes of some sides: ours with the environment of `python -m ste.train`, the others' as it was found."""
     found = dict(os.environ)
-    ours = {"GOMP_SPINCOUNT": "1000"} | found
+    ours = BEFORE | found
     sides: dict[str, Side] = {}
     try:
         for name in names:

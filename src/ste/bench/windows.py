@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ste.loading import set_before
+
 LENGTH = 20
 VALIDATION, TEST = "2021-07-01", "2023-04-01"
 """First days of the splits, for bars that end with 2024."""
@@ -31,6 +33,7 @@ def level() -> int:
 
 def ours(bars: Path) -> dict[str, Any]:
     """Prepare tables in parts, read them, make windows, fit the scaler, gather a batch."""
+    set_before()  # as our commands do
     import exchange_calendars  # noqa: F401 - loaded where they are needed, which is no part of the work
 
     import ste.data.building_parts  # noqa: F401

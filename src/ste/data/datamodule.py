@@ -17,10 +17,9 @@ from ste.schema import PERIOD, SPLITS
 
 EVALUATION_BATCH = 8192
 
-MOST_FITTED = 200_000
-"""Training examples beyond which scalers look at some of them: a mean over a million periods is known well enough."""
-
 FITTED_PERIODS = 1_000_000
+"""Read by training examples; of more, scalers look at some: a mean over a million periods is known well enough."""
+
 FITTED_CHUNK = 16_384  # periods in memory at once
 
 
@@ -181,10 +180,10 @@ class TrendDataModule(pl.LightningDataModule):
     def training_chunks(self, size: int = 65536) -> Iterator[torch.Tensor]:
         """Raw features of the training examples, for fitting scalers; one chunk is in memory at a time.
 
-        Of more than `MOST_FITTED` examples, evenly spaced ones that read `FITTED_PERIODS` periods.
+        Of examples that read more than `FITTED_PERIODS` periods, evenly spaced ones that read as many.
         """
         train = self.datasets["train"]
-        if len(train) <= MOST_FITTED:
+        if len(train) * train.length <= FITTED_PERIODS:
             return (train[i].features for i in torch.arange(len(train)).split(size))
         return self._some_chunks(train)
 

@@ -29,7 +29,7 @@ from ste.settings import DataSettings, MarketSettings, TableSettings
 
 log = logging.getLogger(__name__)
 
-BUILD = 1
+BUILD = 2
 """Raise it when the same settings would give other bytes: older folders are then built again."""
 
 FILE_NAMES = {"train": "training_data", "validation": "validation_data", "test": "test_data"}

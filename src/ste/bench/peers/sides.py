@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from ste.errors import ConfigError
+from ste.loading import BEFORE
 
 T = TypeVar("T")
 Answer = dict[str, Any]
@@ -21,7 +22,7 @@ SAME_MEMORY = {"GLIBC_TUNABLES": "glibc.malloc.mmap_max=0:glibc.malloc.trim_thre
 """What STE has glibc do while a fit goes on, for a process that does not do it by itself."""
 
 
-SHORT_SPINS = {"GOMP_SPINCOUNT": "1000"}
+SHORT_SPINS = {"GOMP_SPINCOUNT": BEFORE["GOMP_SPINCOUNT"]}
 """What our commands set so that torch's threads do not spin against other processes; Qlib gets it too."""
 
 
