@@ -72,7 +72,7 @@ LAYERS = {
     "streaming": {"data", "deploy", "errors", "schema", "streaming"},
     "bulk": {"bulk", "data", "deploy", "errors", "schema"},
     "config": {"errors", "preflight", "schema", "settings"},
-    "cli": {"config", "errors"},
+    "cli": {"config", "errors", "loading"},
     "training": {"augmentation", "errors", "schema", "data", "models", "evaluation", "training"},
     "evaluation": {"errors", "schema", "data", "evaluation"},
     "replicas": {"errors", "data", "evaluation", "training", "replicas"},
