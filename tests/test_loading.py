@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ste.loading import loading
+from ste import loading as how
+from ste.loading import before, loading, set_before
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +53,23 @@ def test_what_became_garbage_is_not_kept_where_nothing_was_imported():
     assert gc.get_freeze_count() == frozen
     gc.collect()
     assert not [one for one in gc.get_objects() if type(one) is Watched]
+
+
+@pytest.mark.parametrize(
+    ("said", "spins"),
+    [("0.1 0.1 0.1 1/90 7\n", "10000"), ("0.1 0.1 0.1 2/90 7\n", "1000"), ("odd\n", "1000"), (None, "1000")],
+)
+def test_threads_wait_long_only_where_nothing_else_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str | None, spins: str
+):
+    load = tmp_path / "loadavg"
+    if said is not None:
+        load.write_text(said)
+    monkeypatch.setattr(how, "_LOAD", load)
+    assert before()["GOMP_SPINCOUNT"] == spins
+    monkeypatch.setattr(os, "environ", {"ARROW_DEFAULT_MEMORY_POOL": "mimalloc"})
+    set_before()
+    assert os.environ == {"GOMP_SPINCOUNT": spins, "ARROW_DEFAULT_MEMORY_POOL": "mimalloc"}
 
 
 def test_a_fault_of_an_import_leaves_the_collector_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
-from ste.loading import BEFORE
+from ste.loading import before
 
 SIDES = ("ours", "bare", "script")
 WORLD = (
@@ -111,7 +111,7 @@ class Side:
 def processes(names: tuple[str, ...], folder: Path) -> Iterator[dict[str, Side]]:
     """Processes of some sides: ours with the environment of `python -m ste.train`, the others' as it was found."""
     found = dict(os.environ)
-    ours = BEFORE | found
+    ours = before() | found
     sides: dict[str, Side] = {}
     try:
         for name in names:

@@ -26,7 +26,7 @@ TARGETS = {
 BF16_FROM, BF16_TARGET = 256, 1.3
 # Tickers of the world and epochs, so that a fit of one thread takes about a second.
 SIZES = {
-    "lstm": {8: (2, 1), 64: (8, 1), 256: (8, 1), 800: (8, 1), 4096: (8, 1)},
+    "lstm": {8: (2, 1), 64: (8, 1), 256: (16, 1), 800: (8, 1), 4096: (8, 1)},
     "dual_tower": {8: (6, 1), 64: (50, 1), 256: (50, 3), 800: (50, 8), 4096: (50, 8)},
 }
 NOTE = (

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ste.bench.figures import Figure, compared
-from ste.bench.peers.sides import SAME_MEMORY, SHORT_SPINS, Answer, Side, in_turns, qlib_side, ste_side
+from ste.bench.peers.sides import SAME_MEMORY, Answer, Side, in_turns, qlib_side, ste_side
 
 BATCH, LENGTH = 800, 20
 WORKERS = (0, 1, 2)
@@ -33,7 +33,7 @@ def _fits(threads: int, rounds: int, epochs: int) -> Iterator[Figure]:
         sides: list[Callable[[], Answer]] = [lambda: ours.ask(epochs=epochs)]
         workers = []
         for number, environment in enumerate(({}, SAME_MEMORY)):
-            given = {"OMP_NUM_THREADS": str(threads), **SHORT_SPINS, **environment}
+            given = {"OMP_NUM_THREADS": str(threads), **environment}
             side = stack.enter_context(qlib_side(folder / f"qlib-{number}.log", given))
             workers.append(_warm(side, described, folder, threads))
             sides.append(_asked(side, epochs, workers[-1]))

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from ste.errors import ConfigError
-from ste.loading import BEFORE
+from ste.loading import before
 
 T = TypeVar("T")
 Answer = dict[str, Any]
@@ -20,10 +20,6 @@ ROOT = Path(__file__).parents[4]
 
 SAME_MEMORY = {"GLIBC_TUNABLES": "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=2146435072"}
 """What STE has glibc do while a fit goes on, for a process that does not do it by itself."""
-
-
-SHORT_SPINS = {"GOMP_SPINCOUNT": BEFORE["GOMP_SPINCOUNT"]}
-"""What our commands set so that torch's threads do not spin against other processes; Qlib gets it too."""
 
 
 class Side:
@@ -103,12 +99,13 @@ def qlib_python() -> Path:
 
 def qlib_side(log: Path, environment: Mapping[str, str] | None = None) -> Side:
     """Qlib's process."""
-    return Side([str(qlib_python()), str(Path(__file__).with_name("qlib_side.py"))], log, environment)
+    given = before() | dict(environment or {})  # threads wait as in our commands: what serves us must serve Qlib
+    return Side([str(qlib_python()), str(Path(__file__).with_name("qlib_side.py"))], log, given)
 
 
 def ste_side(log: Path) -> Side:
     """STE's process."""
-    return Side([sys.executable, "-m", "ste.bench.peers.ste_side"], log)
+    return Side([sys.executable, "-m", "ste.bench.peers.ste_side"], log, before() | dict(os.environ))
 
 
 def in_turns(sides: Sequence[Callable[[], T]], rounds: int) -> list[list[T]]:

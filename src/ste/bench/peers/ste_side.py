@@ -4,12 +4,8 @@ It starts as `python -m ste.train` does and calls what that calls.
 """
 
 import json
-import os
-
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # `ste.loading.BEFORE`: as our commands do, before torch and Arrow come
-os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-
 import logging
+import os
 import resource
 import sys
 import time
