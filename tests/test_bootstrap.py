@@ -1,8 +1,10 @@
 """Intervals against brute force, and the laws that resamples keep."""
 
+from random import Random
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, norm, t
 
@@ -42,6 +44,7 @@ def test_sums_are_those_of_the_gathered_units():
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=60), st.randoms(use_true_random=False))
+@example([5e-324, 0.0, 1e-310], Random(0))
 @settings(max_examples=50, deadline=None)
 def test_no_sum_is_rounded_so_that_order_and_threads_cannot_matter(values, random):
     drawn = Resampling.blocks(len(values), 1, 20, seed=0)

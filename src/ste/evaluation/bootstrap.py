@@ -31,6 +31,7 @@ _ROUNDING = 1e-12  # of a figure
 _CHUNK = 256  # resamples that are multiplied at once in float64
 _EXACT = 24  # bits: whole numbers up to 2^24 are exact in float32
 _MANTISSA = 52
+_LEAST = -1074  # exponent of the smallest number above 0: a finer grid would be 0
 _CUTS = ((1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2)
 
 
@@ -129,7 +130,7 @@ class Resampling:
 
     def _on_grid(self, values: np.ndarray) -> np.ndarray:
         _, exponent = frexp(self._most * float(np.abs(values).max(initial=0.0)))
-        grid = ldexp(1.0, exponent - _MANTISSA)
+        grid = ldexp(1.0, max(exponent - _MANTISSA, _LEAST))
         return np.rint(values / grid) * grid
 
     def intervals(self, figures: np.ndarray) -> np.ndarray:
