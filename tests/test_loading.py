@@ -55,18 +55,22 @@ def test_what_became_garbage_is_not_kept_where_nothing_was_imported():
     assert not [one for one in gc.get_objects() if type(one) is Watched]
 
 
-@pytest.mark.parametrize(
-    ("said", "spins"),
-    [("0.1 0.1 0.1 1/90 7\n", "10000"), ("0.1 0.1 0.1 2/90 7\n", "1000"), ("odd\n", "1000"), (None, "1000")],
-)
-def test_threads_wait_long_only_where_nothing_else_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str | None, spins: str
+@pytest.mark.parametrize(("more", "spins"), [(0, "10000"), (1, "10000"), (5, "1000"), (None, "1000")])
+def test_threads_wait_long_only_where_nothing_else_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: int | None, spins: str
 ):
-    load = tmp_path / "loadavg"
-    if said is not None:
-        load.write_text(said)
-    monkeypatch.setattr(how, "_LOAD", load)
+    stat = tmp_path / "stat"
+
+    def write(worked: int) -> None:
+        stat.write_text(f"cpu  {worked} 2 30 9000 40 5 6 7 0 0\ncpu0 1 1 1 1 1 1 1 1 0 0\n")
+
+    monkeypatch.setattr(how, "_STAT", stat)
+    if more is not None:
+        write(100)
+        monkeypatch.setattr(how.time, "sleep", lambda seconds: write(100 + more))
     assert before()["GOMP_SPINCOUNT"] == spins
+    if more is not None:
+        write(100)
     monkeypatch.setattr(os, "environ", {"ARROW_DEFAULT_MEMORY_POOL": "mimalloc"})
     set_before()
     assert os.environ == {"GOMP_SPINCOUNT": spins, "ARROW_DEFAULT_MEMORY_POOL": "mimalloc"}

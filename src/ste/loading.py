@@ -7,6 +7,7 @@ and again, and once more at the end: two fifths of the time that a process takes
 import gc
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,8 @@ from pathlib import Path
 SPINS_ALONE, SPINS_BESIDE = "10000", "1000"
 """Turns in which torch's threads wait for each other before they sleep (docs/decisions.md)."""
 
-_LOAD = Path("/proc/loadavg")
+_LOOK = 0.05
+_STAT = Path("/proc/stat")
 
 
 def before() -> dict[str, str]:
@@ -35,12 +37,19 @@ def set_before() -> None:
 
 
 def _alone() -> bool:
-    """Whether no other thread of the machine runs just now; not where Linux does not say."""
+    """Whether nothing else of the machine works, seen for a moment; not where Linux does not tell."""
     try:
-        running, _ = _LOAD.read_text().split()[3].split("/")
-    except (OSError, IndexError, ValueError):
+        worked = _worked()
+        time.sleep(_LOOK)
+        return _worked() - worked <= 1  # a hundredth of a second
+    except (OSError, ValueError):
         return False
-    return int(running) <= 1  # this one
+
+
+def _worked() -> int:
+    """Hundredths of a second that all cores have worked since the machine began."""
+    user, nice, system, _, _, *interrupts = map(int, _STAT.read_text().split("\n", 1)[0].split()[1:9])
+    return user + nice + system + sum(interrupts)
 
 
 @contextmanager

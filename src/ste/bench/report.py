@@ -84,7 +84,7 @@ def cells(figure: Figure) -> tuple[str, ...]:
     target = "-" if figure.target is None else f"{'≥' if figure.better == 'more' else '≤'} {_number(figure.target)}"
     reached = {None: "", True: "yes", False: "no"}[figure.reached]
     value = "-" if figure.yardstick is None else _number(figure.yardstick)
-    ratio = "-" if figure.yardstick is None else f"{figure.ratio:.2f}"
+    ratio = "-" if figure.yardstick is None else f"{figure.ratio:.2f}" if figure.ratio >= 0.1 else _number(figure.ratio)
     return figure.case, figure.measure, _number(figure.ours), figure.against, value, ratio, target, reached
 
 

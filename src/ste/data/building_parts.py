@@ -151,18 +151,6 @@ def build_parts(settings: DataSettings, folder: Path, rows: int | None = None) -
         yield Built(parts, tally, notes, writing.tensors)
 
 
-@contextmanager
-def _system_memory() -> Iterator[None]:
-    """Let Arrow take memory as all others do: its own pool keeps what blocks of one size leave for the next."""
-    before = pa.default_memory_pool()
-    before.release_unused()
-    pa.set_memory_pool(pa.system_memory_pool())
-    try:
-        yield
-    finally:
-        pa.set_memory_pool(before)
-
-
 def _give_back() -> None:
     """Return freed memory to the system, where the C library keeps it: what comes next maps the table."""
     pa.default_memory_pool().release_unused()
