@@ -6,6 +6,7 @@ pytest -n auto    on all cores
 """
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,10 @@ from hypothesis import settings
 from ste.config import compose_train, plain, train_settings
 from ste.settings import TrainSettings
 from ste.training import latest
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a suite begun in the background, and all that its tests begin
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 settings.register_profile("ste", deadline=None)  # tests time nothing
 settings.load_profile("ste")
