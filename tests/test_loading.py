@@ -74,6 +74,8 @@ def test_threads_wait_long_only_where_nothing_else_works(
     monkeypatch.setattr(os, "environ", {"ARROW_DEFAULT_MEMORY_POOL": "mimalloc"})
     set_before()
     assert os.environ == {"GOMP_SPINCOUNT": spins, "ARROW_DEFAULT_MEMORY_POOL": "mimalloc"}
+    monkeypatch.setattr(how.time, "sleep", lambda seconds: pytest.fail("what is set is not looked for again"))
+    set_before()
 
 
 def test_a_fault_of_an_import_leaves_the_collector_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -45,7 +45,6 @@ def run(config_name: str, task: Task) -> None:
         task: called with the composed configuration, once per job of a sweep.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions come through to be told here
-    set_before()
     atexit.register(gc.freeze)  # else Python would look through everything once more when it ends
     app = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=config_name)(_telling(task))
     try:
@@ -112,6 +111,7 @@ def _telling(task: Task) -> Task:
 
     @wraps(task)
     def job(config: DictConfig) -> Any:
+        set_before()  # not before: a help need not wait for its look at the machine
         try:
             return task(config)
         except (SteError, OSError) as error:

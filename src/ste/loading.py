@@ -15,6 +15,7 @@ from pathlib import Path
 SPINS_ALONE, SPINS_BESIDE = "10000", "1000"
 """Turns in which torch's threads wait for each other before they sleep (docs/decisions.md)."""
 
+_NAMES = {"GOMP_SPINCOUNT", "ARROW_DEFAULT_MEMORY_POOL"}
 _LOOK = 0.05
 _STAT = Path("/proc/stat")
 
@@ -31,9 +32,10 @@ def before() -> dict[str, str]:
 
 
 def set_before() -> None:
-    """Set it, in this process and those that it begins; whoever has set one of them keeps it."""
-    for name, value in before().items():
-        os.environ.setdefault(name, value)
+    """Set it once, in this process and those that it begins; whoever has set one of them keeps it."""
+    if not os.environ.keys() >= _NAMES:  # else nobody would heed what is seen
+        for name, value in before().items():
+            os.environ.setdefault(name, value)
 
 
 def _alone() -> bool:

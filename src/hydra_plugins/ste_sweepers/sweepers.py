@@ -23,6 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ste.config import plain, train_settings
 from ste.errors import ConfigError, SteError
+from ste.loading import set_before
 from ste.settings import TrainSettings
 from ste.sweeps.outcome import FAILED, LOST, Outcome, Trial, brief, exit_code
 from ste.sweeps.space import Choice, Space
@@ -113,6 +114,7 @@ class _SteSweeper(Sweeper):
         raise NotImplementedError
 
     def _run(self, fixed: dict[str, str], swept: Space, settings: TrainSettings, folder: Path) -> Any:
+        set_before()
         from ste.sweeps.run import Plan, run_sweep  # heavier from here on
 
         assert self.config is not None
