@@ -186,6 +186,16 @@ def faulty() -> Iterator[tuple[str, object, str]]:
     yield "date", pd.NaT, "date"
 
 
+def told_alike(settings: MarketSettings) -> str:
+    """What is said of files, the same by whoever reads them whole and block by block."""
+    with pytest.raises(DataError) as whole:
+        read_market(settings)
+    with pytest.raises(DataError) as blockwise:
+        list(blocks_of_files(settings, 700))
+    assert str(blockwise.value) == str(whole.value)
+    return str(whole.value)
+
+
 @pytest.mark.parametrize(("column", "value", "expected"), list(faulty()))
 @pytest.mark.parametrize("source", ["in_order.parquet", "any_order.parquet", "bars.csv"])
 def test_a_fault_is_told_as_by_whoever_reads_the_file_whole(
@@ -196,12 +206,7 @@ def test_a_fault_is_told_as_by_whoever_reads_the_file_whole(
     path = tmp_path / source
     bars.to_parquet(path, index=False) if path.suffix == ".parquet" else bars.to_csv(path, index=False)
     settings = replace(market_settings(files), bars=str(path))
-    with pytest.raises(DataError) as whole:
-        read_market(settings)
-    with pytest.raises(DataError) as blockwise:
-        list(blocks_of_files(settings, 700))
-    assert str(blockwise.value) == str(whole.value)
-    assert expected in str(whole.value)
+    assert expected in told_alike(settings)
 
 
 @pytest.mark.parametrize(
@@ -220,11 +225,7 @@ def test_what_the_whole_file_lacks_is_told_alike(tmp_path: Path, files: dict[str
     path = tmp_path / "bars.parquet"
     change(pd.read_parquet(files["in_order.parquet"]).iloc[:3000]).to_parquet(path, index=False)
     settings = replace(market_settings(files), bars=str(path))
-    with pytest.raises(DataError) as whole:
-        read_market(settings)
-    with pytest.raises(DataError) as blockwise:
-        list(blocks_of_files(settings, 700))
-    assert str(blockwise.value) == str(whole.value)
+    told_alike(settings)
 
 
 def test_a_ticker_that_is_not_there_is_told_before_anything_is_read(files: dict[str, str]) -> None:

@@ -18,6 +18,7 @@ from ste.augmentation.synthetic import synthetic_rows
 from ste.baselines.examples import Baseline, Examples
 from ste.data.datamodule import Held, TrendDataModule
 from ste.data.files import whole_file
+from ste.data.panel import Panel
 from ste.errors import ConfigError, DataError
 from ste.replicas.loader import ReplicaLoader
 from ste.replicas.module import ReplicaModule, build_module
@@ -101,6 +102,11 @@ class Fitted:
 def view_of(model: dict[str, Any]) -> str:
     """What a model reads: `sequence` or `flat`."""
     return "sequence" if "baseline" in model else str(getattr(ste.models, model["net"]).input_view)
+
+
+def data_of(settings: TrainSettings, panel: Panel) -> TrendDataModule:
+    """A run's examples on the tables' own split, the same in each process that trains it."""
+    return TrendDataModule(panel, view_of(settings.model), settings.seed, settings.scoring.most_rows)
 
 
 def name_of(model: dict[str, Any]) -> str:

@@ -321,10 +321,9 @@ def _help(task: bytes) -> None:
     with loading():
         import torch
 
-        from ste.data.datamodule import TrendDataModule
         from ste.data.panel import Panel
         from ste.data.prepare import prepare
-        from ste.fitting import fit, prepare_fit, view_of
+        from ste.fitting import data_of, fit, prepare_fit
         from ste.training.together import Place, joined
 
     settings: TrainSettings
@@ -335,7 +334,7 @@ def _help(task: bytes) -> None:
     if threads is not None:
         torch.set_num_threads(threads)
     panel = Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
-    data = TrendDataModule(panel, view_of(settings.model), settings.seed, settings.scoring.most_rows)
+    data = data_of(settings, panel)
     model = prepare_fit(settings, data)
     store = _reach(place, _LONGEST)
     store.set(f"ready/{place.rank}", "")

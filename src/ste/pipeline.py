@@ -21,7 +21,7 @@ from ste.evaluation.predictions import Predictions
 from ste.evaluation.score import score
 from ste.evaluation.scorecard import Scorecard
 from ste.evaluation.verdict import Verdict, judge
-from ste.fitting import Fitted, fit, load_model, name_of, prepare_fit, view_of
+from ste.fitting import Fitted, data_of, fit, load_model, name_of, prepare_fit, view_of
 from ste.helping import check_shares, helped, place_of, threads_of
 from ste.loading import loading
 from ste.predicting import one_thread, predict, score_replicas
@@ -81,7 +81,7 @@ def _train_once(
     command: str,
     place: Place,
 ) -> TrainResult | None:
-    data = _data(settings, panel)
+    data = data_of(settings, panel)
     check_shares(data, place)
     model = prepare_fit(settings, data)
     if place.node > 0:
@@ -171,10 +171,6 @@ def _score_folds(
     return score_replicas(parts, OUT_OF_SAMPLE) if parts else None
 
 
-def _data(settings: TrainSettings, panel: Panel) -> TrendDataModule:
-    return TrendDataModule(panel, view_of(settings.model), settings.seed, settings.scoring.most_rows)
-
-
 def _fold_data(settings: TrainSettings, panel: Panel, cut: Fold, cuts: list[Fold]) -> TrendDataModule:
     most = most_of_fold(cuts, settings.scoring.most_rows)
     return TrendDataModule(panel.with_roles(cut.roles), view_of(settings.model), settings.seed, most)
@@ -210,7 +206,7 @@ def last_data(settings: TrainSettings) -> tuple[TrendDataModule, int | None]:
     """The cut of the data that the run's last model was fitted on, and its fold's number, if any."""
     panel = Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
     if settings.validation.method == "holdout":
-        return _data(settings, panel), None
+        return data_of(settings, panel), None
     cuts = folds(panel, settings.validation)
     last = cuts[-1]
     return _fold_data(settings, panel, last, cuts), last.number
@@ -317,7 +313,7 @@ def predict_again(settings: TrainSettings, checkpoints: list[Path], digest: str 
         )
     name = name_of(settings.model)
     if settings.validation.method == "holdout":
-        data = _data(settings, panel)
+        data = data_of(settings, panel)
         return predict(load_model(checkpoints[0]), data, name)
     cuts = folds(panel, settings.validation)
     return _pooled(

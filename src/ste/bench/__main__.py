@@ -57,9 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in given.parts or PARTS:
         report.parts.append(measured(name, given.quick))
         print_part(report.parts[-1])
-        given.json.write_text(
-            json.dumps(report.plain(), indent=1) + "\n"
-        )  # minutes of work must not hang on the next part
+        # Now: minutes of work must not hang on the next part.
+        given.json.write_text(json.dumps(report.plain(), indent=1) + "\n")
     print_summary(report)
     if given.markdown is not None:
         given.markdown.write_text(markdown(report))

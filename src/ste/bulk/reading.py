@@ -20,6 +20,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from ste.bulk.rejects import Reject
+from ste.data.parts import part_files
 from ste.errors import DataError
 
 BLOCK = 4 << 20
@@ -116,7 +117,7 @@ class FolderTable:
 
     def __init__(self, path: Path) -> None:
         self.where = str(path)
-        files = sorted(path.glob("*.parquet"))
+        files = part_files(path)
         if not files:
             raise DataError(f"{path}: is a folder without Parquet files. Expected the parts of one table.")
         self._parts = [ParquetTable(file) for file in files]

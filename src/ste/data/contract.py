@@ -11,9 +11,9 @@ import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 
-from ste.data.rules import rules
+from ste.data.rules import numeric_columns, rules
 from ste.errors import DataError
-from ste.schema import DIRECTION, FEATURE_SETS, MOVEMENT, RETURN, Column, Trend
+from ste.schema import DIRECTION, Column, Trend
 
 _SHOWN = 3  # offending rows, and faults, that a message lists
 
@@ -27,9 +27,7 @@ def table_schema(features: str = "full") -> pa.DataFrameSchema:
         {
             "date": day_column(dates),
             "ticker": pa.Column(str, pa.Check(lambda s: s.str.len() > 0, error="a name")),
-            **{column.name: _numeric(column) for column in FEATURE_SETS[features].columns},
-            RETURN: _numeric(Column(RETURN, "", low=-1.0)),
-            MOVEMENT: _numeric(Column(MOVEMENT, "")),
+            **{column.name: _numeric(column) for column in numeric_columns(features)},
             DIRECTION: pa.Column(float, classes, coerce=True),  # int64 would cut 1.5 down to 1 in silence
         },
         unique=["date", "ticker"],

@@ -12,12 +12,10 @@ from ste.data.calendar import periods
 from ste.data.files import check_columns
 from ste.data.parts import part_files, read_parts_blocks
 from ste.data.ready import check_horizon
-from ste.data.rules import below, rules
+from ste.data.rules import below, high_and_low, numeric_columns, rules
 from ste.errors import DataError
-from ste.schema import DIRECTION, FEATURE_SETS, MOVEMENT, PERIOD, RETURN, SPLITS, Column, Trend, table_columns
+from ste.schema import DIRECTION, MOVEMENT, PERIOD, RETURN, SPLITS, Trend, table_columns
 from ste.settings import TableSettings
-
-_ORDERED = (("stock_high", "stock_low"), ("price_high", "price_low"))
 
 
 def checked_blocks(folders: dict[str, Path], settings: TableSettings) -> Iterator[pd.DataFrame]:
@@ -81,15 +79,14 @@ def _check_block(block: pd.DataFrame, folders: dict[str, Path], settings: TableS
 
     date = block["date"].to_numpy()
     refuse(date != date.astype("datetime64[D]"), "date", "a day without a time")
-    columns = [*FEATURE_SETS[settings.features].columns, Column(RETURN, "", low=-1.0), Column(MOVEMENT, "")]
-    for column in columns:
+    for column in numeric_columns(settings.features):
         values = block[column.name].to_numpy()
         if not np.issubdtype(values.dtype, np.number):
             refuse(np.ones(len(block), dtype=bool), column.name, "a number")
         for rule in rules(column):
             refuse(~rule.holds(values.astype(np.float64)), column.name, rule.expected)
     refuse(~np.isin(block[DIRECTION].to_numpy(), [int(trend) for trend in Trend]), DIRECTION, "0, 1 or 2")
-    high, low = next(pair for pair in _ORDERED if pair[0] in block)
+    high, low = high_and_low(block)
     refuse(below(block[high].to_numpy(), block[low].to_numpy()), high, f"{low} or more")
     if "stock_close" in block:
         close = block["stock_close"].to_numpy()

@@ -1,6 +1,6 @@
 """What a value of a column may be, in words and as a test over arrays: whoever reads tables shares these."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,6 +51,16 @@ def rules(column: Column) -> tuple[Rule, ...]:
     return tuple(found)
 
 
+def numeric_columns(features: str) -> tuple[Column, ...]:
+    """Every column of a table that holds any number: a feature set's, the return and the movement."""
+    return (*FEATURE_SETS[features].columns, Column(RETURN, "", low=-1.0), Column(MOVEMENT, ""))
+
+
+def high_and_low(names: Container[str]) -> tuple[str, str]:
+    """Columns of a table's highs and lows, which it has as prices or as ratios."""
+    return ("stock_high", "stock_low") if "stock_high" in names else ("price_high", "price_low")
+
+
 def below(high: np.ndarray, low: np.ndarray) -> np.ndarray:
     """Where a period's high is below its low, rounding aside, bool `[N]`."""
     return high < low - 1e-6 * np.abs(low)
@@ -63,13 +73,13 @@ def check_rows(rows: pd.DataFrame, features: str) -> None:
         rows: of `schema.table_columns`.
         features: name of the feature set.
     """
-    for column in (*FEATURE_SETS[features].columns, Column(RETURN, "", low=-1.0), Column(MOVEMENT, "")):
+    for column in numeric_columns(features):
         values = rows[column.name].to_numpy()
         for rule in rules(column):
             holds = rule.holds(values)
             if not holds.all():
                 _tell(rows, ~holds, column.name, rule.expected)
-    high, low = ("stock_high", "stock_low") if "stock_high" in rows else ("price_high", "price_low")
+    high, low = high_and_low(rows)
     off = below(rows[high].to_numpy(), rows[low].to_numpy())
     if off.any():
         _tell(rows, off, high, f"{low} or more")

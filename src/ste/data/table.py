@@ -7,9 +7,9 @@ import pandas as pd
 
 from ste.data.calendar import periods
 from ste.data.files import check_columns, read_frame
-from ste.data.rules import below, rules
+from ste.data.rules import below, high_and_low, numeric_columns, rules
 from ste.errors import DataError
-from ste.schema import DIRECTION, FEATURE_SETS, MOVEMENT, PERIOD, RETURN, Column, Trend, table_columns
+from ste.schema import DIRECTION, MOVEMENT, PERIOD, RETURN, Trend, table_columns
 
 
 def read_table(path: str | Path, frequency: str = "weekly", features: str = "full") -> pd.DataFrame:
@@ -44,7 +44,7 @@ def _good(frame: pd.DataFrame, features: str) -> pd.DataFrame | None:
     if days is None or pd.api.types.infer_dtype(names, skipna=False) != "string" or (names == "").any():
         return None
     columns: dict[str, pd.Series | np.ndarray] = {"date": days, "ticker": names}
-    for column in (*FEATURE_SETS[features].columns, Column(RETURN, "", low=-1.0), Column(MOVEMENT, "")):
+    for column in numeric_columns(features):
         values = _numbers(frame[column.name])
         if values is None or not all(rule.holds(values).all() for rule in rules(column)):
             return None
@@ -77,7 +77,7 @@ def _numbers(values: pd.Series) -> np.ndarray | None:
 
 def _check_rows(frame: pd.DataFrame, path: str | Path, frequency: str) -> None:
     """A period has one row of a ticker, and its high is not below its low."""
-    high, low = ("stock_high", "stock_low") if "stock_high" in frame else ("price_high", "price_low")
+    high, low = high_and_low(frame)
     off = below(frame[high].to_numpy(), frame[low].to_numpy())
     if off.any():
         line = int(np.flatnonzero(off)[0])
