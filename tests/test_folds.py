@@ -1,5 +1,6 @@
 """Cuts of a panel into folds: what is learnt from, validated on and tested on never touch."""
 
+import re
 from math import ceil, comb
 
 import numpy as np
@@ -106,9 +107,14 @@ def test_walk_forward_tests_each_week_once_after_what_it_learnt(
     panel: Panel, count: int, embargo: int, share: float, window: str
 ):
     chosen = ValidationSettings("walk_forward", count, window=window, embargo=embargo, share=share)
+    known = all_weeks(panel)
+    before_first = int(len(known) * 0.4) - gap_of(panel) - embargo
+    if before_first - ceil(before_first * share) <= gap_of(panel):
+        with pytest.raises(DataError, match="fold 0 would have no training period"):
+            folds(panel, chosen)
+        return
     cuts = folds(panel, chosen)
     assert [cut.number for cut in cuts] == list(range(count))
-    known = all_weeks(panel)
     tested = [weeks_of(panel, cut.roles == TEST) for cut in cuts]
     sizes = [len(block) for block in tested]
     assert max(sizes) - min(sizes) <= 1
@@ -199,7 +205,14 @@ def test_combinatorial_folds_are_purged_on_both_sides_and_test_each_week_once_a_
         with pytest.raises(DataError, match="is too short for a purge"):
             folds(panel, chosen)
         return
-    cuts = folds(panel, chosen)
+    # Weeks that are learnt from at least: of each block that is not tested, what purges and embargo leave.
+    least = (count - tests) * max(0, len(all_weeks(panel)) // count - 2 * gap_of(panel) - embargo)
+    try:
+        cuts = folds(panel, chosen)
+    except DataError as error:
+        assert re.search("fold [0-9]+ would have no (training|validation) period", str(error))
+        assert least - ceil(least * share) <= gap_of(panel)
+        return
     assert len(cuts) == comb(count, tests)
     known = all_weeks(panel)
     paths: dict[int, list[int]] = {}

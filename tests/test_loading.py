@@ -55,10 +55,14 @@ def test_what_became_garbage_is_not_kept_where_nothing_was_imported():
     assert not [one for one in gc.get_objects() if type(one) is Watched]
 
 
-@pytest.mark.parametrize(("more", "spins"), [(0, "10000"), (1, "10000"), (5, "1000"), (None, "1000")])
+@pytest.mark.parametrize(
+    ("more", "own", "spins"),
+    [(0, 0.0, "10000"), (1, 0.0, "10000"), (5, 0.0, "1000"), (5, 0.05, "10000"), (10, 0.05, "1000"), (None, 0, "1000")],
+)
 def test_threads_wait_long_only_where_nothing_else_works(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: int | None, spins: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: int | None, own: float, spins: str
 ):
+    """Of what all cores work in hundredths of a second, a part may be this process's own."""
     stat = tmp_path / "stat"
 
     def write(worked: int) -> None:
@@ -67,6 +71,8 @@ def test_threads_wait_long_only_where_nothing_else_works(
     monkeypatch.setattr(how, "_STAT", stat)
     if more is not None:
         write(100)
+        spent = iter([1.0, 1.0 + own] * 2)
+        monkeypatch.setattr(how.time, "process_time", lambda: next(spent))
         monkeypatch.setattr(how.time, "sleep", lambda seconds: write(100 + more))
     assert before()["GOMP_SPINCOUNT"] == spins
     if more is not None:

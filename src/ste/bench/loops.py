@@ -1,8 +1,8 @@
 """What a fit is held against: training loops as a person writes them without STE, on prepared examples.
 
 `bare_loop` is the limit: float32, `torch.optim.Adam` as it comes, every window laid out beforehand (20 times the
-table's size), a batch one `index_select`; accuracy and log-loss of the validation examples after each epoch, and
-nothing else: no curves, no checkpoint, no clipping, no early stopping. `plain_script` is the seed document's: a
+table's size), a batch one `index_select`; accuracy and log-loss of the validation examples after each epoch, in
+batches as ours, and nothing else: no curves, no checkpoint, no clipping, no early stopping. `plain_script` is the seed document's: a
 `Dataset` with a row for each `__getitem__`, a shuffling `DataLoader`, and a loss that is read at each step.
 """
 
@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-EVALUATION_BATCH = 8192
+from ste.data.windows import evaluated_at_once
 
 
 class Examples(NamedTuple):
@@ -43,7 +43,8 @@ def validate(net: nn.Module, examples: Examples) -> tuple[float, float]:
     """Accuracy, and log-loss in nats."""
     net.eval()
     right = total = 0.0
-    parts = zip(examples.features.split(EVALUATION_BATCH), examples.labels.split(EVALUATION_BATCH), strict=True)
+    size = evaluated_at_once(examples.features[0, ..., 0].numel(), examples.labels.device)
+    parts = zip(examples.features.split(size), examples.labels.split(size), strict=True)
     for features, labels in parts:
         logits = net(features)
         right += float((logits.argmax(dim=1) == labels).sum())

@@ -88,7 +88,7 @@ def figures(quick: bool) -> Iterator[Figure]:
     """Of 1 and 5 million rows; quick of 0.2 and 1, and of building and training alone."""
     with tempfile.TemporaryDirectory() as name:
         sizes, batch = ((0.2, 1.0), 160) if quick else ((1.0, 5.0), 800)
-        yield from measured([Size(rows, Path(name) / f"{rows:g}", batch) for rows in sizes], 2, quick)
+        yield from measured([Size(rows, Path(name) / f"{rows:g}", batch) for rows in sizes], 2 if quick else 3, quick)
 
 
 def measured(sizes: Sequence[Size], rounds: int, quick: bool = False) -> Iterator[Figure]:

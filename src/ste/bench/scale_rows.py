@@ -4,6 +4,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import torch
+
 from ste.config import compose_train, plain, train_settings
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
@@ -13,7 +15,7 @@ from ste.pipeline import scores_of
 from ste.predicting import predict
 from ste.settings import TrainSettings
 
-NETS = {"Dual Tower": ("dual_tower", 100, 900), "LSTM": ("lstm", 5, 25)}
+NETS = {"Dual Tower": ("dual_tower", 100, 900), "LSTM": ("lstm", 5, 85)}
 """Net to its group, and the batches of a shorter and a longer fit, whose difference counts."""
 
 
@@ -27,6 +29,7 @@ class MappedRows:
     def __init__(self, overrides: list[str]) -> None:
         self._overrides = [*overrides, "tracking=off"]
         settings = self._settings("dual_tower")
+        torch.set_num_threads(settings.trainer.threads or 1)  # as a command does
         self._panel = Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
         self._panel.store.features.sum()  # every page is there before anything is timed
 

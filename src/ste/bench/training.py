@@ -24,9 +24,9 @@ TARGETS = {
     "dual_tower": {8: 0.6, 64: 0.7, 800: 0.9},
 }
 BF16_FROM, BF16_TARGET = 256, 1.3
-# Tickers of the world and epochs, so that a fit of one thread takes about a second.
+# Tickers of the world and epochs, so that a fit of one thread takes one to four seconds.
 SIZES = {
-    "lstm": {8: (2, 1), 64: (8, 1), 256: (16, 1), 800: (8, 1), 4096: (8, 1)},
+    "lstm": {8: (2, 1), 64: (8, 2), 256: (16, 2), 800: (8, 1), 4096: (8, 1)},
     "dual_tower": {8: (6, 1), 64: (50, 1), 256: (50, 3), 800: (50, 8), 4096: (50, 8)},
 }
 NOTE = (

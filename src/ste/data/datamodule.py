@@ -11,11 +11,18 @@ import torch.distributed as dist
 
 from ste.data.panel import Panel
 from ste.data.sampling import sampled
-from ste.data.windows import Batch, Examples, FlatDataset, Joined, SequenceDataset, Store, WindowDataset
+from ste.data.windows import (
+    Batch,
+    Examples,
+    FlatDataset,
+    Joined,
+    SequenceDataset,
+    Store,
+    WindowDataset,
+    evaluated_at_once,
+)
 from ste.errors import DataError
 from ste.schema import PERIOD, SPLITS
-
-EVALUATION_BATCH = 8192
 
 FITTED_PERIODS = 1_000_000
 """Read by training examples; of more, scalers look at some: a mean over a million periods is known well enough."""
@@ -210,8 +217,12 @@ class TrendDataModule(pl.LightningDataModule):
 
     def val_dataloader(self, held: Held = _as_it_is) -> BatchLoader:
         """Validation batches in order, likewise."""
-        return BatchLoader(held(self.scored["validation"]), EVALUATION_BATCH)
+        return self._in_order(held(self.scored["validation"]))
 
     def loader(self, split: str) -> BatchLoader:
-        """A split's scored examples in order, in large batches."""
-        return BatchLoader(self.scored[split], EVALUATION_BATCH)
+        """A split's scored examples in order."""
+        return self._in_order(self.scored[split])
+
+    def _in_order(self, examples: Examples) -> BatchLoader:
+        length = self.settings.sequence_length if self.view == "sequence" else 1
+        return BatchLoader(examples, evaluated_at_once(length, examples.device))

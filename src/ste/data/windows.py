@@ -16,6 +16,12 @@ from ste.data.calendar import periods
 from ste.data.columns import Columns, FrameColumns
 from ste.schema import CLASSES, FEATURE_SETS, Trend
 
+CACHED_ROWS = 16_384
+"""Rows of a table that a processor computes at once: what nets make of more leaves its caches (docs/decisions.md)."""
+
+ACCELERATED_EXAMPLES = 8192
+"""Examples that an accelerator does."""
+
 
 class Batch(NamedTuple):
     """What a training step gets.
@@ -27,6 +33,11 @@ class Batch(NamedTuple):
 
     features: torch.Tensor
     label: torch.Tensor
+
+
+def evaluated_at_once(rows: int, device: torch.device) -> int:
+    """Examples of so many rows in a batch from which nothing is learnt."""
+    return max(1, CACHED_ROWS // rows) if device.type == "cpu" else ACCELERATED_EXAMPLES
 
 
 @dataclass(frozen=True)
@@ -211,7 +222,8 @@ class FlatDataset(WindowDataset):
         return 1
 
     def _gather(self, ends: torch.Tensor) -> torch.Tensor:
-        return self.store.features[ends]
+        # Whole rows are copied; an index in brackets goes number by number, six times as slow in a table of gigabytes.
+        return self.store.features.index_select(0, ends.reshape(-1)).view(*ends.shape, self.store.features.shape[1])
 
 
 class Examples(Protocol):
