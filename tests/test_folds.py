@@ -207,10 +207,13 @@ def test_combinatorial_folds_are_purged_on_both_sides_and_test_each_week_once_a_
         return
     # Weeks that are learnt from at least: of each block that is not tested, what purges and embargo leave.
     least = (count - tests) * max(0, len(all_weeks(panel)) // count - 2 * gap_of(panel) - embargo)
+    refusal, cuts = "", []
     try:
         cuts = folds(panel, chosen)
     except DataError as error:
-        assert re.search("fold [0-9]+ would have no (training|validation) period", str(error))
+        refusal = str(error)
+    if refusal:
+        assert re.search("fold [0-9]+ would have no (training|validation) period", refusal)
         assert least - ceil(least * share) <= gap_of(panel)
         return
     assert len(cuts) == comb(count, tests)

@@ -16,7 +16,7 @@ from ste.data.calendar import week_numbers
 from ste.data.datamodule import BatchLoader, TrendDataModule
 from ste.data.panel import Panel
 from ste.data.prepare import PreparedData, prepare
-from ste.data.windows import Batch, FlatDataset, SequenceDataset, Store
+from ste.data.windows import Batch, FlatDataset, SequenceDataset, Store, computed_at_once
 from ste.errors import DataError
 from ste.replicas.loader import ReplicaLoader
 from ste.schema import DIRECTION, FEATURES, KEYS, SPLITS
@@ -237,7 +237,7 @@ def test_a_split_too_short_for_its_windows_is_told(prepared: PreparedData, world
 
 
 class Indices:
-    """Stands in for a dataset: a batch is the indices that were asked for."""
+    """Stands in for a dataset: an example is its index."""
 
     device = torch.device("cpu")
 
@@ -247,26 +247,37 @@ class Indices:
     def __len__(self) -> int:
         return self.n
 
-    def __getitem__(self, index: torch.Tensor) -> torch.Tensor:
-        return index
+    def __getitem__(self, index: torch.Tensor) -> Batch:
+        return Batch(index, index)
 
 
-def loader_of(n: int, batch_size: int, seed: int | None) -> BatchLoader:
-    return BatchLoader(Indices(n), batch_size, seed)  # type: ignore[arg-type]
+def loader_of(n: int, batch_size: int, seed: int | None, rows: int = 1) -> BatchLoader:
+    return BatchLoader(Indices(n), batch_size, seed, rows)
 
 
 def epoch_of(loader: BatchLoader, epoch: int) -> list[int]:
     loader.set_epoch(epoch)
-    batches = list(loader)
+    batches = [batch.label for batch in loader]
     assert len(batches) == len(loader)
     assert all(len(batch) == loader.batch_size for batch in batches[:-1])
     return torch.cat(batches).tolist() if batches else []
 
 
+def test_longer_windows_are_computed_fewer_at_once() -> None:
+    cpu = torch.device("cpu")
+    assert [computed_at_once(rows, cpu) for rows in (1, 20, 16_384, 50_000)] == [16_384, 819, 1, 1]
+    assert computed_at_once(20, torch.device("meta")) == computed_at_once(1, torch.device("meta")) == 8192
+
+
 @settings(deadline=None, max_examples=150)
-@given(n=st.integers(0, 200), batch=st.integers(1, 64), seed=st.one_of(st.none(), st.integers(0, 2**32 - 1)))
-def test_each_epoch_visits_every_example_once(n: int, batch: int, seed: int | None) -> None:
-    loader = loader_of(n, batch, seed)
+@given(
+    n=st.integers(0, 200),
+    batch=st.integers(1, 64),
+    seed=st.one_of(st.none(), st.integers(0, 2**32 - 1)),
+    rows=st.sampled_from([1, 100, 1000, 20_000]),  # of an example: batches are gathered together, or one by one
+)
+def test_each_epoch_visits_every_example_once(n: int, batch: int, seed: int | None, rows: int) -> None:
+    loader = loader_of(n, batch, seed, rows)
     for epoch in range(3):
         order = epoch_of(loader, epoch)
         assert sorted(order) == list(range(n))
@@ -282,7 +293,7 @@ def test_the_order_depends_on_seed_and_epoch_alone(n: int, batch: int, seed: int
     for earlier in (epoch + 5, 0):
         epoch_of(used, earlier)
     assert epoch_of(fresh, epoch) == epoch_of(used, epoch)
-    assert epoch_of(fresh, epoch) == epoch_of(loader_of(n, max(1, batch - 1), seed), epoch)
+    assert epoch_of(fresh, epoch) == epoch_of(loader_of(n, max(1, batch - 1), seed, rows=3000), epoch)
     assert epoch_of(fresh, epoch) != epoch_of(fresh, epoch + 1)
     assert epoch_of(fresh, epoch) != epoch_of(loader_of(n, batch, seed + 1), epoch)
 

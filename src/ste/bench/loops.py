@@ -2,8 +2,9 @@
 
 `bare_loop` is the limit: float32, `torch.optim.Adam` as it comes, every window laid out beforehand (20 times the
 table's size), a batch one `index_select`; accuracy and log-loss of the validation examples after each epoch, in
-batches as ours, and nothing else: no curves, no checkpoint, no clipping, no early stopping. `plain_script` is the seed document's: a
-`Dataset` with a row for each `__getitem__`, a shuffling `DataLoader`, and a loss that is read at each step.
+batches as ours, and nothing else: no curves, no checkpoint, no clipping, no early stopping. `plain_script` is the
+seed document's: a `Dataset` with a row for each `__getitem__`, a shuffling `DataLoader`, and a loss that is read at
+each step.
 """
 
 from typing import NamedTuple
@@ -12,7 +13,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from ste.data.windows import evaluated_at_once
+from ste.data.windows import computed_at_once
 
 
 class Examples(NamedTuple):
@@ -43,7 +44,7 @@ def validate(net: nn.Module, examples: Examples) -> tuple[float, float]:
     """Accuracy, and log-loss in nats."""
     net.eval()
     right = total = 0.0
-    size = evaluated_at_once(examples.features[0, ..., 0].numel(), examples.labels.device)
+    size = computed_at_once(examples.features[0, ..., 0].numel(), examples.labels.device)
     parts = zip(examples.features.split(size), examples.labels.split(size), strict=True)
     for features, labels in parts:
         logits = net(features)

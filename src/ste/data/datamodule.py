@@ -19,7 +19,7 @@ from ste.data.windows import (
     SequenceDataset,
     Store,
     WindowDataset,
-    evaluated_at_once,
+    computed_at_once,
 )
 from ste.errors import DataError
 from ste.schema import PERIOD, SPLITS
@@ -58,12 +58,14 @@ class BatchLoader:
         dataset: examples.
         batch_size: examples in a batch (per process).
         shuffle_seed: None keeps the dataset's order and its last, smaller batch.
+        rows: of the table that an example reads; small batches are gathered several at once.
     """
 
-    def __init__(self, dataset: Examples, batch_size: int, shuffle_seed: int | None = None) -> None:
+    def __init__(self, dataset: Examples, batch_size: int, shuffle_seed: int | None = None, rows: int = 1) -> None:
         self.dataset = dataset
         self.batch_size = batch_size
         self.shuffle_seed = shuffle_seed
+        self._together = max(1, computed_at_once(rows, dataset.device) // batch_size)
         # Lightning announces each epoch to `loader.sampler.set_epoch`, and asks for both of these.
         self.sampler, self.batch_sampler = self, None
         self._epoch = 0
@@ -86,8 +88,13 @@ class BatchLoader:
             order = torch.arange(len(self.dataset))[rank::size]
         else:
             order = self.shuffled(self.shuffle_seed)[rank::size][: self._share()]
-        for indices in self.placed(order).split(self.batch_size) if len(order) else ():  # nothing: one empty batch
-            yield self.dataset[indices]
+        if not len(order):  # would be split into one empty batch
+            return
+        size = self.batch_size
+        for indices in self.placed(order).split(size * self._together):
+            gathered = self.dataset[indices]
+            for features, label in zip(gathered.features.split(size), gathered.label.split(size), strict=True):
+                yield type(gathered)(features, label)
 
     def placed(self, order: torch.Tensor) -> torch.Tensor:
         """An order where the examples are: moved once for an epoch, for which an accelerator need not wait again."""
@@ -213,7 +220,7 @@ class TrendDataModule(pl.LightningDataModule):
         """Shuffled training batches, of the examples that `held` makes of a dataset."""
         train = held(self.datasets["train"])
         examples = train if self.further is None else Joined(train, held(self.further))
-        return BatchLoader(examples, self.settings.batch_size, shuffle_seed=self.seed)
+        return BatchLoader(examples, self.settings.batch_size, shuffle_seed=self.seed, rows=self._rows)
 
     def val_dataloader(self, held: Held = _as_it_is) -> BatchLoader:
         """Validation batches in order, likewise."""
@@ -224,5 +231,9 @@ class TrendDataModule(pl.LightningDataModule):
         return self._in_order(self.scored[split])
 
     def _in_order(self, examples: Examples) -> BatchLoader:
-        length = self.settings.sequence_length if self.view == "sequence" else 1
-        return BatchLoader(examples, evaluated_at_once(length, examples.device))
+        return BatchLoader(examples, computed_at_once(self._rows, examples.device), rows=self._rows)
+
+    @property
+    def _rows(self) -> int:
+        """Of the table that an example reads."""
+        return self.datasets["train"].length

@@ -35,8 +35,8 @@ class Batch(NamedTuple):
     label: torch.Tensor
 
 
-def evaluated_at_once(rows: int, device: torch.device) -> int:
-    """Examples of so many rows in a batch from which nothing is learnt."""
+def computed_at_once(rows: int, device: torch.device) -> int:
+    """Examples of so many rows that are gathered, or that nets see where nothing is learnt, at once."""
     return max(1, CACHED_ROWS // rows) if device.type == "cpu" else ACCELERATED_EXAMPLES
 
 

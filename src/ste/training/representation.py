@@ -144,16 +144,17 @@ class Representation(nn.Module):
         )
         width = (upper - lower).clamp(min=1e-6 * close)
         place = ((2.0 * close - upper - lower) / width).clamp(-3.0, 3.0)
-        ratios = torch.log(x[..., self._ratios] / close)
+        # `index_select`: an index in brackets takes five times as long.
+        ratios = torch.log(x.index_select(-1, self._ratios) / close)
         bands = torch.cat([upper, lower], dim=-1) / close - 1.0
-        slow, logs = x[..., self._slow], torch.log1p(x[..., self._logs])
+        slow, logs = x.index_select(-1, self._slow), torch.log1p(x.index_select(-1, self._logs))
         if x.dim() == 3:
             volume, slow = _against_mean(volume), _since_first(slow)
         else:
             volume = torch.log1p(volume * close)
             slow = torch.zeros_like(slow)
-        kinds = [ratios, place, volume, macd / close, bands, slow, logs, x[..., self._rest]]
-        return torch.cat(kinds, dim=-1)[..., self._order]
+        kinds = [ratios, place, volume, macd / close, bands, slow, logs, x.index_select(-1, self._rest)]
+        return torch.cat(kinds, dim=-1).index_select(-1, self._order)
 
 
 def _against_mean(volume: torch.Tensor) -> torch.Tensor:
