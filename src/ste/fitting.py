@@ -29,7 +29,7 @@ from ste.training.memory import kept_memory
 from ste.training.module import TrendModule, build_net
 from ste.training.progress import EpochProgress
 from ste.training.representation import Representation
-from ste.training.resident import Resident, fits, prepared_rows
+from ste.training.resident import Prepared, Resident, fits, prepared_rows
 from ste.training.stopping import Patience
 from ste.training.together import OwnSignals, rank, world_size
 
@@ -212,7 +212,8 @@ def _held(module: TrendModule, data: TrendDataModule, device: torch.device) -> H
     stores = {id(one.store): one.store for one in (data.datasets["train"], *further)}  # all splits read one store
     count = sum(len(store.features) for store in stores.values())
     if not fits(count, len(data.panel.features), representation.mean.dtype.itemsize, device):
-        return lambda dataset: dataset
+        # What an accelerator gets raw, it prepares itself.
+        return lambda dataset: Prepared(dataset, representation) if device.type == "cpu" else dataset
     windows = data.view == "sequence"
     rows = {
         key: prepared_rows(representation, store.features, windows=windows, device=device)

@@ -10,7 +10,7 @@ from ste.data.windows import Batch, SequenceDataset, WindowDataset
 from ste.training.representation import Representation
 
 HOST_BYTES = 1 << 30
-"""Prepared rows that a computer's own memory holds at most; a larger table is prepared batch by batch."""
+"""Prepared rows that a computer's own memory holds at most; those of a larger table are prepared as they are read."""
 
 DEVICE_SHARE = 0.5
 """Share of an accelerator's free memory that they may take; the rest is for the net's steps."""
@@ -64,6 +64,32 @@ class Resident(Dataset[Batch]):
         if self._finish is not None:
             features = self._finish(features)
         return Ready(features.unflatten(0, index.shape) if index.dim() > 1 else features, label)
+
+
+class Prepared(Dataset[Batch]):
+    """The examples of a dataset whose prepared rows take more memory than there is for them: prepared as they are read.
+
+    Args:
+        dataset: of raw features, in the computer's own memory.
+        representation: fitted, there too.
+    """
+
+    def __init__(self, dataset: WindowDataset, representation: Representation) -> None:
+        self._dataset, self._representation = dataset, representation
+
+    @property
+    def device(self) -> torch.device:
+        """Where the examples are."""
+        return self._dataset.device
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, index: torch.Tensor) -> Ready:
+        """Examples `[B]`, or of several replicas `[R, B]`."""
+        batch = self._dataset[index.flatten()]
+        features = self._representation(batch.features.to(self._representation.mean.dtype))
+        return Ready(features.unflatten(0, index.shape), batch.label.view(index.shape))
 
 
 def fits(rows: int, columns: int, item_bytes: int, device: torch.device) -> bool:
