@@ -58,14 +58,12 @@ class BatchLoader:
         dataset: examples.
         batch_size: examples in a batch (per process).
         shuffle_seed: None keeps the dataset's order and its last, smaller batch.
-        rows: of the table that an example reads; small batches are gathered several at once.
     """
 
-    def __init__(self, dataset: Examples, batch_size: int, shuffle_seed: int | None = None, rows: int = 1) -> None:
+    def __init__(self, dataset: Examples, batch_size: int, shuffle_seed: int | None = None) -> None:
         self.dataset = dataset
         self.batch_size = batch_size
         self.shuffle_seed = shuffle_seed
-        self._together = max(1, computed_at_once(rows, dataset.device) // batch_size)
         # Lightning announces each epoch to `loader.sampler.set_epoch`, and asks for both of these.
         self.sampler, self.batch_sampler = self, None
         self._epoch = 0
@@ -91,7 +89,7 @@ class BatchLoader:
         if not len(order):  # would be split into one empty batch
             return
         size = self.batch_size
-        for indices in self.placed(order).split(size * self._together):
+        for indices in self.placed(order).split(size * max(1, self.dataset.at_once // size)):
             gathered = self.dataset[indices]
             for features, label in zip(gathered.features.split(size), gathered.label.split(size), strict=True):
                 yield type(gathered)(features, label)
@@ -220,7 +218,7 @@ class TrendDataModule(pl.LightningDataModule):
         """Shuffled training batches, of the examples that `held` makes of a dataset."""
         train = held(self.datasets["train"])
         examples = train if self.further is None else Joined(train, held(self.further))
-        return BatchLoader(examples, self.settings.batch_size, shuffle_seed=self.seed, rows=self._rows)
+        return BatchLoader(examples, self.settings.batch_size, shuffle_seed=self.seed)
 
     def val_dataloader(self, held: Held = _as_it_is) -> BatchLoader:
         """Validation batches in order, likewise."""
@@ -231,9 +229,4 @@ class TrendDataModule(pl.LightningDataModule):
         return self._in_order(self.scored[split])
 
     def _in_order(self, examples: Examples) -> BatchLoader:
-        return BatchLoader(examples, computed_at_once(self._rows, examples.device), rows=self._rows)
-
-    @property
-    def _rows(self) -> int:
-        """Of the table that an example reads."""
-        return self.datasets["train"].length
+        return BatchLoader(examples, computed_at_once(self.datasets["train"].length, examples.device))

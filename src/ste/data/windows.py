@@ -144,6 +144,11 @@ class WindowDataset(Dataset[Batch]):
         return other
 
     @property
+    def at_once(self) -> int:
+        """Every batch by itself: to copy rows as they are takes no longer so, and touches no more of a mapped table."""
+        return 1
+
+    @property
     def length(self) -> int:
         """Periods that an example reads, T."""
         raise NotImplementedError
@@ -233,6 +238,10 @@ class Examples(Protocol):
     def device(self) -> torch.device:
         """Where the examples are."""
 
+    @property
+    def at_once(self) -> int:
+        """Examples that are best gathered at once, where batches are smaller."""
+
     def __len__(self) -> int: ...
     def __getitem__(self, index: torch.Tensor) -> Batch: ...
 
@@ -247,6 +256,11 @@ class Joined(Dataset[Batch]):
     def device(self) -> torch.device:
         """Where the examples are."""
         return self.parts[0].device
+
+    @property
+    def at_once(self) -> int:
+        """As the first are."""
+        return self.parts[0].at_once
 
     def __len__(self) -> int:
         return sum(map(len, self.parts))

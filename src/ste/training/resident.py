@@ -6,7 +6,7 @@ Shapes: N rows of the table, B a batch, T periods in a window, F features.
 import torch
 from torch.utils.data import Dataset
 
-from ste.data.windows import Batch, SequenceDataset, WindowDataset
+from ste.data.windows import Batch, SequenceDataset, WindowDataset, computed_at_once
 from ste.training.representation import Representation
 
 HOST_BYTES = 1 << 30
@@ -52,6 +52,11 @@ class Resident(Dataset[Batch]):
         """Where the examples are, and where an index of them has to be."""
         return self._labels.device
 
+    @property
+    def at_once(self) -> int:
+        """Examples whose windows are finished together."""
+        return computed_at_once(self._rows.shape[1] if self._rows.dim() == 3 else 1, self.device)
+
     def __len__(self) -> int:
         return len(self._starts)
 
@@ -81,6 +86,11 @@ class Prepared(Dataset[Batch]):
     def device(self) -> torch.device:
         """Where the examples are."""
         return self._dataset.device
+
+    @property
+    def at_once(self) -> int:
+        """Examples that are prepared together."""
+        return computed_at_once(self._dataset.length, self.device)
 
     def __len__(self) -> int:
         return len(self._dataset)
