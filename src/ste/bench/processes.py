@@ -20,11 +20,10 @@ from ste.bulk.run import predict_table
 from ste.bulk.spread import Runner, predict_spread
 from ste.bulk.workers import on_this_machine
 from ste.config import compose_train, plain, train_settings
-from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
 from ste.data.prepare import prepare
 from ste.deploy.model import ServedModel
-from ste.fitting import fit, prepare_fit, view_of
+from ste.fitting import data_of, fit, prepare_fit
 from ste.helping import helped, place_of
 from ste.settings import TrainSettings
 
@@ -64,7 +63,7 @@ def _samples(folder: Path, *overrides: str) -> float:
     torch.set_num_threads(settings.trainer.threads or 1)
     try:
         panel = Panel.read(prepare(settings.data, folder / "data"), settings.data)
-        data = TrendDataModule(panel, view_of(settings.model), settings.seed)
+        data = data_of(settings, panel)
         model = prepare_fit(settings, data)
         with tempfile.TemporaryDirectory(dir=folder) as name, helped(settings, place_of(settings), Path(name)):
             fitted = fit(settings, data, model, Path(name), None)

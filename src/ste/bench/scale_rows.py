@@ -7,10 +7,9 @@ from pathlib import Path
 import torch
 
 from ste.config import compose_train, plain, train_settings
-from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
 from ste.data.prepare import prepare
-from ste.fitting import fit, prepare_fit, view_of
+from ste.fitting import data_of, fit, prepare_fit
 from ste.pipeline import scores_of
 from ste.predicting import predict
 from ste.settings import TrainSettings
@@ -36,9 +35,6 @@ class MappedRows:
     def _settings(self, model: str, *more: str) -> TrainSettings:
         return train_settings(plain(compose_train([*self._overrides, f"model={model}", *more])))
 
-    def _data(self, settings: TrainSettings) -> TrendDataModule:
-        return TrendDataModule(self._panel, view_of(settings.model), 0, settings.scoring.most_rows)
-
     def window(self, net: str) -> float:
         """Microseconds that it takes to learn from a window, without what a fit takes of any length."""
         model, *batches = NETS[net]
@@ -48,7 +44,7 @@ class MappedRows:
     def _fitted(self, model: str, batches: int) -> float:
         """Seconds of a fit."""
         settings = self._settings(model, f"trainer.limit_batches={batches}", "scoring.most_rows=2000")
-        data = self._data(settings)
+        data = data_of(settings, self._panel)
         with tempfile.TemporaryDirectory() as folder:
             fitted = fit(settings, data, prepare_fit(settings, data), Path(folder), None)
         assert fitted is not None
@@ -57,7 +53,7 @@ class MappedRows:
     def example(self) -> float:
         """Microseconds that it takes to predict an example beside its baselines and to score it."""
         settings = self._settings("dual_tower", "scoring.most_rows=100000", "scoring.resamples=200")
-        data = self._data(settings)
+        data = data_of(settings, self._panel)
         model = prepare_fit(settings, data)
         began = time.perf_counter()
         predictions = predict(model, data, "Dual Tower")

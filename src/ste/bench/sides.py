@@ -206,10 +206,9 @@ def _yardstick(name: str, folder: Path) -> Callable[[Request], Answer]:
 def _data(request: Request, folder: Path) -> tuple[Any, Any]:
     """Settings of a request, and its examples."""
     from ste.config import compose_train, plain, train_settings
-    from ste.data.datamodule import TrendDataModule
     from ste.data.panel import Panel
     from ste.data.prepare import prepare
-    from ste.fitting import view_of
+    from ste.fitting import data_of
 
     chosen = [
         *(f"model={request.model}", f"trainer={request.accelerator}", *WORLD, f"data.tickers={request.tickers}"),
@@ -218,7 +217,7 @@ def _data(request: Request, folder: Path) -> tuple[Any, Any]:
     ]
     settings = train_settings(plain(compose_train(chosen)))
     panel = Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
-    return settings, TrendDataModule(panel, view_of(settings.model), settings.seed)
+    return settings, data_of(settings, panel)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from ste.bulk.rejects import Reject, RejectFile
 from ste.bulk.writing import Layout, Writer, open_writer
 from ste.data.calendar import periods
 from ste.data.files import whole_file
-from ste.data.rules import Rule, rules
+from ste.data.rules import Rule, high_and_low, rules
 from ste.deploy.card import ModelCard
 from ste.deploy.inputs import missing_columns
 from ste.deploy.model import ServedModel
@@ -27,7 +27,6 @@ CHUNK = 65_536
 """Rows that are read at once."""
 BATCH = 1024
 """Windows that the model is asked at once."""
-_ORDERED = (("stock_high", "stock_low"), ("price_high", "price_low"))
 
 Advance = Callable[[int], None]
 
@@ -65,8 +64,8 @@ def checker_of(table: Table, card: ModelCard) -> Checker:
         raise DataError(f"{table.where}: {missing_columns(missing, card)}")
     known = {column.name: column for kind in FEATURE_SETS.values() for column in kind.columns}
     asked: dict[str, tuple[Rule, ...]] = {name: rules(known.get(name, Column(name, ""))) for name in card.features}
-    ordered = next((pair for pair in _ORDERED if set(pair) <= set(asked)), None)
-    return Checker(asked, ordered, table.where)
+    ordered = high_and_low(asked)
+    return Checker(asked, ordered if asked.keys() >= set(ordered) else None, table.where)
 
 
 def predict_table(

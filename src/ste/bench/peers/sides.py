@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from ste.errors import ConfigError
-from ste.loading import before
+from ste.loading import set_before
 
 T = TypeVar("T")
 Answer = dict[str, Any]
@@ -99,13 +99,14 @@ def qlib_python() -> Path:
 
 def qlib_side(log: Path, environment: Mapping[str, str] | None = None) -> Side:
     """Qlib's process."""
-    given = before() | dict(environment or {})  # threads wait as in our commands: what serves us must serve Qlib
-    return Side([str(qlib_python()), str(Path(__file__).with_name("qlib_side.py"))], log, given)
+    set_before()  # threads wait as in our commands: what serves us must serve Qlib
+    return Side([str(qlib_python()), str(Path(__file__).with_name("qlib_side.py"))], log, environment)
 
 
 def ste_side(log: Path) -> Side:
     """STE's process."""
-    return Side([sys.executable, "-m", "ste.bench.peers.ste_side"], log, before() | dict(os.environ))
+    set_before()
+    return Side([sys.executable, "-m", "ste.bench.peers.ste_side"], log)
 
 
 def in_turns(sides: Sequence[Callable[[], T]], rounds: int) -> list[list[T]]:

@@ -22,7 +22,7 @@ from ste.config import compose_train, plain, train_settings
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
 from ste.data.prepare import prepare
-from ste.fitting import fit, prepare_fit, view_of
+from ste.fitting import data_of, fit, prepare_fit
 from ste.schema import FEATURE_SETS, RETURN
 from ste.settings import TrainSettings
 from ste.tracking.run import tracked_run
@@ -38,7 +38,7 @@ def windows(given: Answer) -> Answer:
     clocks.append(_clocks())
     panel = Panel.read(prepared, settings.data)
     clocks.append(_clocks())
-    data = TrendDataModule(panel, view_of(settings.model), settings.seed)
+    data = data_of(settings, panel)
     clocks.append(_clocks())
     prepare_fit(settings, data)
     clocks.append(_clocks())
@@ -61,7 +61,7 @@ def trainer(given: Answer) -> tuple[Answer, Callable[[Answer], Answer]]:
     settings = _settings(given)
     torch.set_num_threads(given["threads"])
     panel = Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
-    data = TrendDataModule(panel, view_of(settings.model), settings.seed)
+    data = data_of(settings, panel)
     count = 0
 
     def tracked(request: Answer) -> Answer:
