@@ -59,31 +59,31 @@ serve: $(READY)  ## serve the champion over HTTP (MODEL=model.onnx: another), ht
 	$(BIN)/python -m ste.serve model=$(MODEL)
 
 bench: $(READY)  ## speed, against yardsticks measured in the same run: about ten minutes, one table
-	$(BIN)/python -m ste.bench
+	$(BIN)/python -m benchmarks
 
 bench-quick: $(READY)  ## the same in two minutes, with fewer cases and rounds
-	$(BIN)/python -m ste.bench --quick
+	$(BIN)/python -m benchmarks --quick
 
 bench-more: $(READY)  ## evaluation of a million rows, sweeps, replicas, ten million predictions, the service
-	$(BIN)/python -m ste.bench.evaluation
-	$(BIN)/python -m ste.bench.sweeping
-	$(BIN)/python -m ste.bench.replicas
-	$(BIN)/python -m ste.bench.prediction
-	$(BIN)/python -m ste.bench.serving
+	$(BIN)/python -m benchmarks.evaluation
+	$(BIN)/python -m benchmarks.sweeping
+	$(BIN)/python -m benchmarks.replicas
+	$(BIN)/python -m benchmarks.prediction
+	$(BIN)/python -m benchmarks.serving
 
-$(PEERS)/.ready: src/ste/bench/peers/requirements.txt
+$(PEERS)/.ready: benchmarks/peers/requirements.txt
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) was not found. Install Python 3.11, or type make bench-peers PYTHON=/path/to/python" >&2; exit 2; }
 	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/pip install --quiet $(PIP_ARGS) --no-deps -r $<
 	touch $@
 
 bench-peers: $(READY) $(PEERS)/.ready  ## beside Qlib, in .venv-peers: training, and from bars to windows
-	$(BIN)/python -m ste.bench peers --json outputs/bench-peers.json
+	$(BIN)/python -m benchmarks peers --json outputs/bench-peers.json
 
 studies: $(READY)  ## do the intervals cover, how often is the verdict right: about half an hour
-	$(BIN)/python -m ste.studies.coverage
-	$(BIN)/python -m ste.studies.verdicts --signal 0
-	$(BIN)/python -m ste.studies.verdicts --signal 0.4
+	$(BIN)/python -m studies.coverage
+	$(BIN)/python -m studies.verdicts --signal 0
+	$(BIN)/python -m studies.verdicts --signal 0.4
 
 ui: $(READY)  ## open the MLflow UI on the runs, http://127.0.0.1:5000
 	$(BIN)/python -m ste.ui

@@ -15,9 +15,9 @@ import pytest
 import torch
 from hypothesis import settings
 
-from ste.config import compose_train, plain, train_settings
-from ste.settings import TrainSettings
-from ste.training import latest
+from ste.config import TrainSettings
+from ste.config.load import compose_train, plain, train_settings
+from ste.training import last_checkpoint as latest
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a suite begun in the background, and all that its tests begin
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -10,17 +10,17 @@ import pandas as pd
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.linear_model import LogisticRegression
 
-from ste.data.building import build_table
-from ste.data.calendar import week_numbers
-from ste.deploy.card import ModelCard
-from ste.deploy.inputs import windows_of_rows
-from ste.deploy.model import CARD, INPUT, OUTPUT, ServedModel
+from ste.config import WorldSettings
+from ste.data.build.labelled_rows import build_table
 from ste.evaluation.predictions import Predictions, row_columns
-from ste.evaluation.score import score
+from ste.evaluation.scoring import score
+from ste.inference.inputs import windows_of_rows
+from ste.inference.model_card import ModelCard
+from ste.inference.onnx_model import CARD, INPUT, OUTPUT, ServedModel
+from ste.market.calendar import week_numbers
 from ste.monitoring.reference import Reference
 from ste.monitoring.scoring import OTHER_TIMES, figures_of_other_times
 from ste.schema import DIRECTION, FEATURES, RETURN, class_names, probability_names
-from ste.settings import WorldSettings
 
 CLASSES = class_names(3)
 READ = ("stock_rsi", "news_sentiment", "macro_vix")

@@ -7,8 +7,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from ste.deploy.card import ModelCard
-from ste.deploy.model import CARD, INPUT, OUTPUT
+from ste.inference.model_card import ModelCard
+from ste.inference.onnx_model import CARD, INPUT, OUTPUT
 from ste.schema import FEATURE_SETS, class_names
 
 

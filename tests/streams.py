@@ -8,8 +8,8 @@ import orjson
 import pandas as pd
 
 from onnx_files import tiny_card, tiny_probabilities
-from ste.data.calendar import sessions
-from ste.deploy.card import ModelCard
+from ste.inference.model_card import ModelCard
+from ste.market.calendar import sessions
 
 
 class TinyClassifier:

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 
 import ste.models
-from ste.config import compose_train, model_configs, plain, train_settings
+from ste.config.load import compose_train, model_configs, plain, train_settings
+from ste.config.run_settings import FitSettings
 from ste.data.windows import Batch
 from ste.errors import ConfigError
 from ste.evaluation.metrics import Step
 from ste.schema import FEATURES
-from ste.settings.run import FitSettings
 from ste.training.adversarial import perturbation
-from ste.training.grouped import Group, GroupedLoader
+from ste.training.grouped_batches import Group, GroupedLoader
 from ste.training.module import TrendModule
 
 T, F, C = 4, len(FEATURES), 3

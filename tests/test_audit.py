@@ -10,15 +10,7 @@ import pytest
 from rich.console import Console
 
 from ste.audit import ALARM, main
-from ste.data.features import feature_rows
-from ste.data.files import write_frame
-from ste.data.market import Market
-from ste.data.prepare import prepare
-from ste.errors import ConfigError, DataError
-from ste.leaks.run import Audit, audit
-from ste.leaks.show import print_audit
-from ste.schema import DIRECTION, SPLITS
-from ste.settings import (
+from ste.config import (
     AuditSettings,
     LabelSettings,
     MarketSettings,
@@ -27,7 +19,15 @@ from ste.settings import (
     TableSettings,
     WorldSettings,
 )
-from ste.world.draw import draw
+from ste.data.build.prepare import prepare
+from ste.data.storage.files import write_frame
+from ste.errors import ConfigError, DataError
+from ste.features.feature_rows import feature_rows
+from ste.leakage.suite import Audit, audit
+from ste.market.daily import Market
+from ste.reporting.audit_text import print_audit
+from ste.schema import DIRECTION, SPLITS
+from ste.synthetic.generator import draw
 
 REAL = Path(__file__).parents[2] / "shared" / "market"
 SMALL = {"source": "world", "tickers": 4, "start": "2016-01-01", "end": "2019-12-31"}

@@ -13,27 +13,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 
-from ste.augmentation.batch import augment_batch, generator, jitter, mixup, scaling, window_warping
-from ste.augmentation.synthetic import synthetic_rows, training_days
-from ste.config import compose_train, plain, train_settings
-from ste.data.calendar import week_numbers
+from ste.config import AugmentSettings, FitSettings, TrainSettings, ValidationSettings
+from ste.config.load import compose_train, plain, train_settings
+from ste.data.build.prepare import prepare
+from ste.data.cross_validation import folds
 from ste.data.datamodule import BatchLoader, TrendDataModule
-from ste.data.folds import folds
-from ste.data.market import Market
 from ste.data.panel import Panel
-from ste.data.prepare import prepare
-from ste.data.sources import daily_sources
+from ste.data.sources.daily_sources import daily_sources
 from ste.data.windows import Batch, Joined
 from ste.errors import ConfigError, DataError
 from ste.evaluation.predictions import Predictions
-from ste.evaluation.score import score
-from ste.fitting import build_trainer, prepare_fit, view_of
-from ste.predicting import class_chances, predict
+from ste.evaluation.scoring import score
+from ste.experiment.prediction import class_chances, predict
+from ste.market.calendar import week_numbers
+from ste.market.daily import Market
 from ste.schema import RETURN
-from ste.settings import AugmentSettings, FitSettings, TrainSettings, ValidationSettings
-from ste.studies.augmentation import beside
+from ste.synthetic.block_bootstrap import ResampledMarket
+from ste.training.augmentation.batch_transforms import augment_batch, generator, jitter, mixup, scaling, window_warping
+from ste.training.augmentation.resampled_market import synthetic_rows, training_days
+from ste.training.fit import build_trainer, prepare_fit, view_of
 from ste.training.module import TrendModule
-from ste.world.resampled import ResampledMarket
+from studies.augmentation import beside
 
 NAMES = ("jitter", "scaling", "window_warping", "mixup", "synthetic")
 ON_BATCHES = NAMES[:4]

@@ -17,16 +17,16 @@ from sklearn.preprocessing import StandardScaler
 import ste.baselines
 from ste.baselines import COMPANY, GradientBoosting, Logistic, Majority, Persistence, Volatility
 from ste.baselines.examples import Baseline, Examples
-from ste.data.features import feature_rows
-from ste.data.labels import future_returns, label
-from ste.data.volatility import trailing_volatility
+from ste.config import WorldSettings
 from ste.data.windows import FlatDataset, SequenceDataset, Store, WindowDataset
 from ste.errors import ConfigError
-from ste.fitting import FittedBaseline, build_baseline, load_model
+from ste.features.feature_rows import feature_rows
+from ste.features.normalization import Representation
+from ste.features.volatility import trailing_volatility
+from ste.labels.targets import future_returns, label
 from ste.schema import CLASSES, COLUMNS, DIRECTION, FEATURES, RETURN
-from ste.settings import WorldSettings
-from ste.training.representation import Representation
-from ste.world.draw import draw
+from ste.synthetic.generator import draw
+from ste.training.fit import FittedBaseline, build_baseline, load_model
 
 START = pd.Timestamp("2019-01-04")
 UNSCALED = "standard"  # fitted on nothing, it leaves features within its cut as they are

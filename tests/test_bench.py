@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ste.bench import __main__ as bench
-from ste.bench.figures import Figure, compared, interleaved
-from ste.bench.part import ALONE, PARTS
-from ste.bench.report import COLUMNS, Part, Report, cells, markdown
+from benchmarks import __main__ as bench
+from benchmarks.figures import Figure, compared, interleaved
+from benchmarks.part import ALONE, PARTS
+from benchmarks.report import COLUMNS, Part, Report, cells, markdown
 
 
 def test_sides_are_measured_in_turns_and_the_first_alternates():

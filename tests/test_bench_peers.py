@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import ste.bench.peers
-from ste.bench.peers import sides
-from ste.bench.peers.__main__ import main
-from ste.bench.peers.bars import _check
-from ste.bench.peers.market import GIVEN, write_market
-from ste.bench.peers.sides import Side, in_turns
+import benchmarks.peers
+from benchmarks.peers import sides
+from benchmarks.peers.__main__ import main
+from benchmarks.peers.bars import _check
+from benchmarks.peers.market import GIVEN, write_market
+from benchmarks.peers.sides import Side, in_turns
 
-FOLDER = Path(ste.bench.peers.__file__).parent
+FOLDER = Path(benchmarks.peers.__file__).parent
 
 ECHO = """
 import json, sys

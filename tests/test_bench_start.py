@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from ste.bench import start
+from benchmarks import start
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from ste.bench import gpu, training
-from ste.bench.loops import Examples, bare_loop, plain_script, validate
-from ste.bench.sides import Answer, Request, Side, processes
+from benchmarks import gpu, training
+from benchmarks.loops import Examples, bare_loop, plain_script, validate
+from benchmarks.sides import Answer, Request, Side, processes
 from ste.models import DualTowerModel
 
 

@@ -8,8 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, norm, t
 
-from ste.evaluation.areas import area_under_roc
 from ste.evaluation.bootstrap import LEAST_BLOCKS, Resampling, binomial_interval, block_length
+from ste.evaluation.roc import area_under_roc
 
 
 def ar1(rng: np.random.Generator, n: int, persistence: float) -> np.ndarray:

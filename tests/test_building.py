@@ -10,20 +10,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ste.data import building_parts, market_blocks
-from ste.data.building_parts import build_parts
-from ste.data.folder import STAGING
-from ste.data.market import Market
-from ste.data.market_blocks import market_blocks as blocks_of_files
-from ste.data.market_files import read_market
-from ste.data.parts import part_files, partial_folder
-from ste.data.prepare import PreparedData, prepare
-from ste.data.rules import check_rows
-from ste.data.sources import source_blocks
+from ste.config import DataSettings, LabelSettings, MarketSettings, SplitSettings, WorldSettings
+from ste.data.build import sharded_tables as building_parts
+from ste.data.build.prepare import PreparedData, prepare
+from ste.data.build.sharded_tables import build_parts
+from ste.data.build.table_folder import STAGING
+from ste.data.column_rules import check_rows
+from ste.data.sources import market_blocks
+from ste.data.sources.daily_sources import source_blocks
+from ste.data.sources.market_blocks import market_blocks as blocks_of_files
+from ste.data.sources.market_files import read_market
+from ste.data.storage.parquet_shards import part_files, partial_folder
 from ste.errors import ConfigError, DataError
-from ste.settings import DataSettings, LabelSettings, MarketSettings, SplitSettings, WorldSettings
-from ste.world import draw as drawing
-from ste.world.draw import draw
+from ste.market.daily import Market
+from ste.synthetic import generator as drawing
+from ste.synthetic.generator import draw
 
 WORLD = WorldSettings(source="world", tickers=5, start="2019-01-01", end="2021-12-31", format="parts")
 DATES = SplitSettings(validation_start="2020-11-01", test_start="2021-05-01")

@@ -10,12 +10,12 @@ from hydra import compose, initialize_config_dir
 
 import ste.baselines
 import ste.models
-from ste.config import compose_train, conf_dir, model_configs, plain, train_settings
+from ste.config import SplitSettings
+from ste.config.load import compose_train, conf_dir, model_configs, plain, train_settings
 from ste.errors import ConfigError, SteError
-from ste.fitting import build_baseline, build_trainer, name_of, view_of
-from ste.settings import SplitSettings
+from ste.training.fit import build_baseline, build_trainer, name_of, view_of
 from ste.training.module import build_net
-from ste.training.optim import build_optimizer, build_scheduler
+from ste.training.optimizers import build_optimizer, build_scheduler
 
 GROUPS = {
     folder.name: sorted(path.stem for path in folder.glob("*.yaml"))
@@ -112,7 +112,7 @@ def test_every_trainer_is_built(name: str, tmp_path: Path):
     settings = train_settings(plain(compose_train([f"trainer={name}"])))
     trainer, best = build_trainer(settings, tmp_path, None)
     assert trainer.max_epochs == settings.trainer.max_epochs
-    assert trainer.num_devices == 1  # of this process; several are begun by `ste.helping`
+    assert trainer.num_devices == 1  # of this process; several are begun by `ste.training.worker_processes`
     assert best.monitor == "val/log_loss"
 
 

@@ -7,20 +7,20 @@ import pandas as pd
 import pytest
 import torch
 
-from ste.config import compose_train, plain, train_settings
-from ste.data.calendar import periods, session_numbers, sessions
+from ste.config import LabelSettings, MarketSettings, SplitSettings
+from ste.config.load import compose_train, plain, train_settings
+from ste.data.build.prepare import prepare
 from ste.data.datamodule import TrendDataModule
-from ste.data.features import CLOSE, NUMBER, VOLATILITY, feature_rows
-from ste.data.market import RAW_CLOSE, Market
-from ste.data.market_files import read_bars
 from ste.data.panel import HISTORY, Panel
-from ste.data.prepare import prepare
-from ste.data.table import read_table
+from ste.data.sources.market_files import read_bars
+from ste.data.storage.tables import read_table
 from ste.errors import DataError
-from ste.pipeline import train
-from ste.record import TrainResult
+from ste.experiment.artifacts import TrainResult
+from ste.experiment.run import train
+from ste.features.feature_rows import CLOSE, NUMBER, VOLATILITY, feature_rows
+from ste.market.calendar import periods, session_numbers, sessions
+from ste.market.daily import RAW_CLOSE, Market
 from ste.schema import DIRECTION, FEATURE_SETS, FEATURES, RETURN, Trend
-from ste.settings import LabelSettings, MarketSettings, SplitSettings
 
 PRICES = FEATURE_SETS["prices"].names
 DAYS = sessions(pd.Timestamp("2018-01-02"), pd.Timestamp("2019-06-28"))

@@ -16,9 +16,9 @@ import torch
 from mlflow.tracking import MlflowClient
 
 from ste.errors import ConfigError
-from ste.helping import check_shares, place_of, threads_of
-from ste.pipeline import last_data, train
-from ste.training.together import Place
+from ste.experiment.run import last_data, train
+from ste.training.distributed import Place
+from ste.training.worker_processes import check_shares, place_of, threads_of
 
 SMALL = ["data.tickers=4", "data.start=2018-01-01", "data.end=2022-12-31", "data.split.validation_start=2021-01-01"]
 SMALL += ["data.split.test_start=2022-01-01", "trainer.threads=1", "scoring.resamples=200"]
@@ -85,7 +85,7 @@ def test_one_process_is_alone_and_a_baseline_always(small: Callable[..., Any]):
 
 
 def test_threads_are_shared(small: Callable[..., Any], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("ste.helping.cores", lambda: 8)
+    monkeypatch.setattr("ste.training.worker_processes.cores", lambda: 8)
     assert threads_of(small("trainer=ddp", "trainer.threads=null")[0]) == 4
     assert threads_of(small("trainer=ddp", "trainer.threads=3")[0]) == 3
     assert threads_of(small("trainer=ddp", "trainer.devices=20", "trainer.threads=null")[0]) == 1
@@ -131,7 +131,7 @@ def test_more_processes_than_gpus_are_refused_and_than_cores_are_told(
     assert place_of(small("trainer=ddp", "trainer.accelerator=gpu")[0]).devices == 2
     with pytest.raises(ConfigError, match=r"trainer\.devices=3: 2 GPUs were found.*Try trainer\.devices=2"):
         place_of(small("trainer=ddp", "trainer.accelerator=gpu", "trainer.devices=3")[0])
-    monkeypatch.setattr("ste.helping.cores", lambda: 1)
+    monkeypatch.setattr("ste.training.worker_processes.cores", lambda: 1)
     place_of(small("trainer=ddp")[0])
     assert "trainer.devices=2: that many processes share 1 cores" in caplog.text
 
@@ -146,7 +146,7 @@ def test_every_process_needs_an_example(small: Callable[..., Any]):
 def test_a_port_that_is_taken_is_told_and_no_process_is_left(
     small: Callable[..., Any], folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("ste.helping._begin", None)  # it gets no further than the port
+    monkeypatch.setattr("ste.training.worker_processes._begin", None)  # it gets no further than the port
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         monkeypatch.setenv("MASTER_PORT", str(port))

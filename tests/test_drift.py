@@ -20,17 +20,17 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from monitored import Monitored, monitored
-from ste.data.calendar import week_numbers
-from ste.deploy.inputs import windows_of_rows
 from ste.errors import RunError
+from ste.features.normalization import Representation
+from ste.inference.inputs import windows_of_rows
+from ste.market.calendar import week_numbers
 from ste.monitoring.drift import drift_of
-from ste.monitoring.monitor import Monitor
+from ste.monitoring.input_counts import Monitor
 from ste.monitoring.reference import Reference
 from ste.monitoring.stability import chances, edges, p_value, psi, worth
-from ste.monitoring.watched import meaning, watched
+from ste.monitoring.watched_columns import meaning, watched
 from ste.schema import FEATURE_SETS, FEATURES
-from ste.studies.drift import SHIFTS, look, setup
-from ste.training.representation import Representation
+from studies.drift import SHIFTS, look, setup
 
 NAMES = ("a", "b", "c")
 CLASSES = ("Downtrend", "Neutral", "Uptrend")
@@ -436,6 +436,6 @@ def test_rows_in_any_order_give_the_same_counts(seed: int, n: int):
 
 def test_the_monitor_needs_neither_torch_nor_mlflow_nor_pandas(tmp_path: Path):
     heavy = "('torch', 'mlflow', 'pandas', 'hydra')"
-    script = f"import sys, ste.monitoring.monitor; print([n for n in {heavy} if n in sys.modules])"
+    script = f"import sys, ste.monitoring.input_counts; print([n for n in {heavy} if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -19,23 +19,23 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
 from ste.compare import compare_task
-from ste.config import compose_train, conf_dir, ensemble_settings, plain, train_settings
+from ste.config import TrackingSettings
+from ste.config.load import compose_train, conf_dir, ensemble_settings, plain, train_settings
 from ste.ensemble import ensemble_task
+from ste.ensembles.pooling import BLOCKS, Combined, Stacking, beside_members, check_alike, combine
+from ste.ensembles.selection import SWEEP_TAG, find_members
 from ste.errors import ConfigError, DataError, RunError
 from ste.evaluate import evaluate_task
-from ste.evaluation.ensembling import BLOCKS, Combined, Stacking, beside_members, check_alike, combine
 from ste.evaluation.predictions import Predictions
-from ste.evaluation.score import score
 from ste.evaluation.scorecard import without
-from ste.pipeline import train
-from ste.record import PREDICTIONS, TrainResult
+from ste.evaluation.scoring import score
+from ste.experiment.artifacts import PREDICTIONS, TrainResult
+from ste.experiment.run import train
 from ste.report import report_task
-from ste.settings import TrackingSettings
-from ste.tracking.find import download, find_run
-from ste.tracking.found import DIGEST_TAG, ENSEMBLE_TAG, FOLD_TAG
-from ste.tracking.members import SWEEP_TAG, find_members
-from ste.tracking.run import Run, tracked_run
+from ste.tracking.run_info import DIGEST_TAG, ENSEMBLE_TAG, FOLD_TAG
+from ste.tracking.run_lookup import download, find_run
 from ste.tracking.store import open_store
+from ste.tracking.tracked_run import Run, tracked_run
 from ste.train import _stopped
 
 THREE, TWO = ("Downtrend", "Neutral", "Uptrend"), ("Downtrend", "Uptrend")

@@ -20,28 +20,28 @@ from mlflow.tracking import MlflowClient
 from omegaconf import OmegaConf
 
 from onnx_files import tiny_model
-from ste.config import compose_train, conf_dir, plain, train_settings
-from ste.data.files import sha256
-from ste.deploy import export as exporting
-from ste.deploy import parity
-from ste.deploy.champion import Champion, pointer_path, read_champion, version_path, write_champion
-from ste.deploy.found import find_model, refresh_champion
-from ste.deploy.model import ServedModel
-from ste.deploy.publish import decide
+from ste.config import ExportSettings, PathSettings, TrackingSettings
+from ste.config.load import compose_train, conf_dir, plain, train_settings
+from ste.data.storage.files import sha256
 from ste.ensemble import ensemble_task
 from ste.errors import ConfigError, RunError
 from ste.evaluation.predictions import Predictions
+from ste.experiment.artifacts import CHECKPOINT, PREDICTIONS, TrainResult
+from ste.experiment.run import train
 from ste.export import export_task
+from ste.inference.export import exporter as exporting
+from ste.inference.export import parity
+from ste.inference.onnx_model import ServedModel
+from ste.inference.registry.champion import Champion, pointer_path, read_champion, version_path, write_champion
+from ste.inference.registry.lookup import find_model, refresh_champion
+from ste.inference.registry.publish import decide
 from ste.monitoring.reference import Reference
-from ste.pipeline import train
-from ste.record import CHECKPOINT, PREDICTIONS, TrainResult
 from ste.schema import FEATURES
-from ste.settings import ExportSettings, PathSettings, TrackingSettings
-from ste.tracking.find import EXPORTED, download, find_run
-from ste.tracking.found import find_children
-from ste.tracking.registry import champion_version
-from ste.tracking.run import tracked_run
+from ste.tracking.model_registry import champion_version
+from ste.tracking.run_info import find_children
+from ste.tracking.run_lookup import EXPORTED, download, find_run
 from ste.tracking.store import open_store
+from ste.tracking.tracked_run import tracked_run
 
 WORLD = ["data.tickers=4", "data.start=2018-01-01", "data.end=2020-06-30", "data.batch_size=64"]
 WORLD += ["data.split.validation_start=2019-07-01", "data.split.test_start=2020-01-01", "data.history=4"]
@@ -259,8 +259,8 @@ def test_what_is_not_there_is_told_with_what_to_type(place: Place, run: str, fil
 def test_a_file_and_the_champion_are_found_without_the_heavy_libraries(place: Place, file: Path, spec: str):
     spec = str(file) if spec == "FILE" else spec
     script = (
-        "import sys\nfrom pathlib import Path\nfrom ste.deploy.found import find_model\n"
-        "from ste.deploy.model import ServedModel\nfrom ste.settings import TrackingSettings\n"
+        "import sys\nfrom pathlib import Path\nfrom ste.inference.registry.lookup import find_model\n"
+        "from ste.inference.onnx_model import ServedModel\nfrom ste.config import TrackingSettings\n"
         f"path = find_model({spec!r}, TrackingSettings(), Path({str(place.output)!r}))\n"
         "print(ServedModel(path).card.name)\n"
         "print([name for name in ('torch', 'lightning', 'mlflow', 'hydra', 'pandas', 'onnx') if name in sys.modules])\n"
@@ -368,7 +368,7 @@ def test_no_run_an_unfinished_one_and_one_without_its_files_are_told(place: Plac
 def test_other_data_than_it_was_trained_on_is_refused(place: Place, run: str, monkeypatch):
     found = find_run(place.client, run)
     found.tags["data.digest"] = "something else"
-    monkeypatch.setattr("ste.tracking.find.find_run", lambda *arguments, **named: found)
+    monkeypatch.setattr("ste.tracking.run_lookup.find_run", lambda *arguments, **named: found)
     with pytest.raises(RunError, match=r"the tables have digest \w+, it was trained on something else"):
         place.export(run, output="other.onnx")
     assert not (place.folder / "other.onnx").exists()

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ste.data.calendar import sessions, week_numbers
-from ste.data.features import VOLATILITY, feature_rows
-from ste.data.market import MACRO_NEUTRAL, Market
+from ste.config import WorldSettings
+from ste.features.feature_rows import VOLATILITY, feature_rows
+from ste.market.calendar import sessions, week_numbers
+from ste.market.daily import MACRO_NEUTRAL, Market
 from ste.schema import FEATURE_COLUMNS, FEATURE_SETS, FEATURES, GROUPS, KEYS
-from ste.settings import WorldSettings
-from ste.world.draw import draw
+from ste.synthetic.generator import draw
 
 FRIDAY = pd.Timestamp("2024-11-29")
 LOOKBACK = FEATURE_SETS["full"].lookback

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ste.data.folds import Fold, folds
+from ste.config import LabelSettings, SplitSettings, TableSettings, ValidationSettings, WorldSettings
+from ste.data.build.prepare import PreparedData
+from ste.data.cross_validation import Fold, folds
 from ste.data.panel import HISTORY, Panel
-from ste.data.prepare import PreparedData
 from ste.data.windows import Store
 from ste.errors import ConfigError, DataError
 from ste.schema import COLUMNS, DIRECTION, RETURN
-from ste.settings import LabelSettings, SplitSettings, TableSettings, ValidationSettings, WorldSettings
 
 START = pd.Timestamp("2001-01-05")
 TRAIN, VALIDATION, TEST = range(3)

@@ -11,16 +11,16 @@ from scipy import stats
 from sklearn.metrics import accuracy_score, log_loss
 from torch import nn
 
-from ste.data.building import build_table
-from ste.data.calendar import week_numbers
+from ste.config import WorldSettings
+from ste.data.build.labelled_rows import build_table
 from ste.data.windows import SequenceDataset, Store
 from ste.errors import DataError
-from ste.evaluation.attribution import integrated_gradients
-from ste.evaluation.importance import donor_rows, even_periods, permutation_importance
+from ste.evaluation.explain.integrated_gradients import integrated_gradients
+from ste.evaluation.explain.permutation_importance import donor_rows, even_periods, permutation_importance
+from ste.features.normalization import Representation
+from ste.market.calendar import week_numbers
 from ste.models import SimpleLSTM
 from ste.schema import FEATURES, GROUPS
-from ste.settings import WorldSettings
-from ste.training.representation import Representation
 
 Panel = tuple[np.ndarray, np.ndarray]
 
@@ -213,7 +213,7 @@ def test_attributions_are_a_path_integral_of_gradients():
 
 
 def test_the_drivers_of_a_world_come_out_on_top():
-    """News sentiment, its count and the VIX move the law (ste.world.law); policy does not."""
+    """News sentiment, its count and the VIX move the law (ste.synthetic.return_model); policy does not."""
     settings = WorldSettings(source="world", tickers=40, start="1992-01-01", end="2019-12-31", signal=0.6)
     store = Store.of(build_table(settings)[0])
     late = np.array(store.frame["date"] >= "2016-01-01")

@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onnx_files import tiny_card
-from ste.data.building import build_table
-from ste.data.calendar import session_numbers, sessions
-from ste.data.features import feature_rows
+from ste.config import WorldSettings
+from ste.data.build.labelled_rows import build_table
 from ste.data.windows import FlatDataset, SequenceDataset, Store
-from ste.deploy.inputs import rows_of_bars, windows_of_rows
 from ste.errors import DataError
+from ste.features.feature_rows import feature_rows
+from ste.inference.inputs import rows_of_bars, windows_of_rows
+from ste.market.calendar import session_numbers, sessions
 from ste.schema import DIRECTION, FEATURE_SETS
-from ste.settings import WorldSettings
-from ste.world.draw import draw
+from ste.synthetic.generator import draw
 
 SESSIONS = sessions(pd.Timestamp("2024-01-02"), pd.Timestamp("2024-03-28"))
 
@@ -125,7 +125,15 @@ def test_sessions_before_the_fixed_day_are_counted_from_it_too():
     assert whole[days == pd.Timestamp("1990-01-02")].tolist() == [0]
 
 
-@pytest.mark.parametrize("module", ["ste.deploy.inputs", "ste.bulk.run", "ste.bulk.bars", "ste.deploy.found"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "ste.inference.inputs",
+        "ste.inference.batch.prediction_loop",
+        "ste.inference.batch.bar_rows",
+        "ste.inference.registry.lookup",
+    ],
+)
 def test_what_serving_imports_knows_no_torch(module: str):
     script = f"import sys, {module}\nprint([name for name in ('torch', 'mlflow', 'lightning') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

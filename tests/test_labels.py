@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ste.data.building import build_table
-from ste.data.calendar import week_numbers
-from ste.data.features import CLOSE, NUMBER, VOLATILITY, feature_rows
-from ste.data.labels import directions, future_returns, label, thresholds
-from ste.data.split import assign, counted
+from ste.config import LabelSettings, SplitSettings, WorldSettings
+from ste.data.build.labelled_rows import build_table
+from ste.data.splits import assign, counted
+from ste.features.feature_rows import CLOSE, NUMBER, VOLATILITY, feature_rows
+from ste.labels.targets import directions, future_returns, label, thresholds
+from ste.market.calendar import week_numbers
 from ste.schema import DIRECTION, MOVEMENT, RETURN
-from ste.settings import LabelSettings, SplitSettings, WorldSettings
-from ste.world.draw import draw
+from ste.synthetic.generator import draw
 
 MONDAY_OF_WEEK_0 = pd.Timestamp("1969-12-29")
 

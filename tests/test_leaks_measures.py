@@ -9,10 +9,10 @@ from scipy.stats import spearmanr
 from scipy.stats.contingency import association
 from sklearn.metrics import roc_auc_score
 
-from ste.leaks.association import centred_ranks, difference, over_time, rank_ic
-from ste.leaks.codes import cramers_v
-from ste.leaks.models import permuted_within
-from ste.leaks.table import AuditTable
+from ste.leakage.association import centred_ranks, difference, over_time, rank_ic
+from ste.leakage.audit_table import AuditTable
+from ste.leakage.encoded_labels import cramers_v
+from ste.leakage.null_models import permuted_within
 from ste.schema import DIRECTION, RETURN
 
 
@@ -128,7 +128,7 @@ def test_a_row_that_stands_twice_is_shuffled_once():
 
 
 def test_the_area_of_a_label_is_sklearns():
-    from ste.leaks.columns import _auc
+    from ste.leakage.single_columns import _auc
 
     table = table_of(30, 5)
     moved = table.labels != 1

@@ -7,18 +7,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ste.data.building import build_table
-from ste.data.features import feature_rows
-from ste.data.market import Market
-from ste.leaks.cutoff import Features, changed_by_the_future
-from ste.leaks.finding import Finding, Outcome
-from ste.leaks.models import nothing_in_the_null, shuffled_labels
-from ste.leaks.run import table_checks
-from ste.leaks.sources import early_releases, news_of_tomorrow, odd_bars
-from ste.leaks.table import SPLIT, AuditTable
+from ste.config import LabelSettings, WorldSettings
+from ste.data.build.labelled_rows import build_table
+from ste.features.feature_rows import feature_rows
+from ste.leakage.audit_table import SPLIT, AuditTable
+from ste.leakage.check_result import Finding, Outcome
+from ste.leakage.look_ahead import Features, changed_by_the_future
+from ste.leakage.null_models import nothing_in_the_null, shuffled_labels
+from ste.leakage.source_files import early_releases, news_of_tomorrow, odd_bars
+from ste.leakage.suite import table_checks
+from ste.market.daily import Market
 from ste.schema import DIRECTION, RETURN, SPLITS
-from ste.settings import LabelSettings, WorldSettings
-from ste.world.draw import draw
+from ste.synthetic.generator import draw
 
 SPAN = {"start": "2015-01-01", "end": "2018-12-31"}
 

@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from ste.pipeline import train
-from ste.world import law
+from ste.experiment.run import train
+from ste.synthetic import return_model as law
 
 
 @pytest.mark.parametrize("model", ["lstm", "dual_tower"])

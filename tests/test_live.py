@@ -17,10 +17,10 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from onnx_files import tiny_model
-from ste.config import conf_dir
+from ste.config.load import conf_dir
 from ste.errors import SteError
 from ste.live import live_task
-from ste.streaming.sources import FileSource
+from ste.streaming.event_sources import FileSource
 from streams import lines, market_files, small_stream
 
 redis = pytest.importorskip("redis")
@@ -295,10 +295,10 @@ def test_a_pipeline_between_two_streams(
     place: Path, server: str, client: Any, events: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ):
     """In one process, crashing between any two of: the sink's commit, the checkpoint, the acknowledgement."""
-    from ste.streaming.broker import RedisSink, RedisSource, connect
-    from ste.streaming.checkpoint import Checkpoints
+    from ste.streaming.checkpoints import Checkpoints
     from ste.streaming.engine import Engine
     from ste.streaming.pipeline import Pipeline
+    from ste.streaming.redis_streams import RedisSink, RedisSource, connect
     from streams import TinyClassifier
 
     def opened(name: str) -> Pipeline:
@@ -381,8 +381,8 @@ def test_the_command_reads_and_writes_streams(place: Path, server: str, client: 
 
 
 def test_a_lost_connection_loses_nothing(server: str, client: Any):
-    from ste.streaming.broker import RedisSink, RedisSource, connect
     from ste.streaming.engine import Prediction
+    from ste.streaming.redis_streams import RedisSink, RedisSource, connect
 
     source = RedisSource(connect(server), server, "ste:events", "ste", "live", batch=2)
     sink = RedisSink(connect(server, retries=3), server, "ste:predictions", ("Downtrend", "Uptrend"))
@@ -449,8 +449,8 @@ def test_a_server_that_stops_is_one_message(
 
 def test_streams_that_are_not_what_they_were_are_refused(place: Path, server: str, client: Any):
     from ste.errors import RunError
-    from ste.streaming.broker import RedisSink, RedisSource, connect
     from ste.streaming.engine import Prediction
+    from ste.streaming.redis_streams import RedisSink, RedisSource, connect
 
     def source() -> RedisSource:
         return RedisSource(connect(server), server, "ste:events", "ste", "live")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ste import loading as how
-from ste.loading import before, loading, set_before
+from ste.config import fast_imports as how
+from ste.config.fast_imports import before, loading, set_before
 
 
 @pytest.fixture(autouse=True)

@@ -6,17 +6,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ste.data.building import build_table
-from ste.data.features import feature_rows
-from ste.data.market import MACRO_NEUTRAL, RAW_CLOSE, Market
-from ste.data.market_files import _read, read_bars, read_market
-from ste.data.prepare import prepare
-from ste.data.table import read_table
+from ste.config import MarketSettings, WorldSettings
+from ste.config.input_checks import check_inputs
+from ste.data.build.labelled_rows import build_table
+from ste.data.build.prepare import prepare
+from ste.data.sources.market_files import _read, read_bars, read_market
+from ste.data.storage.tables import read_table
 from ste.errors import DataError
-from ste.preflight import check_inputs
+from ste.features.feature_rows import feature_rows
+from ste.market.daily import MACRO_NEUTRAL, RAW_CLOSE, Market
 from ste.schema import FEATURES, KEYS, MARKET_COLUMNS
-from ste.settings import MarketSettings, WorldSettings
-from ste.world.draw import draw
+from ste.synthetic.generator import draw
 
 REAL = Path(__file__).parents[2] / "shared" / "market"
 PRICES = ["open", "high", "low", "close"]

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from ste.data.build.prepare import prepare
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
-from ste.data.prepare import prepare
-from ste.fitting import fit, prepare_fit, view_of
-from ste.training import memory
-from ste.training.memory import kept_memory
+from ste.training import malloc as memory
+from ste.training.fit import fit, prepare_fit, view_of
+from ste.training.malloc import kept_memory
 
 glibc = pytest.mark.skipif(memory._glibc() is None, reason="the C library is not glibc")
 LARGE = 96 << 20  # glibc maps a block of this size by itself, whatever it learnt of earlier ones

@@ -38,12 +38,12 @@ def test_the_folder_is_the_one_that_mlflow_would_write(tmp_path: Path):
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
     (ours / "data/trend").mkdir(parents=True)
     (ours / "data/trend/weights.pt").write_bytes(b"weights")
-    write_model_folder(ours, signed(), "ste.tracking.model", "data/trend", example, PACKAGES)
+    write_model_folder(ours, signed(), "ste.tracking.logged_model", "data/trend", example, PACKAGES)
     needed = [line for line in (ours / "requirements.txt").read_text().splitlines() if not line.startswith("mlflow")]
     mlflow.pyfunc.save_model(
         theirs,
         mlflow_model=signed(),
-        loader_module="ste.tracking.model",
+        loader_module="ste.tracking.logged_model",
         data_path=str(files),
         signature=signed().signature,
         input_example=example,
@@ -62,6 +62,6 @@ def test_a_package_that_is_not_installed_is_not_pinned(tmp_path: Path, monkeypat
         return "1.0"
 
     monkeypatch.setattr(model_folder, "version", none)
-    write_model_folder(tmp_path, signed(), "ste.tracking.model", "data", {}, ())
+    write_model_folder(tmp_path, signed(), "ste.tracking.logged_model", "data", {}, ())
     environment = yaml.safe_load((tmp_path / "python_env.yaml").read_text())
     assert environment["build_dependencies"] == ["pip==1.0", "setuptools==1.0", "wheel"]

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import ste.models
-from ste.config import model_configs
+from ste.config.load import model_configs
 from ste.models import MLP, TCN, AttentiveLSTM, DualTowerModel, SimpleGRU, SimpleLSTM, TransformerClassifier
 from ste.models.transformer import _positions
 from ste.schema import FEATURES

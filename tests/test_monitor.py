@@ -12,27 +12,27 @@ import pandas as pd
 import pytest
 
 from monitored import WORLD, Monitored, monitored
-from ste.data.building import build_table
-from ste.data.features import NUMBER, feature_rows
-from ste.data.files import write_frame
-from ste.data.market import Market
-from ste.deploy.inputs import windows_of_rows
+from ste.config import LabelSettings, MonitorSettings, PathSettings, TrackingSettings, WorldSettings
+from ste.data.build.labelled_rows import build_table
+from ste.data.storage.files import write_frame
 from ste.errors import ConfigError, DataError, RunError
 from ste.evaluation.bootstrap import binomial_interval
 from ste.evaluation.scorecard import Estimate
+from ste.features.feature_rows import NUMBER, feature_rows
+from ste.inference.inputs import windows_of_rows
+from ste.market.daily import Market
 from ste.monitor import ALARM, main
-from ste.monitoring import looking
-from ste.monitoring.history import bars_of_periods, history, hits
-from ste.monitoring.kept import KeptMonitor
-from ste.monitoring.looking import predict
-from ste.monitoring.monitor import Monitor
+from ste.monitoring import review as looking
+from ste.monitoring.input_counts import Monitor
+from ste.monitoring.input_files import read_predictions, read_rows
+from ste.monitoring.market_history import bars_of_periods, history, hits
 from ste.monitoring.outcomes import CUTS, cuts_of, outcomes_of_market, outcomes_of_table
-from ste.monitoring.reading import read_predictions, read_rows
+from ste.monitoring.recommendation import NOTHING, RETRAIN, WATCH, verdict_of
+from ste.monitoring.review import predict
+from ste.monitoring.saved_counts import KeptMonitor
 from ste.monitoring.scoring import Compared, compared_with, joined, record_of
-from ste.monitoring.verdict import NOTHING, RETRAIN, WATCH, verdict_of
 from ste.schema import DIRECTION, FEATURES, RETURN, Trend
-from ste.settings import LabelSettings, MonitorSettings, PathSettings, TrackingSettings, WorldSettings
-from ste.world.draw import draw
+from ste.synthetic.generator import draw
 
 NEW = "2021-01-01"
 P = ["p_downtrend", "p_neutral", "p_uptrend"]

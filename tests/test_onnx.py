@@ -17,19 +17,19 @@ from torch import nn
 import ste.models
 from onnx_files import tiny_model, tiny_probabilities
 from ste.baselines import GradientBoosting, Logistic, Majority, Persistence, Volatility
-from ste.deploy.graph import Members, graph_of
-from ste.deploy.model import INPUT, OUTPUT
-from ste.deploy.onnx_file import traced
-from ste.deploy.parity import largest_difference
-from ste.deploy.source import Part, check_features
-from ste.deploy.trees import _rounded_down
+from ste.ensembles.pooling import Pool, Stacking
 from ste.errors import RunError
-from ste.evaluation.ensembling import Pool, Stacking
-from ste.fitting import FittedBaseline
-from ste.replicas.module import ReplicaModule
+from ste.features.normalization import Representation
+from ste.inference.export.exported_run import Part, check_features
+from ste.inference.export.graph import Members, graph_of
+from ste.inference.export.onnx_file import traced
+from ste.inference.export.parity import largest_difference
+from ste.inference.export.trees import _rounded_down
+from ste.inference.onnx_model import INPUT, OUTPUT
 from ste.schema import FEATURES
+from ste.seed_ensembles.replica_module import ReplicaModule
+from ste.training.fit import FittedBaseline
 from ste.training.module import TrendModule
-from ste.training.representation import Representation
 
 F, T = len(FEATURES), 4
 

@@ -14,18 +14,18 @@ from starlette.testclient import TestClient
 
 from monitored import WORLD, Monitored, monitored
 from service import serving
-from ste.data.files import write_frame
-from ste.deploy.inputs import windows_of_rows
-from ste.deploy.model import ServedModel
-from ste.monitoring.kept import KeptMonitor
+from ste.config import PathSettings, ServeSettings, TrackingSettings, WorldSettings
+from ste.data.storage.files import write_frame
+from ste.inference.inputs import windows_of_rows
+from ste.inference.onnx_model import ServedModel
+from ste.monitoring.saved_counts import KeptMonitor
 from ste.schema import DIRECTION, RETURN
-from ste.serving import record
+from ste.serving import dashboard_data as record
+from ste.serving.api_keys import Keys
 from ste.serving.app import create_app
-from ste.serving.book import Book
-from ste.serving.keys import Keys
-from ste.serving.page_routes import FILES, add_page, page_of
-from ste.settings import PathSettings, ServeSettings, TrackingSettings, WorldSettings
-from ste.world.draw import draw
+from ste.serving.dashboard import Book
+from ste.serving.dashboard_routes import FILES, add_page, page_of
+from ste.synthetic.generator import draw
 
 PAGE = Path(record.__file__).parent / "page"
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")

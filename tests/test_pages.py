@@ -12,14 +12,22 @@ import pytest
 from rich.console import Console
 from scipy.stats import norm, spearmanr
 
-from ste.evaluation.attribution import Attribution
-from ste.evaluation.importance import Importance
+from ste.evaluation.explain.integrated_gradients import Attribution
+from ste.evaluation.explain.permutation_importance import Importance
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.scorecard import Bin, Book, Estimate, Gain, Scorecard
-from ste.pages import Board, BoardRow, MemberRow, ReportData, print_leaderboard, render_leaderboard, render_report
-from ste.pages.drawings import figures
-from ste.pages.leaderboard import luck, places
-from ste.pages.words import MINUS, NONE, cell, label, number
+from ste.reporting.html import (
+    Board,
+    BoardRow,
+    MemberRow,
+    ReportData,
+    print_leaderboard,
+    render_leaderboard,
+    render_report,
+)
+from ste.reporting.html.charts import figures
+from ste.reporting.html.formatting import MINUS, NONE, cell, label, number
+from ste.reporting.html.leaderboard import luck, places
 
 CLASSES = ("Downtrend", "Neutral", "Uptrend")
 HOSTILE = "<script>alert(1)</script>\"'&{{ 7 * 7 }}"

@@ -9,15 +9,15 @@ import pandas as pd
 import pytest
 import torch
 
-from ste.config import compose_train, plain, train_settings
+from ste.config import LabelSettings, SplitSettings, WorldSettings
+from ste.config.load import compose_train, plain, train_settings
+from ste.data.build.prepare import PreparedData, prepare
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import HISTORY, Panel
-from ste.data.prepare import PreparedData, prepare
 from ste.errors import DataError
-from ste.fitting import examples, prepare_fit, view_of
-from ste.predicting import predict
+from ste.experiment.prediction import predict
 from ste.schema import DIRECTION, FEATURES, GROUPS, KEYS, SPLITS
-from ste.settings import LabelSettings, SplitSettings, WorldSettings
+from ste.training.fit import examples, prepare_fit, view_of
 
 LENGTH = 6
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from ste.data.files import sha256
-from ste.data.parts import PartsWriter, digest, part_files, partial_folder, read_parts_blocks
+from ste.data.storage.files import sha256
+from ste.data.storage.parquet_shards import PartsWriter, digest, part_files, partial_folder, read_parts_blocks
 from ste.errors import DataError
 
 

@@ -11,14 +11,14 @@ import pandas as pd
 import pytest
 import torch
 
-from ste.data import parts
+from ste.config import DataSettings, TrainSettings
+from ste.data.build.prepare import PreparedData, prepare
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
-from ste.data.prepare import PreparedData, prepare
+from ste.data.storage import parquet_shards as parts
 from ste.errors import DataError
-from ste.leaks.run import audit
-from ste.pipeline import predict_again, train
-from ste.settings import DataSettings, TrainSettings
+from ste.experiment.run import predict_again, train
+from ste.leakage.suite import audit
 
 Small = Callable[..., tuple[TrainSettings, dict[str, Any]]]
 CLOSE = 1e-6  # single precision in the volatilities that a mapped table keeps

@@ -15,22 +15,23 @@ import torch
 import yaml
 from mlflow.tracking import MlflowClient
 
-from ste import fitting, pipeline
-from ste.config import train_settings
+from ste.config import TrackingSettings, TrainSettings
+from ste.config.load import train_settings
+from ste.data.build.prepare import prepare
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
-from ste.data.prepare import prepare
 from ste.errors import ConfigError, DataError, RunError
 from ste.evaluation.scorecard import Scorecard
-from ste.fitting import prepare_fit, view_of
-from ste.pipeline import evaluate, train
-from ste.record import CHECKPOINT, PREDICTIONS, SPLIT_PREFIX, TrainResult
-from ste.settings import TrackingSettings, TrainSettings
-from ste.tracking.find import download, find_experiment, find_run, read_config
-from ste.tracking.found import DIGEST_TAG
-from ste.tracking.run import tracked_run
+from ste.experiment import run as pipeline
+from ste.experiment.artifacts import CHECKPOINT, PREDICTIONS, SPLIT_PREFIX, TrainResult
+from ste.experiment.run import evaluate, train
+from ste.tracking.run_info import DIGEST_TAG
+from ste.tracking.run_lookup import download, find_experiment, find_run, read_config
 from ste.tracking.store import ensure_sqlite, open_store
-from ste.training import latest
+from ste.tracking.tracked_run import tracked_run
+from ste.training import fit as fitting
+from ste.training import last_checkpoint as latest
+from ste.training.fit import prepare_fit, view_of
 from ste.training.module import TrendModule
 
 
@@ -277,8 +278,8 @@ def test_a_run_whose_process_was_killed_outright_is_marked_by_the_next(small, cl
     script = (
         "import os, signal\n"
         "from pathlib import Path\n"
-        "from ste.settings import TrackingSettings\n"
-        "from ste.tracking.run import tracked_run\n"
+        "from ste.config import TrackingSettings\n"
+        "from ste.tracking.tracked_run import tracked_run\n"
         "with tracked_run(TrackingSettings(), Path('outputs'), 'doomed', {}):\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )

@@ -9,8 +9,8 @@ import pytest
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
-from ste import plots
-from ste.plots.theme import INK, LIMIT, MODEL, MUTED
+from ste.reporting import plots
+from ste.reporting.plots.theme import INK, LIMIT, MODEL, MUTED
 
 DATES = [str(day) for day in np.datetime64("2020-01-03") + 7 * np.arange(6)]
 FIGURES: dict[str, Callable[[], plots.Figure]] = {

@@ -24,34 +24,35 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
+from benchmarks import prediction as bench
 from onnx_files import tiny_card, tiny_model, tiny_probabilities
-from ste.bench import prediction as bench
-from ste.bulk import reading, run
-from ste.bulk.bars import FrameTable, read_good_bars
-from ste.bulk.checking import Rows
-from ste.bulk.history import History
-from ste.bulk.reading import open_table
-from ste.bulk.run import checker_of, predict_table
-from ste.cli import plain_keys
-from ste.config import conf_dir
-from ste.data.building import build_table
-from ste.data.features import feature_rows
-from ste.data.files import write_frame
-from ste.data.prepare import prepare
-from ste.data.table import read_table
-from ste.deploy.inputs import windows_of_rows
-from ste.deploy.model import ServedModel
+from ste.config import WorldSettings
+from ste.config.hydra_app import plain_keys
+from ste.config.input_checks import check_file
+from ste.config.load import conf_dir
+from ste.data.build.labelled_rows import build_table
+from ste.data.build.prepare import prepare
+from ste.data.storage.files import write_frame
+from ste.data.storage.tables import read_table
 from ste.errors import DataError, SteError
 from ste.evaluation.predictions import Predictions
-from ste.pipeline import train
+from ste.experiment.artifacts import PREDICTIONS
+from ste.experiment.run import train
+from ste.features.feature_rows import feature_rows
+from ste.inference.batch import prediction_loop as run
+from ste.inference.batch import table_reader as reading
+from ste.inference.batch.bar_rows import FrameTable, read_good_bars
+from ste.inference.batch.prediction_loop import checker_of, predict_table
+from ste.inference.batch.row_checks import Rows
+from ste.inference.batch.table_reader import open_table
+from ste.inference.batch.ticker_history import History
+from ste.inference.inputs import windows_of_rows
+from ste.inference.onnx_model import ServedModel
 from ste.predict import predict_task
-from ste.preflight import check_file
-from ste.record import PREDICTIONS
 from ste.schema import FEATURES, KEYS
-from ste.settings import WorldSettings
-from ste.tracking.find import download, find_run
+from ste.synthetic.generator import draw
+from ste.tracking.run_lookup import download, find_run
 from ste.tracking.store import open_store
-from ste.world.draw import draw
 
 WORLD = WorldSettings(source="world", tickers=3, start="2022-01-01", end="2022-12-31")
 

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ste.data.calendar import week_numbers
 from ste.errors import DataError
 from ste.evaluation.predictions import Predictions, row_columns
-from ste.pipeline import train
+from ste.experiment.run import train
+from ste.market.calendar import week_numbers
 from ste.schema import probability_names
 
 CLASSES = ("Downtrend", "Neutral", "Uptrend")

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 import ste.models
-from ste.replicas.dropout import StackedDropout, Streams
-from ste.replicas.optimizing import ReplicaCrossEntropy, Views, clip_each
-from ste.replicas.stack import stack, unstack
+from ste.seed_ensembles.replica_optimizer import ReplicaCrossEntropy, Views, clip_each
+from ste.seed_ensembles.stacked_dropout import StackedDropout, Streams
+from ste.seed_ensembles.stacking import stack, unstack
 
 REPLICAS = 3
 SMALL = {"SimpleLSTM": {"hidden_size": 6}, "TransformerClassifier": {"hidden_size": 8, "num_heads": 2}}

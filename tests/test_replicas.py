@@ -14,23 +14,23 @@ import torch
 from mlflow.tracking import MlflowClient
 from sklearn.metrics import accuracy_score, log_loss, matthews_corrcoef
 
-from ste import fitting
-from ste.config import compose_train, plain, train_settings
-from ste.console import print_training
+from ste.config import TrackingSettings, TrainSettings
+from ste.config.load import compose_train, plain, train_settings
+from ste.data.build.prepare import prepare
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
-from ste.data.prepare import prepare
 from ste.errors import ConfigError
-from ste.explaining import explain
-from ste.fitting import Fitted, load_model, prepare_fit, view_of
-from ste.pipeline import evaluate, train
-from ste.record import CHECKPOINT, TrainResult
-from ste.replicas.best import Best
-from ste.replicas.module import ReplicaModule
-from ste.settings import TrackingSettings, TrainSettings
-from ste.tracking.find import download, find_run, read_config
-from ste.tracking.found import DIGEST_TAG
+from ste.experiment.artifacts import CHECKPOINT, TrainResult
+from ste.experiment.explanation import explain
+from ste.experiment.run import evaluate, train
+from ste.reporting.console import print_training
+from ste.seed_ensembles.best_epochs import Best
+from ste.seed_ensembles.replica_module import ReplicaModule
+from ste.tracking.run_info import DIGEST_TAG
+from ste.tracking.run_lookup import download, find_run, read_config
 from ste.tracking.store import open_store
+from ste.training import fit as fitting
+from ste.training.fit import Fitted, load_model, prepare_fit, view_of
 
 FAST = ["trainer.threads=1", "trainer.progress=false", "scoring.resamples=100"]
 SEED = ["data=seed", "optimizer.lr=0.01", "trainer.max_epochs=6", "fit.patience=2", "seed=5", *FAST]

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from ste.data.features import feature_rows
+from ste.config import WorldSettings
+from ste.features.feature_rows import feature_rows
+from ste.features.normalization import CLIP, SLOW_MACRO, Representation
 from ste.schema import FEATURES
-from ste.settings import WorldSettings
-from ste.training.representation import CLIP, SLOW_MACRO, Representation
-from ste.world.draw import draw
+from ste.synthetic.generator import draw
 
 PRICES = [FEATURES.index(name) for name in FEATURES[:4] + FEATURES[5:7] + FEATURES[8:11]]
 

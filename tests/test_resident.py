@@ -9,17 +9,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ste.data.build.prepare import prepare
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
-from ste.data.prepare import prepare
 from ste.data.windows import Batch
 from ste.evaluation.metrics import Step, TrainingFigures
-from ste.fitting import fit, prepare_fit, view_of
-from ste.replicas.loader import ReplicaLoader
+from ste.features.normalization import REPRESENTATIONS, Representation
 from ste.schema import FEATURES
-from ste.training import resident
-from ste.training.representation import REPRESENTATIONS, Representation
-from ste.training.resident import Ready, Resident, fits, prepared_rows
+from ste.seed_ensembles.replica_loader import ReplicaLoader
+from ste.training import cached_dataset as resident
+from ste.training.cached_dataset import Ready, Resident, fits, prepared_rows
+from ste.training.fit import fit, prepare_fit, view_of
 
 CPU = torch.device("cpu")
 

@@ -12,20 +12,20 @@ import torch
 
 from ste.baselines import GradientBoosting, Logistic, boosting, logistic
 from ste.baselines.examples import Examples
-from ste.console import print_scores
+from ste.config import SplitSettings, WorldSettings
 from ste.data import datamodule
+from ste.data.build.prepare import prepare
+from ste.data.cross_validation import Fold, most_of_fold
 from ste.data.datamodule import TrendDataModule, evenly
-from ste.data.folds import Fold, most_of_fold
 from ste.data.panel import Panel
-from ste.data.prepare import prepare
 from ste.data.sample import Sample
 from ste.data.sampling import sampled
 from ste.evaluation.predictions import Predictions
-from ste.evaluation.score import score
-from ste.fitting import FittedBaseline
-from ste.predicting import predict
-from ste.settings import SplitSettings, WorldSettings
-from ste.training.representation import Representation
+from ste.evaluation.scoring import score
+from ste.experiment.prediction import predict
+from ste.features.normalization import Representation
+from ste.reporting.console import print_scores
+from ste.training.fit import FittedBaseline
 
 MOST = 700
 

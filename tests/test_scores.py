@@ -15,9 +15,9 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 from ste.errors import DataError
 from ste.evaluation.bootstrap import Resampling
 from ste.evaluation.classification import matthews, reliability
+from ste.evaluation.information_coefficient import coefficients
 from ste.evaluation.predictions import Predictions, row_columns
-from ste.evaluation.ranking import coefficients
-from ste.evaluation.score import HEADLINES, score
+from ste.evaluation.scoring import HEADLINES, score
 from ste.schema import class_names, probability_names
 
 
@@ -294,7 +294,7 @@ def test_rows_of_no_or_of_several_splits_are_refused():
 
 
 def test_the_benchmark_prints_its_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    from ste.bench import evaluation
+    from benchmarks import evaluation
 
     monkeypatch.setattr(
         "sys.argv", ["evaluation", "--weeks", "20", "--tickers", "6", "--resamples", "20", "--yardstick", "1"]
@@ -307,7 +307,7 @@ def test_the_benchmark_prints_its_line(monkeypatch: pytest.MonkeyPatch, capsys: 
 def test_intervals_hold_the_true_accuracy_as_often_as_they_say(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    from ste.studies import coverage
+    from studies import coverage
 
     monkeypatch.setattr(
         "sys.argv", ["coverage", "--weeks", "104", "--worlds", "8", "--repetitions", "200", "--resamples", "500"]

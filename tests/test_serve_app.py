@@ -11,17 +11,17 @@ import pytest
 from starlette.testclient import TestClient
 
 from onnx_files import tiny_model, tiny_probabilities
-from ste.data.calendar import sessions
-from ste.data.features import feature_rows
-from ste.data.market import Market
-from ste.deploy.model import ServedModel
+from ste.config import PathSettings, ServeSettings, TrackingSettings
 from ste.errors import RunError
+from ste.features.feature_rows import feature_rows
+from ste.inference.onnx_model import ServedModel
+from ste.market.calendar import sessions
+from ste.market.daily import Market
 from ste.schema import FEATURES
-from ste.serving import examples
+from ste.serving import openapi_examples as examples
+from ste.serving.api_keys import Keys
 from ste.serving.app import create_app
-from ste.serving.keys import Keys
-from ste.serving.swap import Current, loaded
-from ste.settings import PathSettings, ServeSettings, TrackingSettings
+from ste.serving.model_swap import Current, loaded
 
 
 def settings(**changes: object) -> ServeSettings:

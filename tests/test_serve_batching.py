@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ste.serving.batching import Batcher
+from ste.serving.batcher import Batcher
 from ste.serving.problems import Problem
 
 

@@ -19,8 +19,8 @@ from ste import serve
 
 def look(app, settings, listening):
     import orjson
-    from ste.serving import examples
-    from ste.serving.bars import examples_of_bars
+    from ste.serving import openapi_examples as examples
+    from ste.serving.bars_request import examples_of_bars
     card = app.state.current.now.model.card
     examples_of_bars(orjson.dumps(examples.predict_bars(card)["one ticker"]["value"]), card)
     files = [module.__file__ for name, module in sys.modules.items() if name.split(".")[0] == "ste"]

@@ -20,16 +20,17 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
+from benchmarks.load import load
 from onnx_files import tiny_card, tiny_model, tiny_probabilities
 from service import JSON, Service, answer, closed, request, serving
-from ste.bench.load import load
-from ste.config import conf_dir
-from ste.deploy.champion import Champion, version_path, write_champion
+from ste.config import TrackingSettings
+from ste.config.load import conf_dir
 from ste.errors import ConfigError, RunError, SteError
+from ste.inference.registry.champion import Champion, version_path, write_champion
 from ste.serve import serve_task
-from ste.serving import examples, server
-from ste.serving.finding import newest
-from ste.settings import TrackingSettings
+from ste.serving import openapi_examples as examples
+from ste.serving import server
+from ste.serving.model_file import newest
 
 LIMITS = ("limits.head_seconds=0.6", "limits.body_seconds=0.9", "limits.connections=24", "limits.idle_seconds=0.8")
 

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onnx_files import tiny_card
-from ste.serving import examples
-from ste.serving.bars import examples_of_bars
-from ste.serving.features import LARGEST, FeatureReader, loads
-from ste.serving.keys import Keys, read_keys
+from ste.serving import openapi_examples as examples
+from ste.serving.api_keys import Keys, read_keys
+from ste.serving.bars_request import examples_of_bars
 from ste.serving.problems import TITLES, Fault, Problem
+from ste.serving.request_features import LARGEST, FeatureReader, loads
 
 CARDS = {"sequence": tiny_card(sequence_length=3), "flat": tiny_card(view="flat")}
 READERS = {view: FeatureReader(card, most=4) for view, card in CARDS.items()}

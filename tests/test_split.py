@@ -10,13 +10,13 @@ import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ste.data.building import build_table
-from ste.data.calendar import week_numbers
-from ste.data.prepare import prepare
-from ste.data.split import assign, counted
-from ste.data.table import read_table
+from ste.config import DataSettings, LabelSettings, MarketSettings, SplitSettings, TableSettings, WorldSettings
+from ste.data.build.labelled_rows import build_table
+from ste.data.build.prepare import prepare
+from ste.data.splits import assign, counted
+from ste.data.storage.tables import read_table
 from ste.errors import ConfigError, DataError
-from ste.settings import DataSettings, LabelSettings, MarketSettings, SplitSettings, TableSettings, WorldSettings
+from ste.market.calendar import week_numbers
 
 FRIDAY = pd.Timestamp("2015-01-02")
 SEED_PRESET = Path(__file__).parents[1] / "conf" / "data" / "seed.yaml"

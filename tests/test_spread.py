@@ -19,17 +19,18 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from onnx_files import tiny_model
-from ste.bulk import cluster, workers
-from ste.bulk.reading import CsvTable, open_table
-from ste.bulk.run import CHUNK, Advance, Tally, predict_table
-from ste.bulk.shares import Share, shares_of, turns
-from ste.bulk.spread import Task, predict_spread
-from ste.cli import plain_keys
-from ste.config import conf_dir, plain, predict_settings
-from ste.data.building import build_table
-from ste.deploy.model import ServedModel
+from ste.config import WorldSettings
+from ste.config.hydra_app import plain_keys
+from ste.config.load import conf_dir, plain, predict_settings
+from ste.data.build.labelled_rows import build_table
 from ste.errors import ConfigError, DataError, RunError
-from ste.settings import WorldSettings
+from ste.inference.batch import process_pool as workers
+from ste.inference.batch import ray_tasks as cluster
+from ste.inference.batch.parallel import Task, predict_spread
+from ste.inference.batch.prediction_loop import CHUNK, Advance, Tally, predict_table
+from ste.inference.batch.shards import Share, shares_of, turns
+from ste.inference.batch.table_reader import CsvTable, open_table
+from ste.inference.onnx_model import ServedModel
 
 WORLD = WorldSettings(source="world", tickers=7, start="2020-01-01", end="2021-12-31")
 
@@ -76,7 +77,7 @@ def both(
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables of a few hundred rows in many chunks."""
     for place in ("run", "spread"):
-        monkeypatch.setattr(f"ste.bulk.{place}.CHUNK", 50)
+        monkeypatch.setattr(f"ste.inference.batch.{place}.CHUNK", 50)
 
 
 @pytest.mark.usefixtures("small_chunks")
@@ -261,7 +262,7 @@ def test_a_ray_cluster_writes_what_one_writes(tmp_path: Path, table: pd.DataFram
 @pytest.mark.slow
 def test_an_lstm_says_the_same_of_a_row_whatever_rows_it_is_asked_beside(tmp_path: Path):
     """Shares ask in other batches: the last bit of a probability must not depend on them."""
-    from ste.bench.prediction import blocks, command, write
+    from benchmarks.prediction import blocks, command, write
 
     command(tmp_path, "train", "model=lstm", "data.tickers=4", "trainer.max_epochs=1", "scoring.resamples=200")
     command(tmp_path, "export", "run=latest", "output=model.onnx")
@@ -276,7 +277,7 @@ def test_an_lstm_says_the_same_of_a_row_whatever_rows_it_is_asked_beside(tmp_pat
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_a_command_that_is_stopped_leaves_no_process(tmp_path: Path, model: Path, number: int):
-    from ste.bench.prediction import blocks, write
+    from benchmarks.prediction import blocks, write
 
     path, out = tmp_path / "table.parquet", tmp_path / "out"
     write(blocks(2_000_000, 500, "date"), path)

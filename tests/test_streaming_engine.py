@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ste.data.features import NUMBER, feature_rows
-from ste.data.market import Market
+from ste.features.feature_rows import NUMBER, feature_rows
+from ste.market.daily import Market
 from ste.streaming.engine import Engine, Prediction
 from ste.streaming.events import Event
 from streams import TinyClassifier

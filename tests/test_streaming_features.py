@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ste.data.calendar import periods, sessions, week_numbers
-from ste.data.features import CLOSE, NUMBER, VOLATILITY, _period_known, feature_rows
-from ste.data.market import RAW_CLOSE, Market
+from ste.config import WorldSettings
+from ste.features.feature_rows import CLOSE, NUMBER, VOLATILITY, _period_known, feature_rows
+from ste.market.calendar import periods, sessions, week_numbers
+from ste.market.daily import RAW_CLOSE, Market
 from ste.schema import FEATURE_SETS
-from ste.settings import WorldSettings
-from ste.streaming.days import Calendar, day_of, text_of
 from ste.streaming.events import KINDS, Bar, Close, Event, Macro, News, Policy
-from ste.streaming.features import Rows, RunningFeatures
-from ste.streaming.pending import segment_sum
-from ste.world.draw import draw
+from ste.streaming.pending_periods import segment_sum
+from ste.streaming.running_features import Rows, RunningFeatures
+from ste.streaming.stream_calendar import Calendar, day_of, text_of
+from ste.synthetic.generator import draw
 
 CASES = [(features, frequency) for features in FEATURE_SETS for frequency in ("weekly", "daily")]
 

@@ -14,13 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ste.errors import DataError, RunError
-from ste.streaming import checkpoint, pipeline
-from ste.streaming.checkpoint import Checkpoints
+from ste.streaming import checkpoints as checkpoint
+from ste.streaming import pipeline
+from ste.streaming.checkpoints import Checkpoints
 from ste.streaming.engine import Engine
+from ste.streaming.event_sources import FileSource
 from ste.streaming.pipeline import Pipeline
 from ste.streaming.replay import Pace, Replay
 from ste.streaming.sinks import FileSink, Tail
-from ste.streaming.sources import FileSource
 from streams import TinyClassifier, lines, market_files, small_stream
 
 CLASSES = ("Downtrend", "Neutral", "Uptrend")
@@ -69,7 +70,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, events: list[dict[str,
 
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ste.streaming.sources._CHUNK", 3000)
+    monkeypatch.setattr("ste.streaming.event_sources._CHUNK", 3000)
 
 
 def crashing(monkeypatch: pytest.MonkeyPatch, at: int, half: bool) -> Callable[[], int]:
@@ -131,7 +132,7 @@ def test_a_crash_at_every_single_step_of_a_short_stream(
     tmp_path: Path, events: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One crash at step 1, 2, 3 and so on, each in a folder of its own."""
-    monkeypatch.setattr("ste.streaming.sources._CHUNK", 2500)
+    monkeypatch.setattr("ste.streaming.event_sources._CHUNK", 2500)
     short = [{**event, "kind": "bar"} for event in events if event["kind"] == "bar" and event["ticker"] == "T0"][-34:]
     changes = {"sink": "out.csv", "feature_set": "prices", "sequence_length": 2}
     whole = tmp_path / "whole"

@@ -31,22 +31,22 @@ from hydra_plugins.ste_sweepers._composing import Composer
 from hydra_plugins.ste_sweepers._jobs import extra, samples
 from hydra_plugins.ste_sweepers._overrides import drawn, listed, split
 from hydra_plugins.ste_sweepers.forking import ForkLauncher
-from ste.config import compose_train, conf_dir, plain, train_settings
+from ste.config import SweepSettings, TrackingSettings
+from ste.config.load import compose_train, conf_dir, plain, train_settings
 from ste.errors import ConfigError, Pruned, RunError
-from ste.settings import SweepSettings, TrackingSettings
-from ste.sweeps.figures import study_of, write_figures
-from ste.sweeps.outcome import FAILED, FINISHED, LOST, PRUNED, Outcome, Row, Trial, best, exit_code, ranked
-from ste.sweeps.pruning import Pruning
-from ste.sweeps.run import Plan, overrides, quoted, run_sweep
-from ste.sweeps.space import Choice, Span, distributions, text_of, value_of
-from ste.sweeps.study import Grid, Search, open_study
-from ste.sweeps.workers import Workers, workers_of
-from ste.tracking.find import find_run
-from ste.tracking.found import FoundRun, find_runs
-from ste.tracking.run import tracked_run
+from ste.tracking.run_info import FoundRun, find_runs
+from ste.tracking.run_lookup import find_run
 from ste.tracking.store import open_store
-from ste.tracking.sweep import find_trials_of, track_failure, trial_params, trial_tags
+from ste.tracking.sweep_runs import find_trials_of, track_failure, trial_params, trial_tags
+from ste.tracking.tracked_run import tracked_run
 from ste.training.module import TrendModule
+from ste.tuning.optuna_figures import study_of, write_figures
+from ste.tuning.pruning import Pruning
+from ste.tuning.search_space import Choice, Span, distributions, text_of, value_of
+from ste.tuning.study import Grid, Search, open_study
+from ste.tuning.sweep import Plan, overrides, quoted, run_sweep
+from ste.tuning.trial_outcome import FAILED, FINISHED, LOST, PRUNED, Outcome, Row, Trial, best, exit_code, ranked
+from ste.tuning.workers import Workers, workers_of
 
 SEARCHES = sorted(path.stem for path in (conf_dir() / "sweep").glob("*.yaml") if path.stem != "none")
 FAST = ["data=seed", "trainer.threads=1", "scoring.resamples=100"]

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ste.data.contract import check_frame, table_schema
-from ste.data.files import read_frame, sha256, whole_file, write_frame
-from ste.data.table import _good, read_table
+from ste.data.storage.files import read_frame, sha256, whole_file, write_frame
+from ste.data.storage.tables import _good, read_table
+from ste.data.table_schema import check_frame, table_schema
 from ste.errors import DataError
 from ste.schema import COLUMNS, DIRECTION, FEATURE_COLUMNS, MOVEMENT, RETURN
 

@@ -8,10 +8,18 @@ import pandas as pd
 import pytest
 import torch
 
-from ste.data.tensors import ARRAYS, FORMAT, INDEX, TensorWriter, read_tensors, tensors_digest, write_tensors
-from ste.data.volatility import trailing_volatility, with_market
+from ste.data.storage.memory_mapped import (
+    ARRAYS,
+    FORMAT,
+    INDEX,
+    TensorWriter,
+    read_tensors,
+    tensors_digest,
+    write_tensors,
+)
 from ste.data.windows import SequenceDataset, Store
 from ste.errors import DataError
+from ste.features.volatility import trailing_volatility, with_market
 from ste.schema import DIRECTION, FEATURES, RETURN
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ste.errors import ConfigError
 from ste.evaluation.bootstrap import Resampling
-from ste.evaluation.trading import long_only, long_short, together, trade, trading_figures
+from ste.evaluation.portfolio import long_only, long_short, together, trade, trading_figures
 
 TICKERS = np.tile([0, 1, 2], 2)
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
 
+from ste.config import TrackingSettings
 from ste.evaluation.scorecard import Book, Estimate, Scorecard
-from ste.settings import TrackingSettings
-from ste.tracking.found import DIGEST_TAG, FOLD_TAG, find_children, find_runs
-from ste.tracking.run import Run, tracked_run
+from ste.tracking.earlier_trials import find_trials
+from ste.tracking.run_info import DIGEST_TAG, FOLD_TAG, find_children, find_runs
 from ste.tracking.store import open_store
-from ste.tracking.trials import find_trials
+from ste.tracking.tracked_run import Run, tracked_run
 
 DATES = ["2024-01-05", "2024-01-12", "2024-01-19"]
 

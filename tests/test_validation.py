@@ -15,25 +15,26 @@ import pytest
 from hydra import compose, initialize_config_dir
 from mlflow.tracking import MlflowClient
 
-from ste import fitting, pipeline
-from ste.config import compose_train, conf_dir, plain, train_settings
-from ste.console import differences
-from ste.data.folds import folds
+from ste.config import TrackingSettings
+from ste.config.load import compose_train, conf_dir, plain, train_settings
+from ste.data.build.prepare import prepare
+from ste.data.cross_validation import folds
 from ste.data.panel import Panel
-from ste.data.prepare import prepare
 from ste.errors import ConfigError, RunError
 from ste.evaluate import evaluate_task
 from ste.evaluation.predictions import Predictions
-from ste.fitting import load_model
-from ste.pipeline import train
-from ste.predicting import class_chances
-from ste.record import CHECKPOINT, PREDICTIONS, SPLIT_PREFIX, TrainResult
+from ste.experiment import run as pipeline
+from ste.experiment.artifacts import CHECKPOINT, PREDICTIONS, SPLIT_PREFIX, TrainResult
+from ste.experiment.prediction import class_chances
+from ste.experiment.run import train
 from ste.report import report_task
-from ste.settings import TrackingSettings
-from ste.tracking.find import download, find_run, read_config
-from ste.tracking.found import DIGEST_TAG, FOLD_TAG, FoundRun, find_children, find_runs
+from ste.reporting.console import differences
+from ste.tracking.earlier_trials import find_trials
+from ste.tracking.run_info import DIGEST_TAG, FOLD_TAG, FoundRun, find_children, find_runs
+from ste.tracking.run_lookup import download, find_run, read_config
 from ste.tracking.store import open_store
-from ste.tracking.trials import find_trials
+from ste.training import fit as fitting
+from ste.training.fit import load_model
 
 WORLD = ["data.tickers=4", "data.start=2018-01-01", "data.end=2020-06-30", "data.batch_size=64"]
 WORLD += ["data.split.validation_start=2019-07-01", "data.split.test_start=2020-01-01", "data.sequence_length=3"]

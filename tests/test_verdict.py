@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from ste.evaluation.comparison import LEVEL, Trials, compare, sidak
 from ste.evaluation.predictions import Predictions, row_columns
-from ste.evaluation.score import score
 from ste.evaluation.scorecard import Book, Estimate, Gain, Scorecard
+from ste.evaluation.scoring import score
+from ste.evaluation.significance import LEVEL, Trials, compare, sidak
 from ste.evaluation.verdict import WORDS, judge
-from ste.studies.verdicts import Outcome, summary
+from studies.verdicts import Outcome, summary
 
 BASELINES = {"majority": 0.372, "persistence": 0.361, "volatility": 0.423, "linear": 0.418}
 UNDECIDED = Gain(0.010, -0.006, 0.026, 0.11)

@@ -11,17 +11,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ste.config import LabelSettings, SplitSettings, WorldSettings
 from ste.data import datamodule
-from ste.data.calendar import week_numbers
+from ste.data.build.prepare import PreparedData, prepare
 from ste.data.datamodule import BatchLoader, TrendDataModule
 from ste.data.panel import Panel
-from ste.data.prepare import PreparedData, prepare
 from ste.data.windows import Batch, FlatDataset, SequenceDataset, Store, computed_at_once
 from ste.errors import DataError
-from ste.replicas.loader import ReplicaLoader
+from ste.market.calendar import week_numbers
 from ste.schema import DIRECTION, FEATURES, KEYS, SPLITS
-from ste.settings import LabelSettings, SplitSettings, WorldSettings
-from ste.training.grouped import MOST, MOST_EXAMPLES, GroupedLoader
+from ste.seed_ensembles.replica_loader import ReplicaLoader
+from ste.training.grouped_batches import MOST, MOST_EXAMPLES, GroupedLoader
 
 Weeks = dict[str, set[int]]
 TICKERS = "ABCDE"

@@ -11,19 +11,19 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from ste.data.building import build_table
-from ste.data.calendar import week_numbers
-from ste.data.features import NUMBER, feature_rows
-from ste.data.files import read_frame, sha256
-from ste.data.labels import directions, future_returns
-from ste.data.prepare import PreparedData, prepare
-from ste.data.table import read_table
+from ste.config import LabelSettings, TableSettings, WorldSettings
+from ste.data.build.labelled_rows import build_table
+from ste.data.build.prepare import PreparedData, prepare
+from ste.data.storage.files import read_frame, sha256
+from ste.data.storage.tables import read_table
 from ste.errors import ConfigError, DataError
+from ste.features.feature_rows import NUMBER, feature_rows
+from ste.labels.targets import directions, future_returns
+from ste.market.calendar import week_numbers
 from ste.schema import CLASS_NAMES, COLUMNS, DIRECTION, FEATURES, KEYS, PROBABILITIES, RETURN
-from ste.settings import LabelSettings, TableSettings, WorldSettings
-from ste.world import draw as drawing
-from ste.world import law
-from ste.world.draw import SEED_TICKERS, draw, names
+from ste.synthetic import generator as drawing
+from ste.synthetic import return_model as law
+from ste.synthetic.generator import SEED_TICKERS, draw, names
 
 
 def small(**changes: object) -> WorldSettings:
@@ -411,7 +411,7 @@ def test_a_build_that_was_killed_before_its_card_is_built_again(tmp_path: Path) 
 
 
 def test_a_build_that_stops_in_the_middle_is_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ste.data import prepare as room
+    from ste.data.build import prepare as room
 
     written: list[Path] = []
     write = room.write_frame

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from ste.cli import run
-from ste.config import audit_settings, plain
+from ste.config.hydra_app import run
+from ste.config.load import audit_settings, plain
 
 ALARM = 3
 """Exit code of an audit that has found something."""
@@ -15,8 +15,8 @@ ALARM = 3
 def audit_task(config: DictConfig) -> None:
     """Run the standing checks on the `data` group and print what they saw."""
     settings = audit_settings(plain(config))
-    from ste.leaks.run import audit  # the data libraries load only now
-    from ste.leaks.show import print_audit
+    from ste.leakage.suite import audit  # the data libraries load only now
+    from ste.reporting.audit_text import print_audit
 
     report = audit(settings.data, Path(settings.paths.data), strict=settings.strict, shuffles=settings.shuffles)
     print_audit(report)

@@ -6,25 +6,25 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from ste.cli import run
-from ste.config import compare_settings, plain
-from ste.loading import loading
+from ste.config.fast_imports import loading
+from ste.config.hydra_app import run
+from ste.config.load import compare_settings, plain
 
 if TYPE_CHECKING:
-    from ste.pages import BoardRow
-    from ste.tracking.found import FoundRun
+    from ste.reporting.html import BoardRow
+    from ste.tracking.run_info import FoundRun
 
 
 def compare_task(config: DictConfig) -> None:
     """Print the experiment's runs, best first, and write them as a page."""
     settings = compare_settings(plain(config))
     with loading():
-        from ste.data.files import whole_file  # mlflow loads only now
+        from ste.data.storage.files import whole_file  # mlflow loads only now
         from ste.errors import RunError
-        from ste.pages import Board, print_leaderboard, render_leaderboard
-        from ste.record import SPLIT_PREFIX
-        from ste.tracking.find import find_experiment
-        from ste.tracking.found import DIGEST_TAG, find_runs
+        from ste.experiment.artifacts import SPLIT_PREFIX
+        from ste.reporting.html import Board, print_leaderboard, render_leaderboard
+        from ste.tracking.run_info import DIGEST_TAG, find_runs
+        from ste.tracking.run_lookup import find_experiment
         from ste.tracking.store import open_store
 
     client = open_store(settings.tracking, Path(settings.paths.output))
@@ -58,9 +58,9 @@ def compare_task(config: DictConfig) -> None:
 
 
 def _row(found: "FoundRun", split: str, reports: Path, page: Path) -> "BoardRow":
-    from ste.pages import BoardRow
-    from ste.record import SPLIT_PREFIX, read_estimates
-    from ste.tracking.found import DIGEST_TAG
+    from ste.experiment.artifacts import SPLIT_PREFIX, read_estimates
+    from ste.reporting.html import BoardRow
+    from ste.tracking.run_info import DIGEST_TAG
 
     report = reports / f"{found.id}.html"
     return BoardRow(

@@ -7,19 +7,19 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from ste.cli import run
-from ste.config import ensemble_settings, plain, train_settings
-from ste.loading import loading
+from ste.config.fast_imports import loading
+from ste.config.hydra_app import run
+from ste.config.load import ensemble_settings, plain, train_settings
 
 
 def ensemble_task(config: DictConfig) -> None:
     """Find the members, combine what they said, score, judge and track it as a run."""
     settings = ensemble_settings(plain(config))
     with loading():
-        from ste.combining import make_ensemble  # torch and mlflow load only now
-        from ste.console import print_ensemble
-        from ste.members import fetch_members
-        from ste.tracking.members import find_members
+        from ste.ensembles.combine import make_ensemble  # torch and mlflow load only now
+        from ste.ensembles.members import fetch_members
+        from ste.ensembles.selection import find_members
+        from ste.reporting.console import print_ensemble
         from ste.tracking.store import open_store
 
     client = open_store(settings.tracking, Path(settings.paths.output))

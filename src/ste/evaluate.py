@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from ste.cli import run
-from ste.config import evaluate_settings, plain, train_settings
-from ste.loading import loading
+from ste.config.fast_imports import loading
+from ste.config.hydra_app import run
+from ste.config.load import evaluate_settings, plain, train_settings
 
 if TYPE_CHECKING:
+    from ste.config import TrainSettings
     from ste.evaluation.predictions import Predictions
     from ste.evaluation.scorecard import Scorecard
-    from ste.settings import TrainSettings
 
 
 SHOWN = 12
@@ -25,20 +25,20 @@ def evaluate_task(config: DictConfig) -> None:
     """Load the run's checkpoint and data, score, judge, and hold the figures against the tracked ones."""
     settings = evaluate_settings(plain(config))
     with loading():
-        from ste.console import (
+        from ste.errors import RunError
+        from ste.evaluation.predictions import Predictions
+        from ste.experiment.artifacts import PREDICTIONS, SPLIT_PREFIX, score_metrics
+        from ste.experiment.run import scores_of, verdict_of
+        from ste.reporting.console import (
             differences,
             print_anatomy,
             print_scores,
             print_verdict,
         )  # torch and mlflow load only now
-        from ste.errors import RunError
-        from ste.evaluation.predictions import Predictions
-        from ste.pipeline import scores_of, verdict_of
-        from ste.record import PREDICTIONS, SPLIT_PREFIX, score_metrics
-        from ste.tracking.find import download, find_run
-        from ste.tracking.found import DIGEST_TAG, ENSEMBLE_TAG
+        from ste.tracking.earlier_trials import find_trials
+        from ste.tracking.run_info import DIGEST_TAG, ENSEMBLE_TAG
+        from ste.tracking.run_lookup import download, find_run
         from ste.tracking.store import open_store
-        from ste.tracking.trials import find_trials
 
     client = open_store(settings.tracking, Path(settings.paths.output))
     found = find_run(client, settings.run, settings.tracking.experiment)
@@ -74,10 +74,10 @@ def evaluate_task(config: DictConfig) -> None:
 def _run_again(client: Any, found: Any, paths: dict[str, str], folder: Path) -> tuple["TrainSettings", "Predictions"]:
     """Settings of a training run, and what its checkpoints say."""
     from ste.errors import RunError
-    from ste.pipeline import predict_again
-    from ste.record import CHECKPOINT
-    from ste.tracking.find import download, read_config
-    from ste.tracking.found import DIGEST_TAG, find_children
+    from ste.experiment.artifacts import CHECKPOINT
+    from ste.experiment.run import predict_again
+    from ste.tracking.run_info import DIGEST_TAG, find_children
+    from ste.tracking.run_lookup import download, read_config
 
     run_settings = train_settings({**read_config(client, found), "paths": paths})
     sources = [found]
@@ -99,8 +99,8 @@ def _ensemble_again(
     client: Any, found: Any, paths: dict[str, str], folder: Path
 ) -> tuple["TrainSettings", "Predictions"]:
     """Settings of an ensemble's first member, which it is scored by, and what its members' checkpoints say together."""
-    from ste.members import Kept
-    from ste.tracking.found import DIGEST_TAG
+    from ste.ensembles.members import Kept
+    from ste.tracking.run_info import DIGEST_TAG
 
     kept = Kept.read(client, found, folder)
     every = [train_settings({**member.config, "paths": paths}) for member in kept.members]
@@ -111,7 +111,7 @@ def _drawn(scores: dict[str, "Scorecard"], folder: Path) -> list[Path]:
     """Reliability curve, portfolio and confusion shares of every split outside training, as figures and tables."""
     import pandas as pd
 
-    from ste.plots import equity_figure, reliability_figure
+    from ste.reporting.plots import equity_figure, reliability_figure
 
     out = []
     for split, card in scores.items():

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from ste.cli import run
-from ste.config import export_settings, plain
+from ste.config.fast_imports import loading
+from ste.config.hydra_app import run
+from ste.config.load import export_settings, plain
 from ste.errors import ConfigError
-from ste.loading import loading
 
 
 def export_task(config: DictConfig) -> None:
@@ -18,9 +18,9 @@ def export_task(config: DictConfig) -> None:
     output = Path(settings.output)
     _check_output(output)
     with loading():
-        from ste.deploy.export import export_run  # torch and mlflow load only now
-        from ste.deploy.publish import publish
-        from ste.tracking.find import find_run
+        from ste.inference.export.exporter import export_run  # torch and mlflow load only now
+        from ste.inference.registry.publish import publish
+        from ste.tracking.run_lookup import find_run
         from ste.tracking.store import open_store
 
     client = open_store(settings.tracking, Path(settings.paths.output))

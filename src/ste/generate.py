@@ -4,15 +4,15 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from ste.cli import run
-from ste.config import generate_settings, plain
+from ste.config.hydra_app import run
+from ste.config.load import generate_settings, plain
 
 
 def generate_task(config: DictConfig) -> None:
     """Build the tables of the `data` group, or find them built already."""
     settings = generate_settings(plain(config))
-    from ste.data.card import print_card  # the data libraries load only now
-    from ste.data.prepare import prepare
+    from ste.data.build.card_text import print_card  # the data libraries load only now
+    from ste.data.build.prepare import prepare
 
     prepared = prepare(settings.data, Path(settings.paths.data))
     print_card(prepared.card, next(iter(prepared.files.values())).parent, prepared.reused)

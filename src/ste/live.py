@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 from omegaconf import DictConfig
 
-from ste.cli import run
-from ste.config import live_settings, plain
-from ste.settings import LiveSettings
+from ste.config import LiveSettings
+from ste.config.hydra_app import run
+from ste.config.load import live_settings, plain
 
 if TYPE_CHECKING:
-    from ste.deploy.model import ServedModel
+    from ste.inference.onnx_model import ServedModel
+    from ste.streaming.event_sources import Source
     from ste.streaming.sinks import Sink
-    from ste.streaming.sources import Source
 
 
 class _Stop:
@@ -45,10 +45,10 @@ class _Stop:
 def live_task(config: DictConfig) -> None:
     """Open model, source and sink, go on from the checkpoint, and work until the end or a signal."""
     settings = live_settings(plain(config))
-    from ste.deploy.found import find_model
-    from ste.deploy.model import ServedModel  # the data libraries load only now
-    from ste.monitoring.monitor import Monitor
-    from ste.streaming.checkpoint import Checkpoints
+    from ste.inference.onnx_model import ServedModel  # the data libraries load only now
+    from ste.inference.registry.lookup import find_model
+    from ste.monitoring.input_counts import Monitor
+    from ste.streaming.checkpoints import Checkpoints
     from ste.streaming.engine import Engine
     from ste.streaming.pipeline import Pipeline
 
@@ -78,14 +78,14 @@ def live_task(config: DictConfig) -> None:
 
 
 def _source(settings: LiveSettings) -> "Source":
-    from ste.streaming.sources import FileSource, StandardInput
+    from ste.streaming.event_sources import FileSource, StandardInput
 
     if settings.source == "replay":
         from ste.streaming.replay import Replay
 
         return Replay(settings.replay.files(), settings.replay.speed)
     if settings.source == "redis":
-        from ste.streaming.broker import RedisSource, connect
+        from ste.streaming.redis_streams import RedisSource, connect
 
         redis = settings.redis
         return RedisSource(connect(redis.url), redis.url, redis.events, redis.group, redis.consumer)
@@ -97,7 +97,7 @@ def _sink(settings: LiveSettings, model: "ServedModel") -> "Sink":
 
     classes = tuple(model.card.classes)
     if settings.sink == "redis":
-        from ste.streaming.broker import RedisSink, connect
+        from ste.streaming.redis_streams import RedisSink, connect
 
         redis = settings.redis
         return RedisSink(connect(redis.url, retries=30), redis.url, redis.predictions, classes)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from ste.cli import run
-from ste.config import monitor_settings, plain
+from ste.config.hydra_app import run
+from ste.config.load import monitor_settings, plain
 
 ALARM = 3
 """Exit code of a strict look that has found something."""
@@ -16,11 +16,11 @@ ALARM = 3
 def monitor_task(config: DictConfig) -> None:
     """Look at drift and at the score so far, print and write them."""
     settings = monitor_settings(plain(config))
-    from ste.data.files import whole_file  # the data libraries load only now
-    from ste.deploy.found import find_model
-    from ste.deploy.model import ServedModel
-    from ste.monitoring.looking import look
-    from ste.monitoring.show import print_page
+    from ste.data.storage.files import whole_file  # the data libraries load only now
+    from ste.inference.onnx_model import ServedModel
+    from ste.inference.registry.lookup import find_model
+    from ste.monitoring.review import look
+    from ste.reporting.monitor_text import print_page
 
     paths = settings.paths
     model = find_model(settings.model, settings.tracking, Path(paths.output), Path(paths.data))
@@ -31,7 +31,7 @@ def monitor_task(config: DictConfig) -> None:
             partial.write_text(json.dumps(page.plain(), indent=2, allow_nan=False) + "\n")
         print(f"json  {settings.json}")
     if settings.html is not None:
-        from ste.pages.monitor import render_monitor
+        from ste.reporting.html.monitor_page import render_monitor
 
         with whole_file(Path(settings.html)) as partial:
             partial.write_text(render_monitor(page.plain()), encoding="utf-8")

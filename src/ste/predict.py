@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from ste.cli import run
-from ste.config import plain, predict_settings
+from ste.config.hydra_app import run
+from ste.config.load import plain, predict_settings
 
 if TYPE_CHECKING:
-    from ste.bulk.reading import Table
-    from ste.bulk.rejects import Reject
-    from ste.bulk.run import Tally
-    from ste.deploy.model import ServedModel
-    from ste.settings import PredictSettings
+    from ste.config import PredictSettings
+    from ste.inference.batch.prediction_loop import Tally
+    from ste.inference.batch.rejects import Reject
+    from ste.inference.batch.table_reader import Table
+    from ste.inference.onnx_model import ServedModel
 
 log = logging.getLogger(__name__)
 
@@ -26,10 +26,10 @@ log = logging.getLogger(__name__)
 def predict_task(config: DictConfig) -> None:
     """Read, check, predict, write, and say what became of the rows."""
     settings = predict_settings(plain(config))
-    from ste.bulk.reading import open_table  # the libraries that read tables load only now
-    from ste.bulk.run import predict_table
-    from ste.deploy.model import ServedModel
     from ste.errors import DataError
+    from ste.inference.batch.prediction_loop import predict_table
+    from ste.inference.batch.table_reader import open_table  # the libraries that read tables load only now
+    from ste.inference.onnx_model import ServedModel
     from ste.schema import PERIOD
 
     path = _model_file(settings)
@@ -62,9 +62,9 @@ def predict_task(config: DictConfig) -> None:
 
 
 def _spread(settings: "PredictSettings", model: Path, advance: Callable[[int], None]) -> "Tally":
-    from ste.bulk.cluster import on_ray
-    from ste.bulk.spread import predict_spread
-    from ste.bulk.workers import on_this_machine
+    from ste.inference.batch.parallel import predict_spread
+    from ste.inference.batch.process_pool import on_this_machine
+    from ste.inference.batch.ray_tasks import on_ray
 
     run = on_this_machine if settings.cluster is None else on_ray
     output, rejects = Path(settings.output), Path(settings.reject_file())
@@ -83,7 +83,7 @@ def _ended_cleanly() -> Iterator[None]:
 
 
 def _model_file(settings: "PredictSettings") -> Path:
-    from ste.deploy.found import find_model
+    from ste.inference.registry.lookup import find_model
 
     return find_model(settings.model, settings.tracking, Path(settings.paths.output), Path(settings.paths.data))
 
@@ -106,13 +106,13 @@ def _check_outputs(settings: "PredictSettings", model: Path) -> None:
 
 def _rows_of_bars(settings: "PredictSettings", model: "ServedModel") -> tuple["Table", list["Reject"], int | None]:
     """The feature rows of daily bars, what was wrong with the bars, and the newest period where that is asked for."""
-    from ste.bulk.bars import FrameTable, read_good_bars
-    from ste.data.calendar import periods
-    from ste.data.market_files import adjusted_bars, market_of
-    from ste.deploy.inputs import rows_of_bars
+    from ste.config import MarketSettings
+    from ste.data.sources.market_files import adjusted_bars, market_of
     from ste.errors import DataError
+    from ste.inference.batch.bar_rows import FrameTable, read_good_bars
+    from ste.inference.inputs import rows_of_bars
+    from ste.market.calendar import periods
     from ste.schema import FEATURE_SETS, PERIOD
-    from ste.settings import MarketSettings
 
     card, path = model.card, Path(settings.bars)
     with _progress("reading bars", path.stat().st_size) as advance:

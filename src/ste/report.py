@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from ste.cli import run
-from ste.config import plain, report_settings, train_settings
-from ste.loading import loading
+from ste.config.fast_imports import loading
+from ste.config.hydra_app import run
+from ste.config.load import plain, report_settings, train_settings
 
 if TYPE_CHECKING:
-    from ste.evaluation.importance import Importance
-    from ste.members import Kept, Member
-    from ste.pages import MemberRow
+    from ste.ensembles.members import Kept, Member
+    from ste.evaluation.explain.permutation_importance import Importance
+    from ste.reporting.html import MemberRow
 
 
 def report_task(config: DictConfig) -> None:
@@ -26,17 +26,17 @@ def report_task(config: DictConfig) -> None:
     import json  # the libraries of data, nets and tracking load only now
 
     with loading():
-        from ste.data.files import whole_file
+        from ste.data.storage.files import whole_file
+        from ste.ensembles.members import Kept
         from ste.evaluation.predictions import Predictions
-        from ste.members import Kept
-        from ste.pages import ReportData, render_report
-        from ste.pipeline import scores_of, verdict_of
-        from ste.record import PREDICTIONS
-        from ste.tracking.find import DATA_CARD, download, find_run, read_config
-        from ste.tracking.found import DIGEST_TAG, ENSEMBLE_TAG
-        from ste.tracking.reading import read_curves, read_provenance
+        from ste.experiment.artifacts import PREDICTIONS
+        from ste.experiment.run import scores_of, verdict_of
+        from ste.reporting.html import ReportData, render_report
+        from ste.tracking.earlier_trials import find_trials
+        from ste.tracking.run_artifacts import read_curves, read_provenance
+        from ste.tracking.run_info import DIGEST_TAG, ENSEMBLE_TAG
+        from ste.tracking.run_lookup import DATA_CARD, download, find_run, read_config
         from ste.tracking.store import open_store
-        from ste.tracking.trials import find_trials
 
     client = open_store(settings.tracking, Path(settings.paths.output))
     found = find_run(client, settings.run, settings.tracking.experiment)
@@ -89,12 +89,12 @@ def report_task(config: DictConfig) -> None:
 
 def _explained(client: Any, found: Any, values: dict[str, Any], folder: Path) -> Any:
     """Importance of the run's model, or of its last fold's."""
-    from ste.explaining import explain
-    from ste.fitting import load_model
-    from ste.pipeline import last_data
-    from ste.record import CHECKPOINT
-    from ste.tracking.find import download
-    from ste.tracking.found import find_children
+    from ste.experiment.artifacts import CHECKPOINT
+    from ste.experiment.explanation import explain
+    from ste.experiment.run import last_data
+    from ste.tracking.run_info import find_children
+    from ste.tracking.run_lookup import download
+    from ste.training.fit import load_model
 
     data, last = last_data(train_settings(values))
     source = found if last is None else find_children(client, found.id)[last]
@@ -103,7 +103,7 @@ def _explained(client: Any, found: Any, values: dict[str, Any], folder: Path) ->
 
 def _importance_files(importance: Sequence["Importance"], folder: Path) -> list[Path]:
     """The table and the figure."""
-    from ste.plots import bars_figure
+    from ste.reporting.plots import bars_figure
 
     table, figure = folder / "importance.csv", folder / "importance.png"
     with table.open("w", newline="") as file:
@@ -119,7 +119,7 @@ def _importance_files(importance: Sequence["Importance"], folder: Path) -> list[
 def _members(kept: "Kept") -> list["MemberRow"]:
     """Rows of the members' table."""
     from ste.evaluation.scorecard import Estimate
-    from ste.pages import MemberRow
+    from ste.reporting.html import MemberRow
 
     return [
         MemberRow(

@@ -7,9 +7,9 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from ste.cli import run
-from ste.config import compose_train, plain, reproduce_settings, train_settings
-from ste.loading import loading
+from ste.config.fast_imports import loading
+from ste.config.hydra_app import run
+from ste.config.load import compose_train, plain, reproduce_settings, train_settings
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ def reproduce_task(config: DictConfig) -> None:
     with loading():
         import torch  # only now: --help answers without it
 
-        from ste.data.files import whole_file
-        from ste.pipeline import train
+        from ste.data.storage.files import whole_file
+        from ste.experiment.run import train
 
     output = Path(settings.paths.output)
     folder = output / "reproduction"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from ste.cli import run
-from ste.config import plain, serve_settings
+from ste.config.hydra_app import run
+from ste.config.load import plain, serve_settings
 
 log = logging.getLogger("ste.serve")
 
@@ -14,12 +14,12 @@ log = logging.getLogger("ste.serve")
 def serve_task(config: DictConfig) -> None:
     """Load the model, listen, say where, and answer until told to stop."""
     settings = serve_settings(plain(config))
-    from ste.deploy.model import ServedModel  # the libraries of the service load only now
-    from ste.monitoring.kept import KeptMonitor
+    from ste.inference.onnx_model import ServedModel  # the libraries of the service load only now
+    from ste.monitoring.saved_counts import KeptMonitor
+    from ste.serving.api_keys import read_keys
     from ste.serving.app import create_app
-    from ste.serving.finding import newest
-    from ste.serving.keys import read_keys
-    from ste.serving.page_routes import page_of
+    from ste.serving.dashboard_routes import page_of
+    from ste.serving.model_file import newest
     from ste.serving.server import is_loopback, listen, serve
 
     keys = read_keys(settings.keys_file)

@@ -9,17 +9,17 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from ste.cli import run, without_password
-from ste.config import plain, train_settings
+from ste.config.fast_imports import loading
+from ste.config.hydra_app import run, without_password
+from ste.config.load import plain, train_settings
 from ste.errors import ConfigError
-from ste.loading import loading
 
 
 def train_task(config: DictConfig) -> Any:
-    """One training run; the monitored validation figure, or in our sweeps a `ste.sweeps.outcome.Outcome`."""
+    """One training run; the monitored validation figure, or in our sweeps a `ste.tuning.trial_outcome.Outcome`."""
     values = plain(config)
     if values["sweep"]["trial"] is not None:
-        from ste.sweeps.trial import run_trial
+        from ste.tuning.trial_job import run_trial
 
         values["sweep"]["values"] = _swept(values["sweep"]["keys"])
         return run_trial(values, _name(values["tracking"], values["sweep"]), lambda: _train(values))
@@ -30,7 +30,7 @@ def train_task(config: DictConfig) -> Any:
     if result is None:
         return None
     with loading():
-        from ste.console import print_training
+        from ste.reporting.console import print_training
 
     print_training(result, str(without_password(_store(values))))
     return result.monitored
@@ -41,7 +41,7 @@ def _train(values: dict[str, Any]) -> Any:
     if settings.resume is not None:
         settings, values = _stopped(settings.resume, settings)
     with loading():
-        from ste.pipeline import train  # torch, lightning and mlflow load only now
+        from ste.experiment.run import train  # torch, lightning and mlflow load only now
 
     kept = {key: value for key, value in values.items() if key != "sweep"}  # a run is the same in a sweep or alone
     kept["tracking"] = kept["tracking"] | {"uri": without_password(kept["tracking"]["uri"])}
@@ -53,8 +53,8 @@ def _stopped(run_id: str, settings: Any) -> tuple[Any, dict[str, Any]]:
     """Settings of a run that was stopped, to go on with."""
     with loading():
         from ste.errors import RunError
-        from ste.tracking.find import find_run, read_config
-        from ste.tracking.found import ENSEMBLE_TAG
+        from ste.tracking.run_info import ENSEMBLE_TAG
+        from ste.tracking.run_lookup import find_run, read_config
         from ste.tracking.store import open_store
 
     kept = ("resume=", "tracking", "paths.")
@@ -82,7 +82,7 @@ def _name(tracking: dict[str, Any], sweep: dict[str, Any]) -> str:
     hydra = HydraConfig.get()
     choices = hydra.runtime.choices
     if sweep.get("values"):
-        from ste.sweeps.outcome import brief
+        from ste.tuning.trial_outcome import brief
 
         words = [brief(key, value) for key, value in sweep["values"].items() if key != "model"]
         return " ".join([choices["model"], *words])

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from ste.cli import run
-from ste.config import plain, ui_settings
+from ste.config.hydra_app import run
+from ste.config.load import plain, ui_settings
 from ste.errors import ConfigError
 
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from ste.settings import TrainSettings
-from ste.sweeps.space import Choice, Space, text_of
-from ste.sweeps.workers import Workers
+from ste.config import TrainSettings
+from ste.tuning.search_space import Choice, Space, text_of
+from ste.tuning.workers import Workers
 
 _ELSEWHERE = ("hydra", "tracking", "paths.", "sweep.", "trainer.threads", "trainer.progress")
 """Overrides that do not decide what a search finds."""

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from hydra.core.override_parser.types import IntervalSweep, Override
 
 from ste.errors import ConfigError
-from ste.sweeps.space import Choice, Span
+from ste.tuning.search_space import Choice, Span
 
 _Values = TypeVar("_Values", bound=Choice | Span)
 

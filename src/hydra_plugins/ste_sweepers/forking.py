@@ -23,9 +23,9 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
+from ste.config import TrainSettings
 from ste.errors import ConfigError
-from ste.settings import TrainSettings
-from ste.sweeps.warming import import_all, warm
+from ste.tuning.warm_up import import_all, warm
 
 from ._composing import Composer
 

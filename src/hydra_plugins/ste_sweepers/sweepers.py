@@ -21,13 +21,13 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from ste.config import plain, train_settings
+from ste.config import TrainSettings
+from ste.config.fast_imports import set_before
+from ste.config.load import plain, train_settings
 from ste.errors import ConfigError, SteError
-from ste.loading import set_before
-from ste.settings import TrainSettings
-from ste.sweeps.outcome import FAILED, LOST, Outcome, Trial, brief, exit_code
-from ste.sweeps.space import Choice, Space
-from ste.sweeps.workers import Workers, workers_of
+from ste.tuning.search_space import Choice, Space
+from ste.tuning.trial_outcome import FAILED, LOST, Outcome, Trial, brief, exit_code
+from ste.tuning.workers import Workers, workers_of
 
 from ._composing import Composer
 from ._jobs import decides, extra, samples
@@ -115,7 +115,7 @@ class _SteSweeper(Sweeper):
 
     def _run(self, fixed: dict[str, str], swept: Space, settings: TrainSettings, folder: Path) -> Any:
         set_before()
-        from ste.sweeps.run import Plan, run_sweep  # heavier from here on
+        from ste.tuning.sweep import Plan, run_sweep  # heavier from here on
 
         assert self.config is not None
         launcher = OmegaConf.to_container(self.config.hydra.launcher, resolve=True)
@@ -213,7 +213,7 @@ class GridSweeper(_SteSweeper):
         return self._most or (10**6 if workers.ahead else workers.count)
 
     def _source(self, plan: Any, swept: Space) -> Any:
-        from ste.sweeps.study import Grid
+        from ste.tuning.study import Grid
 
         return Grid({key: values for key, values in swept.items() if isinstance(values, Choice)})
 
@@ -242,7 +242,7 @@ class OptunaSweeper(_SteSweeper):
         return fixed, space
 
     def _settings(self, settings: TrainSettings, fixed: dict[str, str], swept: Space) -> Any:
-        from ste.sweeps.study import default_storage
+        from ste.tuning.study import default_storage
 
         chosen = settings.sweep
         words = decides(fixed, swept)
@@ -251,13 +251,13 @@ class OptunaSweeper(_SteSweeper):
         return replace(chosen, study=chosen.study or name, storage=storage)
 
     def _source(self, plan: Any, swept: Space) -> Any:
-        from ste.sweeps.study import Search
+        from ste.tuning.study import Search
 
         return Search(plan.settings, swept, plan.mode, decides(plan.fixed, swept))
 
 
 def _command() -> str:
-    from ste.cli import without_password
+    from ste.config.hydra_app import without_password
 
     typed = sys.argv[1:] if sys.argv else []
     return shlex.join(["python", "-m", "ste.train", *(without_password(text) or "" for text in typed)])

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ste.data.windows import WindowDataset
-from ste.training.representation import Representation
+from ste.features.normalization import Representation
 
 CHUNK = 65536
 

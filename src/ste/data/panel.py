@@ -12,18 +12,18 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ste.data.columns import FrameColumns
-from ste.data.files import read_frame, sha256
-from ste.data.labels import directions, terciles
-from ste.data.parts import first_rows, read_parts_blocks
-from ste.data.prepare import PreparedData
-from ste.data.split import counted_periods
-from ste.data.table import read_table
-from ste.data.tensors import ensure_tensors, read_tensors
+from ste.config import DataSettings, TableSettings
+from ste.data.build.prepare import PreparedData
+from ste.data.row_columns import FrameColumns
+from ste.data.splits import counted_periods
+from ste.data.storage.files import read_frame, sha256
+from ste.data.storage.memory_mapped import ensure_tensors, read_tensors
+from ste.data.storage.parquet_shards import first_rows, read_parts_blocks
+from ste.data.storage.tables import read_table
 from ste.data.windows import Store, class_indices
 from ste.errors import DataError
+from ste.labels.targets import directions, terciles
 from ste.schema import FEATURE_SETS, PROBABILITIES, SPLITS, Trend, class_names
-from ste.settings import DataSettings, TableSettings
 
 HISTORY = -1
 """Role of a row that ends no example."""

@@ -12,8 +12,8 @@ import pandas as pd
 import torch
 from torch.utils.data import Dataset
 
-from ste.data.calendar import periods
-from ste.data.columns import Columns, FrameColumns
+from ste.data.row_columns import Columns, FrameColumns
+from ste.market.calendar import periods
 from ste.schema import CLASSES, FEATURE_SETS, Trend
 
 CACHED_ROWS = 16_384

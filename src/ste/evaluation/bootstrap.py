@@ -23,7 +23,7 @@ given instead."""
 
 LEAST_BLOCKS = 5
 """With fewer, an interval says no more; with more, it is too narrow where regimes last for months (see
-`ste.studies.coverage`)."""
+`studies.coverage`)."""
 
 _SHORTEST = 16  # periods from which on autocorrelations can be looked at
 _NOISE = 1e-9  # rows; less is rounding

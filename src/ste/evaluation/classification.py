@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ste.evaluation.areas import area_under_roc
 from ste.evaluation.bootstrap import Resampling
+from ste.evaluation.roc import area_under_roc
 from ste.evaluation.scorecard import Bin
 
 SMALLEST = 1e-7  # probabilities are cut here, so that one certain mistake is not infinite

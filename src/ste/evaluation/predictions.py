@@ -13,10 +13,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ste.data.calendar import periods
-from ste.data.files import whole_file
 from ste.data.sample import Sample
+from ste.data.storage.files import whole_file
 from ste.errors import DataError
+from ste.market.calendar import periods
 from ste.schema import SPLITS, probability_names
 
 BAYES = "bayes"

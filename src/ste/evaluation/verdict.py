@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ste.evaluation.comparison import GUESSES, Comparison, Trials, compare
 from ste.evaluation.overfitting import (
     FEWEST_PERIODS,
     DeflatedSharpe,
@@ -14,7 +13,8 @@ from ste.evaluation.overfitting import (
 )
 from ste.evaluation.predictions import BAYES
 from ste.evaluation.scorecard import Gain, Scorecard
-from ste.evaluation.wording import estimate, number, sentences, suspicions
+from ste.evaluation.significance import GUESSES, Comparison, Trials, compare
+from ste.evaluation.verdict_text import estimate, number, sentences, suspicions
 from ste.schema import PERIOD, PERIODS_PER_YEAR
 
 WORDS = ("better", "better than guessing", "not better", "cannot be told")

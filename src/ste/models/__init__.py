@@ -9,7 +9,7 @@ Its forward pass is `classify(latent(x))`: `latent` gives what enters the last l
 and `classify` is that layer, `[B, D]` to logits `[B, C]`. Adversarial training perturbs what lies between.
 
 Dimensions are counted from the last, so that a net also runs with a dimension of replicas in front of all
-(`ste.replicas`), its layers then being stacks of layers.
+(`ste.seed_ensembles`), its layers then being stacks of layers.
 """
 
 from ste.models.alstm import AttentiveLSTM

@@ -7,10 +7,10 @@ import numpy as np
 
 from ste.monitoring.reference import Reference
 from ste.monitoring.stability import CHANGED, WATCH, largest_by_chance, p_value, psi, rows_in, worth
-from ste.monitoring.watched import meaning
+from ste.monitoring.watched_columns import meaning
 
 LEVEL = 0.01
-"""Nominal share of looks at data without drift that alarm, all columns together; `ste.studies.drift` counts them."""
+"""Nominal share of looks at data without drift that alarm, all columns together; `studies.drift` counts them."""
 LEVELS = ("steady", "within chance", "watch", "changed")
 """PSI below 0.1; above, as chance gives it; above 0.1 and beyond chance; above 0.25 and beyond chance."""
 

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ste.data.calendar import periods
-from ste.data.features import CLOSE, NUMBER, VOLATILITY, feature_rows
-from ste.data.labels import directions, future_returns
-from ste.data.market import Market
-from ste.deploy.card import ModelCard
 from ste.errors import DataError, RunError
+from ste.features.feature_rows import CLOSE, NUMBER, VOLATILITY, feature_rows
+from ste.inference.model_card import ModelCard
+from ste.labels.targets import directions, future_returns
+from ste.market.calendar import periods
+from ste.market.daily import Market
 from ste.schema import CLASSES, DIRECTION, KEYS, RETURN, Trend
 
 LABEL = "label"

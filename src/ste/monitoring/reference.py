@@ -10,7 +10,7 @@ import numpy as np
 
 from ste.errors import RunError
 from ste.monitoring.stability import Chance, chances, edges
-from ste.monitoring.watched import watched
+from ste.monitoring.watched_columns import watched
 
 FORMAT = 1
 _CHUNK = 4096  # rows whose bins are looked up at once
@@ -94,7 +94,7 @@ class Reference:
             probabilities: of examples that were not learnt from, `[M, C]`.
             names: of the features.
             classes: names.
-            periods: int `[N]`, number of each example's week or session (`ste.data.calendar.periods`). Rows of
+            periods: int `[N]`, number of each example's week or session (`ste.market.calendar.periods`). Rows of
                 one period move together: without it an alarm takes them for independent and comes too easily.
             probability_periods: int `[M]`, the same of the predicted examples.
             labels: int `[N]`, classes of the training examples: what the majority baseline goes by.

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ste.deploy.card import ModelCard
 from ste.errors import DataError
 from ste.evaluation.predictions import Predictions, row_columns
-from ste.evaluation.score import score
 from ste.evaluation.scorecard import Estimate, Scorecard
+from ste.evaluation.scoring import score
+from ste.inference.model_card import ModelCard
 from ste.monitoring.outcomes import LABEL
 from ste.schema import PERIOD, probability_names
 
@@ -19,7 +19,7 @@ COMPARED = ("accuracy", "log_loss")
 OTHER_TIMES = "other_times"
 """Key of a split's figures in a card: `COMPARED` with intervals that also cover that other periods are other times
 (`score(blocks="auto")`). The split's own intervals do not: held against them, a model without any fault was worse
-in about 15 % of looks (`ste.studies.worse`)."""
+in about 15 % of looks (`studies.worse`)."""
 LESS_IS_BETTER = ("log_loss",)
 WORSE, BETTER, SAME, UNKNOWN = "worse", "better", "as in the test", "cannot be told"
 

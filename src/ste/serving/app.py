@@ -16,19 +16,19 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from ste import __version__
-from ste.deploy.model import ServedModel
-from ste.serving.batching import Batcher
-from ste.serving.docs import add_docs
-from ste.serving.document import openapi
-from ste.serving.door import Door
+from ste.config.serve_settings import ServeSettings
+from ste.inference.onnx_model import ServedModel
+from ste.serving.api_keys import Keys
+from ste.serving.batcher import Batcher
+from ste.serving.docs_routes import add_docs
 from ste.serving.endpoints import Predict, PredictBars, about
-from ste.serving.keys import Keys
-from ste.serving.metrics import Metrics
-from ste.serving.observed import MakeMonitor, Observed
+from ste.serving.error_handlers import add_handlers
+from ste.serving.middleware import Door
+from ste.serving.model_swap import Current, loaded
+from ste.serving.observed_requests import MakeMonitor, Observed
+from ste.serving.openapi import openapi
 from ste.serving.problems import Problem
-from ste.serving.refusing import add_handlers
-from ste.serving.swap import Current, loaded
-from ste.settings.serve import ServeSettings
+from ste.serving.prometheus import Metrics
 
 
 def create_app(

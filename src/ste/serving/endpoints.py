@@ -6,13 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import orjson
 
-from ste.deploy.model import ServedModel
-from ste.serving.bars import examples_of_bars
-from ste.serving.batching import Batcher
-from ste.serving.body import Receive, Scope, Send, read_json, send_json
+from ste.config.serve_settings import LimitSettings
+from ste.inference.onnx_model import ServedModel
+from ste.serving.bars_request import examples_of_bars
+from ste.serving.batcher import Batcher
+from ste.serving.model_swap import Current
 from ste.serving.problems import Problem
-from ste.serving.swap import Current
-from ste.settings.serve import LimitSettings
+from ste.serving.request_body import Receive, Scope, Send, read_json, send_json
 
 BARS_WAITING = 8
 """Requests with bars that may wait; their features are computed one request at a time."""

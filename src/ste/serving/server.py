@@ -9,9 +9,9 @@ from collections.abc import Callable
 import uvicorn
 from fastapi import FastAPI
 
+from ste.config.serve_settings import ServeSettings
 from ste.errors import ConfigError
-from ste.serving.protocol import protocol_class
-from ste.settings.serve import ServeSettings
+from ste.serving.http_protocol import protocol_class
 
 
 class Server(uvicorn.Server):

@@ -7,14 +7,14 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from ste.deploy.card import ModelCard
-from ste.streaming.days import text_of
+from ste.inference.model_card import ModelCard
 from ste.streaming.events import Event
-from ste.streaming.features import Rows, RunningFeatures
+from ste.streaming.running_features import Rows, RunningFeatures
+from ste.streaming.stream_calendar import text_of
 
 
 class Classifier(Protocol):
-    """What an engine needs of a model (`ste.deploy.model.ServedModel`)."""
+    """What an engine needs of a model (`ste.inference.onnx_model.ServedModel`)."""
 
     card: ModelCard
     version: str

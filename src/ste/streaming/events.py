@@ -1,6 +1,6 @@
 """What a stream is made of, and the checks of what comes in.
 
-An event is one JSON object. Its bounds are those of the market files (`ste.data.market_files`).
+An event is one JSON object. Its bounds are those of the market files (`ste.data.sources.market_files`).
 
 | kind | fields |
 |---|---|
@@ -15,9 +15,9 @@ from collections.abc import Callable
 from math import inf, isfinite
 from typing import Any, NamedTuple
 
-from ste.data.market import MACRO_NEUTRAL
+from ste.market.daily import MACRO_NEUTRAL
 from ste.schema import MACRO
-from ste.streaming.days import Calendar, day_of, text_of
+from ste.streaming.stream_calendar import Calendar, day_of, text_of
 
 _HORIZON = (day_of("1950-01-01"), day_of("2100-01-01"))
 _MACRO_BOUNDS = {

@@ -14,12 +14,12 @@ from typing import Any
 import orjson
 
 from ste.errors import RunError
-from ste.streaming.checkpoint import Checkpoints
-from ste.streaming.days import text_of
+from ste.streaming.checkpoints import Checkpoints
 from ste.streaming.engine import Engine
+from ste.streaming.event_sources import Item, Source
 from ste.streaming.events import Event, EventError, event_of
 from ste.streaming.sinks import Sink, Tail
-from ste.streaming.sources import Item, Source
+from ste.streaming.stream_calendar import text_of
 
 REJECTS, STATUS = "rejected.jsonl", "status.json"
 _POLL = 0.2  # seconds

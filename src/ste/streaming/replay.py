@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ste.data.files import check_columns, read_frame
+from ste.data.storage.files import check_columns, read_frame
 from ste.errors import DataError
 from ste.schema import MARKET_COLUMNS
-from ste.streaming.sources import Item
+from ste.streaming.event_sources import Item
 
 _KINDS = {"macro": "macro", "policy": "policy", "news": "news", "bars": "bar"}
 _DAY = {"macro": "release_date", "policy": "date", "news": "date", "bars": "date"}

@@ -5,7 +5,7 @@ import time
 import lightning.pytorch as pl
 from lightning.pytorch.utilities import rank_zero_only
 
-from ste.tracking.run import Run
+from ste.tracking.tracked_run import Run
 from ste.training.module import TrendModule
 
 EVERY = 1.0

@@ -12,9 +12,9 @@ from filelock import FileLock
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from ste.config import TrackingSettings
+from ste.config.fast_imports import loading
 from ste.errors import RunError
-from ste.loading import loading
-from ste.settings import TrackingSettings
 
 _SQLITE = "sqlite:///"
 _KIND = {"mlflow.experimentKind": "custom_model_development"}  # the UI's pages for training, not for chat

@@ -11,16 +11,16 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torchmetrics.aggregation import MeanMetric
 
 import ste.models
-from ste.augmentation.batch import augment_batch, generator
 from ste.data.windows import Batch
 from ste.errors import ConfigError
 from ste.evaluation.metrics import EpochFigures, Step, TrainingFigures
+from ste.features.normalization import Representation
 from ste.training.adversarial import perturbation
-from ste.training.grouped import Group
-from ste.training.optim import build_optimizer, build_scheduler
-from ste.training.representation import Representation
-from ste.training.resident import Ready
-from ste.training.together import average_gradients, rank
+from ste.training.augmentation.batch_transforms import augment_batch, generator
+from ste.training.cached_dataset import Ready
+from ste.training.distributed import average_gradients, rank
+from ste.training.grouped_batches import Group
+from ste.training.optimizers import build_optimizer, build_scheduler
 
 
 def build_net(name: str, arguments: dict[str, Any]) -> nn.Module:

@@ -1,0 +1,89 @@
+"""A synthetic market's daily sources as files: for STE as it reads a market, for Qlib in its own binary format."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ste.config import WorldSettings
+from ste.config.load import compose_train, plain, train_settings
+from ste.data.storage.files import write_frame
+from ste.features.feature_rows import feature_rows
+from ste.market.daily import Market
+from ste.schema import FEATURE_SETS, GROUPS
+from ste.synthetic.generator import draw
+
+FULL = FEATURE_SETS["full"]
+BARS = ("open", "high", "low", "close", "volume")
+GIVEN = tuple(name for kind in ("news", "macro", "policy") for name in GROUPS[kind])
+"""Columns that no bar tells. Qlib reads them ready-made from its files, STE fills them in."""
+
+
+@dataclass(frozen=True)
+class MarketFiles:
+    """One market in both formats.
+
+    Attributes:
+        bars: Parquet file, as `data.bars` takes it.
+        qlib: folder, as `qlib.init(provider_uri=...)` takes it.
+        rows: bars.
+        first: date of the first row with the set's look-back.
+        validation: first date of validation.
+        test: first date of test.
+        last: date of the last row with a label.
+    """
+
+    bars: Path
+    qlib: Path
+    rows: int
+    first: str
+    validation: str
+    test: str
+    last: str
+
+
+def write_market(folder: Path, tickers: int, sessions: int) -> MarketFiles:
+    """Bars of a world, cut to whole tickers of as many sessions, in both formats."""
+    settings = train_settings(plain(compose_train(["data=world", f"data.tickers={tickers}", *_years(sessions)]))).data
+    assert isinstance(settings, WorldSettings)
+    bars = draw(settings).bars
+    days = pd.DatetimeIndex(np.sort(bars["date"].unique()))[-sessions:]
+    bars = bars[bars["date"] >= days[0]].reset_index(drop=True)
+    path = folder / "bars.parquet"
+    write_frame(bars, path)
+    _write_qlib(folder / "qlib", bars, days)
+    cuts = (FULL.lookback - 1, int(0.7 * sessions), int(0.85 * sessions), -2)
+    return MarketFiles(path, folder / "qlib", len(bars), *(f"{days[cut]:%Y-%m-%d}" for cut in cuts))
+
+
+def _years(sessions: int) -> list[str]:
+    """Dates of a world with at least as many sessions."""
+    end = pd.Timestamp("2024-12-31")
+    return [f"data.start={end - pd.Timedelta(days=int(sessions * 1.5)):%Y-%m-%d}", f"data.end={end:%Y-%m-%d}"]
+
+
+def _write_qlib(folder: Path, bars: pd.DataFrame, days: pd.DatetimeIndex) -> None:
+    """Qlib's format: a calendar, a list of instruments, and for each field its first day's number and the values."""
+    for name in ("calendars", "instruments", "features"):
+        (folder / name).mkdir(parents=True)
+    (folder / "calendars" / "day.txt").write_text("".join(f"{day:%Y-%m-%d}\n" for day in days))
+    span = f"{days[0]:%Y-%m-%d}\t{days[-1]:%Y-%m-%d}"
+    tickers = bars["ticker"].unique()
+    (folder / "instruments" / "all.txt").write_text("".join(f"{ticker}\t{span}\n" for ticker in tickers))
+    neutral = _neutral(bars)
+    for ticker, own in bars.groupby("ticker", sort=False):
+        at = folder / "features" / str(ticker).lower()
+        at.mkdir()
+        columns = {name: own[name].to_numpy() for name in BARS}
+        columns |= {name: np.full(len(own), value) for name, value in neutral.items()}
+        begin = np.searchsorted(days, own["date"].iloc[0])
+        for name, values in columns.items():
+            np.append(begin, values).astype("<f4").tofile(at / f"{name}.day.bin")
+
+
+def _neutral(bars: pd.DataFrame) -> dict[str, float]:
+    """What STE puts where no news, macro figures or policy events are given."""
+    one = bars[bars["ticker"] == bars["ticker"].iloc[0]]
+    row = feature_rows(Market(bars=one), "daily").iloc[-1]
+    return {name: float(row[name]) for name in GIVEN}

@@ -1,1 +1,0 @@
-"""Measurements of speed and memory; each is a command: `python -m ste.bench.NAME`."""

@@ -1,0 +1,85 @@
+"""Settings of every part, as plain dataclasses that check themselves.
+
+They are the schema of the files under `conf/`: the field names are the override keys
+(`data.labels.threshold=0.02`). Nothing here knows Hydra; nothing below the entry points needs it.
+"""
+
+from ste.config.augmentation_settings import AugmentSettings
+from ste.config.command_settings import (
+    AuditSettings,
+    CompareSettings,
+    EnsembleSettings,
+    EvaluateSettings,
+    GenerateSettings,
+    ReportSettings,
+    ReproduceSettings,
+    UiSettings,
+)
+from ste.config.data_settings import (
+    SOURCES,
+    DataSettings,
+    LabelSettings,
+    MarketSettings,
+    SplitSettings,
+    TableSettings,
+    WorldSettings,
+)
+from ste.config.export_settings import ExportSettings
+from ste.config.live_settings import LivePaths, LiveSettings, RedisSettings, ReplaySettings
+from ste.config.monitor_settings import MonitorSettings
+from ste.config.predict_settings import PredictSettings
+from ste.config.replica_settings import ReplicaSettings
+from ste.config.run_settings import (
+    MONITORS,
+    FitSettings,
+    OptimizerSettings,
+    PathSettings,
+    SchedulerSettings,
+    ScoringSettings,
+    TrackingSettings,
+    TrainerSettings,
+    TrainSettings,
+    ValidationSettings,
+)
+from ste.config.serve_settings import LimitSettings, ServeSettings
+from ste.config.sweep_settings import SweepSettings
+
+__all__ = [
+    "MONITORS",
+    "SOURCES",
+    "AuditSettings",
+    "AugmentSettings",
+    "CompareSettings",
+    "DataSettings",
+    "EnsembleSettings",
+    "EvaluateSettings",
+    "ExportSettings",
+    "FitSettings",
+    "GenerateSettings",
+    "LabelSettings",
+    "LimitSettings",
+    "LivePaths",
+    "LiveSettings",
+    "MarketSettings",
+    "MonitorSettings",
+    "OptimizerSettings",
+    "PathSettings",
+    "PredictSettings",
+    "RedisSettings",
+    "ReplaySettings",
+    "ReplicaSettings",
+    "ReportSettings",
+    "ReproduceSettings",
+    "SchedulerSettings",
+    "ScoringSettings",
+    "ServeSettings",
+    "SplitSettings",
+    "SweepSettings",
+    "TableSettings",
+    "TrackingSettings",
+    "TrainSettings",
+    "TrainerSettings",
+    "UiSettings",
+    "ValidationSettings",
+    "WorldSettings",
+]

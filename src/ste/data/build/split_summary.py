@@ -1,0 +1,94 @@
+"""What the card says of each split, counted while rows go by."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ste.market.calendar import periods
+from ste.data.splits import check_splits, counted_periods
+from ste.errors import DataError
+from ste.schema import CLASS_NAMES, DIRECTION, SPLITS
+from ste.config import SplitSettings
+
+
+class Tally:
+    """Rows, days, tickers and classes of each split.
+
+    Args:
+        gap: periods purged before the next split (`SplitSettings.gap`).
+        frequency: of the table.
+    """
+
+    def __init__(self, gap: int, frequency: str) -> None:
+        self.gap, self.frequency = gap, frequency
+        self._days: list[Counter[int]] = [Counter() for _ in SPLITS]
+        self._tickers = [0] * len(SPLITS)
+        self._classes = np.zeros((len(SPLITS), len(CLASS_NAMES)), dtype=np.int64)
+
+    def add(self, rows: pd.DataFrame, split: np.ndarray) -> None:
+        """Count rows of a table.
+
+        Args:
+            rows: all rows of some tickers in the splits that are told.
+            split: code of each, `[N]`.
+        """
+        days = rows["date"].to_numpy().astype("datetime64[D]").astype(np.int64)
+        directions = rows[DIRECTION].to_numpy()
+        for code in range(len(SPLITS)):
+            own = split == code
+            if not own.any():
+                continue
+            base = days[own].min()
+            counts = np.bincount(days[own] - base)
+            found = np.flatnonzero(counts)
+            self._days[code].update(dict(zip((found + base).tolist(), counts[found].tolist(), strict=True)))
+            self._tickers[code] += rows["ticker"][own].nunique()
+            self._classes[code] += np.bincount(directions[own], minlength=len(CLASS_NAMES))
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Rows of each split, int64."""
+        return np.array([days.total() for days in self._days])
+
+    @property
+    def span(self) -> tuple[pd.Timestamp, pd.Timestamp]:
+        """First and last date."""
+        days = [day for known in self._days for day in known]
+        return _date(min(days)), _date(max(days))
+
+    def check(self, settings: SplitSettings) -> None:
+        """Raise if a split that is asked for has no rows, or training none that counts."""
+        check_splits(self.counts, settings, *self.span)
+        if self.counts[0] == self._purged()[0]:
+            raise DataError("data.split: no training row is left after the purge. Give the table more rows.")
+
+    def entries(self) -> dict[str, dict[str, Any]]:
+        """The card's figures of each split that has rows."""
+        purged = self._purged()
+        return {
+            name: {
+                "rows": days.total(),
+                "purged": int(purged[code]),
+                "first": f"{_date(min(days)):%Y-%m-%d}",
+                "last": f"{_date(max(days)):%Y-%m-%d}",
+                "periods": len(days),
+                "tickers": self._tickers[code],
+                "classes": dict(zip(CLASS_NAMES, self._classes[code].tolist(), strict=True)),
+            }
+            for code, (name, days) in enumerate(zip(SPLITS, self._days, strict=True))
+            if days
+        }
+
+    def _purged(self) -> np.ndarray:
+        """Rows of each split that do not count, int64."""
+        codes = np.repeat(np.arange(len(SPLITS)), [len(days) for days in self._days])
+        days = np.array([day for known in self._days for day in known], dtype="datetime64[D]")
+        rows = np.array([count for known in self._days for count in known.values()], dtype=np.int64)
+        lost = ~counted_periods(periods(days, self.frequency), codes, self.gap)
+        return np.bincount(codes[lost], weights=rows[lost], minlength=len(SPLITS)).astype(np.int64)
+
+
+def _date(day: int) -> pd.Timestamp:
+    return pd.Timestamp(day, unit="D")

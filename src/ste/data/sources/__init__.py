@@ -1,0 +1,1 @@
+"""Readers of market files and ready tables."""

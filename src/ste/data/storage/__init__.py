@@ -1,0 +1,1 @@
+"""Tables on disk: CSV and Parquet files, Parquet shards, memory-mapped arrays."""

@@ -1,0 +1,254 @@
+"""A table larger than memory as arrays on disk: written block by block, mapped when it is read.
+
+Shapes: N rows of all splits, sorted by ticker and date; F features; K volatilities. The folder holds raw
+little-endian arrays (`ARRAYS`), `ranges.f8` (float64 `[D, 2]`: a day and the mean range of its rows) and
+`tensors.json`, which is written last. It is made from the tables alone, and made again where it is missing.
+"""
+
+import json
+import logging
+import mmap
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from contextlib import ExitStack
+from itertools import pairwise
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from filelock import FileLock
+
+from ste.data.storage.parquet_shards import read_parts_blocks
+from ste.data.windows import Store, class_indices, consecutive
+from ste.errors import DataError
+from ste.features.volatility import own_volatility, with_market
+from ste.market.calendar import periods
+from ste.schema import DIRECTION, FEATURE_SETS, RETURN, Trend
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+"""Raise it when the same tables would give other arrays: older folders are then made again."""
+
+INDEX = "tensors.json"
+
+ARRAYS = {
+    "features.f4": "<f4",  # [N, F]
+    "label.i1": "<i1",  # [N], trend
+    "split.i1": "<i1",  # [N], code in SPLITS
+    "day.i4": "<i4",  # [N], days since 1970-01-01
+    "ticker.i4": "<i4",  # [N], index into the tickers' names
+    "period.i4": "<i4",  # [N], number of the week or session
+    "history.i4": "<i4",  # [N], consecutive periods of the ticker that end at the row
+    "return.f8": "<f8",  # [N]
+    "volatility.f4": "<f4",  # [N, K - 1], see `volatility.own_volatility`
+}
+"""File to type."""
+
+RANGES = "ranges.f8"
+
+
+class TensorWriter:
+    """The folder of arrays of one table, whole or not there at all.
+
+    Arrays go out by plain writes: pages of a mapping that is written to would count as memory.
+
+    Args:
+        folder: where it will be; an older one is replaced at the end.
+        features: name of the table's feature set.
+        frequency: what a row of a ticker covers.
+    """
+
+    def __init__(self, folder: Path, features: str, frequency: str) -> None:
+        self.folder, self.features, self.frequency = folder, features, frequency
+        self._files: dict[str, BinaryIO] = {}
+        self._tickers: list[str] = []
+        self._rows = 0
+        self._ranges: dict[int, np.ndarray] = {}  # day to sum and number of its rows' ranges
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        self._partial = Path(tempfile.mkdtemp(prefix=f".{self.folder.name}.", dir=self.folder.parent))
+        self._files = {name: self._stack.enter_context((self._partial / name).open("wb")) for name in ARRAYS}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stack.close()
+        shutil.rmtree(self._partial, ignore_errors=True)  # not there any more after `finish`
+
+    def append(self, rows: pd.DataFrame) -> None:
+        """Write a block.
+
+        Args:
+            rows: the columns of `schema.table_columns` and `split`, int8 codes, sorted by ticker and date: all
+                rows of some tickers, which come after those of the blocks before.
+
+        Raises:
+            DataError: rows out of order, or a ticker in two blocks.
+        """
+        if rows.empty:
+            return
+        codes, names = pd.factorize(rows["ticker"])
+        day = rows["date"].to_numpy().astype("datetime64[D]")
+        self._check_order(codes, [str(name) for name in names], day)
+        period = periods(day, self.frequency)
+        own, reach = own_volatility(rows.assign(ticker=codes))
+        values: dict[str, Any] = {
+            "features.f4": rows[list(FEATURE_SETS[self.features].names)].to_numpy(dtype=np.float32),
+            "label.i1": rows[DIRECTION].to_numpy(),
+            "split.i1": rows["split"].to_numpy(),
+            "day.i4": day.astype(np.int64),
+            "ticker.i4": codes + len(self._tickers) - len(names),
+            "period.i4": period,
+            "history.i4": consecutive(codes, period),
+            "return.f8": rows[RETURN].to_numpy(dtype=np.float64),
+            "volatility.f4": own,
+        }
+        for name, array in values.items():
+            self._files[name].write(np.ascontiguousarray(array, dtype=ARRAYS[name]).data)
+        self._add_ranges(day.astype(np.int64), reach)
+        self._rows += len(rows)
+
+    def finish(self, digest: str) -> None:
+        """Write the index and move the folder to its place.
+
+        Args:
+            digest: of the tables that the arrays were made from.
+        """
+        days = sorted(self._ranges)
+        means = [total / count for total, count in (self._ranges[day] for day in days)]
+        (self._partial / RANGES).write_bytes(np.column_stack([days, means]).astype("<f8").tobytes())
+        self._stack.close()
+        index = {
+            "format": FORMAT,
+            "rows": self._rows,
+            "feature_set": self.features,
+            "features": list(FEATURE_SETS[self.features].names),
+            "frequency": self.frequency,
+            "tickers": self._tickers,
+            "digest": digest,
+        }
+        (self._partial / INDEX).write_text(json.dumps(index) + "\n")
+        self._partial.chmod(0o755)
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
+        os.replace(self._partial, self.folder)
+
+    def _check_order(self, codes: np.ndarray, names: list[str], day: np.ndarray) -> None:
+        ordered = [*self._tickers[-1:], *names]
+        same = codes[1:] == codes[:-1]
+        rising = all(a < b for a, b in pairwise(ordered))
+        if not rising or (np.diff(codes) < 0).any() or not (day[1:] > day[:-1])[same].all():
+            raise DataError(
+                f"{self.folder}: rows of {names[0]} to {names[-1]} are not in order. Expected whole tickers one after "
+                "the other, each with one row per date, oldest first."
+            )
+        self._tickers += names
+
+    def _add_ranges(self, day: np.ndarray, reach: np.ndarray) -> None:
+        known, at = np.unique(day, return_inverse=True)
+        sums = np.column_stack([np.bincount(at, weights=reach), np.bincount(at)])
+        for one, own in zip(known.tolist(), sums, strict=True):
+            self._ranges[one] = self._ranges[one] + own if one in self._ranges else own
+
+
+class MappedColumns:
+    """Of a table whose arrays are mapped from disk (`columns.Columns`): pages are read when they are asked for.
+
+    Args:
+        folder: that a `TensorWriter` finished.
+        tickers: names.
+    """
+
+    def __init__(self, folder: Path, tickers: list[str]) -> None:
+        self.tickers = np.asarray(tickers, dtype=object)
+        self.ticker, self.day, self.split, self.returns, self.directions = (
+            mapped(folder, name) for name in ("ticker.i4", "day.i4", "split.i1", "return.f8", "label.i1")
+        )
+        self.features, self._pages = mapped_pages(folder, "features.f4")
+        own = mapped(folder, "volatility.f4")
+        self._own = own.reshape(len(self.ticker), -1)
+        self._day, self._range = np.fromfile(folder / RANGES, dtype="<f8").reshape(-1, 2).T
+
+    def dates(self, rows: np.ndarray) -> np.ndarray:
+        """datetime64[ns] `[n]`."""
+        return self.day[rows].astype("datetime64[D]").astype("datetime64[ns]")
+
+    def release(self) -> None:
+        """Give back the memory of the features' pages that were read; they are read again when asked for."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._pages.madvise(mmap.MADV_DONTNEED)
+
+    def volatility(self, rows: np.ndarray) -> np.ndarray:
+        """Trailing volatilities float64 `[n, K]`, rounded to 32 bits but for that of all tickers."""
+        return with_market(self._own[rows], self._range[np.searchsorted(self._day, self.day[rows])])
+
+
+def mapped(folder: Path, name: str) -> np.ndarray:
+    """An array of a folder, flat; what is written to it is this process's own and reaches no disk."""
+    return mapped_pages(folder, name)[0]
+
+
+def mapped_pages(folder: Path, name: str) -> tuple[np.ndarray, mmap.mmap]:
+    """The same with the mapping that holds it."""
+    with (folder / name).open("rb") as file:
+        pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    return np.frombuffer(pages, dtype=ARRAYS[name]), pages
+
+
+def tensors_digest(folder: Path) -> str | None:
+    """Digest of the tables that a folder was made from; None where it is none that can be read."""
+    try:
+        index = json.loads((folder / INDEX).read_text())
+    except (OSError, ValueError):
+        return None
+    return str(index["digest"]) if index.get("format") == FORMAT else None
+
+
+def read_tensors(folder: Path, classes: int = 3) -> Store:
+    """The store of a folder that a `TensorWriter` finished, mapped: opening it reads next to nothing.
+
+    Args:
+        folder: of arrays.
+        classes: how many trends are told apart.
+    """
+    index = json.loads((folder / INDEX).read_text())
+    columns = MappedColumns(folder, index["tickers"])
+    whole = classes == len(Trend)  # the classes are the trends
+    return Store(
+        features=torch.from_numpy(columns.features.reshape(index["rows"], -1)),
+        label=torch.from_numpy(columns.directions) if whole else class_indices(columns.directions, classes),
+        history=torch.from_numpy(mapped(folder, "history.i4")),
+        period=mapped(folder, "period.i4"),
+        columns=columns,
+    )
+
+
+def write_tensors(blocks: Iterable[pd.DataFrame], folder: Path, features: str, frequency: str, digest: str) -> None:
+    """The arrays of a table that comes in blocks, see `TensorWriter.append`."""
+    with TensorWriter(folder, features, frequency) as writer:
+        for block in blocks:
+            writer.append(block)
+        writer.finish(digest)
+
+
+def ensure_tensors(parts: dict[str, Path], folder: Path, features: str, frequency: str, digest: str) -> None:
+    """Make the arrays of tables in parts, in one pass, unless they are there.
+
+    Args:
+        parts: split to the folder of its parts.
+        folder: of the arrays.
+        features: their feature set.
+        frequency: what a row covers.
+        digest: of all the tables.
+    """
+    with FileLock(folder.with_name(f".{folder.name}.lock")):
+        if tensors_digest(folder) != digest:
+            log.info(f"making {folder} from the tables' parts")
+            write_tensors(read_parts_blocks(parts), folder, features, frequency, digest)

@@ -1,0 +1,216 @@
+"""Tables larger than memory: a split as a folder of Parquet files, one for each year, written and read in blocks.
+
+A block is some tickers with all their rows; blocks come in ticker order and each is a row group of every year
+that it has rows in. So a file's tickers are in order, and so are a ticker's dates, over the years too.
+"""
+
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from hashlib import sha256 as sha256_of
+from itertools import repeat
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ste.data.storage.files import sha256
+from ste.errors import DataError
+from ste.schema import SPLITS
+
+THREADS = 2
+"""Years written at once."""
+
+
+def part_files(folder: Path) -> list[Path]:
+    """The parts of a table, in the order of their years."""
+    return sorted(folder.glob("*.parquet"))
+
+
+def digest(parts: dict[str, str]) -> str:
+    """One digest of a table's parts, from each part's name and own digest."""
+    lines = "".join(f"{name} {parts[name]}\n" for name in sorted(parts))
+    return sha256_of(lines.encode()).hexdigest()
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """The digest of each part, by name."""
+    files = part_files(folder)
+    with ThreadPoolExecutor(THREADS) as pool:
+        return dict(zip((file.name for file in files), pool.map(sha256, files), strict=True))
+
+
+class PartsWriter:
+    """A folder of parts, whole or not there at all: written beside its place and moved there by `close`.
+
+    Args:
+        folder: where the parts will be; what a broken attempt left beside it is removed.
+        pool: of the threads that write; several tables may share one. None is one of its own.
+    """
+
+    def __init__(self, folder: Path, pool: ThreadPoolExecutor | None = None) -> None:
+        self.folder = folder
+        self._partial = partial_folder(folder)
+        shutil.rmtree(self._partial, ignore_errors=True)
+        self._partial.mkdir(parents=True)
+        self._years: dict[int, pq.ParquetWriter] = {}
+        self._schema: pa.Schema | None = None
+        self._pool = ThreadPoolExecutor(THREADS) if pool is None else pool
+        self._owns_pool = pool is None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._finish_files()
+        shutil.rmtree(self._partial, ignore_errors=True)  # not there any more after `close`
+
+    def append(self, rows: pd.DataFrame) -> None:
+        """Write a block.
+
+        Args:
+            rows: `date`, `ticker` and numbers, sorted by ticker and date; tickers come after those of the
+                blocks before.
+        """
+        if rows.empty:
+            return
+        columns = {str(name): _array(rows[name]) for name in rows}
+        if self._schema is None:
+            types = {name: pa.string() if name == "ticker" else column.type for name, column in columns.items()}
+            self._schema = pa.schema(types)
+        # Dictionary to string by the writer: what is read is plain text, whatever the block had.
+        table = pa.table(columns)
+        years = rows["date"].to_numpy().astype("datetime64[Y]").astype(np.int64) + 1970
+        found = np.flatnonzero(np.bincount(years))
+        writers = [self._writer(int(year), table.schema) for year in found]
+        rows_of = [pa.array(np.flatnonzero(years == year)) for year in found]
+        list(self._pool.map(_write, repeat(table), writers, rows_of))
+
+    def close(self) -> dict[str, str]:
+        """Finish the files and move the folder to its place.
+
+        Returns:
+            The digest of each part, by name.
+        """
+        self._finish_files()
+        parts = digests(self._partial)
+        self._partial.rename(self.folder)
+        return parts
+
+    def _writer(self, year: int, schema: pa.Schema) -> pq.ParquetWriter:
+        if year not in self._years:
+            floats = [field.name for field in schema if pa.types.is_floating(field.type)]
+            self._years[year] = pq.ParquetWriter(
+                self._partial / f"{year}.parquet",
+                schema,
+                compression="zstd",
+                compression_level=1,
+                use_dictionary=[field.name for field in schema if field.name not in floats],
+                use_byte_stream_split=floats,
+                write_statistics=["ticker"],  # tell the blocks apart
+                store_schema=False,  # else a ticker is read back as a category
+            )
+        return self._years[year]
+
+    def _finish_files(self) -> None:
+        if self._owns_pool:
+            self._pool.shutdown()
+        for writer in self._years.values():
+            writer.close()
+        self._years = {}
+
+
+def partial_folder(folder: Path) -> Path:
+    """Where a folder is written before it is whole."""
+    return folder.with_name(f".{folder.name}.partial")
+
+
+def _array(column: pd.Series) -> Any:
+    if column.name == "ticker":  # of one type, however many tickers a block has
+        known = column.astype("category").cat
+        names = pa.array(known.categories, pa.string())
+        return pa.DictionaryArray.from_arrays(pa.array(known.codes.to_numpy(), pa.int32()), names)
+    if column.name == "date":
+        return pa.array(column.to_numpy().astype("datetime64[ms]"))
+    return pa.array(column.to_numpy())
+
+
+def _write(table: pa.Table, writer: pq.ParquetWriter, rows: Any) -> None:
+    writer.write_table(table.take(rows), row_group_size=len(rows))
+
+
+def read_parts_blocks(folders: dict[str, Path]) -> Iterator[pd.DataFrame]:
+    """A table's rows block by block, each block's from all splits and years.
+
+    Args:
+        folders: split to the folder of its parts.
+
+    Yields:
+        The table's columns with `ticker` as a category, and `split`, int8; sorted by ticker and date. A block
+        holds whole tickers, after those of the blocks before.
+
+    Raises:
+        DataError: a part that cannot be read or does not tell its tickers.
+    """
+    groups = sorted(
+        group for split, folder in folders.items() for file in part_files(folder) for group in _groups(file, split)
+    )
+    block: list[_Group] = []
+    with ExitStack() as opened:
+        files = {
+            file: opened.enter_context(pq.ParquetFile(file, read_dictionary=["ticker"]))
+            for file in {group.file for group in groups}
+        }
+        for group in groups:
+            if block and group.first > max(before.last for before in block):
+                yield _block(block, files)
+                block = []
+            block.append(group)
+        if block:
+            yield _block(block, files)
+
+
+class _Group(NamedTuple):
+    """A row group: its first and last ticker, the split's code, its file and number in there."""
+
+    first: str
+    last: str
+    split: int
+    file: Path
+    number: int
+
+
+def _groups(file: Path, split: str) -> Iterator[_Group]:
+    try:
+        with pq.ParquetFile(file) as part:
+            column = part.schema_arrow.get_field_index("ticker")
+            for number in range(part.num_row_groups):
+                told = part.metadata.row_group(number).column(column).statistics
+                yield _Group(told.min, told.max, SPLITS.index(split), file, number)
+    except (pa.ArrowException, OSError, AttributeError, IndexError) as error:
+        raise DataError(
+            f"{file}: cannot be read as a part of a table ({str(error).splitlines()[0]}). Delete {file.parent.parent} "
+            "to have it built again."
+        ) from None
+
+
+def _block(groups: list[_Group], files: dict[Path, pq.ParquetFile]) -> pd.DataFrame:
+    tables = [files[group.file].read_row_group(group.number, use_threads=False) for group in groups]
+    codes = [np.full(len(table), group.split, dtype=np.int8) for group, table in zip(groups, tables, strict=True)]
+    table = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+    table = table.append_column("split", pa.array(np.concatenate(codes)))
+    known = table["ticker"].chunk(0)
+    ranks = np.argsort(np.argsort(np.asarray(known.dictionary, dtype=object)))
+    order = np.lexsort((table["date"].to_numpy(), ranks[known.indices.to_numpy()]))
+    return table.take(pa.array(order)).to_pandas(self_destruct=True)
+
+
+def first_rows(folder: Path, most: int) -> pd.DataFrame:
+    """The first rows of a split's first part."""
+    with pq.ParquetFile(part_files(folder)[0]) as part:
+        return next(part.iter_batches(batch_size=most, use_threads=False)).to_pandas()

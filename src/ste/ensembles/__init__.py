@@ -1,0 +1,1 @@
+"""Combine several tracked runs into one forecast."""

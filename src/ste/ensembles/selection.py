@@ -1,0 +1,95 @@
+"""Which tracked runs an ensemble is made of: the best, a sweep's children, or those named."""
+
+from mlflow.tracking import MlflowClient
+
+from ste.errors import RunError
+from ste.tracking.run_info import DIGEST_TAG, ENSEMBLE_TAG, FOLD_TAG, PARENT_TAG, SWEEP_TAG, FoundRun, find_runs, search
+from ste.tracking.run_lookup import find_experiment, find_run
+
+_RANKED_BY = "final_validation/log_loss"
+_EXAMPLES = "final_validation/examples"
+
+
+def find_members(client: MlflowClient, wanted: str | list[str], experiment: str | None = None) -> list[FoundRun]:
+    """The runs to combine.
+
+    `best:N` are the N finished training runs with the lowest validation log-loss among those on the same data and
+    validation rows as the latest one; `children:RUN_ID` every finished run of a sweep. The test split chooses nothing.
+
+    Args:
+        client: of the store.
+        wanted: `best:N`, `children:RUN_ID`, or run ids.
+        experiment: its name; None is that of the latest run.
+
+    Raises:
+        RunError: there are too few, or one cannot be a member.
+    """
+    if isinstance(wanted, list):
+        found = [find_run(client, one, experiment, key="runs", sweep=True) for one in wanted]
+    elif wanted.startswith("best:"):
+        found = _best(client, int(wanted.removeprefix("best:")), experiment)
+    else:
+        found = _children(client, wanted.removeprefix("children:"))
+    _check(client, found)
+    return found
+
+
+def _best(client: MlflowClient, count: int, experiment: str | None) -> list[FoundRun]:
+    place = find_experiment(client, experiment)
+    runs = [run for run in find_runs(client, place.experiment_id) if _trained(run)]
+    latest = next(iter(runs), None)
+    same = [run for run in runs if latest and _rows(run) == _rows(latest)]
+    if len(same) < count:
+        hint = f"Try runs=best:{len(same)}" if len(same) > 1 else "Train more models"
+        raise RunError(
+            f"runs=best:{count}: {len(same)} finished training {'run' if len(same) == 1 else 'runs'} of experiment "
+            f"{place.name} stand on the latest one's data and validation rows. {hint}, or name runs=[ID,ID]."
+        )
+    return sorted(same, key=lambda run: (run.metrics[_RANKED_BY], run.started))[:count]
+
+
+def _children(client: MlflowClient, parent: str) -> list[FoundRun]:
+    sweep = find_run(client, parent, key="runs", sweep=True)
+    children = search(client, [sweep.experiment], f"tags.`{PARENT_TAG}` = '{parent}'")
+    finished = [run for run in children if _trained(run)]
+    if len(finished) < 2:
+        raise RunError(
+            f"runs=children:{parent}: that run has {len(finished)} finished training runs below it. Expected a sweep "
+            "with two or more. Try runs=best:5."
+        )
+    return sorted(finished, key=lambda run: (run.metrics[_RANKED_BY], run.started))
+
+
+def _trained(run: FoundRun) -> bool:
+    """Whether it is a finished training run, as a whole."""
+    apart = {FOLD_TAG, ENSEMBLE_TAG, SWEEP_TAG} & set(run.tags)
+    return run.status == "FINISHED" and not apart and _RANKED_BY in run.metrics
+
+
+def _rows(run: FoundRun) -> tuple[str, float]:
+    return run.tags.get(DIGEST_TAG, ""), run.metrics.get(_EXAMPLES, 0.0)
+
+
+def _check(client: MlflowClient, runs: list[FoundRun]) -> None:
+    first = runs[0]
+    for i, run in enumerate(runs):
+        if run.status != "FINISHED":
+            raise RunError(f"run {run.id}: it is {run.status}. Expected members that are FINISHED.")
+        if ENSEMBLE_TAG in run.tags:
+            raise RunError(f"run {run.id}: it is an ensemble itself. Name its members: {run.tags[ENSEMBLE_TAG]}.")
+        if SWEEP_TAG in run.tags:
+            raise RunError(f"run {run.id}: it is a sweep. Try runs=children:{run.id}.")
+        if run.id in [other.id for other in runs[:i]]:
+            raise RunError(f"run {run.id}: it is named twice. Expected different runs.")
+        own, expected = (one.tags.get(DIGEST_TAG, "unknown") for one in (run, first))
+        if own != expected:
+            raise RunError(
+                f"run {run.id}: its data has digest {own}, run {first.id}'s {expected}. Members are trained on the "
+                "same tables."
+            )
+        if run.experiment != first.experiment:
+            names = [client.get_experiment(one.experiment).name for one in (run, first)]
+            raise RunError(
+                f"run {run.id}: it is of experiment {names[0]}, run {first.id} of {names[1]}. Trials are counted "
+                "within an experiment: train the members in one."
+            )

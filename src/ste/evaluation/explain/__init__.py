@@ -1,0 +1,1 @@
+"""Feature importance and attribution."""

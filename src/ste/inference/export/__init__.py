@@ -1,0 +1,1 @@
+"""Export a tracked run as one ONNX file."""

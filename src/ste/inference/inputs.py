@@ -1,0 +1,130 @@
+"""From tables and daily sources to what a served model reads.
+
+Nothing here needs torch: the same windows as in training, by index arithmetic on arrays.
+Shapes: N rows of a table, E examples, T periods in a window, F features.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ste.errors import DataError
+from ste.features.feature_rows import feature_rows
+from ste.inference.model_card import ModelCard
+from ste.market.calendar import periods
+from ste.market.daily import Market
+from ste.schema import FEATURE_SETS, KEYS
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What a model is asked about, in the order of the table's rows.
+
+    Attributes:
+        features: float32 `[E, *card.shape]`, oldest period first.
+        date: datetime64 `[E]`, close of each example's last period.
+        ticker: object `[E]`.
+        rows: int64 `[E]`, position in the table of each example's last row.
+        short: int64, positions of the rows that end no example: their ticker has not enough consecutive
+            periods up to them.
+    """
+
+    features: np.ndarray
+    date: np.ndarray
+    ticker: np.ndarray
+    rows: np.ndarray
+    short: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def windows_of_rows(frame: pd.DataFrame, card: ModelCard) -> Examples:
+    """Every example that a table holds; the same as training makes of it (`ste.data.windows`).
+
+    A window never bridges a missing period, nor two tickers.
+
+    Args:
+        frame: `date` (datetime64), `ticker` and the card's features, in any row order.
+        card: of the model.
+
+    Raises:
+        DataError: a column that the model reads is not there.
+    """
+    missing = [name for name in (*KEYS, *card.features) if name not in frame]
+    if missing:
+        raise DataError(missing_columns(missing, card))
+    length = 1 if card.view == "flat" else card.sequence_length
+    date, ticker = frame["date"].to_numpy(), frame["ticker"].to_numpy(dtype=object)
+    code = pd.factorize(ticker)[0]
+    order = np.lexsort((date, code))
+    history = consecutive(code[order], periods(frame["date"], card.frequency)[order])
+    enough = history >= length
+    ends = np.flatnonzero(enough)
+    ends = ends[np.argsort(order[ends])]
+    values = frame[list(card.features)].to_numpy(dtype=np.float32)[order]
+    rows = order[ends]
+    return Examples(
+        features=windows(values, ends, length).reshape(len(ends), *card.shape),
+        date=date[rows],
+        ticker=ticker[rows],
+        rows=rows,
+        short=np.sort(order[~enough]),
+    )
+
+
+def consecutive(group: np.ndarray, period: np.ndarray) -> np.ndarray:
+    """Consecutive periods of the same group that end at each row, itself included, int64 `[N]`.
+
+    Args:
+        group: `[N]`, rows of a group beside each other.
+        period: int64 `[N]`, ascending within a group.
+    """
+    broken = np.ones(len(group), dtype=bool)
+    broken[1:] = (group[1:] != group[:-1]) | (np.diff(period) != 1)
+    at = np.arange(len(group))
+    return at - np.maximum.accumulate(np.where(broken, at, 0)) + 1
+
+
+def windows(values: np.ndarray, ends: np.ndarray, length: int) -> np.ndarray:
+    """The `length` rows up to each end, `[E, T, F]`."""
+    return values[ends[:, None] + np.arange(1 - length, 1)]
+
+
+def rows_of_bars(market: Market, card: ModelCard, last: int | None = None) -> pd.DataFrame:
+    """Feature rows of every ticker and complete period, the latest included, which no label is known of yet.
+
+    Args:
+        market: daily sources; bars sorted by ticker and date.
+        card: of the model that will read them.
+        last: keep the newest so many rows of each ticker; None keeps all.
+
+    Returns:
+        `date`, `ticker` and the card's features, sorted by ticker and date; indexed from 0. A ticker with fewer
+        bars than the features look back on has no row.
+
+    Raises:
+        DataError: the model reads features that bars do not give.
+    """
+    known = FEATURE_SETS.get(card.feature_set)
+    if known is None or not set(card.features) <= set(known.names):
+        raise DataError(
+            f"bars: {card.name} reads features that are not computed from bars ({card.feature_set}). "
+            "Give a table that has them."
+        )
+    if market.bars.empty:
+        return pd.DataFrame({name: [] for name in (*KEYS, *card.features)})
+    rows = feature_rows(market, card.frequency, card.feature_set)[[*KEYS, *card.features]]
+    if last is not None:
+        rows = rows.groupby("ticker", sort=False).tail(last)
+    return rows.reset_index(drop=True)
+
+
+def missing_columns(missing: list[str], card: ModelCard) -> str:
+    """What to tell about columns that are not there."""
+    noun = "columns" if len(missing) > 1 else "column"
+    return (
+        f"missing {noun} {', '.join(missing)}. {card.name} reads {card.frequency} rows of the feature set "
+        f"{card.feature_set}: date, ticker and {len(card.features)} features."
+    )

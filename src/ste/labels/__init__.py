@@ -1,0 +1,1 @@
+"""Targets: what the periods after a close brought."""

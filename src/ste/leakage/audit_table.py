@@ -1,0 +1,119 @@
+"""The table under audit: rows of all splits in one frame, with what the checks ask of it again and again."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from ste.market.calendar import periods
+from ste.schema import DIRECTION, KEYS, PERIOD, RETURN, SPLITS, TARGETS
+
+SPLIT = "split"
+"""Column that holds a row's split by name."""
+
+CLOSE = "stock_close"
+CHANGE = "price_adjusted_change"
+
+
+@dataclass(frozen=True, eq=False)
+class AuditTable:
+    """Rows of every split, sorted by ticker and date.
+
+    Attributes:
+        frame: the columns of `ste.schema` and any other numeric ones, and `split`: train, validation, test.
+        horizon: periods that the labels look ahead, as declared.
+        frequency: `weekly` or `daily`.
+        files: where each split came from, for the messages.
+    """
+
+    frame: pd.DataFrame
+    horizon: int = 1
+    frequency: str = "weekly"
+    files: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        ordered = self.frame.sort_values(["ticker", "date"], kind="stable").reset_index(drop=True)
+        object.__setattr__(self, "frame", ordered)
+
+    @property
+    def word(self) -> str:
+        """What a row covers: `week` or `day`."""
+        return PERIOD[self.frequency]
+
+    @cached_property
+    def features(self) -> tuple[str, ...]:
+        """Numeric columns that a model may read."""
+        numeric = self.frame.select_dtypes("number").columns
+        return tuple(name for name in numeric if name not in (*KEYS, *TARGETS, SPLIT))
+
+    @cached_property
+    def periods(self) -> np.ndarray:
+        """Number of each row's week or day, int64 `[N]`; neighbours differ by 1."""
+        return periods(self.frame["date"], self.frequency)
+
+    @cached_property
+    def period_codes(self) -> np.ndarray:
+        """Place of each row's period among those of the table, int64 `[N]`, from 0."""
+        return np.unique(self.periods, return_inverse=True)[1].astype(np.int64)
+
+    @cached_property
+    def tickers(self) -> np.ndarray:
+        """Number of each row's ticker, int64 `[N]`."""
+        return pd.factorize(self.frame["ticker"])[0].astype(np.int64)
+
+    @cached_property
+    def split(self) -> np.ndarray:
+        """0 train, 1 validation, 2 test, int8 `[N]`."""
+        codes = {name: code for code, name in enumerate(SPLITS)}
+        return self.frame[SPLIT].map(codes).to_numpy(dtype=np.int8)
+
+    @cached_property
+    def training(self) -> np.ndarray:
+        """Whether a row is in training, bool `[N]`."""
+        return self.split == 0
+
+    @cached_property
+    def returns(self) -> np.ndarray:
+        """Simple return over the coming `horizon` periods, float64 `[N]`."""
+        return self.column(RETURN)
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """Trend class, int64 `[N]`."""
+        return self.frame[DIRECTION].to_numpy(dtype=np.int64)
+
+    @cached_property
+    def close(self) -> np.ndarray | None:
+        """Close of each row, or what the changes of the price features compound to, `[N]`; None without either."""
+        if CLOSE in self.frame:
+            return self.column(CLOSE)
+        if CHANGE in self.frame:
+            return (1.0 + self.frame[CHANGE]).groupby(self.tickers).cumprod().to_numpy(dtype=np.float64)
+        return None
+
+    def column(self, name: str) -> np.ndarray:
+        """A column as float64 `[N]`."""
+        return self.frame[name].to_numpy(dtype=np.float64)
+
+    def ahead(self, values: np.ndarray, steps: int) -> np.ndarray:
+        """The same ticker's value `steps` periods later (earlier if negative), NaN where there is none, `[N]`.
+
+        Rows are joined by ticker and period, so that a missing week is missing and not bridged.
+        """
+        base = self.periods - self.periods.min()
+        reach = abs(steps)
+        key = self.tickers * (int(base.max()) + 2 * reach + 1) + base + reach  # ascending, as the rows are sorted
+        at = np.minimum(np.searchsorted(key, key + steps), len(key) - 1)
+        return np.where(key[at] == key + steps, values[at], np.nan)
+
+    def name_of(self, split: str) -> str:
+        """The file of a split, or its name."""
+        return self.files.get(split, split)
+
+    @cached_property
+    def shared(self) -> frozenset[str]:
+        """Features that are one value for all tickers of a period, such as macro figures."""
+        by_period = self.frame[list(self.features)].groupby(self.period_codes)
+        spread = (by_period.max() - by_period.min()).abs().max()
+        return frozenset(str(name) for name, value in spread.items() if not value > 0)

@@ -1,0 +1,94 @@
+"""The cut-off check: features of the past must stay as they are when the future is taken away."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from ste.leakage.check_result import Finding, Outcome, skipped
+from ste.market.daily import Market
+from ste.schema import KEYS
+
+CHECK = "cut-off"
+
+Features = Callable[[Market], pd.DataFrame]
+"""From daily sources to rows of `date`, `ticker` and numeric features."""
+
+_TOLERANCE = 1e-9  # relative: what another order of summation may change
+_DATES = {"bars": "date", "news": "date", "macro": "release_date", "policy": "date"}
+
+
+def truncated(market: Market, last: pd.Timestamp) -> Market:
+    """The market as it was known at the close of `last`: nothing dated or released later."""
+
+    def known(kind: str) -> pd.DataFrame | None:
+        frame: pd.DataFrame | None = getattr(market, kind)
+        return None if frame is None else frame[frame[_DATES[kind]] <= last].reset_index(drop=True)
+
+    bars = known("bars")
+    assert bars is not None
+    return replace(market, bars=bars, news=known("news"), macro=known("macro"), policy=known("policy"))
+
+
+def changed_by_the_future(market: Market, features: Features, cuts: int = 4) -> Outcome:
+    """Feature columns that differ when every daily source ends at a row's own close.
+
+    Args:
+        market: daily sources.
+        features: makes the rows; must read the market alone.
+        cuts: how many dates to cut at, spread over the rows.
+    """
+    whole = features(market).set_index([*KEYS]).sort_index()
+    if whole.empty:
+        return skipped(CHECK, "not run: the sources give no row")
+    dates = whole.index.get_level_values("date").unique().sort_values()
+    places = np.unique(np.linspace(0, len(dates) - 1, cuts + 2)[1:-1].astype(int))
+    counts: dict[str, int] = {}
+    examples: dict[str, str] = {}
+    compared = 0
+    for last in dates[places]:
+        part = features(truncated(market, last)).set_index([*KEYS]).sort_index()
+        before = whole[whole.index.get_level_values("date") <= last]
+        same = before.index.intersection(part.index)
+        compared += len(same)
+        missing = len(before) - len(same)
+        if missing:
+            counts["rows"] = counts.get("rows", 0) + missing
+            examples.setdefault("rows", f"{missing} rows up to {last:%Y-%m-%d} appear only with later data")
+        for name, (count, example) in _differences(before.loc[same], part.loc[same], last).items():
+            counts[name] = counts.get(name, 0) + count
+            examples.setdefault(name, example)
+    line = f"{compared:,} rows made again at {len(places)} cuts: every feature is as it was"
+    worst_first = sorted(counts, key=lambda name: -counts[name])
+    findings = [_finding(name, counts[name], compared, examples[name]) for name in worst_first]
+    return Outcome(CHECK, line, tuple(findings))
+
+
+def _differences(whole: pd.DataFrame, part: pd.DataFrame, last: pd.Timestamp) -> dict[str, tuple[int, str]]:
+    out = {}
+    for name in whole.select_dtypes("number").columns:
+        a = whole[name].to_numpy(dtype=np.float64)
+        b = part[name].to_numpy(dtype=np.float64) if name in part else np.full(len(a), np.nan)
+        off = np.flatnonzero(~np.isclose(a, b, rtol=_TOLERANCE, atol=_TOLERANCE, equal_nan=True))
+        if len(off):
+            at = off[-1]
+            date, ticker = whole.index[at]
+            values = f"{a[at]:.6g} with all data and {b[at]:.6g} with data to {last:%Y-%m-%d}"
+            example = f"{ticker} {date:%Y-%m-%d} is {values}"
+            out[str(name)] = (len(off), example)
+    return out
+
+
+def _finding(name: str, count: int, compared: int, example: str) -> Finding:
+    if name == "rows":
+        return Finding(
+            CHECK, name, example, "a row to exist from its own close on", "Look at how rows are chosen in the features."
+        )
+    return Finding(
+        CHECK,
+        name,
+        f"{count:,} of {compared:,} values change when the future is cut off; {example}",
+        "the same value: a feature may use the past alone",
+        f"Look at {name} for a centred or backward step, a scaler over all rows, or a figure used before its release.",
+    )

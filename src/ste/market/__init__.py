@@ -1,0 +1,1 @@
+"""Exchange sessions and weeks, and a market's daily sources in memory."""

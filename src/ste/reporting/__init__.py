@@ -1,0 +1,1 @@
+"""Console output, figures and HTML pages."""

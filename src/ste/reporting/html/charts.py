@@ -1,0 +1,158 @@
+"""The drawings of a report, as inline SVG by name; what there are no numbers for is left out."""
+
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+
+import numpy as np
+from markupsafe import Markup
+
+from ste.evaluation.information_coefficient import coefficients
+from ste.evaluation.predictions import Predictions
+from ste.evaluation.scorecard import Book, Scorecard
+from ste.reporting import plots
+from ste.reporting.html.formatting import number, who
+from ste.reporting.html.report_data import ReportData
+from ste.schema import PERIOD
+
+_CURVES = {"loss": "loss", "accuracy": "accuracy"}
+_SERIES = {"train": "training", "val": "validation"}
+_MOST_BARS = 40
+_FEWEST_IN_BIN = 10
+
+
+def figures(report: ReportData, main: str | None) -> dict[str, Markup]:
+    """Every drawing that the run has numbers for.
+
+    Args:
+        report: the run.
+        main: the split that is told first, or None.
+    """
+    out: dict[str, Markup] = {}
+    if main is not None:
+        out["accuracy"] = _accuracy(report.scores[main], report.model, main)
+    panels = _curves(report.history)
+    if panels:
+        last = "; ".join(
+            f"validation {name} {p['validation'][-1]:.4f}" for name, p in panels.items() if "validation" in p
+        )
+        told = f"Training and validation figures over {len(report.history)} epochs. At the last: {last}."
+        out["curves"] = _draw(plots.curves_figure(panels, report.best_epoch), "curves", told)
+    for split, score in report.held_out.items():
+        if score.reliability:
+            out[f"reliability-{split}"] = _reliability(score, split)
+        if score.book is not None and score.book.equity:
+            out[f"equity-{split}"] = _equity(score.book, split)
+        drawn = _coefficients(report.predictions, split)
+        if drawn is not None:
+            out[f"ic-{split}"] = drawn
+    return out | _importance(report)
+
+
+def _draw(figure: plots.Figure, name: str, told: str) -> Markup:
+    return Markup(plots.svg(figure, "".join(c if c.isalnum() else "-" for c in name), told))  # svg() escapes
+
+
+def _accuracy(score: Scorecard, model: str, split: str) -> Markup:
+    everyone = {"": score.figures, **score.company}
+    names = [name for name, row in everyone.items() if "accuracy" in row]
+    shown, nothing = [everyone[name]["accuracy"] for name in names], float("nan")
+    names = [who(name, model) for name in names]  # a model may be named as its baseline
+    figure = plots.estimates_figure(
+        names,
+        [e.value for e in shown],
+        [nothing if e.low is None else e.low for e in shown],
+        [nothing if e.high is None else e.high for e in shown],
+        f"accuracy on {split}, 95 % interval",
+    )
+    told = ", ".join(f"{name} {number(e.value, 'accuracy')}" for name, e in zip(names, shown, strict=True))
+    return _draw(figure, "accuracy", f"Accuracy on the {split} split: {told}.")
+
+
+def _curves(history: Sequence[Mapping[str, float]]) -> dict[str, dict[str, list[float]]]:
+    """Series by panel; a figure that an epoch lacks is a gap."""
+    panels: dict[str, dict[str, list[float]]] = {}
+    for panel, figure in _CURVES.items():
+        for prefix, series in _SERIES.items():
+            values = [epoch.get(f"{prefix}/{figure}", float("nan")) for epoch in history]
+            if np.isfinite(values).any():
+                panels.setdefault(panel, {})[series] = values
+    return panels
+
+
+def _reliability(score: Scorecard, split: str) -> Markup:
+    bins = [b for b in score.reliability if b.examples >= _FEWEST_IN_BIN] or score.reliability
+    figure = plots.reliability_figure(
+        [b.confidence for b in bins], [b.accuracy for b in bins], [b.examples for b in bins]
+    )
+    told = "; ".join(f"{b.confidence:.0%} sure, {b.accuracy:.0%} right of {b.examples:,}" for b in bins)
+    return _draw(figure, f"reliability-{split}", f"Reliability on the {split} split: {told}.")
+
+
+def _equity(book: Book, split: str) -> Markup:
+    peaks = list(accumulate(book.equity, max, initial=1.0))[1:]
+    drawdown = [1.0 - value / peak for value, peak in zip(book.equity, peaks, strict=True)]
+    told = (
+        f"Value of 1 invested on {book.dates[0]}, {split} split: {book.equity[-1]:.3f} after {len(book.dates)} "
+        f"holding periods, largest drawdown {max(drawdown):.1%}."
+    )
+    return _draw(plots.equity_figure(book.dates, book.equity, drawdown), f"equity-{split}", told)
+
+
+def _coefficients(predictions: Predictions | None, split: str) -> Markup | None:
+    """Rank IC of each period; of several paths, the mean."""
+    if predictions is None or split not in predictions.splits:
+        return None
+    rows = predictions.of_split(split)
+    path = rows.frame["path"].to_numpy()
+    order = np.lexsort((path, rows.periods))
+    order = order[np.isfinite(rows.returns[order])]
+    if not len(order):
+        return None
+    keys = np.stack([rows.periods[order], path[order]], axis=1)
+    begins = np.append(True, (np.diff(keys, axis=0) != 0).any(axis=1))
+    score = (rows.chances[:, -1] - rows.chances[:, 0])[order]
+    values = coefficients(score, rows.returns[order], np.cumsum(begins) - 1, ranked=True)
+    of_period = keys[begins, 0]
+    dates = rows.frame["date"].to_numpy()[order][begins]
+    there = np.isfinite(values)
+    if not there.any():
+        return None
+    _, first, group = np.unique(of_period[there], return_index=True, return_inverse=True)
+    series = np.bincount(group, weights=values[there]) / np.bincount(group)
+    days = dates[there][first].astype("datetime64[D]").astype(str).tolist()
+    told = f"Rank information coefficient of {len(series)} periods on the {split} split: mean {series.mean():.4f}."
+    return _draw(plots.coefficients_figure(days, series.tolist(), PERIOD[predictions.frequency]), f"ic-{split}", told)
+
+
+def _importance(report: ReportData) -> dict[str, Markup]:
+    out = {}
+    for kind, name in (("group", "groups"), ("feature", "features")):
+        rows = [i for i in report.importance if i.kind == kind][:_MOST_BARS]
+        if rows:
+            figure = plots.bars_figure(
+                [i.name for i in rows],
+                [i.log_loss for i in rows],
+                "rise of log-loss, 95 % interval",
+                [i.low for i in rows],
+                [i.high for i in rows],
+            )
+            top = ", ".join(f"{i.name} {i.log_loss:.4f}" for i in rows[:5])
+            out[f"importance-{name}"] = _draw(figure, f"importance-{name}", f"Permutation importance, largest: {top}.")
+    if report.attribution is not None:
+        out |= _attribution(report)
+    return out
+
+
+def _attribution(report: ReportData) -> dict[str, Markup]:
+    attribution = report.attribution
+    assert attribution is not None
+    totals = attribution.by_feature
+    names = sorted(totals, key=lambda name: (-totals[name], name))[:_MOST_BARS]
+    top = ", ".join(f"{name} {totals[name]:.4f}" for name in names[:5])
+    if len(attribution.by_lag) == 1:
+        figure = plots.bars_figure(names, [totals[name] for name in names], "mean absolute attribution")
+    else:
+        at = [attribution.columns.index(name) for name in names]
+        by_lag = [[row[i] for i in at] for row in attribution.by_lag]
+        figure = plots.lags_figure(names, by_lag, report.unit)
+    return {"attribution": _draw(figure, "attribution", f"Integrated gradients, largest: {top}.")}

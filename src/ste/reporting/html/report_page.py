@@ -1,0 +1,48 @@
+"""One run as one page: what it is worth, what that rests on, and how to repeat it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from ste.reporting.html import charts as drawings
+from ste.reporting.html import report_tables as tables
+from ste.reporting.html.formatting import NONE
+from ste.reporting.html.render import render
+from ste.reporting.html.report_data import ReportData
+
+
+def render_report(report: ReportData) -> str:
+    """One HTML page that needs no network: styles and drawings are in it, and it runs no script."""
+    held_out = report.held_out
+    main = next(iter(held_out), None)
+    score = None if main is None else held_out[main]
+    return render(
+        "report.html",
+        report=report,
+        main=main,
+        score=score,
+        key_figures=tables.key_figures(score),
+        headline=tables.headline(report.scores, report.model),
+        composition=tables.composition(score, report.model) if score else [],
+        every_figure=tables.every_figure(report.scores),
+        confusions={name: tables.confusion(held_out[name]) for name in held_out},
+        trading={name: tables.trading(held_out[name]) for name in held_out if held_out[name].book},
+        ranking={name: tables.ranking(held_out[name]) for name in held_out if tables.ranking(held_out[name])},
+        members=tables.members(report.members, list(held_out)),
+        files=tables.files(report.card),
+        data=tables.data(report.card),
+        figures=drawings.figures(report, main),
+        config=yaml.safe_dump(_plain(report.config), sort_keys=False, allow_unicode=True) if report.config else "",
+        none=NONE,
+        told_apart=tables.told_apart,
+    )
+
+
+def _plain(values: Any) -> Any:
+    """Mappings and sequences as dicts and lists, which YAML writes without naming their types."""
+    if isinstance(values, Mapping):
+        return {str(key): _plain(value) for key, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [_plain(value) for value in values]
+    return values if isinstance(values, str | int | float | bool | None) else str(values)

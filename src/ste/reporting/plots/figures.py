@@ -1,0 +1,232 @@
+"""Figures: numbers in, a matplotlib figure out, no files."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from ste.reporting.plots.theme import (
+    INK,
+    LIMIT,
+    LINE,
+    LOSS,
+    MINUS,
+    MODEL,
+    MUTED,
+    dated,
+    legend,
+    name_rows,
+    panels,
+    percent,
+)
+
+
+def confusion_figure(counts: Sequence[Sequence[int]], classes: Sequence[str], title: str) -> Figure:
+    """A confusion matrix: counts, shares of each true class, and both marginals' sense in the axis names.
+
+    Args:
+        counts: `[C][C]`, true class by predicted class.
+        classes: names in order.
+        title: what it is of, and of how many examples.
+    """
+    table = np.asarray(counts, dtype=float)
+    shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1.0)
+    # Drawn on the figure itself: axes with their ticks take longer than all the rest, and every run draws three.
+    figure = Figure(figsize=(4.6, 4.6))
+    left, bottom, width, height = 0.13, 0.11, 0.84, 0.80
+    across, down = width / len(classes), height / len(classes)
+    across_at = [left + (j + 0.5) * across for j in range(len(classes))]
+    down_at = [bottom + height - (i + 0.5) * down for i in range(len(classes))]
+    blues = colormaps["Blues"]
+    for y, row, share in zip(down_at, table, shares, strict=True):
+        for x, count, part in zip(across_at, row, share, strict=True):
+            corner = (x - across / 2, y - down / 2)
+            figure.add_artist(Rectangle(corner, across, down, color=blues(part), linewidth=0))
+            ink = "white" if part > 0.55 else "#1b2a41"
+            figure.text(x, y, f"{int(count):,}\n{part:.0%}", ha="center", va="center", color=ink)
+    figure.add_artist(Rectangle((left, bottom), width, height, fill=False, edgecolor="black", linewidth=0.8))
+    for x, name in zip(across_at, classes, strict=True):
+        figure.text(x, bottom - 0.015, name, ha="center", va="top")
+    for y, name in zip(down_at, classes, strict=True):
+        figure.text(left - 0.015, y, name, ha="right", va="center", rotation=90)
+    figure.text(left + width / 2, 0.03, "predicted", ha="center", va="center")
+    figure.text(0.03, bottom + height / 2, "true", ha="center", va="center", rotation=90)
+    figure.text(left + width / 2, bottom + height + 0.02, title, ha="center", va="bottom", fontsize=10)
+    return figure
+
+
+def estimates_figure(
+    names: Sequence[str], values: Sequence[float], lows: Sequence[float], highs: Sequence[float], unit: str
+) -> Figure:
+    """A dot and its interval per row: the model first and in colour, `Bayes` in the limit's.
+
+    Args:
+        names: of the model, its baselines and the limit.
+        values: of each.
+        lows: lower ends; NaN where there is no interval.
+        highs: upper ends.
+        unit: of the axis.
+    """
+    figure, (axes,) = panels(0.75 + 0.27 * len(names))
+    rows = np.arange(len(names))
+    colours = [MODEL if i == 0 else LIMIT if name == "Bayes" else MUTED for i, name in enumerate(names)]
+    axes.axvspan(lows[0], highs[0], color=MODEL, alpha=0.09, linewidth=0)
+    axes.hlines(rows, lows, highs, colors=colours, linewidth=1.6)
+    axes.scatter(values, rows, c=colours, s=26, zorder=3)
+    name_rows(axes, names)
+    axes.set_xlabel(unit)
+    axes.grid(axis="x", color=LINE, linewidth=0.6)
+    return figure
+
+
+def curves_figure(curves: Mapping[str, Mapping[str, Sequence[float]]], best: int | None) -> Figure:
+    """Figures over epochs, a panel each, training and validation in it.
+
+    Args:
+        curves: values by epoch, by series, by panel: `{"loss": {"training": [...], ...}, ...}`.
+        best: epoch whose weights are kept, from 0.
+    """
+    figure, stacked = panels(0.4 + 1.45 * len(curves), len(curves))
+    styles = {"training": (MUTED, (0, (4, 2))), "validation": (MODEL, "-")}
+    for axes, (panel, lines) in zip(stacked, curves.items(), strict=True):
+        for name, values in lines.items():
+            colour, dashes = styles.get(name, (LIMIT, "-"))
+            marker = "o" if len(values) == 1 else None
+            axes.plot(values, color=colour, linestyle=dashes, linewidth=1.5, label=name, marker=marker, markersize=4)
+        if best is not None:
+            axes.axvline(best, color=LIMIT, linewidth=0.9, linestyle=":", label=f"kept: epoch {best}")
+        axes.set_ylabel(panel)
+        axes.grid(axis="y", color=LINE, linewidth=0.6)
+    stacked[-1].set_xlabel("epoch, from 0")
+    stacked[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    handles, labels = stacked[0].get_legend_handles_labels()
+    legend(figure, handles, labels)
+    return figure
+
+
+def reliability_figure(confidence: Sequence[float], accuracy: Sequence[float], examples: Sequence[int]) -> Figure:
+    """How often the model is right against how sure it says it is, and how many examples that is from.
+
+    Args:
+        confidence: mean highest probability of each bin.
+        accuracy: share of its examples that are right.
+        examples: how many there are.
+    """
+    figure, (axes, counts) = panels(3.6, 2, ratios=(3, 1))
+    ends = min(*confidence, *accuracy) - 0.02, max(*confidence, *accuracy) + 0.02
+    axes.plot(ends, ends, color=MUTED, linewidth=0.9, linestyle=(0, (4, 2)), label="as sure as right")
+    shares = np.asarray(examples) / max(sum(examples), 1)
+    axes.plot(confidence, accuracy, color=MODEL, linewidth=1.3, label="model")
+    axes.scatter(confidence, accuracy, s=12 + 160 * shares, color=MODEL, zorder=3)
+    axes.set_ylabel("share right")
+    axes.grid(color=LINE, linewidth=0.6)
+    width = 0.6 * min(np.diff(np.unique(confidence)), default=0.01)
+    counts.bar(confidence, examples, width=width, color=MUTED)
+    counts.set_ylabel("examples")
+    counts.set_xlabel("highest probability")
+    counts.yaxis.set_major_locator(MaxNLocator(2, integer=True))
+    counts.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    for panel in (axes, counts):
+        percent(panel.xaxis)
+    percent(axes.yaxis)
+    legend(figure, *axes.get_legend_handles_labels())
+    return figure
+
+
+def equity_figure(dates: Sequence[str], equity: Sequence[float], drawdown: Sequence[float]) -> Figure:
+    """A portfolio's value, and how far below its best it stands.
+
+    Args:
+        dates: ISO, of each value.
+        equity: value of 1 invested.
+        drawdown: share lost since the highest value so far, 0 to 1.
+    """
+    figure, (axes, below) = panels(3.4, 2, ratios=(2, 1))
+    when = np.asarray(dates, dtype="datetime64[D]")
+    axes.axhline(1.0, color=MUTED, linewidth=0.8)
+    axes.plot(when, equity, color=MODEL, linewidth=1.4)
+    axes.set_ylabel("value of 1")
+    below.fill_between(when, -np.asarray(drawdown), 0.0, color=LOSS, alpha=0.35, linewidth=0)
+    below.plot(when, -np.asarray(drawdown), color=LOSS, linewidth=0.8)
+    below.set_ylabel("drawdown")
+    percent(below.yaxis)
+    dated(axes, below)
+    return figure
+
+
+def coefficients_figure(dates: Sequence[str], values: Sequence[float], period: str) -> Figure:
+    """Information coefficient of each period, and their sum so far.
+
+    Args:
+        dates: ISO, of each period.
+        values: correlation of score and return over the tickers of a period, -1 to 1.
+        period: `week` or `day`.
+    """
+    figure, (axes, summed) = panels(3.4, 2)
+    when, heights = np.asarray(dates, dtype="datetime64[D]"), np.asarray(values, dtype=float)
+    bars = np.stack([np.zeros_like(heights), heights, np.full_like(heights, np.nan)], axis=1).ravel()
+    axes.plot(np.repeat(when, 3), bars, color=MUTED, linewidth=float(np.clip(200 / max(len(when), 1), 0.5, 3.0)))
+    axes.axhline(0.0, color=MUTED, linewidth=0.8)
+    axes.axhline(heights.mean(), color=MODEL, linewidth=1.2, label=f"mean {heights.mean():.3f}")
+    axes.set_ylabel(f"each {period}")
+    summed.plot(when, heights.cumsum(), color=MODEL, linewidth=1.4)
+    summed.axhline(0.0, color=MUTED, linewidth=0.8)
+    summed.set_ylabel("summed")
+    dated(axes, summed)
+    legend(figure, *axes.get_legend_handles_labels())
+    return figure
+
+
+def bars_figure(
+    names: Sequence[str],
+    values: Sequence[float],
+    unit: str,
+    lows: Sequence[float] | None = None,
+    highs: Sequence[float] | None = None,
+) -> Figure:
+    """Horizontal bars, the first name on top, with intervals where there are any.
+
+    Args:
+        names: of the bars.
+        values: their lengths.
+        unit: of the axis.
+        lows: lower ends of the intervals.
+        highs: upper ends.
+    """
+    figure, (axes,) = panels(0.6 + 0.21 * len(names))
+    rows = np.arange(len(names))
+    axes.barh(rows, values, height=0.62, color=MODEL, alpha=0.8)
+    if lows is not None and highs is not None:
+        axes.hlines(rows, lows, highs, color=INK, linewidth=1.0)
+    axes.axvline(0.0, color=MUTED, linewidth=0.8)
+    name_rows(axes, names)
+    axes.set_xlabel(unit)
+    axes.grid(axis="x", color=LINE, linewidth=0.6)
+    return figure
+
+
+def lags_figure(names: Sequence[str], by_lag: Sequence[Sequence[float]], period: str) -> Figure:
+    """A cell per feature and lag, the darker the more it counts.
+
+    Args:
+        names: of F features, the first on top.
+        by_lag: not negative, `[T][F]`, oldest period first.
+        period: `week` or `day`.
+    """
+    table = np.asarray(by_lag, dtype=float)
+    shade = table / max(table.max(initial=0.0), 1e-12)
+    figure, (axes,) = panels(0.6 + 0.21 * len(names))
+    for (lag, row), alpha in np.ndenumerate(shade):
+        axes.add_patch(
+            Rectangle((lag + 0.03, row - 0.46), 0.94, 0.92, facecolor=MODEL, alpha=float(alpha), linewidth=0)
+        )
+    name_rows(axes, names)
+    axes.set_xlim(0, len(table))
+    step = max(1, len(table) // 8)
+    ticks = np.arange(len(table) - 1, -1, -step)
+    axes.set_xticks(ticks + 0.5, [f"{MINUS}{len(table) - 1 - t}" if t < len(table) - 1 else "last" for t in ticks])
+    axes.set_xlabel(f"{period} of the window")
+    return figure

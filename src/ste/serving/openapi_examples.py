@@ -1,0 +1,92 @@
+"""Requests that the model in service takes as they stand, for the documentation."""
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ste.inference.model_card import ModelCard
+from ste.market.calendar import last_session_of_week, sessions
+from ste.schema import FEATURE_SETS
+from ste.serving.request_features import feature_bounds
+
+_TYPICAL = {
+    "stock_open": 188.2, "stock_high": 193.9, "stock_low": 186.4, "stock_close": 192.1, "stock_volume": 2.4e8,
+    "stock_sma_20": 189.5, "stock_sma_50": 185.3, "stock_rsi": 56.0, "stock_macd": 1.3, "stock_bb_upper": 196.0,
+    "stock_bb_lower": 183.0, "news_sentiment": 0.1, "news_count": 12.0, "news_relevance": 0.6,
+    "macro_gdp_growth": 2.1, "macro_inflation": 2.6, "macro_unemployment": 4.1, "macro_interest_rate": 4.75,
+    "macro_vix": 15.0, "policy_event_count": 0.0, "policy_impact_score": 0.0,
+}  # fmt: skip
+_LAST = pd.Timestamp("2024-11-29")
+"""A Friday that ended its week."""
+
+
+def rows(card: ModelCard, count: int) -> list[dict[str, float]]:
+    """Consecutive rows of a ticker, oldest first."""
+    out = []
+    for i in range(count):
+        row = {}
+        for name, (low, high) in zip(card.features, feature_bounds(card), strict=True):
+            value = _TYPICAL.get(name, 0.0 if low < 0.0 else min(1.0, high))
+            moved = value * (1.0 + 0.01 * i) if name.startswith("stock_") else value
+            row[name] = round(min(max(moved, low), high), 6)
+        out.append(row)
+    return out
+
+
+def predict(card: ModelCard) -> dict[str, dict[str, Any]]:
+    """Examples of `POST /v1/predict` by name."""
+    length = 1 if card.view == "flat" else card.sequence_length
+    one = rows(card, length)
+    arrays = [[*row.values()] for row in one]
+    if card.view == "flat":
+        return {
+            "one row by name": {"value": {"rows": one}},
+            "two rows as arrays": {"value": {"rows": [arrays[0], arrays[0]]}},
+        }
+    longer = rows(card, length + 2)
+    return {
+        "one window as arrays": {"value": {"windows": [arrays]}},
+        "one window by name": {"value": {"windows": [one]}},
+        "the three newest weeks of a ticker": {"value": {"rows": [[*row.values()] for row in longer]}},
+    }
+
+
+@lru_cache(maxsize=4)
+def bars(lookback: int, length: int, weekly: bool) -> tuple[dict[str, Any], ...]:
+    """Bars of one made-up ticker, just long enough for one example."""
+    days = sessions(_LAST - pd.Timedelta(days=3 * (lookback + 7 * length) // 2 + 20), _LAST)
+    needed = lookback + (5 * (length - 1) if weekly else length - 1)
+    days = days[-(needed + (5 if weekly else 0)) :]
+    assert last_session_of_week(days[-1:])[0] == days[-1]
+    at = np.arange(len(days))
+    close = (100.0 + 8.0 * np.sin(at / 9.0) + 0.05 * at).round(2).tolist()
+    return tuple(
+        {
+            "ticker": "AAA",
+            "date": f"{day:%Y-%m-%d}",
+            "open": round(value * 0.998, 2),
+            "high": round(value * 1.009, 2),
+            "low": round(value * 0.99, 2),
+            "close": value,
+            "volume": 1e6 + 1000.0 * (i % 7),
+        }
+        for i, (day, value) in enumerate(zip(days, close, strict=True))
+    )
+
+
+def predict_bars(card: ModelCard) -> dict[str, dict[str, Any]]:
+    """Examples of `POST /v1/predict/bars` by name; none where bars do not give the model's features."""
+    known = FEATURE_SETS.get(card.feature_set)
+    if known is None or not set(card.features) <= set(known.names):
+        return {}
+    length = 1 if card.view == "flat" else card.sequence_length
+    daily = [*bars(known.lookback, length, card.frequency == "weekly")]
+    value: dict[str, Any] = {"bars": daily}
+    if card.feature_set == "full":
+        last = daily[-1]["date"]
+        value["news"] = [{"ticker": "AAA", "date": last, "count": 3.0, "sentiment": 0.2, "relevance": 0.7}]
+        value["macro"] = [{"series": "vix", "release_date": last, "value": 14.1}]
+        value["policy"] = [{"date": last, "impact": 1.0}]
+    return {"one ticker": {"value": value}}

@@ -1,1 +1,0 @@
-"""Studies that show what the project claims of itself; each is a command: `python -m ste.studies.NAME`."""

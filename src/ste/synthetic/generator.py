@@ -1,0 +1,276 @@
+"""Draw a synthetic market: daily bars, news, macro releases and policy events.
+
+Exogenous parts (calendar, volatility regime, news, macro, policy) are drawn first and whole; prices
+then advance week by week, since the law reads bands that the prices themselves make. Within a week the
+daily path is a Brownian bridge to the drawn weekly return.
+
+Tickers are drawn in blocks, each from streams of its own, so that a world may be larger than memory. Calendar,
+volatility, macro, policy and the market's shock are drawn once, with the first block; a block's numbers do not
+depend on the blocks after it.
+
+Tickers share the market's shock: their correlation with it is fixed per ticker, so that a ticker's
+beta is its correlation times its own risk over the market's, and what is left is idiosyncratic.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from ste.config import WorldSettings
+from ste.features.feature_rows import NUMBER, news_features
+from ste.market.calendar import sessions, week_ends, week_numbers
+from ste.market.daily import Market
+from ste.schema import FEATURE_SETS
+from ste.synthetic import return_model as law
+
+SEED_TICKERS = ("AAPL", "MSFT", "GOOGL", "AMZN", "NVDA", "META", "TSLA")
+_BURN_IN = FEATURE_SETS["full"].lookback + 60  # sessions before the first row: look-back, news memory, settled bands
+BLOCK = 256
+"""Tickers drawn at once. It is part of a world larger than that: with another number its bytes would differ."""
+_WARM_UP = 20  # sessions of plain random walk that fill the first bands
+
+
+def names(tickers: int | list[str]) -> list[str]:
+    """Ticker names of a world; a number takes the seed document's seven first, then T0007 and on."""
+    if isinstance(tickers, list):
+        return sorted(tickers)
+    numbered = [f"T{i:04d}" for i in range(len(SEED_TICKERS), tickers)]
+    return sorted([*SEED_TICKERS[:tickers], *numbered])
+
+
+def draw(settings: WorldSettings) -> Market:
+    """Daily sources of the world; the same settings give the same numbers.
+
+    The bars reach back far enough for the first row's look-back and on to the last row's label.
+    """
+    blocks = list(draw_blocks(settings))
+    bars, news = (
+        pd.concat([getattr(block, kind) for block in blocks], ignore_index=True).assign(
+            ticker=pd.concat([getattr(block, kind)["ticker"].astype(str) for block in blocks], ignore_index=True)
+        )
+        for kind in ("bars", "news")
+    )
+    return Market(bars=bars, news=news, macro=blocks[0].macro, policy=blocks[0].policy)
+
+
+def draw_blocks(settings: WorldSettings) -> Iterator[Market]:
+    """The same block by block of tickers, `ticker` as a category; macro and policy are the same in each."""
+    days, tickers = _days(settings), names(settings.tickers)
+    # A stream per part: adding a draw to one leaves the others as they were.
+    market, news, macro, policy, prices = np.random.SeedSequence(settings.seed).spawn(5)
+    vix = _vix(np.random.default_rng(market), len(days))
+    events = _policy(np.random.default_rng(policy), days)
+    releases = _macro(np.random.default_rng(macro), days, vix, events)
+    shared: _Shared | None = None
+    for number, start in enumerate(range(0, len(tickers), BLOCK)):
+        block = tickers[start : start + BLOCK]
+        articles = _news(_stream(news, number), days, block)
+        bars, shared = _bars(_stream(prices, number), days, block, vix, articles, settings.signal, shared)
+        yield Market(bars=bars, news=articles, macro=releases, policy=events)
+
+
+def _days(settings: WorldSettings) -> pd.DatetimeIndex:
+    start, end = pd.Timestamp(settings.start), pd.Timestamp(settings.end)
+    beyond = pd.Timedelta(weeks=settings.labels.horizon + 1)
+    days = sessions(start - pd.Timedelta(days=int(_BURN_IN * 1.5)), end + beyond)
+    days = days[week_numbers(days) > week_numbers(days[:1])[0]]  # a whole first week
+    return days[days <= week_ends(days)[-2]]  # and a whole last one
+
+
+def _stream(part: np.random.SeedSequence, block: int) -> np.random.Generator:
+    """A part's stream for a block of tickers; the first block's is the part's own."""
+    own = np.random.SeedSequence(part.entropy, spawn_key=(*part.spawn_key, block)) if block else part
+    return np.random.default_rng(own)
+
+
+def _vix(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Daily VIX `[n]`, percent: log VIX returns to a level that switches between calm and stress."""
+    stressed = np.zeros(n, dtype=bool)
+    switch = rng.random(n)
+    for t in range(1, n):
+        stressed[t] = switch[t] >= 0.02 if stressed[t - 1] else switch[t] < 0.008
+    level = np.where(stressed, np.log(28.0), np.log(16.0))
+    shocks = rng.normal(0.0, 0.05, n)
+    log_vix = np.empty(n)
+    log_vix[0] = level[0]
+    for t in range(1, n):
+        log_vix[t] = log_vix[t - 1] + 0.08 * (level[t] - log_vix[t - 1]) + shocks[t]
+    return np.exp(np.clip(log_vix, np.log(9.0), np.log(80.0)))
+
+
+def _news(rng: np.random.Generator, days: pd.DatetimeIndex, tickers: list[str]) -> pd.DataFrame:
+    """Articles per ticker and day: Poisson counts at a wandering rate, persistent sentiment."""
+    shape = (len(days), len(tickers))
+    rate = rng.lognormal(np.log(2.0), 0.4, len(tickers))
+    buzz = _ar1(rng, shape, persistence=0.9, scale=0.6)
+    mood = _ar1(rng, shape, persistence=0.93, scale=0.35)
+    count = rng.poisson(rate * np.exp(buzz))
+    sentiment = np.tanh(mood + rng.normal(0.0, 0.4, shape) / np.sqrt(np.maximum(count, 1)))
+    relevance = rng.beta(6.0, 3.0, shape)
+    at, who = np.nonzero(count.T)
+    return pd.DataFrame(
+        {
+            "ticker": pd.Categorical.from_codes(at, dtype=pd.CategoricalDtype(tickers)),
+            "date": days[who],
+            "count": count.T[at, who],
+            "sentiment": sentiment.T[at, who],
+            "relevance": relevance.T[at, who],
+        }
+    )
+
+
+def _ar1(rng: np.random.Generator, shape: tuple[int, int], persistence: float, scale: float) -> np.ndarray:
+    """Stationary first-order autoregression along axis 0 with standard deviation `scale`."""
+    shocks = rng.normal(0.0, scale * np.sqrt(1 - persistence**2), shape)
+    out = np.empty(shape)
+    out[0] = rng.normal(0.0, scale, shape[1])
+    for t in range(1, shape[0]):
+        out[t] = persistence * out[t - 1] + shocks[t]
+    return out
+
+
+def _policy(rng: np.random.Generator, days: pd.DatetimeIndex) -> pd.DataFrame:
+    """Scheduled statements every 32 sessions, most without a move, and rare surprises."""
+    scheduled = np.arange(int(rng.integers(32)), len(days), 32)
+    surprise = np.flatnonzero(rng.random(len(days)) < 0.002)
+    move = np.concatenate(
+        [
+            rng.choice([0.0, 1.0, 2.0], len(scheduled), p=[0.7, 0.25, 0.05]),
+            rng.choice([1.0, 2.0, 3.0], len(surprise), p=[0.3, 0.5, 0.2]),
+        ]
+    )
+    sign = rng.choice([-1.0, 1.0], len(move))
+    at = np.concatenate([scheduled, surprise])
+    order = np.argsort(at, kind="stable")
+    kind = np.repeat(["scheduled", "surprise"], [len(scheduled), len(surprise)])
+    return (
+        pd.DataFrame({"date": days[at], "event": kind, "impact": move, "sign": sign}).iloc[order].reset_index(drop=True)
+    )
+
+
+def _macro(rng: np.random.Generator, days: pd.DatetimeIndex, vix: np.ndarray, policy: pd.DataFrame) -> pd.DataFrame:
+    """Releases in long form: monthly and quarterly figures weeks after their period, rates and VIX daily."""
+    months = pd.date_range(days[0] - pd.DateOffset(months=6), days[-1], freq="MS")
+    quarters = months[months.month % 3 == 1]
+    unemployment = 5.0 + _ar1(rng, (len(months), 1), 0.97, 1.0)[:, 0]
+    inflation = 2.2 + _ar1(rng, (len(months), 1), 0.95, 1.0)[:, 0]
+    growth = 2.2 + _ar1(rng, (len(quarters), 1), 0.5, 1.5)[:, 0]
+    steps = 0.25 * (policy["impact"] * policy["sign"]).groupby(policy["date"]).sum()
+    rate = np.empty(len(days))
+    rate[0] = 2.0
+    moves = steps.reindex(days).fillna(0.0).to_numpy()
+    for t in range(1, len(days)):
+        rate[t] = np.clip(rate[t - 1] + moves[t], 0.0, 8.0)
+
+    def releases(series: str, dates: pd.DatetimeIndex, values: np.ndarray) -> pd.DataFrame:
+        return pd.DataFrame({"series": series, "release_date": dates, "value": values})
+
+    day, month = pd.Timedelta(days=1), pd.DateOffset(months=1)
+    return pd.concat(
+        [
+            releases("gdp_growth", quarters + pd.DateOffset(months=4), growth),
+            releases("inflation", months + month + 11 * day, inflation),
+            releases("unemployment", months + month + 6 * day, np.clip(unemployment, 1.0, 20.0)),
+            releases("interest_rate", days, rate),
+            releases("vix", days, vix),
+        ],
+        ignore_index=True,
+    )
+
+
+def _bars(
+    rng: np.random.Generator,
+    days: pd.DatetimeIndex,
+    tickers: list[str],
+    vix: np.ndarray,
+    articles: pd.DataFrame,
+    signal: float,
+    shared: "_Shared | None" = None,
+) -> tuple[pd.DataFrame, "_Shared"]:
+    """Daily bars, sorted by ticker and date, and the market's shocks: those given, or drawn where none are."""
+    n_days, n = len(days), len(tickers)
+    ends = week_ends(days)
+    last = days.get_indexer(ends)
+    first = np.append(0, last[:-1] + 1)
+
+    price = rng.lognormal(np.log(120.0), 0.5, n)
+    correlation = rng.uniform(0.3, 0.65, n)
+    typical_volume = rng.lognormal(np.log(2.5e7), 0.7, n)
+    weekly, weekly_shared = _blend(rng, correlation, len(ends), shared and shared.weekly)
+    daily, daily_shared = _blend(rng, correlation, n_days, shared and shared.daily)
+    gaps, reach, churn = rng.standard_normal((3, n_days, n))
+    reach = np.abs(reach)
+
+    memory, count = _weekly_news(articles, ends, tickers)
+    log_price = np.empty((n_days, n))
+    hectic = np.empty((n_days, n))  # log risk of each day over its typical value
+    level = np.log(price)
+    for w, (a, b) in enumerate(zip(first, last + 1, strict=True)):
+        if a < _WARM_UP:
+            risk_log = np.full(n, law.risk(np.array(vix[max(a - 1, 0)]), np.array(law.BAND)))
+            edges = np.zeros(n)
+        else:
+            closes = np.exp(log_price[a - 20 : a])
+            middle, half = closes.mean(axis=0), 2.0 * closes.std(axis=0)
+            risk_log = law.risk(vix[a - 1], 2 * half / middle)
+            edges = law.edge(memory[w - 1], count[w - 1], vix[a - 1], (closes[-1] - middle) / half)
+        mu, sigma = law.moments(signal, risk_log, edges)
+        log_return = mu + sigma * weekly[w]
+        # The bridge keeps the full regime at every signal: the days look alike, the weeks' sums do not.
+        noise = daily[a:b] - daily[a:b].mean(axis=0)
+        steps = log_return / (b - a) + law.SIGMA / np.sqrt(5) * np.exp(risk_log) * noise
+        log_price[a:b] = level + np.cumsum(steps, axis=0)
+        hectic[a:b] = risk_log
+        level = log_price[b - 1]
+
+    scale = law.SIGMA / np.sqrt(5) * np.exp(hectic)
+    close = np.exp(log_price)
+    previous = np.vstack([price[None], close[:-1]])
+    opened = previous * np.exp(0.3 * scale * gaps)
+    high = np.maximum(opened, close) * np.exp(0.4 * scale * reach)
+    low = np.minimum(opened, close) * np.exp(-0.4 * scale * reach[::-1])
+    move = np.abs(np.log(close / previous)) / scale
+    volume = np.round(typical_volume * np.exp(0.6 * hectic + 0.15 * move + 0.2 * churn))
+    columns = {"open": opened, "high": high, "low": low, "close": close, "volume": volume}
+    bars = pd.DataFrame(
+        {
+            "ticker": pd.Categorical.from_codes(np.repeat(np.arange(n), n_days), dtype=pd.CategoricalDtype(tickers)),
+            "date": np.tile(days.to_numpy(), n),
+            **{name: values.T.ravel() for name, values in columns.items()},
+        },
+        copy=False,
+    )
+    return bars, _Shared(weekly_shared, daily_shared)
+
+
+def _blend(
+    rng: np.random.Generator, correlation: np.ndarray, n: int, shared: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Standard normal shocks `[n, tickers]` with the given correlations to a shared one `[n, 1]`, and that."""
+    shared = rng.standard_normal((n, 1)) if shared is None else shared
+    own = rng.standard_normal((n, len(correlation)))
+    return correlation * shared + np.sqrt(1.0 - correlation**2) * own, shared
+
+
+class _Shared(NamedTuple):
+    """The market's shocks of weeks `[weeks, 1]` and days `[days, 1]`, in which all tickers have a part."""
+
+    weekly: np.ndarray
+    daily: np.ndarray
+
+
+def _weekly_news(articles: pd.DataFrame, ends: pd.DatetimeIndex, tickers: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Sentiment memory and news count at each week's close, `[weeks, tickers]` each, as the table has them."""
+    weeks = week_numbers(ends)
+    who = pd.Categorical.from_codes(np.tile(np.arange(len(tickers)), len(weeks)), dtype=pd.CategoricalDtype(tickers))
+    rows = pd.DataFrame({"ticker": who, NUMBER: np.repeat(weeks, len(tickers))})
+    table = news_features(rows, articles)
+    sentiment, count = (
+        table[name].to_numpy().reshape(len(weeks), len(tickers)) for name in ("news_sentiment", "news_count")
+    )
+    memory = np.zeros_like(sentiment)
+    for lag, weight in enumerate(law.MEMORY):
+        memory[lag:] += weight * sentiment[: len(sentiment) - lag]
+    return memory, count

@@ -1,0 +1,229 @@
+"""Exported models in MLflow's registry: versions of a registered name, and the alias of the one that serves.
+
+A version is a logged model of MLflow's own ONNX flavour, which `mlflow.pyfunc` and `mlflow models serve` load;
+nothing in it is pickled.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model, ModelSignature
+from mlflow.tracking import MlflowClient
+from mlflow.types import Schema, TensorSpec
+
+from ste.config import TrackingSettings
+from ste.errors import RunError
+from ste.tracking.retry import retried
+from ste.tracking.store import open_store
+
+ALIAS = "champion"
+DIGEST = "sha256"
+"""Tag of a version: of its ONNX file."""
+FILE = "model.onnx"
+"""The ONNX file in a version's artifacts, as MLflow's flavour names it."""
+MODEL_NAME = "served"
+"""Of the logged models, under their runs."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered version.
+
+    Attributes:
+        name, number: of it; a number is text in MLflow.
+        run_id: that it was exported from.
+        sha256: of its file.
+        source: of its artifacts.
+    """
+
+    name: str
+    number: str
+    run_id: str
+    sha256: str
+    source: str
+
+    @classmethod
+    def of(cls, found: ModelVersion) -> "Version":
+        """From MLflow's own object."""
+        return cls(found.name, str(found.version), found.run_id or "", found.tags.get(DIGEST, ""), found.source or "")
+
+
+def find_same(client: MlflowClient, name: str, run_id: str, sha256: str) -> Version | None:
+    """The version of this run with these bytes, if it is registered already."""
+    found = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
+    return next((one for one in map(Version.of, found) if one.sha256 == sha256), None)
+
+
+def register(
+    client: MlflowClient,
+    name: str,
+    run_id: str,
+    proto: Any,
+    file: Path,
+    sha256: str,
+    example: np.ndarray,
+    classes: int,
+    tags: dict[str, str],
+    requirements: list[str],
+    description: str,
+) -> Version:
+    """Log a file under its run and register it as a new version, with signature and input example.
+
+    Args:
+        client: of the store.
+        name: registered name, made where it is missing.
+        run_id: the run it was exported from.
+        proto: the file as `onnx.ModelProto`.
+        file: the same on disk.
+        sha256: of it.
+        example: raw features float32, a few windows or rows.
+        classes: C.
+        tags: of the version.
+        requirements: packages that load it, as pip writes them.
+        description: of the version.
+    """
+    import mlflow.onnx  # a second, for this alone
+
+    _ensure_name(client, name)
+    run = client.get_run(run_id)
+    logged = client.create_logged_model(run.info.experiment_id, name=MODEL_NAME, source_run_id=run_id)
+    signature = ModelSignature(
+        inputs=Schema([TensorSpec(np.dtype("float32"), (-1, *example.shape[1:]), "features")]),
+        outputs=Schema([TensorSpec(np.dtype("float32"), (-1, classes), "probabilities")]),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model"
+        mlflow.onnx.save_model(
+            proto,
+            path,
+            mlflow_model=Model(
+                artifact_path=logged.artifact_location,
+                run_id=run_id,
+                model_uuid=logged.model_id,
+                model_id=logged.model_id,
+            ),
+            signature=signature,
+            input_example={"features": example},
+            pip_requirements=requirements,
+            onnx_execution_providers=["CPUExecutionProvider"],
+            save_as_external_data=False,
+        )
+        shutil.copyfile(file, path / FILE)  # byte for byte the exported one
+        client.log_model_artifacts(logged.model_id, str(path))
+    client.finalize_logged_model(logged.model_id, "READY")
+    version = retried(
+        client.create_model_version,
+        name,
+        f"models:/{logged.model_id}",
+        run_id,
+        tags={**tags, DIGEST: sha256},
+        description=description,
+        model_id=logged.model_id,
+    )
+    return Version.of(version)
+
+
+@contextmanager
+def refusing(name: str) -> Iterator[None]:
+    """What the store refuses, in one message."""
+    try:
+        yield
+    except MlflowException as error:
+        reason = str(error).splitlines()[0][:200]
+        raise RunError(
+            f"name={name}: the file is written, but the store refuses to register it ({reason}). Make room where it "
+            "is full, or try register=false."
+        ) from error
+
+
+def _ensure_name(client: MlflowClient, name: str) -> None:
+    try:
+        client.create_registered_model(name, description="Exported by python -m ste.export.")
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def champion_of(client: MlflowClient, name: str) -> Version | None:
+    """The version that the alias `champion` points at, or None."""
+    return _by_alias(client, name, ALIAS)
+
+
+def champion_version(tracking: TrackingSettings, output: Path, name: str) -> str | None:
+    """Number of the version that the alias `champion` points at now, as the store has it; None without one."""
+    found = champion_of(open_store(tracking, output), name)
+    return None if found is None else found.number
+
+
+def promote(client: MlflowClient, version: Version) -> None:
+    """Let the alias `champion` point at a version."""
+    retried(client.set_registered_model_alias, version.name, ALIAS, version.number)
+
+
+def find_version(client: MlflowClient, uri: str) -> Version:
+    """The version of `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
+
+    Raises:
+        RunError: there is none, or the address is of another form.
+    """
+    address = uri.removeprefix("models:/")
+    name, at, alias = address.partition("@")
+    if at and name and alias:
+        found = _by_alias(client, name, alias)
+        known = ", ".join(sorted(_aliases(client, name))) or "none"
+        missing = f"{uri}: no version of {name} has the alias {alias}; aliases there are: {known}."
+    else:
+        name, slash, number = address.partition("/")
+        if not (slash and name and number.isdigit()):
+            raise RunError(f"{uri}: expected models:/NAME@ALIAS or models:/NAME/VERSION, such as models:/ste@champion.")
+        found = _by_number(client, name, number)
+        missing = f"{uri}: there is no version {number} of {name}."
+    if found is None:
+        raise RunError(f"{missing} Type python -m ste.export run=best name={name}.")
+    return found
+
+
+def fetch(client: MlflowClient, version: Version, folder: Path) -> Path:
+    """A version's ONNX file, downloaded.
+
+    Raises:
+        RunError: it is not there, or not the one that was registered.
+    """
+    try:
+        uri = client.get_model_version_download_uri(version.name, version.number)
+        return Path(mlflow.artifacts.download_artifacts(f"{uri.rstrip('/')}/{FILE}", dst_path=str(folder)))
+    except (MlflowException, OSError):
+        raise RunError(
+            f"models:/{version.name}/{version.number}: its {FILE} cannot be downloaded. Export it again: "
+            f"python -m ste.export run={version.run_id}."
+        ) from None
+
+
+def _by_alias(client: MlflowClient, name: str, alias: str) -> Version | None:
+    try:
+        return Version.of(client.get_model_version_by_alias(name, alias))
+    except MlflowException:
+        return None
+
+
+def _by_number(client: MlflowClient, name: str, number: str) -> Version | None:
+    try:
+        return Version.of(client.get_model_version(name, number))
+    except MlflowException:
+        return None
+
+
+def _aliases(client: MlflowClient, name: str) -> list[str]:
+    try:
+        return list(client.get_registered_model(name).aliases)
+    except MlflowException:
+        return []

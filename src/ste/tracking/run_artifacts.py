@@ -1,0 +1,26 @@
+"""What pages need of a tracked run besides its figures."""
+
+from collections import defaultdict
+
+from mlflow.tracking import MlflowClient
+
+from ste.tracking.curves import GROUP
+from ste.tracking.run_info import FoundRun
+
+PROVENANCE = ("git.", "version.", "machine.")
+
+
+def read_curves(client: MlflowClient, run: FoundRun) -> list[dict[str, float]]:
+    """Figures of each epoch, as the module's own history names them (`val/log_loss`)."""
+    epochs: dict[int, dict[str, float]] = defaultdict(dict)
+    for key in run.metrics:
+        if key.startswith(f"{GROUP}/"):
+            stage, _, figure = key.removeprefix(f"{GROUP}/").partition("_")
+            for entry in client.get_metric_history(run.id, key):
+                epochs[entry.step][f"{stage}/{figure}"] = entry.value
+    return [epochs[step] for step in sorted(epochs)]
+
+
+def read_provenance(run: FoundRun) -> dict[str, str]:
+    """Tags of code, versions and machine."""
+    return {key: value for key, value in run.tags.items() if key.startswith(PROVENANCE)}

@@ -1,0 +1,124 @@
+"""Tracked runs by id, or by what is wanted of them."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+from mlflow.entities import Experiment
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from ste.errors import RunError
+from ste.tracking.run_info import BEST_TAG, DIGEST_TAG, FOLD_TAG, PARENT_TAG, SWEEP_TAG, FoundRun, trains
+
+CONFIG = "config.yaml"
+DATA_CARD = "data_card.json"
+EXPORTED = "served/model.onnx"
+"""Artifact of a run that was exported."""
+_RANKED_BY = "final_validation/log_loss"
+_EXAMPLES = "final_validation/examples"
+
+
+def find_run(
+    client: MlflowClient, wanted: str, experiment: str | None = None, key: str = "run", *, sweep: bool = False
+) -> FoundRun:
+    """The run of an id; the `latest` finished one; or the `best` of an experiment.
+
+    Without an experiment `latest` is of any, and `best` of the latest run's. `best` has the lowest validation
+    log-loss among the finished runs on the same validation rows as the latest one: log-losses on different rows
+    cannot be compared.
+
+    Args:
+        client: of the store.
+        wanted: an id, `latest` or `best`.
+        experiment: name.
+        key: setting that names the run, for messages.
+        sweep: whether it may be a sweep, which has no model.
+
+    Raises:
+        RunError: there is no such run.
+    """
+    if wanted == "latest":
+        return _latest(client, experiment)
+    if wanted == "best":
+        latest = _latest(client, experiment)
+        same = f" and tags.`{DIGEST_TAG}` = '{latest.tags.get(DIGEST_TAG, '')}'"
+        if _EXAMPLES in latest.metrics:
+            same += f" and metrics.`{_EXAMPLES}` = {latest.metrics[_EXAMPLES]:.0f}"
+        return _first(client, [latest.experiment], same, f"metrics.`{_RANKED_BY}` ASC", "no finished run yet")
+    try:
+        run = FoundRun.of(client.get_run(wanted))
+    except MlflowException:
+        raise RunError(
+            f"{key}={wanted}: no such run. Try {key}=latest or the whole id, as the MLflow UI shows it."
+        ) from None
+    if FOLD_TAG in run.tags:
+        parent = run.tags.get(PARENT_TAG, "")
+        raise RunError(f"{key}={wanted}: that is fold {run.tags[FOLD_TAG]} of run {parent}. Try {key}={parent}.")
+    if SWEEP_TAG in run.tags and not sweep:
+        raise RunError(
+            f"{key}={wanted}: that is a sweep, which has no model. Try {key}={run.tags.get(BEST_TAG, 'best')}."
+        )
+    return run
+
+
+def find_experiment(client: MlflowClient, name: str | None = None) -> Experiment:
+    """The experiment of a name, or the latest finished run's.
+
+    Raises:
+        RunError: there is none of that name, or no run.
+    """
+    if name is None:
+        return client.get_experiment(_latest(client, None).experiment)
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        names = ", ".join(e.name for e in client.search_experiments() if e.name != "Default") or "none yet"
+        raise RunError(f"tracking.experiment={name}: no such experiment. There are: {names}.")
+    return found
+
+
+def _latest(client: MlflowClient, experiment: str | None) -> FoundRun:
+    if experiment is None:
+        ids, none = [e.experiment_id for e in client.search_experiments()], "no finished run yet"
+    else:
+        ids, none = [find_experiment(client, experiment).experiment_id], f"no finished run in {experiment} yet"
+    return _first(client, ids, "", "attributes.start_time DESC", none)
+
+
+def _first(client: MlflowClient, ids: list[str], extra: str, order: str, none: str) -> FoundRun:
+    finished, token = "attributes.status = 'FINISHED'", None
+    while True:
+        page = client.search_runs(
+            ids, filter_string=finished + extra, order_by=[order], max_results=100, page_token=token
+        )
+        for run in page:
+            if trains(run.data.tags):  # a fold is found through its run, and a sweep has no model
+                return FoundRun.of(run)
+        token = page.token
+        if not token:
+            raise RunError(f"{none}. Try python -m ste.train model=lstm first.")
+
+
+def read_config(client: MlflowClient, run: FoundRun) -> dict[str, Any]:
+    """The configuration a run was trained with, as plain data."""
+    with tempfile.TemporaryDirectory() as folder:
+        return dict(yaml.safe_load(Path(download(client, run, CONFIG, Path(folder))).read_text()))
+
+
+def download(client: MlflowClient, run: FoundRun, artifact: str, folder: Path) -> Path:
+    """An artifact of a run as a local file.
+
+    Raises:
+        RunError: the run has no such artifact.
+    """
+    try:
+        return Path(client.download_artifacts(run.id, artifact, str(folder)))
+    except (MlflowException, OSError):
+        if run.status == "FINISHED":
+            reason = "It was made by another version of the project, or the file was removed: train anew."
+        elif artifact == CONFIG:
+            reason = "It was stopped before it began to train: train anew."
+        else:
+            reason = f"Expected a run that was trained to its end; try python -m ste.train resume={run.id}."
+        raise RunError(f"run {run.id} is {run.status} and has no {artifact}. {reason}") from None

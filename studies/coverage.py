@@ -1,0 +1,144 @@
+"""Do 95 % intervals hold the truth in 95 % of the cases? `python -m studies.coverage`.
+
+One classifier is fitted once, on a world of its own. Then long worlds of the same settings are drawn and cut
+into test sets of some weeks, half a year apart, and each is scored as any test set is. The truth is known:
+given the features a world says how probable each class is. Two truths are asked for:
+
+- of the weeks tested: the mean probability of the classifier's calls on just these rows. It is what the
+  accuracy would be on average if the same weeks' returns were drawn again and again.
+- of the world: the same over all of its weeks (137 years). Calm and stressed times last for months, and what can
+  be known changes with them, so that no two years show all of it. Blocks as long as the regimes
+  (`scoring.blocks=auto`) are meant for this one.
+"""
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from ste.config import WorldSettings
+from ste.data.build.labelled_rows import build_table
+from ste.evaluation.predictions import Predictions, row_columns
+from ste.evaluation.scoring import score
+from ste.schema import DIRECTION, PROBABILITIES, RETURN, class_names, probability_names
+
+CLASSES = class_names(3)
+BASELINE = "majority"
+
+
+CLASSIFIER = ("2015-01-01", "2024-12-31")
+LONG = ("1961-01-01", "2098-12-31")
+APART = 26
+
+
+@dataclass(frozen=True)
+class Test:
+    """The interval of a figure of one test set, whose truth it is held against, and the block that was resampled."""
+
+    figure: str
+    truth: str
+    blocks: str
+    true: float
+    low: float
+    high: float
+    block: int
+
+
+def world(seed: int, dates: tuple[str, str], tickers: int, signal: float) -> tuple[pd.DataFrame, np.ndarray]:
+    """A world's weekly table and P(class | features) `[N, 3]` of its rows."""
+    start, end = dates
+    settings = WorldSettings(source="world", seed=seed, start=start, end=end, tickers=tickers, signal=signal)
+    table, _, truth, _ = build_table(settings)
+    assert truth is not None
+    return table, truth[list(PROBABILITIES)].to_numpy()
+
+
+def views(table: pd.DataFrame) -> np.ndarray:
+    """Features without a price's scale `[N, 5]`."""
+    middle = (table["stock_bb_upper"] + table["stock_bb_lower"]) / 2
+    width = (table["stock_bb_upper"] - table["stock_bb_lower"]) / middle
+    place = (table["stock_close"] - middle) / (width * middle)
+    columns = (np.log(table["macro_vix"]), np.log(width), place, table["news_sentiment"], np.log1p(table["news_count"]))
+    return np.stack([np.asarray(column, dtype=np.float64) for column in columns], axis=1)
+
+
+def predictions(table: pd.DataFrame, chances: np.ndarray, majority: int) -> Predictions:
+    """The classifier's and the majority's claims on a table's rows."""
+    frame = row_columns(table[["date", "ticker"]], "test", table[DIRECTION].to_numpy(), table[RETURN].to_numpy())
+    for k, name in enumerate(probability_names(CLASSES)):
+        frame[name] = chances[:, k]
+        frame[f"{BASELINE}.{name}"] = float(k == majority)
+    return Predictions(frame, CLASSES, model="logistic regression")
+
+
+def tests(
+    table: pd.DataFrame, truth: np.ndarray, classifier: Pipeline, majority: int, weeks: int, count: int, resamples: int
+) -> Iterator[Test]:
+    """Score up to `count` test sets of some weeks each, spread over a world."""
+    week = table["date"].rank(method="dense").to_numpy().astype(np.int64) - 1
+    chances = classifier.predict_proba(views(table))
+    called = truth[np.arange(len(truth)), chances.argmax(axis=1)]
+    beyond = called - truth[:, majority]
+    starts = np.arange(0, week[-1] + 1 - weeks, weeks + APART)[:count]
+    for start in starts:
+        rows = (week >= start) & (week < start + weeks)
+        for blocks in ("horizon", "auto"):
+            card = score(predictions(table[rows], chances[rows], majority), resamples=resamples, blocks=blocks)
+            estimate, gain = card.figures["accuracy"], card.gains[BASELINE]["accuracy"]
+            assert estimate.low is not None
+            assert estimate.high is not None
+            for title, of in (("weeks tested", rows), ("world", np.ones_like(rows))):
+                bounds = (title, blocks, called[of].mean(), estimate.low, estimate.high, card.block)
+                yield Test("accuracy", *bounds)
+                yield Test("gain", title, blocks, beyond[of].mean(), gain.low, gain.high, card.block)
+
+
+def line(weeks: int, done: list[Test]) -> str:
+    """A line of the table."""
+    true, low, high, block = np.array([(test.true, test.low, test.high, test.block) for test in done]).T
+    held, width = (low <= true) & (true <= high), (high - low).mean() / 2
+    return (
+        f"{weeks:5}  {done[0].figure:8}  {done[0].truth:12}  {done[0].blocks:7}  {len(done):4}  {true.mean():6.4f}"
+        f"  {width:10.4f}  {block.mean():5.1f}  {held.mean():15.1%}  {(high < true).mean():5.1%}"
+        f"  {(low > true).mean():5.1%}"
+    )
+
+
+def main() -> None:
+    """Draw, score, count, print."""
+    parser = argparse.ArgumentParser(description=str(__doc__).split("\n", maxsplit=1)[0])
+    parser.add_argument("--repetitions", type=int, default=400)
+    parser.add_argument("--weeks", type=int, nargs="+", default=[52, 104, 208], help="in a test set")
+    parser.add_argument("--worlds", type=int, default=14)
+    parser.add_argument("--tickers", type=int, default=7)
+    parser.add_argument("--signal", type=float, default=0.4)
+    parser.add_argument("--resamples", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=1, help="of the first test world; the classifier's is 0")
+    args = parser.parse_args()
+
+    train, _ = world(0, CLASSIFIER, args.tickers, args.signal)
+    classifier = make_pipeline(StandardScaler(), LogisticRegression()).fit(views(train), train[DIRECTION])
+    majority = int(train[DIRECTION].mode()[0])
+    each = -(-args.repetitions // args.worlds)
+    done: dict[int, list[Test]] = {weeks: [] for weeks in args.weeks}
+    for seed in range(args.seed, args.seed + args.worlds):
+        table, truth = world(seed, LONG, args.tickers, args.signal)
+        for weeks in args.weeks:
+            done[weeks] += tests(table, truth, classifier, majority, weeks, each, args.resamples)
+
+    print(f"{args.worlds} worlds of {args.tickers} tickers, signal {args.signal:g}, {args.resamples} resamples")
+    print("weeks  figure    truth of      blocks   sets   truth  half-width  block  holds the truth  below  above")
+    for weeks, found in done.items():
+        kinds = dict.fromkeys((test.figure, test.truth, test.blocks) for test in found)
+        for kind in kinds:
+            chosen = [test for test in found if (test.figure, test.truth, test.blocks) == kind]
+            print(line(weeks, chosen[: args.repetitions]))
+
+
+if __name__ == "__main__":
+    main()
