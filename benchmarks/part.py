@@ -1,4 +1,4 @@
-"""Run one part of the benchmark in its own process, one line of JSON each: `python -m benchmarks.part NAME [--quick]`."""
+"""Run one part of the benchmark in its own process, JSON lines out: `python -m benchmarks.part NAME [--quick]`."""
 
 import argparse
 import importlib

@@ -1,121 +1,163 @@
-"""The fences between the parts, read from the imports themselves."""
+"""Layers, extension points and names of the code base, checked on its syntax trees."""
 
 import ast
+import sys
+from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parents[1] / "src" / "ste"
-ENTRY_POINTS = {
-    *("train", "generate", "evaluate", "reproduce", "ui", "audit", "compare", "ensemble", "report"),
-    *("export", "predict", "monitor", "serve", "live"),
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "ste"
+PLUGINS = ROOT / "src" / "hydra_plugins"
+COMMANDS = {
+    *("train", "generate", "evaluate", "compare", "ensemble", "report", "audit", "reproduce", "ui"),
+    *("export", "predict", "serve", "live", "monitor"),
 }
-
-# Who may import a package; everything else may not.
+# A package imports from the rows above its own, and within a row from those to its left. Commands import any of them.
+LAYERS = (
+    ("errors", "registry", "schema"),
+    ("config", "market", "models"),
+    ("features", "labels", "synthetic", "data"),
+    ("baselines", "evaluation", "leakage"),
+    ("training", "seed_ensembles"),
+    ("tracking", "reporting"),
+    ("experiment", "ensembles", "inference"),
+    ("monitoring", "serving", "streaming", "tuning"),
+)
+RANK = {name: (row, column) for row, names in enumerate(LAYERS) for column, name in enumerate(names)}
+# Libraries that one part of the code base uses on behalf of all others.
 FENCES = {
-    "hydra": {"config", "cli", *ENTRY_POINTS},
-    "omegaconf": {"config", "cli", *ENTRY_POINTS},
+    "hydra": {"config", *COMMANDS},
+    "omegaconf": {"config", *COMMANDS},
     "mlflow": {"tracking"},
-    "matplotlib": {"plots"},
-    "optuna": {"sweeps"},
-    "plotly": {"sweeps"},
-    "onnx": {"deploy"},
-    "onnxruntime": {"deploy"},
+    "matplotlib": {"reporting"},
+    "optuna": {"tuning"},
+    "plotly": {"tuning"},
+    "onnx": {"inference"},
+    "onnxruntime": {"inference"},
     "fastapi": {"serving"},
     "starlette": {"serving"},
     "uvicorn": {"serving"},
     "redis": {"streaming"},
-    "ray": {"bench", "bulk"},
-}
-# What a part may import of ours; parts that are not named may import any but the entry points.
-LAYERS = {
-    "errors": set(),
-    "loading": set(),
-    "schema": set(),
-    "models": {"models"},
-    "settings": {"errors", "schema", "settings"},
-    "preflight": {"errors", "schema", "settings"},
-    "world": {"errors", "schema", "settings", "data", "world"},
-    "data": {"errors", "schema", "settings", "data", "world"},
-    "augmentation": {"errors", "schema", "settings", "data", "world", "augmentation"},
-    "leaks": {"errors", "schema", "settings", "data", "world", "leaks"},
-    "plots": {"plots"},
-    "pages": {"schema", "evaluation", "plots", "pages"},
-    "console": {"schema", "combining", "evaluation", "record", "replicas"},
-    "record": {"errors", "schema", "data", "evaluation", "fitting", "plots", "replicas", "tracking", "training"},
-    "baselines": {"errors", "schema", "data", "training", "baselines"},
-    "fitting": {
-        *("augmentation", "baselines", "data", "errors", "models", "replicas", "settings", "sweeps", "tracking"),
-        *("training",),
-    },
-    "sweeps": {
-        *("config", "data", "errors", "evaluation", "loading", "plots", "record", "settings", "sweeps", "tracking"),
-        *("training",),
-    },
-    "predicting": {"baselines", "data", "evaluation", "fitting", "replicas", "schema"},
-    "explaining": {"baselines", "data", "evaluation", "fitting", "predicting"},
-    "helping": {"data", "errors", "fitting", "loading", "settings", "training"},
-    "pipeline": {
-        *("data", "errors", "evaluation", "fitting", "helping", "loading", "predicting", "record", "replicas"),
-        *("schema", "settings", "tracking", "training"),
-    },
-    "members": {"errors", "evaluation", "pipeline", "record", "settings", "tracking"},
-    "combining": {"data", "evaluation", "members", "pipeline", "record", "settings", "tracking"},
-    "deploy": {
-        *("baselines", "config", "data", "deploy", "errors", "evaluation", "fitting", "members"),
-        *("monitoring", "pipeline"),
-        *("predicting", "record", "replicas", "schema", "settings", "tracking"),
-    },
-    "monitoring": {"data", "deploy", "errors", "evaluation", "schema", "settings", "monitoring"},
-    "serving": {"data", "deploy", "errors", "evaluation", "monitoring", "schema", "serving", "settings"},
-    "streaming": {"data", "deploy", "errors", "schema", "streaming"},
-    "bulk": {"bulk", "data", "deploy", "errors", "schema"},
-    "config": {"errors", "preflight", "schema", "settings"},
-    "cli": {"config", "errors", "loading"},
-    "training": {"augmentation", "errors", "schema", "data", "models", "evaluation", "training"},
-    "evaluation": {"errors", "schema", "data", "evaluation"},
-    "replicas": {"errors", "data", "evaluation", "training", "replicas"},
-    "tracking": {"errors", "loading", "schema", "settings", "evaluation", "replicas", "training", "tracking"},
+    "ray": {"inference", "data", "training"},
 }
 MODULES = sorted(SOURCE.rglob("*.py"))
+OWN_CODE = [*MODULES, *sorted(PLUGINS.rglob("*.py"))]
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
 
 
 def imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
+    """Dotted names of the imported modules and, after `from`, of what is imported from them."""
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            yield str(node.module)
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def part(path: Path) -> str:
-    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+def third_party_names(path: Path) -> set[str]:
+    """Names that a module binds by importing from another project's package."""
+    names = set()
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Import):
+            names |= {a.asname or a.name.split(".")[0] for a in node.names if foreign(a.name)}
+        elif isinstance(node, ast.ImportFrom) and foreign(str(node.module)):
+            names |= {a.asname or a.name for a in node.names}
+    return names
 
 
-def test_there_are_modules_to_look_at():
-    assert len(MODULES) > 60
-    assert {part(path) for path in MODULES} >= set(LAYERS) | ENTRY_POINTS
+def foreign(module: str) -> bool:
+    return module.split(".")[0] not in {"ste", "hydra_plugins", *sys.stdlib_module_names}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_a_module_imports_only_what_its_part_may(path: Path):
+def root_name(node: ast.expr) -> str | None:
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else None
+
+
+def test_only_commands_and_the_three_shared_modules_lie_at_the_top():
+    assert len(MODULES) > 200
+    files = {path.stem for path in SOURCE.glob("*.py")}
+    packages = {path.name for path in SOURCE.iterdir() if (path / "__init__.py").is_file()}
+    assert files == COMMANDS | {"__init__", "__main__", "errors", "schema", "registry"}
+    assert packages | {"errors", "schema", "registry"} == set(RANK)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_imports_point_down(path: Path):
+    part = part_of(path)
     for name in imports(path):
         package, *rest = name.split(".")
         if package in FENCES:
-            assert part(path) in FENCES[package], f"{path} imports {name}"
-        if package == "ste" and rest:
-            assert rest[0] not in ENTRY_POINTS, f"{path} imports the entry point {name}"
-            if part(path) in LAYERS:
-                assert rest[0] in LAYERS[part(path)], f"{path} imports {name}"
+            assert part in FENCES[package], f"{path} imports {name}"
+        if package != "ste" or rest[0] == part or rest[0] == "__version__":
+            continue
+        assert rest[0] not in COMMANDS, f"{path} imports the command {name}"
+        if part in RANK:
+            assert RANK[rest[0]] < RANK[part], f"{path} imports {name}: {rest[0]} is not below {part}"
+
+
+@pytest.mark.parametrize("path", OWN_CODE, ids=name_of)
+def test_libraries_are_used_through_their_public_interface(path: Path):
+    for name in imports(path):
+        if foreign(name):
+            private = [part for part in name.split(".") if part.startswith("_") and not part.endswith("__")]
+            assert not private, f"{path} imports {name}"
+    known = third_party_names(path)
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Attribute) and root_name(node) in known:
+            assert node.attr.endswith("__") or not node.attr.startswith("_"), f"{path}:{node.lineno} uses {node.attr}"
+
+
+@pytest.mark.parametrize("path", OWN_CODE, ids=name_of)
+def test_no_library_is_patched(path: Path):
+    known = third_party_names(path)
+    for node in ast.walk(tree_of(path)):
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        for target in targets:
+            if isinstance(target, ast.Attribute):
+                assert root_name(target) not in known, f"{path}:{node.lineno} assigns to {ast.unparse(target)}"
+
+
+def test_no_class_name_stands_twice():
+    places = defaultdict(list)
+    for path in OWN_CODE:
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.ClassDef):
+                places[node.name].append(name_of(path))
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}
+
+
+def test_no_file_name_stands_twice():
+    shared = {"__init__", "base", "registry"}
+    places = defaultdict(list)
+    for path in MODULES:
+        places[path.stem].append(name_of(path))
+    assert {name: where for name, where in places.items() if len(where) > 1 and name not in shared} == {}
 
 
 @pytest.mark.parametrize("path", sorted((SOURCE / "models").glob("[a-z]*.py")), ids=lambda path: path.stem)
-def test_a_net_imports_torch_and_nothing_else(path: Path):
-    assert {name.split(".")[0] for name in imports(path)} == {"torch"}
+def test_a_net_imports_torch_and_the_registry_alone(path: Path):
+    assert {name for name in imports(path) if not name.startswith("torch")} <= {"ste.registry.register"}
 
 
-def test_only_the_data_module_of_the_data_part_imports_lightning():
-    users = {path.name for path in (SOURCE / "data").glob("*.py") if any("lightning" in n for n in imports(path))}
+def test_only_the_data_module_of_the_data_package_imports_lightning():
+    users = {path.name for path in (SOURCE / "data").rglob("*.py") if any("lightning" in n for n in imports(path))}
     assert users == {"datamodule.py"}

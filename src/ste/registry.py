@@ -1,0 +1,81 @@
+"""Registries of the components that can be added: one file each, with a decorator."""
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from ste.errors import ConfigError
+
+T = TypeVar("T", bound=Callable[..., Any])
+
+
+class Registry(Mapping[str, Any]):
+    """Components of one kind by name.
+
+    The modules of the kind's own package are imported at the first look-up, so that a component is found because its
+    file is there.
+
+    Args:
+        kind: what a component is called in messages, such as `model.net`.
+        package: dotted name of the package whose modules register components.
+    """
+
+    def __init__(self, kind: str, package: str) -> None:
+        self.kind = kind
+        self._package = package
+        self._components: dict[str, Any] = {}
+        self._loaded = False
+
+    def register(self, component: T) -> T:
+        """Add a class or function under its own name; used as a decorator.
+
+        Raises:
+            ValueError: another component has that name.
+        """
+        name = component.__name__
+        known = self._components.setdefault(name, component)
+        if known is not component and known.__module__ != component.__module__:
+            raise ValueError(f"{self.kind}: {name} is registered by {known.__module__} and by {component.__module__}")
+        return component
+
+    def __getitem__(self, name: str) -> Any:
+        """The component of that name.
+
+        Raises:
+            ConfigError: there is none; the message lists the nearest names.
+        """
+        self._load()
+        if name not in self._components:
+            near = difflib.get_close_matches(name, self._components, n=3, cutoff=0.5)
+            hint = f" Try {self.kind}={near[0]}." if near else ""
+            raise ConfigError(f"{self.kind}={name}: expected one of {', '.join(sorted(self._components))}.{hint}")
+        return self._components[name]
+
+    def __contains__(self, name: object) -> bool:
+        self._load()
+        return name in self._components
+
+    def __iter__(self) -> Iterator[str]:
+        self._load()
+        return iter(sorted(self._components))
+
+    def __len__(self) -> int:
+        self._load()
+        return len(self._components)
+
+    def _load(self) -> None:
+        if self._loaded:
+            return
+        package = importlib.import_module(self._package)
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{self._package}.{module.name}")
+        self._loaded = True
+
+
+MODELS = Registry("model.net", "ste.models")
+"""Nets, by class name."""
+
+BASELINES = Registry("model.baseline", "ste.baselines")
+"""Baseline estimators, by class name."""
