@@ -1,4 +1,4 @@
-"""Look for leaks: `python -m ste.audit data=…`; exit code 3 where there is an alarm."""
+"""Check a data set for leaks: `python -m ste.audit data=…`; exit code 3 if one is found."""
 
 import sys
 from pathlib import Path

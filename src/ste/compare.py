@@ -1,4 +1,4 @@
-"""The leaderboard of an experiment: `python -m ste.compare`."""
+"""Build the leaderboard of an experiment: `python -m ste.compare`."""
 
 from datetime import UTC, datetime
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Make one ONNX file of a tracked run: `python -m ste.export run=best output=model.onnx`."""
+"""Export a tracked run as one ONNX file: `python -m ste.export run=best output=model.onnx`."""
 
 import os
 import tempfile

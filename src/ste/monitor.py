@@ -1,4 +1,4 @@
-"""Is a model in use still what it was: `python -m ste.monitor model=… predictions=FILE`; exit code 3 if strict."""
+"""Check a model in use for drift: `python -m ste.monitor model=… predictions=FILE`; exit code 3 if `strict`."""
 
 import json
 import sys

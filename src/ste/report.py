@@ -1,4 +1,4 @@
-"""Tell of a tracked run on one page: `python -m ste.report run=latest`."""
+"""Report a tracked run on one HTML page: `python -m ste.report run=latest`."""
 
 import csv
 import tempfile

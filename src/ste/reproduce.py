@@ -1,4 +1,4 @@
-"""Rebuild the seed document's experiment and set its figures beside ours: `python -m ste.reproduce`."""
+"""Reproduce the seed document's experiment: `python -m ste.reproduce`."""
 
 import json
 from dataclasses import dataclass

@@ -1,0 +1,27 @@
+"""List the commands: `python -m ste`."""
+
+import ast
+from pathlib import Path
+
+COMMANDS = (
+    *("generate", "train", "evaluate", "compare", "ensemble", "report", "audit", "reproduce", "ui"),
+    *("export", "predict", "serve", "live", "monitor"),
+)
+
+
+def summary(command: str) -> str:
+    """Return the first line of a command's docstring up to its colon; nothing is imported for it."""
+    source = (Path(__file__).parent / f"{command}.py").read_text(encoding="utf-8")
+    docstring = ast.get_docstring(ast.parse(source)) or ""
+    return docstring.split("\n", 1)[0].split(": `", 1)[0].rstrip(".")
+
+
+def main() -> None:
+    """Print each command with one line on what it does."""
+    print("python -m ste.COMMAND --help lists the settings of a command.\n")
+    for command in COMMANDS:
+        print(f"  ste.{command:<10} {summary(command)}")
+
+
+if __name__ == "__main__":
+    main()
