@@ -83,7 +83,7 @@ def third_party_names(path: Path) -> set[str]:
 
 
 def foreign(module: str) -> bool:
-    return module.split(".")[0] not in {"ste", "hydra_plugins", *sys.stdlib_module_names}
+    return module.split(".", maxsplit=1)[0] not in {"ste", "hydra_plugins", *sys.stdlib_module_names}
 
 
 def root_name(node: ast.expr) -> str | None:
