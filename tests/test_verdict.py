@@ -363,17 +363,32 @@ def test_real_scores_are_judged():
 NOTHING = {name: Gain(0.0, 0.0, 0.0, 1.0) for name in ("accuracy", "log_loss")}
 
 
-def test_a_baseline_is_not_held_against_itself():
+def test_a_model_that_is_a_learned_baseline_is_not_better_than_every_baseline():
     gains = {name: {"accuracy": gain(0.05, 1e-6), "log_loss": gain(0.02, 1e-6)} for name in BASELINES}
     assert judge(card(gains=gains), "a net").word == "better"
-    assert judge(card(gains=gains | {"linear": NOTHING}), "Logistic").word == "better"
-    assert judge(card(gains=gains | {"linear": {**NOTHING, "log_loss": UNDECIDED}}), "a net").word != "better"
+    verdict = judge(card(gains=gains | {"linear": NOTHING}, identical=("linear",)), "Logistic")
+    assert verdict.word == "better than guessing"
+    assert "It is identical to the linear baseline, so it is not better than every baseline." in verdict.paragraph
+    assert "It is better than the best other baseline, volatility" in verdict.paragraph
+    assert judge(card(gains=gains | {"linear": NOTHING}), "the same figures, other probabilities").word != "better"
+
+
+@pytest.mark.parametrize("name", ["majority", "persistence", "volatility", "linear"])
+def test_identical_probabilities_are_seen_and_close_ones_are_not(name: str):
+    rows = predictions(0.5, 0)
+    columns = ["p_downtrend", "p_neutral", "p_uptrend"]
+    same, close = rows.frame.copy(), rows.frame.copy()
+    same[columns] = same[[f"{name}.{column}" for column in columns]]
+    close[columns] = 0.99 * same[columns] + 0.01 * np.array([1, 0, 0])
+    assert score(replace(rows, frame=same), resamples=100).identical == (name,)
+    assert score(replace(rows, frame=close), resamples=100).identical == ()
+    assert judge(score(replace(rows, frame=same), resamples=100), name).word != "better"
 
 
 @pytest.mark.parametrize("name", ["majority", "persistence"])
 def test_a_guess_is_never_better_than_guessing(name: str):
     gains = {name: {"accuracy": gain(0.05, 1e-6), "log_loss": gain(0.02, 1e-6)} for name in BASELINES}
-    verdict = judge(card(gains=gains | {name: NOTHING}), name.title())
+    verdict = judge(card(gains=gains | {name: NOTHING}, identical=(name,)), name.title())
     assert verdict.word == "not better"
     assert verdict.guessing is None
 

@@ -77,6 +77,7 @@ class Scorecard:
         classes: names in order.
         block: neighbouring periods that were resampled together.
         sample: how much of the split was scored; None where it was all of it.
+        identical: baselines whose probabilities equal the model's on every row.
     """
 
     examples: int
@@ -92,6 +93,7 @@ class Scorecard:
     book: Book | None = None
     block: int = 1
     sample: Sample | None = None
+    identical: tuple[str, ...] = ()
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -109,4 +111,7 @@ class Scorecard:
 def without(card: Scorecard, names: Collection[str]) -> Scorecard:
     """The same card without some of its company: no other figure depends on who else was scored."""
     company = {name: figures for name, figures in card.company.items() if name not in names}
-    return replace(card, company=company, gains={name: by for name, by in card.gains.items() if name not in names})
+    gains = {name: by for name, by in card.gains.items() if name not in names}
+    return replace(
+        card, company=company, gains=gains, identical=tuple(name for name in card.identical if name not in names)
+    )

@@ -28,6 +28,7 @@ HEADLINES = (
 CLAIMS_NO_PROBABILITIES = ("persistence",)
 """Baselines that are one-hot: an order of the rows, no probabilities."""
 
+_IDENTICAL = 1e-9  # largest difference of probabilities at which a baseline is the model itself
 _LEAST_WAY = 0.002  # from majority to Bayes; below, there is no gap to close
 _MOST_GROUPS = 1000  # of rows, where rows are resampled
 _NONE = (nan, nan)
@@ -81,12 +82,14 @@ def score(
         scorer = _Scorer(rows, predictions.classes, over_periods, rows.period, binomial=False)
 
     own = scorer.figures(chances)
-    company, gains = {}, {}
+    company, gains, identical = {}, {}, []
     for name in predictions.baselines:
         claims = predictions.baseline(name)[rows.order]
         theirs = scorer.known_figures(claims, probabilistic=name not in CLAIMS_NO_PROBABILITIES)
         company[name] = scorer.estimates(theirs, claims)
         gains[name] = scorer.gains(own, theirs)
+        if np.allclose(claims, chances, rtol=0.0, atol=_IDENTICAL):
+            identical.append(name)
     figures = scorer.estimates(own, chances)
     if predictions.truth is not None:
         truth = predictions.truth[rows.order]
@@ -114,6 +117,7 @@ def score(
         book=_book(trades, rows, kind, cost_bps) if trades else None,
         block=1 if few else block,
         sample=predictions.samples.get(str(predictions.frame["split"].iloc[0])),
+        identical=tuple(identical),
     )
 
 

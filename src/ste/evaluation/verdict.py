@@ -12,7 +12,7 @@ from ste.evaluation.overfitting import (
     deflated_sharpe,
 )
 from ste.evaluation.predictions import BAYES
-from ste.evaluation.scorecard import Gain, Scorecard
+from ste.evaluation.scorecard import Scorecard
 from ste.evaluation.significance import GUESSES, Comparison, Trials, compare
 from ste.evaluation.verdict_text import estimate, number, sentences, suspicions
 from ste.schema import PERIOD, PERIODS_PER_YEAR
@@ -63,7 +63,8 @@ def judge(
     """Judge a split's scores.
 
     `better` beats every baseline, of which at least one must have learned; `better than guessing` beats
-    majority and persistence. See `comparison.compare` for what beating is.
+    majority and persistence. A model that is identical to a learned baseline is at most better than guessing, and one
+    that is identical to a guess is not better. See `significance.compare` for what beating is.
 
     Args:
         card: the split's scores.
@@ -74,15 +75,15 @@ def judge(
         real: whether the rows are of a real market, whose scores have known bounds.
     """
     trials = trials or Trials()
-    itself = {name for name, gains in card.gains.items() if _itself(gains)}
-    names = [name for name in card.gains if name != BAYES and name not in itself]
-    guesses = [] if itself & set(GUESSES) else [name for name in names if name in GUESSES]  # a guess beats no guess
+    is_guess = bool(set(card.identical) & set(GUESSES))
+    names = [name for name in card.gains if name != BAYES and name not in card.identical]
+    guesses = [] if is_guess else [name for name in names if name in GUESSES]
     guessing = compare(card, guesses, trials.count)
     best = compare(card, names, trials.count)
     sharpe, overfitting = _portfolio(card, trials, horizon)
     if card.method == "binomial":
         word = "cannot be told"
-    elif best and best.holds and not itself & set(GUESSES) and any(name not in GUESSES for name in names):
+    elif best and best.holds and not card.identical and any(name not in GUESSES for name in names):
         word = "better"
     else:
         word = "better than guessing" if guessing and guessing.holds else "not better"
@@ -98,11 +99,6 @@ def judge(
         overfitting=overfitting,
         suspicions=doubts,
     )
-
-
-def _itself(gains: dict[str, Gain]) -> bool:
-    """Whether a baseline is the model that is judged: no resample tells them apart."""
-    return all(gain.low == gain.high == 0.0 for gain in gains.values())
 
 
 def _portfolio(card: Scorecard, trials: Trials, horizon: int) -> tuple[DeflatedSharpe | None, Overfitting | None]:

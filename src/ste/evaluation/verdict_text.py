@@ -59,7 +59,7 @@ def sentences(
         return [scored, *_too_few(card, best)]
     return [
         scored,
-        *_levels(word, guessing, best),
+        *_levels(word, guessing, best, card.identical),
         *_correction(best, trials),
         *_composition(card, trials.count),
         *_portfolio(card, sharpe, overfitting),
@@ -100,20 +100,24 @@ def _too_few(card: Scorecard, best: Comparison | None) -> list[str]:
     return [*out, f"The best baseline, {best.baseline}, has {percent(best.accuracy)} % on them."] if best else out
 
 
-def _levels(word: str, guessing: Comparison | None, best: Comparison | None) -> list[str]:
+def _levels(word: str, guessing: Comparison | None, best: Comparison | None, identical: tuple[str, ...]) -> list[str]:
     if best is None:
         return ["There is no baseline to set beside it, so it is not known to be better than anything."]
     out = []
     if guessing:
         does, whose = "is" if guessing.holds else "is not surely", f"{guessing.baseline}'s"
         out.append(f"That {does} better than guessing: {_against(guessing, whose)}.")
+    if identical:
+        names = " and ".join(identical)
+        out.append(f"It is identical to the {names} baseline, so it is not better than every baseline.")
+    other = " other" if identical else ""
     if guessing is None or best.baseline != guessing.baseline:
-        does = "is" if word == "better" else "is not surely"
-        out.append(f"It {does} better than the best baseline, {best.baseline}: {_against(best, 'its')}.")
-    elif word == "better":
-        out.append(f"It is better than every learned baseline too, none of which does better than {best.baseline}.")
+        does = "is" if best.holds else "is not surely"
+        out.append(f"It {does} better than the best{other} baseline, {best.baseline}: {_against(best, 'its')}.")
+    elif word == "better" or (identical and best.holds):
+        out.append(f"It is better than every{other} learned baseline, none of which does better than {best.baseline}.")
     elif guessing.holds:
-        out.append(f"It is not surely better than every learned baseline: {_p(best)}.")
+        out.append(f"It is not surely better than every{other} learned baseline: {_p(best)}.")
     return out
 
 
