@@ -18,9 +18,9 @@ from sklearn.preprocessing import StandardScaler
 from ste.config import WorldSettings
 from ste.data.build.labelled_rows import build_table
 from ste.evaluation.bootstrap import binomial_interval
+from ste.inference.reference import ReferenceDistributions
 from ste.market.calendar import week_numbers
 from ste.monitoring.drift import Drift, drift_of
-from ste.monitoring.reference import Reference
 from ste.schema import DIRECTION, FEATURES, class_names
 from studies.coverage import views
 
@@ -45,7 +45,7 @@ class Setup:
     live: np.ndarray
     week: np.ndarray
     chances: Callable[[pd.DataFrame], np.ndarray]
-    reference: Reference
+    reference: ReferenceDistributions
 
 
 def setup(seed: int, *, years: int, held: int, weeks: int, tickers: int) -> Setup:
@@ -67,7 +67,7 @@ def setup(seed: int, *, years: int, held: int, weeks: int, tickers: int) -> Setu
     train = week <= week.max() - weeks - held
     classifier = make_pipeline(StandardScaler(), LogisticRegression()).fit(views(table[train]), table[DIRECTION][train])
     middle = ~live & ~train
-    reference = Reference.of(
+    reference = ReferenceDistributions.from_examples(
         _features(table[train]),
         classifier.predict_proba(views(table[middle])),
         FEATURES,

@@ -14,12 +14,12 @@ from ste.config import WorldSettings
 from ste.data.build.labelled_rows import build_table
 from ste.evaluation.predictions import Predictions, row_columns
 from ste.evaluation.scoring import score
+from ste.inference.card_metrics import AUTO_BLOCKS, auto_block_metrics
 from ste.inference.inputs import windows_of_rows
 from ste.inference.model_card import ModelCard
 from ste.inference.onnx_model import CARD, INPUT, OUTPUT, ServedModel
+from ste.inference.reference import ReferenceDistributions
 from ste.market.calendar import week_numbers
-from ste.monitoring.reference import Reference
-from ste.monitoring.scoring import OTHER_TIMES, figures_of_other_times
 from ste.schema import DIRECTION, FEATURES, RETURN, class_names, probability_names
 
 CLASSES = class_names(3)
@@ -81,7 +81,7 @@ def monitored(path: Path, *, length: int | None = 3, until: str = "2020-12-31", 
     learnt = windows_of_rows(table[train], plain)
     held = windows_of_rows(table[test], plain)
     chances = bare.probabilities(held.features)
-    reference = Reference.of(
+    reference = ReferenceDistributions.from_examples(
         learnt.features,
         chances,
         plain.features,
@@ -95,10 +95,10 @@ def monitored(path: Path, *, length: int | None = 3, until: str = "2020-12-31", 
     frame[list(probability_names(CLASSES))] = chances.astype(np.float64)
     said = Predictions(frame, CLASSES)
     scored = score(said, resamples=200).plain()
-    figures = {OTHER_TIMES: figures_of_other_times(said)} | {
+    figures = {AUTO_BLOCKS: auto_block_metrics(said)} | {
         name: scored[name] for name in ("examples", "periods", "unit", "figures", "company", "reliability")
     }
-    whole = replace(plain, metrics={"test": figures}, reference=reference.plain(), **card)
+    whole = replace(plain, metrics={"test": figures}, reference=reference.to_dict(), **card)
     return Monitored(path, _load(path, content, whole), table)
 
 

@@ -23,12 +23,12 @@ from monitored import Monitored, monitored
 from ste.errors import RunError
 from ste.features.normalization import Representation
 from ste.inference.inputs import windows_of_rows
+from ste.inference.reference import ReferenceDistributions
+from ste.inference.stability import bin_edges, effective_periods, p_value, psi, window_psi
+from ste.inference.watched_columns import watched_description, watched_values
 from ste.market.calendar import week_numbers
 from ste.monitoring.drift import drift_of
 from ste.monitoring.input_counts import Monitor
-from ste.monitoring.reference import Reference
-from ste.monitoring.stability import chances, edges, p_value, psi, worth
-from ste.monitoring.watched_columns import meaning, watched
 from ste.schema import FEATURE_SETS, FEATURES
 from studies.drift import SHIFTS, look, setup
 
@@ -64,7 +64,7 @@ def prepared(view: str) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("view", ["sequence", "flat"])
 def test_what_is_watched_is_what_a_net_reads(view: str):
     raw, expected = prepared(view)
-    found = watched(raw, FEATURES)
+    found = watched_values(raw, FEATURES)
     same = np.ones(len(FEATURES), dtype=bool)
     if view == "flat":  # of a row a net reads no slow macro figure at all; the figure itself is watched
         slow = [i for i, name in enumerate(FEATURES) if name.startswith("macro_") and name != "macro_vix"]
@@ -78,7 +78,7 @@ def test_a_price_that_doubles_moves_nothing_that_is_watched():
     higher = raw.copy()
     prices = [i for i, name in enumerate(FEATURES) if name.startswith("stock_") and name not in _NO_PRICE]
     higher[:, :, prices] *= 2
-    np.testing.assert_allclose(watched(higher, FEATURES), watched(raw, FEATURES), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(watched_values(higher, FEATURES), watched_values(raw, FEATURES), rtol=1e-5, atol=1e-6)
 
 
 _NO_PRICE = ("stock_volume", "stock_rsi")
@@ -87,11 +87,11 @@ _NO_PRICE = ("stock_volume", "stock_rsi")
 def test_other_feature_sets_are_watched_as_they_are_and_each_column_has_its_words():
     names = FEATURE_SETS["prices"].names
     rows = np.random.default_rng(0).normal(size=(3, len(names)))
-    np.testing.assert_array_equal(watched(rows, names), rows)
-    assert meaning("price_open", names, flat=True) == "as it is"
-    assert meaning("stock_high", FEATURES, flat=False) == "log ratio to the close"
-    assert meaning("macro_inflation", FEATURES, flat=False) == "change since the window's first period"
-    assert meaning("macro_inflation", FEATURES, flat=True) == "as it is"
+    np.testing.assert_array_equal(watched_values(rows, names), rows)
+    assert watched_description("price_open", names, flat=True) == "as it is"
+    assert watched_description("stock_high", FEATURES, flat=False) == "log ratio to the close"
+    assert watched_description("macro_inflation", FEATURES, flat=False) == "change since the window's first period"
+    assert watched_description("macro_inflation", FEATURES, flat=True) == "as it is"
 
 
 def test_an_impossible_row_is_outside_and_no_crash():
@@ -105,9 +105,9 @@ def test_an_impossible_row_is_outside_and_no_crash():
 # ---- bins
 
 
-def reference_of(rows: np.ndarray, chances: np.ndarray, weeks: np.ndarray | None = None) -> Reference:
+def reference_of(rows: np.ndarray, chances: np.ndarray, weeks: np.ndarray | None = None) -> ReferenceDistributions:
     names = FEATURES if rows.shape[-1] == len(FEATURES) else NAMES[: rows.shape[-1]]
-    return Reference.of(rows, chances, names, CLASSES, periods=weeks, probability_periods=weeks)
+    return ReferenceDistributions.from_examples(rows, chances, names, CLASSES, periods=weeks, probability_periods=weeks)
 
 
 VALUES = arrays(
@@ -119,7 +119,7 @@ VALUES = arrays(
 
 @given(VALUES)
 def test_every_value_of_the_reference_lies_in_an_inner_bin_and_none_is_lost(values: np.ndarray):
-    bounds = edges(values)
+    bounds = bin_edges(values)
     assert all(a < b for a, b in pairwise(bounds))
     assert bounds[0] < values.min()
     assert bounds[-1] > values.max()
@@ -133,9 +133,9 @@ def test_every_value_of_the_reference_lies_in_an_inner_bin_and_none_is_lost(valu
 
 
 def test_few_values_get_a_bin_each_and_a_common_value_takes_one():
-    assert len(edges(np.array([0.0, 0.0, 1.0, 3.0]))) - 1 == 3
+    assert len(bin_edges(np.array([0.0, 0.0, 1.0, 3.0]))) - 1 == 3
     shared = np.concatenate([np.zeros(700), np.random.default_rng(0).uniform(1, 2, 300)])
-    counts = np.bincount(np.searchsorted(edges(shared), shared) - 1)
+    counts = np.bincount(np.searchsorted(bin_edges(shared), shared) - 1)
     assert counts[0] == 700
     assert counts[1:].max() < 150
 
@@ -210,21 +210,21 @@ def test_rows_of_a_week_that_move_together_do_not_alarm_as_independent_ones_woul
 
 @given(st.lists(st.integers(0, 1000), min_size=1, max_size=30))
 def test_periods_are_worth_no_more_than_they_are(rows: list[int]):
-    value = worth(np.array(rows))
+    value = effective_periods(np.array(rows))
     filled = sum(count > 0 for count in rows)
     assert value <= filled * (1 + 1e-12)
     assert value >= (1 - 1e-12 if filled else 0.0)
 
 
 def test_equally_filled_periods_are_worth_their_number():
-    assert worth(np.full(26, 7)) == pytest.approx(26)
-    assert worth(np.array([1_000_000, 7, 7])) == pytest.approx(1, abs=1e-4)
+    assert effective_periods(np.full(26, 7)) == pytest.approx(26)
+    assert effective_periods(np.array([1_000_000, 7, 7])) == pytest.approx(1, abs=1e-4)
 
 
 def test_chance_needs_eight_windows_side_by_side():
     counts = np.random.default_rng(0).multinomial(7, np.full(5, 0.2), 104)
-    assert [one.span for one in chances(counts)] == [1, 2, 4, 8, 13]
-    assert chances(counts[:7]) == []
+    assert [one.span for one in window_psi(counts)] == [1, 2, 4, 8, 13]
+    assert window_psi(counts[:7]) == []
 
 
 # ---- the reference
@@ -235,9 +235,9 @@ def test_a_reference_comes_back_from_json_as_it_was(flat: bool):
     raw, _ = prepared("flat" if flat else "sequence")
     said = np.random.default_rng(0).dirichlet([1, 1, 1], len(raw))
     reference = reference_of(raw, said, np.arange(len(raw)) // 2)
-    again = Reference.read(json.loads(json.dumps(reference.plain(), allow_nan=False)))
+    again = ReferenceDistributions.from_dict(json.loads(json.dumps(reference.to_dict(), allow_nan=False)))
     assert again == reference
-    assert again.windows is not flat
+    assert again.windowed is not flat
     np.testing.assert_array_equal(again.codes(raw, said), reference.codes(raw, said))
 
 
@@ -245,7 +245,7 @@ def test_a_reference_comes_back_from_json_as_it_was(flat: bool):
     "change",
     [
         {},
-        {"format": 2},
+        {"format": 1},
         {"columns": []},
         {"columns": [{"name": "a"}]},
         {"columns": None},
@@ -253,16 +253,16 @@ def test_a_reference_comes_back_from_json_as_it_was(flat: bool):
     ],
 )
 def test_what_is_no_reference_is_refused_in_words(change: dict[str, object]):
-    whole = reference_of(np.ones((9, 1)), np.full((9, 3), 1 / 3)).plain()
-    with pytest.raises(RunError, match=r"not of format 1.*Export the model again"):
-        Reference.read({**whole, **change} if change else {})
+    whole = reference_of(np.ones((9, 1)), np.full((9, 3), 1 / 3)).to_dict()
+    with pytest.raises(RunError, match=r"not of format 2.*Export the model again"):
+        ReferenceDistributions.from_dict({**whole, **change} if change else {})
 
 
 def test_edges_that_fall_are_refused():
-    whole = reference_of(np.ones((9, 1)), np.full((9, 3), 1 / 3)).plain()
+    whole = reference_of(np.ones((9, 1)), np.full((9, 3), 1 / 3)).to_dict()
     whole["columns"][0]["edges"].reverse()
     with pytest.raises(RunError, match="Export the model again"):
-        Reference.read(whole)
+        ReferenceDistributions.from_dict(whole)
 
 
 def test_a_reference_of_rows_reads_windows_by_their_last_period_and_never_the_reverse():
@@ -276,9 +276,9 @@ def test_a_reference_of_rows_reads_windows_by_their_last_period_and_never_the_re
 
 def test_shapes_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="2 names"):
-        Reference.of(np.ones((4, 3)), np.ones((4, 3)), ("a", "b"), CLASSES)
+        ReferenceDistributions.from_examples(np.ones((4, 3)), np.ones((4, 3)), ("a", "b"), CLASSES)
     with pytest.raises(ValueError, match="of 2"):
-        Reference.of(np.ones((4, 2)), np.ones((4, 3)), ("a", "b"), ("Downtrend", "Uptrend"))
+        ReferenceDistributions.from_examples(np.ones((4, 2)), np.ones((4, 3)), ("a", "b"), ("Downtrend", "Uptrend"))
 
 
 # ---- the monitor

@@ -32,10 +32,10 @@ from ste.export import export_task
 from ste.inference.export import exporter as exporting
 from ste.inference.export import parity
 from ste.inference.onnx_model import ServedModel
+from ste.inference.reference import ReferenceDistributions
 from ste.inference.registry.champion import Champion, pointer_path, read_champion, version_path, write_champion
 from ste.inference.registry.lookup import find_model, refresh_champion
 from ste.inference.registry.publish import decide
-from ste.monitoring.reference import Reference
 from ste.schema import FEATURES
 from ste.tracking.model_registry import champion_version
 from ste.tracking.run_info import find_children
@@ -490,17 +490,17 @@ def test_a_baseline_that_no_window_tells_is_refused(tmp_path: Path, model: str):
 @pytest.mark.usefixtures("traced_once")
 def test_the_card_carries_what_drift_is_measured_from(place: Place, file: Path):
     card = ServedModel(file).card
-    reference = Reference.read(card.reference)
+    reference = ReferenceDistributions.from_dict(card.reference)
     assert (reference.features, reference.classes) == (tuple(card.features), tuple(card.classes))
-    assert not reference.windows
+    assert not reference.windowed
     learnt = card.metrics["train"]["examples"]
     said = sum(card.metrics[split]["examples"] for split in ("validation", "test"))
     assert [sum(column.counts) for column in reference.columns] == [learnt] * len(card.features) + [said] * 4
     assert reference.periods is not None
     assert reference.periods[0] == card.metrics["train"]["periods"]
-    assert sum(reference.shares or []) == pytest.approx(1.0)
+    assert sum(reference.class_fractions or []) == pytest.approx(1.0)
     test = card.metrics["test"]
-    assert test["other_times"]["accuracy"]["value"] == test["figures"]["accuracy"]["value"]
+    assert test["auto_blocks"]["accuracy"]["value"] == test["figures"]["accuracy"]["value"]
     assert "cuts" not in card.labels
 
 

@@ -19,6 +19,7 @@ from ste.errors import ConfigError, DataError, RunError
 from ste.evaluation.bootstrap import binomial_interval
 from ste.evaluation.scorecard import Estimate
 from ste.features.feature_rows import NUMBER, feature_rows
+from ste.inference.class_cuts import CUTS, class_cuts
 from ste.inference.inputs import windows_of_rows
 from ste.market.daily import Market
 from ste.monitor import ALARM, main
@@ -26,7 +27,7 @@ from ste.monitoring import review as looking
 from ste.monitoring.input_counts import Monitor
 from ste.monitoring.input_files import read_predictions, read_rows
 from ste.monitoring.market_history import bars_of_periods, history, hits
-from ste.monitoring.outcomes import CUTS, cuts_of, outcomes_of_market, outcomes_of_table
+from ste.monitoring.outcomes import outcomes_of_market, outcomes_of_table
 from ste.monitoring.recommendation import NOTHING, RETRAIN, WATCH, verdict_of
 from ste.monitoring.review import predict
 from ste.monitoring.saved_counts import KeptMonitor
@@ -95,7 +96,7 @@ def test_what_came_is_labelled_as_training_was(files: tuple[Monitored, Path], la
     said = {**vars(labels)}
     if labels.method == "balanced":
         training = table[split == 0]
-        said[CUTS] = cuts_of(training[RETURN].to_numpy(), training[DIRECTION].to_numpy())
+        said[CUTS] = class_cuts(training[RETURN].to_numpy(), training[DIRECTION].to_numpy())
     names = ["Downtrend", "Uptrend"] if labels.classes == 2 else [trend.name.capitalize() for trend in Trend]
     card = replace(files[0].model.card, labels=said, horizon=labels.horizon, classes=names)
     index = {0: 0, 1: -1, 2: 1} if labels.classes == 2 else {0: 0, 1: 1, 2: 2}
@@ -131,9 +132,9 @@ def test_thresholds_that_are_not_known_are_asked_for(files: tuple[Monitored, Pat
 
 def test_cuts_part_the_classes_or_are_none():
     returns, trends = np.array([-0.03, -0.02, 0.0, 0.01, 0.05]), np.array([0, 0, 1, 1, 2])
-    assert cuts_of(returns, trends) == pytest.approx([-0.01, 0.03])
-    assert cuts_of(returns, trends[::-1]) is None
-    assert cuts_of(returns, np.zeros(5, dtype=int)) is None
+    assert class_cuts(returns, trends) == pytest.approx([-0.01, 0.03])
+    assert class_cuts(returns, trends[::-1]) is None
+    assert class_cuts(returns, np.zeros(5, dtype=int)) is None
 
 
 # ---- the score so far

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from ste.monitoring.reference import Reference
-from ste.monitoring.stability import CHANGED, WATCH, largest_by_chance, p_value, psi, rows_in, worth
-from ste.monitoring.watched_columns import meaning
+from ste.inference.reference import ReferenceDistributions
+from ste.inference.stability import CHANGED, WATCH, effective_periods, expected_rows, largest_window_psi, p_value, psi
+from ste.inference.watched_columns import watched_description
 
 LEVEL = 0.01
 """Nominal share of looks at data without drift that alarm, all columns together; `studies.drift` counts them."""
@@ -73,17 +73,17 @@ class Drift:
         return asdict(self)
 
 
-def drift_of(reference: Reference, counts: np.ndarray, rows: np.ndarray, unit: str = "week") -> Drift:
+def drift_of(reference: ReferenceDistributions, counts: np.ndarray, rows: np.ndarray, unit: str = "week") -> Drift:
     """Compare what was seen with the reference.
 
     Args:
         reference: of the model.
-        counts: examples in each bin, int `[K, D]` (`Reference.counts`).
+        counts: examples in each bin, int `[K, D]` (`ReferenceDistributions.counts`).
         rows: examples of each period `[P]`.
         unit: of a period, in words.
     """
     examples, seen = int(np.sum(rows)), int(np.count_nonzero(rows))
-    value = worth(rows)
+    value = effective_periods(rows)
     moved = [_moved(reference, counts[k], k, value) for k in range(len(reference.columns))] if examples else []
     moved.sort(key=lambda one: (-LEVELS.index(one.level), -one.psi))
     alarm = any(one.level in LEVELS[2:] for one in moved)
@@ -103,23 +103,31 @@ def drift_of(reference: Reference, counts: np.ndarray, rows: np.ndarray, unit: s
     )
 
 
-def _moved(reference: Reference, counts: np.ndarray, k: int, periods: float) -> Moved:
+def _moved(reference: ReferenceDistributions, counts: np.ndarray, k: int, periods: float) -> Moved:
     column = reference.columns[k]
     found, expected = reference.folded(counts, k)
     n, m = int(found.sum()), int(expected.sum())
-    counted = min(n, rows_in(column.chance, periods))
+    counted = min(n, expected_rows(column.window_psi, periods))
     value = float(psi(expected, found * (counted / max(n, 1))))
-    p = p_value(value, column.chance, len(found), m, n, periods)
+    p = p_value(value, column.window_psi, len(found), m, n, periods)
     level = LEVELS[0] if value < WATCH else LEVELS[1]
-    if value >= WATCH and p <= LEVEL / len(reference.columns) and value > largest_by_chance(column.chance, periods):
+    if (
+        value >= WATCH
+        and p <= LEVEL / len(reference.columns)
+        and value > largest_window_psi(column.window_psi, periods)
+    ):
         level = LEVELS[3] if value >= CHANGED else LEVELS[2]
     size = len(column.counts)
     outside = float(counts[0] + counts[size + 1 :].sum()) / max(n, 1)
-    how = meaning(column.name, reference.features, flat=not reference.windows) if column.kind == "feature" else ""
+    how = (
+        watched_description(column.name, reference.features, flat=not reference.windowed)
+        if column.kind == "feature"
+        else ""
+    )
     return Moved(column.name, column.kind, value, p, outside, level, how, column.constant)
 
 
-def _told(moved: list[Moved], examples: int, periods: int, unit: str, reference: Reference) -> str:
+def _told(moved: list[Moved], examples: int, periods: int, unit: str, reference: ReferenceDistributions) -> str:
     """What a person should know of it."""
     if not examples:
         return "Nothing was predicted yet, so there is nothing to compare."

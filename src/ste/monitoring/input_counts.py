@@ -10,8 +10,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from ste.errors import RunError
 from ste.inference.model_card import ModelCard
+from ste.inference.reference import ReferenceDistributions
 from ste.monitoring.drift import LEVELS, Drift, drift_of
-from ste.monitoring.reference import Reference
 
 FORMAT = 1
 WINDOW = 26
@@ -39,7 +39,7 @@ class Monitor:
     """
 
     def __init__(self, card: ModelCard, window: int = WINDOW) -> None:
-        self.reference = Reference.read(card.reference)
+        self.reference = ReferenceDistributions.from_dict(card.reference)
         self.total = 0
         self._window = window
         self._frequency = card.frequency

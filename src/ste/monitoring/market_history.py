@@ -10,11 +10,11 @@ from ste.evaluation.bootstrap import binomial_interval
 from ste.evaluation.scorecard import Estimate
 from ste.inference.inputs import rows_of_bars, windows_of_rows
 from ste.inference.onnx_model import ServedModel
+from ste.inference.reference import ReferenceDistributions
 from ste.market.calendar import periods
 from ste.market.daily import Market
 from ste.monitoring.drift import Drift
 from ste.monitoring.outcomes import LABEL, outcomes_of_market
-from ste.monitoring.reference import Reference
 from ste.monitoring.review import drift_since, predict
 from ste.monitoring.scoring import Record, joined, record_of
 from ste.schema import probability_names
@@ -52,10 +52,13 @@ def history(model: ServedModel, market: Market, drift_periods: int = 26) -> Hist
     since = said[said["date"] > pd.Timestamp(card.trained_to)].reset_index(drop=True)
     record, drift = None, None
     if len(since):
-        reference = Reference.read(card.reference) if card.reference else None
+        reference = ReferenceDistributions.from_dict(card.reference) if card.reference else None
         known = since.drop(columns=["return", LABEL])
         record = record_of(
-            known, since[["date", "ticker", "return", LABEL]].dropna(), card, reference.shares if reference else None
+            known,
+            since[["date", "ticker", "return", LABEL]].dropna(),
+            card,
+            reference.class_fractions if reference else None,
         )
         if reference is not None:
             drift = drift_since(reference, card, known, examples, drift_periods, notes)

@@ -13,15 +13,15 @@ from ste.errors import DataError, RunError
 from ste.inference.inputs import Examples, rows_of_bars, windows_of_rows
 from ste.inference.model_card import ModelCard
 from ste.inference.onnx_model import ServedModel
+from ste.inference.reference import ReferenceDistributions
+from ste.inference.watched_columns import SLOW_MACRO
 from ste.market.daily import Market
 from ste.monitoring.drift import Drift, drift_of
 from ste.monitoring.input_counts import Monitor
 from ste.monitoring.input_files import VERSION, is_bars, read_predictions, read_rows
 from ste.monitoring.outcomes import outcomes_of_market, outcomes_of_table
 from ste.monitoring.recommendation import Page, verdict_of
-from ste.monitoring.reference import Reference
 from ste.monitoring.scoring import record_of
-from ste.monitoring.watched_columns import SLOW_MACRO
 from ste.schema import PERIOD, probability_names
 
 STILL = 8
@@ -42,7 +42,7 @@ def look(model: ServedModel, settings: MonitorSettings) -> Page:
     card, notes = model.card, []  # type: tuple[ModelCard, list[str]]
     if settings.served is not None:
         return look_at_served(model, Path(settings.served))
-    reference = Reference.read(card.reference)
+    reference = ReferenceDistributions.from_dict(card.reference)
     market = _market(settings, card, notes)
     rows = None
     if market is not None:
@@ -71,7 +71,7 @@ def look(model: ServedModel, settings: MonitorSettings) -> Page:
     record = None
     outcomes = _outcomes(settings, market, rows, card)
     if outcomes is not None:
-        record = record_of(predictions, outcomes, card, reference.shares)
+        record = record_of(predictions, outcomes, card, reference.class_fractions)
         if record is None:
             notes.append("no outcome of these predictions is known yet")
     dates = predictions["date"]
@@ -124,7 +124,7 @@ def predict(model: ServedModel, examples: Examples) -> pd.DataFrame:
 
 
 def drift_since(
-    reference: Reference,
+    reference: ReferenceDistributions,
     card: ModelCard,
     predictions: pd.DataFrame,
     examples: Examples | None,
@@ -146,7 +146,7 @@ def drift_since(
     kept = predictions[predictions["date"] >= dates[-periods:][0]]
     features = np.empty((len(kept), 0), dtype=np.float32)
     if examples is None:
-        reference = reference.of_predictions()
+        reference = reference.predictions_only()
         notes.append("neither features= nor bars= was given: the features' drift is not known")
     else:
         at = pd.MultiIndex.from_arrays([pd.to_datetime(examples.date), examples.ticker])
@@ -164,7 +164,7 @@ def drift_since(
     return drift_of(reference, reference.counts(codes), kept.groupby("date").size().to_numpy(), PERIOD[card.frequency])
 
 
-def still(reference: Reference, features: np.ndarray) -> list[str]:
+def still(reference: ReferenceDistributions, features: np.ndarray) -> list[str]:
     """Features that have one value, and one that training seldom had: the index cannot tell them from a calm time.
 
     Args:

@@ -11,15 +11,11 @@ from ste.errors import DataError
 from ste.evaluation.predictions import Predictions, row_columns
 from ste.evaluation.scorecard import Estimate, Scorecard
 from ste.evaluation.scoring import score
+from ste.inference.card_metrics import AUTO_BLOCKS, COMPARED_METRICS
 from ste.inference.model_card import ModelCard
 from ste.monitoring.outcomes import LABEL
 from ste.schema import PERIOD, probability_names
 
-COMPARED = ("accuracy", "log_loss")
-OTHER_TIMES = "other_times"
-"""Key of a split's figures in a card: `COMPARED` with intervals that also cover that other periods are other times
-(`score(blocks="auto")`). The split's own intervals do not: held against them, a model without any fault was worse
-in about 15 % of looks (`studies.worse`)."""
 LESS_IS_BETTER = ("log_loss",)
 WORSE, BETTER, SAME, UNKNOWN = "worse", "better", "as in the test", "cannot be told"
 
@@ -78,7 +74,7 @@ class Record:
         """As nested dicts of plain numbers."""
         out = asdict(self)
         out["card"] = {name: out["card"][name] for name in ("examples", "periods", "unit", "method", "reliability")}
-        figures = (*COMPARED, "brier", "calibration_error", "mcc")
+        figures = (*COMPARED_METRICS, "brier", "calibration_error", "mcc")
         own = self.card.figures
         return out | {"figures": {name: asdict(own[name]) for name in figures if name in own}}
 
@@ -139,21 +135,11 @@ def joined(predictions: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:
     return predictions.merge(outcomes[["date", "ticker", "return", LABEL]], on=["date", "ticker"], how="left")
 
 
-def figures_of_other_times(predictions: Predictions) -> dict[str, dict[str, Any]]:
-    """What a card keeps of a split under `OTHER_TIMES`.
-
-    Args:
-        predictions: of one split.
-    """
-    scored = score(predictions, blocks="auto")
-    return {name: asdict(scored.figures[name]) for name in COMPARED if name in scored.figures}
-
-
 def compare_with_card(scored: Scorecard, card: ModelCard, split: str) -> tuple[Compared, ...]:
     """The figures beside those that a card keeps of a split; nothing where it keeps none."""
     known = card.metrics.get(split, {})
-    kept = known.get(OTHER_TIMES) or known.get("figures", {})
-    return compared_with(scored, {name: Estimate(**kept[name]) for name in COMPARED if name in kept})
+    kept = known.get(AUTO_BLOCKS) or known.get("figures", {})
+    return compared_with(scored, {name: Estimate(**kept[name]) for name in COMPARED_METRICS if name in kept})
 
 
 def compared_with(scored: Scorecard, then: dict[str, Estimate]) -> tuple[Compared, ...]:
@@ -164,10 +150,10 @@ def compared_with(scored: Scorecard, then: dict[str, Estimate]) -> tuple[Compare
 
     Args:
         scored: now.
-        then: figures by name; those of `COMPARED` that both have are compared.
+        then: figures by name; those of `COMPARED_METRICS` that both have are compared.
     """
     out = []
-    for name in COMPARED:
+    for name in COMPARED_METRICS:
         if name not in then or name not in scored.figures:
             continue
         now, before = scored.figures[name], then[name]

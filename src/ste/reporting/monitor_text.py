@@ -5,9 +5,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from ste.evaluation.scorecard import Estimate
+from ste.inference.card_metrics import COMPARED_METRICS
 from ste.monitoring.drift import LEVELS, Moved
 from ste.monitoring.recommendation import RETRAIN, Page
-from ste.monitoring.scoring import COMPARED
 
 SHOWN = 12
 _STYLE = {LEVELS[0]: "dim", LEVELS[1]: "", LEVELS[2]: "yellow", LEVELS[3]: "bold red"}
@@ -76,7 +76,7 @@ def _scores(page: Page) -> Table:
         now, then, gain = _told(one.now), _told(one.then), _told(one.gain, signed=True)
         table.add_row(_figure(one.name), now, then, gain, one.word)
     for name, figures in record.card.company.items():
-        for figure in COMPARED:
+        for figure in COMPARED_METRICS:
             if figure in figures:
                 table.add_row(f"of {name}", _told(figures[figure]), "", "", f"[dim]{_figure(figure)}[/]", style="dim")
     return table

@@ -15,10 +15,10 @@ from ste.data.sources.market_files import read_market
 from ste.errors import SteError
 from ste.inference.model_card import ModelCard
 from ste.inference.onnx_model import ServedModel
+from ste.inference.reference import ReferenceDistributions
 from ste.market.daily import Market
 from ste.monitoring.drift import Drift
 from ste.monitoring.market_history import History, history
-from ste.monitoring.reference import Reference
 from ste.serving import dashboard_data as record
 
 log = logging.getLogger(__name__)
@@ -127,8 +127,8 @@ class Book:
         begun = Shown(model, WORKING)
         try:
             past = history(model, market_of(self._settings, model.card))
-            reference = Reference.read(model.card.reference) if model.card.reference else None
-            done = replace(begun, state=READY, history=past, shares=reference.shares if reference else None)
+            reference = ReferenceDistributions.from_dict(model.card.reference) if model.card.reference else None
+            done = replace(begun, state=READY, history=past, shares=reference.class_fractions if reference else None)
         except SteError as error:
             done = replace(begun, state=FAILED, message=str(error))
             log.warning("the page has no past to show: %s", error)

@@ -15,13 +15,13 @@ from ste.data.storage.files import whole_file
 from ste.evaluation.predictions import Predictions
 from ste.experiment.artifacts import PREDICTIONS, SUMMARY
 from ste.experiment.prediction import one_thread
+from ste.inference.card_metrics import AUTO_BLOCKS, auto_block_metrics
+from ste.inference.class_cuts import CUTS, class_cuts
 from ste.inference.export.exported_run import Source, read_source
 from ste.inference.export.onnx_file import traced, with_card
 from ste.inference.export.parity import ROWS, largest_difference
 from ste.inference.model_card import ModelCard
-from ste.monitoring.outcomes import CUTS, cuts_of
-from ste.monitoring.reference import Reference
-from ste.monitoring.scoring import OTHER_TIMES, figures_of_other_times
+from ste.inference.reference import ReferenceDistributions
 
 MOST = 50_000
 """Training examples whose distributions a card keeps."""
@@ -121,7 +121,7 @@ def reference_of(source: Source, said: Predictions) -> dict[str, Any]:
     train = source.data.datasets["train"]
     rows = torch.linspace(0, len(train) - 1, min(MOST, len(train))).long()
     batch, ends = train[rows], train.ends[rows]
-    reference = Reference.of(
+    reference = ReferenceDistributions.from_examples(
         batch.features.numpy(),
         said.chances,
         source.data.panel.features,
@@ -130,7 +130,7 @@ def reference_of(source: Source, said: Predictions) -> dict[str, Any]:
         probability_periods=said.periods,
         labels=batch.label.numpy(),
     )
-    return reference.plain()
+    return reference.to_dict()
 
 
 def _labels(source: Source) -> dict[str, Any]:
@@ -139,7 +139,7 @@ def _labels(source: Source) -> dict[str, Any]:
     labels = asdict(panel.settings.labels)
     if labels["method"] == "balanced" or panel.settings.source == "csv":
         learnt, columns = panel.roles == 0, panel.store.columns
-        labels[CUTS] = cuts_of(columns.returns[learnt], columns.directions[learnt])
+        labels[CUTS] = class_cuts(columns.returns[learnt], columns.directions[learnt])
     return labels
 
 
@@ -152,8 +152,8 @@ def _figures(card: dict[str, Any], split: str, said: Predictions) -> dict[str, A
         name: {figure: figures[figure] for figure in _COMPANY if figure in figures}
         for name, figures in card["company"].items()
     }
-    other_times = figures_of_other_times(said.of_split(split))
-    return {**kept, OTHER_TIMES: other_times, "company": company, "reliability": card["reliability"]}
+    auto_blocks = auto_block_metrics(said.of_split(split))
+    return {**kept, AUTO_BLOCKS: auto_blocks, "company": company, "reliability": card["reliability"]}
 
 
 def _verdict(found: Any, summary: dict[str, Any]) -> dict[str, str]:

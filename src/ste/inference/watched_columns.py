@@ -1,11 +1,11 @@
-"""What is watched of an example: the figure that a net reads of its latest period, not the raw level.
+"""The figure of each feature that drift is measured on: what a net reads of the latest period, not the raw level.
 
-A price, a volume or an interest rate moves away from the training years by nature: an alarm on its level would
-always be on and say nothing. So the columns of the `full` feature set are watched as `stationary` prepares them
-(`ste.features.normalization`, before scaling): prices by their log ratio to the close, the close by where it
-lies between the bands, volume by its ratio to the window's mean, slow macro figures by their change since the
-window's first period. Of a flat row, which has no window, volume is the log dollar volume and slow macro figures
-are themselves. Other columns, and those of other feature sets, are watched as they are.
+A price, a volume or an interest rate moves away from the training years by nature, so a drift alarm on its level would
+always be on. The columns of the `full` feature set are therefore watched as `stationary` prepares them
+(`ste.features.normalization`, before scaling): prices by their log ratio to the close, the close by its position
+between the bands, volume by its ratio to the window's mean, slow macro figures by their change since the window's
+first period. A flat row has no window: its volume is the log dollar volume, and slow macro figures are used as they
+are. Other columns, and those of other feature sets, are used as they are.
 """
 
 from collections.abc import Sequence
@@ -18,27 +18,27 @@ COUNTS = ("news_count", "macro_vix", "policy_event_count", "policy_impact_score"
 CLOSE, UPPER, LOWER, MACD, VOLUME = "stock_close", "stock_bb_upper", "stock_bb_lower", "stock_macd", "stock_volume"
 
 
-def meaning(name: str, columns: Sequence[str], *, flat: bool) -> str:
-    """How a column is watched, in words.
+def watched_description(name: str, columns: Sequence[str], *, flat: bool) -> str:
+    """Describe the watched figure of a column in words.
 
     Args:
         name: of the column.
         columns: of the feature set.
-        flat: of a row, not of a window.
+        flat: whether the model reads rows instead of windows.
     """
     if CLOSE not in columns:
         return "as it is"
     words = dict.fromkeys(PRICES, "log ratio to the close")
-    words |= dict.fromkeys((UPPER, LOWER), "distance from the close, share of it")
-    words |= dict.fromkeys(COUNTS, "log of 1 and it")
-    words |= {MACD: "share of the close", CLOSE: "place between the bands, -1 to 1"}
+    words |= dict.fromkeys((UPPER, LOWER), "distance from the close, fraction of it")
+    words |= dict.fromkeys(COUNTS, "log of 1 plus the value")
+    words |= {MACD: "fraction of the close", CLOSE: "position between the bands, -1 to 1"}
     words |= {VOLUME: "log dollar volume" if flat else "log ratio to the window's mean"}
     words |= {} if flat else dict.fromkeys(SLOW_MACRO, "change since the window's first period")
     return words.get(name, "as it is")
 
 
-def watched(features: np.ndarray, columns: Sequence[str]) -> np.ndarray:
-    """The watched figures of each example, float64 `[B, F]`.
+def watched_values(features: np.ndarray, columns: Sequence[str]) -> np.ndarray:
+    """Compute the watched figures of each example, float64 `[B, F]`.
 
     Args:
         features: raw windows `[B, T, F]` or rows `[B, F]`.
@@ -51,7 +51,7 @@ def watched(features: np.ndarray, columns: Sequence[str]) -> np.ndarray:
     if CLOSE not in at:
         return out
     close, upper, lower = (last[:, at[name]] for name in (CLOSE, UPPER, LOWER))
-    with np.errstate(divide="ignore", invalid="ignore"):  # an impossible row is outside of every bin, and no crash
+    with np.errstate(divide="ignore", invalid="ignore"):  # an impossible row falls outside of every bin
         for name in PRICES:
             out[:, at[name]] = np.log(last[:, at[name]] / close)
         for name in (UPPER, LOWER):
