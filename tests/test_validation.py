@@ -24,11 +24,10 @@ from ste.errors import ConfigError, RunError
 from ste.evaluate import evaluate_task
 from ste.evaluation.predictions import Predictions
 from ste.experiment import run as pipeline
-from ste.experiment.artifacts import CHECKPOINT, PREDICTIONS, SPLIT_PREFIX, TrainResult
+from ste.experiment.artifacts import CHECKPOINT, PREDICTIONS, SPLIT_PREFIX, TrainResult, differences
 from ste.experiment.prediction import class_chances
 from ste.experiment.run import train
 from ste.report import report_task
-from ste.reporting.console import differences
 from ste.tracking.earlier_trials import find_trials
 from ste.tracking.run_info import DIGEST_TAG, FOLD_TAG, FoundRun, find_children, find_runs
 from ste.tracking.run_lookup import download, find_run, read_config
@@ -232,10 +231,9 @@ def test_evaluation_says_what_differs(place: Place, walked: TrainResult, tmp_pat
 
 def test_differences_are_told_figure_by_figure():
     tracked = {"final_test/accuracy": 0.5, "final_test/f1": 0.25, "final_validation/mcc": 0.0, "final_test/more": 1.0}
-    prefixes = {split: SPLIT_PREFIX[split] for split in ("validation", "test")}
-    assert differences({"final_test/accuracy": 0.5, "final_validation/mcc": 0.0}, tracked, prefixes) == []
+    assert differences({"final_test/accuracy": 0.5, "final_validation/mcc": 0.0}, tracked) == []
     now = {"final_test/accuracy": 0.5 + 2**-53, "final_test/f1": 0.25, "final_validation/auroc": 0.6}
-    assert differences(now, tracked, prefixes) == [
+    assert differences(now, tracked) == [
         f"test accuracy: tracked 0.5, now {0.5 + 2**-53}",
         "validation auroc: tracked None, now 0.6",
     ]

@@ -19,7 +19,7 @@ def ensemble_task(config: DictConfig) -> None:
         from ste.ensembles.combine import make_ensemble  # torch and mlflow load only now
         from ste.ensembles.members import fetch_members
         from ste.ensembles.selection import find_members
-        from ste.reporting.console import print_ensemble
+        from ste.reporting.console import print_run, print_scores, print_text, print_verdict
         from ste.tracking.store import open_store
 
     client = open_store(settings.tracking, Path(settings.paths.output))
@@ -32,7 +32,11 @@ def ensemble_task(config: DictConfig) -> None:
         members, said = fetch_members(client, runs, Path(scratch))
         first = train_settings({**members[0].config, "paths": asdict(settings.paths)})
         result = make_ensemble(settings, values, runs, members, said, first, client, folder)
-    print_ensemble(result)
+    print_scores(result.model, result.beside)
+    print_text(result.told)
+    print_verdict(result.verdict)
+    trials = f"trial {result.trials} on this data in this experiment, its members among them"
+    print_run([trials], result.folder, result.run_id)
 
 
 def main() -> None:

@@ -27,14 +27,9 @@ def evaluate_task(config: DictConfig) -> None:
     with loading():
         from ste.errors import RunError
         from ste.evaluation.predictions import Predictions
-        from ste.experiment.artifacts import PREDICTIONS, SPLIT_PREFIX, score_metrics
+        from ste.experiment.artifacts import PREDICTIONS, differences, score_metrics
         from ste.experiment.run import scores_of, verdict_of
-        from ste.reporting.console import (
-            differences,
-            print_anatomy,
-            print_scores,
-            print_verdict,
-        )  # torch and mlflow load only now
+        from ste.reporting.console import print_anatomy, print_scores, print_verdict
         from ste.tracking.earlier_trials import find_trials
         from ste.tracking.run_info import DIGEST_TAG, ENSEMBLE_TAG
         from ste.tracking.run_lookup import download, find_run
@@ -56,7 +51,7 @@ def evaluate_task(config: DictConfig) -> None:
     print_scores(predictions.model, shown)
     print_anatomy(shown)
     print_verdict(verdict)
-    off = differences(score_metrics(shown), found.metrics, SPLIT_PREFIX)
+    off = differences(score_metrics(shown), found.metrics)
     if not predictions.of_split(*tracked.splits).frame.equals(tracked.frame):
         off.append("predictions.parquet: other probabilities than now")
     if off:

@@ -30,9 +30,11 @@ def train_task(config: DictConfig) -> Any:
     if result is None:
         return None
     with loading():
-        from ste.reporting.console import print_training
+        from ste.reporting.console import print_run, print_scores, print_verdict
 
-    print_training(result, str(without_password(_store(values))))
+    print_scores(result.model, result.scores)
+    print_verdict(result.verdict)
+    print_run(result.lines, result.folder, result.run_id, without_password(_store(values)))
     return result.monitored
 
 

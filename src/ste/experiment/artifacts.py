@@ -109,6 +109,29 @@ class TrainResult:
         assert isinstance(self.last.model, TrendModule)
         return self.last.model
 
+    @property
+    def lines(self) -> list[str]:
+        """Facts of the run for the end of the command's output and for the log, one line each."""
+        if self.validation != "holdout":
+            epochs = f"{self.validation.replace('_', '-')}, "
+        elif self.replicas is not None:
+            epochs = f"{self.epochs} epochs, each replica at its own best epoch, "
+        else:
+            epochs = f"best of {self.epochs} epochs: number {self.best_epoch} (from 0), " if self.epochs else ""
+        out = [
+            f"{self.model}, {self.parameters:,} parameters, {epochs}validation {self.monitor} {self.monitored:.4f}; "
+            f"fitted in {self.fit_seconds:.1f} s"
+        ]
+        if self.replicas is not None:
+            split = "test" if "test" in self.scores else "validation"
+            mean, deviation = self.replicas.spread(split, "accuracy")
+            out.append(
+                f"{len(self.replicas.seeds)} replicas: {split} accuracy {mean:.4f} ± {deviation:.4f} over seeds; "
+                f"the ensemble {self.scores[split].metrics['accuracy']:.4f}"
+            )
+        luck = ": the best of many is partly luck" if self.trials > 1 else ""
+        return [*out, f"trial {self.trials} on this data in this experiment{luck}"]
+
     def summary(self) -> dict[str, Any]:
         """Plain dict: `metrics` by split, and everything else by its name."""
         kept = [field.name for field in fields(self) if field.name not in ("predictions", "last", "card")]
@@ -314,6 +337,17 @@ def read_estimates(metrics: dict[str, float], prefix: str) -> dict[str, Estimate
         for name, value in own.items()
         if name not in bounds
     }
+
+
+def differences(now: dict[str, float], tracked: dict[str, float]) -> list[str]:
+    """List the figures that do not equal the tracked ones exactly, one sentence each; a missing one counts."""
+    splits = {prefix: split for split, prefix in SPLIT_PREFIX.items()}
+    out = []
+    for name, value in now.items():
+        if tracked.get(name) != value:
+            prefix, figure = name.split("/")
+            out.append(f"{splits[prefix]} {figure}: tracked {tracked.get(name)}, now {value}")
+    return out
 
 
 def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:

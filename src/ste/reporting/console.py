@@ -1,15 +1,15 @@
 """What a person reads at the end of a command."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ste.ensembles.combine import EnsembleResult
 from ste.evaluation.scorecard import Estimate, Scorecard
 from ste.evaluation.verdict import Verdict
-from ste.experiment.artifacts import TrainResult
 from ste.schema import CLASS_NAMES
-from ste.seed_ensembles.replica_scores import ReplicaScores
 
 _NOTE = {
     "binomial": "*exact binomial: too few {unit}s to resample; takes examples for independent, so too narrow",
@@ -127,62 +127,28 @@ def print_verdict(verdict: Verdict) -> None:
     print()
 
 
-def print_training(result: TrainResult, store: str) -> None:
-    """The end of a training run: scores, verdict, then where things are."""
-    print_scores(result.model, result.scores)
-    print_verdict(result.verdict)
-    console = Console(soft_wrap=True, highlight=False)
-    trained = f"best of {result.epochs} epochs: number {result.best_epoch} (from 0), " if result.epochs else ""
-    if result.replicas is not None:
-        trained = f"{result.epochs} epochs, each replica kept at its own best, "
-    if result.validation != "holdout":
-        trained = f"{result.validation.replace('_', '-')}, "
-    console.print(
-        f"{result.model}, {result.parameters:,} parameters, {trained}validation {result.monitor} "
-        f"{result.monitored:.4f}; fitted in {result.fit_seconds:.1f} s"
-    )
-    if result.replicas is not None:
-        console.print(_replicas(result.replicas, result.scores))
-    luck = ": the best of many is partly luck" if result.trials > 1 else ""
-    console.print(f"trial {result.trials} on this data in this experiment{luck}")
-    console.print(f"files  {result.folder}", markup=False)  # a folder's name may look like markup
-    if result.run_id:
-        console.print(f"run    {result.run_id}")
-        console.print(f"page   python -m ste.report run={result.run_id}")
-        console.print(f"UI     python -m ste.ui, or make ui   (store {store})", markup=False)
-
-
-def print_ensemble(result: EnsembleResult) -> None:
-    """The end of making an ensemble: scores beside its members, the gain over the best one, verdict, where it is."""
-    print_scores(result.model, result.beside)
+def print_text(text: str) -> None:
+    """Print a paragraph and an empty line."""
     console = _console()
-    console.print(Text(result.told))
+    console.print(Text(text))
     console.print()
-    print_verdict(result.verdict)
+
+
+def print_run(lines: Sequence[str], folder: Path, run_id: str | None, store: str | None = None) -> None:
+    """Print what closes a command that made a run: facts of the run, and where its results are.
+
+    Args:
+        lines: facts, one line each.
+        folder: of the run's files.
+        run_id: MLflow's; None where tracking is off.
+        store: address of the tracking store, to name it beside the UI; None leaves that line out.
+    """
     console = Console(soft_wrap=True, highlight=False)
-    console.print(f"trial {result.trials} on this data in this experiment, its members among them")
-    console.print(f"files  {result.folder}", markup=False)
-    console.print(f"run    {result.run_id}")
-    console.print(f"page   python -m ste.report run={result.run_id}")
-
-
-def _replicas(replicas: ReplicaScores, scores: dict[str, Scorecard]) -> str:
-    """What a seed is worth, what it makes of luck, and what all of them say together."""
-    split = "test" if "test" in scores else "validation"
-    mean, deviation = replicas.spread(split, "accuracy")
-    together = scores[split].metrics["accuracy"]
-    return (
-        f"{len(replicas.seeds)} replicas: {split} accuracy {mean:.4f} ± {deviation:.4f} over seeds; "
-        f"the ensemble {together:.4f}"
-    )
-
-
-def differences(now: dict[str, float], tracked: dict[str, float], prefixes: dict[str, str]) -> list[str]:
-    """Figures that are not the tracked ones to the last digit, each in words; a missing one counts."""
-    splits = {prefix: split for split, prefix in prefixes.items()}
-    off = []
-    for name, value in now.items():
-        prefix, figure = name.split("/")
-        if tracked.get(name) != value:
-            off.append(f"{splits[prefix]} {figure}: tracked {tracked.get(name)}, now {value}")
-    return off
+    for line in lines:
+        console.print(Text(line))
+    console.print(f"files  {folder}", markup=False)  # a folder's name may look like markup
+    if run_id:
+        console.print(f"run    {run_id}")
+        console.print(f"page   python -m ste.report run={run_id}")
+        if store is not None:
+            console.print(f"UI     python -m ste.ui, or make ui   (store {store})", markup=False)
