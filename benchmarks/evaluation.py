@@ -49,7 +49,7 @@ def plain_loop(predictions: Predictions, resamples: int, seed: int = 0) -> float
     rng = np.random.default_rng(seed)
     _, period = np.unique(predictions.periods, return_inverse=True)
     by_period = np.split(np.argsort(period, kind="stable"), np.cumsum(np.bincount(period))[:-1])
-    labels, chances = predictions.labels, predictions.chances
+    labels, chances = predictions.labels, predictions.probs
     begin = time.perf_counter()
     for _ in range(resamples):
         rows = np.concatenate([by_period[p] for p in rng.integers(len(by_period), size=len(by_period))])
@@ -78,7 +78,7 @@ def main() -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # kilobytes on Linux
     plain = plain_loop(predictions, args.yardstick) * args.resamples
     intervals = sum(e.low is not None for e in card.figures.values()) + sum(
-        e.low is not None for figures in card.company.values() for e in figures.values()
+        e.low is not None for figures in card.baselines.values() for e in figures.values()
     )
     gains = sum(len(figures) for figures in card.gains.values())
     print("     rows  periods  resamples  figures  gains  seconds  CPU s  peak MiB  plain loop, s  times faster")

@@ -78,7 +78,7 @@ def table(model: str, once: Any, pool: Executor, seeds: int, search_seeds: int, 
 
     def tested(overrides: tuple[str, ...]) -> list[Predictions]:
         runs = pool.map(once, [(*final, *overrides, f"seed={seed}") for seed in range(seeds)])
-        return [trained.predictions.of_split("test") for trained in runs]
+        return [trained.predictions.slice_split("test") for trained in runs]
 
     plain = tested(())
     card = score(beside(plain, plain))
@@ -89,7 +89,7 @@ def table(model: str, once: Any, pool: Executor, seeds: int, search_seeds: int, 
             continue
         points = settings_of(grid)
         tries = [(*base, *SEARCH, f"augment={name}", *point, seed) for point in points for seed in _seeds(search_seeds)]
-        losses = [_log_loss(trained.predictions.of_split("test")) for trained in pool.map(once, tries)]
+        losses = [_log_loss(trained.predictions.slice_split("test")) for trained in pool.map(once, tries)]
         best = points[int(np.reshape(losses, (len(points), search_seeds)).mean(axis=1).argmin())]
         runs = tested((f"augment={name}", *best))
         yield row(name, " ".join(best).removeprefix("augment."), score(beside(runs, plain)))

@@ -61,7 +61,9 @@ def run(overrides: tuple[str, ...], experiment: str, bars: str, data: str) -> Tr
         config = plain(compose_train([f"experiment={experiment}", f"data.bars={bars}", *fixed, *paths, *overrides]))
         result = train(train_settings(config), config, Path(folder) / "run", "next day")
     assert result is not None
-    return Trained(result.scores["validation"].metrics["accuracy"], result.predictions.of_split("validation", "test"))
+    return Trained(
+        result.scores["validation"].metrics["accuracy"], result.predictions.slice_split("validation", "test")
+    )
 
 
 def settings_of(grid: dict[str, tuple[float, ...]]) -> list[tuple[str, ...]]:
@@ -76,9 +78,9 @@ def pooled(runs: Iterable[Predictions]) -> Predictions:
     """Test predictions of several seeds, a path for each."""
     frames = []
     for seed, predictions in enumerate(runs):
-        test = predictions.of_split("test")
+        test = predictions.slice_split("test")
         frames.append(test.frame.assign(path=np.int16(seed)))
-    return Predictions.joined(frames, test.classes, test.frequency, test.horizon, test.model)
+    return Predictions.from_frames(frames, test.classes, test.frequency, test.horizon, test.model)
 
 
 def line(
@@ -117,12 +119,12 @@ def main() -> None:
             best = points[int(means.argmax())]
             seeds = [(*model, *best, f"seed={seed}") for seed in range(arguments.seeds)]
             runs = [trained.predictions for trained in pool.map(once, seeds)]
-            scores = [score(predictions.of_split("test"), resamples=100) for predictions in runs]
+            scores = [score(predictions.slice_split("test"), resamples=100) for predictions in runs]
             together = score(pooled(runs))
             published = PUBLISHED[arguments.experiment][name]
             print(line(name, scores, together, " ".join(best), published), flush=True)
             if name == next(iter(MODELS)):
-                for title, figures in together.company.items():
+                for title, figures in together.baselines.items():
                     low, high = figures["accuracy"].low, figures["accuracy"].high
                     print(f"{title:<10} {figures['accuracy'].value:.2%} [{low:.3f}, {high:.3f}]", flush=True)
     print(f"{together.examples:,} test rows on {together.periods} days")

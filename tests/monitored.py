@@ -94,11 +94,11 @@ def monitored(path: Path, *, length: int | None = 3, until: str = "2020-12-31", 
     frame = row_columns(rows, "test", rows[DIRECTION].to_numpy(), rows[RETURN].to_numpy())
     frame[list(probability_names(CLASSES))] = chances.astype(np.float64)
     said = Predictions(frame, CLASSES)
-    scored = score(said, resamples=200).plain()
+    scored = score(said, resamples=200).to_dict()
     figures = {AUTO_BLOCKS: auto_block_metrics(said)} | {
-        name: scored[name] for name in ("examples", "periods", "unit", "figures", "company", "reliability")
+        name: scored[name] for name in ("examples", "periods", "unit", "figures", "baselines", "reliability")
     }
-    whole = replace(plain, metrics={"test": figures}, reference=reference.to_dict(), **card)
+    whole = replace(plain, metrics={"test": figures}, reference=reference.plain(), **card)
     return Monitored(path, _load(path, content, whole), table)
 
 

@@ -54,7 +54,7 @@ def rewritten(files: dict[str, Path], folder: Path, **columns: object) -> dict[s
 
 
 def where(report: Audit) -> set[tuple[str, str]]:
-    return {(found.check, found.where) for found in report.findings}
+    return {(found.check, found.where) for found in report.alarms}
 
 
 def command(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -141,8 +141,8 @@ def test_overlapping_files_are_named(tables: dict[str, Path], tmp_path: Path):
 def test_a_wrong_horizon_is_found_where_training_would_refuse_it(tmp_path: Path):
     files = prepare(WorldSettings(**SMALL, labels=LabelSettings(horizon=4)), tmp_path).files
     report = audit(settings_of(files), tmp_path, shuffles=0)
-    assert "data.labels.horizon=4" in next(f.mend for f in report.findings if f.check == "horizon")
-    assert audit(settings_of(files, labels=LabelSettings(horizon=4)), tmp_path, shuffles=0).findings == ()
+    assert "data.labels.horizon=4" in next(f.fix for f in report.alarms if f.check == "horizon")
+    assert audit(settings_of(files, labels=LabelSettings(horizon=4)), tmp_path, shuffles=0).alarms == ()
 
 
 @pytest.mark.parametrize(
@@ -197,9 +197,9 @@ def test_early_figures_in_a_markets_files_are_found(tmp_path: Path):
 @pytest.mark.parametrize(("seed", "signal"), [(0, 0.0), (1, 0.4), (2, 1.0)])
 def test_a_clean_world_raises_no_alarm(tmp_path: Path, seed: int, signal: float):
     report = audit(WorldSettings(**SMALL, seed=seed, signal=signal), tmp_path, shuffles=1)
-    assert report.findings == ()
-    assert all(outcome.ran for outcome in report.outcomes)
-    assert len(report.outcomes) == 14
+    assert report.alarms == ()
+    assert all(result.ran for result in report.results)
+    assert len(report.results) == 14
 
 
 @pytest.mark.slow
@@ -209,7 +209,7 @@ def test_clean_worlds_raise_no_alarm_over_20_seeds(tmp_path: Path, seed: int, si
     method = ("fixed", "volatility", "balanced")[seed % 3]
     labels = LabelSettings(method=method, threshold=0.5 if method == "volatility" else 0.01)
     world = WorldSettings(**{**SMALL, "tickers": 7, "end": "2022-12-31"}, seed=seed, signal=signal, labels=labels)
-    assert audit(world, tmp_path).findings == ()
+    assert audit(world, tmp_path).alarms == ()
 
 
 @pytest.mark.slow
@@ -218,4 +218,4 @@ def test_real_weeks_raise_no_alarm(tmp_path: Path):
     files = {kind: str(next(REAL.glob(f"{kind}.csv*"))) for kind in ("bars", "news", "macro", "policy")}
     split = SplitSettings(validation_start="2015-06-05", test_start="2016-01-01")
     report = audit(MarketSettings(source="market", **files, split=split), tmp_path, strict=True)
-    assert report.findings == ()
+    assert report.alarms == ()

@@ -309,12 +309,12 @@ def test_a_daily_two_class_run(bars_file: Path, folder: Path, model: str, featur
     result = train(train_settings(values), values, folder / "run", "daily")
     assert isinstance(result, TrainResult)
     test = result.scores["test"]
-    frame = result.predictions.of_split("test").frame
+    frame = result.predictions.slice_split("test").frame
     assert test.classes == ("Downtrend", "Uptrend")
     assert test.unit == "day"
     assert test.examples == len(frame) == np.sum(test.confusion)
     assert test.periods == frame["date"].nunique() > 60
-    assert set(test.company) == {"majority", "persistence", "volatility", "linear"}
+    assert set(test.baselines) == {"majority", "persistence", "volatility", "linear"}
     assert "move_auroc" not in test.figures
     assert ((frame["return"] > 0.0055) == (frame["label"] == 1)).all()
     assert ((frame["return"] < -0.005) == (frame["label"] == 0)).all()

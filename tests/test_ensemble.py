@@ -27,7 +27,7 @@ from ste.ensembles.selection import SWEEP_TAG, find_members
 from ste.errors import ConfigError, DataError, RunError
 from ste.evaluate import evaluate_task
 from ste.evaluation.predictions import Predictions
-from ste.evaluation.scorecard import without
+from ste.evaluation.scorecard import without_baselines
 from ste.evaluation.scoring import score
 from ste.experiment.artifacts import PREDICTIONS, TrainResult
 from ste.experiment.run import train
@@ -63,7 +63,7 @@ def member(
             part[names(classes, "majority.")] = np.linspace(1, 2, len(classes)) / np.linspace(1, 2, len(classes)).sum()
             rows = {"split": split, "fold": fold, "path": 0, "label": label, "return": truth.normal(size=n)}
             parts.append(part.assign(**rows))
-    return Predictions.joined(parts, classes, "weekly", horizon, f"M{seed}")
+    return Predictions.from_frames(parts, classes, "weekly", horizon, f"M{seed}")
 
 
 def split_of(predictions: Predictions, split: str, fold: int = 0) -> np.ndarray:
@@ -81,7 +81,7 @@ def weights_of(combined: Combined) -> list[Any]:
 def test_the_average_is_the_mean_and_the_company_is_the_first_members():
     one, two = member(1), member(2)
     combined = combine([one, two], "average")
-    np.testing.assert_allclose(combined.predictions.chances, (one.chances + two.chances) / 2, rtol=1e-15)
+    np.testing.assert_allclose(combined.predictions.probs, (one.probs + two.probs) / 2, rtol=1e-15)
     assert combined.predictions.frame.drop(columns=names(THREE)).equals(one.frame.drop(columns=names(THREE)))
     assert combined.weights.tolist() == [0.5, 0.5]
     assert combined.fitted_loss is None
@@ -93,12 +93,12 @@ def test_validation_weights_are_the_gains_on_majoritys_log_loss():
     combined = combine(members, "validation")
     rows, test = split_of(members[0], "validation"), split_of(members[0], "test")
     labels = members[0].labels[rows]
-    losses = np.array([log_loss(labels, one.chances[rows], labels=range(3)) for one in members])
+    losses = np.array([log_loss(labels, one.probs[rows], labels=range(3)) for one in members])
     gains = np.maximum(log_loss(labels, members[0].baseline("majority")[rows], labels=range(3)) - losses, 0)
     assert gains[0] > gains[1] > gains[2] == 0
     np.testing.assert_allclose(combined.weights, gains / gains.sum(), rtol=1e-12)
-    expected = np.average([one.chances[test] for one in members], axis=0, weights=gains)
-    np.testing.assert_allclose(combined.predictions.chances[test], expected, rtol=1e-12)
+    expected = np.average([one.probs[test] for one in members], axis=0, weights=gains)
+    np.testing.assert_allclose(combined.predictions.probs[test], expected, rtol=1e-12)
 
 
 def test_members_that_gain_nothing_weigh_the_same():
@@ -111,11 +111,11 @@ def test_stacking_is_scikit_learns_regression_on_log_probabilities(classes: tupl
     members = [member(1, classes=classes), member(2, 0.5, classes=classes)]
     combined = combine(members, "stacked", strength)
     rows, test = split_of(members[0], "validation"), split_of(members[0], "test")
-    x = np.log(np.hstack([one.chances for one in members]))
+    x = np.log(np.hstack([one.probs for one in members]))
     fit = LogisticRegression(C=strength, tol=1e-10, max_iter=5000).fit(x[rows], members[0].labels[rows])
-    np.testing.assert_allclose(combined.predictions.chances[test], fit.predict_proba(x[test]), atol=1e-5)
+    np.testing.assert_allclose(combined.predictions.probs[test], fit.predict_proba(x[test]), atol=1e-5)
     assert combined.fitted_loss == pytest.approx(log_loss(members[0].labels[rows], fit.predict_proba(x[rows])))
-    held_out = log_loss(members[0].labels[rows], combined.predictions.chances[rows])
+    held_out = log_loss(members[0].labels[rows], combined.predictions.probs[rows])
     assert held_out > combined.fitted_loss  # cross-fitted: what it learnt from flatters
 
 
@@ -143,7 +143,7 @@ def test_what_came_in_the_test_changes_no_weight_and_no_probability(seed: int, m
         one.frame["label"] = one.frame["label"].astype(np.int64)
     after = combine(permuted, method)
     assert weights_of(after) == weights_of(before)
-    np.testing.assert_array_equal(after.predictions.chances, before.predictions.chances)
+    np.testing.assert_array_equal(after.predictions.probs, before.predictions.probs)
 
 
 @pytest.mark.parametrize("method", ["validation", "stacked"])
@@ -153,14 +153,14 @@ def test_a_block_of_validation_weeks_is_predicted_without_its_labels_and_its_nei
     rows = split_of(members[0], "validation")
     weeks = members[0].periods - members[0].periods[rows].min()
     size = 40 // BLOCKS
-    first = combine(members, method).predictions.chances
+    first = combine(members, method).predictions.probs
     for reach, changes in ((horizon, False), (horizon + 1, True)):
         touched = rows & (weeks >= size - reach) & (weeks < 2 * size + reach)
         turned = [replace(one, frame=one.frame.copy()) for one in members]
         for one in turned:
             one.frame.loc[touched, "label"] = 2 - one.frame.loc[touched, "label"]
         block = rows & (weeks >= size) & (weeks < 2 * size)
-        same = np.array_equal(combine(turned, method).predictions.chances[block], first[block])
+        same = np.array_equal(combine(turned, method).predictions.probs[block], first[block])
         assert same != changes
 
 
@@ -173,7 +173,7 @@ def test_a_fold_learns_from_its_own_validation_rows_alone(method: str):
         alone = combine([replace(one, frame=one.frame[one.frame["fold"] == fold]) for one in members], method)
         assert weights_of(whole)[fold] == weights_of(alone)[0]
         own = members[0].frame["fold"].to_numpy() == fold
-        np.testing.assert_array_equal(whole.predictions.chances[own], alone.predictions.chances)
+        np.testing.assert_array_equal(whole.predictions.probs[own], alone.predictions.probs)
     assert weights_of(whole)[0] != weights_of(whole)[1]
 
 
@@ -189,14 +189,16 @@ def test_too_little_to_learn_from_is_refused_and_no_hindrance_to_the_mean():
 
 def test_members_beside_it_change_none_of_its_own_figures():
     one, two = member(1), member(2, 0.5)
-    ensemble = combine([one, two], "average").predictions.of_split("test")
+    ensemble = combine([one, two], "average").predictions.slice_split("test")
     own = score(ensemble, resamples=100)
-    beside = score(beside_members(ensemble, {"M 1": one.of_split("test"), "M 2": two.of_split("test")}), resamples=100)
-    assert list(beside.company) == ["M 1", "M 2", "majority"]
-    assert without(beside, ["M 1", "M 2"]) == own
-    theirs = score(one.of_split("test"), resamples=100)
-    assert beside.company["M 1"].items() <= theirs.figures.items()
-    assert {"accuracy", "log_loss", "mcc", "auroc"} <= set(beside.company["M 1"])
+    beside = score(
+        beside_members(ensemble, {"M 1": one.slice_split("test"), "M 2": two.slice_split("test")}), resamples=100
+    )
+    assert list(beside.baselines) == ["M 1", "M 2", "majority"]
+    assert without_baselines(beside, ["M 1", "M 2"]) == own
+    theirs = score(one.slice_split("test"), resamples=100)
+    assert beside.baselines["M 1"].items() <= theirs.figures.items()
+    assert {"accuracy", "log_loss", "mcc", "auroc"} <= set(beside.baselines["M 1"])
     gain = theirs.figures["log_loss"].value - own.figures["log_loss"].value
     assert beside.gains["M 1"]["log_loss"].value == pytest.approx(gain)
 
@@ -204,8 +206,11 @@ def test_members_beside_it_change_none_of_its_own_figures():
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        (lambda: member(2).of_split("test"), "run b: it has no validation predictions"),
-        (lambda: member(2).of_split("validation"), r"run b: its test rows are none, run a's are 160 from 2020-10-09"),
+        (lambda: member(2).slice_split("test"), "run b: it has no validation predictions"),
+        (
+            lambda: member(2).slice_split("validation"),
+            r"run b: its test rows are none, run a's are 160 from 2020-10-09",
+        ),
         (lambda: member(2, weeks=30), r"run b: its validation rows are 120 from .* Try data.history=N"),
         (lambda: member(2, classes=TWO), "run b: its classes is"),
         (lambda: member(2, horizon=2), "run b: its horizon is 2, run a's is 1"),
@@ -381,12 +386,12 @@ def test_an_ensemble_is_a_run_that_stands_alone(place: Place, trained: list[Trai
 
     found = find_run(place.client, made)
     predictions = Predictions.read(download(place.client, found, PREDICTIONS, tmp_path))
-    said = [result.predictions.of_split("validation", "test") for result in trained]
-    np.testing.assert_array_equal(predictions.chances, combine(said, "stacked", 0.5).predictions.chances)
-    card = score(predictions.of_split("test"), resamples=100)
+    said = [result.predictions.slice_split("validation", "test") for result in trained]
+    np.testing.assert_array_equal(predictions.probs, combine(said, "stacked", 0.5).predictions.probs)
+    card = score(predictions.slice_split("test"), resamples=100)
     assert metrics["final_test/log_loss"] == card.figures["log_loss"].value
     assert "final_train/log_loss" not in metrics
-    assert set(card.company) == set(trained[0].scores["test"].company)  # the verdict's baselines: no member is one
+    assert set(card.baselines) == set(trained[0].scores["test"].baselines)  # the verdict's baselines: no member is one
     content = json.loads(download(place.client, found, "members.json", tmp_path).read_text())
     assert np.shape(content["combinations"]["0"]["coefficients"]) == (3, 2, 3)
     assert [entry["command"] for entry in content["members"]] == ["typed lstm", "typed logistic"]

@@ -102,11 +102,11 @@ class Place:
         folder = self.folder / "downloads"
         folder.mkdir(exist_ok=True)
         said = Predictions.read(download(self.client, find_run(self.client, run), PREDICTIONS, folder))
-        said = said.of_split("test")
+        said = said.slice_split("test")
         if fold is not None:
             said = replace(said, frame=said.frame[said.frame["fold"] == fold])
         length = None if model.card.view == "flat" else model.card.sequence_length
-        return model, model.probabilities(self.windows(said.frame, length)), said.chances
+        return model, model.probabilities(self.windows(said.frame, length)), said.probs
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +144,7 @@ def test_the_file_says_what_the_run_said(place: Place, run: str, file: Path):
     found = place.client.get_run(run)
     assert card.data_digest == found.data.tags["data.digest"]
     assert card.metrics["test"]["figures"]["log_loss"]["value"] == found.data.metrics["final_test/log_loss"]
-    assert card.metrics["test"]["company"]["majority"]["accuracy"]["value"] == pytest.approx(
+    assert card.metrics["test"]["baselines"]["majority"]["accuracy"]["value"] == pytest.approx(
         found.data.metrics["final_test/majority_accuracy"]
     )
     assert card.verdict == {"word": found.data.tags["verdict"], "paragraph": found.data.tags["mlflow.note.content"]}
@@ -283,7 +283,7 @@ def settings_of(promote: str = "auto") -> ExportSettings:
         ("auto", "better", "4", True, "points at it now, before at version 4"),
         ("auto", "better than guessing", "4", False, "stays at version 4: only a verdict of better"),
         ("auto", "not better", None, False, "points at nothing: .* By hand: .* run=r name=ste promote=yes"),
-        ("auto", "cannot be told", None, False, "points at nothing"),
+        ("auto", "inconclusive", None, False, "points at nothing"),
         ("yes", "not better", "4", True, "points at it now, before at version 4: promote=yes"),
         ("no", "better", "4", False, "stays at version 4: promote=no"),
         ("auto", "not better", "5", True, "points at it already"),

@@ -11,7 +11,7 @@ from ste.config import LabelSettings, WorldSettings
 from ste.data.build.labelled_rows import build_table
 from ste.features.feature_rows import feature_rows
 from ste.leakage.audit_table import SPLIT, AuditTable
-from ste.leakage.check_result import Finding, Outcome
+from ste.leakage.check_result import Alarm, CheckResult
 from ste.leakage.look_ahead import Features, changed_by_the_future
 from ste.leakage.null_models import nothing_in_the_null, shuffled_labels
 from ste.leakage.source_files import early_releases, news_of_tomorrow, odd_bars
@@ -49,13 +49,13 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(5)
 
 
-def findings(outcomes: list[Outcome]) -> list[Finding]:
-    return [found for outcome in outcomes for found in outcome.findings]
+def all_alarms(results: list[CheckResult]) -> list[Alarm]:
+    return [found for result in results for found in result.alarms]
 
 
 def alarms(frame: pd.DataFrame, **settings: int) -> set[tuple[str, str]]:
-    """Check and place of every finding in a table."""
-    return {(found.check, found.where) for found in findings(table_checks(AuditTable(frame, **settings)))}
+    """Check and place of every alarm in a table."""
+    return {(found.check, found.where) for found in all_alarms(table_checks(AuditTable(frame, **settings)))}
 
 
 def by_ticker(frame: pd.DataFrame, column: str, function: Callable[[pd.Series], pd.Series]) -> pd.Series:
@@ -103,7 +103,7 @@ def test_a_column_of_another_name_is_looked_at_too(clean: pd.DataFrame, rng):
 
 def test_the_finding_says_the_figure_that_pandas_gives(clean: pd.DataFrame):
     leaky = clean.assign(news_relevance=clean[DIRECTION] / 2)
-    [found] = [f for f in findings(table_checks(AuditTable(leaky))) if f.check == "single columns"]
+    [found] = [f for f in all_alarms(table_checks(AuditTable(leaky))) if f.check == "single columns"]
     weekly = leaky.groupby("date")[["news_relevance", RETURN]].corr(method="spearman")
     mean = weekly.xs(RETURN, level=1)["news_relevance"].mean()
     figure = float(found.seen.split("correlation of ")[1].split(" ")[0])
@@ -119,9 +119,9 @@ def test_a_leak_of_four_weeks_is_found_at_a_horizon_of_four(rng):
 
 
 def test_strict_takes_what_a_synthetic_world_can_tell_for_an_alarm(clean: pd.DataFrame):
-    found = findings(table_checks(AuditTable(clean), strict=True))
+    found = all_alarms(table_checks(AuditTable(clean), strict=True))
     assert "news_sentiment" in {f.where for f in found}
-    assert any("news_sentiment" in note for outcome in table_checks(AuditTable(clean)) for note in outcome.notes)
+    assert any("news_sentiment" in note for result in table_checks(AuditTable(clean)) for note in result.notes)
 
 
 # --- labels hidden in digits and codes, and clocks ---
@@ -206,7 +206,7 @@ def test_missing_and_infinite_values_stop_no_check(clean: pd.DataFrame):
         note="text",
     )
     assert alarms(holes) == set()
-    assert shuffled_labels(AuditTable(holes), shuffles=1).findings == ()
+    assert shuffled_labels(AuditTable(holes), shuffles=1).alarms == ()
 
 
 def test_scaling_within_each_week_is_no_alarm(clean: pd.DataFrame):
@@ -239,13 +239,13 @@ def test_a_split_by_random_rows(clean: pd.DataFrame, rng):
 def test_rows_that_stand_in_two_splits(clean: pd.DataFrame):
     again = clean[clean[SPLIT] == "test"].assign(**{SPLIT: "train"})
     doubled = pd.concat([clean, again])
-    [found] = [f for f in findings(table_checks(AuditTable(doubled))) if f.where == "train and test"]
+    [found] = [f for f in all_alarms(table_checks(AuditTable(doubled))) if f.where == "train and test"]
     assert f"{len(again)} rows are in both" in found.seen
 
 
 def test_training_after_the_test(clean: pd.DataFrame):
     turned = clean.assign(**{SPLIT: clean[SPLIT].map({"train": "test", "validation": "validation", "test": "train"})})
-    found = [f for f in findings(table_checks(AuditTable(turned))) if f.check == "overlap"]
+    found = [f for f in all_alarms(table_checks(AuditTable(turned))) if f.check == "overlap"]
     assert {f.where for f in found} == {"train and validation", "train and test", "validation and test"}
     assert all("later than the first of" in f.seen for f in found)
 
@@ -272,17 +272,17 @@ def test_a_ticker_that_is_another(clean: pd.DataFrame, lag: int):
 
 def test_a_horizon_of_four_declared_as_one():
     rows = labelled(world(labels=LabelSettings(horizon=4)))
-    found = findings(table_checks(AuditTable(rows, horizon=1)))
+    found = all_alarms(table_checks(AuditTable(rows, horizon=1)))
     assert ("horizon", RETURN) in {(f.check, f.where) for f in found}
     [horizon] = [f for f in found if f.check == "horizon"]
-    assert "data.labels.horizon=4" in horizon.mend
+    assert "data.labels.horizon=4" in horizon.fix
 
 
 def test_a_label_that_is_last_week(clean: pd.DataFrame):
     late = by_ticker(clean, "stock_close", lambda s: s.pct_change())
     rows = clean.assign(**{RETURN: late}).dropna()
     rows[DIRECTION] = np.digitize(rows[RETURN], [-0.01, 0.01])
-    [found] = [f for f in findings(table_checks(AuditTable(rows))) if f.check == "horizon"]
+    [found] = [f for f in all_alarms(table_checks(AuditTable(rows))) if f.check == "horizon"]
     assert "the label is known when the row is" in found.seen
 
 
@@ -331,8 +331,8 @@ def only_survivors(market: Market) -> pd.DataFrame:
     ],
 )
 def test_features_that_need_the_future_change_when_it_is_cut_off(market: Market, features: Features, columns: set[str]):
-    outcome = changed_by_the_future(market, features)
-    assert {found.where for found in outcome.findings} == columns
+    result = changed_by_the_future(market, features)
+    assert {found.where for found in result.alarms} == columns
 
 
 # --- files of a market ---
@@ -343,20 +343,20 @@ def test_a_figure_released_before_its_period_ended():
     good = pd.DataFrame({"series": "inflation", "period": periods, "value": 2.0})
     good["release_date"] = periods + pd.DateOffset(months=1) + pd.Timedelta(days=11)
     early = good.assign(series="unemployment", release_date=periods + pd.Timedelta(days=20))
-    outcome = early_releases(pd.concat([good, early]), "macro.csv")
-    assert [found.where for found in outcome.findings] == ["macro.csv: series unemployment"]
-    assert "60 of 60 figures are released before their period ends, 10 days" in outcome.findings[0].seen
+    result = early_releases(pd.concat([good, early]), "macro.csv")
+    assert [found.where for found in result.alarms] == ["macro.csv: series unemployment"]
+    assert "60 of 60 figures are released before their period ends, 10 days" in result.alarms[0].seen
 
 
 def test_release_dates_that_are_the_periods(market: Market):
     assert market.macro is not None
     macro = market.macro
-    assert early_releases(macro).findings == ()
+    assert early_releases(macro).alarms == ()
     monthly = macro["series"] == "inflation"
     stamped = macro.assign(
         release_date=macro["release_date"].mask(monthly, macro["release_date"].dt.to_period("M").dt.start_time)
     )
-    assert [found.where for found in early_releases(stamped, "m").findings] == ["m: series inflation"]
+    assert [found.where for found in early_releases(stamped, "m").alarms] == ["m: series inflation"]
 
 
 def told_news(market: Market) -> pd.DataFrame:
@@ -378,34 +378,34 @@ def told_news(market: Market) -> pd.DataFrame:
 def test_news_of_tomorrow_dated_today():
     market = draw(world(start="2017-01-01", end="2018-12-31"))
     news = told_news(market)
-    assert news_of_tomorrow(market.bars, news).findings == ()
+    assert news_of_tomorrow(market.bars, news).alarms == ()
     early = news.assign(date=news.groupby("ticker")["date"].shift(1)).dropna()
-    outcome = news_of_tomorrow(market.bars, early, "news.csv")
-    assert [found.where for found in outcome.findings] == ["news.csv: sentiment"]
+    result = news_of_tomorrow(market.bars, early, "news.csv")
+    assert [found.where for found in result.alarms] == ["news.csv: sentiment"]
 
 
 def test_closes_of_another_day(market: Market):
     bars = market.bars
-    assert odd_bars(bars).findings == ()
+    assert odd_bars(bars).alarms == ()
     shifted = bars.assign(close=bars.groupby("ticker")["close"].shift(-1).fillna(bars["close"]))
-    assert [found.where for found in odd_bars(shifted, "bars.csv").findings] == ["bars.csv: close"]
+    assert [found.where for found in odd_bars(shifted, "bars.csv").alarms] == ["bars.csv: close"]
 
 
 # --- models that must find nothing ---
 
 
 def test_shuffled_labels_are_known_only_where_rows_stand_in_two_splits(clean: pd.DataFrame):
-    assert shuffled_labels(AuditTable(clean), shuffles=1).findings == ()
+    assert shuffled_labels(AuditTable(clean), shuffles=1).alarms == ()
     again = clean[clean[SPLIT] == "test"].assign(**{SPLIT: "train"})
-    [found] = shuffled_labels(AuditTable(pd.concat([clean, again])), shuffles=1).findings
+    [found] = shuffled_labels(AuditTable(pd.concat([clean, again])), shuffles=1).alarms
     assert found.where == "train and the splits after it"
 
 
 def test_the_null_world_tells_when_a_feature_looks_ahead(rng):
     null = labelled(world(signal=0.0))
-    assert nothing_in_the_null(AuditTable(null)).findings == ()
+    assert nothing_in_the_null(AuditTable(null)).alarms == ()
     ahead = by_ticker(null, "stock_rsi", lambda s: s.shift(-1).ffill())
-    assert len(nothing_in_the_null(AuditTable(null.assign(stock_rsi=ahead))).findings) == 1
+    assert len(nothing_in_the_null(AuditTable(null.assign(stock_rsi=ahead))).alarms) == 1
 
 
 def test_the_market_is_left_as_it_was(market: Market):

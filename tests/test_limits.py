@@ -22,8 +22,8 @@ def test_a_null_world_yields_nothing(small, folder, model: str):
     scores = result.scores["test"]
     assert "gap_closed" not in scores.metrics
     # The majority's accuracy is the limit here. Six points are more than chance gives on these rows.
-    assert scores.metrics["accuracy"] < scores.company["bayes"]["accuracy"].value + 0.06
-    assert scores.metrics["log_loss"] > scores.company["bayes"]["log_loss"].value - 0.005
+    assert scores.metrics["accuracy"] < scores.baselines["bayes"]["accuracy"].value + 0.06
+    assert scores.metrics["log_loss"] > scores.baselines["bayes"]["log_loss"].value - 0.005
 
 
 @pytest.mark.slow
@@ -41,7 +41,7 @@ def test_over_many_null_worlds_no_model_is_better_than_chance(small, folder):
         result = train(settings, values, folder / f"run{seed}", "null")
         assert result is not None
         test = result.scores["test"]
-        gains.append(test.metrics["accuracy"] - test.company["bayes"]["accuracy"].value)
+        gains.append(test.metrics["accuracy"] - test.baselines["bayes"]["accuracy"].value)
     # The mean gain over what can be known lies within three standard errors of 0, or below.
     assert np.mean(gains) < 3 * np.std(gains, ddof=1) / np.sqrt(len(gains)) + 1e-9
 
@@ -55,7 +55,7 @@ def test_enough_data_brings_a_model_close_to_the_limit(small, folder):
     assert result.scores["train"].examples > 100_000
     for split in ("validation", "test"):
         assert result.scores[split].metrics["gap_closed"] >= 0.90
-        assert result.scores[split].metrics["accuracy"] > result.scores[split].company["linear"]["accuracy"].value
+        assert result.scores[split].metrics["accuracy"] > result.scores[split].baselines["linear"]["accuracy"].value
 
 
 def test_the_law_says_nothing_at_signal_zero_and_more_with_every_step():

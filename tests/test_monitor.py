@@ -153,7 +153,7 @@ def test_the_record_is_the_share_that_was_right(files: tuple[Monitored, Path]):
     picked = both[P].to_numpy()[np.arange(len(both)), both[DIRECTION]]
     assert record.card.figures["log_loss"].value == pytest.approx(-np.log(picked).mean())
     assert record.confidence == pytest.approx(both[P].max(axis=1).mean())
-    assert record.card.company["majority"]["accuracy"].value == pytest.approx((both[DIRECTION] == 1).mean())
+    assert record.card.baselines["majority"]["accuracy"].value == pytest.approx((both[DIRECTION] == 1).mean())
     assert {one.name for one in record.compared} == {"accuracy", "log_loss"}
     assert f"{len(both):,} predictions" in record.told
 

@@ -15,7 +15,7 @@ from scipy.stats import norm, spearmanr
 from ste.evaluation.explain.integrated_gradients import Attribution
 from ste.evaluation.explain.permutation_importance import Importance
 from ste.evaluation.predictions import Predictions
-from ste.evaluation.scorecard import Bin, Book, Estimate, Gain, Scorecard
+from ste.evaluation.scorecard import Bin, Estimate, Gain, Portfolio, Scorecard
 from ste.reporting.html import (
     Board,
     BoardRow,
@@ -85,17 +85,19 @@ def scorecard(**changes: object) -> Scorecard:
         "direction_auroc": estimate(0.51),
         "ic_mean": estimate(0.0211),
         "rank_ic_mean": estimate(0.0199),
-        "book_sharpe": estimate(0.83, 0.9),
-        "book_annual_return": estimate(0.0512),
+        "portfolio_sharpe": estimate(0.83, 0.9),
+        "portfolio_annual_return": estimate(0.0512),
     }
-    company = {
+    baselines = {
         "majority": {"accuracy": estimate(0.37), "log_loss": estimate(1.09)},
         "persistence": {"accuracy": Estimate(0.35)},
         "bayes": {"accuracy": estimate(0.47), "log_loss": estimate(1.01)},
     }
     gains = {"majority": {"accuracy": Gain(0.0621, 0.031, 0.093, 0.0004), "log_loss": Gain(0.0468, 0.02, 0.07, 0.012)}}
     dates = [str(day) for day in np.datetime64("2020-01-03") + 7 * np.arange(4)]
-    book = Book(dates, [0.1, -0.05, 0.02, 0.01], [1.1, 1.045, 1.0659, 1.0766], [2.0, 1.0, 1.5, 0.5], "long_short", 7.5)
+    book = Portfolio(
+        dates, [0.1, -0.05, 0.02, 0.01], [1.1, 1.045, 1.0659, 1.0766], [2.0, 1.0, 1.5, 0.5], "long_short", 7.5
+    )
     plain = Scorecard(
         examples=7532,
         periods=88,
@@ -105,9 +107,9 @@ def scorecard(**changes: object) -> Scorecard:
         figures=figures,
         confusion=[[30, 10, 10], [5, 40, 5], [1, 2, 47]],
         reliability=[Bin(0.4, 0.38, 500), Bin(0.5, 0.55, 200), Bin(0.9, 0.0, 1)],
-        company=company,
+        baselines=baselines,
         gains=gains,
-        book=book,
+        portfolio=book,
     )
     return replace(plain, **changes)
 
@@ -163,7 +165,7 @@ def report(**changes: object) -> ReportData:
 def only(**changes: object) -> ReportData:
     """A report with nothing but what is looked at, which is quicker to draw."""
     nothing = {"predictions": None, "history": (), "importance": (), "attribution": None}
-    return report(**{"scores": {"test": scorecard(book=None, reliability=[])}, **nothing, **changes})
+    return report(**{"scores": {"test": scorecard(portfolio=None, reliability=[])}, **nothing, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -237,7 +239,7 @@ def test_a_report_is_whole_and_needs_no_network(full: str):
 
 def test_the_report_begins_with_the_verdict_and_has_every_number_with_its_interval(full: str):
     text = Page(full).text
-    assert 0 < text.index("It is better than guessing") < text.index("Scores and their company")
+    assert 0 < text.index("It is better than guessing") < text.index("Scores and their baselines")
     for shown in (
         "0.432 [0.412, 0.452]",
         "1.0432 [1.0232, 1.0632]",
@@ -281,7 +283,7 @@ def test_a_model_named_as_its_baseline_does_not_hide_it():
 def test_drawdown_is_what_is_lost_since_the_highest_value():
     told = figures(only(scores={"test": scorecard(reliability=[])}), "test")["equity-test"]
     assert "largest drawdown 5.0%" in told  # 1.045 of 1.1
-    early = scorecard(book=Book(["2020-01-03"], [-0.2], [0.8], [1.0], "long_only", 0.0))
+    early = scorecard(portfolio=Portfolio(["2020-01-03"], [-0.2], [0.8], [1.0], "long_only", 0.0))
     assert "largest drawdown 20.0%" in figures(only(scores={"test": early}), "test")["equity-test"]
 
 
@@ -324,7 +326,12 @@ def test_what_is_missing_is_left_out_with_a_sentence():
 
 def test_a_split_of_few_weeks_and_two_classes_says_so():
     few = scorecard(
-        method="binomial", unit="day", classes=("Downtrend", "Uptrend"), confusion=[[3, 1], [2, 2]], book=None, gains={}
+        method="binomial",
+        unit="day",
+        classes=("Downtrend", "Uptrend"),
+        confusion=[[3, 1], [2, 2]],
+        portfolio=None,
+        gains={},
     )
     without = {name: figure for name, figure in few.figures.items() if not name.startswith("move_")}
     text = Page(render_report(report(scores={"test": replace(few, figures=without)}, attribution=None))).text
@@ -348,7 +355,7 @@ def test_hostile_names_stay_text():
         card={"notes": [HOSTILE], "files": {HOSTILE: {"file": HOSTILE, "classes": {HOSTILE: 3}}}},
         importance=[Importance(HOSTILE, "feature", 0.2, 0.01, 0.17, 0.23, 0.09, 0.002)],
         attribution=Attribution((HOSTILE,), [[0.1], [0.2]], 5, 0.0),
-        scores={HOSTILE: scorecard(classes=(HOSTILE, "b", "c"), company={HOSTILE: {"accuracy": estimate(0.3)}})},
+        scores={HOSTILE: scorecard(classes=(HOSTILE, "b", "c"), baselines={HOSTILE: {"accuracy": estimate(0.3)}})},
     )
     text = render_report(hostile)
     page = assert_self_contained(text)
@@ -365,7 +372,7 @@ def test_a_long_daily_run_stays_small():
     days = [str(day) for day in np.datetime64("2000-01-03") + np.arange(5000)]
     rng = np.random.default_rng(0)
     equity = np.cumprod(1 + 0.01 * rng.normal(size=5000)).tolist()
-    long = scorecard(book=Book(days, equity, equity, equity, "long_only", 5.0))
+    long = scorecard(portfolio=Portfolio(days, equity, equity, equity, "long_only", 5.0))
     text = render_report(report(scores={"test": long, "validation": long}, predictions=predictions(3000, 3)))
     assert len(text.encode()) < 2_000_000
 
@@ -464,11 +471,9 @@ def test_the_terminal_shows_the_same_within_100_columns():
 
 
 def test_the_widest_figures_fit_the_terminal():
-    wide = {name: Estimate(-1.2345, -10.1, -9.9) for name in ("mcc", "log_loss", "direction_auroc", "book_sharpe")}
+    wide = {name: Estimate(-1.2345, -10.1, -9.9) for name in ("mcc", "log_loss", "direction_auroc", "portfolio_sharpe")}
     wide["accuracy"] = Estimate(1.0, 0.999, 1.0)
-    rows = [
-        row(f"{k}" * 30, 1.0 + k / 100, figures=wide, examples=123_456_789, word="cannot be told") for k in range(9)
-    ]
+    rows = [row(f"{k}" * 30, 1.0 + k / 100, figures=wide, examples=123_456_789, word="inconclusive") for k in range(9)]
     text = printed(Board("e", rows, trials=9))
     assert max(map(len, text.splitlines())) <= 100
     assert text.count("123.5 M") == 9
@@ -483,10 +488,10 @@ def test_the_widest_figures_fit_the_terminal():
     [
         (0.43214, "accuracy", "0.432"),
         (1.043214, "log_loss", "1.0432"),
-        (-0.5, "book_sharpe", f"{MINUS}0.50"),
+        (-0.5, "portfolio_sharpe", f"{MINUS}0.50"),
         (-0.0001, "accuracy", "0.000"),
-        (0.1234, "book_annual_return", "12.3 %"),
-        (-0.1234, "book_max_drawdown", f"{MINUS}12.3 %"),
+        (0.1234, "portfolio_annual_return", "12.3 %"),
+        (-0.1234, "portfolio_max_drawdown", f"{MINUS}12.3 %"),
     ],
 )
 def test_digits(value: float, name: str, text: str):

@@ -109,8 +109,8 @@ def test_the_summary_holds_the_same_figures(small):
     assert summary["run_id"] == result.run_id
     for split in ("train", "validation", "test"):
         assert summary["metrics"][split]["accuracy"] == result.scores[split].metrics["accuracy"]
-        company = summary["scores"][split]["company"]
-        assert set(company) == {"linear", "persistence", "majority", "volatility", "bayes"}
+        baselines = summary["scores"][split]["baselines"]
+        assert set(baselines) == {"linear", "persistence", "majority", "volatility", "bayes"}
     assert yaml.safe_load(Path("run/config.yaml").read_text())["seed"] == 0
 
 
@@ -385,7 +385,7 @@ def test_ready_tables_train_like_the_world_they_came_from(small):
     for split in paths:
         ours = {k: v for k, v in made.scores[split].metrics.items() if "expected" not in k and k != "gap_closed"}
         assert ready.scores[split].metrics == ours
-        assert "bayes" not in ready.scores[split].company
+        assert "bayes" not in ready.scores[split].baselines
 
 
 def test_a_table_without_a_test_split_is_scored_on_what_there_is(small):
@@ -418,7 +418,7 @@ def test_a_gpu_that_is_not_there_is_told(small, monkeypatch):
 def test_other_labels_train_too(small, labels: str):
     result = fit(small, *labels.split(), "trainer.max_epochs=1")
     bayes_known = "horizon" not in labels
-    assert ("bayes" in result.scores["test"].company) == bayes_known
+    assert ("bayes" in result.scores["test"].baselines) == bayes_known
 
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "64-true"])

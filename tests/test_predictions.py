@@ -39,7 +39,7 @@ def predictions(
         chances = rng.dirichlet(np.ones(len(classes)), n)
         for i, column in enumerate(probability_names(classes)):
             frame[name + column] = chances[:, i]
-    return Predictions.joined([frame], classes, "weekly", 1, "SimpleLSTM")
+    return Predictions.from_frames([frame], classes, "weekly", 1, "SimpleLSTM")
 
 
 @pytest.mark.parametrize("classes", [CLASSES, ("Downtrend", "Uptrend")])
@@ -51,7 +51,7 @@ def test_what_is_written_is_read(tmp_path: Path, classes: tuple[str, ...], frequ
     again = Predictions.read(tmp_path / "p.parquet")
     pd.testing.assert_frame_equal(again.frame, one.frame, check_exact=True)
     assert (again.classes, again.frequency, again.horizon, again.model) == (classes, frequency, 3, "A net")
-    np.testing.assert_array_equal(again.chances, one.chances)
+    np.testing.assert_array_equal(again.probs, one.probs)
     assert again.baselines == ("majority", "persistence")
     np.testing.assert_array_equal(again.truth, one.truth)
     assert [path.name for path in tmp_path.iterdir()] == ["p.parquet"]  # no partial file
@@ -86,12 +86,12 @@ def test_a_file_that_is_none_of_ours_is_told(tmp_path: Path, content: bytes | No
 )
 def test_joined_predictions_are_all_rows_in_order(parts: list[tuple[int, int, str]]):
     frames = [predictions(n, seed, split, fold).frame for fold, (n, seed, split) in enumerate(parts)]
-    whole = Predictions.joined(frames, CLASSES, "weekly", 1, "net")
+    whole = Predictions.from_frames(frames, CLASSES, "weekly", 1, "net")
     assert len(whole) == sum(n for n, _, _ in parts)
     order = whole.frame["split"].map({"train": 0, "validation": 1, "test": 2})
     keys = list(zip(order, *(whole.frame[name] for name in KEY[1:]), strict=True))
     assert keys == sorted(keys)
-    again = Predictions.joined(frames[::-1], CLASSES, "weekly", 1, "net")
+    again = Predictions.from_frames(frames[::-1], CLASSES, "weekly", 1, "net")
     pd.testing.assert_frame_equal(
         again.frame.sort_values([*KEY, "return"], ignore_index=True),
         whole.frame.sort_values([*KEY, "return"], ignore_index=True),
@@ -105,7 +105,7 @@ def test_joined_predictions_are_all_rows_in_order(parts: list[tuple[int, int, st
 def test_what_one_part_does_not_know_is_left_out_of_the_whole():
     known, unknown = predictions(8, 1).frame, predictions(8, 2, fold=1, truth=False).frame
     for frames in ([known, unknown], [unknown, known]):
-        whole = Predictions.joined(frames, CLASSES, "weekly", 1, "net")
+        whole = Predictions.from_frames(frames, CLASSES, "weekly", 1, "net")
         assert whole.truth is None
         assert not whole.frame.isna().any(axis=None)
         assert whole.baselines == ("majority", "persistence")
@@ -122,9 +122,9 @@ def test_a_truth_with_holes_is_no_truth():
 
 def test_splits_are_selected_and_renumbered():
     frames = [predictions(5, i, split).frame for i, split in enumerate(("test", "validation", "train"))]
-    whole = Predictions.joined(frames, CLASSES, "daily", 2, "net")
+    whole = Predictions.from_frames(frames, CLASSES, "daily", 2, "net")
     assert whole.splits == ("train", "validation", "test")
-    some = whole.of_split("validation", "test")
+    some = whole.slice_split("validation", "test")
     assert some.splits == ("validation", "test")
     assert some.frame.index.tolist() == list(range(10))
     assert (some.frequency, some.horizon, some.model) == ("daily", 2, "net")

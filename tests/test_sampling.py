@@ -104,14 +104,14 @@ def test_scores_say_what_they_are_of(part: TrendDataModule, tmp_path: Path, caps
     said.write(tmp_path / "predictions.parquet")
     again = Predictions.read(tmp_path / "predictions.parquet")
     assert dict(again.samples) == part.samples
-    card = score(again.of_split("test"), resamples=100)
+    card = score(again.slice_split("test"), resamples=100)
     assert card.sample == part.samples["test"]
-    assert json.loads(json.dumps(card.plain()))["sample"]["all_tickers"] == 20
+    assert json.loads(json.dumps(card.to_dict()))["sample"]["all_tickers"] == 20
     print_scores("Logistic", {"test": card})
     printed = " ".join(capsys.readouterr().out.split())
     sample = part.samples["test"]
     assert f"test: scored on {card.examples} of {sample.all_examples:,} examples: {sample.tickers} of 20" in printed
-    assert "sample" not in score(replace(again.of_split("test"), samples={}), resamples=100).plain()
+    assert "sample" not in score(replace(again.slice_split("test"), samples={}), resamples=100).to_dict()
 
 
 def test_folds_share_the_limit() -> None:

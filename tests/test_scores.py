@@ -62,8 +62,8 @@ def with_claims(predictions: Predictions, prefix: str, chances: np.ndarray) -> P
 def test_figures_are_scikit_learns_and_torchmetrics(classes: int, who: str):
     predictions = made(classes=classes)
     card = score(predictions, resamples=50)
-    figures = {k: e.value for k, e in (card.company[who] if who else card.figures).items()}
-    p, y = (predictions.baseline(who) if who else predictions.chances), predictions.labels
+    figures = {k: e.value for k, e in (card.baselines[who] if who else card.figures).items()}
+    p, y = (predictions.baseline(who) if who else predictions.probs), predictions.labels
     call = p.argmax(1)
     expected = {
         "accuracy": metrics.accuracy_score(y, call),
@@ -113,11 +113,11 @@ def test_persistence_orders_the_rows_and_claims_no_probabilities():
     predictions = made()
     card = score(predictions, resamples=50)
     claimed = {"log_loss", "brier", "calibration_error"}
-    assert not claimed & set(card.company["persistence"])
+    assert not claimed & set(card.baselines["persistence"])
     assert not claimed & set(card.gains["persistence"])
     assert {"accuracy", "auroc", "move_mcc", "direction_auroc"} <= set(card.gains["persistence"])
     area = metrics.roc_auc_score(predictions.labels, predictions.baseline("persistence"), multi_class="ovr")
-    assert card.company["persistence"]["auroc"].value == pytest.approx(area)
+    assert card.baselines["persistence"]["auroc"].value == pytest.approx(area)
     assert set(card.gains["linear"]) == set(HEADLINES)
     assert "bayes" not in card.gains
 
@@ -126,7 +126,7 @@ def test_persistence_orders_the_rows_and_claims_no_probabilities():
 def test_a_gain_is_the_difference_and_above_zero_is_better_also_for_losses(resamples: int):
     card = score(made(weeks=200, skill=1.0), resamples=resamples)
     for name, gain in card.gains["linear"].items():
-        ours, theirs = card.figures[name].value, card.company["linear"][name].value
+        ours, theirs = card.figures[name].value, card.baselines["linear"][name].value
         assert gain.value == pytest.approx(theirs - ours if name in ("log_loss", "brier") else ours - theirs)
         assert gain.low <= gain.high
     assert card.gains["majority"]["log_loss"].value > 0
@@ -136,7 +136,7 @@ def test_a_gain_is_the_difference_and_above_zero_is_better_also_for_losses(resam
 
 def test_a_gain_over_oneself_is_zero_and_no_evidence():
     predictions = made()
-    card = score(with_claims(predictions, "linear.", predictions.chances), resamples=100)
+    card = score(with_claims(predictions, "linear.", predictions.probs), resamples=100)
     for gain in card.gains["linear"].values():
         assert (gain.value, gain.low, gain.high, gain.p) == (0.0, 0.0, 0.0, 1.0)
 
@@ -161,21 +161,21 @@ def test_rows_that_stand_in_several_paths_make_no_interval_narrower():
             assert again.value == pytest.approx(estimate.value, abs=1e-12), name
             if estimate.low is not None:
                 assert (again.low, again.high) == pytest.approx((estimate.low, estimate.high), abs=1e-6), name
-        assert often.book == once.book
+        assert often.portfolio == once.portfolio
 
 
 def test_one_ticker_a_week_is_the_ordinary_bootstrap():
     predictions = made(weeks=60, tickers=1, seed=3)
     card = score(predictions, resamples=500, seed=4)
-    right = predictions.chances.argmax(1) == predictions.labels
+    right = predictions.probs.argmax(1) == predictions.labels
     drawn = Resampling.blocks(60, card.block, 500, 4)
     starts = np.random.default_rng(4).integers(60, size=(500, -(-60 // card.block)))
     rows = ((starts[:, :, None] + np.arange(card.block)).reshape(500, -1) % 60)[:, :60]
     figure = np.append(right.mean(), right[rows].mean(axis=1))
     estimate = card.figures["accuracy"]
     assert (estimate.low, estimate.high) == pytest.approx(tuple(drawn.intervals(figure[None])[0]), abs=1e-12)
-    assert card.book is None
-    assert not any(name.startswith(("book", "ic", "rank")) for name in card.figures)
+    assert card.portfolio is None
+    assert not any(name.startswith(("portfolio", "ic", "rank")) for name in card.figures)
 
 
 def test_intervals_hold_their_figure_and_keep_to_its_range():
@@ -191,13 +191,13 @@ def test_few_periods_have_exact_intervals_of_shares_and_no_small_p():
     predictions = made(weeks=2, tickers=6)
     card = score(predictions, resamples=200)
     assert card.method == "binomial"
-    right = int((predictions.chances.argmax(1) == predictions.labels).sum())
+    right = int((predictions.probs.argmax(1) == predictions.labels).sum())
     exact = binomtest(right, 12).proportion_ci(method="exact")
     accuracy = card.figures["accuracy"]
     assert (accuracy.low, accuracy.high) == pytest.approx((exact.low, exact.high), abs=1e-12)
     assert card.figures["ic_mean"].low is None
-    assert card.book is None
-    assert "book_sharpe" not in card.figures
+    assert card.portfolio is None
+    assert "portfolio_sharpe" not in card.figures
     for gain in card.gains["majority"].values():
         assert gain.p > 0.01  # two weeks
     assert score(made(weeks=39), resamples=20).method == "bootstrap"
@@ -224,7 +224,7 @@ def test_coefficients_are_scipys_period_by_period(seed: int, groups: int, levels
 def test_coefficients_are_summed_up_by_mean_deviation_ratio_and_t():
     predictions = made(weeks=30)
     card = score(predictions, resamples=20)
-    ranked = predictions.chances[:, 2] - predictions.chances[:, 0]
+    ranked = predictions.probs[:, 2] - predictions.probs[:, 0]
     for prefix, function in (("ic", pearsonr), ("rank_ic", spearmanr)):
         series = [
             function(ranked[own], predictions.returns[own]).statistic
@@ -240,7 +240,7 @@ def test_a_known_world_gives_the_limit_and_the_share_of_the_way():
     predictions = made(skill=0.8)
     card = score(predictions, resamples=100)
     truth, rows = predictions.truth, np.arange(len(predictions))
-    own = truth[rows, predictions.chances.argmax(1)].mean()
+    own = truth[rows, predictions.probs.argmax(1)].mean()
     floor = truth[rows, predictions.baseline("majority").argmax(1)].mean()
     limit = truth.max(1).mean()
     assert card.figures["expected_accuracy"].value == pytest.approx(own)
@@ -256,8 +256,8 @@ def test_a_known_world_gives_the_limit_and_the_share_of_the_way():
 
 def test_the_reliability_curve_counts_every_row_once():
     predictions = made()
-    bins = reliability(predictions.chances, predictions.labels)
-    top, right = predictions.chances.max(1), predictions.chances.argmax(1) == predictions.labels
+    bins = reliability(predictions.probs, predictions.labels)
+    top, right = predictions.probs.max(1), predictions.probs.argmax(1) == predictions.labels
     assert sum(b.examples for b in bins) == len(predictions)
     assert sum(b.examples * b.confidence for b in bins) / len(predictions) == pytest.approx(top.mean())
     assert sum(b.examples * b.accuracy for b in bins) / len(predictions) == pytest.approx(right.mean())
@@ -270,9 +270,9 @@ def test_the_book_is_dated_by_the_periods_close_and_of_the_first_path():
     predictions = made(weeks=12, frequency="daily")
     card = score(predictions, resamples=20, kind="long_only", cost_bps=3.0)
     assert card.unit == "day"
-    assert card.book.dates == [f"{day:%Y-%m-%d}" for day in predictions.frame["date"].drop_duplicates()]
-    assert card.book.equity == pytest.approx(np.cumprod(1 + np.array(card.book.returns)))
-    assert (card.book.kind, card.book.cost_bps) == ("long_only", 3.0)
+    assert card.portfolio.dates == [f"{day:%Y-%m-%d}" for day in predictions.frame["date"].drop_duplicates()]
+    assert card.portfolio.equity == pytest.approx(np.cumprod(1 + np.array(card.portfolio.returns)))
+    assert (card.portfolio.kind, card.portfolio.cost_bps) == ("long_only", 3.0)
 
 
 def test_a_class_that_never_came_and_one_that_alone_came():
@@ -287,7 +287,7 @@ def test_a_class_that_never_came_and_one_that_alone_came():
 def test_rows_of_no_or_of_several_splits_are_refused():
     predictions = made(weeks=4)
     with pytest.raises(DataError, match="hold no row"):
-        score(predictions.of_split("train"))
+        score(predictions.slice_split("train"))
     mixed = predictions.frame.assign(split=np.where(np.arange(20) < 10, "test", "train"))
     with pytest.raises(DataError, match="splits test, train"):
         score(replace(predictions, frame=mixed))
@@ -349,8 +349,8 @@ def test_blocks_are_the_horizon_unless_they_are_to_follow_the_regimes():
 def test_two_classes_have_no_portfolio_and_no_coefficient():
     """Rows between the thresholds are left out by what came after them: nobody can trade the others alone."""
     card = score(made(classes=2), resamples=50)
-    assert card.book is None
-    assert not [name for name in card.figures if name.startswith(("book_", "ic_", "rank_ic_"))]
+    assert card.portfolio is None
+    assert not [name for name in card.figures if name.startswith(("portfolio_", "ic_", "rank_ic_"))]
     assert "direction_auroc" in card.figures
 
 

@@ -115,18 +115,18 @@ def test_figures_are_empyricals_and_resamples_are_those_of_the_gathered_returns(
     drawn = Resampling.blocks(60, 2, 30, seed=0)
     figures = trading_figures(trades, drawn, per_year)
     expected = {
-        "book_annual_return": empyrical.annual_return,
-        "book_volatility": empyrical.annual_volatility,
-        "book_sharpe": empyrical.sharpe_ratio,
+        "portfolio_annual_return": empyrical.annual_return,
+        "portfolio_volatility": empyrical.annual_volatility,
+        "portfolio_sharpe": empyrical.sharpe_ratio,
     }
     for name, function in expected.items():
         assert figures[name][0] == pytest.approx(function(trades.returns, period=period), rel=1e-12)
         for counts, figure in zip(drawn.multiplicity[1:], figures[name][1:], strict=True):
             gathered = np.repeat(trades.returns, counts.astype(int))
             assert figure == pytest.approx(function(gathered, period=period), rel=1e-8)
-    assert figures["book_max_drawdown"].tolist() == [empyrical.max_drawdown(trades.returns)]
-    assert figures["book_hit_rate"][0] == pytest.approx((trades.returns > 0).mean())
-    assert figures["book_turnover"][0] == pytest.approx(trades.turnover.mean())
+    assert figures["portfolio_max_drawdown"].tolist() == [empyrical.max_drawdown(trades.returns)]
+    assert figures["portfolio_hit_rate"][0] == pytest.approx((trades.returns > 0).mean())
+    assert figures["portfolio_turnover"][0] == pytest.approx(trades.turnover.mean())
 
 
 def test_a_mistake_in_the_settings_is_told():
@@ -152,7 +152,7 @@ def test_equal_scores_are_cash_exactly(count: int):
     )
     assert not trades.invested.any()
     figures = trading_figures(trades, Resampling.blocks(2, 1, 20, seed=0), 52)
-    assert not np.isfinite(figures["book_sharpe"][0])
+    assert not np.isfinite(figures["portfolio_sharpe"][0])
 
 
 def test_paths_together_are_their_mean_in_the_periods_they_share():

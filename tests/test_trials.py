@@ -10,7 +10,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from ste.config import TrackingSettings
-from ste.evaluation.scorecard import Book, Estimate, Scorecard
+from ste.evaluation.scorecard import Estimate, Portfolio, Scorecard
 from ste.tracking.earlier_trials import find_trials
 from ste.tracking.run_info import DIGEST_TAG, FOLD_TAG, find_children, find_runs
 from ste.tracking.store import open_store
@@ -20,9 +20,9 @@ DATES = ["2024-01-05", "2024-01-12", "2024-01-19"]
 
 
 def card(returns: list[float], dates: list[str] = DATES, sharpe: float | None = 1.5) -> Scorecard:
-    figures = {"accuracy": Estimate(0.4)} | ({} if sharpe is None else {"book_sharpe": Estimate(sharpe)})
-    book = Book(dates, returns, returns, returns, "long_short", 5.0)
-    return Scorecard(9, 3, "week", "bootstrap", ("Downtrend", "Uptrend"), figures, [[4, 1], [2, 2]], [], book=book)
+    figures = {"accuracy": Estimate(0.4)} | ({} if sharpe is None else {"portfolio_sharpe": Estimate(sharpe)})
+    book = Portfolio(dates, returns, returns, returns, "long_short", 5.0)
+    return Scorecard(9, 3, "week", "bootstrap", ("Downtrend", "Uptrend"), figures, [[4, 1], [2, 2]], [], portfolio=book)
 
 
 @pytest.fixture
@@ -35,9 +35,9 @@ def past(scores: Scorecard | None, digest: str = "d", sharpe: float = 0.5, **kep
     with tracked_run(TrackingSettings(), Path("outputs"), "past", {}, **kept) as run:
         run.set_tags({DIGEST_TAG: digest})
         if scores is not None:
-            Path("summary.json").write_text(json.dumps({"scores": {"test": scores.plain()}}))
+            Path("summary.json").write_text(json.dumps({"scores": {"test": scores.to_dict()}}))
             run.log_file(Path("summary.json"))
-            run.log_metrics({"final_test/book_sharpe": sharpe})
+            run.log_metrics({"final_test/portfolio_sharpe": sharpe})
     return run.id
 
 
@@ -98,7 +98,7 @@ def test_unfinished_runs_count_and_their_portfolios_do_not(client: MlflowClient)
 def test_without_a_portfolio_trials_are_counted_alone(client: MlflowClient):
     past(card([0.1, 0.2, 0.3]))
     own = past(None)
-    for scores in (None, replace(card([0.0]), book=None)):
+    for scores in (None, replace(card([0.0]), portfolio=None)):
         trials = find_trials(client, own, "d", scores)
         assert (trials.count, trials.sharpes, trials.performance) == (2, (), None)
 
@@ -111,7 +111,7 @@ def test_a_portfolio_that_never_traded_has_no_ratio(client: MlflowClient):
     assert trials.performance is not None
 
 
-@pytest.mark.parametrize("content", ["{", "{}", '{"scores": {"test": {"book": null}}}', '{"scores": null}', "[]"])
+@pytest.mark.parametrize("content", ["{", "{}", '{"scores": {"test": {"portfolio": null}}}', '{"scores": null}', "[]"])
 def test_a_summary_that_cannot_be_read_is_passed_over(client: MlflowClient, content: str):
     broken = past(card([0.1, 0.2, 0.3]))
     Path("summary.json").write_text(content)
@@ -130,7 +130,7 @@ def test_a_run_that_ended_since_the_last_look_is_read_again(client: MlflowClient
     with tracked_run(TrackingSettings(), Path("outputs"), "slow", {}) as slow:
         assert find_trials(client, own, "d", card([0.0, 0.0, 0.1])).count == 1  # its data is not known yet
         slow.set_tags({DIGEST_TAG: "d"})
-        Path("summary.json").write_text(json.dumps({"scores": {"test": card([0.1, 0.2, 0.3]).plain()}}))
+        Path("summary.json").write_text(json.dumps({"scores": {"test": card([0.1, 0.2, 0.3]).to_dict()}}))
         slow.log_file(Path("summary.json"))
         assert find_trials(client, own, "d", card([0.0, 0.0, 0.1])).performance is None
     trials = find_trials(client, own, "d", card([0.0, 0.0, 0.1]))

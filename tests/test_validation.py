@@ -136,7 +136,7 @@ def test_a_parent_and_its_children_are_tracked_whole(place: Place, folded: Train
         assert artifacts(place.client, child.id) == {PREDICTIONS, CHECKPOINT}
         params = place.client.get_run(child.id).data.params
         assert (params["fold"], params["folds"]) == (str(number), str(len(children)))
-        rows = place.predictions(child).of_split("test").frame
+        rows = place.predictions(child).slice_split("test").frame
         assert params["test"] == f"{rows['date'].min():%Y-%m-%d} to {rows['date'].max():%Y-%m-%d}, {len(rows)} rows"
         assert child.metrics["final_test/accuracy"] == (
             (rows[["p_downtrend", "p_neutral", "p_uptrend"]].to_numpy().argmax(axis=1) == rows["label"]).mean()
@@ -146,11 +146,11 @@ def test_a_parent_and_its_children_are_tracked_whole(place: Place, folded: Train
 
 
 def test_the_pooled_predictions_are_the_childrens_test_rows(place: Place, folded: TrainResult):
-    parts = [place.predictions(child).of_split("test").frame for child in place.children(folded).values()]
+    parts = [place.predictions(child).slice_split("test").frame for child in place.children(folded).values()]
     tracked = place.predictions(find_run(place.client, folded.run_id, "ste"))
-    same_rows(tracked.of_split("test").frame, pd.concat(parts, ignore_index=True))
+    same_rows(tracked.slice_split("test").frame, pd.concat(parts, ignore_index=True))
     pd.testing.assert_frame_equal(tracked.frame, folded.predictions.frame, check_exact=True)
-    keys = tracked.of_split("test").frame[["date", "ticker", "path"]]
+    keys = tracked.slice_split("test").frame[["date", "ticker", "path"]]
     assert not keys.duplicated().any()
     paths = keys.groupby("path").size()
     assert paths.nunique() == 1
@@ -170,7 +170,7 @@ def test_each_childs_checkpoint_says_what_its_predictions_say(place: Place, fold
         chances = class_chances(model, data, "test")
         rows = data.datasets["test"].frame[["date", "ticker"]].reset_index(drop=True)
         rows[["p_downtrend", "p_neutral", "p_uptrend"]] = chances.astype(np.float64)
-        found = place.predictions(child).of_split("test").frame
+        found = place.predictions(child).slice_split("test").frame
         columns = list(rows)
         expected = rows.sort_values(["date", "ticker"], ignore_index=True)
         pd.testing.assert_frame_equal(found[columns], expected, check_exact=True)
@@ -197,7 +197,7 @@ def test_verdict_and_figures_are_in_the_store_and_in_the_summary(place: Place, f
 
 def test_a_row_that_validates_several_folds_is_one_example(walked: TrainResult):
     card = walked.scores["validation"]
-    frame = walked.predictions.of_split("validation").frame
+    frame = walked.predictions.slice_split("validation").frame
     assert card.examples == len(frame.drop_duplicates(["date", "ticker"]))
     assert (frame["path"] == frame["fold"]).all()
 
@@ -355,13 +355,13 @@ def find_run_of(place: Place, experiment: str) -> FoundRun:
 
 
 def test_the_portfolio_of_a_split_in_folds_is_not_thinned_by_other_folds_weeks(walked: TrainResult):
-    book = walked.scores["validation"].book
-    frame = walked.predictions.of_split("validation").frame
+    book = walked.scores["validation"].portfolio
+    frame = walked.predictions.slice_split("validation").frame
     assert book is not None
     assert len(book.dates) == frame["date"].nunique()
     assert all(turnover > 0 for turnover in book.turnover)
-    assert walked.scores["test"].book is not None
-    assert len(walked.scores["test"].book.dates) == walked.scores["test"].periods
+    assert walked.scores["test"].portfolio is not None
+    assert len(walked.scores["test"].portfolio.dates) == walked.scores["test"].periods
 
 
 @pytest.mark.slow
@@ -429,9 +429,9 @@ def test_a_baseline_is_trained_tracked_and_evaluated_like_a_net(place: Place, mo
     assert set(result.scores) == {"train", "validation", "test"}
     if model in SAME:
         own = result.predictions
-        np.testing.assert_array_equal(own.chances, own.baseline(SAME[model]))
+        np.testing.assert_array_equal(own.probs, own.baseline(SAME[model]))
         for card in result.scores.values():
-            theirs = card.company[SAME[model]]
+            theirs = card.baselines[SAME[model]]
             shared = [name for name in card.figures if name in theirs]
             assert "accuracy" in shared
             assert ("log_loss" in shared) == (model != "persistence")
@@ -447,8 +447,8 @@ def test_company_stands_on_the_same_rows_as_the_model(place: Place, walked: Trai
     other = place.fit("model=logistic", *WALK, out="logistic-walk")
     columns = ["date", "ticker", "split", "fold", "label"]
     pd.testing.assert_frame_equal(other.predictions.frame[columns], walked.predictions.frame[columns])
-    np.testing.assert_array_equal(other.predictions.chances, walked.predictions.baseline("linear"))
-    for name, figure in walked.scores["test"].company["linear"].items():
+    np.testing.assert_array_equal(other.predictions.probs, walked.predictions.baseline("linear"))
+    for name, figure in walked.scores["test"].baselines["linear"].items():
         assert other.scores["test"].metrics[name] == figure.value, name
 
 

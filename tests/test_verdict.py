@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from ste.evaluation.predictions import Predictions, row_columns
-from ste.evaluation.scorecard import Book, Estimate, Gain, Scorecard
+from ste.evaluation.scorecard import Estimate, Gain, Portfolio, Scorecard
 from ste.evaluation.scoring import score
-from ste.evaluation.significance import LEVEL, Trials, compare, sidak
+from ste.evaluation.significance import ALPHA, Trials, compare, sidak
 from ste.evaluation.verdict import WORDS, judge
 from studies.verdicts import Outcome, summary
 
@@ -25,9 +25,9 @@ def gain(value: float, p: float) -> Gain:
     return Gain(value, value - 0.02, value + 0.02, p)
 
 
-def book(periods: int = 104) -> Book:
+def book(periods: int = 104) -> Portfolio:
     returns = np.random.default_rng(0).normal(0.002, 0.02, size=periods)
-    return Book(
+    return Portfolio(
         dates=[str(day) for day in np.datetime64("2023-01-06") + 7 * np.arange(periods)],
         returns=returns.tolist(),
         equity=np.cumprod(1 + returns).tolist(),
@@ -49,14 +49,14 @@ def card(
     figures = {
         "accuracy": Estimate(0.433, 0.403, 0.461),
         "direction_auroc": direction,
-        "book_sharpe": Estimate(0.62, -0.70, 1.90),
+        "portfolio_sharpe": Estimate(0.62, -0.70, 1.90),
     } | ({} if move is None else {"move_auroc": move})
     gains = {name: {"accuracy": accuracy.get(name, UNDECIDED)} for name in BASELINES}
     for name in BASELINES:
         if name != "persistence":
             gains[name]["log_loss"] = log_loss.get(name, gain(0.001, 0.4))
-    company = {name: {"accuracy": Estimate(value, value - 0.03, value + 0.03)} for name, value in BASELINES.items()}
-    company["volatility"]["move_auroc"] = Estimate(0.61, 0.59, 0.63)
+    baselines = {name: {"accuracy": Estimate(value, value - 0.03, value + 0.03)} for name, value in BASELINES.items()}
+    baselines["volatility"]["move_auroc"] = Estimate(0.61, 0.59, 0.63)
     whole = Scorecard(
         examples=7532,
         periods=88,
@@ -66,9 +66,9 @@ def card(
         figures=figures,
         confusion=[[1, 0, 0], [0, 1, 0], [0, 0, 1]],
         reliability=[],
-        company=company,
+        baselines=baselines,
         gains=gains,
-        book=book(),
+        portfolio=book(),
     )
     return replace(whole, **changes)  # type: ignore[arg-type]
 
@@ -125,7 +125,7 @@ def test_a_borderline_gain_is_lost_as_trials_grow():
     words = [judge(scored, "x", Trials(count)).word for count in (1, 5, 7, 8, 13, 100)]
     # 0.004, looked for in two figures, counts up to 6 trials.
     assert words == ["better", "better", "not better", "not better", "not better", "not better"]
-    assert sidak(0.004, 2 * 6) <= LEVEL < sidak(0.004, 2 * 7)
+    assert sidak(0.004, 2 * 6) <= ALPHA < sidak(0.004, 2 * 7)
 
 
 @given(st.dictionaries(st.sampled_from(sorted(BASELINES)), st.floats(0, 1), min_size=4), st.integers(1, 500))
@@ -241,18 +241,18 @@ def test_a_portfolio_that_holds_longer_has_fewer_periods_in_a_year():
 
 
 def test_too_few_weeks_cannot_tell_anything():
-    scored = card(CLEAR | LEARNED, method="binomial", periods=2, examples=12, book=book(12))
+    scored = card(CLEAR | LEARNED, method="binomial", periods=2, examples=12, portfolio=book(12))
     verdict = judge(scored, "DualTower", split="validation")
-    assert verdict.word == "cannot be told"
+    assert verdict.word == "inconclusive"
     assert not verdict.above_guessing
     assert "validation split: 12 examples of 2 weeks." in verdict.paragraph
-    assert "cannot be told: 2 weeks are too few to resample" in verdict.paragraph
+    assert "inconclusive: 2 weeks are too few to resample" in verdict.paragraph
     assert "The best baseline, volatility, has 42.3 % on them." in verdict.paragraph
     assert (verdict.sharpe, verdict.overfitting) == (None, None)
 
 
 def test_without_a_baseline_nothing_is_claimed():
-    verdict = judge(card(CLEAR, gains={}, company={}), "x")
+    verdict = judge(card(CLEAR, gains={}, baselines={}), "x")
     assert verdict.word == "not better"
     assert "There is no baseline to set beside it" in verdict.paragraph
     assert "verdict.p" not in verdict.tags
@@ -263,7 +263,7 @@ def test_a_known_world_says_what_share_of_the_gap_is_closed():
     bayes = {"bayes": {"accuracy": Estimate(0.474, 0.45, 0.50)}}
     known = replace(
         scored,
-        company=scored.company | bayes,
+        baselines=scored.baselines | bayes,
         gains=scored.gains | {"bayes": {"accuracy": gain(-0.04, 1.0)}},
         figures=scored.figures | {"gap_closed": Estimate(0.573, 0.401, 0.744)},
     )
@@ -273,7 +273,7 @@ def test_a_known_world_says_what_share_of_the_gap_is_closed():
         verdict.paragraph
     )
     assert verdict.tags["verdict.gap_closed"] == "0.5730 [0.4010, 0.7440]"
-    null = judge(replace(scored, company=scored.company | bayes), "x")
+    null = judge(replace(scored, baselines=scored.baselines | bayes), "x")
     assert "the features tell too little to change the likeliest class" in null.paragraph
 
 
@@ -294,8 +294,8 @@ def test_too_good_to_be_true(accuracy: float, lead: float, direction: float, kno
         "accuracy": Estimate(accuracy, accuracy - 0.01, accuracy + 0.01),
         "direction_auroc": Estimate(direction, direction - 0.02, direction + 0.02),
     }
-    company = scored.company | ({"bayes": {"accuracy": Estimate(0.6)}} if known else {})
-    verdict = judge(replace(scored, figures=figures, company=company), "x")
+    baselines = scored.baselines | ({"bayes": {"accuracy": Estimate(0.6)}} if known else {})
+    verdict = judge(replace(scored, figures=figures, baselines=baselines), "x")
     assert len(verdict.suspicions) == verdict.paragraph.count("run python -m ste.audit") == found
 
 
@@ -305,9 +305,9 @@ def test_luck_in_a_few_weeks_is_no_leak():
 
 
 def test_a_portfolio_without_a_ratio_is_left_out():
-    figures = card().figures | {"book_sharpe": Estimate(float("nan"))}
+    figures = card().figures | {"portfolio_sharpe": Estimate(float("nan"))}
     assert "portfolio" not in judge(card(figures=figures), "x").paragraph
-    assert judge(card(book=book(5)), "x").sharpe is None
+    assert judge(card(portfolio=book(5)), "x").sharpe is None
 
 
 def test_no_number_is_written_as_minus_zero():

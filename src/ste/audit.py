@@ -20,7 +20,7 @@ def audit_task(config: DictConfig) -> None:
 
     report = audit(settings.data, Path(settings.paths.data), strict=settings.strict, shuffles=settings.shuffles)
     print_audit(report)
-    if report.findings:
+    if report.alarms:
         sys.exit(ALARM)
 
 

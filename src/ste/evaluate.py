@@ -52,7 +52,7 @@ def evaluate_task(config: DictConfig) -> None:
     print_anatomy(shown)
     print_verdict(verdict)
     off = differences(score_metrics(shown), found.metrics)
-    if not predictions.of_split(*tracked.splits).frame.equals(tracked.frame):
+    if not predictions.slice_split(*tracked.splits).frame.equals(tracked.frame):
         off.append("predictions.parquet: other probabilities than now")
     if off:
         more = [f"and {len(off) - SHOWN} more"] if len(off) > SHOWN else []
@@ -115,11 +115,13 @@ def _drawn(scores: dict[str, "Scorecard"], folder: Path) -> list[Path]:
         bins = pd.DataFrame([asdict(one) for one in card.reliability])
         curve = reliability_figure(*(bins[name].tolist() for name in ("confidence", "accuracy", "examples")))
         drawn = {"reliability": (bins, curve)}
-        if card.book:
-            book = pd.DataFrame({name: getattr(card.book, name) for name in ("dates", "returns", "equity", "turnover")})
-            peak = book["equity"].cummax().clip(lower=1.0)
-            lost = (1.0 - book["equity"] / peak).tolist()
-            drawn["portfolio"] = (book, equity_figure(card.book.dates, card.book.equity, lost))
+        if card.portfolio:
+            entries = pd.DataFrame(
+                {name: getattr(card.portfolio, name) for name in ("dates", "returns", "equity", "turnover")}
+            )
+            peak = entries["equity"].cummax().clip(lower=1.0)
+            lost = (1.0 - entries["equity"] / peak).tolist()
+            drawn["portfolio"] = (entries, equity_figure(card.portfolio.dates, card.portfolio.equity, lost))
         for name, (table, figure) in drawn.items():
             (folder / name).mkdir(parents=True, exist_ok=True)
             out += [folder / name / f"{split}.csv", folder / name / f"{split}.png"]

@@ -107,9 +107,9 @@ def _importance_files(importance: Sequence["Importance"], folder: Path) -> list[
 
     table, figure = folder / "importance.csv", folder / "importance.png"
     with table.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(importance[0].plain()))
+        writer = csv.DictWriter(file, list(importance[0].to_dict()))
         writer.writeheader()
-        writer.writerows(item.plain() for item in importance)
+        writer.writerows(item.to_dict() for item in importance)
     names = [item.name if item.kind == "feature" else f"all {item.name}" for item in importance]
     rise, low, high = ([getattr(item, field) for item in importance] for field in ("log_loss", "low", "high"))
     bars_figure(names, rise, "rise of the log-loss when permuted, nats", low, high).savefig(figure, dpi=110)

@@ -207,7 +207,7 @@ class ScoringSettings:
         resamples: of the bootstrap over periods.
         blocks: periods resampled together: `horizon`, for what is true of the periods that were scored, or
             `auto`, longer where the figures depend on their past, for what is true of such times in the long run.
-        book: portfolio that trades the predictions: `long_short` or `long_only`.
+        portfolio: portfolio that trades the predictions: `long_short` or `long_only`.
         cost_bps: basis points it pays per unit of turnover.
         most_rows: examples of a split that are scored, and validated on after each epoch: of a longer one those
             of some tickers; None is all of them.
@@ -215,14 +215,14 @@ class ScoringSettings:
 
     resamples: int = 2000
     blocks: str = "horizon"
-    book: str = "long_short"
+    portfolio: str = "long_short"
     cost_bps: float = 5.0
     most_rows: int | None = 1_000_000
 
     def __post_init__(self) -> None:
         require(self, "scoring.resamples", self.resamples >= 100, "100 or more")
         choice(self, "scoring.blocks", ("horizon", "auto"))
-        choice(self, "scoring.book", ("long_short", "long_only"))
+        choice(self, "scoring.portfolio", ("long_short", "long_only"))
         require(self, "scoring.most_rows", self.most_rows is None or self.most_rows >= 1, "1 or more, or null")
         require(self, "scoring.cost_bps", 0 <= self.cost_bps < inf, "a finite number, 0 or more")
 

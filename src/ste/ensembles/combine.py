@@ -14,7 +14,7 @@ from ste.data.storage.files import whole_file
 from ste.ensembles.members import FOLDER, MEMBERS, NAME, Member
 from ste.ensembles.pooling import BLOCKS, Combined, beside_members, combine
 from ste.evaluation.predictions import Predictions
-from ste.evaluation.scorecard import Estimate, Gain, Scorecard, without
+from ste.evaluation.scorecard import Estimate, Gain, Scorecard, without_baselines
 from ste.evaluation.significance import FIGURES
 from ste.evaluation.verdict import Verdict
 from ste.experiment.artifacts import track_result, write_outputs
@@ -104,7 +104,7 @@ class EnsembleResult:
         out = {name: getattr(self, name) for name in kept}
         out["folder"] = str(self.folder)
         out["over_best"] = {name: asdict(gain) for name, gain in self.over_best.items()}
-        out["scores"] = {split: card.plain() for split, card in self.scores.items()}
+        out["scores"] = {split: card.to_dict() for split, card in self.scores.items()}
         out["metrics"] = {split: card.metrics for split, card in self.scores.items()}
         out["verdict"] = {"word": self.verdict.word, "paragraph": self.verdict.paragraph, "tags": self.verdict.tags}
         return out
@@ -179,7 +179,7 @@ def _result(
 ) -> EnsembleResult:
     titles = [member.title for member in members]
     beside = scores_of(first.scoring, beside_members(combined.predictions, dict(zip(titles, said, strict=True))))
-    scores = {split: without(card, titles) for split, card in beside.items()}
+    scores = {split: without_baselines(card, titles) for split, card in beside.items()}
     best = min(titles, key=lambda title: beside["validation"].company[title]["log_loss"].value)
     trials = trials_of(run, digest, scores)
     return EnsembleResult(
@@ -207,7 +207,7 @@ def write_members(folder: Path, members: Sequence[Member], combined: Combined, r
     """`members.json`, all that makes the ensemble out of checkpoints, and `members.csv`, its members' figures."""
     entries, rows = [], []
     for member, weight in zip(members, result.weights, strict=True):
-        figures = {split: card.company[member.title] for split, card in result.beside.items()}
+        figures = {split: card.baselines[member.title] for split, card in result.beside.items()}
         entries.append(
             {
                 "run_id": member.run_id,

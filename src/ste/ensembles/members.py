@@ -72,7 +72,7 @@ def fetch_members(client: Any, runs: Sequence[Any], folder: Path) -> tuple[list[
         own, partial = folder / run.id, folder / ".partial"
         own.mkdir(parents=True)
         partial.mkdir(exist_ok=True)
-        said.append(Predictions.read(download(client, run, PREDICTIONS, partial)).of_split(*OUT_OF_SAMPLE))
+        said.append(Predictions.read(download(client, run, PREDICTIONS, partial)).slice_split(*OUT_OF_SAMPLE))
         config = read_config(client, run)
         (own / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
         sources = {"best": run}
@@ -140,7 +140,7 @@ class Kept:
             digest: of the tables.
         """
         said = [
-            predict_again(one, member.checkpoints, digest).of_split(*OUT_OF_SAMPLE)
+            predict_again(one, member.checkpoints, digest).slice_split(*OUT_OF_SAMPLE)
             for one, member in zip(settings, self.members, strict=True)
         ]
         return combine(said, self.method, self.strength, NAME).predictions

@@ -122,9 +122,9 @@ def combine(members: Sequence[Predictions], method: str, strength: float = 1.0, 
         DataError: too few validation periods to learn from, or a class that is not among them.
     """
     first = members[0]
-    chances = np.stack([member.chances for member in members])
+    chances = np.stack([member.probs for member in members])
     fold, validation = first.frame["fold"].to_numpy(), (first.frame["split"] == "validation").to_numpy()
-    out, fitted = np.empty_like(first.chances), np.empty_like(first.chances)
+    out, fitted = np.empty_like(first.probs), np.empty_like(first.probs)
     by_fold: dict[int, Combination] = {}
     for number in np.unique(fold):
         learnt, rest = validation & (fold == number), ~validation & (fold == number)
@@ -175,7 +175,7 @@ def check_alike(members: Mapping[str, Predictions]) -> None:
             if own != expected:
                 raise DataError(f"run {run_id}: its {what} is {own}, run {first_id}'s is {expected}. {_SAME}")
         for split in dict.fromkeys([*first.splits, *one.splits]):
-            _check_rows(split, run_id, one.of_split(split), first_id, first.of_split(split))
+            _check_rows(split, run_id, one.slice_split(split), first_id, first.slice_split(split))
 
 
 _SAME = "Members are trained on the same data and labels."

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.special import betaincinv, ndtri, stdtr, stdtrit
 
 RESAMPLES = 2000
-LEVEL = 0.95
+CONFIDENCE = 0.95
 FEW_PERIODS = 10
 """With fewer periods (times the horizon) a bootstrap over them says little: the exact binomial interval is
 given instead."""
@@ -32,7 +32,7 @@ _CHUNK = 256  # resamples that are multiplied at once in float64
 _EXACT = 24  # bits: whole numbers up to 2^24 are exact in float32
 _MANTISSA = 52
 _LEAST = -1074  # exponent of the smallest number above 0: a finer grid would be 0
-_CUTS = ((1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2)
+_CUTS = ((1 - CONFIDENCE) / 2, 0.5, (1 + CONFIDENCE) / 2)
 
 
 def block_length(series: Sequence[np.ndarray], horizon: int) -> int:
@@ -158,7 +158,7 @@ class Resampling:
     @cached_property
     def _stretch(self) -> float:
         n = max(self.independent, 2)
-        quantile = (1 + LEVEL) / 2
+        quantile = (1 + CONFIDENCE) / 2
         return sqrt(n / (n - 1)) * float(stdtrit(n - 1, quantile) / ndtri(quantile))
 
     def p_values(self, gains: np.ndarray, independent: int | None = None) -> np.ndarray:
@@ -192,7 +192,7 @@ def binomial_interval(right: float, examples: float) -> tuple[float, float]:
         right: successes; a mean over repeated predictions of the same examples need not be whole.
         examples: trials, above 0.
     """
-    alpha = 1 - LEVEL
+    alpha = 1 - CONFIDENCE
     low = float(betaincinv(right, examples - right + 1, alpha / 2)) if right > 0 else 0.0
     high = float(betaincinv(right + 1, examples - right, 1 - alpha / 2)) if right < examples else 1.0
     return low, high

@@ -179,4 +179,4 @@ def trading_figures(trades: Trades, resampling: Resampling, per_year: float) -> 
         if np.isfinite(figures[name][0]):
             figures[name][0] = value
     figures["max_drawdown"] = np.array([empyrical.max_drawdown(net)])
-    return {f"book_{name}": figure for name, figure in figures.items()}
+    return {f"portfolio_{name}": figure for name, figure in figures.items()}

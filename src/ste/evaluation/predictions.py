@@ -71,7 +71,7 @@ class Predictions:
         return periods(self.frame["date"], self.frequency)
 
     @cached_property
-    def chances(self) -> np.ndarray:
+    def probs(self) -> np.ndarray:
         """The model's probabilities, float64 `[N, C]`."""
         return self._of("")
 
@@ -98,7 +98,7 @@ class Predictions:
         """Splits that have rows, in order of appearance."""
         return tuple(dict.fromkeys(self.frame["split"]))
 
-    def of_split(self, *splits: str) -> "Predictions":
+    def slice_split(self, *splits: str) -> "Predictions":
         """The rows of one split, or of several."""
         rows = self.frame[self.frame["split"].isin(splits).to_numpy()].reset_index(drop=True)
         return replace(self, frame=rows, samples={name: self.samples[name] for name in splits if name in self.samples})
@@ -108,7 +108,7 @@ class Predictions:
         return self.frame[names].to_numpy(dtype=np.float64)
 
     @classmethod
-    def joined(
+    def from_frames(
         cls,
         frames: Iterable[pd.DataFrame],
         classes: tuple[str, ...],

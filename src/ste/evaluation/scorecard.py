@@ -1,4 +1,4 @@
-"""A split's scores with their company: examples, intervals, baselines and, in a known world, the limit."""
+"""A split's scores with their baselines: examples, intervals, baselines and, in a known world, the limit."""
 
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, replace
@@ -41,7 +41,7 @@ class Bin:
 
 
 @dataclass(frozen=True)
-class Book:
+class Portfolio:
     """A portfolio that trades the predictions: one entry per holding period, oldest first.
 
     Attributes:
@@ -69,11 +69,11 @@ class Scorecard:
         examples, periods: how many; `unit` of a period: `week` or `day`.
         method: `bootstrap` over periods, or `binomial` where there are too few of them.
         figures: the model's, by name.
-        company: the same names, as far as they apply, of each baseline and of `bayes`.
+        baselines: the same names, as far as they apply, of each baseline and of `bayes`.
         gains: against each baseline, by name of figure.
         confusion: int `[C][C]`, true class by predicted class.
         reliability: of the highest probability.
-        book: None where it cannot be traded (fewer than 3 tickers in every period); of the first path.
+        portfolio: None where it cannot be traded (fewer than 3 tickers in every period); of the first path.
         classes: names in order.
         block: neighbouring periods that were resampled together.
         sample: how much of the split was scored; None where it was all of it.
@@ -88,9 +88,9 @@ class Scorecard:
     figures: dict[str, Estimate]
     confusion: list[list[int]]
     reliability: list[Bin]
-    company: dict[str, dict[str, Estimate]] = field(default_factory=dict)
+    baselines: dict[str, dict[str, Estimate]] = field(default_factory=dict)
     gains: dict[str, dict[str, Gain]] = field(default_factory=dict)
-    book: Book | None = None
+    portfolio: Portfolio | None = None
     block: int = 1
     sample: Sample | None = None
     identical: tuple[str, ...] = ()
@@ -100,7 +100,7 @@ class Scorecard:
         """The model's figures without their intervals."""
         return {name: figure.value for name, figure in self.figures.items()}
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As nested dicts of plain numbers."""
         out = asdict(self)
         if self.sample is None:
@@ -108,10 +108,10 @@ class Scorecard:
         return out
 
 
-def without(card: Scorecard, names: Collection[str]) -> Scorecard:
-    """The same card without some of its company: no other figure depends on who else was scored."""
-    company = {name: figures for name, figures in card.company.items() if name not in names}
+def without_baselines(card: Scorecard, names: Collection[str]) -> Scorecard:
+    """The same card without some of its baselines: no other figure depends on who else was scored."""
+    baselines = {name: figures for name, figures in card.baselines.items() if name not in names}
     gains = {name: by for name, by in card.gains.items() if name not in names}
     return replace(
-        card, company=company, gains=gains, identical=tuple(name for name in card.identical if name not in names)
+        card, baselines=baselines, gains=gains, identical=tuple(name for name in card.identical if name not in names)
     )

@@ -11,8 +11,8 @@ from ste.evaluation.predictions import Predictions
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
-    """Rows sorted by period, path and ticker, so that the frame's own order changes no figure.
+class ScoredRows:
+    """ScoredRows sorted by period, path and ticker, so that the frame's own order changes no figure.
 
     Attributes:
         order: `[N]`, sorts the frame; the arrays below are sorted by it.
@@ -33,7 +33,7 @@ class Rows:
     dates: list[str]
 
     @classmethod
-    def of(cls, predictions: Predictions) -> "Rows":
+    def from_predictions(cls, predictions: Predictions) -> "ScoredRows":
         """Sort one split's rows.
 
         Raises:
@@ -44,7 +44,9 @@ class Rows:
             raise DataError("predictions: hold no row. Expected the rows of a split; see data.split.")
         splits = frame["split"].unique()
         if len(splits) > 1:
-            raise DataError(f"predictions: hold the splits {', '.join(splits)}. Expected the rows of one: .of_split(…)")
+            raise DataError(
+                f"predictions: hold the splits {', '.join(splits)}. Expected the rows of one: .slice_split(…)"
+            )
         number, period = np.unique(predictions.periods, return_inverse=True)
         path = frame["path"].to_numpy()
         ticker, _ = pd.factorize(frame["ticker"], sort=True)

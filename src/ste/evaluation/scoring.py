@@ -1,7 +1,7 @@
-"""A split's scorecard from its predictions: every figure with its interval and its company.
+"""A split's scorecard from its predictions: every figure with its interval and its baselines.
 
 All figures of a split share one set of resamples, so that a gain over a baseline is paired: both are
-scored on the same resampled periods. Rows that repeat over paths are resampled with their period.
+scored on the same resampled periods. ScoredRows that repeat over paths are resampled with their period.
 """
 
 from dataclasses import dataclass, replace
@@ -14,9 +14,9 @@ from ste.evaluation.classification import LOSSES, Figures, classification_figure
 from ste.evaluation.information_coefficient import coefficient_figures, coefficients
 from ste.evaluation.portfolio import Trades, together, trade, trading_figures
 from ste.evaluation.predictions import BAYES, Predictions
-from ste.evaluation.scorecard import Book, Estimate, Gain, Scorecard
-from ste.evaluation.scored_rows import Rows
-from ste.evaluation.shared_results import Memory
+from ste.evaluation.result_cache import ResultCache
+from ste.evaluation.scorecard import Estimate, Gain, Portfolio, Scorecard
+from ste.evaluation.scored_rows import ScoredRows
 from ste.schema import PERIOD, PERIODS_PER_YEAR
 
 HEADLINES = (
@@ -32,7 +32,7 @@ _IDENTICAL = 1e-9  # largest difference of probabilities at which a baseline is 
 _LEAST_WAY = 0.002  # from majority to Bayes; below, there is no gap to close
 _MOST_GROUPS = 1000  # of rows, where rows are resampled
 _NONE = (nan, nan)
-_COMPANY: Memory[Figures] = Memory(16)
+_RESULTS: ResultCache[Figures] = ResultCache(16)
 
 
 def score(
@@ -65,8 +65,8 @@ def score(
         DataError: no rows, or rows of several splits.
         ConfigError: a portfolio that is not known.
     """
-    rows = Rows.of(predictions)
-    chances = predictions.chances[rows.order]
+    rows = ScoredRows.from_predictions(predictions)
+    chances = predictions.probs[rows.order]
     block = predictions.horizon
     if blocks == "auto":  # the regimes of a market show in the model's confidence with less noise than in its hits
         hits, confidence = chances.argmax(axis=1) == rows.labels, chances.max(axis=1)
@@ -82,18 +82,18 @@ def score(
         scorer = _Scorer(rows, predictions.classes, over_periods, rows.period, binomial=False)
 
     own = scorer.figures(chances)
-    company, gains, identical = {}, {}, []
+    baselines, gains, identical = {}, {}, []
     for name in predictions.baselines:
         claims = predictions.baseline(name)[rows.order]
         theirs = scorer.known_figures(claims, probabilistic=name not in CLAIMS_NO_PROBABILITIES)
-        company[name] = scorer.estimates(theirs, claims)
+        baselines[name] = scorer.estimates(theirs, claims)
         gains[name] = scorer.gains(own, theirs)
         if np.allclose(claims, chances, rtol=0.0, atol=_IDENTICAL):
             identical.append(name)
     figures = scorer.estimates(own, chances)
     if predictions.truth is not None:
         truth = predictions.truth[rows.order]
-        company[BAYES] = scorer.estimates(scorer.known_figures(truth), truth)
+        baselines[BAYES] = scorer.estimates(scorer.known_figures(truth), truth)
         majority = predictions.baseline("majority")[rows.order] if "majority" in predictions.baselines else None
         figures |= scorer.estimates(_against_limit(chances, majority, truth, scorer))
     if len(predictions.classes) > 2:
@@ -112,9 +112,9 @@ def score(
         figures=figures,
         confusion=_confusion(chances, rows.labels).tolist(),
         reliability=reliability(chances, rows.labels),
-        company=company,
+        baselines=baselines,
         gains=gains,
-        book=_book(trades, rows, kind, cost_bps) if trades else None,
+        portfolio=_portfolio(trades, rows, kind, cost_bps) if trades else None,
         block=1 if few else block,
         sample=predictions.samples.get(str(predictions.frame["split"].iloc[0])),
         identical=tuple(identical),
@@ -125,7 +125,7 @@ def score(
 class _Scorer:
     """Scores claims on the same rows and the same resamples; `unit` is each row's unit of `resampling`."""
 
-    rows: Rows
+    rows: ScoredRows
     classes: tuple[str, ...]
     resampling: Resampling
     unit: np.ndarray
@@ -138,7 +138,7 @@ class _Scorer:
 
     def known_figures(self, claims: np.ndarray, *, probabilistic: bool = True) -> Figures:
         """The same, once a process for the same rows."""
-        return _COMPANY.get(
+        return _RESULTS.get(
             lambda: self.figures(claims, probabilistic=probabilistic),
             *(claims, self.rows.labels, self.unit),
             f"{self.resampling.digest}{self.classes}{probabilistic}",
@@ -173,7 +173,7 @@ class _Scorer:
         return out
 
     def _trials(self, claims: np.ndarray) -> dict[str, int]:
-        """Rows that each share is a share of."""
+        """ScoredRows that each share is a share of."""
         table = _confusion(claims, self.rows.labels)
         total, true, called = int(table.sum()), table.sum(axis=1), table.sum(axis=0)
         out = {"accuracy": total, "move_accuracy": total, "direction_accuracy": int(true[0] + true[-1])}
@@ -233,7 +233,7 @@ def _against_limit(chances: np.ndarray, majority: np.ndarray | None, truth: np.n
     return figures
 
 
-def _ranking(chances: np.ndarray, rows: Rows, resampling: Resampling) -> Figures:
+def _ranking(chances: np.ndarray, rows: ScoredRows, resampling: Resampling) -> Figures:
     known = np.isfinite(rows.returns)
     period, path = rows.period[known], rows.path[known]
     ranked = (chances[:, -1] - chances[:, 0])[known]
@@ -251,7 +251,9 @@ def _finite(figures: Figures) -> Figures:
     return {name: figure for name, figure in figures.items() if np.isfinite(figure[0])}
 
 
-def _trades(predictions: Predictions, chances: np.ndarray, rows: Rows, kind: str, cost_bps: float) -> Trades | None:
+def _trades(
+    predictions: Predictions, chances: np.ndarray, rows: ScoredRows, kind: str, cost_bps: float
+) -> Trades | None:
     """The portfolio of all paths together, or None.
 
     With two classes there is none: rows between the thresholds were left out by what came after them, and
@@ -280,8 +282,8 @@ def _trades(predictions: Predictions, chances: np.ndarray, rows: Rows, kind: str
     return out[0] if len(out) == 1 else together(out)
 
 
-def _book(trades: Trades, rows: Rows, kind: str, cost_bps: float) -> Book:
-    return Book(
+def _portfolio(trades: Trades, rows: ScoredRows, kind: str, cost_bps: float) -> Portfolio:
+    return Portfolio(
         dates=[rows.dates[p] for p in trades.period],
         returns=trades.returns.tolist(),
         equity=trades.equity.tolist(),

@@ -11,7 +11,7 @@ from ste.evaluation.scorecard import Gain, Scorecard
 GUESSES = ("majority", "persistence")
 """Baselines that know no feature."""
 
-LEVEL = 0.05
+ALPHA = 0.05
 """Corrected one-sided p-value at or below which a gain counts. For one trial and three figures that is 0.017 for
 each."""
 
@@ -100,14 +100,14 @@ def compare(
     if not gains:
         return None
     claims = {name: _claim(by, trials, figures) for name, by in gains.items()}
-    best = max(gains, key=lambda name: card.company[name]["accuracy"].value)
+    best = max(gains, key=lambda name: card.baselines[name]["accuracy"].value)
     hardest = max(claims, key=lambda name: claims[name][0])
     corrected, clearest = claims[hardest]
     lost = [(figure, name) for name, by in gains.items() for figure in figures if figure in by and by[figure].high < 0]
-    gained = corrected <= LEVEL and all(gains[name][claims[name][1]].value > 0 for name in gains)
+    gained = corrected <= ALPHA and all(gains[name][claims[name][1]].value > 0 for name in gains)
     return Comparison(
         baseline=best,
-        accuracy=card.company[best]["accuracy"].value,
+        accuracy=card.baselines[best]["accuracy"].value,
         gain=gains[best]["accuracy"],
         log_loss=gains[best].get("log_loss"),
         hardest=hardest,

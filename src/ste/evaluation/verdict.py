@@ -17,7 +17,7 @@ from ste.evaluation.significance import GUESSES, Comparison, Trials, compare
 from ste.evaluation.verdict_text import estimate, number, sentences, suspicions
 from ste.schema import PERIOD, PERIODS_PER_YEAR
 
-WORDS = ("better", "better than guessing", "not better", "cannot be told")
+WORDS = ("better", "better than guessing", "not better", "inconclusive")
 """Better than every baseline; than majority and persistence only; than not even those; too few periods."""
 
 
@@ -82,7 +82,7 @@ def judge(
     best = compare(card, names, trials.count)
     sharpe, overfitting = _portfolio(card, trials, horizon)
     if card.method == "binomial":
-        word = "cannot be told"
+        word = "inconclusive"
     elif best and best.holds and not card.identical and any(name not in GUESSES for name in names):
         word = "better"
     else:
@@ -102,10 +102,10 @@ def judge(
 
 
 def _portfolio(card: Scorecard, trials: Trials, horizon: int) -> tuple[DeflatedSharpe | None, Overfitting | None]:
-    if card.book is None or len(card.book.returns) < FEWEST_PERIODS or card.method == "binomial":
+    if card.portfolio is None or len(card.portfolio.returns) < FEWEST_PERIODS or card.method == "binomial":
         return None, None
     per_year = {PERIOD[frequency]: count for frequency, count in PERIODS_PER_YEAR.items()}[card.unit]
-    sharpe = deflated_sharpe(np.array(card.book.returns), trials.sharpes, per_year / horizon, trials.count)
+    sharpe = deflated_sharpe(np.array(card.portfolio.returns), trials.sharpes, per_year / horizon, trials.count)
     returns = trials.performance
     enough = returns is not None and returns.shape[0] >= FEWEST_PERIODS and returns.shape[1] > 1
     return sharpe, backtest_overfitting(returns) if returns is not None and enough else None
@@ -138,7 +138,7 @@ def _tags(
         ("moves", "move_auroc"),
         ("direction", "direction_auroc"),
         ("gap_closed", "gap_closed"),
-        ("sharpe", "book_sharpe"),
+        ("sharpe", "portfolio_sharpe"),
     ):
         if figure in card.figures:
             tags[f"verdict.{name}"] = estimate(card.figures[figure], number)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from ste.evaluation.overfitting import DeflatedSharpe, Overfitting
 from ste.evaluation.scorecard import Estimate, Gain, Scorecard
-from ste.evaluation.significance import FIGURES, LEVEL, Comparison, Trials, sidak
+from ste.evaluation.significance import ALPHA, FIGURES, Comparison, Trials, sidak
 
 # Above these, weekly figures of real markets were leaks whenever they were looked into (docs/results.md).
 SUSPECT_ACCURACY = 0.46
@@ -55,7 +55,7 @@ def sentences(
         f"{_count(card.examples, 'example')} of {_count(card.periods, card.unit)}"
         f"{f' ({card.sample.text})' if card.sample else ''}."
     )
-    if word == "cannot be told":
+    if word == "inconclusive":
         return [scored, *_too_few(card, best)]
     return [
         scored,
@@ -72,7 +72,7 @@ def suspicions(card: Scorecard) -> list[str]:
 
     A figure must be above its bound and surely not luck: few weeks reach any figure.
     """
-    if "bayes" in card.company or card.method == "binomial":
+    if "bayes" in card.baselines or card.method == "binomial":
         return []
     found = []
     lead = card.gains.get("majority", {}).get("accuracy")
@@ -93,7 +93,7 @@ def suspicions(card: Scorecard) -> list[str]:
 
 def _too_few(card: Scorecard, best: Comparison | None) -> list[str]:
     out = [
-        f"Whether that is better than guessing cannot be told: {_count(card.periods, card.unit)} "
+        f"Whether that is better than guessing is inconclusive: {_count(card.periods, card.unit)} "
         f"{'is' if card.periods == 1 else 'are'} too few to resample, and the examples of one {card.unit} move "
         "together, so the interval is too narrow."
     ]
@@ -139,7 +139,7 @@ def _p(against: Comparison) -> str:
     over = "" if against.hardest == against.baseline else f", over {against.hardest}, the least clear"
     corrected = chance(against.corrected).removeprefix("= ")
     said = f"p {chance(against.p)}, corrected {corrected} (by {figure}{over})"
-    if against.worse is None or against.corrected > LEVEL:
+    if against.worse is None or against.corrected > ALPHA:
         return said
     lost, whose = against.worse
     return f"{said}, but its {FIGURES.get(lost, lost)} is surely worse than {whose}'s"
@@ -153,12 +153,12 @@ def _correction(best: Comparison | None, trials: Trials) -> list[str]:
     if trials.count == 1:
         said = (
             f"It is the only trial on this data in this experiment; p is corrected (Sidak) for looking at {looks}, "
-            f"and {LEVEL} or less counts."
+            f"and {ALPHA} or less counts."
         )
     else:
         said = (
             f"p is corrected (Sidak) for {trials.count} trials on this data in this experiment and for looking at "
-            f"{looks}, and {LEVEL} or less counts; trials resemble each other, so the correction is conservative."
+            f"{looks}, and {ALPHA} or less counts; trials resemble each other, so the correction is conservative."
         )
     if not trials.elsewhere:
         return [said]
@@ -198,27 +198,27 @@ def _told(card: Scorecard, name: str, trials: int) -> str:
     """As `_side`; above a coin only if that also survives the correction for trials, as the verdict must."""
     side = _side(card.figures[name])
     gain = card.gains.get("majority", {}).get(name)
-    if side == "above" and gain is not None and sidak(gain.p, trials) > LEVEL:
+    if side == "above" and gain is not None and sidak(gain.p, trials) > ALPHA:
         return "within"
     return side
 
 
 def _volatility(card: Scorecard) -> str:
-    company = card.company.get("volatility", {})
-    if "accuracy" not in company:
+    baselines = card.baselines.get("volatility", {})
+    if "accuracy" not in baselines:
         return ""
-    move = f", will it move {_auc(company['move_auroc'].value)}" if "move_auroc" in company else ""
-    return f" (trailing volatility alone: {percent(company['accuracy'].value)} %{move})"
+    move = f", will it move {_auc(baselines['move_auroc'].value)}" if "move_auroc" in baselines else ""
+    return f" (trailing volatility alone: {percent(baselines['accuracy'].value)} %{move})"
 
 
 def _portfolio(card: Scorecard, sharpe: DeflatedSharpe | None, overfitting: Overfitting | None) -> list[str]:
-    figure = card.figures.get("book_sharpe")
-    if card.book is None or sharpe is None or figure is None or not math.isfinite(figure.value):
+    figure = card.figures.get("portfolio_sharpe")
+    if card.portfolio is None or sharpe is None or figure is None or not math.isfinite(figure.value):
         return []
-    kind = card.book.kind.replace("_", "-")
+    kind = card.portfolio.kind.replace("_", "-")
     luck = f"the {number(sharpe.expected_maximum, 2)} that luck gives the best of {sharpe.trials} trials"
     out = [
-        f"A {kind} portfolio of it that pays {card.book.cost_bps:g} basis points has a Sharpe ratio of "
+        f"A {kind} portfolio of it that pays {card.portfolio.cost_bps:g} basis points has a Sharpe ratio of "
         f"{estimate(figure, lambda x: number(x, 2))} a year; "
         f"its {'probabilistic' if sharpe.trials == 1 else 'deflated'} Sharpe ratio, the confidence that the true one "
         f"is above {'0' if sharpe.trials == 1 else luck}, is {_confidence(sharpe.probability)}."
@@ -236,7 +236,7 @@ def _confidence(p: float) -> str:
 
 
 def _limit(card: Scorecard) -> list[str]:
-    if "bayes" not in card.company:
+    if "bayes" not in card.baselines:
         return []
     closed = card.figures.get("gap_closed")
     if closed is None:

@@ -137,7 +137,7 @@ class TrainResult:
         kept = [field.name for field in fields(self) if field.name not in ("predictions", "last", "card")]
         out = {name: getattr(self, name) for name in kept}
         out["folder"] = str(self.folder)
-        out["scores"] = {split: scores.plain() for split, scores in self.scores.items()}
+        out["scores"] = {split: scores.to_dict() for split, scores in self.scores.items()}
         out["metrics"] = {split: scores.metrics for split, scores in self.scores.items()}
         out["replicas"] = None if self.replicas is None else self.replicas.plain()
         out["verdict"] = {"word": self.verdict.word, "paragraph": self.verdict.paragraph, "tags": self.verdict.tags}
@@ -220,7 +220,7 @@ def write_outputs(folder: Path, result: Result) -> None:
         header = "true\\predicted," + ",".join(scores.classes)
         rows = [f"{name},{','.join(map(str, row))}" for name, row in zip(scores.classes, scores.confusion, strict=True)]
         (confusion / f"{split}.csv").write_text("\n".join([header, *rows]) + "\n")
-    result.predictions.of_split("validation", "test").write(folder / PREDICTIONS)
+    result.predictions.slice_split("validation", "test").write(folder / PREDICTIONS)
     if isinstance(result, TrainResult) and result.replicas is not None:
         result.replicas.write(folder / TABLE)
     with whole_file(folder / SUMMARY) as partial:
@@ -319,7 +319,7 @@ def score_metrics(scores: dict[str, Scorecard]) -> dict[str, float]:
             flat[f"{prefix}/{name}"] = figure.value
             if split != "train" and figure.low is not None and figure.high is not None:
                 flat |= {f"{prefix}/{name}_low": figure.low, f"{prefix}/{name}_high": figure.high}
-        for baseline, figures in card.company.items():
+        for baseline, figures in card.baselines.items():
             shown = ("accuracy", "log_loss")
             flat |= {f"{prefix}/{baseline}_{name}": figures[name].value for name in shown if name in figures}
         for baseline, gains in card.gains.items():

@@ -11,13 +11,13 @@ from ste.baselines import COMPANY
 from ste.baselines.examples import Baseline
 from ste.data.datamodule import TrendDataModule
 from ste.evaluation.predictions import BAYES, Predictions, row_columns
-from ste.evaluation.shared_results import Memory
+from ste.evaluation.result_cache import ResultCache
 from ste.schema import probability_names
 from ste.seed_ensembles.replica_module import ReplicaModule
 from ste.seed_ensembles.replica_scores import ReplicaScores, replica_figures
 from ste.training.fit import FittedBaseline, Model, examples
 
-_KNOWN: Memory[dict[str, dict[str, np.ndarray]]] = Memory(2)
+_KNOWN: ResultCache[dict[str, dict[str, np.ndarray]]] = ResultCache(2)
 _MOST_ROWS = 100_000  # beyond, fits take longer than baselines, and memory counts
 
 
@@ -54,7 +54,7 @@ def predict(
     company = _company(model, data, [split for split in splits if split in data.datasets])
     samples = {split: sample for split, sample in data.samples.items() if split in company}
     frames = (_said(model, data, split, company[split], fold, path) for split in company)
-    return Predictions.joined(frames, panel.classes, panel.settings.frequency, horizon, name, samples)
+    return Predictions.from_frames(frames, panel.classes, panel.settings.frequency, horizon, name, samples)
 
 
 def _said(

@@ -199,7 +199,7 @@ def _pooled(parts: list[Predictions]) -> Predictions:
         for split in OUT_OF_SAMPLE
         if any(split in part.samples for part in parts)
     }
-    return Predictions.joined(frames, first.classes, first.frequency, first.horizon, first.model, samples)
+    return Predictions.from_frames(frames, first.classes, first.frequency, first.horizon, first.model, samples)
 
 
 def last_data(settings: TrainSettings) -> tuple[TrendDataModule, int | None]:
@@ -217,9 +217,9 @@ def scores_of(chosen: ScoringSettings, predictions: Predictions, resamples: int 
     with one_thread():
         return {
             split: score(
-                predictions.of_split(split),
+                predictions.slice_split(split),
                 cost_bps=chosen.cost_bps,
-                kind=chosen.book,
+                kind=chosen.portfolio,
                 blocks=chosen.blocks,
                 resamples=chosen.resamples if resamples is None else resamples,
             )

@@ -47,7 +47,7 @@ def rank_ic(x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> Association:
 
     Args:
         x: score, float64 `[N]`; rows with NaN in either array are left out.
-        y: outcome, float64 `[N]`.
+        y: result, float64 `[N]`.
         groups: code of each row's period, int64 `[N]`.
     """
     return ic_of_ranks(centred_ranks(x, groups), centred_ranks(y, groups), groups)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Finding:
+class Alarm:
     """One suspected leak.
 
     Attributes:
@@ -12,38 +12,38 @@ class Finding:
         where: the column, file or setting at fault.
         seen: what was seen, in numbers.
         expected: what a clean table shows.
-        mend: what to type or change next.
+        fix: what to type or change next.
     """
 
     check: str
     where: str
     seen: str
     expected: str
-    mend: str
+    fix: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.seen}. Expected {self.expected}. {self.mend}"
+        return f"{self.where}: {self.seen}. Expected {self.expected}. {self.fix}"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CheckResult:
     """The end of one check.
 
     Attributes:
         check: its name.
         seen: one line for a clean table: what was looked at and the largest figure.
-        findings: suspected leaks; any of them is an alarm.
+        alarms: suspected leaks; any of them is an alarm.
         notes: what a person should know and is no alarm.
         ran: False where the check had nothing to work on; `seen` then says why.
     """
 
     check: str
     seen: str
-    findings: tuple[Finding, ...] = ()
+    alarms: tuple[Alarm, ...] = ()
     notes: tuple[str, ...] = ()
     ran: bool = True
 
 
-def skipped(check: str, why: str) -> Outcome:
+def skipped(check: str, why: str) -> CheckResult:
     """A check that had nothing to work on."""
-    return Outcome(check, why, ran=False)
+    return CheckResult(check, why, ran=False)

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.stats import chi2, rankdata
 
 from ste.leakage.audit_table import AuditTable
-from ste.leakage.check_result import Finding, Outcome, skipped
+from ste.leakage.check_result import Alarm, CheckResult, skipped
 from ste.schema import DIRECTION
 
 CHECK = "codes"
@@ -17,17 +17,17 @@ _SPREAD = 3.0  # of whole numbers, beyond which a remainder by 3 is no size
 _PLACES = range(-8, 3)
 
 
-def hidden_codes(table: AuditTable) -> Outcome:
+def hidden_codes(table: AuditTable) -> CheckResult:
     """Columns whose low digits or few values name the class, and columns that are the time itself."""
-    findings = [found for name in table.features if (found := _clock(table, name))]
+    alarms = [found for name in table.features if (found := _clock(table, name))]
     if DIRECTION in table.frame:
-        findings += [found for name in table.features if (found := _digits(table, name))]
-    elif not findings:
+        alarms += [found for name in table.features if (found := _digits(table, name))]
+    elif not alarms:
         return skipped(CHECK, f"not run: the table has no {DIRECTION}")
-    return Outcome(CHECK, f"digits of {len(table.features)} columns say nothing; none counts rows", tuple(findings))
+    return CheckResult(CHECK, f"digits of {len(table.features)} columns say nothing; none counts rows", tuple(alarms))
 
 
-def _clock(table: AuditTable, name: str) -> Finding | None:
+def _clock(table: AuditTable, name: str) -> Alarm | None:
     """A column that grows with every period or every row."""
     values, time = table.column(name), table.periods.astype(np.float64)
     weeks = len(np.unique(time))
@@ -37,7 +37,7 @@ def _clock(table: AuditTable, name: str) -> Finding | None:
     ranked = abs(float(np.corrcoef(rankdata(values), rankdata(time))[0, 1]))
     if min(straight, ranked) < 0.999:
         return None
-    return Finding(
+    return Alarm(
         CHECK,
         name,
         f"correlates {straight:.5f} with the date: it is a row number, an index or a date",
@@ -46,7 +46,7 @@ def _clock(table: AuditTable, name: str) -> Finding | None:
     )
 
 
-def _digits(table: AuditTable, name: str) -> Finding | None:
+def _digits(table: AuditTable, name: str) -> Alarm | None:
     values = table.column(name)
     distinct, code = np.unique(values, return_inverse=True)
     if not np.isfinite(values).all() or len(distinct) < 2:
@@ -60,7 +60,7 @@ def _digits(table: AuditTable, name: str) -> Finding | None:
     for what, digit in looks:
         strength, p = cramers_v(digit, table.labels)
         if strength > least and p < _CHANCE:
-            return _code_finding(name, what, strength, p)
+            return _code_alarm(name, what, strength, p)
     return None
 
 
@@ -86,8 +86,8 @@ def cramers_v(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
     return float(np.sqrt(statistic / seen.sum() / (min(seen.shape) - 1))), float(chi2.sf(statistic, freedom))
 
 
-def _code_finding(name: str, what: str, strength: float, p: float) -> Finding:
-    return Finding(
+def _code_alarm(name: str, what: str, strength: float, p: float) -> Alarm:
+    return Alarm(
         CHECK,
         name,
         f"{what} go with the class (Cramer's V {strength:.2f}, p {p:.0e})",

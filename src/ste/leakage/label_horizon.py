@@ -3,7 +3,7 @@
 import numpy as np
 
 from ste.leakage.audit_table import CLOSE, AuditTable
-from ste.leakage.check_result import Finding, Outcome, skipped
+from ste.leakage.check_result import Alarm, CheckResult, skipped
 from ste.schema import RETURN
 
 CHECK = "horizon"
@@ -12,7 +12,7 @@ _LONGEST = 26  # periods ahead that a label is tried at
 _CLEAR = 0.8  # share of the rows that must agree; files may round, or adjust closes on another scale
 
 
-def label_horizon(table: AuditTable) -> Outcome:
+def label_horizon(table: AuditTable) -> CheckResult:
     """The horizon seen in the closes themselves against the one declared."""
     if RETURN not in table.frame or table.close is None:
         return skipped(CHECK, f"not run: the table has no {RETURN} or no {CLOSE}")
@@ -23,32 +23,32 @@ def label_horizon(table: AuditTable) -> Outcome:
     best = max(agreement, key=lambda horizon: agreement[horizon])
     if stated >= _CLEAR:
         span = table.word if table.horizon == 1 else f"{table.horizon} {table.word}s"
-        return Outcome(CHECK, f"{stated:.0%} of the returns are those of the {span} after the row, as declared")
+        return CheckResult(CHECK, f"{stated:.0%} of the returns are those of the {span} after the row, as declared")
     if agreement[best] < _CLEAR:
         note = (
             f"{RETURN} follows no horizon of the closes (best {best}: {agreement[best]:.0%}); closes that are rounded "
             "or on another scale look like this"
         )
-        return Outcome(CHECK, "could not be checked, see the note", notes=(note,), ran=False)
-    return Outcome(CHECK, "", (_finding(table, stated, best, agreement[best]),))
+        return CheckResult(CHECK, "could not be checked, see the note", notes=(note,), ran=False)
+    return CheckResult(CHECK, "", (_alarm(table, stated, best, agreement[best]),))
 
 
-def _finding(table: AuditTable, stated: float, best: int, share: float) -> Finding:
+def _alarm(table: AuditTable, stated: float, best: int, share: float) -> Alarm:
     if best > 0:
         seen = f"it is the return over the {best} {table.word}s ahead"
-        mend = f"Try data.labels.horizon={best}, which also decides the purge."
+        fix = f"Try data.labels.horizon={best}, which also decides the purge."
         why = f"; the last {best} {table.word}s of a split know the next"
     else:
         seen = f"it is the return of the {table.word}s up to the row's own close"
-        mend = "Give the return from this close to the next, and this row's own stock_close."
+        fix = "Give the return from this close to the next, and this row's own stock_close."
         why = "; the label is known when the row is"
-    return Finding(
+    return Alarm(
         CHECK,
         RETURN,
         f"{seen} ({share:.0%} of the rows agree with their ticker's closes), and data.labels.horizon={table.horizon} "
         f"is declared ({stated:.0%} agree){why}",
         f"labels that look {table.horizon} {table.word}{'s' * (table.horizon > 1)} ahead",
-        mend,
+        fix,
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from ste.leakage.check_result import Finding, Outcome, skipped
+from ste.leakage.check_result import Alarm, CheckResult, skipped
 from ste.market.daily import Market
 from ste.schema import KEYS
 
@@ -31,7 +31,7 @@ def truncated(market: Market, last: pd.Timestamp) -> Market:
     return replace(market, bars=bars, news=known("news"), macro=known("macro"), policy=known("policy"))
 
 
-def changed_by_the_future(market: Market, features: Features, cuts: int = 4) -> Outcome:
+def changed_by_the_future(market: Market, features: Features, cuts: int = 4) -> CheckResult:
     """Feature columns that differ when every daily source ends at a row's own close.
 
     Args:
@@ -61,8 +61,8 @@ def changed_by_the_future(market: Market, features: Features, cuts: int = 4) -> 
             examples.setdefault(name, example)
     line = f"{compared:,} rows made again at {len(places)} cuts: every feature is as it was"
     worst_first = sorted(counts, key=lambda name: -counts[name])
-    findings = [_finding(name, counts[name], compared, examples[name]) for name in worst_first]
-    return Outcome(CHECK, line, tuple(findings))
+    alarms = [_alarm(name, counts[name], compared, examples[name]) for name in worst_first]
+    return CheckResult(CHECK, line, tuple(alarms))
 
 
 def _differences(whole: pd.DataFrame, part: pd.DataFrame, last: pd.Timestamp) -> dict[str, tuple[int, str]]:
@@ -80,12 +80,12 @@ def _differences(whole: pd.DataFrame, part: pd.DataFrame, last: pd.Timestamp) ->
     return out
 
 
-def _finding(name: str, count: int, compared: int, example: str) -> Finding:
+def _alarm(name: str, count: int, compared: int, example: str) -> Alarm:
     if name == "rows":
-        return Finding(
+        return Alarm(
             CHECK, name, example, "a row to exist from its own close on", "Look at how rows are chosen in the features."
         )
-    return Finding(
+    return Alarm(
         CHECK,
         name,
         f"{count:,} of {compared:,} values change when the future is cut off; {example}",

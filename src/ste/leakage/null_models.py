@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 
 from ste.leakage.association import Association, rank_ic
 from ste.leakage.audit_table import AuditTable
-from ste.leakage.check_result import Finding, Outcome, skipped
+from ste.leakage.check_result import Alarm, CheckResult, skipped
 from ste.leakage.single_columns import probes
 from ste.schema import DIRECTION, RETURN
 
@@ -73,7 +73,7 @@ def _counted(table: AuditTable) -> np.ndarray:
     return purged if purged.any() else table.training
 
 
-def shuffled_labels(table: AuditTable, shuffles: int = 2, seed: int = 0) -> Outcome:
+def shuffled_labels(table: AuditTable, shuffles: int = 2, seed: int = 0) -> CheckResult:
     """Returns permuted within each period, then learnt: later rows must stay unknown.
 
     A row that stands in two splits keeps one permuted return, so that a model that has learnt it by heart
@@ -98,8 +98,8 @@ def shuffled_labels(table: AuditTable, shuffles: int = 2, seed: int = 0) -> Outc
     name, known = worst
     line = f"{shuffles} shuffles, 2 models: IC at most {known.value:+.3f} ({known.t:+.1f} errors)"
     if not (known.value > _SIZE and known.t > _CHANCE):
-        return Outcome(SHUFFLE, line)
-    finding = Finding(
+        return CheckResult(SHUFFLE, line)
+    alarm = Alarm(
         SHUFFLE,
         f"{table.name_of('train')} and the splits after it",
         f"labels permuted within each {table.word} are still known to a {name}: IC {known.value:+.3f}, "
@@ -107,7 +107,7 @@ def shuffled_labels(table: AuditTable, shuffles: int = 2, seed: int = 0) -> Outc
         "an IC of 0: nothing ties a permuted label to its features",
         "Look for rows that stand in training and in a later split.",
     )
-    return Outcome(SHUFFLE, line, (finding,))
+    return CheckResult(SHUFFLE, line, (alarm,))
 
 
 def permuted_within(table: AuditTable, rng: np.random.Generator) -> np.ndarray:
@@ -130,7 +130,7 @@ def _medians(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
     return middle[groups]
 
 
-def nothing_in_the_null(table: AuditTable) -> Outcome:
+def nothing_in_the_null(table: AuditTable) -> CheckResult:
     """Quick models in a world without signal, made and split by the same settings, must not beat the majority.
 
     Args:
@@ -155,15 +155,15 @@ def nothing_in_the_null(table: AuditTable) -> Outcome:
     name, gain = worst
     line = f"signal 0, {later.sum():,} later rows: best gain over the majority {gain.value:+.4f} ({gain.t:+.1f} errors)"
     if not (gain.value > _GAIN and gain.t > _GAIN_CHANCE):
-        return Outcome(NULL, line)
-    finding = Finding(
+        return CheckResult(NULL, line)
+    alarm = Alarm(
         NULL,
         "the settings of data",
         f"in a world without signal a {name} beats the majority by {gain.value:+.4f}, {gain.t:.1f} errors from 0",
         "no gain: there is nothing to know",
         "Features, labels or the split tell of the future: look at what differs from data=world as it comes.",
     )
-    return Outcome(NULL, line, (finding,))
+    return CheckResult(NULL, line, (alarm,))
 
 
 def _by_period(values: np.ndarray, groups: np.ndarray, overlap: int) -> Association:

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 
 from ste.leakage.audit_table import AuditTable
-from ste.leakage.check_result import Finding, Outcome, skipped
+from ste.leakage.check_result import Alarm, CheckResult, skipped
 from ste.schema import KEYS, RETURN, SPLITS
 
 OVERLAP = "overlap"
@@ -15,7 +15,7 @@ _TOLERANCE = 1e-9  # relative: what a row loses in a file
 _FEWEST_COPIES = 3
 
 
-def overlapping_splits(table: AuditTable, *, stated: bool = False) -> Outcome:
+def overlapping_splits(table: AuditTable, *, stated: bool = False) -> CheckResult:
     """Splits that hold the same rows, the same periods, or are out of date order.
 
     Args:
@@ -26,27 +26,27 @@ def overlapping_splits(table: AuditTable, *, stated: bool = False) -> Outcome:
     splits = {name: rows for name, rows in splits.items() if len(rows)}
     if len(splits) < 2:
         return skipped(OVERLAP, "not run: the table has one split only")
-    findings = []
+    alarms = []
     for first, second in combinations(splits, 2):
         found = _overlap(table, first, second)
         if found:
-            findings.append(found)
+            alarms.append(found)
     dates = ", ".join(f"{name} {d['date'].min():%Y-%m-%d} to {d['date'].max():%Y-%m-%d}" for name, d in splits.items())
     if stated:
         how = "the document's own cut, stated in data.split.by"
-        notes = tuple(f"{found.where}: {found.seen}: {how}" for found in findings)
-        return Outcome(OVERLAP, dates, notes=notes)
-    return Outcome(OVERLAP, dates, tuple(findings))
+        notes = tuple(f"{found.where}: {found.seen}: {how}" for found in alarms)
+        return CheckResult(OVERLAP, dates, notes=notes)
+    return CheckResult(OVERLAP, dates, tuple(alarms))
 
 
-def _overlap(table: AuditTable, first: str, second: str) -> Finding | None:
+def _overlap(table: AuditTable, first: str, second: str) -> Alarm | None:
     in_first, in_second = table.split == SPLITS.index(first), table.split == SPLITS.index(second)
     where = f"{table.name_of(first)} and {table.name_of(second)}"
     keys = [*KEYS]
     same = table.frame.loc[in_first, keys].merge(table.frame.loc[in_second, keys].drop_duplicates(), on=keys)
     weeks = np.intersect1d(table.periods[in_first], table.periods[in_second])
     expected = f"no {table.word} in two splits, and {first} wholly before {second}"
-    mend = "Split by date: data=world and data=market do, with data.split.validation_start and data.split.test_start."
+    fix = "Split by date: data=world and data=market do, with data.split.validation_start and data.split.test_start."
     if len(same):
         row = same.iloc[0]
         seen = f"{len(same)} rows are in both, the first {row['ticker']} {row['date']:%Y-%m-%d}"
@@ -57,10 +57,10 @@ def _overlap(table: AuditTable, first: str, second: str) -> Finding | None:
         seen = f"{late} rows of {first} are later than the first of {second}"
     else:
         return None
-    return Finding(OVERLAP, where, seen, expected, mend)
+    return Alarm(OVERLAP, where, seen, expected, fix)
 
 
-def copied_rows(table: AuditTable) -> Outcome:
+def copied_rows(table: AuditTable) -> CheckResult:
     """Rows of one split that return in another under another date or ticker, and tickers that are one."""
     alone = len(np.unique(table.tickers)) == 1
     own = [name for name in table.features if alone or name not in table.shared]
@@ -71,13 +71,13 @@ def copied_rows(table: AuditTable) -> Outcome:
         (table.periods[first] != table.periods[second]) | (table.tickers[first] != table.tickers[second])
     )
     first, second = first[other], second[other]
-    findings = []
+    alarms = []
     if len(first) >= _FEWEST_COPIES:
-        findings.append(_copies(table, first, second))
+        alarms.append(_copies(table, first, second))
     if RETURN in table.frame:
-        findings += _twins(table)
+        alarms += _twins(table)
     line = f"{len(table.frame):,} rows and {table.tickers.max() + 1} tickers, none a copy"
-    return Outcome(COPIES, line, tuple(findings))
+    return CheckResult(COPIES, line, tuple(alarms))
 
 
 def _standardised(table: AuditTable, columns: list[str]) -> np.ndarray:
@@ -96,12 +96,12 @@ def _near_pairs(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return a[agree], b[agree]
 
 
-def _copies(table: AuditTable, first: np.ndarray, second: np.ndarray) -> Finding:
+def _copies(table: AuditTable, first: np.ndarray, second: np.ndarray) -> Alarm:
     early = np.where(table.split[first] <= table.split[second], first, second)
     late = np.where(table.split[first] <= table.split[second], second, first)
     a, b = table.frame.iloc[early[0]], table.frame.iloc[late[0]]
     name_a, name_b = (table.name_of(row["split"]) for row in (a, b))
-    return Finding(
+    return Alarm(
         COPIES,
         f"{name_a} and {name_b}",
         f"{len(early)} rows have the same features under another date or ticker, such as {a['ticker']} "
@@ -111,7 +111,7 @@ def _copies(table: AuditTable, first: np.ndarray, second: np.ndarray) -> Finding
     )
 
 
-def _twins(table: AuditTable) -> list[Finding]:
+def _twins(table: AuditTable) -> list[Alarm]:
     """Tickers whose returns are another's, at the same time or shifted."""
     returns = table.returns
     rows = np.flatnonzero(np.isfinite(returns) & (np.abs(returns) > 1e-6))
@@ -137,7 +137,7 @@ def _twins(table: AuditTable) -> list[Finding]:
             continue
         when = f"in the same {table.word}s" if lag == 0 else f"{abs(lag)} {table.word}s apart"
         out.append(
-            Finding(
+            Alarm(
                 COPIES,
                 f"tickers {names[one]} and {names[two]}",
                 f"{count} returns ({share:.0%} of the shorter) are equal to the last digit, {when}",

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from ste.leakage.audit_table import AuditTable
-from ste.leakage.check_result import Finding, Outcome, skipped
+from ste.leakage.check_result import Alarm, CheckResult, skipped
 from ste.schema import DIRECTION, FEATURE_COLUMNS, RETURN, Trend
 
 SCALERS = "scalers"
@@ -54,18 +54,18 @@ _MARKS: dict[str, tuple[Callable[[np.ndarray], float], str]] = {
 }
 
 
-def future_scalers(table: AuditTable) -> Outcome:
+def future_scalers(table: AuditTable) -> CheckResult:
     """Columns scaled with rows of validation or test, over the whole table or ticker by ticker."""
     spans = _spans(table)
     if not spans:
         return skipped(SCALERS, "not run: the table has one split only")
-    findings = []
+    alarms = []
     for name in table.features:
         found = _scaled(table, name, spans)
         if found:
-            findings.append(found)
+            alarms.append(found)
     seen = f"{len(table.features)} columns; none is scaled to rows beyond training"
-    return Outcome(SCALERS, seen, tuple(findings))
+    return CheckResult(SCALERS, seen, tuple(alarms))
 
 
 def _spans(table: AuditTable) -> dict[str, np.ndarray]:
@@ -79,7 +79,7 @@ def _spans(table: AuditTable) -> dict[str, np.ndarray]:
     return spans
 
 
-def _scaled(table: AuditTable, name: str, spans: dict[str, np.ndarray]) -> Finding | None:
+def _scaled(table: AuditTable, name: str, spans: dict[str, np.ndarray]) -> Alarm | None:
     values = table.column(name)
     if not np.isfinite(values).all() or len(np.unique(values[:5000])) < _FEWEST:
         return None
@@ -91,7 +91,7 @@ def _scaled(table: AuditTable, name: str, spans: dict[str, np.ndarray]) -> Findi
             whole = _fits(over, train)
             each = not whole and name not in table.shared and _per_ticker(table, values, rows, mark)
             if whole or each:
-                return _scaled_finding(table, name, span, rows, words, each)
+                return _scaled_alarm(table, name, span, rows, words, each)
     return None
 
 
@@ -117,7 +117,7 @@ def _per_ticker(table: AuditTable, values: np.ndarray, rows: np.ndarray, mark: C
     return tried >= 2 and bears > 0.7 * tried
 
 
-def _scaled_finding(table: AuditTable, name: str, span: str, rows: np.ndarray, words: str, each: bool) -> Finding:
+def _scaled_alarm(table: AuditTable, name: str, span: str, rows: np.ndarray, words: str, each: bool) -> Alarm:
     values = table.column(name)
     what = f"{'ticker by ticker ' if each else ''}{words} over {span}"
     if not each:
@@ -127,7 +127,7 @@ def _scaled_finding(table: AuditTable, name: str, span: str, rows: np.ndarray, w
             f"training rows mean {train.mean():+.4f}, deviation {train.std():.4f}, {train.min():.3g} to "
             f"{train.max():.3g}"
         )
-    return Finding(
+    return Alarm(
         SCALERS,
         name,
         f"has {what}",
@@ -136,7 +136,7 @@ def _scaled_finding(table: AuditTable, name: str, span: str, rows: np.ndarray, w
     )
 
 
-def future_thresholds(table: AuditTable) -> Outcome:
+def future_thresholds(table: AuditTable) -> CheckResult:
     """Classes cut at quantiles of rows beyond training."""
     spans = _spans(table)
     if not spans or RETURN not in table.frame or DIRECTION not in table.frame:
@@ -155,7 +155,7 @@ def future_thresholds(table: AuditTable) -> Outcome:
             wanted = np.array([cuts[0], cuts[1] - cuts[0], 1 - cuts[1]])
             near = 0.002 if free else 1.5 / n  # of round or scaled thresholds only an exact count tells
             if np.abs(shares - wanted).max() <= near and np.abs(train - wanted).max() > max(2 * near, 0.003):
-                finding = Finding(
+                alarm = Alarm(
                     THRESHOLDS,
                     DIRECTION,
                     f"its classes are {kind} of {span} ({', '.join(f'{s:.4f}' for s in shares)}), and not of the "
@@ -163,8 +163,8 @@ def future_thresholds(table: AuditTable) -> Outcome:
                     "thresholds fixed beforehand, or quantiles of the training rows",
                     "Cut the classes anew: data.labels.method=balanced takes the training rows' terciles.",
                 )
-                return Outcome(THRESHOLDS, line, (finding,))
-    return Outcome(THRESHOLDS, line)
+                return CheckResult(THRESHOLDS, line, (alarm,))
+    return CheckResult(THRESHOLDS, line)
 
 
 def _shares(table: AuditTable, rows: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from sklearn.metrics import roc_auc_score
 
 from ste.leakage.association import Association, centred_ranks, difference, ic_of_ranks, over_time
 from ste.leakage.audit_table import CLOSE, AuditTable
-from ste.leakage.check_result import Finding, Outcome, skipped
+from ste.leakage.check_result import Alarm, CheckResult, skipped
 from ste.schema import DIRECTION, RETURN, Trend
 
 CHECK = "single columns"
@@ -98,7 +98,7 @@ def _in_dollars(name: str, values: np.ndarray, close: np.ndarray) -> bool:
     return bool(priced.mean() > 0.9 and np.median(np.abs(np.log(values[priced] / close[priced]))) < 0.5)
 
 
-def known_labels(table: AuditTable, *, strict: bool = False) -> Outcome:
+def known_labels(table: AuditTable, *, strict: bool = False) -> CheckResult:
     """Columns that tell the coming return too well.
 
     Args:
@@ -132,7 +132,7 @@ def known_labels(table: AuditTable, *, strict: bool = False) -> Outcome:
             f"with the coming {table.word}, {best.after.value:+.3f} with the one after"
         )
     )
-    return Outcome(CHECK, line, tuple(_finding(table, seen) for seen in ordered), tuple(notes))
+    return CheckResult(CHECK, line, tuple(_alarm(table, seen) for seen in ordered), tuple(notes))
 
 
 def _strength(seen: _Seen) -> tuple[bool, float]:
@@ -176,12 +176,12 @@ def _single_returns(table: AuditTable) -> np.ndarray:
         return table.ahead(close, 1) / close - 1.0
 
 
-def _finding(table: AuditTable, seen: _Seen) -> Finding:
+def _alarm(table: AuditTable, seen: _Seen) -> Alarm:
     span = f"coming {table.word}" if seen.step == 1 else f"{table.word} {seen.step} ahead"
     target = f"return of the {span}" if seen.what == "direction" else f"size of the {span}'s move"
     way = f" (Up against Down: AUC {_auc(table, seen.probe.values):.3f})" if seen.what == "direction" else ""
     most = EXCESS_OVER_TIME if seen.shared else EXCESS
-    return Finding(
+    return Alarm(
         CHECK,
         seen.probe.column,
         f"{seen.probe.form} has a rank correlation of {seen.now.value:+.3f} with the {target}{way}, "

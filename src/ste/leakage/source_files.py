@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from ste.leakage.association import Association, rank_ic
-from ste.leakage.check_result import Finding, Outcome, skipped
+from ste.leakage.check_result import Alarm, CheckResult, skipped
 
 RELEASES = "release dates"
 NEWS = "news dates"
@@ -14,7 +14,7 @@ _FEWEST = 8  # releases that a statement about a series needs
 _PEAK, _CHANCE = 0.06, 6.0  # of the correlation of news with a day's return, over the days after it
 
 
-def early_releases(macro: pd.DataFrame, file: str = "macro") -> Outcome:
+def early_releases(macro: pd.DataFrame, file: str = "macro") -> CheckResult:
     """Series whose figures enter before the period they describe has ended.
 
     Args:
@@ -23,7 +23,7 @@ def early_releases(macro: pd.DataFrame, file: str = "macro") -> Outcome:
             period is taken for one dated by its period.
         file: for the messages.
     """
-    findings, looked = [], []
+    alarms, looked = [], []
     for series, rows in macro.groupby("series", sort=True):
         if len(rows) < _FEWEST:
             continue
@@ -31,8 +31,8 @@ def early_releases(macro: pd.DataFrame, file: str = "macro") -> Outcome:
         released = pd.DatetimeIndex(pd.to_datetime(rows["release_date"]))
         found = _against_period(rows, released) if "period" in rows else _stamps(released)
         if found:
-            findings.append(
-                Finding(
+            alarms.append(
+                Alarm(
                     RELEASES,
                     f"{file}: series {series}",
                     found,
@@ -41,7 +41,7 @@ def early_releases(macro: pd.DataFrame, file: str = "macro") -> Outcome:
                 )
             )
     line = f"{len(looked)} series, none released before its period ended"
-    return Outcome(RELEASES, line, tuple(findings)) if looked else skipped(RELEASES, "not run: too few releases")
+    return CheckResult(RELEASES, line, tuple(alarms)) if looked else skipped(RELEASES, "not run: too few releases")
 
 
 def _spacing(days: pd.DatetimeIndex) -> float:
@@ -88,7 +88,7 @@ def _stamps(released: pd.DatetimeIndex) -> str | None:
     return None
 
 
-def news_of_tomorrow(bars: pd.DataFrame, news: pd.DataFrame, file: str = "news") -> Outcome:
+def news_of_tomorrow(bars: pd.DataFrame, news: pd.DataFrame, file: str = "news") -> CheckResult:
     """News whose sentiment tells the next session's return better than the same day's or any later one's.
 
     News explains the day it falls on. Dated a day early, it tells the next day's return and, what no
@@ -102,15 +102,15 @@ def news_of_tomorrow(bars: pd.DataFrame, news: pd.DataFrame, file: str = "news")
     closes = bars.pivot(index="date", columns="ticker", values="close")
     returns = closes / closes.shift(1) - 1.0
     columns = [name for name in ("sentiment", "count") if name in news]
-    seen, findings = [], []
+    seen, alarms = [], []
     for name in columns:
         profile = {lag: _session_ic(news, name, returns.shift(-lag), size=name == "count") for lag in range(4)}
         seen.append(f"{name} {profile[1].value:+.3f} with the next day, {profile[0].value:+.3f} with its own")
         after = max(abs(profile[lag].value) for lag in (2, 3))
         rise = abs(profile[1].value) - max(abs(profile[0].value), 2 * after)
         if rise > _PEAK and rise > _CHANCE * profile[1].error:
-            findings.append(
-                Finding(
+            alarms.append(
+                Alarm(
                     NEWS,
                     f"{file}: {name}",
                     f"its rank correlation with returns is {profile[0].value:+.3f} on its own day, "
@@ -119,7 +119,7 @@ def news_of_tomorrow(bars: pd.DataFrame, news: pd.DataFrame, file: str = "news")
                     "The rows seem dated a day early: give the day at whose close the news was known.",
                 )
             )
-    return Outcome(NEWS, "; ".join(seen), tuple(findings))
+    return CheckResult(NEWS, "; ".join(seen), tuple(alarms))
 
 
 def _session_ic(news: pd.DataFrame, name: str, returns: pd.DataFrame, *, size: bool) -> Association:
@@ -132,15 +132,15 @@ def _session_ic(news: pd.DataFrame, name: str, returns: pd.DataFrame, *, size: b
     return rank_ic(score, np.abs(values) if size else values, day[there].astype(np.int64))
 
 
-def odd_bars(bars: pd.DataFrame, file: str = "bars") -> Outcome:
+def odd_bars(bars: pd.DataFrame, file: str = "bars") -> CheckResult:
     """Closes and opens outside their day's range: prices of another day, or of another adjustment."""
-    findings = []
+    alarms = []
     for name in ("open", "close"):
         outside = (bars[name] > bars["high"] * 1.002) | (bars[name] < bars["low"] * 0.998)
         if outside.mean() > 0.01:
             row = bars[outside].iloc[0]
-            findings.append(
-                Finding(
+            alarms.append(
+                Alarm(
                     BARS,
                     f"{file}: {name}",
                     f"{outside.sum():,} of {len(bars):,} lie outside the day's low to high, the first "
@@ -149,4 +149,4 @@ def odd_bars(bars: pd.DataFrame, file: str = "bars") -> Outcome:
                     f"Look whether {name} is shifted by a day, or adjusted on another scale than high and low.",
                 )
             )
-    return Outcome(BARS, f"{len(bars):,} bars, opens and closes within their day", tuple(findings))
+    return CheckResult(BARS, f"{len(bars):,} bars, opens and closes within their day", tuple(alarms))

@@ -16,7 +16,7 @@ from ste.data.storage.tables import read_table
 from ste.errors import DataError, SteError
 from ste.features.feature_rows import feature_rows
 from ste.leakage.audit_table import SPLIT, AuditTable
-from ste.leakage.check_result import Finding, Outcome, skipped
+from ste.leakage.check_result import Alarm, CheckResult, skipped
 from ste.leakage.encoded_labels import hidden_codes
 from ste.leakage.label_horizon import label_horizon
 from ste.leakage.look_ahead import Features, changed_by_the_future
@@ -41,17 +41,17 @@ class Audit:
     Attributes:
         source: the data's kind, rows and tickers, in words.
         digest: of the tables' bytes, as the data card has it.
-        outcomes: one per check, in the order in which they ran.
+        results: one per check, in the order in which they ran.
     """
 
     source: str
     digest: str
-    outcomes: tuple[Outcome, ...]
+    results: tuple[CheckResult, ...]
 
     @property
-    def findings(self) -> tuple[Finding, ...]:
+    def alarms(self) -> tuple[Alarm, ...]:
         """Suspected leaks of every check."""
-        return tuple(found for outcome in self.outcomes for found in outcome.findings)
+        return tuple(found for result in self.results for found in result.alarms)
 
 
 def audit(
@@ -87,16 +87,16 @@ def audit(
         prepared = prepare(settings, root)
         files = {split: str(path) for split, path in prepared.files.items()}
     table = read_leniently(files, settings.labels.horizon, settings.frequency)
-    outcomes = [contract, *table_checks(table, strict=strict, stated=settings.split.by == "row")]
-    outcomes += source_checks(settings, features)
+    results = [contract, *table_checks(table, strict=strict, stated=settings.split.by == "row")]
+    results += source_checks(settings, features)
     if shuffles:
-        outcomes += [shuffled_labels(table, shuffles), null_world(settings, table)]
+        results += [shuffled_labels(table, shuffles), null_world(settings, table)]
     tickers = table.frame["ticker"].nunique()
     source = f"data={settings.source}: {len(table.frame):,} rows, {tickers} tickers, {len(table.features)} columns"
-    return Audit(source, _digest(files), tuple(outcomes))
+    return Audit(source, _digest(files), tuple(results))
 
 
-def table_checks(table: AuditTable, *, strict: bool = False, stated: bool = False) -> list[Outcome]:
+def table_checks(table: AuditTable, *, strict: bool = False, stated: bool = False) -> list[CheckResult]:
     """The checks that need nothing but the rows."""
     return [
         known_labels(table, strict=strict),
@@ -113,21 +113,21 @@ def _digest(files: dict[str, str]) -> str:
     return hashlib.sha256("".join(sha256(path) for path in files.values()).encode()).hexdigest()[:16]
 
 
-def _contract(settings: DataSettings) -> Outcome:
-    """Each file by itself against what STE reads; what is refused is a finding, and the audit goes on."""
+def _contract(settings: DataSettings) -> CheckResult:
+    """Each file by itself against what STE reads; what is refused is an alarm, and the audit goes on."""
     if not isinstance(settings, TableSettings):
-        return Outcome(CONTRACT, "tables built by STE")
-    findings = []
+        return CheckResult(CONTRACT, "tables built by STE")
+    alarms = []
     for split, path in settings.files().items():
         read_frame(path)  # a file that is no table at all cannot be audited
         try:
             read_table(path, settings.frequency, settings.features)
         except DataError as error:
             seen = str(error).removeprefix(f"{path}: ")
-            findings.append(
-                Finding(CONTRACT, f"data.{split}={path}", seen.rstrip("."), "a table that ste.train reads", "Mend it.")
+            alarms.append(
+                Alarm(CONTRACT, f"data.{split}={path}", seen.rstrip("."), "a table that ste.train reads", "Mend it.")
             )
-    return Outcome(CONTRACT, f"{len(settings.files())} files as ste.train reads them", tuple(findings))
+    return CheckResult(CONTRACT, f"{len(settings.files())} files as ste.train reads them", tuple(alarms))
 
 
 def read_leniently(files: dict[str, str], horizon: int, frequency: str) -> AuditTable:
@@ -158,7 +158,7 @@ def read_leniently(files: dict[str, str], horizon: int, frequency: str) -> Audit
     return AuditTable(whole[known], horizon, frequency, named)
 
 
-def source_checks(settings: DataSettings, features: Features | None = None) -> Iterator[Outcome]:
+def source_checks(settings: DataSettings, features: Features | None = None) -> Iterator[CheckResult]:
     """The checks that need the daily sources: none for ready tables."""
     if isinstance(settings, WorldSettings):
         market, macro = draw(settings), None
@@ -181,7 +181,7 @@ def source_checks(settings: DataSettings, features: Features | None = None) -> I
         yield news_of_tomorrow(market.bars, market.news, names.get("news", "news"))
 
 
-def null_world(settings: DataSettings, table: AuditTable) -> Outcome:
+def null_world(settings: DataSettings, table: AuditTable) -> CheckResult:
     """Quick models in a world without signal with the table's labels, split, span and number of tickers."""
     split = _split_by_date(settings, table)
     if split is None:

@@ -8,35 +8,35 @@ from ste.leakage.suite import Audit
 
 
 def print_audit(report: Audit, console: Console | None = None) -> None:
-    """One line per check, then every finding in words, then the notes and the end."""
+    """One line per check, then every alarm in words, then the notes and the end."""
     console = console or Console(highlight=False, width=None if Console().is_terminal else 100)
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("check", no_wrap=True)
     table.add_column("", no_wrap=True)
     table.add_column("seen")
-    for outcome in report.outcomes:
-        state = "[bold red]ALARM[/]" if outcome.findings else "passed" if outcome.ran else "[dim]-[/]"
-        seen = escape(outcome.seen)
-        if outcome.findings:
-            seen = escape(", ".join(dict.fromkeys(found.where for found in outcome.findings)))
-        table.add_row(outcome.check, state, seen if outcome.findings else f"[dim]{seen}[/]")
+    for result in report.results:
+        state = "[bold red]ALARM[/]" if result.alarms else "passed" if result.ran else "[dim]-[/]"
+        seen = escape(result.seen)
+        if result.alarms:
+            seen = escape(", ".join(dict.fromkeys(found.where for found in result.alarms)))
+        table.add_row(result.check, state, seen if result.alarms else f"[dim]{seen}[/]")
     console.print(table)
-    for number, found in enumerate(report.findings, 1):
+    for number, found in enumerate(report.alarms, 1):
         console.print(f"\n[bold red]{number}. {found.check}: {escape(found.where)}[/]")
-        for word, text in (("seen", found.seen), ("expected", found.expected), ("next", found.mend)):
+        for word, text in (("seen", found.seen), ("expected", found.expected), ("next", found.fix)):
             grid = Table.grid(padding=(0, 2))
             grid.add_column(width=8, style="dim")
             grid.add_column()
             grid.add_row(word, escape(text))
             console.print(grid)
-    notes = [note for outcome in report.outcomes for note in outcome.notes]
+    notes = [note for result in report.results for note in result.notes]
     if notes:
         console.print()
     for note in notes:
         console.print(f"[dim]note: {escape(note)}[/]")
     console.print(f"\n{escape(report.source)}, digest {report.digest}", soft_wrap=True)
-    ran = sum(outcome.ran for outcome in report.outcomes)
-    count = len(report.findings)
+    ran = sum(result.ran for result in report.results)
+    count = len(report.alarms)
     if count:
         alarms = f"{count} alarm{'s' * (count > 1)}"
         console.print(f"[bold red]{alarms}[/]: trust no score on these data before this is explained")

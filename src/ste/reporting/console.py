@@ -41,12 +41,12 @@ _ANATOMY = {
         ("its t", "rank_ic_t"),
     ),
     "portfolio": (
-        ("return a year", "book_annual_return"),
-        ("volatility a year", "book_volatility"),
-        ("Sharpe", "book_sharpe"),
-        ("drawdown", "book_max_drawdown"),
-        ("turnover", "book_turnover"),
-        ("hit rate", "book_hit_rate"),
+        ("return a year", "portfolio_annual_return"),
+        ("volatility a year", "portfolio_volatility"),
+        ("Sharpe", "portfolio_sharpe"),
+        ("drawdown", "portfolio_max_drawdown"),
+        ("turnover", "portfolio_turnover"),
+        ("hit rate", "portfolio_hit_rate"),
     ),
 }
 
@@ -68,7 +68,7 @@ def print_scores(model: str, scores: dict[str, Scorecard]) -> None:
     for split, card in scores.items():
         head = (split, f"{card.examples:,}", f"{card.periods:,}")
         table.add_row(*head, Text(model, "bold"), *(Text(text, "bold") for text in _row(card.figures, card.method)))
-        for name, figures in card.company.items():
+        for name, figures in card.baselines.items():
             label = "Bayes (the limit)" if name == "bayes" else name
             table.add_row("", "", "", label, *map(Text, _row(figures, card.method)), style="dim")
         table.add_section()
@@ -109,9 +109,9 @@ def print_anatomy(scores: dict[str, Scorecard]) -> None:
     console = _console()
     console.print(table)
     card = next(iter(cards.values()))
-    if card.book:
-        kind = card.book.kind.replace("_", "-")
-        console.print(f"portfolio: {kind}, {card.book.cost_bps:g} basis points a trade", style="dim")
+    if card.portfolio:
+        kind = card.portfolio.kind.replace("_", "-")
+        console.print(f"portfolio: {kind}, {card.portfolio.cost_bps:g} basis points a trade", style="dim")
     console.print()
 
 

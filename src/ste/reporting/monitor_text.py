@@ -75,7 +75,7 @@ def _scores(page: Page) -> Table:
     for one in record.compared:
         now, then, gain = _told(one.now), _told(one.then), _told(one.gain, signed=True)
         table.add_row(_figure(one.name), now, then, gain, one.word)
-    for name, figures in record.card.company.items():
+    for name, figures in record.card.baselines.items():
         for figure in COMPARED_METRICS:
             if figure in figures:
                 table.add_row(f"of {name}", _told(figures[figure]), "", "", f"[dim]{_figure(figure)}[/]", style="dim")

@@ -59,7 +59,7 @@ def tested(card: ModelCard) -> dict[str, Any] | None:
         return None
     kept = card.metrics[split]
     company = {
-        name: figures["accuracy"] for name, figures in kept.get("company", {}).items() if figures.get("accuracy")
+        name: figures["accuracy"] for name, figures in kept.get("baselines", {}).items() if figures.get("accuracy")
     }
     return {
         "split": split,
@@ -112,7 +112,7 @@ def record(found: Record) -> dict[str, Any]:
         "log_loss": asdict(card.figures["log_loss"]),
         "confidence": found.confidence,
         "company": {
-            name: asdict(figures["accuracy"]) for name, figures in card.company.items() if "accuracy" in figures
+            name: asdict(figures["accuracy"]) for name, figures in card.baselines.items() if "accuracy" in figures
         },
         "compared": [asdict(one) for one in found.compared],
         "calibration": calibration([asdict(one) for one in card.reliability], card.figures["accuracy"], card.examples),

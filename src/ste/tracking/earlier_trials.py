@@ -10,7 +10,7 @@ import numpy as np
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from ste.evaluation.scorecard import Book, Scorecard
+from ste.evaluation.scorecard import Portfolio, Scorecard
 from ste.evaluation.significance import Trials
 from ste.tracking.run_info import DIGEST_TAG, FoundRun, find_runs
 
@@ -45,14 +45,17 @@ def find_trials(
     same = [run for run in runs if run.tags.get(DIGEST_TAG) == digest]
     count = len({run.id for run in same} | {run_id})
     elsewhere = len([run for run in runs if DIGEST_TAG in run.tags]) - len(same)
-    if card is None or card.book is None:
+    if card is None or card.portfolio is None:
         return Trials(count, elsewhere)
-    sharpes, columns = [card.figures["book_sharpe"].value] if "book_sharpe" in card.figures else [], [card.book.returns]
+    sharpes, columns = (
+        [card.figures["portfolio_sharpe"].value] if "portfolio_sharpe" in card.figures else [],
+        [card.portfolio.returns],
+    )
     for run in [run for run in same if run.id != run_id and run.status == "FINISHED"][:MOST]:
-        returns = _book_returns(client, run, card.book)
+        returns = _book_returns(client, run, card.portfolio)
         if returns is not None:
             columns.append(returns)
-            sharpes += [run.metrics[name] for name in ("final_test/book_sharpe",) if name in run.metrics]
+            sharpes += [run.metrics[name] for name in ("final_test/portfolio_sharpe",) if name in run.metrics]
     performance = np.array(columns).T if len(columns) > 1 else None
     return Trials(count, elsewhere, tuple(sharpes), performance)
 
@@ -76,7 +79,7 @@ def _seen(client: MlflowClient, experiment: str) -> list[FoundRun]:
     return sorted(known.values(), key=lambda run: -run.started)
 
 
-def _book_returns(client: MlflowClient, run: FoundRun, own: Book) -> list[float] | None:
+def _book_returns(client: MlflowClient, run: FoundRun, own: Portfolio) -> list[float] | None:
     """A run's portfolio returns on the test split; None where it traded otherwise or is gone."""
     key = (str(client.tracking_uri), run.id)
     if key not in _books:
@@ -91,6 +94,6 @@ def _book_returns(client: MlflowClient, run: FoundRun, own: Book) -> list[float]
 def _read_book(client: MlflowClient, run: FoundRun) -> dict[str, Any] | None:
     with suppress(MlflowException, OSError, ValueError, KeyError, TypeError), tempfile.TemporaryDirectory() as folder:
         summary = json.loads(Path(client.download_artifacts(run.id, SUMMARY, folder)).read_text())
-        book = summary["scores"]["test"]["book"]
+        book = summary["scores"]["test"]["portfolio"]
         return book if isinstance(book, dict) else None
     return None

@@ -49,7 +49,7 @@ class Importance:
     accuracy: float
     accuracy_error: float
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As a row of a table."""
         return asdict(self)
 

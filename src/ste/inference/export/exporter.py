@@ -123,7 +123,7 @@ def reference_of(source: Source, said: Predictions) -> dict[str, Any]:
     batch, ends = train[rows], train.ends[rows]
     reference = ReferenceDistributions.from_examples(
         batch.features.numpy(),
-        said.chances,
+        said.probs,
         source.data.panel.features,
         source.data.panel.classes,
         periods=train.store.period[ends.numpy()],
@@ -150,10 +150,10 @@ def _figures(card: dict[str, Any], split: str, said: Predictions) -> dict[str, A
         return kept
     company = {
         name: {figure: figures[figure] for figure in _COMPANY if figure in figures}
-        for name, figures in card["company"].items()
+        for name, figures in card["baselines"].items()
     }
-    auto_blocks = auto_block_metrics(said.of_split(split))
-    return {**kept, AUTO_BLOCKS: auto_blocks, "company": company, "reliability": card["reliability"]}
+    auto_blocks = auto_block_metrics(said.slice_split(split))
+    return {**kept, AUTO_BLOCKS: auto_blocks, "baselines": company, "reliability": card["reliability"]}
 
 
 def _verdict(found: Any, summary: dict[str, Any]) -> dict[str, str]:

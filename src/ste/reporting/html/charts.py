@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from ste.evaluation.information_coefficient import coefficients
 from ste.evaluation.predictions import Predictions
-from ste.evaluation.scorecard import Book, Scorecard
+from ste.evaluation.scorecard import Portfolio, Scorecard
 from ste.reporting import plots
 from ste.reporting.html.formatting import number, who
 from ste.reporting.html.report_data import ReportData
@@ -40,8 +40,8 @@ def figures(report: ReportData, main: str | None) -> dict[str, Markup]:
     for split, score in report.held_out.items():
         if score.reliability:
             out[f"reliability-{split}"] = _reliability(score, split)
-        if score.book is not None and score.book.equity:
-            out[f"equity-{split}"] = _equity(score.book, split)
+        if score.portfolio is not None and score.portfolio.equity:
+            out[f"equity-{split}"] = _equity(score.portfolio, split)
         drawn = _coefficients(report.predictions, split)
         if drawn is not None:
             out[f"ic-{split}"] = drawn
@@ -53,7 +53,7 @@ def _draw(figure: plots.Figure, name: str, told: str) -> Markup:
 
 
 def _accuracy(score: Scorecard, model: str, split: str) -> Markup:
-    everyone = {"": score.figures, **score.company}
+    everyone = {"": score.figures, **score.baselines}
     names = [name for name, row in everyone.items() if "accuracy" in row]
     shown, nothing = [everyone[name]["accuracy"] for name in names], float("nan")
     names = [who(name, model) for name in names]  # a model may be named as its baseline
@@ -88,7 +88,7 @@ def _reliability(score: Scorecard, split: str) -> Markup:
     return _draw(figure, f"reliability-{split}", f"Reliability on the {split} split: {told}.")
 
 
-def _equity(book: Book, split: str) -> Markup:
+def _equity(book: Portfolio, split: str) -> Markup:
     peaks = list(accumulate(book.equity, max, initial=1.0))[1:]
     drawdown = [1.0 - value / peak for value, peak in zip(book.equity, peaks, strict=True)]
     told = (
@@ -102,7 +102,7 @@ def _coefficients(predictions: Predictions | None, split: str) -> Markup | None:
     """Rank IC of each period; of several paths, the mean."""
     if predictions is None or split not in predictions.splits:
         return None
-    rows = predictions.of_split(split)
+    rows = predictions.slice_split(split)
     path = rows.frame["path"].to_numpy()
     order = np.lexsort((path, rows.periods))
     order = order[np.isfinite(rows.returns[order])]
@@ -110,7 +110,7 @@ def _coefficients(predictions: Predictions | None, split: str) -> Markup | None:
         return None
     keys = np.stack([rows.periods[order], path[order]], axis=1)
     begins = np.append(True, (np.diff(keys, axis=0) != 0).any(axis=1))
-    score = (rows.chances[:, -1] - rows.chances[:, 0])[order]
+    score = (rows.probs[:, -1] - rows.probs[:, 0])[order]
     values = coefficients(score, rows.returns[order], np.cumsum(begins) - 1, ranked=True)
     of_period = keys[begins, 0]
     dates = rows.frame["date"].to_numpy()[order][begins]

@@ -35,21 +35,27 @@ LABELS = {
     "rank_ic_std": "rank IC: standard deviation",
     "rank_ic_ir": "rank IC: IR",
     "rank_ic_t": "rank IC: t",
-    "book_annual_return": "annual return",
-    "book_volatility": "annual volatility",
-    "book_sharpe": "Sharpe ratio",
-    "book_max_drawdown": "largest drawdown",
-    "book_turnover": "turnover per period",
-    "book_hit_rate": "periods with a gain",
+    "portfolio_annual_return": "annual return",
+    "portfolio_volatility": "annual volatility",
+    "portfolio_sharpe": "Sharpe ratio",
+    "portfolio_max_drawdown": "largest drawdown",
+    "portfolio_turnover": "turnover per period",
+    "portfolio_hit_rate": "periods with a gain",
     "expected_accuracy": "expected accuracy",
     "bayes_expected_accuracy": "expected accuracy of Bayes",
     "gap_closed": "share of the gap from majority to Bayes",
 }
 """What a figure is called, by its name in a scorecard."""
 
-_PERCENT = {"book_annual_return", "book_volatility", "book_max_drawdown", "book_hit_rate", "gap_closed"}
+_PERCENT = {
+    "portfolio_annual_return",
+    "portfolio_volatility",
+    "portfolio_max_drawdown",
+    "portfolio_hit_rate",
+    "gap_closed",
+}
 _FOUR_DIGITS = {"log_loss", "brier", "ic_mean", "ic_std", "rank_ic_mean", "rank_ic_std"}
-_TWO_DIGITS = {"book_sharpe", "book_turnover", "ic_t", "rank_ic_t", "ic_ir", "rank_ic_ir"}
+_TWO_DIGITS = {"portfolio_sharpe", "portfolio_turnover", "ic_t", "rank_ic_t", "ic_ir", "rank_ic_ir"}
 
 
 @dataclass(frozen=True)

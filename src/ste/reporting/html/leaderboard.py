@@ -19,8 +19,8 @@ from ste.reporting.html.render import render
 RANKED_BY = "log_loss"
 _NORMAL_95 = 1.96
 _DIGITS = ("val", "accuracy, %", "MCC", "loss", "AUC", "Sharpe")
-_SHORT_WORDS = {"better than guessing": "> guessing", "cannot be told": "too few"}
-_COLUMNS = ("accuracy", "mcc", "log_loss", "direction_auroc", "book_sharpe")
+_SHORT_WORDS = {"better than guessing": "> guessing", "inconclusive": "too few"}
+_COLUMNS = ("accuracy", "mcc", "log_loss", "direction_auroc", "portfolio_sharpe")
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Board:
 
 
 @dataclass(frozen=True)
-class Place:
+class RankedRun:
     """A row where it stands.
 
     Attributes:
@@ -93,7 +93,7 @@ class Place:
     cells: dict[str, Cell] = field(default_factory=dict)
 
 
-def places(board: Board) -> list[Place]:
+def places(board: Board) -> list[RankedRun]:
     """The rows, best first by validation log-loss; those that cannot be compared come last, without a rank.
 
     The test split chooses nothing: whoever ranks by it takes the luckiest run for the best.
@@ -105,14 +105,14 @@ def places(board: Board) -> list[Place]:
         loss = _ranking_loss(row)
         return row.rows_scored != usual, math.inf if loss is None else loss, row.created
 
-    out: list[Place] = []
+    out: list[RankedRun] = []
     for row in sorted(board.rows, key=order):
         other = row.rows_scored != usual
         rank = None if other or _ranking_loss(row) is None else len(out) + 1
         cells = {name: cell(row.figures.get(name), name) for name in _COLUMNS}
         loss = _ranking_loss(row)
         cells["ranked_by"] = cell(None if loss is None else Estimate(loss), RANKED_BY)
-        out.append(Place(rank, row, other, cells))
+        out.append(RankedRun(rank, row, other, cells))
     return out
 
 
@@ -195,7 +195,7 @@ def print_leaderboard(board: Board, console: Console | None = None) -> None:
             _digits(row.validation.get(RANKED_BY), 3),
             _accuracy(figures.get("accuracy")),
             *(_digits(figures.get(name), 3) for name in ("mcc", "log_loss", "direction_auroc")),
-            _digits(figures.get("book_sharpe"), 2),
+            _digits(figures.get("portfolio_sharpe"), 2),
             _SHORT_WORDS.get(row.word, _short(row.word, 10)),
             _rows(row.examples) + "*" * place.other_rows,
             row.created[5:10],

@@ -27,7 +27,7 @@ def render_report(report: ReportData) -> str:
         composition=tables.composition(score, report.model) if score else [],
         every_figure=tables.every_figure(report.scores),
         confusions={name: tables.confusion(held_out[name]) for name in held_out},
-        trading={name: tables.trading(held_out[name]) for name in held_out if held_out[name].book},
+        trading={name: tables.trading(held_out[name]) for name in held_out if held_out[name].portfolio},
         ranking={name: tables.ranking(held_out[name]) for name in held_out if tables.ranking(held_out[name])},
         members=tables.members(report.members, list(held_out)),
         files=tables.files(report.card),

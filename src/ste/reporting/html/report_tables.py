@@ -13,14 +13,14 @@ _FAMILIES = {
     "of probabilities": ("log_loss", "brier", "calibration_error"),
     "will it move, and which way": ("move_", "direction_"),
     "of the order of tickers": ("ic_", "rank_ic_"),
-    "of a portfolio": ("book_",),
+    "of a portfolio": ("portfolio_",),
     "against the known limit": ("expected_", "bayes_expected_", "gap_"),
 }
 _COIN = 0.5
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """A model, a baseline or the limit: its name, what part it plays, its cells."""
 
     name: str
@@ -29,12 +29,12 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Group:
+class RowGroup:
     """Rows of a split, and the words above them."""
 
     name: str
     note: str
-    rows: list[Row]
+    rows: list[TableRow]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def key_figures(score: Scorecard | None) -> list[KeyFigure]:
         "log_loss": _best_baseline(score, "log_loss"),
         "move_auroc": "a coin: 0.500",
         "direction_auroc": "a coin: 0.500",
-        "book_sharpe": "costs paid; cash: 0",
+        "portfolio_sharpe": "costs paid; cash: 0",
     }
     return [
         KeyFigure(label(name), cell(score.figures[name], name), beside)
@@ -65,21 +65,21 @@ def key_figures(score: Scorecard | None) -> list[KeyFigure]:
 
 
 def _best_baseline(score: Scorecard, name: str) -> str:
-    there = {who: row[name].value for who, row in score.company.items() if name in row and who != "bayes"}
+    there = {who: row[name].value for who, row in score.baselines.items() if name in row and who != "bayes"}
     if not there:
         return "no baseline"
     best = (min if name == "log_loss" else max)(there, key=lambda who: there[who])
     return f"best baseline, {best}: {number(there[best], name)}"
 
 
-def headline(scores: Mapping[str, Scorecard], model: str) -> list[Group]:
+def headline(scores: Mapping[str, Scorecard], model: str) -> list[RowGroup]:
     """Model, baselines and limit of each split on the same rows, held-out splits first.
 
     Cells: accuracy, the model's gain over it, p, log-loss, the model's gain, p, MCC, AUROC.
     """
     order = sorted(scores, key=lambda name: (name == "train", name != "test"))
     return [
-        Group(
+        RowGroup(
             name,
             f"{count(scores[name].examples, 'example')}, {count(scores[name].periods, scores[name].unit)}",
             [_headline_row(scores[name], row, model) for row in _who(scores[name])],
@@ -90,38 +90,42 @@ def headline(scores: Mapping[str, Scorecard], model: str) -> list[Group]:
 
 def _who(score: Scorecard) -> list[str]:
     """The model as an empty name, the baselines, and the limit last."""
-    return ["", *(name for name in score.company if name != "bayes"), *(["bayes"] if "bayes" in score.company else [])]
+    return [
+        "",
+        *(name for name in score.baselines if name != "bayes"),
+        *(["bayes"] if "bayes" in score.baselines else []),
+    ]
 
 
 def _figures(score: Scorecard, row: str) -> dict[str, Estimate]:
-    return score.figures if row == "" else score.company[row]
+    return score.figures if row == "" else score.baselines[row]
 
 
 def _role(row: str) -> str:
     return {"": "model", "bayes": "limit"}.get(row, "baseline")
 
 
-def _headline_row(score: Scorecard, row: str, model: str) -> Row:
+def _headline_row(score: Scorecard, row: str, model: str) -> TableRow:
     figures, gains = _figures(score, row), score.gains.get(row, {})
     cells = []
     for name in ("accuracy", "log_loss"):
         gain = gains.get(name)
         cells += [cell(figures.get(name), name), _gain(gain, name), Cell(p_value(gain.p) if gain else NONE)]
     cells += [cell(figures.get(name), name) for name in ("mcc", "auroc")]
-    return Row(who(row, model), _role(row), cells)
+    return TableRow(who(row, model), _role(row), cells)
 
 
 def _gain(gain: Gain | None, name: str) -> Cell:
     return cell(Estimate(gain.value, gain.low, gain.high) if gain else None, name, signed=True)
 
 
-def composition(score: Scorecard, model: str) -> list[Row]:
+def composition(score: Scorecard, model: str) -> list[TableRow]:
     """Will it move and which way, of everyone who says something of it; empty with two classes."""
     names = [f"{part}_{figure}" for part in ("move", "direction") for figure in ("auroc", "accuracy", "mcc")]
     if "move_auroc" not in score.figures:
         return []
     return [
-        Row(who(row, model), _role(row), [cell(_figures(score, row).get(name), name) for name in names])
+        TableRow(who(row, model), _role(row), [cell(_figures(score, row).get(name), name) for name in names])
         for row in _who(score)
         if any(name in _figures(score, row) for name in names)
     ]
@@ -136,16 +140,16 @@ def told_apart(figure: Estimate) -> str:
     return "lies below a coin's 0.5" if figure.high < _COIN else "holds a coin's 0.5"
 
 
-def every_figure(scores: Mapping[str, Scorecard]) -> list[Group]:
+def every_figure(scores: Mapping[str, Scorecard]) -> list[RowGroup]:
     """All figures of the model, a row each with a cell per split, by family."""
     known = list(LABELS)
     names = list(dict.fromkeys(name for score in scores.values() for name in score.figures))
     names.sort(key=lambda name: known.index(name) if name in known else len(known))
-    groups: dict[str, list[Row]] = {family: [] for family in [*_FAMILIES, "others"]}
+    groups: dict[str, list[TableRow]] = {family: [] for family in [*_FAMILIES, "others"]}
     for name in names:
         cells = [cell(score.figures.get(name), name) for score in scores.values()]
-        groups[_family(name)].append(Row(label(name), "model", cells))
-    return [Group(family, "", rows) for family, rows in groups.items() if rows]
+        groups[_family(name)].append(TableRow(label(name), "model", cells))
+    return [RowGroup(family, "", rows) for family, rows in groups.items() if rows]
 
 
 def _family(name: str) -> str:
@@ -163,22 +167,22 @@ def confusion(score: Scorecard) -> list[tuple[str, list[tuple[int, float]]]]:
     ]
 
 
-def trading(score: Scorecard) -> list[Row]:
+def trading(score: Scorecard) -> list[TableRow]:
     """Figures of the portfolio."""
     return [
-        Row(label(name), "model", [cell(figure, name)])
+        TableRow(label(name), "model", [cell(figure, name)])
         for name, figure in score.figures.items()
-        if name.startswith("book_")
+        if name.startswith("portfolio_")
     ]
 
 
-def ranking(score: Scorecard) -> list[Row]:
+def ranking(score: Scorecard) -> list[TableRow]:
     """Mean, standard deviation, IR and t of both information coefficients, as far as they are there."""
     rows = []
     for prefix, name in (("ic", "IC"), ("rank_ic", "rank\N{NO-BREAK SPACE}IC")):
         figures = [f"{prefix}_{figure}" for figure in ("mean", "std", "ir", "t")]
         if figures[0] in score.figures:
-            rows.append(Row(name, "model", [cell(score.figures.get(figure), figure) for figure in figures]))
+            rows.append(TableRow(name, "model", [cell(score.figures.get(figure), figure) for figure in figures]))
     return rows
 
 

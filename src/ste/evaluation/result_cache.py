@@ -10,7 +10,7 @@ import numpy as np
 T = TypeVar("T")
 
 
-class Memory(Generic[T]):
+class ResultCache(Generic[T]):
     """The latest results by the content that they follow from.
 
     Args:
