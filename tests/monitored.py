@@ -98,7 +98,7 @@ def monitored(path: Path, *, length: int | None = 3, until: str = "2020-12-31", 
     figures = {AUTO_BLOCKS: auto_block_metrics(said)} | {
         name: scored[name] for name in ("examples", "periods", "unit", "figures", "baselines", "reliability")
     }
-    whole = replace(plain, metrics={"test": figures}, reference=reference.plain(), **card)
+    whole = replace(plain, metrics={"test": figures}, reference=reference.to_dict(), **card)
     return Monitored(path, _load(path, content, whole), table)
 
 

@@ -180,7 +180,7 @@ def _result(
     titles = [member.title for member in members]
     beside = scores_of(first.scoring, beside_members(combined.predictions, dict(zip(titles, said, strict=True))))
     scores = {split: without_baselines(card, titles) for split, card in beside.items()}
-    best = min(titles, key=lambda title: beside["validation"].company[title]["log_loss"].value)
+    best = min(titles, key=lambda title: beside["validation"].baselines[title]["log_loss"].value)
     trials = trials_of(run, digest, scores)
     return EnsembleResult(
         run_id=run.id,
