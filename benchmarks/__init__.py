@@ -1,1 +1,1 @@
-"""Measurements of speed and memory; each is a command: `python -m benchmarks.NAME`."""
+"""Benchmarks of speed and memory: `python -m benchmarks`, or `python -m benchmarks.NAME` for one of them."""

@@ -1,68 +1,87 @@
-"""The whole benchmark: `python -m benchmarks`, or `make bench`.
+"""Run the benchmark: `python -m benchmarks`, `make bench` or `make bench-quick`.
 
-Each part runs in a process of its own, one after the other, and tells its figures as it knows them. They are ratios
-against a yardstick that the same process measured in turns with ours, medians over rounds, so that a slow machine or a
-slow minute falls on both sides. How busy the machine was stands in the JSON file, before and after each part.
+Each part runs in its own process, one after the other. A line appears for each measurement as soon as it is known, and
+the part's table when it ends. Ratios compare STE with a reference that was measured in the same process in turns, so a
+slow machine or a slow minute affects both.
 """
 
 import argparse
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.figures import Figure
-from benchmarks.part import ALONE, PARTS
-from benchmarks.report import Part, Report, load, machine, markdown, print_head, print_part, print_summary
+from benchmarks.measurement import Measurement
+from benchmarks.part import OPTIONAL_PARTS, PARTS, QUICK_PARTS
+from benchmarks.report import (
+    BenchmarkReport,
+    PartResult,
+    load_average,
+    machine,
+    markdown,
+    print_head,
+    print_part,
+    print_progress,
+    print_summary,
+)
 
 
-def measured(name: str, quick: bool) -> Part:
-    """One part; its figures and, where it broke, the end of what it said."""
+def run_part(name: str, quick: bool) -> PartResult:
+    """Run a part in its own process and print a line for each measurement."""
     command = [sys.executable, "-m", "benchmarks.part", name, *(["--quick"] if quick else [])]
-    began, busy = time.perf_counter(), load()
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-    return Part(
+    start, load_before = time.perf_counter(), load_average()
+    measurements = []
+    with tempfile.TemporaryFile("w+") as errors:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if line.startswith("{"):
+                    measurements.append(Measurement(**json.loads(line)))
+                    print_progress(measurements[-1], time.perf_counter() - start)
+        errors.seek(0)
+        last_lines = "\n".join(errors.read().strip().splitlines()[-12:])
+    return PartResult(
         name=name,
-        figures=[Figure(**json.loads(line)) for line in lines],
-        seconds=time.perf_counter() - began,
-        load=(busy, load()),
-        fault=None if done.returncode == 0 else "\n".join(done.stderr.strip().splitlines()[-12:]),
+        measurements=measurements,
+        seconds=time.perf_counter() - start,
+        load=(load_before, load_average()),
+        error=last_lines if process.returncode else None,
     )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the parts, print the table, write it; exit code 1 if a part broke, whatever the figures are."""
+    """Run the parts, print and write the table; exit code 1 if a part failed, whatever the measurements are."""
+    every = (*PARTS, *OPTIONAL_PARTS)
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "parts",
-        nargs="*",
-        metavar="PART",
-        help=f"some of {', '.join((*PARTS, *ALONE))}; none is the first {len(PARTS)}",
+        "parts", nargs="*", metavar="PART", help=f"some of {', '.join(every)}; default: all but {OPTIONAL_PARTS[0]}"
     )
-    parser.add_argument("--quick", action="store_true", help="fewer cases and rounds: two minutes, not ten")
-    parser.add_argument("--json", type=Path, default=Path("outputs/bench.json"), help="figures, machine and versions")
-    parser.add_argument("--markdown", type=Path, default=None, help="the table as a page")
-    given = parser.parse_args(arguments)
-    unknown = [name for name in given.parts if name not in (*PARTS, *ALONE)]
+    parser.add_argument(
+        "--quick", action="store_true", help=f"{', '.join(QUICK_PARTS)} with fewer cases and rounds: one minute"
+    )
+    parser.add_argument("--json", type=Path, default=Path("outputs/bench.json"), help="file for the results")
+    parser.add_argument("--markdown", type=Path, default=None, help="file for the table as a page")
+    chosen = parser.parse_args(arguments)
+    unknown = [name for name in chosen.parts if name not in every]
     if unknown:
-        parser.error(f"{unknown[0]}: no such part. Expected some of {', '.join((*PARTS, *ALONE))}.")
-    report = Report(machine=machine(), quick=given.quick, parts=[])
+        parser.error(f"{unknown[0]}: no such part. Expected some of {', '.join(every)}.")
+    report = BenchmarkReport(machine=machine(), quick=chosen.quick, parts=[])
     print_head(report)
-    given.json.parent.mkdir(parents=True, exist_ok=True)
-    for name in given.parts or PARTS:
-        report.parts.append(measured(name, given.quick))
+    chosen.json.parent.mkdir(parents=True, exist_ok=True)
+    for name in chosen.parts or (QUICK_PARTS if chosen.quick else PARTS):
+        report.parts.append(run_part(name, chosen.quick))
         print_part(report.parts[-1])
-        # Now: minutes of work must not hang on the next part.
-        given.json.write_text(json.dumps(report.plain(), indent=1) + "\n")
+        # After each part, in case a later one fails.
+        chosen.json.write_text(json.dumps(report.to_dict(), indent=1) + "\n")
     print_summary(report)
-    if given.markdown is not None:
-        given.markdown.write_text(markdown(report))
-    sys.exit(1 if any(part.fault for part in report.parts) else 0)
+    if chosen.markdown is not None:
+        chosen.markdown.write_text(markdown(report))
+    sys.exit(1 if any(part.error for part in report.parts) else 0)
 
 
 if __name__ == "__main__":

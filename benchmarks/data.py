@@ -1,113 +1,101 @@
-"""Worlds, tables and windows: what a row costs to make, and what it takes to have windows ready for training.
+"""Data: generating a daily synthetic table, and the way from daily bars to windows.
 
-Yardsticks: a plain Python generator that goes row by row, and pandas with copied windows (`benchmarks.plain`). Qlib is
-measured by the part `peers`, where it is installed.
+References: a plain Python generator that computes row by row, and pandas with copied windows
+(`benchmarks.reference_data`). Part `peers` measures Qlib.
 """
 
-import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from statistics import median
-from typing import Any
 
-from benchmarks.figures import Figure, compared, interleaved
-from benchmarks.plain import generate
-from benchmarks.windows import LENGTH, TEST, VALIDATION
+from benchmarks.measurement import Measurement, absolute, compare, in_turns
+from benchmarks.reference_data import generate
+from benchmarks.windows import LENGTH, run_windows
 from ste.config import SplitSettings, WorldSettings
 from ste.data.build.prepare import prepare
 from ste.synthetic.generator import draw
 
-_START, _END = "2015-06-25", "2024-12-31"  # about 2,500 sessions with the look-back
-_SESSIONS = 2500
-_PART = "data"
+START, END = "2015-06-25", "2024-12-31"
+SESSIONS = 2500
+"""Sessions between these dates, with the look-back of the features."""
+SPLIT = {"validation_start": "2021-07-01", "test_start": "2023-04-01"}
 
 
-def figures(quick: bool) -> Iterator[Figure]:
-    """Generation against plain Python, then windows against pandas, with memory."""
-    tickers, rounds = (200, 1) if quick else (500, 2)  # of fewer, scalers read every window
+def measure(quick: bool) -> Iterator[Measurement]:
+    """Measure generation, then windows with their memory; quick: fewer tickers, one round."""
+    tickers, rounds = (100, 1) if quick else (500, 2)
     world = WorldSettings(
         source="world",
         tickers=tickers,
-        start=_START,
-        end=_END,
+        start=START,
+        end=END,
         frequency="daily",
         format="parts",
-        split=SplitSettings(validation_start=VALIDATION, test_start=TEST),
+        split=SplitSettings(**SPLIT),
     )
-    with tempfile.TemporaryDirectory() as folder:
-        yield from _generation(world, Path(folder), rounds)
-        bars = Path(folder) / "bars.parquet"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        yield from _generation(world, folder, rounds)
+        bars = folder / "bars.parquet"
         draw(world).bars.to_parquet(bars, index=False)
         yield from _windows(bars, tickers, rounds)
 
 
-def _generation(world: WorldSettings, folder: Path, rounds: int) -> Iterator[Figure]:
+def _generation(world: WorldSettings, folder: Path, rounds: int) -> Iterator[Measurement]:
     digests = set()
 
     def ours() -> float:
-        with tempfile.TemporaryDirectory(dir=folder) as own:
-            begin = time.perf_counter()
-            prepared = prepare(world, Path(own))
-            seconds = time.perf_counter() - begin
+        with tempfile.TemporaryDirectory(dir=folder) as output:
+            start = time.perf_counter()
+            prepared = prepare(world, Path(output))
+            seconds = time.perf_counter() - start
         digests.add(prepared.digest)
         return 1e6 * seconds / sum(entry["rows"] for entry in prepared.card["files"].values())
 
-    def plain(lookback: int | None) -> float:
-        begin = time.perf_counter()
-        rows = generate(folder / "plain.csv", tickers=1, days=_SESSIONS, lookback=lookback)
-        return 1e6 * (time.perf_counter() - begin) / rows
+    def reference() -> float:
+        start = time.perf_counter()
+        rows = generate(folder / "reference.csv", tickers=1, days=SESSIONS)
+        return 1e6 * (time.perf_counter() - start) / rows
 
-    cases = (
-        (None, "indicators of all closes so far, as ours are", 0.01),
-        (100, "indicators of the last 100 closes", None),
+    yield compare(
+        "data",
+        f"synthetic market of {world.tickers} tickers, {SESSIONS:,} sessions, daily table",
+        "microseconds a row",
+        *in_turns([ours, reference], rounds),
+        "plain Python, row by row",
+        "less",
+        0.01,
+        note=f"data: the reference is timed on one ticker of {SESSIONS:,} rows; ours writes parts and arrays",
     )
-    for lookback, what, target in cases:
-        measured = interleaved(ours, partial(plain, lookback), rounds if target else 1)
-        yield compared(
-            _PART,
-            f"world of {world.tickers} tickers, {_SESSIONS:,} sessions, daily table",
-            "microseconds a row",
-            measured,
-            f"plain Python, row by row, {what}",
-            "less",
-            target,
-            note=f"one ticker of {_SESSIONS:,} rows timed; ours writes parts and arrays",
-        )
     if len(digests) != 1:
-        raise AssertionError(f"the same world gave different bytes: {sorted(digests)}")
+        raise AssertionError(f"the same settings gave different bytes: {sorted(digests)}")
 
 
-def _windows(bars: Path, tickers: int, rounds: int) -> Iterator[Figure]:
-    told: list[dict[str, Any]] = []
+def _windows(bars: Path, tickers: int, rounds: int) -> Iterator[Measurement]:
+    def run(kind: str) -> dict[str, float]:
+        with tempfile.TemporaryDirectory(dir=bars.parent) as tables:
+            return run_windows(kind, [*window_overrides(bars, **SPLIT), f"paths.data={tables}"])
 
-    def side(name: str) -> float:
-        done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-m", "benchmarks.windows", name, str(bars)],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        answer = json.loads(done.stdout)
-        if name == "ours":
-            told.append(answer)
-        return float(answer["seconds"])
+    ours, pandas = in_turns([partial(run, "ours"), partial(run, "pandas")], rounds, warm_up=0 if rounds == 1 else 1)
+    case = f"bars of {tickers} tickers, {SESSIONS:,} sessions, to windows of {LENGTH}"
+    seconds = [[answer["seconds"] for answer in answers] for answers in (ours, pandas)]
+    yield compare("data", case, "seconds", *seconds, "pandas, copied windows", "less")
+    memory_target = 1.5 if tickers >= 500 else None  # the program itself is most of what a small table takes
+    first_batch = [answer["seconds"] - answer["stages"]["tables"] for answer in ours]
+    for what, values, target in (
+        ("peak memory / table size", [answer["memory"] / answer["table_bytes"] for answer in ours], memory_target),
+        ("window index / copied windows", [answer["window_bytes"] / answer["copied_bytes"] for answer in ours], 0.01),
+    ):
+        yield absolute("data", f"{case}: {what}", "ratio", values, target)
+    yield absolute("data", f"{case}: from the table to the first batch", "seconds", first_batch, 1.0)
 
-    measured = interleaved(partial(side, "ours"), partial(side, "plain"), rounds)
-    case = f"bars of {tickers} tickers, {_SESSIONS:,} sessions, to windows of {LENGTH}"
-    yield compared(
-        _PART, case, "seconds", measured, "pandas, windows copied", "less", note="scaler and first batch too"
-    )
-    whole = 1.5 if tickers >= 500 else None  # of a small table, what the program itself takes is most
-    alone = (
-        ("peak memory over the table's own", "times", lambda one: one["grown"] / one["table"], whole),
-        ("from the table to the first batch", "seconds", lambda one: one["first_batch"], 1.0),
-        ("windows against copies of them", "bytes over bytes", lambda one: one["windows"] / one["copies"], 0.01),
-    )
-    for what, measure, value, target in alone:
-        ours = median(value(one) for one in told[1:])
-        yield Figure(_PART, f"{case}: {what}", measure, ours, None, "itself", ours, "less", target)
+
+def window_overrides(bars: Path, validation_start: str, test_start: str, batch: int = 64) -> list[str]:
+    """Return the overrides of a training command on windows of a file of daily bars."""
+    return [
+        *("model=lstm", "data=market", f"data.bars={bars}", "data.frequency=daily", "data.format=parts"),
+        *(f"data.sequence_length={LENGTH}", f"data.batch_size={batch}"),
+        *(f"data.split.validation_start={validation_start}", f"data.split.test_start={test_start}"),
+    ]

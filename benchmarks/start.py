@@ -1,92 +1,65 @@
-"""What a person waits for before and around the fit: whole commands against the bare imports of their libraries.
+"""Start-up time: whole commands against bare imports of their libraries.
 
-The yardstick is a process that imports torch, lightning and mlflow, whole and in this order, and ends. Ours is the
-whole command: configuration, tables, fit of 20 epochs on 35 rows, scores, figures, tracking with all artifacts.
+`--help` and `--cfg job` are compared with a process that imports hydra and omegaconf; a whole training run
+(configuration, tables, 20 epochs on 35 rows, scores, figures, tracking with all artifacts) with a process that imports
+torch, lightning and mlflow.
 """
 
-import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from statistics import median
 
-import numpy as np
+from benchmarks.measurement import Measurement, compare, in_turns
 
-from benchmarks.figures import Figure, compared
-
-PART = "start"
-IMPORTS = ("-c", "import torch, lightning, mlflow")
-EXPERIMENTS = ("seed_lstm", "seed_dual_tower")
+CONFIGURATION_IMPORTS = "hydra, omegaconf"
+TRAINING_IMPORTS = "torch, lightning, mlflow"
 ANSWERS = ("--help", "--cfg job")
-AGAINST = "a process that imports torch, lightning and mlflow"
-TARGET, ANSWER_TARGET = 1.5, 0.6
+EXPERIMENTS = ("seed_lstm", "seed_dual_tower")
+ANSWER_TARGET, RUN_TARGET = 2.5, 1.5
 
 
-def figures(quick: bool) -> Iterator[Figure]:
-    """Answers without a run, whole runs, and first runs; seconds of wall time.
+def measure(quick: bool) -> Iterator[Measurement]:
+    """Measure answers without a run, then whole runs; seconds of wall time.
 
     Args:
-        quick: the LSTM alone, one round, no first runs.
+        quick: measure the LSTM's run only, in one round.
     """
-    with tempfile.TemporaryDirectory() as name:
-        root = Path(name)
-        # Caches of its own, so that the first run is one; matplotlib's fonts, which the yardstick finds too, are not.
-        environment = {"XDG_CACHE_HOME": str(root / "cache"), "MPLCONFIGDIR": str(root / "fonts")}
-
-        def seconds(*arguments: str, folder: str = "first") -> float:
-            (root / folder).mkdir(exist_ok=True)
-            return _seconds([sys.executable, *arguments], root / folder, environment)
-
-        def trained(experiment: str, folder: str = "first") -> float:
-            return seconds("-m", "ste.train", f"experiment={experiment}", folder=folder)
-
-        seconds(*IMPORTS)
-        first = trained(EXPERIMENTS[0])
-        for answer in ANSWERS:
-            asked = ("-m", "ste.train", *answer.split())
-            yield _alone(answer, [seconds(*asked) for _ in range(3 if quick else 7)][1:], ANSWER_TARGET)
-        chosen = EXPERIMENTS[:1] if quick else EXPERIMENTS
-        sides = [*(lambda name=name: trained(name) for name in chosen), lambda: seconds(*IMPORTS)]
-        rounds = _in_turns(sides, 1 if quick else 3)
-        for column, experiment in enumerate(chosen):
-            case = f"experiment={experiment}, the whole command"
-            yield compared(PART, case, "s", rounds[:, [column, -1]], AGAINST, "less", TARGET)
-        if not quick:
-            case = f"experiment={EXPERIMENTS[0]}"
-            yield _alone(f"{case} in a new folder", [trained(EXPERIMENTS[0], "second")], note="a copied store")
-            yield _alone(f"{case}, a machine's first run", [first], note="a store made by MLflow's migrations")
+    with tempfile.TemporaryDirectory() as folder:
+        run = partial(command_seconds, Path(folder))
+        answers = [partial(run, "-m", "ste.train", *answer.split()) for answer in ANSWERS]
+        yield from _against_imports(answers, ANSWERS, CONFIGURATION_IMPORTS, ANSWER_TARGET, run, 3 if quick else 7)
+        experiments = EXPERIMENTS[:1] if quick else EXPERIMENTS
+        runs = [partial(run, "-m", "ste.train", f"experiment={name}") for name in experiments]
+        cases = [f"experiment={name}, the whole command" for name in experiments]
+        yield from _against_imports(runs, cases, TRAINING_IMPORTS, RUN_TARGET, run, 1 if quick else 3)
 
 
-def _in_turns(sides: Sequence[Callable[[], float]], rounds: int) -> np.ndarray:
-    """Every side once a round, the first in a round another each time, float64 `[rounds, sides]`."""
-    out = np.empty((rounds, len(sides)))
-    for number in range(rounds):
-        for i in range(len(sides)):
-            column = (number + i) % len(sides)
-            out[number, column] = sides[column]()
-    return out
+def _against_imports(
+    commands: Sequence[Callable[[], float]],
+    cases: Sequence[str],
+    imports: str,
+    target: float,
+    run: Callable[..., float],
+    rounds: int,
+) -> Iterator[Measurement]:
+    *ours, reference = in_turns([*commands, partial(run, "-c", f"import {imports}")], rounds)
+    for case, seconds in zip(cases, ours, strict=True):
+        yield compare("start", case, "s", seconds, reference, f"a process that imports {imports}", "less", target)
 
 
-def _alone(case: str, taken: Sequence[float], target: float | None = None, note: str = "") -> Figure:
-    """A figure that stands by itself, the median of several."""
-    middle = median(taken)
-    return Figure(PART, case, "s", middle, None, "", middle, "less", target, note)
-
-
-def _seconds(command: Sequence[str], folder: Path, environment: dict[str, str]) -> float:
-    """Wall time of a process.
+def command_seconds(folder: Path, *arguments: str) -> float:
+    """Run the Python interpreter in a folder and return the wall time.
 
     Raises:
-        SystemExit: it failed; what it said is shown.
+        SystemExit: the process failed; the message is its output.
     """
-    began = time.perf_counter()
-    done = subprocess.run(
-        command, cwd=folder, env=os.environ | environment, capture_output=True, text=True, check=False
-    )
-    taken = time.perf_counter() - began
+    start = time.perf_counter()
+    done = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - start
     if done.returncode:
         sys.exit(done.stdout + done.stderr)
-    return taken
+    return seconds

@@ -1,4 +1,4 @@
-"""The benchmark's arithmetic and its table; nothing here is timed."""
+"""The benchmark's arithmetic, its parts and its table; nothing here is timed."""
 
 import json
 import stat
@@ -9,29 +9,23 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as bench
-from benchmarks.figures import Figure, compared, interleaved
-from benchmarks.part import ALONE, PARTS
-from benchmarks.report import COLUMNS, Part, Report, cells, markdown
+from benchmarks import start
+from benchmarks.measurement import Measurement, compare, in_turns
+from benchmarks.part import OPTIONAL_PARTS, PARTS
+from benchmarks.report import COLUMNS, BenchmarkReport, PartResult, cells, markdown
 
 
-def test_sides_are_measured_in_turns_and_the_first_alternates():
-    called = []
-
-    def side(name: str):
-        def measure() -> float:
-            called.append(name)
-            return float(len(called))
-
-        return measure
-
-    rounds = interleaved(side("ours"), side("yardstick"), 3)
-    assert called == ["ours", "yardstick", "ours", "yardstick", "yardstick", "ours", "ours", "yardstick"]
-    np.testing.assert_array_equal(rounds, [[3, 4], [6, 5], [7, 8]])  # the first two did not count
+def test_functions_are_measured_in_turns_and_the_first_one_changes():
+    called: list[str] = []
+    functions = [lambda name=name: called.append(name) or len(called) for name in "abc"]
+    results = in_turns(functions, rounds=2, warm_up=1)
+    assert "".join(called) == "abc" + "bca" + "cab"
+    assert results == [[6, 8], [4, 9], [5, 7]]  # the first round does not count
 
 
-def test_a_ratio_is_the_median_of_the_rounds_own():
-    figure = compared("training", "x", "samples/s", np.array([[1.0, 2.0], [9.0, 3.0], [4.0, 4.0]]), "loop", "more", 0.9)
-    assert (figure.ours, figure.yardstick, figure.ratio) == (4.0, 3.0, 1.0)
+def test_a_ratio_is_the_median_of_the_rounds_ratios():
+    row = compare("training", "x", "samples/s", [1.0, 9.0, 4.0], [2.0, 3.0, 4.0], "loop", "more", 0.9)
+    assert (row.ours, row.reference, row.ratio) == (4.0, 3.0, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -44,64 +38,108 @@ def test_a_ratio_is_the_median_of_the_rounds_own():
         ("more", 5.0, None, None),
     ],
 )
-def test_what_is_reached(better, ratio, target, reached):
-    figure = Figure("p", "c", "m", ratio, 1.0, "y", ratio, better, target)
-    assert figure.reached is reached
-    assert cells(figure)[-1] == {True: "yes", False: "no", None: ""}[reached]
+def test_a_target_is_reached_or_not(better, ratio, target, reached):
+    row = Measurement("p", "c", "m", ratio, 1.0, "y", ratio, better, target)
+    assert row.reached is reached
+    assert cells(row)[-1] == {True: "yes", False: "no", None: ""}[reached]
 
 
-@pytest.mark.parametrize("name", [*PARTS, *ALONE])
-def test_every_part_that_is_named_is_there(name):
+@pytest.mark.parametrize("name", [*PARTS, *OPTIONAL_PARTS])
+def test_every_named_part_exists(name):
     assert (Path(bench.__file__).parent / f"{name}.py").is_file() or (Path(bench.__file__).parent / name).is_dir()
 
 
-FIGURES = [
-    Figure("start", "help", "s", 0.4123, None, "", 0.4123, "less", 0.6),
-    Figure("start", "whole", "s", 6.0, 3.0, "imports", 2.0, "less", 1.5, "a note"),
+ROWS = [
+    Measurement("start", "help", "s", 0.4123, None, "", 0.4123, "less", 0.6),
+    Measurement("start", "run", "s", 6.0, 3.0, "imports", 2.0, "less", 1.5, "a note"),
 ]
 
 
-def report(*parts: Part) -> Report:
+def report(*parts: PartResult) -> BenchmarkReport:
     known = {f"version.{name}": "1" for name in ("python", "torch", "lightning", "mlflow", "pandas", "numpy")}
     known |= {"machine.cores": "2", "machine.cpu": "a processor", "machine.memory": 24.0, "machine.system": "Linux"}
     known |= {"git.commit": "abcdef0123456", "git.dirty": "false", "load": 0.1}
-    return Report(known, quick=False, parts=list(parts), date="2026-01-02T03:04:05+00:00")
+    return BenchmarkReport(known, quick=False, parts=list(parts), date="2026-01-02T03:04:05+00:00")
 
 
-def test_the_page_has_every_figure_its_note_and_what_was_not_measured():
-    page = markdown(report(Part("start", FIGURES, 12.0, (0.1, 1.0)), Part("gpu", [], 1.0, (1.0, 1.0))))
+def test_the_page_has_every_measurement_its_note_and_the_parts_without_any():
+    page = markdown(report(PartResult("start", ROWS, 12.0, (0.1, 1.0)), PartResult("scale", [], 1.0, (1.0, 1.0))))
     assert "| help | s | 0.412 |  | - | - | ≤ 0.600 | yes |" in page
-    assert "| whole | s | 6.00 | imports | 3.00 | 2.00 | ≤ 1.50 | no |" in page
+    assert "| run | s | 6.00 | imports | 3.00 | 2.00 | ≤ 1.50 | no |" in page
     assert "- a note" in page
-    assert "Reached: 1 of 2" in page
-    assert "nothing that this machine could measure" in page
+    assert "Targets reached: 1 of 2" in page
+    assert "nothing that this machine can measure" in page
     assert all(line.count("|") == len(COLUMNS) + 1 for line in page.splitlines() if line.startswith("|"))
 
 
 def fake_python(tmp_path: Path, code: int) -> str:
-    """Stands in for the interpreter that would run a part."""
-    line = json.dumps(FIGURES[0].__dict__)
+    """Stands in for the interpreter that runs a part."""
+    line = json.dumps(ROWS[0].__dict__)
     script = tmp_path / "python"
-    script.write_text(f"#!/bin/sh\necho 'chatter'\necho '{line}'\necho 'what went wrong' >&2\nexit {code}\n")
+    script.write_text(f"#!/bin/sh\necho 'chatter'\necho '{line}'\necho 'the reason' >&2\nexit {code}\n")
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
     return str(script)
 
 
 @pytest.mark.parametrize("code", [0, 1])
-def test_figures_are_kept_and_a_part_that_breaks_is_told(tmp_path, monkeypatch, capsys, code):
+def test_measurements_are_printed_and_saved_and_a_failed_part_is_reported(tmp_path, monkeypatch, capsys, code):
     monkeypatch.setattr(sys, "executable", fake_python(tmp_path, code))
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as stop:
         bench.main(["start", "--markdown", "page.md"])
-    assert left.value.code == code
-    said = json.loads((tmp_path / "outputs" / "bench.json").read_text())
-    assert said["parts"][0]["figures"][0]["reached"] is True
+    assert stop.value.code == code
+    saved = json.loads((tmp_path / "outputs" / "bench.json").read_text())
+    assert saved["parts"][0]["measurements"][0]["reached"] is True
     assert "0.412" in (tmp_path / "page.md").read_text()
-    assert ("what went wrong" in capsys.readouterr().out) is (code == 1)
+    printed = capsys.readouterr().out
+    assert printed.index("start: help: 0.412 s") < printed.index("reached 1 of 1")
+    assert ("the reason" in printed) is (code == 1)
 
 
-def test_a_part_that_is_not_there_is_told(capsys):
-    with pytest.raises(SystemExit) as left:
+def test_an_unknown_part_is_reported(capsys):
+    with pytest.raises(SystemExit) as stop:
         bench.main(["speed"])
-    assert left.value.code == 2
-    assert "speed: no such part. Expected some of training," in capsys.readouterr().err
+    assert stop.value.code == 2
+    assert "speed: no such part. Expected some of start, training," in capsys.readouterr().err
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """Commands that the start-up benchmark runs; a training takes 3 s, an import 2, an answer 1/2."""
+    asked: list[tuple[str, ...]] = []
+
+    def seconds(folder: Path, *arguments: str) -> float:
+        assert folder.is_dir()
+        asked.append(arguments)
+        return 3.0 if "experiment" in arguments[-1] else 2.0 if arguments[0] == "-c" else 0.5
+
+    monkeypatch.setattr(start, "command_seconds", seconds)
+    return asked
+
+
+def test_every_command_is_compared_with_the_imports_of_its_own_rounds(commands: list[tuple[str, ...]]):
+    rows = {row.case: row for row in start.measure(quick=False)}
+    assert [row.target for row in rows.values()] == [2.5, 2.5, 1.5, 1.5]
+    for name in start.EXPERIMENTS:
+        row = rows[f"experiment={name}, the whole command"]
+        assert (row.ours, row.reference, row.ratio, row.reached) == (3.0, 2.0, 1.5, True)
+        assert commands.count(("-m", "ste.train", f"experiment={name}")) >= 3
+    assert rows["--help"].ratio == 0.25
+    assert ("-c", "import hydra, omegaconf") in commands
+    assert ("-c", "import torch, lightning, mlflow") in commands
+
+
+def test_the_quick_start_up_benchmark_runs_one_experiment(commands: list[tuple[str, ...]]):
+    cases = [row.case for row in start.measure(quick=True)]
+    assert cases == ["--help", "--cfg job", "experiment=seed_lstm, the whole command"]
+    assert sum("torch" in command[-1] for command in commands) == 2
+
+
+def test_a_failed_command_is_no_measurement(tmp_path: Path):
+    with pytest.raises(SystemExit, match="not this way"):
+        start.command_seconds(tmp_path, "-c", "raise SystemExit('not this way')")
+
+
+def test_no_reference_row_is_a_ratio():
+    assert cells(ROWS[0])[5] == "-"
+    assert np.isclose(float(cells(ROWS[1])[5]), 2.0)

@@ -1,4 +1,4 @@
-"""The comparison with Qlib, as far as it goes without Qlib: what is measured, not how fast it is."""
+"""The comparison with Qlib as far as it goes without Qlib; nothing here is timed."""
 
 import ast
 import sys
@@ -9,24 +9,12 @@ import pandas as pd
 import pytest
 
 import benchmarks.peers
-from benchmarks.peers import sides
-from benchmarks.peers.__main__ import main
-from benchmarks.peers.bars import _check
+from benchmarks import part
+from benchmarks.peers import qlib_process
+from benchmarks.peers.bars import check_same_work
 from benchmarks.peers.market import GIVEN, write_market
-from benchmarks.peers.sides import Side, in_turns
 
 FOLDER = Path(benchmarks.peers.__file__).parent
-
-ECHO = """
-import json, sys
-print("found no such library")
-print(json.dumps({"echo": "1"}), flush=True)
-for line in sys.stdin:
-    given = json.loads(line)
-    if given["say"] == "fail":
-        sys.exit("it broke")
-    print(json.dumps({"said": given["say"]}), flush=True)
-"""
 
 
 def imported(path: Path) -> set[str]:
@@ -36,14 +24,14 @@ def imported(path: Path) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
-def test_neither_side_imports_the_other() -> None:
-    assert "qlib" in imported(FOLDER / "qlib_side.py")
-    assert "ste" not in imported(FOLDER / "qlib_side.py")
-    assert not any("qlib" in imported(path) for path in FOLDER.glob("*.py") if path.name != "qlib_side.py")
+def test_neither_environment_imports_the_other() -> None:
+    assert "qlib" in imported(FOLDER / "qlib_worker.py")
+    assert "ste" not in imported(FOLDER / "qlib_worker.py")
+    assert not any("qlib" in imported(path) for path in FOLDER.glob("*.py") if path.name != "qlib_worker.py")
 
 
 def test_both_environments_compute_with_the_same_libraries() -> None:
-    ours = (FOLDER.parents[3] / "constraints.txt").read_text().splitlines()
+    ours = (FOLDER.parents[1] / "constraints.txt").read_text().splitlines()
     theirs = (FOLDER / "requirements.txt").read_text().splitlines()
     for library in ("torch", "numpy", "pandas", "pyarrow"):
         versions = [[line for line in lines if line.startswith(f"{library}==")] for lines in (ours, theirs)]
@@ -51,39 +39,18 @@ def test_both_environments_compute_with_the_same_libraries() -> None:
         assert versions[0] == versions[1]
 
 
-def test_a_side_is_asked_and_answers(tmp_path: Path) -> None:
-    with Side([sys.executable, "-c", ECHO], tmp_path / "log") as side:
-        assert side.versions == {"echo": "1"}
-        assert [side.ask(say=word)["said"] for word in ("a", "b")] == ["a", "b"]
-
-
-def test_a_side_that_breaks_says_why(tmp_path: Path) -> None:
-    with (
-        pytest.raises(RuntimeError, match="ended with code 1:\nit broke"),
-        Side([sys.executable, "-c", ECHO], tmp_path / "log") as side,
-    ):
-        side.ask(say="fail")
-
-
-def test_who_begins_a_round_changes() -> None:
-    order: list[str] = []
-    said = in_turns([lambda name=name: order.append(name) or len(order) for name in "abc"], 2)
-    assert order == ["a", "b", "c", "b", "c", "a"]
-    assert said == [[1, 6], [2, 4], [3, 5]]
-
-
-def test_without_the_peers_environment_one_line_says_what_to_type(
+def test_a_missing_peers_environment_is_reported_in_one_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sides, "ROOT", tmp_path)
-    monkeypatch.setattr(sys, "argv", ["peers", "--quick"])
+    monkeypatch.setattr(qlib_process, "ROOT", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["part", "peers", "--quick"])
     with pytest.raises(SystemExit) as stop:
-        main()
+        part.main()
     assert stop.value.code == 2
-    told = capsys.readouterr().err
-    assert told.startswith(f"error: {tmp_path / '.venv-peers'}: ")
-    assert "make bench-peers" in told
-    assert told.count("\n") == 1
+    message = capsys.readouterr().err
+    assert message.startswith(f"error: {tmp_path / '.venv-peers'}: ")
+    assert "make bench-peers" in message
+    assert message.count("\n") == 1
 
 
 def test_qlib_reads_the_bars_that_ste_reads(tmp_path: Path) -> None:
@@ -105,10 +72,10 @@ def test_qlib_reads_the_bars_that_ste_reads(tmp_path: Path) -> None:
     assert market.first < market.validation < market.test < market.last < days[-1]
 
 
-def test_sides_that_did_not_do_the_same_are_told() -> None:
+def test_different_work_is_reported() -> None:
     ours = {"windows": {"train": 95}, "batch": [800, 20, 21], "finite": True}
     theirs = {"windows": {"train": 100}, "batch": [800, 20, 22], "finite": True}
-    _check(ours, theirs)
+    check_same_work(ours, theirs)
     for wrong in ({"windows": {"train": 80}}, {"batch": [800, 20, 20]}, {"finite": False}):
-        with pytest.raises(RuntimeError, match="did not do the same"):
-            _check(ours | wrong, theirs)
+        with pytest.raises(RuntimeError, match="did not do the same work"):
+            check_same_work(ours | wrong, theirs)

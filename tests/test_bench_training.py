@@ -1,37 +1,52 @@
-"""The training benchmark: yardsticks that learn, sides that answer; nothing here is timed."""
+"""The training benchmark: a reference that trains, workers that answer; nothing here is timed."""
 
-import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from benchmarks import gpu, training
-from benchmarks.loops import Examples, bare_loop, plain_script, validate
-from benchmarks.sides import Answer, Request, Side, processes
+from benchmarks import training
+from benchmarks.reference_loop import PreparedExamples, bare_loop, validate
+from benchmarks.training import Case, fit_worker
+from benchmarks.worker_process import WorkerProcess
+from ste.experiment.run import train
 from ste.models import DualTowerModel
 
+WORKER = """
+import sys
+from benchmarks.worker_process import answer_requests
 
-def told_by_the_first(n: int, seed: int) -> Examples:
-    """Classes that the first feature tells."""
+def answer(request):
+    if request["word"] == "fail":
+        sys.exit("it broke")
+    print("chatter")
+    return {"answer": request["word"]}
+
+answer_requests(answer)
+"""
+
+
+def by_the_first_feature(n: int, seed: int) -> PreparedExamples:
+    """Classes that follow from the first feature."""
     x = torch.randn((n, 21), generator=torch.Generator().manual_seed(seed))
-    return Examples(x, torch.bucketize(x[:, 0].contiguous(), torch.tensor([-0.4, 0.4])))
+    return PreparedExamples(x, torch.bucketize(x[:, 0].contiguous(), torch.tensor([-0.4, 0.4])))
 
 
-@pytest.mark.parametrize("loop", [bare_loop, plain_script])
-def test_a_yardstick_learns(loop):
+def test_the_reference_trains():
     torch.manual_seed(0)
-    net, held_out = DualTowerModel(), told_by_the_first(500, 1)
+    net, held_out = DualTowerModel(), by_the_first_feature(500, 1)
     before = validate(net, held_out)
-    loop(net, told_by_the_first(2000, 0), held_out, batch=64, epochs=6, lr=3e-3)
+    bare_loop(net, by_the_first_feature(2000, 0), held_out, batch=64, epochs=6, lr=3e-3)
     accuracy, log_loss = validate(net, held_out)
     assert accuracy > 0.8 > before[0]
     assert log_loss < 0.6 < before[1]
 
 
-def test_yardsticks_visit_every_example_once_an_epoch():
-    examples = Examples(torch.arange(10.0).unsqueeze(1), torch.zeros(10, dtype=torch.int64))
+def test_the_reference_visits_every_example_once_an_epoch():
+    examples = PreparedExamples(torch.arange(10.0).unsqueeze(1), torch.zeros(10, dtype=torch.int64))
     seen: list[float] = []
 
     class Net(torch.nn.Linear):
@@ -40,65 +55,62 @@ def test_yardsticks_visit_every_example_once_an_epoch():
                 seen.extend(x.flatten().tolist())
             return super().forward(x)
 
-    for loop in (bare_loop, plain_script):
-        seen.clear()
-        loop(Net(1, 3), examples, examples, batch=4, epochs=2, lr=0.1)
-        assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
-        assert seen[:10] != seen[10:]
+    bare_loop(Net(1, 3), examples, examples, batch=4, epochs=2, lr=0.1)
+    assert sorted(seen[:10]) == sorted(seen[10:]) == list(range(10))
+    assert seen[:10] != seen[10:]
 
 
-class Spoken:
-    """A side that says in which order it was asked."""
+def test_throughput_is_training_examples_a_second():
+    class Worker:
+        def __init__(self, *seconds: float) -> None:
+            self.seconds = iter([9.0, *seconds])  # the first round does not count
 
-    def __init__(self, name: str, said: list[str]) -> None:
-        self.name, self.said = name, said
+        def request(self, **request: object) -> dict[str, object]:
+            assert request["epochs"] == 2
+            return {"examples": {"train": 500}, "seconds": next(self.seconds)}
 
-    def ask(self, request: Request) -> Answer:
-        self.said.append(self.name)
-        return Answer(100, float(len(self.said)), 1.0)
-
-
-def test_each_side_is_first_in_turn_and_the_round_before_does_not_count():
-    said: list[str] = []
-    request = Request("lstm", 64, 1, 2, 1)
-    answers = training.in_turns({name: (Spoken(name, said), request) for name in "abc"}, 2)
-    assert "".join(said) == "abc" + "bca" + "cab"
-    assert [[one.seconds for one in answers[name]] for name in "abc"] == [[6, 8], [4, 9], [5, 7]]
+    case = Case("lstm", 800, 8, 2, 1.3, threads=2)
+    row = training.against_bare_loop(case, Worker(2.0, 4.0), Worker(4.0, 5.0), 2)  # type: ignore[arg-type]
+    assert row.case == "SimpleLSTM, batch 800, 2 threads"
+    np.testing.assert_allclose([row.ours, row.reference, row.ratio], [375.0, 225.0, 1.625])
+    assert row.reached
 
 
-def test_a_figure_is_examples_a_second():
-    request = Request("lstm", 800, 2, 8, 1, "bf16-mixed")
-    ours, bare = [Answer(1000, 2.0, 0.1), Answer(1000, 4.0, 0.1)], [Answer(1000, 4.0, 0.1), Answer(1000, 5.0, 0.1)]
-    figure = training.throughput("training", request, ours, bare, "loop", 1.3, "")
-    assert figure.case == "SimpleLSTM, batch 800, 2 threads, bf16-mixed"
-    np.testing.assert_allclose([figure.ours, figure.yardstick, figure.ratio], [375.0, 225.0, 1.625])
-    assert figure.reached
+def test_the_targets_are_those_that_were_agreed():
+    targets = {(case.model, case.batch): case.target for case in training.CPU_CASES}
+    assert targets == {
+        **{("lstm", 8): 0.8, ("lstm", 64): 0.95, ("lstm", 256): 1.0, ("lstm", 800): 1.0, ("lstm", 4096): 1.0},
+        **{("dual_tower", 8): 0.6, ("dual_tower", 64): 0.7, ("dual_tower", 800): 0.9},
+    }
+    assert all(case.target == targets[case.model, case.batch] for case in training.QUICK_CASES)
 
 
-def test_without_a_card_the_gpu_part_has_nothing_to_say(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert list(gpu.figures(quick=True)) == []
-
-
-def test_a_side_that_ends_is_told(tmp_path: Path):
-    side = Side("nobody", tmp_path, dict(os.environ))
-    with pytest.raises(RuntimeError, match="nobody: ended with 2"):
-        side.ask(Request("lstm", 64, 1, 1, 1))
-    side.close()
+def test_a_worker_answers_and_a_failed_one_is_reported(tmp_path: Path):
+    with WorkerProcess([sys.executable, "-c", WORKER], tmp_path / "log") as worker:
+        assert [worker.request(word=word)["answer"] for word in ("a", "b")] == ["a", "b"]
+        with pytest.raises(RuntimeError, match="ended with code 1:\nchatter\nchatter\nit broke"):
+            worker.request(word="fail")
 
 
 @pytest.mark.slow
-def test_every_side_trains_on_the_same_examples(tmp_path: Path):
-    with processes(("ours", "bare", "script"), tmp_path) as sides:
-        for request in (Request("lstm", 256, 1, 1, 1), Request("dual_tower", 64, 1, 1, 2)):
-            answers = [side.ask(request) for side in sides.values()]
-            assert {answer.examples for answer in answers} == {2067 * request.epochs}
-            assert all(answer.seconds > 0 and answer.cpu > 0 for answer in answers)
+def test_every_worker_trains_on_the_same_examples(tmp_path: Path):
+    with fit_worker("ours", tmp_path) as ours, fit_worker("bare", tmp_path) as bare:
+        for case in (Case("lstm", 256, 1, 1, 1.0), Case("dual_tower", 64, 1, 2, 1.0)):
+            answers = [worker.request(overrides=case.overrides, epochs=case.epochs) for worker in (ours, bare)]
+            assert [answer["examples"]["train"] for answer in answers] == [2067, 2067]
+            assert all(answer["seconds"] > 0 for answer in answers)
 
 
 @pytest.mark.slow
-def test_scores_in_bf16_stay_within_the_interval_of_float32():
-    full, half = training.accuracy_in("32-true"), training.accuracy_in("bf16-mixed")
-    assert full != half
-    assert full[1] <= half[0] <= full[2]
-    assert half[1] <= full[0] <= half[2]
+def test_scores_in_bf16_stay_within_the_interval_of_float32(small: Callable, folder: Path):
+    accuracies = []
+    for precision in ("32-true", "bf16-mixed"):
+        given = ("model=lstm", "data.tickers=20", "trainer.max_epochs=8", f"trainer.precision={precision}")
+        settings, values = small(*given, "tracking=off")
+        result = train(settings, values, folder / precision, precision)
+        assert result is not None
+        accuracies.append(result.scores["test"].figures["accuracy"])
+    full, half = accuracies
+    assert full.value != half.value
+    assert full.low <= half.value <= full.high
+    assert half.low <= full.value <= half.high

@@ -669,7 +669,7 @@ def test_a_mistake_on_the_command_line_ends_with_code_2(tmp_path: Path):
 @pytest.mark.parametrize("how", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)])
 def test_a_stopped_prediction_leaves_nothing_that_looks_whole(tmp_path: Path, how: signal.Signals):
     tiny_model(tmp_path / "model.onnx")
-    rows = next(bench.blocks(200_000, 500, "date"))
+    rows = next(bench.random_blocks(200_000, 500, "date"))
     pq.write_table(rows, tmp_path / "t.parquet", row_group_size=1000)
     process = subprocess.Popen(
         [sys.executable, "-m", "ste.predict", "model=model.onnx", "input=t.parquet", "output=o.parquet"], cwd=tmp_path
@@ -688,7 +688,7 @@ def test_a_stopped_prediction_leaves_nothing_that_looks_whole(tmp_path: Path, ho
 def test_the_bench_makes_tables_that_hold(tmp_path: Path):
     for order in ("date", "ticker"):
         path = tmp_path / f"{order}.parquet"
-        bench.write(bench.blocks(1000, 10, order), path)
+        bench.write_table(bench.random_blocks(1000, 10, order), path)
         card = tiny_model(tmp_path / "model.onnx")
         found, rejects, tally = predicted(ServedModel(tmp_path / "model.onnx"), path)
         assert rejects == []

@@ -293,16 +293,6 @@ def test_rows_of_no_or_of_several_splits_are_refused():
         score(replace(predictions, frame=mixed))
 
 
-def test_the_benchmark_prints_its_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    from benchmarks import evaluation
-
-    monkeypatch.setattr(
-        "sys.argv", ["evaluation", "--weeks", "20", "--tickers", "6", "--resamples", "20", "--yardstick", "1"]
-    )
-    evaluation.main()
-    assert capsys.readouterr().out.splitlines()[1].split()[:3] == ["120", "20", "20"]
-
-
 @pytest.mark.slow
 def test_intervals_hold_the_true_accuracy_as_often_as_they_say(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

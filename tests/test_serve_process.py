@@ -20,7 +20,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from benchmarks.load import load
+from benchmarks.http_load import load
 from onnx_files import tiny_card, tiny_model, tiny_probabilities
 from service import JSON, Service, answer, closed, request, serving
 from ste.config import TrackingSettings

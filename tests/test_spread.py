@@ -262,12 +262,12 @@ def test_a_ray_cluster_writes_what_one_writes(tmp_path: Path, table: pd.DataFram
 @pytest.mark.slow
 def test_an_lstm_says_the_same_of_a_row_whatever_rows_it_is_asked_beside(tmp_path: Path):
     """Shares ask in other batches: the last bit of a probability must not depend on them."""
-    from benchmarks.prediction import blocks, command, write
+    from benchmarks.prediction import random_blocks, run_command, write_table
 
-    command(tmp_path, "train", "model=lstm", "data.tickers=4", "trainer.max_epochs=1", "scoring.resamples=200")
-    command(tmp_path, "export", "run=latest", "output=model.onnx")
+    run_command(tmp_path, "train", "model=lstm", "data.tickers=4", "trainer.max_epochs=1", "scoring.resamples=200")
+    run_command(tmp_path, "export", "run=latest", "output=model.onnx")
     path = tmp_path / "table.parquet"
-    write(blocks(40_000, 101, "date"), path)
+    write_table(random_blocks(40_000, 101, "date"), path)
     one, several, (expected, found) = both(tmp_path / "model.onnx", path, 3, ".parquet")
     assert several == one
     assert found == expected
@@ -277,10 +277,10 @@ def test_an_lstm_says_the_same_of_a_row_whatever_rows_it_is_asked_beside(tmp_pat
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_a_command_that_is_stopped_leaves_no_process(tmp_path: Path, model: Path, number: int):
-    from benchmarks.prediction import blocks, write
+    from benchmarks.prediction import random_blocks, write_table
 
     path, out = tmp_path / "table.parquet", tmp_path / "out"
-    write(blocks(2_000_000, 500, "date"), path)
+    write_table(random_blocks(2_000_000, 500, "date"), path)
     process = subprocess.Popen(
         [sys.executable, "-m", "ste.predict", f"model={model}", f"input={path}", f"output={out}/o.csv", "workers=2"],
         cwd=tmp_path,

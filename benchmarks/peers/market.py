@@ -1,4 +1,4 @@
-"""A synthetic market's daily sources as files: for STE as it reads a market, for Qlib in its own binary format."""
+"""Write a synthetic market's daily bars as a file for STE and in Qlib's binary format."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from ste.synthetic.generator import draw
 FULL = FEATURE_SETS["full"]
 BARS = ("open", "high", "low", "close", "volume")
 GIVEN = tuple(name for kind in ("news", "macro", "policy") for name in GROUPS[kind])
-"""Columns that no bar tells. Qlib reads them ready-made from its files, STE fills them in."""
+"""Columns that do not follow from bars. Qlib reads them from its files, STE fills in neutral values."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class MarketFiles:
     Attributes:
         bars: Parquet file, as `data.bars` takes it.
         qlib: folder, as `qlib.init(provider_uri=...)` takes it.
-        rows: bars.
+        rows: number of bars.
         first: date of the first row with the set's look-back.
         validation: first date of validation.
         test: first date of test.
@@ -44,7 +44,7 @@ class MarketFiles:
 
 
 def write_market(folder: Path, tickers: int, sessions: int) -> MarketFiles:
-    """Bars of a world, cut to whole tickers of as many sessions, in both formats."""
+    """Write bars of whole tickers with this number of sessions in both formats."""
     settings = train_settings(plain(compose_train(["data=world", f"data.tickers={tickers}", *_years(sessions)]))).data
     assert isinstance(settings, WorldSettings)
     bars = draw(settings).bars
@@ -58,13 +58,13 @@ def write_market(folder: Path, tickers: int, sessions: int) -> MarketFiles:
 
 
 def _years(sessions: int) -> list[str]:
-    """Dates of a world with at least as many sessions."""
+    """Return overrides of dates with at least this number of sessions."""
     end = pd.Timestamp("2024-12-31")
     return [f"data.start={end - pd.Timedelta(days=int(sessions * 1.5)):%Y-%m-%d}", f"data.end={end:%Y-%m-%d}"]
 
 
 def _write_qlib(folder: Path, bars: pd.DataFrame, days: pd.DatetimeIndex) -> None:
-    """Qlib's format: a calendar, a list of instruments, and for each field its first day's number and the values."""
+    """Write a calendar, a list of instruments, and for each field the index of its first day and its values."""
     for name in ("calendars", "instruments", "features"):
         (folder / name).mkdir(parents=True)
     (folder / "calendars" / "day.txt").write_text("".join(f"{day:%Y-%m-%d}\n" for day in days))
@@ -73,17 +73,17 @@ def _write_qlib(folder: Path, bars: pd.DataFrame, days: pd.DatetimeIndex) -> Non
     (folder / "instruments" / "all.txt").write_text("".join(f"{ticker}\t{span}\n" for ticker in tickers))
     neutral = _neutral(bars)
     for ticker, own in bars.groupby("ticker", sort=False):
-        at = folder / "features" / str(ticker).lower()
-        at.mkdir()
+        ticker_folder = folder / "features" / str(ticker).lower()
+        ticker_folder.mkdir()
         columns = {name: own[name].to_numpy() for name in BARS}
         columns |= {name: np.full(len(own), value) for name, value in neutral.items()}
-        begin = np.searchsorted(days, own["date"].iloc[0])
+        first = np.searchsorted(days, own["date"].iloc[0])
         for name, values in columns.items():
-            np.append(begin, values).astype("<f4").tofile(at / f"{name}.day.bin")
+            np.append(first, values).astype("<f4").tofile(ticker_folder / f"{name}.day.bin")
 
 
 def _neutral(bars: pd.DataFrame) -> dict[str, float]:
-    """What STE puts where no news, macro figures or policy events are given."""
+    """Return the values that STE fills in without news, macro figures or policy events."""
     one = bars[bars["ticker"] == bars["ticker"].iloc[0]]
     row = feature_rows(Market(bars=one), "daily").iloc[-1]
     return {name: float(row[name]) for name in GIVEN}

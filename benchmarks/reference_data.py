@@ -1,7 +1,6 @@
-"""How the author of a first script would do it: a world by plain Python, row by row, and windows by pandas.
+"""The data references: a synthetic market by plain Python, row by row, and windows by pandas.
 
-Both are yardsticks of `benchmarks.data`. They are simple on purpose and not slow on purpose: no step is there that the
-result does not need.
+Both are simple but not slow on purpose: every step is needed for the result.
 """
 
 import csv
@@ -20,16 +19,14 @@ from ste.schema import COLUMNS, FEATURES, Trend
 _LOOKBACK = 100  # sessions before a ticker's first row, as in our tables
 
 
-def generate(path: Path, tickers: int, days: int, lookback: int | None = None, seed: int = 0) -> int:
-    """A daily table of the same columns as ours by loops over tickers and days, as CSV.
+def generate(path: Path, tickers: int, days: int, seed: int = 0) -> int:
+    """Write a daily CSV table with the columns of STE's by loops over tickers and days.
 
     Args:
-        path: of the file.
-        tickers: number of them.
-        days: rows of each.
-        lookback: closes that each row's indicators are computed from; None is all closes so far, from which a
-            recursive indicator has the value that ours has.
-        seed: of the draws.
+        path: file to write.
+        tickers: number of tickers.
+        days: rows of each ticker; indicators use all closes so far, as STE's recursive indicators do.
+        seed: of the random numbers.
 
     Returns:
         The number of rows.
@@ -57,7 +54,7 @@ def generate(path: Path, tickers: int, days: int, lookback: int | None = None, s
             opened = before * math.exp(0.3 * risk * rng.gauss(0.0, 1.0))
             high = max(opened, close) * math.exp(0.4 * risk * abs(rng.gauss(0.0, 1.0)))
             low = min(opened, close) * math.exp(-0.4 * risk * abs(rng.gauss(0.0, 1.0)))
-            if rows and t > _LOOKBACK:  # what came after the row before
+            if rows and t > _LOOKBACK:  # the targets of the previous row
                 movement = close - rows[-1]["stock_close"]
                 change = movement / rows[-1]["stock_close"]
                 rows[-1]["stock_weekly_return"] = change
@@ -67,9 +64,8 @@ def generate(path: Path, tickers: int, days: int, lookback: int | None = None, s
             closes.append(close)
             if t < _LOOKBACK or t == _LOOKBACK + days:
                 continue
-            past = closes if lookback is None else closes[-lookback:]
-            middle = sum(past[-20:]) / 20
-            spread = math.sqrt(sum((value - middle) ** 2 for value in past[-20:]) / 20)
+            middle = sum(closes[-20:]) / 20
+            spread = math.sqrt(sum((value - middle) ** 2 for value in closes[-20:]) / 20)
             event = rng.random() < 0.03
             rows.append(
                 {
@@ -81,9 +77,9 @@ def generate(path: Path, tickers: int, days: int, lookback: int | None = None, s
                     "stock_close": close,
                     "stock_volume": round(typical * math.exp(0.2 * rng.gauss(0.0, 1.0))),
                     "stock_sma_20": middle,
-                    "stock_sma_50": sum(past[-50:]) / 50,
-                    "stock_rsi": _rsi(past),
-                    "stock_macd": _ema(past, 12) - _ema(past, 26),
+                    "stock_sma_50": sum(closes[-50:]) / 50,
+                    "stock_rsi": _rsi(closes),
+                    "stock_macd": _ema(closes, 12) - _ema(closes, 26),
                     "stock_bb_upper": middle + 2 * spread,
                     "stock_bb_lower": middle - 2 * spread,
                     "news_sentiment": sentiment if items else 0.0,
@@ -113,7 +109,7 @@ def _ema(values: list[float], span: int) -> float:
 
 
 def _rsi(values: list[float], span: int = 14) -> float:
-    """Wilder's relative strength index."""
+    """Return Wilder's relative strength index."""
     gain = loss = 0.0
     for before, after in pairwise(values):
         change = after - before
@@ -123,15 +119,15 @@ def _rsi(values: list[float], span: int = 14) -> float:
 
 
 def windows(path: Path, length: int, end: str) -> tuple[np.ndarray, np.ndarray]:
-    """From daily bars to training windows by pandas: a frame of features ticker by ticker, then copies of windows.
+    """Make training windows from daily bars by pandas: features ticker by ticker, then copies of windows.
 
     Args:
-        path: a Parquet file of bars.
+        path: Parquet file of bars.
         length: sessions in a window, T.
-        end: first date that is not learnt from.
+        end: first date after the training rows.
 
     Returns:
-        Standardised features, float32 `[N, T, F]`, and labels, int64 `[N]`, of the rows before `end`.
+        Standardized features, float32 `[N, T, F]`, and labels, int64 `[N]`, of the rows before `end`.
     """
     bars = pd.read_parquet(path)
     table = pd.concat([_features(own) for _, own in bars.groupby("ticker")]).dropna()

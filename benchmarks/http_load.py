@@ -1,4 +1,4 @@
-"""Load on an HTTP service: wrk where it is installed, else a small generator of our own."""
+"""Load on an HTTP service: by wrk where it is installed, else by keep-alive connections of this process."""
 
 import asyncio
 import itertools
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-_LUA = """
+_WRK_SCRIPT = """
 wrk.method = "POST"
 wrk.headers["content-type"] = "application/json"
 wrk.body = io.open("{body}", "rb"):read("*a")
@@ -25,16 +25,16 @@ function done(summary, latency, requests)
 end
 """
 
-
 @dataclass(frozen=True)
 class Load:
-    """What a service gave.
+    """The answers of a service under load.
 
     Attributes:
         rate: answers a second.
-        median, p99, slowest: seconds from a request to its answer.
-        errors: requests without an answer of 200.
-        by: the generator.
+        median: seconds from a request to its answer.
+        p99: 99th percentile of these seconds.
+        slowest: the longest of these seconds.
+        errors: answers with a status other than 200.
     """
 
     rate: float
@@ -42,57 +42,43 @@ class Load:
     p99: float
     slowest: float
     errors: int
-    by: str
 
 
-def load(url: str, body: bytes, connections: int, seconds: float) -> Load:
-    """Send the same request over and over, each connection its next one as soon as it has its answer.
+def load(url: str, body: bytes, connections: int, seconds: float, rate: float | None = None) -> Load:
+    """Send the same request repeatedly.
 
     Args:
         url: to POST to.
         body: JSON.
         connections: open at once.
-        seconds: to go on.
+        seconds: duration.
+        rate: requests a second on a fixed schedule; an answer's time counts from when its request was due, so a stall
+            is not hidden. None: each connection sends its next request as soon as it has its answer.
     """
-    if shutil.which("wrk"):
+    if rate is None and shutil.which("wrk"):
         return _wrk(url, body, connections, seconds)
-    return asyncio.run(_own(url, body, connections, seconds))
+    return asyncio.run(_load(url, body, connections, seconds, rate))
 
 
 def _wrk(url: str, body: bytes, connections: int, seconds: float) -> Load:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "body").write_bytes(body)
         script = Path(folder) / "post.lua"
-        script.write_text(_LUA.replace("{body}", str(Path(folder) / "body")))
+        script.write_text(_WRK_SCRIPT.replace("{body}", str(Path(folder) / "body")))
         options = ["-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "30s", "-s", str(script)]
         done = subprocess.run(["wrk", *options, url], capture_output=True, text=True, check=True)
-    found = re.search(r"RESULT (.*)", done.stdout)
-    assert found is not None, done.stdout
-    requests, duration, median, p99, slowest, errors = map(float, found[1].split())  # in microseconds
-    return Load(requests / duration * 1e6, median / 1e6, p99 / 1e6, slowest / 1e6, int(errors), "wrk")
+    result = re.search(r"RESULT (.*)", done.stdout)
+    assert result is not None, done.stdout
+    requests, duration, median, p99, slowest, errors = map(float, result[1].split())  # in microseconds
+    return Load(requests / duration * 1e6, median / 1e6, p99 / 1e6, slowest / 1e6, int(errors))
 
 
-def paced(url: str, body: bytes, connections: int, seconds: float, rate: float) -> Load:
-    """Send requests on a timetable, whether the ones before are answered or not on time.
-
-    An answer's time counts from when its request was due: a service that stalls is not spared what it held up.
-
-    Args:
-        url: to POST to.
-        body: JSON.
-        connections: open at once, in turns.
-        seconds: to go on.
-        rate: requests a second.
-    """
-    return asyncio.run(_own(url, body, connections, seconds, rate))
-
-
-async def _own(url: str, body: bytes, connections: int, seconds: float, rate: float | None = None) -> Load:
+async def _load(url: str, body: bytes, connections: int, seconds: float, rate: float | None) -> Load:
     parts = urlsplit(url)
     assert parts.hostname is not None
     head = f"POST {parts.path} HTTP/1.1\r\nhost: {parts.netloc}\r\ncontent-type: application/json\r\n"
     message = f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
-    taken: list[float] = []
+    times: list[float] = []
     errors = 0
     start = time.perf_counter()
     end = start + seconds
@@ -101,19 +87,19 @@ async def _own(url: str, body: bytes, connections: int, seconds: float, rate: fl
         nonlocal errors
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
         turns = itertools.count()
-        while (began := time.perf_counter()) < end:
+        while (due := time.perf_counter()) < end:
             if rate is not None:
-                began = start + (number + next(turns) * connections) / rate
-                await asyncio.sleep(began - time.perf_counter())
+                due = start + (number + next(turns) * connections) / rate
+                await asyncio.sleep(due - time.perf_counter())
             writer.write(message)
             answer = await reader.readuntil(b"\r\n\r\n")
             length = re.search(rb"content-length: *(\d+)", answer, re.IGNORECASE)
             await reader.readexactly(int(length[1]) if length else 0)
-            taken.append(time.perf_counter() - began)
+            times.append(time.perf_counter() - due)
             errors += not answer.startswith(b"HTTP/1.1 200")
         writer.close()
 
     await asyncio.gather(*(client(number) for number in range(connections)))
-    given = len(taken) / (time.perf_counter() - start)
-    median, p99, slowest = np.percentile(taken, [50, 99, 100]).tolist()
-    return Load(given, median, p99, slowest, errors, "asyncio")
+    answers_a_second = len(times) / (time.perf_counter() - start)
+    median, p99, slowest = np.percentile(times, [50, 99, 100]).tolist()
+    return Load(answers_a_second, median, p99, slowest, errors)

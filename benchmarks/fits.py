@@ -1,0 +1,95 @@
+"""Fits and their data, for the benchmarks that time them: as `python -m ste.train` makes them, and the bare loop."""
+
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from benchmarks.reference_loop import PreparedExamples, bare_loop
+from ste.config import TrackingSettings, TrainSettings
+from ste.config.load import compose_train, plain, train_settings
+from ste.data.build.prepare import prepare
+from ste.data.datamodule import TrendDataModule
+from ste.data.panel import Panel
+from ste.schema import FEATURE_SETS, RETURN
+from ste.tracking.tracked_run import tracked_run
+from ste.training.fit import data_of, fit, prepare_fit
+
+
+def settings_from(overrides: Sequence[str]) -> TrainSettings:
+    """Return the settings of a training command and set torch's threads as the command does."""
+    settings = train_settings(plain(compose_train(["trainer.progress=false", *overrides])))
+    torch.set_num_threads(settings.trainer.threads or 1)
+    return settings
+
+
+def open_data(settings: TrainSettings) -> TrendDataModule:
+    """Build the tables unless they exist, and open the examples."""
+    panel = Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
+    return data_of(settings, panel)
+
+
+def fit_seconds(settings: TrainSettings, data: TrendDataModule, folder: Path, *, track: bool) -> float:
+    """Fit a new model, with validation, checkpoints and early stopping, and return the wall time.
+
+    Args:
+        settings: of the run.
+        data: examples.
+        folder: for checkpoints and the tracking store.
+        track: also send curves to a SQLite store; the time includes the wait for the last one.
+    """
+    model = prepare_fit(settings, data)
+    with tempfile.TemporaryDirectory(dir=folder) as checkpoints:
+        if not track:
+            start = time.perf_counter()
+            fit(settings, data, model, Path(checkpoints), None)
+            return time.perf_counter() - start
+        tracking = TrackingSettings(uri=f"sqlite:///{folder / 'runs.db'}", experiment="bench")
+        with tracked_run(tracking, folder, "bench", {}) as run:
+            start = time.perf_counter()
+            fit(settings, data, model, Path(checkpoints), run)
+            run.flush()
+            return time.perf_counter() - start
+
+
+def bare_seconds(settings: TrainSettings, data: TrendDataModule) -> float:
+    """Train the same net on the same examples by the bare loop and return the wall time."""
+    device = "cuda" if settings.trainer.accelerator == "gpu" else "cpu"
+    module: Any = prepare_fit(settings, data)
+    examples = []
+    for split in ("train", "validation"):
+        features = torch.cat([module.representation(batch.features) for batch in data.loader(split)])
+        examples.append(PreparedExamples(features.to(device), data.datasets[split].labels.to(device)))
+    net = module.net.to(device)
+    start = time.perf_counter()
+    bare_loop(net, *examples, settings.data.batch_size, settings.trainer.max_epochs, settings.optimizer.lr)
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def describe(settings: TrainSettings, data: TrendDataModule) -> dict[str, Any]:
+    """Describe the tables for a worker that reads them without STE: files, columns and the dates of the splits."""
+    files = data.panel.prepared.files
+    days = {split: pd.DatetimeIndex(pd.read_parquet(path)["date"].unique()) for split, path in files.items()}
+    length, purge = settings.data.sequence_length, settings.data.split.gap(settings.data.labels.horizon)
+    train, validation = days["train"], days["validation"]
+    segments = {"train": (train[length - 1], train[-1 - purge]), "valid": (validation[0], validation[-1])}
+    return {
+        "tables": [str(path.absolute()) for path in files.values()],
+        "features": list(FEATURE_SETS[settings.data.features].names),
+        "label": RETURN,
+        "segments": {name: [f"{day:%Y-%m-%d}" for day in pair] for name, pair in segments.items()},
+        "start": f"{train[0]:%Y-%m-%d}",
+        "end": f"{validation[-1]:%Y-%m-%d}",
+        "length": length,
+        "batch_size": settings.data.batch_size,
+        "hidden_size": settings.model["hidden_size"],
+        "num_layers": settings.model["num_layers"],
+        "lr": settings.optimizer.lr,
+        "examples": {"train": len(data.datasets["train"]), "valid": len(data.datasets["validation"])},
+    }
