@@ -25,6 +25,7 @@ function done(summary, latency, requests)
 end
 """
 
+
 @dataclass(frozen=True)
 class Load:
     """The answers of a service under load.

@@ -110,7 +110,7 @@ def _empty(part: PartResult) -> str:
 
 def print_head(report: BenchmarkReport) -> None:
     """Print date and machine."""
-    Console(highlight=False).print(_head(report))
+    print(_head(report), flush=True)
 
 
 def _head(report: BenchmarkReport) -> str:

@@ -46,7 +46,8 @@ def _against_imports(
     run: Callable[..., float],
     rounds: int,
 ) -> Iterator[Measurement]:
-    *ours, reference = in_turns([*commands, partial(run, "-c", f"import {imports}")], rounds)
+    functions: list[Callable[[], float]] = [*commands, partial(run, "-c", f"import {imports}")]
+    *ours, reference = in_turns(functions, rounds)
     for case, seconds in zip(cases, ours, strict=True):
         yield compare("start", case, "s", seconds, reference, f"a process that imports {imports}", "less", target)
 

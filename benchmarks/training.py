@@ -3,7 +3,7 @@
 Training examples a second over whole fits by wall time, from prepared tables to the weights of the best epoch. Both
 validate after each epoch on the same examples, a fifth of the training examples. STE's fit also clips gradients,
 computes ten figures an epoch, writes checkpoints, stops early and sends curves to a SQLite store. On a machine with an
-NVIDIA GPU the cases of `GPU_TARGETS` are added.
+NVIDIA GPU `GPU_CASES` is added.
 """
 
 import shutil
@@ -67,12 +67,10 @@ QUICK_CASES = (Case("lstm", 64, 4, 1, 0.95), Case("dual_tower", 800, 16, 8, 0.9)
 
 def measure(quick: bool) -> Iterator[Measurement]:
     """Measure every case; quick: two cases on one thread, in two rounds."""
-    if quick:
-        cases, rounds = QUICK_CASES, 2
-    else:
-        cases, rounds = tuple(case._replace(threads=threads) for case in CPU_CASES for threads in (1, 2)), 3
-        if shutil.which("nvidia-smi"):
-            cases += GPU_CASES
+    cases, rounds = list(QUICK_CASES), 2
+    if not quick:
+        cases, rounds = [case._replace(threads=threads) for case in CPU_CASES for threads in (1, 2)], 3
+        cases += GPU_CASES if shutil.which("nvidia-smi") else ()
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         ours, bare = (stack.enter_context(fit_worker(kind, Path(name))) for kind in ("ours", "bare"))
         for case in cases:
