@@ -2,31 +2,39 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
+import skops.io
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
+from skops.io.exceptions import UntrustedTypesFoundException
 
 import ste.baselines
-from ste.baselines import COMPANY, GradientBoosting, Logistic, Majority, Persistence, Volatility
-from ste.baselines.examples import Baseline, Examples
+from ste.baselines import REFERENCE_BASELINES, GradientBoosting, Logistic, Majority, Persistence, Volatility
+from ste.baselines.examples import Examples
+from ste.baselines.fitted_baseline import FittedBaseline, build_baseline
+from ste.baselines.sklearn_baseline import SklearnBaseline
 from ste.config import WorldSettings
 from ste.data.windows import FlatDataset, SequenceDataset, Store, WindowDataset
-from ste.errors import ConfigError
+from ste.errors import ConfigError, RunError
 from ste.features.feature_rows import feature_rows
 from ste.features.normalization import Representation
 from ste.features.volatility import trailing_volatility
 from ste.labels.targets import future_returns, label
+from ste.registry import BASELINES
 from ste.schema import CLASSES, COLUMNS, DIRECTION, FEATURES, RETURN
 from ste.synthetic.generator import draw
-from ste.training.fit import FittedBaseline, build_baseline, load_model
+from ste.training.fit import load_model
 
 START = pd.Timestamp("2019-01-04")
 UNSCALED = "standard"  # fitted on nothing, it leaves features within its cut as they are
@@ -94,22 +102,22 @@ def test_logistic_is_scikit_learns_on_scaled_features(classes: int, absent: int 
     train, test = learnable(classes, absent)
     ours = Logistic(C=strength)
     ours.fit(train, test, seed=0)
-    scaler = StandardScaler().fit(train.last.astype(np.float64))
+    scaler = StandardScaler().fit(train.table("last").astype(np.float64))
     theirs = LogisticRegression(C=strength, max_iter=3000, tol=1e-8)
-    theirs.fit(scaler.transform(train.last.astype(np.float64)), train.labels)
+    theirs.fit(scaler.transform(train.table("last").astype(np.float64)), train.labels)
     expected = np.zeros((len(test), classes))
-    expected[:, theirs.classes_] = theirs.predict_proba(scaler.transform(test.last.astype(np.float64)))
-    np.testing.assert_allclose(ours.predict(test), expected, atol=2e-3)
+    expected[:, theirs.classes_] = theirs.predict_proba(scaler.transform(test.table("last").astype(np.float64)))
+    np.testing.assert_allclose(ours.predict_proba(test), expected, atol=2e-3)
     assert (expected.max(axis=0) - expected.min(axis=0))[theirs.classes_].min() > 0.1  # it did learn something
     if absent is not None:
-        assert (ours.predict(test)[:, absent] == 0.0).all()
+        assert (ours.predict_proba(test)[:, absent] == 0.0).all()
 
 
 def test_logistic_knows_one_class_only():
     frame = table({"A": [1] * 8, "B": [1] * 8})
     ours = Logistic()
     ours.fit(examples(frame), examples(frame), seed=0)
-    assert ours.predict(examples(frame)).tolist() == [[0.0, 1.0, 0.0]] * 16
+    assert ours.predict_proba(examples(frame)).tolist() == [[0.0, 1.0, 0.0]] * 16
 
 
 def test_logistic_reads_the_last_period_of_a_window_alone():
@@ -124,7 +132,7 @@ def test_logistic_reads_the_last_period_of_a_window_alone():
     flat.fit(kept, single_test, seed=0)
     assert len(kept) == len(train)
     np.testing.assert_array_equal(ours.weights, flat.weights)
-    np.testing.assert_array_equal(ours.predict(test), flat.predict(single_test))
+    np.testing.assert_array_equal(ours.predict_proba(test), flat.predict_proba(single_test))
 
 
 def test_a_feature_that_never_varies_weighs_nothing():
@@ -142,12 +150,12 @@ def test_a_feature_that_never_varies_weighs_nothing():
 
 @settings(deadline=None, max_examples=25)
 @given(labels=st.lists(st.integers(0, 2), min_size=1, max_size=30))
-def test_the_majority_is_the_training_shares_for_everyone(labels: list[int]):
+def test_the_majority_predicts_the_training_frequencies(labels: list[int]):
     train, test = examples(table({"A": labels})), examples(table({"A": [2, 1], "B": [0, 0, 0]}))
     ours = Majority()
     ours.fit(train, test, seed=0)
-    shares = [labels.count(c) / len(labels) for c in range(3)]
-    np.testing.assert_allclose(ours.predict(test), [shares] * 5, rtol=1e-15)
+    frequencies = [labels.count(c) / len(labels) for c in range(3)]
+    np.testing.assert_allclose(ours.predict_proba(test), [frequencies] * 5, rtol=1e-15)
 
 
 def test_persistence_by_hand():
@@ -155,16 +163,16 @@ def test_persistence_by_hand():
     ours = Persistence()
     ours.fit(data, data, seed=0)
     majority = 0  # 0 and 2 are equally frequent: the first
-    assert ours.predict(data).argmax(axis=1).tolist() == [majority, 0, 1, 2, majority, 2, 0, 0]
+    assert ours.predict_proba(data).argmax(axis=1).tolist() == [majority, 0, 1, 2, majority, 2, 0, 0]
     later = replace(data, horizon=2)
-    assert ours.predict(later).argmax(axis=1).tolist() == [majority, majority, 0, 1, majority, majority, 2, 0]
+    assert ours.predict_proba(later).argmax(axis=1).tolist() == [majority, majority, 0, 1, majority, majority, 2, 0]
 
 
 def test_persistence_does_not_reach_over_a_missing_week():
     data = examples(table({"A": [1, 2, None, 0, 1]}))
     ours = Persistence()
     ours.fit(data, data, seed=0)
-    assert ours.predict(data).argmax(axis=1).tolist() == [1, 1, 1, 0]
+    assert ours.predict_proba(data).argmax(axis=1).tolist() == [1, 1, 1, 0]
 
 
 some_weeks = st.lists(st.one_of(st.none(), st.integers(0, 2)), min_size=1, max_size=14)
@@ -191,7 +199,7 @@ def test_persistence_is_the_class_of_the_horizon_before_by_brute_force(
             path = [week - back for back in range(1, horizon + 1)]
             unbroken = path[-1] >= 0 and all(own[w] is not None for w in path)
             expected.append(index.get(own[path[-1]], 0) if unbroken else 0)
-    found = ours.predict(data)
+    found = ours.predict_proba(data)
     assert found.argmax(axis=1).tolist() == expected
     assert found.shape == (len(expected), classes)
     assert (found.sum(axis=1) == 1.0).all()
@@ -280,15 +288,16 @@ def test_the_volatility_baseline_reads_volatility_alone():
     train, test = learnable(3)
     ours, same = Volatility(), Volatility()
     ours.fit(train, test, seed=0)
-    assert ours.inputs(test).shape == (len(test), 7)
+    assert test.table("volatility").shape == (len(test), 7)
     store = train.dataset.store
     blind = replace(store, features=torch.zeros_like(store.features))
     blinded = replace(train, dataset=FlatDataset(blind, np.isin(np.arange(len(store.frame)), train.dataset.ends)))
     same.fit(blinded, test, seed=0)
     np.testing.assert_array_equal(ours.weights, same.weights)
-    scaler = StandardScaler().fit(train.volatility)
-    theirs = LogisticRegression(max_iter=3000, tol=1e-8).fit(scaler.transform(train.volatility), train.labels)
-    np.testing.assert_allclose(ours.predict(test), theirs.predict_proba(scaler.transform(test.volatility)), atol=2e-3)
+    x, later = train.table("volatility"), test.table("volatility")
+    scaler = StandardScaler().fit(x)
+    theirs = LogisticRegression(max_iter=3000, tol=1e-8).fit(scaler.transform(x), train.labels)
+    np.testing.assert_allclose(ours.predict_proba(test), theirs.predict_proba(scaler.transform(later)), atol=2e-3)
 
 
 # --- gradient boosting ---
@@ -300,7 +309,7 @@ def test_gradient_boosting_learns_repeats_and_depends_on_its_seed(classes: int):
     kinds = [GradientBoosting(min_leaf=10, trees=40, patience=5) for _ in range(3)]
     for kind, seed in zip(kinds, (3, 3, 4), strict=True):
         kind.fit(train, test, seed)
-    first, again, other = (kind.predict(test) for kind in kinds)
+    first, again, other = (kind.predict_proba(test) for kind in kinds)
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
     assert first.shape == (len(test), classes)
@@ -314,14 +323,15 @@ def test_gradient_boosting_keeps_the_number_of_trees_that_validation_likes_best(
     ours.fit(train, test, seed=0)
     parameters = {"objective": "multiclass", "num_class": 3, "seed": 0, "deterministic": True, "num_threads": 1}
     parameters |= {"force_row_wise": True, "verbosity": -1, **ours.settings}
-    grown = lightgbm.train(parameters, lightgbm.Dataset(train.windows, train.labels), num_boost_round=60)
-    losses = [log_loss(test.labels, grown.predict(test.windows, num_iteration=trees)) for trees in range(1, 61)]
+    grown = lightgbm.train(parameters, lightgbm.Dataset(train.table("window"), train.labels), num_boost_round=60)
+    losses = [log_loss(test.labels, grown.predict(test.table("window"), num_iteration=trees)) for trees in range(1, 61)]
     best = next(i for i in range(60) if losses[i] == min(losses[: i + 11]))  # ten more trees gained nothing
     assert 2 < best + 1 < 50
     assert ours.booster.best_iteration == best + 1
-    np.testing.assert_allclose(ours.predict(test), grown.predict(test.windows, num_iteration=best + 1), rtol=1e-12)
+    expected = grown.predict(test.table("window"), num_iteration=best + 1)
+    np.testing.assert_allclose(ours.predict_proba(test), expected, rtol=1e-12)
     leaves = [tree["num_leaves"] for tree in grown.dump_model(num_iteration=best + 1)["tree_info"]]
-    assert ours.parameters == sum(leaves)
+    assert ours.parameter_count == sum(leaves)
 
 
 @pytest.mark.parametrize(
@@ -330,8 +340,8 @@ def test_gradient_boosting_keeps_the_number_of_trees_that_validation_likes_best(
         ({"learning_rate": 0}, "learning_rate=0: expected"),
         ({"num_leaves": 1}, "num_leaves=1: expected"),
         ({"min_leaf": 0}, "min_leaf=0: expected"),
-        ({"column_share": 0}, "column_share=0: expected a share"),
-        ({"row_share": 1.2}, "row_share=1.2: expected a share"),
+        ({"column_fraction": 0}, "column_fraction=0: expected a fraction"),
+        ({"row_fraction": 1.2}, "row_fraction=1.2: expected a fraction"),
         ({"trees": 0}, "trees=0: expected"),
         ({"patience": 0}, "patience=0: expected"),
     ],
@@ -363,35 +373,75 @@ def test_a_checkpoint_gives_back_the_baseline_to_the_bit(name: str, kind: str, t
     train, test = (examples(frame, rows=chosen, length=3, representation=representation) for chosen in (early, ~early))
     representation.fit(lambda: [train.dataset[torch.arange(len(train))].features])
     arguments = ARGUMENTS.get(name, {})
-    baseline: Baseline = build_baseline(name, arguments)
+    baseline = build_baseline(name, arguments)
     baseline.fit(train, test, seed=1)
-    expected = baseline.predict(test)
+    expected = baseline.predict_proba(test)
     assert np.isfinite(expected).all()
-    assert baseline.parameters >= 1
+    assert baseline.parameter_count >= 1
 
-    FittedBaseline(name, baseline, representation).save(tmp_path / "best.ckpt", arguments)
+    FittedBaseline(name, arguments, baseline, representation).save(tmp_path / "best.ckpt")
     again = load_model(tmp_path / "best.ckpt")
     assert isinstance(again, FittedBaseline)
     assert (again.name, type(again.baseline)) == (name, type(baseline))
-    assert again.baseline.parameters == baseline.parameters
+    assert again.baseline.parameter_count == baseline.parameter_count
     read = replace(test, representation=again.representation)
-    np.testing.assert_array_equal(read.windows, test.windows)
-    np.testing.assert_array_equal(again.baseline.predict(read), expected)
+    np.testing.assert_array_equal(read.table("window"), test.table("window"))
+    np.testing.assert_array_equal(again.baseline.predict_proba(read), expected)
     if name in ("Logistic", "Volatility"):
-        assert arguments["C"] == again.baseline.C
+        assert arguments["C"] == again.baseline.classifier.C
     # Nothing but tensors, numbers and text: it loads without unpickling code.
     assert torch.load(tmp_path / "best.ckpt", weights_only=True)["baseline"] == name
 
 
 def test_a_checkpoint_that_names_something_else_is_refused(tmp_path: Path):
     representation = Representation(list(FEATURES), UNSCALED)
-    FittedBaseline("Path", Majority(), representation).save(tmp_path / "best.ckpt", {})
+    FittedBaseline("Path", {}, Majority(), representation).save(tmp_path / "best.ckpt")
     with pytest.raises(ConfigError, match=r"model\.baseline=Path: expected one of"):
         load_model(tmp_path / "best.ckpt")
 
 
-def test_the_company_is_the_documented_one():
-    kinds = {name: type(kind()) for name, kind in COMPANY.items()}
+@BASELINES.register
+class Discriminant(SklearnBaseline):
+    """A user's baseline: a classifier of scikit-learn, and no serializer."""
+
+    def __init__(self, shrinkage: float = 0.1) -> None:
+        super().__init__(LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage))
+
+
+def test_a_scikit_learn_classifier_needs_no_serializer_of_its_own(tmp_path: Path):
+    train, test = learnable(3)
+    arguments = {"shrinkage": 0.2}
+    model = FittedBaseline("Discriminant", arguments, build_baseline("Discriminant", arguments), test.representation)
+    model.baseline.fit(train, test, seed=0)
+    model.save(tmp_path / "best.ckpt")
+    again = load_model(tmp_path / "best.ckpt")
+    assert isinstance(again, FittedBaseline)
+    np.testing.assert_array_equal(again.baseline.predict_proba(test), model.baseline.predict_proba(test))
+    assert model.baseline.parameter_count > 0
+
+
+class Runs:
+    """A type that executes something when it is unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return print, ("executed",)
+
+
+def test_a_state_of_untrusted_types_is_not_saved_and_not_loaded(capsys: pytest.CaptureFixture[str]):
+    train, test = learnable(3)
+    forest = SklearnBaseline(RandomForestClassifier(2))
+    forest.fit(train, test, seed=0)
+    with pytest.raises(RunError, match=r"its state holds sklearn\.tree\._tree\.Tree"):
+        forest.state_dict()
+    for untrusted in (forest.pipeline, Runs()):
+        content = torch.frombuffer(bytearray(skops.io.dumps(untrusted)), dtype=torch.uint8)
+        with pytest.raises(UntrustedTypesFoundException):
+            Logistic().load_state_dict({"skops": content, "num_classes": 3})
+    assert "executed" not in capsys.readouterr().out
+
+
+def test_the_reference_baselines_are_the_documented_ones():
+    kinds = {name: type(kind()) for name, kind in REFERENCE_BASELINES.items()}
     assert kinds == {"majority": Majority, "persistence": Persistence, "volatility": Volatility, "linear": Logistic}
 
 
@@ -401,6 +451,6 @@ def test_examples_are_the_windows_oldest_first_and_their_last_period():
     raw = torch.tensor(Store.of(frame).frame[list(FEATURES)].to_numpy(dtype=np.float32)).numpy()
     ends = data.dataset.ends.numpy()
     assert ends.tolist() == [2, 3, 4, 7]
-    np.testing.assert_array_equal(data.windows, [raw[e - 2 : e + 1].reshape(-1) for e in ends])
-    np.testing.assert_array_equal(data.last, raw[ends])
+    np.testing.assert_array_equal(data.table("window"), [raw[e - 2 : e + 1].reshape(-1) for e in ends])
+    np.testing.assert_array_equal(data.table("last"), raw[ends])
     assert data.labels.tolist() == Store.of(frame).frame[DIRECTION].iloc[ends].tolist()

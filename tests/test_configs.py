@@ -10,10 +10,11 @@ from hydra import compose, initialize_config_dir
 
 import ste.baselines
 import ste.models
+from ste.baselines.fitted_baseline import build_baseline
 from ste.config import SplitSettings
 from ste.config.load import compose_train, conf_dir, model_configs, plain, train_settings
 from ste.errors import ConfigError, SteError
-from ste.training.fit import build_baseline, build_trainer, name_of, view_of
+from ste.training.fit import build_trainer, name_of, view_of
 from ste.training.module import build_net
 from ste.training.optimizers import build_optimizer, build_scheduler
 
@@ -222,7 +223,7 @@ def test_a_net_refuses_sizes_it_cannot_have(net: str, argument: str):
         ("Logistic", {"C": 0}, r"model\.C=0: expected a number above 0"),
         ("Volatility", {"C": -1.0}, r"model\.C=-1\.0: expected a number above 0"),
         ("GradientBoosting", {"num_leaves": 1}, r"model\.num_leaves=1: expected"),
-        ("GradientBoosting", {"row_share": 1.5}, r"model\.row_share=1\.5: expected a share"),
+        ("GradientBoosting", {"row_fraction": 1.5}, r"model\.row_fraction=1\.5: expected a fraction"),
         ("GradientBoosting", {"patience": 0}, r"model\.patience=0: expected"),
         ("Majority", {"C": 1.0}, "argument"),
     ],
@@ -239,6 +240,6 @@ def test_nothing_but_our_nets_is_built_from_a_configuration():
 
 
 def test_nothing_but_our_baselines_is_built_from_a_configuration_or_a_checkpoint():
-    for name in ("os.system", "COMPANY", "Baseline", "Examples", "__all__"):
+    for name in ("os.system", "REFERENCE_BASELINES", "Baseline", "Examples", "__all__"):
         with pytest.raises(ConfigError, match=r"model\.baseline=.*expected one of GradientBoosting, Logistic"):
             build_baseline(name, {})

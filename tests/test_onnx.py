@@ -17,6 +17,8 @@ from torch import nn
 import ste.models
 from onnx_files import tiny_model, tiny_probabilities
 from ste.baselines import GradientBoosting, Logistic, Majority, Persistence, Volatility
+from ste.baselines.examples import Inputs, select_inputs
+from ste.baselines.fitted_baseline import FittedBaseline
 from ste.ensembles.pooling import Pool, Stacking
 from ste.errors import RunError
 from ste.features.normalization import Representation
@@ -28,7 +30,6 @@ from ste.inference.export.trees import _rounded_down
 from ste.inference.onnx_model import INPUT, OUTPUT
 from ste.schema import FEATURES
 from ste.seed_ensembles.replica_module import ReplicaModule
-from ste.training.fit import FittedBaseline
 from ste.training.module import TrendModule
 
 F, T = len(FEATURES), 4
@@ -136,31 +137,29 @@ def test_replicas_are_served_with_their_weights(net: str):
 
 
 class Rows(SimpleNamespace):
-    """What a baseline is fitted on and asked about, without a table."""
+    """Examples of a baseline without a table of market data."""
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def every(self, step: int) -> "Rows":
-        kept = {name: getattr(self, name)[::step] for name in ("last", "windows", "labels")}
-        return Rows(**kept, num_classes=self.num_classes)
+    def thin(self, max_rows: int) -> "Rows":
+        assert len(self) <= max_rows
+        return self
 
-    def counts(self) -> np.ndarray:
+    def class_counts(self) -> np.ndarray:
         return np.bincount(self.labels, minlength=self.num_classes)
 
-    @property
-    def values(self) -> int:
-        return self.windows.size
+    def table(self, inputs: Inputs) -> np.ndarray:
+        return select_inputs(self.windows, inputs)
 
-    def parts(self) -> Iterator[np.ndarray]:
-        yield self.windows
+    def chunks(self, inputs: Inputs) -> Iterator[np.ndarray]:
+        yield self.table(inputs)
 
 
 def rows_of(x: torch.Tensor, labels: np.ndarray, representation: Representation) -> Any:
     with torch.no_grad():
-        prepared = representation(x)
-    tables = {"last": prepared[:, -1].numpy(), "windows": prepared.flatten(1).numpy()}
-    return Rows(**tables, labels=labels, num_classes=3)
+        windows = representation(x).numpy()
+    return Rows(windows=windows, labels=labels, num_classes=3, window_size=windows[0].size)
 
 
 def fitted(baseline: Any, name: str, labels: np.ndarray | None = None) -> FittedBaseline:
@@ -171,11 +170,11 @@ def fitted(baseline: Any, name: str, labels: np.ndarray | None = None) -> Fitted
     labels = np.random.default_rng(0).integers(3, size=600) if labels is None else labels
     rows = rows_of(x, labels, representation)
     baseline.fit(rows, rows, 0)
-    return FittedBaseline(name, baseline, representation)
+    return FittedBaseline(name, {}, baseline, representation)
 
 
 def said_by(model: FittedBaseline, x: torch.Tensor) -> np.ndarray:
-    return model.baseline.predict(rows_of(x, np.zeros(len(x)), model.representation))
+    return model.baseline.predict_proba(rows_of(x, np.zeros(len(x)), model.representation))
 
 
 @pytest.mark.parametrize("seen", [(0, 1, 2), (0, 2)])
@@ -212,7 +211,7 @@ def test_the_majority_is_served_whatever_it_is_asked():
     ("baseline", "reason"), [(Persistence, "the class that came last"), (Volatility, "twelve weeks of the ticker")]
 )
 def test_what_no_window_tells_is_refused_in_words(baseline: Any, reason: str):
-    model = FittedBaseline(baseline.__name__, baseline(), Representation(list(FEATURES), "standard"))
+    model = FittedBaseline(baseline.__name__, {}, baseline(), Representation(list(FEATURES), "standard"))
     with pytest.raises(RunError, match=rf"{baseline.__name__} cannot be exported: .*{reason}.*Export a net"):
         graph_of(model)
 

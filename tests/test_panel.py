@@ -17,7 +17,7 @@ from ste.data.panel import HISTORY, Panel
 from ste.errors import DataError
 from ste.experiment.prediction import predict
 from ste.schema import DIRECTION, FEATURES, GROUPS, KEYS, SPLITS
-from ste.training.fit import examples, prepare_fit, view_of
+from ste.training.fit import prepare_fit, view_of
 
 LENGTH = 6
 
@@ -106,8 +106,7 @@ def test_nets_of_both_views_and_baselines_are_predicted_on_the_same_rows(folder:
         data = TrendDataModule(panel, view_of(settings.model))
         fitted = prepare_fit(settings, data)
         if hasattr(fitted, "baseline"):
-            train, validation = (examples(data, split, fitted.representation) for split in ("train", "validation"))
-            fitted.baseline.fit(train, validation, seed=0)
+            fitted.fit(data, seed=0)
         out = predict(fitted.eval() if hasattr(fitted, "eval") else fitted, data, model)
         frames.append(out.frame[["date", "ticker", "split", "label", "return"]])
         company.append(out.frame[[name for name in out.frame if name.startswith(("majority", "persistence", "vola"))]])

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 import torch
 
-from ste.baselines import GradientBoosting, Logistic, boosting, logistic
+from ste.baselines import GradientBoosting, Logistic, boosting, sklearn_baseline
 from ste.baselines.examples import Examples
+from ste.baselines.fitted_baseline import FittedBaseline
 from ste.config import SplitSettings, WorldSettings
 from ste.data import datamodule
 from ste.data.build.prepare import prepare
@@ -25,7 +26,6 @@ from ste.evaluation.scoring import score
 from ste.experiment.prediction import predict
 from ste.features.normalization import Representation
 from ste.reporting.console import print_scores
-from ste.training.fit import FittedBaseline
 
 MOST = 700
 
@@ -50,7 +50,7 @@ def part(panel: Panel) -> TrendDataModule:
 def majority(data: TrendDataModule) -> FittedBaseline:
     representation = Representation(list(data.panel.features), "stationary")
     representation.fit(data.training_chunks)
-    model = FittedBaseline("Logistic", Logistic(), representation)
+    model = FittedBaseline("Logistic", {}, Logistic(), representation)
     train = Examples(data.datasets["train"], representation, 3, 1)
     model.baseline.fit(train, train, seed=0)
     return model
@@ -145,23 +145,23 @@ def test_a_long_table_is_scaled_by_evenly_spaced_windows(
 
 
 def test_baselines_gather_only_what_they_look_at(whole: TrendDataModule, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The linear one learns the same as from every k-th of all prepared examples, the trees from as many as fit."""
+    """The linear one is fitted on every k-th of all normalized examples, the trees on as many as fit in memory."""
     model = majority(whole)
     train = Examples(whole.datasets["train"], model.representation, 3, 1)
-    monkeypatch.setattr(logistic, "MOST_ROWS", 1000)
+    monkeypatch.setattr(sklearn_baseline, "MAX_ROWS", 1000)
     asked: list[int] = []
-    kept = Examples.last.func
-    monkeypatch.setattr(Examples, "last", property(lambda self: asked.append(len(self)) or kept(self)))
+    table = Examples.table
+    monkeypatch.setattr(Examples, "table", lambda self, inputs: asked.append(len(self)) or table(self, inputs))
     some = Logistic()
     some.fit(train, train, seed=0)
     step = -(-len(train) // 1000)
     assert asked == [-(-len(train) // step)]
-    np.testing.assert_array_equal(kept(train.every(step)), kept(train)[::step])
+    np.testing.assert_array_equal(table(train.thin(1000), "last"), table(train, "last")[::step])
     values = train.dataset.length * len(whole.panel.features)
-    monkeypatch.setattr(boosting, "MOST_VALUES", 500 * values)
+    monkeypatch.setattr(boosting, "MAX_VALUES", 500 * values)
     trees, same = (GradientBoosting(min_leaf=20, trees=5, patience=5) for _ in range(2))
     trees.fit(train, train, seed=0)
-    every = train.every(-(-len(train) // 500))
-    monkeypatch.setattr(boosting, "MOST_VALUES", 10**9)
+    every = train.thin(500)
+    monkeypatch.setattr(boosting, "MAX_VALUES", 10**9)
     same.fit(every, every, seed=0)
-    np.testing.assert_array_equal(trees.predict(train), same.predict(train))
+    np.testing.assert_array_equal(trees.predict_proba(train), same.predict_proba(train))

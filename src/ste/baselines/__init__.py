@@ -1,22 +1,22 @@
-"""What a net must beat, and can be run beside it: `python -m ste.train model=logistic`.
+"""Baselines: simple estimators that every model is compared with, and that can be trained by themselves.
 
-A baseline is a class here and a file in `conf/model/` that names it. It is fitted on examples
-(`examples.Examples`), gives probabilities, and its state is plain: tensors, numbers and text.
+`python -m ste.train model=logistic` trains one. A baseline is a class with the methods of `base.Baseline`, registered
+with `@BASELINES.register`, and a file in `conf/model/` that names the class and its arguments.
 """
 
 from collections.abc import Callable
 
+from ste.baselines.base import Baseline
 from ste.baselines.boosting import GradientBoosting
-from ste.baselines.examples import Baseline
-from ste.baselines.logistic import Logistic, Volatility
+from ste.baselines.linear import Logistic, Volatility
 from ste.baselines.naive import Majority, Persistence
 
 __all__ = ["GradientBoosting", "Logistic", "Majority", "Persistence", "Volatility"]
 
-COMPANY: dict[str, Callable[[], Baseline]] = {
+REFERENCE_BASELINES: dict[str, Callable[[], Baseline]] = {
     "majority": Majority,
     "persistence": Persistence,
     "volatility": Volatility,
     "linear": Logistic,
 }
-"""The baselines that stand beside every score, by the name of their row."""
+"""Baselines that every model is compared with, by the name of their row in tables and their column prefix."""

@@ -1,65 +1,70 @@
-"""Gradient boosted trees on all of a window's features."""
+"""Gradient boosted trees on all features of a window."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
-from ste.baselines.examples import Examples
+from ste.baselines.base import FeatureBaseline
+from ste.baselines.examples import Examples, Inputs
+from ste.registry import BASELINES
 
-MOST_VALUES = 250_000_000
-"""Prepared features, a gibibyte of them, that are looked at: of more, those of evenly spaced examples."""
+MAX_VALUES = 250_000_000
+"""Normalized features, a gibibyte of them, that trees are fitted on; more examples are thinned evenly."""
 
 
-class GradientBoosting:
-    """LightGBM (Ke et al. 2017) on the prepared features of a whole window, side by side.
+@BASELINES.register
+class GradientBoosting(FeatureBaseline):
+    """LightGBM (Ke et al. 2017) on the normalized features of a window in one row.
 
-    The number of trees is chosen by the validation log-loss.
+    The validation log-loss chooses the number of trees.
 
     Args:
-        learning_rate: weight of each tree.
-        num_leaves: of a tree.
-        min_leaf: least training examples in a leaf.
-        column_share: features looked at by a tree.
-        row_share: examples looked at by a tree.
-        trees: at most.
-        patience: trees without a better validation log-loss before it stops.
+        learning_rate: weight of each tree, above 0.
+        num_leaves: maximum leaves of a tree, 2 or more.
+        min_leaf: minimum training examples in a leaf.
+        column_fraction: fraction of the features that a tree may use, in (0, 1].
+        row_fraction: fraction of the examples that a tree is fitted on, in (0, 1].
+        trees: maximum number of trees.
+        patience: trees without a better validation log-loss before fitting stops.
     """
+
+    inputs: ClassVar[Inputs] = "window"
 
     def __init__(
         self,
         learning_rate: float = 0.05,
         num_leaves: int = 15,
         min_leaf: int = 50,
-        column_share: float = 0.7,
-        row_share: float = 0.7,
+        column_fraction: float = 0.7,
+        row_fraction: float = 0.7,
         trees: int = 500,
         patience: int = 30,
     ) -> None:
-        for name, value, ok in (
-            ("learning_rate", learning_rate, learning_rate > 0),
-            ("num_leaves", num_leaves, num_leaves >= 2),
-            ("min_leaf", min_leaf, min_leaf >= 1),
-            ("column_share", column_share, 0 < column_share <= 1),
-            ("row_share", row_share, 0 < row_share <= 1),
-            ("trees", trees, trees >= 1),
-            ("patience", patience, patience >= 1),
+        for name, value, ok, expected in (
+            ("learning_rate", learning_rate, learning_rate > 0, "a number above 0"),
+            ("num_leaves", num_leaves, num_leaves >= 2, "2 or more"),
+            ("min_leaf", min_leaf, min_leaf >= 1, "1 or more"),
+            ("column_fraction", column_fraction, 0 < column_fraction <= 1, "a fraction in (0, 1]"),
+            ("row_fraction", row_fraction, 0 < row_fraction <= 1, "a fraction in (0, 1]"),
+            ("trees", trees, trees >= 1, "1 or more"),
+            ("patience", patience, patience >= 1, "1 or more"),
         ):
             if not ok:
-                raise ValueError(f"{name}={value}: expected a share in (0, 1], or a number of at least 1 (leaves: 2)")
+                raise ValueError(f"{name}={value}: expected {expected}")
         self.trees, self.patience = trees, patience
         self.settings: dict[str, Any] = {
             "learning_rate": learning_rate,
             "num_leaves": num_leaves,
             "min_data_in_leaf": min_leaf,
-            "feature_fraction": column_share,
-            "bagging_fraction": row_share,
+            "feature_fraction": column_fraction,
+            "bagging_fraction": row_fraction,
             "bagging_freq": 1,
         }
         self.booster: Any = None
 
     def fit(self, train: Examples, validation: Examples, seed: int) -> None:
-        """Grow trees until validation no longer gains."""
+        """Grow trees until the validation log-loss stops improving."""
         import lightgbm
 
         parameters = {
@@ -73,40 +78,31 @@ class GradientBoosting:
             "num_threads": torch.get_num_threads(),
             "verbosity": -1,
         }
-        train, validation = (_fitting(examples) for examples in (train, validation))
-        data = lightgbm.Dataset(train.windows, train.labels)
+        train, validation = (examples.thin(MAX_VALUES // examples.window_size) for examples in (train, validation))
+        data = lightgbm.Dataset(train.table(self.inputs), train.labels)
         self.booster = lightgbm.train(
             parameters,
             data,
             num_boost_round=self.trees,
-            valid_sets=[data.create_valid(validation.windows, validation.labels)],
+            valid_sets=[data.create_valid(validation.table(self.inputs), validation.labels)],
             callbacks=[lightgbm.early_stopping(self.patience, verbose=False)],
         )
 
-    def predict(self, examples: Examples) -> np.ndarray:
-        """Probabilities of the best number of trees."""
-        return np.concatenate([self.chances(part) for part in examples.parts()])
+    def predict_inputs(self, x: np.ndarray) -> np.ndarray:
+        """Predict class probabilities, float64 `[N, C]`, from windows in one row, `[N, T F]`."""
+        return np.asarray(self.booster.predict(x, num_threads=1))
 
-    def chances(self, inputs: np.ndarray) -> np.ndarray:
-        """Probabilities `[N, C]` of windows side by side, `[N, T F]`."""
-        return np.asarray(self.booster.predict(inputs, num_threads=1))
+    def state_dict(self) -> dict[str, Any]:
+        """Return the trees in LightGBM's text format, up to the best number of them."""
+        return {"trees": self.booster.model_to_string(num_iteration=self.booster.best_iteration)}
 
-    def state(self) -> dict[str, Any]:
-        """The trees as text, and how many of them count."""
-        return {"model": self.booster.model_to_string(num_iteration=self.booster.best_iteration)}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take them back."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the trees."""
         import lightgbm
 
-        self.booster = lightgbm.Booster(model_str=state["model"])
+        self.booster = lightgbm.Booster(model_str=state["trees"])
 
     @property
-    def parameters(self) -> int:
-        """Leaves of all trees that count."""
+    def parameter_count(self) -> int:
+        """Number of leaves in the trees."""
         return int(sum(tree["num_leaves"] for tree in self.booster.dump_model()["tree_info"]))
-
-
-def _fitting(examples: Examples) -> Examples:
-    """Those of which all windows are in memory at once."""
-    return examples.every(max(1, -(-examples.values // MOST_VALUES)))

@@ -1,26 +1,41 @@
-"""What a baseline is fitted on and asked about, and what every baseline can do."""
+"""The examples of one split as tables for baselines."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Literal
 
 import numpy as np
 import torch
 
+from ste.data.datamodule import TrendDataModule
 from ste.data.windows import WindowDataset
 from ste.features.normalization import Representation
+
+Inputs = Literal["last", "window", "volatility"]
 
 CHUNK = 65536
 
 
+def select_inputs(features: np.ndarray, inputs: Inputs) -> np.ndarray:
+    """Select the columns that a baseline reads.
+
+    Args:
+        features: normalized, `[N, T, F]`, or `[N, F]` where an example has one period.
+        inputs: `last` for the last period `[N, F]`, `window` for all periods in one row `[N, T F]`.
+    """
+    if inputs == "last" and features.ndim == 3:
+        return features[:, -1]
+    return features.reshape(len(features), -1)
+
+
 @dataclass(frozen=True)
 class Examples:
-    """Examples of one split, as tables.
+    """Examples of one split.
 
     Attributes:
-        dataset: N of them.
-        representation: how raw features are prepared, fitted on the training examples.
+        dataset: N examples.
+        representation: normalization, fitted on the training examples.
         num_classes: C.
         horizon: periods that a label looks ahead.
     """
@@ -33,68 +48,49 @@ class Examples:
     def __len__(self) -> int:
         return len(self.dataset)
 
+    @classmethod
+    def from_split(
+        cls, data: TrendDataModule, split: str, representation: Representation, *, unsampled: bool = False
+    ) -> "Examples":
+        """Take the examples of a split.
+
+        Args:
+            data: one split of the tables.
+            split: `train`, `validation` or `test`.
+            representation: normalization.
+            unsampled: take all examples of the split, rather than those that are scored.
+        """
+        dataset = data.datasets[split] if unsampled else data.scored[split]
+        return cls(dataset, representation, len(data.panel.classes), data.settings.labels.horizon)
+
     @property
-    def values(self) -> int:
-        """Numbers that `windows` holds."""
-        return len(self) * self.dataset.length * self.dataset.store.features.shape[1]
+    def window_size(self) -> int:
+        """Number of features in a window, T F."""
+        return self.dataset.length * self.dataset.store.features.shape[1]
 
-    def every(self, step: int) -> "Examples":
-        """The first of them and each `step`-th after it."""
-        return self if step == 1 else replace(self, dataset=self.dataset.at(self.dataset.ends[::step]))
+    def thin(self, max_rows: int) -> "Examples":
+        """Return at most `max_rows` evenly spaced examples."""
+        step = -(-len(self) // max(1, max_rows))
+        return self if step <= 1 else replace(self, dataset=self.dataset.at(self.dataset.ends[::step]))
 
-    def counts(self) -> np.ndarray:
-        """Examples of each class, int64 `[C]`."""
+    def class_counts(self) -> np.ndarray:
+        """Count the examples of each class, int64 `[C]`."""
         return self.dataset.class_counts(self.num_classes).numpy()
 
     @cached_property
     def labels(self) -> np.ndarray:
-        """int64 `[N]`."""
+        """Labels, int64 `[N]`."""
         return self.dataset.labels.numpy()
 
-    @cached_property
-    def last(self) -> np.ndarray:
-        """Prepared features of each example's last period, float32 `[N, F]`."""
-        return self._prepared(last=True)
-
-    @cached_property
-    def windows(self) -> np.ndarray:
-        """Prepared features of all of an example's periods side by side, float32 `[N, T F]`."""
-        return self._prepared(last=False)
-
-    @property
-    def volatility(self) -> np.ndarray:
-        """Trailing volatilities at each example's last period, float64 `[N, K]`."""
-        return self.dataset.store.columns.volatility(self.dataset.ends.numpy())
-
-    def parts(self) -> Iterator[np.ndarray]:
-        """`windows` in parts, for who need not have them at once."""
-        return self._parts(last=False)
-
-    def _prepared(self, *, last: bool) -> np.ndarray:
-        return np.concatenate(list(self._parts(last=last)))
+    def table(self, inputs: Inputs) -> np.ndarray:
+        """Return the inputs of a baseline, `[N, K]`."""
+        return np.concatenate(list(self.chunks(inputs)))
 
     @torch.no_grad()
-    def _parts(self, *, last: bool) -> Iterator[np.ndarray]:
+    def chunks(self, inputs: Inputs) -> Iterator[np.ndarray]:
+        """Yield `table` in chunks of rows."""
+        if inputs == "volatility":
+            yield self.dataset.store.columns.volatility(self.dataset.ends.numpy())
+            return
         for index in torch.arange(len(self)).split(CHUNK):
-            x = self.representation(self.dataset[index].features)
-            yield (x[:, -1] if last and x.dim() == 3 else x.flatten(1)).numpy()
-
-
-class Baseline(Protocol):
-    """A model that is no net."""
-
-    def fit(self, train: Examples, validation: Examples, seed: int) -> None:
-        """Learn from the training examples; validation may only tell when to stop."""
-
-    def predict(self, examples: Examples) -> np.ndarray:
-        """Probabilities float64 `[N, C]`."""
-
-    def state(self) -> dict[str, Any]:
-        """What was learnt, as tensors, numbers and text."""
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take back what `state` gave."""
-
-    @property
-    def parameters(self) -> int:
-        """Numbers learnt."""
+            yield select_inputs(self.representation(self.dataset[index].features).numpy(), inputs)

@@ -1,4 +1,4 @@
-"""Baselines that know no feature: the majority class, and the class that came last."""
+"""Baselines that read no feature: the majority class, and the last known class."""
 
 from typing import Any
 
@@ -6,66 +6,70 @@ import numpy as np
 import torch
 
 from ste.baselines.examples import Examples
+from ste.registry import BASELINES
 
 
+@BASELINES.register
 class Majority:
-    """The training rows' class shares for every example; the top one is the majority's."""
+    """Predict the class frequencies of the training rows for every example."""
 
     def __init__(self) -> None:
-        self.shares = np.empty(0)
+        self.frequencies = np.empty(0)
 
     def fit(self, train: Examples, validation: Examples, seed: int) -> None:
         """Count the classes."""
-        counts = train.counts()
-        self.shares = counts / counts.sum()
+        counts = train.class_counts()
+        self.frequencies = counts / counts.sum()
 
-    def predict(self, examples: Examples) -> np.ndarray:
-        """The same shares `[N, C]` for all."""
-        return np.tile(self.shares, (len(examples), 1))
+    def predict_proba(self, examples: Examples) -> np.ndarray:
+        """Return the frequencies for each example, float64 `[N, C]`."""
+        return np.tile(self.frequencies, (len(examples), 1))
 
-    def state(self) -> dict[str, Any]:
-        """The shares."""
-        return {"shares": torch.from_numpy(self.shares)}
+    def state_dict(self) -> dict[str, Any]:
+        """Return the frequencies."""
+        return {"frequencies": torch.from_numpy(self.frequencies)}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take them back."""
-        self.shares = state["shares"].numpy()
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the frequencies."""
+        self.frequencies = state["frequencies"].numpy()
 
     @property
-    def parameters(self) -> int:
-        """One share less than classes."""
-        return len(self.shares) - 1
+    def parameter_count(self) -> int:
+        """Number of free frequencies: they sum to 1."""
+        return len(self.frequencies) - 1
 
 
+@BASELINES.register
 class Persistence:
-    """The last class of the ticker that was known at each example's close, as ones and zeros.
+    """Predict the last class of the ticker that was known at each example's close, as a one-hot vector.
 
-    Where none is known (a ticker's first rows, or a row between the classes) the training majority.
+    Where no class is known (the first rows of a ticker, or a row between the thresholds) predict the majority class of
+    the training rows.
     """
 
     def __init__(self) -> None:
         self.fallback = 0
 
     def fit(self, train: Examples, validation: Examples, seed: int) -> None:
-        """Find the majority."""
-        self.fallback = int(train.counts().argmax())
+        """Find the majority class."""
+        self.fallback = int(train.class_counts().argmax())
 
-    def predict(self, examples: Examples) -> np.ndarray:
-        """One-hot `[N, C]`."""
+    def predict_proba(self, examples: Examples) -> np.ndarray:
+        """Return one-hot vectors, float64 `[N, C]`."""
         store, ends = examples.dataset.store, examples.dataset.ends
         last = store.label[(ends - examples.horizon).clamp(min=0)]
         known = (store.history[ends] > examples.horizon) & (last >= 0)
         return np.eye(examples.num_classes)[torch.where(known, last, self.fallback).numpy()]
 
-    def state(self) -> dict[str, Any]:
-        """The majority class."""
+    def state_dict(self) -> dict[str, Any]:
+        """Return the majority class."""
         return {"fallback": self.fallback}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take it back."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the majority class."""
         self.fallback = int(state["fallback"])
 
     @property
-    def parameters(self) -> int:
-        """The fallback."""
+    def parameter_count(self) -> int:
+        """Number of parameters: the fallback."""
         return 1

@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 import torch
 
-from ste.baselines import GradientBoosting, Logistic, Volatility
+from ste.baselines.base import FeatureBaseline
+from ste.baselines.fitted_baseline import FittedBaseline
 from ste.data.datamodule import TrendDataModule
 from ste.evaluation.explain.integrated_gradients import Attribution, integrated_gradients
 from ste.evaluation.explain.permutation_importance import ROWS, Importance, even_periods, permutation_importance
 from ste.experiment.prediction import one_thread
-from ste.training.fit import FittedBaseline, Model
+from ste.training.fit import Model
 
 Explained = tuple[list[Importance], Attribution | None]
 
@@ -57,10 +58,6 @@ def _of_prepared(model: Model) -> Callable[[torch.Tensor], torch.Tensor] | None:
         net = model.predictor
         return lambda x: net(x).float().softmax(dim=1)
     baseline = model.baseline
-    if isinstance(baseline, Volatility):
+    if not isinstance(baseline, FeatureBaseline) or not baseline.reads_window:
         return None
-    if isinstance(baseline, Logistic):
-        return lambda x: torch.from_numpy(baseline.chances(x[:, -1].numpy()))
-    if isinstance(baseline, GradientBoosting):
-        return lambda x: torch.from_numpy(baseline.chances(x.flatten(1).numpy()))
-    return None
+    return lambda x: torch.from_numpy(baseline.predict_window(x.numpy()))

@@ -7,15 +7,16 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ste.baselines import COMPANY
-from ste.baselines.examples import Baseline
+from ste.baselines import REFERENCE_BASELINES
+from ste.baselines.examples import Examples
+from ste.baselines.fitted_baseline import FittedBaseline
 from ste.data.datamodule import TrendDataModule
 from ste.evaluation.predictions import BAYES, Predictions, row_columns
 from ste.evaluation.result_cache import ResultCache
 from ste.schema import probability_names
 from ste.seed_ensembles.replica_module import ReplicaModule
 from ste.seed_ensembles.replica_scores import ReplicaScores, replica_figures
-from ste.training.fit import FittedBaseline, Model, examples
+from ste.training.fit import Model
 
 _KNOWN: ResultCache[dict[str, dict[str, np.ndarray]]] = ResultCache(2)
 _MOST_ROWS = 100_000  # beyond, fits take longer than baselines, and memory counts
@@ -84,14 +85,14 @@ def _company(model: Model, data: TrendDataModule, splits: list[str]) -> dict[str
     """What each baseline, fitted on `train`, says of these splits' examples: float64 `[N, C]` by split and title."""
 
     def compute() -> dict[str, dict[str, np.ndarray]]:
-        known = {split: examples(data, split, model.representation) for split in data.datasets}
+        known = {split: Examples.from_split(data, split, model.representation) for split in data.datasets}
         train = known["train"]
         if "train" in data.samples:
-            train = examples(data, "train", model.representation, learnt=True)
-        company: dict[str, Baseline] = {title: kind() for title, kind in COMPANY.items()}
+            train = Examples.from_split(data, "train", model.representation, unsampled=True)
+        company = {title: kind() for title, kind in REFERENCE_BASELINES.items()}
         for baseline in company.values():
             baseline.fit(train, known["validation"], seed=0)
-        return {split: {title: one.predict(known[split]) for title, one in company.items()} for split in splits}
+        return {split: {title: one.predict_proba(known[split]) for title, one in company.items()} for split in splits}
 
     panel, settings = data.panel, data.settings
     if len(panel.roles) > _MOST_ROWS or data.samples:
@@ -106,7 +107,7 @@ def _company(model: Model, data: TrendDataModule, splits: list[str]) -> dict[str
 def class_chances(model: Model, data: TrendDataModule, split: str) -> np.ndarray:
     """A model's probabilities for a split's scored examples, `[N, C]`."""
     if isinstance(model, FittedBaseline):
-        return model.baseline.predict(examples(data, split, model.representation))
+        return model.predict_proba(data, split)
     with one_thread():
         parts = [model.probabilities(batch.features) for batch in data.loader(split)]
     return torch.cat(parts).numpy()

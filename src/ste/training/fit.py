@@ -11,15 +11,12 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
-import ste.baselines
 import ste.models
-from ste.baselines.examples import Baseline, Examples
+from ste.baselines.fitted_baseline import FittedBaseline
 from ste.config import TrainSettings
 from ste.data.datamodule import Held, TrendDataModule
 from ste.data.panel import Panel
-from ste.data.storage.files import whole_file
 from ste.errors import ConfigError, DataError
-from ste.features.normalization import Representation
 from ste.seed_ensembles.replica_loader import ReplicaLoader
 from ste.seed_ensembles.replica_module import ReplicaModule, build_module
 from ste.training.augmentation.batch_transforms import LEAST_WINDOW
@@ -42,33 +39,6 @@ warnings.filterwarnings("ignore", message=r"You defined a `validation_step` but 
 warnings.filterwarnings("ignore", message=r"Checkpoint directory .* exists and is not empty")  # a resumed run's
 
 BEST = "best.ckpt"
-
-
-@dataclass(frozen=True)
-class FittedBaseline:
-    """A baseline that has learnt, with the representation it reads features through."""
-
-    name: str
-    baseline: Baseline
-    representation: Representation
-
-    def save(self, path: Path, settings: dict[str, Any]) -> None:
-        """Write everything to one file that `load_model` reads, tensors, numbers and text alone.
-
-        Args:
-            path: file.
-            settings: the baseline's arguments.
-        """
-        content = {
-            "baseline": self.name,
-            "arguments": settings,
-            "columns": self.representation.columns,
-            "representation": self.representation.kind,
-            "scaling": self.representation.state_dict(),
-            "state": self.baseline.state(),
-        }
-        with whole_file(path) as partial:
-            torch.save(content, partial)
 
 
 Model = TrendModule | FittedBaseline
@@ -117,11 +87,7 @@ def name_of(model: dict[str, Any]) -> str:
 def prepare_fit(settings: TrainSettings, data: TrendDataModule) -> TrendModule | FittedBaseline:
     """The model before it learns; whatever is wrong with its settings is told here, before anything is tracked."""
     if "baseline" in settings.model:
-        name = settings.model["baseline"]
-        arguments = {key: value for key, value in settings.model.items() if key != "baseline"}
-        representation = Representation(list(data.panel.features), settings.data.representation)
-        representation.fit(data.training_chunks)
-        return FittedBaseline(name, build_baseline(name, arguments), representation)
+        return FittedBaseline.from_settings(settings.model, data, settings.data.representation)
     module = _module(settings, data)
     module.representation.fit(data.training_chunks)
     if settings.augment.name == "synthetic":
@@ -154,13 +120,10 @@ def fit(
 
 def _fit_baseline(settings: TrainSettings, data: TrendDataModule, model: FittedBaseline, checkpoints: Path) -> Fitted:
     began = time.perf_counter()
-    train = examples(data, "train", model.representation, learnt=True)
-    validation = examples(data, "validation", model.representation)
-    model.baseline.fit(train, validation, settings.seed)
+    model.fit(data, settings.seed)
     seconds = time.perf_counter() - began
-    arguments = {key: value for key, value in settings.model.items() if key != "baseline"}
-    model.save(checkpoints / BEST, arguments)
-    return Fitted(model, model.baseline.parameters, 0, 0, seconds, checkpoints / BEST, [])
+    model.save(checkpoints / BEST)
+    return Fitted(model, model.baseline.parameter_count, 0, 0, seconds, checkpoints / BEST, [])
 
 
 def _fit_net(
@@ -250,27 +213,6 @@ def _fitted_replicas(
     )
 
 
-def examples(data: TrendDataModule, split: str, representation: Representation, *, learnt: bool = False) -> Examples:
-    """A split's examples as a baseline reads them: those that are scored, or all that can be `learnt` from."""
-    dataset = data.datasets[split] if learnt else data.scored[split]
-    return Examples(dataset, representation, len(data.panel.classes), data.settings.labels.horizon)
-
-
-def build_baseline(name: str, arguments: dict[str, Any]) -> Baseline:
-    """A baseline of `ste.baselines` by its class name; nothing else can be named.
-
-    Raises:
-        ConfigError: an argument it does not take or cannot work with.
-    """
-    if name not in ste.baselines.__all__:
-        raise ConfigError(f"model.baseline={name}: expected one of {', '.join(ste.baselines.__all__)}.")
-    try:
-        baseline: Baseline = getattr(ste.baselines, name)(**arguments)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"model.{error}.") from None
-    return baseline
-
-
 def load_model(path: Path) -> Model:
     """A model from its checkpoint; nothing in the file is executed."""
     content = torch.load(path, map_location="cpu", weights_only=True)
@@ -279,11 +221,7 @@ def load_model(path: Path) -> Model:
         module.load_state_dict(content["state_dict"])
         module.history = list(content["history"])
         return module.eval()
-    representation = Representation(list(content["columns"]), content["representation"])
-    representation.load_state_dict(content["scaling"])
-    baseline = build_baseline(content["baseline"], content["arguments"])
-    baseline.restore(content["state"])
-    return FittedBaseline(content["baseline"], baseline, representation)
+    return FittedBaseline.from_checkpoint(content)
 
 
 def _module(settings: TrainSettings, data: TrendDataModule) -> TrendModule:

@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from ste.baselines import GradientBoosting, Majority
+from ste.baselines import Majority
+from ste.baselines.base import FeatureBaseline
+from ste.baselines.fitted_baseline import FittedBaseline
 from ste.config import PathSettings, TrainSettings
 from ste.config.load import train_settings
 from ste.data.datamodule import TrendDataModule
@@ -19,7 +21,7 @@ from ste.experiment.artifacts import CHECKPOINT
 from ste.experiment.run import last_data
 from ste.inference.export.graph import Members, graph_of
 from ste.seed_ensembles.replica_module import ReplicaModule
-from ste.training.fit import FittedBaseline, Model, load_model, name_of, view_of
+from ste.training.fit import Model, load_model, name_of, view_of
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,10 @@ class Part:
             return self.model.probabilities(features).numpy()
         baseline = self.model.baseline
         if isinstance(baseline, Majority):
-            return np.tile(baseline.shares, (len(features), 1))
+            return np.tile(baseline.frequencies, (len(features), 1))
+        assert isinstance(baseline, FeatureBaseline)  # no other baseline has a graph
         with torch.no_grad():
-            x = self.model.representation(features)
-        if not isinstance(baseline, GradientBoosting) and x.dim() == 3:
-            x = x[:, -1]
-        return baseline.chances(x.flatten(1).numpy())  # type: ignore[attr-defined]
+            return baseline.predict_window(self.model.representation(features).numpy())
 
 
 @dataclass(frozen=True)

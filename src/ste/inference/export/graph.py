@@ -9,12 +9,13 @@ import torch
 from torch import nn
 
 from ste.baselines import GradientBoosting, Logistic, Majority, Persistence, Volatility
+from ste.baselines.fitted_baseline import FittedBaseline
 from ste.ensembles.pooling import Combination, Pool
 from ste.errors import RunError
 from ste.evaluation.classification import SMALLEST
 from ste.inference.export.trees import Trees
 from ste.seed_ensembles.replica_module import ReplicaModule
-from ste.training.fit import FittedBaseline, Model
+from ste.training.fit import Model
 
 _REFUSED = {
     Persistence: "it repeats the class that came last, which is no feature of the table",
@@ -106,7 +107,7 @@ class _Shares(nn.Module):
 
     def __init__(self, baseline: Majority) -> None:
         super().__init__()
-        self.register_buffer("shares", torch.from_numpy(baseline.shares).float())
+        self.register_buffer("shares", torch.from_numpy(baseline.frequencies).float())
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         return self.shares.expand(features.shape[0], -1)
@@ -122,8 +123,8 @@ class _Logistic(nn.Module):
 
     def __init__(self, baseline: Logistic) -> None:
         super().__init__()
-        for name, value in baseline.state().items():
-            self.register_buffer(name, value)
+        for name in ("mean", "scale", "weights", "intercept"):
+            self.register_buffer(name, torch.from_numpy(getattr(baseline, name).copy()))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         last = x[:, -1] if x.dim() == 3 else x

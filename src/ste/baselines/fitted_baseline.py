@@ -1,0 +1,96 @@
+"""A baseline with its normalization: built by name, fitted, saved and loaded."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ste.baselines.base import Baseline
+from ste.baselines.examples import Examples
+from ste.data.datamodule import TrendDataModule
+from ste.data.storage.files import whole_file
+from ste.errors import ConfigError
+from ste.features.normalization import Representation
+from ste.registry import BASELINES
+
+
+def build_baseline(name: str, arguments: dict[str, Any]) -> Baseline:
+    """Build a registered baseline.
+
+    Raises:
+        ConfigError: an unknown name, or an argument that the baseline does not take or refuses.
+    """
+    kind = BASELINES[name]
+    try:
+        baseline: Baseline = kind(**arguments)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"model.{error}.") from None
+    return baseline
+
+
+@dataclass(frozen=True)
+class FittedBaseline:
+    """A baseline and the normalization that it reads features through.
+
+    Attributes:
+        name: class name of the baseline.
+        arguments: of the class.
+        baseline: the estimator.
+        representation: normalization, fitted on the training examples.
+    """
+
+    name: str
+    arguments: dict[str, Any]
+    baseline: Baseline
+    representation: Representation
+
+    @classmethod
+    def from_settings(cls, model: dict[str, Any], data: TrendDataModule, representation: str) -> "FittedBaseline":
+        """Build an unfitted baseline with a normalization fitted on the training examples.
+
+        Args:
+            model: `baseline`, its class name, and its arguments.
+            data: one split of the tables.
+            representation: kind of the normalization.
+
+        Raises:
+            ConfigError: as `build_baseline`.
+        """
+        arguments = {key: value for key, value in model.items() if key != "baseline"}
+        baseline = build_baseline(model["baseline"], arguments)
+        normalization = Representation(list(data.panel.features), representation)
+        normalization.fit(data.training_chunks)
+        return cls(model["baseline"], arguments, baseline, normalization)
+
+    def fit(self, data: TrendDataModule, seed: int) -> None:
+        """Fit the baseline on all training examples; validation examples may decide when to stop."""
+        train = Examples.from_split(data, "train", self.representation, unsampled=True)
+        self.baseline.fit(train, Examples.from_split(data, "validation", self.representation), seed)
+
+    def predict_proba(self, data: TrendDataModule, split: str) -> np.ndarray:
+        """Predict class probabilities of the scored examples of a split, float64 `[N, C]`."""
+        return self.baseline.predict_proba(Examples.from_split(data, split, self.representation))
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint of tensors, numbers and text that `from_checkpoint` reads."""
+        content = {
+            "baseline": self.name,
+            "arguments": self.arguments,
+            "columns": self.representation.columns,
+            "representation": self.representation.kind,
+            "scaling": self.representation.state_dict(),
+            "state": self.baseline.state_dict(),
+        }
+        with whole_file(path) as partial:
+            torch.save(content, partial)
+
+    @classmethod
+    def from_checkpoint(cls, content: dict[str, Any]) -> "FittedBaseline":
+        """Restore a baseline from the content of a checkpoint, loaded with `weights_only=True`."""
+        representation = Representation(list(content["columns"]), content["representation"])
+        representation.load_state_dict(content["scaling"])
+        baseline = build_baseline(content["baseline"], content["arguments"])
+        baseline.load_state_dict(content["state"])
+        return cls(content["baseline"], content["arguments"], baseline, representation)
