@@ -121,7 +121,7 @@ def test_a_table_without_targets_is_judged_by_its_own_later_closes(files: tuple[
 def test_thresholds_that_are_not_known_are_asked_for(files: tuple[Monitored, Path]):
     tiny, _ = files
     balanced = replace(tiny.model.card, labels={"method": "balanced"})
-    with pytest.raises(RunError, match=r"terciles.*does not say.*python -m ste\.export"):
+    with pytest.raises(RunError, match=r"terciles.*does not contain.*python -m ste\.export"):
         outcomes_of_table(tiny.table, balanced, "t")
     volatile = replace(tiny.model.card, labels={"method": "volatility", "threshold": 0.5})
     with pytest.raises(DataError, match=r"t: has no column stock_trend_direction.*truth=bars\.csv"):

@@ -39,13 +39,13 @@ from ste.evaluation.predictions import Predictions
 from ste.experiment.artifacts import PREDICTIONS
 from ste.experiment.run import train
 from ste.features.feature_rows import feature_rows
+from ste.inference.batch import csv_reader as reading
 from ste.inference.batch import prediction_loop as run
-from ste.inference.batch import table_reader as reading
-from ste.inference.batch.bar_rows import FrameTable, read_good_bars
-from ste.inference.batch.prediction_loop import checker_of, predict_table
-from ste.inference.batch.row_checks import Rows
+from ste.inference.batch.bar_rows import FrameReader, read_valid_bars
+from ste.inference.batch.prediction_loop import RowCounts, predict_table, row_checker
+from ste.inference.batch.row_checks import CheckedRows
 from ste.inference.batch.table_reader import open_table
-from ste.inference.batch.ticker_history import History
+from ste.inference.batch.ticker_history import TickerHistory
 from ste.inference.inputs import windows_of_rows
 from ste.inference.onnx_model import ServedModel
 from ste.predict import predict_task
@@ -70,7 +70,7 @@ def model(tmp_path: Path) -> ServedModel:
     return ServedModel(tmp_path / "model.onnx")
 
 
-def predicted(model: ServedModel, path: Path, **options: Any) -> tuple[pd.DataFrame, list[dict[str, str]], run.Tally]:
+def predicted(model: ServedModel, path: Path, **options: Any) -> tuple[pd.DataFrame, list[dict[str, str]], RowCounts]:
     """Predictions, rejects and counts of a file."""
     output, rejects = path.parent / "out.parquet", path.parent / "rejects.csv"
     tally = predict_table(model, open_table(path), output, rejects, **options)
@@ -204,7 +204,7 @@ def test_a_bad_cell_rejects_its_row_alone(
     predictions, rejects, tally = predicted(model, path)
     assert [(reject["line"], reject["column"], reject["found"]) for reject in rejects] == [(str(line), column, text)]
     assert rejects[0]["reason"].startswith("expected ")
-    assert tally == run.Tally(predicted=len(predictions), rejected=1, short=11 - len(predictions))
+    assert tally == RowCounts(predicted=len(predictions), rejected=1, short=11 - len(predictions))
     assert pd.Timestamp("2022-03-04") not in set(predictions["date"])
     if column not in ("date", "ticker") and text not in ("1e39", "1_000"):  # pandas reads these
         with pytest.raises(DataError):  # training would not read it either
@@ -220,8 +220,8 @@ def test_a_cell_in_another_form_is_read(
     predictions, rejects, _ = predicted(model, path)
     assert rejects == []
     assert len(predictions) == 9
-    (chunk, _), *_ = open_table(path).chunks(checker_of(open_table(path), model.card).columns, 100)
-    rows, _ = checker_of(open_table(path), model.card)(chunk)
+    (chunk, _), *_ = open_table(path).chunks(row_checker(open_table(path), model.card).columns, 100)
+    rows, _ = row_checker(open_table(path), model.card)(chunk)
     if column != "date":
         assert rows.values[FEATURES.index(column), 8] == float(text)
 
@@ -290,10 +290,10 @@ def test_a_column_of_a_wrong_type_is_one_message(
 # --- history ---
 
 
-def rows_of(frame: pd.DataFrame, names: list[str]) -> Rows:
+def rows_of(frame: pd.DataFrame, names: list[str]) -> CheckedRows:
     values = frame[names].to_numpy(dtype=np.float64).T
     date = frame["date"].to_numpy().astype("datetime64[D]")
-    return Rows(np.arange(len(frame)), date, pa.array(frame["ticker"].tolist(), pa.string()), values)
+    return CheckedRows(np.arange(len(frame)), date, pa.array(frame["ticker"].tolist(), pa.string()), values)
 
 
 @st.composite
@@ -323,14 +323,14 @@ def test_a_stream_in_chunks_gives_the_windows_of_the_whole(stream: tuple[pd.Data
         newest[ticker] = max(week, newest.get(ticker, -1))
     kept = frame[~frame["row"].isin(late + twice)]
     whole = windows_of_rows(kept.reset_index(drop=True), card)
-    history, found, windows, short, out = History(card), [], [], [], ([], [])
+    history, found, windows, short, out = TickerHistory(card), [], [], [], ([], [])
     for start, stop in zip([0, *cuts], [*cuts, len(frame)], strict=True):
-        ends = history.take(rows_of(frame.iloc[start:stop], card.features))
+        ends = history.add(rows_of(frame.iloc[start:stop], card.features))
         found += (ends.rows + start).tolist()
         short += (ends.short + start).tolist()
         windows.append(ends.features(np.arange(len(ends.rows))))
-        out[0].extend(ends.late + start)
-        out[1].extend(ends.twice + start)
+        out[0].extend(ends.out_of_order + start)
+        out[1].extend(ends.repeated + start)
     assert out == (late, twice)
     assert found == kept["row"].to_numpy()[whole.rows].tolist()
     assert short == kept["row"].to_numpy()[whole.short].tolist()
@@ -339,11 +339,11 @@ def test_a_stream_in_chunks_gives_the_windows_of_the_whole(stream: tuple[pd.Data
 
 def test_memory_of_a_history_does_not_grow_with_rows():
     card = tiny_card(sequence_length=3, features=["row", "other"])
-    history = History(card)
+    history = TickerHistory(card)
     sizes = []
     for year in range(3):
         frame = pd.DataFrame({"ticker": "A", "date": pd.date_range(f"202{year}-01-03", periods=50, freq="7D")})
-        history.take(rows_of(frame.assign(row=1.0, other=1.0), card.features))
+        history.add(rows_of(frame.assign(row=1.0, other=1.0), card.features))
         sizes.append(sum(value.nbytes for value in vars(history).values() if isinstance(value, np.ndarray)))
     assert len(set(sizes)) == 1
 
@@ -375,7 +375,7 @@ def test_every_row_with_history_is_predicted_in_the_files_order(
     assert found["class"].tolist() == [card.classes[k] for k in chances.argmax(axis=1)]
     assert set(found["model_version"]) == {model.version}
     assert rejects == []
-    assert tally == run.Tally(predicted=len(examples), short=len(examples.short))
+    assert tally == RowCounts(predicted=len(examples), short=len(examples.short))
     assert tally.rows == len(frame)
     assert seen[-1] == open_table(path).size
     assert seen == sorted(seen)
@@ -521,7 +521,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_bars_that_hold_are_kept_and_the_others_rejected(tmp_path: Path, sources: Path):
     lines = (sources / "bars.csv").read_text().splitlines()
-    good = read_good_bars(sources / "bars.csv")[0]
+    good = read_valid_bars(sources / "bars.csv")[0]
     fields = lines[9].split(",")
     lines[4] = "x"
     lines[9] = ",".join([*fields[:2], "-1", *fields[3:]])
@@ -529,7 +529,7 @@ def test_bars_that_hold_are_kept_and_the_others_rejected(tmp_path: Path, sources
     lines.append(lines[29])
     path = tmp_path / "bars.csv"
     path.write_text("\n".join(lines) + "\n")
-    kept, rejects = read_good_bars(path)
+    kept, rejects = read_valid_bars(path)
     assert sorted((reject.line, reject.column) for reject in rejects) == [
         (5, ""),
         (10, "open"),
@@ -547,17 +547,17 @@ def test_bars_that_are_all_bad_are_told(tmp_path: Path, row: str, message: str):
     path = tmp_path / "bars.csv"
     path.write_text(f"ticker,date,open,high,low,close,volume\n{row}\n")
     with pytest.raises(DataError, match=f"holds no bar that can be used. {message}"):
-        read_good_bars(path)
+        read_valid_bars(path)
     path.write_text("ticker,date,open,high,low,close,volume\n")
     with pytest.raises(DataError, match=r"holds no bar that can be used.$"):
-        read_good_bars(path)
+        read_valid_bars(path)
 
 
 def test_a_table_in_memory_is_read_as_a_file_is(tmp_path: Path, table: pd.DataFrame, model: ServedModel):
     path = tmp_path / "table.parquet"
     write_frame(table, path)
     expected = predicted(model, path)[0]
-    predict_table(model, FrameTable(table, "memory"), tmp_path / "m.parquet", tmp_path / "r.csv")
+    predict_table(model, FrameReader(table, "memory"), tmp_path / "m.parquet", tmp_path / "r.csv")
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "m.parquet"), expected)
 
 
@@ -608,8 +608,8 @@ def test_the_command_predicts_the_newest_week_of_bars(tmp_path: Path, sources: P
         (["input=t.csv", "output=t.csv"], "output=t.csv: is the file of input= too"),
         (["input=t.csv", "output=o.csv", "rejects=./t.csv"], "rejects=t.csv: is the file of input= too"),
         (["input=t.csv", "output=o.csv", "rejects=o.csv"], "rejects=o.csv: is the output too"),
-        (["input=t.csv", "output=o.csv", "latest=true"], "latest=True: expected bars=FILE beside it"),
-        (["input=t.csv", "output=o.csv", "news=t.csv"], "news=t.csv: expected bars=FILE beside it"),
+        (["input=t.csv", "output=o.csv", "latest=true"], "latest=True: expected bars=FILE next to it"),
+        (["input=t.csv", "output=o.csv", "news=t.csv"], "news=t.csv: expected bars=FILE next to it"),
         (["input=t.csv", "output=o.csv", "threads=0"], "threads=0: expected 1 or more"),
         (["input=t.csv", "output=o.csv"], "t.csv: missing columns stock_open"),
         (["bars=t.csv", "output=o.csv"], "bars=t.csv: missing columns open, high, low, close, volume"),
@@ -692,6 +692,6 @@ def test_the_bench_makes_tables_that_hold(tmp_path: Path):
         card = tiny_model(tmp_path / "model.onnx")
         found, rejects, tally = predicted(ServedModel(tmp_path / "model.onnx"), path)
         assert rejects == []
-        assert tally == run.Tally(predicted=970, short=30)
+        assert tally == RowCounts(predicted=970, short=30)
         assert len(found) == 970
         assert list(pd.read_parquet(path)) == [*KEYS, *card.features]

@@ -1,4 +1,4 @@
-"""Settings of `ste.export`."""
+"""Settings of `python -m ste.export`."""
 
 import re
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from ste.config.validation import choice, require
 
 @dataclass
 class ExportSettings:
-    """A tracked run to make one ONNX file of.
+    """Which tracked run to export, and where to publish the ONNX file.
 
     Attributes:
         run: a run id, `latest` or `best`.
         output: file to write.
-        register: keep it with the run and register it as a version of `name`.
+        register: save the file with the run and register it as a version of `name`.
         name: in MLflow's model registry.
-        promote: let the alias `champion` point at it: `auto`, where the run's verdict is better; `yes` or `no`.
+        promote: set the alias `champion` to it: `auto`, if the run's verdict is better; `yes` or `no`.
     """
 
     tracking: TrackingSettings

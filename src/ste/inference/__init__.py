@@ -1,4 +1,4 @@
-"""From a run to predictions: a served model is one ONNX file that says itself what it is.
+"""From a tracked run to predictions: a served model is one ONNX file with its model card.
 
-What reads and serves it needs NumPy and ONNX Runtime; torch and MLflow are imported only where a model is exported.
+Reading and running a served model needs NumPy and ONNX Runtime only; torch and MLflow are imported for an export.
 """

@@ -1,7 +1,6 @@
-"""From tables and daily sources to what a served model reads.
+"""Assemble what a served model reads from tables and from daily sources, without torch.
 
-Nothing here needs torch: the same windows as in training, by index arithmetic on arrays.
-Shapes: N rows of a table, E examples, T periods in a window, F features.
+The windows equal those of training. Shapes: N rows of a table, E windows, T periods in a window, F features.
 """
 
 from dataclasses import dataclass
@@ -18,16 +17,16 @@ from ste.schema import FEATURE_SETS, KEYS
 
 
 @dataclass(frozen=True)
-class Examples:
-    """What a model is asked about, in the order of the table's rows.
+class ModelInputs:
+    """Windows (or rows, for a flat model) of a table, in the order of its rows.
 
     Attributes:
         features: float32 `[E, *card.shape]`, oldest period first.
-        date: datetime64 `[E]`, close of each example's last period.
+        date: close of each window's last period, datetime64 `[E]`.
         ticker: object `[E]`.
-        rows: int64 `[E]`, position in the table of each example's last row.
-        short: int64, positions of the rows that end no example: their ticker has not enough consecutive
-            periods up to them.
+        rows: position in the table of each window's last row, int64 `[E]`.
+        short: positions of the rows that end no window because their ticker has too few consecutive periods up to
+            them, int64.
     """
 
     features: np.ndarray
@@ -40,33 +39,30 @@ class Examples:
         return len(self.rows)
 
 
-def windows_of_rows(frame: pd.DataFrame, card: ModelCard) -> Examples:
-    """Every example that a table holds; the same as training makes of it (`ste.data.windows`).
-
-    A window never bridges a missing period, nor two tickers.
+def windows_of_rows(frame: pd.DataFrame, card: ModelCard) -> ModelInputs:
+    """Assemble every window of a table; none spans a missing period or two tickers.
 
     Args:
         frame: `date` (datetime64), `ticker` and the card's features, in any row order.
         card: of the model.
 
     Raises:
-        DataError: a column that the model reads is not there.
+        DataError: a column that the model reads is missing.
     """
     missing = [name for name in (*KEYS, *card.features) if name not in frame]
     if missing:
         raise DataError(missing_columns(missing, card))
-    length = 1 if card.view == "flat" else card.sequence_length
     date, ticker = frame["date"].to_numpy(), frame["ticker"].to_numpy(dtype=object)
     code = pd.factorize(ticker)[0]
     order = np.lexsort((date, code))
     history = consecutive(code[order], periods(frame["date"], card.frequency)[order])
-    enough = history >= length
+    enough = history >= card.sequence_length
     ends = np.flatnonzero(enough)
     ends = ends[np.argsort(order[ends])]
     values = frame[list(card.features)].to_numpy(dtype=np.float32)[order]
     rows = order[ends]
-    return Examples(
-        features=windows(values, ends, length).reshape(len(ends), *card.shape),
+    return ModelInputs(
+        features=gather_windows(values, ends, card.sequence_length).reshape(len(ends), *card.shape),
         date=date[rows],
         ticker=ticker[rows],
         rows=rows,
@@ -87,25 +83,25 @@ def consecutive(group: np.ndarray, period: np.ndarray) -> np.ndarray:
     return at - np.maximum.accumulate(np.where(broken, at, 0)) + 1
 
 
-def windows(values: np.ndarray, ends: np.ndarray, length: int) -> np.ndarray:
-    """The `length` rows up to each end, `[E, T, F]`."""
+def gather_windows(values: np.ndarray, ends: np.ndarray, length: int) -> np.ndarray:
+    """Gather the `length` rows up to each end, `[E, T, F]`."""
     return values[ends[:, None] + np.arange(1 - length, 1)]
 
 
 def rows_of_bars(market: Market, card: ModelCard, last: int | None = None) -> pd.DataFrame:
-    """Feature rows of every ticker and complete period, the latest included, which no label is known of yet.
+    """Compute the feature rows of every ticker and complete period, the newest included, whose label is not known yet.
 
     Args:
         market: daily sources; bars sorted by ticker and date.
-        card: of the model that will read them.
-        last: keep the newest so many rows of each ticker; None keeps all.
+        card: of the model.
+        last: select the newest `last` rows of each ticker; None selects all.
 
     Returns:
         `date`, `ticker` and the card's features, sorted by ticker and date; indexed from 0. A ticker with fewer
         bars than the features look back on has no row.
 
     Raises:
-        DataError: the model reads features that bars do not give.
+        DataError: the model reads features that are not computed from bars.
     """
     known = FEATURE_SETS.get(card.feature_set)
     if known is None or not set(card.features) <= set(known.names):
@@ -122,7 +118,7 @@ def rows_of_bars(market: Market, card: ModelCard, last: int | None = None) -> pd
 
 
 def missing_columns(missing: list[str], card: ModelCard) -> str:
-    """What to tell about columns that are not there."""
+    """Describe missing columns for an error message."""
     noun = "columns" if len(missing) > 1 else "column"
     return (
         f"missing {noun} {', '.join(missing)}. {card.name} reads {card.frequency} rows of the feature set "

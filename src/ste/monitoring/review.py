@@ -2,15 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ste.config import MarketSettings, MonitorSettings
-from ste.data.sources.market_files import read_market
+from ste.config import MonitorSettings
 from ste.errors import DataError, RunError
-from ste.inference.inputs import Examples, rows_of_bars, windows_of_rows
+from ste.inference.card_market import open_market
+from ste.inference.inputs import ModelInputs, rows_of_bars, windows_of_rows
 from ste.inference.model_card import ModelCard
 from ste.inference.onnx_model import ServedModel
 from ste.inference.reference import ReferenceDistributions
@@ -43,7 +42,10 @@ def look(model: ServedModel, settings: MonitorSettings) -> Page:
     if settings.served is not None:
         return look_at_served(model, Path(settings.served))
     reference = ReferenceDistributions.from_dict(card.reference)
-    market = _market(settings, card, notes)
+    market = None
+    if settings.bars is not None:
+        market = open_market(card, vars(settings))
+        notes += market.notes
     rows = None
     if market is not None:
         rows = rows_of_bars(market, card)
@@ -112,7 +114,7 @@ def look_at_served(model: ServedModel, path: Path) -> Page:
     return Page(model.card, model.version, drift, None, verdict_of(drift, None), first, last, notes)
 
 
-def predict(model: ServedModel, examples: Examples) -> pd.DataFrame:
+def predict(model: ServedModel, examples: ModelInputs) -> pd.DataFrame:
     """What the model says of examples: `date`, `ticker`, a probability of each class; sorted by date and ticker."""
     x = examples.features
     parts = [model.probabilities(x[i : i + _CHUNK]) for i in range(0, len(x), _CHUNK)]
@@ -127,7 +129,7 @@ def drift_since(
     reference: ReferenceDistributions,
     card: ModelCard,
     predictions: pd.DataFrame,
-    examples: Examples | None,
+    examples: ModelInputs | None,
     periods: int,
     notes: list[str],
 ) -> Drift:
@@ -183,32 +185,6 @@ def still(reference: ReferenceDistributions, features: np.ndarray) -> list[str]:
     return out
 
 
-def _market(settings: MonitorSettings, card: ModelCard, notes: list[str]) -> Market | None:
-    if settings.bars is None:
-        return None
-    market = read_market(
-        MarketSettings(
-            source="market",
-            bars=settings.bars,
-            news=settings.news,
-            macro=settings.macro,
-            policy=settings.policy,
-            **_view(card),
-        )
-    )
-    notes += market.notes
-    return market
-
-
-def _view(card: ModelCard) -> dict[str, Any]:
-    full = card.feature_set == "full"
-    return {
-        "features": card.feature_set,
-        "frequency": card.frequency,
-        "representation": "stationary" if full else "standard",
-    }
-
-
 def _outcomes(
     settings: MonitorSettings, market: Market | None, rows: pd.DataFrame | None, card: ModelCard
 ) -> pd.DataFrame | None:
@@ -216,7 +192,7 @@ def _outcomes(
     if settings.truth is not None:
         path = Path(settings.truth)
         if is_bars(path):
-            return outcomes_of_market(read_market(MarketSettings(source="market", bars=str(path), **_view(card))), card)
+            return outcomes_of_market(open_market(card, {"bars": str(path)}), card)
         return outcomes_of_table(read_rows(path, ()), card, path)
     if market is not None:
         return outcomes_of_market(market, card)

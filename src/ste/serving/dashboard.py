@@ -9,14 +9,11 @@ from typing import Any
 
 import orjson
 
-from ste.config import MarketSettings
 from ste.config.serve_settings import ServeSettings
-from ste.data.sources.market_files import read_market
 from ste.errors import SteError
-from ste.inference.model_card import ModelCard
+from ste.inference.card_market import open_market
 from ste.inference.onnx_model import ServedModel
 from ste.inference.reference import ReferenceDistributions
-from ste.market.daily import Market
 from ste.monitoring.drift import Drift
 from ste.monitoring.market_history import History, history
 from ste.serving import dashboard_data as record
@@ -126,7 +123,7 @@ class Book:
     def _compute(self, model: ServedModel) -> None:
         begun = Shown(model, WORKING)
         try:
-            past = history(model, market_of(self._settings, model.card))
+            past = history(model, open_market(model.card, vars(self._settings)))
             reference = ReferenceDistributions.from_dict(model.card.reference) if model.card.reference else None
             done = replace(begun, state=READY, history=past, shares=reference.class_fractions if reference else None)
         except SteError as error:
@@ -138,23 +135,6 @@ class Book:
         with self._lock:
             if self._shown is not None and self._shown.model.version == model.version:
                 self._shown = done
-
-
-def market_of(settings: ServeSettings, card: ModelCard) -> Market:
-    """The files as the model's features need them."""
-    full = card.feature_set == "full"
-    return read_market(
-        MarketSettings(
-            source="market",
-            bars=settings.bars or "",
-            news=settings.news,
-            macro=settings.macro,
-            policy=settings.policy,
-            features=card.feature_set,
-            frequency=card.frequency,
-            representation="stationary" if full else "standard",
-        )
-    )
 
 
 def _json(content: Any) -> bytes:

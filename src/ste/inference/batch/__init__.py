@@ -1,1 +1,1 @@
-"""Prediction from files of any size: read in chunks, check each row, carry each ticker's last periods on."""
+"""Bulk prediction from files of any size: read in chunks, check each row, carry each ticker's last periods."""

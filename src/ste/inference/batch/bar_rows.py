@@ -1,4 +1,4 @@
-"""From daily bars to rows that a model reads, in memory: what is wrong with a bar rejects that bar alone."""
+"""Read daily bars for bulk prediction: a bar with a fault is rejected, the others are used."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,8 +13,9 @@ from ste.data.storage.files import check_columns
 from ste.errors import DataError
 from ste.inference.batch.prediction_loop import CHUNK, Advance
 from ste.inference.batch.rejects import Reject
-from ste.inference.batch.row_checks import Checker, Rows
-from ste.inference.batch.table_reader import Chunk, open_table
+from ste.inference.batch.row_checks import CheckedRows, Checker
+from ste.inference.batch.table_chunk import TableChunk
+from ste.inference.batch.table_reader import open_table
 from ste.schema import MARKET_COLUMNS
 
 _ADJUSTED = "adj_close"
@@ -24,18 +25,18 @@ _RULES = {
 }
 
 
-def read_good_bars(path: Path, advance: Advance = lambda done: None) -> tuple[pd.DataFrame, list[Reject]]:
-    """The bars of a file that hold, in its own order, and the lines that do not.
+def read_valid_bars(path: Path, advance: Advance = lambda done: None) -> tuple[pd.DataFrame, list[Reject]]:
+    """Read the valid bars of a file in its own order, and the rejected lines.
 
     Args:
-        path: CSV or Parquet of daily bars.
-        advance: told how much of the file is read.
+        path: CSV or Parquet file of daily bars.
+        advance: called with the part of the file that is read.
 
     Returns:
-        `schema.MARKET_COLUMNS["bars"]`, and `adj_close` where the file has it; and the rejects.
+        `schema.MARKET_COLUMNS["bars"]`, with `adj_close` if the file has it; and the rejects.
 
     Raises:
-        DataError: the file as a whole cannot be used.
+        DataError: the file cannot be used, or has no valid bar.
     """
     table = open_table(path)
     check_columns(table.names, MARKET_COLUMNS["bars"], path, strict=False)
@@ -52,41 +53,46 @@ def read_good_bars(path: Path, advance: Advance = lambda done: None) -> tuple[pd
         why = f" Line {first.line}, {first.column or 'the row'}: {first.found}; {first.reason}." if first else ""
         raise DataError(f"{path}: holds no bar that can be used.{why}")
     bars = pd.concat(parts, ignore_index=True)
-    twice = bars.duplicated(["ticker", "date"]).to_numpy()
-    reason = "expected one row per ticker and day: one before it is of the same"
-    again = bars.loc[twice, ["line", "ticker", "date"]]
-    for line, ticker, date in zip(again["line"].tolist(), again["ticker"], again["date"], strict=True):
+    repeated = bars.duplicated(["ticker", "date"]).to_numpy()
+    reason = "expected one row per ticker and day: an earlier row is of the same"
+    rows_again = bars.loc[repeated, ["line", "ticker", "date"]]
+    for line, ticker, date in zip(rows_again["line"].tolist(), rows_again["ticker"], rows_again["date"], strict=True):
         rejects.append(Reject(line, ticker, f"{date:%Y-%m-%d}", "date", f"{date:%Y-%m-%d}", reason))
-    return bars[~twice].drop(columns="line").reset_index(drop=True), rejects
+    return bars[~repeated].drop(columns="line").reset_index(drop=True), rejects
 
 
-def _frame(rows: Rows, columns: list[str]) -> pd.DataFrame:
+def _frame(rows: CheckedRows, columns: list[str]) -> pd.DataFrame:
     values = dict(zip(columns, rows.values, strict=True))
     ticker = rows.ticker.to_pandas()
     return pd.DataFrame({"ticker": ticker, "date": rows.date.astype("datetime64[s]"), **values, "line": rows.line})
 
 
 @dataclass(frozen=True)
-class FrameTable:
-    """A table in memory, such as the rows computed from bars; its rows stand on no line of any file."""
+class FrameReader:
+    """A table in memory as a `TableReader`; its rows have no line in a file.
+
+    Attributes:
+        frame: the table.
+        where: its source, for error messages.
+    """
 
     frame: pd.DataFrame
     where: str
-    several = False
+    multiple_files = False
 
     @property
     def names(self) -> list[str]:
-        """Of its columns."""
+        """Column names."""
         return [str(name) for name in self.frame]
 
     @property
     def size(self) -> int:
-        """Rows."""
+        """Number of rows."""
         return len(self.frame)
 
-    def chunks(self, columns: Sequence[str], rows: int) -> Iterator[tuple[Chunk, int]]:
-        """Slices, and the rows read by then."""
+    def chunks(self, columns: Sequence[str], rows: int) -> Iterator[tuple[TableChunk, int]]:
+        """Slice the frame, each slice with the number of rows so far."""
         for start in range(0, len(self.frame), rows):
             part = self.frame.iloc[start : start + rows]
             cells = {name: pa.array(part[name].to_numpy()) for name in columns}
-            yield Chunk(np.zeros(len(part), dtype=np.int64), cells), start + len(part)
+            yield TableChunk(np.zeros(len(part), dtype=np.int64), cells), start + len(part)

@@ -1,55 +1,48 @@
-"""Prediction from a table by several processes, of this machine or of a Ray cluster: the output is that of one."""
+"""Predict a table by several workers, on this machine or on a Ray cluster: one output part per shard."""
 
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
-from ste.inference.batch.output_parts import Part, PartWriter, join
-from ste.inference.batch.prediction_loop import CHUNK, Advance, Predictor, Tally, written
-from ste.inference.batch.shards import Share, shares_of, turns
+from ste.inference.batch.output_parts import atomic_folder, part_name
+from ste.inference.batch.prediction_loop import Advance, RowCounts, check_columns, predict_table
+from ste.inference.batch.shards import Shard, ShardReader, plan_shards
 from ste.inference.batch.table_reader import open_table
 from ste.inference.onnx_model import ServedModel
 
-Report = Callable[[int], None]
-"""Told how much of the table's size a share has been through."""
-
 
 @dataclass(frozen=True)
-class Task:
-    """A share of a table to predict; all that a process needs to be told.
+class ShardTask:
+    """Prediction of one shard; everything a worker needs to know. Paths are absolute.
 
     Attributes:
         model: ONNX file.
         threads: of the model.
-        table: file, or folder of parts.
-        share: of it.
-        folder: that the part is written to.
+        table: file, or folder of Parquet files.
+        shard: part of the table.
+        output: file to write the predictions to.
+        rejects: CSV file to write the rejected rows to.
     """
 
     model: Path
     threads: int
     table: Path
-    share: Share
-    folder: Path
+    shard: Shard
+    output: Path
+    rejects: Path
 
-    def __call__(self, report: Report = lambda done: None) -> Tally:
-        """Do it; its part is whole when it returns."""
-        table = open_table(self.table)
-        predictor = Predictor(ServedModel(self.model, self.threads), table)
-        with PartWriter(Part(self.folder, self.share.number), predictor.layout) as part:
-            for turn in turns(table, self.share, predictor.columns, CHUNK):
-                part.write(turn.number, predictor(turn.chunk))
-                report(turn.done)
-        return predictor.tally
+    def __call__(self) -> RowCounts:
+        """Predict the shard; both files are complete when this returns."""
+        table = ShardReader(open_table(self.table), self.shard)
+        return predict_table(ServedModel(self.model, self.threads), table, self.output, self.rejects)
 
 
-Runner = Callable[[Sequence[Task], Advance], list[Tally]]
-"""Does all tasks at once, tells how far they are on the whole, and gives their tallies in order."""
+Runner = Callable[[Sequence[ShardTask], Advance], list[RowCounts]]
+"""Runs all tasks at once and reports the number of finished ones."""
 
 
-def predict_spread(
+def predict_shards(
     model: Path,
     threads: int,
     path: Path,
@@ -58,39 +51,42 @@ def predict_spread(
     workers: int,
     run: Runner,
     advance: Advance = lambda done: None,
-) -> Tally:
-    """As `predict_table`, by several processes.
+    ending: str = ".parquet",
+) -> RowCounts:
+    """Predict a table as `predict_table` does, by several workers.
+
+    Rows and values equal those of one worker. Each part has its shard's rows in the order of the input.
 
     Args:
         model: ONNX file.
-        threads: of the model, in each process.
+        threads: of the model, in each worker.
         path: of the table.
-        output: predictions, by its ending.
-        rejects: CSV of the rows left out.
-        workers: processes.
-        run: does the tasks.
-        advance: told how much of the table's size is done.
-
-    Returns:
-        What became of the rows.
+        output: folder for the predictions; appears when all parts are complete.
+        rejects: folder for the rejected rows; likewise.
+        workers: maximum number of shards.
+        run: runs the tasks.
+        advance: called with the part of the table's size that is done.
+        ending: format of the predictions: `.csv`, `.csv.gz` or `.parquet`.
 
     Raises:
-        DataError: the file as a whole cannot be used.
-        RunError: a process was lost.
+        DataError: the table cannot be used.
+        RunError: a worker was lost.
     """
     table = open_table(path)
-    served = ServedModel(model)
-    layout = Predictor(served, table).layout  # what is wrong with the columns is told before anything is begun
-    output.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}.")).absolute()
-    try:
-        shares = shares_of(table, workers)
-        tasks = [Task(model.absolute(), threads, path.absolute(), share, folder) for share in shares]
-        tallies = run(tasks, advance)
-        with written(output, rejects, layout, table) as (writer, refused):
-            join([Part(folder, task.share.number) for task in tasks], writer, refused)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    whole = Tally(*(sum(getattr(tally, field.name) for tally in tallies) for field in fields(Tally)))
-    whole.rejected = refused.count
-    return whole
+    check_columns(table, ServedModel(model).card)  # before any worker starts
+    shards = plan_shards(table, workers)
+    with ExitStack() as stack:
+        folders = [stack.enter_context(atomic_folder(folder)) for folder in (output, rejects)]
+        tasks = [
+            ShardTask(
+                model.absolute(),
+                threads,
+                path.absolute(),
+                shard,
+                folders[0] / part_name(shard.index, ending),
+                folders[1] / part_name(shard.index, ".csv"),
+            )
+            for shard in shards
+        ]
+        counts = run(tasks, lambda done: advance(done * table.size // len(tasks)))
+    return sum(counts, RowCounts())

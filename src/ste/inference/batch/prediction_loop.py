@@ -1,7 +1,6 @@
-"""The loop: read a chunk, check it, carry history, ask the model, write."""
+"""Predict a table chunk by chunk: read, check, assemble windows, run the model, write."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,10 @@ from ste.data.column_rules import Rule, high_and_low, rules
 from ste.data.storage.files import whole_file
 from ste.errors import DataError
 from ste.inference.batch.rejects import Reject, RejectFile
-from ste.inference.batch.row_checks import Checker, Rows
-from ste.inference.batch.table_reader import Chunk, Table
-from ste.inference.batch.ticker_history import LATE, TWICE, Ends, History
-from ste.inference.batch.writers import Layout, Writer, open_writer
+from ste.inference.batch.row_checks import CheckedRows, Checker
+from ste.inference.batch.table_chunk import TableChunk, TableReader
+from ste.inference.batch.ticker_history import OUT_OF_ORDER, REPEATED, TickerHistory, WindowEnds
+from ste.inference.batch.writers import PredictionSchema, open_writer
 from ste.inference.inputs import missing_columns
 from ste.inference.model_card import ModelCard
 from ste.inference.onnx_model import ServedModel
@@ -26,42 +25,56 @@ from ste.schema import FEATURE_SETS, KEYS, PERIOD, Column
 CHUNK = 65_536
 """Rows that are read at once."""
 BATCH = 1024
-"""Windows that the model is asked at once."""
+"""Windows per call of the model."""
 
 Advance = Callable[[int], None]
+"""Called with the part of the work that is done."""
 
 
 @dataclass
-class Tally:
-    """What became of the rows.
+class RowCounts:
+    """What became of the rows of a table.
 
     Attributes:
         predicted: rows with a prediction in the output.
         rejected: rows in the reject file.
-        short: rows whose ticker had too few consecutive periods by then.
-        passed: rows that were not asked for, being older than the newest period.
+        short: rows whose ticker had too few consecutive periods up to them.
+        older: rows that were not requested because they are older than the newest period.
     """
 
     predicted: int = 0
     rejected: int = 0
     short: int = 0
-    passed: int = 0
+    older: int = 0
 
     @property
     def rows(self) -> int:
-        """All that were read."""
-        return self.predicted + self.rejected + self.short + self.passed
+        """All rows that were read."""
+        return self.predicted + self.rejected + self.short + self.older
+
+    def __add__(self, other: "RowCounts") -> "RowCounts":
+        return RowCounts(
+            self.predicted + other.predicted,
+            self.rejected + other.rejected,
+            self.short + other.short,
+            self.older + other.older,
+        )
 
 
-def checker_of(table: Table, card: ModelCard) -> Checker:
-    """The contract of a model's tables.
-
-    Raises:
-        DataError: a column that the model reads is not there.
-    """
+def check_columns(table: TableReader, card: ModelCard) -> None:
+    """Raise `DataError` unless a table has every column that a model reads."""
     missing = [name for name in (*KEYS, *card.features) if name not in table.names]
     if missing:
         raise DataError(f"{table.where}: {missing_columns(missing, card)}")
+
+
+def row_checker(table: TableReader, card: ModelCard) -> Checker:
+    """Give the checker of the columns of a table that a model reads.
+
+    Raises:
+        DataError: the table does not have one of them.
+    """
+    check_columns(table, card)
     known = {column.name: column for kind in FEATURE_SETS.values() for column in kind.columns}
     asked: dict[str, tuple[Rule, ...]] = {name: rules(known.get(name, Column(name, ""))) for name in card.features}
     ordered = high_and_low(asked)
@@ -70,132 +83,110 @@ def checker_of(table: Table, card: ModelCard) -> Checker:
 
 def predict_table(
     model: ServedModel,
-    table: Table,
+    table: TableReader,
     output: Path,
     rejects: Path,
     advance: Advance = lambda done: None,
-    only: int | None = None,
-    before: list[Reject] | None = None,
-) -> Tally:
-    """Predict every row of a table that holds and has the history, in its own order.
+    period: int | None = None,
+    earlier_rejects: list[Reject] | None = None,
+) -> RowCounts:
+    """Predict every valid row of a table that has enough history, in the order of the table.
 
-    Both files appear whole at the end, or not at all.
+    Both files appear complete at the end, or not at all.
 
     Args:
-        model: asked.
+        model: to predict with.
         table: read in chunks.
-        output: predictions, by its ending.
-        rejects: CSV of the rows left out.
-        advance: told how much of `table.size` is done.
-        only: number of the period to predict; None is all.
-        before: rejects of what the table was made of.
+        output: predictions; the ending names the format.
+        rejects: CSV file of the rejected rows.
+        advance: called with the part of `table.size` that is done.
+        period: index of the only period to predict; None predicts all.
+        earlier_rejects: rejects of the data that the table was computed from.
 
     Returns:
-        What became of the rows; `rejected` counts `before` too.
+        Counts of the rows; `rejected` includes `earlier_rejects`.
 
     Raises:
-        DataError: the file as a whole cannot be used.
+        DataError: the table cannot be used.
     """
-    predictor = Predictor(model, table, only)
-    tally = predictor.tally
-    with written(output, rejects, predictor.layout, table, before) as (writer, refused):
-        for chunk, done in table.chunks(predictor.columns, CHUNK):
-            answer = predictor(chunk)
-            if answer.table is not None:
-                writer.write(answer.table)
-            refused.write(answer.rejects)
-            advance(done)
-        tally.rejected = refused.count
-    return tally
-
-
-@contextmanager
-def written(
-    output: Path, rejects: Path, layout: Layout, table: Table, before: list[Reject] | None = None
-) -> Iterator[tuple[Writer, RejectFile]]:
-    """Both files, to be written to; they appear whole at the end, or not at all."""
+    predictor = ChunkPredictor(model, table, period)
+    counts = predictor.counts
     with (
         whole_file(output) as partial,
         whole_file(rejects) as partial_rejects,
         partial_rejects.open("w", newline="", encoding="utf-8") as text,
-        open_writer(partial, output, layout) as writer,
+        open_writer(partial, output, predictor.schema) as writer,
     ):
-        refused = RejectFile(text, table.several)
-        refused.write(before or [])
-        yield writer, refused
+        reject_file = RejectFile(text, multiple_files=table.multiple_files)
+        reject_file.write(earlier_rejects or [])
+        for chunk, done in table.chunks(predictor.columns, CHUNK):
+            predictions, refused = predictor(chunk)
+            if predictions is not None:
+                writer.write(predictions)
+            reject_file.write(refused)
+            advance(done)
+        counts.rejected = reject_file.count
+    return counts
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What a chunk came to.
-
-    Attributes:
-        table: predictions in the chunk's own order, or None where nothing was asked for.
-        line: int64, of each (see `Reject`).
-        rejects: rows left out.
-    """
-
-    table: Any
-    line: np.ndarray
-    rejects: list[Reject]
-
-
-class Predictor:
-    """Chunks of a table in, one after the other, predictions out.
+class ChunkPredictor:
+    """Predicts the chunks of a table, which must come in order.
 
     Args:
-        model: asked.
+        model: to predict with.
         table: that the chunks are of.
-        only: number of the period to predict; None is all.
+        period: index of the only period to predict; None predicts all.
 
     Attributes:
-        layout: of the predictions.
-        columns: that it reads.
-        tally: of all chunks so far, but for the rejects.
+        schema: of the predictions.
+        columns: names of the columns to read.
+        counts: of all chunks so far, except for the rejected rows.
 
     Raises:
-        DataError: a column that the model reads is not there.
+        DataError: the table does not have a column that the model reads.
     """
 
-    def __init__(self, model: ServedModel, table: Table, only: int | None = None) -> None:
-        self._model, self._only = model, only
-        self._check = checker_of(table, model.card)
-        self._history = History(model.card)
-        self.layout = Layout(model.card.classes, model.version)
+    def __init__(self, model: ServedModel, table: TableReader, period: int | None = None) -> None:
+        self._model, self._period = model, period
+        self._check = row_checker(table, model.card)
+        self._history = TickerHistory(model.card)
+        self.schema = PredictionSchema(model.card.classes, model.version)
         self.columns = self._check.columns
-        self.tally = Tally()
+        self.counts = RowCounts()
 
-    def __call__(self, chunk: Chunk) -> Answer:
-        """The chunk after those before."""
-        rows, faults = self._check(chunk)
-        ends = self._history.take(rows)
-        for bad, why in ((ends.late, LATE), (ends.twice, TWICE)):
-            reason = why.format(PERIOD[self._model.card.frequency])
-            faults += [rows.reject(int(row), "date", str(rows.date[row]), reason) for row in bad]
-        table, at, infinite = self._predict(rows, ends)
-        faults += infinite
-        return Answer(table, rows.line[at], [fault._replace(file=chunk.file) for fault in faults])
+    def __call__(self, chunk: TableChunk) -> tuple[Any, list[Reject]]:
+        """Predict the next chunk.
 
-    def _predict(self, rows: Rows, ends: Ends) -> tuple[Any, np.ndarray, list[Reject]]:
-        """Predictions, the positions of their rows, and the rows that the model has no answer for."""
-        short, wanted, only = ends.short, np.ones(len(ends.rows), dtype=bool), self._only
-        if only is not None:
-            number = periods(rows.date, self._model.card.frequency)
-            wanted = number[ends.rows] == only
-            self.tally.passed += int((~wanted).sum() + (number[short] != only).sum())
-            short = short[number[short] == only]
-        self.tally.short += len(short)
-        asked = np.flatnonzero(wanted)
-        if not len(asked):
-            return None, asked, []
+        Returns:
+            Predictions in the order of the chunk as an Arrow table, None if there are none; and the rejected rows.
+        """
+        rows, rejects = self._check(chunk)
+        ends = self._history.add(rows)
+        for bad, reason in ((ends.out_of_order, OUT_OF_ORDER), (ends.repeated, REPEATED)):
+            text = reason.format(PERIOD[self._model.card.frequency])
+            rejects += [rows.reject(int(row), "date", str(rows.date[row]), text) for row in bad]
+        predictions, not_finite = self._predict(rows, ends)
+        rejects += not_finite
+        return predictions, [reject._replace(file=chunk.file) for reject in rejects]
+
+    def _predict(self, rows: CheckedRows, ends: WindowEnds) -> tuple[Any, list[Reject]]:
+        """Run the model on the windows; rows without a finite prediction are rejected."""
+        short, wanted = ends.short, np.ones(len(ends.rows), dtype=bool)
+        if self._period is not None:
+            period = periods(rows.date, self._model.card.frequency)
+            wanted = period[ends.rows] == self._period
+            self.counts.older += int((~wanted).sum() + (period[short] != self._period).sum())
+            short = short[period[short] == self._period]
+        self.counts.short += len(short)
+        windows = np.flatnonzero(wanted)
+        if not len(windows):
+            return None, []
         shape = (-1, *self._model.card.shape)
-        parts = [
-            self._model.probabilities(ends.features(asked[start : start + BATCH]).reshape(shape))
-            for start in range(0, len(asked), BATCH)
-        ]
-        chances, at = np.concatenate(parts), ends.rows[asked]
-        finite = np.isfinite(chances).all(axis=1)
-        self.tally.predicted += int(finite.sum())
-        table = self.layout.table(rows.date[at[finite]], rows.ticker.take(pa.array(at[finite])), chances[finite])
-        reason = "expected features that the model has a finite answer for; a value of the window is far out of range"
-        return table, at[finite], [rows.reject(int(row), "", "", reason) for row in at[~finite]]
+        batches = (windows[start : start + BATCH] for start in range(0, len(windows), BATCH))
+        probs = np.concatenate([self._model.probabilities(ends.features(at).reshape(shape)) for at in batches])
+        at = ends.rows[windows]
+        finite = np.isfinite(probs).all(axis=1)
+        self.counts.predicted += int(finite.sum())
+        table = self.schema.table(rows.date[at[finite]], rows.ticker.take(pa.array(at[finite])), probs[finite])
+        reason = "expected features that give a finite prediction; a value of the window is far out of range"
+        return table, [rows.reject(int(row), "", "", reason) for row in at[~finite]]

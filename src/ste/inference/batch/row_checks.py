@@ -10,7 +10,7 @@ import pyarrow as pa
 from ste.data.column_rules import Rule, below
 from ste.inference.batch.cells import days, names, numbers, shown
 from ste.inference.batch.rejects import Reject
-from ste.inference.batch.table_reader import Chunk
+from ste.inference.batch.table_chunk import TableChunk
 
 _DAY = "a day such as 2024-11-29"
 _NAME = "a name"
@@ -18,7 +18,7 @@ _LARGEST = float(np.finfo(np.float32).max)  # models read 32 bits
 
 
 @dataclass(frozen=True)
-class Rows:
+class CheckedRows:
     """Rows of a table that hold.
 
     Attributes:
@@ -36,11 +36,11 @@ class Rows:
     def __len__(self) -> int:
         return len(self.line)
 
-    def where(self, keep: np.ndarray) -> "Rows":
+    def where(self, keep: np.ndarray) -> "CheckedRows":
         """Those rows alone; bool `[N]`."""
         if keep.all():
             return self
-        return Rows(self.line[keep], self.date[keep], self.ticker.filter(pa.array(keep)), self.values[:, keep])
+        return CheckedRows(self.line[keep], self.date[keep], self.ticker.filter(pa.array(keep)), self.values[:, keep])
 
     def reject(self, row: int, column: str, found: str, reason: str) -> Reject:
         """A row that held so far, as a reject."""
@@ -66,7 +66,7 @@ class Checker:
         """Names of all that is read."""
         return ["date", "ticker", *self.rules]
 
-    def __call__(self, chunk: Chunk) -> tuple[Rows, list[Reject]]:
+    def __call__(self, chunk: TableChunk) -> tuple[CheckedRows, list[Reject]]:
         """The rows that hold, and for each other one its first fault in table order."""
         n = len(chunk.line)
         where = {name: f"{self.where}: column {name}" for name in self.columns}
@@ -86,7 +86,7 @@ class Checker:
             known = list(self.rules)
             high, low = (values[known.index(name)] for name in self.ordered)
             faults.add(below(high, low), self.ordered[0], f"{self.ordered[1]} or more")
-        rows = Rows(chunk.line, date, ticker, values).where(faults.none)
+        rows = CheckedRows(chunk.line, date, ticker, values).where(faults.none)
         return rows, [*chunk.rejects, *faults.rejects(chunk)]
 
 
@@ -104,7 +104,7 @@ class _Faults:
             self._found.append((np.flatnonzero(new), column, expected))
             self.none &= ~bad
 
-    def rejects(self, chunk: Chunk) -> list[Reject]:
+    def rejects(self, chunk: TableChunk) -> list[Reject]:
         """All of them, with what the file says there."""
         out = []
         for rows, column, expected in self._found:

@@ -1,7 +1,7 @@
-"""A table in shares by ticker: a window needs its ticker's past, and nothing of any other ticker.
+"""Split a table into shards by ticker: a window needs the past of its ticker and nothing of other tickers.
 
-A Parquet file that is sorted by ticker is cut where its row groups begin, and each share reads its own alone. Any other
-table is read whole by each, which keeps the rows of its tickers.
+A Parquet table whose row groups hold few tickers each is split by ranges of names, and each shard reads its row groups
+only. Any other table is split by a hash of the name: each shard reads the whole table and drops the other rows.
 """
 
 import zlib
@@ -14,48 +14,57 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ste.inference.batch.table_reader import Chunk, FolderTable, ParquetTable, Table
+from ste.inference.batch.parquet_reader import ParquetFolderReader, ParquetReader, TickerRange
+from ste.inference.batch.table_chunk import TableChunk, TableReader
 
-_MOST = 1.5  # times the table's rows that all ranges together may read: beyond, nothing is won
+_MAX_OVERLAP = 1.5  # rows that all ranges together may read, per row of the table
 
 
 @dataclass(frozen=True)
-class Share:
-    """Some tickers of a table.
+class Shard:
+    """Some tickers of a table. Rows without a ticker, and lines that are not rows, belong to shard 0.
 
     Attributes:
-        number: of this one, from 0; `count`: of all.
-        count: see above.
-        low, high: names from `low` on and before `high`; None has no bound. Without `groups` names are drawn by hash.
-        groups: of Parquet, the row groups that hold these names: number of the file, and in it.
+        index: from 0.
+        count: number of shards.
+        low: smallest name; None for no bound.
+        high: name above the largest; None for no bound. Without `low` and `high`, names are assigned by hash.
     """
 
-    number: int
+    index: int
     count: int
     low: str | None = None
     high: str | None = None
-    groups: tuple[tuple[int, int], ...] | None = None
 
-    def holds(self, ticker: Any) -> np.ndarray:
-        """Which rows are of this share, bool `[N]`; a row without a ticker is of the first.
+    @property
+    def by_range(self) -> bool:
+        """Whether the shard is a range of names."""
+        return self.low is not None or self.high is not None
+
+    def overlaps(self, tickers: TickerRange) -> bool:
+        """Whether a row group may contain rows of this range."""
+        return (self.low is None or tickers.high >= self.low) and (self.high is None or tickers.low < self.high)
+
+    def mask(self, cells: Any) -> np.ndarray:
+        """Mark the rows of this shard, bool `[N]`.
 
         Args:
-            ticker: raw cells, Arrow `[N]`.
+            cells: tickers as they were read, Arrow `[N]`.
         """
-        if not _is_text(ticker.type):  # not a table that can be used, which is told where its rows are checked
-            return np.full(len(ticker), self.number == 0)
-        encoded = ticker if pa.types.is_dictionary(ticker.type) else pc.dictionary_encode(ticker)
+        if not _is_text(cells.type):  # reported by the check of the column
+            return np.full(len(cells), self.index == 0)
+        encoded = cells if pa.types.is_dictionary(cells.type) else pc.dictionary_encode(cells)
         names = encoded.dictionary.to_pylist()
-        own = np.array([self._holds(name) for name in names] + [self.number == 0], dtype=bool)
+        own = np.array([*map(self._contains, names), self.index == 0], dtype=bool)
         codes = pc.fill_null(encoded.indices, len(names)).to_numpy(zero_copy_only=False)
         return own[codes.astype(np.int64)]
 
-    def _holds(self, name: str | None) -> bool:
+    def _contains(self, name: str | None) -> bool:
         if name is None:
-            return self.number == 0
-        if self.groups is None:
-            return zlib.crc32(name.encode(errors="surrogatepass")) % self.count == self.number
-        return (self.low is None or name >= self.low) and (self.high is None or name < self.high)
+            return self.index == 0
+        if self.by_range:
+            return (self.low is None or name >= self.low) and (self.high is None or name < self.high)
+        return zlib.crc32(name.encode(errors="surrogatepass")) % self.count == self.index
 
 
 def _is_text(kind: Any) -> bool:
@@ -64,98 +73,50 @@ def _is_text(kind: Any) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
-def shares_of(table: Table, count: int) -> list[Share]:
-    """A table in `count` shares, or fewer where it has fewer row groups."""
-    ranges = _ranges(table, count) if isinstance(table, ParquetTable | FolderTable) else None
-    return ranges or [Share(number, count) for number in range(count)]
+def plan_shards(table: TableReader, count: int) -> list[Shard]:
+    """Split a table into `count` shards, or fewer if it has fewer row groups to split at."""
+    ranges = table.ticker_ranges() if isinstance(table, ParquetReader | ParquetFolderReader) else None
+    return _range_shards(ranges or [], count) or [Shard(index, count) for index in range(count)]
 
 
-def _ranges(table: ParquetTable | FolderTable, count: int) -> list[Share] | None:
-    """Shares by ranges of names, where the row groups say that each is in few of them; else None."""
-    found: list[tuple[str, str, int, tuple[int, int]]] = []  # least and greatest name, rows, file and number
-    for file, part in enumerate(table.parts_with([])):
-        ranges = part.ticker_ranges()
-        if ranges is None:
-            return None
-        found += [(least, most, rows, (file, number)) for number, (rows, least, most) in enumerate(ranges)]
-    total, before = sum(rows for *_, rows, _ in found), 0
+def _range_shards(groups: list[TickerRange], count: int) -> list[Shard]:
+    """Split at the first ticker of row groups; empty if that gives one shard, or shards that overlap too much."""
+    total, before = sum(group.rows for group in groups), 0
     bounds: list[str] = []
-    for least, _, rows, _ in sorted(found):
-        if len(bounds) < count - 1 and before >= total * (len(bounds) + 1) / count and least not in bounds:
-            bounds.append(least)
-        before += rows
-    edges = [None, *bounds, None]
-    shares = [
-        Share(
-            number,
-            len(edges) - 1,
-            low,
-            high,
-            tuple(
-                at for least, most, _, at in found if (low is None or most >= low) and (high is None or least < high)
-            ),
-        )
-        for number, (low, high) in enumerate(pairwise(edges))
-    ]
-    size = {at: rows for *_, rows, at in found}
-    read = sum(size[at] for share in shares for at in share.groups or ())
-    return shares if len(shares) > 1 and read <= _MOST * total else None
+    for group in sorted(groups):
+        if len(bounds) < count - 1 and before >= total * (len(bounds) + 1) / count and group.low not in bounds:
+            bounds.append(group.low)
+        before += group.rows
+    ends = list(pairwise([None, *bounds, None]))
+    shards = [Shard(index, len(ends), low, high) for index, (low, high) in enumerate(ends)]
+    rows_read = sum(group.rows for shard in shards for group in groups if shard.overlaps(group))
+    return shards if len(shards) > 1 and rows_read <= _MAX_OVERLAP * total else []
 
 
-@dataclass(frozen=True)
-class Turn:
-    """A chunk of a whole table, as far as it is of a share.
-
-    Attributes:
-        number: of the chunk, the same for every share.
-        chunk: rows of the share.
-        done: as `Table.chunks` reports it.
-    """
-
-    number: int
-    chunk: Chunk
-    done: int
-
-
-def turns(table: Table, share: Share, columns: Sequence[str], rows: int) -> Iterator[Turn]:
-    """A share of a table in the chunks of the whole.
+class ShardReader:
+    """A shard of a table as a table of its own.
 
     Args:
-        table: the whole.
-        share: of it.
-        columns: to read; `ticker` is among them.
-        rows: of a chunk at most.
+        table: the whole table.
+        shard: part of it.
     """
-    if share.groups is not None:
-        assert isinstance(table, ParquetTable | FolderTable)
-        yield from _turns_of_groups(table, share, columns, rows)
-        return
-    for number, (chunk, done) in enumerate(table.chunks(columns, rows)):
-        keep = share.holds(chunk.cells["ticker"])
-        rejects = chunk.rejects if share.number == 0 else []
-        yield Turn(number, _where(replace(chunk, rejects=rejects), keep), done)
 
+    def __init__(self, table: TableReader, shard: Shard) -> None:
+        self.where, self.names, self.size = table.where, table.names, table.size
+        self.multiple_files = table.multiple_files
+        self._table, self._shard = table, shard
 
-def _turns_of_groups(
-    table: ParquetTable | FolderTable, share: Share, columns: Sequence[str], rows: int
-) -> Iterator[Turn]:
-    """Batches of a whole file hold `rows` rows each: a row's line says which it would be in."""
-    batches, before = 0, 0
-    for file, part in enumerate(table.parts_with(columns)):
-        groups = [number for of, number in share.groups or () if of == file]
-        for chunk, done in part.chunks_of(groups, columns, rows):
-            keep = share.holds(chunk.cells["ticker"])
-            at = chunk.line - 1
-            for number in np.unique(at // rows):
-                own = keep & (at // rows == number)
-                mine = replace(_where(chunk, own), file=part.path.name if table.several else "")
-                yield Turn(batches + int(number), mine, before + done)
-        batches += -(-part.size // rows)
-        before += part.size
+    def chunks(self, columns: Sequence[str], rows: int) -> Iterator[tuple[TableChunk, int]]:
+        """Read the rows of the shard; see `TableReader.chunks`.
 
-
-def _where(chunk: Chunk, keep: np.ndarray) -> Chunk:
-    if keep.all():
-        return chunk
-    cells = {name: cells.filter(pa.array(keep)) for name, cells in chunk.cells.items()}
-    return replace(chunk, line=chunk.line[keep], cells=cells)
+        Args:
+            columns: to read, `ticker` among them.
+            rows: per chunk of the whole table.
+        """
+        if self._shard.by_range and isinstance(self._table, ParquetReader | ParquetFolderReader):
+            chunks = self._table.chunks(columns, rows, self._shard.overlaps)
+        else:
+            chunks = self._table.chunks(columns, rows)
+        for chunk, done in chunks:
+            own = chunk.filter(self._shard.mask(chunk.cells["ticker"]))
+            yield (own if self._shard.index == 0 else replace(own, rejects=[])), done

@@ -1,4 +1,4 @@
-"""Predictions to CSV or Parquet, a chunk at a time."""
+"""Write predictions to CSV or Parquet, chunk by chunk."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,25 +15,25 @@ from ste.schema import probability_names
 CLASS, VERSION = "class", "model_version"
 
 
-class Writer(Protocol):
-    """Where tables of predictions go, one after the other."""
+class PredictionWriter(Protocol):
+    """Writes Arrow tables of predictions one after the other."""
 
     def write(self, table: Any) -> None:
-        """Append."""
+        """Append the rows of a table."""
 
 
-class Layout:
-    """The columns of a file of predictions: `date`, `ticker`, `class`, a probability for each class, `model_version`.
+class PredictionSchema:
+    """The columns of predictions: `date`, `ticker`, `class`, a probability per class, `model_version`.
 
     Args:
-        classes: names in the order of the probabilities.
+        classes: names in the order of the probabilities, C of them.
         version: of the model.
     """
 
     def __init__(self, classes: list[str], version: str) -> None:
         self.classes = pa.array(classes)
         self.version = version
-        self.schema = pa.schema(
+        self.arrow = pa.schema(
             [
                 ("date", pa.timestamp("ms")),
                 ("ticker", pa.string()),
@@ -43,52 +43,51 @@ class Layout:
             ]
         )
 
-    def table(self, date: np.ndarray, ticker: Any, chances: np.ndarray) -> Any:
-        """Predictions as an Arrow table.
+    def table(self, date: np.ndarray, ticker: Any, probs: np.ndarray) -> Any:
+        """Build an Arrow table of predictions.
 
         Args:
             date: datetime64[D] `[N]`.
             ticker: Arrow text `[N]`.
-            chances: float32 `[N, C]`; the class is the likeliest, the first of equals.
+            probs: float32 `[N, C]`; the predicted class is the most likely one, the first of equals.
         """
-        said = self.classes.take(pa.array(chances.argmax(axis=1)))
         columns = [
             pa.array(date.astype("datetime64[ms]")),
             ticker,
-            said,
-            *(pa.array(np.ascontiguousarray(column)) for column in chances.T),
+            self.classes.take(pa.array(probs.argmax(axis=1))),
+            *(pa.array(np.ascontiguousarray(column)) for column in probs.T),
             pa.repeat(self.version, len(date)),
         ]
-        return pa.Table.from_arrays(columns, schema=self.schema)
+        return pa.Table.from_arrays(columns, schema=self.arrow)
 
 
 @contextmanager
-def open_writer(path: Path, final: Path, layout: Layout) -> Iterator[Writer]:
-    """A writer into `path`, in the format and compression that the ending of `final` says."""
+def open_writer(path: Path, final: Path, schema: PredictionSchema) -> Iterator[PredictionWriter]:
+    """Open a writer to `path` in the format and compression that the ending of `final` names."""
     if final.suffix == ".parquet":
-        with pq.ParquetWriter(path, layout.schema) as writer:
-            yield _ParquetWriter(writer)
+        with pq.ParquetWriter(path, schema.arrow) as writer:
+            yield _ParquetPredictions(writer)
     else:
         with pa.output_stream(str(path), compression="gzip" if final.suffix == ".gz" else None) as stream:
-            yield _CsvWriter(stream, layout)
+            yield _CsvPredictions(stream, schema)
 
 
-class _ParquetWriter:
+class _ParquetPredictions:
     def __init__(self, writer: Any) -> None:
         self._writer = writer
 
     def write(self, table: Any) -> None:
-        """A row group."""
+        """Append a row group."""
         self._writer.write_table(table)
 
 
-class _CsvWriter:
-    def __init__(self, stream: Any, layout: Layout) -> None:
+class _CsvPredictions:
+    def __init__(self, stream: Any, schema: PredictionSchema) -> None:
         self._stream = stream
-        self._stream.write((",".join(layout.schema.names) + "\n").encode())
+        self._stream.write((",".join(schema.arrow.names) + "\n").encode())
 
     def write(self, table: Any) -> None:
-        """Rows; text is quoted only where a ticker of the chunk needs it."""
+        """Append rows; text is quoted only if a ticker of the table needs it."""
         table = table.set_column(0, "date", table.column("date").cast(pa.date32()))
         tickers = table.column("ticker").unique()
         quoting = "needed" if any(set(',"\r\n') & set(name) for name in tickers.to_pylist()) else "none"

@@ -1,0 +1,37 @@
+"""Open the market files that the features of a served model need."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from ste.config import MarketSettings
+from ste.data.sources.market_files import adjusted_bars, market_of, read_market
+from ste.inference.model_card import ModelCard
+from ste.market.daily import Market
+
+SOURCES = ("bars", "news", "macro", "policy")
+
+
+def open_market(card: ModelCard, files: Mapping[str, str | None], bars: pd.DataFrame | None = None) -> Market:
+    """Read daily bars, news, macro releases and policy events as the features of a model card need them.
+
+    Args:
+        card: of the model.
+        files: path of each of `SOURCES`; `bars` is required, the others may be None or missing.
+        bars: checked bars of that file, where they were read already; default: they are read here.
+
+    Raises:
+        DataError: a file that cannot be used.
+    """
+    settings = MarketSettings(
+        source="market",
+        frequency=card.frequency,
+        features=card.feature_set,
+        representation="stationary" if card.feature_set == "full" else "standard",
+        bars=str(files["bars"]),
+        **{name: files.get(name) for name in SOURCES[1:]},
+    )
+    if bars is None:
+        return read_market(settings)
+    notes: list[str] = []
+    return market_of(adjusted_bars(bars, notes), settings, notes)
