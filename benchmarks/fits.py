@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.reference_loop import PreparedExamples, bare_loop
 from ste.config import TrackingSettings, TrainSettings
-from ste.config.load import compose_train, plain, train_settings
+from ste.config.load import compose_train, load_settings
 from ste.data.build.prepare import prepare
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
@@ -22,7 +22,7 @@ from ste.training.fit import data_of, fit, prepare_fit
 
 def settings_from(overrides: Sequence[str]) -> TrainSettings:
     """Return the settings of a training command and set torch's threads as the command does."""
-    settings = train_settings(plain(compose_train(["trainer.progress=false", *overrides])))
+    settings = load_settings(TrainSettings, compose_train(["trainer.progress=false", *overrides]))
     torch.set_num_threads(settings.trainer.threads or 1)
     return settings
 

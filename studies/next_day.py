@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ste.config.load import compose_train, plain, train_settings
+from ste.config import TrainSettings
+from ste.config.load import compose_train, load_settings, to_dict
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.scorecard import Scorecard
 from ste.evaluation.scoring import score
@@ -58,8 +59,8 @@ def run(overrides: tuple[str, ...], experiment: str, bars: str, data: str) -> Tr
     fixed = ["tracking=off", "trainer.threads=1", "trainer.progress=false", "scoring.resamples=100"]
     with tempfile.TemporaryDirectory() as folder:
         paths = [f"paths.output={folder}", f"paths.data={data}"]
-        config = plain(compose_train([f"experiment={experiment}", f"data.bars={bars}", *fixed, *paths, *overrides]))
-        result = train(train_settings(config), config, Path(folder) / "run", "next day")
+        config = to_dict(compose_train([f"experiment={experiment}", f"data.bars={bars}", *fixed, *paths, *overrides]))
+        result = train(load_settings(TrainSettings, config), config, Path(folder) / "run", "next day")
     assert result is not None
     return Trained(
         result.scores["validation"].metrics["accuracy"], result.predictions.slice_split("validation", "test")

@@ -53,7 +53,8 @@ class Outcome:
 
 def run_trial(trial: Trial) -> Outcome:
     """Make the world, train and judge, leaving nothing behind."""
-    from ste.config.load import compose_train, plain, train_settings
+    from ste.config import TrainSettings
+    from ste.config.load import compose_train, load_settings, to_dict
     from ste.experiment.run import train
 
     with tempfile.TemporaryDirectory(prefix="verdicts") as folder:
@@ -69,8 +70,8 @@ def run_trial(trial: Trial) -> Outcome:
             "trainer.progress=false",
             *trial.overrides,
         ]
-        config = plain(compose_train(overrides))
-        result = train(train_settings(config), config, Path(folder) / "run", f"seed {trial.seed}")
+        config = to_dict(compose_train(overrides))
+        result = train(load_settings(TrainSettings, config), config, Path(folder) / "run", f"seed {trial.seed}")
         assert result is not None  # one process trains
         verdict = result.verdict
     guessing, best = verdict.guessing, verdict.best

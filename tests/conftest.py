@@ -16,7 +16,7 @@ import torch
 from hypothesis import settings
 
 from ste.config import TrainSettings
-from ste.config.load import compose_train, plain, train_settings
+from ste.config.load import compose_train, load_settings, to_dict
 from ste.training import last_checkpoint as latest
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a suite begun in the background, and all that its tests begin
@@ -68,7 +68,7 @@ def small(folder: Path) -> Callable[..., Prepared]:
     """Settings of a training run on a small world in the test's folder, with overrides on top."""
 
     def settings(*overrides: str, world: bool = True) -> Prepared:
-        values = plain(compose_train([*(SMALL_WORLD if world else SMALL_WORLD[6:]), *overrides]))
-        return train_settings(values), values
+        values = to_dict(compose_train([*(SMALL_WORLD if world else SMALL_WORLD[6:]), *overrides]))
+        return load_settings(TrainSettings, values), values
 
     return settings

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 
 import ste.models
-from ste.config.load import compose_train, model_configs, plain, train_settings
+from ste.config import TrainSettings
+from ste.config.load import compose_train, load_settings, model_configs
 from ste.config.run_settings import FitSettings
 from ste.data.windows import Batch
 from ste.errors import ConfigError
@@ -249,21 +250,21 @@ def test_a_checkpoint_from_before_is_read_as_off():
 
 
 def test_settings_reach_the_command_line():
-    fit = train_settings(plain(compose_train(["fit.adversarial_weight=0.01", "fit.adversarial_size=0.1"]))).fit
+    fit = load_settings(TrainSettings, compose_train(["fit.adversarial_weight=0.01", "fit.adversarial_size=0.1"])).fit
     assert (fit.adversarial_weight, fit.adversarial_size) == (0.01, 0.1)
-    assert train_settings(plain(compose_train([]))).fit == FitSettings()
+    assert load_settings(TrainSettings, compose_train([])).fit == FitSettings()
 
 
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("fit.adversarial_weight=-1", "fit.adversarial_weight=-1.0: expected a finite number, 0 or more."),
+        ("fit.adversarial_weight=-1", "fit.adversarial_weight=-1: expected a finite number, 0 or more."),
         ("fit.adversarial_weight=inf", "fit.adversarial_weight=inf: expected a finite number, 0 or more."),
-        ("fit.adversarial_size=0", "fit.adversarial_size=0.0: expected a finite number above 0. Try"),
+        ("fit.adversarial_size=0", "fit.adversarial_size=0: expected a finite number above 0. Try"),
         ("fit.adversarial_size=nan", "fit.adversarial_size=nan: expected a finite number above 0."),
-        ("fit.adversarial_size=big", "fit.adversarial_size: Value 'big'"),
+        ("fit.adversarial_size=big", "fit.adversarial_size=big: expected a finite number above 0"),
     ],
 )
 def test_settings_that_cannot_be_used_are_told(override: str, message: str):
     with pytest.raises(ConfigError, match=re.escape(message)):
-        train_settings(plain(compose_train([override])))
+        load_settings(TrainSettings, compose_train([override]))

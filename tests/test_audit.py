@@ -101,9 +101,9 @@ def test_the_seed_document_has_its_own_cut_as_a_note(folder: Path, monkeypatch, 
 
 
 def test_settings_that_cannot_be_used():
-    with pytest.raises(ConfigError, match=r"strict=maybe: expected true or false\. Try strict=true"):
+    with pytest.raises(ConfigError, match=r"strict=maybe: expected true or false\. Try strict=false"):
         AuditSettings(None, PathSettings(), strict="maybe")  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="shuffles=-1: expected 0 or more"):
+    with pytest.raises(ConfigError, match="shuffles=-1: expected a whole number, 0 or more"):
         AuditSettings(None, PathSettings(), shuffles=-1)
 
 

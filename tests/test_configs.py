@@ -11,8 +11,8 @@ from hydra import compose, initialize_config_dir
 import ste.baselines
 import ste.models
 from ste.baselines.fitted_baseline import build_baseline
-from ste.config import SplitSettings
-from ste.config.load import compose_train, conf_dir, model_configs, plain, train_settings
+from ste.config import SplitSettings, TrainSettings
+from ste.config.load import compose_train, conf_dir, load_settings, model_configs
 from ste.errors import ConfigError, SteError
 from ste.training.fit import build_trainer, name_of, view_of
 from ste.training.module import build_net
@@ -75,7 +75,7 @@ def test_the_groups_are_complete():
 
 @pytest.mark.parametrize(("group", "name"), CHOICES)
 def test_every_choice_becomes_settings(group: str, name: str, tmp_path: Path):
-    settings = train_settings(plain(compose_train(overrides(group, name, tmp_path))))
+    settings = load_settings(TrainSettings, compose_train(overrides(group, name, tmp_path)))
     assert name_of(settings.model) in {*ste.models.__all__, *ste.baselines.__all__}
     assert view_of(settings.model) in ("sequence", "flat")
 
@@ -97,7 +97,7 @@ def test_an_experiment_says_how_to_run_it(name: str):
 @pytest.mark.parametrize("name", GROUPS["optimizer"])
 @pytest.mark.parametrize("schedule", GROUPS["scheduler"])
 def test_every_optimizer_and_schedule_moves_a_net(name: str, schedule: str):
-    settings = train_settings(plain(compose_train([f"optimizer={name}", f"scheduler={schedule}"])))
+    settings = load_settings(TrainSettings, compose_train([f"optimizer={name}", f"scheduler={schedule}"]))
     net = torch.nn.Linear(3, 2)
     before = net.weight.clone()
     optimizer = build_optimizer(net.parameters(), vars(settings.optimizer), fused=True)
@@ -110,7 +110,7 @@ def test_every_optimizer_and_schedule_moves_a_net(name: str, schedule: str):
 
 @pytest.mark.parametrize("name", [name for name in GROUPS["trainer"] if name != "gpu"])
 def test_every_trainer_is_built(name: str, tmp_path: Path):
-    settings = train_settings(plain(compose_train([f"trainer={name}"])))
+    settings = load_settings(TrainSettings, compose_train([f"trainer={name}"]))
     trainer, best = build_trainer(settings, tmp_path, None)
     assert trainer.max_epochs == settings.trainer.max_epochs
     assert trainer.num_devices == 1  # of this process; several are begun by `ste.training.worker_processes`
@@ -133,7 +133,7 @@ def test_every_baseline_has_one_configuration_which_names_all_its_arguments():
 
 
 def test_the_default_run_is_the_documented_one():
-    settings = train_settings(plain(compose_train([])))
+    settings = load_settings(TrainSettings, compose_train([]))
     assert (settings.model["net"], settings.data.source, settings.optimizer.name) == ("SimpleLSTM", "world", "adam")
     assert (settings.data.tickers, settings.data.start, settings.data.end) == (7, "2015-01-01", "2024-12-31")
     assert settings.data.split == SplitSettings(validation_start="2021-01-01", test_start="2023-01-01")
@@ -142,8 +142,11 @@ def test_the_default_run_is_the_documented_one():
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("data.sequence_length=0", r"data.sequence_length=0: expected 1 or more. Try data.sequence_length=4"),
-        ("data.batch_size=-1", r"data.batch_size=-1: expected 1 or more"),
+        (
+            "data.sequence_length=0",
+            r"data.sequence_length=0: expected a whole number, 1 or more. Try data.sequence_length=4",
+        ),
+        ("data.batch_size=-1", r"data.batch_size=-1: expected a whole number, 1 or more"),
         ("data.split.purge=0", r"data.split.purge=0: expected at least data.labels.horizon=1"),
         ("data.split.by=row", r"data.split.by=row: expected date; only data=seed"),
         ("data=seed data.start=2010-01-01", r"data.split.by=row: expected date; only data=seed, with its own weeks"),
@@ -154,31 +157,31 @@ def test_the_default_run_is_the_documented_one():
             r"data.split.validation=0.4: expected null, as data.split.validation_start=2021-01-01",
         ),
         ("optimizer.lr=inf", r"optimizer.lr=inf: expected a finite number"),
-        ("seed=1.5", r"seed=1.5: expected a whole number. Try seed=0"),
+        ("seed=1.5", r"seed=1.5: expected a whole number in [0, 4294967296). Try seed=0"),
         ("paths.output=", r"paths.output=: expected a folder. Try paths.output=outputs"),
         ("trainer.accelerator=abacus", r"trainer.accelerator=abacus: expected one of cpu, gpu, auto"),
         ("trainer.strategy=hope", r"trainer.strategy=hope: expected one of auto, ddp"),
-        ("trainer.limit_batches=0", r"trainer.limit_batches=0: expected 1 or more"),
+        ("trainer.limit_batches=0", r"trainer.limit_batches=0: expected a whole number, 1 or more"),
         ("tracking.uri=foo://x", r"tracking.uri=foo://x: expected sqlite:///FILE or http://SERVER:PORT"),
-        ("data.signal=2", r"data.signal=2.0: expected a number from 0"),
+        ("data.signal=2", r"data.signal=2: expected a finite number in [0, 1]"),
         ("data.start=20150101", r"data.start=20150101: expected a date such as"),
         ("data.end=2010-01-01", r"data.end=2010-01-01: expected a date after data.start=2015-01-01"),
         ("data.tickers=[A,A]", r"expected different names"),
         ("data.tickers=none", r"data.tickers=none: expected a number such as"),
         ("data.labels.method=magic", r"expected one of fixed, volatility, balanced. Try data.labels.method=fixed"),
-        ("data.labels.horizon=1.5", r"data.labels.horizon: Value '1.5'"),
+        ("data.labels.horizon=1.5", r"data.labels.horizon=1.5: expected a whole number"),
         ("data.representation=raw", r"expected one of stationary, standard"),
-        ("optimizer.lr=0", r"optimizer.lr=0.0: expected a finite number above 0. Try optimizer.lr=0.001"),
-        ("optimizer.lr=fast", r"optimizer.lr: Value 'fast'"),
+        ("optimizer.lr=0", r"optimizer.lr=0: expected a finite number above 0. Try optimizer.lr=0.001"),
+        ("optimizer.lr=fast", r"optimizer.lr=fast: expected a finite number above 0"),
         ("fit.monitor=luck", r"fit.monitor=luck: expected one of loss, accuracy"),
-        ("fit.label_smoothing=1", r"fit.label_smoothing=1.0: expected"),
-        ("trainer.max_epochs=0", r"trainer.max_epochs=0: expected 1 or more"),
+        ("fit.label_smoothing=1", r"fit.label_smoothing=1: expected a finite number in [0, 1)"),
+        ("trainer.max_epochs=0", r"trainer.max_epochs=0: expected a whole number, 1 or more"),
         ("model.hidden_size=big", r"model.hidden_size=big: expected a whole number. Try model.hidden_size=64"),
         ("model.net=Popen", r"model.net=Popen: expected one of"),
         ("seed=-1", r"seed=-1: expected a whole number"),
-        ("model=logistic model.C=strong", r"model.C=strong: expected a number. Try model.C=1.0"),
+        ("model=logistic model.C=strong", r"model.C=strong: expected a finite number. Try model.C=1.0"),
         ("model=gbm model.baseline=Oracle", r"model.baseline=Oracle: expected one of GradientBoosting, Logistic"),
-        ("data.labels.classes=4", r"data.labels.classes=4: expected 2 or 3"),
+        ("data.labels.classes=4", r"data.labels.classes=4: expected one of 3, 2. Try data.labels.classes=3"),
         ("data.labels.lower=0.02", r"data.labels.lower=0.02: expected null with data.labels.method=balanced, else at"),
         ("data.labels.method=balanced data.labels.lower=-0.01", r"data.labels.lower=-0.01: expected null"),
         ("data.frequency=hourly", r"data.frequency=hourly: expected one of weekly, daily"),
@@ -187,28 +190,28 @@ def test_the_default_run_is_the_documented_one():
             "data.features=prices data.representation=standard",
             r"data.frequency=weekly: expected daily with data.features=prices. Try data.frequency=daily",
         ),
-        ("data.history=0", r"data.history=0: expected 1 or more, or null"),
+        ("data.history=0", r"data.history=0: expected a whole number, 1 or more, or null"),
         ("validation.method=hope", r"validation.method=hope: expected one of holdout, walk_forward, combinatorial"),
         ("validation=walk_forward validation.folds=1", r"validation.folds=1: expected 2 or more"),
         ("validation=combinatorial validation.test_folds=6", r"validation.test_folds=6: expected 2 to 5"),
         ("validation=combinatorial validation.test_folds=1", r"validation.test_folds=1: expected 2 to 5"),
-        ("validation=walk_forward validation.share=0.6", r"validation.share=0.6: expected a share in"),
-        ("validation=walk_forward validation.embargo=-1", r"validation.embargo=-1: expected 0 periods or more"),
+        ("validation=walk_forward validation.share=0.6", r"validation.share=0.6: expected a finite number in (0, 0.5]"),
+        ("validation=walk_forward validation.embargo=-1", r"validation.embargo=-1: expected a whole number, 0 or more"),
         (
             "validation=walk_forward validation.train_periods=50",
             r"validation.train_periods=50: expected 2 or more, with validation.window=rolling",
         ),
         ("validation=walk_forward validation.test_start=2020", r"validation.test_start=2020: expected a date such as"),
-        ("scoring.resamples=10", r"scoring.resamples=10: expected 100 or more"),
+        ("scoring.resamples=10", r"scoring.resamples=10: expected a whole number, 100 or more"),
         ("scoring.portfolio=hold", r"scoring.portfolio=hold: expected one of long_short, long_only"),
-        ("scoring.most_rows=0", r"scoring.most_rows=0: expected 1 or more, or null"),
-        ("augment=synthetic data.format=parts", r"augment=synthetic: resamples a market that is in memory whole"),
-        ("scoring.cost_bps=-1", r"scoring.cost_bps=-1.0: expected a finite number, 0 or more"),
+        ("scoring.most_rows=0", r"scoring.most_rows=0: expected a whole number, 1 or more, or null"),
+        ("augment=synthetic data.format=parts", r"augment=synthetic: resamples a market in memory"),
+        ("scoring.cost_bps=-1", r"scoring.cost_bps=-1: expected a finite number, 0 or more"),
     ],
 )
-def test_a_setting_that_cannot_be_used_is_told_with_what_can(override: str, message: str):
-    with pytest.raises(ConfigError, match=re.escape(message) if "(" not in message else message):
-        train_settings(plain(compose_train(override.split())))
+def test_an_invalid_setting_is_reported_with_a_valid_one(override: str, message: str):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        load_settings(TrainSettings, compose_train(override.split()))
 
 
 @pytest.mark.parametrize(("net", "argument"), [("SimpleLSTM", "hidden_size"), ("DualTowerModel", "tower_hidden_size")])

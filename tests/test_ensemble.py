@@ -19,8 +19,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
 from ste.compare import compare_task
-from ste.config import TrackingSettings
-from ste.config.load import compose_train, conf_dir, ensemble_settings, plain, train_settings
+from ste.config import EnsembleSettings, TrackingSettings, TrainSettings
+from ste.config.load import compose_train, conf_dir, load_settings, to_dict
 from ste.ensemble import ensemble_task
 from ste.ensembles.pooling import BLOCKS, Combined, Stacking, beside_members, check_alike, combine
 from ste.ensembles.selection import SWEEP_TAG, find_members
@@ -294,7 +294,7 @@ def test_the_children_of_a_sweep_are_those_that_finished(client: MlflowClient):
 def test_what_names_no_two_runs_is_a_mistake(runs: Any):
     config = {"runs": runs, "tracking": {}, "paths": {}}
     with pytest.raises(ConfigError, match=r"runs=.*: expected best:N .* Try runs=best:5"):
-        ensemble_settings(config)
+        load_settings(EnsembleSettings, config)
 
 
 @pytest.mark.parametrize(
@@ -303,12 +303,15 @@ def test_what_names_no_two_runs_is_a_mistake(runs: Any):
         ({"method": "vote"}, "method=vote: expected one of average, validation, stacked"),
         ({"C": 0}, "C=0: expected a finite number above 0. Try C=0.1"),
         ({"C": "strong"}, "C=strong: expected a finite number above 0"),
-        ({"tracking": {"enabled": False}}, "tracking.enabled=False: expected true: an ensemble is made of tracked"),
+        (
+            {"tracking": {"enabled": False}},
+            "tracking.enabled=false: expected true: the members of an ensemble are tracked",
+        ),
     ],
 )
 def test_a_wrong_setting_is_one_message(change: dict[str, Any], message: str):
     with pytest.raises(ConfigError, match=message):
-        ensemble_settings({"runs": "best:2", "tracking": {}, "paths": {}, **change})
+        load_settings(EnsembleSettings, {"runs": "best:2", "tracking": {}, "paths": {}, **change})
 
 
 # --- from runs to a run, and back ---
@@ -330,8 +333,8 @@ class Place:
         self.client = open_store(TrackingSettings(), folder / "outputs")
 
     def fit(self, out: str, *overrides: str) -> TrainResult:
-        values = plain(compose_train([*WORLD, *self.paths, *overrides]))
-        result = train(train_settings(values), values, self.folder / out, out, f"typed {out}")
+        values = to_dict(compose_train([*WORLD, *self.paths, *overrides]))
+        result = train(load_settings(TrainSettings, values), values, self.folder / out, out, f"typed {out}")
         assert result is not None
         return result
 
@@ -437,11 +440,11 @@ def test_an_ensemble_that_was_stopped_is_made_anew(place: Place, trained: list[T
             raise KeyboardInterrupt
     with pytest.raises(RunError, match=r"this ensemble is KILLED. Make it anew: python -m ste.ensemble 'runs=\[a,b\]'"):
         place.do(evaluate_task, "evaluate", f"run={run.id}")
-    values = plain(compose_train(place.paths))
+    values = to_dict(compose_train(place.paths))
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
         HydraConfig.instance().set_config(compose("train", return_hydra_config=True))
     with pytest.raises(RunError, match=r"that run is an ensemble. Make it anew: python -m ste.ensemble"):
-        _stopped(run.id, train_settings(values))
+        _stopped(run.id, load_settings(TrainSettings, values))
 
 
 @pytest.mark.slow

@@ -20,8 +20,8 @@ from mlflow.tracking import MlflowClient
 from omegaconf import OmegaConf
 
 from onnx_files import tiny_model
-from ste.config import ExportSettings, PathSettings, TrackingSettings
-from ste.config.load import compose_train, conf_dir, plain, train_settings
+from ste.config import ExportSettings, PathSettings, TrackingSettings, TrainSettings
+from ste.config.load import compose_train, conf_dir, load_settings, to_dict
 from ste.data.storage.files import sha256
 from ste.ensemble import ensemble_task
 from ste.errors import ConfigError, RunError
@@ -60,8 +60,8 @@ class Place:
         self.tables: Path | None = None
 
     def fit(self, name: str, *overrides: str) -> str:
-        values = plain(compose_train([*WORLD, *FAST, *self.paths, *overrides]))
-        result = train(train_settings(values), values, self.folder / name, name)
+        values = to_dict(compose_train([*WORLD, *FAST, *self.paths, *overrides]))
+        result = train(load_settings(TrainSettings, values), values, self.folder / name, name)
         assert isinstance(result, TrainResult)
         return str(result.run_id)
 

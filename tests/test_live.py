@@ -154,9 +154,9 @@ def test_a_signal_keeps_what_was_read(
         (["source=replay", "replay.bars=bad.csv"], "bad.csv: columns missing ticker, date, open"),
         (["replay.speed=fast"], "replay.speed=fast: expected max, events a second such as 500"),
         (["replay.speed=0"], "replay.speed=0: expected max"),
-        (["delay=-1"], "delay=-1: expected 0 to 30 days"),
+        (["delay=-1"], "delay=-1: expected a whole number in [0, 30]"),
         (["source=a.jsonl", "sink=a.jsonl"], "sink=a.jsonl: that is the source"),
-        (["checkpoint=soon"], "checkpoint=soon: expected seconds"),
+        (["checkpoint=soon"], "checkpoint=soon: expected a finite number, 0 or more"),
         (["provisional=perhaps"], "provisional=perhaps: expected true or false"),
         (["redis.url=localhost"], "redis.url=localhost: expected redis://HOST:PORT/DATABASE"),
         (

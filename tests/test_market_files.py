@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from ste.config import MarketSettings, WorldSettings
-from ste.config.input_checks import check_inputs
+from ste.config.input_checks import check_data_files
 from ste.data.build.labelled_rows import build_table
 from ste.data.build.prepare import prepare
 from ste.data.sources.market_files import _read, read_bars, read_market
@@ -242,7 +242,7 @@ def test_a_missing_column_is_named_by_the_reader_and_before_it(tmp_path: Path, m
     settings = settings_of(tmp_path, **frames)
     assert f"missing {missing}" in message_of(settings, kind)
     with pytest.raises(DataError, match=f"data.{kind}=.*missing column {missing}"):
-        check_inputs(settings)
+        check_data_files(settings)
 
 
 @pytest.mark.parametrize("form", ["%Y%m%d", "%Y-%m-%d 00:00:00-05:00", "%Y-%m-%d 16:00"])
@@ -273,7 +273,7 @@ def test_bars_too_short_for_a_row_are_told(tmp_path: Path, market: Market) -> No
 def test_a_missing_file_is_told_without_reading_and_by_prepare(tmp_path: Path) -> None:
     settings = MarketSettings(source="market", bars=str(tmp_path / "bars.csv"))
     with pytest.raises(DataError, match="no such file"):
-        check_inputs(settings)
+        check_data_files(settings)
     with pytest.raises(DataError, match="no such file"):
         prepare(settings, tmp_path / "out")
 

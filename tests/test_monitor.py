@@ -363,11 +363,11 @@ def test_a_bad_file_of_predictions_is_told_in_one_message(text, message, files, 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({}, "predictions=None: expected a file of predictions"),
+        ({}, "predictions=null: expected a file of predictions"),
         ({"features": "a", "bars": "b"}, "features=a: expected null, as bars=b"),
-        ({"predictions": "p", "news": "n"}, "bars=None: expected a file of daily bars beside news"),
+        ({"predictions": "p", "news": "n"}, "bars=null: expected a file of daily bars as well as news"),
         ({"predictions": "p", "since": "2021"}, "since=2021: expected a date"),
-        ({"predictions": "p", "periods": 0}, "periods=0: expected 1 or more"),
+        ({"predictions": "p", "periods": 0}, "periods=0: expected a whole number, 1 or more"),
         ({"predictions": "p", "strict": "yes"}, "strict=yes: expected true or false"),
     ],
 )

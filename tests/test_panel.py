@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 import torch
 
-from ste.config import LabelSettings, SplitSettings, WorldSettings
-from ste.config.load import compose_train, plain, train_settings
+from ste.config import LabelSettings, SplitSettings, TrainSettings, WorldSettings
+from ste.config.load import compose_train, load_settings
 from ste.data.build.prepare import PreparedData, prepare
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import HISTORY, Panel
@@ -86,7 +86,7 @@ def test_the_documents_rows_come_back_with_a_history_of_one(folder: Path):
     """Its Dual Tower reads all 23 and 12 rows, its LSTM the windows of three within them."""
     rows = {}
     for name in ("seed_lstm", "seed_dual_tower"):
-        settings = train_settings(plain(compose_train([f"experiment={name}"])))
+        settings = load_settings(TrainSettings, compose_train([f"experiment={name}"]))
         panel = Panel.read(prepare(settings.data, folder), settings.data)
         data = TrendDataModule(panel, view_of(settings.model))
         rows[name] = {split: len(dataset) for split, dataset in data.datasets.items()}
@@ -101,7 +101,7 @@ def test_nets_of_both_views_and_baselines_are_predicted_on_the_same_rows(folder:
     overrides += ["data.split.validation_start=2020-03-01", "data.split.test_start=2020-08-01"]
     frames, company = [], []
     for model in models:
-        settings = train_settings(plain(compose_train([f"model={model}", *overrides])))
+        settings = load_settings(TrainSettings, compose_train([f"model={model}", *overrides]))
         panel = Panel.read(prepare(settings.data, folder), settings.data)
         data = TrendDataModule(panel, view_of(settings.model))
         fitted = prepare_fit(settings, data)

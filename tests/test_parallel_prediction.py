@@ -19,9 +19,9 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from onnx_files import tiny_model
-from ste.config import WorldSettings
+from ste.config import PredictSettings, WorldSettings
 from ste.config.hydra_app import plain_keys
-from ste.config.load import conf_dir, plain, predict_settings
+from ste.config.load import conf_dir, load_settings
 from ste.data.build.labelled_rows import build_table
 from ste.errors import ConfigError, DataError, RunError
 from ste.inference.batch import prediction_loop
@@ -237,7 +237,7 @@ def test_a_lost_process_is_reported_and_leaves_nothing(tmp_path: Path, table: pd
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["workers=0", "input=a.csv"], "workers=0: expected 1 or more"),
+        (["workers=0", "input=a.csv"], "workers=0: expected a whole number, 1 or more"),
         (["workers=2", "bars=a.csv"], "workers=2: expected input=FILE next to it"),
         (["cluster=ray", "bars=a.csv"], "cluster=ray: expected input=FILE next to it"),
         (["cluster=moon", "input=a.csv"], "cluster=moon: expected ray, or null"),
@@ -248,7 +248,7 @@ def test_settings_that_do_not_fit_are_refused(overrides: list[str], message: str
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
         config = compose("predict", overrides=["output=out.csv", *overrides])
     with pytest.raises(ConfigError, match=message):
-        predict_settings(plain(config))
+        load_settings(PredictSettings, config)
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ def test_several_workers_or_a_folder_give_parts(
 ):
     pd.DataFrame(columns=["date", "ticker"]).to_csv(folder / "a.csv", index=False)
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-        settings = predict_settings(plain(compose("predict", overrides=["input=a.csv", *overrides])))
+        settings = load_settings(PredictSettings, compose("predict", overrides=["input=a.csv", *overrides]))
     assert (settings.in_parts, settings.ending, settings.reject_path) == (in_parts, ending, rejects)
 
 

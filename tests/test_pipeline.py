@@ -16,7 +16,7 @@ import yaml
 from mlflow.tracking import MlflowClient
 
 from ste.config import TrackingSettings, TrainSettings
-from ste.config.load import train_settings
+from ste.config.load import load_settings
 from ste.data.build.prepare import prepare
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
@@ -131,11 +131,13 @@ def test_evaluation_gives_the_tracked_figures_to_the_last_digit(small, client: M
     result = fit(small, "model.dropout=0.3", "fit.class_weights=true", "fit.label_smoothing=0.1")
     found = find_run(client, result.run_id, "ste")
     checkpoint = download(client, found, CHECKPOINT, tmp_path)
-    again, predictions = evaluate(train_settings(read_config(client, found)), [checkpoint], found.tags[DIGEST_TAG])
+    again, predictions = evaluate(
+        load_settings(TrainSettings, read_config(client, found)), [checkpoint], found.tags[DIGEST_TAG]
+    )
     assert again == result.scores  # with every interval, baseline and gain
     pd.testing.assert_frame_equal(predictions.frame, result.predictions.frame, check_exact=True)
     with pytest.raises(RunError, match="digest"):
-        evaluate(train_settings(read_config(client, found)), [checkpoint], "something else")
+        evaluate(load_settings(TrainSettings, read_config(client, found)), [checkpoint], "something else")
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(small):
@@ -190,7 +192,7 @@ def resumed(client: MlflowClient, status: str) -> TrainResult:
     """Go on with the one run of that status."""
     (stopped,) = client.search_runs(["1"], filter_string=f"attributes.status = '{status}'")
     values = {**read_config(client, find_run(client, stopped.info.run_id, "ste")), "resume": stopped.info.run_id}
-    result = train(train_settings(values), values, Path("resumed"), "resumed")
+    result = train(load_settings(TrainSettings, values), values, Path("resumed"), "resumed")
     assert result is not None
     assert result.run_id == stopped.info.run_id
     return result
@@ -486,7 +488,7 @@ def test_the_figures_do_not_depend_on_the_number_of_threads(
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        again, _ = evaluate(train_settings(read_config(client, found)), [checkpoint])
+        again, _ = evaluate(load_settings(TrainSettings, read_config(client, found)), [checkpoint])
     finally:
         torch.set_num_threads(before)
     assert set(threads) == {1}

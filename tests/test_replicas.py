@@ -15,7 +15,7 @@ from mlflow.tracking import MlflowClient
 from sklearn.metrics import accuracy_score, log_loss, matthews_corrcoef
 
 from ste.config import TrackingSettings, TrainSettings
-from ste.config.load import compose_train, plain, train_settings
+from ste.config.load import compose_train, load_settings, to_dict
 from ste.data.build.prepare import prepare
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
@@ -51,8 +51,8 @@ def client(folder: Path) -> MlflowClient:
 
 def fitted(data_folder: Path, folder: Path, *overrides: str) -> tuple[Fitted, TrendDataModule]:
     """A fit without tracking, of the seed document's rows."""
-    values = plain(compose_train([*SEED, f"paths.data={data_folder}", "tracking=off", *overrides]))
-    settings = train_settings(values)
+    values = to_dict(compose_train([*SEED, f"paths.data={data_folder}", "tracking=off", *overrides]))
+    settings = load_settings(TrainSettings, values)
     panel = Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
     data = TrendDataModule(panel, view_of(settings.model), settings.seed)
     own = folder / "-".join(overrides).replace("/", "_")
@@ -63,8 +63,8 @@ def fitted(data_folder: Path, folder: Path, *overrides: str) -> tuple[Fitted, Tr
 
 def run(folder: Path, *overrides: str, out: str = "run") -> TrainResult:
     """A tracked run on a small world."""
-    values = plain(compose_train([*WORLD, f"paths.data={folder / 'data'}", *overrides]))
-    result = train(train_settings(values), values, Path(out), out)
+    values = to_dict(compose_train([*WORLD, f"paths.data={folder / 'data'}", *overrides]))
+    result = train(load_settings(TrainSettings, values), values, Path(out), out)
     assert result is not None
     return result
 
@@ -178,8 +178,8 @@ def test_a_run_is_scored_as_the_ensemble_and_each_replica_by_itself(folder: Path
     assert [int(row["best_epoch"]) for row in rows] == module.kept_epochs.tolist()
     tracked = client.get_run(result.run_id).data
     assert tracked.tags["replicas"] == "3"
-    values = plain(compose_train([*WORLD, f"paths.data={folder / 'data'}"]))
-    settings = train_settings(values)
+    values = to_dict(compose_train([*WORLD, f"paths.data={folder / 'data'}"]))
+    settings = load_settings(TrainSettings, values)
     panel = Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
     data = TrendDataModule(panel, "sequence", 0)
     for split in ("train", "validation", "test"):
@@ -216,7 +216,7 @@ def test_a_run_of_replicas_is_evaluated_and_served_as_it_was_scored(folder: Path
         folder, THREE, "train.weighting=validation", "train.dropout=[0.0,0.1,0.2]", "train.lr=[0.01,0.003,0.001]"
     )
     found = find_run(client, result.run_id, "ste")
-    settings = train_settings(read_config(client, found))
+    settings = load_settings(TrainSettings, read_config(client, found))
     again, predictions = evaluate(settings, [download(client, found, CHECKPOINT, folder)], found.tags[DIGEST_TAG])
     assert again == result.scores
     pd.testing.assert_frame_equal(predictions.frame, result.predictions.frame, check_exact=True)
@@ -259,7 +259,7 @@ def test_a_stopped_run_of_replicas_ends_where_it_would_have_ended(folder: Path, 
             run(folder, *overrides, out="stopped")
     (stopped,) = client.search_runs(["1"], filter_string="attributes.status = 'KILLED'")
     values = {**read_config(client, find_run(client, stopped.info.run_id, "ste")), "resume": stopped.info.run_id}
-    resumed = train(train_settings(values), values, Path("resumed"), "resumed")
+    resumed = train(load_settings(TrainSettings, values), values, Path("resumed"), "resumed")
     a, b = whole.module.state_dict(), resumed.module.state_dict()
     assert a.keys() == b.keys()
     assert all(torch.equal(a[key], b[key]) for key in a)
@@ -283,8 +283,11 @@ def test_folds_train_replicas_too(folder: Path, client: MlflowClient):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["train.replicas=0"], r"train\.replicas=0: expected 1 or more\. Try train\.replicas=1"),
-        (["train.replicas=2", "model=gbm"], r"train\.replicas=2: GradientBoosting is no net\. Try model=lstm"),
+        (["train.replicas=0"], r"train\.replicas=0: expected a whole number, 1 or more\. Try train\.replicas=1"),
+        (
+            ["train.replicas=2", "model=gbm"],
+            r"train\.replicas=2: GradientBoosting is a baseline, not a net\. Try model=lstm",
+        ),
         (
             ["train.replicas=2", "trainer=ddp"],
             r"train\.replicas=2: replicas are trained in one process\. Try trainer=cpu",
@@ -293,13 +296,19 @@ def test_folds_train_replicas_too(folder: Path, client: MlflowClient):
             ["train.replicas=2", "train.lr=[0.1]"],
             r"train\.lr=\[0\.1\]: expected 2 values.*not 1\. Try train\.replicas=1",
         ),
-        (["train.lr=[0.1,0.2]"], r"expected train\.replicas beside it\. Try train\.replicas=2"),
-        (["train.replicas=2", "train.lr=[0.1,0]"], r"train\.lr=.*expected finite numbers above 0"),
+        (["train.lr=[0.1,0.2]"], r"expected train\.replicas as well\. Try train\.replicas=2"),
+        (
+            ["train.replicas=2", "train.lr=[0.1,0]"],
+            r"train\.lr=.*expected a list, each a finite number above 0, or null",
+        ),
         (
             ["train.replicas=2", "train.weight_decay=[0,-1]"],
-            r"train\.weight_decay=.*expected finite numbers, 0 or more",
+            r"train\.weight_decay=.*expected a list, each a finite number, 0 or more, or null",
         ),
-        (["train.replicas=2", "train.dropout=[0,1]"], r"train\.dropout=.*expected numbers in \[0, 1\)"),
+        (
+            ["train.replicas=2", "train.dropout=[0,1]"],
+            r"train\.dropout=.*expected a list, each a finite number in \[0, 1\), or null",
+        ),
         (["train.weighting=best"], r"train\.weighting=best: expected one of uniform, validation"),
         (["train.replicas=2", "seed=4294967295"], r"seed=4294967295: expected 2\*\*32 - 2 or less"),
         (["train.replica=2"], r"replica"),
@@ -307,7 +316,7 @@ def test_folds_train_replicas_too(folder: Path, client: MlflowClient):
 )
 def test_a_mistake_is_told(overrides: list[str], message: str):
     with pytest.raises(Exception, match=message) as raised:
-        train_settings(plain(compose_train(overrides)))
+        load_settings(TrainSettings, compose_train(overrides))
     assert isinstance(raised.value, ConfigError) or "train.replica=2" in overrides
 
 
@@ -320,7 +329,7 @@ def test_a_replica_that_diverges_is_named(data_folder: Path, tmp_path: Path):
 
 
 def test_a_configuration_of_before_replicas_is_read(folder: Path):
-    values = plain(compose_train([]))
+    values = to_dict(compose_train([]))
     del values["train"]
-    assert isinstance(train_settings(values), TrainSettings)
-    assert replace(train_settings(values)).train.replicas == 1
+    assert isinstance(load_settings(TrainSettings, values), TrainSettings)
+    assert replace(load_settings(TrainSettings, values)).train.replicas == 1

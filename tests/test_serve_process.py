@@ -463,10 +463,10 @@ def composed(folder: Path):
         ([], ",", "STE_API_KEYS: there is no key in it"),
         ([], "with a space in it", "STE_API_KEYS: key 1 is not one"),
         (["host=no.such.host.invalid"], None, "host=no.such.host.invalid: is no address"),
-        (["limits.examples=0"], None, "limits.examples=0: expected 1 or more"),
-        (["limits.body_seconds=0"], None, "limits.body_seconds=0.0: expected seconds above 0"),
+        (["limits.examples=0"], None, "limits.examples=0: expected a whole number, 1 or more"),
+        (["limits.body_seconds=0"], None, "limits.body_seconds=0: expected seconds above 0"),
         (["limits.waiting=10"], None, "limits.waiting=10: expected at least limits.examples"),
-        (["port=70000"], None, "port=70000: expected a port from 0 to 65535"),
+        (["port=70000"], None, r"port=70000: expected a whole number in \[0, 65535\]"),
         (["watch_seconds=-1"], None, "watch_seconds=-1: expected seconds, or 0 for never"),
     ],
 )

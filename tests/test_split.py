@@ -193,7 +193,7 @@ def test_rows_may_not_be_cut_through_a_week_outside_the_seed_preset(source: str)
         ({"validation_start": "1 Jan 2020"}, "data.split.validation_start=1 Jan 2020"),
         ({"validation_start": "20200101"}, "data.split.validation_start=20200101"),
         ({"validation_start": "2020-01-01", "validation": 0.3}, "data.split.validation=0.3"),
-        ({"test_start": "2020-01-01"}, "data.split.validation_start=None"),
+        ({"test_start": "2020-01-01"}, "data.split.validation_start=null"),
         ({"validation_start": "2020-01-01", "test_start": "2020-01-01"}, "data.split.test_start=2020-01-01"),
     ],
 )

@@ -31,8 +31,8 @@ from hydra_plugins.ste_sweepers._composing import Composer
 from hydra_plugins.ste_sweepers._jobs import extra, samples
 from hydra_plugins.ste_sweepers._overrides import drawn, listed, split
 from hydra_plugins.ste_sweepers.forking import ForkLauncher
-from ste.config import SweepSettings, TrackingSettings
-from ste.config.load import compose_train, conf_dir, plain, train_settings
+from ste.config import SweepSettings, TrackingSettings, TrainSettings
+from ste.config.load import compose_train, conf_dir, load_settings
 from ste.errors import ConfigError, Pruned, RunError
 from ste.tracking.run_info import FoundRun, find_runs
 from ste.tracking.run_lookup import find_run
@@ -192,7 +192,7 @@ def test_a_search_chooses_its_model_its_sweeper_and_values_that_can_be_used(name
     assert {"optimizer", "optimizer.lr"} <= set(swept)
     distributions(swept)
     for values in samples(swept):
-        made = train_settings(plain(compose_train([f"sweep={name}", *(f"{k}={v}" for k, v in values.items())])))
+        made = load_settings(TrainSettings, compose_train([f"sweep={name}", *(f"{k}={v}" for k, v in values.items())]))
         assert made.optimizer.name == values["optimizer"]
 
 
@@ -232,7 +232,7 @@ def test_each_trial_has_its_share_of_the_cores(launcher: dict[str, Any], wanted:
 
 
 def test_what_nobody_typed_is_filled_in_and_what_was_typed_stays():
-    default = train_settings(plain(compose_train([])))
+    default = load_settings(TrainSettings, compose_train([]))
     lengths = {"data.sequence_length": Choice(("3", "10", "5"))}
     assert extra({}, lengths, default, Workers(4, 2)) == {
         "trainer.progress": "false",

@@ -15,8 +15,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from mlflow.tracking import MlflowClient
 
-from ste.config import TrackingSettings
-from ste.config.load import compose_train, conf_dir, plain, train_settings
+from ste.config import TrackingSettings, TrainSettings
+from ste.config.load import compose_train, conf_dir, load_settings, to_dict
 from ste.data.build.prepare import prepare
 from ste.data.cross_validation import folds
 from ste.data.panel import Panel
@@ -54,14 +54,14 @@ class Place:
         self.client: MlflowClient = open_store(TrackingSettings(), folder / "outputs")
 
     def fit(self, *overrides: str, out: str) -> TrainResult:
-        values = plain(compose_train([*WORLD, *FAST, *self.paths, *overrides]))
-        result = train(train_settings(values), values, self.folder / out, out)
+        values = to_dict(compose_train([*WORLD, *FAST, *self.paths, *overrides]))
+        result = train(load_settings(TrainSettings, values), values, self.folder / out, out)
         assert result is not None
         return result
 
     def resume(self, run_id: str) -> TrainResult:
         values = {**read_config(self.client, find_run(self.client, run_id, "ste")), "resume": run_id}
-        result = train(train_settings(values), values, self.folder / "resumed", "resumed")
+        result = train(load_settings(TrainSettings, values), values, self.folder / "resumed", "resumed")
         assert result is not None
         assert result.run_id == run_id
         return result
@@ -159,7 +159,7 @@ def test_the_pooled_predictions_are_the_childrens_test_rows(place: Place, folded
 
 
 def test_each_childs_checkpoint_says_what_its_predictions_say(place: Place, folded: TrainResult, tmp_path: Path):
-    settings = train_settings(read_config(place.client, find_run(place.client, folded.run_id, "ste")))
+    settings = load_settings(TrainSettings, read_config(place.client, find_run(place.client, folded.run_id, "ste")))
     panel = Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
     cuts = folds(panel, settings.validation)
     for cut in cuts:
@@ -337,7 +337,7 @@ def test_folds_that_are_still_owed_are_made_where_their_run_is(
             call(run.id)
     values = {**read_config(place.client, run), "resume": run.id}
     values["tracking"]["experiment"] = "ste"
-    other = train(train_settings(values), values, place.folder / "resumed_elsewhere", "resumed")
+    other = train(load_settings(TrainSettings, values), values, place.folder / "resumed_elsewhere", "resumed")
     assert other is not None
     children = place.children(other)
     assert {number: child.name for number, child in children.items()} == {k: f"{run.name} fold {k}" for k in range(3)}

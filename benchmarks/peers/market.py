@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ste.config import WorldSettings
-from ste.config.load import compose_train, plain, train_settings
+from ste.config import TrainSettings, WorldSettings
+from ste.config.load import compose_train, load_settings
 from ste.data.storage.files import write_frame
 from ste.features.feature_rows import feature_rows
 from ste.market.daily import Market
@@ -45,7 +45,9 @@ class MarketFiles:
 
 def write_market(folder: Path, tickers: int, sessions: int) -> MarketFiles:
     """Write bars of whole tickers with this number of sessions in both formats."""
-    settings = train_settings(plain(compose_train(["data=world", f"data.tickers={tickers}", *_years(sessions)]))).data
+    settings = load_settings(
+        TrainSettings, compose_train(["data=world", f"data.tickers={tickers}", *_years(sessions)])
+    ).data
     assert isinstance(settings, WorldSettings)
     bars = draw(settings).bars
     days = pd.DatetimeIndex(np.sort(bars["date"].unique()))[-sessions:]

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from ste.config import AuditSettings
 from ste.config.hydra_app import run
-from ste.config.load import audit_settings, plain
+from ste.config.load import load_settings
 
 ALARM = 3
 """Exit code of an audit that has found something."""
@@ -14,7 +15,7 @@ ALARM = 3
 
 def audit_task(config: DictConfig) -> None:
     """Run the standing checks on the `data` group and print what they saw."""
-    settings = audit_settings(plain(config))
+    settings = load_settings(AuditSettings, config)
     from ste.leakage.suite import audit  # the data libraries load only now
     from ste.reporting.audit_text import print_audit
 

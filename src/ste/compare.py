@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
+from ste.config import CompareSettings
 from ste.config.fast_imports import loading
 from ste.config.hydra_app import run
-from ste.config.load import compare_settings, plain
+from ste.config.load import load_settings
 
 if TYPE_CHECKING:
     from ste.reporting.html import BoardRow
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def compare_task(config: DictConfig) -> None:
     """Print the experiment's runs, best first, and write them as a page."""
-    settings = compare_settings(plain(config))
+    settings = load_settings(CompareSettings, config)
     with loading():
         from ste.data.storage.files import whole_file  # mlflow loads only now
         from ste.errors import RunError

@@ -7,14 +7,15 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from ste.config import EnsembleSettings, TrainSettings
 from ste.config.fast_imports import loading
 from ste.config.hydra_app import run
-from ste.config.load import ensemble_settings, plain, train_settings
+from ste.config.load import load_settings
 
 
 def ensemble_task(config: DictConfig) -> None:
     """Find the members, combine what they said, score, judge and track it as a run."""
-    settings = ensemble_settings(plain(config))
+    settings = load_settings(EnsembleSettings, config)
     with loading():
         from ste.ensembles.combine import make_ensemble  # torch and mlflow load only now
         from ste.ensembles.members import fetch_members
@@ -30,7 +31,7 @@ def ensemble_task(config: DictConfig) -> None:
     folder = Path(HydraConfig.get().runtime.output_dir)
     with tempfile.TemporaryDirectory() as scratch:
         members, said = fetch_members(client, runs, Path(scratch))
-        first = train_settings({**members[0].config, "paths": asdict(settings.paths)})
+        first = load_settings(TrainSettings, {**members[0].config, "paths": asdict(settings.paths)})
         result = make_ensemble(settings, values, runs, members, said, first, client, folder)
     print_scores(result.model, result.beside)
     print_text(result.told)

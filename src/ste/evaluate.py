@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
+from ste.config import EvaluateSettings, TrainSettings
 from ste.config.fast_imports import loading
 from ste.config.hydra_app import run
-from ste.config.load import evaluate_settings, plain, train_settings
+from ste.config.load import load_settings
 
 if TYPE_CHECKING:
     from ste.config import TrainSettings
@@ -23,7 +24,7 @@ SHOWN = 12
 
 def evaluate_task(config: DictConfig) -> None:
     """Load the run's checkpoint and data, score, judge, and hold the figures against the tracked ones."""
-    settings = evaluate_settings(plain(config))
+    settings = load_settings(EvaluateSettings, config)
     with loading():
         from ste.errors import RunError
         from ste.evaluation.predictions import Predictions
@@ -74,7 +75,7 @@ def _run_again(client: Any, found: Any, paths: dict[str, str], folder: Path) -> 
     from ste.tracking.run_info import DIGEST_TAG, find_children
     from ste.tracking.run_lookup import download, read_config
 
-    run_settings = train_settings({**read_config(client, found), "paths": paths})
+    run_settings = load_settings(TrainSettings, {**read_config(client, found), "paths": paths})
     sources = [found]
     if run_settings.validation.method != "holdout":
         sources = [run for _, run in sorted(find_children(client, found.id).items())]
@@ -98,7 +99,7 @@ def _ensemble_again(
     from ste.tracking.run_info import DIGEST_TAG
 
     kept = Kept.read(client, found, folder)
-    every = [train_settings({**member.config, "paths": paths}) for member in kept.members]
+    every = [load_settings(TrainSettings, {**member.config, "paths": paths}) for member in kept.members]
     return every[0], kept.predict_again(every, found.tags.get(DIGEST_TAG, ""))
 
 

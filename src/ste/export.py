@@ -6,15 +6,16 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from ste.config import ExportSettings
 from ste.config.fast_imports import loading
 from ste.config.hydra_app import run
-from ste.config.load import export_settings, plain
+from ste.config.load import load_settings
 from ste.errors import ConfigError
 
 
 def export_task(config: DictConfig) -> None:
     """Find the run, trace it, hold the file against PyTorch, write and register it."""
-    settings = export_settings(plain(config))
+    settings = load_settings(ExportSettings, config)
     output = Path(settings.output)
     _check_output(output)
     with loading():

@@ -4,13 +4,14 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from ste.config import GenerateSettings
 from ste.config.hydra_app import run
-from ste.config.load import generate_settings, plain
+from ste.config.load import load_settings
 
 
 def generate_task(config: DictConfig) -> None:
     """Build the tables of the `data` group, or find them built already."""
-    settings = generate_settings(plain(config))
+    settings = load_settings(GenerateSettings, config)
     from ste.data.build.card_text import print_card  # the data libraries load only now
     from ste.data.build.prepare import prepare
 

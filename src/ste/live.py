@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from ste.config import LiveSettings
 from ste.config.hydra_app import run
-from ste.config.load import live_settings, plain
+from ste.config.load import load_settings
 
 if TYPE_CHECKING:
     from ste.inference.onnx_model import ServedModel
@@ -44,7 +44,7 @@ class _Stop:
 
 def live_task(config: DictConfig) -> None:
     """Open model, source and sink, go on from the checkpoint, and work until the end or a signal."""
-    settings = live_settings(plain(config))
+    settings = load_settings(LiveSettings, config)
     from ste.inference.onnx_model import ServedModel  # the data libraries load only now
     from ste.inference.registry.lookup import find_model
     from ste.monitoring.input_counts import Monitor

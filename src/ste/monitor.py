@@ -6,8 +6,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from ste.config import MonitorSettings
 from ste.config.hydra_app import run
-from ste.config.load import monitor_settings, plain
+from ste.config.load import load_settings
 
 ALARM = 3
 """Exit code of a strict look that has found something."""
@@ -15,7 +16,7 @@ ALARM = 3
 
 def monitor_task(config: DictConfig) -> None:
     """Look at drift and at the score so far, print and write them."""
-    settings = monitor_settings(plain(config))
+    settings = load_settings(MonitorSettings, config)
     from ste.data.storage.files import whole_file  # the data libraries load only now
     from ste.inference.onnx_model import ServedModel
     from ste.inference.registry.lookup import find_model

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
+from ste.config import PredictSettings
 from ste.config.hydra_app import run
-from ste.config.load import plain, predict_settings
+from ste.config.load import load_settings
 
 if TYPE_CHECKING:
-    from ste.config import PredictSettings
     from ste.inference.batch.prediction_loop import RowCounts
     from ste.inference.batch.rejects import Reject
     from ste.inference.batch.table_chunk import TableReader
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 def predict_task(config: DictConfig) -> None:
     """Predict a table or daily bars, and print what became of the rows."""
-    settings = predict_settings(plain(config))
+    settings = load_settings(PredictSettings, config)
     from ste.errors import DataError
     from ste.inference.batch.table_reader import open_table  # table libraries are imported after the settings check
     from ste.inference.onnx_model import ServedModel
@@ -40,7 +40,7 @@ def predict_task(config: DictConfig) -> None:
     if settings.bars is not None:
         table, rejects, newest = _rows_of_bars(settings, model)
     else:
-        table = open_table(Path(settings.input))
+        table = open_table(Path(str(settings.input)))
     with _exit_on_sigterm(), _progress("predicting", table.size) as advance:
         if settings.distributed:
             counts = _predict_by_workers(settings, path, advance)
@@ -90,7 +90,7 @@ def _predict_by_workers(settings: "PredictSettings", model: Path, advance: Calla
     return predict_shards(
         model,
         settings.threads,
-        Path(settings.input),
+        Path(str(settings.input)),
         Path(settings.output),
         Path(settings.reject_path),
         settings.workers,
@@ -148,7 +148,7 @@ def _rows_of_bars(
     from ste.market.calendar import periods
     from ste.schema import FEATURE_SETS, PERIOD
 
-    card, path = model.card, Path(settings.bars)
+    card, path = model.card, Path(str(settings.bars))
     with _progress("reading bars", path.stat().st_size) as advance:
         bars, rejects = read_valid_bars(path, advance)
     market = open_market(card, settings.files(), bars)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
+from ste.config import ReportSettings, TrainSettings
 from ste.config.fast_imports import loading
 from ste.config.hydra_app import run
-from ste.config.load import plain, report_settings, train_settings
+from ste.config.load import load_settings
 
 if TYPE_CHECKING:
     from ste.ensembles.members import Kept, Member
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 def report_task(config: DictConfig) -> None:
     """Score the run's predictions, explain its model, write the page, and keep both with the run."""
-    settings = report_settings(plain(config))
+    settings = load_settings(ReportSettings, config)
     import json  # the libraries of data, nets and tracking load only now
 
     with loading():
@@ -46,7 +47,9 @@ def report_task(config: DictConfig) -> None:
         predictions = Predictions.read(download(client, found, PREDICTIONS, folder))
         card = json.loads(download(client, found, DATA_CARD, folder).read_text())
         kept = Kept.read(client, found, folder) if ENSEMBLE_TAG in found.tags else None
-        run_settings = train_settings(values if kept is None else {**kept.members[0].config, "paths": values["paths"]})
+        run_settings = load_settings(
+            TrainSettings, values if kept is None else {**kept.members[0].config, "paths": values["paths"]}
+        )
         scores = scores_of(run_settings.scoring, predictions)
         trials = find_trials(client, found.id, found.tags.get(DIGEST_TAG, ""), scores.get("test"))
         verdict = verdict_of(run_settings, scores, predictions, trials)
@@ -96,7 +99,7 @@ def _explained(client: Any, found: Any, values: dict[str, Any], folder: Path) ->
     from ste.tracking.run_lookup import download
     from ste.training.fit import load_model
 
-    data, last = last_data(train_settings(values))
+    data, last = last_data(load_settings(TrainSettings, values))
     source = found if last is None else find_children(client, found.id)[last]
     return explain(load_model(download(client, source, CHECKPOINT, folder)), data)
 

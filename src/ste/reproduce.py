@@ -7,9 +7,10 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from ste.config import ReproduceSettings, TrainSettings
 from ste.config.fast_imports import loading
 from ste.config.hydra_app import run
-from ste.config.load import compose_train, plain, reproduce_settings, train_settings
+from ste.config.load import compose_train, load_settings, to_dict
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ ROWS, FEATURES, CLASSES, SECONDS = "23, 12", "21", "3", "about 0.5 (both)"
 
 def reproduce_task(config: DictConfig) -> None:
     """Train both models with the document's settings, keep their weights, print the comparison."""
-    settings = reproduce_settings(plain(config))
+    settings = load_settings(ReproduceSettings, config)
     with loading():
         import torch  # only now: --help answers without it
 
@@ -45,9 +46,9 @@ def reproduce_task(config: DictConfig) -> None:
     results = {}
     for name, stated in MODELS.items():
         overrides = [f"paths.data={settings.paths.data}", f"paths.output={output}"]
-        values = plain(compose_train([f"experiment=seed_{name}", *overrides]))
+        values = to_dict(compose_train([f"experiment=seed_{name}", *overrides]))
         values["trainer"] |= {"threads": 1, "progress": False}  # 12 batches: a second thread only waits
-        result = train(train_settings(values), values, folder / name, f"{stated.title}, seed document")
+        result = train(load_settings(TrainSettings, values), values, folder / name, f"{stated.title}, seed document")
         assert result is not None
         with whole_file(folder / f"{name}_best.pth") as partial:
             torch.save(result.module.net.state_dict(), partial)

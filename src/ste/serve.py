@@ -5,15 +5,16 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from ste.config import ServeSettings
 from ste.config.hydra_app import run
-from ste.config.load import plain, serve_settings
+from ste.config.load import load_settings
 
 log = logging.getLogger("ste.serve")
 
 
 def serve_task(config: DictConfig) -> None:
     """Load the model, listen, say where, and answer until told to stop."""
-    settings = serve_settings(plain(config))
+    settings = load_settings(ServeSettings, config)
     from ste.inference.onnx_model import ServedModel  # the libraries of the service load only now
     from ste.monitoring.saved_counts import KeptMonitor
     from ste.serving.api_keys import read_keys

@@ -9,15 +9,16 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from ste.config import TrainSettings
 from ste.config.fast_imports import loading
 from ste.config.hydra_app import run, without_password
-from ste.config.load import plain, train_settings
+from ste.config.load import load_settings, to_dict
 from ste.errors import ConfigError
 
 
 def train_task(config: DictConfig) -> Any:
     """One training run; the monitored validation figure, or in our sweeps a `ste.tuning.trial_outcome.Outcome`."""
-    values = plain(config)
+    values = to_dict(config)
     if values["sweep"]["trial"] is not None:
         from ste.tuning.trial_job import run_trial
 
@@ -39,7 +40,7 @@ def train_task(config: DictConfig) -> Any:
 
 
 def _train(values: dict[str, Any]) -> Any:
-    settings = train_settings(values)
+    settings = load_settings(TrainSettings, values)
     if settings.resume is not None:
         settings, values = _stopped(settings.resume, settings)
     with loading():
@@ -74,7 +75,7 @@ def _stopped(run_id: str, settings: Any) -> tuple[Any, dict[str, Any]]:
         raise RunError(f"resume={run_id}: that run is an ensemble. Make it anew: {found.tags['command']}.")
     here = {"resume": found.id, "tracking": asdict(settings.tracking), "paths": asdict(settings.paths)}
     values = {**read_config(client, found), **here}
-    return train_settings(values), values
+    return load_settings(TrainSettings, values), values
 
 
 def _name(tracking: dict[str, Any], sweep: dict[str, Any]) -> str:

@@ -7,14 +7,15 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from ste.config import UiSettings
 from ste.config.hydra_app import run
-from ste.config.load import plain, ui_settings
+from ste.config.load import load_settings
 from ste.errors import ConfigError
 
 
 def ui_task(config: DictConfig) -> None:
     """Make the store where there is none yet, and hand over to MLflow's server."""
-    settings = ui_settings(plain(config))
+    settings = load_settings(UiSettings, config)
     from ste.tracking.store import open_store  # mlflow loads only now
 
     client = open_store(settings.tracking, Path(settings.paths.output))

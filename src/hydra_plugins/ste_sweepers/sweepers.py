@@ -23,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ste.config import TrainSettings
 from ste.config.fast_imports import set_before
-from ste.config.load import plain, train_settings
+from ste.config.load import load_settings
 from ste.errors import ConfigError, SteError
 from ste.tuning.search_space import Choice, Space
 from ste.tuning.trial_outcome import FAILED, LOST, Outcome, Trial, brief, exit_code
@@ -174,7 +174,7 @@ class _SteSweeper(Sweeper):
             config = composer.compose([f"{key}={value}" for key, value in (fixed | values).items()])
             try:
                 own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-                good = good or train_settings(plain(own))
+                good = good or load_settings(TrainSettings, own)
             except SteError as error:
                 fault = fault or error
         if good is None:

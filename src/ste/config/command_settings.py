@@ -1,141 +1,137 @@
-"""Settings of each command beside `ste.train`."""
+"""Settings of the commands other than `ste.train` that have no module of their own."""
 
 import re
 from dataclasses import dataclass
-from math import inf
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Le, Predicate
 
 from ste.config.run_settings import PathSettings, TrackingSettings
-from ste.config.validation import choice, require
+from ste.config.validation import Expect, FileName, Name, NonNegativeInt, PositiveFloat, Settings
 
 
 @dataclass
-class GenerateSettings:
-    """A table to write: the `data` group and the folder it goes to."""
+class GenerateSettings(Settings):
+    """A table to write.
+
+    Attributes:
+        data: source and table settings (`DataSettings`).
+        paths: folders.
+    """
 
     data: Any
     paths: PathSettings
 
 
 @dataclass
-class ReproduceSettings:
-    """Folders of the seed document's experiment; its settings are its own."""
+class ReproduceSettings(Settings):
+    """Folders of the seed document's experiment; its other settings are fixed."""
 
     paths: PathSettings
 
 
 @dataclass
-class EvaluateSettings:
+class EvaluateSettings(Settings):
     """A tracked run to score again.
 
     Attributes:
-        run: a run id, `latest` or `best`.
+        run: a run ID, `latest` or `best`.
         split: `train`, `validation`, `test` or `all`.
     """
 
     tracking: TrackingSettings
     paths: PathSettings
-    run: str = "latest"
-    split: str = "all"
-
-    def __post_init__(self) -> None:
-        choice(self, "split", ("train", "validation", "test", "all"))
+    run: Name = "latest"
+    split: Literal["train", "validation", "test", "all"] = "all"
 
 
 @dataclass
-class UiSettings:
-    """Where the MLflow UI listens, and on which runs."""
+class UiSettings(Settings):
+    """Address of the MLflow UI, and the runs that it shows."""
 
     tracking: TrackingSettings
     paths: PathSettings
-    host: str = "127.0.0.1"
-    port: int = 5000
-
-    def __post_init__(self) -> None:
-        require(self, "port", 0 < self.port < 65536, "a port from 1 to 65535")
+    host: Name = "127.0.0.1"
+    port: Annotated[int, Ge(1), Le(65535)] = 5000
 
 
 @dataclass
-class AuditSettings:
-    """Data to look for leaks in.
+class AuditSettings(Settings):
+    """Data to check for leaks.
 
     Attributes:
-        data: the `data` group.
-        strict: whether an association that no real week has shown is an alarm, though a synthetic world can have it.
-        shuffles: permutations of the labels that quick models are tried on; 0 leaves out all that fits a model.
+        data: source and table settings (`DataSettings`).
+        strict: report an association stronger than any measured on real weeks as an alarm, although a synthetic
+            market can have one.
+        shuffles: permutations of the labels that quick models are fitted to; 0 skips every check that fits a model.
     """
 
     data: Any
     paths: PathSettings
     strict: bool = False
-    shuffles: int = 2
-
-    def __post_init__(self) -> None:
-        require(self, "strict", isinstance(self.strict, bool), "true or false", example="true")
-        require(self, "shuffles", self.shuffles >= 0, "0 or more")
+    shuffles: NonNegativeInt = 2
 
 
 @dataclass
-class ReportSettings:
-    """A tracked run to tell of on one page.
+class ReportSettings(Settings):
+    """A tracked run to report on one page.
 
     Attributes:
-        run: a run id, `latest` or `best`.
+        run: a run ID, `latest` or `best`.
         file: page to write; None is `reports/RUN_ID.html` in the output folder.
-        importance: measure what the features are worth.
+        importance: measure the permutation importance of the features.
     """
 
     tracking: TrackingSettings
     paths: PathSettings
-    run: str = "latest"
-    file: str | None = None
+    run: Name = "latest"
+    file: FileName | None = None
     importance: bool = True
 
 
 @dataclass
-class CompareSettings:
+class CompareSettings(Settings):
     """The leaderboard of an experiment (`tracking.experiment`).
 
     Attributes:
-        data_digest: of the tables; None is the data of the experiment's latest run.
+        data_digest: digest of the tables; None is that of the experiment's latest run.
         file: page to write; None is `reports/leaderboard-EXPERIMENT.html` in the output folder.
-        split: whose figures are shown, `test` or `validation`.
+        split: split of the metrics, `test` or `validation`.
     """
 
     tracking: TrackingSettings
     paths: PathSettings
     data_digest: str | None = None
-    file: str | None = None
-    split: str = "test"
+    file: FileName | None = None
+    split: Literal["test", "validation"] = "test"
 
-    def __post_init__(self) -> None:
-        choice(self, "split", ("test", "validation"))
+
+def _names_members(runs: str | list[str]) -> bool:
+    if isinstance(runs, list):
+        return len(runs) > 1
+    return re.fullmatch(r"best:(?!0*1?$)\d+|children:\w+", runs) is not None
+
+
+_MEMBERS = "best:N with N of 2 or more, children:RUN_ID, or [RUN_ID,RUN_ID]"
+Members = Annotated[str | list[str], Predicate(_names_members), Expect(_MEMBERS)]
 
 
 @dataclass
-class EnsembleSettings:
-    """Tracked runs to make one forecast of.
+class EnsembleSettings(Settings):
+    """Tracked runs to combine into one forecast.
 
     Attributes:
-        runs: `best:N`, `children:RUN_ID` of a sweep, or two run ids or more.
+        runs: `best:N`, `children:RUN_ID` of a sweep, or a list of two run IDs or more.
         method: `average`, `validation` (weights) or `stacked` (`ste.ensembles.pooling`).
         C: inverse of the L2 penalty of the stacked regression.
     """
 
     tracking: TrackingSettings
     paths: PathSettings
-    runs: Any = "best:5"
-    method: str = "average"
-    C: float = 0.1
+    runs: Members = "best:5"
+    method: Literal["average", "validation", "stacked"] = "average"
+    C: PositiveFloat = 0.1
 
-    def __post_init__(self) -> None:
-        choice(self, "method", ("average", "validation", "stacked"))
-        number = isinstance(self.C, int | float) and not isinstance(self.C, bool)
-        require(self, "C", number and 0 < self.C < inf, "a finite number above 0")
-        require(self.tracking, "tracking.enabled", self.tracking.enabled, "true: an ensemble is made of tracked runs")
-        if isinstance(self.runs, list):
-            self.runs = [str(run) for run in self.runs]
-            known = len(self.runs) > 1
-        else:
-            known = re.fullmatch(r"best:(?!0*1?$)\d+|children:\w+", str(self.runs)) is not None
-        require(self, "runs", known, "best:N with N of 2 or more, children:RUN_ID, or [RUN_ID,RUN_ID]")
+    def check(self) -> None:
+        """Check that the members are tracked."""
+        self.tracking.require(self.tracking.enabled, "enabled", "true: the members of an ensemble are tracked runs")

@@ -1,14 +1,15 @@
 """Settings of the data: labels, splits, and each kind of source."""
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal
 
-from ste.config.validation import choice, iso_date, require
-from ste.schema import CLASSES, FEATURE_SETS, PERIODS_PER_YEAR
+from annotated_types import Ge, Gt, Le, Lt, Predicate
+
+from ste.config.validation import Expect, IsoDate, NonNegativeFloat, NonNegativeInt, PositiveInt, Settings
 
 
 @dataclass
-class LabelSettings:
+class LabelSettings(Settings):
     """How the coming periods' return becomes a class.
 
     Attributes:
@@ -20,31 +21,29 @@ class LabelSettings:
         classes: 3, or 2: rows between the thresholds are then neither learnt from nor scored.
     """
 
-    horizon: int = 1
-    method: str = "fixed"
-    threshold: float = 0.01
-    lower: float | None = None
-    classes: int = 3
+    section: ClassVar[str] = "data.labels"
 
-    def __post_init__(self) -> None:
-        require(self, "data.labels.horizon", self.horizon >= 1, "1 period or more")
-        require(self, "data.labels.classes", self.classes in CLASSES, "2 or 3")
+    horizon: PositiveInt = 1
+    method: Literal["fixed", "volatility", "balanced"] = "fixed"
+    threshold: NonNegativeFloat = 0.01
+    lower: float | None = None
+    classes: Literal[3, 2] = 3
+
+    def check(self) -> None:
+        """Check the thresholds against the method and each other."""
         below = self.lower is None or (self.lower <= self.threshold and self.method != "balanced")
         expected = f"null with data.labels.method=balanced, else at most data.labels.threshold={self.threshold:g}"
-        require(self, "data.labels.lower", below, expected)
-        choice(self, "data.labels.method", ("fixed", "volatility", "balanced"))
-        require(self, "data.labels.threshold", self.threshold >= 0, "0 or more")
-        require(
-            self,
-            "data.labels.threshold",
+        self.require(below, "lower", expected)
+        self.require(
             self.method != "volatility" or self.threshold >= 0.05,
+            "threshold",
             "a multiple of the trailing volatility, 0.05 or more, with data.labels.method=volatility",
             example=0.5,
         )
 
 
 @dataclass
-class SplitSettings:
+class SplitSettings(Settings):
     """Where training ends and validation and test begin.
 
     By dates or by shares. Between two splits lie `max(purge, horizon) + embargo` periods whose rows
@@ -59,42 +58,31 @@ class SplitSettings:
         embargo: further periods.
     """
 
-    by: str = "date"
-    validation: float | None = None
-    test: float | None = None
-    validation_start: str | None = None
-    test_start: str | None = None
-    purge: int | None = None
-    embargo: int = 0
+    section: ClassVar[str] = "data.split"
 
-    def __post_init__(self) -> None:
-        choice(self, "data.split.by", ("date", "row"))
+    by: Literal["date", "row"] = "date"
+    validation: Annotated[float, Gt(0), Lt(1)] | None = None
+    test: Annotated[float, Ge(0), Lt(1)] | None = None
+    validation_start: IsoDate | None = None
+    test_start: IsoDate | None = None
+    purge: int | None = None
+    embargo: NonNegativeInt = 0
+
+    def check(self) -> None:
+        """Check that dates and fractions agree and leave periods for training."""
         validation, test = self.shares()
-        for key, share in (("data.split.validation", self.validation), ("data.split.test", self.test)):
+        for name, share in (("validation", self.validation), ("test", self.test)):
             alone = share is None or self.validation_start is None or (share == 0 and self.test_start is None)
             expected = f"null, as data.split.validation_start={self.validation_start} is a date"
-            require(self, key, alone, expected, example="null data.split.validation_start=2021-01-01")
-        require(self, "data.split.validation", 0 < validation < 1, "a share in (0, 1)", example=0.2)
-        require(self, "data.split.test", 0 <= test < 1, "a share in [0, 1)", example=0.2)
-        most = f"less than {1 - validation:g}, what data.split.validation leaves"
-        require(self, "data.split.test", validation + test < 1, most, example=0)
-        iso_date("data.split.validation_start", self.validation_start)
-        iso_date("data.split.test_start", self.test_start)
-        if self.test_start is not None:
-            require(
-                self,
-                "data.split.validation_start",
-                self.validation_start is not None,
-                "a date too, as data.split.test_start is one",
-                example="2021-01-01",
-            )
-            require(
-                self,
-                "data.split.test_start",
-                str(self.validation_start) < str(self.test_start),
-                f"a date after data.split.validation_start={self.validation_start}",
-            )
-        require(self, "data.split.embargo", self.embargo >= 0, "0 periods or more")
+            self.require(alone, name, expected, example="null data.split.validation_start=2021-01-01")
+        limit = f"less than {1 - validation:g}, the fraction that data.split.validation leaves"
+        self.require(validation + test < 1, "test", limit, example=0)
+        if self.test_start is None:
+            return
+        needed = "a date too, as data.split.test_start is one"
+        self.require(self.validation_start is not None, "validation_start", needed, example="2021-01-01")
+        after = str(self.validation_start) < self.test_start
+        self.require(after, "test_start", f"a date after data.split.validation_start={self.validation_start}")
 
     def shares(self) -> tuple[float, float]:
         """Shares of validation and test, where no date decides."""
@@ -108,7 +96,7 @@ class SplitSettings:
 
 
 @dataclass
-class DataSettings:
+class DataSettings(Settings):
     """What every source of tables has in common.
 
     Attributes:
@@ -126,43 +114,37 @@ class DataSettings:
         representation: how features enter a net: `stationary` or `standard`.
     """
 
+    section: ClassVar[str] = "data"
+
     source: str
-    frequency: str = "weekly"
-    features: str = "full"
+    frequency: Literal["weekly", "daily"] = "weekly"
+    features: Literal["full", "prices"] = "full"
     labels: LabelSettings = field(default_factory=LabelSettings)
     split: SplitSettings = field(default_factory=SplitSettings)
-    format: str = "csv"
+    format: Literal["csv", "parquet", "parts"] = "csv"
     folder: str | None = None
-    sequence_length: int = 4
-    history: int | None = None
-    batch_size: int = 64
-    representation: str = "stationary"
+    sequence_length: PositiveInt = 4
+    history: PositiveInt | None = None
+    batch_size: PositiveInt = 64
+    representation: Literal["stationary", "standard"] = "stationary"
 
-    def __post_init__(self) -> None:
-        choice(self, "data.frequency", tuple(PERIODS_PER_YEAR))
-        choice(self, "data.features", tuple(FEATURE_SETS))
-        choice(self, "data.format", ("csv", "parquet", "parts"))
-        choice(self, "data.representation", ("stationary", "standard"))
+    def check(self) -> None:
+        """Check that features, frequency, format, labels and split can be used together."""
         fits = self.features == "full" or self.representation == "standard"
-        require(self, "data.representation", fits, f"standard with data.features={self.features}", example="standard")
+        self.require(fits, "representation", f"standard with data.features={self.features}", example="standard")
         daily = self.features == "full" or self.frequency == "daily"
-        require(self, "data.frequency", daily, f"daily with data.features={self.features}", example="daily")
+        self.require(daily, "frequency", f"daily with data.features={self.features}", example="daily")
         streams = self.format != "parts" or self.split.by == "date"
-        require(self, "data.format", streams, "csv or parquet with data.split.by=row", example="parquet")
-        require(self, "data.history", self.history is None or self.history >= 1, "1 or more, or null", example=4)
-        require(self, "data.sequence_length", self.sequence_length >= 1, "1 or more")
-        require(self, "data.batch_size", self.batch_size >= 1, "1 or more")
+        self.require(streams, "format", "csv or parquet with data.split.by=row", example="parquet")
         purge, horizon = self.split.purge, self.labels.horizon
-        require(
-            self.split,
-            "data.split.purge",
+        self.split.require(
             purge is None or purge >= horizon,
+            "purge",
             f"at least data.labels.horizon={horizon}, or a training label would reach into validation",
         )
-        require(
-            self.split,
-            "data.split.by",
+        self.split.require(
             self.split.by == "date" or self._is_the_documents(),
+            "by",
             "date; only data=seed, with its own weeks and a horizon of 1, repeats the document's cut through a week",
         )
 
@@ -182,6 +164,16 @@ class DataSettings:
         return {key: value for key, value in asdict(self).items() if key not in views}
 
 
+_TICKERS = "a number such as data.tickers=50 or names such as data.tickers=[AAPL,MSFT]"
+
+
+def _is_not_empty(tickers: Any) -> bool:
+    return tickers > 0 if isinstance(tickers, int) else len(tickers) > 0
+
+
+Tickers = Annotated[int | list[str], Predicate(_is_not_empty), Expect(_TICKERS)]
+
+
 @dataclass
 class WorldSettings(DataSettings):
     """A synthetic world.
@@ -193,33 +185,23 @@ class WorldSettings(DataSettings):
         signal: how much of next week the features reveal; 0 is the null world, at most 1.
     """
 
-    tickers: Any = 7
-    start: str = "2015-01-01"
-    end: str = "2024-12-31"
-    seed: int = 0
-    signal: float = 0.4
+    tickers: Tickers = 7
+    start: IsoDate = "2015-01-01"
+    end: IsoDate = "2024-12-31"
+    seed: NonNegativeInt = 0
+    signal: Annotated[float, Ge(0), Le(1)] = 0.4
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        named = isinstance(self.tickers, list | tuple)
-        counted = isinstance(self.tickers, int) and not isinstance(self.tickers, bool)
-        expected = "a number such as data.tickers=50 or names such as data.tickers=[AAPL,MSFT]"
-        require(self, "data.tickers", named or counted, expected)
-        require(self, "data.tickers", len(self.tickers) > 0 if named else self.tickers > 0, expected)
-        if named:
-            self.tickers = [str(name) for name in self.tickers]
-            require(self, "data.tickers", len(set(self.tickers)) == len(self.tickers), "different names")
-        iso_date("data.start", self.start)
-        iso_date("data.end", self.end)
-        require(
-            self,
-            "data.end",
+    def check(self) -> None:
+        """Check the dates."""
+        super().check()
+        if isinstance(self.tickers, list):
+            self.require(len(set(self.tickers)) == len(self.tickers), "tickers", "different names")
+        self.require(
             "1960-01-01" <= self.start < self.end <= "2100-01-01",
+            "end",
             f"a date after data.start={self.start}, both between 1960 and 2099",
             example=f"{min(int(self.start[:4]) + 5, 2099)}-12-31",
         )
-        require(self, "data.signal", 0 <= self.signal <= 1, "a number from 0 (null world) to 1")
-        require(self, "data.seed", self.seed >= 0, "0 or more")
 
 
 @dataclass
@@ -239,14 +221,13 @@ class MarketSettings(DataSettings):
     macro: str | None = None
     policy: str | None = None
     tickers: list[str] | None = None
-    start: str | None = None
-    end: str | None = None
+    start: IsoDate | None = None
+    end: IsoDate | None = None
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self, "data.bars", bool(self.bars), "a file of daily bars", example="bars.csv")
-        iso_date("data.start", self.start)
-        iso_date("data.end", self.end)
+    def check(self) -> None:
+        """Check that there are bars."""
+        super().check()
+        self.require(bool(self.bars), "bars", "a file of daily bars", example="bars.csv")
 
     def files(self) -> dict[str, str]:
         """The files given, by kind."""
@@ -266,10 +247,11 @@ class TableSettings(DataSettings):
     validation: str = ""
     test: str | None = None
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self, "data.train", bool(self.train), "a weekly table", example="training_data.csv")
-        require(self, "data.validation", bool(self.validation), "a weekly table", example="validation_data.csv")
+    def check(self) -> None:
+        """Check that there are tables."""
+        super().check()
+        self.require(bool(self.train), "train", "a weekly table", example="training_data.csv")
+        self.require(bool(self.validation), "validation", "a weekly table", example="validation_data.csv")
 
     def files(self) -> dict[str, str]:
         """The files given, by split."""

@@ -2,17 +2,32 @@
 
 import re
 from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Predicate
 
 from ste.config.run_settings import PathSettings, TrackingSettings
-from ste.config.validation import choice, require
+from ste.config.validation import Expect, Name, Settings
+
+
+def _is_onnx(name: str) -> bool:
+    return name.endswith(".onnx")
+
+
+def _is_model_name(name: str) -> bool:
+    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) is not None
+
+
+OnnxFile = Annotated[str, Predicate(_is_onnx), Expect("a file whose name ends in .onnx")]
+ModelName = Annotated[str, Predicate(_is_model_name), Expect("letters, digits, dots, dashes and underscores")]
 
 
 @dataclass
-class ExportSettings:
+class ExportSettings(Settings):
     """Which tracked run to export, and where to publish the ONNX file.
 
     Attributes:
-        run: a run id, `latest` or `best`.
+        run: a run ID, `latest` or `best`.
         output: file to write.
         register: save the file with the run and register it as a version of `name`.
         name: in MLflow's model registry.
@@ -21,17 +36,13 @@ class ExportSettings:
 
     tracking: TrackingSettings
     paths: PathSettings
-    run: str = "best"
-    output: str = "model.onnx"
+    run: Name = "best"
+    output: OnnxFile = "model.onnx"
     register: bool = True
-    name: str = "ste"
-    promote: str = "auto"
+    name: ModelName = "ste"
+    promote: Literal["auto", "yes", "no"] = "auto"
 
-    def __post_init__(self) -> None:
-        require(self, "output", self.output.endswith(".onnx"), "a file whose name ends in .onnx")
-        require(self, "register", isinstance(self.register, bool), "true or false", example="true")
-        known = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", str(self.name)) is not None
-        require(self, "name", known, "letters, digits, dots, dashes and underscores")
-        choice(self, "promote", ("auto", "yes", "no"))
-        asked = self.register or self.promote != "yes"
-        require(self, "promote", asked, "auto or no with register=false: only a registered version can be champion")
+    def check(self) -> None:
+        """Check that a version to promote is registered."""
+        possible = self.register or self.promote != "yes"
+        self.require(possible, "promote", "auto or no with register=false: only a registered version can be champion")

@@ -1,46 +1,67 @@
-"""Mistakes in input files that can be told at once, before any library that reads tables is imported."""
+"""Checks of input files by path and header line, before any library that reads tables is imported."""
 
 import difflib
 import gzip
 import zlib
 from pathlib import Path
 
-from ste.config import DataSettings, MarketSettings, TableSettings
+from ste.config.command_settings import AuditSettings
+from ste.config.data_settings import DataSettings, MarketSettings, TableSettings
+from ste.config.monitor_settings import MonitorSettings
+from ste.config.predict_settings import PredictSettings
+from ste.config.serve_settings import ServeSettings
+from ste.config.validation import Settings
 from ste.errors import DataError
-from ste.schema import MARKET_COLUMNS, table_columns
+from ste.schema import KEYS, MARKET_COLUMNS, table_columns
 
 
-def check_inputs(settings: DataSettings) -> None:
-    """Look at the paths and header lines of the files that `settings` names.
+def check_input_files(settings: Settings) -> None:
+    """Check the paths and header lines of the files that a command reads.
 
     Raises:
-        DataError: a file is not there, is empty, or its header lacks a column.
+        DataError: a file is missing, is empty, or its header lacks a column.
     """
-    if isinstance(settings, MarketSettings):
-        for kind, path in settings.files().items():
+    if isinstance(settings, MonitorSettings | PredictSettings | ServeSettings):
+        for key, path in settings.files().items():
+            check_file(key, Path(path), MARKET_COLUMNS.get(key, KEYS), parts=key == "input")
+    data = getattr(settings, "data", None)
+    if isinstance(settings, AuditSettings) and isinstance(data, TableSettings):
+        return  # the audit reports what is wrong with weekly tables
+    if isinstance(data, DataSettings):
+        check_data_files(data)
+
+
+def check_data_files(data: DataSettings) -> None:
+    """Check the paths and header lines of the market files or weekly tables of a source.
+
+    Raises:
+        DataError: a file is missing, is empty, or its header lacks a column.
+    """
+    if isinstance(data, MarketSettings):
+        for kind, path in data.files().items():
             check_file(f"data.{kind}", Path(path), MARKET_COLUMNS[kind])
-    elif isinstance(settings, TableSettings):
-        for split, path in settings.files().items():
-            check_file(f"data.{split}", Path(path), table_columns(settings.features), parts=True)
+    elif isinstance(data, TableSettings):
+        for split, path in data.files().items():
+            check_file(f"data.{split}", Path(path), table_columns(data.features), parts=True)
 
 
 def check_file(key: str, path: Path, expected: tuple[str, ...], *, parts: bool = False) -> None:
-    """Look at one file's path and header line.
+    """Check one file's path and header line.
 
     Args:
-        key: the setting that names it.
-        path: of a CSV or Parquet file.
-        expected: columns that it must have.
-        parts: whether it may be a folder of Parquet files.
+        key: the setting that names the file.
+        path: a CSV or Parquet file; the header of Parquet is not read here.
+        expected: columns that the file must have.
+        parts: accept a folder of Parquet files as well.
 
     Raises:
-        DataError: it is not there, is empty, or its header lacks a column.
+        DataError: the file is missing, is empty, or its header lacks a column.
     """
     if parts and path.is_dir():
         if not any(path.glob("*.parquet")):
             inside = sorted(folder for folder in path.iterdir() if any(folder.glob("*.parquet")))
             hint = f" Try {key}={inside[0]}." if inside else ""
-            raise DataError(f"{key}={path}: is a folder without Parquet files. Expected the parts of one table.{hint}")
+            raise DataError(f"{key}={path}: a folder without Parquet files. Expected the parts of one table.{hint}")
         return
     if not path.is_file():
         raise DataError(f"{key}={path}: no such file.{_nearby(path)} Give the path of a CSV or Parquet file.")

@@ -2,16 +2,27 @@
 
 import re
 from dataclasses import dataclass, field
-from math import inf
 from pathlib import Path
+from typing import Annotated, ClassVar
+
+from annotated_types import Ge, Le, Predicate
 
 from ste.config.run_settings import PathSettings, TrackingSettings
-from ste.config.validation import require
+from ste.config.validation import Expect, Name, NonNegativeFloat, Settings
 from ste.errors import ConfigError, DataError
 
 
+def _is_speed(text: str) -> bool:
+    number = re.fullmatch(r"(\d+(\.\d+)?)x?", text.lower())
+    return text.lower() == "max" or (number is not None and float(number[1]) > 0)
+
+
+_SPEED = "max, events a second such as 500, or times real time such as 86400x"
+Speed = Annotated[str, Predicate(_is_speed), Expect(_SPEED)]
+
+
 @dataclass
-class ReplaySettings:
+class ReplaySettings(Settings):
     """Market files to send as a stream (`source=replay`).
 
     Attributes:
@@ -19,17 +30,13 @@ class ReplaySettings:
         speed: `max`, events a second such as `500`, or times real time such as `86400x`.
     """
 
+    section: ClassVar[str] = "replay"
+
     bars: str | None = None
     news: str | None = None
     macro: str | None = None
     policy: str | None = None
-    speed: str = "max"
-
-    def __post_init__(self) -> None:
-        speed = self.speed.lower()
-        number = re.fullmatch(r"(\d+(\.\d+)?)x?", speed)
-        known = speed == "max" or (number is not None and float(number[1]) > 0)
-        require(self, "replay.speed", known, "max, events a second such as 500, or times real time such as 86400x")
+    speed: Speed = "max"
 
     def files(self) -> dict[str, str]:
         """Paths that are given, by kind."""
@@ -37,8 +44,12 @@ class ReplaySettings:
         return {kind: path for kind, path in given.items() if path is not None}
 
 
+def _is_redis(url: str) -> bool:
+    return url.startswith(("redis://", "rediss://", "unix://"))
+
+
 @dataclass
-class RedisSettings:
+class RedisSettings(Settings):
     """Redis Streams (`source=redis`, `sink=redis`).
 
     Attributes:
@@ -48,18 +59,17 @@ class RedisSettings:
         predictions: stream to write.
     """
 
-    url: str = "redis://localhost:6379/0"
-    events: str = "ste:events"
-    group: str = "ste"
-    consumer: str = "live"
-    predictions: str = "ste:predictions"
+    section: ClassVar[str] = "redis"
 
-    def __post_init__(self) -> None:
-        known = self.url.startswith(("redis://", "rediss://", "unix://"))
-        require(self, "redis.url", known, "redis://HOST:PORT/DATABASE")
-        for key in ("events", "group", "consumer", "predictions"):
-            require(self, f"redis.{key}", bool(getattr(self, key)), "a name")
-        require(self, "redis.predictions", self.predictions != self.events, "another stream than redis.events")
+    url: Annotated[str, Predicate(_is_redis), Expect("redis://HOST:PORT/DATABASE")] = "redis://localhost:6379/0"
+    events: Name = "ste:events"
+    group: Name = "ste"
+    consumer: Name = "live"
+    predictions: Name = "ste:predictions"
+
+    def check(self) -> None:
+        """Check that predictions are not written to the stream that is read."""
+        self.require(self.predictions != self.events, "predictions", "another stream than redis.events")
 
 
 @dataclass
@@ -79,7 +89,7 @@ class LivePaths(PathSettings):
 
 
 @dataclass
-class LiveSettings:
+class LiveSettings(Settings):
     """A pipeline from a stream of events to a stream of predictions.
 
     Attributes:
@@ -97,29 +107,17 @@ class LiveSettings:
     paths: LivePaths
     replay: ReplaySettings = field(default_factory=ReplaySettings)
     redis: RedisSettings = field(default_factory=RedisSettings)
-    model: str = "champion"
-    source: str = "stdin"
-    sink: str = "stdout"
+    model: Annotated[str, Predicate(bool), Expect("a file or a run")] = "champion"
+    source: Annotated[str, Predicate(bool), Expect("a file, stdin, redis or replay")] = "stdin"
+    sink: Annotated[str, Predicate(bool), Expect("a file, stdout or redis")] = "stdout"
     follow: bool = True
     provisional: bool = False
-    delay: int = 0
+    delay: Annotated[int, Ge(0), Le(30)] = 0
     flush: bool = True
-    checkpoint: float = 1.0
+    checkpoint: NonNegativeFloat = 1.0
 
-    def __post_init__(self) -> None:
-        for key in ("model", "source", "sink"):
-            setattr(self, key, "" if getattr(self, key) is None else str(getattr(self, key)))
-        require(self, "model", bool(self.model), "a file or a run", example="model.onnx")
-        require(self, "source", bool(self.source), "a file, stdin, redis or replay", example="events.jsonl")
-        require(self, "sink", bool(self.sink), "a file, stdout or redis", example="predictions.jsonl")
-        for key in ("follow", "provisional", "flush"):
-            require(self, key, isinstance(getattr(self, key), bool), "true or false", example="true")
-        require(self, "delay", 0 <= self.delay <= 30, "0 to 30 days")
-        number = isinstance(self.checkpoint, int | float) and not isinstance(self.checkpoint, bool)
-        require(self, "checkpoint", number and 0 <= self.checkpoint < inf, "seconds, 0 or more")
-        self._check_files()
-
-    def _check_files(self) -> None:
+    def check(self) -> None:
+        """Check that source, sink and the files to replay go together."""
         if self.source == "replay" and self.replay.bars is None:
             raise ConfigError("replay.bars=null: source=replay sends market files. Try replay.bars=bars.csv.")
         if self.source != "replay" and self.replay.files():

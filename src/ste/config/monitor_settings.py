@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from ste.config.run_settings import PathSettings, TrackingSettings
-from ste.config.validation import iso_date, require
+from ste.config.validation import IsoDate, PositiveInt, Settings
 
 
 @dataclass
-class MonitorSettings:
+class MonitorSettings(Settings):
     """A served model, what it said, and what came.
 
     Attributes:
@@ -34,22 +34,20 @@ class MonitorSettings:
     policy: str | None = None
     served: str | None = None
     truth: str | None = None
-    since: str | None = None
-    periods: int = 26
+    since: IsoDate | None = None
+    periods: PositiveInt = 26
     strict: bool = False
     json: str | None = None
     html: str | None = None
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Check that there is something to monitor, and that the features come from one place."""
         some = any((self.predictions, self.features, self.bars, self.served))
-        require(self, "predictions", some, "a file of predictions, or features= or bars= to predict from", "FILE")
+        self.require(some, "predictions", "a file of predictions, or features= or bars= to predict from", "FILE")
         both = not (self.features and self.bars)
-        require(self, "features", both, f"null, as bars={self.bars} gives the features", "null")
+        self.require(both, "features", f"null, as bars={self.bars} gives the features", "null")
         alone = bool(self.bars) or not any((self.news, self.macro, self.policy))
-        require(self, "bars", alone, "a file of daily bars beside news, macro or policy", "bars.csv")
-        require(self, "periods", self.periods >= 1, "1 or more")
-        require(self, "strict", isinstance(self.strict, bool), "true or false", "true")
-        iso_date("since", self.since)
+        self.require(alone, "bars", "a file of daily bars as well as news, macro or policy", "bars.csv")
 
     def files(self) -> dict[str, str]:
         """The tables given, by setting; predictions may be lines of JSON and are looked at when they are read."""

@@ -2,16 +2,26 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
+
+from annotated_types import Predicate
 
 from ste.config.run_settings import PathSettings, TrackingSettings
-from ste.config.validation import require
+from ste.config.validation import Expect, PositiveInt, Settings
 
 ENDINGS = (".csv", ".csv.gz", ".parquet")
 
 
+def _is_output(path: str) -> bool:
+    return path.endswith(ENDINGS) or (bool(path) and not Path(path).suffix)
+
+
+_OUTPUT = Expect(f"a file ending in {', '.join(ENDINGS)}, or a folder", "predictions.csv")
+Output = Annotated[str, Predicate(_is_output), _OUTPUT]
+
+
 @dataclass
-class PredictSettings:
+class PredictSettings(Settings):
     """What to predict, with which model, and where to write the predictions.
 
     Attributes:
@@ -31,42 +41,31 @@ class PredictSettings:
 
     tracking: TrackingSettings
     paths: PathSettings
-    model: Any = "champion"
-    input: Any = None
-    bars: Any = None
-    news: Any = None
-    macro: Any = None
-    policy: Any = None
-    output: Any = None
-    rejects: Any = None
+    model: Annotated[str, Predicate(bool), Expect("a file or a run")] = "champion"
+    input: str | None = None
+    bars: str | None = None
+    news: str | None = None
+    macro: str | None = None
+    policy: str | None = None
+    output: Output = ""
+    rejects: str | None = None
     latest: bool = False
-    threads: int = 1
-    workers: int = 1
-    cluster: str | None = None
+    threads: PositiveInt = 1
+    workers: PositiveInt = 1
+    cluster: Literal["ray"] | None = None
 
-    def __post_init__(self) -> None:
-        for key in ("model", "input", "bars", "news", "macro", "policy", "output", "rejects"):
-            value = getattr(self, key)
-            if value is not None:
-                setattr(self, key, str(value))
-        require(self, "model", bool(self.model), "a file or a run", example="model.onnx")
+    def check(self) -> None:
+        """Check the files against each other, and that a table can be divided among workers."""
         one = (self.input is None) != (self.bars is None)
-        require(self, "input", one, "a table, or daily bars as bars=FILE, one of the two", example="table.csv")
-        known = self.output is not None and (self.output.endswith(ENDINGS) or not Path(self.output).suffix)
-        expected = f"a file ending in {', '.join(ENDINGS)}, or a folder"
-        require(self, "output", known, expected, example="predictions.csv")
+        self.require(one, "input", "a table, or daily bars as bars=FILE, one of the two", example="table.csv")
         for key in ("news", "macro", "policy"):
-            require(self, key, getattr(self, key) is None or self.bars is not None, "bars=FILE next to it")
+            self.require(getattr(self, key) is None or self.bars is not None, key, "bars=FILE next to it")
         known = self.rejects is None or self.rejects.endswith(".csv")
-        require(self, "rejects", known, "a file ending in .csv", example="rejects.csv")
-        require(self, "latest", isinstance(self.latest, bool), "true or false", example="true")
-        require(self, "latest", not self.latest or self.bars is not None, "bars=FILE next to it", example="false")
-        require(self, "threads", self.threads >= 1, "1 or more")
-        require(self, "workers", self.workers >= 1, "1 or more")
-        require(self, "cluster", self.cluster in (None, "ray"), "ray, or null for this machine", example="ray")
+        self.require(known, "rejects", "a file ending in .csv", example="rejects.csv")
+        self.require(not self.latest or self.bars is not None, "latest", "bars=FILE next to it", example="false")
         key = "workers" if self.workers > 1 else "cluster"
         possible = not self.distributed or self.input is not None
-        require(self, key, possible, "input=FILE next to it: one process reads bars", example="null")
+        self.require(possible, key, "input=FILE next to it: one process reads bars", example="null")
 
     @property
     def distributed(self) -> bool:

@@ -1,13 +1,19 @@
 """Settings of the service."""
 
 from dataclasses import dataclass, field
+from typing import Annotated, ClassVar
+
+from annotated_types import Ge, Gt, Le, Lt, Predicate
 
 from ste.config.run_settings import PathSettings, TrackingSettings
-from ste.config.validation import require
+from ste.config.validation import Expect, Name, PositiveInt, Settings
+
+_DAY = 86_400
+Seconds = Annotated[float, Gt(0), Lt(_DAY), Expect("seconds above 0, less than a day")]
 
 
 @dataclass
-class LimitSettings:
+class LimitSettings(Settings):
     """What one client may ask of the service.
 
     Attributes:
@@ -21,25 +27,24 @@ class LimitSettings:
         waiting: examples that may wait for the model; more are refused.
     """
 
-    body_bytes: int = 4_194_304
-    examples: int = 1024
-    head_seconds: float = 5.0
-    body_seconds: float = 20.0
-    answer_seconds: float = 10.0
-    idle_seconds: float = 20.0
-    connections: int = 1000
-    waiting: int = 16_384
+    section: ClassVar[str] = "limits"
 
-    def __post_init__(self) -> None:
-        for name in ("body_bytes", "examples", "connections", "waiting"):
-            require(self, f"limits.{name}", getattr(self, name) >= 1, "1 or more")
-        for name in ("head_seconds", "body_seconds", "answer_seconds", "idle_seconds"):
-            require(self, f"limits.{name}", 0 < getattr(self, name) < 86_400, "seconds above 0, less than a day")
-        require(self, "limits.waiting", self.waiting >= self.examples, "at least limits.examples")
+    body_bytes: PositiveInt = 4_194_304
+    examples: PositiveInt = 1024
+    head_seconds: Seconds = 5.0
+    body_seconds: Seconds = 20.0
+    answer_seconds: Seconds = 10.0
+    idle_seconds: Seconds = 20.0
+    connections: PositiveInt = 1000
+    waiting: PositiveInt = 16_384
+
+    def check(self) -> None:
+        """Check that the largest request can wait."""
+        self.require(self.waiting >= self.examples, "waiting", "at least limits.examples")
 
 
 @dataclass
-class ServeSettings:
+class ServeSettings(Settings):
     """A model to serve over HTTP.
 
     Attributes:
@@ -58,33 +63,24 @@ class ServeSettings:
     tracking: TrackingSettings
     paths: PathSettings
     limits: LimitSettings = field(default_factory=LimitSettings)
-    model: str = "champion"
-    host: str = "127.0.0.1"
-    port: int = 8000
+    model: Annotated[str, Predicate(bool), Expect("an ONNX file, a run or an alias")] = "champion"
+    host: Name = "127.0.0.1"
+    port: Annotated[int, Ge(0), Le(65535)] = 8000
     keys_file: str | None = None
-    batch: int = 256
-    threads: int = 1
-    watch_seconds: float = 1.0
-    stop_seconds: int = 30
+    batch: PositiveInt = 256
+    threads: PositiveInt = 1
+    watch_seconds: Annotated[float, Ge(0), Lt(_DAY), Expect("seconds, or 0 for never")] = 1.0
+    stop_seconds: PositiveInt = 30
     bars: str | None = None
     news: str | None = None
     macro: str | None = None
     policy: str | None = None
     monitor: bool = True
 
-    def __post_init__(self) -> None:
-        require(self, "model", bool(self.model), "an ONNX file, a run or an alias", example="champion")
-        self.model = str(self.model)
-        require(self, "host", bool(self.host), "an address to listen on")
-        require(self, "port", 0 <= self.port < 65_536, "a port from 0 to 65535")
-        require(self, "batch", self.batch >= 1, "1 or more")
-        require(self, "threads", self.threads >= 1, "1 or more")
-        require(self, "stop_seconds", self.stop_seconds >= 1, "1 or more")
-        number = isinstance(self.watch_seconds, int | float) and not isinstance(self.watch_seconds, bool)
-        require(self, "watch_seconds", number and 0 <= self.watch_seconds < 86_400, "seconds, or 0 for never")
+    def check(self) -> None:
+        """Check that the other market files come with bars."""
         alone = bool(self.bars) or not any((self.news, self.macro, self.policy))
-        require(self, "bars", alone, "a file of daily bars beside news, macro or policy", example="bars.csv")
-        require(self, "monitor", isinstance(self.monitor, bool), "true or false")
+        self.require(alone, "bars", "a file of daily bars as well as news, macro or policy", example="bars.csv")
 
     def files(self) -> dict[str, str]:
         """The files given, by kind."""

@@ -1,39 +1,215 @@
-"""Checks that settings make of themselves, each fault told with what to type instead."""
+"""Validation of settings: the types of their fields, rules between fields, and the one format of their messages.
 
-from dataclasses import fields
+Fields are validated by pydantic, which is imported at the first validation: `--help` does not wait for it.
+"""
+
+import dataclasses
 from datetime import date
-from typing import Any
+from functools import cache
+from types import NoneType, UnionType
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
+
+from annotated_types import Ge, Gt, Le, Len, Lt, Predicate
 
 from ste.errors import ConfigError
 
 
-def require(settings: object, key: str, ok: bool, expected: str, example: object = None) -> None:
-    """Raise unless `ok`; the last part of `key` names the field, whose default is the example to type."""
-    if ok:
-        return
-    name = key.rsplit(".", 1)[-1]
-    default = fields_of(settings)[name].default if example is None else example
-    shown = "null" if default is None else default
-    raise ConfigError(f"{key}={getattr(settings, name)}: expected {expected}. Try {key}={shown}.")
+@dataclasses.dataclass(frozen=True)
+class Expect:
+    """What a field expects; stands in `Annotated` where its type and bounds do not say it.
+
+    Attributes:
+        text: in words.
+        example: value to type; None is the field's default.
+    """
+
+    text: str
+    example: str | None = None
 
 
-def fields_of(settings: object) -> dict[str, Any]:
-    """The dataclass fields of a settings object or class by name."""
-    return {field.name: field for field in fields(settings)}  # type: ignore[arg-type]
-
-
-def choice(settings: object, key: str, allowed: tuple[str, ...]) -> None:
-    """Raise unless the field that `key` ends in is one of `allowed`."""
-    found = getattr(settings, key.rsplit(".", 1)[-1])
-    require(settings, key, found in allowed, "one of " + ", ".join(allowed), allowed[0])
-
-
-def iso_date(key: str, found: str | None) -> None:
-    """Raise unless it is None or a date as ISO 8601 writes it, which sorts as text."""
-    if found is None:
-        return
+def is_iso_date(text: str) -> bool:
+    """Whether a text is a date as `2015-01-31`; such dates sort as text, which `20150131` would not."""
     try:
-        if date.fromisoformat(str(found)).isoformat() != str(found):  # 20150131 would not sort with the others
-            raise ValueError(found)
+        return date.fromisoformat(text).isoformat() == text
     except ValueError:
-        raise ConfigError(f"{key}={found}: expected a date such as {key}=2015-01-31.") from None
+        return False
+
+
+PositiveInt = Annotated[int, Ge(1)]
+NonNegativeInt = Annotated[int, Ge(0)]
+PositiveFloat = Annotated[float, Gt(0)]
+NonNegativeFloat = Annotated[float, Ge(0)]
+Name = Annotated[str, Len(1), Expect("a name")]
+FileName = Annotated[str, Len(1), Expect("a file")]
+Folder = Annotated[str, Len(1), Expect("a folder")]
+IsoDate = Annotated[str, Predicate(is_iso_date), Expect("a date such as 2015-01-31")]
+
+
+class Settings:
+    """Base of the settings dataclasses: validates every instance when it is constructed.
+
+    Attributes:
+        section: key of the group in the configuration, such as `data.labels`; empty for a command.
+    """
+
+    section: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        """Validate the fields, then the rules between them.
+
+        Raises:
+            ConfigError: a value that cannot be used; the message says what to type.
+        """
+        for name, value in validate_fields(type(self), self.section, vars(self)).items():
+            setattr(self, name, value)
+        self.check()
+
+    def check(self) -> None:
+        """Check rules between fields; subclasses override it and call `require`."""
+
+    def require(self, ok: bool, name: str, expected: str, example: object = None) -> None:
+        """Raise `ConfigError` unless a rule holds.
+
+        Args:
+            ok: whether it holds.
+            name: field to change.
+            expected: what it should be, in words.
+            example: value to type; None is the field's default.
+        """
+        if not ok:
+            example = _default(type(self), name) if example is None else example
+            raise setting_error(self.section, name, getattr(self, name), expected, example)
+
+
+def setting_error(section: str, name: str, found: object, expected: str, example: object) -> ConfigError:
+    """Make the error of one setting, in the form `key=found: expected ... Try key=example.`."""
+    key = f"{section}.{name}" if section else name
+    return ConfigError(f"{key}={as_typed(found)}: expected {expected}. Try {key}={as_typed(example)}.")
+
+
+def as_typed(value: object) -> str:
+    """A value as the command line writes it."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def validate_fields(cls: type, section: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Validate the values of a settings dataclass by the annotations of its fields.
+
+    Args:
+        cls: the dataclass.
+        section: its key in the configuration, for messages.
+        values: by field name, complete.
+
+    Returns:
+        The values in the types of their fields: an int as float or text where the field asks for it.
+
+    Raises:
+        ConfigError: a value of the wrong type or out of range.
+    """
+    from pydantic import ValidationError
+
+    hints = _hints(cls)
+    values = {name: _number_as_text(values[name], hint) for name, hint in hints.items()}
+    try:
+        return dict(_adapter(cls).validate_python(values))
+    except ValidationError as error:
+        name = str(error.errors(include_url=False)[0]["loc"][0])
+        raise setting_error(section, name, values[name], describe(hints[name]), _example(cls, name)) from None
+
+
+def validate_value(key: str, value: object, hint: Any, example: object) -> None:
+    """Validate one value that is not the field of a settings class.
+
+    Raises:
+        ConfigError: it is of another type.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        TypeAdapter(hint).validate_python(value, strict=True)
+    except ValidationError:
+        raise setting_error("", key, value, describe(hint), example) from None
+
+
+def describe(hint: Any) -> str:
+    """What a field of this annotation expects, in words: `a finite number above 0, or null`."""
+    if get_origin(hint) in (Union, UnionType):
+        kinds = [describe(kind) for kind in get_args(hint) if kind is not NoneType]
+        return " or ".join(kinds) + (", or null" if NoneType in get_args(hint) else "")
+    if get_origin(hint) is Literal:
+        choices = [as_typed(choice) for choice in get_args(hint)]
+        return choices[0] if len(choices) == 1 else "one of " + ", ".join(choices)
+    if get_origin(hint) is list:
+        return f"a list, each {describe(get_args(hint)[0])}"
+    kind, *metadata = get_args(hint) if get_origin(hint) is Annotated else (hint,)
+    text = next((entry.text for entry in metadata if isinstance(entry, Expect)), None)
+    return text or _WORDS.get(kind, "another type") + _range(metadata)
+
+
+_WORDS = {int: "a whole number", float: "a finite number", str: "text", bool: "true or false"}
+
+
+def _range(bounds: list[Any]) -> str:
+    """Bounds in words, such as ` in [0, 1)`."""
+    low = next((bound for bound in bounds if isinstance(bound, Gt | Ge)), None)
+    high = next((bound for bound in bounds if isinstance(bound, Lt | Le)), None)
+    least = None if low is None else low.gt if isinstance(low, Gt) else low.ge
+    most = None if high is None else high.lt if isinstance(high, Lt) else high.le
+    if low is not None and high is not None:
+        return f" in {'(' if isinstance(low, Gt) else '['}{least}, {most}{')' if isinstance(high, Lt) else ']'}"
+    if low is not None:
+        return f" above {least}" if isinstance(low, Gt) else f", {least} or more"
+    return f", {most} or less" if high is not None else ""
+
+
+def _number_as_text(value: Any, hint: Any) -> Any:
+    """A number as text where the field is text: `run=123` on the command line is an int."""
+    kinds = _kinds(hint)
+    if isinstance(value, list | tuple):
+        items = next((get_args(kind)[0] for kind in kinds if get_origin(kind) is list), Any)
+        return [_number_as_text(item, items) for item in value]
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(value) if number and str in kinds and not {int, float} & set(kinds) else value
+
+
+def _kinds(hint: Any) -> list[Any]:
+    """Types that an annotation allows."""
+    if get_origin(hint) is Annotated:
+        return _kinds(get_args(hint)[0])
+    return (
+        [kind for one in get_args(hint) for kind in _kinds(one)] if get_origin(hint) in (Union, UnionType) else [hint]
+    )
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    """Annotations of the fields; other settings, which validate themselves, are taken as they are."""
+    hints = get_type_hints(cls, include_extras=True)
+    nested = {name for name, hint in hints.items() if isinstance(hint, type) and dataclasses.is_dataclass(hint)}
+    return {field.name: Any if field.name in nested else hints[field.name] for field in dataclasses.fields(cls)}
+
+
+@cache
+def _adapter(cls: type) -> Any:
+    """Pydantic's validator of a dataclass's fields as a dict: strict types, finite numbers."""
+    from pydantic import ConfigDict, TypeAdapter, with_config
+    from typing_extensions import TypedDict
+
+    strict = with_config(ConfigDict(strict=True, allow_inf_nan=False))
+    return TypeAdapter(strict(TypedDict(cls.__name__, _hints(cls))))  # type: ignore[operator]
+
+
+def _example(cls: type, name: str) -> object:
+    """A valid value of a field: the one that its annotation names, its default or its first choice."""
+    hint = _hints(cls)[name]
+    named = [entry.example for entry in get_args(hint)[1:] if isinstance(entry, Expect) and entry.example]
+    choices = get_args(hint) if get_origin(hint) is Literal else ()
+    default = _default(cls, name)
+    return next(iter(named), default if default is not None or not choices else choices[0])
+
+
+def _default(cls: type, name: str) -> object:
+    field = next(field for field in dataclasses.fields(cls) if field.name == name)
+    return None if field.default is dataclasses.MISSING else field.default

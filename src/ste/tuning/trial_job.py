@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ste.config.load import trial_settings
+from ste.config import PathSettings, SweepSettings, TrackingSettings
+from ste.config.load import build_settings
 from ste.errors import Pruned
 from ste.tuning.trial_outcome import PRUNED, Outcome
 
@@ -18,7 +19,9 @@ def run_trial(values: dict[str, Any], name: str, train: Callable[[], Any]) -> Ou
         name: of its run.
         train: gives a `TrainResult`.
     """
-    sweep, tracking, paths = trial_settings(values)
+    sweep = build_settings(SweepSettings, values["sweep"])
+    tracking = build_settings(TrackingSettings, values["tracking"])
+    paths = build_settings(PathSettings, values["paths"])
     output = Path(paths.output)
     try:
         result = train()

@@ -13,7 +13,7 @@ from ste.baselines import Majority
 from ste.baselines.base import FeatureBaseline
 from ste.baselines.fitted_baseline import FittedBaseline
 from ste.config import PathSettings, TrainSettings
-from ste.config.load import train_settings
+from ste.config.load import load_settings
 from ste.data.datamodule import TrendDataModule
 from ste.ensembles.pooling import Combination, Pool, Stacking
 from ste.errors import RunError
@@ -133,7 +133,7 @@ def _single(client: Any, found: Any, paths: dict[str, str], folder: Path) -> Sou
     from ste.tracking.run_info import find_children
     from ste.tracking.run_lookup import download, read_config
 
-    settings = train_settings({**read_config(client, found), "paths": paths})
+    settings = load_settings(TrainSettings, {**read_config(client, found), "paths": paths})
     data, fold = last_data(settings)
     holder = found if fold is None else find_children(client, found.id).get(fold)
     if holder is None:
@@ -150,7 +150,7 @@ def _ensemble(client: Any, found: Any, paths: dict[str, str], folder: Path) -> S
 
     kept = Kept.read(client, found, folder)
     parts = [
-        _part(member.checkpoints[-1], train_settings({**member.config, "paths": paths}), member.title)
+        _part(member.checkpoints[-1], load_settings(TrainSettings, {**member.config, "paths": paths}), member.title)
         for member in kept.members
     ]
     check_features(parts)
