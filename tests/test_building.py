@@ -15,12 +15,12 @@ from ste.data.build import sharded_tables as building_parts
 from ste.data.build.prepare import PreparedData, prepare
 from ste.data.build.sharded_tables import build_parts
 from ste.data.build.table_folder import STAGING
-from ste.data.column_rules import check_rows
 from ste.data.sources import market_blocks
 from ste.data.sources.daily_sources import source_blocks
 from ste.data.sources.market_blocks import market_blocks as blocks_of_files
 from ste.data.sources.market_files import read_market
 from ste.data.storage.parquet_shards import part_files, partial_folder
+from ste.data.table_checks import check_built_table
 from ste.errors import ConfigError, DataError
 from ste.market.daily import Market
 from ste.synthetic import generator as drawing
@@ -169,7 +169,7 @@ def test_bars_in_order_are_never_read_whole(files: dict[str, str], monkeypatch: 
         raise AssertionError("read whole")
 
     monkeypatch.setattr(market_blocks, "read_bars", whole)
-    monkeypatch.setattr(market_blocks, "_taken_apart", whole)
+    monkeypatch.setattr(market_blocks, "_split_by_ticker", whole)
     assert sum(1 for _ in blocks_of_files(market_settings(files), 1)) == 6
     with pytest.raises(AssertionError, match="read whole"):
         list(blocks_of_files(market_settings(files, "any_order.parquet"), 1))
@@ -181,8 +181,8 @@ def test_bars_in_order_are_never_read_whole(files: dict[str, str], monkeypatch: 
 def faulty() -> Iterator[tuple[str, object, str]]:
     yield "high", -1.0, "a price above 0"
     yield "close", np.inf, "a price above 0"
-    yield "volume", -5.0, "0 or more shares"
-    yield "low", 1e6, "a high not below the low"
+    yield "volume", -5.0, "a number of 0 or more"
+    yield "low", 1e6, "high at or above low"
     yield "date", pd.Timestamp("2020-05-04 12:00"), "without a time"
     yield "date", pd.NaT, "date"
 
@@ -236,14 +236,14 @@ def test_a_ticker_that_is_not_there_is_told_before_anything_is_read(files: dict[
 
 def test_a_number_that_no_table_may_hold_is_told_with_its_row(tmp_path: Path) -> None:
     rows = content(prepare(replace(WORLD, split=DATES), tmp_path))["train"]
-    check_rows(rows, "full")
-    for column, value, expected in (("stock_rsi", 101.0, "100 or less"), ("stock_close", 0.0, "above 0")):
-        with pytest.raises(DataError, match=rf"{rows['ticker'][9]} on .* has {column}=.*{expected} \(1 such"):
-            check_rows(rows.assign(**{column: rows[column].where(rows.index != 9, value)}), "full")
-    with pytest.raises(DataError, match=r"stock_macd=nan, expected a finite number \(2 such"):
-        check_rows(rows.assign(stock_macd=rows["stock_macd"].where(rows.index > 1)), "full")
-    with pytest.raises(DataError, match="stock_low or more"):
-        check_rows(rows.assign(stock_high=rows["stock_low"] * 0.9), "full")
+    check_built_table(rows, "full")
+    for column, value, expected in (("stock_rsi", 101.0, "from 0 to 100"), ("stock_close", 0.0, "above 0")):
+        with pytest.raises(DataError, match=rf"column {column} of {rows['ticker'][9]} on .*{expected} \(1 such"):
+            check_built_table(rows.assign(**{column: rows[column].where(rows.index != 9, value)}), "full")
+    with pytest.raises(DataError, match=r"stock_macd of .* found nan; expected a finite number \(2 such"):
+        check_built_table(rows.assign(stock_macd=rows["stock_macd"].where(rows.index > 1)), "full")
+    with pytest.raises(DataError, match="stock_high at or above stock_low"):
+        check_built_table(rows.assign(stock_high=rows["stock_low"] * 0.9), "full")
 
 
 # --- whole, or built again ---

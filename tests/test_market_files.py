@@ -10,7 +10,7 @@ from ste.config import MarketSettings, WorldSettings
 from ste.config.input_checks import check_data_files
 from ste.data.build.labelled_rows import build_table
 from ste.data.build.prepare import prepare
-from ste.data.sources.market_files import _read, read_bars, read_market
+from ste.data.sources.market_files import read_bars, read_market, read_source
 from ste.data.storage.tables import read_table
 from ste.errors import DataError
 from ste.features.feature_rows import feature_rows
@@ -193,19 +193,19 @@ def message_of(settings: MarketSettings, kind: str) -> str:
         ("bars", "low", -1.0, "a price above 0"),
         ("bars", "close", 0.0, "a price above 0"),
         ("bars", "open", "inf", "a price above 0"),
-        ("bars", "volume", -5.0, "0 or more shares"),
-        ("bars", "high", "n.a.", "a number in every row"),
+        ("bars", "volume", -5.0, "a number of 0 or more"),
+        ("bars", "high", "n.a.", "a price above 0"),
         ("bars", "ticker", "", "a name"),
-        ("bars", "date", "soon", "a date such as 2024-11-29 in every row"),
+        ("bars", "date", "soon", "a day such as 2024-11-29, without a time"),
         ("news", "sentiment", 1.5, "a number from -1 to 1"),
         ("news", "sentiment", -1.01, "a number from -1 to 1"),
         ("news", "relevance", 1.2, "a number from 0 to 1"),
-        ("news", "count", -1, "a number from 0"),
+        ("news", "count", -1, "a number of 0 or more"),
         ("macro", "series", "cpi", "one of gdp_growth, inflation, unemployment, interest_rate, vix"),
         ("macro", "value", "inf", "a finite number"),
-        ("macro", "release_date", "2024-02-31", "a date such as 2024-11-29 in every row"),
-        ("policy", "impact", "none", "a number in every row"),
-        ("policy", "impact", -2.0, "a number from 0"),
+        ("macro", "release_date", "2024-02-31", "a day such as 2024-11-29, without a time"),
+        ("policy", "impact", "none", "a number of 0 or more"),
+        ("policy", "impact", -2.0, "a number of 0 or more"),
     ],
 )
 def test_a_bad_value_is_told_by_file_column_and_line(
@@ -215,12 +215,13 @@ def test_a_bad_value_is_told_by_file_column_and_line(
     frames[kind] = with_cell(frames[kind], 2, column, value)
     text = message_of(settings_of(tmp_path, **frames), kind)
     assert "1 fault in the table" in text
-    assert f"column {column}, line 4: found {value}; expected {expected}." in text
+    found = str(value).removesuffix(".0")
+    assert f"column {column}, line 4: found {found}; expected {expected}." in text
 
 
 def test_the_line_is_the_files_own_after_empty_rows_were_dropped(tmp_path: Path, market: Market) -> None:
     bars = with_cell(with_cell(market.bars, 2, "close", ""), 7, "low", -1.0)
-    assert "column low, line 9: found -1.0" in message_of(settings_of(tmp_path, bars=bars), "bars")
+    assert "column low, line 9: found -1" in message_of(settings_of(tmp_path, bars=bars), "bars")
 
 
 @pytest.mark.parametrize("kind", ["bars", "news"])
@@ -230,8 +231,8 @@ def test_a_duplicate_ticker_and_date_is_one_fault(tmp_path: Path, market: Market
     frames[kind] = pd.concat([frames[kind], twice])
     text = message_of(settings_of(tmp_path, **frames), kind)
     assert "1 fault in the table" in text
-    pair = f"{twice['date'].iloc[0]:%Y-%m-%d} {twice['ticker'].iloc[0]}"
-    assert f"column date and ticker, line 6, {len(frames[kind]) + 1}: found {pair}, {pair}; expected each pair" in text
+    day = f"{twice['date'].iloc[0]:%Y-%m-%d}"
+    assert f"column date, line {len(frames[kind]) + 1}: found {day}; expected one row per ticker and day" in text
 
 
 @pytest.mark.parametrize("kind", MARKET_COLUMNS)
@@ -332,14 +333,14 @@ def test_the_real_market_files_give_a_table() -> None:
 def test_a_macro_figure_outside_its_range_is_refused(tmp_path: Path):
     path = tmp_path / "macro.csv"
     path.write_text("series,release_date,value\ngdp_growth,2020-01-02,-9\nunemployment,2020-01-02,300\n")
-    with pytest.raises(DataError, match=r"line 3: found 300.0; expected unemployment from 0 to 100"):
-        _read(str(path), "macro")
+    with pytest.raises(DataError, match=r"line 3: found 300; expected unemployment to be a number from 0 to 100"):
+        read_source(str(path), "macro")
 
 
 def test_a_high_below_the_low_is_refused(tmp_path: Path):
     path = tmp_path / "bars.csv"
     path.write_text("ticker,date,open,high,low,close,volume\nA,2020-01-02,5,6,4,5,1\nA,2020-01-03,5,4,4.5,5,1\n")
-    with pytest.raises(DataError, match=r"column high, line 3: found 4.0; expected a high not below the low"):
+    with pytest.raises(DataError, match=r"column high, line 3: found 4; expected high at or above low"):
         read_bars(path, [])
 
 

@@ -43,29 +43,31 @@ def probability_names(classes: tuple[str, ...]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Column:
-    """A numeric column of the weekly table.
+    """A numeric column and the values it may hold (`ste.data.columns` checks them).
 
     Attributes:
         name: column name in every file.
         meaning: what it holds, with its unit.
-        low: smallest value allowed, or None.
-        high: largest value allowed, or None.
+        low: smallest value allowed; None is no bound.
+        high: largest value allowed; None is no bound.
+        positive: whether values must be above 0; `low` is then unused.
     """
 
     name: str
     meaning: str
     low: float | None = None
     high: float | None = None
+    positive: bool = False
 
 
 STOCK = (
-    Column("stock_open", "first trade of the week, dollars", 0.0),
-    Column("stock_high", "highest trade of the week, dollars", 0.0),
-    Column("stock_low", "lowest trade of the week, dollars", 0.0),
-    Column("stock_close", "last trade of the week, dollars", 0.0),
+    Column("stock_open", "first trade of the week, dollars", positive=True),
+    Column("stock_high", "highest trade of the week, dollars", positive=True),
+    Column("stock_low", "lowest trade of the week, dollars", positive=True),
+    Column("stock_close", "last trade of the week, dollars", positive=True),
     Column("stock_volume", "shares traded in the week", 0.0),
-    Column("stock_sma_20", "mean close of 20 sessions, dollars", 0.0),
-    Column("stock_sma_50", "mean close of 50 sessions, dollars", 0.0),
+    Column("stock_sma_20", "mean close of 20 sessions, dollars", positive=True),
+    Column("stock_sma_50", "mean close of 50 sessions, dollars", positive=True),
     Column("stock_rsi", "Wilder's relative strength index, 14 sessions, 0 to 100", 0.0, 100.0),
     Column("stock_macd", "12-session less 26-session exponential mean of the close, dollars"),
     Column("stock_bb_upper", "mean close of 20 sessions plus 2 standard deviations, dollars"),
@@ -156,10 +158,29 @@ SPLITS = ("train", "validation", "test")
 PROBABILITIES = ("p_downtrend", "p_neutral", "p_uptrend")
 """Columns of a world's truth file, in class order."""
 
-MARKET_COLUMNS: dict[str, tuple[str, ...]] = {
-    "bars": ("ticker", "date", "open", "high", "low", "close", "volume"),
-    "news": ("ticker", "date", "count", "sentiment", "relevance"),
-    "macro": ("series", "release_date", "value"),
-    "policy": ("date", "impact"),
+_SOURCE_KEYS = {"bars": KEYS[::-1], "news": KEYS[::-1], "macro": ("series", "release_date"), "policy": ("date",)}
+SOURCE_NUMBERS: dict[str, tuple[Column, ...]] = {
+    "bars": (
+        *(Column(name, f"{name} of the session, dollars", positive=True) for name in ("open", "high", "low", "close")),
+        Column("volume", "shares traded in the session", 0.0),
+    ),
+    "news": (
+        Column("count", "items of the day", 0.0),
+        Column("sentiment", "mean sentiment of the day's items, -1 to 1", -1.0, 1.0),
+        Column("relevance", "mean relevance of the day's items, 0 to 1", 0.0, 1.0),
+    ),
+    "macro": (Column("value", "released figure, percent"),),
+    "policy": (Column("impact", "impact of the event, quarter points", 0.0),),
 }
-"""Columns that files of a real market must have; others are left alone."""
+"""Numeric columns of a market's files, by kind of file."""
+
+ADJUSTED_CLOSE = Column("adj_close", "close adjusted for dividends and splits, dollars", positive=True)
+"""Optional column of bars."""
+
+MACRO_SERIES: dict[str, Column] = {column.name.removeprefix("macro_"): column for column in MACRO}
+"""Column of each macro series, whose bounds hold for the series' released values."""
+
+MARKET_COLUMNS: dict[str, tuple[str, ...]] = {
+    kind: (*keys, *(column.name for column in SOURCE_NUMBERS[kind])) for kind, keys in _SOURCE_KEYS.items()
+}
+"""Required columns of a market's files, by kind of file; other columns are ignored."""

@@ -12,6 +12,7 @@ import talib
 
 from ste.market.calendar import last_session_of_week, periods, session_numbers, week_numbers
 from ste.market.daily import MACRO_NEUTRAL, RAW_CLOSE, Market
+from ste.market.ticker_groups import ticker_starts
 from ste.schema import FEATURE_SETS, GROUPS, KEYS
 
 VOLATILITY = "volatility"
@@ -69,13 +70,6 @@ def feature_rows(market: Market, frequency: str = "weekly", features: str = "ful
             found |= {str(name): more[name] for name in more}
         rows = pd.DataFrame(found, copy=False)
     return rows[[*KEYS, *FEATURE_SETS[features].names, NUMBER, CLOSE, VOLATILITY]]
-
-
-def ticker_starts(frame: pd.DataFrame) -> np.ndarray:
-    """First row of each ticker in a frame sorted by ticker, int64."""
-    column = frame["ticker"]
-    tickers = column.cat.codes.to_numpy() if isinstance(column.dtype, pd.CategoricalDtype) else column.to_numpy()
-    return np.flatnonzero(np.append(True, tickers[1:] != tickers[:-1]))
 
 
 def _stock_features(

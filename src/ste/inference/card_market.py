@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from ste.config import MarketSettings
-from ste.data.sources.market_files import adjusted_bars, market_of, read_market
+from ste.data.sources.market_files import market_of_bars, read_market
 from ste.inference.model_card import ModelCard
 from ste.market.daily import Market
 
@@ -34,4 +34,4 @@ def open_market(card: ModelCard, files: Mapping[str, str | None], bars: pd.DataF
     if bars is None:
         return read_market(settings)
     notes: list[str] = []
-    return market_of(adjusted_bars(bars, notes), settings, notes)
+    return market_of_bars(adjusted_bars(bars, notes), settings, notes)

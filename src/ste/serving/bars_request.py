@@ -11,10 +11,10 @@ import pandas as pd
 from pydantic import ConfigDict, FailFast, Field, TypeAdapter, ValidationError, WithJsonSchema, with_config
 from typing_extensions import TypedDict  # pydantic asks for it below Python 3.12
 
-from ste.data.sources.market_files import adjusted_bars
 from ste.errors import DataError
 from ste.inference.inputs import rows_of_bars, windows_of_rows
 from ste.inference.model_card import ModelCard
+from ste.market.bar_adjustment import adjusted_bars
 from ste.market.daily import Market
 from ste.schema import FEATURE_SETS, MACRO, PERIOD
 from ste.serving.problems import MOST_FAULTS, Fault, Problem

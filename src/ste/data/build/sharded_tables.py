@@ -25,7 +25,7 @@ from ste.data.build.table_folder import STAGING, TENSORS, TRUTH
 from ste.labels.targets import terciles
 from ste.market.daily import Market
 from ste.data.storage.parquet_shards import THREADS, PartsWriter
-from ste.data.column_rules import check_rows
+from ste.data.table_checks import check_built_table
 from ste.data.sources.daily_sources import source_blocks
 from ste.data.splits import by_shares, codes, counted_periods, starts
 from ste.data.build.split_summary import Tally
@@ -138,7 +138,7 @@ def build_parts(settings: DataSettings, folder: Path, rows: int | None = None) -
             if len(block):
                 split = codes(block["date"].to_numpy(), block[NUMBER].to_numpy(), decided.begins)
                 table, truth = labelled(block, decided.thirds, settings)
-                check_rows(table, settings.features)
+                check_built_table(table, settings.features)
                 tally.add(table, split)
                 if isinstance(settings, WorldSettings):  # whose blocks all have the same dates
                     tally.check(settings.split)

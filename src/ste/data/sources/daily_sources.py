@@ -6,9 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from ste.config import DataSettings, MarketSettings, WorldSettings
-from ste.features.feature_rows import ticker_starts
 from ste.market.daily import Market
-from ste.market.ticker_groups import pieces
+from ste.market.ticker_groups import ticker_ranges, ticker_starts
 from ste.synthetic.generator import draw, draw_blocks
 
 
@@ -49,7 +48,7 @@ def _cut(market: Market, rows: int) -> Iterator[Market]:
     assert market.news is not None
     told = market.news["ticker"].cat.codes.to_numpy()
     starts = ticker_starts(market.bars)
-    for first, last in pieces(np.append(starts, len(market.bars)), rows):
+    for first, last in ticker_ranges(np.append(starts, len(market.bars)), rows):
         bars = market.bars.iloc[first:last].reset_index(drop=True)
         codes = bars["ticker"].cat.codes
         begin, end = np.searchsorted(told, [codes.iloc[0], codes.iloc[-1] + 1])

@@ -1,8 +1,8 @@
-"""Files of a real market in blocks of tickers: the bars are never whole in memory where their file is in order.
+"""Read the files of a real market in blocks of tickers, so that the bars need not fit in memory.
 
-A Parquet file sorted by ticker is read in batches, cut between tickers. Any other file is read once, as columns
-with numbers for names, and taken apart. A block gets the checks of `market_files` as plain arithmetic; where one
-fails, the file is read whole and told by those in words.
+A Parquet file sorted by ticker is read in batches that are cut between tickers. Any other file is read once, as
+columns with codes for names, and split by ticker. Where a block breaks a rule, the complete file is read by
+`market_files.read_bars`, which reports the lines.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,42 +17,41 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ste.config import MarketSettings
-from ste.data.sources.market_files import BAR_COLUMNS, Findings, adjusted_block, check_tickers, market_of, read_bars
+from ste.data.columns import find_violations
+from ste.data.sources.market_files import bar_numbers, check_tickers, market_of_bars, read_bars
 from ste.data.storage.files import check_columns, read_frame
-from ste.features.feature_rows import ticker_starts
+from ste.market.bar_adjustment import BarSummary, adjusted_block
 from ste.market.daily import Market
-from ste.market.ticker_groups import pieces
+from ste.market.ticker_groups import ticker_ranges, ticker_starts
+from ste.schema import MARKET_COLUMNS
 
-_BATCH, _BUFFER = 1 << 15, 1 << 18  # rows, and bytes of each column, that are read at once
-_ADJUSTED = "adj_close"
-_NUMBERS = (*BAR_COLUMNS[2:], _ADJUSTED)
+_BATCH, _BUFFER = 1 << 15, 1 << 18  # rows, and bytes of each column, in one read
 
 
-def market_blocks(settings: MarketSettings, rows: int) -> Iterator[Market]:
-    """The files of `data=market` in blocks of at most `rows` bars, see `sources.source_blocks`.
+def market_blocks(settings: MarketSettings, max_rows: int) -> Iterator[Market]:
+    """Yield the files of `data=market` in blocks of at most `max_rows` bars, see `daily_sources.source_blocks`.
 
     Raises:
-        DataError: as `market_files.read_market`, for a block's fault when the block is read.
+        DataError: as `market_files.read_market`; a block's fault is raised when the block is read.
     """
     notes: list[str] = []
     filled: list[str] = []
-    others = market_of(pd.DataFrame(), settings, filled)
-    news = None if others.news is None else _News(others.news)
-    for bars in _bar_blocks(Path(settings.bars), settings.tickers, rows, notes):
-        yield replace(others, bars=bars, news=None if news is None else news.of(bars["ticker"].dtype), notes=notes)
+    others = market_of_bars(pd.DataFrame(), settings, filled)
+    news = None if others.news is None else _NewsByTicker(others.news)
+    for bars in _bar_blocks(Path(settings.bars), settings.tickers, max_rows, notes):
+        own = None if news is None else news.select(bars["ticker"].dtype)
+        yield replace(others, bars=bars, news=own, notes=notes)
     notes += filled
 
 
-class _News:
-    """News by ticker."""
-
+class _NewsByTicker:
     def __init__(self, news: pd.DataFrame) -> None:
         self._news = news.astype({"ticker": "category"}).sort_values(["ticker", "date"], kind="stable")
         self._codes = self._news["ticker"].cat.codes.to_numpy()
         self._names = self._news["ticker"].cat.categories.to_numpy(dtype=object)
 
-    def of(self, tickers: Any) -> pd.DataFrame:
-        """The news of a block's tickers, its category."""
+    def select(self, tickers: Any) -> pd.DataFrame:
+        """Return the news of a block's tickers, given as the block's categorical type."""
         names = tickers.categories
         span = [np.searchsorted(self._names, names[0]), np.searchsorted(self._names, names[-1], side="right")]
         first, last = np.searchsorted(self._codes, span)
@@ -60,68 +59,63 @@ class _News:
         return own.assign(ticker=own["ticker"].astype(tickers)).reset_index(drop=True)
 
 
-def _bar_blocks(path: Path, tickers: list[str] | None, rows: int, notes: list[str]) -> Iterator[pd.DataFrame]:
-    """Bars on the adjusted scale, as `read_bars` has them, block by block."""
-    raw = _in_order(path) or _taken_apart(path)
+def _bar_blocks(path: Path, tickers: list[str] | None, max_rows: int, notes: list[str]) -> Iterator[pd.DataFrame]:
+    """Yield bars on the adjusted scale, as `read_bars` returns them, block by block."""
+    raw = _sorted_parquet(path) or _split_by_ticker(path)
     if raw is None:
-        yield from _blocks_of(read_bars(path, notes, tickers), rows)
+        bars = read_bars(path, notes, tickers)
+        for first, last in ticker_ranges(np.append(ticker_starts(bars), len(bars)), max_rows):
+            yield bars.iloc[first:last].reset_index(drop=True).astype({"ticker": "category"})
         return
     check_tickers(tickers or [], set(raw.names), path)
-    found = Findings()
-    for names, counts, table in raw.pieces(rows):
-        bars = _checked(names, counts, table, tickers, found)
-        if bars is None:
+    summary = BarSummary()
+    for names, counts, table in raw.blocks(max_rows):
+        block = _checked_block(names, counts, table, tickers, summary)
+        if block is None:
             break
-        if len(bars) and len(bars := adjusted_block(bars, found)):
-            yield bars
+        if len(block) and len(block := adjusted_block(block, summary)):
+            yield block
     else:
-        if found.traded:
-            notes += found.notes()
+        if summary.traded:
+            notes += summary.notes()
             return
-    read_bars(path, [], tickers)  # tells what is wrong, with all its lines
-    raise AssertionError(f"{path}: a fault that the whole file does not show")
+    read_bars(path, [], tickers)  # raises with the lines at fault
+    raise AssertionError(f"{path}: a fault of a block that the complete file does not show")
 
 
-def _blocks_of(bars: pd.DataFrame, rows: int) -> Iterator[pd.DataFrame]:
-    starts = ticker_starts(bars)
-    for first, last in pieces(np.append(starts, len(bars)), rows):
-        block = bars.iloc[first:last].reset_index(drop=True)
-        yield block.astype({"ticker": "category"})
-
-
-Piece = tuple[list[str], np.ndarray, pa.Table]
-"""Some tickers' names, the number of rows of each, and the rows' other columns in that order."""
+_RawBlock = tuple[list[str], np.ndarray, pa.Table]
+"""Names of some tickers, the number of rows of each, and the rows' other columns in that order."""
 
 
 @dataclass(frozen=True)
-class _Raw:
-    """Bars of a file in the order of tickers, as they stand there.
+class _RawBars:
+    """Unchecked bars of a file in ticker order.
 
     Attributes:
-        names: of the tickers, sorted.
-        counts: rows of each.
-        read: of ranges of rows, one after the other, to their columns.
+        names: tickers, sorted.
+        counts: rows of each ticker.
+        read: reads consecutive ranges of rows as columns.
     """
 
     names: list[str]
     counts: np.ndarray
     read: Callable[[list[tuple[int, int]]], Iterator[pa.Table]]
 
-    def pieces(self, rows: int) -> Iterator[Piece]:
-        """Whole tickers with at most `rows` rows together, but for one that alone has more."""
+    def blocks(self, max_rows: int) -> Iterator[_RawBlock]:
+        """Yield blocks of complete tickers (`ticker_ranges`)."""
         bounds = np.append(0, np.cumsum(self.counts))
-        ranges = list(pieces(bounds, rows))
+        ranges = list(ticker_ranges(bounds, max_rows))
         for (first, last), table in zip(ranges, self.read(ranges), strict=True):
             own = slice(*np.searchsorted(bounds, (first, last)))
             yield self.names[own], self.counts[own], table
 
 
-def _in_order(path: Path) -> _Raw | None:
-    """A Parquet file with tickers in order, or None."""
+def _sorted_parquet(path: Path) -> _RawBars | None:
+    """Open a Parquet file whose rows are sorted by ticker; None where it is not one."""
     try:
-        # Buffered streams: otherwise the columns of a whole row group are held at once.
+        # Buffered streams: otherwise the columns of a complete row group are in memory at once.
         file = pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False) if path.suffix == ".parquet" else None
-        if file is None or not _is_plain(file.schema_arrow):
+        if file is None or not _has_bar_types(file.schema_arrow):
             return None
         names: list[str] = []
         counts: list[int] = []
@@ -137,39 +131,37 @@ def _in_order(path: Path) -> _Raw | None:
                 else:
                     return None
     except (pa.ArrowException, OSError):
-        return None  # told by whoever reads it whole
+        return None  # `read_bars` reports the fault
 
     def read(ranges: list[tuple[int, int]]) -> Iterator[pa.Table]:
         batches = file.iter_batches(_BATCH, columns=_columns(file.schema_arrow.names))
-        held: list[pa.RecordBatch] = []
+        pending: list[pa.RecordBatch] = []
         for first, last in ranges:
-            while sum(map(len, held)) < last - first:
-                held.append(next(batches))
-            table = pa.Table.from_batches(held)
+            while sum(map(len, pending)) < last - first:
+                pending.append(next(batches))
+            table = pa.Table.from_batches(pending)
             yield table[: last - first]
-            held = table[last - first :].to_batches()
+            pending = table[last - first :].to_batches()
 
-    return _Raw(names, np.array(counts, dtype=np.int64), read) if names else None
+    return _RawBars(names, np.array(counts, dtype=np.int64), read) if names else None
 
 
-def _taken_apart(path: Path) -> _Raw | None:
-    """Any other file, read once, its rows in the order of tickers; None where a column is not what it should be."""
+def _split_by_ticker(path: Path) -> _RawBars | None:
+    """Read any other file once and order its rows by ticker; None where a column has another type."""
     try:
         if path.suffix == ".parquet":
-            table = pq.read_table(
-                path, columns=["ticker", *_columns(pq.read_schema(path).names)], read_dictionary=["ticker"]
-            )
+            columns = ["ticker", *_columns(pq.read_schema(path).names)]
+            table = pq.read_table(path, columns=columns, read_dictionary=["ticker"])
         else:
             frame = read_frame(path)
-            check_columns(frame, BAR_COLUMNS, path, strict=False)
-            table = pa.Table.from_pandas(
-                frame[["ticker", *_columns([str(name) for name in frame])]], preserve_index=False
-            )
+            check_columns(frame, MARKET_COLUMNS["bars"], path, strict=False)
+            columns = ["ticker", *_columns([str(name) for name in frame])]
+            table = pa.Table.from_pandas(frame[columns], preserve_index=False)
             dates = table["date"].cast(pa.date32())
             table = table.set_column(table.column_names.index("date"), "date", dates)
     except (pa.ArrowException, OSError, KeyError):
         return None
-    if not len(table) or not _is_plain(table.schema):
+    if not len(table) or not _has_bar_types(table.schema):
         return None
     named = table["ticker"].combine_chunks().dictionary_encode()
     named = named.combine_chunks() if isinstance(named, pa.ChunkedArray) else named
@@ -186,15 +178,15 @@ def _taken_apart(path: Path) -> _Raw | None:
         for first, last in ranges:
             yield table.take(pa.array(order[first:last]))
 
-    return _Raw(known[by_name].tolist(), np.bincount(ranks), read)
+    return _RawBars(known[by_name].tolist(), np.bincount(ranks), read)
 
 
 def _columns(names: Sequence[str]) -> list[str]:
-    return [name for name in ("date", *_NUMBERS) if name != _ADJUSTED or _ADJUSTED in names]
+    return ["date", *(column.name for column in bar_numbers(names))]
 
 
-def _is_plain(schema: pa.Schema) -> bool:
-    """Whether the columns are there, of types whose values need no reading of words."""
+def _has_bar_types(schema: pa.Schema) -> bool:
+    """Return whether the columns of bars exist, with types that need no parsing."""
     names = ["ticker", *_columns(schema.names)]
     index = (schema.pandas_metadata or {}).get("index_columns", [])
     if any(schema.names.count(name) != 1 or name in index for name in names):
@@ -210,35 +202,32 @@ def _is_plain(schema: pa.Schema) -> bool:
     )
 
 
-def _checked(
-    names: list[str], counts: np.ndarray, table: pa.Table, tickers: list[str] | None, found: Findings
+def _checked_block(
+    names: list[str], counts: np.ndarray, table: pa.Table, tickers: list[str] | None, summary: BarSummary
 ) -> pd.DataFrame | None:
-    """A piece sorted by ticker and date, rows without a price or volume left out; None where a value is impossible."""
+    """Sort a block by ticker and date and drop its incomplete rows; None where a value breaks a rule."""
     wanted = np.ones(len(names), dtype=bool) if tickers is None else np.isin(names, tickers)
     code = np.repeat(np.arange(len(names)), counts)
     values = {
         name: table[name].to_numpy().astype(np.float64, copy=False) for name in table.column_names if name != "date"
     }
     dates = table["date"].cast(pa.timestamp("ns")).to_numpy()
-    keep = wanted[code]
-    empty = keep & np.logical_or.reduce([np.isnan(column) for column in values.values()])
-    found.empty += int(empty.sum())
-    keep &= ~empty
-    order = np.flatnonzero(keep)
+    complete = wanted[code]
+    incomplete = complete & np.logical_or.reduce([np.isnan(column) for column in values.values()])
+    summary.incomplete += int(incomplete.sum())
+    complete &= ~incomplete
+    order = np.flatnonzero(complete)
     if not ((np.diff(code[order]) > 0) | (np.diff(dates[order]) > np.timedelta64(0))).all():
         order = order[np.lexsort((dates[order], code[order]))]
     code, dates = code[order], dates[order]
     values = {name: column[order] for name, column in values.items()}
-    twice = (np.diff(code) == 0) & (np.diff(dates) == np.timedelta64(0))
-    fault = (
+    repeated = (np.diff(code) == 0) & (np.diff(dates) == np.timedelta64(0))
+    if (
         np.isnat(dates).any()
         or (dates.astype("datetime64[D]") != dates).any()
-        or twice.any()
-        or any(not (np.isfinite(column) & (column > 0)).all() for name, column in values.items() if name != "volume")
-        or not (np.isfinite(values["volume"]) & (values["volume"] >= 0)).all()
-        or (values["high"] < values["low"] * (1 - 1e-6)).any()
-    )
-    if fault:
+        or repeated.any()
+        or find_violations(values, bar_numbers(values))
+    ):
         return None
     ticker = pd.Categorical.from_codes(code, dtype=pd.CategoricalDtype(names))
     return pd.DataFrame({"ticker": ticker, "date": dates, **values}, copy=False)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ste.data.column_rules import ABOVE_ZERO, FINITE, at_least
+from ste.data.sources.market_files import bar_numbers
 from ste.data.storage.files import check_columns
 from ste.errors import DataError
 from ste.inference.batch.prediction_loop import CHUNK, Advance
@@ -17,12 +17,6 @@ from ste.inference.batch.row_checks import CheckedRows, Checker
 from ste.inference.batch.table_chunk import TableChunk
 from ste.inference.batch.table_reader import open_table
 from ste.schema import MARKET_COLUMNS
-
-_ADJUSTED = "adj_close"
-_RULES = {
-    **dict.fromkeys(("open", "high", "low", "close"), (FINITE, ABOVE_ZERO)),
-    "volume": (FINITE, at_least(0.0, " shares")),
-}
 
 
 def read_valid_bars(path: Path, advance: Advance = lambda done: None) -> tuple[pd.DataFrame, list[Reject]]:
@@ -40,12 +34,11 @@ def read_valid_bars(path: Path, advance: Advance = lambda done: None) -> tuple[p
     """
     table = open_table(path)
     check_columns(table.names, MARKET_COLUMNS["bars"], path, strict=False)
-    rules = {**_RULES, _ADJUSTED: (FINITE, ABOVE_ZERO)} if _ADJUSTED in table.names else _RULES
-    check = Checker(rules, ("high", "low"), str(path))
+    check = Checker(bar_numbers(table.names), str(path))
     parts, rejects = [], []
     for chunk, done in table.chunks(check.columns, CHUNK):
         rows, faults = check(chunk)
-        parts.append(_frame(rows, list(rules)))
+        parts.append(_frame(rows, check.names))
         rejects += faults
         advance(done)
     if not any(map(len, parts)):

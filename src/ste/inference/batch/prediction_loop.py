@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ste.data.column_rules import Rule, high_and_low, rules
 from ste.data.storage.files import whole_file
 from ste.errors import DataError
 from ste.inference.batch.rejects import Reject, RejectFile
@@ -76,9 +75,7 @@ def row_checker(table: TableReader, card: ModelCard) -> Checker:
     """
     check_columns(table, card)
     known = {column.name: column for kind in FEATURE_SETS.values() for column in kind.columns}
-    asked: dict[str, tuple[Rule, ...]] = {name: rules(known.get(name, Column(name, ""))) for name in card.features}
-    ordered = high_and_low(asked)
-    return Checker(asked, ordered if asked.keys() >= set(ordered) else None, table.where)
+    return Checker([known.get(name, Column(name, "")) for name in card.features], table.where)
 
 
 def predict_table(

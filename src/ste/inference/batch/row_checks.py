@@ -1,20 +1,17 @@
 """Rows under the contract of their table: what holds goes on, what does not becomes a reject."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from ste.data.column_rules import Rule, below
-from ste.inference.batch.cells import days, names, numbers, shown
+from ste.data.cells import cell_text, to_days, to_names, to_numbers
+from ste.data.columns import DAY, NAME, Violation, find_violations, violation
 from ste.inference.batch.rejects import Reject
 from ste.inference.batch.table_chunk import TableChunk
-
-_DAY = "a day such as 2024-11-29"
-_NAME = "a name"
-_LARGEST = float(np.finfo(np.float32).max)  # models read 32 bits
+from ste.schema import Column
 
 
 @dataclass(frozen=True)
@@ -48,70 +45,49 @@ class CheckedRows:
 
 
 class Checker:
-    """The contract of a table, on whole columns at once.
+    """Checks the rows of a table that is read in chunks.
 
     Args:
-        rules: what must hold of each numeric column, in table order.
-        ordered: names of a high and a low among them, of which the first is not below the second; or None.
-        where: the file, to name in an error.
+        numbers: the numeric columns, in table order.
+        where: the file, for error messages.
     """
 
-    def __init__(self, rules: Mapping[str, tuple[Rule, ...]], ordered: tuple[str, str] | None, where: str) -> None:
-        self.rules = dict(rules)
-        self.ordered = ordered
+    def __init__(self, numbers: Sequence[Column], where: str) -> None:
+        self.numbers = tuple(numbers)
         self.where = where
 
     @property
+    def names(self) -> list[str]:
+        """Names of the numeric columns."""
+        return [column.name for column in self.numbers]
+
+    @property
     def columns(self) -> list[str]:
-        """Names of all that is read."""
-        return ["date", "ticker", *self.rules]
+        """Names of all columns that are read."""
+        return ["date", "ticker", *self.names]
 
     def __call__(self, chunk: TableChunk) -> tuple[CheckedRows, list[Reject]]:
-        """The rows that hold, and for each other one its first fault in table order."""
-        n = len(chunk.line)
+        """Return the valid rows, and one reject for each other row: its first violation in table order."""
         where = {name: f"{self.where}: column {name}" for name in self.columns}
-        date = days(chunk.cells["date"], where["date"])
-        ticker = names(chunk.cells["ticker"], where["ticker"])
-        faults = _Faults(n)
-        faults.add(np.isnat(date), "date", _DAY)
-        faults.add(ticker.is_null().to_numpy(zero_copy_only=False), "ticker", _NAME)
-        values = np.empty((len(self.rules), n))
-        for at, (name, rules) in enumerate(self.rules.items()):
-            values[at] = numbers(chunk.cells[name], where[name])
-            # One pass where all is well, since NaN fails every comparison; the rules say what is not.
-            faults.add(~(np.abs(values[at]) <= _LARGEST), name, rules[0].expected)
-            for rule in rules[1:]:
-                faults.add(~rule.holds(values[at]), name, rule.expected)
-        if self.ordered:
-            known = list(self.rules)
-            high, low = (values[known.index(name)] for name in self.ordered)
-            faults.add(below(high, low), self.ordered[0], f"{self.ordered[1]} or more")
-        rows = CheckedRows(chunk.line, date, ticker, values).where(faults.none)
-        return rows, [*chunk.rejects, *faults.rejects(chunk)]
+        date = to_days(chunk.cells["date"], where["date"])
+        ticker = to_names(chunk.cells["ticker"], where["ticker"])
+        values = np.empty((len(self.numbers), len(chunk.line)))
+        for column, name in enumerate(self.names):
+            values[column] = to_numbers(chunk.cells[name], where[name])
+        violations = [
+            *violation(np.isnat(date), "date", date, DAY),
+            *violation(ticker.is_null().to_numpy(zero_copy_only=False), "ticker", ticker, NAME),
+            *find_violations(dict(zip(self.names, values, strict=True)), self.numbers, np.float32),
+        ]
+        valid = np.ones(len(chunk.line), dtype=bool)
+        rejects = list(chunk.rejects)
+        for found in violations:
+            new = found.rows[valid[found.rows]]
+            valid[new] = False
+            rejects += [_reject(chunk, row, found) for row in new.tolist()]
+        return CheckedRows(chunk.line, date, ticker, values).where(valid), rejects
 
 
-class _Faults:
-    """The first fault of each of N rows."""
-
-    def __init__(self, rows: int) -> None:
-        self.none = np.ones(rows, dtype=bool)
-        self._found: list[tuple[np.ndarray, str, str]] = []
-
-    def add(self, bad: np.ndarray, column: str, expected: str) -> None:
-        """Note the rows that are `bad` and were not before."""
-        if bad.any():
-            new = bad & self.none
-            self._found.append((np.flatnonzero(new), column, expected))
-            self.none &= ~bad
-
-    def rejects(self, chunk: TableChunk) -> list[Reject]:
-        """All of them, with what the file says there."""
-        out = []
-        for rows, column, expected in self._found:
-            cells = chunk.cells[column]
-            for row in rows:
-                ticker, date = (shown(chunk.cells[name], row) for name in ("ticker", "date"))
-                out.append(
-                    Reject(int(chunk.line[row]), ticker, date, column, shown(cells, row), f"expected {expected}")
-                )
-        return out
+def _reject(chunk: TableChunk, row: int, found: Violation) -> Reject:
+    ticker, date, value = (cell_text(chunk.cells[name], row) for name in ("ticker", "date", found.column))
+    return Reject(int(chunk.line[row]), ticker, date, found.column, value, f"expected {found.expected}")

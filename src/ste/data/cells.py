@@ -1,6 +1,7 @@
-"""Raw cells as typed arrays; what cannot be read is missing, not an error.
+"""Typed arrays from raw cells: the type rule of numbers, days and names.
 
-Cells are Arrow arrays: text of a CSV, or values of a Parquet file.
+Cells are Arrow arrays: text of a CSV, or values of a Parquet file. A cell of another type becomes missing (NaN, NaT
+or null), so that the checker of `ste.data.columns` can report it.
 """
 
 import re
@@ -8,28 +9,45 @@ from datetime import date
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ste.errors import DataError
 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
-_DAY = r"^\d{4}-\d{2}-\d{2}([ T]00:00(:00(\.0+)?)?)?$"
+_DAY = r"^\d{4}([-/])\d{2}\1\d{2}([ T]00:00(:00(\.0+)?)?)?$"
 FIRST_DAY, LAST_DAY = np.datetime64("1900-01-01"), np.datetime64("2199-12-31")
-"""Bounds of a date: beyond them it is a slip, and the exchange's calendar ends."""
+"""Bounds of a date; the exchange calendar ends beyond them."""
 
 
-def numbers(cells: Any, where: str) -> np.ndarray:
-    """float64 `[N]`; NaN where there is no number.
+def cells_of_series(values: pd.Series) -> Any:
+    """Return a pandas column as an Arrow array `[N]`; a column of mixed types becomes text."""
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        return pa.array(values.astype(str))
+    try:
+        cells = pa.array(values, from_pandas=True)
+    except (pa.ArrowException, OverflowError):
+        return pa.array(values.astype(str), from_pandas=True)
+    return cells.combine_chunks() if isinstance(cells, pa.ChunkedArray) else cells
+
+
+def as_text(cells: Any) -> Any:
+    """Return Arrow cells `[N]` of any type as text."""
+    return pa.array([None if value is None else str(value) for value in cells.to_pylist()], pa.string())
+
+
+def to_numbers(cells: Any, where: str) -> np.ndarray:
+    """Convert cells to float64 `[N]`; NaN where a cell is no number.
 
     Args:
         cells: Arrow array `[N]`.
-        where: file and column, to name in an error.
+        where: file and column, for the error message.
 
     Raises:
-        DataError: the whole column is of a type that holds no numbers.
+        DataError: the column's type holds no numbers.
     """
-    cells = _plain(cells)
+    cells = _decoded(cells)
     kind = cells.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         try:
@@ -47,13 +65,13 @@ def numbers(cells: Any, where: str) -> np.ndarray:
     return np.asarray(cells.to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
-def days(cells: Any, where: str) -> np.ndarray:
-    """datetime64[D] `[N]`; NaT where there is no day from 1900 to 2199, or a time of day beside it.
+def to_days(cells: Any, where: str) -> np.ndarray:
+    """Convert cells to datetime64[D] `[N]`; NaT where a cell is no day from 1900 to 2199 or has a time of day.
 
     Raises:
-        DataError: the whole column is of a type that holds no days.
+        DataError: the column's type holds no days.
     """
-    cells = _plain(cells)
+    cells = _decoded(cells)
     kind = cells.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         out = _days_of_text(cells)
@@ -72,13 +90,13 @@ def days(cells: Any, where: str) -> np.ndarray:
     return out
 
 
-def names(cells: Any, where: str) -> Any:
-    """Text, Arrow `[N]`; null where it is empty, blank or was not UTF-8.
+def to_names(cells: Any, where: str) -> Any:
+    """Convert cells to Arrow text `[N]`; null where a cell is empty, blank or not UTF-8.
 
     Raises:
-        DataError: the whole column is of another type.
+        DataError: the column's type is not text.
     """
-    cells = _plain(cells)
+    cells = _decoded(cells)
     if pa.types.is_null(cells.type):
         return pa.nulls(len(cells), pa.string())
     if not (pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type)):
@@ -88,14 +106,14 @@ def names(cells: Any, where: str) -> Any:
     return pc.if_else(empty, pa.scalar(None, pa.string()), cells)
 
 
-def shown(cells: Any, row: int) -> str:
-    """A cell as a person wrote it, a day without its midnight."""
+def cell_text(cells: Any, row: int) -> str:
+    """Return one cell as text for a message; a day has no midnight."""
     value = cells[row].as_py()
     return "" if value is None else str(value).removesuffix(" 00:00:00")
 
 
-def _plain(cells: Any) -> Any:
-    """Neither dictionary-encoded nor a view."""
+def _decoded(cells: Any) -> Any:
+    """Return cells without dictionary encoding or string views."""
     if pa.types.is_dictionary(cells.type):
         cells = cells.dictionary_decode()
     return pc.cast(cells, pa.string()) if pa.types.is_string_view(cells.type) else cells
@@ -105,7 +123,7 @@ def _days_of_text(cells: Any) -> np.ndarray:
     try:
         known = pc.cast(cells, pa.date32())
     except pa.ArrowInvalid:
-        # One by one, each text once: a day of the right form need not exist.
+        # Each distinct text once: a day of the right form need not exist.
         encoded = cells.dictionary_encode()
         each = pa.array([_day(text) for text in encoded.dictionary.to_pylist()], pa.date32())
         known = each.take(encoded.indices)
@@ -116,6 +134,6 @@ def _day(text: str) -> date | None:
     if not re.match(_DAY, text.strip()):
         return None
     try:
-        return date.fromisoformat(text.strip()[:10])
+        return date.fromisoformat(text.strip()[:10].replace("/", "-"))
     except ValueError:
         return None

@@ -1,0 +1,66 @@
+"""Checks of a labelled table that involve several columns, for single files, parts and tables being built."""
+
+import numpy as np
+import pandas as pd
+
+from ste.data.columns import Violation, check_keyed, find_repeats, find_violations, numeric_columns, violation
+from ste.errors import DataError
+from ste.market.calendar import periods
+from ste.schema import DIRECTION, MOVEMENT, PERIOD, RETURN, Trend
+
+CLASSES = "0 (Downtrend), 1 (Neutral) or 2 (Uptrend)"
+
+
+def check_built_table(table: pd.DataFrame, features: str) -> None:
+    """Raise `DataError` where features computed from daily sources break a column rule.
+
+    Args:
+        table: columns of `schema.table_columns`.
+        features: name of the feature set.
+    """
+    values = {str(name): table[name].to_numpy() for name in table}
+    violations = find_violations(values, numeric_columns(features))
+    check_keyed(violations, lambda _: "data", table, "Fix the ticker's bars, or exclude it with data.tickers=[…].")
+
+
+def find_target_violations(table: pd.DataFrame, frequency: str) -> list[Violation]:
+    """Check the classes, the movement against return and close, and that a ticker has one row per period."""
+    classes = table[DIRECTION].to_numpy()
+    out = violation(~np.isin(classes, [int(trend) for trend in Trend]), DIRECTION, classes, CLASSES)
+    if "stock_close" in table:
+        close, movement = table["stock_close"].to_numpy(), table[MOVEMENT].to_numpy()
+        off = np.abs(movement - table[RETURN].to_numpy() * close) > 1e-4 * close
+        out += violation(off, MOVEMENT, movement, f"{RETURN} x stock_close")
+    keys = {"period": periods(table["date"], frequency), "ticker": table["ticker"].to_numpy()}
+    return out + find_repeats(keys, "date", table["date"], f"one row per ticker and {PERIOD[frequency]}")
+
+
+class ClassOrder:
+    """Checks that every Downtrend's return lies below every Uptrend's, over one or more tables."""
+
+    def __init__(self) -> None:
+        self._down: tuple[float, str] = (-np.inf, "")
+        self._up: tuple[float, str] = (np.inf, "")
+
+    def add(self, table: pd.DataFrame) -> None:
+        """Take the rows of a table into account."""
+        returns, classes = table[RETURN].to_numpy(), table[DIRECTION].to_numpy()
+        down = np.where(classes == Trend.DOWNTREND, returns, -np.inf)
+        up = np.where(classes == Trend.UPTREND, returns, np.inf)
+        if len(table) and down.max() > self._down[0]:
+            self._down = down.max(), _row(table, int(down.argmax()))
+        if len(table) and up.min() < self._up[0]:
+            self._up = up.min(), _row(table, int(up.argmin()))
+
+    def check(self, where: object) -> None:
+        """Raise `DataError` where a Downtrend's return lies above an Uptrend's."""
+        (down, falling), (up, rising) = self._down, self._up
+        if down > up:
+            raise DataError(
+                f"{where}: {DIRECTION} contradicts {RETURN}: {falling} is a Downtrend with {down:+.4f}, {rising} an "
+                f"Uptrend with {up:+.4f}. Expected every Downtrend's return below every Uptrend's."
+            )
+
+
+def _row(table: pd.DataFrame, row: int) -> str:
+    return f"{table['ticker'].iloc[row]} on {table['date'].iloc[row]:%Y-%m-%d}"
