@@ -186,9 +186,13 @@ class TestBars:
             ),
             (lambda body: body["bars"][3].update(date=1234), "#/bars/3/date", "expected a date such as"),
             (lambda body: body["bars"][3].update(date="0022-01-05"), "#/bars/3/date", "1970"),
-            (lambda body: body["bars"][3].update(high=0.5), "#/bars/3/high", "expected a high not below the low"),
+            (lambda body: body["bars"][3].update(high=0.5), "#/bars/3/high", "expected high at or above low"),
             (lambda body: body["bars"][3].update(adj_close=5.0), "#/bars/3/adj_close", "in every bar or in none"),
-            (lambda body: body["bars"][3].update(body["bars"][2]), "#/bars/3", "is at 2 too, expected once"),
+            (
+                lambda body: body["bars"][3].update(body["bars"][2]),
+                "#/bars/3/date",
+                "expected one row per ticker and day",
+            ),
             (lambda body: body.update(bars=[]), "#/bars", "at least 1"),
             (lambda body: body.update(bars=body["bars"][:90]), "#/bars", "found 90 bars of 1 tickers"),
             (

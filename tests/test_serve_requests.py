@@ -14,8 +14,9 @@ from ste.serving import openapi_examples as examples
 from ste.serving.api_keys import Keys, read_keys
 from ste.serving.bars_request import examples_of_bars
 from ste.serving.problems import TITLES, Fault, Problem
-from ste.serving.request_features import LARGEST, FeatureReader, loads
+from ste.serving.request_features import FeatureReader, loads
 
+LARGEST = float(np.finfo(np.float32).max)
 CARDS = {"sequence": tiny_card(sequence_length=3), "flat": tiny_card(view="flat")}
 READERS = {view: FeatureReader(card, most=4) for view, card in CARDS.items()}
 
@@ -161,10 +162,10 @@ def test_windows_rows_and_names_say_the_same():
     [
         ((0, 1, 7), 101, "#/windows/0/1/7", "stock_rsi: found 101, expected a number from 0 to 100"),
         ((0, 1, 7), True, "#/windows/0/1/7", "stock_rsi: found true, expected a number from 0 to 100"),
-        ((0, 0, 3), 0, "#/windows/0/0/3", "stock_close: found 0, expected a price above 0"),
-        ((0, 2, 4), "many", "#/windows/0/2/4", 'stock_volume: found "many", expected a number of 0 or more'),
-        ((0, 2, 8), None, "#/windows/0/2/8", "stock_macd: found null, expected a finite number of float32"),
-        ((0, 2, 8), 1e39, "#/windows/0/2/8", "stock_macd: found 1e+39, expected a finite number of float32"),
+        ((0, 0, 3), 0, "#/windows/0/0/3", "stock_close: found 0, expected a price above 0 (float32)"),
+        ((0, 2, 4), "many", "#/windows/0/2/4", 'stock_volume: found "many", expected a number of 0 or more (float32)'),
+        ((0, 2, 8), None, "#/windows/0/2/8", "stock_macd: found null, expected a finite number (float32)"),
+        ((0, 2, 8), 1e39, "#/windows/0/2/8", "stock_macd: found 1e+39, expected a finite number (float32)"),
         ((0, 2, 8), [1.0], "#/windows/0/2/8", "stock_macd: found an array of 1 item"),
         ((0, 2), [1.0], "#/windows/0/2", "found an array of 1 item, expected 21 numbers, or an object by feature"),
         ((0,), [], "#/windows/0", "found an array of 0 items, expected 3 rows of one ticker"),

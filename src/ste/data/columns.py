@@ -102,17 +102,25 @@ def find_violations(
         At most one violation of each column's limits in the order of `columns`, then those of `HIGH_LOW`.
     """
     out = []
-    names = []
     for column in columns:
         interval, found = limits(column, dtype), values[column.name]
-        names.append(column.name)
         # NaN fails both comparisons.
         out += violation(~((found >= interval.low) & (found <= interval.high)), column.name, found, interval.expected)
+    return out + find_low_highs(values)
+
+
+def find_low_highs(values: Mapping[str, np.ndarray]) -> list[Violation]:
+    """Find highs below their lows; `values` as in `find_violations`."""
+    out = []
     for high, low in HIGH_LOW:
-        if high in names and low in names:
-            below = values[high] < values[low] - 1e-6 * np.abs(values[low])  # rounding aside
-            out += violation(below, high, values[high], f"{high} at or above {low}")
+        if high in values and low in values:
+            out += violation(is_below(values[high], values[low]), high, values[high], f"{high} at or above {low}")
     return out
+
+
+def is_below(high: Any, low: Any) -> Any:
+    """Return whether a period's high lies below its low by more than rounding; floats or float64 `[N]`."""
+    return high < low - 1e-6 * abs(low)
 
 
 def find_repeats(keys: Mapping[str, Any], column: str, shown: Any, expected: str) -> list[Violation]:
@@ -190,7 +198,7 @@ def check_lines(violations: Sequence[Violation], where: str | Path, index: pd.In
     for found in violations[:_SHOWN]:
         at = ", ".join(str(int(index[row]) + 2) for row in found.rows[:_SHOWN])
         more = f" and {len(found.rows) - _SHOWN} more" if len(found.rows) > _SHOWN else ""
-        values = ", ".join(_shown(value) for value in found.found[:_SHOWN])
+        values = ", ".join(shown_value(value) for value in found.found[:_SHOWN])
         lines.append(f"  column {found.column}, line {at}{more}: found {values}; expected {found.expected}.")
     if len(violations) > _SHOWN:
         lines.append(f"  and {len(violations) - _SHOWN} more columns or checks")
@@ -218,11 +226,12 @@ def check_keyed(violations: Sequence[Violation], where: Callable[[int], str], ro
         row = rows.iloc[first]
         raise DataError(
             f"{where(first)}: column {found.column} of {row['ticker']} on {row['date']:%Y-%m-%d}: found "
-            f"{_shown(found.found[0])}; expected {found.expected} ({len(found.rows)} such rows). {remedy}"
+            f"{shown_value(found.found[0])}; expected {found.expected} ({len(found.rows)} such rows). {remedy}"
         )
 
 
-def _shown(value: Any) -> str:
+def shown_value(value: Any) -> str:
+    """Return a found value as a message shows it: a day without midnight, a number without `.0`."""
     if isinstance(value, np.datetime64 | pd.Timestamp):
         return str(pd.Timestamp(value)).removesuffix(" 00:00:00")
     return str(value).removesuffix(".0")

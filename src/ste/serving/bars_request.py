@@ -1,6 +1,6 @@
 """From daily bars in a request's body to examples, by the features that training computed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from itertools import islice
@@ -11,12 +11,14 @@ import pandas as pd
 from pydantic import ConfigDict, FailFast, Field, TypeAdapter, ValidationError, WithJsonSchema, with_config
 from typing_extensions import TypedDict  # pydantic asks for it below Python 3.12
 
+from ste.data.columns import shown_value
+from ste.data.sources.market_files import find_source_violations
 from ste.errors import DataError
 from ste.inference.inputs import rows_of_bars, windows_of_rows
 from ste.inference.model_card import ModelCard
 from ste.market.bar_adjustment import adjusted_bars
 from ste.market.daily import Market
-from ste.schema import FEATURE_SETS, MACRO, PERIOD
+from ste.schema import ADJUSTED_CLOSE, FEATURE_SETS, PERIOD, SOURCE_NUMBERS, Column
 from ste.serving.problems import MOST_FAULTS, Fault, Problem
 from ste.serving.request_features import loads
 
@@ -28,7 +30,19 @@ Day = Annotated[
     Field(ge=date(1970, 1, 1), le=date(2099, 12, 31)),
     WithJsonSchema({"type": "string", "format": "date", "pattern": r"^(19[7-9]\d|20\d\d)-\d\d-\d\d$"}),
 ]
-Price = Annotated[float, Field(gt=0.0, le=1e9, description="Dollars.")]
+_MAX_PRICE, _MAX_VOLUME, _MAX_VALUE = 1e9, 1e15, 1e6
+
+
+def _limited(column: Column, largest: float, description: str) -> Any:
+    """Return a field with the column's limits, and an upper bound that keeps features within float32."""
+    lower = {"gt": 0.0} if column.positive else {"ge": -largest if column.low is None else column.low}
+    return Field(**lower, le=largest if column.high is None else column.high, description=description)
+
+
+_BAR, _NEWS, _MACRO, _POLICY = (
+    {column.name: column for column in SOURCE_NUMBERS[kind]} for kind in ("bars", "news", "macro", "policy")
+)
+Price = Annotated[float, _limited(_BAR["close"], _MAX_PRICE, "Dollars.")]
 
 
 @with_config(_STRICT)
@@ -41,9 +55,11 @@ class Bar(TypedDict):
     high: Price
     low: Price
     close: Price
-    volume: Annotated[float, Field(ge=0.0, le=1e15, description="Shares.")]
+    volume: Annotated[float, _limited(_BAR["volume"], _MAX_VOLUME, "Shares.")]
     adj_close: NotRequired[
-        Annotated[float, Field(gt=0.0, le=1e9, description="With dividends and splits; of all bars or of none.")]
+        Annotated[
+            float, _limited(ADJUSTED_CLOSE, _MAX_PRICE, "Adjusted for dividends and splits; in all bars or in none.")
+        ]
     ]
 
 
@@ -53,9 +69,9 @@ class News(TypedDict):
 
     ticker: Ticker
     date: Day
-    count: Annotated[float, Field(ge=0.0, le=1e9)]
-    sentiment: Annotated[float, Field(ge=-1.0, le=1.0)]
-    relevance: Annotated[float, Field(ge=0.0, le=1.0)]
+    count: Annotated[float, _limited(_NEWS["count"], 1e9, "Items.")]
+    sentiment: Annotated[float, _limited(_NEWS["sentiment"], 1.0, "Mean of the items.")]
+    relevance: Annotated[float, _limited(_NEWS["relevance"], 1.0, "Mean of the items.")]
 
 
 @with_config(_STRICT)
@@ -64,7 +80,7 @@ class Release(TypedDict):
 
     series: Literal["gdp_growth", "inflation", "unemployment", "interest_rate", "vix"]
     release_date: Day
-    value: Annotated[float, Field(ge=-1e6, le=1e6, description="Percent.")]
+    value: Annotated[float, _limited(_MACRO["value"], _MAX_VALUE, "Percent.")]
 
 
 @with_config(_STRICT)
@@ -72,7 +88,7 @@ class Policy(TypedDict):
     """A policy event."""
 
     date: Day
-    impact: Annotated[float, Field(ge=0.0, le=1e6, description="Quarter points.")]
+    impact: Annotated[float, _limited(_POLICY["impact"], _MAX_VALUE, "Quarter points.")]
 
 
 @with_config(_STRICT)
@@ -129,12 +145,12 @@ def examples_of_bars(body: bytes, card: ModelCard) -> Asked:
         Problem: what is wrong, and where.
     """
     request = _request(body)
-    faults = [*islice(_contradictions(request), MOST_FAULTS)]
+    frames = {kind: _frame(request, kind) for kind in ("bars", "news", "macro", "policy")}
+    faults = [*islice(_contradictions(frames), MOST_FAULTS)]
     if faults:
         raise Problem("invalid-request", "The bars contradict themselves or each other.", faults)
     notes: list[str] = []
-    frames = {name: _frame(request, name) for name in ("news", "macro", "policy")}
-    bars = _frame(request, "bars")
+    bars = frames.pop("bars")
     assert bars is not None
     try:
         market = Market(adjusted_bars(bars, notes), notes=notes, **frames)
@@ -170,28 +186,18 @@ def _request(body: bytes) -> BarsRequest:
         raise Problem("invalid-request", "The body is not bars as they are described.", faults) from None
 
 
-def _contradictions(request: BarsRequest) -> Iterator[Fault]:
-    """What no schema says: bars twice, a high below the low, some bars adjusted, macro figures beyond their limits."""
-    adjusted = "adj_close" in request["bars"][0]
-    for i, bar in enumerate(request["bars"]):
-        if bar["high"] < bar["low"] * (1 - 1e-6):
-            yield Fault(("bars", i, "high"), f"found {bar['high']:g}, expected a high not below the low {bar['low']:g}")
-        if ("adj_close" in bar) != adjusted:
-            yield Fault(("bars", i, "adj_close"), "expected in every bar or in none")
-    dated: dict[str, Sequence[Bar | News]] = {"bars": request["bars"], "news": request.get("news", ())}
-    for name, rows in dated.items():
-        seen: dict[tuple[str, date], int] = {}
-        for i, row in enumerate(rows):
-            first = seen.setdefault((row["ticker"], row["date"]), i)
-            if first != i:
-                yield Fault((name, i), f"{row['ticker']} {row['date']} is at {first} too, expected once")
-    limits = {column.name.removeprefix("macro_"): column for column in MACRO}
-    for i, release in enumerate(request.get("macro", ())):
-        low, high = limits[release["series"]].low, limits[release["series"]].high
-        if (low is not None and release["value"] < low) or (high is not None and release["value"] > high):
-            yield Fault(
-                ("macro", i, "value"), f"found {release['value']:g}, expected {release['series']} within its limits"
-            )
+def _contradictions(frames: Mapping[str, pd.DataFrame | None]) -> Iterator[Fault]:
+    """Find violations across fields: `adj_close` in some bars only, and `find_source_violations`."""
+    for kind, frame in frames.items():
+        if frame is None:
+            continue
+        if ADJUSTED_CLOSE.name in frame:
+            missing = frame[ADJUSTED_CLOSE.name].isna().to_numpy()
+            for row in np.flatnonzero(missing != missing[0]):
+                yield Fault((kind, int(row), ADJUSTED_CLOSE.name), "expected in every bar or in none")
+        for found in find_source_violations(frame, kind):
+            for row, value in zip(found.rows.tolist(), found.found, strict=True):
+                yield Fault((kind, row, found.column), f"found {shown_value(value)}, expected {found.expected}")
 
 
 def _frame(request: Any, name: str) -> pd.DataFrame | None:

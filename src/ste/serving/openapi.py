@@ -9,7 +9,7 @@ from ste.schema import FEATURE_SETS, PERIOD
 from ste.serving import openapi_examples as examples
 from ste.serving.bars_request import REQUEST
 from ste.serving.problems import MEDIA_TYPE, TITLES
-from ste.serving.request_features import feature_bounds
+from ste.serving.request_features import feature_limits
 
 Schema = dict[str, Any]
 _FRACTION: Schema = {"type": "number", "minimum": 0.0, "maximum": 1.000001}
@@ -219,11 +219,11 @@ def _components(card: ModelCard, limits: LimitSettings) -> Schema:
 
 
 def _feature(card: ModelCard, i: int) -> Schema:
-    low, high = feature_bounds(card)[i]
+    limit = feature_limits(card)[i]
     known = FEATURE_SETS.get(card.feature_set)
     meaning = next((c.meaning for c in known.columns if c.name == card.features[i]), "") if known else ""
     text = f"{card.features[i]}: {meaning}" if meaning else card.features[i]
-    return {"type": "number", "minimum": low, "maximum": high, "description": text}
+    return {"type": "number", "minimum": limit.low, "maximum": limit.high, "description": text}
 
 
 def _problem() -> Schema:

@@ -9,7 +9,7 @@ import pandas as pd
 from ste.inference.model_card import ModelCard
 from ste.market.calendar import last_session_of_week, sessions
 from ste.schema import FEATURE_SETS
-from ste.serving.request_features import feature_bounds
+from ste.serving.request_features import feature_limits
 
 _TYPICAL = {
     "stock_open": 188.2, "stock_high": 193.9, "stock_low": 186.4, "stock_close": 192.1, "stock_volume": 2.4e8,
@@ -27,10 +27,10 @@ def rows(card: ModelCard, count: int) -> list[dict[str, float]]:
     out = []
     for i in range(count):
         row = {}
-        for name, (low, high) in zip(card.features, feature_bounds(card), strict=True):
-            value = _TYPICAL.get(name, 0.0 if low < 0.0 else min(1.0, high))
+        for name, limit in zip(card.features, feature_limits(card), strict=True):
+            value = _TYPICAL.get(name, 0.0 if limit.low < 0.0 else min(1.0, limit.high))
             moved = value * (1.0 + 0.01 * i) if name.startswith("stock_") else value
-            row[name] = round(min(max(moved, low), high), 6)
+            row[name] = round(min(max(moved, limit.low), limit.high), 6)
         out.append(row)
     return out
 

@@ -13,15 +13,11 @@ from typing import Any
 import numpy as np
 import orjson
 
-from ste.data.column_rules import ABOVE_ZERO, rules
+from ste.data.columns import Limits, limits
 from ste.inference.model_card import ModelCard
-from ste.schema import FEATURE_SETS
+from ste.schema import FEATURE_SETS, Column
 from ste.serving.problems import MOST_FAULTS, Fault, Problem
 
-LARGEST = float(np.finfo(np.float32).max)
-"""Of a feature without a limit of its own: models take float32."""
-SMALLEST = float(np.finfo(np.float32).tiny)
-"""Of a price, which is above 0."""
 _NUMBERS = {float, int}
 
 
@@ -71,19 +67,11 @@ def _items(value: Any) -> Iterator[tuple[str | int, Any]]:
     return iter(enumerate(value if isinstance(value, list) else ()))
 
 
-def feature_bounds(card: ModelCard) -> list[tuple[float, float]]:
-    """Smallest and largest value of each feature: the table's own rules, within float32."""
+def feature_limits(card: ModelCard) -> list[Limits]:
+    """Return the limits of each feature: the table's own, within float32."""
     known = FEATURE_SETS.get(card.feature_set)
     columns = {column.name: column for column in known.columns} if known else {}
-    out = []
-    for name in card.features:
-        column = columns.get(name)
-        low = -LARGEST if column is None or column.low is None else column.low
-        high = LARGEST if column is None or column.high is None else column.high
-        if column is not None and ABOVE_ZERO in rules(column):
-            low = SMALLEST
-        out.append((low, high))
-    return out
+    return [limits(columns.get(name, Column(name, "")), np.float32) for name in card.features]
 
 
 class FeatureReader:
@@ -98,14 +86,16 @@ class FeatureReader:
         most: examples in one request.
 
     Attributes:
-        low, high: limits of each feature, float64 `[F]`.
+        limits: of each feature.
+        low, high: the same, float64 `[F]`.
     """
 
     def __init__(self, card: ModelCard, most: int) -> None:
         self.card, self.most = card, most
         self.names, self.length = card.features, card.sequence_length if card.view == "sequence" else 1
-        bounds = feature_bounds(card)
-        self.low, self.high = (np.array(side) for side in zip(*bounds, strict=True))
+        self.limits = feature_limits(card)
+        self.low = np.array([limit.low for limit in self.limits])
+        self.high = np.array([limit.high for limit in self.limits])
         self._take = itemgetter(*self.names) if len(self.names) > 1 else lambda row: (row[self.names[0]],)
 
     @property
@@ -218,15 +208,7 @@ class FeatureReader:
         for key, i in items:
             value = found[key]
             if type(value) not in _NUMBERS or not self.low[i] <= value <= self.high[i]:
-                yield Fault((*path, key), f"{self.names[i]}: found {_shown(value)}, expected {self._expected(i)}")
-
-    def _expected(self, i: int) -> str:
-        low, high = self.low[i], self.high[i]
-        if -low == high == LARGEST:
-            return "a finite number of float32"
-        if low == SMALLEST:
-            return "a price above 0"
-        return f"a number of {low:g} or more" if high == LARGEST else f"a number from {low:g} to {high:g}"
+                yield Fault((*path, key), f"{self.names[i]}: found {_shown(value)}, expected {self.limits[i].expected}")
 
 
 def _shown(value: Any) -> str:

@@ -12,21 +12,19 @@ An event is one JSON object. Its bounds are those of the market files (`ste.data
 """
 
 from collections.abc import Callable
-from math import inf, isfinite
+from math import inf, isfinite, nan
 from typing import Any, NamedTuple
 
-from ste.market.daily import MACRO_NEUTRAL
-from ste.schema import MACRO
+from ste.data.columns import Limits, is_below, limits
+from ste.schema import ADJUSTED_CLOSE, MACRO_SERIES, SOURCE_NUMBERS
 from ste.streaming.stream_calendar import Calendar, day_of, text_of
 
 _HORIZON = (day_of("1950-01-01"), day_of("2100-01-01"))
-_MACRO_BOUNDS = {
-    column.name.removeprefix("macro_"): (
-        -inf if column.low is None else column.low,
-        inf if column.high is None else column.high,
-    )
-    for column in MACRO
+_LIMITS = {
+    **{column.name: limits(column) for columns in SOURCE_NUMBERS.values() for column in columns},
+    ADJUSTED_CLOSE.name: limits(ADJUSTED_CLOSE),
 }
+_MACRO_LIMITS = {series: limits(column) for series, column in MACRO_SERIES.items()}
 _NAME = 64  # characters of a ticker or an id
 
 
@@ -110,13 +108,12 @@ def event_of(content: Any, calendar: Calendar, latest: int | None = None) -> Eve
 
 def _bar(content: dict[str, Any]) -> Bar:
     ticker, day = _name(content, "ticker"), _day(content, "date")
-    opened, high, low, close = (_above_zero(content, name) for name in ("open", "high", "low", "close"))
-    volume = _number(content, "volume", 0.0)
-    if high < low * (1 - 1e-6):
+    opened, high, low, close, volume = (_number(content, name) for name in ("open", "high", "low", "close", "volume"))
+    if is_below(high, low):
         raise EventError(f"high: found {high:g} below the low {low:g}")
     if content.get("adj_close") is None:
         return Bar(ticker, day, opened, high, low, close, volume, close)
-    ratio = _above_zero(content, "adj_close") / close
+    ratio = _number(content, ADJUSTED_CLOSE.name) / close
     shares = volume / ratio if ratio > 0 else inf
     bar = Bar(ticker, day, opened * ratio, high * ratio, low * ratio, close * ratio, shares, close)
     if not (min(bar.open, bar.low, bar.close) > 0 and isfinite(max(bar.open, bar.high, bar.close, shares))):
@@ -126,21 +123,20 @@ def _bar(content: dict[str, Any]) -> Bar:
 
 def _news(content: dict[str, Any]) -> News:
     ticker, day = _name(content, "ticker"), _day(content, "date")
-    count, sentiment = _number(content, "count", 0.0), _number(content, "sentiment", -1.0, 1.0)
-    return News(ticker, day, count, sentiment, _number(content, "relevance", 0.0, 1.0))
+    return News(ticker, day, *(_number(content, name) for name in ("count", "sentiment", "relevance")))
 
 
 def _macro(content: dict[str, Any]) -> Macro:
     series = content.get("series")
-    if not isinstance(series, str) or series not in MACRO_NEUTRAL:
-        raise EventError(f"series: found {_shown(series)}; expected one of {', '.join(MACRO_NEUTRAL)}")
-    return Macro(series, _day(content, "release_date"), _number(content, "value", *_MACRO_BOUNDS[series]))
+    if not isinstance(series, str) or series not in MACRO_SERIES:
+        raise EventError(f"series: found {_shown(series)}; expected one of {', '.join(MACRO_SERIES)}")
+    return Macro(series, _day(content, "release_date"), _number(content, "value", _MACRO_LIMITS[series]))
 
 
 def _policy(content: dict[str, Any]) -> Policy:
     known = content.get("id")
     name = "" if known is None else str(known) if isinstance(known, int) else _name(content, "id")
-    return Policy(name, _day(content, "date"), _number(content, "impact", 0.0))
+    return Policy(name, _day(content, "date"), _number(content, "impact"))
 
 
 def _close(content: dict[str, Any]) -> Close:
@@ -176,20 +172,13 @@ def _day(content: dict[str, Any], key: str) -> int:
     return day
 
 
-def _number(content: dict[str, Any], key: str, low: float = -inf, high: float = inf) -> float:
+def _number(content: dict[str, Any], key: str, limit: Limits | None = None) -> float:
     found = content.get(key)
-    number = float(found) if isinstance(found, int | float) and not isinstance(found, bool) else inf
-    if isfinite(number) and low <= number <= high:
+    limit = limit or _LIMITS[key]
+    number = float(found) if isinstance(found, int | float) and not isinstance(found, bool) else nan
+    if limit.low <= number <= limit.high:
         return number
-    bounds = "a finite number" if low == -inf else f"a number from {low:g}" + f" to {high:g}" * (high < inf)
-    raise EventError(f"{key}: found {_shown(found)}; expected {bounds}")
-
-
-def _above_zero(content: dict[str, Any], key: str) -> float:
-    number = _number(content, key)
-    if number <= 0:
-        raise EventError(f"{key}: found {number:g}; expected a price above 0")
-    return number
+    raise EventError(f"{key}: found {_shown(found)}; expected {limit.expected}")
 
 
 def _shown(found: object) -> str:

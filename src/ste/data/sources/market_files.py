@@ -7,7 +7,15 @@ import numpy as np
 import pandas as pd
 
 from ste.config import MarketSettings
-from ste.data.columns import Violation, check_lines, find_repeats, find_violations, typed_frame, violation
+from ste.data.columns import (
+    Violation,
+    check_lines,
+    find_low_highs,
+    find_repeats,
+    find_violations,
+    typed_frame,
+    violation,
+)
 from ste.data.storage.files import check_columns, read_frame
 from ste.errors import DataError
 from ste.market.bar_adjustment import adjusted_bars
@@ -78,7 +86,7 @@ def read_bars(path: str | Path, notes: list[str], tickers: list[str] | None = No
     if frame.empty:
         raise DataError(f"{path}: no row has all of {', '.join(MARKET_COLUMNS['bars'])}. Expected daily bars.")
     bars, violations = typed_frame(frame, numbers)
-    check_lines(violations or _repeated_days(bars), path, frame.index)
+    check_lines(violations or find_source_violations(bars, "bars"), path, frame.index)
     return adjusted_bars(bars, notes)
 
 
@@ -115,20 +123,21 @@ def read_source(path: str, kind: str) -> pd.DataFrame:
 
 
 def find_source_violations(frame: pd.DataFrame, kind: str) -> list[Violation]:
-    """Check the rules of a typed source beyond those of its single columns: unique days, series and their limits.
+    """Check the rules of a typed source that involve several columns.
+
+    These are: highs above lows, one row per ticker and day, and the limits of each macro series.
 
     Args:
         frame: `MARKET_COLUMNS[kind]`.
         kind: `bars`, `news`, `macro` or `policy`.
     """
-    if kind in ("bars", "news"):
-        return _repeated_days(frame)
-    return _macro_violations(frame) if kind == "macro" else []
-
-
-def _repeated_days(frame: pd.DataFrame) -> list[Violation]:
-    keys = {name: frame[name].to_numpy() for name in KEYS}
-    return find_repeats(keys, "date", frame["date"], "one row per ticker and day")
+    if kind == "macro":
+        return _macro_violations(frame)
+    out = find_low_highs({str(name): frame[name].to_numpy() for name in frame})
+    if "ticker" in frame:
+        keys = {name: frame[name].to_numpy() for name in KEYS}
+        out += find_repeats(keys, "date", frame["date"], "one row per ticker and day")
+    return out
 
 
 def _macro_violations(frame: pd.DataFrame) -> list[Violation]:
