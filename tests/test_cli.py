@@ -27,9 +27,9 @@ COMMANDS = (
 )
 HEAVY = (
     *("torch", "lightning", "mlflow", "pandas", "matplotlib", "sklearn", "optuna", "plotly"),
-    *("numpy", "scipy", "sqlalchemy", "pandera", "pyarrow"),
+    *("numpy", "scipy", "sqlalchemy", "pyarrow"),
 )
-UNUSED = ("pandera", "hypothesis", "optuna", "plotly", "lightgbm", "onnx", "onnxruntime", "captum", "skfolio", "arch")
+UNUSED = ("hypothesis", "optuna", "plotly", "lightgbm", "onnx", "onnxruntime", "captum", "skfolio", "arch")
 """What a training of a net on tables that keep their contract has no use for."""
 
 
