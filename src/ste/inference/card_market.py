@@ -7,6 +7,7 @@ import pandas as pd
 from ste.config import MarketSettings
 from ste.data.sources.market_files import market_of_bars, read_market
 from ste.inference.model_card import ModelCard
+from ste.market.bar_adjustment import adjusted_bars
 from ste.market.daily import Market
 
 SOURCES = ("bars", "news", "macro", "policy")

@@ -6,14 +6,14 @@
 import numpy as np
 import pandas as pd
 
-from ste.features.feature_rows import feature_rows
-from ste.labels.targets import future_returns, label, terciles, thresholds_given
-from ste.market.daily import Market
+from ste.config import DataSettings, WorldSettings
 from ste.data.sources.daily_sources import daily_sources
 from ste.data.splits import assign, counted
 from ste.errors import DataError
+from ste.features.feature_rows import feature_rows
+from ste.labels.targets import future_returns, label, terciles, thresholds_given
+from ste.market.daily import Market
 from ste.schema import FEATURE_SETS, KEYS, PERIOD, PROBABILITIES, RETURN, table_columns
-from ste.config import DataSettings, WorldSettings
 from ste.synthetic import return_model as law
 
 

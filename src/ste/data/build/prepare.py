@@ -3,7 +3,8 @@
 A table folder holds `training_data_…`, `validation_data_…` and `test_data_…`, a synthetic world's
 `truth_…` and the `data_card_…json` that names them all with their digests. The card is written last: a
 folder without one was not finished and is built again. With `data.format=parts` each table is a folder
-(`ste.data.storage.parquet_shards`), and `tensors_…` beside them holds the same as arrays, made anew where it is missing.
+(`ste.data.storage.parquet_shards`), and `tensors_…` next to them holds the same rows as arrays; where it is missing
+it is made again.
 """
 
 import hashlib
@@ -17,15 +18,24 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 
-from ste.data.storage.files import sha256, whole_file, write_frame
-from ste.data.build.table_folder import STAGING, TENSORS, TRUTH, check_unchanged, content_digest, entries, make_room, read_card
-from ste.data.storage.parquet_shards import digest, digests
-from ste.data.sources.ready_tables import check_ready
-from ste.data.storage.tables import read_table
+from ste.config import DataSettings, MarketSettings, TableSettings
 from ste.data.build.split_summary import Tally
+from ste.data.build.table_folder import (
+    STAGING,
+    TENSORS,
+    TRUTH,
+    check_unchanged,
+    content_digest,
+    entries,
+    make_room,
+    read_card,
+)
+from ste.data.sources.ready_tables import check_ready
+from ste.data.storage.files import sha256, whole_file, write_frame
+from ste.data.storage.parquet_shards import digest, digests
+from ste.data.storage.tables import read_table
 from ste.errors import DataError
 from ste.schema import FEATURE_SETS, SPLITS, class_names
-from ste.config import DataSettings, MarketSettings, TableSettings
 
 log = logging.getLogger(__name__)
 

@@ -18,20 +18,20 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ste.config import DataSettings, MarketSettings, WorldSettings
 from ste.data.build.labelled_rows import Candidates, labelled
-from ste.market.calendar import sessions
-from ste.features.feature_rows import NUMBER
+from ste.data.build.split_summary import Tally
 from ste.data.build.table_folder import STAGING, TENSORS, TRUTH
-from ste.labels.targets import terciles
-from ste.market.daily import Market
-from ste.data.storage.parquet_shards import THREADS, PartsWriter
-from ste.data.table_checks import check_built_table
 from ste.data.sources.daily_sources import source_blocks
 from ste.data.splits import by_shares, codes, counted_periods, starts
-from ste.data.build.split_summary import Tally
 from ste.data.storage.memory_mapped import TensorWriter
+from ste.data.storage.parquet_shards import THREADS, PartsWriter
+from ste.data.table_checks import check_built_table
+from ste.features.feature_rows import NUMBER
+from ste.labels.targets import terciles
+from ste.market.calendar import sessions
+from ste.market.daily import Market
 from ste.schema import RETURN, SPLITS
-from ste.config import DataSettings, MarketSettings, WorldSettings
 
 _FEWEST, _MOST = 1 << 15, 1 << 19
 _BLOCKS = 32

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ste.market.calendar import periods
+from ste.config import SplitSettings
 from ste.data.splits import check_splits, counted_periods
 from ste.errors import DataError
+from ste.market.calendar import periods
 from ste.schema import CLASS_NAMES, DIRECTION, SPLITS
-from ste.config import SplitSettings
 
 
 class Tally:

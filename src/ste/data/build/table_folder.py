@@ -6,11 +6,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from ste.config import DataSettings
 from ste.data.storage.files import sha256, whole_file
 from ste.data.storage.parquet_shards import digests
 from ste.errors import DataError
 from ste.schema import CLASS_NAMES
-from ste.config import DataSettings
 
 STAGING = ".building"
 """Folder within a table's where its parts are until all are there."""
