@@ -18,7 +18,7 @@ from ste.config.load import compose_train, load_settings, model_configs
 from ste.config.run_settings import FitSettings
 from ste.data.windows import Batch
 from ste.errors import ConfigError
-from ste.evaluation.metrics import Step
+from ste.evaluation.epoch_metrics import Step
 from ste.schema import FEATURES
 from ste.training.adversarial import perturbation
 from ste.training.grouped_batches import Group, GroupedLoader

@@ -173,7 +173,7 @@ def test_the_default_run_is_the_documented_one():
         ("data.representation=raw", r"expected one of stationary, standard"),
         ("optimizer.lr=0", r"optimizer.lr=0: expected a finite number above 0. Try optimizer.lr=0.001"),
         ("optimizer.lr=fast", r"optimizer.lr=fast: expected a finite number above 0"),
-        ("fit.monitor=luck", r"fit.monitor=luck: expected one of loss, accuracy"),
+        ("fit.monitor=luck", r"fit.monitor=luck: expected one of accuracy, auroc, balanced_accuracy"),
         ("fit.label_smoothing=1", r"fit.label_smoothing=1: expected a finite number in [0, 1)"),
         ("trainer.max_epochs=0", r"trainer.max_epochs=0: expected a whole number, 1 or more"),
         ("model.hidden_size=big", r"model.hidden_size=big: expected a whole number. Try model.hidden_size=64"),

@@ -11,7 +11,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from ste.evaluation.metrics import EpochFigures
+from ste.evaluation.epoch_metrics import EpochMetrics
 
 
 def predictions(classes: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -24,7 +24,7 @@ def predictions(classes: int) -> tuple[torch.Tensor, torch.Tensor]:
 @pytest.mark.parametrize("classes", [2, 3])
 def test_every_metric_is_the_textbooks(classes: int):
     chances, labels = predictions(classes)
-    collection = EpochFigures(classes)
+    collection = EpochMetrics(classes)
     for batch in torch.arange(700).split(64):  # in batches: a mean of batch means would differ
         collection.update(chances[batch], labels[batch])
     found = {name: float(value) for name, value in collection.compute().items()}
@@ -49,7 +49,7 @@ def test_every_metric_is_the_textbooks(classes: int):
 
 
 def test_one_certain_mistake_is_not_infinite():
-    collection = EpochFigures(3)
+    collection = EpochMetrics(3)
     collection.update(torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([2]))
     assert collection.compute()["log_loss"] == pytest.approx(-np.log(1e-7))
 
@@ -57,7 +57,7 @@ def test_one_certain_mistake_is_not_infinite():
 def test_a_class_that_is_absent_from_the_labels_does_not_lower_the_averages():
     chances, labels = predictions(3)
     two = labels != 1
-    collection = EpochFigures(3)
+    collection = EpochMetrics(3)
     collection.update(chances[two], labels[two])
     found = collection.compute()
     y, p = labels[two].numpy(), chances[two].numpy()

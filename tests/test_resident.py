@@ -13,7 +13,7 @@ from ste.data.build.prepare import prepare
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
 from ste.data.windows import Batch
-from ste.evaluation.metrics import Step, TrainingFigures
+from ste.evaluation.epoch_metrics import Step, TrainingMetrics
 from ste.features.normalization import REPRESENTATIONS, Representation
 from ste.schema import FEATURES
 from ste.seed_ensembles.replica_loader import ReplicaLoader
@@ -183,7 +183,7 @@ def test_steps_count_the_same_at_once_and_one_by_one(sizes: list[int], replicas:
         )
         for size in sizes
     ]
-    whole, parts = TrainingFigures(), TrainingFigures()
+    whole, parts = TrainingMetrics(), TrainingMetrics()
     whole.update(steps)
     for step in steps:
         parts.update([step])

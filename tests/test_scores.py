@@ -14,10 +14,11 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 
 from ste.errors import DataError
 from ste.evaluation.bootstrap import Resampling
-from ste.evaluation.classification import matthews, reliability
+from ste.evaluation.classification import compared_metrics, reliability
 from ste.evaluation.information_coefficient import coefficients
+from ste.evaluation.metrics.base import matthews
 from ste.evaluation.predictions import Predictions, row_columns
-from ste.evaluation.scoring import HEADLINES, score
+from ste.evaluation.scoring import score
 from ste.schema import class_names, probability_names
 
 
@@ -95,7 +96,9 @@ def test_figures_are_scikit_learns_and_torchmetrics(classes: int, who: str):
     for name, value in expected.items():
         rounded = 1e-6 if name == "calibration_error" else 1e-9  # torchmetrics counts in float32
         assert figures[name] == pytest.approx(value, abs=rounded), name
-    assert set(HEADLINES) - set(expected) == ({"move_auroc", "move_accuracy", "move_mcc"} if classes == 2 else set())
+    assert set(compared_metrics()) - set(expected) == (
+        {"move_auroc", "move_accuracy", "move_mcc"} if classes == 2 else set()
+    )
     if not who:
         assert card.confusion == metrics.confusion_matrix(y, call).tolist()
 
@@ -118,7 +121,7 @@ def test_persistence_orders_the_rows_and_claims_no_probabilities():
     assert {"accuracy", "auroc", "move_mcc", "direction_auroc"} <= set(card.gains["persistence"])
     area = metrics.roc_auc_score(predictions.labels, predictions.baseline("persistence"), multi_class="ovr")
     assert card.baselines["persistence"]["auroc"].value == pytest.approx(area)
-    assert set(card.gains["linear"]) == set(HEADLINES)
+    assert set(card.gains["linear"]) == set(compared_metrics())
     assert "bayes" not in card.gains
 
 
@@ -168,7 +171,7 @@ def test_one_ticker_a_week_is_the_ordinary_bootstrap():
     predictions = made(weeks=60, tickers=1, seed=3)
     card = score(predictions, resamples=500, seed=4)
     right = predictions.probs.argmax(1) == predictions.labels
-    drawn = Resampling.blocks(60, card.block, 500, 4)
+    drawn = Resampling.draw_blocks(60, card.block, 500, 4)
     starts = np.random.default_rng(4).integers(60, size=(500, -(-60 // card.block)))
     rows = ((starts[:, :, None] + np.arange(card.block)).reshape(500, -1) % 60)[:, :60]
     figure = np.append(right.mean(), right[rows].mean(axis=1))
@@ -183,7 +186,7 @@ def test_intervals_hold_their_figure_and_keep_to_its_range():
     for name, estimate in card.figures.items():
         if estimate.low is not None:
             assert estimate.low <= estimate.value <= estimate.high, name
-        if name in HEADLINES and name not in ("log_loss", "brier") and not name.endswith("mcc"):
+        if name in compared_metrics() and name not in ("log_loss", "brier") and not name.endswith("mcc"):
             assert 0.0 <= estimate.low <= estimate.high <= 1.0
 
 

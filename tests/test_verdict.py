@@ -14,7 +14,7 @@ from ste.evaluation.predictions import Predictions, row_columns
 from ste.evaluation.scorecard import Estimate, Gain, Portfolio, Scorecard
 from ste.evaluation.scoring import score
 from ste.evaluation.significance import ALPHA, Trials, compare, sidak
-from ste.evaluation.verdict import WORDS, judge
+from ste.evaluation.verdict import LEVELS, judge
 from studies.verdicts import Outcome, summary
 
 BASELINES = {"majority": 0.372, "persistence": 0.361, "volatility": 0.423, "linear": 0.418}
@@ -93,7 +93,7 @@ LEARNED = {"volatility": gain(0.030, 0.001), "linear": gain(0.035, 0.0005)}
 def test_the_word_needs_every_baseline_of_its_level(accuracy: dict[str, Gain], word: str):
     verdict = judge(card(accuracy), "SimpleLSTM")
     assert verdict.word == verdict.tags["verdict"] == word
-    assert verdict.above_guessing == (word in WORDS[:2])
+    assert verdict.above_guessing == (word in LEVELS[:2])
 
 
 def test_better_needs_a_baseline_that_learned():
@@ -132,7 +132,7 @@ def test_a_borderline_gain_is_lost_as_trials_grow():
 def test_more_trials_never_improve_a_verdict(ps: dict[str, float], count: int):
     scored = card({name: gain(0.03, p) for name, p in ps.items()})
     fewer, more = judge(scored, "x", Trials(count)), judge(scored, "x", Trials(count + 1))
-    assert WORDS.index(fewer.word) <= WORDS.index(more.word)
+    assert LEVELS.index(fewer.word) <= LEVELS.index(more.word)
     assert float(more.tags["verdict.p_corrected"]) >= float(fewer.tags["verdict.p_corrected"])
     assert more.sharpe is not None
     assert fewer.sharpe is not None
@@ -159,13 +159,13 @@ def test_the_paragraph_says_what_was_found():
         "SimpleLSTM scored 43.3 % [40.3, 46.1] accuracy on the test split: 7,532 examples of 88 weeks.",
         "That is better than guessing: +6.1 points [4.1, 8.1] on majority's 37.2 %, log-loss gain +0.0010 "
         "[-0.0190, 0.0210], p < 0.0001, corrected < 0.0001 (by accuracy).",
-        "It is not surely better than the best baseline, volatility: +1.0 points [-0.6, 2.6] on its 42.3 %, log-loss "
-        "gain +0.0010 [-0.0190, 0.0210], p = 0.1100, corrected 0.5030 (by accuracy).",
+        "It is not significantly better than the best baseline, volatility: +1.0 points [-0.6, 2.6] on its 42.3 %, "
+        "log-loss gain +0.0010 [-0.0190, 0.0210], p = 0.1100, corrected 0.5030 (by accuracy).",
         "corrected (Sidak) for 3 trials on this data in this experiment",
-        "will it move AUC 0.620 [0.600, 0.640], which way AUC 0.510 [0.490, 0.530]; most of it is volatility, not dir",
-        "not direction (trailing volatility alone: 42.3 %, will it move 0.610).",
-        "A long-short portfolio of it that pays 10 basis points has a Sharpe ratio of 0.62 [-0.70, 1.90] a year;",
-        "that luck gives the best of 3 trials, is ",
+        "movement AUC 0.620 [0.600, 0.640], direction AUC 0.510 [0.490, 0.530]; most of the score is volatility, ",
+        "not direction (trailing volatility alone: 42.3 %, movement 0.610).",
+        "Its long-short portfolio with costs of 10 basis points has a Sharpe ratio of 0.62 [-0.70, 1.90] a year;",
+        "that the best of 3 trials has by luck, is ",
         "Over the portfolios of 3 trials the probability of backtest overfitting is",
     ):
         assert part in verdict.paragraph
@@ -205,16 +205,16 @@ ABOVE, WITHIN, BELOW = Estimate(0.55, 0.52, 0.58), Estimate(0.51, 0.48, 0.54), E
 @pytest.mark.parametrize(
     ("move", "direction", "says"),
     [
-        (ABOVE, WITHIN, "most of it is volatility, not direction"),
-        (ABOVE, ABOVE, "both are told"),
-        (WITHIN, ABOVE, "direction is told, moving is not"),
-        (WITHIN, WITHIN, "neither is told"),
-        (ABOVE, BELOW, "it is volatility, and direction is told worse than by a coin"),
-        (BELOW, BELOW, "direction is told worse than by a coin, and moving is not told"),
-        (Estimate(0.7), Estimate(0.7), "neither is told"),  # without an interval nothing is sure
-        (None, ABOVE, "; direction is told."),
-        (None, WITHIN, "; direction is not told apart from a coin's."),
-        (None, BELOW, "; direction is told worse than by a coin."),
+        (ABOVE, WITHIN, "most of the score is volatility, not direction"),
+        (ABOVE, ABOVE, "both are predicted better than by chance"),
+        (WITHIN, ABOVE, "direction is predicted better than by chance, movement is not"),
+        (WITHIN, WITHIN, "both are indistinguishable from chance"),
+        (ABOVE, BELOW, "the score is volatility, and direction is predicted worse than by chance"),
+        (BELOW, BELOW, "direction is predicted worse than by chance, and movement is indistinguishable from chance"),
+        (Estimate(0.7), Estimate(0.7), "both are indistinguishable from chance"),  # there is no interval
+        (None, ABOVE, "; direction is predicted better than by chance."),
+        (None, WITHIN, "; direction is indistinguishable from chance."),
+        (None, BELOW, "; direction is predicted worse than by chance."),
     ],
 )
 def test_what_the_score_is_made_of(move: Estimate | None, direction: Estimate, says: str):
@@ -225,7 +225,7 @@ def test_two_classes_by_day_have_no_move_figures():
     scored = card(CLEAR, move=None, classes=("Downtrend", "Uptrend"), unit="day", periods=64, examples=3720)
     verdict = judge(scored, "Adv-ALSTM")
     assert "3,720 examples of 64 days" in verdict.paragraph
-    assert "will it move" not in verdict.paragraph
+    assert "movement AUC" not in verdict.paragraph
     assert "verdict.moves" not in verdict.tags
     assert verdict.sharpe is not None
     weekly = judge(card(CLEAR), "x").sharpe
@@ -254,7 +254,7 @@ def test_too_few_weeks_cannot_tell_anything():
 def test_without_a_baseline_nothing_is_claimed():
     verdict = judge(card(CLEAR, gains={}, baselines={}), "x")
     assert verdict.word == "not better"
-    assert "There is no baseline to set beside it" in verdict.paragraph
+    assert "There is no baseline to compare it with" in verdict.paragraph
     assert "verdict.p" not in verdict.tags
 
 
@@ -269,12 +269,12 @@ def test_a_known_world_says_what_share_of_the_gap_is_closed():
     )
     verdict = judge(known, "x")
     assert verdict.word == "better than guessing"  # the truth is no baseline
-    assert "it closes 57.3 % [40.1, 74.4] of the gap in expected accuracy between majority and Bayes" in (
+    assert "it closes 57.3 % [40.1, 74.4] of the gap in expected accuracy between majority and the Bayes optimum" in (
         verdict.paragraph
     )
     assert verdict.tags["verdict.gap_closed"] == "0.5730 [0.4010, 0.7440]"
     null = judge(replace(scored, baselines=scored.baselines | bayes), "x")
-    assert "the features tell too little to change the likeliest class" in null.paragraph
+    assert "the features hardly change the most probable class" in null.paragraph
 
 
 @pytest.mark.parametrize(
@@ -355,7 +355,7 @@ def test_real_scores_are_judged():
     assert strong.word == "better"  # than linear too, which ranks alike: by log-loss
     assert strong.best is not None
     assert (strong.best.hardest, strong.best.figure) == ("linear", "log_loss")
-    assert "both are told" in strong.paragraph
+    assert "both are predicted better than by chance" in strong.paragraph
     words = [judge(score(predictions(0.0, seed), resamples=200), "oracle").word for seed in range(1, 6)]
     assert words.count("not better") >= 4
 
@@ -410,24 +410,27 @@ def test_a_gain_does_not_count_beside_a_sure_loss():
     assert judge(card(gains=gains), "a net").word == "better"
     verdict = judge(card(gains=gains | lost), "a net")
     assert verdict.word == "not better"
-    assert "(by AUROC), but its log-loss is surely worse than majority's" in verdict.paragraph
+    assert "(by AUROC), but its log-loss is significantly worse than majority's" in verdict.paragraph
     unsure = {"majority": gains["majority"] | {"log_loss": Gain(-0.008, -0.0185, 0.0024, 0.9)}}
     assert judge(card(gains=gains | unsure), "a net").word == "better"
     learned = {"linear": gains["linear"] | {"accuracy": Gain(-0.03, -0.05, -0.01, 0.999)}}
     assert judge(card(gains=gains | learned), "a net").word == "better than guessing"
 
 
-def test_a_coin_is_not_told_from_direction_by_the_best_of_many():
+def test_direction_must_survive_the_correction_for_trials():
     close = {"majority": {"accuracy": UNDECIDED, "direction_auroc": Gain(0.045, 0.001, 0.09, 0.02)}}
     figures = {"direction": Estimate(0.545, 0.501, 0.588), "move": Estimate(0.51, 0.48, 0.54)}
     once = judge(card(**figures, gains=card().gains | close), "x")
-    assert "direction is told, moving is not" in once.paragraph
+    assert "direction is predicted better than by chance, movement is not" in once.paragraph
     often = judge(card(**figures, gains=card().gains | close), "x", Trials(40))
-    assert "neither is told" in often.paragraph
+    assert "both are indistinguishable from chance" in often.paragraph
 
 
-def test_runs_on_other_tables_are_told():
-    assert "2 more runs of the experiment were made on other tables" in judge(card(), "x", Trials(1, 2)).paragraph
+def test_runs_on_other_tables_are_reported():
+    assert (
+        "2 more runs of the experiment on other tables are not corrected for"
+        in judge(card(), "x", Trials(1, 2)).paragraph
+    )
     assert "other tables" not in judge(card(), "x", Trials(3)).paragraph
 
 

@@ -40,6 +40,15 @@ class Registry(Mapping[str, Any]):
             raise ValueError(f"{self.kind}: {name} is registered by {known.__module__} and by {component.__module__}")
         return component
 
+    def add(self, name: str, component: Any) -> None:
+        """Add a component under a name.
+
+        Raises:
+            ValueError: another component has that name.
+        """
+        if self._components.setdefault(name, component) is not component:
+            raise ValueError(f"{self.kind}: {name} is registered twice")
+
     def __getitem__(self, name: str) -> Any:
         """The component of that name.
 
@@ -79,3 +88,6 @@ MODELS = Registry("model.net", "ste.models")
 
 BASELINES = Registry("model.baseline", "ste.baselines")
 """Baseline estimators, by class name."""
+
+METRICS = Registry("fit.monitor", "ste.evaluation.metrics")
+"""Metrics of class probabilities (`ste.evaluation.metrics.base.Metric`), by name."""

@@ -30,7 +30,6 @@ from ste.config.monitor_settings import MonitorSettings
 from ste.config.predict_settings import PredictSettings
 from ste.config.replica_settings import ReplicaSettings
 from ste.config.run_settings import (
-    MONITORS,
     FitSettings,
     OptimizerSettings,
     PathSettings,
@@ -45,7 +44,6 @@ from ste.config.serve_settings import LimitSettings, ServeSettings
 from ste.config.sweep_settings import SweepSettings
 
 __all__ = [
-    "MONITORS",
     "SOURCES",
     "AuditSettings",
     "AugmentSettings",

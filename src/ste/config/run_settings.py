@@ -1,7 +1,7 @@
 """Settings of a training run: optimizer, fit, trainer, tracking, scoring and all of them together."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le, Lt, Predicate
 
@@ -20,6 +20,7 @@ from ste.config.validation import (
     Settings,
 )
 from ste.errors import ConfigError
+from ste.registry import METRICS
 
 
 @dataclass
@@ -51,17 +52,12 @@ class SchedulerSettings(Settings):
     patience: NonNegativeInt = 3
 
 
-Monitor = Literal["loss", "accuracy", "balanced_accuracy", "f1", "mcc", "auroc", "log_loss", "brier"]
-MONITORS: tuple[str, ...] = get_args(Monitor)
-"""Validation metrics that can select the epoch."""
-
-
 @dataclass
 class FitSettings(Settings):
     """Objective of the training and the rule that selects the epoch.
 
     Attributes:
-        monitor: validation metric that selects the epoch.
+        monitor: validation metric that selects the epoch: one of `ste.registry.METRICS`.
         patience: epochs without a better one before training stops; None never stops early.
         class_weights: weight classes by the inverse of their frequency in the training rows.
         label_smoothing: fraction of the target spread over all classes.
@@ -72,17 +68,23 @@ class FitSettings(Settings):
 
     section: ClassVar[str] = "fit"
 
-    monitor: Monitor = "log_loss"
+    monitor: str = "log_loss"
     patience: PositiveInt | None = 10
     class_weights: bool = False
     label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0
     adversarial_weight: NonNegativeFloat = 0.0
     adversarial_size: PositiveFloat = 0.05
 
+    def check(self) -> None:
+        """Require a metric that is registered and computed after each epoch."""
+        each_epoch = METRICS[self.monitor].every_epoch
+        self.require(each_epoch, "monitor", "a metric that is computed after each epoch")
+
     @property
     def mode(self) -> str:
-        """Whether the monitored metric is better `min` or `max`."""
-        return "min" if self.monitor in ("loss", "log_loss", "brier") else "max"
+        """`min` or `max`: which end of the monitored metric is better, as the metric declares."""
+        mode: str = METRICS[self.monitor].mode
+        return mode
 
 
 @dataclass

@@ -15,7 +15,7 @@ from ste.ensembles.members import FOLDER, MEMBERS, NAME, Member
 from ste.ensembles.pooling import BLOCKS, Combined, beside_members, combine
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.scorecard import Estimate, Gain, Scorecard, without_baselines
-from ste.evaluation.significance import FIGURES
+from ste.evaluation.significance import TESTED
 from ste.evaluation.verdict import Verdict
 from ste.experiment.artifacts import track_result, write_outputs
 from ste.experiment.run import scores_of, trials_of, verdict_of
@@ -86,9 +86,9 @@ class EnsembleResult:
             )
         split = "test" if "test" in self.scores else "validation"
         gains = [
-            f"{FIGURES[name]} {gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]"
+            f"{TESTED[name]} {gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]"
             for name, gain in self.over_best.items()
-            if name in FIGURES
+            if name in TESTED
         ]
         return " ".join(
             [

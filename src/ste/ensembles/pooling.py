@@ -15,8 +15,8 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
 from ste.errors import DataError
-from ste.evaluation.bootstrap import FEW_PERIODS
-from ste.evaluation.classification import SMALLEST
+from ste.evaluation.bootstrap import MIN_PERIODS
+from ste.evaluation.metrics.base import MIN_PROBABILITY
 from ste.evaluation.predictions import Predictions
 from ste.schema import PERIOD, probability_names
 
@@ -82,7 +82,7 @@ class Stacking:
         return {
             "coefficients": self.coefficients.tolist(),
             "intercept": self.intercept.tolist(),
-            "smallest_probability": SMALLEST,
+            "smallest_probability": MIN_PROBABILITY,
         }
 
 
@@ -242,7 +242,7 @@ class _Rows:
 def _learn(method: str, strength: float, rows: _Rows) -> Combination:
     if method == "average":
         return Pool(np.full(len(rows.chances), 1 / len(rows.chances)))
-    found, fewest = len(np.unique(rows.periods)), FEW_PERIODS * rows.horizon
+    found, fewest = len(np.unique(rows.periods)), MIN_PERIODS * rows.horizon
     if found < fewest:
         raise DataError(
             f"method={method}: it learns from validation rows, which are of {found} {rows.unit}s. Expected {fewest} or "
@@ -287,7 +287,7 @@ def _cross_fitted(method: str, strength: float, rows: _Rows) -> np.ndarray:
 
 
 def _logs(chances: np.ndarray) -> np.ndarray:
-    return np.log(np.maximum(chances, SMALLEST))
+    return np.log(np.maximum(chances, MIN_PROBABILITY))
 
 
 def _log_loss(chances: np.ndarray, labels: np.ndarray) -> float:

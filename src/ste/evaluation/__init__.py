@@ -1,1 +1,1 @@
-"""What a model's probabilities are worth, and beside what."""
+"""Metrics with confidence intervals, comparison with baselines, portfolio, and the verdict."""

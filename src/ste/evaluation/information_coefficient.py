@@ -3,9 +3,46 @@
 import numpy as np
 
 from ste.evaluation.bootstrap import Resampling
+from ste.evaluation.classification import Figures
+from ste.evaluation.metrics.base import Metric
 
-FEWEST = 3
+MIN_TICKERS = 3
 """Tickers that a period needs to be ranked, or traded."""
+
+_RANKED = {"ic": False, "rank_ic": True}
+
+RANKING_METRICS = {
+    metric.name: metric
+    for prefix in _RANKED
+    for metric in (
+        Metric(f"{prefix}_mean", -1.0, 1.0),
+        Metric(f"{prefix}_std", 0.0, higher_is_better=False),
+        Metric(f"{prefix}_ir"),
+        Metric(f"{prefix}_t"),
+    )
+}
+"""Mean, standard deviation, information ratio and t of both coefficients."""
+
+
+def ranking_figures(
+    score: np.ndarray, returns: np.ndarray, period: np.ndarray, path: np.ndarray, resampling: Resampling
+) -> Figures:
+    """Every metric of `RANKING_METRICS` that has a value.
+
+    Args:
+        score: `[N]`.
+        returns: `[N]`, finite.
+        period: int64 `[N]`, ascending, the units of `resampling`.
+        path: `[N]`, ascending within a period.
+        resampling: of the periods.
+    """
+    begins = np.append(True, (period[1:] != period[:-1]) | (path[1:] != path[:-1]))[: len(period)]
+    group = np.cumsum(begins) - 1
+    figures: Figures = {}
+    for prefix, ranked in _RANKED.items():
+        values = coefficients(score, returns, group, ranked=ranked)
+        figures |= _summary(values, period[begins], resampling, prefix)
+    return figures
 
 
 def coefficients(score: np.ndarray, returns: np.ndarray, group: np.ndarray, *, ranked: bool) -> np.ndarray:
@@ -17,29 +54,27 @@ def coefficients(score: np.ndarray, returns: np.ndarray, group: np.ndarray, *, r
     Args:
         score: `[N]`.
         returns: `[N]`.
-        group: int64 `[N]`, ascending, 0 to G - 1, each there.
-        ranked: Spearman's.
+        group: int64 `[N]`, ascending, 0 to G - 1 without gaps.
+        ranked: use Spearman's.
     """
     if not len(group):
         return np.empty(0)
     begins = np.flatnonzero(np.append(True, group[1:] != group[:-1]))
     sizes = np.diff(np.append(begins, len(group)))
-    varied = sizes >= FEWEST
+    varied = sizes >= MIN_TICKERS
     for values in (score, returns):
         varied &= np.maximum.reduceat(values, begins) > np.minimum.reduceat(values, begins)
-    x, y = (_centred(_ranks(v, group, begins) if ranked else v, begins, sizes) for v in (score, returns))
+    x, y = (_centre(_ranks(v, group, begins) if ranked else v, begins, sizes) for v in (score, returns))
     xy, xx, yy = (np.add.reduceat(product, begins) for product in (x * y, x * x, y * y))
     scale = np.sqrt(xx * yy)
     varied &= scale > 0
     return np.clip(np.divide(xy, scale, out=np.full(len(begins), np.nan), where=varied), -1.0, 1.0)
 
 
-def coefficient_figures(
-    values: np.ndarray, period: np.ndarray, resampling: Resampling, prefix: str
-) -> dict[str, np.ndarray]:
+def _summary(values: np.ndarray, period: np.ndarray, resampling: Resampling, prefix: str) -> Figures:
     """Mean, standard deviation (n - 1), IR (mean / std), `[1 + R]` by name, and t `[1]`.
 
-    t is IR times the root of the number of coefficients, of which only those count whose returns do not overlap.
+    t is the IR times the root of the number of coefficients whose returns do not overlap.
 
     Args:
         values: coefficients `[G]`, NaN where there is none; several of one period (paths) are averaged.
@@ -53,17 +88,18 @@ def coefficient_figures(
     series = np.divide(totals, paths, out=np.zeros(resampling.units), where=paths > 0)
     n = resampling.sums((paths > 0).astype(np.int64))
     total, squares = resampling.sums(np.stack([series, series**2], axis=1)).T
-    with np.errstate(divide="ignore", invalid="ignore"):  # resamples that hold hardly a period
+    with np.errstate(divide="ignore", invalid="ignore"):  # resamples with no or one period
         mean = total / n
         std = np.sqrt(np.maximum(squares - total * mean, 0.0) / (n - 1))
         std = np.where((n > 1) & (std > 1e-12), std, np.nan)
         ratio = mean / std
-    independent = n[:1] * resampling.independent / resampling.units  # coefficients whose returns do not overlap
+    independent = n[:1] * resampling.independent / resampling.units
     names = {"mean": mean, "std": std, "ir": ratio, "t": ratio[:1] * np.sqrt(independent)}
-    return {f"{prefix}_{name}": figure for name, figure in names.items() if np.isfinite(figure[0])}
+    return {f"{prefix}_{name}": values for name, values in names.items() if np.isfinite(values[0])}
 
 
-def _centred(values: np.ndarray, begins: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+def _centre(values: np.ndarray, begins: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Values less the mean of their group, `[N]`."""
     return values - np.repeat(np.add.reduceat(values, begins) / sizes, sizes)
 
 

@@ -1,10 +1,9 @@
-"""A portfolio that trades the predictions, with what its trades cost.
+"""A portfolio that trades the predictions and pays transaction costs.
 
-Positions are taken at a period's close and held for the horizon; with a horizon above one period every
-horizon-th period is traded, so that no two positions overlap. Weights are shares of the equity; between
-two trades they drift with the returns, and the turnover is what it takes to get from the drifted weights
-to the new ones, the first entry from cash included. Cash earns nothing and borrowing shares is free. The
-last positions are not closed.
+Positions are taken at the close of a period and held for the horizon. With a horizon above one period, only every
+horizon-th period is traded, so that positions do not overlap. Weights are fractions of the equity. Between two trades
+they drift with the returns; the turnover is the distance from the drifted weights to the new ones, including the first
+entry from cash. Cash earns nothing, and borrowing shares is free. The last positions are not closed.
 """
 
 from collections.abc import Sequence
@@ -14,21 +13,37 @@ import numpy as np
 
 from ste.errors import ConfigError
 from ste.evaluation.bootstrap import Resampling
-from ste.evaluation.information_coefficient import FEWEST
+from ste.evaluation.classification import Figures
+from ste.evaluation.information_coefficient import MIN_TICKERS
+from ste.evaluation.metrics.base import Metric
 
 KINDS = ("long_short", "long_only")
-_RUIN = 1e-12  # equity that is left at least, where a logarithm is taken
+
+PORTFOLIO_METRICS = {
+    metric.name: metric
+    for metric in (
+        Metric("portfolio_annual_return", -1.0),
+        Metric("portfolio_volatility", 0.0, higher_is_better=False),
+        Metric("portfolio_sharpe"),
+        Metric("portfolio_max_drawdown", -1.0, 0.0),
+        Metric("portfolio_turnover", 0.0, higher_is_better=False),
+        Metric("portfolio_hit_rate", 0.0, 1.0),
+    )
+}
+"""Metrics of a portfolio after costs."""
+
+_MIN_EQUITY = 1e-12  # lower bound inside a logarithm
 
 
 @dataclass(frozen=True, eq=False)
 class Trades:
-    """What a portfolio did, one entry per holding period.
+    """Entries of a portfolio, one per holding period.
 
     Attributes:
         period: int64 `[T]`, index of the period at whose close the positions are taken.
-        returns: simple net return until the next entry, costs paid.
-        turnover: sum of absolute changes of weight.
-        invested: bool, whether any position is held.
+        returns: float64 `[T]`, simple return until the next entry, after costs.
+        turnover: float64 `[T]`, sum of absolute changes of weight.
+        invested: bool `[T]`, whether any position is held.
     """
 
     period: np.ndarray
@@ -38,37 +53,37 @@ class Trades:
 
     @property
     def equity(self) -> np.ndarray:
-        """Value of 1 invested, after each entry; it stays at 0 once all is lost."""
+        """Value of 1 invested, after each entry `[T]`; it stays at 0 after a total loss."""
         return np.cumprod(1.0 + self.returns)
 
 
 def long_short(score: np.ndarray) -> np.ndarray:
     """Weights `[K]`: the top third of the tickers long, the bottom third short, 100 % each, equal weights.
 
-    Tickers of equal score get equal weights: those that straddle a boundary share the places on it, so that
-    nothing hangs on their order, and a period in which all scores are equal is not traded.
+    Tickers of equal score get equal weights: those at the boundary of a third share its positions, so that the order
+    of tickers has no effect. A period in which all scores are equal is not traded.
 
     Args:
         score: `[K]`, at least three.
     """
     count, third = len(score), len(score) // 3
-    places = np.zeros(count)  # whole numbers: what cancels is exactly 0
-    places[:third], places[count - third :] = -1.0, 1.0
+    positions = np.zeros(count)  # integers, so that long and short cancel exactly
+    positions[:third], positions[count - third :] = -1.0, 1.0
     _, tied = np.unique(score, return_inverse=True)
-    shared = np.bincount(tied, weights=places[np.argsort(np.argsort(score, kind="stable"), kind="stable")])
+    shared = np.bincount(tied, weights=positions[np.argsort(np.argsort(score, kind="stable"), kind="stable")])
     return (shared / np.bincount(tied) / third)[tied]
 
 
 def long_only(rises: np.ndarray) -> np.ndarray:
-    """Equal weights `[K]` of the tickers that are predicted to rise, 100 % together; cash if there is none."""
+    """Equal weights `[K]` of the tickers that are predicted to rise, 100 % in total; cash if there is none."""
     return rises / max(int(rises.sum()), 1)
 
 
 def trade(
-    chances: np.ndarray,
+    probs: np.ndarray,
     returns: np.ndarray,
     period: np.ndarray,
-    number: np.ndarray,
+    period_index: np.ndarray,
     ticker: np.ndarray,
     *,
     kind: str,
@@ -78,53 +93,53 @@ def trade(
     """Trade one path of predictions.
 
     Args:
-        chances: probabilities `[N, C]`; the last class rises, the first falls. `long_short` ranks by
+        probs: `[N, C]`; the last class rises, the first falls. `long_short` ranks by
             p_up - p_down, `long_only` holds the tickers whose top class is the last.
         returns: `[N]`, simple, over the horizon.
         period: int64 `[N]`, ascending index of each row's period.
-        number: int64 `[P]`, calendar number of each period; neighbours differ by 1.
+        period_index: int64 `[P]`, calendar number of each period; consecutive periods differ by 1.
         ticker: int64 `[N]`, codes from 0.
         kind: `long_short` or `long_only`.
-        cost_bps: basis points of the equity paid per unit of turnover.
+        cost_bps: costs per unit of turnover, basis points of the equity.
         horizon: periods that a position is held.
 
     Returns:
         None where no period has three tickers.
 
     Raises:
-        ConfigError: another kind, or a negative cost.
+        ConfigError: an unknown kind, or a negative cost.
     """
     if kind not in KINDS:
         raise ConfigError(f"portfolio kind={kind}: not known. Expected one of {', '.join(KINDS)}.")
     if not cost_bps >= 0:
         raise ConfigError(f"portfolio cost_bps={cost_bps:g}: expected 0 or more basis points, such as 5.")
     known = np.isfinite(returns)
-    chances, returns, period, ticker = chances[known], returns[known], period[known], ticker[known]
-    begins = np.searchsorted(period, np.arange(len(number) + 1))
-    if not (np.diff(begins) >= FEWEST).any():
+    probs, returns, period, ticker = probs[known], returns[known], period[known], ticker[known]
+    begins = np.searchsorted(period, np.arange(len(period_index) + 1))
+    if not (np.diff(begins) >= MIN_TICKERS).any():
         return None
-    score, rises = chances[:, -1] - chances[:, 0], chances.argmax(axis=1) == chances.shape[1] - 1
-    held = np.zeros(int(ticker.max()) + 1)  # weights before the trade, drifted
+    score, rises = probs[:, -1] - probs[:, 0], probs.argmax(axis=1) == probs.shape[1] - 1
+    drifted = np.zeros(int(ticker.max()) + 1)  # weights before the trade
     entries, last = [], None
-    for p in range(len(number)):
-        if last is not None and number[p] < last + horizon:
+    for p in range(len(period_index)):
+        if last is not None and period_index[p] < last + horizon:
             continue
-        last = int(number[p])
+        last = int(period_index[p])
         rows = slice(begins[p], begins[p + 1])
-        weights, gains = np.zeros_like(held), np.zeros_like(held)
-        if begins[p + 1] - begins[p] >= FEWEST:
+        weights, gains = np.zeros_like(drifted), np.zeros_like(drifted)
+        if begins[p + 1] - begins[p] >= MIN_TICKERS:
             weights[ticker[rows]] = long_short(score[rows]) if kind == "long_short" else long_only(rises[rows])
             gains[ticker[rows]] = returns[rows]
-        turnover = float(np.abs(weights - held).sum())
+        turnover = float(np.abs(weights - drifted).sum())
         net = max(float((weights * gains).sum()) - turnover * cost_bps / 1e4, -1.0)
-        held = weights * (1.0 + gains) / (1.0 + net) if net > -1.0 else np.zeros_like(held)
+        drifted = weights * (1.0 + gains) / (1.0 + net) if net > -1.0 else np.zeros_like(drifted)
         entries.append((p, net, turnover, bool(weights.any())))
     columns = [np.array(column) for column in zip(*entries, strict=True)]
     return Trades(*columns)
 
 
-def together(paths: Sequence[Trades]) -> Trades:
-    """One portfolio that gives each path an equal part of its money, in each period those that trade then."""
+def average_paths(paths: Sequence[Trades]) -> Trades:
+    """One portfolio that splits its equity equally among the paths that trade in a period."""
     period = np.unique(np.concatenate([path.period for path in paths]))
     at = [np.searchsorted(period, path.period) for path in paths]
     count = np.bincount(np.concatenate(at), minlength=len(period))
@@ -137,12 +152,12 @@ def together(paths: Sequence[Trades]) -> Trades:
     return Trades(period, returns, turnover, invested)
 
 
-def trading_figures(trades: Trades, resampling: Resampling, per_year: float) -> dict[str, np.ndarray]:
-    """Figures of a portfolio, `[1 + R]` by name; of the drawdown, which hangs on the order of returns, `[1]`.
+def portfolio_figures(trades: Trades, resampling: Resampling, per_year: float) -> Figures:
+    """Every metric of `PORTFOLIO_METRICS` that has a value, `[1 + R]`; `[1]` of the drawdown, which depends on order.
 
     Definitions are empyrical's: annual return is the geometric mean, volatility the standard deviation
     (n - 1) times the root of the entries in a year, Sharpe the mean over the standard deviation times that
-    root, without a riskless return. Hit rate is the share of entries with positions that ended above 0,
+    root, without a riskless return. The hit rate is the fraction of entries with positions that ended above 0, the
     turnover the mean per entry.
 
     Args:
@@ -153,13 +168,13 @@ def trading_figures(trades: Trades, resampling: Resampling, per_year: float) -> 
     import empyrical  # takes a second to import
 
     net = trades.returns
-    logs = np.log(np.maximum(1.0 + net, _RUIN))
+    logs = np.log(np.maximum(1.0 + net, _MIN_EQUITY))
     won = (net > 0) & trades.invested
     entered = np.stack([np.ones(len(net)), net, net**2, logs, trades.turnover, trades.invested, won], axis=1)
     per_period = np.zeros((resampling.units, entered.shape[1]))
     per_period[trades.period] = entered
     n, total, squares, growth, moved, invested, hits = (resampling.sums(column) for column in per_period.T)
-    with np.errstate(divide="ignore", invalid="ignore"):  # resamples that hold hardly an entry
+    with np.errstate(divide="ignore", invalid="ignore"):  # resamples with no or one entry
         mean = total / n
         std = np.sqrt(np.maximum(squares - total * mean, 0.0) / (n - 1))
         std = np.where((n > 1) & (std > 1e-12), std, np.nan)
@@ -179,4 +194,4 @@ def trading_figures(trades: Trades, resampling: Resampling, per_year: float) -> 
         if np.isfinite(figures[name][0]):
             figures[name][0] = value
     figures["max_drawdown"] = np.array([empyrical.max_drawdown(net)])
-    return {f"portfolio_{name}": figure for name, figure in figures.items()}
+    return {f"portfolio_{name}": values for name, values in figures.items() if np.isfinite(values[0])}

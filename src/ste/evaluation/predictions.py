@@ -1,4 +1,4 @@
-"""Predictions as a table: the one thing that every figure, verdict and page is computed from."""
+"""The predictions table, from which every metric, verdict and page is computed."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ from ste.market.calendar import periods
 from ste.schema import SPLITS, probability_names
 
 BAYES = "bayes"
-"""Prefix of a synthetic world's own probabilities."""
+"""Prefix of the true probabilities of a synthetic market."""
 
 _ROW = ("date", "ticker", "split", "fold", "path", "label", "return")
 _META = b"ste"
@@ -28,13 +28,12 @@ _META = b"ste"
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model and its baselines say of the same rows, and what came.
+    """Probabilities of a model and its baselines for the same rows, with the labels and returns.
 
-    Columns of `frame`: `date` (the row's close), `ticker`, `split`, `fold` (of a walk-forward or
-    combinatorial validation, else 0), `path` (of a combinatorial one, else 0: a row stands once in each
-    path), `label` (index into `classes`), `return` (simple, over the horizon), the model's
-    `p_downtrend` ..., and the same with a prefix for each baseline (`majority.p_downtrend`) and, in a
-    synthetic world, for the truth (`bayes.p_downtrend`).
+    Columns of `frame`: `date` (the row's close), `ticker`, `split`, `fold` (of walk-forward or combinatorial
+    validation, else 0), `path` (of combinatorial validation, else 0; each path holds a row once), `label` (index into
+    `classes`), `return` (simple, over the horizon), the model's `p_downtrend` ..., and the same columns with a prefix
+    for each baseline (`majority.p_downtrend`) and, for a synthetic market, the truth (`bayes.p_downtrend`).
 
     Attributes:
         frame: one row per example (and path).
@@ -42,7 +41,7 @@ class Predictions:
         frequency: `weekly` or `daily`.
         horizon: periods that a label looks ahead.
         model: name to print.
-        samples: how much of a split that is, of each whose tickers are not all here.
+        samples: by split, of splits that hold some of their tickers only: how much of the split that is.
     """
 
     frame: pd.DataFrame
@@ -67,13 +66,13 @@ class Predictions:
 
     @cached_property
     def periods(self) -> np.ndarray:
-        """Number of each row's week (or session), int64 `[N]`: rows of one period move together."""
+        """Calendar number of each row's week (or session), int64 `[N]`."""
         return periods(self.frame["date"], self.frequency)
 
     @cached_property
     def probs(self) -> np.ndarray:
         """The model's probabilities, float64 `[N, C]`."""
-        return self._of("")
+        return self._probs("")
 
     @property
     def baselines(self) -> tuple[str, ...]:
@@ -82,15 +81,15 @@ class Predictions:
         return tuple(name for name in prefixes if name != BAYES)
 
     def baseline(self, name: str) -> np.ndarray:
-        """A baseline's probabilities, float64 `[N, C]`; persistence's are ones and zeros and claim nothing."""
-        return self._of(f"{name}.")
+        """A baseline's probabilities, float64 `[N, C]`; those of persistence are one-hot."""
+        return self._probs(f"{name}.")
 
     @cached_property
     def truth(self) -> np.ndarray | None:
-        """P(class | features) in a synthetic world, float64 `[N, C]`, else None."""
+        """P(class | features) of a synthetic market, float64 `[N, C]`, else None."""
         if f"{BAYES}.{probability_names(self.classes)[0]}" not in self.frame:
             return None
-        truth = self._of(f"{BAYES}.")
+        truth = self._probs(f"{BAYES}.")
         return truth if np.isfinite(truth).all() else None
 
     @property
@@ -99,11 +98,11 @@ class Predictions:
         return tuple(dict.fromkeys(self.frame["split"]))
 
     def slice_split(self, *splits: str) -> "Predictions":
-        """The rows of one split, or of several."""
+        """The rows of these splits."""
         rows = self.frame[self.frame["split"].isin(splits).to_numpy()].reset_index(drop=True)
         return replace(self, frame=rows, samples={name: self.samples[name] for name in splits if name in self.samples})
 
-    def _of(self, prefix: str) -> np.ndarray:
+    def _probs(self, prefix: str) -> np.ndarray:
         names = [prefix + name for name in probability_names(self.classes)]
         return self.frame[names].to_numpy(dtype=np.float64)
 
@@ -117,20 +116,20 @@ class Predictions:
         model: str,
         samples: Mapping[str, Sample] = MappingProxyType({}),
     ) -> "Predictions":
-        """Predictions of several splits or folds as one, sorted by split, date, ticker, fold and path.
+        """Join the frames of several splits or folds, sorted by split, date, ticker, fold and path.
 
-        A baseline that is not in all of them, such as a fold's unknown truth, is left out.
+        A baseline that some frame lacks is left out.
         """
-        parts = [_in_order(frame) for frame in frames]  # one by one: a copy of all of them is a third of a large run
+        parts = [_sort(frame) for frame in frames]  # one by one, to hold no second copy of a large run
         common = [name for name in parts[0] if all(name in part for part in parts)]
-        whole = pd.concat([part if len(common) == part.shape[1] else part[common] for part in parts], ignore_index=True)
+        frame = pd.concat([part if len(common) == part.shape[1] else part[common] for part in parts], ignore_index=True)
         splits = [set(part["split"].unique()) for part in parts]
-        if splits != [{name} for name in SPLITS if {name} in splits]:  # else they follow each other as they are
-            whole = _in_order(whole)
-        return cls(whole, classes, frequency, horizon, model, samples)
+        if splits != [{name} for name in SPLITS if {name} in splits]:  # otherwise it is sorted already
+            frame = _sort(frame)
+        return cls(frame, classes, frequency, horizon, model, samples)
 
     def write(self, path: Path) -> None:
-        """Write Parquet whole or not at all; what the columns do not say is in its metadata."""
+        """Write a Parquet file atomically; attributes that are not columns are in its metadata."""
         meta: dict[str, Any] = {
             "classes": self.classes,
             "frequency": self.frequency,
@@ -146,10 +145,10 @@ class Predictions:
 
     @classmethod
     def read(cls, path: Path) -> "Predictions":
-        """Read what `write` wrote.
+        """Read a file written by `write`.
 
         Raises:
-            DataError: a file that is none of ours.
+            DataError: a file without predictions.
         """
         try:
             table = pq.read_table(path)
@@ -169,15 +168,15 @@ class Predictions:
 def row_columns(
     keys: pd.DataFrame, split: str, labels: np.ndarray, returns: np.ndarray, fold: int = 0, path: int = 0
 ) -> pd.DataFrame:
-    """The columns that say which row it is and what came; probabilities are joined to them.
+    """Columns of a predictions frame that identify the rows, with labels and returns.
 
     Args:
         keys: `date` and `ticker` of N rows.
-        split: of all of them.
-        labels: `[N]`.
-        returns: `[N]`.
-        fold: of a validation in folds.
-        path: of a combinatorial one.
+        split: of all rows.
+        labels: `[N]`, index of the class.
+        returns: `[N]`, simple, over the horizon.
+        fold: number of the fold.
+        path: number of the path, of combinatorial validation.
     """
     return pd.DataFrame(
         {
@@ -192,8 +191,8 @@ def row_columns(
     )
 
 
-def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows by split, date, ticker, fold and path."""
+def _sort(frame: pd.DataFrame) -> pd.DataFrame:
+    """Sort rows by split, date, ticker, fold and path."""
     order = {name: i for i, name in enumerate(SPLITS)}
     return frame.sort_values(
         ["split", "date", "ticker", "fold", "path"],

@@ -1,4 +1,4 @@
-"""What many models have in common is worked out once a process: the trials of a sweep share rows and baselines."""
+"""A cache of results by the content of their inputs."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -11,18 +11,18 @@ T = TypeVar("T")
 
 
 class ResultCache(Generic[T]):
-    """The latest results by the content that they follow from.
+    """Keep the latest results of one process, by a digest of their inputs.
 
     Args:
-        most: results that are kept.
+        max_results: number of results in the cache; the least recently used one is dropped.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._known: OrderedDict[bytes, T] = OrderedDict()
+    def __init__(self, max_results: int) -> None:
+        self._max_results = max_results
+        self._results: OrderedDict[bytes, T] = OrderedDict()
 
     def get(self, compute: Callable[[], T], *content: np.ndarray | str) -> T:
-        """What `compute` gives for this content. Nobody may write into it.
+        """Return the result for this content; callers must not write into it.
 
         Args:
             compute: called where the content is new.
@@ -35,9 +35,9 @@ class ResultCache(Generic[T]):
             if not isinstance(part, str):
                 digest.update(np.ascontiguousarray(part).data)
         key = digest.digest()
-        if key not in self._known:
-            self._known[key] = compute()
-            if len(self._known) > self._most:
-                self._known.popitem(last=False)
-        self._known.move_to_end(key)
-        return self._known[key]
+        if key not in self._results:
+            self._results[key] = compute()
+            if len(self._results) > self._max_results:
+                self._results.popitem(last=False)
+        self._results.move_to_end(key)
+        return self._results[key]

@@ -5,17 +5,17 @@ import numpy as np
 from ste.evaluation.bootstrap import Resampling
 
 BINS = 512
-"""Quantile bins of the scores for resampled areas, where there are more than `MOST_VALUES` different ones."""
+"""Quantile bins of the scores for resampled areas, where there are more than `MAX_VALUES` different scores."""
 
-MOST_VALUES = 512
+MAX_VALUES = 512
 
 
 def area_under_roc(score: np.ndarray, positive: np.ndarray, unit: np.ndarray, resampling: Resampling) -> np.ndarray:
     """P(score of a positive > score of a negative), ties counted half (Mann and Whitney 1947).
 
-    The first value, of the data as it came, is exact. The resamples' are exact up to `MOST_VALUES` different
-    scores; beyond, scores in one of `BINS` quantile bins count as tied, and the shift that this makes in the
-    data is taken back from every resample.
+    The first value, of the data itself, is exact. Those of the resamples are exact up to `MAX_VALUES` different
+    scores. Beyond that, scores in one of `BINS` quantile bins count as tied, and the shift that this causes in the
+    data is subtracted from every resample.
 
     Args:
         score: `[N]`.
@@ -24,37 +24,37 @@ def area_under_roc(score: np.ndarray, positive: np.ndarray, unit: np.ndarray, re
         resampling: of U units.
 
     Returns:
-        float64 `[1 + R]`, NaN where one side is missing.
+        float64 `[1 + R]`, NaN without positives or without negatives.
     """
     bins, exact = _bins(score, positive)
-    number = int(bins.max(initial=0)) + 1
-    cells = (unit * 2 + positive) * number + bins
-    counts = np.bincount(cells, minlength=resampling.units * 2 * number)
-    below, above = np.moveaxis(resampling.sums(counts.reshape(resampling.units, 2, number)), 1, 0)
+    size = int(bins.max(initial=0)) + 1
+    cells = (unit * 2 + positive) * size + bins
+    counts = np.bincount(cells, minlength=resampling.units * 2 * size)
+    below, above = np.moveaxis(resampling.sums(counts.reshape(resampling.units, 2, size)), 1, 0)
     areas = _areas(below, above)
     return areas + (exact - areas[0])
 
 
 def _areas(negatives: np.ndarray, positives: np.ndarray) -> np.ndarray:
-    """Areas `[...]` of counts in ascending bins `[..., B]`; whole and half numbers, so that no sum is rounded."""
+    """Areas `[...]` of counts in ascending bins `[..., B]`; integers and halves, so that no sum is rounded."""
     beaten = np.cumsum(negatives, axis=-1) - negatives / 2
     pairs = negatives.sum(axis=-1) * positives.sum(axis=-1)
     return np.divide((positives * beaten).sum(axis=-1), pairs, out=np.full(pairs.shape, np.nan), where=pairs > 0)
 
 
 def _bins(score: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, float]:
-    """Each row's bin, int64 `[N]`, equal scores together, and the area with every score a bin of its own."""
+    """Bin of each row, int64 `[N]`, equal scores in one bin, and the area with a bin for every different score."""
     if not len(score):
         return np.empty(0, dtype=np.int64), float("nan")
-    # Equal scores share a bin in whatever order they come, and numpy's own sort is three times as fast; of NaN,
-    # after a fit that diverged, none equals another.
+    # The order of equal scores does not matter, and numpy's default sort is three times as fast. NaN (after a fit
+    # that diverged) is equal to nothing, so its order does matter.
     order = np.argsort(score, kind="stable" if np.isnan(score).any() else None)
     ascending = score[order]
     begins = np.flatnonzero(np.append(True, ascending[1:] != ascending[:-1]))
     sizes = np.diff(np.append(begins, len(score)))
     positives = np.add.reduceat(positive[order].astype(np.int64), begins)
     exact = float(_areas((sizes - positives).astype(np.float64), positives.astype(np.float64)))
-    few = len(begins) <= MOST_VALUES
+    few = len(begins) <= MAX_VALUES
     bins = np.empty(len(score), dtype=np.int64)
     bins[order] = np.repeat(np.arange(len(begins)) if few else begins * BINS // len(score), sizes)
     return bins, exact

@@ -1,4 +1,4 @@
-"""A split's scores with their baselines: examples, intervals, baselines and, in a known world, the limit."""
+"""The scores of one split: metrics with intervals, baselines, gains and, on synthetic data, the Bayes optimum."""
 
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, replace
@@ -9,7 +9,7 @@ from ste.data.sample import Sample
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure and its 95 % interval; None where none can be given."""
+    """A metric and its 95 % interval; the ends are None where there is no interval."""
 
     value: float
     low: float | None = None
@@ -18,11 +18,11 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Gain:
-    """The model's figure less a baseline's on the same rows; above 0 is better, also for losses.
+    """Difference of a model and a baseline in a metric on the same rows; above 0 is better, for losses too.
 
     Attributes:
-        value, low, high: the difference and its 95 % interval, whole periods resampled together.
-        p: one-sided p-value of "the model is not better".
+        value, low, high: the difference and its 95 % interval.
+        p: one-sided p-value of the hypothesis that the model is not better.
     """
 
     value: float
@@ -33,7 +33,7 @@ class Gain:
 
 @dataclass(frozen=True)
 class Bin:
-    """One bin of a reliability curve: examples whose highest probability lies in it."""
+    """One bin of a reliability curve: mean highest probability, accuracy and number of its examples."""
 
     confidence: float
     accuracy: float
@@ -46,11 +46,11 @@ class Portfolio:
 
     Attributes:
         dates: ISO, the close at which the positions are taken.
-        returns: simple net return over the period, costs paid.
-        equity: value of 1 invested, after each period.
+        returns: simple return over the holding period, after costs.
+        equity: value of 1 invested, after each holding period.
         turnover: sum of absolute changes of weight at each date.
         kind: `long_short` or `long_only`.
-        cost_bps: basis points paid per unit of turnover.
+        cost_bps: costs per unit of turnover, basis points.
     """
 
     dates: list[str]
@@ -63,20 +63,21 @@ class Portfolio:
 
 @dataclass(frozen=True)
 class Scorecard:
-    """What a split says of a model.
+    """Scores of a model on one split.
 
     Attributes:
-        examples, periods: how many; `unit` of a period: `week` or `day`.
-        method: `bootstrap` over periods, or `binomial` where there are too few of them.
-        figures: the model's, by name.
-        baselines: the same names, as far as they apply, of each baseline and of `bayes`.
-        gains: against each baseline, by name of figure.
+        examples, periods: number of examples and of the periods that they lie in.
+        unit: of a period, `week` or `day`.
+        method: `bootstrap` over periods, or `binomial` with too few periods.
+        classes: names in label order.
+        figures: the model's metrics, by name.
         confusion: int `[C][C]`, true class by predicted class.
-        reliability: of the highest probability.
-        portfolio: None where it cannot be traded (fewer than 3 tickers in every period); of the first path.
-        classes: names in order.
-        block: neighbouring periods that were resampled together.
-        sample: how much of the split was scored; None where it was all of it.
+        reliability: bins of the highest probability.
+        baselines: metrics of each baseline and of `bayes`, by name; those that apply.
+        gains: over each baseline, by metric.
+        portfolio: None where no period has three tickers, or with two classes.
+        block: number of neighbouring periods resampled together.
+        sample: fraction of the split that was scored; None for the complete split.
         identical: baselines whose probabilities equal the model's on every row.
     """
 
@@ -97,11 +98,11 @@ class Scorecard:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The model's figures without their intervals."""
+        """The model's metrics without their intervals."""
         return {name: figure.value for name, figure in self.figures.items()}
 
     def to_dict(self) -> dict[str, Any]:
-        """As nested dicts of plain numbers."""
+        """Nested dicts of numbers and text, for JSON."""
         out = asdict(self)
         if self.sample is None:
             del out["sample"]
@@ -109,7 +110,7 @@ class Scorecard:
 
 
 def without_baselines(card: Scorecard, names: Collection[str]) -> Scorecard:
-    """The same card without some of its baselines: no other figure depends on who else was scored."""
+    """Remove baselines from a card; no other value depends on them."""
     baselines = {name: figures for name, figures in card.baselines.items() if name not in names}
     gains = {name: by for name, by in card.gains.items() if name not in names}
     return replace(

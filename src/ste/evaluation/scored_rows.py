@@ -1,4 +1,4 @@
-"""A split's rows in an order of their own, with what is resampled together."""
+"""The rows of a split in a fixed order, with the period of each row."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,14 +12,14 @@ from ste.evaluation.predictions import Predictions
 
 @dataclass(frozen=True, eq=False)
 class ScoredRows:
-    """ScoredRows sorted by period, path and ticker, so that the frame's own order changes no figure.
+    """N rows sorted by period, path and ticker, so that the order of the frame changes no score.
 
     Attributes:
         order: `[N]`, sorts the frame; the arrays below are sorted by it.
         labels, returns, path: `[N]`, see `Predictions`.
-        period: int64 `[N]`, index of each row's period.
+        period: int64 `[N]`, position of each row's period among the P periods.
         ticker: int64 `[N]`, codes in alphabetical order.
-        number: int64 `[P]`, calendar number of each period.
+        period_index: int64 `[P]`, calendar number of each period; consecutive periods differ by 1.
         dates: ISO `[P]`, each period's last close.
     """
 
@@ -29,12 +29,12 @@ class ScoredRows:
     period: np.ndarray
     path: np.ndarray
     ticker: np.ndarray
-    number: np.ndarray
+    period_index: np.ndarray
     dates: list[str]
 
     @classmethod
     def from_predictions(cls, predictions: Predictions) -> "ScoredRows":
-        """Sort one split's rows.
+        """Sort the rows of one split.
 
         Raises:
             DataError: no rows, or rows of several splits.
@@ -47,12 +47,12 @@ class ScoredRows:
             raise DataError(
                 f"predictions: hold the splits {', '.join(splits)}. Expected the rows of one: .slice_split(…)"
             )
-        number, period = np.unique(predictions.periods, return_inverse=True)
+        period_index, period = np.unique(predictions.periods, return_inverse=True)
         path = frame["path"].to_numpy()
         ticker, _ = pd.factorize(frame["ticker"], sort=True)
         order = np.lexsort((ticker, path, period))
         period, dates = period[order], frame["date"].to_numpy(dtype="datetime64[D]")[order]
-        last = np.maximum.reduceat(dates, np.searchsorted(period, np.arange(len(number))))
+        last = np.maximum.reduceat(dates, np.searchsorted(period, np.arange(len(period_index))))
         return cls(
             order,
             predictions.labels[order],
@@ -60,27 +60,27 @@ class ScoredRows:
             period,
             path[order],
             ticker[order].astype(np.int64),
-            number,
+            period_index,
             [str(day) for day in last],
         )
 
     @property
     def periods(self) -> int:
-        """How many periods have rows."""
-        return len(self.number)
+        """Number of periods that have rows, P."""
+        return len(self.period_index)
 
     @cached_property
     def example(self) -> np.ndarray:
-        """Number of each row's example: the same in each path."""
+        """Number of each row's example, int64 `[N]`; a row has the same in each path."""
         keys = self.period * (int(self.ticker.max()) + 1) + self.ticker
         return np.unique(keys, return_inverse=True)[1]
 
     @cached_property
     def examples(self) -> int:
-        """How many different rows there are, whatever the number of paths."""
+        """Number of different examples, however many paths repeat them."""
         return len(self.labels) if self.path.min() == self.path.max() else int(self.example.max()) + 1
 
     def influence(self, values: np.ndarray) -> np.ndarray:
-        """What each period adds to a mean's error, `[P]`: its sum of values `[N]` less its rows' share of all."""
+        """Deviation that each period adds to a mean, `[P]`: its sum of values `[N]` less its rows times the mean."""
         totals, sizes = np.bincount(self.period, weights=values), np.bincount(self.period)
         return totals - sizes * (totals.sum() / sizes.sum())

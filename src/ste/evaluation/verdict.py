@@ -1,11 +1,11 @@
-"""The verdict: better than its baselines or not, by how much, how surely, and what the score is made of."""
+"""The verdict on a split's scores: whether the model is better than its baselines, and by how much."""
 
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ste.evaluation.overfitting import (
-    FEWEST_PERIODS,
+    MIN_RETURNS,
     DeflatedSharpe,
     Overfitting,
     backtest_overfitting,
@@ -17,23 +17,23 @@ from ste.evaluation.significance import GUESSES, Comparison, Trials, compare
 from ste.evaluation.verdict_text import estimate, number, sentences, suspicions
 from ste.schema import PERIOD, PERIODS_PER_YEAR
 
-WORDS = ("better", "better than guessing", "not better", "inconclusive")
+LEVELS = ("better", "better than guessing", "not better", "inconclusive")
 """Better than every baseline; than majority and persistence only; than not even those; too few periods."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a split's scores are worth.
+    """The verdict on the scores of one split.
 
     Attributes:
-        word: one of `WORDS`.
-        paragraph: in plain words, not wrapped.
-        tags: the same for MLflow, plain numbers as text.
-        guessing: against the baselines that know no feature; None where there is none.
-        best: against all baselines.
-        sharpe: None without a portfolio that is long enough.
+        word: one of `LEVELS`.
+        paragraph: the verdict in sentences, not wrapped.
+        tags: the same numbers as text, for MLflow.
+        guessing: comparison with the baselines that use no feature; None where there is none.
+        best: comparison with all baselines.
+        sharpe: None without a portfolio of `MIN_RETURNS` returns.
         overfitting: None without the returns of other trials.
-        suspicions: what is too good to be true, each a sentence.
+        suspicions: sentences about scores that are too good to be true.
     """
 
     word: str
@@ -47,8 +47,8 @@ class Verdict:
 
     @property
     def above_guessing(self) -> bool:
-        """Better in any sense."""
-        return self.word in WORDS[:2]
+        """Better than every baseline, or than guessing."""
+        return self.word in LEVELS[:2]
 
 
 def judge(
@@ -60,19 +60,19 @@ def judge(
     *,
     real: bool = True,
 ) -> Verdict:
-    """Judge a split's scores.
+    """Judge the scores of a split.
 
-    `better` beats every baseline, of which at least one must have learned; `better than guessing` beats
-    majority and persistence. A model that is identical to a learned baseline is at most better than guessing, and one
-    that is identical to a guess is not better. See `significance.compare` for what beating is.
+    `better` needs a significant gain over every baseline, of which at least one must be trained; `better than guessing`
+    over majority and persistence. A model that is identical to a trained baseline is at most better than guessing, and
+    one that is identical to a guess is not better. See `significance.compare` for the test.
 
     Args:
-        card: the split's scores.
+        card: the scores.
         model: name to print.
-        trials: made before and with this run; None is this one alone.
+        trials: runs on the same data up to this one; None is this one alone.
         split: name to print.
-        horizon: periods that a label looks ahead, which a portfolio's positions are held.
-        real: whether the rows are of a real market, whose scores have known bounds.
+        horizon: periods that a label looks ahead, and that the portfolio holds its positions.
+        real: the rows are of a real market, whose scores have known upper bounds.
     """
     trials = trials or Trials()
     is_guess = bool(set(card.identical) & set(GUESSES))
@@ -81,17 +81,12 @@ def judge(
     guessing = compare(card, guesses, trials.count)
     best = compare(card, names, trials.count)
     sharpe, overfitting = _portfolio(card, trials, horizon)
-    if card.method == "binomial":
-        word = "inconclusive"
-    elif best and best.holds and not card.identical and any(name not in GUESSES for name in names):
-        word = "better"
-    else:
-        word = "better than guessing" if guessing and guessing.holds else "not better"
+    word = _level(card, names, guessing, best)
     doubts = suspicions(card) if real and horizon == 1 else []
-    said = sentences(card, model, split, word, guessing, best, trials, sharpe, overfitting)
+    text = sentences(card, model, split, word, guessing, best, trials, sharpe, overfitting)
     return Verdict(
         word=word,
-        paragraph=" ".join([*said, *doubts]),
+        paragraph=" ".join([*text, *doubts]),
         tags=_tags(card, word, split, guessing, best, trials.count, sharpe, overfitting),
         guessing=guessing,
         best=best,
@@ -101,13 +96,22 @@ def judge(
     )
 
 
+def _level(card: Scorecard, names: list[str], guessing: Comparison | None, best: Comparison | None) -> str:
+    better, better_than_guessing, not_better, inconclusive = LEVELS
+    if card.method == "binomial":
+        return inconclusive
+    if best and best.holds and not card.identical and any(name not in GUESSES for name in names):
+        return better
+    return better_than_guessing if guessing and guessing.holds else not_better
+
+
 def _portfolio(card: Scorecard, trials: Trials, horizon: int) -> tuple[DeflatedSharpe | None, Overfitting | None]:
-    if card.portfolio is None or len(card.portfolio.returns) < FEWEST_PERIODS or card.method == "binomial":
+    if card.portfolio is None or len(card.portfolio.returns) < MIN_RETURNS or card.method == "binomial":
         return None, None
     per_year = {PERIOD[frequency]: count for frequency, count in PERIODS_PER_YEAR.items()}[card.unit]
     sharpe = deflated_sharpe(np.array(card.portfolio.returns), trials.sharpes, per_year / horizon, trials.count)
     returns = trials.performance
-    enough = returns is not None and returns.shape[0] >= FEWEST_PERIODS and returns.shape[1] > 1
+    enough = returns is not None and returns.shape[0] >= MIN_RETURNS and returns.shape[1] > 1
     return sharpe, backtest_overfitting(returns) if returns is not None and enough else None
 
 

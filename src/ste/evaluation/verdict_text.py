@@ -5,15 +5,29 @@ from collections.abc import Callable
 
 from ste.evaluation.overfitting import DeflatedSharpe, Overfitting
 from ste.evaluation.scorecard import Estimate, Gain, Scorecard
-from ste.evaluation.significance import ALPHA, FIGURES, Comparison, Trials, sidak
+from ste.evaluation.significance import ALPHA, TESTED, Comparison, Trials, sidak
 
-# Above these, weekly figures of real markets were leaks whenever they were looked into (docs/results.md).
+# Weekly scores of real markets above these bounds were leaks whenever they were examined (docs/results.md).
 SUSPECT_ACCURACY = 0.46
-SUSPECT_LEAD = 0.08  # over majority: where one class is most rows, 46 % is nothing
+SUSPECT_LEAD = 0.08  # over majority: where most rows are of one class, 46 % is easy
 SUSPECT_DIRECTION = 0.57
 
-_COIN = 0.5
+_CHANCE = 0.5  # AUC of a predictor without skill
 _AUDIT = "suspect a leak and run python -m ste.audit"
+
+_DIRECTION = {
+    "above": "direction is predicted better than by chance",
+    "within": "direction is indistinguishable from chance",
+    "below": "direction is predicted worse than by chance",
+}
+_MOVE_AND_DIRECTION = {
+    ("above", True): "both are predicted better than by chance",
+    ("above", False): "direction is predicted better than by chance, movement is not",
+    ("within", True): "most of the score is volatility, not direction",
+    ("within", False): "both are indistinguishable from chance",
+    ("below", True): "the score is volatility, and direction is predicted worse than by chance",
+    ("below", False): "direction is predicted worse than by chance, and movement is indistinguishable from chance",
+}
 
 
 def number(value: float, digits: int = 4) -> str:
@@ -22,17 +36,17 @@ def number(value: float, digits: int = 4) -> str:
 
 
 def percent(value: float) -> str:
-    """A share with one decimal, without the sign."""
+    """A fraction as percent with one decimal, without the sign."""
     return number(100 * value, 1)
 
 
-def chance(p: float) -> str:
-    """A p-value as `= 0.0123`, or as below what four digits show."""
+def p_text(p: float) -> str:
+    """A p-value as `= 0.0123`, or `< 0.0001`."""
     return "< 0.0001" if p < 0.0001 else f"= {p:.4f}"
 
 
 def estimate(figure: Estimate, form: Callable[[float], str], unit: str = "") -> str:
-    """A figure with its unit and, where it has one, its interval."""
+    """A metric with its unit and, where it has one, its interval."""
     if figure.low is None or figure.high is None:
         return form(figure.value) + unit
     return f"{form(figure.value)}{unit} [{form(figure.low)}, {form(figure.high)}]"
@@ -49,46 +63,67 @@ def sentences(
     sharpe: DeflatedSharpe | None,
     overfitting: Overfitting | None,
 ) -> list[str]:
-    """What a verdict says, from what was scored to the known limit; warnings not included."""
-    scored = (
+    """The sentences of a verdict, from the score to the Bayes optimum, without suspicions.
+
+    Args:
+        card: scores of the split.
+        model: name to print.
+        split: name to print.
+        word: level of the verdict.
+        guessing: comparison with the baselines that use no feature.
+        best: comparison with all baselines.
+        trials: runs on the same data.
+        sharpe: of the portfolio.
+        overfitting: of the portfolios of all trials.
+    """
+    score = (
         f"{model} scored {estimate(card.figures['accuracy'], percent, ' %')} accuracy on the {split} split: "
         f"{_count(card.examples, 'example')} of {_count(card.periods, card.unit)}"
         f"{f' ({card.sample.text})' if card.sample else ''}."
     )
     if word == "inconclusive":
-        return [scored, *_too_few(card, best)]
+        return [score, *_too_few(card, best)]
     return [
-        scored,
+        score,
         *_levels(word, guessing, best, card.identical),
         *_correction(best, trials),
         *_composition(card, trials.count),
         *_portfolio(card, sharpe, overfitting),
-        *_limit(card),
+        *_bayes(card),
     ]
 
 
 def suspicions(card: Scorecard) -> list[str]:
-    """Scores too good to be true, where no known world says how good they may be.
+    """Sentences about scores that are too good to be true; none where the Bayes optimum is known.
 
-    A figure must be above its bound and surely not luck: few weeks reach any figure.
+    A metric must exceed its bound and be significantly above chance, since a few weeks reach any value by luck.
     """
     if "bayes" in card.baselines or card.method == "binomial":
         return []
-    found = []
+    out = []
     lead = card.gains.get("majority", {}).get("accuracy")
     accuracy, direction = card.figures["accuracy"].value, card.figures.get("direction_auroc")
     weekly = card.unit == "week" and len(card.classes) == 3
     if weekly and accuracy > SUSPECT_ACCURACY and lead and lead.value > SUSPECT_LEAD and lead.low > 0:
-        found.append(
+        out.append(
             f"An accuracy of {percent(accuracy)} % is above the {percent(SUSPECT_ACCURACY)} % that honest "
             f"models of real weeks reach: {_AUDIT}."
         )
-    if direction and direction.value > SUSPECT_DIRECTION and _side(direction) == "above":
-        found.append(
-            f"A which-way AUC of {number(direction.value, 3)} is above the {SUSPECT_DIRECTION} that honest "
+    if direction and direction.value > SUSPECT_DIRECTION and against_chance(direction) == "above":
+        out.append(
+            f"A direction AUC of {number(direction.value, 3)} is above the {SUSPECT_DIRECTION} that honest "
             f"models of real markets reach: {_AUDIT}."
         )
-    return found
+    return out
+
+
+def against_chance(figure: Estimate) -> str:
+    """Where the interval of an AUC lies relative to 0.5: `above`, `below` or `within`; `within` without one."""
+    if figure.low is not None and figure.low > _CHANCE:
+        return "above"
+    if figure.high is not None and figure.high < _CHANCE:
+        return "below"
+    return "within"
 
 
 def _too_few(card: Scorecard, best: Comparison | None) -> list[str]:
@@ -102,29 +137,29 @@ def _too_few(card: Scorecard, best: Comparison | None) -> list[str]:
 
 def _levels(word: str, guessing: Comparison | None, best: Comparison | None, identical: tuple[str, ...]) -> list[str]:
     if best is None:
-        return ["There is no baseline to set beside it, so it is not known to be better than anything."]
+        return ["There is no baseline to compare it with."]
     out = []
     if guessing:
-        does, whose = "is" if guessing.holds else "is not surely", f"{guessing.baseline}'s"
-        out.append(f"That {does} better than guessing: {_against(guessing, whose)}.")
+        verb, whose = "is" if guessing.holds else "is not significantly", f"{guessing.baseline}'s"
+        out.append(f"That {verb} better than guessing: {_against(guessing, whose)}.")
     if identical:
         names = " and ".join(identical)
         out.append(f"It is identical to the {names} baseline, so it is not better than every baseline.")
     other = " other" if identical else ""
     if guessing is None or best.baseline != guessing.baseline:
-        does = "is" if best.holds else "is not surely"
-        out.append(f"It {does} better than the best{other} baseline, {best.baseline}: {_against(best, 'its')}.")
+        verb = "is" if best.holds else "is not significantly"
+        out.append(f"It {verb} better than the best{other} baseline, {best.baseline}: {_against(best, 'its')}.")
     elif word == "better" or (identical and best.holds):
-        out.append(f"It is better than every{other} learned baseline, none of which does better than {best.baseline}.")
+        out.append(f"It is better than every{other} trained baseline; none has a higher accuracy than {best.baseline}.")
     elif guessing.holds:
-        out.append(f"It is not surely better than every{other} learned baseline: {_p(best)}.")
+        out.append(f"It is not significantly better than every{other} trained baseline: {_p_values(best)}.")
     return out
 
 
 def _against(against: Comparison, whose: str) -> str:
     points = _gain(against.gain, percent, " points")
     loss = "" if against.log_loss is None else f", log-loss gain {_gain(against.log_loss, number, '')}"
-    return f"{points} on {whose} {percent(against.accuracy)} %{loss}, {_p(against)}"
+    return f"{points} on {whose} {percent(against.accuracy)} %{loss}, {_p_values(against)}"
 
 
 def _gain(gain: Gain, form: Callable[[float], str], unit: str) -> str:
@@ -134,69 +169,53 @@ def _gain(gain: Gain, form: Callable[[float], str], unit: str) -> str:
     return f"{sign}{value}{unit} [{form(gain.low)}, {form(gain.high)}]"
 
 
-def _p(against: Comparison) -> str:
-    figure = FIGURES.get(against.figure, against.figure)
-    over = "" if against.hardest == against.baseline else f", over {against.hardest}, the least clear"
-    corrected = chance(against.corrected).removeprefix("= ")
-    said = f"p {chance(against.p)}, corrected {corrected} (by {figure}{over})"
+def _p_values(against: Comparison) -> str:
+    metric = TESTED.get(against.figure, against.figure)
+    over = "" if against.hardest == against.baseline else f", over {against.hardest}, the least significant"
+    corrected = p_text(against.corrected).removeprefix("= ")
+    text = f"p {p_text(against.p)}, corrected {corrected} (by {metric}{over})"
     if against.worse is None or against.corrected > ALPHA:
-        return said
+        return text
     lost, whose = against.worse
-    return f"{said}, but its {FIGURES.get(lost, lost)} is surely worse than {whose}'s"
+    return f"{text}, but its {TESTED.get(lost, lost)} is significantly worse than {whose}'s"
 
 
 def _correction(best: Comparison | None, trials: Trials) -> list[str]:
     if best is None:
         return []
-    *others, last = FIGURES.values()
-    looks = f"{', '.join(others)} and {last}"
+    *others, last = TESTED.values()
+    metrics = f"{', '.join(others)} and {last}"
     if trials.count == 1:
-        said = (
-            f"It is the only trial on this data in this experiment; p is corrected (Sidak) for looking at {looks}, "
-            f"and {ALPHA} or less counts."
+        text = (
+            f"It is the only trial on this data in this experiment; p is corrected (Sidak) for testing {metrics}, "
+            f"and significant at {ALPHA} or less."
         )
     else:
-        said = (
-            f"p is corrected (Sidak) for {trials.count} trials on this data in this experiment and for looking at "
-            f"{looks}, and {ALPHA} or less counts; trials resemble each other, so the correction is conservative."
+        text = (
+            f"p is corrected (Sidak) for {trials.count} trials on this data in this experiment and for testing "
+            f"{metrics}, and significant at {ALPHA} or less; trials are correlated, so the correction is conservative."
         )
     if not trials.elsewhere:
-        return [said]
-    noun, were = ("run", "was") if trials.elsewhere == 1 else ("runs", "were")
-    return [
-        said,
-        f"{trials.elsewhere} more {noun} of the experiment {were} made on other tables and not corrected for.",
-    ]
+        return [text]
+    noun, verb = ("run", "is") if trials.elsewhere == 1 else ("runs", "are")
+    return [text, f"{trials.elsewhere} more {noun} of the experiment on other tables {verb} not corrected for."]
 
 
 def _composition(card: Scorecard, trials: int) -> list[str]:
     move, direction = card.figures.get("move_auroc"), card.figures.get("direction_auroc")
     if direction is None:
         return []
-    way = f"which way AUC {estimate(direction, _auc)}"
-    told = _told(card, "direction_auroc", trials)
+    way = f"direction AUC {estimate(direction, _auc)}"
+    side = _corrected_side(card, "direction_auroc", trials)
     if move is None:
-        says = {
-            "above": "direction is told",
-            "within": "direction is not told apart from a coin's",
-            "below": "direction is told worse than by a coin",
-        }[told]
-        return [f"What it is made of: {way}; {says}."]
-    moves = _told(card, "move_auroc", trials) == "above"
-    says = {
-        ("above", True): "both are told",
-        ("above", False): "direction is told, moving is not",
-        ("within", True): "most of it is volatility, not direction",
-        ("within", False): "neither is told",
-        ("below", True): "it is volatility, and direction is told worse than by a coin",
-        ("below", False): "direction is told worse than by a coin, and moving is not told",
-    }[told, moves]
-    return [f"What it is made of: will it move AUC {estimate(move, _auc)}, {way}; {says}{_volatility(card)}."]
+        return [f"Composition: {way}; {_DIRECTION[side]}."]
+    text = _MOVE_AND_DIRECTION[side, _corrected_side(card, "move_auroc", trials) == "above"]
+    return [f"Composition: movement AUC {estimate(move, _auc)}, {way}; {text}{_volatility(card)}."]
 
 
-def _told(card: Scorecard, name: str, trials: int) -> str:
-    """As `_side`; above a coin only if that also survives the correction for trials, as the verdict must."""
-    side = _side(card.figures[name])
+def _corrected_side(card: Scorecard, name: str, trials: int) -> str:
+    """As `against_chance`; `above` only if the gain survives the correction for trials, as the verdict must."""
+    side = against_chance(card.figures[name])
     gain = card.gains.get("majority", {}).get(name)
     if side == "above" and gain is not None and sidak(gain.p, trials) > ALPHA:
         return "within"
@@ -204,11 +223,11 @@ def _told(card: Scorecard, name: str, trials: int) -> str:
 
 
 def _volatility(card: Scorecard) -> str:
-    baselines = card.baselines.get("volatility", {})
-    if "accuracy" not in baselines:
+    baseline = card.baselines.get("volatility", {})
+    if "accuracy" not in baseline:
         return ""
-    move = f", will it move {_auc(baselines['move_auroc'].value)}" if "move_auroc" in baselines else ""
-    return f" (trailing volatility alone: {percent(baselines['accuracy'].value)} %{move})"
+    move = f", movement {_auc(baseline['move_auroc'].value)}" if "move_auroc" in baseline else ""
+    return f" (trailing volatility alone: {percent(baseline['accuracy'].value)} %{move})"
 
 
 def _portfolio(card: Scorecard, sharpe: DeflatedSharpe | None, overfitting: Overfitting | None) -> list[str]:
@@ -216,9 +235,9 @@ def _portfolio(card: Scorecard, sharpe: DeflatedSharpe | None, overfitting: Over
     if card.portfolio is None or sharpe is None or figure is None or not math.isfinite(figure.value):
         return []
     kind = card.portfolio.kind.replace("_", "-")
-    luck = f"the {number(sharpe.expected_maximum, 2)} that luck gives the best of {sharpe.trials} trials"
+    luck = f"the {number(sharpe.expected_maximum, 2)} that the best of {sharpe.trials} trials has by luck"
     out = [
-        f"A {kind} portfolio of it that pays {card.portfolio.cost_bps:g} basis points has a Sharpe ratio of "
+        f"Its {kind} portfolio with costs of {card.portfolio.cost_bps:g} basis points has a Sharpe ratio of "
         f"{estimate(figure, lambda x: number(x, 2))} a year; "
         f"its {'probabilistic' if sharpe.trials == 1 else 'deflated'} Sharpe ratio, the confidence that the true one "
         f"is above {'0' if sharpe.trials == 1 else luck}, is {_confidence(sharpe.probability)}."
@@ -235,25 +254,16 @@ def _confidence(p: float) -> str:
     return "above 99.9 %" if p > 0.999 else f"{percent(p)} %"
 
 
-def _limit(card: Scorecard) -> list[str]:
+def _bayes(card: Scorecard) -> list[str]:
     if "bayes" not in card.baselines:
         return []
     closed = card.figures.get("gap_closed")
     if closed is None:
-        return ["In this synthetic world the features tell too little to change the likeliest class of any row much."]
+        return ["In this synthetic market the features hardly change the most probable class of any row."]
     return [
-        f"In this synthetic world it closes {estimate(closed, percent, ' %')} of the gap in expected accuracy "
-        "between majority and Bayes, the most that any model could."
+        f"In this synthetic market it closes {estimate(closed, percent, ' %')} of the gap in expected accuracy "
+        "between majority and the Bayes optimum, the highest accuracy that any model can reach."
     ]
-
-
-def _side(figure: Estimate) -> str:
-    """Where a figure's interval lies against a coin's 0.5; without one, nothing is told."""
-    if figure.low is not None and figure.low > _COIN:
-        return "above"
-    if figure.high is not None and figure.high < _COIN:
-        return "below"
-    return "within"
 
 
 def _auc(value: float) -> str:

@@ -10,7 +10,7 @@ from torchmetrics.aggregation import MeanMetric
 
 from ste.data.windows import Batch
 from ste.errors import ConfigError
-from ste.evaluation.metrics import EpochFigures, LogLoss
+from ste.evaluation.epoch_metrics import EpochMetrics, LogLoss
 from ste.seed_ensembles.best_epochs import Best
 from ste.seed_ensembles.mean_prediction import Ensemble, replica_logits
 from ste.seed_ensembles.replica_optimizer import PlateauOfEach, ReplicaCrossEntropy, Views, clip_each
@@ -221,7 +221,7 @@ def _figure(monitor: str, num_classes: int) -> Metric:
     """What a replica's epoch is chosen by."""
     if monitor == "loss":
         return MeanMetric()
-    return LogLoss() if monitor == "log_loss" else EpochFigures(num_classes)
+    return LogLoss() if monitor == "log_loss" else EpochMetrics(num_classes)
 
 
 def _nets(name: str, arguments: dict[str, Any], seeds: range, replicas: dict[str, Any]) -> list[nn.Module]:

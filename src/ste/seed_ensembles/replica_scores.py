@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from ste.data.storage.files import whole_file
-from ste.evaluation.bootstrap import Resampling
-from ste.evaluation.classification import classification_figures
-from ste.evaluation.scoring import HEADLINES
+from ste.evaluation.classification import compared_metrics, compute_metrics
+from ste.evaluation.epoch_metrics import ONCE
+from ste.evaluation.metrics.base import ScoredExamples
 
 TABLE = "replicas.csv"
 
@@ -81,10 +81,10 @@ def replica_figures(chances: np.ndarray, labels: np.ndarray, classes: tuple[str,
         labels: int64 `[N]`.
         classes: names in label order.
     """
-    unit, once = np.zeros(len(labels), dtype=np.int64), Resampling.blocks(1, 1, 0, seed=0)
-    each = [classification_figures(own, labels, unit, once, classes) for own in chances]
+    unit = np.zeros(len(labels), dtype=np.int64)
+    each = [compute_metrics(ScoredExamples(own, labels, unit, ONCE, classes)) for own in chances]
     return {
         name: [float(figures[name][0]) for figures in each]
-        for name in HEADLINES
+        for name in compared_metrics()
         if all(name in figures and np.isfinite(figures[name][0]) for figures in each)
     }

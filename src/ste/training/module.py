@@ -13,7 +13,7 @@ from torchmetrics.aggregation import MeanMetric
 import ste.models
 from ste.data.windows import Batch
 from ste.errors import ConfigError
-from ste.evaluation.metrics import EpochFigures, Step, TrainingFigures
+from ste.evaluation.epoch_metrics import EpochMetrics, Step, TrainingMetrics
 from ste.features.normalization import Representation
 from ste.training.adversarial import perturbation
 from ste.training.augmentation.batch_transforms import augment_batch, generator
@@ -86,9 +86,9 @@ class TrendModule(pl.LightningModule):
         weights = None if class_weights is None else torch.tensor(class_weights)
         self.loss = nn.CrossEntropyLoss(weight=weights, label_smoothing=label_smoothing)
         num_classes = net_arguments["num_classes"]
-        self.train_figures = TrainingFigures()
+        self.train_figures = TrainingMetrics()
         self.val_loss = MeanMetric()
-        self.val_figures = EpochFigures(num_classes)
+        self.val_figures = EpochMetrics(num_classes)
         self.history: list[dict[str, float]] = []
         self._epoch: dict[str, float] = {}
         self._steps: list[Step] = []

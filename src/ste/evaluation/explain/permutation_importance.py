@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from ste.errors import DataError
-from ste.evaluation.classification import SMALLEST
+from ste.evaluation.metrics.base import MIN_PROBABILITY
 
 ROWS = 4_000
 """Examples that permutation importance asks about at most: a forward pass per feature and repeat."""
@@ -165,7 +165,7 @@ def donor_rows(periods: np.ndarray, tickers: np.ndarray, rng: np.random.Generato
 def _per_example(predict: Predict, x: torch.Tensor, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Log-loss and correctness of each example, float64 `[N]` each."""
     chances = torch.cat([predict(part) for part in x.split(BATCH)]).double().cpu().numpy()
-    losses = -np.log(np.clip(chances[np.arange(len(y)), y], SMALLEST, None))
+    losses = -np.log(np.clip(chances[np.arange(len(y)), y], MIN_PROBABILITY, None))
     return losses, (chances.argmax(axis=1) == y).astype(float)
 
 

@@ -12,7 +12,7 @@ from ste.baselines import GradientBoosting, Logistic, Majority, Persistence, Vol
 from ste.baselines.fitted_baseline import FittedBaseline
 from ste.ensembles.pooling import Combination, Pool
 from ste.errors import RunError
-from ste.evaluation.classification import SMALLEST
+from ste.evaluation.metrics.base import MIN_PROBABILITY
 from ste.inference.export.trees import Trees
 from ste.seed_ensembles.replica_module import ReplicaModule
 from ste.training.fit import Model
@@ -160,5 +160,5 @@ class _Stacking(nn.Module):
         self.register_buffer("intercept", torch.from_numpy(stacking.intercept))
 
     def forward(self, chances: torch.Tensor) -> torch.Tensor:
-        logs = chances.clamp(min=SMALLEST).log().transpose(0, 1).flatten(1)  # [B, K C]
+        logs = chances.clamp(min=MIN_PROBABILITY).log().transpose(0, 1).flatten(1)  # [B, K C]
         return (logs @ self.weights + self.intercept).softmax(dim=-1)

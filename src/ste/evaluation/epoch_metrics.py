@@ -1,7 +1,4 @@
-"""Figures of class probabilities over a whole epoch, as torchmetrics: gathered over batches and processes.
-
-Inputs are probabilities `[B, C]` and labels int64 `[B]`.
-"""
+"""Metrics of an epoch as torchmetrics, which gather their state over batches and processes."""
 
 from collections.abc import Sequence
 from math import nan
@@ -13,53 +10,51 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from ste.evaluation.bootstrap import Resampling
-from ste.evaluation.classification import SMALLEST, classification_figures
+from ste.evaluation.classification import compute_metrics, epoch_metrics
+from ste.evaluation.metrics.base import MIN_PROBABILITY, ScoredExamples
 from ste.schema import class_names
 
-EPOCH_FIGURES = (
-    *("accuracy", "balanced_accuracy", "precision", "recall", "f1", "mcc"),
-    *("auroc", "log_loss", "brier", "calibration_error"),
-)
-"""What the validation rows are scored by after each epoch."""
-
-_ONCE = Resampling(np.ones((1, 1), dtype=np.float32), 1)
+ONCE = Resampling(np.ones((1, 1), dtype=np.float32), 1)
+"""No resamples: metrics of the data alone."""
 
 
-class EpochFigures(Metric):
-    """Every figure of an epoch, as its split is scored in the end; averages over classes are macro averages.
+class EpochMetrics(Metric):
+    """Every metric of the validation rows, computed as at the end of a run.
 
     Args:
         num_classes: C.
     """
 
     full_state_update = False
-    chances: list[torch.Tensor]
+    probs: list[torch.Tensor]
     labels: list[torch.Tensor]
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()
         self.classes = class_names(num_classes)
-        self.add_state("chances", [], dist_reduce_fx="cat")
+        self.add_state("probs", [], dist_reduce_fx="cat")
         self.add_state("labels", [], dist_reduce_fx="cat")
 
     def update(self, preds: torch.Tensor, target: torch.Tensor) -> None:
-        """Add a batch."""
-        self.chances.append(preds)
+        """Add a batch: probabilities `[B, C]` and labels int64 `[B]`."""
+        self.probs.append(preds)
         self.labels.append(target)
 
     def compute(self) -> dict[str, float]:
-        """Figures so far by name; NaN where one has no value, as after a fit that diverged."""
-        chances = dim_zero_cat(self.chances).double().cpu().numpy()
+        """Metrics so far by name; NaN where one has no value, as after a fit that diverged."""
+        probs = dim_zero_cat(self.probs).double().cpu().numpy()
         labels = dim_zero_cat(self.labels).cpu().numpy()
-        found = classification_figures(chances, labels, np.zeros(len(labels), dtype=np.int64), _ONCE, self.classes)
-        return {name: float(found[name][0]) if name in found else nan for name in EPOCH_FIGURES}
+        metrics = epoch_metrics()
+        examples = ScoredExamples(probs, labels, np.zeros(len(labels), dtype=np.int64), ONCE, self.classes)
+        values = compute_metrics(examples, metrics=metrics)
+        return {one.name: float(values[one.name][0]) if one.name in values else nan for one in metrics}
 
 
 class Step(NamedTuple):
-    """What a training step said of its batch.
+    """Result of a training step.
 
     Attributes:
-        loss: mean over the batch, a number, or of replicas `[R]`.
+        loss: mean over the batch, scalar, or of replicas `[R]`.
         logits: `[B, C]` or `[R, B, C]`.
         labels: int64 `[B]` or `[R, B]`.
     """
@@ -69,8 +64,8 @@ class Step(NamedTuple):
     labels: torch.Tensor
 
 
-class TrainingFigures(Metric):
-    """Mean loss and accuracy over the steps of an epoch, of replicas their mean."""
+class TrainingMetrics(Metric):
+    """Mean loss and accuracy over the steps of an epoch; of replicas, their mean."""
 
     full_state_update = False
     loss: torch.Tensor
@@ -84,10 +79,11 @@ class TrainingFigures(Metric):
         self.add_state("count", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
 
     def update(self, steps: Sequence[Step]) -> None:
-        """Add the steps of some batches, one after the other."""
+        """Add the steps of some batches in their order."""
         counts = [step.labels.numel() for step in steps]
         losses = torch.stack([step.loss if step.loss.dim() == 0 else step.loss.double().mean() for step in steps])
-        for loss, count in zip(losses.double().unbind(), counts, strict=True):  # the sum is the same however they come
+        # One by one: the sum is the same however many steps an update has.
+        for loss, count in zip(losses.double().unbind(), counts, strict=True):
             self.loss.add_(loss * count)
         logits = torch.cat([step.logits.reshape(-1, step.logits.shape[-1]) for step in steps])
         labels = torch.cat([step.labels.reshape(-1) for step in steps])
@@ -95,7 +91,7 @@ class TrainingFigures(Metric):
         self.count.add_(sum(counts))
 
     def compute(self) -> dict[str, float]:
-        """Mean loss, nats, and share of the examples that were right."""
+        """Mean loss, nats, and accuracy."""
         count = int(self.count)
         return {"loss": float(self.loss) / count, "accuracy": int(self.right) / count}
 
@@ -113,9 +109,9 @@ class LogLoss(Metric):
         self.add_state("count", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
 
     def update(self, preds: torch.Tensor, target: torch.Tensor) -> None:
-        """Add a batch."""
+        """Add a batch: probabilities `[B, C]` and labels int64 `[B]`."""
         of_truth = preds.double().gather(1, target[:, None]).squeeze(1)
-        self.total.sub_(of_truth.clamp(min=SMALLEST).log().sum())
+        self.total.sub_(of_truth.clamp(min=MIN_PROBABILITY).log().sum())
         self.count.add_(len(target))
 
     def compute(self) -> torch.Tensor:
