@@ -5,8 +5,10 @@ pytest -m slow    what takes minutes
 pytest -n auto    on all cores
 """
 
+import importlib
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,3 +74,26 @@ def small(folder: Path) -> Callable[..., Prepared]:
         return load_settings(TrainSettings, values), values
 
     return settings
+
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def call(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Call a command in this process and in the test's folder: `call("train", "model=lstm")`.
+
+    Returns exit code, standard output and standard error.
+    """
+
+    def run(command: str, *arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["ste", *arguments])
+        capsys.readouterr()
+        code = 0
+        try:
+            importlib.import_module(f"ste.{command}").main()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        return code, *capsys.readouterr()
+
+    return run

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ HEAVY = (
     *("torch", "lightning", "mlflow", "pandas", "matplotlib", "sklearn", "optuna", "plotly"),
     *("numpy", "scipy", "sqlalchemy", "pyarrow"),
 )
+MISTAKE = "paths.outptu=here"
 UNUSED = ("hypothesis", "optuna", "plotly", "lightgbm", "onnx", "onnxruntime", "captum", "skfolio", "arch")
 """What a training of a net on tables that keep their contract has no use for."""
 
@@ -44,54 +46,73 @@ def ste(folder: Path, command: str, *arguments: str, **environment: str) -> subp
     )
 
 
-def loads(folder: Path, command: str, arguments: list[str], names: tuple[str, ...]) -> tuple[int, str]:
-    """Exit code of a command, and its output with a last line of those of `names` that it has imported."""
-    script = (
-        "import runpy, sys\n"
-        f"sys.argv = ['ste', *{arguments!r}]\n"
-        "code = 0\n"
-        "try:\n"
-        f"    runpy.run_module('ste.{command}', run_name='__main__', alter_sys=True)\n"
-        "except SystemExit as stop:\n"
-        "    code = stop.code or 0\n"
-        f"print('LOADED', [name for name in {names!r} if name in sys.modules])\n"
-        "sys.exit(code)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout + done.stderr
+MAIN = """
+import contextlib, importlib, io, json, runpy, sys
+answers = {}
+for command, argument in json.loads(sys.argv[1]):
+    sys.argv = ["ste", *argument]
+    code, output = 0, io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+        try:
+            runpy.run_module(f"ste.{command}", run_name="__main__", alter_sys=True)
+        except SystemExit as stop:
+            code = stop.code or 0
+    imported = [name for name in json.loads(%r) if name in sys.modules]
+    answers[" ".join([command, *argument])] = code, output.getvalue(), imported
+print("ANSWERS", json.dumps(answers))
+"""
+
+
+def run_in_one_process(
+    folder: Path, commands: list[tuple[str, list[str]]], libraries: tuple[str, ...]
+) -> dict[str, tuple[int, str, list[str]]]:
+    """Exit code and output of each command, and those of the libraries that are imported after it."""
+    script = [sys.executable, "-c", MAIN % json.dumps(libraries), json.dumps(commands)]
+    done = subprocess.run(script, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    answers: dict[str, tuple[int, str, list[str]]] = json.loads(done.stdout.rpartition("ANSWERS ")[2])
+    return answers
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str, list[str]]]:
+    """Every command's help, configuration and answer to a mistake."""
+    asked = [(command, [argument]) for command in COMMANDS for argument in ("--help", "--cfg=job", MISTAKE)]
+    return run_in_one_process(tmp_path_factory.mktemp("answers"), asked, HEAVY)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("flag", ["--help", "--cfg=job"])
-def test_help_and_configuration_answer_without_the_heavy_libraries(tmp_path: Path, command: str, flag: str):
-    code, said = loads(tmp_path, command, [flag], HEAVY)
-    assert code == 0, said
-    assert "LOADED []" in said
-    assert "paths:" in said
+def test_help_and_configuration_answer_without_the_heavy_libraries(answers, command: str, flag: str):
+    code, output, imported = answers[f"{command} {flag}"]
+    assert code == 0, output
+    assert imported == []
+    assert "paths:" in output
     if flag == "--help":
-        assert f"python -m ste.{command}" in said
+        assert f"python -m ste.{command}" in output
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_mistake_is_told_without_the_heavy_libraries(tmp_path: Path, command: str):
-    code, said = loads(tmp_path, command, ["paths.outptu=here"], HEAVY)
-    assert code == 2, said
-    assert "LOADED []" in said
-    assert "Did you mean paths.output" in said
+def test_a_mistake_is_reported_without_the_heavy_libraries(answers, command: str):
+    code, output, imported = answers[f"{command} {MISTAKE}"]
+    assert code == 2, output
+    assert imported == []
+    assert "Did you mean paths.output" in output
 
 
-def test_the_help_names_every_choice_of_every_group(tmp_path: Path):
-    said = ste(tmp_path, "train", "--help").stdout
+def test_the_help_names_every_choice_of_every_group(answers):
+    _, output, _ = answers["train --help"]
     for group in ("model", "data", "optimizer", "trainer", "validation", "experiment"):
         names = sorted(path.stem for path in (Path(__file__).parents[1] / "conf" / group).glob("*.yaml"))
         assert names
-        assert f"{group}: {', '.join(names)}\n" in said
+        assert f"{group}: {', '.join(names)}\n" in output
 
 
 def test_a_training_loads_nothing_that_it_does_not_use(tmp_path: Path):
-    code, said = loads(tmp_path, "train", ["experiment=seed_lstm", "trainer.max_epochs=1"], UNUSED)
-    assert code == 0, said
-    assert "LOADED []" in said
+    command = ("train", ["experiment=seed_lstm", "trainer.max_epochs=1"])
+    [(code, output, imported)] = run_in_one_process(tmp_path, [command], UNUSED).values()
+    assert code == 0, output
+    assert imported == []
     assert (tmp_path / "outputs" / "mlflow.db").is_file()
 
 
@@ -137,17 +158,27 @@ def test_a_training_loads_nothing_that_it_does_not_use(tmp_path: Path):
         ("train", ["resume=abc", "seed=3"], "goes on with that run's own settings, which seed=3 would change"),
     ],
 )
-def test_a_mistake_is_one_message_and_exit_code_2(tmp_path: Path, command: str, arguments: list[str], message: str):
-    (tmp_path / "bars.csv").write_text("ticker,date\n")
-    (tmp_path / "t.csv").write_text("date,ticker,stock_opne\n2024-11-01,A,1\n")
-    (tmp_path / "empty.csv").touch()
-    done = ste(tmp_path, command, *arguments)
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr + done.stdout
-    assert done.stderr.startswith("error: ")
+def test_a_mistake_is_one_message_and_exit_code_2(
+    folder: Path, call: Callable, command: str, arguments: list[str], message: str
+):
+    (folder / "bars.csv").write_text("ticker,date\n")
+    (folder / "t.csv").write_text("date,ticker,stock_opne\n2024-11-01,A,1\n")
+    (folder / "empty.csv").touch()
+    code, output, errors = call(command, *arguments)
+    assert code == 2, output + errors
+    assert message in errors
+    assert "Traceback" not in errors + output
+    assert errors.startswith("error: ")
+    assert len(errors.strip().splitlines()) == 1
+    assert not (folder / "outputs" / "mlflow.db").exists()
+
+
+def test_a_mistake_ends_the_process_with_exit_code_2(tmp_path: Path):
+    done = ste(tmp_path, "train", "model=lstmm")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: model=lstmm: no such choice.")
     assert len(done.stderr.strip().splitlines()) == 1
-    assert not (tmp_path / "outputs" / "mlflow.db").exists()
 
 
 def test_the_debug_switch_shows_the_traceback(tmp_path: Path):
@@ -156,10 +187,10 @@ def test_the_debug_switch_shows_the_traceback(tmp_path: Path):
     assert "ConfigError" in done.stderr
 
 
-def test_a_newcomer_generates_trains_and_evaluates(tmp_path: Path):
-    made = ste(tmp_path, "generate")
-    assert made.returncode == 0, made.stderr
-    names = {path.name for path in (tmp_path / "data_output").iterdir()} - {".lock"}
+def test_a_newcomer_generates_trains_and_evaluates(folder: Path, call: Callable):
+    code, _, errors = call("generate")
+    assert code == 0, errors
+    names = {path.name for path in (folder / "data_output").iterdir()} - {".lock"}
     period = "20241101-20241130"
     assert names == {
         f"training_data_{period}.csv",
@@ -167,26 +198,26 @@ def test_a_newcomer_generates_trains_and_evaluates(tmp_path: Path):
         f"truth_{period}.csv",
         f"data_card_{period}.json",
     }
-    trained = ste(tmp_path, "train", "model=dual_tower", "data=seed", "trainer.max_epochs=2")
-    assert trained.returncode == 0, trained.stderr
+    code, output, errors = call("train", "model=dual_tower", "data=seed", "trainer.max_epochs=2")
+    assert code == 0, errors
     for word in ("majority", "persistence", "volatility", "linear", "Bayes", "Verdict", "run  ", "UI  ", "files"):
-        assert word in trained.stdout, word
-    assert trained.stderr == ""
-    (summary,) = (tmp_path / "outputs" / "runs" / "train").glob("*/summary.json")
+        assert word in output, word
+    assert errors == ""
+    (summary,) = (folder / "outputs" / "runs" / "train").glob("*/summary.json")
     run_id = json.loads(summary.read_text())["run_id"]
-    scored = ste(tmp_path, "evaluate", f"run={run_id}", "split=validation")
-    assert scored.returncode == 0, scored.stderr
-    assert "the same figures as tracked, to the last digit" in scored.stdout
+    code, output, errors = call("evaluate", f"run={run_id}", "split=validation")
+    assert code == 0, errors
+    assert "the same figures as tracked, to the last digit" in output
 
 
-def test_a_sweep_goes_on_after_a_mistake_and_says_so_at_the_end(tmp_path: Path):
+def test_a_sweep_goes_on_after_a_mistake_and_says_so_at_the_end(folder: Path, call: Callable):
     fast = ["data=seed", "trainer.max_epochs=1", "trainer.threads=1"]
-    done = ste(tmp_path, "train", "-m", *fast, "model=dual_tower", "optimizer.lr=0,0.01,0.02")
-    assert done.returncode == 2
-    assert "error in job 0" in done.stderr
-    summaries = sorted((tmp_path / "outputs" / "sweeps").rglob("summary.json"))
+    code, _, errors = call("train", "-m", *fast, "model=dual_tower", "optimizer.lr=0,0.01,0.02")
+    assert code == 2
+    assert "error in job 0" in errors
+    summaries = sorted((folder / "outputs" / "sweeps").rglob("summary.json"))
     assert [path.parent.name for path in summaries] == ["1", "2"]
-    assert done.stderr.strip().splitlines()[-1].startswith("error: at least one job of the sweep failed")
+    assert errors.strip().splitlines()[-1].startswith("error: at least one job of the sweep failed")
 
 
 @pytest.fixture(scope="module")
