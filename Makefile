@@ -9,6 +9,8 @@ PIP_ARGS ?=
 # Optional dependencies to install; CI installs dev,ray
 EXTRAS ?= dev
 MODEL ?= champion
+# Further options of pytest: make test PYTEST_ARGS=-x
+PYTEST_ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
@@ -29,10 +31,10 @@ reproduce: $(READY)  ## repeat the seed document's experiment and compare the fi
 	$(BIN)/python -m ste.reproduce
 
 test: $(READY)  ## run the fast tests (4 minutes on 2 cores)
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
 
 test-slow: $(READY)  ## run the slow tests (6 minutes on 2 cores)
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -n auto --dist worksteal -m slow $(PYTEST_ARGS)
 
 test-all: test test-slow  ## run all tests
 

@@ -1,7 +1,7 @@
 """Shared by all tests.
 
-pytest            the fast set
-pytest -m slow    what takes minutes
+pytest            the fast tests
+pytest -m slow    the slow tests
 pytest -n auto    on all cores
 """
 
@@ -21,11 +21,11 @@ from ste.config import TrainSettings
 from ste.config.load import compose_train, load_settings, to_dict
 from ste.training import last_checkpoint as latest
 
-if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a suite begun in the background, and all that its tests begin
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a background job ignores Ctrl-C, and so would its children
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-settings.register_profile("ste", deadline=None)  # tests time nothing
+settings.register_profile("ste", deadline=None)  # no test measures time
 settings.load_profile("ste")
 
 SMALL_WORLD = [
@@ -44,20 +44,20 @@ SMALL_WORLD = [
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
-    """Two workers with two torch threads each on two cores would spin against each other."""
+    """Limit torch to one thread: several test processes with several threads each would spin against each other."""
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(autouse=True)
 def _every_epoch_is_saved(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Epochs of tests take milliseconds: a stopped run has a checkpoint to go on from all the same."""
+    """Save every epoch, so that a stopped run of short epochs has a checkpoint to resume from."""
     monkeypatch.setattr(latest, "EVERY", 0.0)
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder that the test stands in."""
+    """An empty folder, the current one of the test."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -67,7 +67,7 @@ Prepared = tuple[TrainSettings, dict[str, Any]]
 
 @pytest.fixture
 def small(folder: Path) -> Callable[..., Prepared]:
-    """Settings of a training run on a small world in the test's folder, with overrides on top."""
+    """Make settings of a training run on a small market in the test's folder, with overrides on top."""
 
     def settings(*overrides: str, world: bool = True) -> Prepared:
         values = to_dict(compose_train([*(SMALL_WORLD if world else SMALL_WORLD[6:]), *overrides]))
