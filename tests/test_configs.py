@@ -7,24 +7,33 @@ from pathlib import Path
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
 
 import ste.baselines
 import ste.models
 from ste.baselines.fitted_baseline import build_baseline
 from ste.config import SplitSettings, TrainSettings
-from ste.config.load import compose_train, conf_dir, load_settings, model_configs
+from ste.config.config_files import COMMON, INFERENCE, conf_dir, group_choices
+from ste.config.load import compose_command, compose_train, load_settings, model_configs
 from ste.errors import ConfigError, SteError
 from ste.training.fit import build_trainer, name_of, view_of
 from ste.training.module import build_net
 from ste.training.optimizers import build_optimizer, build_scheduler
 
+FOLDERS = [path for root in (conf_dir(), conf_dir() / COMMON) for path in sorted(root.iterdir()) if path.is_dir()]
 GROUPS = {
     folder.name: sorted(path.stem for path in folder.glob("*.yaml"))
-    for folder in sorted(conf_dir().iterdir())
-    if folder.is_dir()
+    for folder in FOLDERS
+    if folder.name not in (COMMON, INFERENCE)
 }
 CHOICES = [(group, name) for group, names in GROUPS.items() for name in names]
-ROOTS = sorted(path.stem for path in conf_dir().glob("*.yaml") if "hydra:" in path.read_text())
+ROOTS = sorted(
+    path.stem
+    for folder in (conf_dir(), conf_dir() / INFERENCE)
+    for path in folder.glob("*.yaml")
+    if "hydra:" in path.read_text()
+)
 
 
 def overrides(group: str, name: str, folder: Path) -> list[str]:
@@ -80,12 +89,28 @@ def test_every_choice_becomes_settings(group: str, name: str, tmp_path: Path):
     assert view_of(settings.model) in ("sequence", "flat")
 
 
-@pytest.mark.parametrize("root", [root for root in ROOTS if root != "hydra_defaults"])
+@pytest.mark.parametrize("root", ROOTS)
 def test_every_command_has_a_configuration_and_help(root: str):
-    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-        config = compose(root, return_hydra_config=True)
+    config = compose_command(root, [], with_hydra=True)
     assert f"python -m ste.{root}" in config.hydra.help.header
     assert config.hydra.job.name == root
+
+
+@pytest.mark.parametrize("command", ["predict", "serve", "live", "monitor"])
+def test_a_model_file_is_a_setting_where_train_has_a_group(command: str):
+    assert compose_command(command, ["model=model.onnx"]).model == "model.onnx"
+    assert group_choices(command, "model") == []
+    assert group_choices(command, "tracking") == ["mlflow", "off"]
+
+
+def test_the_common_groups_are_added_to_our_commands_alone(tmp_path: Path):
+    (tmp_path / "other.yaml").write_text("defaults: [tracking: mlflow]\n")
+    GlobalHydra.instance().clear()
+    with (
+        initialize_config_dir(version_base="1.3", config_dir=str(tmp_path)),
+        pytest.raises(HydraException, match="Could not find 'tracking/mlflow'"),
+    ):
+        compose("other")
 
 
 @pytest.mark.parametrize("name", GROUPS["experiment"])

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +19,7 @@ from sklearn.metrics import log_loss
 
 from ste.compare import compare_task
 from ste.config import EnsembleSettings, TrackingSettings, TrainSettings
-from ste.config.load import compose_train, conf_dir, load_settings, to_dict
+from ste.config.load import compose_command, compose_train, load_settings, to_dict
 from ste.ensemble import ensemble_task
 from ste.ensembles.pooling import BLOCKS, Combined, Stacking, beside_members, check_alike, combine
 from ste.ensembles.selection import SWEEP_TAG, find_members
@@ -340,8 +339,7 @@ class Place:
 
     def do(self, task: Any, name: str, *overrides: str) -> None:
         output = f"hydra.runtime.output_dir={self.folder / name}"
-        with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-            config = compose(name, overrides=[*self.paths, output, *overrides], return_hydra_config=True)
+        config = compose_command(name, [*self.paths, output, *overrides], with_hydra=True)
         HydraConfig.instance().set_config(config)
         task(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]))
 
@@ -441,8 +439,7 @@ def test_an_ensemble_that_was_stopped_is_made_anew(place: Place, trained: list[T
     with pytest.raises(RunError, match=r"this ensemble is KILLED. Make it anew: python -m ste.ensemble 'runs=\[a,b\]'"):
         place.do(evaluate_task, "evaluate", f"run={run.id}")
     values = to_dict(compose_train(place.paths))
-    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-        HydraConfig.instance().set_config(compose("train", return_hydra_config=True))
+    HydraConfig.instance().set_config(compose_command("train", [], with_hydra=True))
     with pytest.raises(RunError, match=r"that run is an ensemble. Make it anew: python -m ste.ensemble"):
         _stopped(run.id, load_settings(TrainSettings, values))
 

@@ -13,7 +13,6 @@ import numpy as np
 import onnx
 import pandas as pd
 import pytest
-from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
@@ -21,7 +20,7 @@ from omegaconf import OmegaConf
 
 from onnx_files import tiny_model
 from ste.config import ExportSettings, PathSettings, TrackingSettings, TrainSettings
-from ste.config.load import compose_train, conf_dir, load_settings, to_dict
+from ste.config.load import compose_command, compose_train, load_settings, to_dict
 from ste.data.storage.files import sha256
 from ste.ensemble import ensemble_task
 from ste.errors import ConfigError, RunError
@@ -67,8 +66,7 @@ class Place:
 
     def do(self, task: Any, name: str, *overrides: str) -> None:
         output = f"hydra.runtime.output_dir={self.folder / name}"
-        with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-            config = compose(name, overrides=[*self.paths, output, *overrides], return_hydra_config=True)
+        config = compose_command(name, [*self.paths, output, *overrides], with_hydra=True)
         HydraConfig.instance().set_config(config)
         task(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]))
 
@@ -338,8 +336,7 @@ def test_the_pointer_is_read_as_it_was_written(tmp_path: Path):
 )
 def test_a_wrong_setting_is_told_before_anything_is_read(folder: Path, override: str, message: str):
     (folder / "folder.onnx").mkdir()
-    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-        config = compose("export", overrides=override.removeprefix("+").split())
+    config = compose_command("export", override.removeprefix("+").split())
     with pytest.raises(ConfigError, match=message):
         export_task(config)
     assert not (folder / "outputs").exists()

@@ -14,10 +14,9 @@ from typing import Any
 
 import orjson
 import pytest
-from hydra import compose, initialize_config_dir
 
 from onnx_files import tiny_model
-from ste.config.load import conf_dir
+from ste.config.load import compose_command
 from ste.errors import SteError
 from ste.live import live_task
 from ste.streaming.event_sources import FileSource
@@ -70,8 +69,7 @@ def events() -> list[dict[str, Any]]:
 
 def live(*overrides: str) -> None:
     """The command in this process."""
-    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-        config = compose("live")
+    config = compose_command("live", [])
     config.merge_with_dotlist(["model=tiny.onnx", *overrides])
     live_task(config)
 

@@ -19,7 +19,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from hydra import compose, initialize_config_dir
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
@@ -27,9 +26,8 @@ from omegaconf import OmegaConf
 from benchmarks import prediction as bench
 from onnx_files import tiny_card, tiny_model, tiny_probabilities
 from ste.config import WorldSettings
-from ste.config.hydra_app import plain_keys
 from ste.config.input_checks import check_file
-from ste.config.load import conf_dir
+from ste.config.load import compose_command
 from ste.data.build.labelled_rows import build_table
 from ste.data.build.prepare import prepare
 from ste.data.storage.files import write_frame
@@ -572,8 +570,7 @@ def ste(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def task(*arguments: str) -> None:
     """The command within this process."""
-    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-        config = compose("predict")
+    config = compose_command("predict", [])
     for argument in arguments:  # a composition alone would take `model` for a group
         key, _, value = argument.partition("=")
         OmegaConf.update(config, key, yaml.safe_load(value))
@@ -652,11 +649,6 @@ def test_predictions_of_a_runs_own_tables_are_the_tracked_ones(small: Callable[.
     further = said.drop(rows.index).reset_index()
     purged = further["date"] >= rows.reset_index()["date"].min()  # validation rows whose labels reach into the test
     assert purged.sum() == 2 * options.data.split.gap(options.data.labels.horizon)
-
-
-def test_a_group_of_the_same_name_is_no_setting_of_the_command():
-    assert plain_keys("predict") == {"model"}
-    assert plain_keys("train") == plain_keys("evaluate") == set()
 
 
 def test_a_mistake_on_the_command_line_ends_with_code_2(tmp_path: Path):

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
@@ -24,7 +23,7 @@ from benchmarks.http_load import load
 from onnx_files import tiny_card, tiny_model, tiny_probabilities
 from service import JSON, Service, answer, closed, request, serving
 from ste.config import TrackingSettings
-from ste.config.load import conf_dir
+from ste.config.load import compose_command
 from ste.errors import ConfigError, RunError, SteError
 from ste.inference.registry.champion import Champion, version_path, write_champion
 from ste.serve import serve_task
@@ -445,8 +444,7 @@ def composed(folder: Path):
 
     def compose_serve(*overrides: str):
         GlobalHydra.instance().clear()
-        with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-            config = compose("serve")
+        config = compose_command("serve", [])
         return OmegaConf.merge(config, OmegaConf.from_dotlist(["model=model.onnx", "port=0", *overrides]))
 
     return compose_serve

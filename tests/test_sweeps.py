@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
-from hydra import compose, initialize_config_dir
+from hydra import initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -32,7 +32,8 @@ from hydra_plugins.ste_sweepers._jobs import extra, samples
 from hydra_plugins.ste_sweepers._overrides import drawn, listed, split
 from hydra_plugins.ste_sweepers.forking import ForkLauncher
 from ste.config import SweepSettings, TrackingSettings, TrainSettings
-from ste.config.load import compose_train, conf_dir, load_settings
+from ste.config.config_files import conf_dir
+from ste.config.load import compose_command, compose_train, load_settings
 from ste.errors import ConfigError, Pruned, RunError
 from ste.tracking.run_info import FoundRun, find_runs
 from ste.tracking.run_lookup import find_run
@@ -183,8 +184,7 @@ def test_samples_hold_each_value_once_at_least():
 
 @pytest.mark.parametrize("name", SEARCHES)
 def test_a_search_chooses_its_model_its_sweeper_and_values_that_can_be_used(name: str):
-    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-        config = compose("train", overrides=[f"sweep={name}"], return_hydra_config=True)
+    config = compose_command("train", [f"sweep={name}"], with_hydra=True)
     assert config.hydra.runtime.choices["model"] == name
     assert config.hydra.sweeper._target_.endswith("OptunaSweeper")
     assert f"python -m ste.train -m sweep={name}" in (conf_dir() / "sweep" / f"{name}.yaml").read_text()
@@ -197,8 +197,7 @@ def test_a_search_chooses_its_model_its_sweeper_and_values_that_can_be_used(name
 
 
 def test_the_default_sweeper_is_the_grid():
-    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-        config = compose("train", return_hydra_config=True)
+    config = compose_command("train", [], with_hydra=True)
     assert config.hydra.sweeper._target_.endswith("GridSweeper")
 
 

@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hydra import compose, initialize_config_dir
 from mlflow.tracking import MlflowClient
 
 from ste.config import TrackingSettings, TrainSettings
-from ste.config.load import compose_train, conf_dir, load_settings, to_dict
+from ste.config.load import compose_command, compose_train, load_settings, to_dict
 from ste.data.build.prepare import prepare
 from ste.data.cross_validation import folds
 from ste.data.panel import Panel
@@ -67,12 +66,10 @@ class Place:
         return result
 
     def evaluate(self, run: str, *overrides: str) -> None:
-        with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-            evaluate_task(compose("evaluate", overrides=[f"run={run}", *self.paths, *overrides]))
+        evaluate_task(compose_command("evaluate", [f"run={run}", *self.paths, *overrides]))
 
     def report(self, run: str) -> None:
-        with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-            report_task(compose("report", overrides=[f"run={run}", "importance=false", *self.paths]))
+        report_task(compose_command("report", [f"run={run}", "importance=false", *self.paths]))
 
     def children(self, result: TrainResult) -> dict[int, FoundRun]:
         return find_children(self.client, str(result.run_id))

@@ -6,29 +6,19 @@ A configuration is data: its values become the dataclasses of `ste.config`, and 
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
+from ste.config.config_files import conf_dir, config_root
 from ste.config.data_settings import SOURCES
 from ste.config.input_checks import check_input_files
 from ste.config.validation import Settings, validate_value
 from ste.errors import ConfigError
 
 SettingsType = TypeVar("SettingsType", bound=Settings)
-
-
-@cache
-def conf_dir() -> Path:
-    """Find the configuration folder: next to `src/` in a checkout, inside the package when installed."""
-    package = Path(__file__).parents[1]
-    for folder in (package / "conf", package.parents[1] / "conf"):
-        if (folder / "train.yaml").is_file():
-            return folder
-    raise ConfigError(f"{package}: the configuration files are missing. Install the package again.")
 
 
 def to_dict(config: DictConfig) -> dict[str, Any]:
@@ -38,11 +28,22 @@ def to_dict(config: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in container.items() if key != "hydra"}
 
 
-def compose_train(overrides: list[str]) -> DictConfig:
-    """Compose the configuration of `python -m ste.train` with these overrides, from within a program."""
+def compose_command(command: str, overrides: list[str], *, with_hydra: bool = False) -> DictConfig:
+    """Compose the configuration of a command with overrides, from within a program.
+
+    Args:
+        command: such as `train`.
+        overrides: as typed on the command line.
+        with_hydra: include Hydra's own node `hydra`.
+    """
     GlobalHydra.instance().clear()
-    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-        return compose("train", overrides=overrides)
+    with initialize_config_dir(version_base="1.3", config_dir=str(config_root(command))):
+        return compose(command, overrides=overrides, return_hydra_config=with_hydra)
+
+
+def compose_train(overrides: list[str]) -> DictConfig:
+    """Compose the configuration of `python -m ste.train`."""
+    return compose_command("train", overrides)
 
 
 def load_settings(cls: type[SettingsType], config: Mapping[str, Any] | DictConfig) -> SettingsType:

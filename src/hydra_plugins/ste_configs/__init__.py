@@ -1,0 +1,1 @@
+"""Search path of STE's configuration files."""
