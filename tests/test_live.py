@@ -133,7 +133,7 @@ def test_a_signal_keeps_what_was_read(
     with monkeypatch.context() as patch:
         patch.setattr(FileSource, "acknowledge", stopping)
         with pytest.raises(SystemExit) as stop:
-            live("source=in.jsonl", "sink=out.jsonl", "checkpoint=1000")
+            live("source=in.jsonl", "sink=out.jsonl", "checkpoint_interval=1000")
     assert stop.value.code == 128 + number
     with feed.open("ab") as file:
         file.write(lines(events[400:]))
@@ -150,11 +150,11 @@ def test_a_signal_keeps_what_was_read(
         (["replay.bars=tiny.onnx"], "source=stdin: replay.bars and the others are sent by source=replay"),
         (["source=replay", "replay.bars=none.csv"], "replay.bars=none.csv: no such file"),
         (["source=replay", "replay.bars=bad.csv"], "bad.csv: columns missing ticker, date, open"),
-        (["replay.speed=fast"], "replay.speed=fast: expected max, events a second such as 500"),
+        (["replay.speed=fast"], "replay.speed=fast: expected max, events per second such as 500"),
         (["replay.speed=0"], "replay.speed=0: expected max"),
-        (["delay=-1"], "delay=-1: expected a whole number in [0, 30]"),
-        (["source=a.jsonl", "sink=a.jsonl"], "sink=a.jsonl: that is the source"),
-        (["checkpoint=soon"], "checkpoint=soon: expected a finite number, 0 or more"),
+        (["max_delay=-1"], "max_delay=-1: expected a whole number in [0, 30]"),
+        (["source=a.jsonl", "sink=a.jsonl"], "sink=a.jsonl: found the source itself"),
+        (["checkpoint_interval=soon"], "checkpoint_interval=soon: expected a finite number, 0 or more"),
         (["provisional=perhaps"], "provisional=perhaps: expected true or false"),
         (["redis.url=localhost"], "redis.url=localhost: expected redis://HOST:PORT/DATABASE"),
         (
@@ -208,7 +208,7 @@ def place_of(state: Path) -> int:
 def test_fifty_kills_change_no_byte(place: Path):
     """Real kills of real processes: half at a random time of their start, half at a random place of their work."""
     events = small_stream(tickers=12, count=700, seed=3)
-    arguments = ["source=replay", *replayed(place, events), "provisional=true", "checkpoint=0.02"]
+    arguments = ["source=replay", *replayed(place, events), "provisional=true", "checkpoint_interval=0.02"]
     live(*arguments, "sink=whole.jsonl", "paths.state=whole")
     expected = (place / "whole.jsonl").read_bytes()
     assert len(expected.splitlines()) > 5000
@@ -305,7 +305,7 @@ def test_a_pipeline_between_two_streams(
             RedisSource(connect(server), server, "ste:events", "ste", "live", batch=17),
             RedisSink(connect(server), server, "ste:predictions", ("Downtrend", "Neutral", "Uptrend")),
             Checkpoints(place / name),
-            every=0.0,
+            checkpoint_interval=0.0,
         )
 
     def work(pipeline: Pipeline) -> None:
@@ -460,10 +460,10 @@ def test_streams_that_are_not_what_they_were_are_refused(place: Path, server: st
     position = first.position
     send(client, [{"kind": "close", "date": "2024-12-29"}] * 3)
     client.xtrim("ste:events", maxlen=1, approximate=False)
-    with pytest.raises(RunError, match=r"2 entries after \d+-\d+ were cut off before they were read"):
+    with pytest.raises(RunError, match=r"2 entries after \d+-\d+ were trimmed before they were read"):
         source().open(position)
     client.delete("ste:events")
-    with pytest.raises(RunError, match=r"it ends before \d+-\d+, which was read"):
+    with pytest.raises(RunError, match=r"the stream ends before \d+-\d+, which was read"):
         source().open(position)
     client.delete("ste:events")
     client.set("ste:events", 1)
@@ -471,17 +471,17 @@ def test_streams_that_are_not_what_they_were_are_refused(place: Path, server: st
         source().open(None)
 
     sink = RedisSink(connect(server), server, "ste:predictions", ("Downtrend", "Uptrend"))
-    with pytest.raises(RunError, match=r"3 predictions were added and the stream ends at number 0: the server lost"):
+    with pytest.raises(RunError, match=r"3 predictions were added, but the stream ends at entry 0: the server lost"):
         sink.open(3)
     client.xadd("ste:predictions", {"prediction": "first"}, id="2-0")
-    with pytest.raises(RunError, match=r"3 predictions were added and the stream ends at number 2"):
+    with pytest.raises(RunError, match=r"3 predictions were added, but the stream ends at entry 2"):
         sink.open(3)
     assert sink.open(2) == 2
     client.delete("ste:predictions")
     client.xadd("ste:predictions", {"prediction": "mine"})
-    with pytest.raises(RunError, match=r"this stream was not written by this pipeline"):
+    with pytest.raises(RunError, match=r"this stream exists and no checkpoint of this pipeline lists it"):
         sink.open(None)
     sink.open(0)
     sink.write([Prediction("2024-11-29", "T0", "Uptrend", (0.25, 0.75), "tiny", False)])
-    with pytest.raises(RunError, match=r"entry 1-0 is not the prediction that belongs there"):
+    with pytest.raises(RunError, match=r"entry 1-0 is not this pipeline's prediction"):
         sink.commit()

@@ -145,8 +145,8 @@ def test_where_the_model_says_nothing_nothing_is_predicted() -> None:
     assert engine.counts["unusable"] == seen.counts["unusable"] + len(every) - len(said)
 
 
-class Seen:
-    """A monitor that keeps what it saw."""
+class Recorder:
+    """A monitor that stores its examples."""
 
     def __init__(self) -> None:
         self.batches: list[tuple[np.ndarray, np.ndarray, np.ndarray | None]] = []
@@ -159,13 +159,13 @@ class Seen:
         self.resumed = state
         return True
 
-    def seen(self, features: np.ndarray, probabilities: np.ndarray, dates: np.ndarray | None = None) -> None:
+    def observe(self, features: np.ndarray, probabilities: np.ndarray, dates: np.ndarray | None = None) -> None:
         self.batches.append((features, probabilities, dates))
 
 
 def test_a_monitor_sees_final_examples_and_goes_on_with_the_engine() -> None:
-    monitor, model = Seen(), TinyClassifier(sequence_length=3)
-    engine = Engine(model, provisional=True, monitor=monitor)
+    monitor, model = Recorder(), TinyClassifier(sequence_length=3)
+    engine = Engine(model, provisional=True, observer=monitor)
     said = [one for one in ran(engine, in_order(untidy_market(7))) if not one.provisional]
     assert sum(len(features) for features, _, _ in monitor.batches) == len(said)
     features, probabilities, dates = monitor.batches[-1]
@@ -173,6 +173,6 @@ def test_a_monitor_sees_final_examples_and_goes_on_with_the_engine() -> None:
     assert features.dtype == np.float32
     assert dates is not None
     assert {str(day) for day in dates} == {said[-1].date}
-    again = Seen()
-    Engine(model, monitor=again).restore(*engine.state(), engine.features.take_closes())
+    again = Recorder()
+    Engine(model, observer=again).restore(*engine.state(), engine.features.take_closes())
     assert again.resumed == {"batches": len(monitor.batches)}

@@ -16,10 +16,10 @@ from ste.features.feature_rows import CLOSE, NUMBER, VOLATILITY, _period_known, 
 from ste.market.calendar import periods, sessions, week_numbers
 from ste.market.daily import RAW_CLOSE, Market
 from ste.schema import FEATURE_SETS
-from ste.streaming.events import KINDS, Bar, Close, Event, Macro, News, Policy
+from ste.streaming.events import KINDS, BarEvent, CloseEvent, Event, MacroEvent, NewsEvent, PolicyEvent
 from ste.streaming.pending_periods import segment_sum
-from ste.streaming.running_features import Rows, RunningFeatures
-from ste.streaming.stream_calendar import Calendar, day_of, text_of
+from ste.streaming.running_features import PeriodRows, RunningFeatures
+from ste.streaming.stream_calendar import StreamCalendar, day_of, iso_date_of
 from ste.synthetic.generator import draw
 
 CASES = [(features, frequency) for features in FEATURE_SETS for frequency in ("weekly", "daily")]
@@ -83,10 +83,10 @@ def events_of(market: Market) -> list[Event]:
     macro = rows(market.macro, ["series", "value"], "release_date")
     policy = rows(market.policy, ["impact"], "date")
     return [
-        *(Bar(ticker, day, *values) for day, ticker, *values in bars),
-        *(News(ticker, day, float(count), *values) for day, ticker, count, *values in news),
-        *(Macro(series, day, value) for day, series, value in macro),
-        *(Policy(str(number), day, impact) for number, (day, impact) in enumerate(policy)),
+        *(BarEvent(ticker, day, *values) for day, ticker, *values in bars),
+        *(NewsEvent(ticker, day, float(count), *values) for day, ticker, count, *values in news),
+        *(MacroEvent(series, day, value) for day, series, value in macro),
+        *(PolicyEvent(str(number), day, impact) for number, (day, impact) in enumerate(policy)),
     ]
 
 
@@ -94,23 +94,23 @@ def changed(event: Event) -> Event:
     """Another event of the same key."""
     return event._replace(
         **{
-            Bar: {"close": 1.5, "high": 99.0, "volume": 7.0},
-            News: {"items": 3.0, "sentiment": -0.5},
-            Macro: {"value": 77.0},
-            Policy: {"impact": 9.0},
+            BarEvent: {"close": 1.5, "high": 99.0, "volume": 7.0},
+            NewsEvent: {"items": 3.0, "sentiment": -0.5},
+            MacroEvent: {"value": 77.0},
+            PolicyEvent: {"impact": 9.0},
         }[type(event)]
     )
 
 
-def frame_of(rows: list[Rows], features: str, frequency: str) -> pd.DataFrame:
+def frame_of(rows: list[PeriodRows], features: str, frequency: str) -> pd.DataFrame:
     """Final rows as `feature_rows` has them."""
     names = list(FEATURE_SETS[features].names)
     parts = [
-        pd.DataFrame({"date": pd.Timestamp(text_of(one.day)), "ticker": one.tickers})
+        pd.DataFrame({"date": pd.Timestamp(iso_date_of(one.day)), "ticker": one.tickers})
         .join(pd.DataFrame(one.values, columns=names))
         .assign(
             **{
-                NUMBER: one.number,
+                NUMBER: one.period_index,
                 CLOSE: one.close,
                 VOLATILITY: one.volatility * (np.sqrt(5.0) if frequency == "weekly" else 1.0),
             }
@@ -121,7 +121,7 @@ def frame_of(rows: list[Rows], features: str, frequency: str) -> pd.DataFrame:
     return pd.concat(parts).sort_values(["ticker", "date"], kind="stable").reset_index(drop=True)
 
 
-def assert_same(rows: list[Rows], market: Market, features: str, frequency: str) -> None:
+def assert_same(rows: list[PeriodRows], market: Market, features: str, frequency: str) -> None:
     batch = feature_rows(market, frequency, features)
     assert len(batch) > 20
     live = frame_of(rows, features, frequency)
@@ -138,22 +138,22 @@ class Told:
 
 def disordered(market: Market, frequency: str, rng: np.random.Generator) -> Told:
     """Events by the period in which they count, in any order within it, with repeats, corrections and latecomers."""
-    calendar = Calendar(frequency)
+    calendar = StreamCalendar(frequency)
     events = events_of(market)
     order = rng.permutation(len(events))
     # Of two releases or policy events of a day the file's order counts.
-    fixed = [i for i, event in enumerate(events) if isinstance(event, Macro | Policy)]
+    fixed = [i for i, event in enumerate(events) if isinstance(event, MacroEvent | PolicyEvent)]
     order[np.isin(order, fixed)] = fixed
     told, before, slipped = [], [], Counter()
     for index in sorted(order, key=lambda i: calendar.close_of(events[i].day)):
         event, kind = events[index], KINDS[type(events[index])]
         chance = rng.random(4)
         close = calendar.close_of(event.day)
-        if chance[0] < 0.03 and not isinstance(event, Macro):
+        if chance[0] < 0.03 and not isinstance(event, MacroEvent):
             told.append(changed(event))
             slipped[f"{kind}.corrected"] += 1
         told.append(event)
-        if chance[1] < 0.03 and not isinstance(event, Macro):
+        if chance[1] < 0.03 and not isinstance(event, MacroEvent):
             told.append(event)
             slipped[f"{kind}.duplicate"] += 1
         if chance[2] < 0.03 and before:
@@ -162,7 +162,7 @@ def disordered(market: Market, frequency: str, rng: np.random.Generator) -> Told
             if calendar.close_of(late.day) < min(event.day, close):
                 told.append(changed(late))
                 slipped[f"{KINDS[type(late)]}.late"] += 1
-        if not isinstance(event, Macro):
+        if not isinstance(event, MacroEvent):
             before.append(event)
     return Told(told, slipped)
 
@@ -187,9 +187,9 @@ def test_with_a_delay_events_may_come_that_many_days_late(seed: int, case: tuple
     market, rng = untidy_market(seed), np.random.default_rng(seed)
     events = events_of(market)
     arrival = np.array([event.day for event in events]) + rng.integers(0, delay + 1, len(events))
-    fixed = [i for i, event in enumerate(events) if isinstance(event, Macro | Policy)]
+    fixed = [i for i, event in enumerate(events) if isinstance(event, MacroEvent | PolicyEvent)]
     arrival[fixed] = [events[i].day for i in fixed]  # their order counts within a day
-    running = RunningFeatures(*case, delay=delay)
+    running = RunningFeatures(*case, max_delay=delay)
     rows = [one for i in np.argsort(arrival, kind="stable") for one in running.feed(events[i])]
     assert_same([*rows, *running.finish()], market, *case)
     assert not [key for key in running.counts if key.endswith(".late")]
@@ -229,7 +229,7 @@ def test_provisional_rows_are_what_the_week_would_be_if_it_ended_there(seed: int
     provisional = [one for one in rows if not one.final]
     assert len(provisional) > 20
     for one in provisional:
-        day = pd.Timestamp(text_of(one.day))
+        day = pd.Timestamp(iso_date_of(one.day))
         assert day not in closes
         found = pd.DataFrame(one.values, columns=list(names), index=one.tickers)
         expected = daily.loc[day]
@@ -271,12 +271,12 @@ def test_sums_are_those_of_the_batch(values: list[float]) -> None:
 # --- when a period closes, and what comes too late for it ---
 
 
-def bar(ticker: str, date: str, close: float = 10.0) -> Bar:
-    return Bar(ticker, day_of(date), close, close, close, close, 100.0, close)
+def bar(ticker: str, date: str, close: float = 10.0) -> BarEvent:
+    return BarEvent(ticker, day_of(date), close, close, close, close, 100.0, close)
 
 
-def vix(date: str, value: float) -> Macro:
-    return Macro("vix", day_of(date), value)
+def vix(date: str, value: float) -> MacroEvent:
+    return MacroEvent("vix", day_of(date), value)
 
 
 @pytest.fixture
@@ -294,18 +294,18 @@ def warm() -> RunningFeatures:
     [
         bar("A", "2024-12-02"),
         bar("B", "2024-12-02"),
-        News("A", day_of("2024-11-30"), 1.0, 0.0, 0.0),
+        NewsEvent("A", day_of("2024-11-30"), 1.0, 0.0, 0.0),
         vix("2024-12-01", 20.0),
-        Policy("", day_of("2024-11-30"), 1.0),
-        Close(day_of("2024-11-29")),
-        Close(day_of("2025-06-01")),
+        PolicyEvent("", day_of("2024-11-30"), 1.0),
+        CloseEvent(day_of("2024-11-29")),
+        CloseEvent(day_of("2025-06-01")),
     ],
 )
 def test_a_week_closes_when_a_later_day_is_heard_of_or_it_is_said(warm: RunningFeatures, closing: Event) -> None:
     assert warm.feed(bar("A", "2024-11-29", 11.0)) == []
-    assert warm.feed(News("A", day_of("2024-11-29"), 1.0, 0.5, 0.0)) == []
+    assert warm.feed(NewsEvent("A", day_of("2024-11-29"), 1.0, 0.5, 0.0)) == []
     (rows,) = warm.feed(closing)
-    assert (text_of(rows.day), rows.final, rows.tickers) == ("2024-11-29", True, ["A"])
+    assert (iso_date_of(rows.day), rows.final, rows.tickers) == ("2024-11-29", True, ["A"])
     row = dict(zip(FEATURE_SETS["full"].names, rows.values[0].tolist(), strict=True))
     assert row["stock_close"] == 11.0
     assert row["news_sentiment"] == 0.5
@@ -313,28 +313,28 @@ def test_a_week_closes_when_a_later_day_is_heard_of_or_it_is_said(warm: RunningF
 
 
 def test_a_day_off_before_the_last_session_does_not_close_the_week(warm: RunningFeatures) -> None:
-    assert warm.feed(News("A", day_of("2024-11-28"), 1.0, 0.5, 0.0)) == []  # Thanksgiving
-    assert warm.feed(Close(day_of("2024-11-28"))) == []
+    assert warm.feed(NewsEvent("A", day_of("2024-11-28"), 1.0, 0.5, 0.0)) == []  # Thanksgiving
+    assert warm.feed(CloseEvent(day_of("2024-11-28"))) == []
     assert warm.feed(bar("A", "2024-11-25", 12.0)) == []  # Monday's, corrected
-    (rows,) = (warm.feed(bar("A", "2024-11-29")), warm.feed(Close(day_of("2024-11-29"))))[1]
+    (rows,) = (warm.feed(bar("A", "2024-11-29")), warm.feed(CloseEvent(day_of("2024-11-29"))))[1]
     assert rows.values[0][1] == 12.0  # the week's high
     assert warm.counts["bar.corrected"] == 1
 
 
 def test_a_ticker_without_its_last_session_has_no_row(warm: RunningFeatures) -> None:
-    assert warm.feed(Close(day_of("2024-11-29"))) == []
-    assert warm.over == day_of("2024-11-29")
+    assert warm.feed(CloseEvent(day_of("2024-11-29"))) == []
+    assert warm.watermark == day_of("2024-11-29")
 
 
 def test_what_comes_after_its_close_is_counted_and_not_used(warm: RunningFeatures) -> None:
     warm.feed(bar("A", "2024-11-29"))
-    warm.feed(Close(day_of("2024-11-29")))
+    warm.feed(CloseEvent(day_of("2024-11-29")))
     before = warm.state()
     for late in (
         bar("A", "2024-11-29", 99.0),
         bar("A", "2024-11-26", 99.0),
-        News("A", day_of("2024-11-23"), 1.0, 1.0, 1.0),
-        Policy("", day_of("2024-11-27"), 1.0),
+        NewsEvent("A", day_of("2024-11-23"), 1.0, 1.0, 1.0),
+        PolicyEvent("", day_of("2024-11-27"), 1.0),
     ):
         assert warm.feed(late) == []
     after = warm.state()
@@ -349,7 +349,7 @@ def test_a_late_figure_stands_from_the_next_close_on_unless_a_newer_one_does(war
     warm.feed(vix("2024-11-27", 16.0))  # late, newer than what is known
     (second,) = warm.feed(bar("A", "2024-12-13"))
     warm.feed(vix("2024-11-25", 17.0))  # late, older
-    (third,) = warm.feed(Close(day_of("2024-12-13")))
+    (third,) = warm.feed(CloseEvent(day_of("2024-12-13")))
     assert [rows.values[0][18] for rows in (first, second, third)] == [15.0, 16.0, 16.0]
     assert FEATURE_SETS["full"].names[18] == "macro_vix"
     assert warm.counts["macro.late"] == 2
@@ -357,7 +357,7 @@ def test_a_late_figure_stands_from_the_next_close_on_unless_a_newer_one_does(war
 
 def test_policy_events_of_a_day_are_told_apart_by_their_id(warm: RunningFeatures) -> None:
     day = day_of("2024-11-29")
-    for event in (Policy("a", day, 1.0), Policy("b", day, 2.0), Policy("b", day, 2.0), Policy("a", day, 4.0)):
+    for event in (PolicyEvent("a", day, 1.0), PolicyEvent("b", day, 2.0), PolicyEvent("b", day, 2.0), PolicyEvent("a", day, 4.0)):
         warm.feed(event)
     warm.feed(bar("A", "2024-11-29"))
     (rows,) = warm.finish()
@@ -376,13 +376,13 @@ def test_the_calendar_agrees_with_the_batchs(frequency: str) -> None:
     number = _period_known(pd.Series(days), frequency)
     ends = pd.Series(days[days.isin(known)], index=periods(days[days.isin(known)], frequency)).groupby(level=0).last()
     order = np.random.default_rng(0).permutation(len(days) - 10)
-    calendar = Calendar(frequency)
+    calendar = StreamCalendar(frequency)
     for at in order[:3000]:
         day = day_of(days[at].strftime("%Y-%m-%d"))
         assert calendar.is_session(day) == (days[at] in known)
         close = calendar.close_of(day)
         assert calendar.number(close) == number[at]
-        assert text_of(close) == ends[number[at]].strftime("%Y-%m-%d")
+        assert iso_date_of(close) == ends[number[at]].strftime("%Y-%m-%d")
 
 
 @pytest.mark.parametrize("text", ["2024-1-5", "20240105", "2024-13-01", "", "2024-01-05T00:00", "2024-W01-1"])

@@ -14,14 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ste.errors import DataError, RunError
-from ste.streaming import checkpoints as checkpoint
-from ste.streaming import pipeline
+from ste.streaming import checkpoints
+
 from ste.streaming.checkpoints import Checkpoints
 from ste.streaming.engine import Engine
 from ste.streaming.event_sources import FileSource
 from ste.streaming.pipeline import Pipeline
-from ste.streaming.replay import Pace, Replay
-from ste.streaming.sinks import FileSink, Tail
+from ste.streaming.replay import Replay, ReplaySpeed
+from ste.streaming.sinks import CommittedFile, FileSink
 from streams import TinyClassifier, lines, market_files, small_stream
 
 CLASSES = ("Downtrend", "Neutral", "Uptrend")
@@ -39,7 +39,7 @@ def opened(
         FileSource(folder / "in.jsonl", follow=False) if source is None else source,
         FileSink(folder / sink, CLASSES),
         Checkpoints(folder / "state"),
-        every=every,
+        checkpoint_interval=every,
     )
 
 
@@ -89,17 +89,16 @@ def crashing(monkeypatch: pytest.MonkeyPatch, at: int, half: bool) -> Callable[[
 
         return step
 
-    write = Tail.commit
+    write = CommittedFile.commit
 
-    def half_a_commit(tail: Tail) -> None:
-        content = b"".join(tail._waiting)
+    def half_a_commit(tail: CommittedFile) -> None:
+        content = b"".join(tail._buffer)
         tail._file.write(content[: len(content) // 2])
 
-    monkeypatch.setattr(Tail, "commit", wrapped(write, half_a_commit))
-    monkeypatch.setattr(checkpoint.os, "replace", wrapped(os.replace))
-    monkeypatch.setattr(checkpoint.os, "fsync", wrapped(os.fsync))
-    monkeypatch.setattr(checkpoint.np, "savez", wrapped(np.savez, lambda file, *_: file.write(b"PK broken")))
-    monkeypatch.setattr(pipeline, "write_whole", wrapped(pipeline.write_whole))
+    monkeypatch.setattr(CommittedFile, "commit", wrapped(write, half_a_commit))
+    monkeypatch.setattr(checkpoints.os, "replace", wrapped(os.replace))
+    monkeypatch.setattr(checkpoints.os, "fsync", wrapped(os.fsync))
+    monkeypatch.setattr(checkpoints.np, "savez", wrapped(np.savez, lambda file, *_: file.write(b"PK broken")))
     monkeypatch.setattr(Engine, "feed", wrapped(Engine.feed))
     return lambda: steps
 
@@ -317,13 +316,13 @@ def _is_json(value: Any) -> bool:
 def test_a_file_that_no_checkpoint_knows_is_left_alone(tmp_path: Path):
     (tmp_path / "in.jsonl").touch()
     (tmp_path / "out.jsonl").write_text("somebody's\n")
-    with pytest.raises(RunError, match=r"sink=.*out.jsonl: this file was not written by this pipeline"):
+    with pytest.raises(RunError, match=r"sink=.*out.jsonl: this file exists and no checkpoint of this pipeline lists it"):
         ran(tmp_path)
     assert (tmp_path / "out.jsonl").read_text() == "somebody's\n"
 
 
 def test_two_pipelines_do_not_share_a_sink(tmp_path: Path):
-    tails = [Tail(tmp_path / "out.jsonl", "sink") for _ in range(2)]
+    tails = [CommittedFile(tmp_path / "out.jsonl", "sink") for _ in range(2)]
     tails[0].open(None)
     with pytest.raises(RunError, match=r"sink=.*out.jsonl: another pipeline writes to it"):
         tails[1].open(None)
@@ -355,7 +354,7 @@ def test_figures_that_float32_cannot_hold_give_no_prediction(tmp_path: Path, eve
 def test_two_pipelines_do_not_share_a_folder(tmp_path: Path):
     (tmp_path / "in.jsonl").touch()
     work = opened(tmp_path)
-    with pytest.raises(RunError, match=r"another live pipeline is at work there"):
+    with pytest.raises(RunError, match=r"another live pipeline uses this folder"):
         opened(tmp_path)
     work.start()
     work.close()
@@ -365,9 +364,9 @@ def test_two_pipelines_do_not_share_a_folder(tmp_path: Path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"sink": "other.jsonl"}, r"sink: the checkpoint in .*state is of file .*out.jsonl, and this is file .*other"),
-        ({"feature_set": "prices"}, r"model: the checkpoint in .* is of full, and this is prices"),
-        ({"frequency": "daily"}, r"model: the checkpoint in .* is of weekly, and this is daily"),
+        ({"sink": "other.jsonl"}, r"sink: the checkpoint in .*state belongs to file .*out.jsonl, not to file .*other"),
+        ({"feature_set": "prices"}, r"model: the checkpoint in .* belongs to full, not to prices"),
+        ({"frequency": "daily"}, r"model: the checkpoint in .* belongs to weekly, not to daily"),
     ],
 )
 def test_a_checkpoint_is_of_one_pipeline(tmp_path: Path, options: dict[str, Any], message: str):
@@ -381,7 +380,7 @@ def test_another_source_is_refused(tmp_path: Path):
     (tmp_path / "in.jsonl").touch()
     (tmp_path / "second.jsonl").touch()
     ran(tmp_path)
-    with pytest.raises(RunError, match=r"source: the checkpoint in .* is of file .*in.jsonl, and this is .*second"):
+    with pytest.raises(RunError, match=r"source: the checkpoint in .* belongs to file .*in.jsonl, not to .*second"):
         ran(tmp_path, source=FileSource(tmp_path / "second.jsonl", follow=False))
 
 
@@ -408,11 +407,11 @@ def test_another_model_of_the_same_features_goes_on(
 @pytest.mark.parametrize(
     ("break_it", "message"),
     [
-        (lambda state: (state / "checkpoint.npz").write_bytes(b"PK"), r"cannot be gone on from"),
-        (lambda state: (state / "checkpoint.npz").write_bytes(b""), r"cannot be gone on from"),
+        (lambda state: (state / "checkpoint.npz").write_bytes(b"PK"), r"cannot resume from this checkpoint"),
+        (lambda state: (state / "checkpoint.npz").write_bytes(b""), r"cannot resume from this checkpoint"),
         (
             lambda state: (state / "checkpoint.npz").write_bytes((state / "checkpoint.npz").read_bytes()[:-200]),
-            r"cannot be gone on from",
+            r"cannot resume from this checkpoint",
         ),
         (lambda state: (state / "closes.bin").write_bytes(b"1"), r"closes.bin holds 0 closes of \d+"),
     ],
@@ -430,11 +429,11 @@ def test_files_that_lost_bytes_are_refused(tmp_path: Path, events: list[dict[str
     ran(tmp_path)
     out = (tmp_path / "out.jsonl").read_bytes()
     (tmp_path / "out.jsonl").write_bytes(out[:-1])
-    with pytest.raises(RunError, match=r"bytes long, and \d+ were written before"):
+    with pytest.raises(RunError, match=r"has \d+ bytes, \d+ were written before"):
         ran(tmp_path)
     (tmp_path / "out.jsonl").write_bytes(out)
     (tmp_path / "in.jsonl").write_bytes(b"")
-    with pytest.raises(DataError, match=r"0 bytes long, and \d+ were read of it"):
+    with pytest.raises(DataError, match=r"has 0 bytes, \d+ were read before"):
         ran(tmp_path)
     (tmp_path / "in.jsonl").unlink()
     with pytest.raises(DataError, match=r"no such file. Expected JSON lines; touch"):
@@ -449,7 +448,7 @@ def test_a_followed_file_that_is_replaced_is_noticed_once_all_of_it_is_read(tmp_
     path.rename(tmp_path / "old.jsonl")
     path.write_bytes(b"")
     assert len(source.read(0.0)) == 1
-    with pytest.raises(DataError, match=r"another file has taken its place"):
+    with pytest.raises(DataError, match=r"another file has replaced it"):
         source.read(0.0)
     source.close()
 
@@ -458,8 +457,8 @@ def test_a_date_that_cannot_be_read_is_no_beginning_of_a_paced_replay(monkeypatc
     days = np.array(["NaT", "2024-01-02", "2024-01-03", "2024-01-05"], dtype="datetime64[D]").astype(np.int64)
     now = [1000.0]
     monkeypatch.setattr("ste.streaming.replay.time.monotonic", lambda: now[0])
-    pace = Pace("86400x")  # a day a second
-    pace.begin(days)
+    pace = ReplaySpeed("86400x")  # a day a second
+    pace.start(days)
     due = []
     for second in (0.5, 1.5, 2.5, 3.5):
         now[0] = 1000.0 + second

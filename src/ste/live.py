@@ -15,69 +15,70 @@ from ste.config.load import load_settings
 
 if TYPE_CHECKING:
     from ste.inference.onnx_model import ServedModel
-    from ste.streaming.event_sources import Source
+    from ste.streaming.event_sources import EventSource
     from ste.streaming.sinks import Sink
 
 
-class _Stop:
-    """SIGTERM and Ctrl-C as a wish: the batch at hand is finished and kept. A second one is an order."""
+class StopSignal:
+    """Handler of SIGTERM and Ctrl-C: the first one requests a stop after the current batch, a second one interrupts."""
 
     def __init__(self) -> None:
-        self.signal: int | None = None
+        self.received: int | None = None
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._take) for number in (signal.SIGTERM, signal.SIGINT)}
+        self._before = {number: signal.signal(number, self._handle) for number in (signal.SIGTERM, signal.SIGINT)}
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def __call__(self) -> bool:
-        return self.signal is not None
+    def requested(self) -> bool:
+        """Whether a signal was received."""
+        return self.received is not None
 
-    def _take(self, number: int, _frame: FrameType | None) -> None:
-        if self.signal is not None:
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        if self.received is not None:
             raise KeyboardInterrupt
-        self.signal = number
+        self.received = number
 
 
 def live_task(config: DictConfig) -> None:
-    """Open model, source and sink, go on from the checkpoint, and work until the end or a signal."""
+    """Run the pipeline from the latest checkpoint to the end of the source or a signal."""
     settings = load_settings(LiveSettings, config)
-    from ste.inference.onnx_model import ServedModel  # the data libraries load only now
+    from ste.inference.onnx_model import ServedModel  # deferred: the data libraries load slowly
     from ste.inference.registry.lookup import find_model
-    from ste.monitoring.input_counts import Monitor
+    from ste.monitoring.drift_monitor import DriftMonitor
     from ste.streaming.checkpoints import Checkpoints
     from ste.streaming.engine import Engine
     from ste.streaming.pipeline import Pipeline
 
     paths = settings.paths
     model = ServedModel(find_model(settings.model, settings.tracking, Path(paths.output), Path(paths.data)))
-    monitor = Monitor(model.card) if model.card.reference else None
+    monitor = DriftMonitor(model.card) if model.card.reference else None
     pipeline = Pipeline(
-        Engine(model, settings.delay, settings.provisional, monitor),
+        Engine(model, settings.max_delay, settings.provisional, monitor),
         _source(settings),
         _sink(settings, model),
         Checkpoints(paths.folder),
-        every=settings.checkpoint,
+        checkpoint_interval=settings.checkpoint_interval,
         flush=settings.flush,
     )
-    with closing(pipeline), _Stop() as stop:
+    with closing(pipeline), StopSignal() as stop:
         resumed = pipeline.start()
-        _say(f"{model.card.name} {model.version}, {model.card.frequency}, windows of {model.card.sequence_length}")
-        _say(f"{'goes on from' if resumed else 'state in'} {paths.folder}")
-        status = pipeline.run(stop)
+        _print(f"{model.card.name} {model.version}, {model.card.frequency}, windows of {model.card.sequence_length}")
+        _print(f"{'resumed from' if resumed else 'state in'} {paths.folder}")
+        status = pipeline.run(stop.requested)
     for line in _summary(status, paths.folder):
-        _say(line)
+        _print(line)
     if monitor is not None:
-        _say(f"drift: {monitor.report().told}")
-    if stop.signal is not None:
-        _say("stopped; the same command goes on")
-        sys.exit(128 + stop.signal)
+        _print(f"drift: {monitor.report().summary}")
+    if stop.received is not None:
+        _print("stopped; run the same command to resume")
+        sys.exit(128 + stop.received)
 
 
-def _source(settings: LiveSettings) -> "Source":
+def _source(settings: LiveSettings) -> "EventSource":
     from ste.streaming.event_sources import FileSource, StandardInput
 
     if settings.source == "replay":
@@ -105,25 +106,24 @@ def _sink(settings: LiveSettings, model: "ServedModel") -> "Sink":
 
 
 def _summary(status: dict[str, Any], folder: Path) -> list[str]:
-    """The counters in words."""
+    """Format the counters as lines of text."""
     events = ", ".join(f"{key.replace('.', ' ')} {count:,}" for key, count in status["events"].items())
-    said = status["predictions"]
+    counts = status["predictions"]
     lines = [
         f"events: {events or 'none'}; rejected {status['rejected']:,}",
-        f"predictions: {said['final']:,}, provisional {said['provisional']:,}; "
-        f"{said['short']:,} closes of tickers with too few periods"
-        + f", {said['unusable']:,} with impossible figures"
-        * bool(said["unusable"]),
+        f"predictions: {counts['final']:,}, provisional {counts['provisional']:,}; "
+        f"{counts['short']:,} closes of tickers with too few periods"
+        + f", {counts['unusable']:,} with values that are not finite" * bool(counts["unusable"]),
     ]
-    if status["over"] is not None:
-        waiting = "" if status["waiting"] is None else f"; {status['waiting']:,} waiting in the source"
-        lines.append(f"closed up to {status['over']}, latest event of {status['latest']}{waiting}")
+    if status["watermark"] is not None:
+        backlog = "" if status["backlog"] is None else f"; {status['backlog']:,} waiting in the source"
+        lines.append(f"closed up to {status['watermark']}, latest event of {status['latest']}{backlog}")
     if status["rejected"]:
-        lines.append(f"reasons of what was rejected: {folder / 'rejected.jsonl'}")
+        lines.append(f"rejected events and reasons: {folder / 'rejected.jsonl'}")
     return lines
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     print(text, file=sys.stderr, flush=True)  # standard output may be the sink
 
 

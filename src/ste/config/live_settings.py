@@ -17,17 +17,17 @@ def _is_speed(text: str) -> bool:
     return text.lower() == "max" or (number is not None and float(number[1]) > 0)
 
 
-_SPEED = "max, events a second such as 500, or times real time such as 86400x"
+_SPEED = "max, events per second such as 500, or a multiple of real time such as 86400x"
 Speed = Annotated[str, Predicate(_is_speed), Expect(_SPEED)]
 
 
 @dataclass
 class ReplaySettings(Settings):
-    """Market files to send as a stream (`source=replay`).
+    """Market files that are sent as a stream (`source=replay`).
 
     Attributes:
-        bars, news, macro, policy: their paths.
-        speed: `max`, events a second such as `500`, or times real time such as `86400x`.
+        bars, news, macro, policy: paths of the files; None leaves the file out.
+        speed: `max`, events per second such as `500`, or a multiple of real time such as `86400x`.
     """
 
     section: ClassVar[str] = "replay"
@@ -39,7 +39,7 @@ class ReplaySettings(Settings):
     speed: Speed = "max"
 
     def files(self) -> dict[str, str]:
-        """Paths that are given, by kind."""
+        """Return the given paths by kind."""
         given = {kind: getattr(self, kind) for kind in ("bars", "news", "macro", "policy")}
         return {kind: path for kind, path in given.items() if path is not None}
 
@@ -53,10 +53,10 @@ class RedisSettings(Settings):
     """Redis Streams (`source=redis`, `sink=redis`).
 
     Attributes:
-        url: of the server.
-        events: stream to read.
-        group, consumer: that read it.
-        predictions: stream to write.
+        url: address of the server.
+        events: key of the stream to read.
+        group, consumer: names of the consumer group and of this consumer.
+        predictions: key of the stream to write.
     """
 
     section: ClassVar[str] = "redis"
@@ -77,30 +77,30 @@ class LivePaths(PathSettings):
     """Folders of a live pipeline.
 
     Attributes:
-        state: its checkpoint, rejected events and counters; None is `live` in the output folder.
+        state: folder of the checkpoint, rejected events and counters; None is `live` in the output folder.
     """
 
     state: str | None = None
 
     @property
     def folder(self) -> Path:
-        """Of the state."""
+        """Folder of the state."""
         return Path(self.output) / "live" if self.state is None else Path(self.state)
 
 
 @dataclass
 class LiveSettings(Settings):
-    """A pipeline from a stream of events to a stream of predictions.
+    """Settings of a pipeline from a stream of events to a stream of predictions.
 
     Attributes:
         model: an ONNX file of `python -m ste.export`, or a run id, `latest`, `best`, `champion`, `models:/NAME@ALIAS`.
         source: a file of JSON lines, `stdin`, `redis`, or `replay` of market files.
         sink: a file of JSON lines, a `.csv`, `stdout`, or `redis`.
-        follow: wait for more at the end of a file.
-        provisional: predict at each session of a week as well, as if the week ended there.
-        delay: days that events may come late.
-        flush: the end of the source closes what its last day left open.
-        checkpoint: seconds between checkpoints while events keep coming.
+        follow: wait for more lines at the end of a file.
+        provisional: also predict at each session of a week before its last one, as if the week ended there.
+        max_delay: days that events may arrive late, 0 to 30.
+        flush: whether the end of the source closes its last day.
+        checkpoint_interval: seconds between checkpoints while events arrive.
     """
 
     tracking: TrackingSettings
@@ -112,18 +112,18 @@ class LiveSettings(Settings):
     sink: Annotated[str, Predicate(bool), Expect("a file, stdout or redis")] = "stdout"
     follow: bool = True
     provisional: bool = False
-    delay: Annotated[int, Ge(0), Le(30)] = 0
+    max_delay: Annotated[int, Ge(0), Le(30)] = 0
     flush: bool = True
-    checkpoint: NonNegativeFloat = 1.0
+    checkpoint_interval: NonNegativeFloat = 1.0
 
     def check(self) -> None:
         """Check that source, sink and the files to replay go together."""
         if self.source == "replay" and self.replay.bars is None:
-            raise ConfigError("replay.bars=null: source=replay sends market files. Try replay.bars=bars.csv.")
+            raise ConfigError("replay.bars=null: source=replay needs a file of bars. Try replay.bars=bars.csv.")
         if self.source != "replay" and self.replay.files():
-            raise ConfigError(f"source={self.source}: replay.bars and the others are sent by source=replay.")
+            raise ConfigError(f"source={self.source}: replay.bars and the other files need source=replay. Try source=replay.")
         if self.source == self.sink and self.source != "redis":
-            raise ConfigError(f"sink={self.sink}: that is the source. Try sink=predictions.jsonl.")
+            raise ConfigError(f"sink={self.sink}: found the source itself, expected another file. Try sink=predictions.jsonl.")
         for key, path in self.replay.files().items():
             if not Path(path).is_file():
                 raise DataError(f"replay.{key}={path}: no such file. Give the path of a CSV or Parquet file.")

@@ -1,4 +1,4 @@
-"""Predictions as they become possible: daily events in, features kept up to date, a prediction at each close.
+"""The live pipeline: daily events in, incremental features, a prediction at each period close.
 
-Neither torch, lightning nor mlflow is imported here: a stopped pipeline must be back at once.
+The package imports neither torch, lightning nor mlflow, so that a stopped pipeline restarts quickly.
 """

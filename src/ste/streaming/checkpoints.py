@@ -1,7 +1,7 @@
-"""What a pipeline goes on from after it was stopped, in whatever way.
+"""Checkpoints of a pipeline.
 
-A folder holds `checkpoint.npz` (JSON and arrays, replaced whole) and `closes.bin` (every close that was used, appended
-to), of which the checkpoint says how much counts. The indicators' streams are opened on those closes again.
+A folder holds `checkpoint.npz` (JSON and arrays, replaced atomically) and `closes.bin` (every close used so far,
+append-only); the checkpoint records how many closes are valid. On restore the indicator streams are rebuilt from them.
 """
 
 import os
@@ -19,18 +19,18 @@ from ste.streaming.running_features import CLOSES
 from ste.streaming.sinks import write_all
 
 FORMAT = 1
-"""Raised when a reader of today could not use a checkpoint of tomorrow."""
+"""Version of the checkpoint's layout; raise it with every incompatible change."""
 _META = "meta"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Of a stream at one place.
+    """State of a pipeline at one source position.
 
     Attributes:
-        meta: JSON.
-        arrays: by name.
-        closes: every close that was used, `features.CLOSES` `[M]`.
+        meta: JSON content.
+        arrays: arrays by name.
+        closes: every close used so far, `running_features.CLOSES` `[M]`.
     """
 
     meta: dict[str, Any]
@@ -39,13 +39,13 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """The folder of one pipeline, which holds it alone.
+    """Checkpoint folder of one pipeline, locked by it.
 
     Args:
-        folder: made if there is none.
+        folder: created if it does not exist.
 
     Raises:
-        RunError: another process holds it.
+        RunError: another process holds the lock.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -57,16 +57,16 @@ class Checkpoints:
             self._lock.acquire(timeout=0)
         except Timeout:
             raise RunError(
-                f"paths.state={folder}: another live pipeline is at work there. Stop it, or choose another folder."
+                f"paths.state={folder}: another live pipeline uses this folder. Stop it, or choose another folder."
             ) from None
         self._closes = (folder / "closes.bin").open("ab", buffering=0)
         self._length = 0
 
     def load(self) -> Checkpoint | None:
-        """The latest one; None where there is none.
+        """Load the latest checkpoint; None if there is none.
 
         Raises:
-            RunError: it is damaged or of another format.
+            RunError: the checkpoint is damaged or has another format.
         """
         if not self._path.exists():
             self._closes.truncate(0)
@@ -83,19 +83,19 @@ class Checkpoints:
                 raise ValueError(f"closes.bin holds {len(closes)} closes of {self._length}")
         except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise RunError(
-                f"{self._path}: cannot be gone on from ({str(error)[:120]}). Begin anew with another paths.state and "
-                "another sink."
+                f"{self._path}: cannot resume from this checkpoint ({str(error)[:120]}). Start with another paths.state "
+                "and another sink."
             ) from None
         self._closes.truncate(self._length * CLOSES.itemsize)
         return Checkpoint(meta, arrays, closes)
 
     def save(self, meta: dict[str, Any], arrays: dict[str, np.ndarray], closes: np.ndarray) -> None:
-        """Replace the latest one, whole or not at all.
+        """Replace the latest checkpoint atomically.
 
         Args:
-            meta: JSON.
-            arrays: by name.
-            closes: those used since the last one.
+            meta: JSON content.
+            arrays: arrays by name.
+            closes: closes used since the last checkpoint.
         """
         if len(closes):
             write_all(self._closes, closes.tobytes())
@@ -112,7 +112,7 @@ class Checkpoints:
         self._length = length
 
     def close(self) -> None:
-        """Let others have the folder."""
+        """Release the folder."""
         self._closes.close()
         self._lock.release()
 

@@ -1,4 +1,4 @@
-"""From events to predictions: windows of feature rows, shown to the model as they become complete."""
+"""Convert events to predictions: build windows of feature rows and run the model when a window is complete."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -9,44 +9,44 @@ import numpy as np
 
 from ste.inference.model_card import ModelCard
 from ste.streaming.events import Event
-from ste.streaming.running_features import Rows, RunningFeatures
-from ste.streaming.stream_calendar import text_of
+from ste.streaming.running_features import PeriodRows, RunningFeatures
+from ste.streaming.stream_calendar import iso_date_of
 
 
 class Classifier(Protocol):
-    """What an engine needs of a model (`ste.inference.onnx_model.ServedModel`)."""
+    """The model interface that the engine needs (`ste.inference.onnx_model.ServedModel`)."""
 
     card: ModelCard
     version: str
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
-        """Class probabilities `[B, C]` of examples `[B, *card.shape]`."""
+        """Compute class probabilities `[B, C]` of examples `[B, *card.shape]`."""
 
 
-class Monitor(Protocol):
-    """Who wants to see what the model saw and said (`ste.monitoring`), and goes on with the engine."""
+class ExampleObserver(Protocol):
+    """The monitor interface that the engine needs (`ste.monitoring.drift_monitor.DriftMonitor`)."""
 
     @property
     def state(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """JSON state, saved in the checkpoint."""
 
     def resume(self, state: dict[str, Any]) -> bool:
-        """Go on from a state, if it is of the same model."""
+        """Restore a state; False if it belongs to another model."""
 
-    def seen(self, features: np.ndarray, probabilities: np.ndarray, dates: np.ndarray | None = None) -> None:
-        """Examples `[B, *shape]`, their class probabilities `[B, C]` and closes, datetime64 `[B]`."""
+    def observe(self, features: np.ndarray, probabilities: np.ndarray, dates: np.ndarray | None = None) -> None:
+        """Count examples `[B, *shape]` with class probabilities `[B, C]` and close dates, datetime64 `[B]`."""
 
 
 class Prediction(NamedTuple):
-    """What the model says of a ticker at a close.
+    """A prediction for one ticker at one close.
 
     Attributes:
-        date: of the close, `YYYY-MM-DD`.
-        ticker: its name.
-        label: the likeliest class.
-        probabilities: of the classes in the card's order.
+        date: date of the close, `YYYY-MM-DD`.
+        ticker: ticker symbol.
+        label: class with the highest probability.
+        probabilities: class probabilities in the card's order.
         model: version of the model.
-        provisional: the week is not over.
+        provisional: whether the week is still open.
     """
 
     date: str
@@ -59,96 +59,100 @@ class Prediction(NamedTuple):
 
 @dataclass(frozen=True)
 class _Window:
-    """A ticker's latest rows of consecutive periods, float32 `[<= T, F]`, and the last one's number."""
+    """A ticker's latest rows of consecutive periods, float32 `[<= T, F]`, and the last row's period index."""
 
     rows: np.ndarray
-    number: int
+    period_index: int
 
 
 class Engine:
-    """A state machine: events in, predictions out, and a state to go on from.
+    """State machine of the pipeline: takes events, returns predictions, can be saved and restored.
 
     Args:
-        model: whose card says features, frequency and window.
-        delay: days that events may come late.
-        provisional: predict as well at the sessions of a week before its last.
-        monitor: is shown every batch of final examples.
+        model: its card defines features, frequency and window length.
+        max_delay: days that events may arrive late.
+        provisional: also predict at the sessions of a week before its last one.
+        observer: receives every batch of final examples.
 
     Attributes:
-        features: the running features.
-        counts: predictions: `final`, `provisional`; and closes without one: `short`, of tickers with fewer
-            consecutive periods than the model reads, `unusable`, with a figure that float32 cannot hold.
+        features: the incremental features.
+        counts: number of predictions (`final`, `provisional`) and of closes without one: `short` (the ticker has fewer
+            consecutive periods than the model reads) and `unusable` (a value that float32 cannot represent).
     """
 
     def __init__(
-        self, model: Classifier, delay: int = 0, provisional: bool = False, monitor: Monitor | None = None
+        self, model: Classifier, max_delay: int = 0, provisional: bool = False, observer: ExampleObserver | None = None
     ) -> None:
         card = model.card
-        self.features = RunningFeatures(card.feature_set, card.frequency, delay, provisional)
+        self.features = RunningFeatures(card.feature_set, card.frequency, max_delay, provisional)
         self.counts: Counter[str] = Counter()
         self._model = model
-        self._monitor = monitor
+        self._observer = observer
         self._windows: dict[str, _Window] = {}
 
     def feed(self, event: Event) -> list[Prediction]:
-        """Take an event; predictions at what closed before it."""
+        """Process an event; return the predictions of the periods that it closes."""
         return self._predict(self.features.feed(event))
 
     def finish(self) -> list[Prediction]:
-        """Predictions at what the end of the stream closes."""
+        """End the stream; return the predictions of the periods that its end closes."""
         return self._predict(self.features.finish())
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """What to go on from besides the closes (`features.take_closes`): JSON, and arrays."""
+        """Return the state as JSON and arrays; the closes come separately (`features.take_closes`)."""
         card = self._model.card
-        length = card.shape[0] if card.view == "sequence" else 1
-        windows = np.zeros((len(self._windows), length, len(card.features)), dtype=np.float32)
-        for window, place in zip(self._windows.values(), windows, strict=True):
-            place[: len(window.rows)] = window.rows
+        windows = np.zeros((len(self._windows), self._length, len(card.features)), dtype=np.float32)
+        for window, target in zip(self._windows.values(), windows, strict=True):
+            target[: len(window.rows)] = window.rows
         meta = {
             "feature_set": card.feature_set,
             "frequency": card.frequency,
             "names": card.features,
             "counts": dict(self.counts),
-            "monitor": None if self._monitor is None else self._monitor.state,
+            "monitor": None if self._observer is None else self._observer.state,
             "features": self.features.state(),
-            "windows": [[name, window.number, len(window.rows)] for name, window in self._windows.items()],
+            "windows": [[name, window.period_index, len(window.rows)] for name, window in self._windows.items()],
         }
         return meta, {"windows": windows}
 
     def restore(self, meta: dict[str, Any], arrays: dict[str, np.ndarray], closes: np.ndarray) -> None:
-        """Go on from a state, with the same model or another one of the same features and frequency."""
+        """Restore a state. The model may differ if it has the same features and frequency."""
         self.counts = Counter(meta["counts"])
-        if self._monitor is not None and meta["monitor"] is not None:
-            self._monitor.resume(meta["monitor"])
+        if self._observer is not None and meta["monitor"] is not None:
+            self._observer.resume(meta["monitor"])
         self.features.restore(meta["features"], closes)
-        card = self._model.card
-        most = card.sequence_length if card.view == "sequence" else 1  # another model may read fewer periods
         self._windows = {
-            name: _Window(rows[:length][-most:].copy(), number)
-            for (name, number, length), rows in zip(meta["windows"], arrays["windows"], strict=True)
+            name: _Window(rows[:length][-self._length :].copy(), period_index)  # the model may read fewer periods now
+            for (name, period_index, length), rows in zip(meta["windows"], arrays["windows"], strict=True)
         }
 
-    def _predict(self, closes: list[Rows]) -> list[Prediction]:
-        return [prediction for rows in closes for prediction in self._at(rows)]
-
-    def _at(self, rows: Rows) -> list[Prediction]:
-        """Predictions at one close, by ticker."""
+    @property
+    def _length(self) -> int:
+        """Number of periods in a window."""
         card = self._model.card
-        length = card.sequence_length if card.view == "sequence" else 1
+        return card.sequence_length if card.view == "sequence" else 1
+
+    def _predict(self, closes: list[PeriodRows]) -> list[Prediction]:
+        return [prediction for rows in closes for prediction in self._predict_close(rows)]
+
+    def _predict_close(self, rows: PeriodRows) -> list[Prediction]:
+        """Predict every ticker at one close, sorted by ticker."""
+        card = self._model.card
         tickers, windows = [], []
         with np.errstate(over="ignore"):
             values = rows.values.astype(np.float32)
         usable = np.logical_and.reduce(np.isfinite(values), axis=1)
         for name, row in zip(compress(rows.tickers, usable.tolist()), values[usable], strict=True):
             before = self._windows.get(name)
-            follows = before is not None and before.number == rows.number - 1
-            own = row[None] if not follows or before is None else np.vstack([before.rows, row])[-length:]
+            if before is not None and before.period_index == rows.period_index - 1:
+                window = np.vstack([before.rows, row])[-self._length :]
+            else:
+                window = row[None]
             if rows.final:
-                self._windows[name] = _Window(own, rows.number)
-            if len(own) == length:
+                self._windows[name] = _Window(window, rows.period_index)
+            if len(window) == self._length:
                 tickers.append(name)
-                windows.append(own)
+                windows.append(window)
         kind = "final" if rows.final else "provisional"
         if rows.final:
             self.counts["unusable"] += len(rows.tickers) - int(usable.sum())
@@ -157,21 +161,21 @@ class Engine:
             return []
         examples = np.stack(windows) if card.view == "sequence" else np.concatenate(windows)
         probabilities = self._model.probabilities(examples)
-        known = np.isfinite(probabilities).all(axis=1)
-        if not known.all():  # a model that says nothing has predicted nothing
-            self.counts["unusable"] += int((~known).sum())
-            tickers = list(compress(tickers, known.tolist()))
-            examples, probabilities = examples[known], probabilities[known]
+        finite = np.isfinite(probabilities).all(axis=1)
+        if not finite.all():
+            self.counts["unusable"] += int((~finite).sum())
+            tickers = list(compress(tickers, finite.tolist()))
+            examples, probabilities = examples[finite], probabilities[finite]
         self.counts[kind] += len(tickers)
-        if self._monitor is not None and rows.final:
-            self._monitor.seen(examples, probabilities, np.full(len(tickers), rows.day).astype("datetime64[D]"))
-        date, labels = text_of(rows.day), probabilities.argmax(axis=1)
+        if self._observer is not None and rows.final:
+            self._observer.observe(examples, probabilities, np.full(len(tickers), rows.day).astype("datetime64[D]"))
+        date, labels = iso_date_of(rows.day), probabilities.argmax(axis=1)
         return [
-            Prediction(date, name, card.classes[label], _digits(said), self._model.version, not rows.final)
-            for name, label, said in zip(tickers, labels, probabilities, strict=True)
+            Prediction(date, name, card.classes[label], _shortest(probs), self._model.version, not rows.final)
+            for name, label, probs in zip(tickers, labels, probabilities, strict=True)
         ]
 
 
-def _digits(probabilities: np.ndarray) -> tuple[float, ...]:
-    """As few digits as tell each float32 from its neighbours."""
+def _shortest(probabilities: np.ndarray) -> tuple[float, ...]:
+    """Round each float32 to the fewest digits that identify it."""
     return tuple(float(str(each)) for each in probabilities)

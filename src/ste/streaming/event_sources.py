@@ -1,6 +1,6 @@
-"""Where events come from: a file that may be growing, or standard input.
+"""Event sources: a file of JSON lines, which may still grow, and standard input.
 
-A source is read in batches, and says after each what it must be told to go on from there.
+A source is read in batches. Its `position` after each batch is what a restart needs to continue there.
 """
 
 import os
@@ -14,24 +14,29 @@ from typing import Any, NamedTuple, Protocol
 from ste.errors import DataError
 from ste.streaming.events import EventError
 
-LONGEST = 1 << 16
-"""Bytes of an event; a longer line is no event."""
+MAX_EVENT_BYTES = 1 << 16
+"""Longer lines are rejected."""
 _CHUNK = 1 << 18
 
 
-class Item(NamedTuple):
-    """What a source holds at one place: an event's JSON, its object, or why it is neither."""
+class SourceRecord(NamedTuple):
+    """One record of a source.
+
+    Attributes:
+        where: location of the record, for messages.
+        content: the event's JSON text, its parsed object, or the reason why it is neither.
+    """
 
     where: str
     content: bytes | dict[str, Any] | EventError
 
 
-class Source(Protocol):
+class EventSource(Protocol):
     """What a pipeline reads from.
 
     Attributes:
-        name: that tells it from other sources, kept with a checkpoint.
-        finished: nothing more is to come.
+        name: identifies the source; saved in the checkpoint.
+        finished: whether no more records will come.
     """
 
     name: str
@@ -39,30 +44,30 @@ class Source(Protocol):
 
     @property
     def position(self) -> Any:
-        """What `open` must be given to go on after the latest batch, as JSON has it."""
+        """Offset after the latest batch, as JSON; the argument of `open` on restart."""
 
     def open(self, position: Any) -> None:
-        """Begin, after what `position` says was read; None is the beginning."""
+        """Start after `position`; None starts at the beginning."""
 
-    def read(self, timeout: float) -> list[Item]:
-        """The next batch; empty where none came within `timeout` seconds."""
+    def read(self, timeout: float) -> list[SourceRecord]:
+        """Read the next batch; empty if none arrived within `timeout` seconds."""
 
     def acknowledge(self) -> None:
-        """All that was read is done with, and a checkpoint says so."""
+        """Acknowledge all records read so far; a checkpoint contains them."""
 
     def backlog(self) -> int | None:
-        """How much waits to be read, in bytes or entries; None where it cannot be known."""
+        """Count the bytes or entries still to be read; None if unknown."""
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the source."""
 
 
 class FileSource:
     """JSON lines of a file.
 
     Args:
-        path: of the file.
-        follow: wait for more at its end; else the end of the file is the end of the stream.
+        path: path of the file.
+        follow: wait for more lines at the end of the file; otherwise its end is the end of the stream.
     """
 
     def __init__(self, path: Path, follow: bool = True) -> None:
@@ -70,40 +75,40 @@ class FileSource:
         self.finished = False
         self._path = path
         self._follow = follow
-        self._lines = _Lines()
+        self._lines = _LineBuffer()
         self._read = 0
         self._file: FileIO | None = None
 
     @property
     def position(self) -> list[int]:
-        """Bytes and lines that were given."""
-        return [self._read - self._lines.held, self._lines.count]
+        """Number of bytes and lines that were returned."""
+        return [self._read - self._lines.buffered, self._lines.count]
 
     def open(self, position: Any) -> None:
-        """Begin after so many bytes and lines.
+        """Start after the given number of bytes and lines.
 
         Raises:
-            DataError: no such file, or it is shorter than what was read of it before.
+            DataError: the file does not exist, or is shorter than the position.
         """
         try:
             self._file = file = self._path.open("rb", buffering=0)
         except (FileNotFoundError, IsADirectoryError):
             raise DataError(
-                f"source={self._path}: no such file. Expected JSON lines; touch {self._path} if events are to come."
+                f"source={self._path}: no such file. Expected JSON lines; touch {self._path} if events will come."
             ) from None
         self._read, count = position or (0, 0)
-        self._lines = _Lines(count)
-        self._check(file)
+        self._lines = _LineBuffer(count)
+        self._check_same_file(file)
         file.seek(self._read)
 
-    def read(self, timeout: float) -> list[Item]:
-        """Lines that are whole; the last line of a file that is not followed need not be."""
+    def read(self, timeout: float) -> list[SourceRecord]:
+        """Read complete lines; the last line of a file that is not followed may lack its line end."""
         assert self._file is not None
         chunk = self._file.read(_CHUNK)
         if chunk:
             self._read += len(chunk)
             return self._lines.take(chunk)
-        self._check(self._file)
+        self._check_same_file(self._file)
         if not self._follow:
             self.finished = True
             return self._lines.rest()
@@ -111,10 +116,10 @@ class FileSource:
         return []
 
     def acknowledge(self) -> None:
-        """Nobody waits for it."""
+        """Do nothing: a file needs no acknowledgement."""
 
     def backlog(self) -> int:
-        """Bytes."""
+        """Count the bytes still to be read."""
         assert self._file is not None
         return max(os.fstat(self._file.fileno()).st_size - self.position[0], 0)
 
@@ -123,44 +128,44 @@ class FileSource:
         if self._file is not None:
             self._file.close()
 
-    def _check(self, file: FileIO) -> None:
-        """Raise where the file is no longer the one that was read."""
-        held = os.fstat(file.fileno())
-        if held.st_size < self._read:
+    def _check_same_file(self, file: FileIO) -> None:
+        """Raise `DataError` if the file was truncated or replaced."""
+        opened = os.fstat(file.fileno())
+        if opened.st_size < self._read:
             raise DataError(
-                f"source={self._path}: {held.st_size} bytes long, and {self._read} were read of it. "
-                "It was cut off or written anew; a new file is a new stream: give it another paths.state."
+                f"source={self._path}: the file has {opened.st_size} bytes, {self._read} were read before. "
+                "It was truncated or rewritten; a new file is a new stream: give it another paths.state."
             )
-        if self._follow and (not self._path.exists() or not os.path.samestat(held, self._path.stat())):
+        if self._follow and (not self._path.exists() or not os.path.samestat(opened, self._path.stat())):
             raise DataError(
-                f"source={self._path}: another file has taken its place, and all of the old one is read. "
+                f"source={self._path}: another file has replaced it, and the old one is read to its end. "
                 "Start again with another paths.state, or append to one file."
             )
 
 
 class StandardInput:
-    """JSON lines of standard input. It has no place to go back to: who starts again sends again.
+    """JSON lines of standard input, which cannot be rewound.
 
-    What comes twice does no harm: it is a duplicate, or late.
+    After a restart the sender may send any event again: repeated events count as duplicate or late.
     """
 
     name = "standard input"
 
     def __init__(self) -> None:
         self.finished = False
-        self._lines = _Lines()
+        self._lines = _LineBuffer()
 
     @property
     def position(self) -> int:
-        """Lines that were given."""
+        """Number of lines that were returned."""
         return self._lines.count
 
     def open(self, position: Any) -> None:
-        """Begin with whatever is sent; lines are counted on."""
-        self._lines = _Lines(position or 0)
+        """Read what is sent from now on; the line count continues."""
+        self._lines = _LineBuffer(position or 0)
 
-    def read(self, timeout: float) -> list[Item]:
-        """Lines that are whole."""
+    def read(self, timeout: float) -> list[SourceRecord]:
+        """Read complete lines."""
         handle = sys.stdin.fileno()
         if not select.select([handle], [], [], timeout)[0]:
             return []
@@ -171,47 +176,47 @@ class StandardInput:
         return self._lines.rest()
 
     def acknowledge(self) -> None:
-        """Nobody waits for it."""
+        """Do nothing: standard input needs no acknowledgement."""
 
     def backlog(self) -> None:
-        """It cannot be known."""
+        """Return None: the backlog is unknown."""
 
     def close(self) -> None:
-        """It stays open."""
+        """Do nothing: standard input stays open."""
 
 
-class _Lines:
-    """Bytes to numbered lines; what is too long for a line is thrown away and told of."""
+class _LineBuffer:
+    """Split chunks of bytes into numbered lines; drop lines that are too long and report them."""
 
     def __init__(self, count: int = 0) -> None:
         self.count = count
         self._rest = b""
-        self._skipped = 0  # bytes of a line that is too long
+        self._skipped = 0  # bytes dropped from the current line
 
     @property
-    def held(self) -> int:
-        """Bytes that were taken and not given."""
+    def buffered(self) -> int:
+        """Number of bytes taken and not yet returned as lines."""
         return len(self._rest) + self._skipped
 
-    def take(self, chunk: bytes) -> list[Item]:
+    def take(self, chunk: bytes) -> list[SourceRecord]:
         *lines, self._rest = (self._rest + chunk).split(b"\n")
-        items = [item for line in lines if (item := self._item(line)) is not None]
-        if len(self._rest) > LONGEST:
+        records = [record for line in lines if (record := self._record(line)) is not None]
+        if len(self._rest) > MAX_EVENT_BYTES:
             self._skipped += len(self._rest)
             self._rest = b""
-        return items
+        return records
 
-    def rest(self) -> list[Item]:
+    def rest(self) -> list[SourceRecord]:
         line, self._rest = self._rest, b""
         if not line and not self._skipped:
             return []
-        item = self._item(line)
-        return [] if item is None else [item]
+        record = self._record(line)
+        return [] if record is None else [record]
 
-    def _item(self, line: bytes) -> Item | None:
+    def _record(self, line: bytes) -> SourceRecord | None:
         self.count += 1
         length, self._skipped = len(line) + self._skipped, 0
         where = f"line {self.count}"
-        if length > LONGEST:
-            return Item(where, EventError(f"a line of {length} bytes; expected at most {LONGEST}"))
-        return Item(where, line) if line.strip() else None
+        if length > MAX_EVENT_BYTES:
+            return SourceRecord(where, EventError(f"a line of {length} bytes; expected at most {MAX_EVENT_BYTES}"))
+        return SourceRecord(where, line) if line.strip() else None

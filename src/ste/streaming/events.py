@@ -1,4 +1,4 @@
-"""What a stream is made of, and the checks of what comes in.
+"""Events of a stream and their validation.
 
 An event is one JSON object. Its bounds are those of the market files (`ste.data.sources.market_files`).
 
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from ste.data.columns import Limits, is_below, limits
 from ste.schema import ADJUSTED_CLOSE, MACRO_SERIES, SOURCE_NUMBERS
-from ste.streaming.stream_calendar import Calendar, day_of, text_of
+from ste.streaming.stream_calendar import StreamCalendar, day_of, iso_date_of
 
 _HORIZON = (day_of("1950-01-01"), day_of("2100-01-01"))
 _LIMITS = {
@@ -28,8 +28,8 @@ _MACRO_LIMITS = {series: limits(column) for series, column in MACRO_SERIES.items
 _NAME = 64  # characters of a ticker or an id
 
 
-class Bar(NamedTuple):
-    """A ticker's session on the adjusted scale, dollars and shares; `raw` is the close as traded."""
+class BarEvent(NamedTuple):
+    """A ticker's session, prices in adjusted dollars, volume in adjusted shares; `raw` is the unadjusted close."""
 
     ticker: str
     day: int
@@ -41,8 +41,8 @@ class Bar(NamedTuple):
     raw: float
 
 
-class News(NamedTuple):
-    """A ticker's news of a day, known at that day's close."""
+class NewsEvent(NamedTuple):
+    """News of a ticker on a day, known at that day's close."""
 
     ticker: str
     day: int
@@ -51,96 +51,96 @@ class News(NamedTuple):
     relevance: float
 
 
-class Macro(NamedTuple):
-    """A figure that may be used from `day` on."""
+class MacroEvent(NamedTuple):
+    """A macro figure, usable from its release day `day` on."""
 
     series: str
     day: int
     value: float
 
 
-class Policy(NamedTuple):
-    """A policy event; `id` tells those of one day apart."""
+class PolicyEvent(NamedTuple):
+    """A policy event; `id` distinguishes the events of one day."""
 
     id: str
     day: int
     impact: float
 
 
-class Close(NamedTuple):
-    """All that belongs to `day` and the days before it has been sent."""
+class CloseEvent(NamedTuple):
+    """A watermark: all events of `day` and of earlier days have been sent."""
 
     day: int
 
 
-Event = Bar | News | Macro | Policy | Close
-KINDS: dict[type, str] = {Bar: "bar", News: "news", Macro: "macro", Policy: "policy", Close: "close"}
+Event = BarEvent | NewsEvent | MacroEvent | PolicyEvent | CloseEvent
+KINDS: dict[type, str] = {BarEvent: "bar", NewsEvent: "news", MacroEvent: "macro", PolicyEvent: "policy", CloseEvent: "close"}
 
 
 class EventError(ValueError):
-    """An event that cannot be used; the message says why."""
+    """An invalid event; the message gives the reason."""
 
 
-def event_of(content: Any, calendar: Calendar, latest: int | None = None) -> Event:
-    """An event from its JSON object.
+def parse_event(content: Any, calendar: StreamCalendar, latest: int | None = None) -> Event:
+    """Parse an event from its JSON object.
 
     Args:
-        content: as parsed.
-        calendar: of the exchange.
-        latest: last day that an event may carry; None allows any.
+        content: parsed JSON.
+        calendar: exchange calendar.
+        latest: last valid day; None allows any.
 
     Raises:
-        EventError: a field is missing or impossible.
+        EventError: a field is missing or invalid.
     """
     if not isinstance(content, dict):
         raise EventError('expected a JSON object such as {"kind": "bar", ...}')
     kind = content.get("kind")
     build = _BUILDERS.get(kind) if isinstance(kind, str) else None
     if build is None:
-        raise EventError(f"kind: found {_shown(kind)}; expected one of {', '.join(_BUILDERS)}")
+        raise EventError(f"kind: found {_format(kind)}; expected one of {', '.join(_BUILDERS)}")
     event: Event = build(content)
     if latest is not None and event.day > latest:
-        raise EventError(f"date: found {text_of(event.day)}, which lies in the future")
-    if isinstance(event, Bar) and not calendar.is_session(event.day):
-        raise EventError(f"date: found {text_of(event.day)}, which is no session of the exchange")
+        raise EventError(f"date: found {iso_date_of(event.day)}, which lies in the future")
+    if isinstance(event, BarEvent) and not calendar.is_session(event.day):
+        raise EventError(f"date: found {iso_date_of(event.day)}, which is no session of the exchange")
     return event
 
 
-def _bar(content: dict[str, Any]) -> Bar:
+def _bar(content: dict[str, Any]) -> BarEvent:
     ticker, day = _name(content, "ticker"), _day(content, "date")
     opened, high, low, close, volume = (_number(content, name) for name in ("open", "high", "low", "close", "volume"))
     if is_below(high, low):
         raise EventError(f"high: found {high:g} below the low {low:g}")
     if content.get("adj_close") is None:
-        return Bar(ticker, day, opened, high, low, close, volume, close)
+        return BarEvent(ticker, day, opened, high, low, close, volume, close)
     ratio = _number(content, ADJUSTED_CLOSE.name) / close
     shares = volume / ratio if ratio > 0 else inf
-    bar = Bar(ticker, day, opened * ratio, high * ratio, low * ratio, close * ratio, shares, close)
+    bar = BarEvent(ticker, day, opened * ratio, high * ratio, low * ratio, close * ratio, shares, close)
     if not (min(bar.open, bar.low, bar.close) > 0 and isfinite(max(bar.open, bar.high, bar.close, shares))):
-        raise EventError(f"adj_close: found {_shown(content['adj_close'])} with a close of {close:g}")
+        raise EventError(f"adj_close: found {_format(content['adj_close'])} with a close of {close:g}")
     return bar
 
 
-def _news(content: dict[str, Any]) -> News:
+def _news(content: dict[str, Any]) -> NewsEvent:
     ticker, day = _name(content, "ticker"), _day(content, "date")
-    return News(ticker, day, *(_number(content, name) for name in ("count", "sentiment", "relevance")))
+    return NewsEvent(ticker, day, *(_number(content, name) for name in ("count", "sentiment", "relevance")))
 
 
-def _macro(content: dict[str, Any]) -> Macro:
+def _macro(content: dict[str, Any]) -> MacroEvent:
     series = content.get("series")
     if not isinstance(series, str) or series not in MACRO_SERIES:
-        raise EventError(f"series: found {_shown(series)}; expected one of {', '.join(MACRO_SERIES)}")
-    return Macro(series, _day(content, "release_date"), _number(content, "value", _MACRO_LIMITS[series]))
+        raise EventError(f"series: found {_format(series)}; expected one of {', '.join(MACRO_SERIES)}")
+    return MacroEvent(series, _day(content, "release_date"), _number(content, "value", _MACRO_LIMITS[series]))
 
 
-def _policy(content: dict[str, Any]) -> Policy:
+def _policy(content: dict[str, Any]) -> PolicyEvent:
     known = content.get("id")
     name = "" if known is None else str(known) if isinstance(known, int) else _name(content, "id")
-    return Policy(name, _day(content, "date"), _number(content, "impact"))
+    return PolicyEvent(name, _day(content, "date"), _number(content, "impact"))
 
 
-def _close(content: dict[str, Any]) -> Close:
-    return Close(_day(content, "date"))
+def _close(content: dict[str, Any]) -> CloseEvent:
+    return CloseEvent(_day(content, "date"))
 
 
 _BUILDERS: dict[str, Callable[[dict[str, Any]], Event]] = {
@@ -155,7 +155,7 @@ _BUILDERS: dict[str, Callable[[dict[str, Any]], Event]] = {
 def _name(content: dict[str, Any], key: str) -> str:
     found = content.get(key)
     if not isinstance(found, str) or not 0 < len(found) <= _NAME:
-        raise EventError(f"{key}: found {_shown(found)}; expected a name of 1 to {_NAME} characters")
+        raise EventError(f"{key}: found {_format(found)}; expected a name of 1 to {_NAME} characters")
     return found
 
 
@@ -166,7 +166,7 @@ def _day(content: dict[str, Any], key: str) -> int:
     except ValueError:
         day = None
     if day is None:
-        raise EventError(f"{key}: found {_shown(found)}; expected a date such as 2024-11-29")
+        raise EventError(f"{key}: found {_format(found)}; expected a date such as 2024-11-29")
     if not _HORIZON[0] <= day < _HORIZON[1]:
         raise EventError(f"{key}: found {found}; expected a date from 1950 to 2099")
     return day
@@ -178,8 +178,8 @@ def _number(content: dict[str, Any], key: str, limit: Limits | None = None) -> f
     number = float(found) if isinstance(found, int | float) and not isinstance(found, bool) else nan
     if limit.low <= number <= limit.high:
         return number
-    raise EventError(f"{key}: found {_shown(found)}; expected {limit.expected}")
+    raise EventError(f"{key}: found {_format(found)}; expected {limit.expected}")
 
 
-def _shown(found: object) -> str:
+def _format(found: object) -> str:
     return "nothing" if found is None else repr(found)[:40]

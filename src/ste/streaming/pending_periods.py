@@ -1,4 +1,4 @@
-"""What has been told of a period that has not closed yet."""
+"""Events of periods that are still open."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -6,66 +6,67 @@ from typing import Any
 
 import numpy as np
 
-from ste.streaming.events import Bar, News, Policy
+from ste.streaming.events import BarEvent, NewsEvent, PolicyEvent
 
-TOLD = ("used", "duplicate", "corrected")
-"""What became of an event that came in time: kept, the same as one before, or in its place."""
-
-_PAIRWISE = 8  # values from which NumPy no longer adds one after the other
+_PAIRWISE = 8  # from this many values on NumPy no longer adds sequentially
 
 
 @dataclass
-class Pending:
-    """Events of one period by ticker and day, or for policy by day and id."""
+class OpenPeriod:
+    """Events of one period: bars and news by ticker and day, policy events by day and id."""
 
-    bars: dict[str, dict[int, Bar]] = field(default_factory=dict)
-    news: dict[str, dict[int, News]] = field(default_factory=dict)
-    policy: dict[tuple[int, str], Policy] = field(default_factory=dict)
+    bars: dict[str, dict[int, BarEvent]] = field(default_factory=dict)
+    news: dict[str, dict[int, NewsEvent]] = field(default_factory=dict)
+    policy: dict[tuple[int, str], PolicyEvent] = field(default_factory=dict)
 
-    def put(self, event: Bar | News | Policy) -> str:
-        """Keep an event; one of `TOLD`."""
-        if isinstance(event, Policy):
-            return put(self.policy, (event.day, event.id), event)
-        kept: dict[str, Any] = self.bars if isinstance(event, Bar) else self.news
-        return put(kept.setdefault(event.ticker, {}), event.day, event)
+    def add(self, event: BarEvent | NewsEvent | PolicyEvent) -> str:
+        """Store an event; return its status (`store`)."""
+        if isinstance(event, PolicyEvent):
+            return store(self.policy, (event.day, event.id), event)
+        by_ticker: dict[str, Any] = self.bars if isinstance(event, BarEvent) else self.news
+        return store(by_ticker.setdefault(event.ticker, {}), event.day, event)
 
-    def events(self) -> Iterator[Bar | News | Policy]:
-        """All of them; those of one day in the order that they came in."""
+    def events(self) -> Iterator[BarEvent | NewsEvent | PolicyEvent]:
+        """Iterate over all events; those of one day in their order of arrival."""
         for bars in self.bars.values():
             yield from bars.values()
         for news in self.news.values():
             yield from news.values()
         yield from self.policy.values()
 
-    def bars_of(self, ticker: str, day: int) -> list[Bar]:
-        """A ticker's bars up to a day, by day."""
-        kept = self.bars[ticker]
-        return [kept[each] for each in sorted(kept) if each <= day]
+    def bars_until(self, ticker: str, day: int) -> list[BarEvent]:
+        """Return a ticker's bars up to a day, sorted by day."""
+        bars = self.bars[ticker]
+        return [bars[each] for each in sorted(bars) if each <= day]
 
-    def news_of(self, ticker: str, day: int) -> list[float]:
-        """Sentiment, count and relevance of a ticker up to a day, as `data.features.news_features` has them."""
-        kept = self.news.get(ticker, {})
-        items = [kept[each] for each in sorted(kept) if each <= day]
+    def news_features(self, ticker: str, day: int) -> list[float]:
+        """Compute sentiment, count and relevance of a ticker up to a day (as `ste.features.feature_rows` does)."""
+        news = self.news.get(ticker, {})
+        items = [news[each] for each in sorted(news) if each <= day]
         count = segment_sum([item.items for item in items])
         sentiment = segment_sum([item.sentiment * item.items for item in items])
         relevance = segment_sum([item.relevance * item.items for item in items])
         return [sentiment / max(count, 1.0), count, relevance / max(count, 1.0)]
 
-    def policy_of(self, day: int) -> list[float]:
-        """Number and summed impact of the events up to a day."""
+    def policy_features(self, day: int) -> list[float]:
+        """Compute number and summed impact of the policy events up to a day."""
         items = sorted((item for item in self.policy.values() if item.day <= day), key=lambda item: item.day)
         return [float(len(items)), segment_sum([item.impact for item in items])]
 
 
-def put(kept: dict[Any, Any], key: Any, event: Any) -> str:
-    """Keep an event under a key; one of `TOLD`."""
-    before = kept.get(key)
-    kept[key] = event
+def store(events: dict[Any, Any], key: Any, event: Any) -> str:
+    """Store an event under its key.
+
+    Returns:
+        `used` for a new key, `duplicate` for the same event again, `corrected` if it replaces another one.
+    """
+    before = events.get(key)
+    events[key] = event
     return "used" if before is None else "duplicate" if before == event else "corrected"
 
 
 def segment_sum(values: list[float]) -> float:
-    """The sum of a segment in the order of operations of `np.add.reduceat`, which the batch takes."""
+    """Sum values in the order of operations of `np.add.reduceat`, so that the result equals the batch's bit by bit."""
     if len(values) > _PAIRWISE:
         return float(np.add.reduceat(np.array(values), [0])[0])
     rest = 0.0

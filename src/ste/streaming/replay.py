@@ -1,4 +1,4 @@
-"""The past as a stream: market files in the order in which their events happened, at any speed."""
+"""Replay market files as a stream, in the order of their dates, at any speed."""
 
 import time
 from pathlib import Path
@@ -10,22 +10,19 @@ import pandas as pd
 from ste.data.storage.files import check_columns, read_frame
 from ste.errors import DataError
 from ste.schema import MARKET_COLUMNS
-from ste.streaming.event_sources import Item
+from ste.streaming.event_sources import SourceRecord
 
 _KINDS = {"macro": "macro", "policy": "policy", "news": "news", "bars": "bar"}
 _DAY = {"macro": "release_date", "policy": "date", "news": "date", "bars": "date"}
 _BATCH = 1024
+_NAT = np.iinfo(np.int64).min  # NumPy's int64 of a missing date
 
 
-_NO_DAY = np.iinfo(np.int64).min
-"""What NumPy makes of a day that is none."""
-
-
-class Pace:
-    """How fast events come.
+class ReplaySpeed:
+    """Rate of a replay.
 
     Args:
-        speed: `max`, events a second such as `500`, or times real time such as `86400x`, a day a second.
+        speed: `max`, events per second such as `500`, or a multiple of real time such as `86400x` (a day per second).
     """
 
     def __init__(self, speed: str) -> None:
@@ -33,16 +30,16 @@ class Pace:
         self._per_second = float(text) if text != "max" and not text.endswith("x") else None
         self._times = float(text[:-1]) if text.endswith("x") and text != "max" else None
 
-    def begin(self, days: np.ndarray) -> None:
-        """The events to come, by day `[N]`, sorted."""
-        self._begun = time.monotonic()
+    def start(self, days: np.ndarray) -> None:
+        """Start the clock for the events of these days, int64 `[N]`, sorted."""
+        self._started = time.monotonic()
         self._days = days
-        dated = days[days > _NO_DAY]  # a date that cannot be read comes first, and is no beginning
+        dated = days[days > _NAT]  # events without a valid date sort first
         self._first = int(dated[0]) if len(dated) else 0
 
     def due(self, sent: int) -> int:
-        """How many more are to be sent by now, after `sent`."""
-        elapsed = time.monotonic() - self._begun
+        """Return how many more events are due now, after `sent` of them."""
+        elapsed = time.monotonic() - self._started
         if self._per_second is not None:
             return min(int(elapsed * self._per_second) + 1, len(self._days)) - sent
         if self._times is not None and len(self._days):
@@ -52,14 +49,14 @@ class Pace:
 
 
 class Replay:
-    """Market files as a source (their columns: `schema.MARKET_COLUMNS`).
+    """Market files as a source (columns: `schema.MARKET_COLUMNS`).
 
-    Events of one day come in the order macro, policy, news, bars, and within each in the order of its file.
+    Events of one day come in the order macro, policy, news, bars, and within each in the order of the file.
 
     Args:
-        files: path of `bars`, and where there are any of `news`, `macro`, `policy`.
-        speed: of `Pace`.
-        batch: most events given at once.
+        files: path of `bars`, and optionally of `news`, `macro`, `policy`.
+        speed: see `ReplaySpeed`.
+        batch: maximum number of events in one read.
     """
 
     def __init__(self, files: dict[str, str], speed: str = "max", batch: int = _BATCH) -> None:
@@ -68,21 +65,21 @@ class Replay:
         self.finished = False
         self._files = files
         self._batch = batch
-        self._pace = Pace(speed)
-        self._start = self._at = 0
+        self._speed = ReplaySpeed(speed)
+        self._start = self._next = 0
 
     @property
     def position(self) -> int:
-        """Events that were given."""
-        return self._at
+        """Number of events that were returned."""
+        return self._next
 
     def open(self, position: Any) -> None:
-        """Read the files and begin after so many events."""
+        """Read the files and start after the given number of events."""
         self._frames, days, kinds, rows = {}, [], [], []
         for number, (key, kind) in enumerate(_KINDS.items()):
             if key not in self._files:
                 continue
-            frame = _frame(key, self._files[key])
+            frame = _read(key, self._files[key])
             self._frames[number] = (kind, list(frame.columns), [frame[name].tolist() for name in frame])
             days.append(pd.to_datetime(frame[_DAY[key]], errors="coerce").to_numpy("datetime64[D]").astype(np.int64))
             kinds.append(np.full(len(frame), number))
@@ -90,40 +87,40 @@ class Replay:
         day, kind_of, row = (np.concatenate(part) for part in (days, kinds, rows))
         order = np.argsort(day, kind="stable")
         self._kind, self._row = kind_of[order], row[order]
-        self._start = self._at = position or 0
-        self._pace.begin(day[order][self._start :])
-        self.finished = self._at >= len(order)
+        self._start = self._next = position or 0
+        self._speed.start(day[order][self._start :])
+        self.finished = self._next >= len(order)
 
-    def read(self, timeout: float) -> list[Item]:
-        """Events that are due."""
-        due = self._pace.due(self._at - self._start)
+    def read(self, timeout: float) -> list[SourceRecord]:
+        """Return the events that are due."""
+        due = self._speed.due(self._next - self._start)
         if due <= 0 and not self.finished:
             time.sleep(min(timeout, 0.01))
             return []
-        end = min(self._at + min(due, self._batch), len(self._kind))
-        items = [self._item(int(self._kind[at]), int(self._row[at])) for at in range(self._at, end)]
-        self._at = end
+        end = min(self._next + min(due, self._batch), len(self._kind))
+        records = [self._record(int(self._kind[i]), int(self._row[i])) for i in range(self._next, end)]
+        self._next = end
         self.finished = end >= len(self._kind)
-        return items
+        return records
 
     def acknowledge(self) -> None:
-        """Nobody waits for it."""
+        """Do nothing: files need no acknowledgement."""
 
     def backlog(self) -> int:
-        """Events."""
-        return len(self._kind) - self._at
+        """Count the events still to come."""
+        return len(self._kind) - self._next
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no file stays open."""
 
-    def _item(self, number: int, row: int) -> Item:
+    def _record(self, number: int, row: int) -> SourceRecord:
         kind, names, columns = self._frames[number]
         content = {name: column[row] for name, column in zip(names, columns, strict=True)}
-        return Item(f"{kind} line {row + 2}", {**content, "kind": kind})
+        return SourceRecord(f"{kind} line {row + 2}", {**content, "kind": kind})
 
 
-def _frame(key: str, path: str) -> pd.DataFrame:
-    """A file's columns that an event has, dates as text."""
+def _read(key: str, path: str) -> pd.DataFrame:
+    """Read the columns of a file that an event has, dates as text."""
     frame = read_frame(path, text=("ticker", "series", "event"))
     check_columns([str(name) for name in frame], MARKET_COLUMNS[key], path, strict=False)
     columns = [*MARKET_COLUMNS[key], *(["adj_close"] if key == "bars" and "adj_close" in frame else [])]
@@ -134,5 +131,5 @@ def _frame(key: str, path: str) -> pd.DataFrame:
     if not frame[_DAY[key]].map(lambda value: isinstance(value, str)).any():
         raise DataError(f"{path}: column {_DAY[key]} holds no dates. Expected days such as 2024-11-29.")
     if key == "policy":
-        frame["id"] = np.arange(len(frame))  # two events of a day are two
+        frame["id"] = np.arange(len(frame))  # two events of a day stay two events
     return frame

@@ -1,7 +1,7 @@
-"""TA-Lib's indicators of one ticker, carried forward a session at a time.
+"""TA-Lib indicators of one ticker, updated session by session.
 
-They are TA-Lib's own streams (`talib.stream`), which give what its functions give for the same bar, to the last bit,
-from a state of fixed size. A stream cannot be saved: it is opened again on the ticker's closes.
+They are TA-Lib's own streams (`talib.stream`), which equal its batch functions to the last bit with a state of fixed
+size. A stream cannot be saved: it is rebuilt from the ticker's closes.
 """
 
 from dataclasses import dataclass
@@ -17,14 +17,15 @@ _MEANS = tuple(int(name.rsplit("_", 1)[1]) for name in FEATURE_SETS["prices"].na
 
 @dataclass
 class Indicators:
-    """Indicators that a feature set reads at a close.
+    """Indicators that a feature set needs at a close.
 
     Attributes:
-        closes: all of the ticker's closes until there are enough of them to open the streams.
-        last: the latest close, dollars.
-        log: its logarithm.
-        streams: on the close; empty before.
-        deviation: stream of the standard deviation of 20 log returns; None before.
+        features: name of the feature set.
+        closes: the ticker's closes until there are enough of them to create the streams.
+        last: latest close, dollars.
+        log: natural logarithm of the latest close.
+        streams: streams of the close; empty before they are created.
+        deviation: stream of the standard deviation of 20 log returns; None before it is created.
     """
 
     features: str
@@ -35,27 +36,27 @@ class Indicators:
     deviation: Any = None
 
     @classmethod
-    def of(cls, features: str, closes: np.ndarray) -> Self:
-        """After these closes, float64 `[N]`."""
+    def from_closes(cls, features: str, closes: np.ndarray) -> Self:
+        """Build the indicators after these closes, float64 `[N]`."""
         new = cls(features, closes.tolist())
         if len(closes):
             new.last, new.log = float(closes[-1]), float(np.log(closes[-1]))
-        new._open()
+        new._create_streams()
         return new
 
     @property
     def ready(self) -> bool:
-        """Whether there are as many sessions as the feature set looks back on."""
+        """Whether there are as many sessions as the feature set's look-back."""
         return self.deviation is not None
 
     def copy(self) -> Self:
-        """An independent one at the same session."""
+        """Return an independent copy."""
         streams = tuple(each.copy() for each in self.streams)
         deviation = None if self.deviation is None else self.deviation.copy()
         return type(self)(self.features, self.closes.copy(), self.last, self.log, streams, deviation)
 
     def update(self, close: float) -> None:
-        """The next session's close."""
+        """Add the next session's close."""
         log = float(np.log(close))
         if self.ready:
             for each in self.streams:
@@ -65,10 +66,10 @@ class Indicators:
             self.closes.append(close)
         self.last, self.log = close, log
         if not self.ready:
-            self._open()
+            self._create_streams()
 
     def values(self) -> list[float]:
-        """At the latest close: the six columns of `full` from the means to the bands, or the means of `prices`."""
+        """Return the values at the latest close: six columns of `full` (SMA to Bollinger), or the means of `prices`."""
         if self.features == "prices":
             return [each.value for each in self.streams]
         mean_50, rsi, macd, bands = (each.value for each in self.streams)
@@ -80,7 +81,7 @@ class Indicators:
         """Standard deviation of the latest 20 daily log returns."""
         return self.deviation.value
 
-    def _open(self) -> None:
+    def _create_streams(self) -> None:
         if len(self.closes) < FEATURE_SETS[self.features].lookback:
             return
         closes = np.array(self.closes)

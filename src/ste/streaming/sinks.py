@@ -1,4 +1,4 @@
-"""Where predictions go: a file of a known length, or standard output."""
+"""Prediction sinks: a file with a committed length, and standard output."""
 
 import csv
 import fcntl
@@ -18,49 +18,56 @@ from ste.streaming.engine import Prediction
 
 
 class Sink(Protocol):
-    """What a pipeline writes to; nothing is seen before it is committed.
+    """What a pipeline writes to. Predictions become visible when they are committed.
 
     Attributes:
-        name: that tells it from other sinks, kept with a checkpoint.
+        name: identifies the sink; saved in the checkpoint.
     """
 
     name: str
 
     def open(self, committed: Any) -> Any:
-        """Begin after what the checkpoint knows of, and take back the rest; None is the beginning.
+        """Start after the committed output and truncate the rest.
 
-        Gives what is committed now, as `commit` does.
+        Args:
+            committed: value of the last `commit` in the checkpoint; None starts a new sink.
+
+        Returns:
+            What is committed now, as `commit` returns it.
         """
 
     def write(self, predictions: Iterable[Prediction]) -> None:
-        """Take predictions."""
+        """Buffer predictions for the next commit."""
 
     def commit(self) -> Any:
-        """Make them last; what `open` must be given to go on from there, as JSON has it."""
+        """Write the buffer durably; return the committed length, as JSON, for `open` after a restart."""
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the sink."""
 
 
-class Tail:
-    """The end of a file that grows by whole commits.
+class CommittedFile:
+    """An append-only file that grows by whole commits.
 
     Args:
-        path: of the file.
-        key: setting that names it, for errors.
+        path: path of the file.
+        key: setting that names the file, for messages.
     """
 
     def __init__(self, path: Path, key: str) -> None:
         self._path = path
         self._key = key
-        self._waiting: list[bytes] = []
+        self._buffer: list[bytes] = []
         self._file: FileIO | None = None
 
     def open(self, length: int | None) -> int:
-        """Cut the file to its committed bytes; None is a new file. Gives its length.
+        """Truncate the file to its committed length and return that length.
+
+        Args:
+            length: committed bytes; None expects a new or empty file.
 
         Raises:
-            RunError: a file that no checkpoint knows is in the way, or it has lost committed bytes.
+            RunError: the file belongs to no checkpoint, lacks committed bytes, or is locked by another pipeline.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._file = file = self._path.open("ab", buffering=0)
@@ -71,131 +78,131 @@ class Tail:
         found = file.seek(0, os.SEEK_END)
         if length is None and found:
             raise RunError(
-                f"{self._key}={self._path}: this file was not written by this pipeline (no checkpoint knows it). "
+                f"{self._key}={self._path}: this file exists and no checkpoint of this pipeline lists it. "
                 "Choose another one, or move it away."
             )
         if found < (length or 0):
             raise RunError(
-                f"{self._key}={self._path}: {found} bytes long, and {length} were written before. Put the file back, "
-                "or begin anew with another paths.state and another file."
+                f"{self._key}={self._path}: the file has {found} bytes, {length} were written before. Restore the "
+                "file, or start with another paths.state and another file."
             )
         file.truncate(length or 0)
         return length or 0
 
     def write(self, content: bytes) -> None:
-        """Keep bytes for the next commit."""
-        self._waiting.append(content)
+        """Buffer bytes for the next commit."""
+        self._buffer.append(content)
 
     def commit(self) -> int:
-        """Write and sync what waits; the file's length in bytes."""
+        """Write and sync the buffer; return the file's length in bytes."""
         assert self._file is not None
-        if self._waiting:
-            write_all(self._file, b"".join(self._waiting))
-            self._waiting = []
+        if self._buffer:
+            write_all(self._file, b"".join(self._buffer))
+            self._buffer = []
             os.fsync(self._file.fileno())
         return self._file.seek(0, os.SEEK_END)
 
     def close(self) -> None:
-        """Close the file; what waits is dropped."""
+        """Close the file and drop the buffer."""
         if self._file is not None:
             self._file.close()
 
 
 def write_all(file: FileIO, content: bytes) -> None:
-    """Write to an unbuffered file, which may take less than it is given."""
+    """Write all bytes to an unbuffered file, whose `write` may be partial."""
     left = memoryview(content)
     while left:
         left = left[file.write(left) :]
 
 
 class FileSink:
-    """A file of JSON lines, or CSV if its name ends so.
+    """A file of JSON lines, or CSV if its name ends in `.csv`.
 
     Args:
-        path: of the file.
-        classes: names, in the order of the probabilities.
+        path: path of the file.
+        classes: class names, in the order of the probabilities.
     """
 
     def __init__(self, path: Path, classes: tuple[str, ...]) -> None:
         self.name = f"file {path.resolve()}"
-        self._format = Format(classes, path.suffix == ".csv")
-        self._tail = Tail(path, "sink")
+        self._format = PredictionFormat(classes, csv=path.suffix == ".csv")
+        self._file = CommittedFile(path, "sink")
 
     def open(self, committed: Any) -> int:
-        """Begin after so many bytes."""
-        length = self._tail.open(committed)
+        """Start after the committed bytes."""
+        length = self._file.open(committed)
         if length == 0:
-            self._tail.write(self._format.head())
+            self._file.write(self._format.header())
         return length
 
     def write(self, predictions: Iterable[Prediction]) -> None:
-        """Take predictions."""
+        """Buffer predictions for the next commit."""
         for prediction in predictions:
-            self._tail.write(self._format.line(prediction))
+            self._file.write(self._format.line(prediction))
 
     def commit(self) -> int:
-        """Write them; the file's length in bytes."""
-        return self._tail.commit()
+        """Write and sync the buffer; return the file's length in bytes."""
+        return self._file.commit()
 
     def close(self) -> None:
         """Close the file."""
-        self._tail.close()
+        self._file.close()
 
 
 class StandardOutput:
-    """JSON lines on standard output. What was read from it cannot be taken back: a repeat is possible after a crash."""
+    """JSON lines on standard output. It cannot be truncated: lines may repeat after a crash."""
 
     name = "standard output"
 
     def __init__(self, classes: tuple[str, ...]) -> None:
-        self._format = Format(classes, commas=False)
-        self._waiting: list[bytes] = []
+        self._format = PredictionFormat(classes, csv=False)
+        self._buffer: list[bytes] = []
 
     def open(self, committed: Any) -> None:
-        """Nothing to take back."""
+        """Do nothing: standard output cannot be truncated."""
 
     def write(self, predictions: Iterable[Prediction]) -> None:
-        """Take predictions."""
-        self._waiting += [self._format.line(prediction) for prediction in predictions]
+        """Buffer predictions for the next commit."""
+        self._buffer += [self._format.line(prediction) for prediction in predictions]
 
     def commit(self) -> None:
-        """Print them."""
+        """Print and flush the buffer."""
         try:
-            sys.stdout.buffer.write(b"".join(self._waiting))
+            sys.stdout.buffer.write(b"".join(self._buffer))
             sys.stdout.buffer.flush()
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at its end
-            raise RunError("sink=stdout: whoever read it has gone. The same command goes on.") from None
-        self._waiting = []
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python reports an error at its exit
+            raise RunError("sink=stdout: the reader closed the pipe. The same command resumes.") from None
+        self._buffer = []
 
     def close(self) -> None:
-        """It stays open."""
+        """Do nothing: standard output stays open."""
 
 
-class Format:
-    """Predictions as lines: date, ticker, class, a probability of each class, model, provisional.
+class PredictionFormat:
+    """Lines of predictions: date, ticker, class, a probability of each class, model version, provisional.
 
     Args:
-        classes: names, in the order of the probabilities.
-        commas: CSV instead of JSON.
+        classes: class names, in the order of the probabilities.
+        csv: write CSV instead of JSON.
     """
 
-    def __init__(self, classes: tuple[str, ...], commas: bool) -> None:
+    def __init__(self, classes: tuple[str, ...], csv: bool) -> None:
         self.names = ("date", "ticker", "class", *probability_names(classes), "model_version", "provisional")
-        self._commas = commas
+        self._csv = csv
 
-    def head(self) -> bytes:
-        """What a file begins with."""
-        return (",".join(self.names) + "\n").encode() if self._commas else b""
+    def header(self) -> bytes:
+        """Return the CSV header; empty for JSON."""
+        return (",".join(self.names) + "\n").encode() if self._csv else b""
 
     def line(self, prediction: Prediction) -> bytes:
-        """With its line break."""
+        """Format a prediction, with its line break."""
         values = (
             *(prediction.date, prediction.ticker, prediction.label),
             *prediction.probabilities,
             *(prediction.model, prediction.provisional),
         )
-        if not self._commas:
+        if not self._csv:
             return orjson.dumps(dict(zip(self.names, values, strict=True)), option=orjson.OPT_APPEND_NEWLINE)
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerow([*values[:-1], str(values[-1]).lower()])
