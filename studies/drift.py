@@ -20,7 +20,7 @@ from ste.data.build.labelled_rows import build_table
 from ste.evaluation.bootstrap import binomial_interval
 from ste.inference.reference import ReferenceDistributions
 from ste.market.calendar import week_numbers
-from ste.monitoring.drift import Drift, drift_of
+from ste.monitoring.drift import DriftReport, drift_report
 from ste.schema import DIRECTION, FEATURES, class_names
 from studies.coverage import views
 
@@ -78,14 +78,14 @@ def setup(seed: int, *, years: int, held: int, weeks: int, tickers: int) -> Setu
     return Setup(table, train, live, week, lambda rows: classifier.predict_proba(views(rows)), reference)
 
 
-def look(world: Setup, rows: np.ndarray, shift: Shift | None = None) -> Drift:
+def look(world: Setup, rows: np.ndarray, shift: Shift | None = None) -> DriftReport:
     """The monitor's report on these rows `[N]`, shifted or not."""
     seen = world.table[rows]
     if shift is not None:
         seen = shift(seen.copy(), world.table[world.train])
     codes = world.reference.codes(_features(seen), world.chances(seen))
     _, counts = np.unique(world.week[rows], return_counts=True)
-    return drift_of(world.reference, world.reference.counts(codes), counts)
+    return drift_report(world.reference, world.reference.counts(codes), counts)
 
 
 def _features(table: pd.DataFrame) -> np.ndarray:
@@ -131,7 +131,7 @@ SHIFTS: dict[str, tuple[str, Shift]] = {
 """Shifts, each with the feature that should be named."""
 
 
-def looks(world: Setup, weeks: int, every: int) -> Iterator[Drift]:
+def looks(world: Setup, weeks: int, every: int) -> Iterator[DriftReport]:
     """Reports of a sliding window over the weeks since training, a look every so many weeks."""
     first, last = world.week[world.train].max() + 1, world.week.max()
     for end in range(first + weeks, last + 1, every):
@@ -159,7 +159,7 @@ def main() -> None:
             world = setup(seed, weeks=weeks, **shape)
             drift = look(world, world.live)
             alarms["none"] += drift.alarm
-            raw += any(one.psi >= 0.25 for one in drift.moved)
+            raw += any(one.psi >= 0.25 for one in drift.columns)
             culprits.update(one.name for one in drift.at_level("watch", "changed"))
             for name, (feature, shift) in SHIFTS.items():
                 found = look(world, world.live, shift).at_level("watch", "changed")

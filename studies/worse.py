@@ -12,7 +12,7 @@ import numpy as np
 from ste.evaluation.bootstrap import binomial_interval
 from ste.evaluation.predictions import Predictions, row_columns
 from ste.evaluation.scoring import score
-from ste.monitoring.scoring import WORSE, compared_with
+from ste.monitoring.track_record import WORSE, compare_metrics
 from ste.schema import DIRECTION, RETURN, probability_names
 from studies.drift import CLASSES, Setup, setup
 
@@ -50,7 +50,7 @@ def main() -> None:
                 then = score(said(world, ~world.train & ~world.live), resamples=args.resamples, blocks=blocks)
                 for state, deal in (("as it was", None), ("knows nothing", np.random.default_rng(seed))):
                     now = score(said(world, world.live, deal), resamples=args.resamples, blocks=blocks)
-                    worse[blocks, state] += any(one.word == WORSE for one in compared_with(now, then.figures))
+                    worse[blocks, state] += any(one.result == WORSE for one in compare_metrics(now, then.figures))
         for (blocks, state), count in worse.items():
             low, high = binomial_interval(count, args.worlds)
             print(

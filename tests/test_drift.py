@@ -27,8 +27,8 @@ from ste.inference.reference import ReferenceDistributions
 from ste.inference.stability import bin_edges, effective_periods, p_value, psi, window_psi
 from ste.inference.watched_columns import watched_description, watched_values
 from ste.market.calendar import week_numbers
-from ste.monitoring.drift import drift_of
-from ste.monitoring.input_counts import Monitor
+from ste.monitoring.drift import drift_report
+from ste.monitoring.drift_monitor import DriftMonitor
 from ste.schema import FEATURE_SETS, FEATURES
 from studies.drift import SHIFTS, look, setup
 
@@ -147,11 +147,11 @@ def test_a_constant_column_sees_any_other_value(value: float):
     same = reference.counts(reference.codes(rows, np.full((40, 3), 1 / 3)))
     other = reference.counts(reference.codes(1.01 * rows + 1, np.full((40, 3), 1 / 3)))
     ones = np.ones(40)
-    assert not drift_of(reference, same, ones).alarm
-    moved = drift_of(reference, other, ones)
+    assert not drift_report(reference, same, ones).alarm
+    moved = drift_report(reference, other, ones)
     assert [one.name for one in moved.at_level("changed")] == ["a"]
-    assert moved.moved[0].outside == 1.0
-    assert moved.moved[0].constant
+    assert moved.columns[0].outside == 1.0
+    assert moved.columns[0].constant
 
 
 # ---- the index and chance
@@ -202,7 +202,7 @@ def test_rows_of_a_week_that_move_together_do_not_alarm_as_independent_ones_woul
         for kind in alarms:
             known = weeks[old] if kind == "weeks" else None
             reference = reference_of(values[old], said[old], known)
-            drift = drift_of(reference, reference.counts(reference.codes(values[new], said[new])), np.full(20, 10))
+            drift = drift_report(reference, reference.counts(reference.codes(values[new], said[new])), np.full(20, 10))
             alarms[kind] += any(one.name == "a" for one in drift.at_level("watch", "changed"))
     assert alarms["weeks"] <= 3
     assert alarms["rows"] >= 30
@@ -286,25 +286,25 @@ def test_shapes_that_do_not_fit_are_refused():
 
 def test_a_monitor_counts_each_example_once_and_its_state_is_whole(tiny: Monitored):
     features, said, dates = new_examples(tiny)
-    monitor = Monitor(tiny.model.card)
+    monitor = DriftMonitor(tiny.model.card)
     for i in range(0, len(features), 7):
-        monitor.seen(features[i : i + 7], said[i : i + 7], dates[i : i + 7])
-    at_once = Monitor(tiny.model.card)
-    at_once.seen(features, said, dates)
+        monitor.observe(features[i : i + 7], said[i : i + 7], dates[i : i + 7])
+    at_once = DriftMonitor(tiny.model.card)
+    at_once.observe(features, said, dates)
     assert monitor.report() == at_once.report()
     assert monitor.total == len(features)
 
-    again = Monitor(tiny.model.card)
+    again = DriftMonitor(tiny.model.card)
     assert again.resume(json.loads(json.dumps(monitor.state)))
     assert again.report() == monitor.report()
-    again.seen(features[:1], said[:1], dates[:1])
+    again.observe(features[:1], said[:1], dates[:1])
     assert again.total == len(features) + 1
 
 
 def test_a_state_of_another_model_is_left_alone_and_a_broken_one_told(tiny: Monitored):
-    monitor = Monitor(tiny.model.card)
-    other = Monitor(replace(tiny.model.card, run_id="another"))
-    other.seen(*new_examples(tiny))
+    monitor = DriftMonitor(tiny.model.card)
+    other = DriftMonitor(replace(tiny.model.card, run_id="another"))
+    other.observe(*new_examples(tiny))
     assert not monitor.resume(other.state)
     assert monitor.total == 0
     for broken in ({}, {**monitor.state, "format": 0}, {**monitor.state, "periods": {"1": [1, 2]}}, []):
@@ -314,25 +314,25 @@ def test_a_state_of_another_model_is_left_alone_and_a_broken_one_told(tiny: Moni
 
 def test_threads_lose_no_example(tiny: Monitored):
     features, said, dates = new_examples(tiny)
-    monitor = Monitor(tiny.model.card, window=1000)
+    monitor = DriftMonitor(tiny.model.card, window=1000)
     with ThreadPoolExecutor(8) as pool:
         for i in range(len(features)):
-            pool.submit(monitor.seen, features[i : i + 1], said[i : i + 1], dates[i : i + 1])
-    at_once = Monitor(tiny.model.card, window=1000)
-    at_once.seen(features, said, dates)
+            pool.submit(monitor.observe, features[i : i + 1], said[i : i + 1], dates[i : i + 1])
+    at_once = DriftMonitor(tiny.model.card, window=1000)
+    at_once.observe(features, said, dates)
     assert monitor.total == len(features)
     assert monitor.state["periods"] == at_once.state["periods"]
 
 
 def test_only_the_latest_periods_are_kept_and_a_date_to_come_pushes_none_out(tiny: Monitored):
     features, said, dates = new_examples(tiny)
-    monitor = Monitor(tiny.model.card, window=5)
-    monitor.seen(features, said, dates)
+    monitor = DriftMonitor(tiny.model.card, window=5)
+    monitor.observe(features, said, dates)
     kept = {int(number) for number in monitor.state["periods"]}
     assert kept == set(np.unique(week_numbers(pd.DatetimeIndex(dates)))[-5:])
     before = monitor.report().examples
     far = np.full(3, np.datetime64("2900-01-05"))
-    monitor.seen(features[:3], said[:3], far)
+    monitor.observe(features[:3], said[:3], far)
     assert monitor.report().periods == 5
     assert monitor.report().examples > before - 8  # the oldest week gave way to today's, and no other
 
@@ -340,20 +340,20 @@ def test_only_the_latest_periods_are_kept_and_a_date_to_come_pushes_none_out(tin
 def test_a_week_that_is_asked_for_a_thousand_times_is_one_week(tiny: Monitored):
     features, said, dates = new_examples(tiny)
     last = dates == dates.max()
-    monitor = Monitor(tiny.model.card)
+    monitor = DriftMonitor(tiny.model.card)
     for _ in range(1000):
-        monitor.seen(features[last], said[last], dates[last])
+        monitor.observe(features[last], said[last], dates[last])
     report = monitor.report()
-    assert report.worth == pytest.approx(1.0)
+    assert report.effective_periods == pytest.approx(1.0)
     assert not report.alarm
-    assert any(one.psi > 0.25 and one.level == "within chance" for one in report.moved)
+    assert any(one.psi > 0.25 and one.level == "within chance" for one in report.columns)
 
 
 def test_twelve_rows_do_not_alarm(tiny: Monitored):
     features, said, dates = new_examples(tiny)
     for start in range(0, len(features) - 12, 12):
-        monitor = Monitor(tiny.model.card)
-        monitor.seen(features[start : start + 12], said[start : start + 12], dates[start : start + 12])
+        monitor = DriftMonitor(tiny.model.card)
+        monitor.observe(features[start : start + 12], said[start : start + 12], dates[start : start + 12])
         assert not monitor.report().alarm
 
 
@@ -362,34 +362,34 @@ def test_a_feed_that_stopped_is_named(tiny: Monitored):
     news = [i for i, name in enumerate(FEATURES) if name.startswith("news_")]
     features = features.copy()
     features[:, :, news] = 0.0
-    monitor = Monitor(tiny.model.card)
-    monitor.seen(features, tiny.model.probabilities(features), dates)
+    monitor = DriftMonitor(tiny.model.card)
+    monitor.observe(features, tiny.model.probabilities(features), dates)
     report = monitor.report()
     assert {one.name for one in report.at_level("changed")} >= {"news_sentiment", "news_count", "news_relevance"}
-    assert "news_sentiment" in report.told
+    assert "news_sentiment" in report.summary
 
 
 def test_nothing_seen_is_nothing_to_tell(tiny: Monitored):
-    report = Monitor(tiny.model.card).report()
-    assert (report.examples, report.alarm, report.moved) == (0, False, ())
-    assert "Nothing was predicted" in report.told
+    report = DriftMonitor(tiny.model.card).report()
+    assert (report.examples, report.alarm, report.columns) == (0, False, ())
+    assert "No predictions yet" in report.summary
 
 
 def test_a_card_without_a_reference_cannot_be_watched(tiny: Monitored):
     with pytest.raises(RunError, match="Export the model again"):
-        Monitor(replace(tiny.model.card, reference={}))
+        DriftMonitor(replace(tiny.model.card, reference={}))
 
 
 def test_prometheus_reads_every_figure(tiny: Monitored):
     features, said, dates = new_examples(tiny)
-    monitor = Monitor(tiny.model.card)
-    monitor.seen(features, said, dates)
+    monitor = DriftMonitor(tiny.model.card)
+    monitor.observe(features, said, dates)
     registry = CollectorRegistry()
     registry.register(monitor)
     families = {family.name: family for family in text_string_to_metric_families(generate_latest(registry).decode())}
     report = monitor.report()
     found = {(s.labels["kind"], s.labels["name"]): s.value for s in families["ste_drift_psi"].samples}
-    assert found == {(one.kind, one.name): pytest.approx(one.psi) for one in report.moved}
+    assert found == {(one.kind, one.name): pytest.approx(one.psi) for one in report.columns}
     assert families["ste_monitored_examples"].samples[0].value == len(features)
     shares = {sample.labels["class"]: sample.value for sample in families["ste_predicted_class_ratio"].samples}
     truly = np.bincount(said.argmax(axis=1)[np.isin(dates, np.unique(dates)[-26:])], minlength=3)
@@ -436,6 +436,6 @@ def test_rows_in_any_order_give_the_same_counts(seed: int, n: int):
 
 def test_the_monitor_needs_neither_torch_nor_mlflow_nor_pandas(tmp_path: Path):
     heavy = "('torch', 'mlflow', 'pandas', 'hydra')"
-    script = f"import sys, ste.monitoring.input_counts; print([n for n in {heavy} if n in sys.modules])"
+    script = f"import sys, ste.monitoring.drift_monitor; print([n for n in {heavy} if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -111,7 +111,7 @@ def test_events_by_hand_come_out_when_the_week_closes_and_a_signal_stops_it(plac
     process.terminate()
     rest, error = process.communicate(timeout=60)
     assert (process.returncode, rest) == (143, b""), error
-    assert b"the same command goes on" in error
+    assert b"run the same command to resume" in error
     assert b"Traceback" not in error
     assert not any(one["provisional"] for one in seen)
 
@@ -146,8 +146,8 @@ def test_a_signal_keeps_what_was_read(
     ("arguments", "message"),
     [
         (["source=none.jsonl"], "source=none.jsonl: no such file. Expected JSON lines"),
-        (["source=replay"], "replay.bars=null: source=replay sends market files. Try replay.bars=bars.csv"),
-        (["replay.bars=tiny.onnx"], "source=stdin: replay.bars and the others are sent by source=replay"),
+        (["source=replay"], "replay.bars=null: source=replay needs a file of bars. Try replay.bars=bars.csv"),
+        (["replay.bars=tiny.onnx"], "source=stdin: replay.bars and the other files need source=replay"),
         (["source=replay", "replay.bars=none.csv"], "replay.bars=none.csv: no such file"),
         (["source=replay", "replay.bars=bad.csv"], "bad.csv: columns missing ticker, date, open"),
         (["replay.speed=fast"], "replay.speed=fast: expected max, events per second such as 500"),
@@ -159,7 +159,7 @@ def test_a_signal_keeps_what_was_read(
         (["redis.url=localhost"], "redis.url=localhost: expected redis://HOST:PORT/DATABASE"),
         (
             ["source=redis", "redis.url=redis://:x@localhost:1/0"],
-            "redis.url=redis://localhost:1/0: no server answers",
+            "redis.url=redis://localhost:1/0: cannot connect to a server",
         ),
         (["model=none.onnx"], "model=none.onnx: there is no such file"),
         (["model=bad.csv"], "model=bad.csv: not an ONNX file"),
@@ -412,7 +412,7 @@ def test_a_reader_that_goes_away_is_one_message(place: Path, events: list[dict[s
     code, _, error = done(place, "source=replay", *replayed(place, events), stdout=writer)
     os.close(writer)
     assert code == 2, error
-    assert "sink=stdout: whoever read it has gone" in error
+    assert "sink=stdout: the reader closed the pipe" in error
     assert "Traceback" not in error
     assert "Exception ignored" not in error
 

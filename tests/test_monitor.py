@@ -22,16 +22,16 @@ from ste.features.feature_rows import NUMBER, feature_rows
 from ste.inference.class_cuts import CUTS, class_cuts
 from ste.inference.inputs import windows_of_rows
 from ste.market.daily import Market
-from ste.monitor import ALARM, main
-from ste.monitoring import review as looking
-from ste.monitoring.input_counts import Monitor
+from ste.monitor import ALARM_EXIT_CODE, main
+from ste.monitoring import review as review_module
+from ste.monitoring.drift_monitor import DriftMonitor
 from ste.monitoring.input_files import read_predictions, read_rows
-from ste.monitoring.market_history import bars_of_periods, history, hits
+from ste.monitoring.market_history import bars_of_periods, hit_rate, market_history
 from ste.monitoring.outcomes import outcomes_of_market, outcomes_of_table
-from ste.monitoring.recommendation import NOTHING, RETRAIN, WATCH, verdict_of
+from ste.monitoring.recommendation import NO_CHANGE, RETRAIN, WATCH, recommend
 from ste.monitoring.review import predict
-from ste.monitoring.saved_counts import KeptMonitor
-from ste.monitoring.scoring import Compared, compared_with, joined, record_of
+from ste.monitoring.saved_monitor import SavedDriftMonitor, saved_monitor_factory
+from ste.monitoring.track_record import MetricComparison, compare_metrics, join_outcomes, track_record
 from ste.schema import DIRECTION, FEATURES, RETURN, Trend
 from ste.synthetic.generator import draw
 
@@ -41,7 +41,7 @@ P = ["p_downtrend", "p_neutral", "p_uptrend"]
 
 @pytest.fixture(autouse=True)
 def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(looking, "record_of", partial(record_of, resamples=200))
+    monkeypatch.setattr(review_module, "track_record", partial(track_record, resamples=200))
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def test_thresholds_that_are_not_known_are_asked_for(files: tuple[Monitored, Pat
     with pytest.raises(RunError, match=r"terciles.*does not contain.*python -m ste\.export"):
         outcomes_of_table(tiny.table, balanced, "t")
     volatile = replace(tiny.model.card, labels={"method": "volatility", "threshold": 0.5})
-    with pytest.raises(DataError, match=r"t: has no column stock_trend_direction.*truth=bars\.csv"):
+    with pytest.raises(DataError, match=r"t: no column stock_trend_direction.*truth=bars\.csv"):
         outcomes_of_table(tiny.table.drop(columns=DIRECTION), volatile, "t")
     with pytest.raises(DataError, match=r"t: no column stock_weekly_return.*truth=bars\.csv"):
         outcomes_of_table(tiny.table[["date", "ticker"]], tiny.model.card, "t")
@@ -144,7 +144,7 @@ def test_the_record_is_the_share_that_was_right(files: tuple[Monitored, Path]):
     tiny, _ = files
     new = tiny.table[tiny.table["date"] >= NEW].reset_index(drop=True)
     said = predict(tiny.model, windows_of_rows(new, tiny.model.card))
-    record = record_of(said, outcomes_of_table(new, tiny.model.card, "t"), tiny.model.card, [0.2, 0.5, 0.3], 200)
+    record = track_record(said, outcomes_of_table(new, tiny.model.card, "t"), tiny.model.card, [0.2, 0.5, 0.3], 200)
     assert record is not None
     both = said.merge(new[["date", "ticker", DIRECTION]], on=["date", "ticker"])
     right = both[P].to_numpy().argmax(axis=1) == both[DIRECTION].to_numpy()
@@ -154,8 +154,8 @@ def test_the_record_is_the_share_that_was_right(files: tuple[Monitored, Path]):
     assert record.card.figures["log_loss"].value == pytest.approx(-np.log(picked).mean())
     assert record.confidence == pytest.approx(both[P].max(axis=1).mean())
     assert record.card.baselines["majority"]["accuracy"].value == pytest.approx((both[DIRECTION] == 1).mean())
-    assert {one.name for one in record.compared} == {"accuracy", "log_loss"}
-    assert f"{len(both):,} predictions" in record.told
+    assert {one.name for one in record.comparisons} == {"accuracy", "log_loss"}
+    assert f"{len(both):,} predictions" in record.summary
 
 
 def test_what_has_not_come_waits(files: tuple[Monitored, Path]):
@@ -164,53 +164,53 @@ def test_what_has_not_come_waits(files: tuple[Monitored, Path]):
     said = predict(tiny.model, windows_of_rows(new, tiny.model.card))
     came = outcomes_of_table(new, tiny.model.card, "t")
     early = came[came["date"] < "2021-07-01"]
-    record = record_of(said, early, tiny.model.card, resamples=200)
+    record = track_record(said, early, tiny.model.card, resamples=200)
     assert record is not None
     assert record.pending == (said["date"] >= "2021-07-01").sum()
-    assert record_of(said, came[:0], tiny.model.card) is None
+    assert track_record(said, came[:0], tiny.model.card) is None
 
 
 def test_a_row_that_stands_twice_is_told(files: tuple[Monitored, Path]):
     tiny, _ = files
     came = outcomes_of_table(tiny.table, tiny.model.card, "t")
-    with pytest.raises(DataError, match=r"truth: \w+ on 20\d\d-\d\d-\d\d stands twice \(1 such rows\)"):
-        joined(came[["date", "ticker"]], pd.concat([came, came[:1]]))
+    with pytest.raises(DataError, match=r"truth: \w+ on 20\d\d-\d\d-\d\d occurs twice \(1 such rows\)"):
+        join_outcomes(came[["date", "ticker"]], pd.concat([came, came[:1]]))
 
 
 @pytest.mark.parametrize(
-    ("now", "then", "word"),
+    ("now", "then", "result"),
     [
         ((0.30, 0.27, 0.33), (0.45, 0.41, 0.49), "worse"),
         ((0.45, 0.42, 0.48), (0.30, 0.26, 0.34), "better"),
         ((0.40, 0.35, 0.45), (0.43, 0.38, 0.48), "as in the test"),
-        ((0.40, None, None), (0.43, 0.38, 0.48), "cannot be told"),
+        ((0.40, None, None), (0.43, 0.38, 0.48), "inconclusive"),
     ],
 )
-def test_a_difference_counts_where_both_intervals_together_do_not_hold_it(now, then, word, files):
+def test_a_difference_counts_where_both_intervals_together_do_not_hold_it(now, then, result, files):
     tiny, _ = files
     new = tiny.table[tiny.table["date"] >= NEW].reset_index(drop=True)
     said = predict(tiny.model, windows_of_rows(new, tiny.model.card))
-    record = record_of(said, outcomes_of_table(new, tiny.model.card, "t"), tiny.model.card, resamples=200)
+    record = track_record(said, outcomes_of_table(new, tiny.model.card, "t"), tiny.model.card, resamples=200)
     assert record is not None
     card = replace(record.card, figures={"accuracy": Estimate(*now), "log_loss": Estimate(1.0, 0.9, 1.1)})
-    (accuracy,) = compared_with(card, {"accuracy": Estimate(*then)})
-    assert accuracy.word == word
+    (accuracy,) = compare_metrics(card, {"accuracy": Estimate(*then)})
+    assert accuracy.result == result
     assert accuracy.gain.value == pytest.approx(now[0] - then[0])
     if now[1] is not None:  # squared and added, each end with the other's opposite
         assert accuracy.gain.low == pytest.approx(now[0] - then[0] - np.hypot(now[0] - now[1], then[2] - then[0]))
-    (loss,) = compared_with(card, {"log_loss": Estimate(0.5, 0.45, 0.55)})
-    assert (loss.word, loss.gain.value) == ("worse", pytest.approx(-0.5))
+    (loss,) = compare_metrics(card, {"log_loss": Estimate(0.5, 0.45, 0.55)})
+    assert (loss.result, loss.gain.value) == ("worse", pytest.approx(-0.5))
 
 
 def test_fewer_than_ten_weeks_cannot_tell(files: tuple[Monitored, Path]):
     tiny, _ = files
     new = tiny.table[(tiny.table["date"] >= NEW) & (tiny.table["date"] < "2021-03-10")].reset_index(drop=True)
     said = predict(tiny.model, windows_of_rows(new, tiny.model.card))
-    record = record_of(said, outcomes_of_table(new, tiny.model.card, "t"), tiny.model.card, resamples=200)
+    record = track_record(said, outcomes_of_table(new, tiny.model.card, "t"), tiny.model.card, resamples=200)
     assert record is not None
     assert record.card.method == "binomial"
-    assert {one.word for one in record.compared} == {"cannot be told"}
-    assert "cannot tell" in record.told
+    assert {one.result for one in record.comparisons} == {"inconclusive"}
+    assert "Too few weeks to detect" in record.summary
 
 
 # ---- the verdict
@@ -221,26 +221,26 @@ def test_a_score_that_fell_asks_for_training_and_a_shift_alone_for_a_look(files:
     new = tiny.table[tiny.table["date"] >= NEW].reset_index(drop=True)
     examples = windows_of_rows(new, tiny.model.card)
     said = predict(tiny.model, examples)
-    record = record_of(said, outcomes_of_table(new, tiny.model.card, "t"), tiny.model.card, resamples=200)
+    record = track_record(said, outcomes_of_table(new, tiny.model.card, "t"), tiny.model.card, resamples=200)
     assert record is not None
-    monitor = Monitor(tiny.model.card)
+    monitor = DriftMonitor(tiny.model.card)
     calm = monitor.report()
-    assert verdict_of(calm, None).word == NOTHING
-    fell = Compared("accuracy", Estimate(0.3, 0.2, 0.4), Estimate(0.5), Estimate(-0.2, -0.3, -0.1), "worse")
-    worse = replace(record, compared=(fell,))
-    assert verdict_of(calm, worse).word == RETRAIN
-    assert "accuracy is worse than in the test" in verdict_of(calm, worse).paragraph
+    assert recommend(calm, None).action == NO_CHANGE
+    fell = MetricComparison("accuracy", Estimate(0.3, 0.2, 0.4), Estimate(0.5), Estimate(-0.2, -0.3, -0.1), "worse")
+    worse = replace(record, comparisons=(fell,))
+    assert recommend(calm, worse).action == RETRAIN
+    assert "accuracy is worse than in the test" in recommend(calm, worse).reason
     features = examples.features.copy()
     features[:, :, FEATURES.index("policy_event_count")] += 50  # read by no weight of the model
-    monitor.seen(features, tiny.model.probabilities(features), examples.date)
-    moved = verdict_of(monitor.report(), record)
-    assert moved.word == WATCH
-    assert "policy_event_count" in moved.paragraph
-    assert "as in the test" in moved.paragraph
+    monitor.observe(features, tiny.model.probabilities(features), examples.date)
+    moved = recommend(monitor.report(), record)
+    assert moved.action == WATCH
+    assert "policy_event_count" in moved.reason
+    assert "as in the test" in moved.reason
     features[:, :, FEATURES.index("macro_vix")] = 400.0  # read by it
-    loud = Monitor(tiny.model.card)
-    loud.seen(features, tiny.model.probabilities(features), examples.date)
-    assert verdict_of(loud.report(), record).word == RETRAIN
+    loud = DriftMonitor(tiny.model.card)
+    loud.observe(features, tiny.model.probabilities(features), examples.date)
+    assert recommend(loud.report(), record).action == RETRAIN
 
 
 # ---- the command
@@ -261,17 +261,17 @@ def test_files_in_a_page_out(files, monkeypatch, capsys):
         == 0
     )
     told = capsys.readouterr().out
-    assert "Verdict: nothing has changed." in told
+    assert "Recommendation: no change." in told
     assert "majority" in told
     page = json.loads((folder / "page.json").read_text())
     html = (folder / "p.html").read_text()
-    assert page["verdict"]["paragraph"] in html
-    assert html.count("<tr>") == 1 + 2 + 1 + len(page["drift"]["moved"])
+    assert page["recommendation"]["reason"] in html
+    assert html.count("<tr>") == 1 + 2 + 1 + len(page["drift"]["columns"])
     assert "default-src 'none'" in html
-    assert page["verdict"]["word"] == NOTHING
-    assert len(page["drift"]["moved"]) == len(FEATURES) + 4
+    assert page["recommendation"]["action"] == NO_CHANGE
+    assert len(page["drift"]["columns"]) == len(FEATURES) + 4
     assert page["record"]["card"]["examples"] > 150
-    order = [("steady", "within chance", "watch", "changed").index(one["level"]) for one in page["drift"]["moved"]]
+    order = [("steady", "within chance", "watch", "changed").index(one["level"]) for one in page["drift"]["columns"]]
     assert order == sorted(order, reverse=True)
 
 
@@ -286,19 +286,19 @@ def test_bars_alone_are_enough_and_agree_with_the_table(files, monkeypatch, caps
 
 def test_a_stopped_feed_is_an_alarm_and_strict_says_so_in_the_exit_code(files, monkeypatch, capsys):
     _tiny, folder = files
-    assert command(monkeypatch, folder, "features=stopped.csv", "strict=true") == ALARM
+    assert command(monkeypatch, folder, "features=stopped.csv", "strict=true") == ALARM_EXIT_CODE
     told = capsys.readouterr().out
-    assert "Verdict: retrain." in told
-    assert "a feed that broke is mended" in told
+    assert "Recommendation: retrain." in told
+    assert "fix a broken feed before you retrain" in " ".join(told.split())
     assert command(monkeypatch, folder, "features=stopped.csv") == 0
 
 
 def test_predictions_without_their_features_still_show_what_is_said(files, monkeypatch, capsys):
     _tiny, folder = files
     assert command(monkeypatch, folder, "predictions=said.csv", "truth=new.csv", "json=said.json") == 0
-    assert "the features' drift is not known" in capsys.readouterr().out
+    assert "the drift of the features is unknown" in capsys.readouterr().out
     page = json.loads((folder / "said.json").read_text())
-    assert {one["kind"] for one in page["drift"]["moved"]} == {"probability", "predicted"}
+    assert {one["kind"] for one in page["drift"]["columns"]} == {"probability", "predicted"}
     assert page["record"] is not None
 
 
@@ -318,7 +318,7 @@ def test_lines_of_json_and_parquet_are_read_the_same_and_the_last_of_two_counts(
     np.testing.assert_allclose(found[P], expected[P], rtol=1e-9)
     assert notes == [
         "1 provisional predictions left out",
-        "1 predictions of a date and ticker that stands again later left out",
+        "1 predictions left out, because a later line has the same date and ticker",
     ]
 
 
@@ -328,7 +328,7 @@ def test_a_line_that_is_being_written_is_left_out_and_a_broken_one_told(files, t
     (tmp_path / "said.jsonl").write_text(f'{line}\n{{"date": "2021-01')
     notes: list[str] = []
     assert len(read_predictions(tmp_path / "said.jsonl", tiny.model.card, notes)) == 1
-    assert notes == ["the last line of said.jsonl is not whole yet and left out"]
+    assert notes == ["the last line of said.jsonl is incomplete and left out"]
     for broken in ('{"date"\n', "[1]\n", "\xff\n"):
         (tmp_path / "said.jsonl").write_text(f"{line}\n{broken}{line}\n", encoding="latin-1")
         with pytest.raises(DataError, match=r"said\.jsonl: line 2 cannot be read as JSON"):
@@ -347,7 +347,7 @@ def test_a_line_that_is_being_written_is_left_out_and_a_broken_one_told(files, t
         (f"date,ticker,{','.join(P)}\n2021-01-08,A,0.2,x,0.2\n", r"line 2.*add up to 1"),
         (f"date,ticker,{','.join(P)}\n2021-01-08,A,1.2,-0.1,-0.1\n", r"line 2.*add up to 1"),
         (f"date,ticker,{','.join(P)}\nsoon,A,1,0,0\n", r"line 2: date soon\. Expected a day such as"),
-        (f"date,ticker,{','.join(P)}\n2016-01-08,A,1,0,0\n", r"none is of 2018-12-29 or later"),
+        (f"date,ticker,{','.join(P)}\n2016-01-08,A,1,0,0\n", r"found none of 2018-12-29 or later"),
     ],
 )
 def test_a_bad_file_of_predictions_is_told_in_one_message(text, message, files, tmp_path, monkeypatch, capsys):
@@ -380,10 +380,10 @@ def test_a_feature_that_stands_still_is_asked_about(files, monkeypatch, capsys):
     _tiny, folder = files
     assert command(monkeypatch, folder, "bars=bars.csv", f"since={NEW}") == 0  # neither news nor macro nor policy
     told = " ".join(capsys.readouterr().out.split())
-    asked = set(re.findall(r"(\w+) has one value in all of them: is its source at work\?", told))
+    asked = set(re.findall(r"(\w+) has a single value in all of them: check its source", told))
     assert asked == {"macro_vix", "news_sentiment", "news_count", "news_relevance"}  # weeks without events are usual
     assert command(monkeypatch, folder, "features=new.csv") == 0
-    assert "has one value" not in capsys.readouterr().out
+    assert "has a single value" not in capsys.readouterr().out
 
 
 # ---- counts that a service keeps
@@ -394,28 +394,28 @@ def test_counts_outlive_the_process_and_can_be_looked_at(files, tmp_path, monkey
     card, path = tiny.model.card, tmp_path / "monitor" / "counts.json"
     examples = windows_of_rows(tiny.table[tiny.table["date"] >= NEW], card)
     said = tiny.model.probabilities(examples.features)
-    first = KeptMonitor(card, path, seconds=0.0)
-    first.seen(examples.features, said, examples.date)
-    again = KeptMonitor(card, path)
+    first = SavedDriftMonitor(card, path, save_interval=0.0)
+    first.observe(examples.features, said, examples.date)
+    again = SavedDriftMonitor(card, path)
     assert again.report() == first.report()
     assert command(monkeypatch, folder, f"served={path}") == 0
-    assert f"{len(examples):,} examples since the counts began" in capsys.readouterr().out
+    assert f"{len(examples):,} examples since the counts started" in capsys.readouterr().out
     path.write_text("{}")
-    assert KeptMonitor(card, path).total == 0
+    assert SavedDriftMonitor(card, path).total == 0
     assert command(monkeypatch, folder, f"served={path}") == 2
     assert "Delete the file" in capsys.readouterr().err
-    assert KeptMonitor.maker(tmp_path, 1)(replace(card, reference={})) is None
+    assert saved_monitor_factory(tmp_path, 1)(replace(card, reference={})) is None
 
 
 def test_a_disk_that_is_full_is_told_once_and_counting_goes_on(files, tmp_path, caplog):
     tiny, _ = files
     (tmp_path / "taken").write_text("a file where a folder should be")
     examples = windows_of_rows(tiny.table[tiny.table["date"] >= NEW], tiny.model.card)
-    monitor = KeptMonitor(tiny.model.card, tmp_path / "taken" / "counts.json", seconds=0.0)
+    monitor = SavedDriftMonitor(tiny.model.card, tmp_path / "taken" / "counts.json", save_interval=0.0)
     for _ in range(3):
-        monitor.seen(examples.features, tiny.model.probabilities(examples.features), examples.date)
+        monitor.observe(examples.features, tiny.model.probabilities(examples.features), examples.date)
     assert monitor.total == 3 * len(examples)
-    assert len([record for record in caplog.records if "cannot be written" in record.message]) == 1
+    assert len([record for record in caplog.records if "cannot be saved" in record.message]) == 1
 
 
 # ---- the past of a market
@@ -423,7 +423,7 @@ def test_a_disk_that_is_full_is_told_once_and_counting_goes_on(files, tmp_path, 
 
 def test_a_history_holds_every_period_and_its_bars_are_the_periods_own(files, market: Market):
     tiny, _ = files
-    past = history(tiny.model, market)
+    past = market_history(tiny.model, market)
     frame = past.bars
     assert not frame.duplicated(["date", "ticker"]).any()
     rows = feature_rows(market)
@@ -445,14 +445,14 @@ def test_a_tickers_hits_have_the_exact_interval(files):
     tiny, _ = files
     rows = pd.DataFrame({"p_downtrend": [0.6, 0.1, 0.2, 0.5], "p_neutral": 0.2, "p_uptrend": [0.2, 0.7, 0.6, 0.3]})
     rows["label"] = [0, 2, 0, np.nan]
-    found = hits(rows, list(tiny.model.card.classes), 1, [0.5, 0.2, 0.3])
+    found = hit_rate(rows, list(tiny.model.card.classes), 1, [0.5, 0.2, 0.3])
     assert found is not None
-    assert (found.right, found.examples, found.usual) == (2, 3, ("Downtrend", 2))
-    assert (found.share.low, found.share.high) == pytest.approx(binomial_interval(2, 3))
-    wide = hits(rows, list(tiny.model.card.classes), 3, None)
+    assert (found.correct, found.examples, found.majority) == (2, 3, ("Downtrend", 2))
+    assert (found.accuracy.low, found.accuracy.high) == pytest.approx(binomial_interval(2, 3))
+    wide = hit_rate(rows, list(tiny.model.card.classes), 3, None)
     assert wide is not None
-    assert wide.share.low < found.share.low
-    assert hits(rows.assign(label=np.nan), list(tiny.model.card.classes), 1, None) is None
+    assert wide.accuracy.low < found.accuracy.low
+    assert hit_rate(rows.assign(label=np.nan), list(tiny.model.card.classes), 1, None) is None
 
 
 def test_a_table_with_a_row_twice_is_told(files: tuple[Monitored, Path], tmp_path: Path):
@@ -462,7 +462,7 @@ def test_a_table_with_a_row_twice_is_told(files: tuple[Monitored, Path], tmp_pat
         {"date": ["2024-11-01", "2024-11-08", "2024-11-01"], "ticker": "A", **dict.fromkeys(names, 1.0)}
     )
     rows.to_csv(tmp_path / "twice.csv", index=False)
-    with pytest.raises(DataError, match=r"twice.csv: line 4: A 2024-11-01 is there before"):
+    with pytest.raises(DataError, match=r"twice.csv: line 4: A 2024-11-01 occurs twice"):
         read_rows(tmp_path / "twice.csv", names)
 
 

@@ -242,7 +242,7 @@ def test_provisional_rows_are_what_the_week_would_be_if_it_ended_there(seed: int
             found[sessions_only], expected[sessions_only], check_exact=True, check_names=False, check_dtype=False
         )
         if features == "full":
-            so_far = weekly[(weekly["week"] == one.number) & (weekly["date"] <= day)].groupby("ticker")
+            so_far = weekly[(weekly["week"] == one.period_index) & (weekly["date"] <= day)].groupby("ticker")
             for name, column, figure in (
                 ("stock_open", "open", "first"),
                 ("stock_high", "high", "max"),
@@ -381,7 +381,7 @@ def test_the_calendar_agrees_with_the_batchs(frequency: str) -> None:
         day = day_of(days[at].strftime("%Y-%m-%d"))
         assert calendar.is_session(day) == (days[at] in known)
         close = calendar.close_of(day)
-        assert calendar.number(close) == number[at]
+        assert calendar.period_index(close) == number[at]
         assert iso_date_of(close) == ends[number[at]].strftime("%Y-%m-%d")
 
 

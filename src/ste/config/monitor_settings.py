@@ -8,18 +8,18 @@ from ste.config.validation import IsoDate, PositiveInt, Settings
 
 @dataclass
 class MonitorSettings(Settings):
-    """A served model, what it said, and what came.
+    """Settings of a review of a deployed model.
 
     Attributes:
         model: an ONNX file, a run id, `latest`, `best`, `champion` or `models:/NAME@ALIAS`.
-        predictions: file that `ste.predict` or `ste.live` wrote; None has the model predict again.
-        features: weekly table that was predicted from, for the drift of its features.
-        bars, news, macro, policy: the daily files that it was computed from, instead.
-        served: counts that a service keeps (`monitor/` in its output folder), to look at instead of files.
-        truth: bars or a labelled table that came later; None is the bars or the table given.
-        since: first date looked at, ISO; None is the day after the model's training.
-        periods: the latest ones that drift is measured over.
-        strict: leave with exit code 3 on an alarm.
+        predictions: prediction log of `ste.predict` or `ste.live`; None lets the model predict again.
+        features: weekly table of the predictions' inputs, to measure the drift of the features.
+        bars, news, macro, policy: daily files to compute the inputs from, instead of `features`.
+        served: drift counts of a service (`monitor/` in its output folder), instead of files.
+        truth: later bars or a labelled table with the outcomes; None uses the given bars or table.
+        since: first date to include, ISO; None is the day after the model's training.
+        periods: number of latest periods that drift is measured over.
+        strict: exit with code 3 unless the recommendation is `no change`.
         json, html: files to write.
     """
 
@@ -50,7 +50,7 @@ class MonitorSettings(Settings):
         self.require(alone, "bars", "a file of daily bars as well as news, macro or policy", "bars.csv")
 
     def files(self) -> dict[str, str]:
-        """The tables given, by setting; predictions may be lines of JSON and are looked at when they are read."""
+        """Return the given tables by setting; predictions are checked when they are read, as they may be JSON lines."""
         named = {"features": self.features, "bars": self.bars, "news": self.news, "macro": self.macro}
         named |= {"policy": self.policy, "truth": self.truth}
         return {kind: path for kind, path in named.items() if path is not None}

@@ -1,5 +1,5 @@
-"""Drift: whether what a model is given, says and gets right is still what it was in training and test.
+"""Monitoring of a deployed model: drift of its inputs and predictions, and its track record as outcomes arrive.
 
-NumPy and prometheus_client are enough for what runs beside a service; pandas and the evaluation are imported
-where a file of predictions is scored.
+The part that runs inside the service needs NumPy and prometheus_client only; pandas and the evaluation package are
+imported where a prediction log is scored.
 """

@@ -1,4 +1,4 @@
-"""From counts to what has moved, in figures and in words."""
+"""Drift reports: compare binned counts with the reference distributions of a model card."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -9,25 +9,26 @@ from ste.inference.reference import ReferenceDistributions
 from ste.inference.stability import CHANGED, WATCH, effective_periods, expected_rows, largest_window_psi, p_value, psi
 from ste.inference.watched_columns import watched_description
 
-LEVEL = 0.01
-"""Nominal share of looks at data without drift that alarm, all columns together; `studies.drift` counts them."""
+SIGNIFICANCE = 0.01
+"""Nominal probability of an alarm without drift, for all columns together; `studies.drift` measures it."""
 LEVELS = ("steady", "within chance", "watch", "changed")
-"""PSI below 0.1; above, as chance gives it; above 0.1 and beyond chance; above 0.25 and beyond chance."""
+"""PSI below 0.1; above 0.1 but not significant; significant and above 0.1; significant and above 0.25."""
+ALARM_LEVELS = LEVELS[2:]
 
 
 @dataclass(frozen=True)
-class Moved:
-    """How far one distribution has moved.
+class ColumnDrift:
+    """Drift of one watched column.
 
     Attributes:
-        name: of the feature or class, or `predicted class`.
+        name: feature or class, or `predicted class`.
         kind: `feature`, `probability` or `predicted`.
         psi: population stability index.
-        p: probability of one as large by chance alone.
-        outside: share of the examples below or above everything in the reference.
+        p: probability of a PSI at least this large without drift.
+        outside: fraction of the examples below or above the reference's range.
         level: one of `LEVELS`.
-        watched: the figure that is watched, in words.
-        constant: it never varied in the reference.
+        watched_as: description of the transform that is watched.
+        constant: whether the column has a single value in the reference.
     """
 
     name: str
@@ -36,124 +37,133 @@ class Moved:
     p: float
     outside: float
     level: str
-    watched: str
+    watched_as: str
     constant: bool = False
+
+    @property
+    def title(self) -> str:
+        """Name for display; `P(class)` for a class probability."""
+        return f"P({self.name})" if self.kind == "probability" else self.name
 
 
 @dataclass(frozen=True)
-class Drift:
-    """What has moved of inputs and predictions.
+class DriftReport:
+    """Drift of inputs and predictions.
 
     Attributes:
-        examples: looked at.
-        periods: that they are of; `unit` of one: `week` or `day`.
-        worth: periods that they are worth, unequally filled as they are.
-        moved: worst first: by level, then by PSI.
-        shares: of each class among the predicted ones, and `expected`: in the reference.
-        alarm: something is beyond chance and beyond the first threshold.
-        told: in words.
+        examples: number of examples.
+        periods: number of distinct periods of the examples.
+        unit: unit of a period, `week` or `day`.
+        effective_periods: number of equally filled periods with the same information (Kish 1965).
+        columns: drift of every watched column, sorted by level, then PSI, largest first.
+        class_fractions: fraction of each class among the predicted classes.
+        reference_fractions: the same in the reference.
+        alarm: whether a column is at one of `ALARM_LEVELS`.
+        summary: the result as text.
     """
 
     examples: int
     periods: int
     unit: str
-    worth: float
-    moved: tuple[Moved, ...]
-    shares: dict[str, float]
-    expected: dict[str, float]
+    effective_periods: float
+    columns: tuple[ColumnDrift, ...]
+    class_fractions: dict[str, float]
+    reference_fractions: dict[str, float]
     alarm: bool
-    told: str
+    summary: str
 
-    def at_level(self, *levels: str) -> tuple[Moved, ...]:
-        """What is at one of these levels."""
-        return tuple(one for one in self.moved if one.level in levels)
+    def at_level(self, *levels: str) -> tuple[ColumnDrift, ...]:
+        """Select the columns at one of these levels."""
+        return tuple(column for column in self.columns if column.level in levels)
 
-    def plain(self) -> dict[str, Any]:
-        """As nested dicts of plain numbers."""
+    def to_dict(self) -> dict[str, Any]:
+        """Convert to nested dicts of plain values."""
         return asdict(self)
 
 
-def drift_of(reference: ReferenceDistributions, counts: np.ndarray, rows: np.ndarray, unit: str = "week") -> Drift:
-    """Compare what was seen with the reference.
+def drift_report(
+    reference: ReferenceDistributions, counts: np.ndarray, rows: np.ndarray, unit: str = "week"
+) -> DriftReport:
+    """Compare counted examples with the reference.
 
     Args:
-        reference: of the model.
+        reference: reference distributions of the model.
         counts: examples in each bin, int `[K, D]` (`ReferenceDistributions.counts`).
-        rows: examples of each period `[P]`.
-        unit: of a period, in words.
+        rows: number of examples of each period, `[P]`.
+        unit: unit of a period.
     """
-    examples, seen = int(np.sum(rows)), int(np.count_nonzero(rows))
-    value = effective_periods(rows)
-    moved = [_moved(reference, counts[k], k, value) for k in range(len(reference.columns))] if examples else []
-    moved.sort(key=lambda one: (-LEVELS.index(one.level), -one.psi))
-    alarm = any(one.level in LEVELS[2:] for one in moved)
-    last = reference.columns[-1]
-    expected = np.array(last.counts) / max(sum(last.counts), 1)
-    shares = counts[-1][1 : 1 + len(reference.classes)] / max(examples, 1)
-    return Drift(
+    examples, periods = int(np.sum(rows)), int(np.count_nonzero(rows))
+    effective = effective_periods(rows)
+    columns = [_column_drift(reference, counts[k], k, effective) for k in range(len(reference.columns))]
+    columns = sorted(columns, key=lambda one: (-LEVELS.index(one.level), -one.psi)) if examples else []
+    predicted = counts[-1][1 : 1 + len(reference.classes)] / max(examples, 1)
+    expected = np.array(reference.columns[-1].counts)
+    expected = expected / max(int(expected.sum()), 1)
+    return DriftReport(
         examples=examples,
-        periods=seen,
+        periods=periods,
         unit=unit,
-        worth=value,
-        moved=tuple(moved),
-        shares={name: float(share) for name, share in zip(reference.classes, shares, strict=True)},
-        expected={name: float(share) for name, share in zip(reference.classes, expected, strict=True)},
-        alarm=alarm,
-        told=_told(moved, examples, seen, unit, reference),
+        effective_periods=effective,
+        columns=tuple(columns),
+        class_fractions=dict(zip(reference.classes, predicted.tolist(), strict=True)),
+        reference_fractions=dict(zip(reference.classes, expected.tolist(), strict=True)),
+        alarm=any(one.level in ALARM_LEVELS for one in columns),
+        summary=_summary(columns, examples, periods, unit, reference),
     )
 
 
-def _moved(reference: ReferenceDistributions, counts: np.ndarray, k: int, periods: float) -> Moved:
+def _column_drift(reference: ReferenceDistributions, counts: np.ndarray, k: int, periods: float) -> ColumnDrift:
     column = reference.columns[k]
-    found, expected = reference.folded(counts, k)
-    n, m = int(found.sum()), int(expected.sum())
+    observed, expected = reference.folded(counts, k)
+    n, m = int(observed.sum()), int(expected.sum())
+    # A week that was requested a thousand times has no more information than the reference's rows of a week.
     counted = min(n, expected_rows(column.window_psi, periods))
-    value = float(psi(expected, found * (counted / max(n, 1))))
-    p = p_value(value, column.window_psi, len(found), m, n, periods)
-    level = LEVELS[0] if value < WATCH else LEVELS[1]
-    if (
-        value >= WATCH
-        and p <= LEVEL / len(reference.columns)
-        and value > largest_window_psi(column.window_psi, periods)
-    ):
+    value = float(psi(expected, observed * (counted / max(n, 1))))
+    p = p_value(value, column.window_psi, len(observed), m, n, periods)
+    significant = p <= SIGNIFICANCE / len(reference.columns) and value > largest_window_psi(column.window_psi, periods)
+    if value < WATCH:
+        level = LEVELS[0]
+    elif not significant:
+        level = LEVELS[1]
+    else:
         level = LEVELS[3] if value >= CHANGED else LEVELS[2]
     size = len(column.counts)
     outside = float(counts[0] + counts[size + 1 :].sum()) / max(n, 1)
-    how = (
-        watched_description(column.name, reference.features, flat=not reference.windowed)
-        if column.kind == "feature"
-        else ""
-    )
-    return Moved(column.name, column.kind, value, p, outside, level, how, column.constant)
+    watched_as = ""
+    if column.kind == "feature":
+        watched_as = watched_description(column.name, reference.features, flat=not reference.windowed)
+    return ColumnDrift(column.name, column.kind, value, p, outside, level, watched_as, column.constant)
 
 
-def _told(moved: list[Moved], examples: int, periods: int, unit: str, reference: ReferenceDistributions) -> str:
-    """What a person should know of it."""
+def _summary(
+    columns: list[ColumnDrift], examples: int, periods: int, unit: str, reference: ReferenceDistributions
+) -> str:
     if not examples:
-        return "Nothing was predicted yet, so there is nothing to compare."
-    base = f"{_count(examples, 'example')} of {_count(periods, unit)}"
-    beyond = [one for one in moved if one.level in LEVELS[2:]]
-    apart = [one for one in moved if one.level == LEVELS[1]]
-    if beyond:
-        text = f"{base}: {_listed(beyond)} moved away from the training data, by more than chance gives."
+        return "No predictions yet, so there is nothing to compare."
+    scope = f"{count_of(examples, 'example')} of {count_of(periods, unit)}"
+    drifted = [one for one in columns if one.level in ALARM_LEVELS]
+    by_chance = [one for one in columns if one.level == LEVELS[1]]
+    if drifted:
+        text = f"{scope}: {_list(drifted)} drifted from the training data by more than chance."
     else:
-        text = f"{base}: nothing has moved by more than chance gives."
-    if apart:
-        names = _listed(apart)
-        text += f" {names}: the index is above {WATCH:g}, as parts of the training data of this length were too."
+        text = f"{scope}: no column drifted by more than chance."
+    if by_chance:
+        text += (
+            f" {_list(by_chance)}: the index is above {WATCH:g}, as it is for parts of the training data of this length."
+        )
     if reference.periods is None:
-        text += f" The reference does not know its {unit}s, so rows count as independent: an alarm comes too easily."
+        text += (
+            f" The reference has no {unit}s, so rows are treated as independent and alarms are more frequent than stated."
+        )
     return text
 
 
-def _listed(moved: list[Moved], most: int = 4) -> str:
-    names = [
-        f"{one.name} (PSI {one.psi:.2f})" if one.kind != "probability" else f"P({one.name}) (PSI {one.psi:.2f})"
-        for one in moved[:most]
-    ]
-    more = len(moved) - most
+def _list(columns: list[ColumnDrift], maximum: int = 4) -> str:
+    names = [f"{one.title} (PSI {one.psi:.2f})" for one in columns[:maximum]]
+    more = len(columns) - maximum
     return ", ".join(names) + (f" and {more} more" if more > 0 else "")
 
 
-def _count(number: int, unit: str) -> str:
+def count_of(number: int, unit: str) -> str:
+    """Format a number with its unit, `1 week` or `1,024 weeks`."""
     return f"{number:,} {unit}{'' if number == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""What came of the predicted periods: returns, and classes cut as the model's labels were."""
+"""Outcomes of predicted periods: returns, and classes by the thresholds of the model's labels."""
 
 from pathlib import Path
 
@@ -18,42 +18,46 @@ LABEL = "label"
 
 
 def outcomes_of_market(market: Market, card: ModelCard) -> pd.DataFrame:
-    """Outcomes of every period whose future the bars show: `date`, `ticker`, `return`, `label`.
-
-    `label` is the index into `card.classes`, -1 for a row between the thresholds of a model of two classes.
+    """Compute the outcomes of every period that the bars cover.
 
     Args:
-        market: daily sources.
-        card: of the model.
+        market: daily data.
+        card: card of the model.
+
+    Returns:
+        `date`, `ticker`, `return`, `label`: the index into `card.classes`, -1 for a row between the thresholds of a
+        model with two classes.
     """
     rows = feature_rows(market, card.frequency, card.feature_set)
     ahead = future_returns(rows, card.horizon)
     volatility = ahead[VOLATILITY].to_numpy(dtype=np.float64)
-    return _outcomes(
-        ahead, ahead[RETURN].to_numpy(), trends_of_returns(ahead[RETURN].to_numpy(), volatility, card), card
-    )
+    returns = ahead[RETURN].to_numpy()
+    return _outcomes(ahead, returns, trends_of_returns(returns, volatility, card), card)
 
 
 def outcomes_of_table(frame: pd.DataFrame, card: ModelCard, where: Path | str) -> pd.DataFrame:
-    """The same from a weekly table: by its own targets, or by the later closes of a table without any.
+    """Compute the outcomes of a weekly table, from its targets or, without any, from its later closes.
 
     Args:
-        frame: a table of the card's feature set.
-        card: of the model.
-        where: the file, to name in an error.
+        frame: table of the card's feature set.
+        card: card of the model.
+        where: name of the file, for messages.
+
+    Returns:
+        Columns as in `outcomes_of_market`.
 
     Raises:
-        DataError: neither targets nor closes, or closes alone where labels need the volatility too.
+        DataError: the table has neither targets nor closes, or the labels need the volatility and it has no targets.
     """
     if RETURN in frame:
         returns = frame[RETURN].to_numpy(dtype=np.float64)
-        if card.labels.get("method") == "volatility":  # a table does not keep the volatility, but the class
+        if card.labels.get("method") == "volatility":  # a table has the class, not the volatility
             if DIRECTION not in frame:
-                raise DataError(f"{where}: has no column {DIRECTION}. Give the bars instead: truth=bars.csv.")
+                raise DataError(f"{where}: no column {DIRECTION}, which these labels need. Give the bars: truth=bars.csv.")
             return _outcomes(frame, returns, frame[DIRECTION].to_numpy(dtype=np.int64), card)
         return _outcomes(frame, returns, trends_of_returns(returns, np.ones(len(frame)), card), card)
     if "stock_close" not in frame or card.labels.get("method") == "volatility":
-        raise DataError(f"{where}: no column {RETURN}, so what came is not known. Give the bars: truth=bars.csv.")
+        raise DataError(f"{where}: no column {RETURN}, so the outcomes are unknown. Give the bars: truth=bars.csv.")
     rows = frame.sort_values(["ticker", "date"], kind="stable").reset_index(drop=True)
     rows[NUMBER], rows[CLOSE] = periods(rows["date"], card.frequency), rows["stock_close"]
     if not len(rows):
@@ -66,5 +70,5 @@ def outcomes_of_table(frame: pd.DataFrame, card: ModelCard, where: Path | str) -
 def _outcomes(rows: pd.DataFrame, returns: np.ndarray, trends: np.ndarray, card: ModelCard) -> pd.DataFrame:
     index = np.full(len(Trend), -1, dtype=np.int64)
     index[list(CLASSES[len(card.classes)])] = np.arange(len(card.classes))
-    kept = rows[list(KEYS)].reset_index(drop=True)
-    return kept.assign(**{"return": returns, LABEL: index[np.asarray(trends, dtype=np.int64)]})
+    keys = rows[list(KEYS)].reset_index(drop=True)
+    return keys.assign(**{"return": returns, LABEL: index[np.asarray(trends, dtype=np.int64)]})

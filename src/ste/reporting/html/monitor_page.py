@@ -1,4 +1,4 @@
-"""A model in use, on one page."""
+"""Render the monitor report as an HTML page."""
 
 from typing import Any
 
@@ -6,35 +6,37 @@ from ste.evaluation.scorecard import Estimate
 from ste.reporting.html.formatting import Cell, cell, label, p_value
 from ste.reporting.html.render import render
 
-_WATCHED = {"probability": "P({})"}
-
 
 def render_monitor(content: dict[str, Any]) -> str:
-    """One HTML page without network.
+    """Render one self-contained HTML page.
 
     Args:
-        content: of `ste.monitoring.recommendation.Page.plain`.
+        content: monitor report as plain values (`ste.monitoring.monitor_report.MonitorReport.to_dict`).
     """
-    moved = [
-        {**one, "title": _WATCHED.get(one["kind"], "{}").format(one["name"]), "p_text": p_value(one["p"])}
-        for one in content["drift"]["moved"]
+    columns = [
+        {
+            **one,
+            "title": f"P({one['name']})" if one["kind"] == "probability" else one["name"],
+            "p_text": p_value(one["p"]),
+        }
+        for one in content["drift"]["columns"]
     ]
-    return render("monitor.html", page=content, moved=moved, figures=_figures(content["record"]))
+    return render("monitor.html", page=content, columns=columns, metrics=_metrics(content["record"]))
 
 
-def _figures(record: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """Each compared figure with its three cells."""
+def _metrics(record: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """Return each compared metric with its three cells."""
     if record is None:
         return []
     return [
         {
             "name": label(one["name"]),
             "cells": [_cell(one[key], one["name"], signed=key == "gain") for key in ("now", "then", "gain")],
-            "word": one["word"],
+            "result": one["result"],
         }
-        for one in record["compared"]
+        for one in record["comparisons"]
     ]
 
 
-def _cell(figure: dict[str, Any], name: str, *, signed: bool) -> Cell:
-    return cell(Estimate(**figure), name, signed=signed)
+def _cell(value: dict[str, Any], name: str, *, signed: bool) -> Cell:
+    return cell(Estimate(**value), name, signed=signed)
