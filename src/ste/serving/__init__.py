@@ -1,4 +1,4 @@
-"""The service: predictions over HTTP from an exported model.
+"""The HTTP service: predictions of an exported model.
 
-Needs ONNX Runtime, FastAPI and uvicorn; torch, lightning and MLflow never enter its process.
+It needs ONNX Runtime, FastAPI and uvicorn; torch, lightning and MLflow are never imported in its process.
 """

@@ -10,16 +10,16 @@ from ste.errors import ConfigError
 
 VARIABLE = "STE_API_KEYS"
 """Environment variable with keys, separated by commas."""
-SHORTEST = 16
+MIN_LENGTH = 16
 """Characters of a key."""
 _HOW = "Make one with: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
 
 
-class Keys:
-    """Keys that open the service; without any it is open.
+class ApiKeys:
+    """Valid API keys; without any the service needs no key.
 
     Args:
-        keys: as clients send them.
+        keys: keys as clients send them.
     """
 
     def __init__(self, keys: Iterable[str] = ()) -> None:
@@ -28,26 +28,26 @@ class Keys:
     def __bool__(self) -> bool:
         return bool(self._digests)
 
-    def opens(self, authorization: bytes | None) -> bool:
-        """Whether an `Authorization: Bearer KEY` header holds one of the keys, at a time that does not depend on it."""
-        scheme, _, given = (authorization or b"").partition(b" ")
-        digest = hashlib.sha256(given.strip()).digest()
-        found = False
-        for known in self._digests:
-            found |= hmac.compare_digest(digest, known)
-        return found and scheme.lower() == b"bearer"
+    def accept(self, authorization: bytes | None) -> bool:
+        """Check an `Authorization: Bearer KEY` header, in a time that does not depend on the key."""
+        scheme, _, key = (authorization or b"").partition(b" ")
+        digest = hashlib.sha256(key.strip()).digest()
+        accepted = False
+        for valid in self._digests:
+            accepted |= hmac.compare_digest(digest, valid)
+        return accepted and scheme.lower() == b"bearer"
 
 
-def read_keys(file: str | None, environment: Mapping[str, str] = os.environ) -> Keys:
-    """Keys of a file, one per line, or of `STE_API_KEYS`.
+def read_keys(file: str | None, environment: Mapping[str, str] = os.environ) -> ApiKeys:
+    """Read keys from a file, one per line, or from `STE_API_KEYS`.
 
     Args:
-        file: its lines that are empty or start with # are left out.
-        environment: where there is no file.
+        file: path of the file; empty lines and lines that start with # are skipped. None reads the environment.
+        environment: environment variables.
 
     Raises:
-        ConfigError: no such file, no key in it, or a key that is short or cannot be sent in a header. No message
-            shows a key.
+        ConfigError: the file cannot be read, has no key, or a key is too short or cannot be sent in a header. No
+            message shows a key.
     """
     if file is not None:
         where = f"keys_file={file}"
@@ -61,11 +61,11 @@ def read_keys(file: str | None, environment: Mapping[str, str] = os.environ) -> 
         where = VARIABLE
         keys = [key.strip() for key in environment[VARIABLE].split(",") if key.strip()]
     else:
-        return Keys()
+        return ApiKeys()
     if not keys:
-        raise ConfigError(f"{where}: there is no key in it. {_HOW}")
+        raise ConfigError(f"{where}: found no key. {_HOW}")
     for number, key in enumerate(keys, start=1):
-        if len(key) < SHORTEST or not key.isascii() or not key.isprintable() or " " in key:
-            expected = f"Expected {SHORTEST} or more ASCII characters without spaces."
-            raise ConfigError(f"{where}: key {number} is not one. {expected} {_HOW}")
-    return Keys(keys)
+        if len(key) < MIN_LENGTH or not key.isascii() or not key.isprintable() or " " in key:
+            expected = f"Expected {MIN_LENGTH} or more ASCII characters without spaces."
+            raise ConfigError(f"{where}: key {number} is invalid. {expected} {_HOW}")
+    return ApiKeys(keys)

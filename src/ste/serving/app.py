@@ -1,4 +1,4 @@
-"""The service as a FastAPI application: its routes, and what lives beside them."""
+"""The FastAPI application of the service."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import orjson
 from fastapi import FastAPI
@@ -18,130 +17,118 @@ from starlette.types import ASGIApp
 from ste import __version__
 from ste.config.serve_settings import ServeSettings
 from ste.inference.onnx_model import ServedModel
-from ste.serving.api_keys import Keys
+from ste.serving.api_keys import ApiKeys
 from ste.serving.batcher import Batcher
+from ste.serving.deployed_model import DeployedModel, validate_model
 from ste.serving.docs_routes import add_docs
-from ste.serving.endpoints import Predict, PredictBars, about
-from ste.serving.error_handlers import add_handlers
-from ste.serving.middleware import Door
-from ste.serving.model_swap import Current, loaded
-from ste.serving.observed_requests import MakeMonitor, Observed
+from ste.serving.endpoints import Predict, PredictBars, model_info
+from ste.serving.error_handlers import add_error_handlers
+from ste.serving.middleware import RequestMiddleware
 from ste.serving.openapi import openapi
 from ste.serving.problems import Problem
-from ste.serving.prometheus import Metrics
+from ste.serving.prometheus import ServiceMetrics
+from ste.serving.request_observer import MonitorFactory, RequestObserver
 
 
 def create_app(
     model: ServedModel,
     settings: ServeSettings,
-    monitor: MakeMonitor | None = None,
-    page: Callable[[FastAPI], None] | None = None,
-    keys: Keys | None = None,
-    path_of: Callable[[], Path] | None = None,
+    monitor_factory: MonitorFactory | None = None,
+    dashboard: Callable[[FastAPI], None] | None = None,
+    keys: ApiKeys | None = None,
+    newest_file: Callable[[], Path] | None = None,
 ) -> FastAPI:
-    """The application.
+    """Create the application.
 
-    Its `state` has `current` (the model in service: `current.now.model`), `metrics`, `observed` (with the monitor) and
-    `stopping`.
+    Its `state` has `deployed` (`deployed.current.model` is the deployed model), `metrics`, `observer` (with the
+    monitor) and `stopping`.
 
     Args:
-        model: to begin with.
-        settings: of the service.
-        monitor: makes the monitor of a model; None watches nothing.
-        page: called with the application to add routes of its own. Its files under `/page/` need no key, all else does.
-        keys: that open it; None leaves it open.
-        path_of: where the newest version of the model is; None never looks.
+        model: first model to deploy.
+        settings: settings of the service.
+        monitor_factory: creates the drift monitor of a model; None does not monitor.
+        dashboard: adds the dashboard's routes to the application; None serves no dashboard.
+        keys: valid API keys; None needs no key.
+        newest_file: returns the file of the newest model version; None never reloads.
 
     Raises:
-        RunError: a model that does not run as its card says.
+        RunError: the model does not run as its card describes.
     """
-    keys, limits = keys or Keys(), settings.limits
-    current = Current(loaded(model, limits.examples), path_of, limits.examples, settings.threads)
-    observed = Observed(monitor, model) if monitor else None
-    put = observed.put if observed else None
-    metrics = Metrics(current, lambda: batcher.waiting)
-    batcher = Batcher(settings.batch, limits.waiting, limits.answer_seconds, put, metrics.ran)
+    keys, limits = keys or ApiKeys(), settings.limits
+    deployed = DeployedModel(validate_model(model, limits.max_examples), newest_file, limits, settings.threads)
+    observer = RequestObserver(monitor_factory, model) if monitor_factory else None
+    metrics = ServiceMetrics(deployed, lambda: batcher.queued)
+    batcher = Batcher(
+        settings.max_batch,
+        limits.max_queued_examples,
+        limits.queue_timeout,
+        observer.put if observer else None,
+        metrics.observe_batch,
+    )
+    bars = PredictBars(deployed, batcher, limits)
 
-    def swapped() -> None:
-        if observed:
-            observed.change(current.now.model)
+    def on_swap() -> None:
+        if observer:
+            observer.change_model(deployed.current.model)
 
     @asynccontextmanager
-    async def living(app: FastAPI) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(observed.run())] if observed else []
-        if path_of and settings.watch_seconds:
-            tasks.append(asyncio.create_task(current.watch(settings.watch_seconds, swapped)))
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(observer.run())] if observer else []
+        if newest_file and settings.reload_interval:
+            tasks.append(asyncio.create_task(deployed.watch(settings.reload_interval, on_swap)))
         yield
         for task in tasks:
             task.cancel()
         batcher.close()
         bars.close()
-        if observed:
-            observed.flush()
+        if observer:
+            observer.close()
 
-    bars = PredictBars(current, batcher, limits)
-    direct: dict[str, ASGIApp] = {"/v1/predict": Predict(current, batcher, limits), "/v1/predict/bars": bars}
-    app = Service(
-        lambda inside: Door(inside, direct, keys, metrics.answered, paths),
+    app = FastAPI(
         title="Stock Trend Estimator",
         version=__version__,
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        lifespan=living,
+        lifespan=lifespan,
         redirect_slashes=False,
     )
 
     @lru_cache(maxsize=1)
-    def document(now: ServedModel) -> bytes:
-        return orjson.dumps(openapi(now.card, now.version, limits, bool(keys)))
+    def document(model: ServedModel) -> bytes:
+        return orjson.dumps(openapi(model.card, model.version, limits, bool(keys)))
 
+    direct: dict[str, ASGIApp] = {"/v1/predict": Predict(deployed, batcher, limits), "/v1/predict/bars": bars}
     for path, endpoint in direct.items():
-        app.router.routes.append(Route(path, endpoint, methods=["POST"]))  # other methods are refused there
+        app.router.routes.append(Route(path, endpoint, methods=["POST"]))  # rejects other methods with 405
 
-    app.state.current, app.state.metrics, app.state.observed, app.state.stopping = current, metrics, observed, False
-    _add_state(app, current, metrics)
+    app.state.deployed, app.state.metrics, app.state.observer, app.state.stopping = deployed, metrics, observer, False
+    _add_status_routes(app, deployed, metrics)
 
     @app.get("/openapi.json")
-    async def schema() -> Response:
-        return Response(await asyncio.to_thread(document, current.now.model), media_type="application/json")
+    async def openapi_document() -> Response:
+        content = await asyncio.to_thread(document, deployed.current.model)
+        return Response(content, media_type="application/json")
 
     add_docs(app)
-    app.openapi = lambda: orjson.loads(document(current.now.model))  # type: ignore[method-assign]
-    if observed:
-        metrics.add(observed.collect)
-    if page:
-        page(app)
-    add_handlers(app)
+    if observer:
+        metrics.add(observer.collect)
+    if dashboard:
+        dashboard(app)
+    add_error_handlers(app)
     paths = frozenset(getattr(route, "path", "") for route in app.routes)
+    app.add_middleware(RequestMiddleware, direct=direct, keys=keys, on_response=metrics.observe_request, paths=paths)
     return app
 
 
-class Service(FastAPI):
-    """FastAPI behind a door of ours.
-
-    Args:
-        door: puts it around the framework's own layers.
-        settings: of FastAPI.
-    """
-
-    def __init__(self, door: Callable[[ASGIApp], ASGIApp], **settings: Any) -> None:
-        super().__init__(**settings)
-        self._door = door
-
-    def build_middleware_stack(self) -> ASGIApp:
-        """All layers, the outermost first."""
-        return self._door(super().build_middleware_stack())
-
-
-def _add_state(app: FastAPI, current: Current, metrics: Metrics) -> None:
-    """Routes that tell of the model and of the service."""
+def _add_status_routes(app: FastAPI, deployed: DeployedModel, metrics: ServiceMetrics) -> None:
+    """Add the routes of the model card, health, readiness and metrics."""
 
     @app.get("/v1/model")
-    async def about_model() -> Response:
-        now = current.now
-        card = {key: value for key, value in asdict(now.model.card).items() if key != "reference"}
-        return _json({**card, "version": now.model.version, "since": now.since})
+    async def model_card() -> Response:
+        current = deployed.current
+        card = {key: value for key, value in asdict(current.model.card).items() if key != "reference"}
+        return _json({**card, "version": current.model.version, "since": current.since})
 
     @app.get("/healthz")
     async def health() -> Response:
@@ -151,11 +138,13 @@ def _add_state(app: FastAPI, current: Current, metrics: Metrics) -> None:
     async def ready() -> Response:
         if app.state.stopping:
             raise Problem("busy", "The service is stopping.")
-        now = current.now
-        return _json({"status": "ready", **about(now.model), "since": now.since, "warning": current.warning})
+        current = deployed.current
+        return _json(
+            {"status": "ready", **model_info(current.model), "since": current.since, "warning": deployed.warning}
+        )
 
     @app.get("/metrics")
-    async def figures() -> Response:
+    async def prometheus_metrics() -> Response:
         content = await asyncio.to_thread(generate_latest, metrics.registry)
         return Response(content, headers={"content-type": CONTENT_TYPE_LATEST})
 

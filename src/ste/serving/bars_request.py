@@ -1,4 +1,4 @@
-"""From daily bars in a request's body to examples, by the features that training computed."""
+"""Parse request bodies of daily bars and compute examples with the features of training."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from ste.inference.model_card import ModelCard
 from ste.market.bar_adjustment import adjusted_bars
 from ste.market.daily import Market
 from ste.schema import ADJUSTED_CLOSE, FEATURE_SETS, PERIOD, SOURCE_NUMBERS, Column
-from ste.serving.problems import MOST_FAULTS, Fault, Problem
+from ste.serving.problems import MAX_FAULTS, Fault, Problem
 from ste.serving.request_features import loads
 
 _STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
@@ -46,8 +46,8 @@ Price = Annotated[float, _limited(_BAR["close"], _MAX_PRICE, "Dollars.")]
 
 
 @with_config(_STRICT)
-class Bar(TypedDict):
-    """A session of a ticker."""
+class BarInput(TypedDict):
+    """Daily bar of a ticker."""
 
     ticker: Ticker
     date: Day
@@ -64,8 +64,8 @@ class Bar(TypedDict):
 
 
 @with_config(_STRICT)
-class News(TypedDict):
-    """A ticker's news of a day, known at its close."""
+class NewsInput(TypedDict):
+    """News of a ticker on a day, known at its close."""
 
     ticker: Ticker
     date: Day
@@ -75,8 +75,8 @@ class News(TypedDict):
 
 
 @with_config(_STRICT)
-class Release(TypedDict):
-    """A macro figure, used from its release date on."""
+class MacroInput(TypedDict):
+    """Macro figure, used from its release date on."""
 
     series: Literal["gdp_growth", "inflation", "unemployment", "interest_rate", "vix"]
     release_date: Day
@@ -84,8 +84,8 @@ class Release(TypedDict):
 
 
 @with_config(_STRICT)
-class Policy(TypedDict):
-    """A policy event."""
+class PolicyInput(TypedDict):
+    """Policy event."""
 
     date: Day
     impact: Annotated[float, _limited(_POLICY["impact"], _MAX_VALUE, "Quarter points.")]
@@ -93,22 +93,22 @@ class Policy(TypedDict):
 
 @with_config(_STRICT)
 class BarsRequest(TypedDict):
-    """Daily sources; a model of weekly rows is asked about complete weeks."""
+    """Daily market data; weekly models predict complete weeks."""
 
-    # The first row at fault ends the reading: faults of a million rows would fill the memory.
-    bars: Annotated[list[Bar], Field(min_length=1), FailFast()]
-    news: NotRequired[Annotated[list[News], FailFast()]]
-    macro: NotRequired[Annotated[list[Release], FailFast()]]
-    policy: NotRequired[Annotated[list[Policy], FailFast()]]
+    # Validation stops at the first invalid row: the faults of a million rows would fill the memory.
+    bars: Annotated[list[BarInput], Field(min_length=1), FailFast()]
+    news: NotRequired[Annotated[list[NewsInput], FailFast()]]
+    macro: NotRequired[Annotated[list[MacroInput], FailFast()]]
+    policy: NotRequired[Annotated[list[PolicyInput], FailFast()]]
     every: NotRequired[
-        Annotated[bool, Field(description="Every period the bars allow, not only each ticker's newest.")]
+        Annotated[bool, Field(description="Predict every period of the bars, not only each ticker's latest.")]
     ]
 
 
 REQUEST = TypeAdapter(BarsRequest)
-_WORDS = {
-    "missing": "not given",
-    "extra_forbidden": "no such field",
+_MESSAGES = {
+    "missing": "missing",
+    "extra_forbidden": "unknown field",
     "date_from_datetime_parsing": "expected a date such as 2024-11-29",
     "date_parsing": "expected a date such as 2024-11-29",
     "date_type": "expected a date such as 2024-11-29",
@@ -116,15 +116,15 @@ _WORDS = {
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Examples of a request.
+class BarExamples:
+    """Examples of a request with bars.
 
     Attributes:
         features: float32 `[E, *card.shape]`.
-        tickers: `[E]`.
-        dates: datetime64 `[E]`, close of each example's last period.
-        without: tickers that no example can be made of.
-        notes: what was dropped, adjusted or filled.
+        tickers: ticker of each example, E of them.
+        dates: date of each example's last close, datetime64 `[E]`.
+        without: tickers with too few bars for an example.
+        notes: notes on dropped, adjusted or filled values.
     """
 
     features: np.ndarray
@@ -134,21 +134,21 @@ class Asked:
     notes: list[str]
 
 
-def examples_of_bars(body: bytes, card: ModelCard) -> Asked:
-    """Examples of a body: each ticker's newest complete period, or with `every` all of them.
+def examples_of_bars(body: bytes, card: ModelCard) -> BarExamples:
+    """Compute the examples of a body: each ticker's latest complete period, or with `every` all of them.
 
     Args:
         body: JSON of `BarsRequest`.
-        card: of the model that will read them.
+        card: card of the model.
 
     Raises:
-        Problem: what is wrong, and where.
+        Problem: the body is invalid; lists its faults.
     """
     request = _request(body)
     frames = {kind: _frame(request, kind) for kind in ("bars", "news", "macro", "policy")}
-    faults = [*islice(_contradictions(frames), MOST_FAULTS)]
+    faults = [*islice(_contradictions(frames), MAX_FAULTS)]
     if faults:
-        raise Problem("invalid-request", "The bars contradict themselves or each other.", faults)
+        raise Problem("invalid-request", "The bars are inconsistent.", faults)
     notes: list[str] = []
     bars = frames.pop("bars")
     assert bars is not None
@@ -158,32 +158,32 @@ def examples_of_bars(body: bytes, card: ModelCard) -> Asked:
         rows = rows_of_bars(market, card, None if request.get("every") else length)
     except DataError as error:
         raise Problem("invalid-request", str(error), [Fault(("bars",), str(error))]) from None
-    asked = windows_of_rows(rows, card) if len(rows) else None
-    every = sorted(set(bars["ticker"]))
-    if asked is None or not len(asked):
+    examples = windows_of_rows(rows, card) if len(rows) else None
+    all_tickers = sorted(set(bars["ticker"]))
+    if examples is None or not len(examples):
         lookback, period = FEATURE_SETS[card.feature_set].lookback, PERIOD[card.frequency]
         periods = period if length == 1 else f"{period}s in a row"
         detail = (
-            f"No ticker has {length} complete {periods} after the {lookback} sessions that a row looks back on. "
-            "Give more bars."
+            f"No ticker has {length} complete {periods} after the look-back of {lookback} sessions. Give more bars."
         )
-        raise Problem("invalid-request", detail, [Fault(("bars",), f"found {len(bars)} bars of {len(every)} tickers")])
-    if not np.isfinite(asked.features).all():
+        raise Problem("invalid-request", detail, [Fault(("bars",), f"found {len(bars)} bars of {len(all_tickers)} tickers")])
+    if not np.isfinite(examples.features).all():
         raise Problem(
             "invalid-request", "The features of these bars are not finite numbers.", [Fault(("bars",), "too large")]
         )
-    tickers = asked.ticker.tolist()
-    return Asked(asked.features, tickers, asked.date, sorted(set(every) - set(tickers)), notes)
+    tickers = examples.ticker.tolist()
+    without = sorted(set(all_tickers) - set(tickers))
+    return BarExamples(examples.features, tickers, examples.date, without, notes)
 
 
 def _request(body: bytes) -> BarsRequest:
-    loads(body)  # the one way to say that a body is not JSON
+    loads(body)  # raises the same problem for invalid JSON on both routes
     try:
         return REQUEST.validate_json(body)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False, include_context=False)
-        faults = [Fault(tuple(one["loc"]), _WORDS.get(one["type"], one["msg"])) for one in found[:MOST_FAULTS]]
-        raise Problem("invalid-request", "The body is not bars as they are described.", faults) from None
+        errors = error.errors(include_url=False, include_input=False, include_context=False)
+        faults = [Fault(tuple(one["loc"]), _MESSAGES.get(one["type"], one["msg"])) for one in errors[:MAX_FAULTS]]
+        raise Problem("invalid-request", "The body does not match the schema BarsRequest.", faults) from None
 
 
 def _contradictions(frames: Mapping[str, pd.DataFrame | None]) -> Iterator[Fault]:

@@ -1,4 +1,4 @@
-"""Micro-batching: requests that arrive while the model runs go into its next run together."""
+"""Dynamic batching: requests that arrive while the model runs are combined in its next run."""
 
 import asyncio
 import time
@@ -12,151 +12,150 @@ import numpy as np
 from ste.inference.onnx_model import ServedModel
 from ste.serving.problems import Problem
 
-Seen = Callable[[ServedModel, np.ndarray, np.ndarray, np.ndarray | None], None]
-"""Model, features `[B, …]`, probabilities `[B, C]`, dates `[B]` where they are known."""
+OnExamples = Callable[[ServedModel, np.ndarray, np.ndarray, np.ndarray | None], None]
+"""Callback with model, features `[B, …]`, probabilities `[B, C]`, and dates `[B]` if known."""
 
 
 @dataclass(slots=True)
-class _Piece:
-    """Examples that wait for the model."""
+class _Job:
+    """Examples in the queue, for one run of the model."""
 
     model: ServedModel
     features: np.ndarray
     dates: np.ndarray | None
-    answer: "asyncio.Future[np.ndarray]"
-    since: float
+    result: "asyncio.Future[np.ndarray]"
+    queued_at: float
 
 
 class Batcher:
-    """Runs a model in a thread of its own, one run at a time, over all that waits by then.
+    """Run a model in a thread, one run at a time, on everything that is queued.
 
-    A piece runs on the model it was read for, so that a swap mixes nothing. To be used from one event loop.
+    A job runs on the model that its request was parsed for, also if another one is deployed meanwhile. Use it from one
+    event loop.
 
     Args:
-        most: examples in one run.
-        waiting: examples that may wait; more are refused.
-        seconds: that a piece may wait before it is refused.
-        seen: told of examples after they are answered.
-        ran: told the number of examples of each run.
+        max_batch: maximum number of examples in one run.
+        max_queued: maximum number of examples in the queue; more are rejected.
+        queue_timeout: seconds after which a queued job is rejected.
+        on_examples: called with examples after their response.
+        on_run: called with the number of examples of each run.
     """
 
     def __init__(
         self,
-        most: int,
-        waiting: int,
-        seconds: float,
-        seen: Seen | None = None,
-        ran: Callable[[int], None] | None = None,
+        max_batch: int,
+        max_queued: int,
+        queue_timeout: float,
+        on_examples: OnExamples | None = None,
+        on_run: Callable[[int], None] | None = None,
     ) -> None:
-        self.most, self.limit, self.seconds = most, waiting, seconds
-        self._seen, self._ran = seen, ran
-        self._pieces: deque[_Piece] = deque()
-        self._busy = False
+        self.max_batch, self.max_queued, self.queue_timeout = max_batch, max_queued, queue_timeout
+        self._on_examples, self._on_run = on_examples, on_run
+        self._jobs: deque[_Job] = deque()
+        self._running = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
-        self.waiting = 0
+        self.queued = 0
 
     async def probabilities(
         self, model: ServedModel, features: np.ndarray, dates: np.ndarray | None = None
     ) -> np.ndarray:
-        """Class probabilities, float32 `[B, C]`.
+        """Compute class probabilities, float32 `[B, C]`.
 
         Args:
-            model: to run.
+            model: model to run.
             features: `[B, T, F]` or `[B, F]`, any B.
-            dates: of each example's last period, datetime64 `[B]`, where they are known.
+            dates: date of each example's last period, datetime64 `[B]`, if known.
 
         Raises:
-            Problem: too much is waiting, or this waited too long.
+            Problem: the queue is full, or the examples waited too long.
         """
         count = len(features)
-        if self.waiting + count > self.limit:
+        if self.queued + count > self.max_queued:
             raise Problem(
-                "busy", f"{self.waiting} examples wait for the model. Try again.", headers={"retry-after": "1"}
+                "busy", f"{self.queued} examples are queued for the model. Try again.", headers={"retry-after": "1"}
             )
-        if count <= self.most:
+        if count <= self.max_batch:
             return await self._put(model, features, dates)
-        cuts = [slice(i, i + self.most) for i in range(0, count, self.most)]
-        parts = [self._put(model, features[cut], None if dates is None else dates[cut]) for cut in cuts]
+        slices = [slice(i, i + self.max_batch) for i in range(0, count, self.max_batch)]
+        parts = [self._put(model, features[part], None if dates is None else dates[part]) for part in slices]
         return np.concatenate(await asyncio.gather(*parts))
 
     def close(self) -> None:
-        """Wait for the run that is going on, and end the thread."""
+        """Wait for the current run and stop the thread."""
         self._thread.shutdown()
 
     def _put(self, model: ServedModel, features: np.ndarray, dates: np.ndarray | None) -> "asyncio.Future[np.ndarray]":
         loop = asyncio.get_running_loop()
-        piece = _Piece(model, features, dates, loop.create_future(), time.monotonic())
-        self._pieces.append(piece)
-        self.waiting += len(features)
-        if not self._busy:
-            self._busy = True
-            loop.call_soon(self._next, loop)  # after the requests that are being read in this turn
-        return piece.answer
+        job = _Job(model, features, dates, loop.create_future(), time.monotonic())
+        self._jobs.append(job)
+        self.queued += len(features)
+        if not self._running:
+            self._running = True
+            loop.call_soon(self._start_run, loop)  # after the other requests that this loop iteration reads
+        return job.result
 
-    def _next(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Start a run of what waits."""
-        batch = self._take()
+    def _start_run(self, loop: asyncio.AbstractEventLoop) -> None:
+        batch = self._take_batch()
         if not batch:
-            self._busy = False
+            self._running = False
             return
-        run = self._thread.submit(_run, batch[0].model, [piece.features for piece in batch])
-        run.add_done_callback(lambda done: loop.call_soon_threadsafe(self._answer, loop, batch, done))
+        run = self._thread.submit(_run, batch[0].model, [job.features for job in batch])
+        run.add_done_callback(lambda done: loop.call_soon_threadsafe(self._finish_run, loop, batch, done))
 
-    def _take(self) -> list[_Piece]:
-        """The pieces of the next run: of one model, at most `most` examples or one piece."""
-        batch: list[_Piece] = []
-        size, oldest = 0, time.monotonic() - self.seconds
-        while self._pieces:
-            piece = self._pieces[0]
-            if batch and (piece.model is not batch[0].model or size + len(piece.features) > self.most):
+    def _take_batch(self) -> list[_Job]:
+        """Take the jobs of the next run: of one model, at most `max_batch` examples or one job."""
+        batch: list[_Job] = []
+        size, oldest = 0, time.monotonic() - self.queue_timeout
+        while self._jobs:
+            job = self._jobs[0]
+            if batch and (job.model is not batch[0].model or size + len(job.features) > self.max_batch):
                 break
-            self._pieces.popleft()
-            self.waiting -= len(piece.features)
-            if piece.answer.done():  # its request has gone
+            self._jobs.popleft()
+            self.queued -= len(job.features)
+            if job.result.done():  # the request was cancelled
                 continue
-            if piece.since < oldest:
-                piece.answer.set_exception(
-                    Problem("busy", f"No turn within {self.seconds:g} s. Try again.", headers={"retry-after": "1"})
-                )
+            if job.queued_at < oldest:
+                detail = f"The request waited {self.queue_timeout:g} s for the model. Try again."
+                job.result.set_exception(Problem("busy", detail, headers={"retry-after": "1"}))
                 continue
-            batch.append(piece)
-            size += len(piece.features)
+            batch.append(job)
+            size += len(job.features)
         return batch
 
-    def _answer(
-        self, loop: asyncio.AbstractEventLoop, batch: list[_Piece], done: "Future[list[np.ndarray | Exception]]"
+    def _finish_run(
+        self, loop: asyncio.AbstractEventLoop, batch: list[_Job], done: "Future[list[np.ndarray | Exception]]"
     ) -> None:
-        answers = done.result()
-        for piece, answer in zip(batch, answers, strict=True):
-            if piece.answer.done():
+        results = done.result()
+        for job, result in zip(batch, results, strict=True):
+            if job.result.done():
                 continue
-            if isinstance(answer, Exception):
-                piece.answer.set_exception(answer)
+            if isinstance(result, Exception):
+                job.result.set_exception(result)
             else:
-                piece.answer.set_result(answer)
-        self._next(loop)
-        if self._ran:
-            self._ran(sum(len(piece.features) for piece in batch))
-        if self._seen is None:
+                job.result.set_result(result)
+        self._start_run(loop)
+        if self._on_run:
+            self._on_run(sum(len(job.features) for job in batch))
+        if self._on_examples is None:
             return
-        good = [(piece, said) for piece, said in zip(batch, answers, strict=True) if not isinstance(said, Exception)]
-        undated = [(piece.features, said) for piece, said in good if piece.dates is None]
-        if undated:  # together: as few objects as may be wait to be counted
-            features, chances = (np.concatenate(parts) for parts in zip(*undated, strict=True))
-            self._seen(batch[0].model, features, chances, None)
-        for piece, said in good:
-            if piece.dates is not None:
-                self._seen(piece.model, piece.features, said, piece.dates)
+        good = [(job, probs) for job, probs in zip(batch, results, strict=True) if not isinstance(probs, Exception)]
+        undated = [(job.features, probs) for job, probs in good if job.dates is None]
+        if undated:  # concatenated, so that few objects wait to be counted
+            features, probabilities = (np.concatenate(parts) for parts in zip(*undated, strict=True))
+            self._on_examples(batch[0].model, features, probabilities, None)
+        for job, probs in good:
+            if job.dates is not None:
+                self._on_examples(job.model, job.features, probs, job.dates)
 
 
 def _run(model: ServedModel, parts: list[np.ndarray]) -> list[np.ndarray | Exception]:
-    """Probabilities of each part; where a run of all fails, each part's own fault is its own."""
+    """Compute the probabilities of each part; after a failure run each part alone, so that only bad parts fail."""
     if len(parts) > 1:
         try:
             together = model.probabilities(np.concatenate(parts))
             ends = np.cumsum([len(part) for part in parts])
             return [*np.split(together, ends[:-1])]
-        except Exception:  # told below, of the part at fault alone
+        except Exception:  # reported below, for the failing part alone
             pass
     out: list[np.ndarray | Exception] = []
     for part in parts:

@@ -1,4 +1,4 @@
-"""The page's content, computed in the background: once for each model that comes into service."""
+"""The dashboard's content, computed in the background once per deployed model version."""
 
 import logging
 from collections.abc import Callable
@@ -14,127 +14,139 @@ from ste.errors import SteError
 from ste.inference.card_market import open_market
 from ste.inference.onnx_model import ServedModel
 from ste.inference.reference import ReferenceDistributions
-from ste.monitoring.drift import Drift
-from ste.monitoring.market_history import History, history
-from ste.serving import dashboard_data as record
+from ste.monitoring.drift import DriftReport
+from ste.monitoring.market_history import MarketHistory, market_history
+from ste.serving.dashboard_data import (
+    drift_json,
+    latest_predictions,
+    model_json,
+    record_json,
+    tested_json,
+    ticker_json,
+)
 
 log = logging.getLogger(__name__)
 
-NONE, WORKING, READY, FAILED = "none", "working", "ready", "failed"
-_KEPT = 256  # tickers whose JSON is kept
+NONE, COMPUTING, READY, FAILED = "none", "computing", "ready", "failed"
+_CACHE = 256  # tickers whose JSON is cached
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
-    """What is known of a model's past.
+class DashboardState:
+    """State of the market history of one model version.
 
     Attributes:
-        model: it is of.
-        state: `none` (no bars were given), `working`, `ready` or `failed`; `message` says why.
-        history: where it is ready.
-        shares: of the classes in training, or None.
+        model: the model.
+        state: `none` (no bars given), `computing`, `ready` or `failed`.
+        message: reason of a failure.
+        history: the market history, if ready.
+        class_fractions: fraction of each class in training, or None.
     """
 
     model: ServedModel
     state: str
     message: str = ""
-    history: History | None = None
-    shares: list[float] | None = None
+    history: MarketHistory | None = None
+    class_fractions: list[float] | None = None
 
 
-class Book:
-    """What the page shows. Safe to call from several threads.
+class Dashboard:
+    """Content of the dashboard as JSON. Thread-safe.
 
     Args:
-        settings: of the service, with the files of a market or none.
-        model: in service.
-        drift: what has moved in the requests served, or None where they are not watched.
+        settings: settings of the service, with or without market files.
+        model: returns the deployed model.
+        drift: returns the drift of the requests, or None if it is not monitored.
     """
 
     def __init__(
         self,
         settings: ServeSettings,
         model: Callable[[], ServedModel],
-        drift: Callable[[], Drift | None] = lambda: None,
+        drift: Callable[[], DriftReport | None] = lambda: None,
     ) -> None:
         self._settings, self._model, self._drift = settings, model, drift
         self._lock = Lock()
-        self._shown: Shown | None = None
+        self._state: DashboardState | None = None
         self._thread: Thread | None = None
-        self._ticker = lru_cache(maxsize=_KEPT)(self._ticker_of)
+        self._ticker = lru_cache(maxsize=_CACHE)(self._ticker_content)
 
-    @property
-    def now(self) -> Shown:
-        """What there is; begins to compute where the model in service has changed."""
+    def refresh(self) -> DashboardState:
+        """Return the current state; start the computation if the deployed model has changed."""
         model = self._model()
         with self._lock:
-            if self._shown is None or self._shown.model.version != model.version:
-                given = self._settings.bars is not None
-                self._shown = Shown(model, WORKING if given else NONE)
-                if given:
-                    self._thread = Thread(target=self._compute, args=(model,), name="page", daemon=True)
+            if self._state is None or self._state.model.version != model.version:
+                has_bars = self._settings.bars is not None
+                self._state = DashboardState(model, COMPUTING if has_bars else NONE)
+                if has_bars:
+                    self._thread = Thread(target=self._compute, args=(model,), name="dashboard", daemon=True)
                     self._thread.start()
-            return self._shown
+            return self._state
 
-    def wait(self, seconds: float | None = None) -> None:
-        """Until what was begun is done."""
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait for the current computation.
+
+        Args:
+            timeout: maximum seconds; None waits until it ends.
+        """
         if self._thread is not None:
-            self._thread.join(seconds)
+            self._thread.join(timeout)
 
     def summary(self) -> bytes:
-        """The model, its figures, its record and its drift, as JSON."""
-        shown = self.now
-        card, past = shown.model.card, shown.history
-        found = past.record if past else None
-        served = self._drift()
+        """Return the model, its test metrics, track record and drift."""
+        state = self.refresh()
+        card, history = state.model.card, state.history
+        record = history.record if history else None
+        requests = self._drift()
         drift = None
-        if served is not None and served.examples:
-            drift = record.drifted(served, found, "the requests served")
-        elif past is not None and past.drift is not None:
-            drift = record.drifted(past.drift, found, "the bars given")
+        if requests is not None and requests.examples:
+            drift = drift_json(requests, record, "the requests of this service")
+        elif history is not None and history.drift is not None:
+            drift = drift_json(history.drift, record, "the given bars")
         return _json(
             {
-                "model": record.about(card, shown.model.version),
-                "tested": record.tested(card),
-                "history": {"state": shown.state, "message": shown.message},
-                "record": None if found is None else record.record(found),
+                "model": model_json(card, state.model.version),
+                "tested": tested_json(card),
+                "history": {"state": state.state, "message": state.message},
+                "record": None if record is None else record_json(record),
                 "drift": drift,
-                "notes": list(past.notes) if past else [],
+                "notes": list(history.notes) if history else [],
             }
         )
 
     def tickers(self) -> bytes:
-        """Every ticker with its newest prediction, as JSON."""
-        shown = self.now
-        listed = [] if shown.history is None else record.latest(shown.history, shown.model.card)
-        return _json({"state": shown.state, "message": shown.message, "tickers": listed})
+        """Return every ticker with its latest prediction."""
+        state = self.refresh()
+        tickers = [] if state.history is None else latest_predictions(state.history, state.model.card)
+        return _json({"state": state.state, "message": state.message, "tickers": tickers})
 
     def ticker(self, name: str) -> bytes | None:
-        """A ticker's past as JSON; None where there is none."""
-        return self._ticker(self.now, name)
+        """Return the history of a ticker; None if it does not exist."""
+        return self._ticker(self.refresh(), name)
 
     @staticmethod
-    def _ticker_of(shown: Shown, name: str) -> bytes | None:
-        if shown.history is None:
+    def _ticker_content(state: DashboardState, name: str) -> bytes | None:
+        if state.history is None:
             return None
-        content = record.ticker(shown.history, name, shown.model.card, shown.shares)
+        content = ticker_json(state.history, name, state.model.card, state.class_fractions)
         return None if content is None else _json(content)
 
     def _compute(self, model: ServedModel) -> None:
-        begun = Shown(model, WORKING)
+        state = DashboardState(model, COMPUTING)
         try:
-            past = history(model, open_market(model.card, vars(self._settings)))
+            history = market_history(model, open_market(model.card, vars(self._settings)))
             reference = ReferenceDistributions.from_dict(model.card.reference) if model.card.reference else None
-            done = replace(begun, state=READY, history=past, shares=reference.class_fractions if reference else None)
+            fractions = reference.class_fractions if reference else None
+            state = replace(state, state=READY, history=history, class_fractions=fractions)
         except SteError as error:
-            done = replace(begun, state=FAILED, message=str(error))
-            log.warning("the page has no past to show: %s", error)
+            state = replace(state, state=FAILED, message=str(error))
+            log.warning("the dashboard has no market history: %s", error)
         except Exception:
-            done = replace(begun, state=FAILED, message="The past could not be computed; the service's log says why.")
-            log.exception("the page has no past to show")
+            state = replace(state, state=FAILED, message="The history could not be computed. See the service's log.")
+            log.exception("the dashboard has no market history")
         with self._lock:
-            if self._shown is not None and self._shown.model.version == model.version:
-                self._shown = done
+            if self._state is not None and self._state.model.version == model.version:
+                self._state = state
 
 
 def _json(content: Any) -> bytes:

@@ -1,4 +1,4 @@
-"""What the page shows, as plain values for JSON: the model, its record, its drift, and each ticker's past."""
+"""The dashboard's content as plain values for JSON: the model, its track record, its drift, and each ticker's history."""
 
 from dataclasses import asdict
 from typing import Any
@@ -9,21 +9,21 @@ import pandas as pd
 from ste.evaluation.bootstrap import binomial_interval
 from ste.evaluation.scorecard import Estimate
 from ste.inference.model_card import ModelCard
-from ste.monitoring.drift import Drift
-from ste.monitoring.market_history import History, Hits, hits
+from ste.monitoring.drift import DriftReport
+from ste.monitoring.market_history import HitRate, MarketHistory, hit_rate
 from ste.monitoring.outcomes import LABEL
-from ste.monitoring.recommendation import verdict_of
-from ste.monitoring.scoring import Record
+from ste.monitoring.recommendation import recommend
+from ste.monitoring.track_record import TrackRecord
 from ste.schema import PERIOD, probability_names
 
-MOVED = 8
-"""Drifting columns that are shown."""
-LEAST = 5
-"""Independent examples below which a bin of the calibration curve says nothing and is left out."""
+MAX_DRIFT_COLUMNS = 8
+"""Number of drift columns in the content."""
+MIN_EFFECTIVE_EXAMPLES = 5
+"""Independent examples that a bin of the calibration curve needs to be included."""
 
 
-def about(card: ModelCard, version: str) -> dict[str, Any]:
-    """The model itself, and the verdict of its run."""
+def model_json(card: ModelCard, version: str) -> dict[str, Any]:
+    """Return the model and the verdict of its run."""
     names = ("name", "run_id", "trained_from", "trained_to", "frequency", "horizon", "classes", "data_source", "view")
     return {
         **{name: getattr(card, name) for name in names},
@@ -32,172 +32,169 @@ def about(card: ModelCard, version: str) -> dict[str, Any]:
         "features": len(card.features),
         "sequence_length": card.sequence_length,
         "made_of": card.made_of,
-        "cut": cut(card),
+        "thresholds": thresholds_text(card),
         "verdict": {"word": card.verdict.get("word", ""), "paragraph": card.verdict.get("paragraph", "")},
     }
 
 
-def cut(card: ModelCard) -> str:
-    """Where the classes part, in words."""
+def thresholds_text(card: ModelCard) -> str:
+    """Describe the thresholds between the classes."""
     labels, unit = card.labels, PERIOD[card.frequency]
     ahead = f"the next {unit}'s" if card.horizon == 1 else f"the next {card.horizon} {unit}s'"
     if labels.get("method") == "volatility":
         return f"{ahead} return beyond {labels.get('threshold', 0):g} times the ticker's own volatility"
-    known = labels.get("cuts")
-    if known is None and labels.get("method") != "balanced":
+    cuts = labels.get("cuts")
+    if cuts is None and labels.get("method") != "balanced":
         above = float(labels.get("threshold", 0.01))
-        known = [-above if labels.get("lower") is None else float(labels["lower"]), above]
-    if known is None:
-        return f"thirds of {ahead} return in training"
-    return f"{ahead} return below {100 * known[0]:+.1f} % or above {100 * known[1]:+.1f} %"
+        cuts = [-above if labels.get("lower") is None else float(labels["lower"]), above]
+    if cuts is None:
+        return f"terciles of {ahead} return in training"
+    return f"{ahead} return below {100 * cuts[0]:+.1f} % or above {100 * cuts[1]:+.1f} %"
 
 
-def tested(card: ModelCard) -> dict[str, Any] | None:
-    """Figures of the split that the verdict is of; None where the card has none."""
+def tested_json(card: ModelCard) -> dict[str, Any] | None:
+    """Return the metrics of the split that the verdict is about; None if the card has none."""
     split = next((name for name in ("test", "validation") if card.metrics.get(name, {}).get("figures")), None)
     if split is None:
         return None
-    kept = card.metrics[split]
-    company = {
-        name: figures["accuracy"] for name, figures in kept.get("baselines", {}).items() if figures.get("accuracy")
+    stored = card.metrics[split]
+    baselines = {
+        name: metrics["accuracy"] for name, metrics in stored.get("baselines", {}).items() if metrics.get("accuracy")
     }
+    accuracy = Estimate(**stored["figures"]["accuracy"])
     return {
         "split": split,
-        "examples": kept.get("examples"),
-        "periods": kept.get("periods"),
-        "accuracy": kept["figures"].get("accuracy"),
-        "log_loss": kept["figures"].get("log_loss"),
-        "company": company,
-        "calibration": calibration(
-            kept.get("reliability", []), Estimate(**kept["figures"]["accuracy"]), kept["examples"]
-        ),
+        "examples": stored.get("examples"),
+        "periods": stored.get("periods"),
+        "accuracy": stored["figures"].get("accuracy"),
+        "log_loss": stored["figures"].get("log_loss"),
+        "baselines": baselines,
+        "calibration": calibration(stored.get("reliability", []), accuracy, stored["examples"]),
     }
 
 
 def calibration(bins: list[dict[str, Any]], accuracy: Estimate, examples: int) -> list[dict[str, float]]:
-    """Bins of a reliability curve with intervals.
+    """Add intervals to the bins of a reliability curve.
 
-    Examples of one period move together, so that n of them are worth fewer: as many fewer in each bin as the
-    accuracy's own interval, which resamples periods, is wider than the binomial one (the design effect, Kish 1965).
+    Examples of one period are dependent. The effective number of examples is smaller by the design effect (Kish 1965):
+    the squared ratio of the accuracy's interval, which resamples periods, to its binomial interval.
 
     Args:
-        bins: `confidence`, `accuracy`, `examples`.
-        accuracy: of all examples, with its interval.
-        examples: number.
+        bins: bins with `confidence`, `accuracy` and `examples`.
+        accuracy: accuracy of all examples, with its interval.
+        examples: number of examples.
     """
-    worth = 1.0
+    effective = 1.0
     if accuracy.low is not None and accuracy.high is not None and examples:
         low, high = binomial_interval(accuracy.value * examples, examples)
-        worth = min(1.0, ((high - low) / max(accuracy.high - accuracy.low, 1e-9)) ** 2)
+        effective = min(1.0, ((high - low) / max(accuracy.high - accuracy.low, 1e-9)) ** 2)
     out = []
     for one in bins:
-        n = one["examples"] * worth
-        if n < LEAST:
+        n = one["examples"] * effective
+        if n < MIN_EFFECTIVE_EXAMPLES:
             continue
         low, high = binomial_interval(one["accuracy"] * n, n)
         out.append({**one, "low": low, "high": high})
     return out
 
 
-def record(found: Record) -> dict[str, Any]:
-    """The score so far of all tickers."""
-    card = found.card
+def record_json(record: TrackRecord) -> dict[str, Any]:
+    """Return the track record of all tickers."""
+    card = record.card
     return {
         "examples": card.examples,
         "periods": card.periods,
-        "pending": found.pending,
+        "pending": record.pending,
         "method": card.method,
-        "told": found.told,
+        "summary": record.summary,
         "accuracy": asdict(card.figures["accuracy"]),
         "log_loss": asdict(card.figures["log_loss"]),
-        "confidence": found.confidence,
-        "company": {
-            name: asdict(figures["accuracy"]) for name, figures in card.baselines.items() if "accuracy" in figures
+        "confidence": record.confidence,
+        "baselines": {
+            name: asdict(metrics["accuracy"]) for name, metrics in card.baselines.items() if "accuracy" in metrics
         },
-        "compared": [asdict(one) for one in found.compared],
+        "comparisons": [asdict(one) for one in record.comparisons],
         "calibration": calibration([asdict(one) for one in card.reliability], card.figures["accuracy"], card.examples),
     }
 
 
-def drifted(drift: Drift, found: Record | None, of: str) -> dict[str, Any]:
-    """What has moved, and what follows.
+def drift_json(drift: DriftReport, record: TrackRecord | None, source: str) -> dict[str, Any]:
+    """Return the drift and the recommendation.
 
     Args:
-        drift: of inputs and predictions.
-        found: scores so far, or None.
-        of: what was looked at, in words.
+        drift: drift of inputs and predictions.
+        record: track record, or None.
+        source: description of the examples.
     """
-    verdict = verdict_of(drift, found)
-    kept = ("name", "kind", "psi", "p", "outside", "level", "watched")
+    recommendation = recommend(drift, record)
+    names = ("name", "kind", "psi", "p", "outside", "level", "watched_as")
     return {
-        "of": of,
+        "source": source,
         "examples": drift.examples,
         "periods": drift.periods,
-        "told": drift.told,
-        "word": verdict.word,
-        "paragraph": verdict.paragraph,
-        "moved": [{name: getattr(one, name) for name in kept} for one in drift.moved[:MOVED]],
+        "summary": drift.summary,
+        "action": recommendation.action,
+        "reason": recommendation.reason,
+        "columns": [{name: getattr(one, name) for name in names} for one in drift.columns[:MAX_DRIFT_COLUMNS]],
     }
 
 
-def latest(history: History, card: ModelCard) -> list[dict[str, Any]]:
-    """Each ticker with its newest prediction; None where it has none."""
+def latest_predictions(history: MarketHistory, card: ModelCard) -> list[dict[str, Any]]:
+    """Return each ticker with its latest prediction, None if it has none."""
     names = list(probability_names(tuple(card.classes)))
-    said = history.bars.dropna(subset=names).groupby("ticker", sort=True).tail(1).set_index("ticker")
+    predicted = history.bars.dropna(subset=names).groupby("ticker", sort=True).tail(1).set_index("ticker")
     out = []
     for ticker in history.bars["ticker"].unique():
-        row = said.loc[ticker] if ticker in said.index else None
-        newest = (
-            None if row is None else {"date": f"{row['date']:%Y-%m-%d}", "p": _numbers(row[names].to_numpy(float), 4)}
-        )
-        out.append({"ticker": str(ticker), "newest": newest})
+        latest = None
+        if ticker in predicted.index:
+            row = predicted.loc[ticker]
+            latest = {"date": f"{row['date']:%Y-%m-%d}", "p": _numbers(row[names].to_numpy(float), 4)}
+        out.append({"ticker": str(ticker), "latest": latest})
     return out
 
 
-def ticker(history: History, name: str, card: ModelCard, shares: list[float] | None) -> dict[str, Any] | None:
-    """A ticker's bars, predictions, outcomes and record; None where there is no such ticker.
+def ticker_json(
+    history: MarketHistory, name: str, card: ModelCard, class_fractions: list[float] | None
+) -> dict[str, Any] | None:
+    """Return bars, predictions, outcomes and record of a ticker; None if it does not exist.
 
-    `seen` is the number of periods at the beginning that end no later than the training: they are shown and never
-    counted.
+    The first `training_periods` periods end within the training data: they are shown and never counted.
 
     Args:
-        history: of the market.
-        name: of the ticker.
-        card: of the model.
-        shares: of the classes in training, or None.
+        history: market history.
+        name: ticker symbol.
+        card: card of the model.
+        class_fractions: fraction of each class in training, or None.
     """
     rows = history.bars[history.bars["ticker"] == name]
     if rows.empty:
         return None
     names = list(probability_names(tuple(card.classes)))
-    seen = int((rows["date"] <= pd.Timestamp(card.trained_to)).sum())
-    counted = hits(rows.iloc[seen:].dropna(subset=names), card.classes, card.horizon, shares)
+    training = int((rows["date"] <= pd.Timestamp(card.trained_to)).sum())
+    hits = hit_rate(rows.iloc[training:].dropna(subset=names), card.classes, card.horizon, class_fractions)
+    probs = [_numbers(row, 4) for row in rows[names].to_numpy(float)]
     return {
         "ticker": name,
         "dates": [f"{date:%Y-%m-%d}" for date in rows["date"]],
-        "seen": seen,
+        "training_periods": training,
         **{column: _numbers(rows[column].to_numpy(float), 4) for column in ("open", "high", "low", "close")},
-        "p": [None if row[0] is None else row for row in _rows(rows[names].to_numpy(float), 4)],
+        "p": [None if row[0] is None else row for row in probs],
         "return": _numbers(rows["return"].to_numpy(float), 5),
-        "came": [None if np.isnan(value) else int(value) for value in rows[LABEL].to_numpy(float)],
-        "record": None if counted is None else _hits(counted),
+        "outcome": [None if np.isnan(value) else int(value) for value in rows[LABEL].to_numpy(float)],
+        "record": None if hits is None else _hit_rate_json(hits),
     }
 
 
-def _hits(counted: Hits) -> dict[str, Any]:
-    usual = counted.usual
+def _hit_rate_json(hits: HitRate) -> dict[str, Any]:
+    majority = hits.majority
     return {
-        "right": counted.right,
-        "examples": counted.examples,
-        "share": asdict(counted.share),
-        "usual": None if usual is None else {"class": usual[0], "right": usual[1]},
+        "correct": hits.correct,
+        "examples": hits.examples,
+        "accuracy": asdict(hits.accuracy),
+        "majority": None if majority is None else {"class": majority[0], "correct": majority[1]},
     }
-
-
-def _rows(values: np.ndarray, digits: int) -> list[list[float | None]]:
-    return [_numbers(row, digits) for row in values]
 
 
 def _numbers(values: np.ndarray, digits: int) -> list[float | None]:
-    """Rounded to so many decimals; None for what is not known."""
+    """Round to a number of decimals; NaN becomes None."""
     return [None if np.isnan(value) else round(float(value), digits) for value in values]

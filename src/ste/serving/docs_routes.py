@@ -1,4 +1,7 @@
-"""The documentation at `/docs`: one plain page that reads `/openapi.json` and needs nothing from the network."""
+"""The documentation at `/docs`: a page that reads `/openapi.json`.
+
+FastAPI's own docs pages load their scripts from a CDN; this one works offline.
+"""
 
 from html import escape
 from pathlib import Path
@@ -20,7 +23,7 @@ HEADERS = {
 
 
 def add_docs(app: FastAPI) -> None:
-    """Routes of the page and its two files."""
+    """Add the routes of the page and of its two files."""
     kinds = "".join(
         f'<tr id="{kind}"><td><code>{kind}</code></td><td>{status}</td><td>{escape(title)}</td></tr>\n'
         for kind, (status, title) in TITLES.items()

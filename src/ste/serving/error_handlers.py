@@ -1,45 +1,41 @@
-"""What the framework raises, answered as problem details."""
+"""Exception handlers that turn the framework's errors into problem details."""
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from ste.serving.middleware import told
 from ste.serving.problems import MEDIA_TYPE, Fault, Problem
 
 
-def add_handlers(app: FastAPI) -> None:
-    """Let every refusal of the application's routes be a problem."""
-    for kind, handler in (
-        (HTTPException, _routing),
-        (RequestValidationError, _parameters),
-        (Problem, _problem),
-        (Exception, _fault),
-    ):
+def add_error_handlers(app: FastAPI) -> None:
+    """Answer every error of the application's routes with problem details."""
+    for kind, handler in ((HTTPException, _http), (RequestValidationError, _validation), (Problem, _problem)):
         app.add_exception_handler(kind, handler)
 
 
-def _answer(problem: Problem) -> Response:
+def _respond(problem: Problem) -> Response:
     headers = {**problem.headers, "content-type": MEDIA_TYPE}
     return Response(problem.body(), problem.status, headers)
 
 
 async def _problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
-    return _answer(error)
+    return _respond(error)
 
 
-async def _routing(request: Request, error: Exception) -> Response:
+async def _http(request: Request, error: Exception) -> Response:
+    """Handle errors of routing: 404 and 405."""
     assert isinstance(error, HTTPException)
-    return _answer(told(error, request.scope))
+    path = request.scope["path"][:200]
+    if error.status_code == 405:
+        headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+        detail = f"{path} does not support {request.method[:20]}."
+        return _respond(Problem("method-not-allowed", detail, headers=headers))
+    return _respond(Problem("not-found", f"There is no {path}. GET /docs lists the routes."))
 
 
-async def _parameters(request: Request, error: Exception) -> Response:
+async def _validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     faults = [Fault(tuple(one["loc"]), one["msg"]) for one in error.errors()]
-    return _answer(Problem("invalid-request", "A parameter is not what is taken here.", faults))
-
-
-async def _fault(request: Request, error: Exception) -> Response:
-    return _answer(Problem("internal", "It has been logged."))
+    return _respond(Problem("invalid-request", "A parameter is invalid.", faults))

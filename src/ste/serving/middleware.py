@@ -1,52 +1,54 @@
-"""The outermost layer of the application: who may enter, what is counted, and how a refusal is told."""
+"""ASGI middleware of the service: API keys, request metrics, and errors as problem details."""
 
 import logging
 import re
 import time
 from collections.abc import Callable, Mapping, Set
 
-from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ste.serving.api_keys import Keys
+from ste.serving.api_keys import ApiKeys
 from ste.serving.problems import Problem
-from ste.serving.request_body import Gone, Message, Receive, Scope, Send, header, send_problem
+from ste.serving.request_body import header, send_problem
 
 log = logging.getLogger(__name__)
 
-OPEN = ("/", "/favicon.ico", "/healthz", "/readyz", "/docs", "/openapi.json")
-"""Paths that need no key: what a supervisor asks for, what says how to ask, and the page."""
-OPEN_FILES = re.compile(r"/(docs|page)/[\w-]+\.(js|css|svg|png|ico)")
-"""Nor do the files of the pages; what a page shows does."""
+PUBLIC = ("/", "/favicon.ico", "/healthz", "/readyz", "/docs", "/openapi.json")
+"""Paths that need no key: probes, documentation and the dashboard's page."""
+PUBLIC_FILES = re.compile(r"/(docs|page)/[\w-]+\.(js|css|svg|png|ico)")
+"""Static files of the pages need no key; the dashboard's data does."""
 
-Count = Callable[[str, str, int, float], None]
+OnResponse = Callable[[str, str, int, float], None]
 _METHODS = {"GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"}
 
 
-class Door:
-    """ASGI middleware.
+class RequestMiddleware:
+    """Check the API key, count each request, and route the prediction paths directly.
 
     Args:
-        app: what is inside, unless it is asked for by one of the `direct` paths.
-        direct: applications of single paths, to POST to. The framework's own layers are half of what a small
-            request costs, and these do without.
-        keys: that open it.
-        count: told route, method, status and seconds of each request.
-        paths: that are counted by name; others are `other`.
+        app: the next ASGI application.
+        direct: ASGI applications by path, for POST. They bypass FastAPI's own layers, which are half of the CPU time
+            of a small request.
+        keys: valid API keys.
+        on_response: called with route, method, status and seconds of each request.
+        paths: routes that are counted by name; others are counted as `other`.
     """
 
-    def __init__(self, app: ASGIApp, direct: Mapping[str, ASGIApp], keys: Keys, count: Count, paths: Set[str]) -> None:
-        self.app, self.direct, self.keys, self.count, self.paths = app, direct, keys, count, paths
+    def __init__(
+        self, app: ASGIApp, direct: Mapping[str, ASGIApp], keys: ApiKeys, on_response: OnResponse, paths: Set[str]
+    ) -> None:
+        self.app, self.direct, self.keys, self.on_response, self.paths = app, direct, keys, on_response, paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request, or the application's own start and stop."""
+        """Handle one request; pass the lifespan messages on."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        began = time.perf_counter()
+        started = time.perf_counter()
         status = 0
 
-        async def counted(message: Message) -> None:
+        async def send_counted(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -55,25 +57,25 @@ class Door:
         try:
             if self.keys:
                 self._check_key(scope)
-            inside = self.direct.get(scope["path"]) if scope["method"] == "POST" else None
-            await (inside or self.app)(scope, receive, counted)
+            endpoint = self.direct.get(scope["path"]) if scope["method"] == "POST" else None
+            await (endpoint or self.app)(scope, receive, send_counted)
         except Problem as problem:
-            await send_problem(problem, scope, receive, counted)
-        except Gone:
-            status = 499  # as web servers write it in their logs
+            await send_problem(problem, scope, receive, send_counted)
+        except ClientDisconnect:
+            status = 499  # nginx's status for a closed connection
         except Exception:
-            if status:  # begun: the server logs it, and ends the connection
+            if status:  # the response has started: uvicorn logs the error and closes the connection
                 raise
             log.exception("%r %r", scope["method"], scope["path"])
-            await send_problem(Problem("internal", "It has been logged."), scope, receive, counted)
+            await send_problem(Problem("internal", "It has been logged."), scope, receive, send_counted)
         finally:
             route = scope["path"] if scope["path"] in self.paths else "other"
             method = scope["method"] if scope["method"] in _METHODS else "other"
-            self.count(route, method, status, time.perf_counter() - began)
+            self.on_response(route, method, status, time.perf_counter() - started)
 
     def _check_key(self, scope: Scope) -> None:
         path = scope["path"]
-        if path in OPEN or OPEN_FILES.fullmatch(path) or self.keys.opens(header(scope, b"authorization")):
+        if path in PUBLIC or PUBLIC_FILES.fullmatch(path) or self.keys.accept(header(scope, b"authorization")):
             return
         raise Problem(
             "no-key",
@@ -81,12 +83,3 @@ class Door:
             headers={"www-authenticate": 'Bearer realm="ste"'},
             closes=scope["method"] not in ("GET", "HEAD"),
         )
-
-
-def told(error: HTTPException, scope: Scope) -> Problem:
-    """What routing has to say, as a problem."""
-    path = scope["path"][:200]
-    if error.status_code == 405:
-        headers = {name.lower(): value for name, value in (error.headers or {}).items()}
-        return Problem("method-not-allowed", f"{path} does not take {scope['method'][:20]}.", headers=headers)
-    return Problem("not-found", f"There is no {path}. GET /docs lists what there is.")

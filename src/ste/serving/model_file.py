@@ -1,4 +1,4 @@
-"""Which file is to be served, now and later, without MLflow in this process."""
+"""Resolve the file of the newest model version, without MLflow in the service's process."""
 
 import logging
 from collections.abc import Callable
@@ -13,31 +13,37 @@ from ste.inference.registry.lookup import find_model
 
 log = logging.getLogger(__name__)
 
-_ADDRESS = "models:/"
+_PREFIX = "models:/"
 
 
-def newest(spec: str, tracking: TrackingSettings, output: Path, data: Path) -> Callable[[], Path]:
-    """A function that gives the file of `model=spec` as it is at each call.
+def newest_model_file(spec: str, tracking: TrackingSettings, output: Path, data: Path) -> Callable[[], Path]:
+    """Return a function that returns the current file of `model=spec` at each call.
 
-    A file is itself, and the champion is what the pointer in the output folder names. Anything else is looked up
-    in the store once, by a process of its own, since that takes MLflow.
+    A file is returned as it is; the champion is read from the pointer in the output folder. Anything else is looked up
+    in the tracking store once, in a separate process, because that imports MLflow.
+
+    Args:
+        spec: value of the setting `model`.
+        tracking: settings of the tracking store.
+        output: output folder.
+        data: data folder.
 
     Raises:
-        RunError: there is no such model.
+        RunError: the model does not exist.
     """
     name = _champion_name(spec)
     if name is not None and tracking.uri is None and read_champion(output, name):
         return lambda: _champion(output, name)
     path = Path(spec)
     if not (spec.endswith(".onnx") or path.is_file()):
-        log.info("model=%s: looking it up in the store", spec)
+        log.info("model=%s: looking it up in the tracking store", spec)
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
             try:
                 path = process.submit(find_model, spec, tracking, output, data).result()
             except ModuleNotFoundError as error:
                 raise RunError(
-                    f"model={spec}: to look it up takes {error.name}, which is not installed here. Give an ONNX file; "
-                    "python -m ste.export writes one where it is."
+                    f"model={spec}: the tracking store needs {error.name}, which is not installed here. Give an ONNX file: "
+                    "run python -m ste.export where it is installed."
                 ) from None
     if name is not None and read_champion(output, name):
         return lambda: _champion(output, name)
@@ -45,15 +51,15 @@ def newest(spec: str, tracking: TrackingSettings, output: Path, data: Path) -> C
 
 
 def _champion_name(spec: str) -> str | None:
-    """Registered name that a spec asks the champion of; None where it asks for something else."""
+    """Return the registered name if the spec is a champion, otherwise None."""
     if spec == ALIAS:
         return NAME
-    name, _, alias = spec.removeprefix(_ADDRESS).partition("@")
-    return name if spec.startswith(_ADDRESS) and alias == ALIAS else None
+    name, _, alias = spec.removeprefix(_PREFIX).partition("@")
+    return name if spec.startswith(_PREFIX) and alias == ALIAS else None
 
 
 def _champion(output: Path, name: str) -> Path:
-    found = read_champion(output, name)
-    if found is None:
-        raise FileNotFoundError(f"the pointer to the champion of {name} in {output} is gone")
-    return found[1]
+    champion = read_champion(output, name)
+    if champion is None:
+        raise FileNotFoundError(f"the pointer to the champion of {name} in {output} does not exist")
+    return champion[1]

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what is true of the model in service, its names and shapes and examples that work."""
+"""The OpenAPI document of the deployed model, with its feature names, shapes and valid examples."""
 
 from typing import Any
 
@@ -13,20 +13,20 @@ from ste.serving.request_features import feature_limits
 
 Schema = dict[str, Any]
 _FRACTION: Schema = {"type": "number", "minimum": 0.0, "maximum": 1.000001}
-_REFUSALS = {
+_ERRORS = {
     "body": ("invalid-json", "too-slow", "body-too-large", "not-json", "invalid-request", "busy"),
-    "every": ("head-too-large", "internal"),
+    "all": ("head-too-large", "internal"),
 }
 
 
-def openapi(card: ModelCard, version: str, limits: LimitSettings, keyed: bool) -> Schema:
-    """The document as plain dicts.
+def openapi(card: ModelCard, version: str, limits: LimitSettings, needs_key: bool) -> Schema:
+    """Build the document as nested dicts.
 
     Args:
-        card: of the model in service.
-        version: of it.
-        limits: of requests.
-        keyed: whether `/v1` needs a key.
+        card: card of the deployed model.
+        version: version of the deployed model.
+        limits: limits of requests.
+        needs_key: whether the routes under `/v1` need an API key.
     """
     components = _components(card, limits)
     document: Schema = {
@@ -37,26 +37,26 @@ def openapi(card: ModelCard, version: str, limits: LimitSettings, keyed: bool) -
             "description": f"Class probabilities of the coming {PERIOD[card.frequency]} by {card.name} ({version}).",
         },
         "paths": {
-            "/v1/predict": {"post": _predict(card, keyed)},
-            "/v1/predict/bars": {"post": _predict_bars(card, keyed)},
+            "/v1/predict": {"post": _predict(card, needs_key)},
+            "/v1/predict/bars": {"post": _predict_bars(card, needs_key)},
             "/v1/model": {
-                "get": _get("model", "Card of the model: what it reads, its figures, its verdict", "Model", keyed)
+                "get": _get("model", "Model card: inputs, metrics and verdict", "Model", needs_key)
             },
-            "/healthz": {"get": _get("health", "Whether the process answers", "Health", False)},
+            "/healthz": {"get": _get("health", "Liveness probe", "Health", False)},
             "/readyz": {"get": _ready()},
-            "/metrics": {"get": _metrics(keyed)},
+            "/metrics": {"get": _metrics(needs_key)},
         },
         "components": components,
     }
-    if keyed:
+    if needs_key:
         components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     return document
 
 
-def _operation(name: str, summary: str, keyed: bool, kinds: tuple[str, ...], answer: Schema) -> Schema:
-    refusals = (*kinds, *(("no-key",) if keyed else ()), *_REFUSALS["every"])
-    out: Schema = {"operationId": name, "summary": summary, "responses": {"200": answer, **_problems(refusals)}}
-    if keyed:
+def _operation(name: str, summary: str, needs_key: bool, kinds: tuple[str, ...], response: Schema) -> Schema:
+    errors = (*kinds, *(("no-key",) if needs_key else ()), *_ERRORS["all"])
+    out: Schema = {"operationId": name, "summary": summary, "responses": {"200": response, **_problems(errors)}}
+    if needs_key:
         out["security"] = [{"key": []}]
     return out
 
@@ -81,69 +81,69 @@ def _json(schema: str, description: str) -> Schema:
     }
 
 
-def _body(schema: str, shown: Schema) -> Schema:
+def _body(schema: str, body_examples: Schema) -> Schema:
     content: Schema = {"schema": {"$ref": f"#/components/schemas/{schema}"}}
-    if shown:
-        content["examples"] = shown
+    if body_examples:
+        content["examples"] = body_examples
     return {"required": True, "content": {"application/json": content}}
 
 
-def _get(name: str, summary: str, schema: str, keyed: bool) -> Schema:
-    return _operation(name, summary, keyed, (), _json(schema, summary))
+def _get(name: str, summary: str, schema: str, needs_key: bool) -> Schema:
+    return _operation(name, summary, needs_key, (), _json(schema, summary))
 
 
-def _predict(card: ModelCard, keyed: bool) -> Schema:
+def _predict(card: ModelCard, needs_key: bool) -> Schema:
     out = _operation(
         "predict",
         "Probabilities of rows or windows of features",
-        keyed,
-        _REFUSALS["body"],
-        _json("Predictions", "In the order of the request"),
+        needs_key,
+        _ERRORS["body"],
+        _json("Predictions", "Predictions in the order of the request"),
     )
     if card.view == "flat":
-        what = "A row of features is one example."
+        usage = "A row of features is one example."
     else:
-        what = (
+        usage = (
             f"A window is {card.sequence_length} consecutive rows of one ticker, oldest first. `rows` are consecutive "
             f"rows of one ticker, oldest first, with a prediction for each from row {card.sequence_length} on."
         )
     out["description"] = (
-        f"{what} A row is an array of {len(card.features)} numbers in the order of the model's features, or an object "
+        f"{usage} A row is an array of {len(card.features)} numbers in the order of the model's features, or an object "
         "by name. Features are raw; the model scales them."
     )
     out["requestBody"] = _body("PredictRequest", examples.predict(card))
     return out
 
 
-def _predict_bars(card: ModelCard, keyed: bool) -> Schema:
+def _predict_bars(card: ModelCard, needs_key: bool) -> Schema:
     out = _operation(
         "predict_bars",
         "Probabilities of each ticker from its daily bars",
-        keyed,
-        _REFUSALS["body"],
-        _json("BarPredictions", "By ticker and date"),
+        needs_key,
+        _ERRORS["body"],
+        _json("BarPredictions", "Predictions by ticker and date"),
     )
-    known = FEATURE_SETS.get(card.feature_set)
-    lookback = known.lookback if known else 0
+    features = FEATURE_SETS.get(card.feature_set)
+    lookback = features.lookback if features else 0
     period = PERIOD[card.frequency]
-    needs = f"one complete {period}" if card.view == "flat" else f"{card.sequence_length} complete {period}s in a row"
+    length = f"one complete {period}" if card.view == "flat" else f"{card.sequence_length} complete {period}s in a row"
     out["description"] = (
-        f"The service computes the features as training did. A row looks back on {lookback} sessions, and an example "
-        f"needs {needs}. News, macro figures and policy events that are not given are neutral."
+        f"The service computes the features as in training. A row has a look-back of {lookback} sessions, and an example "
+        f"needs {length}. News, macro figures and policy events default to neutral values."
     )
     out["requestBody"] = _body("BarsRequest", examples.predict_bars(card))
     return out
 
 
 def _ready() -> Schema:
-    out = _get("ready", "Whether requests are answered, and by which model", "Ready", False)
+    out = _get("ready", "Readiness probe, with the deployed model", "Ready", False)
     out["responses"] |= _problems(("busy",))
     return out
 
 
-def _metrics(keyed: bool) -> Schema:
-    answer = {"description": "Figures for Prometheus", "content": {"text/plain": {"schema": {"type": "string"}}}}
-    return _operation("metrics", "Figures for Prometheus", keyed, (), answer)
+def _metrics(needs_key: bool) -> Schema:
+    response = {"description": "Prometheus metrics", "content": {"text/plain": {"schema": {"type": "string"}}}}
+    return _operation("metrics", "Prometheus metrics", needs_key, (), response)
 
 
 def _object(properties: Schema, optional: tuple[str, ...] = ()) -> Schema:
@@ -171,38 +171,38 @@ def _components(card: ModelCard, limits: LimitSettings) -> Schema:
         ]
     }
     reference = {"$ref": "#/components/schemas/Row"}
-    rows = {"type": "array", "items": reference, "minItems": length, "maxItems": length + limits.examples - 1}
+    rows = {"type": "array", "items": reference, "minItems": length, "maxItems": length + limits.max_examples - 1}
     kinds = [_object({"rows": rows})]
     if card.view != "flat":
         window = {"type": "array", "items": reference, "minItems": length, "maxItems": length}
-        windows = {"type": "array", "items": window, "minItems": 1, "maxItems": limits.examples}
+        windows = {"type": "array", "items": window, "minItems": 1, "maxItems": limits.max_examples}
         kinds.insert(0, _object({"windows": windows}))
     text: Schema = {"type": "string"}
-    asked = REQUEST.json_schema(ref_template="#/components/schemas/{model}")
-    said = {
+    bars_request = REQUEST.json_schema(ref_template="#/components/schemas/{model}")
+    prediction = {
         "class": {"enum": card.classes},
         "probabilities": _object(dict.fromkeys(card.classes, _FRACTION)),
     }
-    about = {"model": text, "version": text, "run_id": text}
+    model = {"model": text, "version": text, "run_id": text}
     return {
         "schemas": {
             "Row": row,
             "PredictRequest": kinds[0] if len(kinds) == 1 else {"oneOf": kinds},
-            **asked.pop("$defs"),
-            "BarsRequest": asked,
-            "Predictions": _object({**about, "predictions": {"type": "array", "items": _object(said)}}),
+            **bars_request.pop("$defs"),
+            "BarsRequest": bars_request,
+            "Predictions": _object({**model, "predictions": {"type": "array", "items": _object(prediction)}}),
             "BarPredictions": _object(
                 {
-                    **about,
+                    **model,
                     "predictions": {
                         "type": "array",
-                        "items": _object({"ticker": text, "date": {"type": "string", "format": "date"}, **said}),
+                        "items": _object({"ticker": text, "date": {"type": "string", "format": "date"}, **prediction}),
                     },
                     "without": {"type": "array", "items": text, "description": "Tickers with too few bars."},
                     "notes": {
                         "type": "array",
                         "items": text,
-                        "description": "What was dropped, adjusted or looks wrong.",
+                        "description": "Rows that were dropped or adjusted, and suspicious values.",
                     },
                 }
             ),
@@ -212,7 +212,7 @@ def _components(card: ModelCard, limits: LimitSettings) -> Schema:
                 "properties": {"version": text},
             },
             "Health": _object({"status": {"const": "ok"}}),
-            "Ready": _object({"status": {"const": "ready"}, **about, "since": text, "warning": text}),
+            "Ready": _object({"status": {"const": "ready"}, **model, "since": text, "warning": text}),
             "Problem": _problem(),
         }
     }
@@ -220,8 +220,8 @@ def _components(card: ModelCard, limits: LimitSettings) -> Schema:
 
 def _feature(card: ModelCard, i: int) -> Schema:
     limit = feature_limits(card)[i]
-    known = FEATURE_SETS.get(card.feature_set)
-    meaning = next((c.meaning for c in known.columns if c.name == card.features[i]), "") if known else ""
+    features = FEATURE_SETS.get(card.feature_set)
+    meaning = next((c.meaning for c in features.columns if c.name == card.features[i]), "") if features else ""
     text = f"{card.features[i]}: {meaning}" if meaning else card.features[i]
     return {"type": "number", "minimum": limit.low, "maximum": limit.high, "description": text}
 

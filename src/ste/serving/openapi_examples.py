@@ -1,4 +1,4 @@
-"""Requests that the model in service takes as they stand, for the documentation."""
+"""Valid example requests of the deployed model, for the documentation."""
 
 from functools import lru_cache
 from typing import Any
@@ -19,24 +19,24 @@ _TYPICAL = {
     "macro_vix": 15.0, "policy_event_count": 0.0, "policy_impact_score": 0.0,
 }  # fmt: skip
 _LAST = pd.Timestamp("2024-11-29")
-"""A Friday that ended its week."""
+"""A Friday, last session of its week."""
 
 
 def rows(card: ModelCard, count: int) -> list[dict[str, float]]:
-    """Consecutive rows of a ticker, oldest first."""
+    """Make consecutive rows of a ticker, oldest first."""
     out = []
     for i in range(count):
         row = {}
         for name, limit in zip(card.features, feature_limits(card), strict=True):
             value = _TYPICAL.get(name, 0.0 if limit.low < 0.0 else min(1.0, limit.high))
-            moved = value * (1.0 + 0.01 * i) if name.startswith("stock_") else value
-            row[name] = round(min(max(moved, limit.low), limit.high), 6)
+            value *= 1.0 + 0.01 * i if name.startswith("stock_") else 1.0
+            row[name] = round(min(max(value, limit.low), limit.high), 6)
         out.append(row)
     return out
 
 
 def predict(card: ModelCard) -> dict[str, dict[str, Any]]:
-    """Examples of `POST /v1/predict` by name."""
+    """Make examples of `POST /v1/predict` by name."""
     length = 1 if card.view == "flat" else card.sequence_length
     one = rows(card, length)
     arrays = [[*row.values()] for row in one]
@@ -55,13 +55,13 @@ def predict(card: ModelCard) -> dict[str, dict[str, Any]]:
 
 @lru_cache(maxsize=4)
 def bars(lookback: int, length: int, weekly: bool) -> tuple[dict[str, Any], ...]:
-    """Bars of one made-up ticker, just long enough for one example."""
+    """Make bars of one ticker, just long enough for one example."""
     days = sessions(_LAST - pd.Timedelta(days=3 * (lookback + 7 * length) // 2 + 20), _LAST)
     needed = lookback + (5 * (length - 1) if weekly else length - 1)
     days = days[-(needed + (5 if weekly else 0)) :]
     assert last_session_of_week(days[-1:])[0] == days[-1]
-    at = np.arange(len(days))
-    close = (100.0 + 8.0 * np.sin(at / 9.0) + 0.05 * at).round(2).tolist()
+    i = np.arange(len(days))
+    close = (100.0 + 8.0 * np.sin(i / 9.0) + 0.05 * i).round(2).tolist()
     return tuple(
         {
             "ticker": "AAA",
@@ -77,7 +77,7 @@ def bars(lookback: int, length: int, weekly: bool) -> tuple[dict[str, Any], ...]
 
 
 def predict_bars(card: ModelCard) -> dict[str, dict[str, Any]]:
-    """Examples of `POST /v1/predict/bars` by name; none where bars do not give the model's features."""
+    """Make examples of `POST /v1/predict/bars` by name; none if the features cannot be computed from bars."""
     known = FEATURE_SETS.get(card.feature_set)
     if known is None or not set(card.features) <= set(known.names):
         return {}

@@ -1,4 +1,4 @@
-"""Refusals as RFC 9457 problem details, which name the field at fault by a JSON pointer (RFC 6901)."""
+"""Problem details (RFC 9457) of rejected requests, with a JSON pointer (RFC 6901) to each invalid field."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,31 +10,31 @@ import orjson
 MEDIA_TYPE = "application/problem+json"
 
 TITLES = {
-    "invalid-json": (400, "The body is not JSON"),
+    "invalid-json": (400, "The body is not valid JSON"),
     "invalid-http": (400, "Not an HTTP request"),
-    "no-key": (401, "A key is needed"),
-    "not-found": (404, "There is nothing here"),
-    "method-not-allowed": (405, "Not the method of this resource"),
+    "no-key": (401, "An API key is required"),
+    "not-found": (404, "Not found"),
+    "method-not-allowed": (405, "Method not allowed"),
     "too-slow": (408, "The request took too long to arrive"),
     "body-too-large": (413, "The body is too large"),
-    "not-json": (415, "The body is not sent as JSON"),
-    "invalid-request": (422, "The body is not what the model takes"),
+    "not-json": (415, "The content type is not JSON"),
+    "invalid-request": (422, "The body does not fit the model"),
     "head-too-large": (431, "The headers are too large"),
-    "internal": (500, "A fault of the service"),
+    "internal": (500, "Internal error"),
     "busy": (503, "The service is busy"),
 }
-"""Status and title of each kind; the kind is the fragment of its `type`, a heading of the page `/docs`."""
+"""Status and title of each kind; the kind is the fragment of its `type`, an anchor of the page `/docs`."""
 
-MOST_FAULTS = 20
-"""Faults that are told of one body."""
+MAX_FAULTS = 20
+"""Maximum number of faults in one response."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing wrong in a body.
+    """An invalid field of a body.
 
     Attributes:
-        path: keys and indexes down to it.
+        path: keys and indexes of the field.
         detail: what was found and what was expected.
     """
 
@@ -43,20 +43,20 @@ class Fault:
 
     @property
     def pointer(self) -> str:
-        """A JSON pointer as a URI fragment, `#/windows/0/3/stock_rsi`."""
+        """JSON pointer as a URI fragment, such as `#/windows/0/3/stock_rsi`."""
         parts = (str(part).replace("~", "~0").replace("/", "~1") for part in self.path)
         return "#" + "".join("/" + quote(part, safe="~!$&'()*+,;=:@", errors="replace") for part in parts)
 
 
-class Problem(Exception):  # noqa: N818 - the RFC's word
-    """A request that is refused.
+class Problem(Exception):  # noqa: N818 - the term of the RFC
+    """A rejected request.
 
     Args:
-        kind: of `TITLES`.
+        kind: key of `TITLES`.
         detail: what was found, what was expected, what to do.
-        faults: fields at fault; the first `MOST_FAULTS` are told.
-        headers: of the response, beside its type and length.
-        closes: whether the connection ends with the answer, because the rest of the body is not wanted.
+        faults: invalid fields; the response lists the first `MAX_FAULTS`.
+        headers: headers of the response, in addition to its type and length.
+        closes: whether the response closes the connection, because the rest of the body is not read.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Problem(Exception):  # noqa: N818 - the RFC's word
         self.closes = closes
 
     def body(self) -> bytes:
-        """The problem as JSON."""
+        """Return the problem as JSON."""
         content: dict[str, object] = {
             "type": f"/docs#{self.kind}",
             "title": self.title,
@@ -82,21 +82,21 @@ class Problem(Exception):  # noqa: N818 - the RFC's word
             "detail": self.detail,
         }
         if self.faults:
-            told = self.faults[:MOST_FAULTS]
-            content["errors"] = [{"pointer": fault.pointer, "detail": fault.detail} for fault in told]
+            faults = self.faults[:MAX_FAULTS]
+            content["errors"] = [{"pointer": fault.pointer, "detail": fault.detail} for fault in faults]
         return orjson.dumps(content)
 
     def raw_headers(self, length: int) -> list[tuple[bytes, bytes]]:
-        """As ASGI takes them."""
-        every = {"content-type": MEDIA_TYPE, "content-length": str(length), **self.headers}
-        return [(name.encode(), value.encode()) for name, value in every.items()]
+        """Return all headers in the form of ASGI."""
+        headers = {"content-type": MEDIA_TYPE, "content-length": str(length), **self.headers}
+        return [(name.encode(), value.encode()) for name, value in headers.items()]
 
     def message(self) -> bytes:
-        """A whole HTTP/1.1 response that ends the connection, for refusals below the application."""
+        """Return a complete HTTP/1.1 response that closes the connection, for requests rejected below the application."""
         body = self.body()
-        every = [*self.raw_headers(len(body))]
+        headers = [*self.raw_headers(len(body))]
         if not self.closes:
-            every.append((b"connection", b"close"))
+            headers.append((b"connection", b"close"))
         lines = [f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}".encode()]
-        lines += [name + b": " + value for name, value in every]
+        lines += [name + b": " + value for name, value in headers]
         return b"\r\n".join([*lines, b"", body])

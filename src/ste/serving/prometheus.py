@@ -1,4 +1,4 @@
-"""What the service tells Prometheus."""
+"""Prometheus metrics of the service."""
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
@@ -6,79 +6,89 @@ from functools import lru_cache
 from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 
-from ste.serving.model_swap import Current
+from ste.serving.deployed_model import DeployedModel
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
-class Metrics:
-    """Counters of one service, in a registry of their own.
+class ServiceMetrics:
+    """Metrics of one service, in its own registry.
 
     Args:
-        current: the model in service.
-        waiting: number of examples that wait for it.
+        deployed: deployed model.
+        queued: returns the number of examples in the batcher's queue.
     """
 
-    def __init__(self, current: Current, waiting: Callable[[], int]) -> None:
+    def __init__(self, deployed: DeployedModel, queued: Callable[[], int]) -> None:
         self.registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
         self._requests = Counter(
-            "ste_requests", "Answered requests.", ("route", "method", "status"), registry=self.registry
+            "ste_requests", "Requests by route, method and status.", ("route", "method", "status"), registry=self.registry
         )
         self._seconds = Histogram(
-            "ste_request_seconds", "From headers to answer.", ("route",), buckets=SECONDS, registry=self.registry
+            "ste_request_seconds",
+            "Seconds from headers to response.",
+            ("route",),
+            buckets=SECONDS,
+            registry=self.registry,
         )
         self._refused = Counter(
-            "ste_connections_refused", "Connections ended before a request was read.", ("kind",), registry=self.registry
+            "ste_connections_refused",
+            "Connections closed before a request was read.",
+            ("kind",),
+            registry=self.registry,
         )
-        self._batch = Histogram("ste_batch_examples", "Examples in a run.", buckets=SIZES, registry=self.registry)
-        self.registry.register(_ModelCollector(current, waiting))
+        self._batch = Histogram(
+            "ste_batch_examples", "Examples in a run of the model.", buckets=SIZES, registry=self.registry
+        )
+        self.registry.register(_ModelCollector(deployed, queued))
+        # Looking up the labels is a large part of the cost of a counter.
         self._count = lru_cache(4096)(self._requests.labels)
         self._time = lru_cache(256)(self._seconds.labels)
 
-    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
-        """A request was answered."""
+    def observe_request(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count a request."""
         self._count(route, method, str(status)).inc()
         self._time(route).observe(seconds)
 
-    def refused(self, kind: str) -> None:
-        """A connection was refused below the application (`problems.TITLES`)."""
+    def observe_refusal(self, kind: str) -> None:
+        """Count a connection that was closed below the application (`problems.TITLES`)."""
         self._refused.labels(kind).inc()
 
-    def ran(self, examples: int) -> None:
-        """The model ran."""
+    def observe_batch(self, examples: int) -> None:
+        """Count a run of the model."""
         self._batch.observe(examples)
 
     def add(self, collect: Callable[[], Iterable[Metric]]) -> None:
-        """Take further metrics in, asked for at each scrape."""
-        self.registry.register(_Further(collect))
+        """Add metrics that are collected at each scrape."""
+        self.registry.register(_CallbackCollector(collect))
 
 
 class _ModelCollector:
-    """Figures of the model in service, read when they are asked for."""
+    """Metrics of the deployed model, read at each scrape."""
 
-    def __init__(self, current: Current, waiting: Callable[[], int]) -> None:
-        self._current, self._waiting = current, waiting
+    def __init__(self, deployed: DeployedModel, queued: Callable[[], int]) -> None:
+        self._deployed, self._queued = deployed, queued
 
     def collect(self) -> Iterator[Metric]:
-        current = self._current
-        card, version = current.now.model.card, current.now.model.version
-        about = {"name": card.name, "version": version, "run_id": card.run_id, "trained_to": card.trained_to}
-        yield InfoMetricFamily("ste_model", "The model in service.", value=about)
-        yield CounterMetricFamily("ste_model_swaps", "Changes of the model in service.", value=current.swaps)
-        yield CounterMetricFamily("ste_model_failures", "New files that cannot be served.", value=current.failures)
+        deployed = self._deployed
+        card, version = deployed.current.model.card, deployed.current.model.version
+        info = {"name": card.name, "version": version, "run_id": card.run_id, "trained_to": card.trained_to}
+        yield InfoMetricFamily("ste_model", "The deployed model.", value=info)
+        yield CounterMetricFamily("ste_model_swaps", "Replacements of the deployed model.", value=deployed.swaps)
+        yield CounterMetricFamily("ste_model_failures", "New files that could not be loaded.", value=deployed.failures)
         yield GaugeMetricFamily(
-            "ste_model_stale", "1 while the newest file cannot be served.", value=float(bool(current.warning))
+            "ste_model_stale", "1 while the newest file cannot be loaded.", value=float(bool(deployed.warning))
         )
-        yield GaugeMetricFamily("ste_waiting_examples", "Examples that wait for the model.", value=self._waiting())
+        yield GaugeMetricFamily("ste_waiting_examples", "Examples in the queue for the model.", value=self._queued())
 
     def describe(self) -> list[Metric]:
         return []
 
 
-class _Further:
+class _CallbackCollector:
     def __init__(self, collect: Callable[[], Iterable[Metric]]) -> None:
         self.collect = collect
 

@@ -1,66 +1,52 @@
-"""Bodies read within their limits, and problems sent so that they arrive."""
+"""Read request bodies within their limits, and send responses."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
 
 from ste.serving.problems import Problem
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-
-DROP_SECONDS = 2.0
-"""That the rest of a refused body is taken and dropped."""
-
-
-class Gone(Exception):  # noqa: N818 - no error of anybody's
-    """The client has closed the connection."""
+DRAIN_TIMEOUT = 2.0
+"""Seconds that the rest of a rejected body is received and discarded."""
 
 
 def header(scope: Scope, name: bytes) -> bytes | None:
-    """The first header of this lower-case name."""
+    """Return the first header of this lower-case name."""
     for key, value in scope["headers"]:
         if key == name:
             return bytes(value)
     return None
 
 
-async def read_json(scope: Scope, receive: Receive, most: int) -> bytes:
-    """The body of a request that is sent as JSON.
+async def read_json(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
+    """Read a request body with content type JSON.
 
     Args:
-        scope: of the request.
-        receive: its messages.
-        most: bytes.
+        scope: scope of the request.
+        receive: ASGI receive channel.
+        max_bytes: maximum size of the body.
 
     Raises:
-        Problem: it is too large, or not sent as plain JSON.
-        Gone: the client did not wait.
+        Problem: the body is too large, or its content type or encoding is not supported.
+        ClientDisconnect: the client closed the connection.
     """
     headers = dict(scope["headers"])
     length = headers.get(b"content-length", b"")
-    if length and int(length) > most:
-        raise Problem("body-too-large", f"The body has {int(length)} bytes, expected at most {most}.", closes=True)
-    _check_type(headers)
-    message = await receive()
-    if message["type"] == "http.request" and not message.get("more_body"):
-        if len(message["body"]) > most:  # in pieces on the wire, with no length announced
-            raise Problem("body-too-large", f"The body has more than {most} bytes.", closes=True)
-        return bytes(message["body"])
+    if length and int(length) > max_bytes:
+        raise Problem("body-too-large", f"The body has {int(length)} bytes, expected at most {max_bytes}.", closes=True)
+    _check_content_type(headers)
     body = bytearray()
-    while message["type"] == "http.request":
+    while (message := await receive())["type"] == "http.request":
         body += message["body"]
-        if len(body) > most:
-            raise Problem("body-too-large", f"The body has more than {most} bytes.", closes=True)
+        if len(body) > max_bytes:  # without content-length
+            raise Problem("body-too-large", f"The body has more than {max_bytes} bytes.", closes=True)
         if not message.get("more_body"):
             return bytes(body)
-        message = await receive()
-    raise Gone
+    raise ClientDisconnect
 
 
-def _check_type(headers: dict[bytes, bytes]) -> None:
+def _check_content_type(headers: dict[bytes, bytes]) -> None:
     kind = headers.get(b"content-type", b"")
     if kind != b"application/json" and kind.partition(b";")[0].strip().lower() != b"application/json":
         found = f"content-type {kind.decode('latin-1')[:80]}" if kind else "no content-type"
@@ -70,10 +56,10 @@ def _check_type(headers: dict[bytes, bytes]) -> None:
 
 
 async def send_problem(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with a problem.
+    """Send problem details.
 
-    Where the body is not wanted, the answer goes out first and whole; then what still comes is dropped for a
-    moment, so that a client which reads only after it has sent everything gets to the answer.
+    If the body was rejected unread, send the response first, then discard the rest of the body for a moment, so that a
+    client that reads only after sending everything still gets the response.
     """
     body = problem.body()
     await send({"type": "http.response.start", "status": problem.status, "headers": problem.raw_headers(len(body))})
@@ -82,7 +68,7 @@ async def send_problem(problem: Problem, scope: Scope, receive: Receive, send: S
         return
     await send({"type": "http.response.body", "body": body, "more_body": True})
     try:
-        async with asyncio.timeout(DROP_SECONDS):
+        async with asyncio.timeout(DRAIN_TIMEOUT):
             while (message := await receive())["type"] == "http.request" and message.get("more_body"):
                 pass
     except TimeoutError:
@@ -90,9 +76,8 @@ async def send_problem(problem: Problem, scope: Scope, receive: Receive, send: S
     await send({"type": "http.response.body", "body": b""})
 
 
-async def send_json(content: bytes, send: Send, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
-    """Answer 200 with JSON."""
-    length = str(len(content)).encode()
-    every = [(b"content-type", b"application/json"), (b"content-length", length), *headers]
-    await send({"type": "http.response.start", "status": 200, "headers": every})
+async def send_json(content: bytes, send: Send) -> None:
+    """Send a response with status 200 and JSON content."""
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": content})

@@ -1,4 +1,4 @@
-"""The process: a socket, uvicorn on it, and an end that answers what is in flight."""
+"""Run the application under uvicorn, with a graceful shutdown."""
 
 import errno
 import logging
@@ -15,23 +15,28 @@ from ste.serving.http_protocol import protocol_class
 
 
 class Server(uvicorn.Server):
-    """uvicorn's, which tells the application as soon as it is asked to stop."""
+    """A uvicorn server that notifies the application before its shutdown starts.
 
-    def __init__(self, config: uvicorn.Config, stopping: Callable[[], None]) -> None:
+    Args:
+        config: uvicorn configuration.
+        on_shutdown: called before the shutdown; `/readyz` must fail while requests are still processed.
+    """
+
+    def __init__(self, config: uvicorn.Config, on_shutdown: Callable[[], None]) -> None:
         super().__init__(config)
-        self._stopping = stopping
+        self._on_shutdown = on_shutdown
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answer what has begun, and end."""
-        self._stopping()
+        """Complete the requests in flight and stop."""
+        self._on_shutdown()
         await super().shutdown(sockets)
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket.
+    """Open a listening socket.
 
     Raises:
-        ConfigError: the address is not this machine's, or taken.
+        ConfigError: the address is invalid or in use.
     """
     try:
         (family, _, _, _, address), *_ = socket.getaddrinfo(
@@ -52,25 +57,25 @@ def is_loopback(host: str) -> bool:
 
 
 def serve(app: FastAPI, settings: ServeSettings, listening: socket.socket) -> None:
-    """Answer requests until told to stop by SIGTERM or SIGINT, which ends the process as that signal does."""
+    """Serve requests until SIGTERM or SIGINT, which then ends the process."""
 
-    def stopping() -> None:
+    def on_shutdown() -> None:
         app.state.stopping = True
 
     limits = settings.limits
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http=protocol_class(limits, app.state.metrics.refused),
+        http=protocol_class(limits, app.state.metrics.observe_refusal),
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=limits.idle_seconds,  # type: ignore[arg-type]  # seconds; fractions work
-        timeout_graceful_shutdown=settings.stop_seconds,
+        timeout_keep_alive=limits.idle_timeout,  # type: ignore[arg-type]  # float seconds work
+        timeout_graceful_shutdown=settings.shutdown_timeout,
     )
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    Server(config, stopping).run(sockets=[listening])
+    Server(config, on_shutdown).run(sockets=[listening])
