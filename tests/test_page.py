@@ -18,13 +18,13 @@ from ste.config import PathSettings, ServeSettings, TrackingSettings, WorldSetti
 from ste.data.storage.files import write_frame
 from ste.inference.inputs import windows_of_rows
 from ste.inference.onnx_model import ServedModel
-from ste.monitoring.saved_counts import KeptMonitor
+from ste.monitoring.saved_monitor import saved_monitor_factory
 from ste.schema import DIRECTION, RETURN
 from ste.serving import dashboard_data as record
-from ste.serving.api_keys import Keys
+from ste.serving.api_keys import ApiKeys
 from ste.serving.app import create_app
-from ste.serving.dashboard import Book
-from ste.serving.dashboard_routes import FILES, add_page, page_of
+from ste.serving.dashboard import Dashboard
+from ste.serving.dashboard_routes import FILES, add_dashboard, dashboard_of
 from ste.synthetic.generator import draw
 
 PAGE = Path(record.__file__).parent / "page"
@@ -51,25 +51,25 @@ def settings(**changes: object) -> ServeSettings:
 
 
 @pytest.fixture(scope="module")
-def book(tiny: Monitored) -> Book:
-    made = Book(settings(**files_of(tiny)), lambda: tiny.model)
-    assert made.now.state == "working"
+def dashboard(tiny: Monitored) -> Dashboard:
+    made = Dashboard(settings(**files_of(tiny)), lambda: tiny.model)
+    assert made.refresh().state == "computing"
     made.wait()
-    assert made.now.state == "ready"
+    assert made.refresh().state == "ready"
     return made
 
 
 @pytest.fixture(scope="module")
-def client(tiny: Monitored, book: Book) -> Iterator[TestClient]:
-    with TestClient(create_app(tiny.model, settings(), page=lambda app: add_page(app, book))) as opened:
+def client(tiny: Monitored, dashboard: Dashboard) -> Iterator[TestClient]:
+    with TestClient(create_app(tiny.model, settings(), dashboard=lambda app: add_dashboard(app, dashboard))) as opened:
         yield opened
 
 
 # ---- what it shows
 
 
-def test_a_ticker_is_told_as_the_table_has_it(tiny: Monitored, book: Book):
-    told = json.loads(book.ticker("MSFT") or b"")
+def test_a_ticker_is_told_as_the_table_has_it(tiny: Monitored, dashboard: Dashboard):
+    told = json.loads(dashboard.ticker("MSFT") or b"")
     own = tiny.table[tiny.table["ticker"] == "MSFT"]
     examples = windows_of_rows(own, tiny.model.card)
     chances = tiny.model.probabilities(examples.features)
@@ -80,7 +80,7 @@ def test_a_ticker_is_told_as_the_table_has_it(tiny: Monitored, book: Book):
         date = f"{row['date']:%Y-%m-%d}"
         i = at[date]
         assert told["close"][i] == pytest.approx(row["stock_close"], abs=1e-4)
-        assert told["came"][i] == row[DIRECTION]
+        assert told["outcome"][i] == row[DIRECTION]
         assert told["return"][i] == pytest.approx(row[RETURN], abs=1e-5)
         if date in said:
             assert told["p"][i] == pytest.approx(said[date].tolist(), abs=1e-4)
@@ -88,35 +88,38 @@ def test_a_ticker_is_told_as_the_table_has_it(tiny: Monitored, book: Book):
     assert checked > 300
 
 
-def test_weeks_that_were_learnt_from_are_marked_and_never_counted(tiny: Monitored, book: Book):
-    told = json.loads(book.ticker("AAPL") or b"")
-    seen = told["seen"]
+def test_weeks_that_were_learnt_from_are_marked_and_never_counted(tiny: Monitored, dashboard: Dashboard):
+    told = json.loads(dashboard.ticker("AAPL") or b"")
+    seen = told["training_periods"]
     assert told["dates"][seen - 1] <= tiny.model.card.trained_to < told["dates"][seen]
     right = [
         int(np.argmax(p)) == came
-        for p, came in zip(told["p"][seen:], told["came"][seen:], strict=True)
+        for p, came in zip(told["p"][seen:], told["outcome"][seen:], strict=True)
         if p is not None and came is not None
     ]
-    assert (told["record"]["right"], told["record"]["examples"]) == (sum(right), len(right))
-    share = told["record"]["share"]
+    assert (told["record"]["correct"], told["record"]["examples"]) == (sum(right), len(right))
+    share = told["record"]["accuracy"]
     assert share["low"] < share["value"] < share["high"]
-    summary = json.loads(book.summary())
-    every = [json.loads(book.ticker(one["ticker"]) or b"")["record"] for one in json.loads(book.tickers())["tickers"]]
+    summary = json.loads(dashboard.summary())
+    every = [
+        json.loads(dashboard.ticker(one["ticker"]) or b"")["record"]
+        for one in json.loads(dashboard.tickers())["tickers"]
+    ]
     assert summary["record"]["examples"] == sum(one["examples"] for one in every)
-    rate = sum(one["right"] for one in every) / sum(one["examples"] for one in every)
+    rate = sum(one["correct"] for one in every) / sum(one["examples"] for one in every)
     assert summary["record"]["accuracy"]["value"] == pytest.approx(rate)
 
 
-def test_the_newest_prediction_is_of_the_last_week_whose_outcome_nobody_knows(tiny: Monitored, book: Book):
-    for one in json.loads(book.tickers())["tickers"]:
-        told = json.loads(book.ticker(one["ticker"]) or b"")
-        assert one["newest"]["date"] == told["dates"][-1] > f"{tiny.table['date'].max():%Y-%m-%d}"
-        assert told["came"][-1] is None
-        assert one["newest"]["p"] == told["p"][-1]
+def test_the_newest_prediction_is_of_the_last_week_whose_outcome_nobody_knows(tiny: Monitored, dashboard: Dashboard):
+    for one in json.loads(dashboard.tickers())["tickers"]:
+        told = json.loads(dashboard.ticker(one["ticker"]) or b"")
+        assert one["latest"]["date"] == told["dates"][-1] > f"{tiny.table['date'].max():%Y-%m-%d}"
+        assert told["outcome"][-1] is None
+        assert one["latest"]["p"] == told["p"][-1]
 
 
 def test_intervals_of_the_calibration_allow_for_weeks_that_move_together(tiny: Monitored):
-    tested = record.tested(tiny.model.card)
+    tested = record.tested_json(tiny.model.card)
     assert tested is not None
     accuracy = tested["accuracy"]
     alone = record.calibration(
@@ -140,15 +143,15 @@ def test_intervals_of_the_calibration_allow_for_weeks_that_move_together(tiny: M
         ({"method": "fixed", "threshold": 0.01, "lower": None}, "the next week's return below -1.0 % or above +1.0 %"),
         ({"method": "volatility", "threshold": 0.5}, "beyond 0.5 times the ticker's own volatility"),
         ({"method": "balanced", "cuts": [-0.012, 0.015]}, "below -1.2 % or above +1.5 %"),
-        ({"method": "balanced"}, "thirds of the next week's return in training"),
+        ({"method": "balanced"}, "terciles of the next week's return in training"),
     ],
 )
 def test_the_classes_are_told_in_words(tiny: Monitored, labels: dict[str, Any], words: str):
-    assert words in record.cut(replace(tiny.model.card, labels=labels))
+    assert words in record.thresholds_text(replace(tiny.model.card, labels=labels))
 
 
 def test_without_bars_the_model_is_told_all_the_same(tiny: Monitored):
-    bare = Book(settings(), lambda: tiny.model)
+    bare = Dashboard(settings(), lambda: tiny.model)
     summary = json.loads(bare.summary())
     assert summary["history"]["state"] == "none"
     assert summary["model"]["verdict"]["word"] == "better than guessing"
@@ -160,8 +163,8 @@ def test_without_bars_the_model_is_told_all_the_same(tiny: Monitored):
 
 def test_bars_that_cannot_be_read_are_told_and_the_service_goes_on(tiny: Monitored, tmp_path: Path):
     (tmp_path / "bars.csv").write_text("ticker,date,open,high,low,close,volume\nA,2020-01-03,1,1,1,x,1\n")
-    broken = Book(settings(bars=str(tmp_path / "bars.csv")), lambda: tiny.model)
-    broken.now  # noqa: B018
+    broken = Dashboard(settings(bars=str(tmp_path / "bars.csv")), lambda: tiny.model)
+    broken.refresh()
     broken.wait()
     summary = json.loads(broken.summary())
     assert summary["history"]["state"] == "failed"
@@ -172,28 +175,30 @@ def test_bars_that_cannot_be_read_are_told_and_the_service_goes_on(tiny: Monitor
 def test_another_model_in_service_begins_another_past(tiny: Monitored, tmp_path: Path):
     other = monitored(tmp_path / "other.onnx", length=None, trained_to="2019-12-27").model
     now: list[ServedModel] = [tiny.model]
-    swapping = Book(settings(bars=files_of(tiny)["bars"]), lambda: now[0])
-    swapping.now  # noqa: B018
+    swapping = Dashboard(settings(bars=files_of(tiny)["bars"]), lambda: now[0])
+    swapping.refresh()
     swapping.wait()
     first = json.loads(swapping.ticker("AAPL") or b"")
     now[0] = other
-    assert swapping.now.state == "working"
+    assert swapping.refresh().state == "computing"
     swapping.wait()
     second = json.loads(swapping.ticker("AAPL") or b"")
-    assert second["seen"] > first["seen"]
+    assert second["training_periods"] > first["training_periods"]
     assert json.loads(swapping.summary())["model"]["version"] == other.version
 
 
 def test_the_drift_of_what_is_served_is_shown_where_there_is_any(tiny: Monitored, tmp_path: Path):
-    app = create_app(tiny.model, settings(), KeptMonitor.maker(tmp_path, 1), page_of(settings()))
+    app = create_app(tiny.model, settings(), saved_monitor_factory(tmp_path, 1), dashboard_of(settings()))
     examples = windows_of_rows(tiny.table[tiny.table["date"] > "2021-06-01"], tiny.model.card)
     with TestClient(app) as client:
         assert client.get("/v1/page/summary").json()["drift"] is None
-        app.state.observed.monitor.seen(examples.features, tiny.model.probabilities(examples.features), examples.date)
+        app.state.observer.monitor.observe(
+            examples.features, tiny.model.probabilities(examples.features), examples.date
+        )
         drift = client.get("/v1/page/summary").json()["drift"]
         metrics = client.get("/metrics").text
-    assert drift["of"] == "the requests served"
-    assert drift["examples"] == app.state.observed.monitor.report().examples
+    assert drift["source"] == "the requests of this service"
+    assert drift["examples"] == app.state.observer.monitor.report().examples
     assert "ste_drift_psi{" in metrics
 
 
@@ -229,9 +234,9 @@ def test_what_is_not_there_is_not_found(client: TestClient, path: str):
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_with_keys_the_page_opens_and_the_data_do_not(tiny: Monitored, book: Book):
+def test_with_keys_the_page_opens_and_the_data_do_not(tiny: Monitored, dashboard: Dashboard):
     key = "k" * 16
-    app = create_app(tiny.model, settings(), page=lambda app: add_page(app, book), keys=Keys([key]))
+    app = create_app(tiny.model, settings(), dashboard=lambda app: add_dashboard(app, dashboard), keys=ApiKeys([key]))
     with TestClient(app) as client:
         assert client.get("/").status_code == 200
         assert client.get("/page/page.js").status_code == 200
@@ -281,27 +286,31 @@ def wait_for(browser: Any, script: str) -> Any:
     return WebDriverWait(browser, 30).until(lambda driver: driver.execute_script(f"return {script}"))
 
 
-def test_a_person_chooses_a_ticker_and_sees_its_past(service: Any, browser: Any, book: Book):
+def test_a_person_chooses_a_ticker_and_sees_its_past(service: Any, browser: Any, dashboard: Dashboard):
     from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys as Pressed
     from selenium.webdriver.support.ui import Select
 
     browser.get(f"http://127.0.0.1:{service.port}/")
-    wait_for(browser, "document.querySelectorAll('#said rect').length")
+    wait_for(browser, "document.querySelectorAll('#probabilities rect').length")
     assert browser.title == "TinyLogistic · STE"
     choice = Select(browser.find_element(By.ID, "ticker"))
     listed = [option.text for option in choice.options]
-    assert listed == [one["ticker"] for one in json.loads(book.tickers())["tickers"]]
+    assert listed == [one["ticker"] for one in json.loads(dashboard.tickers())["tickers"]]
 
     choice.select_by_visible_text(listed[2])
     wait_for(browser, f"document.getElementById('ticker-name').textContent === '{listed[2]}'")
-    told = json.loads(book.ticker(listed[2]) or b"")
+    told = json.loads(dashboard.ticker(listed[2]) or b"")
     first = len(told["dates"]) - 156
     shown = [p for p in told["p"][first:] if p]
-    assert len(browser.find_elements(By.CSS_SELECTOR, "#said rect")) == 3 * len(shown)
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#probabilities rect")) == 3 * len(shown)
     judged = [
         c
-        for c, p in zip(told["came"][max(first, told["seen"]) :], told["p"][max(first, told["seen"]) :], strict=True)
+        for c, p in zip(
+            told["outcome"][max(first, told["training_periods"]) :],
+            told["p"][max(first, told["training_periods"]) :],
+            strict=True,
+        )
         if p
     ]
     marks = browser.find_elements(By.CSS_SELECTOR, "#marks circle")
@@ -311,47 +320,48 @@ def test_a_person_chooses_a_ticker_and_sees_its_past(service: Any, browser: Any,
         assert f"{100 * share:.1f} %" in rates
     record = told["record"]
     text = browser.find_element(By.ID, "ticker-record").text
-    assert f"right in {record['right']}, {100 * record['share']['value']:.1f} %" in text
-    assert f"[{100 * record['share']['low']:.1f}, {100 * record['share']['high']:.1f}]" in text
-    assert "What came is not known yet" in browser.find_element(By.ID, "readout").text
+    assert f"{record['correct']} of {record['examples']} prediction" in text
+    assert f"were correct: {100 * record['accuracy']['value']:.1f} %" in text
+    assert f"[{100 * record['accuracy']['low']:.1f}, {100 * record['accuracy']['high']:.1f}]" in text
+    assert "The outcome is not known yet" in browser.find_element(By.ID, "readout").text
 
     week = browser.find_element(By.ID, "week")  # the keyboard goes through the weeks
     week.send_keys(Pressed.ARROW_LEFT)
     readout = browser.find_element(By.ID, "readout").text
-    assert ("right." in readout) or ("wrong, it said" in readout)
+    assert ("right." in readout) or ("wrong, predicted" in readout)
     week.send_keys(Pressed.HOME)
-    assert "learnt from" not in browser.find_element(By.ID, "readout").text or told["seen"] > first
+    assert "training data" not in browser.find_element(By.ID, "readout").text or told["training_periods"] > first
     assert week.get_attribute("aria-valuetext") == browser.find_element(By.ID, "readout").text
 
     browser.find_element(By.CSS_SELECTOR, "#range-all + span").click()
     wait_for(browser, "Number(document.getElementById('week').min) === 0")
     week.send_keys(Pressed.HOME, *[Pressed.ARROW_RIGHT] * 40)
-    assert "learnt from, not counted" in browser.find_element(By.ID, "readout").text
-    assert browser.find_elements(By.CSS_SELECTOR, "#chart rect.seen")
+    assert "training data, not counted" in browser.find_element(By.ID, "readout").text
+    assert browser.find_elements(By.CSS_SELECTOR, "#chart rect.training")
 
     browser.find_element(By.CSS_SELECTOR, "#table-details summary").click()
     rows = browser.find_elements(By.CSS_SELECTOR, "#table tbody tr")
     assert len(rows) == len(told["dates"])
-    assert len(browser.find_elements(By.CSS_SELECTOR, "#table tr.learnt")) == told["seen"]
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#table tr.training")) == told["training_periods"]
     browser.find_element(By.ID, "next").click()
     wait_for(browser, f"document.getElementById('ticker-name').textContent === '{listed[3]}'")
     assert browser.current_url.endswith(f"#{listed[3]}")
 
 
-def test_the_record_the_calibration_and_the_verdict_are_there(service: Any, browser: Any, book: Book):
+def test_the_record_the_calibration_and_the_verdict_are_there(service: Any, browser: Any, dashboard: Dashboard):
     from selenium.webdriver.common.by import By
 
     browser.get(f"http://127.0.0.1:{service.port}/")
-    wait_for(browser, "document.querySelectorAll('#said rect').length")
-    summary = json.loads(book.summary())
+    wait_for(browser, "document.querySelectorAll('#probabilities rect').length")
+    summary = json.loads(dashboard.summary())
     accuracy = summary["record"]["accuracy"]
     assert f"{100 * accuracy['value']:.1f} % [{100 * accuracy['low']:.1f}, {100 * accuracy['high']:.1f}]" in (
         browser.find_element(By.ID, "rates").text
     )
-    assert browser.find_element(By.ID, "record-told").text == summary["record"]["told"]
+    assert browser.find_element(By.ID, "record-summary").text == summary["record"]["summary"]
     assert len(browser.find_elements(By.CSS_SELECTOR, "#calibration circle")) == len(summary["record"]["calibration"])
     assert browser.find_element(By.ID, "verdict-word").text == "better than guessing"
-    assert summary["drift"]["paragraph"] in browser.find_element(By.ID, "drift-told").text
+    assert summary["drift"]["reason"] in browser.find_element(By.ID, "drift-summary").text
 
 
 def test_own_bars_are_predicted_on_a_phone_and_a_mistake_in_them_is_told(service: Any, browser: Any, tiny: Monitored):
@@ -359,20 +369,20 @@ def test_own_bars_are_predicted_on_a_phone_and_a_mistake_in_them_is_told(service
 
     browser.set_window_size(390, 844)
     browser.get(f"http://127.0.0.1:{service.port}/")
-    wait_for(browser, "document.querySelectorAll('#said rect').length")
+    wait_for(browser, "document.querySelectorAll('#probabilities rect').length")
     wide = browser.execute_script("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert wide == 0
     bars = (tiny.path.parent / "bars.csv").read_text().splitlines()
     own = "\n".join([bars[0], *[line for line in bars[1:] if line.startswith("MSFT")][-200:]])
     put = "document.getElementById('own-bars').value = arguments[0]; document.getElementById('own-send').click()"
     browser.execute_script(put, own)
-    wait_for(browser, "document.querySelectorAll('#own-answer tbody tr').length === 1")
-    assert browser.find_element(By.CSS_SELECTOR, "#own-answer tbody th").text == "MSFT"
+    wait_for(browser, "document.querySelectorAll('#own-result tbody tr').length === 1")
+    assert browser.find_element(By.CSS_SELECTOR, "#own-result tbody th").text == "MSFT"
     browser.execute_script(put, own.replace("close", "clothes", 1))
-    wait_for(browser, "document.querySelector('#own-answer .alert')")
-    assert "it does not name close" in browser.find_element(By.ID, "own-answer").text
+    wait_for(browser, "document.querySelector('#own-result .alert')")
+    assert "missing: close" in browser.find_element(By.ID, "own-result").text
     lines = own.splitlines()
     lines[3] = lines[3].rsplit(",", 1)[0] + ",many"
     browser.execute_script(put, "\n".join(lines))
-    wait_for(browser, "document.getElementById('own-answer').textContent.includes('many')")
-    assert 'Line 4: volume is "many"' in browser.find_element(By.ID, "own-answer").text
+    wait_for(browser, "document.getElementById('own-result').textContent.includes('many')")
+    assert 'Line 4: volume is "many"' in browser.find_element(By.ID, "own-result").text

@@ -19,9 +19,9 @@ from ste.market.calendar import sessions
 from ste.market.daily import Market
 from ste.schema import FEATURES
 from ste.serving import openapi_examples as examples
-from ste.serving.api_keys import Keys
+from ste.serving.api_keys import ApiKeys
 from ste.serving.app import create_app
-from ste.serving.model_swap import Current, loaded
+from ste.serving.deployed_model import DeployedModel, validate_model
 
 
 def settings(**changes: object) -> ServeSettings:
@@ -174,10 +174,10 @@ class TestBars:
     @pytest.mark.parametrize(
         ("change", "pointer", "words"),
         [
-            (lambda body: body["bars"][3].pop("close"), "#/bars/3/close", "not given"),
+            (lambda body: body["bars"][3].pop("close"), "#/bars/3/close", "missing"),
             (lambda body: body["bars"][3].update(close="12"), "#/bars/3/close", "valid number"),
             (lambda body: body["bars"][3].update(close=0), "#/bars/3/close", "greater than 0"),
-            (lambda body: body["bars"][3].update(clsoe=5.0), "#/bars/3/clsoe", "no such field"),
+            (lambda body: body["bars"][3].update(clsoe=5.0), "#/bars/3/clsoe", "unknown field"),
             (lambda body: body["bars"][3].update(date="2022-13-01"), "#/bars/3/date", "expected a date such as"),
             (
                 lambda body: body["bars"][3].update(date="2022-01-05T00:00:00"),
@@ -205,7 +205,7 @@ class TestBars:
                 "#/macro/0/series",
                 "vix",
             ),
-            (lambda body: body.update(news=[{"ticker": "A"}]), "#/news/0/date", "not given"),
+            (lambda body: body.update(news=[{"ticker": "A"}]), "#/news/0/date", "missing"),
             (lambda body: body.update(every="yes"), "#/every", "boolean"),
         ],
     )
@@ -234,7 +234,7 @@ class TestBars:
             def close(self):
                 closed.append(len(seen))
 
-            def seen(self, features, probabilities, dates=None):
+            def observe(self, features, probabilities, dates=None):
                 seen.append((features, probabilities, dates))
 
             def collect(self):
@@ -242,7 +242,7 @@ class TestBars:
 
                 yield GaugeMetricFamily("watched", "Calls.", value=len(seen))
 
-        with TestClient(create_app(model, settings(), monitor=lambda card: Watching())) as client:
+        with TestClient(create_app(model, settings(), monitor_factory=lambda card: Watching())) as client:
             rows = examples.rows(model.card, 5)
             said = client.post("/v1/predict", json={"rows": rows}).json()["predictions"]
             client.post("/v1/predict/bars", json={"bars": records(market(1))})
@@ -261,13 +261,13 @@ class TestBars:
             def close(self):
                 pass
 
-            def seen(self, features, probabilities, dates=None):
+            def observe(self, features, probabilities, dates=None):
                 raise ValueError
 
             def collect(self):
                 return []
 
-        with TestClient(create_app(model, settings(), monitor=lambda card: Broken())) as client:
+        with TestClient(create_app(model, settings(), monitor_factory=lambda card: Broken())) as client:
             assert client.post("/v1/predict", json={"rows": examples.rows(model.card, 5)}).status_code == 200
 
     def test_a_page_adds_its_routes_and_reads_parameters(self, served):
@@ -276,13 +276,13 @@ class TestBars:
         def page(app):
             @app.get("/page/what.js")
             async def what(count: int) -> dict[str, object]:
-                return {"count": count, "version": app.state.current.now.model.version}
+                return {"count": count, "version": app.state.deployed.current.model.version}
 
             @app.get("/page/more")
             async def more() -> dict[str, object]:
                 return {}
 
-        app = create_app(model, settings(), page=page, keys=Keys(["k" * 16]))
+        app = create_app(model, settings(), dashboard=page, keys=ApiKeys(["k" * 16]))
         with TestClient(app) as client:
             assert client.get("/page/what.js?count=3").json() == {"count": 3, "version": model.version}
             told = client.get("/page/what.js?count=x")
@@ -323,7 +323,7 @@ class TestBars:
     def test_more_than_may_wait_is_refused(self, served):
         _, model = served
         limits = settings().limits
-        limits.examples = limits.waiting = 2
+        limits.max_examples = limits.max_queued_examples = 2
         with TestClient(create_app(model, settings(limits=limits))) as client:
             answer = client.post("/v1/predict/bars", json={"bars": records(market(3))})
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
@@ -358,11 +358,11 @@ def test_a_model_that_does_not_do_what_its_card_says_is_not_served(tmp_path: Pat
     other = ServedModel(tmp_path / "a.onnx")
     tiny_model(tmp_path / "b.onnx", view="flat")
     other.card = ServedModel(tmp_path / "b.onnx").card
-    with pytest.raises(RunError, match=r"does not run on features \(21,\) as its card says"):
+    with pytest.raises(RunError, match=r"does not run on features \(21,\) of its card"):
         create_app(other, settings())
     tiny_model(tmp_path / "c.onnx", classes=2)
     other.card = ServedModel(tmp_path / "c.onnx").card
-    with pytest.raises(RunError, match=r"gives \(2, 3\) .* expected probabilities of Downtrend, Uptrend"):
+    with pytest.raises(RunError, match=r"returns \(2, 3\) .* expected probabilities of Downtrend, Uptrend"):
         create_app(other, settings())
     create_app(model, settings())
 
@@ -372,11 +372,11 @@ def test_a_file_that_changed_while_it_was_read_first_is_read_again(tmp_path: Pat
     tiny_model(path, seed=0)
     model = ServedModel(path)
     tiny_model(path, seed=1)
-    current = Current(loaded(model, 4), lambda: path, 4, 1)
+    deployed = DeployedModel(validate_model(model, 4), lambda: path, 4, 1)
     swapped = []
 
     async def look() -> None:
-        task = asyncio.ensure_future(current.watch(0.01, lambda: swapped.append(current.now.model.version)))
+        task = asyncio.ensure_future(deployed.watch(0.01, lambda: swapped.append(deployed.current.model.version)))
         for _ in range(500):
             await asyncio.sleep(0.01)
             if swapped:
@@ -385,4 +385,4 @@ def test_a_file_that_changed_while_it_was_read_first_is_read_again(tmp_path: Pat
 
     asyncio.run(look())
     assert swapped == [ServedModel(path).version]
-    assert current.swaps == 1
+    assert deployed.swaps == 1

@@ -47,7 +47,7 @@ def test_everyone_gets_their_own_rows_in_runs_of_at_most_the_limit(sizes: list[i
             return await asyncio.gather(*(batcher.probabilities(model, one) for one in given))
         finally:
             await asyncio.sleep(0)
-            assert batcher.waiting == 0
+            assert batcher.queued == 0
             batcher.close()
 
     answers = asyncio.run(all_at_once())
@@ -67,7 +67,7 @@ def test_what_arrives_during_a_run_goes_into_the_next_one_together():
         await asyncio.sleep(0.05)
         rest = [asyncio.ensure_future(batcher.probabilities(model, rows(2, i))) for i in range(20)]
         await asyncio.sleep(0.05)
-        assert batcher.waiting == 40
+        assert batcher.queued == 40
         model.going.set()
         await asyncio.gather(first, *rest)
         await asyncio.sleep(0.01)
@@ -116,7 +116,7 @@ def test_too_much_at_once_is_refused_and_what_was_taken_is_answered():
         model.going.clear()
         taken = asyncio.ensure_future(batcher.probabilities(model, rows(10, 0)))
         await asyncio.sleep(0.05)
-        with pytest.raises(Problem, match="examples wait for the model") as raised:
+        with pytest.raises(Problem, match="examples are queued for the model") as raised:
             await batcher.probabilities(model, rows(5, 0))
         assert raised.value.status == 503
         model.going.set()

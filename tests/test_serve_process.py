@@ -31,7 +31,12 @@ from ste.serving import openapi_examples as examples
 from ste.serving import server
 from ste.serving.model_file import newest
 
-LIMITS = ("limits.head_seconds=0.6", "limits.body_seconds=0.9", "limits.connections=24", "limits.idle_seconds=0.8")
+LIMITS = (
+    "limits.header_timeout=0.6",
+    "limits.body_timeout=0.9",
+    "limits.max_connections=24",
+    "limits.idle_timeout=0.8",
+)
 
 
 @pytest.fixture(scope="module")
@@ -337,7 +342,7 @@ def test_a_stop_answers_what_is_in_flight_and_ends(tmp_path: Path):
 
 def test_a_stop_does_not_wait_for_ever(tmp_path: Path):
     tiny_model(tmp_path / "model.onnx")
-    with serving(tmp_path, "model=model.onnx", "stop_seconds=1") as running, running.connect() as connection:
+    with serving(tmp_path, "model=model.onnx", "shutdown_timeout=1") as running, running.connect() as connection:
         connection.sendall(request("POST", "/v1/predict", BODY, JSON)[:-100])
         time.sleep(0.3)
         running.process.send_signal(signal.SIGINT)
@@ -364,7 +369,7 @@ def hammer(service: Service, stop: threading.Event, versions: set[str], faults: 
 def test_a_new_model_takes_over_without_a_dropped_request_and_a_bad_file_does_not(tmp_path: Path):
     card = tiny_model(tmp_path / "model.onnx", seed=0)
     tiny_model(tmp_path / "next.onnx", seed=1)
-    with serving(tmp_path, "model=model.onnx", "watch_seconds=0.05") as running:
+    with serving(tmp_path, "model=model.onnx", "reload_interval=0.05") as running:
         stop, versions, faults = threading.Event(), set(), []
         clients = [threading.Thread(target=hammer, args=(running, stop, versions, faults)) for _ in range(4)]
         for client in clients:
@@ -374,7 +379,10 @@ def test_a_new_model_takes_over_without_a_dropped_request_and_a_bad_file_does_no
         (tmp_path / "model.onnx").write_bytes(b"not a model")
         bad = wait_for(running, lambda ready: ready["warning"])
         assert bad["version"] == first["version"]
-        assert bad["warning"] == "A newer model could not be used, and this one stays. The log says why."
+        assert (
+            bad["warning"]
+            == "A newer model could not be loaded, and this version stays deployed. See the service's log."
+        )
         assert "ste_model_stale 1.0" in running.ask("GET", "/metrics")[2].decode()
         os.replace(tmp_path / "next.onnx", tmp_path / "model.onnx")
         new = wait_for(running, lambda ready: ready["version"] != first["version"])
@@ -461,11 +469,15 @@ def composed(folder: Path):
         ([], ",", "STE_API_KEYS: there is no key in it"),
         ([], "with a space in it", "STE_API_KEYS: key 1 is not one"),
         (["host=no.such.host.invalid"], None, "host=no.such.host.invalid: is no address"),
-        (["limits.examples=0"], None, "limits.examples=0: expected a whole number, 1 or more"),
-        (["limits.body_seconds=0"], None, "limits.body_seconds=0: expected seconds above 0"),
-        (["limits.waiting=10"], None, "limits.waiting=10: expected at least limits.examples"),
+        (["limits.max_examples=0"], None, "limits.max_examples=0: expected a whole number, 1 or more"),
+        (["limits.body_timeout=0"], None, "limits.body_timeout=0: expected seconds above 0"),
+        (
+            ["limits.max_queued_examples=10"],
+            None,
+            "limits.max_queued_examples=10: expected at least limits.max_examples",
+        ),
         (["port=70000"], None, r"port=70000: expected a whole number in \[0, 65535\]"),
-        (["watch_seconds=-1"], None, "watch_seconds=-1: expected seconds, or 0 for never"),
+        (["reload_interval=-1"], None, "reload_interval=-1: expected seconds, or 0 for never"),
     ],
 )
 def test_a_mistake_is_one_message(composed, monkeypatch, overrides: list[str], environment: str | None, message: str):
@@ -502,7 +514,7 @@ def test_an_open_address_without_a_key_is_warned_of(composed, monkeypatch, caplo
         else:
             monkeypatch.delenv("STE_API_KEYS", raising=False)
         serve_task(composed(f"host={host}"))
-        assert (f"host={host} is open to whoever can reach this machine" in caplog.text) == warned
+        assert (f"host={host}: everyone who can reach this machine can send requests" in caplog.text) == warned
         assert "k" * 16 not in caplog.text + capsys.readouterr().out
 
 

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from onnx_files import tiny_card
 from ste.serving import openapi_examples as examples
-from ste.serving.api_keys import Keys, read_keys
+from ste.serving.api_keys import ApiKeys, read_keys
 from ste.serving.bars_request import examples_of_bars
 from ste.serving.problems import TITLES, Fault, Problem
 from ste.serving.request_features import FeatureReader, loads
 
 LARGEST = float(np.finfo(np.float32).max)
 CARDS = {"sequence": tiny_card(sequence_length=3), "flat": tiny_card(view="flat")}
-READERS = {view: FeatureReader(card, most=4) for view, card in CARDS.items()}
+READERS = {view: FeatureReader(card, max_examples=4) for view, card in CARDS.items()}
 
 
 PRICES = {f"stock_{name}" for name in ("open", "high", "low", "close", "sma_20", "sma_50")}
@@ -169,8 +169,8 @@ def test_windows_rows_and_names_say_the_same():
         ((0, 2, 8), [1.0], "#/windows/0/2/8", "stock_macd: found an array of 1 item"),
         ((0, 2), [1.0], "#/windows/0/2", "found an array of 1 item, expected 21 numbers, or an object by feature"),
         ((0,), [], "#/windows/0", "found an array of 0 items, expected 3 rows of one ticker"),
-        ((0, 1), {"stock_rsi": 5, "a/b~c d": 1}, "#/windows/0/1/a~1b~0c%20d", "no such feature of this model"),
-        ((0, 1), {"stock_rsi": 5}, "#/windows/0/1/stock_open", "not given"),
+        ((0, 1), {"stock_rsi": 5, "a/b~c d": 1}, "#/windows/0/1/a~1b~0c%20d", "not a feature of this model"),
+        ((0, 1), {"stock_rsi": 5}, "#/windows/0/1/stock_open", "missing"),
     ],
 )
 def test_the_field_at_fault_is_named(place, value, pointer: str, words: str):
@@ -191,14 +191,14 @@ def test_the_field_at_fault_is_named(place, value, pointer: str, words: str):
 @pytest.mark.parametrize(
     ("document", "pointer", "words"),
     [
-        ({}, "#/windows", "not given; expected windows or rows"),
+        ({}, "#/windows", "missing; expected windows or rows"),
         ([], "#", "found an array of 0 items, expected an object with windows or rows"),
         ({"windows": [], "rows": []}, "#/rows", "expected windows or rows, not both"),
         ({"windows": 5}, "#/windows", "found 5, expected an array of 1 to 4 windows"),
         ({"windows": [rows(3)] * 5}, "#/windows", "found an array of 5 items, expected an array of 1 to 4 windows"),
         ({"rows": rows(2)}, "#/rows", "found an array of 2 items, expected an array of 3 to 6 rows of one ticker"),
         ({"rows": rows(7)}, "#/rows", "found an array of 7 items, expected an array of 3 to 6 rows of one ticker"),
-        ({"window": [rows(3)]}, "#/window", "no such field; expected windows or rows"),
+        ({"window": [rows(3)]}, "#/window", "unknown field; expected windows or rows"),
     ],
 )
 def test_the_form_at_fault_is_named(document, pointer: str, words: str):
@@ -280,14 +280,14 @@ def test_keys_open_by_a_bearer_header_alone(tmp_path):
     keys = read_keys(str(tmp_path / "keys"), {"STE_API_KEYS": "other-key-0123456789"})
     assert keys
     for key in (b"first-key-0123456789", b"second-key-012345678"):
-        assert keys.opens(b"Bearer " + key)
-        assert keys.opens(b"bearer " + key)
-        assert not keys.opens(key)
-        assert not keys.opens(b"Basic " + key)
-        assert not keys.opens(b"Bearer " + key + b"x")
-    assert not keys.opens(None)
-    assert not keys.opens(b"")
-    assert not keys.opens(b"Bearer other-key-0123456789")
-    assert read_keys(None, {"STE_API_KEYS": "other-key-0123456789"}).opens(b"Bearer other-key-0123456789")
+        assert keys.accept(b"Bearer " + key)
+        assert keys.accept(b"bearer " + key)
+        assert not keys.accept(key)
+        assert not keys.accept(b"Basic " + key)
+        assert not keys.accept(b"Bearer " + key + b"x")
+    assert not keys.accept(None)
+    assert not keys.accept(b"")
+    assert not keys.accept(b"Bearer other-key-0123456789")
+    assert read_keys(None, {"STE_API_KEYS": "other-key-0123456789"}).accept(b"Bearer other-key-0123456789")
     assert not read_keys(None, {})
-    assert not Keys().opens(b"Bearer ")
+    assert not ApiKeys().accept(b"Bearer ")

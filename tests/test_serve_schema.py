@@ -24,7 +24,7 @@ expected-statuses = ["2xx", 422]
 @contextmanager
 def service_of(view: str, folder: Path) -> Iterator[Service]:
     tiny_model(folder / "model.onnx", view=view, sequence_length=2)
-    with serving(folder, "model=model.onnx", "limits.examples=3") as running:
+    with serving(folder, "model=model.onnx", "limits.max_examples=3") as running:
         yield running
 
 

@@ -357,7 +357,12 @@ def test_a_late_figure_stands_from_the_next_close_on_unless_a_newer_one_does(war
 
 def test_policy_events_of_a_day_are_told_apart_by_their_id(warm: RunningFeatures) -> None:
     day = day_of("2024-11-29")
-    for event in (PolicyEvent("a", day, 1.0), PolicyEvent("b", day, 2.0), PolicyEvent("b", day, 2.0), PolicyEvent("a", day, 4.0)):
+    for event in (
+        PolicyEvent("a", day, 1.0),
+        PolicyEvent("b", day, 2.0),
+        PolicyEvent("b", day, 2.0),
+        PolicyEvent("a", day, 4.0),
+    ):
         warm.feed(event)
     warm.feed(bar("A", "2024-11-29"))
     (rows,) = warm.finish()

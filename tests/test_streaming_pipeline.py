@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from ste.errors import DataError, RunError
 from ste.streaming import checkpoints
-
 from ste.streaming.checkpoints import Checkpoints
 from ste.streaming.engine import Engine
 from ste.streaming.event_sources import FileSource
@@ -316,7 +315,9 @@ def _is_json(value: Any) -> bool:
 def test_a_file_that_no_checkpoint_knows_is_left_alone(tmp_path: Path):
     (tmp_path / "in.jsonl").touch()
     (tmp_path / "out.jsonl").write_text("somebody's\n")
-    with pytest.raises(RunError, match=r"sink=.*out.jsonl: this file exists and no checkpoint of this pipeline lists it"):
+    with pytest.raises(
+        RunError, match=r"sink=.*out.jsonl: this file exists and no checkpoint of this pipeline lists it"
+    ):
         ran(tmp_path)
     assert (tmp_path / "out.jsonl").read_text() == "somebody's\n"
 

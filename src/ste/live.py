@@ -113,7 +113,8 @@ def _summary(status: dict[str, Any], folder: Path) -> list[str]:
         f"events: {events or 'none'}; rejected {status['rejected']:,}",
         f"predictions: {counts['final']:,}, provisional {counts['provisional']:,}; "
         f"{counts['short']:,} closes of tickers with too few periods"
-        + f", {counts['unusable']:,} with values that are not finite" * bool(counts["unusable"]),
+        + f", {counts['unusable']:,} with values that are not finite"
+        * bool(counts["unusable"]),
     ]
     if status["watermark"] is not None:
         backlog = "" if status["backlog"] is None else f"; {status['backlog']:,} waiting in the source"

@@ -1,4 +1,4 @@
-"""Check a deployed model for drift: `python -m ste.monitor model=… predictions=FILE`; strict=true sets the exit code."""
+"""Check a deployed model for drift: `python -m ste.monitor model=… predictions=FILE`; strict=true sets exit code 3."""
 
 import json
 import sys

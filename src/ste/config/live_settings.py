@@ -121,9 +121,13 @@ class LiveSettings(Settings):
         if self.source == "replay" and self.replay.bars is None:
             raise ConfigError("replay.bars=null: source=replay needs a file of bars. Try replay.bars=bars.csv.")
         if self.source != "replay" and self.replay.files():
-            raise ConfigError(f"source={self.source}: replay.bars and the other files need source=replay. Try source=replay.")
+            raise ConfigError(
+                f"source={self.source}: replay.bars and the other files need source=replay. Try source=replay."
+            )
         if self.source == self.sink and self.source != "redis":
-            raise ConfigError(f"sink={self.sink}: found the source itself, expected another file. Try sink=predictions.jsonl.")
+            raise ConfigError(
+                f"sink={self.sink}: found the source itself, expected another file. Try sink=predictions.jsonl."
+            )
         for key, path in self.replay.files().items():
             if not Path(path).is_file():
                 raise DataError(f"replay.{key}={path}: no such file. Give the path of a CSV or Parquet file.")

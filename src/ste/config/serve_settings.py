@@ -14,50 +14,51 @@ Seconds = Annotated[float, Gt(0), Lt(_DAY), Expect("seconds above 0, less than a
 
 @dataclass
 class LimitSettings(Settings):
-    """What one client may ask of the service.
+    """Limits on requests and connections.
 
     Attributes:
-        body_bytes: largest body, bytes.
-        examples: of one request.
-        head_seconds: from the first byte of a request to the end of its headers.
-        body_seconds: from the first byte of a request to the end of its body.
-        answer_seconds: that a request may wait for the model before it is refused.
-        idle_seconds: that a connection is kept between requests.
-        connections: open at once.
-        waiting: examples that may wait for the model; more are refused.
+        max_body_bytes: maximum size of a request body, bytes.
+        max_examples: maximum number of examples in one request.
+        header_timeout: seconds from the first byte of a request to the end of its headers.
+        body_timeout: seconds from the first byte of a request to the end of its body.
+        queue_timeout: seconds that a request may wait for the model before it is rejected.
+        idle_timeout: seconds that a connection may be idle between requests.
+        max_connections: maximum number of open connections.
+        max_queued_examples: maximum number of examples that wait for the model; more are rejected.
     """
 
     section: ClassVar[str] = "limits"
 
-    body_bytes: PositiveInt = 4_194_304
-    examples: PositiveInt = 1024
-    head_seconds: Seconds = 5.0
-    body_seconds: Seconds = 20.0
-    answer_seconds: Seconds = 10.0
-    idle_seconds: Seconds = 20.0
-    connections: PositiveInt = 1000
-    waiting: PositiveInt = 16_384
+    max_body_bytes: PositiveInt = 4_194_304
+    max_examples: PositiveInt = 1024
+    header_timeout: Seconds = 5.0
+    body_timeout: Seconds = 20.0
+    queue_timeout: Seconds = 10.0
+    idle_timeout: Seconds = 20.0
+    max_connections: PositiveInt = 1000
+    max_queued_examples: PositiveInt = 16_384
 
     def check(self) -> None:
-        """Check that the largest request can wait."""
-        self.require(self.waiting >= self.examples, "waiting", "at least limits.examples")
+        """Check that the largest request fits into the queue."""
+        enough = self.max_queued_examples >= self.max_examples
+        self.require(enough, "max_queued_examples", "at least limits.max_examples")
 
 
 @dataclass
 class ServeSettings(Settings):
-    """A model to serve over HTTP.
+    """Settings of the HTTP service.
 
     Attributes:
         model: an ONNX file, a run id, `latest`, `best`, `champion`, or `models:/NAME@ALIAS`.
         host: address to listen on.
-        port: to listen on; 0 is any that is free.
-        keys_file: with one API key per line; None takes them from `STE_API_KEYS`, where that is set.
-        batch: most examples in one run of the model.
-        threads: of ONNX Runtime within one run.
-        watch_seconds: between two looks for a new version of the model; 0 never looks.
-        stop_seconds: that requests in flight are given when the service is told to stop.
-        bars, news, macro, policy: files of a market whose past the page shows; without bars it shows the model alone.
-        monitor: whether drift is counted, and kept in `monitor/` of the output folder.
+        port: port to listen on; 0 chooses a free one.
+        keys_file: file with one API key per line; None reads `STE_API_KEYS`, if set.
+        max_batch: maximum number of examples in one run of the model.
+        threads: threads of ONNX Runtime within one run.
+        reload_interval: seconds between two checks for a new model version; 0 never checks.
+        shutdown_timeout: seconds for requests in flight when the service stops.
+        bars, news, macro, policy: market files for the dashboard's history; without bars it shows the model only.
+        monitor: whether drift is counted, and saved to `monitor/` in the output folder.
     """
 
     tracking: TrackingSettings
@@ -67,10 +68,10 @@ class ServeSettings(Settings):
     host: Name = "127.0.0.1"
     port: Annotated[int, Ge(0), Le(65535)] = 8000
     keys_file: str | None = None
-    batch: PositiveInt = 256
+    max_batch: PositiveInt = 256
     threads: PositiveInt = 1
-    watch_seconds: Annotated[float, Ge(0), Lt(_DAY), Expect("seconds, or 0 for never")] = 1.0
-    stop_seconds: PositiveInt = 30
+    reload_interval: Annotated[float, Ge(0), Lt(_DAY), Expect("seconds, or 0 for never")] = 1.0
+    shutdown_timeout: PositiveInt = 30
     bars: str | None = None
     news: str | None = None
     macro: str | None = None
@@ -83,6 +84,6 @@ class ServeSettings(Settings):
         self.require(alone, "bars", "a file of daily bars as well as news, macro or policy", example="bars.csv")
 
     def files(self) -> dict[str, str]:
-        """The files given, by kind."""
+        """Return the given market files by kind."""
         named = {"bars": self.bars, "news": self.news, "macro": self.macro, "policy": self.policy}
         return {kind: path for kind, path in named.items() if path is not None}

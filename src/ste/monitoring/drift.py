@@ -148,13 +148,9 @@ def _summary(
     else:
         text = f"{scope}: no column drifted by more than chance."
     if by_chance:
-        text += (
-            f" {_list(by_chance)}: the index is above {WATCH:g}, as it is for parts of the training data of this length."
-        )
+        text += f" {_list(by_chance)}: the index is above {WATCH:g}, as for parts of the training data of this length."
     if reference.periods is None:
-        text += (
-            f" The reference has no {unit}s, so rows are treated as independent and alarms are more frequent than stated."
-        )
+        text += f" The reference has no {unit}s, so rows count as independent and alarms are too frequent."
     return text
 
 

@@ -164,7 +164,9 @@ class DriftMonitor:
             level.add_metric(labels, LEVELS.index(column.level))
             outside.add_metric(labels, column.outside)
         yield from (psi, p, level, outside)
-        fractions = GaugeMetricFamily("ste_predicted_class_ratio", "Fraction of each predicted class.", labels=["class"])
+        fractions = GaugeMetricFamily(
+            "ste_predicted_class_ratio", "Fraction of each predicted class.", labels=["class"]
+        )
         for name, fraction in drift.class_fractions.items():
             fractions.add_metric([name], fraction)
         yield fractions

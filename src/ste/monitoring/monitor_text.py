@@ -25,7 +25,9 @@ def print_report(report: MonitorReport, console: Console | None = None) -> None:
     """
     console = console or Console(highlight=False, width=None if Console().is_terminal else 100)
     card = report.card
-    console.print(f"[bold]{escape(card.name)}[/] of run {escape(card.run_id)}, version {report.version}", soft_wrap=True)
+    console.print(
+        f"[bold]{escape(card.name)}[/] of run {escape(card.run_id)}, version {report.version}", soft_wrap=True
+    )
     console.print(f"trained to {card.trained_to}, covers {report.since} to {report.until}\n", soft_wrap=True)
     console.print(_drift_table(report))
     rest = report.drift.columns[MAX_COLUMNS:]

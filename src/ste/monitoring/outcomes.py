@@ -53,7 +53,9 @@ def outcomes_of_table(frame: pd.DataFrame, card: ModelCard, where: Path | str) -
         returns = frame[RETURN].to_numpy(dtype=np.float64)
         if card.labels.get("method") == "volatility":  # a table has the class, not the volatility
             if DIRECTION not in frame:
-                raise DataError(f"{where}: no column {DIRECTION}, which these labels need. Give the bars: truth=bars.csv.")
+                raise DataError(
+                    f"{where}: no column {DIRECTION}, which these labels need. Give the bars: truth=bars.csv."
+                )
             return _outcomes(frame, returns, frame[DIRECTION].to_numpy(dtype=np.int64), card)
         return _outcomes(frame, returns, trends_of_returns(returns, np.ones(len(frame)), card), card)
     if "stock_close" not in frame or card.labels.get("method") == "volatility":

@@ -43,7 +43,9 @@ def recommend(drift: DriftReport, record: TrackRecord | None) -> Recommendation:
     if record is not None and record.worse:
         metrics = " and ".join(one.name.replace("_", "-") for one in record.worse)
         reason = f"{metrics} is worse than in the {record.split} beyond the intervals."
-        return Recommendation(RETRAIN, reason + (f" Also beyond chance: drift of {_names(drifted)}." if drifted else ""))
+        return Recommendation(
+            RETRAIN, reason + (f" Also beyond chance: drift of {_names(drifted)}." if drifted else "")
+        )
     if inputs and outputs:
         unknown = "" if record is not None else "; no outcome is known yet"
         return Recommendation(

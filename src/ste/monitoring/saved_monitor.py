@@ -29,9 +29,7 @@ class SavedDriftMonitor(DriftMonitor):
         save_interval: minimum seconds between two saves.
     """
 
-    def __init__(
-        self, card: ModelCard, path: Path, window: int = WINDOW, save_interval: float = SAVE_INTERVAL
-    ) -> None:
+    def __init__(self, card: ModelCard, path: Path, window: int = WINDOW, save_interval: float = SAVE_INTERVAL) -> None:
         super().__init__(card, window)
         self.path, self._interval, self._saved_at, self._save_failed = path, save_interval, -save_interval, False
         if path.is_file():

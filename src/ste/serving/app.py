@@ -55,7 +55,9 @@ def create_app(
         RunError: the model does not run as its card describes.
     """
     keys, limits = keys or ApiKeys(), settings.limits
-    deployed = DeployedModel(validate_model(model, limits.max_examples), newest_file, limits, settings.threads)
+    deployed = DeployedModel(
+        validate_model(model, limits.max_examples), newest_file, limits.max_examples, settings.threads
+    )
     observer = RequestObserver(monitor_factory, model) if monitor_factory else None
     metrics = ServiceMetrics(deployed, lambda: batcher.queued)
     batcher = Batcher(

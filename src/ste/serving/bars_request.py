@@ -166,7 +166,9 @@ def examples_of_bars(body: bytes, card: ModelCard) -> BarExamples:
         detail = (
             f"No ticker has {length} complete {periods} after the look-back of {lookback} sessions. Give more bars."
         )
-        raise Problem("invalid-request", detail, [Fault(("bars",), f"found {len(bars)} bars of {len(all_tickers)} tickers")])
+        raise Problem(
+            "invalid-request", detail, [Fault(("bars",), f"found {len(bars)} bars of {len(all_tickers)} tickers")]
+        )
     if not np.isfinite(examples.features).all():
         raise Problem(
             "invalid-request", "The features of these bars are not finite numbers.", [Fault(("bars",), "too large")]

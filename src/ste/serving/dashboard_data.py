@@ -1,4 +1,4 @@
-"""The dashboard's content as plain values for JSON: the model, its track record, its drift, and each ticker's history."""
+"""The dashboard's content as plain values for JSON: model, track record, drift, and each ticker's history."""
 
 from dataclasses import asdict
 from typing import Any

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ste.config.serve_settings import LimitSettings
 from ste.errors import RunError, SteError
 from ste.inference.onnx_model import ServedModel
 from ste.serving.openapi_examples import rows
@@ -71,7 +70,7 @@ class DeployedModel:
     Args:
         first: first model.
         newest_file: returns the file of the newest version, which may change; None never reloads.
-        limits: limits of requests.
+        max_examples: maximum number of examples in one request.
         threads: threads of ONNX Runtime within one run.
 
     Attributes:
@@ -82,11 +81,11 @@ class DeployedModel:
     """
 
     def __init__(
-        self, first: LoadedModel, newest_file: Callable[[], Path] | None, limits: LimitSettings, threads: int
+        self, first: LoadedModel, newest_file: Callable[[], Path] | None, max_examples: int, threads: int
     ) -> None:
         self.current = first
         self.swaps, self.failures, self.warning = 0, 0, ""
-        self._newest_file, self._limits, self._threads = newest_file, limits, threads
+        self._newest_file, self._max_examples, self._threads = newest_file, max_examples, threads
         self._signature: tuple[object, ...] = ()  # empty: check the file once more, it may have changed since loading
 
     async def watch(self, interval: float, on_swap: Callable[[], None]) -> None:
@@ -118,7 +117,7 @@ class DeployedModel:
 
     def _load(self) -> LoadedModel:
         assert self._newest_file is not None
-        return validate_model(ServedModel(self._newest_file(), self._threads), self._limits.max_examples)
+        return validate_model(ServedModel(self._newest_file(), self._threads), self._max_examples)
 
     def _file_signature(self) -> tuple[object, ...]:
         """Return values that change when the file is replaced or written."""

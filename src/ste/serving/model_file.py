@@ -42,7 +42,7 @@ def newest_model_file(spec: str, tracking: TrackingSettings, output: Path, data:
                 path = process.submit(find_model, spec, tracking, output, data).result()
             except ModuleNotFoundError as error:
                 raise RunError(
-                    f"model={spec}: the tracking store needs {error.name}, which is not installed here. Give an ONNX file: "
+                    f"model={spec}: the tracking store needs {error.name}, which is not installed. Give an ONNX file: "
                     "run python -m ste.export where it is installed."
                 ) from None
     if name is not None and read_champion(output, name):

@@ -39,9 +39,7 @@ def openapi(card: ModelCard, version: str, limits: LimitSettings, needs_key: boo
         "paths": {
             "/v1/predict": {"post": _predict(card, needs_key)},
             "/v1/predict/bars": {"post": _predict_bars(card, needs_key)},
-            "/v1/model": {
-                "get": _get("model", "Model card: inputs, metrics and verdict", "Model", needs_key)
-            },
+            "/v1/model": {"get": _get("model", "Model card: inputs, metrics and verdict", "Model", needs_key)},
             "/healthz": {"get": _get("health", "Liveness probe", "Health", False)},
             "/readyz": {"get": _ready()},
             "/metrics": {"get": _metrics(needs_key)},
@@ -128,7 +126,7 @@ def _predict_bars(card: ModelCard, needs_key: bool) -> Schema:
     period = PERIOD[card.frequency]
     length = f"one complete {period}" if card.view == "flat" else f"{card.sequence_length} complete {period}s in a row"
     out["description"] = (
-        f"The service computes the features as in training. A row has a look-back of {lookback} sessions, and an example "
+        f"The service computes the features as in training. The look-back is {lookback} sessions, and an example "
         f"needs {length}. News, macro figures and policy events default to neutral values."
     )
     out["requestBody"] = _body("BarsRequest", examples.predict_bars(card))

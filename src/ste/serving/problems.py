@@ -92,7 +92,7 @@ class Problem(Exception):  # noqa: N818 - the term of the RFC
         return [(name.encode(), value.encode()) for name, value in headers.items()]
 
     def message(self) -> bytes:
-        """Return a complete HTTP/1.1 response that closes the connection, for requests rejected below the application."""
+        """Return a complete HTTP/1.1 response that closes the connection, for use below the application."""
         body = self.body()
         headers = [*self.raw_headers(len(body))]
         if not self.closes:

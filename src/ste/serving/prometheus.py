@@ -25,7 +25,10 @@ class ServiceMetrics:
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
         self._requests = Counter(
-            "ste_requests", "Requests by route, method and status.", ("route", "method", "status"), registry=self.registry
+            "ste_requests",
+            "Requests by route, method and status.",
+            ("route", "method", "status"),
+            registry=self.registry,
         )
         self._seconds = Histogram(
             "ste_request_seconds",

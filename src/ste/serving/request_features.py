@@ -207,7 +207,9 @@ class FeatureReader:
         for key, i in items:
             value = found[key]
             if type(value) not in _NUMBERS or not self.low[i] <= value <= self.high[i]:
-                yield Fault((*path, key), f"{self.names[i]}: found {_format(value)}, expected {self.limits[i].expected}")
+                yield Fault(
+                    (*path, key), f"{self.names[i]}: found {_format(value)}, expected {self.limits[i].expected}"
+                )
 
 
 def _format(value: Any) -> str:

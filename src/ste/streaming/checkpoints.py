@@ -83,8 +83,8 @@ class Checkpoints:
                 raise ValueError(f"closes.bin holds {len(closes)} closes of {self._length}")
         except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise RunError(
-                f"{self._path}: cannot resume from this checkpoint ({str(error)[:120]}). Start with another paths.state "
-                "and another sink."
+                f"{self._path}: cannot resume from this checkpoint ({str(error)[:120]}). Start with another "
+                "paths.state and another sink."
             ) from None
         self._closes.truncate(self._length * CLOSES.itemsize)
         return Checkpoint(meta, arrays, closes)

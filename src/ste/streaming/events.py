@@ -74,7 +74,13 @@ class CloseEvent(NamedTuple):
 
 
 Event = BarEvent | NewsEvent | MacroEvent | PolicyEvent | CloseEvent
-KINDS: dict[type, str] = {BarEvent: "bar", NewsEvent: "news", MacroEvent: "macro", PolicyEvent: "policy", CloseEvent: "close"}
+KINDS: dict[type, str] = {
+    BarEvent: "bar",
+    NewsEvent: "news",
+    MacroEvent: "macro",
+    PolicyEvent: "policy",
+    CloseEvent: "close",
+}
 
 
 class EventError(ValueError):

@@ -7,70 +7,70 @@ const make = (tag, text, attributes = {}) => {
   return node;
 };
 
-const send = async (method, path, body, shown) => {
+const send = async (method, path, body, output) => {
   const headers = {};
   const key = document.getElementById("key").value;
   if (key) headers.authorization = `Bearer ${key}`;
   if (body !== undefined) headers["content-type"] = "application/json";
-  shown.hidden = false;
+  output.hidden = false;
   try {
-    const began = performance.now();
-    const answer = await fetch(path, { method, headers, body });
-    const text = await answer.text();
-    const took = Math.round(performance.now() - began);
+    const started = performance.now();
+    const response = await fetch(path, { method, headers, body });
+    const text = await response.text();
+    const took = Math.round(performance.now() - started);
     let content = text;
-    if ((answer.headers.get("content-type") || "").includes("json")) content = JSON.stringify(JSON.parse(text), null, 2);
-    shown.textContent = `${answer.status} in ${took} ms\n\n${content}`;
+    if ((response.headers.get("content-type") || "").includes("json")) content = JSON.stringify(JSON.parse(text), null, 2);
+    output.textContent = `${response.status} in ${took} ms\n\n${content}`;
   } catch (error) {
-    shown.textContent = String(error);
+    output.textContent = String(error);
   }
 };
 
-const operation = (path, method, about) => {
+const operation = (path, method, spec) => {
   const section = make("section");
-  section.id = about.operationId;
+  section.id = spec.operationId;
   const head = make("h2");
   head.append(make("span", method.toUpperCase(), { className: "method" }), make("code", path));
-  section.append(head, make("p", about.summary));
-  if (about.description) section.append(make("p", about.description));
-  const shown = make("pre", "", { hidden: true });
-  const media = about.requestBody && about.requestBody.content["application/json"];
+  section.append(head, make("p", spec.summary));
+  if (spec.description) section.append(make("p", spec.description));
+  const output = make("pre", "", { hidden: true });
+  const media = spec.requestBody && spec.requestBody.content["application/json"];
   const button = make("button", "Send");
   if (media) {
     const area = make("textarea", "", { spellcheck: false });
     area.setAttribute("aria-label", "Body of the request");
     const choice = make("select");
     choice.setAttribute("aria-label", "Example");
-    const known = media.examples || {};
-    for (const name of Object.keys(known)) choice.append(make("option", name, { value: name }));
-    const fill = () => { area.value = known[choice.value] ? JSON.stringify(known[choice.value].value) : "{}"; };
+    const examples = media.examples || {};
+    for (const name of Object.keys(examples)) choice.append(make("option", name, { value: name }));
+    const fill = () => { area.value = examples[choice.value] ? JSON.stringify(examples[choice.value].value) : "{}"; };
     choice.onchange = fill;
     fill();
     const line = make("p", "Example: ");
     line.append(choice);
     section.append(line, area);
-    button.onclick = () => send(method.toUpperCase(), path, area.value, shown);
+    button.onclick = () => send(method.toUpperCase(), path, area.value, output);
   } else {
-    button.onclick = () => send(method.toUpperCase(), path, undefined, shown);
+    button.onclick = () => send(method.toUpperCase(), path, undefined, output);
   }
-  const statuses = Object.entries(about.responses).map(([status, answer]) => `${status} ${answer.description}`);
-  section.append(make("p", `Answers: ${statuses.join("; ")}.`), button, shown);
+  const statuses = Object.entries(spec.responses).map(([status, response]) => `${status} ${response.description}`);
+  section.append(make("p", `Responses: ${statuses.join("; ")}.`), button, output);
   return section;
 };
 
-const show = async () => {
-  const place = document.getElementById("operations");
+const load = async () => {
+  const list = document.getElementById("operations");
   try {
     const content = await (await fetch("/openapi.json")).json();
     document.getElementById("about").textContent = content.info.description;
     document.getElementById("keyed").hidden = !(content.components.securitySchemes);
-    place.replaceChildren();
+    list.replaceChildren();
     for (const [path, methods] of Object.entries(content.paths)) {
-      for (const [method, about] of Object.entries(methods)) place.append(operation(path, method, about));
+      for (const [method, spec] of Object.entries(methods)) list.append(operation(path, method, spec));
     }
   } catch (error) {
-    place.textContent = `/openapi.json cannot be read: ${error}`;
+    list.textContent = `/openapi.json cannot be read: ${error}`;
   }
 };
 
-show();
+load();

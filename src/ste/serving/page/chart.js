@@ -1,8 +1,8 @@
-// Drawings as SVG: a ticker's past, shares with their intervals, and a calibration curve. Nothing here fetches.
+// SVG charts: a ticker's history, accuracies with their intervals, and a calibration curve. No network access here.
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** An SVG element with attributes and children. */
+/** Create an SVG element with attributes and children. */
 export function svg(name, attributes = {}, ...children) {
   const element = document.createElementNS(SVG, name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
@@ -10,7 +10,7 @@ export function svg(name, attributes = {}, ...children) {
   return element;
 }
 
-/** Round steps that cut a range into about `count` parts. */
+/** Choose about `count` round tick values in a range. */
 export function ticks(low, high, count) {
   const rough = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -20,37 +20,37 @@ export function ticks(low, high, count) {
   return out;
 }
 
-const LEFT = 2, RIGHT = 46, TOP = 8, PRICE = 236, GAP = 38, SAID = 108, MARKS = 34, AXIS = 22;
-const HEIGHT = TOP + PRICE + GAP + SAID + MARKS + AXIS;
+const LEFT = 2, RIGHT = 46, TOP = 8, PRICE = 236, GAP = 38, PROBS = 108, MARKS = 34, AXIS = 22;
+const HEIGHT = TOP + PRICE + GAP + PROBS + MARKS + AXIS;
 const KINDS = (count) => (count === 2 ? ["down", "up"] : ["down", "flat", "up"]);
 
 /**
- * The past of a ticker: prices, the model's probabilities under them, and whether it was right.
+ * Draw a ticker's history: prices, the model's probabilities below them, and whether each prediction was correct.
  *
- * @param ticker what the service gives, @param first the first period shown, @param width pixels.
- * @returns the element, a function that puts the cursor on a period, and one that gives the period at a pixel.
+ * @param ticker history from the service, @param first index of the first period, @param width width in pixels.
+ * @returns the element, a function that moves the cursor to a period, and one that returns the period at a pixel.
  */
-export function pastChart(ticker, first, width) {
+export function historyChart(ticker, first, width) {
   const n = ticker.dates.length - first;
   const plot = width - LEFT - RIGHT, step = plot / n;
   const x = (i) => LEFT + (i - first + 0.5) * step;
   const root = svg("svg", { width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}`, role: "img" });
-  root.append(svg("title", {}, `Prices of ${ticker.ticker}, probabilities of each class, and whether they came true`));
-  const bottom = TOP + PRICE + GAP + SAID + MARKS;
+  root.append(svg("title", {}, `Prices of ${ticker.ticker}, probabilities of each class, and whether the predictions were correct`));
+  const bottom = TOP + PRICE + GAP + PROBS + MARKS;
 
-  if (ticker.seen > first) {
-    const until = LEFT + Math.min(ticker.seen - first, n) * step;
-    root.append(svg("rect", { class: "seen", x: LEFT, y: TOP, width: until - LEFT, height: bottom - TOP }));
-    if (ticker.seen < ticker.dates.length) {
+  if (ticker.training_periods > first) {
+    const until = LEFT + Math.min(ticker.training_periods - first, n) * step;
+    root.append(svg("rect", { class: "training", x: LEFT, y: TOP, width: until - LEFT, height: bottom - TOP }));
+    if (ticker.training_periods < ticker.dates.length) {
       root.append(svg("line", { class: "edge", x1: until, x2: until, y1: TOP, y2: bottom }));
       const room = plot - (until - LEFT) > 150;
       const end = room ? "start" : "end";
-      root.append(svg("text", { x: until + (room ? 5 : -5), y: TOP + 12, "text-anchor": end }, "from here on out of sample"));
+      root.append(svg("text", { x: until + (room ? 5 : -5), y: TOP + 12, "text-anchor": end }, "out of sample from here on"));
     }
   }
 
-  const shown = (values) => values.slice(first);
-  const low = Math.min(...shown(ticker.low)), high = Math.max(...shown(ticker.high));
+  const visible = (values) => values.slice(first);
+  const low = Math.min(...visible(ticker.low)), high = Math.max(...visible(ticker.high));
   const pad = (high - low) * 0.06 || high * 0.01;
   const y = (price) => TOP + PRICE - ((price - low + pad) / (high - low + 2 * pad)) * PRICE;
   const prices = svg("g", { id: "prices" });
@@ -76,38 +76,38 @@ export function pastChart(ticker, first, width) {
   }
   root.append(prices);
 
-  const base = TOP + PRICE + GAP + SAID;
-  const said = svg("g", { id: "said" });
+  const base = TOP + PRICE + GAP + PROBS;
+  const probabilities = svg("g", { id: "probabilities" });
   const bar = step >= 4 ? step - 1 : step + 0.35;
   for (let i = first; i < ticker.dates.length; i++) {
     const p = ticker.p[i];
     if (!p) continue;
-    const group = svg("g", i < ticker.seen ? { class: "faded" } : {});
+    const group = svg("g", i < ticker.training_periods ? { class: "faded" } : {});
     let from = base;
-    KINDS(p.length).map((kind, k) => [kind, p[k]]).reverse().forEach(([kind, share]) => {
-      const height = share * SAID;
+    KINDS(p.length).map((kind, k) => [kind, p[k]]).reverse().forEach(([kind, fraction]) => {
+      const height = fraction * PROBS;
       group.append(svg("rect", { class: kind, x: (x(i) - bar / 2).toFixed(2), y: (from - height).toFixed(2), width: bar.toFixed(2), height: height.toFixed(2) }));
       from -= height;
     });
-    said.append(group);
+    probabilities.append(group);
   }
   const classes = ticker.p.find(Boolean)?.length ?? 3;
   for (let k = 1; k < classes; k++) {
-    const at = base - (k / classes) * SAID;
-    said.append(svg("line", { class: "third", x1: LEFT, x2: LEFT + plot, y1: at, y2: at }));
+    const at = base - (k / classes) * PROBS;
+    probabilities.append(svg("line", { class: "third", x1: LEFT, x2: LEFT + plot, y1: at, y2: at }));
   }
-  for (const share of [0, 0.5, 1]) said.append(svg("text", { x: LEFT + plot + 6, y: base - share * SAID + 4 }, `${100 * share} %`));
-  said.append(svg("text", { x: LEFT, y: base - SAID - 6, class: "strong" }, "What the model said of the period to come"));
-  root.append(said);
+  for (const fraction of [0, 0.5, 1]) probabilities.append(svg("text", { x: LEFT + plot + 6, y: base - fraction * PROBS + 4 }, `${100 * fraction} %`));
+  probabilities.append(svg("text", { x: LEFT, y: base - PROBS - 6, class: "strong" }, "Probabilities of the next period"));
+  root.append(probabilities);
 
   const marks = svg("g", { id: "marks" });
   const size = Math.max(1.2, Math.min(4, step * 0.36)), row = base + MARKS / 2 + 4;
-  for (let i = Math.max(first, ticker.seen); i < ticker.dates.length; i++) {
-    const judged = outcome(ticker, i);
-    if (judged === null) continue;
-    if (judged === "waits") marks.append(svg("circle", { class: "waits", cx: x(i), cy: row, r: 1.2 }));
-    else if (step >= 4) marks.append(svg("circle", { class: judged, cx: x(i), cy: row + (judged === "right" ? -4 : 4), r: size }));
-    else marks.append(svg("line", { class: judged === "right" ? "ci model" : "wrong", "stroke-width": Math.max(1, step * 0.6), x1: x(i), x2: x(i), y1: row, y2: row + (judged === "right" ? -8 : 8) }));
+  for (let i = Math.max(first, ticker.training_periods); i < ticker.dates.length; i++) {
+    const result = resultOf(ticker, i);
+    if (result === null) continue;
+    if (result === "pending") marks.append(svg("circle", { class: "pending", cx: x(i), cy: row, r: 1.2 }));
+    else if (step >= 4) marks.append(svg("circle", { class: result, cx: x(i), cy: row + (result === "right" ? -4 : 4), r: size }));
+    else marks.append(svg("line", { class: result === "right" ? "ci model" : "wrong", "stroke-width": Math.max(1, step * 0.6), x1: x(i), x2: x(i), y1: row, y2: row + (result === "right" ? -8 : 8) }));
   }
   marks.append(svg("text", { x: LEFT + plot + 6, y: row }, "right"), svg("text", { x: LEFT + plot + 6, y: row + 12 }, "wrong"));
   root.append(marks);
@@ -132,13 +132,13 @@ export function pastChart(ticker, first, width) {
   };
 }
 
-/** `right`, `wrong`, `waits` for an outcome, or null where there is none to speak of. */
-export function outcome(ticker, i) {
-  const p = ticker.p[i], came = ticker.came[i];
+/** Return `right`, `wrong`, `pending`, or null for a period without a prediction or with an uncounted outcome. */
+export function resultOf(ticker, i) {
+  const p = ticker.p[i], outcome = ticker.outcome[i];
   if (!p) return null;
-  if (came === null) return "waits";
-  if (came < 0) return null;
-  return p.indexOf(Math.max(...p)) === came ? "right" : "wrong";
+  if (outcome === null) return "pending";
+  if (outcome < 0) return null;
+  return p.indexOf(Math.max(...p)) === outcome ? "right" : "wrong";
 }
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -151,18 +151,18 @@ function axisLabel(dates, i, n) {
   return n > 70 ? ((Number(month) - 1) % 3 ? null : MONTHS[month - 1]) : MONTHS[month - 1];
 }
 
-/** Shares with their 95 % intervals, one under the other: `[{label, value, low, high, kind}]`. */
-export function rates(rows, width) {
+/** Draw fractions with their 95 % intervals in rows: `[{label, value, low, high, kind}]`. */
+export function intervalChart(rows, width) {
   const height = 42, left = 2, right = 14, wide = width - left - right;
   const ends = rows.flatMap((row) => [row.value, row.low, row.high]).filter((end) => end !== null && end !== undefined);
   const low = Math.min(...ends) - 0.02, high = Math.max(...ends) + 0.02;
-  const x = (share) => left + ((share - low) / (high - low)) * wide;
+  const x = (fraction) => left + ((fraction - low) / (high - low)) * wide;
   const total = rows.length * height + 26;
   const root = svg("svg", { width, height: total, viewBox: `0 0 ${width} ${total}`, role: "img" });
   root.append(svg("title", {}, rows.map((row) => `${row.label}: ${row.text}`).join("; ")));
-  for (const share of ticks(low, high, 5)) {
-    root.append(svg("line", { class: "grid", x1: x(share), x2: x(share), y1: 2, y2: total - 20 }));
-    root.append(svg("text", { x: x(share), y: total - 5, "text-anchor": "middle" }, `${Math.round(100 * share)} %`));
+  for (const fraction of ticks(low, high, 5)) {
+    root.append(svg("line", { class: "grid", x1: x(fraction), x2: x(fraction), y1: 2, y2: total - 20 }));
+    root.append(svg("text", { x: x(fraction), y: total - 5, "text-anchor": "middle" }, `${Math.round(100 * fraction)} %`));
   }
   rows.forEach((row, i) => {
     const y = i * height + 30;
@@ -179,36 +179,36 @@ export function calibration(bins, width) {
   const plot = size - left - 8, tall = Math.min(plot, 250);
   const low = Math.max(0, Math.min(...bins.map((bin) => Math.min(bin.confidence, bin.low))) - 0.03);
   const high = Math.min(1, Math.max(...bins.map((bin) => Math.max(bin.confidence, bin.high))) + 0.03);
-  const x = (share) => left + ((share - low) / (high - low)) * plot;
-  const y = (share) => top + tall - ((share - low) / (high - low)) * tall;
+  const x = (fraction) => left + ((fraction - low) / (high - low)) * plot;
+  const y = (fraction) => top + tall - ((fraction - low) / (high - low)) * tall;
   const height = top + tall + bottom;
   const root = svg("svg", { width: size, height, viewBox: `0 0 ${size} ${height}`, role: "img" });
-  root.append(svg("title", {}, bins.map((bin) => `said ${percent(bin.confidence)}, right ${percent(bin.accuracy)} of ${bin.examples}`).join("; ")));
-  for (const share of ticks(low, high, 5)) {
-    root.append(svg("line", { class: "grid", x1: left, x2: left + plot, y1: y(share), y2: y(share) }));
-    root.append(svg("text", { x: left - 6, y: y(share) + 4, "text-anchor": "end" }, `${Math.round(100 * share)} %`));
-    root.append(svg("text", { x: x(share), y: height - 18, "text-anchor": "middle" }, `${Math.round(100 * share)} %`));
+  root.append(svg("title", {}, bins.map((bin) => `predicted ${percent(bin.confidence)}, correct ${percent(bin.accuracy)} of ${bin.examples}`).join("; ")));
+  for (const fraction of ticks(low, high, 5)) {
+    root.append(svg("line", { class: "grid", x1: left, x2: left + plot, y1: y(fraction), y2: y(fraction) }));
+    root.append(svg("text", { x: left - 6, y: y(fraction) + 4, "text-anchor": "end" }, `${Math.round(100 * fraction)} %`));
+    root.append(svg("text", { x: x(fraction), y: height - 18, "text-anchor": "middle" }, `${Math.round(100 * fraction)} %`));
   }
-  root.append(svg("text", { x: left + plot, y: height - 3, "text-anchor": "end" }, "what it said"));
-  root.append(svg("text", { x: left + 5, y: top + 9 }, "how often it was right"));
+  root.append(svg("text", { x: left + plot, y: height - 3, "text-anchor": "end" }, "predicted probability"));
+  root.append(svg("text", { x: left + 5, y: top + 9 }, "fraction correct"));
   root.append(svg("line", { class: "diagonal", x1: x(low), x2: x(high), y1: y(low), y2: y(high) }));
-  const most = Math.max(...bins.map((bin) => bin.examples));
+  const largest = Math.max(...bins.map((bin) => bin.examples));
   for (const bin of bins) {
     root.append(svg("line", { class: "ci model", x1: x(bin.confidence), x2: x(bin.confidence), y1: y(bin.low), y2: y(bin.high) }));
-    root.append(svg("circle", { class: "dot model", cx: x(bin.confidence), cy: y(bin.accuracy), r: (2 + 4 * Math.sqrt(bin.examples / most)).toFixed(1) }));
+    root.append(svg("circle", { class: "dot model", cx: x(bin.confidence), cy: y(bin.accuracy), r: (2 + 4 * Math.sqrt(bin.examples / largest)).toFixed(1) }));
   }
   return root;
 }
 
-/** A share as `42.9 %`. */
-export function percent(share, digits = 1) {
-  return `${(100 * share).toFixed(digits)} %`.replace("-", "\u2212");
+/** Format a fraction as `42.9 %`. */
+export function percent(fraction, digits = 1) {
+  return `${(100 * fraction).toFixed(digits)} %`.replace("-", "\u2212");
 }
 
-/** A bar of a share, `kind` its class. */
-export function shareBar(share, kind) {
+/** Draw a fraction as a bar; `kind` is its CSS class. */
+export function fractionBar(fraction, kind) {
   const root = svg("svg", { viewBox: "0 0 100 8", preserveAspectRatio: "none", "aria-hidden": "true" });
-  root.append(svg("rect", { class: "seen", x: 0, y: 0, width: 100, height: 8 }), svg("rect", { class: kind, x: 0, y: 0, width: 100 * share, height: 8 }));
+  root.append(svg("rect", { class: "training", x: 0, y: 0, width: 100, height: 8 }), svg("rect", { class: kind, x: 0, y: 0, width: 100 * fraction, height: 8 }));
   return root;
 }
 

@@ -1,11 +1,11 @@
-// The page of the service: fetches what it shows from the service itself and from nowhere else.
+// The dashboard. It fetches its data from the service and makes no other network request.
 
-import { calibration, kindOf, outcome, pastChart, percent, rates, shareBar } from "./chart.js";
+import { calibration, fractionBar, historyChart, intervalChart, kindOf, percent, resultOf } from "./chart.js";
 
 const $ = (id) => document.getElementById(id);
 const state = { summary: null, tickers: [], ticker: null, chart: null, at: 0, first: 0 };
 
-/** An element with text or children. */
+/** Create an element with text or children. */
 function make(name, content = "", className = "") {
   const element = document.createElement(name);
   if (className) element.className = className;
@@ -18,16 +18,16 @@ function headers(more = {}) {
   return key ? { ...more, authorization: `Bearer ${key}` } : more;
 }
 
-/** JSON of the service; an error says what the service said. */
+/** Fetch JSON from the service; throw an error with its message. */
 async function get(path) {
-  const answer = await fetch(path, { headers: headers() });
-  if (answer.status === 401) $("key").hidden = false;
-  const content = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(content.detail || `${path}: ${answer.status}`);
+  const response = await fetch(path, { headers: headers() });
+  if (response.status === 401) $("key").hidden = false;
+  const content = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Error(content.detail || `${path}: ${response.status}`);
   return content;
 }
 
-function alarm(error) {
+function showError(error) {
   $("alert").textContent = error.message || String(error);
   $("alert").hidden = false;
 }
@@ -36,12 +36,12 @@ const count = (n, unit) => `${n.toLocaleString("en")} ${unit}${n === 1 ? "" : "s
 const interval = (figure) => (figure.low === null || figure.low === undefined ? "" : ` [${(100 * figure.low).toFixed(1)}, ${(100 * figure.high).toFixed(1)}]`);
 const day = (iso) => new Date(`${iso}T00:00:00Z`).toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
 
-// ---- the model, its record, its drift
+// ---- model, track record and drift
 
 function showSummary() {
   const { model, tested, record, drift, history, notes } = state.summary;
   document.title = `${model.name} \u00b7 STE`;
-  $("title").textContent = `${model.name}: which way will it go?`;
+  $("title").textContent = `${model.name}: predicted trends`;
   $("subtitle").textContent = `trained on ${day(model.trained_from)} to ${day(model.trained_to)}, ${model.frequency}, version ${model.version}`;
   $("verdict-word").textContent = model.verdict.word;
   $("verdict-word").className = model.verdict.word === "better" ? "better" : "";
@@ -57,52 +57,52 @@ function showSummary() {
   showCalibration(tested, record);
   showDrift(drift);
   const facts = {
-    "Classes": `${model.classes.join(", ")}: ${model.cut}`,
-    "Reads": model.view === "flat" ? `${model.features} features of one ${model.unit}` : `${model.features} features of ${count(model.sequence_length, model.unit)}`,
+    "Classes": `${model.classes.join(", ")}: ${model.thresholds}`,
+    "Inputs": model.view === "flat" ? `${model.features} features of one ${model.unit}` : `${model.features} features of ${count(model.sequence_length, model.unit)}`,
     "Data": `${model.data_source}, ${model.trained_from} to ${model.trained_to}`,
     "Run": model.run_id,
-    ...(model.made_of ? { "Made of": model.made_of } : {}),
+    ...(model.made_of ? { "Ensemble of": model.made_of } : {}),
   };
   $("facts").replaceChildren(...Object.entries(facts).flatMap(([name, text]) => [make("dt", name), make("dd", text)]));
   $("notes").replaceChildren(...notes.map((note) => make("li", note)));
-  const waits = { working: "The past weeks are being computed. They appear here by themselves.", failed: history.message, none: "" }[history.state];
-  $("waiting").textContent = waits || "";
-  $("waiting").hidden = !waits;
+  const status = { computing: "The history is being computed. It appears here when it is ready.", failed: history.message, none: "" }[history.state];
+  $("status").textContent = status || "";
+  $("status").hidden = !status;
 }
 
 function showRates(model, tested, record) {
   const rows = [];
   if (record) rows.push({ label: `since training, ${count(record.examples, "prediction")}`, ...record.accuracy, text: percent(record.accuracy.value) + interval(record.accuracy), kind: "model" });
   if (tested) {
-    const then = record?.compared.find((one) => one.name === "accuracy")?.then || tested.accuracy; // whose interval covers other times
+    const then = record?.comparisons.find((one) => one.name === "accuracy")?.then || tested.accuracy; // its interval also covers that later weeks differ
     rows.push({ label: `in the ${tested.split}, ${count(tested.examples, "prediction")}`, ...then, text: percent(then.value) + interval(then), kind: record ? "" : "model" });
   }
-  const beside = record && Object.keys(record.company).length ? record.company : tested ? tested.company : {};
-  for (const [name, figure] of Object.entries(beside)) rows.push({ label: name === "bayes" ? "the limit" : name, ...figure, text: percent(figure.value) + interval(figure), kind: "dim" });
+  const baselines = record && Object.keys(record.baselines).length ? record.baselines : tested ? tested.baselines : {};
+  for (const [name, figure] of Object.entries(baselines)) rows.push({ label: name === "bayes" ? "Bayes-optimal" : name, ...figure, text: percent(figure.value) + interval(figure), kind: "dim" });
   rows.push({ label: "guessing", value: 1 / model.classes.length, text: percent(1 / model.classes.length), kind: "dim" });
-  $("rates").replaceChildren(rates(rows, $("rates").clientWidth));
-  $("record-told").textContent = record ? record.told : tested ? `Figures of ${count(tested.periods, model.unit)} of the ${tested.split}. Nothing has come since: give the service bars= and it will be counted.` : "";
+  $("rates").replaceChildren(intervalChart(rows, $("rates").clientWidth));
+  $("record-summary").textContent = record ? record.summary : tested ? `Metrics of ${count(tested.periods, model.unit)} of the ${tested.split}. There are no later outcomes: start the service with bars= to add them.` : "";
 }
 
 function showCalibration(tested, record) {
   const source = record || tested;
   const bins = source ? source.calibration : [];
   if (!bins.length) {
-    $("calibration").textContent = "Not known.";
+    $("calibration").textContent = "Unknown.";
     return;
   }
   $("calibration").replaceChildren(calibration(bins, $("calibration").clientWidth));
-  $("calibration-note").textContent = `${record ? "Since training" : `In the ${tested.split}`}, ${count(source.examples, "prediction")}: on the dashed line it is as right as it says. A larger dot is more predictions; intervals are 95 %, and allow for tickers that move together.`;
+  $("calibration-note").textContent = `${record ? "Since training" : `In the ${tested.split}`}, ${count(source.examples, "prediction")}: points on the dashed line are perfectly calibrated. Larger points have more predictions; the 95 % intervals account for dependent tickers.`;
 }
 
 function showDrift(drift) {
   $("drift-section").hidden = !drift;
   if (!drift) return;
-  $("drift-word").textContent = drift.word;
-  $("drift-word").className = drift.word === "nothing has changed" ? "" : "bad";
-  $("drift-told").textContent = `${drift.paragraph} Looked at: ${drift.of}.`;
-  const rows = drift.moved.map((one) => [one.kind === "probability" ? `P(${one.name})` : one.name, one.watched, one.psi.toFixed(3), one.p < 0.001 ? "< 0.001" : one.p.toFixed(3), percent(one.outside, 0), one.level]);
-  $("drift").replaceChildren(table(["what", "watched as", "PSI", "p by chance", "beyond training", ""], rows, [2, 3, 4]));
+  $("drift-action").textContent = drift.action;
+  $("drift-action").className = drift.action === "no change" ? "" : "bad";
+  $("drift-summary").textContent = `${drift.reason} Source: ${drift.source}.`;
+  const rows = drift.columns.map((one) => [one.kind === "probability" ? `P(${one.name})` : one.name, one.watched_as, one.psi.toFixed(3), one.p < 0.001 ? "< 0.001" : one.p.toFixed(3), percent(one.outside, 0), one.level]);
+  $("drift").replaceChildren(table(["column", "watched as", "PSI", "p by chance", "outside training", ""], rows, [2, 3, 4]));
 }
 
 function table(head, rows, numbers = [], classes = []) {
@@ -112,48 +112,48 @@ function table(head, rows, numbers = [], classes = []) {
   return make("table", [top, body]);
 }
 
-// ---- a ticker's past
+// ---- history of a ticker
 
 async function chooseTicker(name) {
   if (!state.tickers.some((one) => one.ticker === name)) return;
   $("ticker").value = name;
   state.ticker = await get(`/v1/page/ticker/${encodeURIComponent(name)}`);
   history.replaceState(null, "", `#${encodeURIComponent(name)}`);
-  state.at = lastSaid(state.ticker);
+  state.at = lastPrediction(state.ticker);
   showTicker();
 }
 
-function lastSaid(ticker) {
+function lastPrediction(ticker) {
   for (let i = ticker.p.length - 1; i >= 0; i--) if (ticker.p[i]) return i;
   return ticker.p.length - 1;
 }
 
 function showTicker() {
   const { ticker, summary } = state, { model } = summary;
-  $("past").hidden = false;
+  $("history").hidden = false;
   $("ticker-name").textContent = ticker.ticker;
-  const i = lastSaid(ticker), p = ticker.p[i];
-  $("newest-when").textContent = p ? `For the ${model.unit} after ${day(ticker.dates[i])}, when it closed at ${ticker.close[i].toFixed(2)}` : "Too few bars for a prediction";
+  const i = lastPrediction(ticker), p = ticker.p[i];
+  $("newest-when").textContent = p ? `For the ${model.unit} after ${day(ticker.dates[i])}, close ${ticker.close[i].toFixed(2)}` : "Too few bars for a prediction";
   const above = p ? Math.max(...p) - 1 / p.length : 1;
-  $("newest-even").textContent = above < 0.05 ? `The likeliest is ${(100 * above).toFixed(1)} points above guessing: hardly told apart.` : "";
+  $("newest-even").textContent = above < 0.05 ? `The highest probability is only ${(100 * above).toFixed(1)} points above guessing.` : "";
   const order = model.classes.map((name, k) => [name, k]).reverse();
-  $("newest").replaceChildren(...(p ? order.map(([name, k]) => make("li", [make("span", name), shareBar(p[k], kindOf(k, p.length)), make("span", percent(p[k]), "n")], p[k] === Math.max(...p) ? "most" : "")) : []));
+  $("newest").replaceChildren(...(p ? order.map(([name, k]) => make("li", [make("span", name), fractionBar(p[k], kindOf(k, p.length)), make("span", percent(p[k]), "n")], p[k] === Math.max(...p) ? "top" : "")) : []));
   showChart();
   const record = ticker.record;
   if (record) {
-    const usual = record.usual ? ` Saying ${record.usual.class} every time would have been right in ${record.usual.right}.` : "";
-    $("ticker-record").textContent = `Since training ${count(record.examples, `${model.unit}`)} of ${ticker.ticker} have come: right in ${record.right}, ${percent(record.share.value)}${interval(record.share)}.${usual} One ticker alone says little: see all of them below.`;
+    const majority = record.majority ? ` Always predicting ${record.majority.class} would have been correct in ${record.majority.correct}.` : "";
+    $("ticker-record").textContent = `Since training, ${record.correct} of ${count(record.examples, "prediction")} for ${ticker.ticker} were correct: ${percent(record.accuracy.value)}${interval(record.accuracy)}.${majority} One ticker alone is little evidence: see all of them below.`;
   } else {
-    $("ticker-record").textContent = `Nothing of ${ticker.ticker} has come since training, so there is no record of it.`;
+    $("ticker-record").textContent = `There are no outcomes of ${ticker.ticker} since training.`;
   }
   if ($("table-details").open) showTable();
 }
 
 function showChart() {
   const { ticker } = state;
-  const shown = Number(new FormData($("choose")).get("range")) * (state.summary.model.frequency === "daily" ? 5 : 1);
-  state.first = shown ? Math.max(0, ticker.dates.length - shown) : 0;
-  state.chart = pastChart(ticker, state.first, $("chart").clientWidth);
+  const periods = Number(new FormData($("choose")).get("range")) * (state.summary.model.frequency === "daily" ? 5 : 1);
+  state.first = periods ? Math.max(0, ticker.dates.length - periods) : 0;
+  state.chart = historyChart(ticker, state.first, $("chart").clientWidth);
   $("chart").replaceChildren(state.chart.root);
   Object.assign($("week"), { min: state.first, max: ticker.dates.length - 1 });
   point(Math.max(state.at, state.first));
@@ -168,13 +168,13 @@ function point(i) {
   const parts = [`${model.frequency === "weekly" ? "Week to " : ""}${day(ticker.dates[i])}: close ${ticker.close[i].toFixed(2)} (${change >= 0 ? "+" : ""}${percent(change)}). `];
   if (p) {
     const best = p.indexOf(Math.max(...p));
-    parts.push(`The model said ${model.classes.map((name, k) => `${name} ${percent(p[k])}`).reverse().join(", ")}. `);
-    const judged = outcome(ticker, i), came = ticker.came[i];
-    if (judged === "waits") parts.push("What came is not known yet.");
+    parts.push(`Predicted: ${model.classes.map((name, k) => `${name} ${percent(p[k])}`).reverse().join(", ")}. `);
+    const result = resultOf(ticker, i), outcome = ticker.outcome[i];
+    if (result === "pending") parts.push("The outcome is not known yet.");
     else {
-      parts.push(`Then came ${came < 0 ? "a small move" : model.classes[came]} (${ticker.return[i] >= 0 ? "+" : ""}${percent(ticker.return[i])}): `);
-      if (i < ticker.seen) parts.push("learnt from, not counted.");
-      else if (judged) parts.push(make("span", judged === "right" ? "right" : `wrong, it said ${model.classes[best]}`, `tag is-${judged}`), ".");
+      parts.push(`Outcome: ${outcome < 0 ? "a small move" : model.classes[outcome]} (${ticker.return[i] >= 0 ? "+" : ""}${percent(ticker.return[i])}): `);
+      if (i < ticker.training_periods) parts.push("training data, not counted.");
+      else if (result) parts.push(make("span", result === "right" ? "right" : `wrong, predicted ${model.classes[best]}`, `tag is-${result}`), ".");
       else parts.push("not counted.");
     }
   } else parts.push("No prediction: too few periods before it.");
@@ -186,36 +186,35 @@ function showTable() {
   const { ticker, first } = state, { classes } = state.summary.model;
   const rows = [], kinds = [];
   for (let i = ticker.dates.length - 1; i >= first; i--) {
-    const p = ticker.p[i], judged = outcome(ticker, i), came = ticker.came[i];
-    rows.push([ticker.dates[i], ticker.close[i].toFixed(2), ...(p ? p.map((share) => percent(share)) : classes.map(() => "")), ticker.return[i] === null ? "" : percent(ticker.return[i]), came === null || came < 0 ? "" : classes[came], i < ticker.seen ? "learnt from" : judged === "waits" ? "waits" : judged || ""]);
-    kinds.push(i < ticker.seen ? "learnt" : "");
+    const p = ticker.p[i], result = resultOf(ticker, i), outcome = ticker.outcome[i];
+    rows.push([ticker.dates[i], ticker.close[i].toFixed(2), ...(p ? p.map((share) => percent(share)) : classes.map(() => "")), ticker.return[i] === null ? "" : percent(ticker.return[i]), outcome === null || outcome < 0 ? "" : classes[outcome], i < ticker.training_periods ? "training" : result || ""]);
+    kinds.push(i < ticker.training_periods ? "training" : "");
   }
-  $("table").replaceChildren(table(["to", "close", ...classes.map((name) => `P(${name})`), "then", "came", "the model was"], rows, [1, ...classes.map((_, k) => k + 2), classes.length + 2], kinds));
+  $("table").replaceChildren(table(["to", "close", ...classes.map((name) => `P(${name})`), "return", "outcome", "result"], rows, [1, ...classes.map((_, k) => k + 2), classes.length + 2], kinds));
 }
 
 async function showTickers() {
-  const listed = await get("/v1/page/tickers");
-  state.tickers = listed.tickers;
+  state.tickers = (await get("/v1/page/tickers")).tickers;
   if (!state.tickers.length) return;
   $("ticker").replaceChildren(...state.tickers.map((one) => make("option", one.ticker)));
-  const asked = decodeURIComponent(location.hash.slice(1));
-  const first = state.tickers.find((one) => one.ticker === asked) || state.tickers.find((one) => one.newest) || state.tickers[0];
+  const requested = decodeURIComponent(location.hash.slice(1));
+  const first = state.tickers.find((one) => one.ticker === requested) || state.tickers.find((one) => one.latest) || state.tickers[0];
   await chooseTicker(first.ticker);
 }
 
-// ---- own bars
+// ---- predictions from the user's bars
 
-/** Bars of a CSV as the service takes them; numbers as numbers, other columns left out. */
+/** Parse the bars of a CSV; other columns are ignored. */
 function readBars(text) {
   const lines = text.trim().split(/\r?\n/).filter((line) => line.trim());
   const names = (lines.shift() || "").split(",").map((name) => name.trim().replace(/^"|"$/g, "").toLowerCase());
   const needed = ["ticker", "date", "open", "high", "low", "close", "volume"];
   const missing = needed.filter((name) => !names.includes(name));
-  if (missing.length) throw new Error(`The first line must name the columns; it does not name ${missing.join(", ")}.`);
-  const kept = [...needed, ...(names.includes("adj_close") ? ["adj_close"] : [])].map((name) => [name, names.indexOf(name)]);
+  if (missing.length) throw new Error(`The first line must name all columns; missing: ${missing.join(", ")}.`);
+  const columns = [...needed, ...(names.includes("adj_close") ? ["adj_close"] : [])].map((name) => [name, names.indexOf(name)]);
   return lines.map((line, i) => {
     const cells = line.split(",").map((cell) => cell.trim().replace(/^"|"$/g, ""));
-    return Object.fromEntries(kept.map(([name, k]) => {
+    return Object.fromEntries(columns.map(([name, k]) => {
       if (name === "ticker" || name === "date") return [name, cells[k] || ""];
       const value = Number(cells[k]);
       if (cells[k] === undefined || cells[k] === "" || !Number.isFinite(value)) throw new Error(`Line ${i + 2}: ${name} is "${cells[k] ?? ""}", expected a number.`);
@@ -226,35 +225,35 @@ function readBars(text) {
 
 async function predictOwn(event) {
   event.preventDefault();
-  const place = $("own-answer");
-  place.replaceChildren(make("p", "Predicting \u2026", "muted"));
+  const result = $("own-result");
+  result.replaceChildren(make("p", "Predicting \u2026", "muted"));
   $("own-send").disabled = true;
   try {
     const bars = readBars($("own-bars").value);
-    const answer = await fetch("/v1/predict/bars", { method: "POST", headers: headers({ "content-type": "application/json" }), body: JSON.stringify({ bars }) });
-    const content = await answer.json().catch(() => ({}));
-    if (answer.status === 401) $("key").hidden = false;
-    if (!answer.ok) throw new Error([content.detail || `The service answered ${answer.status}.`, ...(content.errors || []).slice(0, 3).map((one) => `${one.pointer}: ${one.detail}`)].join(" "));
+    const response = await fetch("/v1/predict/bars", { method: "POST", headers: headers({ "content-type": "application/json" }), body: JSON.stringify({ bars }) });
+    const content = await response.json().catch(() => ({}));
+    if (response.status === 401) $("key").hidden = false;
+    if (!response.ok) throw new Error([content.detail || `The service responded with status ${response.status}.`, ...(content.errors || []).slice(0, 3).map((one) => `${one.pointer}: ${one.detail}`)].join(" "));
     const classes = state.summary.model.classes;
     const rows = content.predictions.map((one) => [one.ticker, one.date, one.class, ...classes.map((name) => percent(one.probabilities[name]))]);
     const notes = [...(content.without || []).map((name) => `${name}: too few bars`), ...(content.notes || [])];
-    place.replaceChildren(make("div", table(["ticker", "after", "class", ...classes.map((name) => `P(${name})`)], rows, classes.map((_, k) => k + 3)), "scroll"), make("ul", notes.map((note) => make("li", note)), "notes"));
+    result.replaceChildren(make("div", table(["ticker", "after", "class", ...classes.map((name) => `P(${name})`)], rows, classes.map((_, k) => k + 3)), "scroll"), make("ul", notes.map((note) => make("li", note)), "notes"));
   } catch (error) {
-    place.replaceChildren(make("p", error.message, "alert"));
+    result.replaceChildren(make("p", error.message, "alert"));
   } finally {
     $("own-send").disabled = false;
   }
 }
 
-// ---- what a person does
+// ---- event handlers
 
 function turn(by) {
   const names = state.tickers.map((one) => one.ticker);
   const at = names.indexOf(state.ticker?.ticker);
-  if (at >= 0) chooseTicker(names[(at + by + names.length) % names.length]).catch(alarm);
+  if (at >= 0) chooseTicker(names[(at + by + names.length) % names.length]).catch(showError);
 }
 
-$("ticker").addEventListener("change", (event) => chooseTicker(event.target.value).catch(alarm));
+$("ticker").addEventListener("change", (event) => chooseTicker(event.target.value).catch(showError));
 $("previous").addEventListener("click", () => turn(-1));
 $("next").addEventListener("click", () => turn(1));
 $("choose").addEventListener("submit", (event) => event.preventDefault());
@@ -267,7 +266,7 @@ $("table-details").addEventListener("toggle", () => $("table-details").open && s
 $("own").addEventListener("submit", predictOwn);
 $("own-file").addEventListener("change", async (event) => { if (event.target.files[0]) $("own-bars").value = await event.target.files[0].text(); });
 $("key").addEventListener("submit", (event) => { event.preventDefault(); sessionStorage.setItem("key", $("key-value").value); location.reload(); });
-addEventListener("hashchange", () => chooseTicker(decodeURIComponent(location.hash.slice(1))).catch(alarm)); // others are headings
+addEventListener("hashchange", () => chooseTicker(decodeURIComponent(location.hash.slice(1))).catch(showError)); // other hashes are headings
 let width = innerWidth;
 addEventListener("resize", () => {
   if (innerWidth === width) return;
@@ -280,7 +279,7 @@ async function start() {
   state.summary = await get("/v1/page/summary");
   showSummary();
   if (state.summary.history.state === "ready") await showTickers();
-  if (state.summary.history.state === "working") setTimeout(() => start().catch(alarm), 1000);
+  if (state.summary.history.state === "computing") setTimeout(() => start().catch(showError), 1000);
 }
 
-start().catch(alarm);
+start().catch(showError);
