@@ -138,7 +138,7 @@ def test_what_waited_too_long_is_refused_without_a_run():
         await asyncio.sleep(0.2)
         model.going.set()
         await first
-        with pytest.raises(Problem, match=r"No turn within 0.05 s"):
+        with pytest.raises(Problem, match=r"waited 0.05 s for the model"):
             await late
         batcher.close()
 
