@@ -29,7 +29,7 @@ from ste.inference.registry.champion import Champion, version_path, write_champi
 from ste.serve import serve_task
 from ste.serving import openapi_examples as examples
 from ste.serving import server
-from ste.serving.model_file import newest
+from ste.serving.model_file import newest_model_file
 
 LIMITS = (
     "limits.header_timeout=0.6",
@@ -430,19 +430,19 @@ def test_the_champion_is_followed_by_its_pointer(folder: Path):
         tiny_model(output / "served" / champion.file, seed=int(champion.version))
     write_champion(output, champions[0])
     for spec in ("champion", "models:/ste@champion"):
-        path_of = newest(spec, TrackingSettings(), output, folder)
+        newest_file = newest_model_file(spec, TrackingSettings(), output, folder)
         write_champion(output, champions[1])
-        assert path_of().name == champions[1].file
+        assert newest_file().name == champions[1].file
         write_champion(output, champions[0])
-        assert path_of().name == champions[0].file
+        assert newest_file().name == champions[0].file
     shutil.rmtree(output / "served")
     with pytest.raises(FileNotFoundError, match="the pointer to the champion of ste"):
-        path_of()
+        newest_file()
 
 
 def test_a_file_is_itself_and_its_changes_are_seen(folder: Path):
     tiny_model(folder / "model.onnx")
-    assert newest("model.onnx", TrackingSettings(), folder / "outputs", folder)() == Path("model.onnx")
+    assert newest_model_file("model.onnx", TrackingSettings(), folder / "outputs", folder)() == Path("model.onnx")
 
 
 @pytest.fixture
