@@ -135,7 +135,7 @@ def _graph(card: ModelCard, weights: np.ndarray, intercept: np.ndarray) -> onnx.
 
 def _load(path: Path, content: onnx.ModelProto, card: ModelCard) -> ServedModel:
     del content.metadata_props[:]
-    helper.set_model_props(content, {CARD: card.text()})
+    helper.set_model_props(content, {CARD: card.to_json()})
     path.write_bytes(content.SerializeToString())
     model = ServedModel(path)
     assert model.version == hashlib.sha256(path.read_bytes()).hexdigest()[:12]

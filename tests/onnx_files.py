@@ -80,7 +80,7 @@ def tiny_model(
     outputs = [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", classes])]
     graph = helper.make_graph(nodes, "tiny", inputs, outputs, [weights, one])
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    helper.set_model_props(proto, {CARD: card.text()})
+    helper.set_model_props(proto, {CARD: card.to_json()})
     onnx.checker.check_model(proto, full_check=True)
     path.write_bytes(proto.SerializeToString())
     return card

@@ -128,7 +128,7 @@ def traced_once(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same run again gives the same graph, which is traced in one test and not in each."""
     proto = onnx.load_from_string(file.read_bytes())
     proto.ClearField("metadata_props")
-    monkeypatch.setattr(exporting, "traced", lambda *arguments: proto)
+    monkeypatch.setattr(exporting, "trace", lambda *arguments: proto)
 
 
 def test_the_file_says_what_the_run_said(place: Place, run: str, file: Path):
@@ -209,7 +209,7 @@ def test_an_alias_that_was_moved_elsewhere_is_followed_when_the_store_is_asked(
     place: Place, run: str, file: Path, monkeypatch: pytest.MonkeyPatch
 ):
     place.export(run, "name=moved", "promote=yes", output="first.onnx")
-    monkeypatch.setattr(exporting, "reference_of", lambda *arguments: {"other": "bytes"})
+    monkeypatch.setattr(exporting, "reference_distributions", lambda *arguments: {"other": "bytes"})
     second = place.export(run, "name=moved", "promote=no", output="second.onnx")
     place.client.log_artifact(run, str(file), "served")  # as it was, for the other tests
 

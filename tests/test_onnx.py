@@ -22,11 +22,11 @@ from ste.baselines.fitted_baseline import FittedBaseline
 from ste.ensembles.pooling import Pool, Stacking
 from ste.errors import RunError
 from ste.features.normalization import Representation
-from ste.inference.export.exported_run import Part, check_features
-from ste.inference.export.graph import Members, graph_of
-from ste.inference.export.onnx_file import traced
+from ste.inference.export.exported_run import ExportedMember, check_features
+from ste.inference.export.graph import EnsembleGraph, model_graph
+from ste.inference.export.onnx_file import trace
 from ste.inference.export.parity import largest_difference
-from ste.inference.export.trees import _rounded_down
+from ste.inference.export.trees import round_down
 from ste.inference.onnx_model import INPUT, OUTPUT
 from ste.schema import FEATURES
 from ste.seed_ensembles.replica_module import ReplicaModule
@@ -90,7 +90,7 @@ def test_every_net_says_the_same_in_a_batch_of_any_size(net: str, kind: str):
     module = fresh(net, kind)
     flat = getattr(ste.models, net).input_view == "flat"
     x = raw(64)[:, -1] if flat else raw(64)
-    run = served(traced(graph_of(module), x[:2]))
+    run = served(trace(model_graph(module), x[:2]))
 
     @settings(max_examples=20, deadline=None)
     @given(count=st.integers(1, 300), seed=st.integers(0, 2**16))
@@ -107,7 +107,7 @@ def test_every_net_says_the_same_in_a_batch_of_any_size(net: str, kind: str):
 
 
 def test_a_file_holds_itself_and_nothing_of_the_machine_that_made_it():
-    proto = traced(graph_of(fresh("MLP", "standard")), raw(2)[:, -1])
+    proto = trace(model_graph(fresh("MLP", "standard")), raw(2)[:, -1])
     assert not proto.metadata_props
     assert all(tensor.data_location == onnx.TensorProto.DEFAULT for tensor in proto.graph.initializer)
     assert not any(node.doc_string or node.metadata_props for node in proto.graph.node)
@@ -120,8 +120,8 @@ def test_a_file_holds_itself_and_nothing_of_the_machine_that_made_it():
 @pytest.mark.slow
 def test_the_same_module_gives_the_same_bytes():
     module, x = fresh("DualTowerModel", "standard"), raw(2)[:, -1]
-    first = traced(graph_of(module), x).SerializeToString(deterministic=True)
-    assert traced(graph_of(module), x + 1.0).SerializeToString(deterministic=True) == first
+    first = trace(model_graph(module), x).SerializeToString(deterministic=True)
+    assert trace(model_graph(module), x + 1.0).SerializeToString(deterministic=True) == first
 
 
 @pytest.mark.parametrize("net", ["MLP", pytest.param("SimpleLSTM", marks=pytest.mark.slow)])
@@ -129,7 +129,7 @@ def test_replicas_are_served_with_their_weights(net: str):
     module = fresh(net, "standard", replicas=3, input_size=F)
     assert isinstance(module, ReplicaModule)
     flat = net == "MLP"
-    run = served(traced(graph_of(module), raw(2)[:, -1] if flat else raw(2)))
+    run = served(trace(model_graph(module), raw(2)[:, -1] if flat else raw(2)))
     for count in (1, 7, 130):
         x = raw(count, 3)[:, -1] if flat else raw(count, 3)
         each = module.replica_probabilities(x).numpy().astype(np.float64)
@@ -181,28 +181,28 @@ def said_by(model: FittedBaseline, x: torch.Tensor) -> np.ndarray:
 def test_a_logistic_regression_is_served_also_where_a_class_was_never_seen(seen: tuple[int, ...]):
     model = fitted(Logistic(), "Logistic", np.random.default_rng(0).choice(seen, 600))
     x = raw(50, 9)
-    np.testing.assert_allclose(served(traced(graph_of(model), x[:2]))(x), said_by(model, x), atol=1e-6)
+    np.testing.assert_allclose(served(trace(model_graph(model), x[:2]))(x), said_by(model, x), atol=1e-6)
 
 
 def test_trees_are_served_as_lightgbm_reads_them():
     model = fitted(GradientBoosting(min_leaf=5, trees=40, patience=40), "GradientBoosting")
     assert isinstance(model.baseline, GradientBoosting)
     x = torch.cat([raw(300, 9), raw(600, 5)])  # its own training rows lie nearest to its thresholds
-    proto = traced(graph_of(model), x[:2])
+    proto = trace(model_graph(model), x[:2])
     assert [node.op_type for node in proto.graph.node].count("TreeEnsembleRegressor") == 1
     np.testing.assert_allclose(served(proto)(x), said_by(model, x), atol=1e-6)
 
 
 @given(st.floats(-(2.0**99), 2.0**99), st.floats(-(2.0**99), 2.0**99, width=32))
-def test_a_threshold_rounded_down_sends_every_float32_the_same_way(threshold: float, x: float):
+def test_a_thresholdround_down_sends_every_float32_the_same_way(threshold: float, x: float):
     near = np.float32(threshold)
     for value in (x, float(near), float(np.nextafter(near, np.float32(np.inf)))):
-        assert (value <= threshold) == (value <= _rounded_down(threshold))
+        assert (value <= threshold) == (value <= round_down(threshold))
 
 
 def test_the_majority_is_served_whatever_it_is_asked():
     model = fitted(Majority(), "Majority", np.repeat([0, 1, 2], [100, 200, 300]))
-    run = served(traced(graph_of(model), raw(2)))
+    run = served(trace(model_graph(model), raw(2)))
     np.testing.assert_allclose(run(raw(3)), np.tile([1 / 6, 1 / 3, 1 / 2], (3, 1)), rtol=1e-6)
     assert run(raw(1)).shape == (1, 3)
 
@@ -213,7 +213,7 @@ def test_the_majority_is_served_whatever_it_is_asked():
 def test_what_no_window_tells_is_refused_in_words(baseline: Any, reason: str):
     model = FittedBaseline(baseline.__name__, {}, baseline(), Representation(list(FEATURES), "standard"))
     with pytest.raises(RunError, match=rf"{baseline.__name__} cannot be exported: .*{reason}.*Export a net"):
-        graph_of(model)
+        model_graph(model)
 
 
 class _Said(nn.Module):
@@ -233,25 +233,25 @@ def test_members_read_their_own_weeks_of_the_longest_window(stacked: bool):
     weights = rng.dirichlet(np.ones(3))
     combination = Stacking(rng.normal(size=(3, 3, 3)), rng.normal(size=3)) if stacked else Pool(weights)
     members, lengths = [_Said(0.1), _Said(0.2), _Said(0.3)], [5, 2, None]
-    module = Members(members, lengths, combination, flat=False)
+    module = EnsembleGraph(members, lengths, combination)
     x = torch.tensor(rng.normal(size=(11, 5, F)).astype(np.float32))
     said = [members[0](x), members[1](x[:, 3:]), members[2](x[:, 4])]
     expected = combination(np.stack([one.numpy().astype(np.float64) for one in said]))
-    run = served(traced(module, x[:2]))
+    run = served(trace(module, x[:2]))
     np.testing.assert_allclose(run(x), expected, atol=1e-6)
     np.testing.assert_allclose(run(x[:1]), expected[:1], atol=1e-6)
 
 
 def test_members_that_all_read_rows_make_an_ensemble_that_reads_rows():
-    module = Members([_Said(0.1), _Said(0.4)], [None, None], Pool(np.array([0.25, 0.75])), flat=True)
+    module = EnsembleGraph([_Said(0.1), _Said(0.4)], [None, None], Pool(np.array([0.25, 0.75])))
     x = raw(6)[:, -1] / 1e7
     expected = 0.25 * _Said(0.1)(x).numpy() + 0.75 * _Said(0.4)(x).numpy()
-    np.testing.assert_allclose(served(traced(module, x[:2]))(x), expected, atol=1e-6)
+    np.testing.assert_allclose(served(trace(module, x[:2]))(x), expected, atol=1e-6)
 
 
 def test_members_of_other_features_are_refused():
     parts = [
-        Part(SimpleNamespace(representation=SimpleNamespace(columns=columns)), None, title)  # type: ignore[arg-type]
+        ExportedMember(SimpleNamespace(representation=SimpleNamespace(columns=columns)), None, title)  # type: ignore[arg-type]
         for columns, title in (([*FEATURES], "A 1"), (["price_open", "price_high"], "B 2"))
     ]
     check_features(parts[:1] * 2)

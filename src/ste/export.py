@@ -14,20 +14,20 @@ from ste.errors import ConfigError
 
 
 def export_task(config: DictConfig) -> None:
-    """Find the run, trace it, hold the file against PyTorch, write and register it."""
+    """Export, compare with PyTorch, write and publish a run, and print what was done."""
     settings = load_settings(ExportSettings, config)
     output = Path(settings.output)
     _check_output(output)
     with loading():
-        from ste.inference.export.exporter import export_run  # torch and mlflow load only now
+        from ste.inference.export.exporter import export_run  # torch and mlflow are imported after the settings check
         from ste.inference.registry.publish import publish
         from ste.tracking.run_lookup import find_run
         from ste.tracking.store import open_store
 
     client = open_store(settings.tracking, Path(settings.paths.output))
-    found = find_run(client, settings.run, settings.tracking.experiment)
+    tracked = find_run(client, settings.run, settings.tracking.experiment)
     with tempfile.TemporaryDirectory() as folder:
-        exported = export_run(client, found, settings.paths, Path(folder))
+        exported = export_run(client, tracked, settings.paths, Path(folder))
     try:
         exported.write(output)
     except OSError as error:
@@ -35,7 +35,7 @@ def export_task(config: DictConfig) -> None:
             f"output={output}: cannot be written ({error.strerror}). Make room, or choose another folder."
         ) from None
     card = exported.card
-    print(f"run {found.id}  {found.name}")
+    print(f"run {tracked.id}  {tracked.name}")
     print(f"{card.name}{f': {card.made_of}' if card.made_of else ''}")
     print(
         f"{output}: {len(exported.content) / 1e3:,.0f} kB, features {list(card.shape)} to {', '.join(card.classes)}; "
@@ -47,7 +47,7 @@ def export_task(config: DictConfig) -> None:
 
 
 def _check_output(path: Path) -> None:
-    """Tell at once what would be told after the work."""
+    """Raise `ConfigError` if the output cannot be written, before the work begins."""
     folder = path.parent
     if not folder.is_dir():
         raise ConfigError(f"output={path}: there is no folder {folder}. Make it, or try output={path.name}.")

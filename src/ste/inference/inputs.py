@@ -74,7 +74,7 @@ def consecutive(group: np.ndarray, period: np.ndarray) -> np.ndarray:
     """Consecutive periods of the same group that end at each row, itself included, int64 `[N]`.
 
     Args:
-        group: `[N]`, rows of a group beside each other.
+        group: `[N]`, rows of a group are adjacent.
         period: int64 `[N]`, ascending within a group.
     """
     broken = np.ones(len(group), dtype=bool)

@@ -1,4 +1,4 @@
-"""What a served model says of itself."""
+"""The model card: the description of a served model that its ONNX file contains."""
 
 import json
 from dataclasses import asdict, dataclass, fields
@@ -6,17 +6,17 @@ from typing import Any
 
 from ste.errors import RunError
 
-FORMAT = 1
-"""Raised when a reader of today could not use a file of tomorrow."""
+FORMAT = 2
+"""Increased when an older reader could not use a newer card, or a newer reader an older one."""
 
 
 @dataclass(frozen=True)
 class ModelCard:
-    """Everything that a caller must know, kept in the ONNX file's metadata.
+    """Everything that a caller must know about a served model.
 
     Attributes:
         name: class name of the model.
-        run_id: of the tracked run that it was trained in.
+        run_id: of the tracked run that trained it.
         feature_set: name of the table's feature set (`schema.FEATURE_SETS`).
         features: names in column order, F of them.
         classes: names in the order of the probabilities, C of them.
@@ -24,17 +24,17 @@ class ModelCard:
         horizon: periods that a label looks ahead.
         view: `sequence` (windows `[B, T, F]`) or `flat` (rows `[B, F]`).
         sequence_length: T; 1 for a flat view.
-        labels: settings that the classes were cut with.
+        labels: settings of the labels.
         data_source: of the training table: `world`, `market`, `csv` or `seed`.
         data_digest: of the tables.
         trained_from, trained_to: first and last date of the training rows, `YYYY-MM-DD`.
-        metrics: figures of each split with their intervals, as the run's summary has them.
+        metrics: of each split with intervals, as in the run's summary.
         verdict: `word` and `paragraph`.
-        versions: of the packages that made it.
+        versions: of the packages that trained and exported it.
         parity: largest difference of a probability from PyTorch's on held-out rows.
-        reference: distributions of the training data, for drift; empty where there are none.
-        made_of: what it is made of, in words, where that is more than one net fitted to one cut of the data:
-            which fold's model it is, how many replicas it has, an ensemble's members and their weights.
+        reference: distributions of the training data, to measure drift from; empty if there are none.
+        made_of: description of the parts, for more than one net fitted to one split of the data: the fold, the number
+            of replicas, or the members of an ensemble and their weights.
     """
 
     name: str
@@ -60,21 +60,21 @@ class ModelCard:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one example: `(T, F)` or `(F,)`."""
+        """Shape of one example: `(T, F)` or `(F,)`."""
         width = len(self.features)
         return (width,) if self.view == "flat" else (self.sequence_length, width)
 
-    def text(self) -> str:
-        """JSON, the same bytes for the same card."""
+    def to_json(self) -> str:
+        """Serialize; the same card gives the same text."""
         return json.dumps({"format": FORMAT, **asdict(self)}, sort_keys=True, allow_nan=False)
 
     @classmethod
-    def of_text(cls, text: str, where: str) -> "ModelCard":
-        """A card back from its JSON.
+    def from_json(cls, text: str, where: str) -> "ModelCard":
+        """Read a card.
 
         Args:
-            text: of a file's metadata.
-            where: the file, to name in an error.
+            text: result of `to_json`.
+            where: the file, for error messages.
 
         Raises:
             RunError: it is of another format.

@@ -1,4 +1,4 @@
-"""A served model: an ONNX file under ONNX Runtime."""
+"""Run a served model: an ONNX file under ONNX Runtime."""
 
 import hashlib
 from pathlib import Path
@@ -15,18 +15,18 @@ INPUT, OUTPUT = "features", "probabilities"
 
 
 class ServedModel:
-    """Raw features in, class probabilities out. Safe to call from several threads.
+    """Predicts class probabilities from raw features. Safe to call from several threads.
 
     Args:
         path: of an ONNX file that `python -m ste.export` wrote.
         threads: of ONNX Runtime within one call.
 
     Attributes:
-        card: what the model says of itself.
+        card: the model card.
         version: first 12 hexadecimal digits of the file's SHA-256.
 
     Raises:
-        RunError: no such file, or not one of ours.
+        RunError: there is no such file, or another program wrote it.
     """
 
     def __init__(self, path: Path, threads: int = 1) -> None:
@@ -37,10 +37,10 @@ class ServedModel:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        # From memory: a file that points at further files outside of itself is refused.
+        # From memory, so that a file that refers to other files is refused.
         try:
             self._session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # the runtime's errors have no common class of their own
+        except Exception as error:  # the runtime's errors have no common class
             reason = str(error).splitlines()[0][:200]
             raise RunError(
                 f"model={path}: not an ONNX file that can be read ({reason}). Export the model again."
@@ -48,14 +48,14 @@ class ServedModel:
         text = self._session.get_modelmeta().custom_metadata_map.get(CARD)
         if text is None:
             raise RunError(f"model={path}: an ONNX file without a model card. Expected one of python -m ste.export.")
-        self.card = ModelCard.of_text(text, f"model={path}")
+        self.card = ModelCard.from_json(text, f"model={path}")
         self.version = hashlib.sha256(content).hexdigest()[:12]
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
-        """Class probabilities, float32 `[B, C]`.
+        """Predict class probabilities, float32 `[B, C]`.
 
         Args:
-            features: raw ones, float32 `[B, T, F]` or `[B, F]` as `card.shape` says.
+            features: raw, float32 `[B, T, F]` or `[B, F]`; `card.shape` is the shape of one example.
         """
         (out,) = self._session.run([OUTPUT], {INPUT: np.ascontiguousarray(features, dtype=np.float32)})
         return np.asarray(out)

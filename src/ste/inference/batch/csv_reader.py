@@ -31,7 +31,7 @@ def _explain(reason: str) -> str:
 
 
 class CsvReader:
-    """Reads a CSV file, compressed as its ending says (`.gz`, `.bz2`, `.zst`).
+    """Reads a CSV file, compressed by its ending (`.gz`, `.bz2`, `.zst`).
 
     Args:
         path: the file.

@@ -1,9 +1,9 @@
-"""A tracked run as what is exported of it: fitted models, how they are combined, and its data."""
+"""Load a tracked run for its export: the fitted models, how they are combined, and the data."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,14 +19,18 @@ from ste.ensembles.pooling import Combination, Pool, Stacking
 from ste.errors import RunError
 from ste.experiment.artifacts import CHECKPOINT
 from ste.experiment.run import last_data
-from ste.inference.export.graph import Members, graph_of
+from ste.inference.export.graph import EnsembleGraph, model_graph, slice_window
+from ste.inference.run_store import RunStore
 from ste.seed_ensembles.replica_module import ReplicaModule
 from ste.training.fit import Model, load_model, name_of, view_of
 
+if TYPE_CHECKING:
+    from ste.tracking.run_info import FoundRun
+
 
 @dataclass(frozen=True)
-class Part:
-    """One fitted model and how it reads.
+class ExportedMember:
+    """One fitted model of a run.
 
     Attributes:
         model: fitted.
@@ -40,12 +44,12 @@ class Part:
 
     @property
     def length(self) -> int | None:
-        """Periods that it reads; None is one row without a dimension of time."""
+        """Periods that it reads; None is one row without a time dimension."""
         sequence = view_of(self.settings.model) == "sequence"
         return int(self.settings.data.sequence_length) if sequence else None
 
-    def chances(self, features: torch.Tensor) -> np.ndarray:
-        """Probabilities `[B, C]` by PyTorch (a baseline's own code) of raw features as it reads them."""
+    def predict_proba(self, features: torch.Tensor) -> np.ndarray:
+        """Predict probabilities `[B, C]` from raw features as the model reads them, by PyTorch or a baseline's code."""
         if not isinstance(self.model, FittedBaseline):
             return self.model.probabilities(features).numpy()
         baseline = self.model.baseline
@@ -57,18 +61,18 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Source:
-    """What a served model is made of.
+class ExportedRun:
+    """A run as it is exported.
 
     Attributes:
-        parts: one, or an ensemble's members in order.
+        members: one model, or those of an ensemble in order.
         combination: of the members; None for a single model.
-        data: the cut of the data that the longest window is read from.
+        data: the data split that the longest window is read from.
         name: class name of the model.
-        made_of: in words, for the card.
+        made_of: description of the members for the card; empty for a single net.
     """
 
-    parts: list[Part]
+    members: list[ExportedMember]
     combination: Combination | None
     data: TrendDataModule
     name: str
@@ -77,129 +81,124 @@ class Source:
     @property
     def flat(self) -> bool:
         """Whether it reads rows `[B, F]`."""
-        return all(part.length is None for part in self.parts)
+        return all(member.length is None for member in self.members)
 
     @property
     def graph(self) -> nn.Module:
-        """Raw features to probabilities, to be traced."""
-        graphs = [graph_of(part.model) for part in self.parts]
+        """The module to trace: raw features to probabilities."""
+        graphs = [model_graph(member.model) for member in self.members]
         if self.combination is None:
             return graphs[0]
-        lengths = [part.length for part in self.parts]
-        return Members(graphs, lengths, self.combination, flat=self.flat).eval()
+        return EnsembleGraph(graphs, [member.length for member in self.members], self.combination).eval()
 
-    def chances(self, features: torch.Tensor) -> np.ndarray:
-        """Probabilities `[B, C]` of raw features as the graph reads them, without the graph."""
+    def predict_proba(self, features: torch.Tensor) -> np.ndarray:
+        """Predict probabilities `[B, C]` from the same raw features as the graph, without the graph."""
         if self.combination is None:
-            return self.parts[0].chances(features)
-        own = [features if self.flat else _own(features, part.length) for part in self.parts]
-        said = [part.chances(x).astype(np.float64) for part, x in zip(self.parts, own, strict=True)]
-        return self.combination(np.stack(said))
+            return self.members[0].predict_proba(features)
+        probs = [member.predict_proba(slice_window(features, member.length)) for member in self.members]
+        return self.combination(np.stack(probs).astype(np.float64))
 
 
-def _own(features: torch.Tensor, length: int | None) -> torch.Tensor:
-    return features[:, -1] if length is None else features[:, -length:]
-
-
-def read_source(client: Any, found: Any, paths: PathSettings, folder: Path) -> Source:
-    """Checkpoints and data of a finished run.
+def load_run(client: RunStore, run: "FoundRun", paths: PathSettings, folder: Path) -> ExportedRun:
+    """Load the checkpoints and the data of a finished run.
 
     Args:
         client: of the store.
-        found: the run.
-        paths: where the data lies now.
+        run: to load.
+        paths: folders of the data and the outputs.
         folder: for downloads.
 
     Raises:
-        SteError: an unfinished run, one without a checkpoint, or data that is not what it was.
+        SteError: an unfinished run, one without a checkpoint, or data that changed since the training.
     """
     from ste.tracking.run_info import DIGEST_TAG, ENSEMBLE_TAG
 
-    if found.status != "FINISHED":
-        what = "Make it anew" if ENSEMBLE_TAG in found.tags else f"Try python -m ste.train resume={found.id}"
-        raise RunError(f"run={found.id}: it is {found.status}. Expected a FINISHED run. {what}, or run=best.")
-    read = _ensemble if ENSEMBLE_TAG in found.tags else _single
-    source = read(client, found, asdict(paths), folder)
-    digest, trained = source.data.panel.prepared.digest, found.tags.get(DIGEST_TAG, "")
+    ensemble = ENSEMBLE_TAG in run.tags
+    if run.status != "FINISHED":
+        what = "Combine it again" if ensemble else f"Try python -m ste.train resume={run.id}"
+        raise RunError(f"run={run.id}: it is {run.status}. Expected a FINISHED run. {what}, or run=best.")
+    exported = (_load_ensemble if ensemble else _load_single)(client, run, asdict(paths), folder)
+    digest, trained = exported.data.panel.prepared.digest, run.tags.get(DIGEST_TAG, "")
     if digest != trained:
         raise RunError(
-            f"run={found.id}: the tables have digest {digest}, it was trained on {trained}: the files or the code that "
+            f"run={run.id}: the tables have digest {digest}, it was trained on {trained}: the files or the code that "
             "builds them changed since. Put the files back, or train again."
         )
-    return source
+    return exported
 
 
-def _single(client: Any, found: Any, paths: dict[str, str], folder: Path) -> Source:
+def _load_single(client: RunStore, run: "FoundRun", paths: dict[str, str], folder: Path) -> ExportedRun:
     from ste.tracking.run_info import find_children
     from ste.tracking.run_lookup import download, read_config
 
-    settings = load_settings(TrainSettings, {**read_config(client, found), "paths": paths})
+    settings = load_settings(TrainSettings, {**read_config(client, run), "paths": paths})
     data, fold = last_data(settings)
-    holder = found if fold is None else find_children(client, found.id).get(fold)
+    holder = run if fold is None else find_children(client, run.id).get(fold)
     if holder is None:
-        raise RunError(f"run={found.id}: its last fold was deleted, which held its model. Train anew.")
-    part = _part(download(client, holder, CHECKPOINT, folder), settings)
-    words = [_replicas(part.model)] if isinstance(part.model, ReplicaModule) else []
+        raise RunError(f"run={run.id}: its last fold was deleted together with its model. Train again.")
+    member = _load_member(download(client, holder, CHECKPOINT, folder), settings)
+    made_of = [_describe_replicas(member.model)] if isinstance(member.model, ReplicaModule) else []
     if fold is not None:
-        words.append(f"the model of fold {fold + 1}, the last")
-    return Source([part], None, data, part.title, ", ".join(words))
+        made_of.append(f"the model of fold {fold + 1}, the last")
+    return ExportedRun([member], None, data, member.title, ", ".join(made_of))
 
 
-def _ensemble(client: Any, found: Any, paths: dict[str, str], folder: Path) -> Source:
+def _load_ensemble(client: RunStore, run: "FoundRun", paths: dict[str, str], folder: Path) -> ExportedRun:
     from ste.ensembles.members import NAME, Kept
 
-    kept = Kept.read(client, found, folder)
-    parts = [
-        _part(member.checkpoints[-1], load_settings(TrainSettings, {**member.config, "paths": paths}), member.title)
-        for member in kept.members
+    stored = Kept.read(client, run, folder)
+    members = [
+        _load_member(
+            member.checkpoints[-1], load_settings(TrainSettings, {**member.config, "paths": paths}), member.title
+        )
+        for member in stored.members
     ]
-    check_features(parts)
-    combinations = {int(fold): content for fold, content in kept.content["combinations"].items()}
-    combination = _combination(combinations[max(combinations)])
-    longest = max(parts, key=lambda part: part.length or 0)
+    check_features(members)
+    combinations = {int(fold): content for fold, content in stored.content["combinations"].items()}
+    combination = _read_combination(combinations[max(combinations)])
+    longest = max(members, key=lambda member: member.length or 0)
     data, fold = last_data(longest.settings)
-    listed = ", ".join(f"{part.title} {weight:.2f}" for part, weight in zip(parts, combination.weights, strict=True))
+    weights = zip(members, combination.weights, strict=True)
+    listed = ", ".join(f"{member.title} {weight:.2f}" for member, weight in weights)
     word = "exponents" if isinstance(combination, Stacking) else "weights"
     of_fold = "" if fold is None else f", the models of fold {fold + 1}, the last"
-    return Source(parts, combination, data, NAME, f"{kept.method} of {len(parts)} members, {word}: {listed}{of_fold}")
+    made_of = f"{stored.method} of {len(members)} members, {word}: {listed}{of_fold}"
+    return ExportedRun(members, combination, data, NAME, made_of)
 
 
-def check_features(parts: Sequence[Part]) -> None:
-    """Raise unless all members read the same columns.
-
-    Raises:
-        RunError: they do not, and one input cannot serve them all.
-    """
-    first = parts[0]
-    for part in parts[1:]:
-        own, expected = part.model.representation.columns, first.model.representation.columns
+def check_features(members: Sequence[ExportedMember]) -> None:
+    """Raise `RunError` unless all members read the same columns, since a served ensemble has one input."""
+    first = members[0]
+    for member in members[1:]:
+        own, expected = member.model.representation.columns, first.model.representation.columns
         if own != expected:
             raise RunError(
-                f"{part.title} reads {len(own)} features ({own[0]}, ...), {first.title} {len(expected)} "
+                f"{member.title} reads {len(own)} features ({own[0]}, ...), {first.title} {len(expected)} "
                 f"({expected[0]}, ...). A served ensemble has one input: expected members of one data.features."
             )
 
 
-def _part(checkpoint: Path, settings: TrainSettings, title: str | None = None) -> Part:
+def _load_member(checkpoint: Path, settings: TrainSettings, title: str | None = None) -> ExportedMember:
+    title = title or name_of(settings.model)
     try:
         model = load_model(checkpoint)
-    except Exception as error:  # of torch's reader or of ours, as the damage goes
+    except Exception as error:  # torch's reader and ours raise many kinds for a damaged file
         reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
         raise RunError(
-            f"{checkpoint.name} of {title or name_of(settings.model)} cannot be read ({reason}): it was damaged, or "
-            "made by another version of the project. Train anew."
+            f"{checkpoint.name} of {title} cannot be read ({reason}): it was damaged, or another version of the "
+            "project wrote it. Train again."
         ) from None
-    return Part(model, settings, title or name_of(settings.model))
+    return ExportedMember(model, settings, title)
 
 
-def _replicas(module: ReplicaModule) -> str:
+def _describe_replicas(module: ReplicaModule) -> str:
     first, last = module.seeds[0], module.seeds[-1]
     weighted = ", weighted by validation log-loss" if module.hparams["replicas"]["weighting"] == "validation" else ""
     return f"{module.count} replicas of seeds {first} to {last}, the mean of their probabilities{weighted}"
 
 
-def _combination(content: dict[str, Any]) -> Combination:
-    """As `members.json` keeps it."""
+def _read_combination(content: dict[str, Any]) -> Combination:
+    """Read a combination of `members.json`."""
     if "weights" in content:
         return Pool(np.array(content["weights"]))
     return Stacking(np.array(content["coefficients"]), np.array(content["intercept"]))

@@ -1,6 +1,6 @@
-"""A trained model as one torch module from raw features to class probabilities, ready to be traced.
+"""Trained models as torch modules from raw features to class probabilities, to be traced for ONNX.
 
-Shapes: B a batch, T periods in a window, F features, C classes, K members.
+Shapes: B a batch, T periods in a window, F features, C classes, K members or replicas.
 """
 
 from collections.abc import Sequence
@@ -13,70 +13,80 @@ from ste.baselines.fitted_baseline import FittedBaseline
 from ste.ensembles.pooling import Combination, Pool
 from ste.errors import RunError
 from ste.evaluation.metrics.base import MIN_PROBABILITY
-from ste.inference.export.trees import Trees
+from ste.inference.export.trees import TreesGraph
 from ste.seed_ensembles.replica_module import ReplicaModule
 from ste.training.fit import Model
 
-_REFUSED = {
+_NOT_EXPORTABLE = {
     Persistence: "it repeats the class that came last, which is no feature of the table",
     Volatility: "it reads twelve weeks of the ticker and the ranges of all tickers of a week, which no window holds",
 }
-"""Baselines that a window of features is not enough for."""
+"""Baselines that need more than a window of features, with the reason."""
 
 
-def graph_of(model: Model) -> nn.Module:
-    """Raw features, `[B, T, F]` or `[B, F]` as the model reads them, to probabilities float32 `[B, C]`.
+def model_graph(model: Model) -> nn.Module:
+    """Build the graph of a single model, its normalization included.
+
+    Args:
+        model: fitted.
+
+    Returns:
+        A module from raw features, `[B, T, F]` or `[B, F]` as the model reads them, to probabilities float32 `[B, C]`.
 
     Raises:
-        RunError: a baseline that reads what is not among the features of a window.
+        RunError: a baseline that reads more than the features of a window.
     """
     if isinstance(model, ReplicaModule):
-        return _Chain(model.representation, _Replicas(model.net, model.weights)).eval()
+        return _GraphChain(model.representation, _ReplicasGraph(model.net, model.weights)).eval()
     if not isinstance(model, FittedBaseline):
-        return _Chain(model.representation, model.net, nn.Softmax(dim=-1)).eval()
+        return _GraphChain(model.representation, model.net, nn.Softmax(dim=-1)).eval()
     baseline = model.baseline
     if isinstance(baseline, Majority):
-        return _Shares(baseline)
+        return _MajorityGraph(baseline)
     if isinstance(baseline, GradientBoosting):
-        return _Chain(model.representation, Trees(baseline.booster)).eval()
-    if isinstance(baseline, Logistic) and type(baseline) not in _REFUSED:
-        return _Chain(model.representation, _Logistic(baseline)).eval()
-    reason = _REFUSED.get(type(baseline), "it has no ONNX form here")
+        return _GraphChain(model.representation, TreesGraph(baseline.booster)).eval()
+    if isinstance(baseline, Logistic) and type(baseline) not in _NOT_EXPORTABLE:
+        return _GraphChain(model.representation, _LogisticGraph(baseline)).eval()
+    reason = _NOT_EXPORTABLE.get(type(baseline), "it has no ONNX form here")
     raise RunError(f"{model.name} cannot be exported: {reason}. Export a net, logistic, gbm or majority.")
 
 
-class Members(nn.Module):
-    """An ensemble: each member reads its own last periods of the longest window, and what they say is combined.
+def slice_window(features: torch.Tensor, length: int | None) -> torch.Tensor:
+    """Select what a member reads of the longest member's window.
 
     Args:
-        members: from `graph_of`.
-        lengths: periods that each reads; None is one row without a dimension of time.
-        combination: what was learnt, of a fold.
-        flat: whether all members read rows, and so the ensemble does.
+        features: `[B, T, F]`; or rows `[B, F]`, which are returned as they are.
+        length: newest periods to select; None selects the newest one as a row `[B, F]`.
+    """
+    if features.dim() == 2:
+        return features
+    return features[:, -1] if length is None else features[:, -length:]
+
+
+class EnsembleGraph(nn.Module):
+    """An ensemble: each member reads its newest periods of the longest window, and the predictions are combined.
+
+    Args:
+        members: of `model_graph`.
+        lengths: periods that each member reads; None is one row without a time dimension.
+        combination: fitted weights or stacking.
     """
 
-    def __init__(
-        self, members: Sequence[nn.Module], lengths: Sequence[int | None], combination: Combination, *, flat: bool
-    ) -> None:
+    def __init__(self, members: Sequence[nn.Module], lengths: Sequence[int | None], combination: Combination) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
         self.lengths = list(lengths)
-        self.combine = _Pool(combination) if isinstance(combination, Pool) else _Stacking(combination)
-        self.flat = flat
+        self.combine = _PoolGraph(combination) if isinstance(combination, Pool) else _StackingGraph(combination)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Probabilities float32 `[B, C]` of raw features, `[B, T, F]` or `[B, F]`."""
-        said = [member(self._own(features, n)) for member, n in zip(self.members, self.lengths, strict=True)]
-        return self.combine(torch.stack(said).double()).float()
-
-    def _own(self, features: torch.Tensor, length: int | None) -> torch.Tensor:
-        if self.flat:
-            return features
-        return features[:, -1] if length is None else features[:, -length:]
+        """Predict probabilities float32 `[B, C]` from raw features, `[B, T, F]` or `[B, F]`."""
+        lengths = zip(self.members, self.lengths, strict=True)
+        probs = [member(slice_window(features, length)) for member, length in lengths]
+        return self.combine(torch.stack(probs).double()).float()
 
 
-class _Chain(nn.Sequential):
-    """One after the other; the exporter asks for the input's name."""
+class _GraphChain(nn.Sequential):
+    """Modules in sequence; `nn.Sequential` with the name of the input that the exporter asks for."""
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         for part in self:
@@ -84,8 +94,8 @@ class _Chain(nn.Sequential):
         return features
 
 
-class _Replicas(nn.Module):
-    """Weighted mean of the replicas' probabilities, whatever the size of the batch."""
+class _ReplicasGraph(nn.Module):
+    """Weighted mean of the probabilities of K replicas."""
 
     weights: torch.Tensor
 
@@ -100,21 +110,21 @@ class _Replicas(nn.Module):
         return mean / mean.sum(dim=-1, keepdim=True)
 
 
-class _Shares(nn.Module):
-    """The same probabilities for every example."""
+class _MajorityGraph(nn.Module):
+    """The class frequencies of training for every example."""
 
-    shares: torch.Tensor
+    frequencies: torch.Tensor
 
     def __init__(self, baseline: Majority) -> None:
         super().__init__()
-        self.register_buffer("shares", torch.from_numpy(baseline.frequencies).float())
+        self.register_buffer("frequencies", torch.from_numpy(baseline.frequencies).float())
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        return self.shares.expand(features.shape[0], -1)
+        return self.frequencies.expand(features.shape[0], -1)
 
 
-class _Logistic(nn.Module):
-    """Multinomial logistic regression on the last period, in the float64 that it was fitted in."""
+class _LogisticGraph(nn.Module):
+    """Multinomial logistic regression on the last period, in the float64 of the fit."""
 
     mean: torch.Tensor
     scale: torch.Tensor
@@ -132,8 +142,8 @@ class _Logistic(nn.Module):
         return scores.softmax(dim=-1).float()
 
 
-class _Pool(nn.Module):
-    """`evaluation.ensembling.Pool` of `[K, B, C]`."""
+class _PoolGraph(nn.Module):
+    """`ensembles.pooling.Pool` of `[K, B, C]`."""
 
     weights: torch.Tensor
 
@@ -141,12 +151,12 @@ class _Pool(nn.Module):
         super().__init__()
         self.register_buffer("weights", torch.from_numpy(pool.weights).view(-1, 1, 1))
 
-    def forward(self, chances: torch.Tensor) -> torch.Tensor:
-        return (self.weights * chances).sum(dim=0)
+    def forward(self, probs: torch.Tensor) -> torch.Tensor:
+        return (self.weights * probs).sum(dim=0)
 
 
-class _Stacking(nn.Module):
-    """`evaluation.ensembling.Stacking` of `[K, B, C]`."""
+class _StackingGraph(nn.Module):
+    """`ensembles.pooling.Stacking` of `[K, B, C]`."""
 
     weights: torch.Tensor
     intercept: torch.Tensor
@@ -154,11 +164,11 @@ class _Stacking(nn.Module):
     def __init__(self, stacking: Combination) -> None:
         super().__init__()
         assert not isinstance(stacking, Pool)
-        # As one product: [C, K, C] to [K C, C].
+        # One matrix product: coefficients [C, K, C] as [K C, C].
         count = len(stacking.intercept)
         self.register_buffer("weights", torch.from_numpy(stacking.coefficients).reshape(count, -1).T.contiguous())
         self.register_buffer("intercept", torch.from_numpy(stacking.intercept))
 
-    def forward(self, chances: torch.Tensor) -> torch.Tensor:
-        logs = chances.clamp(min=MIN_PROBABILITY).log().transpose(0, 1).flatten(1)  # [B, K C]
+    def forward(self, probs: torch.Tensor) -> torch.Tensor:
+        logs = probs.clamp(min=MIN_PROBABILITY).log().transpose(0, 1).flatten(1)  # [B, K C]
         return (logs @ self.weights + self.intercept).softmax(dim=-1)

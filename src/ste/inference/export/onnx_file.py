@@ -1,4 +1,4 @@
-"""From a torch module to the bytes of one self-contained ONNX file."""
+"""Convert a torch module to the bytes of one self-contained ONNX file."""
 
 import logging
 import warnings
@@ -9,20 +9,20 @@ import onnx
 import torch
 from torch import nn
 
-from ste.inference.export.trees import fill, number
+from ste.inference.export.trees import insert_trees, number_trees
 from ste.inference.model_card import ModelCard
 from ste.inference.onnx_model import CARD, INPUT, OUTPUT
 
 
-def traced(module: nn.Module, example: torch.Tensor) -> onnx.ModelProto:
-    """The module as an ONNX graph with a batch of any size, the same bytes for the same module.
+def trace(module: nn.Module, example: torch.Tensor) -> onnx.ModelProto:
+    """Trace a module as an ONNX graph for batches of any size; the same module gives the same bytes.
 
     Args:
         module: raw features to probabilities.
-        example: raw features of two examples or more, `[B, T, F]` or `[B, F]`.
+        example: raw features of two or more examples, `[B, T, F]` or `[B, F]`.
     """
-    trees = number(module)
-    with _quiet(), torch.no_grad():
+    trees = number_trees(module)
+    with _silent(), torch.no_grad():
         program = torch.onnx.export(
             module,
             (example,),
@@ -34,23 +34,23 @@ def traced(module: nn.Module, example: torch.Tensor) -> onnx.ModelProto:
         )
     assert program is not None
     proto: onnx.ModelProto = program.model_proto
-    _strip(proto)
-    fill(proto, trees)
+    _remove_metadata(proto)
+    insert_trees(proto, trees)
     onnx.checker.check_model(proto, full_check=True)
     return proto
 
 
-def with_card(proto: onnx.ModelProto, card: ModelCard) -> bytes:
-    """The file's content."""
-    whole = onnx.ModelProto()
-    whole.CopyFrom(proto)
-    whole.producer_name = "ste"
-    whole.metadata_props.add(key=CARD, value=card.text())
-    return bytes(whole.SerializeToString(deterministic=True))
+def serialize(proto: onnx.ModelProto, card: ModelCard) -> bytes:
+    """Serialize a graph with its model card."""
+    complete = onnx.ModelProto()
+    complete.CopyFrom(proto)
+    complete.producer_name = "ste"
+    complete.metadata_props.add(key=CARD, value=card.to_json())
+    return bytes(complete.SerializeToString(deterministic=True))
 
 
-def _strip(proto: onnx.ModelProto) -> None:
-    """Take out what the exporter says of itself: source lines, paths and stack traces."""
+def _remove_metadata(proto: onnx.ModelProto) -> None:
+    """Remove the exporter's source lines, paths and stack traces."""
     proto.ClearField("metadata_props")
     proto.ClearField("doc_string")
     graph = proto.graph
@@ -64,8 +64,8 @@ def _strip(proto: onnx.ModelProto) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter and what it calls tell of each step, at a cost that is above the step's own."""
+def _silent() -> Iterator[None]:
+    """Disable log records below ERROR: the exporter's take longer than its work."""
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,8 +1,8 @@
-"""Which model serves: a small file that whoever moves the alias `champion` writes and a service watches.
+"""The pointer at the champion: a small file that an export writes and a service watches.
 
-`outputs/served/NAME.champion.json` names the registered version, its run and the ONNX file beside it. It is
-replaced whole, after the file that it names is whole, so that a reader finds the old champion or the new one. A
-service that looks at it needs neither MLflow nor the store.
+`outputs/served/NAME.champion.json` names the registered version, its run and the ONNX file next to it. The pointer is
+replaced atomically after the file that it names is complete, so a reader sees the old champion or the new one. A
+service that watches it needs neither MLflow nor the store.
 """
 
 import json
@@ -12,23 +12,23 @@ from pathlib import Path
 from ste.errors import RunError
 
 FOLDER = "served"
-"""Of the output folder; ONNX files by version lie here too."""
+"""Folder below the output folder; ONNX files by version are here too."""
 
 ALIAS = "champion"
 NAME = "ste"
-"""Registered name where none is given."""
+"""Default registered name."""
 
 
 @dataclass(frozen=True)
 class Champion:
-    """A registered version that serves.
+    """The registered version that is served.
 
     Attributes:
         name: registered name.
         version: in the registry.
         run_id: that it was exported from.
         sha256: of the file.
-        file: its name, beside the pointer.
+        file: name of the file, in the folder of the pointer.
     """
 
     name: str
@@ -39,24 +39,27 @@ class Champion:
 
 
 def pointer_path(output: Path, name: str = NAME) -> Path:
-    """Where the pointer lies; looking at this file's time of change is enough to see a new champion."""
+    """Return the path of the pointer; its modification time changes with the champion."""
     return output / FOLDER / f"{name}.{ALIAS}.json"
 
 
 def version_path(output: Path, name: str, version: str) -> Path:
-    """Where a registered version's ONNX file is kept."""
+    """Return the path of a registered version's ONNX file."""
     return output / FOLDER / f"{name}-{version}.onnx"
 
 
 def read_champion(output: Path, name: str = NAME) -> tuple[Champion, Path] | None:
-    """The champion that the pointer names and the path of its file; None where there is none yet.
+    """Read the pointer; None if there is none yet.
 
     Args:
-        output: folder.
+        output: output folder.
         name: registered name.
 
+    Returns:
+        The champion and the path of its file.
+
     Raises:
-        RunError: a pointer that cannot be read, or whose file was removed.
+        RunError: the pointer cannot be read, or its file was removed.
     """
     path = pointer_path(output, name)
     try:
@@ -77,7 +80,7 @@ def read_champion(output: Path, name: str = NAME) -> tuple[Champion, Path] | Non
 
 
 def write_champion(output: Path, champion: Champion) -> Path:
-    """Point at a champion whose file is there already; gives the pointer's path. The same one is not written again."""
+    """Write the pointer at a champion whose file exists, unless it names that champion already; gives its path."""
     from ste.data.storage.files import whole_file
 
     path, text = pointer_path(output, champion.name), json.dumps(asdict(champion), indent=2) + "\n"

@@ -1,12 +1,16 @@
-"""From what a person names a model by to an ONNX file on this machine."""
+"""Find the ONNX file that the setting `model` names."""
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ste.config import PathSettings, TrackingSettings
 from ste.errors import RunError
 from ste.inference.registry.champion import ALIAS, FOLDER, NAME, read_champion
+from ste.inference.run_store import RunStore
+
+if TYPE_CHECKING:
+    from ste.tracking.run_info import FoundRun
 
 _REGISTERED = "models:/"
 
@@ -14,20 +18,20 @@ _REGISTERED = "models:/"
 def find_model(
     spec: str, tracking: TrackingSettings, output: Path, data: Path = Path("data_output"), name: str = NAME
 ) -> Path:
-    """The ONNX file of `model=spec`.
+    """Find the ONNX file of `model=spec`.
 
-    A file and, with the default store, the champion that the pointer names are found without torch and MLflow. A
-    run that was never exported is exported now, once, into the output folder.
+    A file, and with the default store the champion of the pointer, are found without torch and MLflow. A run that
+    was never exported is exported once, into the output folder.
 
     Args:
         spec: a file; `champion`; `models:/NAME@ALIAS` or `models:/NAME/VERSION`; a run id, `latest` or `best`.
         tracking: the store.
-        output: folder of the default store and of what is kept of it.
+        output: output folder: the default store and the local copies of models.
         data: folder of the tables, for a run that is exported now.
-        name: registered name that `champion` is of.
+        name: registered name of `champion`.
 
     Raises:
-        RunError: there is no such model; the message says what to type.
+        RunError: there is no such model; the message names what to type.
     """
     if spec.endswith(".onnx") or (Path(spec).is_file() and not spec.startswith(_REGISTERED)):
         path = Path(spec)
@@ -35,9 +39,9 @@ def find_model(
             raise RunError(f"model={spec}: there is no such file. Write one with python -m ste.export output={spec}.")
         return path
     if tracking.uri is None:
-        known = read_champion(output, name) if spec == ALIAS else None
-        if known:
-            return known[1]
+        champion = read_champion(output, name) if spec == ALIAS else None
+        if champion:
+            return champion[1]
         if not (output / "mlflow.db").is_file():
             raise RunError(
                 f"model={spec}: {output} holds no runs yet. Train one with python -m ste.train model=lstm and export "
@@ -47,32 +51,33 @@ def find_model(
 
     client = open_store(tracking, output)
     if spec == ALIAS or spec.startswith(_REGISTERED):
-        return _registered(client, spec, output, name)
-    return _of_run(client, spec, tracking, PathSettings(str(data), str(output)))
+        return _find_registered(client, spec, output, name)
+    return _find_exported_run(client, spec, tracking, PathSettings(str(data), str(output)))
 
 
 def refresh_champion(tracking: TrackingSettings, output: Path, name: str = NAME) -> Path:
-    """The champion as the store has it now, its file and the pointer brought up to date.
+    """Update the pointer to the champion of the store, after the alias was moved in the MLflow UI or elsewhere.
 
-    For when the alias was moved in the MLflow UI, or on another machine.
+    Returns:
+        The path of the champion's ONNX file.
 
     Raises:
         RunError: there is no champion.
     """
     from ste.tracking.store import open_store
 
-    return _registered(open_store(tracking, output), ALIAS, output, name)
+    return _find_registered(open_store(tracking, output), ALIAS, output, name)
 
 
-def _registered(client: Any, spec: str, output: Path, name: str) -> Path:
-    from ste.inference.registry.download_cache import keep_champion, keep_version, lock
+def _find_registered(client: RunStore, spec: str, output: Path, name: str) -> Path:
+    from ste.inference.registry.download_cache import cache_champion, cache_version, lock
     from ste.tracking.model_registry import champion_of, find_version
 
     address, _, alias = spec.removeprefix(_REGISTERED).partition("@")
     if spec != ALIAS and (alias != ALIAS or not address):
-        found = find_version(client, spec)
+        version = find_version(client, spec)
         with lock(output):
-            return keep_version(client, found, output)
+            return cache_version(client, version, output)
     name = address if alias else name
     with lock(output):
         champion = champion_of(client, name)
@@ -81,33 +86,32 @@ def _registered(client: Any, spec: str, output: Path, name: str) -> Path:
                 f"model={spec}: no version of {name} is the champion yet. A run whose verdict is better becomes it "
                 f"by python -m ste.export run=best name={name}; any other by adding promote=yes."
             )
-        return keep_champion(client, champion, output)
+        return cache_champion(client, champion, output)
 
 
-def _of_run(client: Any, spec: str, tracking: TrackingSettings, paths: PathSettings) -> Path:
+def _find_exported_run(client: RunStore, spec: str, tracking: TrackingSettings, paths: PathSettings) -> Path:
     from ste.data.storage.files import whole_file
     from ste.tracking.run_lookup import find_run
 
-    found = find_run(client, spec, tracking.experiment, key="model")
-    path = Path(paths.output) / FOLDER / "runs" / f"{found.id}.onnx"
+    run = find_run(client, spec, tracking.experiment, key="model")
+    path = Path(paths.output) / FOLDER / "runs" / f"{run.id}.onnx"
     with tempfile.TemporaryDirectory() as scratch:
-        content = _artifact(client, found, Path(scratch))
-        if content is None and path.is_file():  # exported before by this very function
+        content = _read_artifact(client, run, Path(scratch))
+        if content is None and path.is_file():  # exported by an earlier call of this function
             return path
         if content is None:
             from ste.inference.export.exporter import export_run
 
-            content = export_run(client, found, paths, Path(scratch)).content
+            content = export_run(client, run, paths, Path(scratch)).content
         with whole_file(path) as partial:
             partial.write_bytes(content)
     return path
 
 
-def _artifact(client: Any, found: Any, folder: Path) -> bytes | None:
-    """The file that the run keeps, if it was exported."""
+def _read_artifact(client: RunStore, run: "FoundRun", folder: Path) -> bytes | None:
+    """Read the exported file among the artifacts of a run; None if there is none."""
     from ste.tracking.run_lookup import EXPORTED, download
 
-    place = EXPORTED.split("/")[0]
-    if EXPORTED not in [entry.path for entry in client.list_artifacts(found.id, place)]:
+    if EXPORTED not in [entry.path for entry in client.list_artifacts(run.id, EXPORTED.split("/")[0])]:
         return None
-    return download(client, found, EXPORTED, folder).read_bytes()
+    return download(client, run, EXPORTED, folder).read_bytes()

@@ -1,23 +1,27 @@
-"""An exported model kept where it will be looked for: with its run, in the registry, and as champion."""
+"""Publish an exported model: with its run, in the registry, and as champion."""
 
 import hashlib
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import onnx
 
 from ste.config import ExportSettings
-from ste.inference.export.exporter import Exported
+from ste.inference.export.exporter import ExportedModel
 from ste.inference.registry.champion import ALIAS, version_path, write_champion
-from ste.inference.registry.download_cache import keep_champion, lock, pointer_of
+from ste.inference.registry.download_cache import cache_champion, lock, pointer_of
+from ste.inference.run_store import RunStore
 
-_LOADS = ("mlflow", "onnx", "onnxruntime", "numpy")
+if TYPE_CHECKING:
+    from ste.tracking.model_registry import Version
+
+_REQUIREMENTS = ("mlflow", "onnx", "onnxruntime", "numpy")
 
 
-def publish(client: Any, settings: ExportSettings, exported: Exported) -> list[str]:
-    """Keep a file with its run, register it and, where it is due, let `champion` point at it.
+def publish(client: RunStore, settings: ExportSettings, exported: ExportedModel) -> list[str]:
+    """Save a file with its run, register it and, if it is due, set the alias `champion` to it.
 
     Args:
         client: of the store.
@@ -25,7 +29,7 @@ def publish(client: Any, settings: ExportSettings, exported: Exported) -> list[s
         exported: the file.
 
     Returns:
-        What was done and what was not, each a sentence.
+        Sentences on what was done and what was not.
 
     Raises:
         RunError: the store refuses.
@@ -36,37 +40,40 @@ def publish(client: Any, settings: ExportSettings, exported: Exported) -> list[s
     output, run_id = Path(settings.paths.output), exported.card.run_id
     sha256 = hashlib.sha256(exported.content).hexdigest()
     with lock(output), refusing(settings.name):
-        found = find_same(client, settings.name, run_id, sha256)
-        if found:
-            said = [f"Version {found.number} of {found.name} has the same bytes already: no other was registered."]
+        registered = find_same(client, settings.name, run_id, sha256)
+        if registered:
+            number, name = registered.number, registered.name
+            done = f"Version {number} of {name} has the same bytes already: no other was registered."
         else:
-            found = _register(client, settings, exported, sha256)
-            said = [f"Registered as version {found.number} of {found.name}, and kept with the run as {EXPORTED}."]
+            registered = _register(client, settings, exported, sha256)
+            number, name = registered.number, registered.name
+            done = f"Registered as version {number} of {name}, and saved with the run as {EXPORTED}."
         champion = champion_of(client, settings.name)
-        moves, why = decide(settings, exported.card.verdict["word"], found, champion)
+        moves, reason = decide(settings, exported.card.verdict["word"], registered, champion)
         if moves:
-            exported.write(version_path(output, found.name, found.number))
-            promote(client, found)
-            write_champion(output, pointer_of(found, output))
+            exported.write(version_path(output, registered.name, registered.number))
+            promote(client, registered)
+            write_champion(output, pointer_of(registered, output))
         elif champion:
-            keep_champion(client, champion, output)  # it may have been moved elsewhere since
-    return [*said, why]
+            cache_champion(client, champion, output)  # the alias may have been moved elsewhere
+    return [done, reason]
 
 
-def decide(settings: ExportSettings, verdict: str, found: Any, champion: Any) -> tuple[bool, str]:
-    """Whether the alias moves to a version, and that in words.
+def decide(
+    settings: ExportSettings, verdict: str, registered: "Version", champion: "Version | None"
+) -> tuple[bool, str]:
+    """Decide whether the alias moves to a version, with the reason.
 
     Args:
         settings: of the export.
-        verdict: word of the run's.
-        found: the version.
-        champion: that it points at now, or None.
+        verdict: word of the run's verdict.
+        registered: the version.
+        champion: present version of the alias, or None.
     """
-    alias = f"models:/{found.name}@{ALIAS}"
-    if champion and champion.number == found.number:
+    alias = f"models:/{registered.name}@{ALIAS}"
+    if champion and champion.number == registered.number:
         return True, f"{alias} points at it already."
     stays = f"stays at version {champion.number}" if champion else "points at nothing"
-    hand = f"By hand: python -m ste.export run={found.run_id} name={found.name} promote=yes."
     if settings.promote == "no":
         return False, f"{alias} {stays}: promote=no."
     before = f", before at version {champion.number}" if champion else ""
@@ -74,10 +81,11 @@ def decide(settings: ExportSettings, verdict: str, found: Any, champion: Any) ->
         return True, f"{alias} points at it now{before}: promote=yes."
     if verdict == "better":
         return True, f"{alias} points at it now{before}: the verdict is better, than every baseline."
+    hand = f"By hand: python -m ste.export run={registered.run_id} name={registered.name} promote=yes."
     return False, f"{alias} {stays}: only a verdict of better, than every baseline, moves it. {hand}"
 
 
-def _register(client: Any, settings: ExportSettings, exported: Exported, sha256: str) -> Any:
+def _register(client: RunStore, settings: ExportSettings, exported: ExportedModel, sha256: str) -> "Version":
     from ste.tracking.model_registry import register
     from ste.tracking.run_lookup import EXPORTED
 
@@ -111,6 +119,6 @@ def _register(client: Any, settings: ExportSettings, exported: Exported, sha256:
             exported.example,
             len(card.classes),
             tags,
-            [f"{package}=={version(package)}" for package in _LOADS],
+            [f"{package}=={version(package)}" for package in _REQUIREMENTS],
             card.verdict["paragraph"],
         )
