@@ -13,7 +13,7 @@ from ste.schema import FEATURE_SETS, class_names
 
 
 def tiny_card(view: str = "sequence", sequence_length: int = 4, classes: int = 3, **changes: Any) -> ModelCard:
-    """A whole card of a model that was never trained."""
+    """A complete card of a model that was never trained."""
     feature_set = changes.get("feature_set", "full")
     values: dict[str, Any] = {
         "name": "Tiny",
@@ -46,7 +46,7 @@ def tiny_weights(card: ModelCard, seed: int = 0) -> np.ndarray:
 
 
 def tiny_probabilities(card: ModelCard, features: np.ndarray, seed: int = 0) -> np.ndarray:
-    """What `tiny_model` of the same card and seed says, by NumPy: `[B, C]` of raw features."""
+    """Predict as `tiny_model` of the same card and seed, by NumPy: `[B, C]` from raw features."""
     logs = np.log1p(np.abs(np.asarray(features, dtype=np.float32))).reshape(len(features), -1)
     odds = np.exp(logs @ tiny_weights(card, seed))
     return odds / odds.sum(axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""From a tracked run to one ONNX file: it says what the run said, is registered once, and is found by name."""
+"""From a tracked run to one ONNX file: it predicts as the run did, is registered once, and is found by name."""
 
 import shutil
 import subprocess
@@ -94,17 +94,19 @@ class Place:
             out.append(known[-1] if length is None else known[-length:])
         return np.stack(out)
 
-    def held(self, run: str, path: Path, fold: int | None = None) -> tuple[ServedModel, np.ndarray, np.ndarray]:
-        """A served model, what it says of the run's test rows, and what the run said of them when it was scored."""
+    def served_and_scored(
+        self, run: str, path: Path, fold: int | None = None
+    ) -> tuple[ServedModel, np.ndarray, np.ndarray]:
+        """A served model, its predictions of the run's test rows, and those of the run when it was scored."""
         model = ServedModel(path)
         folder = self.folder / "downloads"
         folder.mkdir(exist_ok=True)
-        said = Predictions.read(download(self.client, find_run(self.client, run), PREDICTIONS, folder))
-        said = said.slice_split("test")
+        predictions = Predictions.read(download(self.client, find_run(self.client, run), PREDICTIONS, folder))
+        predictions = predictions.slice_split("test")
         if fold is not None:
-            said = replace(said, frame=said.frame[said.frame["fold"] == fold])
+            predictions = replace(predictions, frame=predictions.frame[predictions.frame["fold"] == fold])
         length = None if model.card.view == "flat" else model.card.sequence_length
-        return model, model.probabilities(self.windows(said.frame, length)), said.probs
+        return model, model.probabilities(self.windows(predictions.frame, length)), predictions.probs
 
 
 @pytest.fixture(scope="module")
@@ -131,10 +133,10 @@ def traced_once(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exporting, "trace", lambda *arguments: proto)
 
 
-def test_the_file_says_what_the_run_said(place: Place, run: str, file: Path):
-    model, served, said = place.held(run, file)
-    assert len(said) > 50
-    np.testing.assert_allclose(served, said, atol=1e-6)
+def test_the_file_predicts_as_the_run_did(place: Place, run: str, file: Path):
+    model, served, scored = place.served_and_scored(run, file)
+    assert len(scored) > 50
+    np.testing.assert_allclose(served, scored, atol=1e-6)
     card = model.card
     assert (card.name, card.run_id, card.view, card.sequence_length) == ("MLP", run, "flat", 1)
     assert card.features == list(FEATURES)
@@ -170,9 +172,9 @@ def test_a_version_is_registered_once_with_all_that_names_it(place: Place, run: 
     assert "Version 1 of ste has the same bytes already: no other was registered." in capsys.readouterr().out
     assert len(place.versions()) == 1
     assert champion_version(TRACKED, place.output, "ste") == "1"
-    kept = place.folder / "kept"
-    kept.mkdir()
-    assert download(place.client, find_run(place.client, run), EXPORTED, kept).read_bytes() == file.read_bytes()
+    cached = place.folder / "cached"
+    cached.mkdir()
+    assert download(place.client, find_run(place.client, run), EXPORTED, cached).read_bytes() == file.read_bytes()
 
 
 def test_mlflow_itself_loads_the_champion(place: Place, run: str, file: Path):
@@ -194,14 +196,14 @@ def test_a_model_is_found_by_every_name(place: Place, run: str, file: Path, spec
 
 
 def test_a_lost_file_of_a_version_is_downloaded_again_and_a_changed_one_replaced(place: Place, run: str, file: Path):
-    kept = place.find("champion")
-    kept.write_bytes(b"changed")
+    cached = place.find("champion")
+    cached.write_bytes(b"changed")
     assert place.find("models:/ste@champion").read_bytes() == file.read_bytes()
-    kept.unlink()
+    cached.unlink()
     with pytest.raises(RunError, match=f"names ste-1.onnx, which is not there. Type python -m ste.export run={run}"):
         place.find("champion")
-    assert refresh_champion(TRACKED, place.output) == kept
-    assert place.find("champion") == kept
+    assert refresh_champion(TRACKED, place.output) == cached
+    assert place.find("champion") == cached
 
 
 @pytest.mark.usefixtures("traced_once")
@@ -218,7 +220,7 @@ def test_an_alias_that_was_moved_elsewhere_is_followed_when_the_store_is_asked(
 
     assert known() == file.read_bytes() != second.read_bytes()
     place.client.set_registered_model_alias("moved", "champion", "2")
-    assert known() == file.read_bytes()  # nobody told the pointer
+    assert known() == file.read_bytes()  # the pointer was not updated
     assert place.find("models:/moved@champion").read_bytes() == second.read_bytes() == known()
     place.client.set_registered_model_alias("moved", "champion", "1")
     assert refresh_champion(TRACKED, place.output, "moved").read_bytes() == file.read_bytes() == known()
@@ -236,7 +238,7 @@ def test_a_run_that_was_never_exported_is_exported_when_it_is_asked_for(place: P
     assert place.find(other).stat().st_mtime_ns == before
 
 
-def test_what_is_not_there_is_told_with_what_to_type(place: Place, run: str, file: Path, tmp_path: Path):
+def test_a_missing_model_is_reported_with_what_to_type(place: Place, run: str, file: Path, tmp_path: Path):
     for spec, message in (
         ("nothing.onnx", "model=nothing.onnx: there is no such file. Write one with python -m ste.export output="),
         ("nothing", "model=nothing: no such run. Try model=latest"),
@@ -334,7 +336,7 @@ def test_the_pointer_is_read_as_it_was_written(tmp_path: Path):
         ("output=folder.onnx", "that is a folder. Expected a file"),
     ],
 )
-def test_a_wrong_setting_is_told_before_anything_is_read(folder: Path, override: str, message: str):
+def test_a_wrong_setting_is_reported_before_anything_is_read(folder: Path, override: str, message: str):
     (folder / "folder.onnx").mkdir()
     config = compose_command("export", override.removeprefix("+").split())
     with pytest.raises(ConfigError, match=message):
@@ -342,7 +344,7 @@ def test_a_wrong_setting_is_told_before_anything_is_read(folder: Path, override:
     assert not (folder / "outputs").exists()
 
 
-def test_no_run_an_unfinished_one_and_one_without_its_files_are_told(place: Place, run: str, tmp_path: Path):
+def test_a_missing_run_an_unfinished_one_and_one_without_files_are_reported(place: Place, run: str, tmp_path: Path):
     empty = Place(tmp_path)
     with pytest.raises(RunError, match=r"no finished run yet. Try python -m ste.train model=lstm first"):
         empty.export("best")
@@ -351,11 +353,11 @@ def test_no_run_an_unfinished_one_and_one_without_its_files_are_told(place: Plac
     with pytest.raises(RunError, match=rf"run={failed.id}: it is FAILED. .*python -m ste.train resume={failed.id}"):
         place.export(failed.id)
     lost = place.fit("lost", *MLP, "seed=2")
-    kept = Path(place.client.get_run(lost).info.artifact_uri.removeprefix("file://")) / "checkpoints"
-    (kept / "best.ckpt").write_bytes((kept / "best.ckpt").read_bytes()[:1000])
-    with pytest.raises(RunError, match=r"best.ckpt of MLP cannot be read \(.*Train anew"):
+    cached = Path(place.client.get_run(lost).info.artifact_uri.removeprefix("file://")) / "checkpoints"
+    (cached / "best.ckpt").write_bytes((cached / "best.ckpt").read_bytes()[:1000])
+    with pytest.raises(RunError, match=r"best.ckpt of MLP cannot be read \(.*Train again"):
         place.export(lost)
-    shutil.rmtree(kept)
+    shutil.rmtree(cached)
     with pytest.raises(RunError, match=f"run {lost} is FINISHED and has no {CHECKPOINT}"):
         place.export(lost)
     assert not (place.folder / "lost.onnx").exists()
@@ -380,14 +382,14 @@ def test_a_file_that_would_say_something_else_is_not_written(place: Place, run: 
 
 
 @pytest.mark.usefixtures("traced_once")
-def test_a_store_that_refuses_leaves_the_file_and_says_so(place: Place, run: str, file: Path, monkeypatch):
+def test_a_store_that_refuses_leaves_the_file_and_is_reported(place: Place, run: str, file: Path, monkeypatch):
     def full(*arguments: Any, **named: Any) -> None:
         raise MlflowException("disk I/O error")
 
     monkeypatch.setattr(MlflowClient, "search_model_versions", full)
     with pytest.raises(RunError, match=r"name=ste: the file is written, but the store refuses .*disk I/O error"):
-        place.export(run, output="kept.onnx")
-    assert (place.folder / "kept.onnx").read_bytes() == file.read_bytes()
+        place.export(run, output="model2.onnx")
+    assert (place.folder / "model2.onnx").read_bytes() == file.read_bytes()
 
 
 @pytest.mark.usefixtures("traced_once")
@@ -426,8 +428,8 @@ def test_every_kind_of_run_is_served_as_it_was_scored(
 ):
     place = Place(tmp_path)
     run = place.fit("run", *overrides)
-    model, served, said = place.held(run, place.export(run))
-    np.testing.assert_allclose(served, said, atol=1e-6)
+    model, served, scored = place.served_and_scored(run, place.export(run))
+    np.testing.assert_allclose(served, scored, atol=1e-6)
     assert (model.card.name, model.card.shape) == (name, shape)
     assert made_of in model.card.made_of
 
@@ -438,12 +440,12 @@ def test_of_folds_the_last_ones_model_is_served(tmp_path: Path, method: str):
     place = Place(tmp_path)
     run = place.fit("run", *MLP, f"validation={method}", "validation.folds=3")
     last = max(find_children(place.client, run))
-    model, served, said = place.held(run, place.export(run), last)
-    np.testing.assert_allclose(served, said, atol=1e-6)
+    model, served, scored = place.served_and_scored(run, place.export(run), last)
+    np.testing.assert_allclose(served, scored, atol=1e-6)
     assert model.card.made_of == f"the model of fold {last + 1}, the last"
     assert model.card.trained_from >= "2018-01-01"
     place.client.delete_run(find_children(place.client, run)[last].id)
-    with pytest.raises(RunError, match=r"its last fold was deleted, which held its model. Train anew"):
+    with pytest.raises(RunError, match=r"its last fold was deleted, which held its model. Train again"):
         place.export(run, output="again.onnx")
 
 
@@ -454,8 +456,8 @@ def test_an_ensemble_is_one_graph_of_members_with_windows_of_their_own(tmp_path:
     runs = [place.fit("gru", *GRU), place.fit("mlp", *MLP), place.fit("gbm", "model=gbm")]
     place.do(ensemble_task, "ensemble", f"runs=[{','.join(runs)}]", f"method={method}")
     made = find_run(place.client, "latest").id
-    model, served, said = place.held(made, place.export(made))
-    np.testing.assert_allclose(served, said, atol=1e-6)
+    model, served, scored = place.served_and_scored(made, place.export(made))
+    np.testing.assert_allclose(served, scored, atol=1e-6)
     assert (model.card.name, model.card.shape) == ("Ensemble", (4, 21))
     word = "exponents" if method == "stacked" else "weights"
     assert model.card.made_of.startswith(f"{method} of 3 members, {word}: ")
@@ -469,14 +471,14 @@ def test_an_ensemble_in_folds_serves_the_last_folds_models_and_weights(tmp_path:
     runs = [place.fit("gru", *GRU, *walk), place.fit("mlp", *MLP, *walk)]
     place.do(ensemble_task, "ensemble", f"runs=[{','.join(runs)}]", "method=validation")
     made = find_run(place.client, "latest").id
-    model, served, said = place.held(made, place.export(made), 1)
-    np.testing.assert_allclose(served, said, atol=1e-6)
+    model, served, scored = place.served_and_scored(made, place.export(made), 1)
+    np.testing.assert_allclose(served, scored, atol=1e-6)
     assert model.card.made_of.endswith(", the models of fold 2, the last")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["persistence", "volatility"])
-def test_a_baseline_that_no_window_tells_is_refused(tmp_path: Path, model: str):
+def test_a_baseline_that_needs_more_than_a_window_is_refused(tmp_path: Path, model: str):
     place = Place(tmp_path)
     run = place.fit("run", f"model={model}")
     with pytest.raises(RunError, match="cannot be exported: it re"):
@@ -490,9 +492,9 @@ def test_the_card_carries_what_drift_is_measured_from(place: Place, file: Path):
     reference = ReferenceDistributions.from_dict(card.reference)
     assert (reference.features, reference.classes) == (tuple(card.features), tuple(card.classes))
     assert not reference.windowed
-    learnt = card.metrics["train"]["examples"]
-    said = sum(card.metrics[split]["examples"] for split in ("validation", "test"))
-    assert [sum(column.counts) for column in reference.columns] == [learnt] * len(card.features) + [said] * 4
+    trained = card.metrics["train"]["examples"]
+    held_out = sum(card.metrics[split]["examples"] for split in ("validation", "test"))
+    assert [sum(column.counts) for column in reference.columns] == [trained] * len(card.features) + [held_out] * 4
     assert reference.periods is not None
     assert reference.periods[0] == card.metrics["train"]["periods"]
     assert sum(reference.class_fractions or []) == pytest.approx(1.0)

@@ -111,7 +111,7 @@ def test_an_unfinished_week_has_no_row():
     assert rows_of_bars(cut, card)["date"].max() == whole["date"].max() - pd.Timedelta(days=7)
 
 
-def test_features_that_no_bars_give_are_told():
+def test_features_that_bars_do_not_give_are_reported():
     market = draw(WorldSettings(source="world", tickers=1, start="2023-01-02", end="2023-09-29"))
     with pytest.raises(DataError, match="reads features that are not computed from bars"):
         rows_of_bars(market, tiny_card(features=["stock_open", "mood"]))

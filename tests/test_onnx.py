@@ -86,7 +86,7 @@ SLOW = [pytest.param(*other, marks=pytest.mark.slow) for other in OTHERS]
 
 
 @pytest.mark.parametrize(("net", "kind"), [*NETS, *SLOW])
-def test_every_net_says_the_same_in_a_batch_of_any_size(net: str, kind: str):
+def test_every_net_predicts_the_same_in_a_batch_of_any_size(net: str, kind: str):
     module = fresh(net, kind)
     flat = getattr(ste.models, net).input_view == "flat"
     x = raw(64)[:, -1] if flat else raw(64)
@@ -163,7 +163,7 @@ def rows_of(x: torch.Tensor, labels: np.ndarray, representation: Representation)
 
 
 def fitted(baseline: Any, name: str, labels: np.ndarray | None = None) -> FittedBaseline:
-    """A baseline that learnt from random windows."""
+    """A baseline fitted on random windows."""
     representation = Representation(list(FEATURES), "standard")
     x = raw(600, 5)
     representation.fit(lambda: [x])
@@ -173,7 +173,7 @@ def fitted(baseline: Any, name: str, labels: np.ndarray | None = None) -> Fitted
     return FittedBaseline(name, {}, baseline, representation)
 
 
-def said_by(model: FittedBaseline, x: torch.Tensor) -> np.ndarray:
+def predict_without_graph(model: FittedBaseline, x: torch.Tensor) -> np.ndarray:
     return model.baseline.predict_proba(rows_of(x, np.zeros(len(x)), model.representation))
 
 
@@ -181,7 +181,7 @@ def said_by(model: FittedBaseline, x: torch.Tensor) -> np.ndarray:
 def test_a_logistic_regression_is_served_also_where_a_class_was_never_seen(seen: tuple[int, ...]):
     model = fitted(Logistic(), "Logistic", np.random.default_rng(0).choice(seen, 600))
     x = raw(50, 9)
-    np.testing.assert_allclose(served(trace(model_graph(model), x[:2]))(x), said_by(model, x), atol=1e-6)
+    np.testing.assert_allclose(served(trace(model_graph(model), x[:2]))(x), predict_without_graph(model, x), atol=1e-6)
 
 
 def test_trees_are_served_as_lightgbm_reads_them():
@@ -190,7 +190,7 @@ def test_trees_are_served_as_lightgbm_reads_them():
     x = torch.cat([raw(300, 9), raw(600, 5)])  # its own training rows lie nearest to its thresholds
     proto = trace(model_graph(model), x[:2])
     assert [node.op_type for node in proto.graph.node].count("TreeEnsembleRegressor") == 1
-    np.testing.assert_allclose(served(proto)(x), said_by(model, x), atol=1e-6)
+    np.testing.assert_allclose(served(proto)(x), predict_without_graph(model, x), atol=1e-6)
 
 
 @given(st.floats(-(2.0**99), 2.0**99), st.floats(-(2.0**99), 2.0**99, width=32))
@@ -210,13 +210,13 @@ def test_the_majority_is_served_whatever_it_is_asked():
 @pytest.mark.parametrize(
     ("baseline", "reason"), [(Persistence, "the class that came last"), (Volatility, "twelve weeks of the ticker")]
 )
-def test_what_no_window_tells_is_refused_in_words(baseline: Any, reason: str):
+def test_a_baseline_that_needs_more_than_a_window_is_refused(baseline: Any, reason: str):
     model = FittedBaseline(baseline.__name__, {}, baseline(), Representation(list(FEATURES), "standard"))
     with pytest.raises(RunError, match=rf"{baseline.__name__} cannot be exported: .*{reason}.*Export a net"):
         model_graph(model)
 
 
-class _Said(nn.Module):
+class SoftmaxMember(nn.Module):
     """A member whose probabilities are a softmax of its first features."""
 
     def __init__(self, scale: float) -> None:
@@ -232,20 +232,20 @@ def test_members_read_their_own_weeks_of_the_longest_window(stacked: bool):
     rng = np.random.default_rng(0)
     weights = rng.dirichlet(np.ones(3))
     combination = Stacking(rng.normal(size=(3, 3, 3)), rng.normal(size=3)) if stacked else Pool(weights)
-    members, lengths = [_Said(0.1), _Said(0.2), _Said(0.3)], [5, 2, None]
+    members, lengths = [SoftmaxMember(0.1), SoftmaxMember(0.2), SoftmaxMember(0.3)], [5, 2, None]
     module = EnsembleGraph(members, lengths, combination)
     x = torch.tensor(rng.normal(size=(11, 5, F)).astype(np.float32))
-    said = [members[0](x), members[1](x[:, 3:]), members[2](x[:, 4])]
-    expected = combination(np.stack([one.numpy().astype(np.float64) for one in said]))
+    probs = [members[0](x), members[1](x[:, 3:]), members[2](x[:, 4])]
+    expected = combination(np.stack([one.numpy().astype(np.float64) for one in probs]))
     run = served(trace(module, x[:2]))
     np.testing.assert_allclose(run(x), expected, atol=1e-6)
     np.testing.assert_allclose(run(x[:1]), expected[:1], atol=1e-6)
 
 
 def test_members_that_all_read_rows_make_an_ensemble_that_reads_rows():
-    module = EnsembleGraph([_Said(0.1), _Said(0.4)], [None, None], Pool(np.array([0.25, 0.75])))
+    module = EnsembleGraph([SoftmaxMember(0.1), SoftmaxMember(0.4)], [None, None], Pool(np.array([0.25, 0.75])))
     x = raw(6)[:, -1] / 1e7
-    expected = 0.25 * _Said(0.1)(x).numpy() + 0.75 * _Said(0.4)(x).numpy()
+    expected = 0.25 * SoftmaxMember(0.1)(x).numpy() + 0.75 * SoftmaxMember(0.4)(x).numpy()
     np.testing.assert_allclose(served(trace(module, x[:2]))(x), expected, atol=1e-6)
 
 
@@ -260,14 +260,14 @@ def test_members_of_other_features_are_refused():
 
 
 @pytest.mark.parametrize(("off", "word"), [(2e-5, "2e-05"), (np.nan, "nan")])
-def test_a_file_that_says_something_else_is_refused_with_the_difference(tmp_path: Path, off: float, word: str):
+def test_a_file_with_other_predictions_is_refused_with_the_difference(tmp_path: Path, off: float, word: str):
     card = tiny_model(tmp_path / "m.onnx")
     content, x = (tmp_path / "m.onnx").read_bytes(), raw(100)
 
     def model(features: torch.Tensor, at: int = 0) -> np.ndarray:
-        said = tiny_probabilities(card, features.numpy())
-        said[at, 0] += off if at else 0.0
-        return said
+        probs = tiny_probabilities(card, features.numpy())
+        probs[at, 0] += off if at else 0.0
+        return probs
 
     assert largest_difference(content, model, x, "run=1") < 1e-6
     with pytest.raises(RunError, match=rf"run=1: .* by up to {word} on 100 held-out rows. Expected 1e-05 or less"):

@@ -95,7 +95,7 @@ RECORD = st.one_of(
     block=st.integers(64, 200),
     last=st.booleans(),
 )
-def test_a_row_of_a_csv_stands_on_the_line_that_the_standard_library_says(
+def test_a_row_of_a_csv_has_the_line_that_the_standard_library_finds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, records: list[list[str]], end: str, block: int, last: bool
 ):
     monkeypatch.setattr(reading, "BLOCK", block)
@@ -133,7 +133,9 @@ def test_a_row_of_a_csv_stands_on_the_line_that_the_standard_library_says(
         (b"a,b,a\n1,2,3\n", "the header names a twice"),
     ],
 )
-def test_a_file_that_is_no_table_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, message: str):
+def test_a_file_that_is_no_table_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, message: str
+):
     monkeypatch.setattr(reading, "BLOCK", 64)
     path = tmp_path / "table.csv"
     path.write_bytes(content)
@@ -142,7 +144,7 @@ def test_a_file_that_is_no_table_is_told(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("name", ["table.csv.gz", "table.parquet"])
-def test_a_file_cut_off_is_told(tmp_path: Path, table: pd.DataFrame, model: ServedModel, name: str):
+def test_a_truncated_file_is_reported(tmp_path: Path, table: pd.DataFrame, model: ServedModel, name: str):
     path = tmp_path / name
     write_frame(table, path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -319,8 +321,8 @@ def test_a_stream_in_chunks_gives_the_windows_of_the_whole(stream: tuple[pd.Data
         if week <= newest.get(ticker, -1):
             (twice if week == newest[ticker] else late).append(row)
         newest[ticker] = max(week, newest.get(ticker, -1))
-    kept = frame[~frame["row"].isin(late + twice)]
-    whole = windows_of_rows(kept.reset_index(drop=True), card)
+    in_order = frame[~frame["row"].isin(late + twice)]
+    whole = windows_of_rows(in_order.reset_index(drop=True), card)
     history, found, windows, short, out = TickerHistory(card), [], [], [], ([], [])
     for start, stop in zip([0, *cuts], [*cuts, len(frame)], strict=True):
         ends = history.add(rows_of(frame.iloc[start:stop], card.features))
@@ -330,8 +332,8 @@ def test_a_stream_in_chunks_gives_the_windows_of_the_whole(stream: tuple[pd.Data
         out[0].extend(ends.out_of_order + start)
         out[1].extend(ends.repeated + start)
     assert out == (late, twice)
-    assert found == kept["row"].to_numpy()[whole.rows].tolist()
-    assert short == kept["row"].to_numpy()[whole.short].tolist()
+    assert found == in_order["row"].to_numpy()[whole.rows].tolist()
+    assert short == in_order["row"].to_numpy()[whole.short].tolist()
     np.testing.assert_array_equal(np.concatenate(windows), whole.features)
 
 
@@ -365,12 +367,12 @@ def test_every_row_with_history_is_predicted_in_the_files_order(
     seen: list[int] = []
     found, rejects, tally = predicted(model, path, advance=seen.append)
     examples = windows_of_rows(frame, card)
-    chances = tiny_probabilities(card, examples.features)
+    probs = tiny_probabilities(card, examples.features)
     assert list(found) == ["date", "ticker", "class", "p_downtrend", "p_neutral", "p_uptrend", "model_version"]
     assert found["date"].tolist() == frame["date"].iloc[examples.rows].tolist()
     assert found["ticker"].tolist() == frame["ticker"].iloc[examples.rows].tolist()
-    np.testing.assert_allclose(found.filter(like="p_"), chances, atol=2e-6)
-    assert found["class"].tolist() == [card.classes[k] for k in chances.argmax(axis=1)]
+    np.testing.assert_allclose(found.filter(like="p_"), probs, atol=2e-6)
+    assert found["class"].tolist() == [card.classes[k] for k in probs.argmax(axis=1)]
     assert set(found["model_version"]) == {model.version}
     assert rejects == []
     assert tally == RowCounts(predicted=len(examples), short=len(examples.short))
@@ -393,7 +395,7 @@ def test_a_folder_of_parts_is_predicted_as_one_table(
     frame = build_table(replace(WORLD, end="2023-12-31"))[0]
     frame.loc[frame.index[[150, 250]], "stock_rsi"] = -1.0
     write_frame(frame, tmp_path / "table.parquet")
-    whole, told, counted = predicted(model, tmp_path / "table.parquet")
+    whole, whole_rejects, counted = predicted(model, tmp_path / "table.parquet")
     parts_of(frame, tmp_path / "parts")
     found, rejects, tally = predicted(model, tmp_path / "parts")
     keys = ["date", "ticker"]
@@ -406,10 +408,10 @@ def test_a_folder_of_parts_is_predicted_as_one_table(
         own = pd.read_parquet(tmp_path / "parts" / reject["file"]).iloc[int(reject["line"]) - 1]
         assert (own["ticker"], f"{own['date']:%Y-%m-%d}") == (reject["ticker"], reject["date"][:10])
         assert own["stock_rsi"] == -1.0
-    assert {"file", *told[0]} == set(first) == set(second)
+    assert {"file", *whole_rejects[0]} == set(first) == set(second)
 
 
-def test_a_folder_that_is_no_table_is_told(tmp_path: Path, table: pd.DataFrame):
+def test_a_folder_that_is_no_table_is_reported(tmp_path: Path, table: pd.DataFrame):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"is a folder without Parquet files\. Expected the parts of one table"):
         open_table(tmp_path / "empty")
@@ -427,7 +429,7 @@ def test_a_folder_that_is_no_table_is_told(tmp_path: Path, table: pd.DataFrame):
 
 
 @pytest.mark.parametrize("name", ["out.csv", "out.csv.gz", "out.parquet"])
-def test_every_format_of_output_says_the_same(tmp_path: Path, table: pd.DataFrame, model: ServedModel, name: str):
+def test_every_output_format_has_the_same_rows(tmp_path: Path, table: pd.DataFrame, model: ServedModel, name: str):
     path = tmp_path / "table.parquet"
     table = table.assign(ticker=table["ticker"].replace(table["ticker"].iloc[1], 'A "B", C'))
     write_frame(table, path)
@@ -517,7 +519,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_bars_that_hold_are_kept_and_the_others_rejected(tmp_path: Path, sources: Path):
+def test_valid_bars_are_read_and_the_others_rejected(tmp_path: Path, sources: Path):
     lines = (sources / "bars.csv").read_text().splitlines()
     good = read_valid_bars(sources / "bars.csv")[0]
     fields = lines[9].split(",")
@@ -527,21 +529,21 @@ def test_bars_that_hold_are_kept_and_the_others_rejected(tmp_path: Path, sources
     lines.append(lines[29])
     path = tmp_path / "bars.csv"
     path.write_text("\n".join(lines) + "\n")
-    kept, rejects = read_valid_bars(path)
+    valid, rejects = read_valid_bars(path)
     assert sorted((reject.line, reject.column) for reject in rejects) == [
         (5, ""),
         (10, "open"),
         (20, "volume"),
         (len(lines), "date"),
     ]
-    assert kept.equals(good.drop(index=[3, 8, 18]).reset_index(drop=True))
+    assert valid.equals(good.drop(index=[3, 8, 18]).reset_index(drop=True))
 
 
 @pytest.mark.parametrize(
     ("row", "message"),
     [("A,2024-01-05,1,2,-1,1,9", "Line 2, low: -1; expected a price above 0"), ("A,x", "Line 2, the row: A,x")],
 )
-def test_bars_that_are_all_bad_are_told(tmp_path: Path, row: str, message: str):
+def test_bars_without_a_valid_row_are_reported(tmp_path: Path, row: str, message: str):
     path = tmp_path / "bars.csv"
     path.write_text(f"ticker,date,open,high,low,close,volume\n{row}\n")
     with pytest.raises(DataError, match=f"holds no bar that can be used. {message}"):
@@ -614,17 +616,17 @@ def test_the_command_predicts_the_newest_week_of_bars(tmp_path: Path, sources: P
         (["model=t.csv", "input=t.csv", "output=o.csv"], "model=t.csv: not an ONNX file"),
     ],
 )
-def test_a_mistake_is_told(folder: Path, arguments: list[str], message: str):
+def test_a_mistake_is_reported(folder: Path, arguments: list[str], message: str):
     tiny_model(folder / "model.onnx")
     (folder / "t.csv").write_text("date,ticker\n2024-01-05,A\n")
     first = [] if any(text.startswith("model=") for text in arguments) else ["model=model.onnx"]
-    with pytest.raises(SteError) as told:
+    with pytest.raises(SteError) as raised:
         task(*first, *arguments)
-    assert str(told.value).startswith(message)
+    assert str(raised.value).startswith(message)
     assert {path.name for path in folder.iterdir()} == {"model.onnx", "t.csv"}
 
 
-def test_where_nothing_can_be_predicted_the_rejects_are_kept(folder: Path, table: pd.DataFrame):
+def test_where_nothing_can_be_predicted_the_rejects_are_written(folder: Path, table: pd.DataFrame):
     tiny_model(folder / "model.onnx")
     write_frame(table.assign(stock_rsi=-1.0), folder / "t.csv")
     with pytest.raises(DataError, match=r"t.csv: no row could be predicted. A prediction needs 4 consecutive weeks"):
@@ -642,11 +644,11 @@ def test_predictions_of_a_runs_own_tables_are_the_tracked_ones(small: Callable[.
     client = open_store(options.tracking, Path(options.paths.output))
     found = find_run(client, str(result.run_id), options.tracking.experiment)
     tracked = Predictions.read(download(client, found, PREDICTIONS, folder))
-    said = pd.read_parquet("out.parquet").set_index(["date", "ticker"])
+    served = pd.read_parquet("out.parquet").set_index(["date", "ticker"])
     rows = tracked.frame.set_index(["date", "ticker"])
     names = [f"p_{name.lower()}" for name in tracked.classes]
-    np.testing.assert_allclose(said.loc[rows.index, names], rows[names], atol=1e-5)
-    further = said.drop(rows.index).reset_index()
+    np.testing.assert_allclose(served.loc[rows.index, names], rows[names], atol=1e-5)
+    further = served.drop(rows.index).reset_index()
     purged = further["date"] >= rows.reset_index()["date"].min()  # validation rows whose labels reach into the test
     assert purged.sum() == 2 * options.data.split.gap(options.data.labels.horizon)
 
