@@ -174,7 +174,7 @@ def test_a_feature_function_that_looks_ahead_is_found(tmp_path: Path):
         return rows.assign(stock_macd=rows.groupby("ticker")["stock_macd"].shift(-1).fillna(0.0))
 
     report = audit(WorldSettings(**SMALL), tmp_path, shuffles=0, features=ahead)
-    assert where(report) == {("cut-off", "stock_macd")}
+    assert where(report) == {("look-ahead", "stock_macd")}
 
 
 def test_early_figures_in_a_markets_files_are_found(tmp_path: Path):

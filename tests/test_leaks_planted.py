@@ -12,9 +12,9 @@ from ste.data.build.labelled_rows import build_table
 from ste.features.feature_rows import feature_rows
 from ste.leakage.audit_table import SPLIT, AuditTable
 from ste.leakage.check_result import Alarm, CheckResult
-from ste.leakage.look_ahead import Features, changed_by_the_future
-from ste.leakage.null_models import nothing_in_the_null, shuffled_labels
-from ste.leakage.source_files import early_releases, news_of_tomorrow, odd_bars
+from ste.leakage.look_ahead import Features, look_ahead
+from ste.leakage.null_models import null_market_models, shuffled_labels
+from ste.leakage.source_files import early_news, early_releases, odd_bars
 from ste.leakage.suite import table_checks
 from ste.market.daily import Market
 from ste.schema import DIRECTION, RETURN, SPLITS
@@ -129,23 +129,23 @@ def test_strict_takes_what_a_synthetic_world_can_tell_for_an_alarm(clean: pd.Dat
 
 def test_a_label_in_the_last_digit_of_the_volume(clean: pd.DataFrame):
     coded = np.floor(clean["stock_volume"] / 10) * 10 + clean[DIRECTION]
-    assert alarms(clean.assign(stock_volume=coded)) == {("codes", "stock_volume")}
+    assert alarms(clean.assign(stock_volume=coded)) == {("encoded labels", "stock_volume")}
 
 
 def test_a_label_in_the_fifth_decimal_of_a_ratio(clean: pd.DataFrame):
     coded = np.floor(clean["news_relevance"] * 1e4) / 1e4 + (clean[DIRECTION] + 2) * 1e-5
-    assert alarms(clean.assign(news_relevance=coded)) == {("codes", "news_relevance")}
+    assert alarms(clean.assign(news_relevance=coded)) == {("encoded labels", "news_relevance")}
 
 
 def test_a_scrambled_class_code(clean: pd.DataFrame):
     code = clean[DIRECTION].map({0: 3.0, 1: 7.0, 2: 5.0})
-    assert ("codes", "news_count") in alarms(clean.assign(news_count=code))
+    assert ("encoded labels", "news_count") in alarms(clean.assign(news_count=code))
 
 
 @pytest.mark.parametrize("kind", ["row", "date"])
 def test_a_column_that_only_counts(clean: pd.DataFrame, kind: str):
     number = {"row": clean["date"].rank(method="first"), "date": (clean["date"] - pd.Timestamp("2000-01-01")).dt.days}
-    assert ("codes", "macro_gdp_growth") in alarms(clean.assign(macro_gdp_growth=number[kind].astype(float)))
+    assert ("encoded labels", "macro_gdp_growth") in alarms(clean.assign(macro_gdp_growth=number[kind].astype(float)))
 
 
 # --- scalers and thresholds that saw the future ---
@@ -283,7 +283,7 @@ def test_a_label_that_is_last_week(clean: pd.DataFrame):
     rows = clean.assign(**{RETURN: late}).dropna()
     rows[DIRECTION] = np.digitize(rows[RETURN], [-0.01, 0.01])
     [found] = [f for f in all_alarms(table_checks(AuditTable(rows))) if f.check == "horizon"]
-    assert "the label is known when the row is" in found.seen
+    assert "the label is known at the row's close" in found.seen
 
 
 # --- the future cut off ---
@@ -331,7 +331,7 @@ def only_survivors(market: Market) -> pd.DataFrame:
     ],
 )
 def test_features_that_need_the_future_change_when_it_is_cut_off(market: Market, features: Features, columns: set[str]):
-    result = changed_by_the_future(market, features)
+    result = look_ahead(market, features)
     assert {found.where for found in result.alarms} == columns
 
 
@@ -345,7 +345,7 @@ def test_a_figure_released_before_its_period_ended():
     early = good.assign(series="unemployment", release_date=periods + pd.Timedelta(days=20))
     result = early_releases(pd.concat([good, early]), "macro.csv")
     assert [found.where for found in result.alarms] == ["macro.csv: series unemployment"]
-    assert "60 of 60 figures are released before their period ends, 10 days" in result.alarms[0].seen
+    assert "60 of 60 values are released before their period ends, by 10 days" in result.alarms[0].seen
 
 
 def test_release_dates_that_are_the_periods(market: Market):
@@ -375,12 +375,12 @@ def told_news(market: Market) -> pd.DataFrame:
     ).dropna()
 
 
-def test_news_of_tomorrow_dated_today():
+def test_early_news_dated_today():
     market = draw(world(start="2017-01-01", end="2018-12-31"))
     news = told_news(market)
-    assert news_of_tomorrow(market.bars, news).alarms == ()
+    assert early_news(market.bars, news).alarms == ()
     early = news.assign(date=news.groupby("ticker")["date"].shift(1)).dropna()
-    result = news_of_tomorrow(market.bars, early, "news.csv")
+    result = early_news(market.bars, early, "news.csv")
     assert [found.where for found in result.alarms] == ["news.csv: sentiment"]
 
 
@@ -403,12 +403,12 @@ def test_shuffled_labels_are_known_only_where_rows_stand_in_two_splits(clean: pd
 
 def test_the_null_world_tells_when_a_feature_looks_ahead(rng):
     null = labelled(world(signal=0.0))
-    assert nothing_in_the_null(AuditTable(null)).alarms == ()
+    assert null_market_models(AuditTable(null)).alarms == ()
     ahead = by_ticker(null, "stock_rsi", lambda s: s.shift(-1).ffill())
-    assert len(nothing_in_the_null(AuditTable(null.assign(stock_rsi=ahead))).alarms) == 1
+    assert len(null_market_models(AuditTable(null.assign(stock_rsi=ahead))).alarms) == 1
 
 
 def test_the_market_is_left_as_it_was(market: Market):
     before = replace(market, bars=market.bars.copy())
-    changed_by_the_future(market, own)
+    look_ahead(market, own)
     pd.testing.assert_frame_equal(before.bars, market.bars)

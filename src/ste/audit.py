@@ -10,11 +10,11 @@ from ste.config.hydra_app import run
 from ste.config.load import load_settings
 
 ALARM = 3
-"""Exit code of an audit that has found something."""
+"""Exit code of an audit with an alarm."""
 
 
 def audit_task(config: DictConfig) -> None:
-    """Run the standing checks on the `data` group and print what they saw."""
+    """Run the checks on the `data` group and print the results."""
     settings = load_settings(AuditSettings, config)
     from ste.leakage.suite import audit  # the data libraries load only now
     from ste.reporting.audit_text import print_audit

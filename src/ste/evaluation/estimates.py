@@ -63,7 +63,7 @@ class Scorer:
         return out
 
     def gains(self, own: Figures, theirs: Figures) -> dict[str, Gain]:
-        """Difference to a baseline in each compared metric; above 0 is better, as the metric's direction says."""
+        """Difference to a baseline in each compared metric; above 0 is better, in the metric's direction."""
         names = [name for name in compared_metrics() if name in own and name in theirs]
         pairs = [(own[n], theirs[n]) if METRICS[n].higher_is_better else (theirs[n], own[n]) for n in names]
         gains = np.stack([better - worse for better, worse in pairs])

@@ -8,7 +8,7 @@ from ste.baselines.base import FeatureBaseline
 from ste.baselines.fitted_baseline import FittedBaseline
 from ste.data.datamodule import TrendDataModule
 from ste.evaluation.explain.integrated_gradients import Attribution, integrated_gradients
-from ste.evaluation.explain.permutation_importance import ROWS, Importance, even_periods, permutation_importance
+from ste.evaluation.explain.permutation_importance import MAX_ROWS, Importance, even_periods, permutation_importance
 from ste.experiment.prediction import one_thread
 from ste.training.fit import Model
 
@@ -31,7 +31,7 @@ def explain(model: Model, data: TrendDataModule) -> Explained:
     panel = data.panel
     with torch.no_grad(), one_thread():
         every = panel.store.period[dataset.ends.numpy()]
-        kept = even_periods(every, ROWS)
+        kept = even_periods(every, MAX_ROWS)
         periods = every[kept]
         if len(set(periods.tolist())) < 2:
             return [], None  # nothing can change places

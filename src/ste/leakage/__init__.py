@@ -1,1 +1,1 @@
-"""Standing checks for leaks: what a table's columns, splits and sources must not know of the future."""
+"""Checks for data leakage: columns, splits and sources that contain information about the future."""

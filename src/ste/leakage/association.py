@@ -1,4 +1,4 @@
-"""How well one array tells another: rank correlations within periods and over them."""
+"""Rank correlations of two arrays, within periods and over time."""
 
 from dataclasses import dataclass
 
@@ -13,8 +13,8 @@ class Association:
 
     Attributes:
         value: in [-1, 1].
-        error: standard error, never below the one that chance alone gives.
-        series: the correlation of each period, for paired differences; NaN where there is none.
+        error: standard error, at least that of independent arrays.
+        series: correlation in each period, for paired differences; NaN where there is none.
     """
 
     value: float
@@ -27,15 +27,16 @@ class Association:
         return self.value / self.error if self.error > 0 else 0.0
 
 
-NOTHING = Association(0.0, 1.0, np.empty(0))
+NO_ASSOCIATION = Association(0.0, 1.0, np.empty(0))
+"""Of arrays with too few common values."""
 
 
 def centred_ranks(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Ranks within each group less their mean, float64 `[N]`; ties share a rank, NaN stays NaN.
+    """Rank values within each group and subtract the mean rank, float64 `[N]`; ties share a rank, NaN stays NaN.
 
     Args:
         values: `[N]`.
-        groups: code of each row's group, int64 `[N]`.
+        groups: int64 `[N]`, code of each row's group, from 0.
     """
     ranks = pd.Series(values).groupby(groups).rank().to_numpy()
     sizes = np.bincount(groups, ~np.isnan(ranks))
@@ -46,30 +47,30 @@ def rank_ic(x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> Association:
     """Mean rank correlation of `x` and `y` within groups: the information coefficient.
 
     Args:
-        x: score, float64 `[N]`; rows with NaN in either array are left out.
+        x: score, float64 `[N]`; rows with NaN in either array are ignored.
         y: result, float64 `[N]`.
-        groups: code of each row's period, int64 `[N]`.
+        groups: int64 `[N]`, code of each row's period, from 0.
     """
     return ic_of_ranks(centred_ranks(x, groups), centred_ranks(y, groups), groups)
 
 
 def ic_of_ranks(x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> Association:
-    """The same of `centred_ranks`, so that an array that is used often is ranked once.
+    """As `rank_ic`, of `centred_ranks`, so that an array that is used often is ranked once.
 
-    Groups weigh by the root of their rank variances, which lets weeks of few tickers count for little.
+    The weight of a group is the root of its rank variances, which is small in weeks of few tickers.
     """
     known = ~(np.isnan(x) | np.isnan(y))
     if known.sum() < 3:
-        return NOTHING
+        return NO_ASSOCIATION
     count, code = int(groups.max()) + 1, groups[known]
     size = np.bincount(code, minlength=count)
-    # Rows that one side lacks move the other's mean: both are centred again on what is left.
+    # Dropped rows change the mean of the others, so both are centred again.
     a, b = (v - (np.bincount(code, v, minlength=count) / np.maximum(size, 1))[code] for v in (x[known], y[known]))
     cross, var_a, var_b = (np.bincount(code, p, minlength=count) for p in (a * b, a * a, b * b))
     weight = np.sqrt(var_a * var_b)
     good = weight > 1e-9
     if good.sum() < 2:
-        return NOTHING
+        return NO_ASSOCIATION
     series = np.full(count, np.nan)
     series[good] = cross[good] / weight[good]
     return _mean(series, weight, size)
@@ -80,12 +81,13 @@ def _mean(series: np.ndarray, weight: np.ndarray, sizes: np.ndarray) -> Associat
     ic, w = series[good], weight[good] / weight[good].sum()
     value = float(ic @ w)
     empirical = np.sqrt(np.sum(w**2 * (ic - value) ** 2))
-    chance = np.sqrt(np.sum(w**2 / np.maximum(sizes[good] - 1, 1)))  # a permutation's rank correlation: 1 / (n - 1)
-    return Association(value, float(max(empirical, chance)), series)
+    # A random rank correlation has the variance 1 / (n - 1).
+    independent = np.sqrt(np.sum(w**2 / np.maximum(sizes[good] - 1, 1)))
+    return Association(value, float(max(empirical, independent)), series)
 
 
 def difference(first: Association, second: Association) -> Association:
-    """How much more `first` tells than `second`, paired by period; positive in the direction of `first`."""
+    """Excess of `first` over `second` in the direction of `first`, paired by period."""
     sign = 1.0 if first.value >= 0 else -1.0
     value = abs(first.value) - sign * second.value
     if len(first.series) != len(second.series) or not len(first.series):
@@ -97,9 +99,9 @@ def difference(first: Association, second: Association) -> Association:
 
 
 def over_time(x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> Association:
-    """Rank correlation of the periods' means of `x` and `y`: for columns that all tickers share.
+    """Rank correlation over time of the period means of `x` and `y`, for columns that all tickers share.
 
-    Its error is that of independent periods, 1 / sqrt(n - 3); nothing below 20 periods.
+    The error is that of independent periods, 1 / sqrt(n - 3). Below 20 periods there is no association.
     """
     known = np.isfinite(x) & np.isfinite(y)
     code = groups[known]
@@ -107,10 +109,10 @@ def over_time(x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> Association:
     there = sizes > 0
     n = int(there.sum())
     if n < 20:
-        return NOTHING
+        return NO_ASSOCIATION
     mean_x, mean_y = (np.bincount(code, v[known])[there] / sizes[there] for v in (x, y))
     a, b = (rankdata(v) - (n + 1) / 2 for v in (mean_x, mean_y))
     scale = np.sqrt((a @ a) * (b @ b))
     if scale == 0:
-        return NOTHING
+        return NO_ASSOCIATION
     return Association(float(a @ b / scale), float(1 / np.sqrt(n - 3)), np.empty(0))

@@ -1,4 +1,4 @@
-"""The table under audit: rows of all splits in one frame, with what the checks ask of it again and again."""
+"""The audited table: rows of all splits in one frame, with arrays that several checks need."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,7 +10,7 @@ from ste.market.calendar import periods
 from ste.schema import DIRECTION, KEYS, PERIOD, RETURN, SPLITS, TARGETS
 
 SPLIT = "split"
-"""Column that holds a row's split by name."""
+"""Column with the name of a row's split."""
 
 CLOSE = "stock_close"
 CHANGE = "price_adjusted_change"
@@ -22,9 +22,9 @@ class AuditTable:
 
     Attributes:
         frame: the columns of `ste.schema` and any other numeric ones, and `split`: train, validation, test.
-        horizon: periods that the labels look ahead, as declared.
+        horizon: periods that the labels look ahead, as configured.
         frequency: `weekly` or `daily`.
-        files: where each split came from, for the messages.
+        files: setting and file of each split, for messages.
     """
 
     frame: pd.DataFrame
@@ -38,7 +38,7 @@ class AuditTable:
 
     @property
     def word(self) -> str:
-        """What a row covers: `week` or `day`."""
+        """Period of a row: `week` or `day`."""
         return PERIOD[self.frequency]
 
     @cached_property
@@ -49,17 +49,17 @@ class AuditTable:
 
     @cached_property
     def periods(self) -> np.ndarray:
-        """Number of each row's week or day, int64 `[N]`; neighbours differ by 1."""
+        """Calendar number of each row's week or day, int64 `[N]`; consecutive periods differ by 1."""
         return periods(self.frame["date"], self.frequency)
 
     @cached_property
     def period_codes(self) -> np.ndarray:
-        """Place of each row's period among those of the table, int64 `[N]`, from 0."""
+        """Position of each row's period among those of the table, int64 `[N]`, from 0."""
         return np.unique(self.periods, return_inverse=True)[1].astype(np.int64)
 
     @cached_property
     def tickers(self) -> np.ndarray:
-        """Number of each row's ticker, int64 `[N]`."""
+        """Code of each row's ticker, int64 `[N]`, from 0."""
         return pd.factorize(self.frame["ticker"])[0].astype(np.int64)
 
     @cached_property
@@ -85,7 +85,7 @@ class AuditTable:
 
     @cached_property
     def close(self) -> np.ndarray | None:
-        """Close of each row, or what the changes of the price features compound to, `[N]`; None without either."""
+        """Close of each row, or the compounded changes of the price, float64 `[N]`; None without either column."""
         if CLOSE in self.frame:
             return self.column(CLOSE)
         if CHANGE in self.frame:
@@ -99,21 +99,21 @@ class AuditTable:
     def ahead(self, values: np.ndarray, steps: int) -> np.ndarray:
         """The same ticker's value `steps` periods later (earlier if negative), NaN where there is none, `[N]`.
 
-        Rows are joined by ticker and period, so that a missing week is missing and not bridged.
+        Rows are joined by ticker and period, so that a missing week is not bridged.
         """
         base = self.periods - self.periods.min()
-        reach = abs(steps)
-        key = self.tickers * (int(base.max()) + 2 * reach + 1) + base + reach  # ascending, as the rows are sorted
+        margin = abs(steps)
+        key = self.tickers * (int(base.max()) + 2 * margin + 1) + base + margin  # ascending, as the rows are sorted
         at = np.minimum(np.searchsorted(key, key + steps), len(key) - 1)
         return np.where(key[at] == key + steps, values[at], np.nan)
 
     def name_of(self, split: str) -> str:
-        """The file of a split, or its name."""
+        """Setting and file of a split, or its name."""
         return self.files.get(split, split)
 
     @cached_property
     def shared(self) -> frozenset[str]:
-        """Features that are one value for all tickers of a period, such as macro figures."""
+        """Features with one value for all tickers of a period, such as macroeconomic series."""
         by_period = self.frame[list(self.features)].groupby(self.period_codes)
         spread = (by_period.max() - by_period.min()).abs().max()
         return frozenset(str(name) for name, value in spread.items() if not value > 0)

@@ -1,16 +1,16 @@
-"""What a check hands back: what it saw, and what it takes for a leak."""
+"""Results of the checks."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Alarm:
-    """One suspected leak.
+    """A suspected leak.
 
     Attributes:
         check: name of the check.
         where: the column, file or setting at fault.
-        seen: what was seen, in numbers.
+        seen: what was found, in numbers.
         expected: what a clean table shows.
         fix: what to type or change next.
     """
@@ -27,14 +27,14 @@ class Alarm:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """The end of one check.
+    """The result of one check.
 
     Attributes:
-        check: its name.
-        seen: one line for a clean table: what was looked at and the largest figure.
-        alarms: suspected leaks; any of them is an alarm.
-        notes: what a person should know and is no alarm.
-        ran: False where the check had nothing to work on; `seen` then says why.
+        check: name of the check.
+        seen: one line for a clean table: what was examined, and the largest value.
+        alarms: suspected leaks.
+        notes: observations that are no alarm.
+        ran: False where the check does not apply; `seen` then gives the reason.
     """
 
     check: str
@@ -45,5 +45,5 @@ class CheckResult:
 
 
 def skipped(check: str, why: str) -> CheckResult:
-    """A check that had nothing to work on."""
+    """The result of a check that does not apply."""
     return CheckResult(check, why, ran=False)

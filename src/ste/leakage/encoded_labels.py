@@ -1,4 +1,4 @@
-"""Labels hidden in a column's digits or in a handful of values, and columns that only count the rows."""
+"""Columns whose digits or few values encode the label, and columns that encode the date."""
 
 import numpy as np
 from scipy.stats import chi2, rankdata
@@ -7,28 +7,32 @@ from ste.leakage.audit_table import AuditTable
 from ste.leakage.check_result import Alarm, CheckResult, skipped
 from ste.schema import DIRECTION
 
-CHECK = "codes"
+CHECK = "encoded labels"
 
-_STRENGTH = 0.2  # Cramer's V of digits that say nothing is far below it
-_DECISIVE = 0.65  # V of few values that all but name the class
-_CHANCE = 1e-9
-_FEW = 12
-_SPREAD = 3.0  # of whole numbers, beyond which a remainder by 3 is no size
+_MAX_V_DIGITS = 0.2  # Cramer's V of uninformative digits is far below
+_MAX_V_VALUES = 0.65  # of a column with few values; above, the values nearly determine the class
+_MAX_P = 1e-9
+_FEW_VALUES = 12
+_MIN_DEVIATION = 3.0  # of integers; above, a remainder by 3 does not follow from the size
 _PLACES = range(-8, 3)
 
 
-def hidden_codes(table: AuditTable) -> CheckResult:
-    """Columns whose low digits or few values name the class, and columns that are the time itself."""
+def encoded_labels(table: AuditTable) -> CheckResult:
+    """Find columns whose low digits or few values depend on the class, and columns that encode the date."""
     alarms = [found for name in table.features if (found := _clock(table, name))]
     if DIRECTION in table.frame:
         alarms += [found for name in table.features if (found := _digits(table, name))]
     elif not alarms:
         return skipped(CHECK, f"not run: the table has no {DIRECTION}")
-    return CheckResult(CHECK, f"digits of {len(table.features)} columns say nothing; none counts rows", tuple(alarms))
+    return CheckResult(
+        CHECK,
+        f"{len(table.features)} columns; no digits depend on the class, and no column encodes the date",
+        tuple(alarms),
+    )
 
 
 def _clock(table: AuditTable, name: str) -> Alarm | None:
-    """A column that grows with every period or every row."""
+    """Alarm for a column that grows with every period or every row."""
     values, time = table.column(name), table.periods.astype(np.float64)
     weeks = len(np.unique(time))
     if weeks < 20 or not np.isfinite(values).all() or len(np.unique(values)) < 0.9 * weeks:
@@ -41,36 +45,37 @@ def _clock(table: AuditTable, name: str) -> Alarm | None:
         CHECK,
         name,
         f"correlates {straight:.5f} with the date: it is a row number, an index or a date",
-        "features that could come back: no later row has a value that training has seen",
+        "features whose values recur: no later row has a value of the training rows",
         f"Leave {name} out.",
     )
 
 
 def _digits(table: AuditTable, name: str) -> Alarm | None:
+    """Alarm for a column whose low digits or few values depend on the class."""
     values = table.column(name)
     distinct, code = np.unique(values, return_inverse=True)
     if not np.isfinite(values).all() or len(distinct) < 2:
         return None
-    if len(distinct) <= _FEW:
-        looks, least = [(f"its {len(distinct)} values", code)], _DECISIVE
+    if len(distinct) <= _FEW_VALUES:
+        candidates, max_v = [(f"its {len(distinct)} values", code)], _MAX_V_VALUES
     elif name in table.shared:
-        return None  # one value for a whole period names the period, and with it its classes
+        return None  # one value per period depends on the classes of the period
     else:
-        looks, least = _low_digits(values), _STRENGTH
-    for what, digit in looks:
+        candidates, max_v = _low_digits(values), _MAX_V_DIGITS
+    for what, digit in candidates:
         strength, p = cramers_v(digit, table.labels)
-        if strength > least and p < _CHANCE:
+        if strength > max_v and p < _MAX_P:
             return _code_alarm(name, what, strength, p)
     return None
 
 
 def _low_digits(values: np.ndarray) -> list[tuple[str, np.ndarray]]:
-    """Digits far below the column's spread, where nothing but a code can speak; codes `[N]` by name."""
+    """Digits far below the column's deviation, which should be random: name and codes `[N]`."""
     places = [10.0**place for place in _PLACES if 10.0**place < 0.02 * values.std()]
-    looks = [(f"its digits at {place:g}", np.floor(np.abs(values) / place + 1e-6) % 10) for place in places]
-    if np.array_equal(values, np.round(values)) and values.std() > _SPREAD:
-        looks.append(("its remainders by 3", values % 3))
-    return looks
+    digits = [(f"its digits at {place:g}", np.floor(np.abs(values) / place + 1e-6) % 10) for place in places]
+    if np.array_equal(values, np.round(values)) and values.std() > _MIN_DEVIATION:
+        digits.append(("its remainders by 3", values % 3))
+    return digits
 
 
 def cramers_v(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
@@ -90,7 +95,7 @@ def _code_alarm(name: str, what: str, strength: float, p: float) -> Alarm:
     return Alarm(
         CHECK,
         name,
-        f"{what} go with the class (Cramer's V {strength:.2f}, p {p:.0e})",
-        "digits below a value's own precision to say nothing",
-        f"Look at how {name} is made; leave it out until that is known.",
+        f"{what} depend on the class (Cramer's V {strength:.2f}, p {p:.0e})",
+        "digits below the precision of a value to be independent of the class",
+        f"Check how {name} is computed; leave it out until that is known.",
     )

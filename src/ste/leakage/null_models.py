@@ -1,7 +1,7 @@
-"""Quick models that must find nothing: on labels shuffled within weeks, and in a world without signal.
+"""Models that must have no skill: on labels shuffled within weeks, and on a synthetic market without signal.
 
-A logistic regression and a small gradient boosting, fitted to the training rows and asked about the later
-ones. What they find where nothing can be found, the data or the way it is split has told them.
+A logistic regression and a small gradient boosting are fitted to the training rows and predict the later ones. Skill
+where there is none to have comes from a leak in the data or in the split.
 """
 
 import warnings
@@ -19,42 +19,42 @@ from ste.leakage.single_columns import probes
 from ste.schema import DIRECTION, RETURN
 
 SHUFFLE = "shuffled labels"
-NULL = "null world"
+NULL = "null market"
 
-_SIZE, _CHANCE = 0.04, 5.0  # IC, and errors from zero, beyond which a shuffled label was known
-_GAIN, _GAIN_CHANCE = 0.01, 4.5  # the same of accuracy over the majority's, by weeks
-_MOST_ROWS = 8_000  # training rows that a quick model reads; more would not be quick
-_FEWEST = 60
+_MAX_IC, _MAX_IC_ERRORS = 0.04, 5.0  # IC with shuffled returns, and its distance from 0 in standard errors
+_MAX_GAIN, _MAX_GAIN_ERRORS = 0.01, 4.5  # the same of the gain in accuracy over majority
+_MAX_ROWS = 8_000  # training rows of a model, which bounds the time of the check
+_MIN_ROWS = 60
 
 
 def inputs(table: AuditTable) -> np.ndarray:
-    """Every probe of every column, scaled by the training rows and cut at 5 deviations, float64 `[N, F]`."""
+    """Every form of every column, scaled by the training rows and clipped at 5 deviations, float64 `[N, F]`."""
     forms = [probe.values for probe in probes(table) if probe.form != "itself" or not _drifts(table, probe.column)]
     values = np.column_stack(forms) if forms else np.empty((len(table.frame), 0))
     values = np.where(np.isfinite(values), values, np.nan)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a column without a number in training
+        warnings.simplefilter("ignore", RuntimeWarning)  # a column without a value in training
         mean, scale = (np.nan_to_num(f(values[table.training], axis=0)) for f in (np.nanmean, np.nanstd))
     return np.nan_to_num(np.clip((values - mean) / np.where(scale > 0, scale, 1.0), -5.0, 5.0))
 
 
 def _drifts(table: AuditTable, name: str) -> bool:
-    """Levels in dollars name the ticker and the year; their ratios to the close are there beside them."""
+    """Whether a column is a price level, which identifies ticker and year; its ratio to the close is another form."""
     return name.startswith("stock_") and name not in ("stock_rsi", "stock_volume") and "stock_close" in table.frame
 
 
 def fitted_scores(x: np.ndarray, y: np.ndarray, train: np.ndarray, seed: int = 0) -> Iterator[tuple[str, np.ndarray]]:
-    """Class probabilities `[N, C]` for every row from both quick models, classes in ascending order.
+    """Fit both models and predict class probabilities `[N, C]` of every row, classes in ascending order.
 
     Args:
         x: inputs `[N, F]`.
         y: classes `[N]`, at least two among the training rows.
-        train: bool `[N]`, rows to learn from.
-        seed: of the choice of rows where there are too many.
+        train: bool `[N]`, training rows.
+        seed: of the sample of training rows, where there are more than `_MAX_ROWS`.
     """
     rows = np.flatnonzero(train)
-    if len(rows) > _MOST_ROWS:
-        rows = np.sort(np.random.default_rng(seed).choice(rows, _MOST_ROWS, replace=False))
+    if len(rows) > _MAX_ROWS:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, _MAX_ROWS, replace=False))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         linear = LogisticRegression(C=0.1, max_iter=100).fit(x[rows], y[rows])
@@ -65,8 +65,8 @@ def fitted_scores(x: np.ndarray, y: np.ndarray, train: np.ndarray, seed: int = 0
     yield "gradient boosting", trees.predict_proba(x)
 
 
-def _counted(table: AuditTable) -> np.ndarray:
-    """Training rows whose labels end before the first later row, bool `[N]`: the purge."""
+def _purged_training(table: AuditTable) -> np.ndarray:
+    """Training rows whose labels end before the first later row, bool `[N]`."""
     later = table.periods[~table.training]
     straight = table.periods[table.training].max() < later.min() if len(later) else False
     purged = table.training & (table.periods + table.horizon < later.min()) if straight else table.training
@@ -74,15 +74,19 @@ def _counted(table: AuditTable) -> np.ndarray:
 
 
 def shuffled_labels(table: AuditTable, shuffles: int = 2, seed: int = 0) -> CheckResult:
-    """Returns permuted within each period, then learnt: later rows must stay unknown.
+    """Fit models to returns permuted within each period; they must not predict those of later rows.
 
-    A row that stands in two splits keeps one permuted return, so that a model that has learnt it by heart
-    is found out.
+    A row that is in two splits has the same permuted return in both, so that a model that memorizes it has skill.
+
+    Args:
+        table: any table with returns.
+        shuffles: number of permutations.
+        seed: of the permutations.
     """
     later = ~table.training
-    if RETURN not in table.frame or later.sum() < _FEWEST or table.training.sum() < _FEWEST:
+    if RETURN not in table.frame or later.sum() < _MIN_ROWS or table.training.sum() < _MIN_ROWS:
         return skipped(SHUFFLE, "not run: needs returns, and 60 rows in training and after it")
-    x, train = inputs(table), _counted(table)
+    x, train = inputs(table), _purged_training(table)
     rng = np.random.default_rng(seed)
     worst: tuple[str, Association] | None = None
     for _ in range(shuffles):
@@ -90,28 +94,28 @@ def shuffled_labels(table: AuditTable, shuffles: int = 2, seed: int = 0) -> Chec
         up = (returns > _medians(returns, table.period_codes)).astype(np.int64)
         if len(np.unique(up[train])) < 2:
             return skipped(SHUFFLE, f"not run: one ticker per {table.word} leaves nothing to permute")
-        for name, chances in fitted_scores(x, up, train):
-            known = rank_ic(chances[later, 1], returns[later], table.period_codes[later])
+        for name, probs in fitted_scores(x, up, train):
+            known = rank_ic(probs[later, 1], returns[later], table.period_codes[later])
             if worst is None or known.t > worst[1].t:
                 worst = (name, known)
     assert worst is not None
     name, known = worst
-    line = f"{shuffles} shuffles, 2 models: IC at most {known.value:+.3f} ({known.t:+.1f} errors)"
-    if not (known.value > _SIZE and known.t > _CHANCE):
+    line = f"{shuffles} shuffles, 2 models: largest IC {known.value:+.3f} ({known.t:+.1f} errors)"
+    if not (known.value > _MAX_IC and known.t > _MAX_IC_ERRORS):
         return CheckResult(SHUFFLE, line)
     alarm = Alarm(
         SHUFFLE,
         f"{table.name_of('train')} and the splits after it",
-        f"labels permuted within each {table.word} are still known to a {name}: IC {known.value:+.3f}, "
+        f"labels permuted within each {table.word} are predicted by a {name}: IC {known.value:+.3f}, "
         f"{known.t:.1f} errors from 0",
-        "an IC of 0: nothing ties a permuted label to its features",
-        "Look for rows that stand in training and in a later split.",
+        "an IC of 0: a permuted label is independent of its features",
+        "Look for rows that are in training and in a later split.",
     )
     return CheckResult(SHUFFLE, line, (alarm,))
 
 
 def permuted_within(table: AuditTable, rng: np.random.Generator) -> np.ndarray:
-    """The table's returns exchanged among the tickers of a period, the same for a row that stands twice, `[N]`."""
+    """Permute the returns among the tickers of each period, the same for a row that is in two splits, `[N]`."""
     key = table.period_codes * (int(table.tickers.max()) + 1) + table.tickers
     unique, first, inverse = np.unique(key, return_index=True, return_inverse=True)
     period = table.period_codes[first]
@@ -122,6 +126,7 @@ def permuted_within(table: AuditTable, rng: np.random.Generator) -> np.ndarray:
 
 
 def _medians(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Median of each row's group, `[N]`."""
     order = np.lexsort((values, groups))
     sizes = np.bincount(groups)
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
@@ -130,44 +135,44 @@ def _medians(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
     return middle[groups]
 
 
-def nothing_in_the_null(table: AuditTable) -> CheckResult:
-    """Quick models in a world without signal, made and split by the same settings, must not beat the majority.
+def null_market_models(table: AuditTable) -> CheckResult:
+    """Fit models on a synthetic market without signal; they must not be more accurate than majority.
 
     Args:
-        table: of that world.
+        table: of that market, generated and split by the audited settings.
     """
     later = ~table.training
-    train = _counted(table)
-    if DIRECTION not in table.frame or later.sum() < _FEWEST or train.sum() < _FEWEST:
+    train = _purged_training(table)
+    if DIRECTION not in table.frame or later.sum() < _MIN_ROWS or train.sum() < _MIN_ROWS:
         return skipped(NULL, "not run: needs 60 rows in training and after it")
     x, y = inputs(table), table.labels
     classes = np.unique(y[train])
     if len(classes) < 2:
-        return skipped(NULL, "not run: the training labels are all one class")
+        return skipped(NULL, "not run: the training labels are of one class")
     majority = classes[np.bincount(y[train])[classes].argmax()]
     worst: tuple[str, Association] | None = None
-    for name, chances in fitted_scores(x, y, train):
-        hits = (classes[chances.argmax(axis=1)] == y).astype(float) - (y == majority)
+    for name, probs in fitted_scores(x, y, train):
+        hits = (classes[probs.argmax(axis=1)] == y).astype(float) - (y == majority)
         gain = _by_period(hits[later], table.period_codes[later], table.horizon)
         if worst is None or gain.t > worst[1].t:
             worst = (name, gain)
     assert worst is not None
     name, gain = worst
-    line = f"signal 0, {later.sum():,} later rows: best gain over the majority {gain.value:+.4f} ({gain.t:+.1f} errors)"
-    if not (gain.value > _GAIN and gain.t > _GAIN_CHANCE):
+    line = f"signal 0, {later.sum():,} later rows: best gain over majority {gain.value:+.4f} ({gain.t:+.1f} errors)"
+    if not (gain.value > _MAX_GAIN and gain.t > _MAX_GAIN_ERRORS):
         return CheckResult(NULL, line)
     alarm = Alarm(
         NULL,
         "the settings of data",
-        f"in a world without signal a {name} beats the majority by {gain.value:+.4f}, {gain.t:.1f} errors from 0",
-        "no gain: there is nothing to know",
-        "Features, labels or the split tell of the future: look at what differs from data=world as it comes.",
+        f"on a market without signal a {name} beats majority by {gain.value:+.4f}, {gain.t:.1f} errors from 0",
+        "no gain: the features contain no information",
+        "Features, labels or the split contain the future: compare the settings with the defaults of data=world.",
     )
     return CheckResult(NULL, line, (alarm,))
 
 
 def _by_period(values: np.ndarray, groups: np.ndarray, overlap: int) -> Association:
-    """Mean with an error from whole periods, since the tickers of one move together."""
+    """Mean with a standard error clustered by period, since the tickers of a period move together."""
     sums, sizes = np.bincount(groups, values), np.bincount(groups)
     sums, sizes = sums[sizes > 0], sizes[sizes > 0]
     mean = float(sums.sum() / sizes.sum())

@@ -1,4 +1,4 @@
-"""Rows that a split shares with another: by key, by period or by content."""
+"""Rows that two splits share: by key, by period or by content."""
 
 from itertools import combinations
 
@@ -11,21 +11,21 @@ from ste.schema import KEYS, RETURN, SPLITS
 OVERLAP = "overlap"
 COPIES = "copies"
 
-_TOLERANCE = 1e-9  # relative: what a row loses in a file
-_FEWEST_COPIES = 3
+_TOLERANCE = 1e-9  # relative, of a value that was written to a file and read again
+_MIN_COPIES = 3
 
 
 def overlapping_splits(table: AuditTable, *, stated: bool = False) -> CheckResult:
-    """Splits that hold the same rows, the same periods, or are out of date order.
+    """Find splits that share rows or periods, or that are not in date order.
 
     Args:
         table: rows of every split.
-        stated: the settings say that the cut goes through a period, as the seed document's does: a note.
+        stated: the settings split by row (`data.split.by=row`), so that an overlap is a note and no alarm.
     """
     splits = {name: table.frame[table.split == code] for code, name in enumerate(SPLITS)}
     splits = {name: rows for name, rows in splits.items() if len(rows)}
     if len(splits) < 2:
-        return skipped(OVERLAP, "not run: the table has one split only")
+        return skipped(OVERLAP, "not run: the table has only one split")
     alarms = []
     for first, second in combinations(splits, 2):
         found = _overlap(table, first, second)
@@ -33,7 +33,7 @@ def overlapping_splits(table: AuditTable, *, stated: bool = False) -> CheckResul
             alarms.append(found)
     dates = ", ".join(f"{name} {d['date'].min():%Y-%m-%d} to {d['date'].max():%Y-%m-%d}" for name, d in splits.items())
     if stated:
-        how = "the document's own cut, stated in data.split.by"
+        how = "data.split.by=row splits within a period"
         notes = tuple(f"{found.where}: {found.seen}: {how}" for found in alarms)
         return CheckResult(OVERLAP, dates, notes=notes)
     return CheckResult(OVERLAP, dates, tuple(alarms))
@@ -45,7 +45,7 @@ def _overlap(table: AuditTable, first: str, second: str) -> Alarm | None:
     keys = [*KEYS]
     same = table.frame.loc[in_first, keys].merge(table.frame.loc[in_second, keys].drop_duplicates(), on=keys)
     weeks = np.intersect1d(table.periods[in_first], table.periods[in_second])
-    expected = f"no {table.word} in two splits, and {first} wholly before {second}"
+    expected = f"no {table.word} in two splits, and all of {first} before {second}"
     fix = "Split by date: data=world and data=market do, with data.split.validation_start and data.split.test_start."
     if len(same):
         row = same.iloc[0]
@@ -61,7 +61,7 @@ def _overlap(table: AuditTable, first: str, second: str) -> Alarm | None:
 
 
 def copied_rows(table: AuditTable) -> CheckResult:
-    """Rows of one split that return in another under another date or ticker, and tickers that are one."""
+    """Find rows of one split that another repeats under another date or ticker, and tickers that are copies."""
     alone = len(np.unique(table.tickers)) == 1
     own = [name for name in table.features if alone or name not in table.shared]
     if len(own) < 3:
@@ -72,15 +72,16 @@ def copied_rows(table: AuditTable) -> CheckResult:
     )
     first, second = first[other], second[other]
     alarms = []
-    if len(first) >= _FEWEST_COPIES:
+    if len(first) >= _MIN_COPIES:
         alarms.append(_copies(table, first, second))
     if RETURN in table.frame:
         alarms += _twins(table)
-    line = f"{len(table.frame):,} rows and {table.tickers.max() + 1} tickers, none a copy"
+    line = f"{len(table.frame):,} rows and {table.tickers.max() + 1} tickers without copies"
     return CheckResult(COPIES, line, tuple(alarms))
 
 
 def _standardised(table: AuditTable, columns: list[str]) -> np.ndarray:
+    """Columns divided by their largest absolute value, `[N, F]`; 0 where not finite."""
     values = table.frame[columns].to_numpy(dtype=np.float64)
     values = np.where(np.isfinite(values), values, 0.0)
     scale = np.abs(values).max(axis=0)
@@ -88,7 +89,7 @@ def _standardised(table: AuditTable, columns: list[str]) -> np.ndarray:
 
 
 def _near_pairs(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of neighbouring rows that agree in every column: rows of equal projection lie side by side."""
+    """Pairs of rows that agree in every column: equal rows have equal projections, so that sorting finds them."""
     direction = np.random.default_rng(0).uniform(0.5, 1.5, values.shape[1])
     order = np.argsort(values @ direction, kind="stable")
     a, b = order[:-1], order[1:]
@@ -106,13 +107,13 @@ def _copies(table: AuditTable, first: np.ndarray, second: np.ndarray) -> Alarm:
         f"{name_a} and {name_b}",
         f"{len(early)} rows have the same features under another date or ticker, such as {a['ticker']} "
         f"{a['date']:%Y-%m-%d} in {a['split']} and {b['ticker']} {b['date']:%Y-%m-%d} in {b['split']}",
-        "no row twice: a model would be tested on what it has learnt by heart",
-        f"Remove the copies from {name_a}, and look where they came in (a join, an oversampling, a filled gap).",
+        "no copies: a model would be tested on rows that it has memorized",
+        f"Remove the copies from {name_a}, and find their origin (a join, oversampling, a filled gap).",
     )
 
 
 def _twins(table: AuditTable) -> list[Alarm]:
-    """Tickers whose returns are another's, at the same time or shifted."""
+    """Alarms for tickers whose returns equal another's, at the same time or shifted."""
     returns = table.returns
     rows = np.flatnonzero(np.isfinite(returns) & (np.abs(returns) > 1e-6))
     if len(rows) < 2:
@@ -132,16 +133,16 @@ def _twins(table: AuditTable) -> list[Alarm]:
     names = table.frame["ticker"].to_numpy()[np.unique(table.tickers, return_index=True)[1]]
     out = []
     for one, two, lag, count in zip(*pairs, counts, strict=True):
-        share = count / min(sizes[one], sizes[two])
-        if count < 10 or share <= 0.5:
+        fraction = count / min(sizes[one], sizes[two])
+        if count < 10 or fraction <= 0.5:
             continue
         when = f"in the same {table.word}s" if lag == 0 else f"{abs(lag)} {table.word}s apart"
         out.append(
             Alarm(
                 COPIES,
                 f"tickers {names[one]} and {names[two]}",
-                f"{count} returns ({share:.0%} of the shorter) are equal to the last digit, {when}",
-                "tickers that differ: a copy counts every example twice, and tells across splits if shifted",
+                f"{count} returns ({fraction:.0%} of the shorter) are equal to the last digit, {when}",
+                "different tickers: a copy counts every example twice, and leaks across splits if shifted",
                 f"Remove the rows of one of them, such as {names[two]}.",
             )
         )

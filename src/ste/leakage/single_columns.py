@@ -1,11 +1,11 @@
-"""Single columns that know the label: each feature alone against the coming return.
+"""Single columns that contain the label: each feature alone against the coming return.
 
-A feature made of the past can be a strong predictor, and is then a slow one: what it says of the coming
-week it says nearly as well of the week after. A leak knows exactly the weeks that it was made from. So two
-things are an alarm: to tell a coming week better than any world of ours lets a feature tell it, and to tell
-it well and the week after it less than half as well. Limits were set on clean worlds at signals 0 to 1 and
-on real weeks (docs/audit.md): there the information coefficient (IC) reaches 0.59, and where it falls by
-more than half from one week to the next it is below 0.07.
+A feature computed from the past can predict well, and its predictions then fade slowly: it predicts the week after the
+coming one nearly as well. A leak predicts exactly the weeks that it was computed from. Two findings are therefore an
+alarm: a correlation with a coming week above that of any feature of a synthetic market, and a high correlation of which
+less than half is left one week later. The thresholds were set on clean synthetic markets at signals 0 to 1 and on real
+weeks (docs/audit.md): there the information coefficient (IC) reaches 0.59, and where it falls by more than half from
+one week to the next it is below 0.07.
 """
 
 from collections.abc import Iterator
@@ -22,22 +22,22 @@ from ste.schema import DIRECTION, RETURN, Trend
 CHECK = "single columns"
 
 CERTAIN = {"direction": 0.68, "size": 0.50}
-"""A rank correlation whose lower bound (2 errors below) is past this is no forecast."""
+"""Largest lower bound (2 standard errors below) of a legitimate rank correlation."""
 
 EXCESS = 0.08
-"""Correlation with the coming return beyond that with the return after it, within periods."""
+"""Largest excess, within periods, of the correlation with a return over that with the following return."""
 
 EXCESS_OVER_TIME = 0.35
-"""The same for columns that all tickers share, where each period is one example."""
+"""The same over time, for columns that all tickers share."""
 
 SUDDEN = 0.5
-"""Share of the correlation that must be gone one period later."""
+"""Fraction of the correlation that a leak loses one period later."""
 
-CHANCE = 5.0
-"""Errors from zero that an excess must lie: one in a million, for some 250 looks at a table."""
+MIN_ERRORS = 5.0
+"""Standard errors by which an excess must differ from zero: one in a million, for some 250 tests of a table."""
 
 CREDIBLE = 0.12
-"""IC beyond which real weeks have never been seen to go, an Up-or-Down AUC of about 0.57; a note."""
+"""Largest IC observed on real weeks, an Up-or-Down AUC of about 0.57; above it there is a note."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,9 @@ class Probe:
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _Measured:
+    """Correlations of a probe with the return, or its size, `step` periods ahead and one period later."""
+
     probe: Probe
     what: str
     step: int
@@ -61,27 +63,27 @@ class _Seen:
 
     @property
     def alarm(self) -> bool:
-        surely = abs(self.now.value) - 2 * self.now.error
-        certain = surely > CERTAIN[self.what] and not (self.shared and self.what == "size")
-        limit = EXCESS_OVER_TIME if self.shared else EXCESS
-        sudden = self.excess.value > max(limit, SUDDEN * abs(self.now.value))
-        return bool(certain or (sudden and abs(self.now.value) > limit and self.excess.t > CHANCE))
+        lower = abs(self.now.value) - 2 * self.now.error
+        certain = lower > CERTAIN[self.what] and not (self.shared and self.what == "size")
+        max_excess = EXCESS_OVER_TIME if self.shared else EXCESS
+        sudden = self.excess.value > max(max_excess, SUDDEN * abs(self.now.value))
+        return bool(certain or (sudden and abs(self.now.value) > max_excess and self.excess.t > MIN_ERRORS))
 
     @property
     def notable(self) -> bool:
-        surely = abs(self.now.value) - 3 * self.now.error
-        return self.what == "direction" and self.step == 1 and surely > CREDIBLE and not self.shared
+        lower = abs(self.now.value) - 3 * self.now.error
+        return self.what == "direction" and self.step == 1 and lower > CREDIBLE and not self.shared
 
 
 def probes(table: AuditTable) -> Iterator[Probe]:
-    """Every feature as it is, its change within the ticker and, where it is a price, both over the close."""
+    """Every feature itself, its change within the ticker and, where it is a price, both relative to the close."""
     close = table.column(CLOSE) if CLOSE in table.frame else None
     if close is not None:
-        close = np.where(close > 0, close, np.nan)  # a close that was scaled is no price to divide by
+        close = np.where(close > 0, close, np.nan)  # a scaled close is no price
     for name in table.features:
         values = table.column(name)
         if np.nanmin(values, initial=np.inf) >= np.nanmax(values, initial=-np.inf):
-            continue  # a constant tells nothing
+            continue  # a constant
         change = values - table.ahead(values, -1)
         yield Probe(name, "itself", values)
         yield Probe(name, "its change", change)
@@ -92,26 +94,27 @@ def probes(table: AuditTable) -> Iterator[Probe]:
 
 
 def _in_dollars(name: str, values: np.ndarray, close: np.ndarray) -> bool:
+    """Whether a column is on the scale of the close."""
     if name == "stock_macd":
         return True
     priced = np.isfinite(close) & (values > 0)
     return bool(priced.mean() > 0.9 and np.median(np.abs(np.log(values[priced] / close[priced]))) < 0.5)
 
 
-def known_labels(table: AuditTable, *, strict: bool = False) -> CheckResult:
-    """Columns that tell the coming return too well.
+def single_columns(table: AuditTable, *, strict: bool = False) -> CheckResult:
+    """Find columns that predict the coming return too well.
 
     Args:
         table: any table with returns and labels.
-        strict: take for an alarm what no real week has shown, though a synthetic world may.
+        strict: also raise an alarm above `CREDIBLE`, which synthetic markets may reach and real weeks do not.
     """
     if RETURN not in table.frame or DIRECTION not in table.frame:
         return skipped(CHECK, f"not run: the table has no {RETURN} or no {DIRECTION}")
-    strongest: dict[str, _Seen] = {}
-    best: _Seen | None = None
-    for seen in _look(table):
-        plainly = seen.what == "direction" and seen.step == 1
-        if plainly and (best is None or _strength(seen) > _strength(best)):
+    strongest: dict[str, _Measured] = {}
+    best: _Measured | None = None
+    for seen in _measure(table):
+        headline = seen.what == "direction" and seen.step == 1
+        if headline and (best is None or _strength(seen) > _strength(best)):
             best = seen
         loud = seen.alarm or (strict and seen.notable)
         before = strongest.get(seen.probe.column)
@@ -121,8 +124,8 @@ def known_labels(table: AuditTable, *, strict: bool = False) -> CheckResult:
     notes = []
     if best is not None and best.notable and not ordered:
         notes.append(
-            f"{best.probe.column} ({best.probe.form}) has an IC of {best.now.value:+.2f}: a synthetic world can give "
-            "that, real weeks have not. On real data, say strict=true to have it called an alarm."
+            f"{best.probe.column} ({best.probe.form}) has an IC of {best.now.value:+.2f}: a synthetic market can reach "
+            "that, real weeks have not. On real data, strict=true makes it an alarm."
         )
     line = (
         "no column varies"
@@ -135,12 +138,12 @@ def known_labels(table: AuditTable, *, strict: bool = False) -> CheckResult:
     return CheckResult(CHECK, line, tuple(_alarm(table, seen) for seen in ordered), tuple(notes))
 
 
-def _strength(seen: _Seen) -> tuple[bool, float]:
-    """Columns that differ between tickers first: over time alone, a large figure is often chance."""
+def _strength(seen: _Measured) -> tuple[bool, float]:
+    """Sort key: columns that differ between tickers first, since correlations over time are often chance."""
     return not seen.shared, abs(seen.now.value)
 
 
-def _look(table: AuditTable) -> Iterator[_Seen]:
+def _measure(table: AuditTable) -> Iterator[_Measured]:
     code = table.period_codes
     single = _single_returns(table)
     steps = {1, 2, table.horizon - 1, table.horizon} - {0}
@@ -160,14 +163,14 @@ def _look(table: AuditTable) -> Iterator[_Seen]:
         for what in ("direction", "size"):
             for step in sorted(steps):
                 now, after = seen[what, step], seen[what, step + 1]
-                yield _Seen(probe, what, step, now, after, difference(now, after), shared)
+                yield _Measured(probe, what, step, now, after, difference(now, after), shared)
 
 
 def _single_returns(table: AuditTable) -> np.ndarray:
     """Return of the one period after each row, float64 `[N]`.
 
-    One period at a time, whatever the horizon: a forecast fades from one to the next, a leak ends where what it
-    knows ends. Without closes and with a longer horizon there is only the label's own return.
+    One period, whatever the horizon: a forecast fades from one period to the next, a leak ends with the data that it
+    was computed from. Without closes and with a longer horizon, the label's own return is used.
     """
     close = table.close
     if table.horizon == 1 or close is None:
@@ -176,24 +179,25 @@ def _single_returns(table: AuditTable) -> np.ndarray:
         return table.ahead(close, 1) / close - 1.0
 
 
-def _alarm(table: AuditTable, seen: _Seen) -> Alarm:
+def _alarm(table: AuditTable, seen: _Measured) -> Alarm:
     span = f"coming {table.word}" if seen.step == 1 else f"{table.word} {seen.step} ahead"
     target = f"return of the {span}" if seen.what == "direction" else f"size of the {span}'s move"
     way = f" (Up against Down: AUC {_auc(table, seen.probe.values):.3f})" if seen.what == "direction" else ""
-    most = EXCESS_OVER_TIME if seen.shared else EXCESS
+    max_excess = EXCESS_OVER_TIME if seen.shared else EXCESS
     return Alarm(
         CHECK,
         seen.probe.column,
         f"{seen.probe.form} has a rank correlation of {seen.now.value:+.3f} with the {target}{way}, "
         f"and of {seen.after.value:+.3f} with the {table.word} after that",
-        f"less than {CERTAIN[seen.what]:g} and, above {most:g}, at least half as much a {table.word} later: "
-        "what is made of the past fades slowly",
-        f"Look at how {seen.probe.column} is made: is it shifted, centred, or made from the label? "
-        "Each row may use only what was known at its close.",
+        f"less than {CERTAIN[seen.what]:g} and, above {max_excess:g}, at least half as much a {table.word} later: "
+        "a forecast from the past fades slowly",
+        f"Check how {seen.probe.column} is computed: is it shifted, centred, or derived from the label? "
+        "Each row may use only data known at its close.",
     )
 
 
 def _auc(table: AuditTable, values: np.ndarray) -> float:
+    """Area under the ROC curve of Up against Down, in either direction, over all rows or within periods."""
     moved = (table.labels != Trend.NEUTRAL) & np.isfinite(values)
     up = table.labels[moved] == Trend.UPTREND
     if up.all() or not up.any():

@@ -1,4 +1,4 @@
-"""All the standing checks on one source of data."""
+"""All checks on one source of data."""
 
 import hashlib
 from collections.abc import Iterator
@@ -17,14 +17,14 @@ from ste.errors import DataError, SteError
 from ste.features.feature_rows import feature_rows
 from ste.leakage.audit_table import SPLIT, AuditTable
 from ste.leakage.check_result import Alarm, CheckResult, skipped
-from ste.leakage.encoded_labels import hidden_codes
+from ste.leakage.encoded_labels import encoded_labels
 from ste.leakage.label_horizon import label_horizon
-from ste.leakage.look_ahead import Features, changed_by_the_future
-from ste.leakage.null_models import NULL, nothing_in_the_null, shuffled_labels
+from ste.leakage.look_ahead import Features, look_ahead
+from ste.leakage.null_models import NULL, null_market_models, shuffled_labels
 from ste.leakage.overlaps import copied_rows, overlapping_splits
 from ste.leakage.preprocessing import future_scalers, future_thresholds
-from ste.leakage.single_columns import known_labels
-from ste.leakage.source_files import early_releases, news_of_tomorrow, odd_bars
+from ste.leakage.single_columns import single_columns
+from ste.leakage.source_files import early_news, early_releases, odd_bars
 from ste.market.daily import Market
 from ste.schema import DIRECTION, KEYS, RETURN, SPLITS, Trend
 from ste.synthetic.generator import draw
@@ -36,12 +36,12 @@ _NULL_TICKERS = 20
 
 @dataclass(frozen=True)
 class Audit:
-    """What the checks saw.
+    """The results of all checks.
 
     Attributes:
-        source: the data's kind, rows and tickers, in words.
-        digest: of the tables' bytes, as the data card has it.
-        results: one per check, in the order in which they ran.
+        source: kind of the data, number of rows, tickers and columns, as text.
+        digest: of the files of the tables, as in the data card.
+        results: one per check, in the order of the checks.
     """
 
     source: str
@@ -50,36 +50,36 @@ class Audit:
 
     @property
     def alarms(self) -> tuple[Alarm, ...]:
-        """Suspected leaks of every check."""
+        """Suspected leaks of all checks."""
         return tuple(found for result in self.results for found in result.alarms)
 
 
 def audit(
     settings: DataSettings, root: Path, *, strict: bool = False, shuffles: int = 2, features: Features | None = None
 ) -> Audit:
-    """Run every check that the source allows.
+    """Run every check that applies to the source.
 
     Args:
         settings: of any source.
-        root: folder that holds the table folders (`paths.data`).
-        strict: see `columns.known_labels`.
-        shuffles: permutations of the labels that quick models are tried on; 0 leaves them and the null world out.
-        features: makes feature rows from a market, for the cut-off check; None is STE's own.
+        root: folder with the table folders (`paths.data`).
+        strict: see `single_columns.single_columns`.
+        shuffles: permutations of the labels that models are fitted to; 0 skips them and the null market.
+        features: computes feature rows from a market, for the look-ahead check; None is the project's own.
 
     Raises:
-        DataError: a file that cannot be read as a table at all, or a source that gives no table.
+        DataError: a file that cannot be read as a table, or a source without rows.
     """
     if settings.format == "parts":
-        some = "data.tickers=100" if isinstance(settings, WorldSettings) else "data.tickers=[…]"
+        example = "data.tickers=100" if isinstance(settings, WorldSettings) else "data.tickers=[…]"
         raise DataError(
-            "data.format=parts: an audit holds the whole table in memory. Try the same settings with "
-            f"data.format=parquet and fewer tickers: {some}."
+            "data.format=parts: an audit holds the complete table in memory. Try the same settings with "
+            f"data.format=parquet and fewer tickers: {example}."
         )
     files = settings.files() if isinstance(settings, TableSettings) else None
     for split, path in (files or {}).items():
         if Path(path).is_dir():
             raise DataError(
-                f"data.{split}={path}: is a folder of parts, and an audit holds the whole table in memory. Give it "
+                f"data.{split}={path}: is a folder of parts, and an audit holds the complete table in memory. Give "
                 "single files with some of the tickers."
             )
     contract = _contract(settings)
@@ -90,17 +90,17 @@ def audit(
     results = [contract, *table_checks(table, strict=strict, stated=settings.split.by == "row")]
     results += source_checks(settings, features)
     if shuffles:
-        results += [shuffled_labels(table, shuffles), null_world(settings, table)]
+        results += [shuffled_labels(table, shuffles), null_market(settings, table)]
     tickers = table.frame["ticker"].nunique()
     source = f"data={settings.source}: {len(table.frame):,} rows, {tickers} tickers, {len(table.features)} columns"
     return Audit(source, _digest(files), tuple(results))
 
 
 def table_checks(table: AuditTable, *, strict: bool = False, stated: bool = False) -> list[CheckResult]:
-    """The checks that need nothing but the rows."""
+    """The checks of the rows alone."""
     return [
-        known_labels(table, strict=strict),
-        hidden_codes(table),
+        single_columns(table, strict=strict),
+        encoded_labels(table),
         future_scalers(table),
         future_thresholds(table),
         overlapping_splits(table, stated=stated),
@@ -114,27 +114,29 @@ def _digest(files: dict[str, str]) -> str:
 
 
 def _contract(settings: DataSettings) -> CheckResult:
-    """Each file by itself against what STE reads; what is refused is an alarm, and the audit goes on."""
+    """Read each file as `ste.train` does; a refused file is an alarm, and the audit continues."""
     if not isinstance(settings, TableSettings):
         return CheckResult(CONTRACT, "tables built by STE")
     alarms = []
     for split, path in settings.files().items():
-        read_frame(path)  # a file that is no table at all cannot be audited
+        read_frame(path)  # a file that is no table cannot be audited
         try:
             read_table(path, settings.frequency, settings.features)
         except DataError as error:
             seen = str(error).removeprefix(f"{path}: ")
             alarms.append(
-                Alarm(CONTRACT, f"data.{split}={path}", seen.rstrip("."), "a table that ste.train reads", "Mend it.")
+                Alarm(
+                    CONTRACT, f"data.{split}={path}", seen.rstrip("."), "a table that ste.train reads", "Fix the file."
+                )
             )
     return CheckResult(CONTRACT, f"{len(settings.files())} files as ste.train reads them", tuple(alarms))
 
 
 def read_leniently(files: dict[str, str], horizon: int, frequency: str) -> AuditTable:
-    """Tables as they are, with columns of any name; rows without a date, ticker, return or class are left out.
+    """Read tables with columns of any name; rows without a date, ticker, return or class are dropped.
 
     Raises:
-        DataError: no date or ticker column, or dates that are none.
+        DataError: no date or ticker column, or a date that is not one.
     """
     frames = []
     for split, path in files.items():
@@ -147,19 +149,19 @@ def read_leniently(files: dict[str, str], horizon: int, frequency: str) -> Audit
         except (ValueError, TypeError) as error:
             raise DataError(f"{path}: column date: {error}. Expected dates such as 2024-11-29.") from None
         frames.append(frame.assign(**{SPLIT: split}))
-    whole = pd.concat(frames, ignore_index=True)
-    needed = [name for name in (*KEYS, RETURN, DIRECTION) if name in whole]
-    known = whole[needed].notna().all(axis=1)
-    if DIRECTION in whole:
-        known &= whole[DIRECTION].isin([int(trend) for trend in Trend])
-    if not (known & (whole[SPLIT] == "train")).any():
+    rows = pd.concat(frames, ignore_index=True)
+    needed = [name for name in (*KEYS, RETURN, DIRECTION) if name in rows]
+    known = rows[needed].notna().all(axis=1)
+    if DIRECTION in rows:
+        known &= rows[DIRECTION].isin([int(trend) for trend in Trend])
+    if not (known & (rows[SPLIT] == "train")).any():
         raise DataError(f"{files['train']}: no row has date, ticker, return and class. Expected a labelled table.")
     named = {split: f"data.{split}={path}" for split, path in files.items()}
-    return AuditTable(whole[known], horizon, frequency, named)
+    return AuditTable(rows[known], horizon, frequency, named)
 
 
 def source_checks(settings: DataSettings, features: Features | None = None) -> Iterator[CheckResult]:
-    """The checks that need the daily sources: none for ready tables."""
+    """The checks of the daily sources; none for finished tables."""
     if isinstance(settings, WorldSettings):
         market, macro = draw(settings), None
     elif isinstance(settings, MarketSettings):
@@ -172,22 +174,22 @@ def source_checks(settings: DataSettings, features: Features | None = None) -> I
         return feature_rows(sources, settings.frequency, settings.features)
 
     names = settings.files() if isinstance(settings, MarketSettings) else {}
-    yield changed_by_the_future(market, features or own)
+    yield look_ahead(market, features or own)
     yield odd_bars(market.bars, names.get("bars", "bars"))
     releases = macro if macro is not None else market.macro
     if releases is not None:
         yield early_releases(releases, names.get("macro", "macro"))
     if market.news is not None and len(market.news):
-        yield news_of_tomorrow(market.bars, market.news, names.get("news", "news"))
+        yield early_news(market.bars, market.news, names.get("news", "news"))
 
 
-def null_world(settings: DataSettings, table: AuditTable) -> CheckResult:
-    """Quick models in a world without signal with the table's labels, split, span and number of tickers."""
+def null_market(settings: DataSettings, table: AuditTable) -> CheckResult:
+    """Fit models on a synthetic market without signal, with the table's labels, split, dates and number of tickers."""
     split = _split_by_date(settings, table)
     if split is None:
-        return skipped(NULL, "not run: the split is not one by date")
+        return skipped(NULL, "not run: the rows are not split by date")
     try:
-        world = WorldSettings(
+        market = WorldSettings(
             source="world",
             frequency=settings.frequency,
             features=settings.features,
@@ -199,14 +201,15 @@ def null_world(settings: DataSettings, table: AuditTable) -> CheckResult:
             end=f"{table.frame['date'].max():%Y-%m-%d}",
             signal=0.0,
         )
-        rows, codes, _, _ = build_table(world)
+        rows, codes, _, _ = build_table(market)
     except SteError as error:
-        return skipped(NULL, f"not run: no world could be made ({str(error).splitlines()[0]})")
+        return skipped(NULL, f"not run: no synthetic market could be generated ({str(error).splitlines()[0]})")
     frame = rows.assign(**{SPLIT: [SPLITS[code] for code in codes]})
-    return nothing_in_the_null(AuditTable(frame, settings.labels.horizon, settings.frequency))
+    return null_market_models(AuditTable(frame, settings.labels.horizon, settings.frequency))
 
 
 def _split_by_date(settings: DataSettings, table: AuditTable) -> SplitSettings | None:
+    """The first dates of validation and test as split settings; None where the splits are not in date order."""
     if not isinstance(settings, TableSettings):
         return settings.split if settings.split.by == "date" else None
     starts = table.frame.groupby(SPLIT)["date"].min()

@@ -1,4 +1,4 @@
-"""What a person reads at the end of an audit."""
+"""The printed report of an audit."""
 
 from rich.console import Console
 from rich.markup import escape
@@ -8,7 +8,7 @@ from ste.leakage.suite import Audit
 
 
 def print_audit(report: Audit, console: Console | None = None) -> None:
-    """One line per check, then every alarm in words, then the notes and the end."""
+    """Print one line per check, then every alarm, the notes and a summary."""
     console = console or Console(highlight=False, width=None if Console().is_terminal else 100)
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("check", no_wrap=True)
@@ -18,12 +18,12 @@ def print_audit(report: Audit, console: Console | None = None) -> None:
         state = "[bold red]ALARM[/]" if result.alarms else "passed" if result.ran else "[dim]-[/]"
         seen = escape(result.seen)
         if result.alarms:
-            seen = escape(", ".join(dict.fromkeys(found.where for found in result.alarms)))
+            seen = escape(", ".join(dict.fromkeys(alarm.where for alarm in result.alarms)))
         table.add_row(result.check, state, seen if result.alarms else f"[dim]{seen}[/]")
     console.print(table)
-    for number, found in enumerate(report.alarms, 1):
-        console.print(f"\n[bold red]{number}. {found.check}: {escape(found.where)}[/]")
-        for word, text in (("seen", found.seen), ("expected", found.expected), ("next", found.fix)):
+    for number, alarm in enumerate(report.alarms, 1):
+        console.print(f"\n[bold red]{number}. {alarm.check}: {escape(alarm.where)}[/]")
+        for word, text in (("seen", alarm.seen), ("expected", alarm.expected), ("next", alarm.fix)):
             grid = Table.grid(padding=(0, 2))
             grid.add_column(width=8, style="dim")
             grid.add_column()
@@ -39,6 +39,6 @@ def print_audit(report: Audit, console: Console | None = None) -> None:
     count = len(report.alarms)
     if count:
         alarms = f"{count} alarm{'s' * (count > 1)}"
-        console.print(f"[bold red]{alarms}[/]: trust no score on these data before this is explained")
+        console.print(f"[bold red]{alarms}[/]: trust no score on this data before they are explained")
     else:
-        console.print(f"no alarm in {ran} checks; other leaks than these are not ruled out")
+        console.print(f"no alarm in {ran} checks; other kinds of leaks are not ruled out")

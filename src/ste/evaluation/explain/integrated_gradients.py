@@ -1,4 +1,4 @@
-"""What a net's answer is made of, by its own gradients."""
+"""Attribution of a net's predictions to its inputs, by integrated gradients."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from torch import nn
 
 from ste.evaluation.explain.permutation_importance import BATCH, even_periods
 
-ROWS = 2_000
-"""Examples that are explained at most: each takes `steps` backward passes."""
+MAX_ROWS = 2_000
+"""Largest number of examples: each takes `steps` backward passes."""
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,11 @@ class Attribution:
 
     Attributes:
         columns: feature names, F of them.
-        by_lag: mean absolute attribution, probability of the predicted class, `[T][F]`, oldest period
+        by_lag: mean absolute attribution to the probability of the predicted class, `[T][F]`, oldest period
             first; T is 1 for a net that reads one period.
-        examples: how many it is averaged over.
-        gap: largest difference between an example's attributions' sum and the change of the output
-            that they must add up to (completeness); near 0 if `steps` sufficed.
+        examples: number of examples.
+        gap: largest difference over examples between the sum of the attributions and the change of the output
+            (completeness); near 0 with enough `steps`.
     """
 
     columns: tuple[str, ...]
@@ -33,7 +33,7 @@ class Attribution:
 
     @property
     def by_feature(self) -> dict[str, float]:
-        """Sum over the window, by feature."""
+        """Sum over the window by feature."""
         return dict(zip(self.columns, np.sum(self.by_lag, axis=0).tolist(), strict=True))
 
 
@@ -42,19 +42,19 @@ def integrated_gradients(
 ) -> Attribution:
     """Integrated gradients of the predicted class's probability (Sundararajan, Taly and Yan 2017).
 
-    The path begins at zeros: in prepared features, the mean of the training rows.
+    The path starts at zeros, which are the means of the training rows after normalization.
 
     Args:
-        net: prepared features `[n, T, F]` or `[n, F]` to logits `[n, C]`; it is put into eval mode.
-        features: prepared features of held-out examples, `[N, T, F]` or `[N, F]`.
+        net: from normalized features `[n, T, F]` or `[n, F]` to logits `[n, C]`; it is set to eval mode.
+        features: normalized features of held-out examples, `[N, T, F]` or `[N, F]`.
         columns: F feature names in order.
-        periods: `[N]`; whole ones, evenly spaced, are taken up to `ROWS` examples.
-        steps: points on the path (Gauss and Legendre's).
+        periods: `[N]`; complete periods, evenly spaced, are taken up to `MAX_ROWS` examples.
+        steps: points on the path (Gauss-Legendre).
     """
     from captum.attr import IntegratedGradients  # two seconds to import
 
     net.eval()
-    x = features[torch.from_numpy(even_periods(periods, ROWS))]
+    x = features[torch.from_numpy(even_periods(periods, MAX_ROWS))]
     with torch.no_grad():
         target = torch.cat([net(part).argmax(dim=1) for part in x.split(BATCH)])
     method = IntegratedGradients(lambda part: net(part).softmax(dim=1))

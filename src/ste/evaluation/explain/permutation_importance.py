@@ -1,8 +1,7 @@
-"""Which features a model's answers rest on, by what it loses without them.
+"""Permutation importance: how much a model's loss rises when a feature is replaced by that of another period.
 
-Permutation works on prepared features, those behind the representation. Raw prices cannot be permuted one
-column at a time: next to a close of another week a band is off scale, the ratio between them is one
-that no market shows, and the model is asked about a row that cannot exist.
+Normalized features are permuted. Raw prices cannot be permuted one column at a time: a price of one week next to the
+close of another gives a ratio that no market shows.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,11 +14,11 @@ import torch
 from ste.errors import DataError
 from ste.evaluation.metrics.base import MIN_PROBABILITY
 
-ROWS = 4_000
-"""Examples that permutation importance asks about at most: a forward pass per feature and repeat."""
+MAX_ROWS = 4_000
+"""Largest number of examples: each takes a forward pass per feature and repeat."""
 
 BATCH = 1024
-"""Examples in one pass."""
+"""Examples in one forward pass."""
 
 _NORMAL_95 = 1.96
 
@@ -28,14 +27,14 @@ Predict = Callable[[torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True)
 class Importance:
-    """What a feature, or a group of them, is worth to a model on held-out rows.
+    """Importance of a feature, or a group of features, to a model on held-out rows.
 
     Attributes:
         name: of the feature or group.
         kind: `feature` or `group`.
-        log_loss: rise of the mean log-loss once it is permuted, nats; 0 is worth nothing.
-        log_loss_error: standard error of that over the repeats: the luck of the permutations alone.
-        low, high: its 95 % interval over periods: the luck of the rows, which is the larger one.
+        log_loss: rise of the mean log-loss when it is permuted, nats.
+        log_loss_error: standard error of the rise over the repeats, from the permutations alone.
+        low, high: 95 % interval of the rise over periods, from the rows, which vary more.
         accuracy: drop of the accuracy.
         accuracy_error: its standard error over the repeats.
     """
@@ -50,7 +49,7 @@ class Importance:
     accuracy_error: float
 
     def to_dict(self) -> dict[str, Any]:
-        """As a row of a table."""
+        """A row of a table."""
         return asdict(self)
 
 
@@ -64,28 +63,27 @@ def permutation_importance(
     groups: Mapping[str, Sequence[str]],
     repeats: int = 5,
     seed: int = 0,
-    rows: int = ROWS,
+    rows: int = MAX_ROWS,
 ) -> list[Importance]:
-    """Rise of the loss when a feature is taken from another week (Breiman 2001; Fisher et al. 2019).
+    """Rise of the loss when a feature is replaced by that of another week (Breiman 2001; Fisher et al. 2019).
 
-    Whole periods change places, so that macro figures stay one figure per week and what moves all
-    tickers together still does. Each repeat draws one cycle through all periods, in which none stays
-    where it is; a row takes the feature over its whole window of T periods from the same ticker in the
-    other period, or, where that ticker is missing there, from the row of that period at its own place
-    in the order of tickers, counted round. A group is permuted as one: features that stand in for each
-    other seem worth little one by one.
+    Complete periods are exchanged, so that a macroeconomic series keeps one value per week and tickers stay
+    correlated. Each repeat draws one cycle through all periods, in which none is mapped to itself. A row takes the
+    feature over its window of T periods from the same ticker in the other period. Where that ticker is missing there,
+    it takes the row with its own position in the order of tickers, modulo their number. A group is permuted jointly:
+    correlated features seem unimportant one by one.
 
     Args:
-        predict: prepared features, float32 `[n, T, F]` or `[n, F]`, to probabilities `[n, C]`.
-        features: prepared features of held-out examples, `[N, T, F]` or `[N, F]`.
+        predict: from normalized features, float32 `[n, T, F]` or `[n, F]`, to probabilities `[n, C]`.
+        features: normalized features of held-out examples, `[N, T, F]` or `[N, F]`.
         labels: int64 `[N]`.
         periods: `[N]`, the week or session of each.
         tickers: `[N]`.
         columns: F feature names in order.
-        groups: feature names by group; names that are not among `columns` are left out.
+        groups: feature names by group; names that are not in `columns` are ignored.
         repeats: permutations per feature.
         seed: of the permutations.
-        rows: whole periods, evenly spaced, are taken until about so many rows are in.
+        rows: complete periods, evenly spaced, are taken up to about this number of rows.
 
     Returns:
         Groups, then features, each with the largest rise first.
@@ -93,19 +91,19 @@ def permutation_importance(
     Raises:
         DataError: fewer than two periods.
     """
-    kept = even_periods(periods, rows)
-    x, y, weeks = features[torch.from_numpy(kept)], np.asarray(labels)[kept], np.asarray(periods)[kept]
+    selected = even_periods(periods, rows)
+    x, y, weeks = features[torch.from_numpy(selected)], np.asarray(labels)[selected], np.asarray(periods)[selected]
     if len(np.unique(weeks)) < 2:
         raise DataError(
             f"feature importance: the {len(y):,} examples lie in {len(np.unique(weeks))} period. "
-            "Expected two or more, whose features can change places. Take a longer split."
+            "Expected two or more, whose features can be exchanged. Take a longer split."
         )
     rng = np.random.default_rng(seed)
-    donors = [torch.from_numpy(donor_rows(weeks, np.asarray(tickers)[kept], rng)) for _ in range(repeats)]
+    donors = [torch.from_numpy(donor_rows(weeks, np.asarray(tickers)[selected], rng)) for _ in range(repeats)]
     losses, right = _per_example(predict, x, y)
-    place = {name: i for i, name in enumerate(columns)}
-    parts = [("group", name, [place[c] for c in members if c in place]) for name, members in groups.items()]
-    parts += [("feature", name, [i]) for name, i in place.items()]
+    position = {name: i for i, name in enumerate(columns)}
+    parts = [("group", name, [position[c] for c in members if c in position]) for name, members in groups.items()]
+    parts += [("feature", name, [i]) for name, i in position.items()]
     out = []
     for kind, name, at in parts:
         if not at:
@@ -121,14 +119,14 @@ def permutation_importance(
 
 
 def even_periods(periods: np.ndarray, rows: int) -> np.ndarray:
-    """Rows of whole periods, evenly spaced over all of them, about `rows` in number and two periods at least.
+    """Select complete periods, evenly spaced, with about `rows` rows in total and at least two periods.
 
     Args:
         periods: `[N]`.
-        rows: how many are wanted.
+        rows: number of rows to select.
 
     Returns:
-        int64, ascending; all N where there are no more than `rows`.
+        Positions of the selected rows, int64, ascending; all N where there are no more than `rows`.
     """
     periods = np.asarray(periods)
     if len(periods) <= rows:
@@ -147,8 +145,8 @@ def donor_rows(periods: np.ndarray, tickers: np.ndarray, rng: np.random.Generato
     order = np.lexsort((ticker, week))
     size = np.bincount(week)
     start = np.cumsum(size) - size
-    place = np.empty(n, dtype=np.int64)
-    place[order] = np.arange(n) - start[week[order]]
+    position = np.empty(n, dtype=np.int64)
+    position[order] = np.arange(n) - start[week[order]]
     cycle = rng.permutation(len(size))
     other = np.empty_like(cycle)
     other[cycle] = np.roll(cycle, -1)
@@ -157,20 +155,20 @@ def donor_rows(periods: np.ndarray, tickers: np.ndarray, rng: np.random.Generato
     keys = week[order] * width + ticker[order]
     wanted = other[week] * width + ticker
     at = np.searchsorted(keys, wanted).clip(max=n - 1)
-    instead = start[other[week]] + place % size[other[week]]
+    instead = start[other[week]] + position % size[other[week]]
     return order[np.where(keys[at] == wanted, at, instead)]
 
 
 @torch.no_grad()
 def _per_example(predict: Predict, x: torch.Tensor, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Log-loss and correctness of each example, float64 `[N]` each."""
-    chances = torch.cat([predict(part) for part in x.split(BATCH)]).double().cpu().numpy()
-    losses = -np.log(np.clip(chances[np.arange(len(y)), y], MIN_PROBABILITY, None))
-    return losses, (chances.argmax(axis=1) == y).astype(float)
+    probs = torch.cat([predict(part) for part in x.split(BATCH)]).double().cpu().numpy()
+    losses = -np.log(np.clip(probs[np.arange(len(y)), y], MIN_PROBABILITY, None))
+    return losses, (probs.argmax(axis=1) == y).astype(float)
 
 
 def _importance(name: str, kind: str, loss_rise: np.ndarray, right_drop: np.ndarray, weeks: np.ndarray) -> Importance:
-    """Means of `[repeats, N]` differences, with the spread over repeats and over weeks."""
+    """Means of `[repeats, N]` differences, with their errors over repeats and over weeks."""
     rise, error = _mean_and_error(loss_rise.mean(axis=1))
     drop, drop_error = _mean_and_error(right_drop.mean(axis=1))
     half = _NORMAL_95 * _clustered_error(loss_rise.mean(axis=0), weeks)
@@ -178,12 +176,13 @@ def _importance(name: str, kind: str, loss_rise: np.ndarray, right_drop: np.ndar
 
 
 def _mean_and_error(values: np.ndarray) -> tuple[float, float]:
+    """Mean and its standard error."""
     spread = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
     return float(values.mean()), float(spread)
 
 
 def _clustered_error(values: np.ndarray, weeks: np.ndarray) -> float:
-    """Standard error of a mean whose examples move together within weeks (Liang and Zeger 1986)."""
+    """Standard error of a mean, clustered by week (Liang and Zeger 1986)."""
     _, group = np.unique(weeks, return_inverse=True)
     sums = np.bincount(group, weights=values - values.mean())
     return float(np.sqrt(len(sums) / (len(sums) - 1) * np.square(sums).sum()) / len(values))
