@@ -27,7 +27,7 @@ from ste.reporting.html import (
 )
 from ste.reporting.html.charts import figures
 from ste.reporting.html.formatting import MINUS, NONE, cell, label, number
-from ste.reporting.html.leaderboard import luck, places
+from ste.reporting.html.leaderboard import luck, rank_runs
 
 CLASSES = ("Downtrend", "Neutral", "Uptrend")
 HOSTILE = "<script>alert(1)</script>\"'&{{ 7 * 7 }}"
@@ -215,13 +215,13 @@ def assert_self_contained(text: str) -> Page:
 def test_an_ensemble_shows_its_members_instead_of_curves_and_importance():
     figures = {"test": {"accuracy": estimate(0.5123), "log_loss": estimate(1.0456)}}
     members = [MemberRow("id-1", HOSTILE, "GRU", 0.625, figures), MemberRow("id-2", "two", "MLP", 0.375, {})]
-    text = render_report(only(members=members, members_told="Weighted by validation."))
+    text = render_report(only(members=members, members_text="Weighted by validation."))
     page = assert_self_contained(text)
     assert HOSTILE in page.text
     assert "Members Weighted by validation." in page.text
     assert "GRU" in page.text
     assert f"id-1 0.625 0.512 [0.492, 0.532] 1.0456 [1.0256, 1.0656] MLP two id-2 0.375 {NONE} {NONE}" in page.text
-    assert "Importance is measured of one model" in page.text
+    assert "Importance is measured for one model" in page.text
     assert "No curves" not in page.text
     assert "Members" not in assert_self_contained(render_report(only())).text
 
@@ -239,7 +239,7 @@ def test_a_report_is_whole_and_needs_no_network(full: str):
 
 def test_the_report_begins_with_the_verdict_and_has_every_number_with_its_interval(full: str):
     text = Page(full).text
-    assert 0 < text.index("It is better than guessing") < text.index("Scores and their baselines")
+    assert 0 < text.index("It is better than guessing") < text.index("All rows of a split are scored on the same examples")
     for shown in (
         "0.432 [0.412, 0.452]",
         "1.0432 [1.0232, 1.0632]",
@@ -249,11 +249,11 @@ def test_the_report_begins_with_the_verdict_and_has_every_number_with_its_interv
         f"0.83 [{MINUS}0.07, 1.73]",
         "5.1 % [3.1 %, 7.1 %]",
         "7,532 examples, 88 weeks",
-        "pays 7.5 basis points",
+        "costs of 7.5 basis points",
         "0.2000 [0.1700, 0.2300]",
         "9f" * 32,
         "python -m ste.evaluate run=latest",
-        "lies above a coin's 0.5 , that of the second holds a coin's 0.5",
+        "lies above 0.5 (chance) , that of the direction AUC contains 0.5 (chance)",
     ):
         assert shown.replace(" ,", ",") in text.replace(" ,", ","), shown
 
@@ -263,7 +263,7 @@ def test_the_test_split_comes_first_and_train_is_not_drawn(full: str):
     text = page.text
     assert text.index("test 7,532") < text.index("validation 7,532") < text.index("train 7,532")
     captions = page.text
-    assert "Value of 1 invested, and the share lost since its best, validation" in captions
+    assert "Value of 1 invested, and drawdown, validation" in captions
     assert len(list(page.all("svg"))) == len(
         ["accuracy", "reliability", "reliability", "ic", "equity", "equity", "groups", "features", "lags", "curves"]
     )
@@ -308,17 +308,17 @@ def test_what_is_missing_is_left_out_with_a_sentence():
     bare = ReportData("id", "name", "majority", "2026-01-01", "", "", {})
     text = assert_self_contained(render_report(bare)).text
     for sentence in (
-        "No verdict was made for this run.",
+        "This run has no verdict.",
         "This run has no scores.",
-        "This run has no figures of moving and direction.",
-        "This run has no held-out split to count.",
+        "This run has no metrics of movement and direction.",
+        "This run has no held-out split.",
         "This run has no reliability curve.",
         "No information coefficients:",
         "No portfolio:",
         "Permutation importance was not measured",
         "No curves: this model is not trained in epochs.",
         "This run has no data card.",
-        "The commands of this run were not kept.",
+        "The commands of this run were not recorded.",
     ):
         assert sentence in text
     assert "<svg" not in render_report(bare)
@@ -336,7 +336,7 @@ def test_a_split_of_few_weeks_and_two_classes_says_so():
     without = {name: figure for name, figure in few.figures.items() if not name.startswith("move_")}
     text = Page(render_report(report(scores={"test": replace(few, figures=without)}, attribution=None))).text
     assert "too few days to resample" in text
-    assert "With two classes the one question is which way" in text
+    assert "With two classes the score is of direction only" in text
     assert "three tickers or more in a day" in text
     assert "Integrated gradients are for nets; this run has none." in text
 
@@ -381,26 +381,26 @@ def test_a_long_daily_run_stays_small():
 
 
 def test_runs_are_ranked_by_validation_loss_and_other_rows_are_not():
-    ranked = [(place.rank, place.row.name, place.other_rows) for place in places(BOARD)]
+    ranked = [(run.rank, run.row.name, run.other_rows) for run in rank_runs(BOARD)]
     assert ranked[:3] == [(1, "first", False), (2, "second", False), (3, "third", False)]
     assert ranked[3:] == [(None, "none", False), (None, "other", True)]
     worse = replace(
         BOARD, rows=[replace(r, figures={"accuracy": estimate(0.9 if r.name == "third" else 0.1)}) for r in BOARD.rows]
     )
-    assert [place.row.name for place in places(worse)] == [name for _, name, _ in ranked]
+    assert [run.row.name for run in rank_runs(worse)] == [name for _, name, _ in ranked]
 
 
 def test_runs_on_other_data_are_not_ranked_either():
     strangers = [row("c", 1.0, data="another"), row("d", 1.0, ranked_on=50)]
     board = replace(BOARD, rows=[row("a", 1.1), row("b", 1.2), *strangers])
-    ranked = [(place.rank, place.row.name) for place in places(board)]
+    ranked = [(run.rank, run.row.name) for run in rank_runs(board)]
     assert ranked == [(1, "a"), (2, "b"), (None, "c"), (None, "d")]
 
 
 def test_luck_is_the_expected_best_of_so_many_normal_errors():
     """By simulation: 40 errors of one point each; the closed form is an approximation."""
     draws = np.random.default_rng(0).normal(size=(20_000, 40)).max(axis=1).mean()
-    found = re.search(r"would show (\d\.\d) points", luck(BOARD))
+    found = re.search(r"would be (\d\.\d) points", luck(BOARD))
     assert found
     assert float(found[1]) == pytest.approx(draws * 1.0, abs=0.1)
     assert "standard error of a run: 1.0 points" in luck(BOARD)
@@ -408,7 +408,7 @@ def test_luck_is_the_expected_best_of_so_many_normal_errors():
 
 
 def test_one_trial_had_nothing_to_choose_from_and_no_interval_no_number():
-    assert "nothing to choose from" in luck(replace(BOARD, trials=1))
+    assert "no selection" in luck(replace(BOARD, trials=1))
     assert luck(Board("e", [], trials=3)).endswith("The best of many is partly luck.")
 
 
@@ -418,8 +418,8 @@ def test_a_leaderboard_is_whole_sortable_and_says_what_ranks():
     heads = [head for head in page.all("th") if head.get("scope") == "col"]
     assert len(heads) == 12 == len(list(page.all("button")))
     assert [head.get("aria-sort") for head in heads] == ["ascending"] + [None] * 11
-    assert "Ranked by validation log-loss, never by the test split" in page.text
-    assert "40 trials were made on this data" in page.text
+    assert "Ranked by validation log-loss, not by the test split" in page.text
+    assert "There are 40 trials on this data" in page.text
     assert "0.420 [0.400, 0.440]" in page.text
     (marked,) = [line for line in text.split("<tr") if "flag" in line and "<td" in line]
     assert "id-other" in marked
@@ -467,7 +467,7 @@ def test_the_terminal_shows_the_same_within_100_columns():
     assert "[red]" in text
     assert "99*" in text
     assert "* scored on other rows than most runs" in text
-    assert "40 trials were made on this data" in text
+    assert "There are 40 trials on this data" in text
 
 
 def test_the_widest_figures_fit_the_terminal():

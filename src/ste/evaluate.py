@@ -30,7 +30,7 @@ def evaluate_task(config: DictConfig) -> None:
         from ste.evaluation.predictions import Predictions
         from ste.experiment.artifacts import PREDICTIONS, differences, score_metrics
         from ste.experiment.run import scores_of, verdict_of
-        from ste.reporting.console import print_anatomy, print_scores, print_verdict
+        from ste.reporting.console import print_composition, print_scores, print_verdict
         from ste.tracking.earlier_trials import find_trials
         from ste.tracking.run_info import DIGEST_TAG, ENSEMBLE_TAG
         from ste.tracking.run_lookup import download, find_run
@@ -50,7 +50,7 @@ def evaluate_task(config: DictConfig) -> None:
     verdict = verdict_of(run_settings, scores, predictions, find_trials(client, found.id, digest, scores.get("test")))
     print(f"run {found.id}  {found.name}")
     print_scores(predictions.model, shown)
-    print_anatomy(shown)
+    print_composition(shown)
     print_verdict(verdict)
     off = differences(score_metrics(shown), found.metrics)
     if not predictions.slice_split(*tracked.splits).frame.equals(tracked.frame):

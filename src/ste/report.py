@@ -76,7 +76,7 @@ def report_task(config: DictConfig) -> None:
                 provenance=read_provenance(found),
                 commands=_commands(found.tags, found.id, [] if kept is None else kept.members),
                 members=[] if kept is None else _members(kept),
-                members_told="" if kept is None else kept.content["told"],
+                members_text="" if kept is None else kept.content["told"],
             )
         )
         file = Path(settings.file or Path(settings.paths.output) / "reports" / f"{found.id}.html")

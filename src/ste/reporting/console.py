@@ -1,6 +1,6 @@
-"""What a person reads at the end of a command."""
+"""Tables and paragraphs that commands print at the end of a run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -12,12 +12,12 @@ from ste.evaluation.verdict import Verdict
 from ste.schema import CLASS_NAMES
 
 _NOTE = {
-    "binomial": "*exact binomial: too few {unit}s to resample; takes examples for independent, so too narrow",
+    "binomial": "*exact binomial: too few {unit}s to resample; assumes independent examples, so too narrow",
     "bootstrap": "95 % intervals resample whole {unit}s, since the tickers of a {unit} move together",
 }
-_ANATOMY = {
-    "will it move": (("AUC", "move_auroc"), ("accuracy", "move_accuracy"), ("MCC", "move_mcc")),
-    "which way": (("AUC", "direction_auroc"), ("accuracy", "direction_accuracy"), ("MCC", "direction_mcc")),
+_COMPOSITION = {
+    "movement": (("AUC", "move_auroc"), ("accuracy", "move_accuracy"), ("MCC", "move_mcc")),
+    "direction": (("AUC", "direction_auroc"), ("accuracy", "direction_accuracy"), ("MCC", "direction_mcc")),
     "all classes": (
         ("balanced accuracy", "balanced_accuracy"),
         ("precision", "precision"),
@@ -55,21 +55,21 @@ def _console() -> Console:
     return Console(width=None if Console().is_terminal else 100, highlight=False)
 
 
-def print_scores(model: str, scores: dict[str, Scorecard]) -> None:
-    """One table: each split's model, baselines and limit on the same rows."""
+def print_scores(model: str, scores: Mapping[str, Scorecard]) -> None:
+    """Print one table: the model, the baselines and the Bayes optimum of each split."""
     console = _console()
     unit = next(iter(scores.values())).unit
     table = Table(title=None, box=None, header_style="bold", pad_edge=False)
     for name in ("split", "examples", f"{unit}s"):
         table.add_column(name, justify="left" if name == "split" else "right")
-    table.add_column("what")
+    table.add_column("model")
     for name in ("accuracy", "95 % interval", "MCC", "log-loss"):
         table.add_column(name, justify="right")
     for split, card in scores.items():
         head = (split, f"{card.examples:,}", f"{card.periods:,}")
         table.add_row(*head, Text(model, "bold"), *(Text(text, "bold") for text in _row(card.figures, card.method)))
         for name, figures in card.baselines.items():
-            label = "Bayes (the limit)" if name == "bayes" else name
+            label = "Bayes (optimum)" if name == "bayes" else name
             table.add_row("", "", "", label, *map(Text, _row(figures, card.method)), style="dim")
         table.add_section()
     console.print(table)
@@ -91,17 +91,17 @@ def _interval(figure: Estimate) -> str:
     return "-" if figure.low is None or figure.high is None else f"[{figure.low:.3f}, {figure.high:.3f}]"
 
 
-def print_anatomy(scores: dict[str, Scorecard]) -> None:
-    """What the scores outside training are made of, each figure with its interval, a column for each split."""
+def print_composition(scores: Mapping[str, Scorecard]) -> None:
+    """Print every metric of the splits outside training with its interval, one column per split."""
     cards = {split: card for split, card in scores.items() if split != "train"}
     if not cards:
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("what it is made of")
+    table.add_column("composition")
     table.add_column("")
     for split in cards:
         table.add_column(split)
-    for title, names in _ANATOMY.items():
+    for title, names in _COMPOSITION.items():
         known = [(word, name) for word, name in names if any(name in card.figures for card in cards.values())]
         for i, (word, name) in enumerate(known):
             values = [_value(card.figures.get(name)) for card in cards.values()]
@@ -122,7 +122,7 @@ def _value(figure: Estimate | None) -> str:
 
 
 def print_verdict(verdict: Verdict) -> None:
-    """The verdict in plain words."""
+    """Print the verdict."""
     _console().print(Text(f"Verdict: {verdict.word}. ", "bold").append(verdict.paragraph, "not bold"))
     print()
 
@@ -135,18 +135,18 @@ def print_text(text: str) -> None:
 
 
 def print_run(lines: Sequence[str], folder: Path, run_id: str | None, store: str | None = None) -> None:
-    """Print what closes a command that made a run: facts of the run, and where its results are.
+    """Print the end of a command that made a run: facts of the run, and where its results are.
 
     Args:
         lines: facts, one line each.
         folder: of the run's files.
         run_id: MLflow's; None where tracking is off.
-        store: address of the tracking store, to name it beside the UI; None leaves that line out.
+        store: address of the tracking store, printed with the command of the UI; None omits that line.
     """
     console = Console(soft_wrap=True, highlight=False)
     for line in lines:
         console.print(Text(line))
-    console.print(f"files  {folder}", markup=False)  # a folder's name may look like markup
+    console.print(f"files  {folder}", markup=False)  # the name of a folder may look like markup
     if run_id:
         console.print(f"run    {run_id}")
         console.print(f"page   python -m ste.report run={run_id}")

@@ -1,4 +1,4 @@
-"""Pages: plain values in, one self-contained HTML text out."""
+"""Self-contained HTML pages: functions from values to text."""
 
 from ste.reporting.html.leaderboard import Board, BoardRow, print_leaderboard, render_leaderboard
 from ste.reporting.html.report_data import MemberRow, ReportData

@@ -1,4 +1,4 @@
-"""The drawings of a report, as inline SVG by name; what there are no numbers for is left out."""
+"""The charts of a report, as inline SVG by name; charts without data are omitted."""
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
@@ -16,16 +16,16 @@ from ste.schema import PERIOD
 
 _CURVES = {"loss": "loss", "accuracy": "accuracy"}
 _SERIES = {"train": "training", "val": "validation"}
-_MOST_BARS = 40
-_FEWEST_IN_BIN = 10
+_MAX_BARS = 40
+_MIN_IN_BIN = 10
 
 
 def figures(report: ReportData, main: str | None) -> dict[str, Markup]:
-    """Every drawing that the run has numbers for.
+    """Draw every chart that the run has data for.
 
     Args:
         report: the run.
-        main: the split that is told first, or None.
+        main: the split that comes first, or None.
     """
     out: dict[str, Markup] = {}
     if main is not None:
@@ -35,8 +35,8 @@ def figures(report: ReportData, main: str | None) -> dict[str, Markup]:
         last = "; ".join(
             f"validation {name} {p['validation'][-1]:.4f}" for name, p in panels.items() if "validation" in p
         )
-        told = f"Training and validation figures over {len(report.history)} epochs. At the last: {last}."
-        out["curves"] = _draw(plots.curves_figure(panels, report.best_epoch), "curves", told)
+        text = f"Training and validation figures over {len(report.history)} epochs. At the last: {last}."
+        out["curves"] = _draw(plots.curves_figure(panels, report.best_epoch), "curves", text)
     for split, score in report.held_out.items():
         if score.reliability:
             out[f"reliability-{split}"] = _reliability(score, split)
@@ -48,8 +48,8 @@ def figures(report: ReportData, main: str | None) -> dict[str, Markup]:
     return out | _importance(report)
 
 
-def _draw(figure: plots.Figure, name: str, told: str) -> Markup:
-    return Markup(plots.svg(figure, "".join(c if c.isalnum() else "-" for c in name), told))  # svg() escapes
+def _draw(figure: plots.Figure, name: str, text: str) -> Markup:
+    return Markup(plots.svg(figure, "".join(c if c.isalnum() else "-" for c in name), text))  # svg() escapes
 
 
 def _accuracy(score: Scorecard, model: str, split: str) -> Markup:
@@ -64,12 +64,12 @@ def _accuracy(score: Scorecard, model: str, split: str) -> Markup:
         [nothing if e.high is None else e.high for e in shown],
         f"accuracy on {split}, 95 % interval",
     )
-    told = ", ".join(f"{name} {number(e.value, 'accuracy')}" for name, e in zip(names, shown, strict=True))
-    return _draw(figure, "accuracy", f"Accuracy on the {split} split: {told}.")
+    text = ", ".join(f"{name} {number(e.value, 'accuracy')}" for name, e in zip(names, shown, strict=True))
+    return _draw(figure, "accuracy", f"Accuracy on the {split} split: {text}.")
 
 
 def _curves(history: Sequence[Mapping[str, float]]) -> dict[str, dict[str, list[float]]]:
-    """Series by panel; a figure that an epoch lacks is a gap."""
+    """Series by panel; a missing value is a gap."""
     panels: dict[str, dict[str, list[float]]] = {}
     for panel, figure in _CURVES.items():
         for prefix, series in _SERIES.items():
@@ -80,26 +80,26 @@ def _curves(history: Sequence[Mapping[str, float]]) -> dict[str, dict[str, list[
 
 
 def _reliability(score: Scorecard, split: str) -> Markup:
-    bins = [b for b in score.reliability if b.examples >= _FEWEST_IN_BIN] or score.reliability
+    bins = [b for b in score.reliability if b.examples >= _MIN_IN_BIN] or score.reliability
     figure = plots.reliability_figure(
         [b.confidence for b in bins], [b.accuracy for b in bins], [b.examples for b in bins]
     )
-    told = "; ".join(f"{b.confidence:.0%} sure, {b.accuracy:.0%} right of {b.examples:,}" for b in bins)
-    return _draw(figure, f"reliability-{split}", f"Reliability on the {split} split: {told}.")
+    text = "; ".join(f"{b.confidence:.0%} sure, {b.accuracy:.0%} right of {b.examples:,}" for b in bins)
+    return _draw(figure, f"reliability-{split}", f"Reliability on the {split} split: {text}.")
 
 
-def _equity(book: Portfolio, split: str) -> Markup:
-    peaks = list(accumulate(book.equity, max, initial=1.0))[1:]
-    drawdown = [1.0 - value / peak for value, peak in zip(book.equity, peaks, strict=True)]
-    told = (
-        f"Value of 1 invested on {book.dates[0]}, {split} split: {book.equity[-1]:.3f} after {len(book.dates)} "
-        f"holding periods, largest drawdown {max(drawdown):.1%}."
+def _equity(portfolio: Portfolio, split: str) -> Markup:
+    peaks = list(accumulate(portfolio.equity, max, initial=1.0))[1:]
+    drawdown = [1.0 - value / peak for value, peak in zip(portfolio.equity, peaks, strict=True)]
+    text = (
+        f"Value of 1 invested on {portfolio.dates[0]}, {split} split: {portfolio.equity[-1]:.3f} after "
+        f"{len(portfolio.dates)} holding periods, largest drawdown {max(drawdown):.1%}."
     )
-    return _draw(plots.equity_figure(book.dates, book.equity, drawdown), f"equity-{split}", told)
+    return _draw(plots.equity_figure(portfolio.dates, portfolio.equity, drawdown), f"equity-{split}", text)
 
 
 def _coefficients(predictions: Predictions | None, split: str) -> Markup | None:
-    """Rank IC of each period; of several paths, the mean."""
+    """Chart of the rank IC of each period; the mean of several paths."""
     if predictions is None or split not in predictions.splits:
         return None
     rows = predictions.slice_split(split)
@@ -114,20 +114,20 @@ def _coefficients(predictions: Predictions | None, split: str) -> Markup | None:
     values = coefficients(score, rows.returns[order], np.cumsum(begins) - 1, ranked=True)
     of_period = keys[begins, 0]
     dates = rows.frame["date"].to_numpy()[order][begins]
-    there = np.isfinite(values)
-    if not there.any():
+    known = np.isfinite(values)
+    if not known.any():
         return None
-    _, first, group = np.unique(of_period[there], return_index=True, return_inverse=True)
-    series = np.bincount(group, weights=values[there]) / np.bincount(group)
-    days = dates[there][first].astype("datetime64[D]").astype(str).tolist()
-    told = f"Rank information coefficient of {len(series)} periods on the {split} split: mean {series.mean():.4f}."
-    return _draw(plots.coefficients_figure(days, series.tolist(), PERIOD[predictions.frequency]), f"ic-{split}", told)
+    _, first, group = np.unique(of_period[known], return_index=True, return_inverse=True)
+    series = np.bincount(group, weights=values[known]) / np.bincount(group)
+    days = dates[known][first].astype("datetime64[D]").astype(str).tolist()
+    text = f"Rank information coefficient of {len(series)} periods on the {split} split: mean {series.mean():.4f}."
+    return _draw(plots.coefficients_figure(days, series.tolist(), PERIOD[predictions.frequency]), f"ic-{split}", text)
 
 
 def _importance(report: ReportData) -> dict[str, Markup]:
     out = {}
     for kind, name in (("group", "groups"), ("feature", "features")):
-        rows = [i for i in report.importance if i.kind == kind][:_MOST_BARS]
+        rows = [i for i in report.importance if i.kind == kind][:_MAX_BARS]
         if rows:
             figure = plots.bars_figure(
                 [i.name for i in rows],
@@ -147,7 +147,7 @@ def _attribution(report: ReportData) -> dict[str, Markup]:
     attribution = report.attribution
     assert attribution is not None
     totals = attribution.by_feature
-    names = sorted(totals, key=lambda name: (-totals[name], name))[:_MOST_BARS]
+    names = sorted(totals, key=lambda name: (-totals[name], name))[:_MAX_BARS]
     top = ", ".join(f"{name} {totals[name]:.4f}" for name in names[:5])
     if len(attribution.by_lag) == 1:
         figure = plots.bars_figure(names, [totals[name] for name in names], "mean absolute attribution")

@@ -1,4 +1,4 @@
-"""Figures in words and digits, the same on every page."""
+"""Names and digits of metrics, the same on every page."""
 
 import math
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ste.evaluation.scorecard import Estimate
 
 NONE = "\N{EN DASH}"
-"""Where there is no figure."""
+"""Text of a missing value."""
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -21,12 +21,12 @@ LABELS = {
     "log_loss": "log-loss",
     "brier": "Brier score",
     "calibration_error": "calibration error",
-    "move_auroc": "will it move: AUC",
-    "move_accuracy": "will it move: accuracy",
-    "move_mcc": "will it move: MCC",
-    "direction_auroc": "which way: AUC",
-    "direction_accuracy": "which way: accuracy",
-    "direction_mcc": "which way: MCC",
+    "move_auroc": "movement: AUC",
+    "move_accuracy": "movement: accuracy",
+    "move_mcc": "movement: MCC",
+    "direction_auroc": "direction: AUC",
+    "direction_accuracy": "direction: accuracy",
+    "direction_mcc": "direction: MCC",
     "ic_mean": "information coefficient: mean",
     "ic_std": "information coefficient: standard deviation",
     "ic_ir": "information coefficient: IR",
@@ -42,10 +42,10 @@ LABELS = {
     "portfolio_turnover": "turnover per period",
     "portfolio_hit_rate": "periods with a gain",
     "expected_accuracy": "expected accuracy",
-    "bayes_expected_accuracy": "expected accuracy of Bayes",
-    "gap_closed": "share of the gap from majority to Bayes",
+    "bayes_expected_accuracy": "expected accuracy of the Bayes optimum",
+    "gap_closed": "closed gap between majority and the Bayes optimum",
 }
-"""What a figure is called, by its name in a scorecard."""
+"""Printed name of each metric, by its name in a scorecard."""
 
 _PERCENT = {
     "portfolio_annual_return",
@@ -60,7 +60,7 @@ _TWO_DIGITS = {"portfolio_sharpe", "portfolio_turnover", "ic_t", "rank_ic_t", "i
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure as it is shown: its text, its interval's text (or nothing), and the number to sort by."""
+    """A table cell: its text, the text of its interval (or empty), and the number to sort by."""
 
     text: str = NONE
     interval: str = ""
@@ -68,12 +68,12 @@ class Cell:
 
     @property
     def empty(self) -> bool:
-        """There is nothing to show."""
+        """Whether there is no value."""
         return self.text == NONE
 
 
 def label(name: str) -> str:
-    """What a figure is called; `precision_uptrend` and its like are of a class."""
+    """Printed name of a metric; `precision_uptrend` is the precision of a class."""
     if name in LABELS:
         return LABELS[name]
     figure, _, of_class = name.partition("_")
@@ -81,16 +81,16 @@ def label(name: str) -> str:
 
 
 def number(value: float, name: str = "", *, signed: bool = False) -> str:
-    """A figure's digits, with a real minus sign; `name` decides how many and whether they are percent."""
+    """Format a value with a typographic minus sign; the metric `name` decides the digits and percent."""
     digits = 4 if name in _FOUR_DIGITS else 2 if name in _TWO_DIGITS else 3
     text = f"{100 * value:{'+' if signed else ''}.1f} %" if name in _PERCENT else f"{value:{'+' * signed}.{digits}f}"
     if not any(digit in "123456789" for digit in text):
-        text = text.lstrip("+-")  # no sign before a nought
+        text = text.lstrip("+-")  # no sign before a zero
     return text.replace("-", MINUS)
 
 
 def cell(figure: Estimate | None, name: str, *, signed: bool = False) -> Cell:
-    """An estimate as it is shown."""
+    """The table cell of an estimate."""
     if figure is None or not math.isfinite(figure.value):
         return Cell()
     if figure.low is None or figure.high is None:
@@ -100,7 +100,7 @@ def cell(figure: Estimate | None, name: str, *, signed: bool = False) -> Cell:
 
 
 def p_value(p: float) -> str:
-    """A p-value; very small ones are not spelled out."""
+    """Format a p-value; below 0.001 as a bound."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
@@ -110,5 +110,5 @@ def count(number: int, unit: str) -> str:
 
 
 def who(name: str, model: str) -> str:
-    """A row's name: the model's own, a baseline's, or the limit's."""
+    """Printed name of a table row: the model, a baseline, or Bayes."""
     return {"": model, "bayes": "Bayes"}.get(name, name)

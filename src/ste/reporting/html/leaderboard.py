@@ -1,4 +1,4 @@
-"""The runs of an experiment side by side, as a page and in the terminal."""
+"""The leaderboard of an experiment, as a page and in the terminal."""
 
 import math
 from collections import Counter
@@ -29,12 +29,12 @@ class BoardRow:
 
     Attributes:
         run_id, name, model: of the run.
-        created: ISO, when it began.
-        validation: figures of the validation split, by name; its log-loss ranks the run.
-        figures: figures of the split that is shown.
+        created: ISO, time of the start.
+        validation: metrics of the validation split, by name; the log-loss ranks the run.
+        figures: metrics of the displayed split.
         word: of the verdict, or empty.
-        examples: rows scored in the split that is shown.
-        ranked_on: rows of the validation split.
+        examples: scored rows of the displayed split.
+        ranked_on: scored rows of the validation split.
         data: digest of the tables.
         link: address of the run's report, relative to the page, or empty.
     """
@@ -53,7 +53,7 @@ class BoardRow:
 
     @property
     def rows_scored(self) -> tuple[str, int, int]:
-        """What two runs must share to be compared: the data, and how much of it was scored."""
+        """Digest of the data and numbers of scored rows, which two runs must share to be compared."""
         return self.data, self.examples, self.ranked_on
 
 
@@ -62,11 +62,11 @@ class Board:
     """An experiment's runs.
 
     Attributes:
-        experiment: its name.
+        experiment: name.
         rows: in any order.
-        trials: runs made on the data that most rows share, unfinished ones included.
-        split: whose figures are shown.
-        unit: what one period is, `week` or `day`.
+        trials: number of runs on the data that most rows share, including unfinished runs.
+        split: displayed split.
+        unit: of a period, `week` or `day`.
     """
 
     experiment: str
@@ -78,13 +78,13 @@ class Board:
 
 @dataclass(frozen=True)
 class RankedRun:
-    """A row where it stands.
+    """A run with its rank.
 
     Attributes:
-        rank: from 1; None on other rows than most, or without the figure that ranks.
+        rank: from 1; None where the run was scored on other rows than most, or has no validation log-loss.
         row: the run.
-        other_rows: its figures are of other rows than most, so that they compare with nobody's.
-        cells: what is shown, by name of figure; `ranked_by` is the validation log-loss.
+        other_rows: it was scored on other rows than most, so that its metrics cannot be compared.
+        cells: by name of metric; `ranked_by` is the validation log-loss.
     """
 
     rank: int | None
@@ -93,13 +93,13 @@ class RankedRun:
     cells: dict[str, Cell] = field(default_factory=dict)
 
 
-def places(board: Board) -> list[RankedRun]:
-    """The rows, best first by validation log-loss; those that cannot be compared come last, without a rank.
+def rank_runs(board: Board) -> list[RankedRun]:
+    """Sort the runs by validation log-loss, best first; runs that cannot be compared come last, without a rank.
 
-    The test split chooses nothing: whoever ranks by it takes the luckiest run for the best.
+    The test split does not rank: selecting by it would select the luckiest run.
     """
-    most = Counter(row.rows_scored for row in board.rows).most_common(1)
-    usual = most[0][0] if most else None
+    most_common = Counter(row.rows_scored for row in board.rows).most_common(1)
+    usual = most_common[0][0] if most_common else None
 
     def order(row: BoardRow) -> tuple[bool, float, str]:
         loss = _ranking_loss(row)
@@ -122,46 +122,46 @@ def _ranking_loss(row: BoardRow) -> float | None:
 
 
 def luck(board: Board) -> str:
-    """What the best of so many trials gains by luck alone, in words.
+    """A sentence on how much the best of so many trials gains by luck alone.
 
     The expected best of k independent trials of one true accuracy (Bailey and Lopez de Prado 2014, equation
     1), in the unit of their standard error: the median interval's half width over 1.96.
     """
     if board.trials < 2:
-        return "One trial was made on this data: there was nothing to choose from."
-    begin = f"{board.trials:,} trials were made on this data in this experiment. "
+        return "There is one trial on this data, so no selection."
+    start = f"There are {board.trials:,} trials on this data in this experiment. "
     widths = [
         figure.high - figure.low
         for row in board.rows
         if (figure := row.figures.get("accuracy")) is not None and figure.low is not None and figure.high is not None
     ]
     if not widths:
-        return begin + "The best of many is partly luck."
+        return start + "The best of many is partly luck."
     error = median(widths) / 2 / _NORMAL_95
     points = 100 * expected_maximum(error, board.trials)
-    return begin + (
-        f"If all were equally good and their errors independent, the best would show {points:.1f} points more "
-        f"accuracy than it has, by luck alone (standard error of a run: {100 * error:.1f} points). "
-        "Runs scored on the same rows share much of their luck, so that this is the most it can be."
+    return start + (
+        f"If all were equally good and their errors independent, the accuracy of the best would be {points:.1f} points "
+        f"too high by luck alone (standard error of a run: {100 * error:.1f} points). "
+        "Errors of runs on the same rows are correlated, so this is an upper bound."
     )
 
 
 def render_leaderboard(board: Board) -> str:
-    """One HTML page without network: sortable, with a filter, best first by validation log-loss."""
-    ranked = places(board)
+    """Render one HTML page that loads nothing: sortable, with a filter, best first by validation log-loss."""
+    ranked = rank_runs(board)
     return render(
         "leaderboard.html",
         script="leaderboard.js",
         board=board,
-        places=ranked,
+        runs=ranked,
         luck=luck(board),
-        others=sum(place.other_rows for place in ranked),
+        others=sum(run.other_rows for run in ranked),
         columns=_columns(board),
     )
 
 
 def _columns(board: Board) -> list[dict[str, Any]]:
-    """Headings: text, what it means, whether it holds numbers, and which end is better."""
+    """Headings: text, tooltip, whether the column holds numbers, and which end is better."""
     texts = [
         ("rank", "", True, "ascending"),
         ("model", "", False, ""),
@@ -170,8 +170,8 @@ def _columns(board: Board) -> list[dict[str, Any]]:
         ("accuracy", board.split, True, "descending"),
         ("MCC", board.split, True, "descending"),
         ("log-loss", board.split, True, "ascending"),
-        ("which way: AUC", f"{board.split}; a coin has 0.5", True, "descending"),
-        ("Sharpe ratio", f"{board.split}, costs paid", True, "descending"),
+        ("direction: AUC", f"{board.split}; 0.5 by chance", True, "descending"),
+        ("Sharpe ratio", f"{board.split}, after costs", True, "descending"),
         ("verdict", "", False, ""),
         ("rows", board.split, True, "descending"),
         ("when", "", False, ""),
@@ -180,16 +180,16 @@ def _columns(board: Board) -> list[dict[str, Any]]:
 
 
 def print_leaderboard(board: Board, console: Console | None = None) -> None:
-    """The same as a table of at most 100 columns of text."""
+    """Print the leaderboard, at most 100 characters wide."""
     console = console or Console(width=None if Console().is_terminal else 100, highlight=False)
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("#", "model", "run", *_DIGITS, "verdict", "rows", "when"):
         table.add_column(name, justify="right" if name in ("#", "rows", *_DIGITS) else "left", no_wrap=True)
-    ranked = places(board)
-    for place in ranked:
-        row, figures = place.row, place.row.figures
+    ranked = rank_runs(board)
+    for run in ranked:
+        row, figures = run.row, run.row.figures
         cells = [
-            "" if place.rank is None else str(place.rank),
+            "" if run.rank is None else str(run.rank),
             _short(row.model, 10),
             _short(row.name, 9),
             _digits(row.validation.get(RANKED_BY), 3),
@@ -197,17 +197,17 @@ def print_leaderboard(board: Board, console: Console | None = None) -> None:
             *(_digits(figures.get(name), 3) for name in ("mcc", "log_loss", "direction_auroc")),
             _digits(figures.get("portfolio_sharpe"), 2),
             _SHORT_WORDS.get(row.word, _short(row.word, 10)),
-            _rows(row.examples) + "*" * place.other_rows,
+            _rows(row.examples) + "*" * run.other_rows,
             row.created[5:10],
         ]
-        table.add_row(*(Text(cell) for cell in cells), style="dim" if place.other_rows else None)  # names are no markup
-    console.print(Text(f"{board.experiment}: {count(len(ranked), 'run')}, {board.split} figures", style="bold"))
+        table.add_row(*(Text(cell) for cell in cells), style="dim" if run.other_rows else None)  # names are no markup
+    console.print(Text(f"{board.experiment}: {count(len(ranked), 'run')}, {board.split} metrics", style="bold"))
     console.print(Text(luck(board)))
     console.print(table)
-    ranking = "the best is flattered by its choice" if board.split == "validation" else "the test chooses nothing"
-    console.print(Text(f"ranked by validation log-loss (val): {ranking}; AUC: which way", style="dim"))
-    if any(place.other_rows for place in ranked):
-        console.print(Text("* scored on other rows than most runs: not ranked, compares with none", style="dim"))
+    ranking = "the best run is selected by it" if board.split == "validation" else "the test split does not rank"
+    console.print(Text(f"ranked by validation log-loss (val): {ranking}; AUC: direction", style="dim"))
+    if any(run.other_rows for run in ranked):
+        console.print(Text("* scored on other rows than most runs: not ranked, not comparable", style="dim"))
 
 
 def _short(text: str, width: int) -> str:

@@ -1,4 +1,4 @@
-"""Templates to text. Whatever is put into them is escaped, and a page may fetch nothing."""
+"""Rendering of templates: every value is escaped, and a page loads nothing."""
 
 from base64 import b64encode
 from hashlib import sha256
@@ -8,12 +8,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 
 def render(template: str, script: str | None = None, **values: Any) -> str:
-    """A page.
+    """Render a page.
 
     Args:
         template: name of a file in `templates/`.
-        script: the one script of the page that a browser may run, as a file in `templates/`.
-        values: what the template names.
+        script: name of a file in `templates/`, the only script that a browser may run on the page.
+        values: variables of the template.
     """
     environment = Environment(
         loader=PackageLoader("ste.reporting.html"),
@@ -23,6 +23,6 @@ def render(template: str, script: str | None = None, **values: Any) -> str:
         lstrip_blocks=True,
     )
     source = environment.get_template(script).render() if script else ""
-    # A browser checks the script by its digest, so that a hostile name that got through would not run.
+    # The browser runs only a script with this digest, so that an injected one would not run.
     digest = f"'sha256-{b64encode(sha256(source.encode()).digest()).decode()}'" if source else "'none'"
     return environment.get_template(template).render(script=source, script_digest=digest, **values)

@@ -1,4 +1,4 @@
-"""What a report tells of a run, as plain parts."""
+"""The data of a report."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ class MemberRow:
     Attributes:
         run_id, name, model: of its own run.
         weight: in the ensemble.
-        figures: by split and name.
+        figures: metrics by split and name.
     """
 
     run_id: str
@@ -29,26 +29,26 @@ class MemberRow:
 
 @dataclass(frozen=True)
 class ReportData:
-    """What a page tells of a run; what is empty or None is left out, with a sentence that says so.
+    """The data of a run's report; a section without data has a sentence instead.
 
     Attributes:
         run_id, name, model: of the run; the model's is the one to print.
-        created: ISO, when it began.
+        created: ISO, time of the start.
         verdict: paragraph of the verdict.
-        word: its word.
-        scores: by split. `test` is told first, the others as they come, `train` in the tables alone.
-        tags: the verdict's figures, as text.
+        word: of the verdict.
+        scores: by split. `test` comes first, `train` is in the tables only.
+        tags: numbers of the verdict, as text.
         predictions: out-of-sample rows, for the information coefficients.
-        history: figures of each epoch, as `TrendModule.history` has them: `train/loss`, `val/loss` ...
-        best_epoch: whose weights are kept, from 0.
-        importance: on the held-out split.
+        history: metrics of each epoch, as in `TrendModule.history`: `train/loss`, `val/loss` ...
+        best_epoch: epoch of the weights, from 0.
+        importance: on a held-out split.
         attribution: of a net.
         card: data card.
         config: nested settings.
         provenance: tags of code, versions and machine.
-        commands: that repeat it, in order.
+        commands: that repeat the run, in order.
         members: of an ensemble, which has no curves and no importance of its own.
-        members_told: how they were combined, in words.
+        members_text: how the members were combined.
     """
 
     run_id: str
@@ -69,15 +69,15 @@ class ReportData:
     provenance: Mapping[str, str] = field(default_factory=dict)
     commands: Sequence[str] = ()
     members: Sequence[MemberRow] = ()
-    members_told: str = ""
+    members_text: str = ""
 
     @property
     def held_out(self) -> dict[str, Scorecard]:
-        """Scores of the splits that were not trained on, the test first."""
+        """Scores of the splits outside training, the test first."""
         names = sorted((name for name in self.scores if name != "train"), key=lambda name: name != "test")
         return {name: self.scores[name] for name in names}
 
     @property
     def unit(self) -> str:
-        """What one period is: `week` or `day`."""
+        """Unit of a period: `week` or `day`."""
         return next((score.unit for score in self.scores.values()), "week")

@@ -1,11 +1,11 @@
-"""One run as one page: what it is worth, what that rests on, and how to repeat it."""
+"""The report of one run as a page."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
-from ste.reporting.html import charts as drawings
+from ste.reporting.html import charts
 from ste.reporting.html import report_tables as tables
 from ste.reporting.html.formatting import NONE
 from ste.reporting.html.render import render
@@ -13,7 +13,7 @@ from ste.reporting.html.report_data import ReportData
 
 
 def render_report(report: ReportData) -> str:
-    """One HTML page that needs no network: styles and drawings are in it, and it runs no script."""
+    """Render one HTML page that loads nothing: styles and charts are inline, and there is no script."""
     held_out = report.held_out
     main = next(iter(held_out), None)
     score = None if main is None else held_out[main]
@@ -32,17 +32,23 @@ def render_report(report: ReportData) -> str:
         members=tables.members(report.members, list(held_out)),
         files=tables.files(report.card),
         data=tables.data(report.card),
-        figures=drawings.figures(report, main),
-        config=yaml.safe_dump(_plain(report.config), sort_keys=False, allow_unicode=True) if report.config else "",
+        figures=charts.figures(report, main),
+        config=yaml.safe_dump(_to_builtins(report.config), sort_keys=False, allow_unicode=True)
+        if report.config
+        else "",
         none=NONE,
-        told_apart=tables.told_apart,
+        interval_text=tables.interval_text,
     )
 
 
-def _plain(values: Any) -> Any:
-    """Mappings and sequences as dicts and lists, which YAML writes without naming their types."""
+def _to_yaml(config: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(_to_builtins(config), sort_keys=False, allow_unicode=True)
+
+
+def _to_builtins(values: Any) -> Any:
+    """Convert mappings and sequences to dicts and lists, which YAML writes without type tags."""
     if isinstance(values, Mapping):
-        return {str(key): _plain(value) for key, value in values.items()}
+        return {str(key): _to_builtins(value) for key, value in values.items()}
     if isinstance(values, list | tuple):
-        return [_plain(value) for value in values]
+        return [_to_builtins(value) for value in values]
     return values if isinstance(values, str | int | float | bool | None) else str(values)

@@ -1,27 +1,33 @@
-"""Scorecards and data cards as rows of cells, for the templates to lay out."""
+"""Tables of a report: scorecards and data cards as rows of cells."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ste.evaluation.scorecard import Estimate, Gain, Scorecard
+from ste.evaluation.verdict_text import against_chance
+from ste.registry import METRICS
 from ste.reporting.html.formatting import LABELS, NONE, Cell, cell, count, label, number, p_value, who
 from ste.reporting.html.report_data import MemberRow
 
 _FAMILIES = {
-    "of the classes": ("accuracy", "balanced_accuracy", "precision", "recall", "f1", "mcc", "auroc"),
-    "of probabilities": ("log_loss", "brier", "calibration_error"),
-    "will it move, and which way": ("move_", "direction_"),
-    "of the order of tickers": ("ic_", "rank_ic_"),
-    "of a portfolio": ("portfolio_",),
-    "against the known limit": ("expected_", "bayes_expected_", "gap_"),
+    "classes": ("accuracy", "balanced_accuracy", "precision", "recall", "f1", "mcc", "auroc"),
+    "probabilities": ("log_loss", "brier", "calibration_error"),
+    "movement and direction": ("move_", "direction_"),
+    "ranking of tickers": ("ic_", "rank_ic_"),
+    "portfolio": ("portfolio_",),
+    "Bayes optimum": ("expected_", "bayes_expected_", "gap_"),
 }
-_COIN = 0.5
+_AGAINST_CHANCE = {
+    "above": "lies above 0.5 (chance)",
+    "below": "lies below 0.5 (chance)",
+    "within": "contains 0.5 (chance)",
+}
 
 
 @dataclass(frozen=True)
 class TableRow:
-    """A model, a baseline or the limit: its name, what part it plays, its cells."""
+    """A table row: name, role (`model`, `baseline` or `bayes`) and cells."""
 
     name: str
     role: str
@@ -30,7 +36,7 @@ class TableRow:
 
 @dataclass(frozen=True)
 class RowGroup:
-    """Rows of a split, and the words above them."""
+    """Rows with a heading and a note."""
 
     name: str
     note: str
@@ -39,41 +45,41 @@ class RowGroup:
 
 @dataclass(frozen=True)
 class KeyFigure:
-    """One of the few figures at the top: what it is, how much, and beside what."""
+    """A metric at the top of the page, with the value that it is compared with."""
 
     name: str
     shown: Cell
-    beside: str
+    reference: str
 
 
 def key_figures(score: Scorecard | None) -> list[KeyFigure]:
-    """Accuracy, log-loss, direction and Sharpe ratio, as far as they are there, each beside its reference."""
+    """Accuracy, log-loss, movement, direction and Sharpe ratio, each with its reference value."""
     if score is None:
         return []
     references = {
         "accuracy": _best_baseline(score, "accuracy"),
         "log_loss": _best_baseline(score, "log_loss"),
-        "move_auroc": "a coin: 0.500",
-        "direction_auroc": "a coin: 0.500",
-        "portfolio_sharpe": "costs paid; cash: 0",
+        "move_auroc": "chance: 0.500",
+        "direction_auroc": "chance: 0.500",
+        "portfolio_sharpe": "after costs; cash: 0",
     }
     return [
-        KeyFigure(label(name), cell(score.figures[name], name), beside)
-        for name, beside in references.items()
+        KeyFigure(label(name), cell(score.figures[name], name), reference)
+        for name, reference in references.items()
         if name in score.figures
     ]
 
 
 def _best_baseline(score: Scorecard, name: str) -> str:
-    there = {who: row[name].value for who, row in score.baselines.items() if name in row and who != "bayes"}
-    if not there:
+    values = {who: row[name].value for who, row in score.baselines.items() if name in row and who != "bayes"}
+    if not values:
         return "no baseline"
-    best = (min if name == "log_loss" else max)(there, key=lambda who: there[who])
-    return f"best baseline, {best}: {number(there[best], name)}"
+    best = (max if METRICS[name].higher_is_better else min)(values, key=lambda who: values[who])
+    return f"best baseline, {best}: {number(values[best], name)}"
 
 
 def headline(scores: Mapping[str, Scorecard], model: str) -> list[RowGroup]:
-    """Model, baselines and limit of each split on the same rows, held-out splits first.
+    """Rows of the model, the baselines and Bayes for each split, held-out splits first.
 
     Cells: accuracy, the model's gain over it, p, log-loss, the model's gain, p, MCC, AUROC.
     """
@@ -89,7 +95,7 @@ def headline(scores: Mapping[str, Scorecard], model: str) -> list[RowGroup]:
 
 
 def _who(score: Scorecard) -> list[str]:
-    """The model as an empty name, the baselines, and the limit last."""
+    """Names of the rows: the model as an empty name, the baselines, and Bayes last."""
     return [
         "",
         *(name for name in score.baselines if name != "bayes"),
@@ -102,7 +108,7 @@ def _figures(score: Scorecard, row: str) -> dict[str, Estimate]:
 
 
 def _role(row: str) -> str:
-    return {"": "model", "bayes": "limit"}.get(row, "baseline")
+    return {"": "model", "bayes": "bayes"}.get(row, "baseline")
 
 
 def _headline_row(score: Scorecard, row: str, model: str) -> TableRow:
@@ -120,7 +126,7 @@ def _gain(gain: Gain | None, name: str) -> Cell:
 
 
 def composition(score: Scorecard, model: str) -> list[TableRow]:
-    """Will it move and which way, of everyone who says something of it; empty with two classes."""
+    """Movement and direction of the model and the baselines; empty with two classes."""
     names = [f"{part}_{figure}" for part in ("move", "direction") for figure in ("auroc", "accuracy", "mcc")]
     if "move_auroc" not in score.figures:
         return []
@@ -131,17 +137,13 @@ def composition(score: Scorecard, model: str) -> list[TableRow]:
     ]
 
 
-def told_apart(figure: Estimate) -> str:
-    """Where an AUC's interval lies against a coin's, in words."""
-    if figure.low is None or figure.high is None:
-        return "has no interval"
-    if figure.low > _COIN:
-        return "lies above a coin's 0.5"
-    return "lies below a coin's 0.5" if figure.high < _COIN else "holds a coin's 0.5"
+def interval_text(figure: Estimate) -> str:
+    """Where the interval of an AUC lies relative to 0.5."""
+    return "does not exist" if figure.low is None else _AGAINST_CHANCE[against_chance(figure)]
 
 
 def every_figure(scores: Mapping[str, Scorecard]) -> list[RowGroup]:
-    """All figures of the model, a row each with a cell per split, by family."""
+    """All metrics of the model by family, one row each with a cell per split."""
     known = list(LABELS)
     names = list(dict.fromkeys(name for score in scores.values() for name in score.figures))
     names.sort(key=lambda name: known.index(name) if name in known else len(known))
@@ -160,7 +162,7 @@ def _family(name: str) -> str:
 
 
 def confusion(score: Scorecard) -> list[tuple[str, list[tuple[int, float]]]]:
-    """Rows of true classes: name, and for each predicted class the count and its share of the row."""
+    """Rows of true classes: name, and for each predicted class the count and its fraction of the row."""
     return [
         (name, [(n, n / max(sum(row), 1)) for n in row])
         for name, row in zip(score.classes, score.confusion, strict=True)
@@ -168,7 +170,7 @@ def confusion(score: Scorecard) -> list[tuple[str, list[tuple[int, float]]]]:
 
 
 def trading(score: Scorecard) -> list[TableRow]:
-    """Figures of the portfolio."""
+    """Metrics of the portfolio."""
     return [
         TableRow(label(name), "model", [cell(figure, name)])
         for name, figure in score.figures.items()
@@ -177,7 +179,7 @@ def trading(score: Scorecard) -> list[TableRow]:
 
 
 def ranking(score: Scorecard) -> list[TableRow]:
-    """Mean, standard deviation, IR and t of both information coefficients, as far as they are there."""
+    """Mean, standard deviation, IR and t of both information coefficients."""
     rows = []
     for prefix, name in (("ic", "IC"), ("rank_ic", "rank\N{NO-BREAK SPACE}IC")):
         figures = [f"{prefix}_{figure}" for figure in ("mean", "std", "ir", "t")]
@@ -187,13 +189,13 @@ def ranking(score: Scorecard) -> list[TableRow]:
 
 
 def members(rows: Sequence[MemberRow], splits: Sequence[str]) -> list[tuple[MemberRow, list[Cell]]]:
-    """Of each member accuracy and log-loss, split by split."""
+    """Accuracy and log-loss of each member by split."""
     names = [(split, name) for split in splits for name in ("accuracy", "log_loss")]
     return [(row, [cell(row.figures.get(split, {}).get(name), name) for split, name in names]) for row in rows]
 
 
 def files(card: Mapping[str, Any]) -> list[dict[str, str]]:
-    """A row per file of the data card, everything as text."""
+    """One row of text per file of the data card."""
     out = []
     for split, entry in card.get("files", {}).items():
         rows, purged = entry.get("rows"), entry.get("purged", 0)
@@ -203,8 +205,8 @@ def files(card: Mapping[str, Any]) -> list[dict[str, str]]:
                 "split": split,
                 "rows": NONE if rows is None else f"{rows:,}",
                 "purged": f"{purged:,}",
-                "periods": _whole(entry.get("periods", entry.get("weeks"))),
-                "tickers": _whole(entry.get("tickers")),
+                "periods": _integer(entry.get("periods", entry.get("weeks"))),
+                "tickers": _integer(entry.get("tickers")),
                 "first": str(entry.get("first", NONE)),
                 "last": str(entry.get("last", NONE)),
                 "classes": classes or NONE,
@@ -215,17 +217,17 @@ def files(card: Mapping[str, Any]) -> list[dict[str, str]]:
     return out
 
 
-def _whole(n: Any) -> str:
+def _integer(n: Any) -> str:
     return f"{n:,}" if isinstance(n, int) else NONE
 
 
 def data(card: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What the card says of all files together: name and text."""
+    """Facts of the data card about all files: name and text."""
     purge = card.get("purge", card.get("purge_weeks"))
-    told = {
+    facts = {
         "source": card.get("source"),
         "frequency": card.get("frequency"),
-        "seed of the world": card.get("seed"),
+        "seed of the synthetic market": card.get("seed"),
         "digest of all files": card.get("digest"),
         "protocol": card.get("protocol"),
         "purged between splits": None if purge is None else count(int(purge), "period"),
@@ -233,4 +235,4 @@ def data(card: Mapping[str, Any]) -> list[tuple[str, str]]:
         "features": f"{len(card['features'])}: {', '.join(card['features'])}" if card.get("features") else None,
         "notes": "; ".join(card.get("notes", [])) or None,
     }
-    return [(name, str(text)) for name, text in told.items() if text is not None]
+    return [(name, str(text)) for name, text in facts.items() if text is not None]

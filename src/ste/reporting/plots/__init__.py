@@ -1,4 +1,4 @@
-"""Figures, the one place that imports matplotlib."""
+"""Matplotlib figures of a run."""
 
 from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""Figures: numbers in, a matplotlib figure out, no files."""
+"""Functions from numbers to matplotlib figures; they write no files."""
 
 from collections.abc import Mapping, Sequence
 
@@ -25,24 +25,24 @@ from ste.reporting.plots.theme import (
 
 
 def confusion_figure(counts: Sequence[Sequence[int]], classes: Sequence[str], title: str) -> Figure:
-    """A confusion matrix: counts, shares of each true class, and both marginals' sense in the axis names.
+    """Draw a confusion matrix: counts, and fractions of each true class.
 
     Args:
         counts: `[C][C]`, true class by predicted class.
         classes: names in order.
-        title: what it is of, and of how many examples.
+        title: with the split and the number of examples.
     """
     table = np.asarray(counts, dtype=float)
-    shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1.0)
-    # Drawn on the figure itself: axes with their ticks take longer than all the rest, and every run draws three.
+    fractions = table / np.maximum(table.sum(axis=1, keepdims=True), 1.0)
+    # Drawn on the figure itself: axes with ticks take most of the time, and every run draws three of these.
     figure = Figure(figsize=(4.6, 4.6))
     left, bottom, width, height = 0.13, 0.11, 0.84, 0.80
     across, down = width / len(classes), height / len(classes)
     across_at = [left + (j + 0.5) * across for j in range(len(classes))]
     down_at = [bottom + height - (i + 0.5) * down for i in range(len(classes))]
     blues = colormaps["Blues"]
-    for y, row, share in zip(down_at, table, shares, strict=True):
-        for x, count, part in zip(across_at, row, share, strict=True):
+    for y, row, fraction in zip(down_at, table, fractions, strict=True):
+        for x, count, part in zip(across_at, row, fraction, strict=True):
             corner = (x - across / 2, y - down / 2)
             figure.add_artist(Rectangle(corner, across, down, color=blues(part), linewidth=0))
             ink = "white" if part > 0.55 else "#1b2a41"
@@ -61,14 +61,14 @@ def confusion_figure(counts: Sequence[Sequence[int]], classes: Sequence[str], ti
 def estimates_figure(
     names: Sequence[str], values: Sequence[float], lows: Sequence[float], highs: Sequence[float], unit: str
 ) -> Figure:
-    """A dot and its interval per row: the model first and in colour, `Bayes` in the limit's.
+    """Draw a dot and its interval per row: the model first; model and `Bayes` in colours of their own.
 
     Args:
-        names: of the model, its baselines and the limit.
-        values: of each.
-        lows: lower ends; NaN where there is no interval.
+        names: of the model, its baselines and the Bayes optimum.
+        values: of each row.
+        lows: lower ends of the intervals; NaN where there is none.
         highs: upper ends.
-        unit: of the axis.
+        unit: label of the axis.
     """
     figure, (axes,) = panels(0.75 + 0.27 * len(names))
     rows = np.arange(len(names))
@@ -83,11 +83,11 @@ def estimates_figure(
 
 
 def curves_figure(curves: Mapping[str, Mapping[str, Sequence[float]]], best: int | None) -> Figure:
-    """Figures over epochs, a panel each, training and validation in it.
+    """Draw metrics over epochs, one panel each, with training and validation.
 
     Args:
         curves: values by epoch, by series, by panel: `{"loss": {"training": [...], ...}, ...}`.
-        best: epoch whose weights are kept, from 0.
+        best: epoch whose weights are used, from 0.
     """
     figure, stacked = panels(0.4 + 1.45 * len(curves), len(curves))
     styles = {"training": (MUTED, (0, (4, 2))), "validation": (MODEL, "-")}
@@ -97,7 +97,7 @@ def curves_figure(curves: Mapping[str, Mapping[str, Sequence[float]]], best: int
             marker = "o" if len(values) == 1 else None
             axes.plot(values, color=colour, linestyle=dashes, linewidth=1.5, label=name, marker=marker, markersize=4)
         if best is not None:
-            axes.axvline(best, color=LIMIT, linewidth=0.9, linestyle=":", label=f"kept: epoch {best}")
+            axes.axvline(best, color=LIMIT, linewidth=0.9, linestyle=":", label=f"best: epoch {best}")
         axes.set_ylabel(panel)
         axes.grid(axis="y", color=LINE, linewidth=0.6)
     stacked[-1].set_xlabel("epoch, from 0")
@@ -108,20 +108,20 @@ def curves_figure(curves: Mapping[str, Mapping[str, Sequence[float]]], best: int
 
 
 def reliability_figure(confidence: Sequence[float], accuracy: Sequence[float], examples: Sequence[int]) -> Figure:
-    """How often the model is right against how sure it says it is, and how many examples that is from.
+    """Draw a reliability curve: accuracy against the highest probability, with the number of examples.
 
     Args:
         confidence: mean highest probability of each bin.
-        accuracy: share of its examples that are right.
-        examples: how many there are.
+        accuracy: of the examples in each bin.
+        examples: number of examples in each bin.
     """
     figure, (axes, counts) = panels(3.6, 2, ratios=(3, 1))
     ends = min(*confidence, *accuracy) - 0.02, max(*confidence, *accuracy) + 0.02
-    axes.plot(ends, ends, color=MUTED, linewidth=0.9, linestyle=(0, (4, 2)), label="as sure as right")
-    shares = np.asarray(examples) / max(sum(examples), 1)
+    axes.plot(ends, ends, color=MUTED, linewidth=0.9, linestyle=(0, (4, 2)), label="calibrated")
+    fractions = np.asarray(examples) / max(sum(examples), 1)
     axes.plot(confidence, accuracy, color=MODEL, linewidth=1.3, label="model")
-    axes.scatter(confidence, accuracy, s=12 + 160 * shares, color=MODEL, zorder=3)
-    axes.set_ylabel("share right")
+    axes.scatter(confidence, accuracy, s=12 + 160 * fractions, color=MODEL, zorder=3)
+    axes.set_ylabel("accuracy")
     axes.grid(color=LINE, linewidth=0.6)
     width = 0.6 * min(np.diff(np.unique(confidence)), default=0.01)
     counts.bar(confidence, examples, width=width, color=MUTED)
@@ -137,12 +137,12 @@ def reliability_figure(confidence: Sequence[float], accuracy: Sequence[float], e
 
 
 def equity_figure(dates: Sequence[str], equity: Sequence[float], drawdown: Sequence[float]) -> Figure:
-    """A portfolio's value, and how far below its best it stands.
+    """Draw the value of a portfolio and its drawdown.
 
     Args:
         dates: ISO, of each value.
         equity: value of 1 invested.
-        drawdown: share lost since the highest value so far, 0 to 1.
+        drawdown: fraction lost since the highest value so far, 0 to 1.
     """
     figure, (axes, below) = panels(3.4, 2, ratios=(2, 1))
     when = np.asarray(dates, dtype="datetime64[D]")
@@ -158,7 +158,7 @@ def equity_figure(dates: Sequence[str], equity: Sequence[float], drawdown: Seque
 
 
 def coefficients_figure(dates: Sequence[str], values: Sequence[float], period: str) -> Figure:
-    """Information coefficient of each period, and their sum so far.
+    """Draw the information coefficient of each period and their cumulative sum.
 
     Args:
         dates: ISO, of each period.
@@ -187,12 +187,12 @@ def bars_figure(
     lows: Sequence[float] | None = None,
     highs: Sequence[float] | None = None,
 ) -> Figure:
-    """Horizontal bars, the first name on top, with intervals where there are any.
+    """Draw horizontal bars with optional intervals, the first name on top.
 
     Args:
         names: of the bars.
-        values: their lengths.
-        unit: of the axis.
+        values: lengths of the bars.
+        unit: label of the axis.
         lows: lower ends of the intervals.
         highs: upper ends.
     """
@@ -209,7 +209,7 @@ def bars_figure(
 
 
 def lags_figure(names: Sequence[str], by_lag: Sequence[Sequence[float]], period: str) -> Figure:
-    """A cell per feature and lag, the darker the more it counts.
+    """Draw a heat map of features by lag, darker for larger values.
 
     Args:
         names: of F features, the first on top.

@@ -1,7 +1,7 @@
-"""How figures look: colours, panels, and the way into a page.
+"""Style of the figures: colours, panels, and conversion to inline SVG.
 
-Colours have names here. In a page they become its custom properties, so that one drawing suits a
-light and a dark screen; in a PNG they are what stands below.
+On a page the colours become CSS custom properties, so that a drawing follows a light or dark theme; in a PNG they have
+the values below.
 """
 
 import re
@@ -28,19 +28,19 @@ _FONT = 10.0
 
 
 def svg(figure: Figure, name: str, description: str) -> str:
-    """A figure as an inline `<svg>` in the colours of the page that holds it; the same figure, the same text.
+    """Convert a figure to an inline `<svg>` in the colours of its page; deterministic.
 
     Args:
-        figure: from above.
-        name: unlike any other on the page; what is referred to within the drawing is named after it.
-        description: what a person who does not see it should know.
+        figure: to convert.
+        name: unique on the page; prefix of the ids in the drawing.
+        description: alternative text.
     """
     for text in figure.findobj(Text):
         text.set_parse_math(False)  # a name with two dollar signs is not a formula
     out = StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "ste"}):
         figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
-    # Its metadata name web sites, and its style would be one of the whole page.
+    # The metadata contains URLs, and the style would apply to the complete page.
     drawing = re.sub(r"<(metadata|style).*?</\1>", "", out.getvalue(), flags=re.DOTALL)
     drawing = drawing[drawing.index("<svg") :]
     size = re.search(r'viewBox="([^"]+)"', drawing)
@@ -56,13 +56,13 @@ def svg(figure: Figure, name: str, description: str) -> str:
 
 
 def _plain_font(style: str) -> str:
-    """A style without its font's name: the page has its own."""
+    """Remove the font family from a style: the page sets it."""
     sized = re.search(r"[\d.]+px", style)
     return f"font-size: {sized[0]}" if style.startswith("font:") and sized else ""
 
 
 def panels(height: float, count: int = 1, ratios: Sequence[float] | None = None) -> tuple[Figure, list[Axes]]:
-    """A figure of panels under each other that share their x axis."""
+    """Create a figure with panels below each other that share their x axis."""
     figure = Figure(figsize=(_WIDTH, height), layout="constrained")
     panels = figure.subplots(count, 1, squeeze=False, sharex=True, height_ratios=ratios)[:, 0].tolist()
     for axes in panels:
@@ -78,21 +78,21 @@ def panels(height: float, count: int = 1, ratios: Sequence[float] | None = None)
 
 
 def name_rows(axes: Axes, names: Sequence[str]) -> None:
-    """Name the rows of a figure, the first on top."""
+    """Label the rows of a figure, the first on top."""
     axes.set_yticks(range(len(names)), list(names))
     axes.tick_params(axis="y", labelcolor=INK, labelsize=_FONT)
     axes.set_ylim(len(names) - 0.4, -0.6)
 
 
 def legend(figure: Figure, handles: Any, labels: Any) -> None:
-    """A legend above the panels."""
+    """Add a legend above the panels."""
     figure.legend(
         handles, labels, loc="outside upper left", ncols=3, frameon=False, fontsize=_FONT - 0.5, labelcolor=INK
     )
 
 
 def percent(axis: Any) -> None:
-    """Shares of an axis as percent."""
+    """Format the fractions on an axis as percent."""
 
     def text(value: float, _: int) -> str:
         low, high = axis.get_view_interval()
@@ -102,7 +102,7 @@ def percent(axis: Any) -> None:
 
 
 def dated(*panels: Axes) -> None:
-    """Dates below panels that share them."""
+    """Format the date axis that panels share."""
     locator = AutoDateLocator(minticks=3, maxticks=7)
     for axes in panels:
         axes.grid(axis="y", color=LINE, linewidth=0.6)
