@@ -48,7 +48,7 @@ class Scorer:
         return _BASELINE_FIGURES.get(
             lambda: self.figures(probs, probabilistic=probabilistic),
             *(probs, self.rows.labels, self.unit),
-            f"{self.resampling.digest}{self.classes}{probabilistic}",
+            f"{self.resampling.digest}{self.classes}{probabilistic}{list(METRICS)}",
         )
 
     def estimates(self, figures: Figures, probs: np.ndarray) -> dict[str, Estimate]:
