@@ -48,7 +48,13 @@ def ste(folder: Path, command: str, *arguments: str, **environment: str) -> subp
 
 MAIN = """
 import contextlib, importlib, io, json, runpy, sys
-answers = {}
+answers, hosts = {}, []
+
+def note_host(event, arguments):
+    if event in ("socket.getaddrinfo", "socket.connect"):
+        hosts.append(str(arguments))
+
+sys.addaudithook(note_host)
 for command, argument in json.loads(sys.argv[1]):
     sys.argv = ["ste", *argument]
     code, output = 0, io.StringIO()
@@ -59,26 +65,28 @@ for command, argument in json.loads(sys.argv[1]):
             code = stop.code or 0
     imported = [name for name in json.loads(%r) if name in sys.modules]
     answers[" ".join([command, *argument])] = code, output.getvalue(), imported
-print("ANSWERS", json.dumps(answers))
+print("ANSWERS", json.dumps([answers, hosts]))
 """
 
 
 def run_in_one_process(
     folder: Path, commands: list[tuple[str, list[str]]], libraries: tuple[str, ...]
-) -> dict[str, tuple[int, str, list[str]]]:
-    """Exit code and output of each command, and those of the libraries that are imported after it."""
+) -> tuple[dict[str, tuple[int, str, list[str]]], list[str]]:
+    """Exit code and output of each command, those of the libraries that are imported after it, and hosts asked for."""
+    tests = ("CI", "DO_NOT_TRACK", "MLFLOW_", "PYTEST_", "GITHUB_", "TF_BUILD", "BUILD_")  # tell MLflow of a test
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(tests)}
     script = [sys.executable, "-c", MAIN % json.dumps(libraries), json.dumps(commands)]
-    done = subprocess.run(script, cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(script, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    answers: dict[str, tuple[int, str, list[str]]] = json.loads(done.stdout.rpartition("ANSWERS ")[2])
-    return answers
+    answers, hosts = json.loads(done.stdout.rpartition("ANSWERS ")[2])
+    return answers, hosts
 
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str, list[str]]]:
     """Every command's help, configuration and answer to a mistake."""
     asked = [(command, [argument]) for command in COMMANDS for argument in ("--help", "--cfg=job", MISTAKE)]
-    return run_in_one_process(tmp_path_factory.mktemp("answers"), asked, HEAVY)
+    return run_in_one_process(tmp_path_factory.mktemp("answers"), asked, HEAVY)[0]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -108,11 +116,14 @@ def test_the_help_names_every_choice_of_every_group(answers):
         assert f"{group}: {', '.join(names)}\n" in output
 
 
-def test_a_training_loads_nothing_that_it_does_not_use(tmp_path: Path):
+def test_a_training_loads_nothing_that_it_does_not_use_and_contacts_no_host(tmp_path: Path):
     command = ("train", ["experiment=seed_lstm", "trainer.max_epochs=1"])
-    [(code, output, imported)] = run_in_one_process(tmp_path, [command], UNUSED).values()
+    answers, hosts = run_in_one_process(tmp_path, [command], UNUSED)
+    [(code, output, imported)] = answers.values()
     assert code == 0, output
+    assert "Verdict" in output
     assert imported == []
+    assert hosts == []
     assert (tmp_path / "outputs" / "mlflow.db").is_file()
 
 

@@ -1,6 +1,5 @@
 import gc
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,27 +92,3 @@ def test_a_fault_of_an_import_leaves_the_collector_as_it_was(tmp_path: Path, mon
     with loading():
         pass
     assert not gc.isenabled()
-
-
-def asked_for(folder: Path, **environment: str) -> list[str]:
-    """Hosts that a training run looks up or connects to; nothing tells MLflow that this is a test."""
-    script = (
-        "import sys\n"
-        "def heard(event, arguments):\n"
-        "    if event in ('socket.getaddrinfo', 'socket.connect'):\n"
-        "        print('ASKED', event, arguments, flush=True)\n"
-        "sys.addaudithook(heard)\n"
-        "sys.argv = ['ste', 'experiment=seed_lstm', 'trainer.max_epochs=1']\n"
-        "from ste.train import main\n"
-        "main()\n"
-    )
-    test = ("CI", "DO_NOT_TRACK", "MLFLOW_", "PYTEST_", "GITHUB_", "TF_BUILD", "BUILD_")
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(test)}
-    command, env = [sys.executable, "-c", script], clean | environment
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=True)
-    assert "Verdict" in done.stdout
-    return [line for line in done.stdout.splitlines() if line.startswith("ASKED")]
-
-
-def test_a_run_speaks_to_nobody(tmp_path: Path):
-    assert asked_for(tmp_path) == []
