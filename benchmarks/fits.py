@@ -15,14 +15,14 @@ from ste.config.load import compose_train, load_settings
 from ste.data.build.prepare import prepare
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
+from ste.experiment.model_setup import build_data, build_model, fit_model
 from ste.schema import FEATURE_SETS, RETURN
 from ste.tracking.tracked_run import tracked_run
-from ste.training.fit import data_of, fit, prepare_fit
 
 
 def settings_from(overrides: Sequence[str]) -> TrainSettings:
     """Return the settings of a training command and set torch's threads as the command does."""
-    settings = load_settings(TrainSettings, compose_train(["trainer.progress=false", *overrides]))
+    settings = load_settings(TrainSettings, compose_train(["trainer.enable_progress_bar=false", *overrides]))
     torch.set_num_threads(settings.trainer.threads or 1)
     return settings
 
@@ -30,7 +30,7 @@ def settings_from(overrides: Sequence[str]) -> TrainSettings:
 def open_data(settings: TrainSettings) -> TrendDataModule:
     """Build the tables unless they exist, and open the examples."""
     panel = Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
-    return data_of(settings, panel)
+    return build_data(settings, panel)
 
 
 def fit_seconds(settings: TrainSettings, data: TrendDataModule, folder: Path, *, track: bool) -> float:
@@ -42,16 +42,16 @@ def fit_seconds(settings: TrainSettings, data: TrendDataModule, folder: Path, *,
         folder: for checkpoints and the tracking store.
         track: also send curves to a SQLite store; the time includes the wait for the last one.
     """
-    model = prepare_fit(settings, data)
+    model = build_model(settings, data)
     with tempfile.TemporaryDirectory(dir=folder) as checkpoints:
         if not track:
             start = time.perf_counter()
-            fit(settings, data, model, Path(checkpoints), None)
+            fit_model(settings, data, model, Path(checkpoints), None)
             return time.perf_counter() - start
         tracking = TrackingSettings(uri=f"sqlite:///{folder / 'runs.db'}", experiment="bench")
         with tracked_run(tracking, folder, "bench", {}) as run:
             start = time.perf_counter()
-            fit(settings, data, model, Path(checkpoints), run)
+            fit_model(settings, data, model, Path(checkpoints), run)
             run.flush()
             return time.perf_counter() - start
 
@@ -59,7 +59,7 @@ def fit_seconds(settings: TrainSettings, data: TrendDataModule, folder: Path, *,
 def bare_seconds(settings: TrainSettings, data: TrendDataModule) -> float:
     """Train the same net on the same examples by the bare loop and return the wall time."""
     device = "cuda" if settings.trainer.accelerator == "gpu" else "cpu"
-    module: Any = prepare_fit(settings, data)
+    module: Any = build_model(settings, data)
     examples = []
     for split in ("train", "validation"):
         features = torch.cat([module.representation(batch.features) for batch in data.loader(split)])

@@ -22,7 +22,13 @@ import pyarrow.parquet as pq
 from ste.schema import FEATURES, KEYS
 
 _BLOCK_ROWS = 500_000
-_TRAINING = ("model=lstm", "data.tickers=4", "trainer.max_epochs=1", "trainer.progress=false", "scoring.resamples=200")
+_TRAINING = (
+    "model=lstm",
+    "data.tickers=4",
+    "trainer.max_epochs=1",
+    "trainer.enable_progress_bar=false",
+    "scoring.resamples=200",
+)
 
 
 def random_blocks(rows: int, tickers: int, order: str, seed: int = 0) -> Iterator[pa.Table]:

@@ -34,7 +34,7 @@ _TABLE = (
     *("data.start=2005-01-01", "data.end=2024-12-31"),
     *("data.split.validation_start=2021-01-01", "data.split.test_start=2023-01-01"),
 )
-_FIT = ("trainer.threads=1", "trainer.progress=false", "trainer.max_epochs=1", "data.batch_size=800")
+_FIT = ("trainer.threads=1", "trainer.enable_progress_bar=false", "trainer.max_epochs=1", "data.batch_size=800")
 
 
 class CommandResult(NamedTuple):
@@ -99,7 +99,7 @@ def measure_sizes(sizes: Sequence[TableSize], rounds: int) -> Iterator[Measureme
     predictions = [_predict(size, model) for size in sizes]
     yield absolute("scale", f"predict, {large.name}", "GiB at the peak", [predictions[-1][1].peak], PEAK_TARGET)
     yield from _row_costs("predict", sizes, [cost for cost, _ in predictions])
-    fit = large.command("train", *large.run, "trainer.limit_batches=300", "model=dual_tower", "tracking=off")
+    fit = large.command("train", *large.run, "trainer.limit_train_batches=300", "model=dual_tower", "tracking=off")
     yield absolute("scale", f"train and score, {large.name}", "GiB at the peak", [fit.peak], PEAK_TARGET)
     for net in NETS:
         seconds = in_turns([partial(_window_cost, size, net) for size in sizes], rounds)
@@ -118,7 +118,7 @@ def _row_costs(what: str, sizes: Sequence[TableSize], costs: Sequence[float]) ->
 def _export_model(size: TableSize) -> Path:
     """Train a light net briefly and export it."""
     path = (size.folder / "model.onnx").absolute()
-    short = ("scoring.most_rows=1000", "scoring.resamples=100", "trainer.limit_batches=20")
+    short = ("scoring.most_rows=1000", "scoring.resamples=100", "trainer.limit_train_batches=20")
     size.command("train", *size.run, *short, "model=dual_tower")
     size.command("export", "run=latest", f"output={path}")
     return path
@@ -144,7 +144,7 @@ def _window_cost(size: TableSize, net: str) -> float:
     model, batches = NETS[net]
     seconds = []
     for count in batches:
-        chosen = (f"model={model}", f"trainer.limit_batches={count}", "scoring.most_rows=2000", "tracking=off")
+        chosen = (f"model={model}", f"trainer.limit_train_batches={count}", "scoring.most_rows=2000", "tracking=off")
         settings = settings_from([*size.run, *chosen, f"paths.data={(size.folder / 'data_output').absolute()}"])
         data = open_data(settings)
         data.panel.store.features.sum()  # maps every page before anything is timed

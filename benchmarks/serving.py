@@ -27,7 +27,13 @@ from benchmarks.http_load import Load, load
 from benchmarks.measurement import in_turns
 from benchmarks.prediction import run_command
 
-TRAIN = ("model=lstm", "data=world", "trainer.max_epochs=1", "trainer.progress=false", "scoring.resamples=200")
+TRAIN = (
+    "model=lstm",
+    "data=world",
+    "trainer.max_epochs=1",
+    "trainer.enable_progress_bar=false",
+    "scoring.resamples=200",
+)
 EXPORT = ("run=latest", "output=model.onnx", "register=false")
 RATE = 2_000
 """Requests a second on a schedule, which the service must hold."""

@@ -33,7 +33,7 @@ GRIDS: dict[str, dict[str, tuple[float, ...]]] = {
 }
 """What is searched."""
 
-LONGER = ("trainer.max_epochs=150", "fit.patience=30")
+LONGER = ("trainer.max_epochs=150", "callbacks.early_stopping.patience=30")
 """Without augmentation, three times the epochs: synthetic examples make an epoch longer, which is worth something."""
 
 ONLY_WINDOWS = ("window_warping",)

@@ -56,7 +56,7 @@ def run(overrides: tuple[str, ...], experiment: str, bars: str, data: str) -> Tr
     """Train once, untracked."""
     torch.set_num_threads(1)
     logging.getLogger("ste").setLevel(logging.ERROR)  # the same note on the bars at every training
-    fixed = ["tracking=off", "trainer.threads=1", "trainer.progress=false", "scoring.resamples=100"]
+    fixed = ["tracking=off", "trainer.threads=1", "trainer.enable_progress_bar=false", "scoring.resamples=100"]
     with tempfile.TemporaryDirectory() as folder:
         paths = [f"paths.output={folder}", f"paths.data={data}"]
         config = to_dict(compose_train([f"experiment={experiment}", f"data.bars={bars}", *fixed, *paths, *overrides]))

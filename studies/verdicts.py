@@ -67,7 +67,7 @@ def run_trial(trial: Trial) -> Outcome:
             f"paths.output={folder}/outputs",
             "tracking=off",
             "trainer.threads=1",
-            "trainer.progress=false",
+            "trainer.enable_progress_bar=false",
             *trial.overrides,
         ]
         config = to_dict(compose_train(overrides))

@@ -19,7 +19,7 @@ from hypothesis import settings
 
 from ste.config import TrainSettings
 from ste.config.load import compose_train, load_settings, to_dict
-from ste.training import last_checkpoint as latest
+from ste.training.callbacks import last_checkpoint
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a background job ignores Ctrl-C, and so would its children
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -37,7 +37,7 @@ SMALL_WORLD = [
     "data.batch_size=64",
     "trainer.max_epochs=3",
     "trainer.threads=1",
-    "trainer.progress=false",
+    "trainer.enable_progress_bar=false",
     "scoring.resamples=200",
 ]
 
@@ -52,7 +52,7 @@ def _one_thread() -> None:
 @pytest.fixture(autouse=True)
 def _every_epoch_is_saved(monkeypatch: pytest.MonkeyPatch) -> None:
     """Save every epoch, so that a stopped run of short epochs has a checkpoint to resume from."""
-    monkeypatch.setattr(latest, "EVERY", 0.0)
+    monkeypatch.setattr(last_checkpoint, "INTERVAL", 0.0)
 
 
 @pytest.fixture

@@ -11,43 +11,31 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
+from torch.utils.data import DataLoader
 
-import ste.models
 from ste.config import TrainSettings
 from ste.config.load import compose_train, load_settings, model_configs
 from ste.config.run_settings import FitSettings
 from ste.data.windows import Batch
 from ste.errors import ConfigError
 from ste.evaluation.epoch_metrics import Step
+from ste.registry import MODELS
 from ste.schema import FEATURES
 from ste.training.adversarial import perturbation
-from ste.training.grouped_batches import Group, GroupedLoader
 from ste.training.module import TrendModule
 
 T, F, C = 4, len(FEATURES), 3
-NETS = sorted(ste.models.__all__)
+NETS = list(MODELS)
 
 
 class Before(TrendModule):
-    """The training step as it was without adversarial training and without groups: Lightning's own."""
+    """The training step without adversarial training."""
 
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self.automatic_optimization = True
-
-    def training_step(self, group: Group, batch_idx: int) -> torch.Tensor:
-        (batch,) = group.batches
+    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         logits = self(batch.features)
         loss = self.loss(logits, batch.label)
-        self.train_figures.update([Step(loss.detach(), logits.detach(), batch.label)])
+        self.train_metrics.update([Step(loss.detach(), logits.detach(), batch.label)])
         return loss
-
-
-class Loader(list[Batch]):
-    examples = 16
-
-    def set_epoch(self, epoch: int) -> None:
-        pass
 
 
 def module(net: str, kind: type[TrendModule] = TrendModule, **more: Any) -> TrendModule:
@@ -69,7 +57,7 @@ def batches(net: str, n: int = 48, size: int = 16) -> list[Batch]:
     """Labels that the first feature of the last week tells."""
     x = torch.randn((n, T, F), generator=torch.Generator().manual_seed(1))
     y = torch.bucketize(x[:, -1, 0].contiguous(), torch.tensor([-0.4, 0.4]))
-    x = x if getattr(ste.models, net).input_view == "sequence" else x[:, -1]
+    x = x if MODELS[net].input_view == "sequence" else x[:, -1]
     return [Batch(x[i : i + size], y[i : i + size]) for i in range(0, n, size)]
 
 
@@ -83,11 +71,11 @@ def fitted(trained: TrendModule, net: str, epochs: int = 3, precision: str = "32
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
+        gradient_clip_val=1.0,
     )
-    trained.gradient_clip = 1.0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning's, of a fit without validation
-        trainer.fit(trained, GroupedLoader(Loader(batches(net)), together=not trained.automatic_optimization))
+        trainer.fit(trained, DataLoader(batches(net), batch_size=None))
     return trained
 
 
@@ -170,7 +158,7 @@ def test_a_sure_example_in_a_large_batch_moves_as_it_does_alone():
 def test_the_objective_is_the_papers(net: str, more: dict[str, Any]):
     model = module(net, adversarial_weight=0.3, adversarial_size=0.2, **more).eval()
     batch = batches(net)[0]
-    objective = model.objective(batch, 0)
+    objective = model.training_step(batch, 0)
     objective.backward()
     found = [p.grad.clone() for p in model.net.parameters()]
 
@@ -217,9 +205,8 @@ def test_it_learns(net: str):
 def test_the_training_curve_is_of_the_clean_loss():
     clean, adversarial = module("MLP").eval(), module("MLP", adversarial_weight=5.0).eval()
     for model in (clean, adversarial):
-        model.objective(batches("MLP")[0], 0)
-        model.count_steps()
-    assert clean.train_figures.compute() == adversarial.train_figures.compute()
+        model.training_step(batches("MLP")[0], 0)
+    assert clean.train_metrics.compute() == adversarial.train_metrics.compute()
 
 
 def test_it_trains_in_mixed_precision():
@@ -230,7 +217,7 @@ def test_it_trains_in_mixed_precision():
 def test_double_precision_stays_double():
     on = module("SimpleGRU", adversarial_weight=0.5).double()
     batch = batches("SimpleGRU")[0]
-    loss = on.objective(Batch(batch.features.double(), batch.label), 0)
+    loss = on.training_step(Batch(batch.features.double(), batch.label), 0)
     loss.backward()
     assert loss.dtype == torch.float64
     assert all(p.grad.dtype == torch.float64 for p in on.net.parameters())

@@ -24,6 +24,7 @@ from ste.data.windows import Batch, Joined
 from ste.errors import ConfigError, DataError
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.scoring import score
+from ste.experiment.model_setup import build_model, fit_model, input_view
 from ste.experiment.prediction import class_chances, predict
 from ste.market.calendar import week_numbers
 from ste.market.daily import Market
@@ -31,8 +32,8 @@ from ste.schema import RETURN
 from ste.synthetic.block_bootstrap import ResampledMarket
 from ste.training.augmentation.batch_transforms import augment_batch, generator, jitter, mixup, scaling, window_warping
 from ste.training.augmentation.resampled_market import synthetic_rows, training_days
-from ste.training.fit import build_trainer, prepare_fit, view_of
 from ste.training.module import TrendModule
+from ste.training.trainer import build_trainer
 from studies.augmentation import beside
 
 NAMES = ("jitter", "scaling", "window_warping", "mixup", "synthetic")
@@ -44,9 +45,9 @@ WORLD = ["data.tickers=4", "data.start=2016-01-01", "data.end=2019-12-31", "augm
 FAST = [
     "tracking=off",
     "trainer.max_epochs=1",
-    "trainer.limit_batches=3",
+    "trainer.limit_train_batches=3",
     "trainer.threads=1",
-    "trainer.progress=false",
+    "trainer.enable_progress_bar=false",
 ]
 CUTS = ["data.split.validation_start=2018-06-01", "data.split.test_start=2019-03-01"]
 
@@ -65,13 +66,13 @@ def windows(seed: int, size: int = 8, periods: int = 5, features: int = 3) -> to
 def augmented(world: World, name: str, **more: Any) -> tuple[TrainSettings, TrendDataModule]:
     settings, panel, _ = world
     settings = replace(settings, augment=AugmentSettings(name=name), **more)
-    return settings, TrendDataModule(panel, view_of(settings.model), settings.seed)
+    return settings, TrendDataModule(panel, input_view(settings.model), settings.seed)
 
 
 def fitted(settings: TrainSettings, data: TrendDataModule, folder: Path) -> TrendModule:
-    module = prepare_fit(settings, data)
+    module = build_model(settings, data)
     assert isinstance(module, TrendModule)
-    build_trainer(settings, folder, None)[0].fit(module, datamodule=data)
+    fit_model(settings, data, module, folder, None)
     return module
 
 
@@ -220,7 +221,7 @@ def test_only_training_batches_are_touched(
 ) -> None:
     settings, data = augmented(world, name)
     without, bare = augmented(world, "none")
-    module, other = prepare_fit(settings, data), prepare_fit(without, bare)
+    module, other = build_model(settings, data), build_model(without, bare)
     assert isinstance(module, TrendModule)
     assert isinstance(other, TrendModule)
     # Scalers, class weights and scored examples are those of the real rows.
@@ -232,7 +233,7 @@ def test_only_training_batches_are_touched(
     seen: dict[bool, list[torch.Tensor]] = {True: [], False: []}
     latent = module.net.latent
     monkeypatch.setattr(module.net, "latent", lambda x: (seen[module.training].append(x), latent(x))[1])
-    build_trainer(settings, tmp_path, None)[0].fit(module, datamodule=data)
+    build_trainer(settings.trainer).fit(module, datamodule=data)
     expected = [module.representation(batch.features) for batch in data.val_dataloader()]
     assert len(seen[False]) == len(expected) > 0
     assert all(torch.equal(a, b) for a, b in zip(seen[False], expected, strict=True))
@@ -259,11 +260,10 @@ def test_a_fit_that_goes_on_ends_where_it_would_have_ended(world: World, name: s
     whole = fitted(*augmented(world, name, trainer=longer), tmp_path / "whole")
     fitted(*augmented(world, name), tmp_path / "half")
     settings, data = augmented(world, name, trainer=longer)
-    resumed = prepare_fit(settings, data)
+    resumed = build_model(settings, data)
     assert isinstance(resumed, TrendModule)
-    trainer = build_trainer(settings, tmp_path / "half", None)[0]
-    trainer.fit(resumed, datamodule=data, ckpt_path=tmp_path / "half" / "last.ckpt", weights_only=True)
-    assert trainer.current_epoch == 2
+    result = fit_model(replace(settings, resume="half"), data, resumed, tmp_path / "half", None)
+    assert result.epochs == 2
     assert torch.equal(weights(whole), weights(resumed))
 
 
@@ -399,7 +399,7 @@ def test_a_net_finds_nothing_in_a_null_world(name: str, tmp_path: Path) -> None:
         "data.signal=0",
         "data.tickers=12",
         f"augment={name}",
-        "trainer.limit_batches=null",
+        "trainer.limit_train_batches=null",
     ]
     settings = load_settings(TrainSettings, compose_train([*null, "trainer.max_epochs=4", "optimizer.lr=0.003"]))
     panel = Panel.read(prepare(settings.data, tmp_path), settings.data)
@@ -502,7 +502,7 @@ def test_time_that_cannot_be_warped_is_told(world: World, overrides: list[str], 
     settings = load_settings(TrainSettings, compose_train(["augment=window_warping", *overrides]))
     panel = replace(world[1], settings=settings.data)
     with pytest.raises(ConfigError, match=f"augment=window_warping: {message}"):
-        prepare_fit(settings, TrendDataModule(panel, view_of(settings.model)))
+        build_model(settings, TrendDataModule(panel, input_view(settings.model)))
 
 
 def test_ready_tables_and_short_ones_cannot_be_resampled(world: World) -> None:

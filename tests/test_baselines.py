@@ -27,6 +27,7 @@ from ste.baselines.sklearn_baseline import SklearnBaseline
 from ste.config import WorldSettings
 from ste.data.windows import FlatDataset, SequenceDataset, Store, WindowDataset
 from ste.errors import ConfigError, RunError
+from ste.experiment.model_setup import load_model
 from ste.features.feature_rows import feature_rows
 from ste.features.normalization import Representation
 from ste.features.volatility import trailing_volatility
@@ -34,7 +35,6 @@ from ste.labels.targets import future_returns, label
 from ste.registry import BASELINES
 from ste.schema import CLASSES, COLUMNS, DIRECTION, FEATURES, RETURN
 from ste.synthetic.generator import draw
-from ste.training.fit import load_model
 
 START = pd.Timestamp("2019-01-04")
 UNSCALED = "standard"  # fitted on nothing, it leaves features within its cut as they are

@@ -13,7 +13,7 @@ from benchmarks.reference_loop import PreparedExamples, bare_loop, validate
 from benchmarks.training import Case, fit_worker
 from benchmarks.worker_process import WorkerProcess
 from ste.experiment.run import train
-from ste.models import DualTowerModel
+from ste.models.dual_tower import DualTowerModel
 
 WORKER = """
 import sys

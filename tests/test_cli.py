@@ -256,7 +256,8 @@ def test_the_seed_document_is_reproduced(reproduction: tuple[Path, str]):
 
 def test_the_documents_usage_examples_work_on_the_reproduced_files(reproduction: tuple[Path, str]):
     folder, _ = reproduction
-    from ste.models import DualTowerModel, SimpleLSTM
+    from ste.models.dual_tower import DualTowerModel
+    from ste.models.lstm import SimpleLSTM
 
     lstm = SimpleLSTM(input_size=21, hidden_size=64, num_layers=2, num_classes=3)
     lstm.load_state_dict(torch.load(folder / "outputs/reproduction/lstm_best.pth"))

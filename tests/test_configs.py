@@ -11,15 +11,17 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 
 import ste.baselines
-import ste.models
 from ste.baselines.fitted_baseline import build_baseline
 from ste.config import SplitSettings, TrainSettings
 from ste.config.config_files import COMMON, INFERENCE, conf_dir, group_choices
 from ste.config.load import compose_command, compose_train, load_settings, model_configs
 from ste.errors import ConfigError, SteError
-from ste.training.fit import build_trainer, name_of, view_of
+from ste.experiment.model_setup import input_view, model_name
+from ste.registry import MODELS
+from ste.training.components import build_callbacks
 from ste.training.module import build_net
 from ste.training.optimizers import build_optimizer, build_scheduler
+from ste.training.trainer import build_trainer
 
 FOLDERS = [path for root in (conf_dir(), conf_dir() / COMMON) for path in sorted(root.iterdir()) if path.is_dir()]
 GROUPS = {
@@ -45,14 +47,14 @@ def overrides(group: str, name: str, folder: Path) -> list[str]:
         "market": ([f"data.bars={table}"], MARKET_COLUMNS["bars"]),
         **{other: ([f"data.bars={table}"], MARKET_COLUMNS["bars"]) for other in ("acl18", "kdd17", "weekly")},
     }
-    extra, columns = needed.get(name, ([], ()))
+    extra, columns = needed.get(name, ([], ())) if group in ("data", "experiment") else ([], ())
     table.write_text(",".join(columns) + "\n1\n")
     return [f"{group}={name}", *extra]
 
 
 def test_the_groups_are_complete():
     groups = {"augment", "model", "data", "optimizer", "scheduler", "trainer", "tracking", "validation", "experiment"}
-    groups |= {"sweep"}
+    groups |= {"sweep", "callbacks", "loggers"}
     assert set(GROUPS) == groups
     nets = {"alstm", "dual_tower", "gru", "lstm", "mlp", "tcn", "transformer"}
     assert set(GROUPS["model"]) == nets | {"gbm", "logistic", "majority", "persistence", "volatility"}
@@ -61,7 +63,8 @@ def test_the_groups_are_complete():
     assert GROUPS["optimizer"] == ["adam", "adamw", "rmsprop", "sgd"]
     assert GROUPS["scheduler"] == ["cosine", "none", "plateau"]
     assert set(GROUPS["sweep"]) == nets | {"none"}
-    assert GROUPS["trainer"] == ["cpu", "ddp", "debug", "gpu"]
+    assert GROUPS["trainer"] == ["cpu", "ddp", "debug", "gpu", "overfit", "profile"]
+    assert GROUPS["loggers"] == ["csv", "mlflow", "tensorboard"]
     assert GROUPS["tracking"] == ["mlflow", "off"]
     assert GROUPS["validation"] == ["combinatorial", "holdout", "walk_forward"]
     assert set(GROUPS["experiment"]) >= {"known_limit", "seed_dual_tower", "seed_lstm"}
@@ -85,8 +88,8 @@ def test_the_groups_are_complete():
 @pytest.mark.parametrize(("group", "name"), CHOICES)
 def test_every_choice_becomes_settings(group: str, name: str, tmp_path: Path):
     settings = load_settings(TrainSettings, compose_train(overrides(group, name, tmp_path)))
-    assert name_of(settings.model) in {*ste.models.__all__, *ste.baselines.__all__}
-    assert view_of(settings.model) in ("sequence", "flat")
+    assert model_name(settings.model) in {*MODELS, *ste.baselines.__all__}
+    assert input_view(settings.model) in ("sequence", "flat")
 
 
 @pytest.mark.parametrize("root", ROOTS)
@@ -136,15 +139,17 @@ def test_every_optimizer_and_schedule_moves_a_net(name: str, schedule: str):
 @pytest.mark.parametrize("name", [name for name in GROUPS["trainer"] if name != "gpu"])
 def test_every_trainer_is_built(name: str, tmp_path: Path):
     settings = load_settings(TrainSettings, compose_train([f"trainer={name}"]))
-    trainer, best = build_trainer(settings, tmp_path, None)
+    callbacks = build_callbacks(settings.callbacks, "val/log_loss", "min", tmp_path)
+    trainer = build_trainer(settings.trainer, callbacks)
     assert trainer.max_epochs == settings.trainer.max_epochs
-    assert trainer.num_devices == 1  # of this process; several are begun by `ste.training.worker_processes`
-    assert best.monitor == "val/log_loss"
+    assert trainer.num_devices == settings.trainer.devices
+    assert trainer.checkpoint_callback.monitor == "val/log_loss"
+    assert trainer.early_stopping_callback.patience == 10
 
 
 def test_every_net_has_a_configuration_and_every_configuration_a_net():
     nets = [config["net"] for config in model_configs().values() if "net" in config]
-    assert sorted(nets) == sorted(ste.models.__all__)
+    assert sorted(nets) == sorted(MODELS)
 
 
 def test_every_baseline_has_one_configuration_which_names_all_its_arguments():
@@ -185,8 +190,8 @@ def test_the_default_run_is_the_documented_one():
         ("seed=1.5", r"seed=1.5: expected a whole number in [0, 4294967296). Try seed=0"),
         ("paths.output=", r"paths.output=: expected a folder. Try paths.output=outputs"),
         ("trainer.accelerator=abacus", r"trainer.accelerator=abacus: expected one of cpu, gpu, auto"),
-        ("trainer.strategy=hope", r"trainer.strategy=hope: expected one of auto, ddp"),
-        ("trainer.limit_batches=0", r"trainer.limit_batches=0: expected a whole number, 1 or more"),
+        ("trainer.precision=8", r"trainer.precision=8: expected one of 32-true"),
+        ("trainer.limit_train_batches=0", r"trainer.limit_train_batches=0: expected a whole number, 1 or more"),
         ("tracking.uri=foo://x", r"tracking.uri=foo://x: expected sqlite:///FILE or http://SERVER:PORT"),
         ("data.signal=2", r"data.signal=2: expected a finite number in [0, 1]"),
         ("data.start=20150101", r"data.start=20150101: expected a date such as"),

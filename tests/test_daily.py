@@ -302,7 +302,7 @@ def test_a_daily_two_class_run(bars_file: Path, folder: Path, model: str, featur
                 *(f"data.features={features}", f"data.representation={kind}", "data.labels.classes=2"),
                 *("data.labels.threshold=0.0055", "data.labels.lower=-0.005", "data.sequence_length=5"),
                 *("data.split.validation_start=2018-12-03", "data.split.test_start=2019-03-01"),
-                *("tracking=off", "trainer.threads=1", "trainer.progress=false", "scoring.resamples=200"),
+                *("tracking=off", "trainer.threads=1", "trainer.enable_progress_bar=false", "scoring.resamples=200"),
             ]
         )
     )

@@ -318,7 +318,7 @@ def test_a_wrong_setting_is_one_message(change: dict[str, Any], message: str):
 WORLD = [
     *("data.tickers=4", "data.start=2018-01-01", "data.end=2021-12-31", "data.batch_size=64"),
     *("data.split.validation_start=2020-06-01", "data.split.test_start=2021-06-01"),
-    *("trainer.max_epochs=1", "trainer.threads=1", "trainer.progress=false", "scoring.resamples=100"),
+    *("trainer.max_epochs=1", "trainer.threads=1", "trainer.enable_progress_bar=false", "scoring.resamples=100"),
 ]
 LSTM = ["model=lstm", "model.hidden_size=8", "model.num_layers=1"]
 

@@ -44,7 +44,7 @@ from ste.tracking.tracked_run import tracked_run
 
 WORLD = ["data.tickers=4", "data.start=2018-01-01", "data.end=2020-06-30", "data.batch_size=64"]
 WORLD += ["data.split.validation_start=2019-07-01", "data.split.test_start=2020-01-01", "data.history=4"]
-FAST = ["trainer.max_epochs=2", "trainer.threads=1", "trainer.progress=false", "scoring.resamples=100"]
+FAST = ["trainer.max_epochs=2", "trainer.threads=1", "trainer.enable_progress_bar=false", "scoring.resamples=100"]
 MLP, GRU = ["model=mlp", "data.representation=standard"], ["model=gru", "model.hidden_size=8", "data.sequence_length=3"]
 TRACKED = TrackingSettings(experiment=None)
 

@@ -19,7 +19,7 @@ from ste.evaluation.explain.integrated_gradients import integrated_gradients
 from ste.evaluation.explain.permutation_importance import donor_rows, even_periods, permutation_importance
 from ste.features.normalization import Representation
 from ste.market.calendar import week_numbers
-from ste.models import SimpleLSTM
+from ste.models.lstm import SimpleLSTM
 from ste.schema import FEATURES, GROUPS
 
 Panel = tuple[np.ndarray, np.ndarray]

@@ -10,8 +10,8 @@ import torch
 from ste.data.build.prepare import prepare
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
+from ste.experiment.model_setup import build_model, fit_model, input_view
 from ste.training import malloc as memory
-from ste.training.fit import fit, prepare_fit, view_of
 from ste.training.malloc import kept_memory
 
 glibc = pytest.mark.skipif(memory._glibc() is None, reason="the C library is not glibc")
@@ -89,8 +89,8 @@ def test_a_fit_learns_the_same_numbers_with_and_without_it(small, monkeypatch: p
     for name in ("kept", "given"):
         if name == "given":
             monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.mmap_max=65536")
-        data = TrendDataModule(panel, view_of(settings.model), settings.seed)
-        found.append(fit(settings, data, prepare_fit(settings, data), tmp_path / name, None))
+        data = TrendDataModule(panel, input_view(settings.model), settings.seed)
+        found.append(fit_model(settings, data, build_model(settings, data), tmp_path / name, None))
     assert found[0].history == found[1].history
 
 
@@ -98,7 +98,7 @@ def test_a_fit_is_deterministic_and_fills_no_memory_that_nobody_reads(small, tmp
     torch.utils.deterministic.fill_uninitialized_memory = True
     settings, _ = small("model=dual_tower", "trainer.max_epochs=1")
     panel = Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
-    data = TrendDataModule(panel, view_of(settings.model), settings.seed)
-    fit(settings, data, prepare_fit(settings, data), tmp_path, None)
+    data = TrendDataModule(panel, input_view(settings.model), settings.seed)
+    fit_model(settings, data, build_model(settings, data), tmp_path, None)
     assert torch.are_deterministic_algorithms_enabled()
     assert not torch.utils.deterministic.fill_uninitialized_memory

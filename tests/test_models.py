@@ -8,10 +8,15 @@ import lightning.pytorch as pl
 import pytest
 import torch
 
-import ste.models
 from ste.config.load import model_configs
-from ste.models import MLP, TCN, AttentiveLSTM, DualTowerModel, SimpleGRU, SimpleLSTM, TransformerClassifier
-from ste.models.transformer import _positions
+from ste.models.alstm import AttentiveLSTM
+from ste.models.dual_tower import DualTowerModel
+from ste.models.gru import SimpleGRU
+from ste.models.lstm import SimpleLSTM
+from ste.models.mlp import MLP
+from ste.models.tcn import TCN
+from ste.models.transformer import TransformerClassifier, _positions
+from ste.registry import MODELS
 from ste.schema import FEATURES
 from ste.training.module import TrendModule, build_net
 
@@ -19,9 +24,9 @@ T, F, C = 4, len(FEATURES), 3
 NETS = {
     name: {k: v for k, v in config.items() if v is not None}
     for name, config in model_configs().items()
-    if config.get("net") in ste.models.__all__
+    if config.get("net") in MODELS
 }
-SEQUENCE_NETS = [getattr(ste.models, name) for name in ste.models.__all__ if name not in ("MLP", "DualTowerModel")]
+SEQUENCE_NETS = [MODELS[name] for name in MODELS if name not in ("MLP", "DualTowerModel")]
 
 
 def example(net: type, n: int, weeks: int = T, features: int = F, seed: int = 0) -> torch.Tensor:
@@ -337,6 +342,6 @@ def test_the_towers_see_their_own_columns_only():
 
 
 def test_the_public_names_are_nets():
-    for name in ste.models.__all__:
-        assert issubclass(getattr(ste.models, name), torch.nn.Module)
-        assert getattr(ste.models, name).input_view in ("sequence", "flat")
+    for name in MODELS:
+        assert issubclass(MODELS[name], torch.nn.Module)
+        assert MODELS[name].input_view in ("sequence", "flat")

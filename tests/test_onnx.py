@@ -14,7 +14,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-import ste.models
 from onnx_files import tiny_model, tiny_probabilities
 from ste.baselines import GradientBoosting, Logistic, Majority, Persistence, Volatility
 from ste.baselines.examples import Inputs, select_inputs
@@ -28,6 +27,7 @@ from ste.inference.export.onnx_file import trace
 from ste.inference.export.parity import largest_difference
 from ste.inference.export.trees import round_down
 from ste.inference.onnx_model import INPUT, OUTPUT
+from ste.registry import MODELS
 from ste.schema import FEATURES
 from ste.seed_ensembles.replica_module import ReplicaModule
 from ste.training.module import TrendModule
@@ -51,7 +51,7 @@ def raw(count: int, seed: int = 0, length: int = T) -> torch.Tensor:
 def fresh(net: str, kind: str = "stationary", replicas: int = 0, **arguments: Any) -> TrendModule:
     """A module with random weights and a fitted representation."""
     torch.manual_seed(1)
-    flat = getattr(ste.models, net).input_view == "flat"
+    flat = MODELS[net].input_view == "flat"
     common: dict[str, Any] = {
         "net": net,
         "net_arguments": {"num_classes": 3, **arguments},
@@ -80,7 +80,7 @@ def served(proto: onnx.ModelProto) -> Callable[[torch.Tensor], np.ndarray]:
 # --- the graph ---
 
 
-NETS = [(net, "stationary" if net in ("MLP", "SimpleLSTM") else "standard") for net in ste.models.__all__]
+NETS = [(net, "stationary" if net in ("MLP", "SimpleLSTM") else "standard") for net in MODELS]
 OTHERS = [(net, "standard" if kind == "stationary" else "stationary") for net, kind in NETS]
 SLOW = [pytest.param(*other, marks=pytest.mark.slow) for other in OTHERS]
 
@@ -88,7 +88,7 @@ SLOW = [pytest.param(*other, marks=pytest.mark.slow) for other in OTHERS]
 @pytest.mark.parametrize(("net", "kind"), [*NETS, *SLOW])
 def test_every_net_predicts_the_same_in_a_batch_of_any_size(net: str, kind: str):
     module = fresh(net, kind)
-    flat = getattr(ste.models, net).input_view == "flat"
+    flat = MODELS[net].input_view == "flat"
     x = raw(64)[:, -1] if flat else raw(64)
     run = served(trace(model_graph(module), x[:2]))
 

@@ -15,9 +15,9 @@ from ste.data.build.prepare import PreparedData, prepare
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import HISTORY, Panel
 from ste.errors import DataError
+from ste.experiment.model_setup import build_model, input_view
 from ste.experiment.prediction import predict
 from ste.schema import DIRECTION, FEATURES, GROUPS, KEYS, SPLITS
-from ste.training.fit import prepare_fit, view_of
 
 LENGTH = 6
 
@@ -88,7 +88,7 @@ def test_the_documents_rows_come_back_with_a_history_of_one(folder: Path):
     for name in ("seed_lstm", "seed_dual_tower"):
         settings = load_settings(TrainSettings, compose_train([f"experiment={name}"]))
         panel = Panel.read(prepare(settings.data, folder), settings.data)
-        data = TrendDataModule(panel, view_of(settings.model))
+        data = TrendDataModule(panel, input_view(settings.model))
         rows[name] = {split: len(dataset) for split, dataset in data.datasets.items()}
     assert rows["seed_dual_tower"] == {"train": 23, "validation": 12}
     assert rows["seed_lstm"]["validation"] == 12
@@ -103,8 +103,8 @@ def test_nets_of_both_views_and_baselines_are_predicted_on_the_same_rows(folder:
     for model in models:
         settings = load_settings(TrainSettings, compose_train([f"model={model}", *overrides]))
         panel = Panel.read(prepare(settings.data, folder), settings.data)
-        data = TrendDataModule(panel, view_of(settings.model))
-        fitted = prepare_fit(settings, data)
+        data = TrendDataModule(panel, input_view(settings.model))
+        fitted = build_model(settings, data)
         if hasattr(fitted, "baseline"):
             fitted.fit(data, seed=0)
         out = predict(fitted.eval() if hasattr(fitted, "eval") else fitted, data, model)

@@ -20,19 +20,20 @@ from ste.config.load import load_settings
 from ste.data.build.prepare import prepare
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
+from ste.data.windows import Batch
 from ste.errors import ConfigError, DataError, RunError
 from ste.evaluation.scorecard import Scorecard
 from ste.experiment import run as pipeline
 from ste.experiment.artifacts import CHECKPOINT, PREDICTIONS, SPLIT_PREFIX, TrainResult
+from ste.experiment.model_setup import build_model, input_view
 from ste.experiment.run import evaluate, train
 from ste.tracking.run_info import DIGEST_TAG
 from ste.tracking.run_lookup import download, find_experiment, find_run, read_config
 from ste.tracking.store import ensure_sqlite, open_store
 from ste.tracking.tracked_run import tracked_run
-from ste.training import fit as fitting
-from ste.training import last_checkpoint as latest
-from ste.training.fit import prepare_fit, view_of
+from ste.training.callbacks import last_checkpoint
 from ste.training.module import TrendModule
+from ste.training.run_logger import RunLogger
 
 
 def fit(small, *overrides: str, out: str = "run", world: bool = True) -> TrainResult:
@@ -49,7 +50,7 @@ def client(folder: Path) -> MlflowClient:
 
 def data_of(settings: TrainSettings, view: str | None = None) -> TrendDataModule:
     panel = Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
-    return TrendDataModule(panel, view or view_of(settings.model), settings.seed)
+    return TrendDataModule(panel, view or input_view(settings.model), settings.seed)
 
 
 def metrics_of(scores: dict[str, Scorecard]) -> dict[str, dict[str, float]]:
@@ -153,39 +154,23 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(small):
 def test_scalers_are_fitted_on_training_examples_alone(small):
     settings, _ = small()
     data = data_of(settings, "flat")
-    module = prepare_fit(settings, data)
+    module = build_model(settings, data)
     train = data.datasets["train"]
     expected = module.representation._stationary(train[torch.arange(len(train))].features).double().mean(0)
     torch.testing.assert_close(module.representation.mean.double(), expected, rtol=1e-4, atol=1e-5)
     assert train.frame["date"].max() < data.datasets["validation"].frame["date"].min()
 
 
-class Interrupt(fitting.pl.Callback):
-    """Stops a fit in the middle of an epoch, in the way it is given."""
-
-    def __init__(self, epoch: int, fault: BaseException) -> None:
-        self.epoch, self.fault = epoch, fault
-
-    def on_train_batch_start(self, trainer, module, group, batch_idx) -> None:
-        learn = module.objective
-
-        def stop(batch, number: int):
-            if trainer.current_epoch == self.epoch and number == 1:
-                raise self.fault
-            return learn(batch, number)
-
-        module.objective = stop
-
-
 def stop_with(monkeypatch: pytest.MonkeyPatch, epoch: int, fault: BaseException) -> None:
-    build = fitting.build_trainer
+    """Stop a fit in the middle of an epoch, in the way it is given."""
+    step = TrendModule.training_step
 
-    def trainer(*args):
-        built, best = build(*args)
-        built.callbacks.append(Interrupt(epoch, fault))
-        return built, best
+    def stop(module: TrendModule, batch: Batch, batch_idx: int) -> torch.Tensor:
+        if module.current_epoch == epoch and batch_idx == 1:
+            raise fault
+        return step(module, batch, batch_idx)
 
-    monkeypatch.setattr(fitting, "build_trainer", trainer)
+    monkeypatch.setattr(TrendModule, "training_step", stop)
 
 
 def resumed(client: MlflowClient, status: str) -> TrainResult:
@@ -210,7 +195,13 @@ def assert_same_run(client: MlflowClient, one: TrainResult, other: TrainResult) 
 @pytest.mark.parametrize("epoch", [0, 3])
 @pytest.mark.parametrize("schedule", ["scheduler=plateau scheduler.patience=0", "scheduler=cosine"])
 def test_a_stopped_run_ends_where_it_would_have_ended(small, client, monkeypatch, epoch: int, schedule: str):
-    overrides = ("trainer.max_epochs=6", "model.dropout=0.2", "fit.patience=4", "optimizer.lr=0.01", *schedule.split())
+    overrides = (
+        "trainer.max_epochs=6",
+        "model.dropout=0.2",
+        "callbacks.early_stopping.patience=4",
+        "optimizer.lr=0.01",
+        *schedule.split(),
+    )
     whole = fit(small, *overrides, out="whole")
     rates = {m.value for m in client.get_metric_history(whole.run_id, "curves/train_lr")}
     assert len(rates) > 1
@@ -225,7 +216,7 @@ def test_a_stopped_run_ends_where_it_would_have_ended(small, client, monkeypatch
 def test_a_run_that_goes_on_from_an_earlier_epoch_ends_the_same(small, client, monkeypatch, precision: str):
     overrides = ("trainer.max_epochs=6", "model.dropout=0.2", "scheduler=cosine", f"trainer.precision={precision}")
     whole = fit(small, *overrides, out="whole")
-    monkeypatch.setattr(latest, "EVERY", 3600.0)  # only the first epoch's checkpoint is there
+    monkeypatch.setattr(last_checkpoint, "INTERVAL", 3600.0)  # only the first epoch's checkpoint is there
     with monkeypatch.context() as patch:
         stop_with(patch, 4, SystemExit(143))
         with pytest.raises(SystemExit):
@@ -234,7 +225,7 @@ def test_a_run_that_goes_on_from_an_earlier_epoch_ends_the_same(small, client, m
 
 
 def test_a_run_that_had_stopped_early_does_not_train_on(small, client, monkeypatch):
-    overrides = ("trainer.max_epochs=30", "fit.patience=2", "optimizer.lr=0.02")
+    overrides = ("trainer.max_epochs=30", "callbacks.early_stopping.patience=2", "optimizer.lr=0.02")
     whole = fit(small, *overrides, out="whole")
     assert whole.epochs < 30
     with monkeypatch.context() as patch:
@@ -245,11 +236,9 @@ def test_a_run_that_had_stopped_early_does_not_train_on(small, client, monkeypat
 
 
 def test_a_resumed_run_sends_the_curves_that_a_killed_process_still_owed(small, client, monkeypatch):
-    from ste.tracking.curves import Curves
-
     whole = fit(small, "trainer.max_epochs=5", out="whole")
     with monkeypatch.context() as patch:
-        patch.setattr(Curves, "_send", lambda *_: None)
+        patch.setattr(RunLogger, "_send", lambda *_: None)
         stop_with(patch, 3, SystemExit(143))
         with pytest.raises(SystemExit):
             fit(small, "trainer.max_epochs=5", out="stopped")
@@ -436,10 +425,10 @@ def test_other_precisions_score_alike(small, client, tmp_path: Path, precision: 
 
 
 def test_gradients_are_clipped(small):
-    free = fit(small, "trainer.gradient_clip=null", "optimizer=sgd", "trainer.max_epochs=1")
-    clipped = fit(small, "trainer.gradient_clip=1e-9", "optimizer=sgd", "trainer.max_epochs=1", out="clipped")
+    free = fit(small, "trainer.gradient_clip_val=null", "optimizer=sgd", "trainer.max_epochs=1")
+    clipped = fit(small, "trainer.gradient_clip_val=1e-9", "optimizer=sgd", "trainer.max_epochs=1", out="clipped")
     settings, _ = small()
-    start = prepare_fit(settings, data_of(settings)).net.state_dict()
+    start = build_model(settings, data_of(settings)).net.state_dict()
 
     def moved(result: TrainResult) -> float:
         weights = result.module.net.state_dict()
@@ -453,7 +442,7 @@ def test_a_terminal_shows_how_the_fit_goes(small, monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "160")
-    result = fit(small, "trainer.progress=true")
+    result = fit(small, "trainer.enable_progress_bar=true")
     shown = capsys.readouterr().err
     assert "3/3" in shown
     assert f"best {result.monitored:.4f}" in shown
@@ -497,6 +486,6 @@ def test_the_figures_do_not_depend_on_the_number_of_threads(
 
 def test_a_fit_that_diverges_is_told(small, client):
     with pytest.raises(ConfigError, match=r"the fit diverged.*Try a smaller optimizer\.lr"):
-        fit(small, "optimizer=sgd", "optimizer.lr=1e38", "trainer.gradient_clip=null")
+        fit(small, "optimizer=sgd", "optimizer.lr=1e38", "trainer.gradient_clip_val=null")
     (run,) = client.search_runs(["1"])
     assert run.info.status == "FAILED"

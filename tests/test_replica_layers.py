@@ -8,21 +8,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-import ste.models
-from ste.seed_ensembles.replica_optimizer import ReplicaCrossEntropy, Views, clip_each
-from ste.seed_ensembles.stacked_dropout import StackedDropout, Streams
+from ste.registry import MODELS
+from ste.seed_ensembles.replica_optimizer import ReplicaCrossEntropy, ReplicaViews, clip_replicas
+from ste.seed_ensembles.stacked_dropout import RandomStreams, StackedDropout
 from ste.seed_ensembles.stacking import stack, unstack
 
 REPLICAS = 3
 SMALL = {"SimpleLSTM": {"hidden_size": 6}, "TransformerClassifier": {"hidden_size": 8, "num_heads": 2}}
-NETS = list(ste.models.__all__)
+NETS = list(MODELS)
 
 
 def nets_of(name: str, count: int = REPLICAS, dropout: float = 0.0) -> list[nn.Module]:
     made = []
     for seed in range(count):
         torch.manual_seed(seed)
-        made.append(getattr(ste.models, name)(dropout=dropout, **SMALL.get(name, {})).double())
+        made.append(MODELS[name](dropout=dropout, **SMALL.get(name, {})).double())
     return made
 
 
@@ -36,7 +36,7 @@ def inputs_of(net: nn.Module, weeks: int = 4, rows: int = 5) -> torch.Tensor:
 @pytest.mark.parametrize("name", NETS)
 def test_a_stack_of_nets_gives_each_one_s_logits_and_gradients(name: str, weeks: int):
     nets = nets_of(name)
-    whole = stack(nets, Streams(REPLICAS))
+    whole = stack(nets, RandomStreams(REPLICAS))
     assert [n for n, _ in whole.named_parameters()] == [n for n, _ in nets[0].named_parameters()]
     x = inputs_of(nets[0], weeks)
     logits = whole(x)
@@ -52,7 +52,7 @@ def test_a_stack_of_nets_gives_each_one_s_logits_and_gradients(name: str, weeks:
 @pytest.mark.parametrize("name", NETS)
 def test_one_replica_s_state_loads_into_its_class(name: str):
     nets = nets_of(name)
-    whole = stack(nets, Streams(REPLICAS))
+    whole = stack(nets, RandomStreams(REPLICAS))
     other = nets_of(name, 1)[0]
     other.load_state_dict(unstack(whole.state_dict(), 2))
     x = inputs_of(other)[0]
@@ -62,7 +62,7 @@ def test_one_replica_s_state_loads_into_its_class(name: str):
 @pytest.mark.parametrize("name", NETS)
 def test_dropout_masks_are_those_of_the_replica_alone(name: str):
     nets = [nets_of(name, REPLICAS, share)[i] for i, share in enumerate((0.5, 0.0, 0.2))]
-    streams = Streams(REPLICAS)
+    streams = RandomStreams(REPLICAS)
     whole = stack(nets, streams)
     streams.seed([7, 8, 9])
     x = inputs_of(nets[0])
@@ -76,7 +76,7 @@ def test_dropout_masks_are_those_of_the_replica_alone(name: str):
 
 def test_one_draw_for_all_replicas_drops_each_one_s_share():
     """On a CPU each replica draws by itself; `at_once` is what runs elsewhere."""
-    layer = StackedDropout([0.0, 0.5, 0.9], Streams(3))
+    layer = StackedDropout([0.0, 0.5, 0.9], RandomStreams(3))
     x = torch.ones(3, 200, 500)
     for draw in (layer, lambda x: x * layer.at_once(x, x.shape)):
         out = draw(x)
@@ -97,7 +97,7 @@ def test_recurrent_layers_of_any_size_are_pytorch_s(kind: str, sizes: tuple[int,
     rows, weeks, inputs, units = sizes
     build: Callable[..., nn.Module] = getattr(nn, kind)
     alone = [build(inputs, units, layers, batch_first=True).double() for _ in range(count)]
-    whole = stack([nn.Sequential(layer) for layer in alone], Streams(count))[0]
+    whole = stack([nn.Sequential(layer) for layer in alone], RandomStreams(count))[0]
     x = torch.randn(count, rows, weeks, inputs, dtype=torch.float64, requires_grad=True)
     states, _ = whole(x)
     expected = torch.stack([layer(own)[0] for layer, own in zip(alone, x, strict=True)])
@@ -126,7 +126,7 @@ class Odd(nn.Module):
 )
 def test_a_layer_without_a_stacked_form_is_refused(layer: nn.Module, message: str):
     with pytest.raises(TypeError, match=message):
-        stack([Odd(layer), Odd(layer)], Streams(2))
+        stack([Odd(layer), Odd(layer)], RandomStreams(2))
 
 
 @settings(max_examples=30, deadline=None)
@@ -158,7 +158,7 @@ def test_each_replica_s_gradients_are_clipped_by_its_own_norm(most: float):
         for parameter, whole in zip(own, stacked, strict=True):
             parameter.grad = whole.grad[i].clone()
         nn.utils.clip_grad_norm_(own, most)
-    clip_each(stacked, most)
+    clip_replicas(stacked, most)
     for i, own in enumerate(alone):
         for parameter, whole in zip(own, stacked, strict=True):
             torch.testing.assert_close(whole.grad[i], parameter.grad)
@@ -166,9 +166,9 @@ def test_each_replica_s_gradients_are_clipped_by_its_own_norm(most: float):
 
 def test_views_move_the_net_and_only_their_own_replica():
     nets = nets_of("MLP")
-    whole = stack(nets, Streams(REPLICAS))
+    whole = stack(nets, RandomStreams(REPLICAS))
     before = {name: p.detach().clone() for name, p in whole.named_parameters()}
-    views = Views(whole, REPLICAS)
+    views = ReplicaViews(whole, REPLICAS)
     optimizer = torch.optim.SGD(views.groups([0.0, 0.1, 0.2], [0.0] * 3), lr=1.0)
     whole(inputs_of(nets[0])).square().sum().backward()
     views.take_gradients()

@@ -19,20 +19,29 @@ from ste.config.load import compose_train, load_settings, to_dict
 from ste.data.build.prepare import prepare
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
+from ste.data.windows import Batch
 from ste.errors import ConfigError
+from ste.experiment import model_setup as fitting
 from ste.experiment.artifacts import CHECKPOINT, TrainResult
 from ste.experiment.explanation import explain
+from ste.experiment.model_setup import build_model, input_view, load_model
 from ste.experiment.run import evaluate, train
-from ste.seed_ensembles.best_epochs import Best
+from ste.seed_ensembles.best_epochs import BestEpochs
 from ste.seed_ensembles.replica_module import ReplicaModule
 from ste.tracking.run_info import DIGEST_TAG
 from ste.tracking.run_lookup import download, find_run, read_config
 from ste.tracking.store import open_store
-from ste.training import fit as fitting
-from ste.training.fit import Fitted, load_model, prepare_fit, view_of
+from ste.training.fit import Fitted
 
-FAST = ["trainer.threads=1", "trainer.progress=false", "scoring.resamples=100"]
-SEED = ["data=seed", "optimizer.lr=0.01", "trainer.max_epochs=6", "fit.patience=2", "seed=5", *FAST]
+FAST = ["trainer.threads=1", "trainer.enable_progress_bar=false", "scoring.resamples=100"]
+SEED = [
+    "data=seed",
+    "optimizer.lr=0.01",
+    "trainer.max_epochs=6",
+    "callbacks.early_stopping.patience=2",
+    "seed=5",
+    *FAST,
+]
 WORLD = ["data.tickers=4", "data.start=2018-01-01", "data.end=2020-06-30", "data.batch_size=64", *FAST]
 WORLD += ["data.split.validation_start=2019-07-01", "data.split.test_start=2020-01-01", "data.sequence_length=3"]
 WORLD += ["trainer.max_epochs=3", "model=lstm", "model.hidden_size=8", "model.num_layers=1"]
@@ -54,9 +63,9 @@ def fitted(data_folder: Path, folder: Path, *overrides: str) -> tuple[Fitted, Tr
     values = to_dict(compose_train([*SEED, f"paths.data={data_folder}", "tracking=off", *overrides]))
     settings = load_settings(TrainSettings, values)
     panel = Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
-    data = TrendDataModule(panel, view_of(settings.model), settings.seed)
+    data = TrendDataModule(panel, input_view(settings.model), settings.seed)
     own = folder / "-".join(overrides).replace("/", "_")
-    result = fitting.fit(settings, data, prepare_fit(settings, data), own, None)
+    result = fitting.fit_model(settings, data, build_model(settings, data), own, None)
     assert result is not None
     return result, data
 
@@ -79,9 +88,9 @@ KINDS = {
         "scheduler.patience=0",
         "optimizer=rmsprop",
     ],
-    "alstm": ["fit.adversarial_weight=0.5", "fit.class_weights=true", "trainer.gradient_clip=0.1"],
-    "tcn": ["optimizer=adamw", "fit.monitor=loss", "fit.patience=null"],
-    "transformer": ["scheduler=cosine", "model.hidden_size=8", "trainer.gradient_clip=null"],
+    "alstm": ["fit.adversarial_weight=0.5", "fit.class_weights=true", "trainer.gradient_clip_val=0.1"],
+    "tcn": ["optimizer=adamw", "fit.monitor=loss", "callbacks.early_stopping=null"],
+    "transformer": ["scheduler=cosine", "model.hidden_size=8", "trainer.gradient_clip_val=null"],
     "mlp": ["optimizer=sgd", "fit.monitor=mcc", "fit.adversarial_weight=0.1"],
 }
 
@@ -96,7 +105,7 @@ def test_a_replica_is_the_run_of_its_seed(model: str, data_folder: Path, tmp_pat
     epochs = []
     for i in range(3):
         alone, _ = fitted(data_folder, tmp_path, *overrides, f"seed={5 + i}")
-        assert int(together.model.kept_epochs[i]) == alone.best_epoch
+        assert int(together.model.best_epochs[i]) == alone.best_epoch
         epochs.append(alone.epochs)
         for key, value in together.model.replica_state(i).items():
             torch.testing.assert_close(value, alone.model.net.state_dict()[key], rtol=1e-5, atol=1e-7, msg=key)
@@ -106,7 +115,7 @@ def test_a_replica_is_the_run_of_its_seed(model: str, data_folder: Path, tmp_pat
 
 @pytest.mark.parametrize("model", ["lstm", "dual_tower"])
 def test_in_32_bits_a_replica_is_the_run_of_its_seed_to_float_tolerance(model: str, data_folder: Path, tmp_path: Path):
-    overrides = [f"model={model}", "model.dropout=0.1", "fit.patience=null"]
+    overrides = [f"model={model}", "model.dropout=0.1", "callbacks.early_stopping=null"]
     together, data = fitted(data_folder, tmp_path, *overrides, THREE)
     x = data.datasets["train"][torch.arange(8)].features
     for i in range(3):
@@ -155,7 +164,7 @@ def test_a_stopped_replica_keeps_what_it_had():
     net = torch.nn.Linear(1, 1)
     net.weight = torch.nn.Parameter(torch.zeros(3, 1))
     net.bias = None
-    best = Best(3, "min", patience=2)
+    best = BestEpochs(3, "min", patience=2)
     figures = [[3.0, 3.0, 3.0], [2.0, 4.0, float("nan")], [2.5, 4.0, 0.1], [2.0, 1.0, 0.1], [0.0, 0.0, 0.0]]
     for epoch, values in enumerate(figures):
         torch.nn.init.constant_(net.weight, epoch)
@@ -164,7 +173,7 @@ def test_a_stopped_replica_keeps_what_it_had():
     assert best.value.tolist() == [2.0, 3.0, 3.0]
     assert best.weights["weight"].flatten().tolist() == [1.0, 0.0, 0.0]
     assert best.done
-    assert not Best(2, "max", None).done
+    assert not BestEpochs(2, "max", None).done
 
 
 def test_a_run_is_scored_as_the_ensemble_and_each_replica_by_itself(folder: Path, client: MlflowClient):
@@ -175,7 +184,7 @@ def test_a_run_is_scored_as_the_ensemble_and_each_replica_by_itself(folder: Path
     with Path("run/replicas.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [int(row["seed"]) for row in rows] == [0, 1, 2]
-    assert [int(row["best_epoch"]) for row in rows] == module.kept_epochs.tolist()
+    assert [int(row["best_epoch"]) for row in rows] == module.best_epochs.tolist()
     tracked = client.get_run(result.run_id).data
     assert tracked.tags["replicas"] == "3"
     values = to_dict(compose_train([*WORLD, f"paths.data={folder / 'data'}"]))
@@ -227,34 +236,26 @@ def test_a_run_of_replicas_is_evaluated_and_served_as_it_was_scored(folder: Path
     np.testing.assert_array_equal(loaded.predict({"features": x}), expected)
 
 
-class Interrupt(fitting.pl.Callback):
-    """Stops a fit in the middle of its third epoch."""
-
-    def on_train_batch_start(self, trainer, module, group, batch_idx) -> None:
-        learn = module.objective
-
-        def stop(batch, number: int):
-            if trainer.current_epoch == 2 and number == 1:
-                raise SystemExit(143)
-            return learn(batch, number)
-
-        module.objective = stop
-
-
 @pytest.mark.parametrize("schedule", ["plateau", "cosine"])
 def test_a_stopped_run_of_replicas_ends_where_it_would_have_ended(folder: Path, client, monkeypatch, schedule: str):
-    overrides = [THREE, f"scheduler={schedule}", "model.dropout=0.2", "fit.patience=2", "trainer.max_epochs=6"]
+    overrides = [
+        THREE,
+        f"scheduler={schedule}",
+        "model.dropout=0.2",
+        "callbacks.early_stopping.patience=2",
+        "trainer.max_epochs=6",
+    ]
     overrides += ["optimizer.lr=0.03", "scheduler.patience=0"] if schedule == "plateau" else ["optimizer.lr=0.03"]
     whole = run(folder, *overrides, out="whole")
-    build = fitting.build_trainer
+    step = ReplicaModule.training_step
 
-    def trainer(*args):
-        built, best = build(*args)
-        built.callbacks.append(Interrupt())
-        return built, best
+    def stop(module: ReplicaModule, batch: Batch, batch_idx: int) -> torch.Tensor:
+        if module.current_epoch == 2 and batch_idx == 1:
+            raise SystemExit(143)
+        return step(module, batch, batch_idx)
 
     with monkeypatch.context() as patch:
-        patch.setattr(fitting, "build_trainer", trainer)
+        patch.setattr(ReplicaModule, "training_step", stop)
         with pytest.raises(SystemExit):
             run(folder, *overrides, out="stopped")
     (stopped,) = client.search_runs(["1"], filter_string="attributes.status = 'KILLED'")
@@ -321,7 +322,7 @@ def test_a_mistake_is_told(overrides: list[str], message: str):
 
 
 def test_a_replica_that_diverges_is_named(data_folder: Path, tmp_path: Path):
-    wild = ["model=mlp", "optimizer=sgd", "trainer.gradient_clip=null", "train.lr=[0.01,1e38,0.01]", THREE]
+    wild = ["model=mlp", "optimizer=sgd", "trainer.gradient_clip_val=null", "train.lr=[0.01,1e38,0.01]", THREE]
     with pytest.raises(
         ConfigError, match=r"diverged: val/log_loss of replica 1 \(seed 6\) was never finite.*train\.lr"
     ):

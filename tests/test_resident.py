@@ -14,19 +14,19 @@ from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
 from ste.data.windows import Batch
 from ste.evaluation.epoch_metrics import Step, TrainingMetrics
+from ste.experiment.model_setup import build_model, fit_model, input_view
 from ste.features.normalization import REPRESENTATIONS, Representation
 from ste.schema import FEATURES
 from ste.seed_ensembles.replica_loader import ReplicaLoader
 from ste.training import cached_dataset as resident
-from ste.training.cached_dataset import Ready, Resident, fits, prepared_rows
-from ste.training.fit import fit, prepare_fit, view_of
+from ste.training.cached_dataset import CachedDataset, NormalizedBatch, fits, normalized_rows
 
 CPU = torch.device("cpu")
 
 
 def data_of(settings) -> TrendDataModule:
     panel = Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
-    return TrendDataModule(panel, view_of(settings.model), settings.seed)
+    return TrendDataModule(panel, input_view(settings.model), settings.seed)
 
 
 def raw_rows(n: int, seed: int, columns: list[str]) -> torch.Tensor:
@@ -59,11 +59,11 @@ def test_windows_of_prepared_rows_are_prepared_windows_to_the_last_bit(
         representation = representation.double()
     index = torch.randint(len(windows), (batch,), generator=torch.Generator().manual_seed(seed))
     expected = representation(windows[index].to(representation.mean.dtype))
-    rows = prepared_rows(representation, raw, windows=True, device=CPU)
+    rows = normalized_rows(representation, raw, windows=True, device=CPU)
     finish = representation.to_windows(CPU)
     found = rows.unfold(0, steps, 1).transpose(1, 2)[index].contiguous()
     assert torch.equal(finish(found) if finish else found, expected)
-    flat = prepared_rows(representation, raw, windows=False, device=CPU)
+    flat = normalized_rows(representation, raw, windows=False, device=CPU)
     assert torch.equal(flat[index], representation(raw[index].to(representation.mean.dtype)))
 
 
@@ -72,16 +72,16 @@ def test_windows_of_prepared_rows_are_prepared_windows_to_the_last_bit(
 def test_held_examples_are_those_of_the_dataset(small, model: str, kind: str):
     settings, _ = small(f"model={model}", f"data.representation={kind}")
     data = data_of(settings)
-    module = prepare_fit(settings, data)
+    module = build_model(settings, data)
     for split in ("train", "validation"):
         dataset = data.datasets[split]
         windows = data.view == "sequence"
-        rows = prepared_rows(module.representation, dataset.store.features, windows=windows, device=CPU)
-        held = Resident(dataset, rows, module.representation)
+        rows = normalized_rows(module.representation, dataset.store.features, windows=windows, device=CPU)
+        held = CachedDataset(dataset, rows, module.representation)
         assert len(held) == len(dataset)
         index = torch.randperm(len(dataset))[:50]
         raw, ready = dataset[index], held[index]
-        assert isinstance(ready, Ready)
+        assert isinstance(ready, NormalizedBatch)
         assert torch.equal(ready.features, module.representation(raw.features))
         assert torch.equal(ready.label, raw.label)
     own = next(iter(ReplicaLoader(held, 8, seed=0, count=3)))
@@ -95,7 +95,7 @@ def test_held_examples_are_those_of_the_dataset(small, model: str, kind: str):
     [
         "model=lstm",
         "model=dual_tower data.batch_size=8",
-        "model=lstm data.representation=standard trainer.gradient_clip=0.05",
+        "model=lstm data.representation=standard trainer.gradient_clip_val=0.05",
         "model=lstm augment=mixup",
         "model=dual_tower augment=synthetic",
         "model=lstm trainer.precision=bf16-mixed",
@@ -112,9 +112,9 @@ def test_a_fit_learns_the_same_whether_rows_are_held_or_not(
     for limit in (resident.HOST_BYTES, 0):
         monkeypatch.setattr(resident, "HOST_BYTES", limit)
         held = []
-        monkeypatch.setattr(Resident, "__init__", _counted(Resident.__init__, held))
+        monkeypatch.setattr(CachedDataset, "__init__", _counted(CachedDataset.__init__, held))
         data = data_of(settings)
-        found.append(fit(settings, data, prepare_fit(settings, data), tmp_path / str(limit), None))
+        found.append(fit_model(settings, data, build_model(settings, data), tmp_path / str(limit), None))
         assert bool(held) is bool(limit)
         monkeypatch.undo()
     one, other = found
@@ -194,19 +194,3 @@ def test_steps_count_the_same_at_once_and_one_by_one(sizes: list[int], replicas:
     )
     right = sum(int((step.logits.argmax(-1) == step.labels).sum()) for step in steps)
     assert whole.compute()["accuracy"] == right / count
-
-
-@pytest.mark.parametrize("length", [0.01, 0.985, 0.995, 1.0, 1.000001, 1.5, 1e6, float("nan"), float("inf")])
-def test_clipping_is_torchs_own(small, length: float):
-    settings, _ = small()
-    module, other = (prepare_fit(settings, data_of(settings)) for _ in range(2))
-    for one in (module, other):
-        draw = torch.Generator().manual_seed(0)
-        gradients = [torch.randn(p.shape, generator=draw) for p in one.net.parameters()]
-        norm = torch.stack([g.norm() for g in gradients]).norm()
-        for parameter, gradient in zip(one.net.parameters(), gradients, strict=True):
-            parameter.grad = gradient * (length / norm)
-    module.clip(1.0)
-    torch.nn.utils.clip_grad_norm_(other.net.parameters(), 1.0)
-    for a, b in zip(module.net.parameters(), other.net.parameters(), strict=True):
-        torch.testing.assert_close(a.grad, b.grad, rtol=0, atol=0, equal_nan=True)

@@ -234,13 +234,13 @@ def test_what_nobody_typed_is_filled_in_and_what_was_typed_stays():
     default = load_settings(TrainSettings, compose_train([]))
     lengths = {"data.sequence_length": Choice(("3", "10", "5"))}
     assert extra({}, lengths, default, Workers(4, 2)) == {
-        "trainer.progress": "false",
+        "trainer.enable_progress_bar": "false",
         "trainer.threads": "2",
         "data.history": "10",
     }
-    typed = {"trainer.threads": "1", "trainer.progress": "true", "data.history": "null"}
+    typed = {"trainer.threads": "1", "trainer.enable_progress_bar": "true", "data.history": "null"}
     assert extra(typed, lengths, default, Workers(4, 2)) == {}
-    assert extra({}, {}, default, Workers(1)) == {"trainer.progress": "false"}
+    assert extra({}, {}, default, Workers(1)) == {"trainer.enable_progress_bar": "false"}
 
 
 # What is kept, with a launcher that pretends
@@ -770,7 +770,7 @@ def test_a_search_that_was_killed_goes_on_and_ends_with_the_trials_asked_for(tmp
         "sweep=dual_tower",
         "sweep.trials=5",
         "trainer.max_epochs=400",
-        "fit.patience=null",
+        "callbacks.early_stopping=null",
         "sweep.pruner=none",
     ]
     command = [sys.executable, "-m", "ste.train", "-m", *FAST, *arguments]

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import lightning.pytorch as pl
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,6 +25,7 @@ from ste.evaluate import evaluate_task
 from ste.evaluation.predictions import Predictions
 from ste.experiment import run as pipeline
 from ste.experiment.artifacts import CHECKPOINT, PREDICTIONS, SPLIT_PREFIX, TrainResult, differences
+from ste.experiment.model_setup import build_model, load_model
 from ste.experiment.prediction import class_chances
 from ste.experiment.run import train
 from ste.report import report_task
@@ -31,12 +33,11 @@ from ste.tracking.earlier_trials import find_trials
 from ste.tracking.run_info import DIGEST_TAG, FOLD_TAG, FoundRun, find_children, find_runs
 from ste.tracking.run_lookup import download, find_run, read_config
 from ste.tracking.store import open_store
-from ste.training import fit as fitting
-from ste.training.fit import load_model
+from ste.training import fit as fit_module
 
 WORLD = ["data.tickers=4", "data.start=2018-01-01", "data.end=2020-06-30", "data.batch_size=64"]
 WORLD += ["data.split.validation_start=2019-07-01", "data.split.test_start=2020-01-01", "data.sequence_length=3"]
-FAST = ["trainer.max_epochs=2", "trainer.threads=1", "trainer.progress=false", "scoring.resamples=100"]
+FAST = ["trainer.max_epochs=2", "trainer.threads=1", "trainer.enable_progress_bar=false", "scoring.resamples=100"]
 LSTM = ["model=lstm", "model.hidden_size=8", "model.num_layers=1", "model.dropout=0.2"]
 WALK = ["validation=walk_forward", "validation.folds=3", "validation.embargo=1"]
 COMBINE = ["validation=combinatorial", "validation.folds=4", "validation.embargo=2"]
@@ -174,7 +175,7 @@ def test_each_childs_checkpoint_says_what_its_predictions_say(place: Place, fold
         # It was fitted on this fold's training rows alone: its scaler is theirs.
         train_rows = data.datasets["train"]
         assert train_rows.frame["date"].nunique() < panel.store.frame["date"].nunique()
-        fresh = fitting.prepare_fit(settings, data)
+        fresh = build_model(settings, data)
         np.testing.assert_array_equal(model.representation.mean, fresh.representation.mean)
 
 
@@ -241,32 +242,32 @@ def test_differences_are_told_figure_by_figure():
 
 def stop_at(patch: pytest.MonkeyPatch, number: int, fault: BaseException) -> None:
     """Raise within the fit of the fold of this number, in its second epoch."""
-    build, begun = fitting.build_trainer, iter(range(100))
+    build, begun = fit_module.build_trainer, iter(range(100))
 
-    class Stop(fitting.Callback):
+    class Stop(pl.Callback):
         def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
             if trainer.current_epoch == 1:
                 raise fault
 
     def trainer(*arguments):
-        built, best = build(*arguments)
+        built = build(*arguments)
         if next(begun) == number:
             built.callbacks.append(Stop())
-        return built, best
+        return built
 
-    patch.setattr(fitting, "build_trainer", trainer)
+    patch.setattr(fit_module, "build_trainer", trainer)
 
 
 def fitted_folds(patch: pytest.MonkeyPatch) -> list[Path]:
     """Folders of the fits from now on."""
     seen: list[Path] = []
-    original = pipeline.fit
+    original = pipeline.fit_model
 
     def watched(settings, data, model, checkpoints, run):
         seen.append(checkpoints)
         return original(settings, data, model, checkpoints, run)
 
-    patch.setattr(pipeline, "fit", watched)
+    patch.setattr(pipeline, "fit_model", watched)
     return seen
 
 

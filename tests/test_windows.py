@@ -1,6 +1,5 @@
 """Windows and batches: one ticker, consecutive weeks, and an order that the seed and the epoch decide."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +20,6 @@ from ste.errors import DataError
 from ste.market.calendar import week_numbers
 from ste.schema import DIRECTION, FEATURES, KEYS, SPLITS
 from ste.seed_ensembles.replica_loader import ReplicaLoader
-from ste.training.grouped_batches import MOST, MOST_EXAMPLES, GroupedLoader
 
 Weeks = dict[str, set[int]]
 TICKERS = "ABCDE"
@@ -361,36 +359,6 @@ def test_a_table_in_parquet_gives_the_examples_of_the_same_table_in_csv(tmp_path
         one, other = (everything(module.datasets[split]) for module in modules)
         assert torch.equal(one.label, other.label)
         torch.testing.assert_close(one.features, other.features, rtol=1e-6, atol=1e-7)
-
-
-class Shared:
-    """A loader that gives each of several processes its part once they have met."""
-
-    def __init__(self, batches: list[int], examples: int) -> None:
-        self.batches, self.examples, self.processes = batches, examples, 1
-
-    def set_epoch(self, epoch: int) -> None:
-        raise AssertionError
-
-    def __len__(self) -> int:
-        return len(self.batches[:: self.processes])
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self.batches[:: self.processes])
-
-
-@given(st.integers(0, 90), st.integers(1, 20_000), st.booleans(), st.none() | st.integers(1, 100), st.integers(1, 3))
-def test_groups_hold_every_batch_once_in_order_and_few_examples(count, examples, together, limit, processes):
-    shared = Shared(list(range(count)), examples)
-    grouped = GroupedLoader(shared, together, limit)
-    shared.processes = processes  # they meet after the loader is made
-    groups = list(grouped)
-    assert len(groups) == len(grouped)
-    assert [batch for group in groups for batch in group.batches] == list(shared)[:limit]
-    assert all(group.batches and group.first == group.batches[0] // processes for group in groups)
-    most = max((len(group.batches) for group in groups), default=0)
-    assert most <= (MOST if together else 1)
-    assert most <= 1 or most * examples <= MOST_EXAMPLES
 
 
 def test_a_replica_loader_counts_the_examples_of_all_replicas(module: TrendDataModule):

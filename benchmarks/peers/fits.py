@@ -24,7 +24,7 @@ OVERRIDES = (
     *("model=lstm", "model.hidden_size=64", "model.num_layers=2", "data=world", "data.frequency=daily"),
     *("data.format=parquet", "data.tickers=20", "data.start=2015-01-01", "data.end=2020-08-31"),
     *("data.split.validation_start=2019-11-15", "data.split.test_start=null", "data.sequence_length=20"),
-    *(f"data.batch_size={BATCH}", "fit.patience=null"),
+    *(f"data.batch_size={BATCH}", "callbacks.early_stopping=null"),
 )
 """Some 24,000 training windows of 20 days by 21 features and 4,000 for validation."""
 

@@ -91,3 +91,6 @@ BASELINES = Registry("model.baseline", "ste.baselines")
 
 METRICS = Registry("fit.monitor", "ste.evaluation.metrics")
 """Metrics of class probabilities (`ste.evaluation.metrics.base.Metric`), by name."""
+
+CALLBACKS = Registry("callbacks.name", "ste.training.callbacks")
+"""Lightning callbacks of our own, by class name."""

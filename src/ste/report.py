@@ -94,10 +94,10 @@ def _explained(client: Any, found: Any, values: dict[str, Any], folder: Path) ->
     """Importance of the run's model, or of its last fold's."""
     from ste.experiment.artifacts import CHECKPOINT
     from ste.experiment.explanation import explain
+    from ste.experiment.model_setup import load_model
     from ste.experiment.run import last_data
     from ste.tracking.run_info import find_children
     from ste.tracking.run_lookup import download
-    from ste.training.fit import load_model
 
     data, last = last_data(load_settings(TrainSettings, values))
     source = found if last is None else find_children(client, found.id)[last]

@@ -1,6 +1,7 @@
 """Train, track and score a model: `python -m ste.train model=lstm`."""
 
 import shlex
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from ste.config import TrainSettings
 from ste.config.fast_imports import loading
 from ste.config.hydra_app import run, without_password
 from ste.config.load import load_settings, to_dict
+from ste.config.processes import worker_overrides
 from ste.errors import ConfigError
 
 
@@ -49,7 +51,13 @@ def _train(values: dict[str, Any]) -> Any:
     kept = {key: value for key, value in values.items() if key != "sweep"}  # a run is the same in a sweep or alone
     kept["tracking"] = kept["tracking"] | {"uri": without_password(kept["tracking"]["uri"])}
     folder = Path(HydraConfig.get().runtime.output_dir)
-    return train(settings, kept, folder, _name(values["tracking"], values.get("sweep", {})), _typed())
+    name, command = _name(values["tracking"], values.get("sweep", {})), _typed()
+    if settings.sweep.study is None or settings.validation.method != "holdout":
+        return train(settings, kept, folder, name, command)
+    from ste.tuning.pruning import pruning
+
+    monitor = f"val/{settings.fit.monitor}"
+    return train(settings, kept, folder, name, command, lambda run: tuple(pruning(settings.sweep, monitor, run)))
 
 
 def _stopped(run_id: str, settings: Any) -> tuple[Any, dict[str, Any]]:
@@ -118,6 +126,7 @@ def _store(values: dict[str, Any]) -> str:
 
 def main() -> None:
     """Console entry."""
+    sys.argv += worker_overrides()
     run("train", train_task)
 
 

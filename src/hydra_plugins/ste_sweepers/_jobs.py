@@ -6,7 +6,7 @@ from ste.config import TrainSettings
 from ste.tuning.search_space import Choice, Space, text_of
 from ste.tuning.workers import Workers
 
-_ELSEWHERE = ("hydra", "tracking", "paths.", "sweep.", "trainer.threads", "trainer.progress")
+_ELSEWHERE = ("hydra", "tracking", "paths.", "sweep.", "trainer.threads", "trainer.enable_progress_bar")
 """Overrides that do not decide what a search finds."""
 
 
@@ -26,7 +26,7 @@ def _ends(values: Any) -> list[str]:
 
 def extra(fixed: dict[str, str], swept: Space, settings: TrainSettings, workers: Workers) -> dict[str, str]:
     """Overrides for every trial, where nobody typed them: its share of the cores, and rows that all have."""
-    extra = {"trainer.progress": "false"}
+    extra = {"trainer.enable_progress_bar": "false"}
     if workers.threads is not None and settings.trainer.threads is None:
         extra["trainer.threads"] = str(workers.threads)
     lengths = swept.get("data.sequence_length")

@@ -57,8 +57,8 @@ class FitSettings(Settings):
     """Objective of the training and the rule that selects the epoch.
 
     Attributes:
-        monitor: validation metric that selects the epoch: one of `ste.registry.METRICS`.
-        patience: epochs without a better one before training stops; None never stops early.
+        monitor: validation metric that selects the epoch, one of `ste.registry.METRICS`; callbacks that take a
+            monitor use it by default.
         class_weights: weight classes by the inverse of their frequency in the training rows.
         label_smoothing: fraction of the target spread over all classes.
         adversarial_weight: weight, beta, of the loss on perturbed latent representations; 0 does not perturb
@@ -69,7 +69,6 @@ class FitSettings(Settings):
     section: ClassVar[str] = "fit"
 
     monitor: str = "log_loss"
-    patience: PositiveInt | None = 10
     class_weights: bool = False
     label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0
     adversarial_weight: NonNegativeFloat = 0.0
@@ -89,28 +88,72 @@ class FitSettings(Settings):
 
 @dataclass
 class TrainerSettings(Settings):
-    """How a model is trained; the other fields are arguments of Lightning's Trainer.
+    """Arguments of Lightning's Trainer by their own names, and `threads`.
+
+    Lightning documents the arguments; None is its default. `logger` and `callbacks` have groups of their own;
+    `use_distributed_sampler` is off, because the loaders split batches over the ranks themselves; `plugins` are
+    objects, which a file cannot hold.
 
     Attributes:
-        devices: processes on each machine that train together, with a GPU each or on the CPU.
-        nodes: machines; each is given the same command (docs/scale.md).
-        strategy: `auto` or `ddp`; several processes share each batch either way.
-        threads: torch threads of each process; None is torch's own choice, divided among several processes.
+        devices: processes on each machine, with a GPU each or on the CPU. torchrun's number where it starts them.
+        deterministic: None is true on any accelerator but the CPU, whose kernels repeat exactly without it.
+        log_every_n_steps: 0 logs metrics per epoch alone.
+        threads: torch threads of each process; None is torch's default, of several processes cores / processes.
     """
 
     section: ClassVar[str] = "trainer"
 
-    accelerator: Literal["cpu", "gpu", "auto"] = "cpu"
-    devices: PositiveInt = 1
-    nodes: PositiveInt = 1
-    strategy: Literal["auto", "ddp"] = "auto"
-    precision: Literal["32-true", "64-true", "bf16-mixed", "16-mixed"] = "32-true"
-    max_epochs: PositiveInt = 50
-    gradient_clip: PositiveFloat | None = 1.0
-    threads: PositiveInt | None = None
-    limit_batches: PositiveInt | None = None
+    accelerator: Literal["cpu", "gpu", "auto", "cuda", "mps", "tpu", "hpu"] = "cpu"
+    strategy: Name = "auto"
+    devices: int | str | list[int] = 1
+    num_nodes: PositiveInt = 1
+    precision: Literal["32-true", "64-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true"] = "32-true"
+    max_epochs: int | None = 50
+    min_epochs: PositiveInt | None = None
+    max_steps: int = -1
+    min_steps: PositiveInt | None = None
+    max_time: str | None = None
+    gradient_clip_val: PositiveFloat | None = 1.0
+    gradient_clip_algorithm: Literal["norm", "value"] | None = None
+    accumulate_grad_batches: PositiveInt = 1
+    limit_train_batches: PositiveInt | PositiveFloat | None = None
+    limit_val_batches: PositiveInt | PositiveFloat | None = None
+    limit_test_batches: PositiveInt | PositiveFloat | None = None
+    limit_predict_batches: PositiveInt | PositiveFloat | None = None
+    overfit_batches: NonNegativeInt | NonNegativeFloat = 0.0
+    fast_dev_run: bool | PositiveInt = False
+    val_check_interval: PositiveInt | PositiveFloat | str | None = None
+    check_val_every_n_epoch: PositiveInt | None = 1
+    num_sanity_val_steps: int | None = 0
+    log_every_n_steps: NonNegativeInt | None = 0
+    enable_checkpointing: bool | None = True
+    enable_progress_bar: bool | None = True
+    enable_model_summary: bool | None = False
+    deterministic: bool | Literal["warn"] | None = None
+    benchmark: bool | None = None
+    inference_mode: bool = True
+    profiler: Literal["simple", "advanced", "pytorch"] | None = None
     detect_anomaly: bool = False
-    progress: bool = True
+    barebones: bool = False
+    sync_batchnorm: bool = False
+    reload_dataloaders_every_n_epochs: NonNegativeInt = 0
+    default_root_dir: str | None = None
+    enable_autolog_hparams: bool = True
+    model_registry: str | None = None
+    threads: PositiveInt | None = None
+
+    def check(self) -> None:
+        """Check the numbers of epochs and devices."""
+        epochs = self.max_epochs
+        self.require(epochs is None or epochs >= 1 or epochs == -1, "max_epochs", "1 or more, -1 or null")
+        counted = not isinstance(self.devices, int) or self.devices >= 1 or self.devices == -1
+        self.require(counted, "devices", "1 or more, -1, a list of devices or auto")
+
+    @property
+    def processes(self) -> int | None:
+        """Processes in all, or None where the machine decides."""
+        devices = len(self.devices) if isinstance(self.devices, list) else self.devices
+        return devices * self.num_nodes if isinstance(devices, int) and devices >= 1 else None
 
 
 def _is_store(uri: str) -> bool:
@@ -222,6 +265,8 @@ class TrainSettings(Settings):
         resume: ID of the stopped run to resume.
         sweep: the sweep that it is a trial of; not stored with the run.
         train: replicas of the net that are trained at once.
+        callbacks: Lightning callbacks by key: class name and arguments of each, or None.
+        loggers: Lightning loggers by key, likewise.
     """
 
     model: dict[str, Any]
@@ -239,6 +284,8 @@ class TrainSettings(Settings):
     resume: str | None = None
     sweep: SweepSettings = field(default_factory=SweepSettings)
     train: ReplicaSettings = field(default_factory=ReplicaSettings)
+    callbacks: dict[str, Any] = field(default_factory=dict)
+    loggers: dict[str, Any] = field(default_factory=dict)
 
     def check(self) -> None:
         """Check that the parts can be used together."""
@@ -276,6 +323,6 @@ class TrainSettings(Settings):
             raise ConfigError(
                 f"{given}: augment={self.augment.name} augments the batches of a single net. Try augment=none."
             )
-        if self.trainer.devices * self.trainer.nodes > 1 or self.trainer.strategy == "ddp":
+        if self.trainer.processes != 1 or self.trainer.strategy != "auto":
             raise ConfigError(f"{given}: replicas are trained in one process. Try trainer=cpu or trainer=gpu.")
         self.require(self.seed + self.train.replicas <= 2**32, "seed", f"2**32 - {self.train.replicas} or less")

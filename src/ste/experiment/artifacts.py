@@ -17,10 +17,11 @@ from ste.errors import RunError
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.scorecard import Estimate, Scorecard
 from ste.evaluation.verdict import Verdict
+from ste.experiment.model_setup import load_model
 from ste.reporting.plots import confusion_figure
 from ste.schema import DIRECTION, PERIOD
 from ste.seed_ensembles.replica_scores import TABLE, ReplicaScores
-from ste.training.fit import Fitted, load_model
+from ste.training.fit import Fitted
 from ste.training.module import TrendModule
 
 SPLIT_PREFIX = {"train": "final_train", "validation": "final_validation", "test": "final_test"}

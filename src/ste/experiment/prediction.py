@@ -126,7 +126,7 @@ def score_replicas(parts: Sequence[tuple[ReplicaModule, TrendDataModule]], split
         chances = np.concatenate([replica_chances(*part, split) for part in parts], axis=1)
         labels = np.concatenate([part.scored[split].labels.numpy() for _, part in parts])
         figures[split] = replica_figures(chances, labels, data.panel.classes)
-    return ReplicaScores(list(module.seeds), module.kept_epochs.tolist(), module.weights.tolist(), figures)
+    return ReplicaScores(list(module.seeds), module.best_epochs.tolist(), module.weights.tolist(), figures)
 
 
 def replica_chances(module: ReplicaModule, data: TrendDataModule, split: str) -> np.ndarray:

@@ -1,14 +1,14 @@
 """Prepare, fit, score, keep: a training run and its evaluation, as plain functions of settings."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as pl
 import pandas as pd
-import torch
 
 from ste.config import ScoringSettings, TrainSettings
 from ste.config.fast_imports import loading
@@ -33,19 +33,30 @@ from ste.experiment.artifacts import (
     write_inputs,
     write_outputs,
 )
+from ste.experiment.model_setup import build_data, build_model, fit_model, input_view, load_model, model_name
 from ste.experiment.prediction import one_thread, predict, score_replicas
 from ste.schema import SPLITS
 from ste.seed_ensembles.replica_module import ReplicaModule
 from ste.seed_ensembles.replica_scores import ReplicaScores
-from ste.training.distributed import Place
-from ste.training.fit import Fitted, data_of, fit, load_model, name_of, prepare_fit, view_of
-from ste.training.worker_processes import check_shares, helped, place_of, threads_of
+from ste.training.distributed import check_processes, process_rank, use_threads
+from ste.training.fit import Fitted
 
 OUT_OF_SAMPLE = ("validation", "test")
 
+CallbackFactory = Callable[[Any], tuple[pl.Callback, ...]]
+
+
+def _no_callbacks(run: Any) -> tuple[pl.Callback, ...]:
+    return ()
+
 
 def train(
-    settings: TrainSettings, config: dict[str, Any], folder: Path, name: str, command: str = ""
+    settings: TrainSettings,
+    config: dict[str, Any],
+    folder: Path,
+    name: str,
+    command: str = "",
+    callbacks: CallbackFactory = _no_callbacks,
 ) -> TrainResult | None:
     """Train, track and score one model, on one cut of the data or fold by fold.
 
@@ -55,20 +66,19 @@ def train(
         folder: the run's own folder, for what it writes.
         name: of the tracked run.
         command: what was typed, to be typed again.
+        callbacks: builds callbacks of the fit, in addition to those of the settings, for the tracked run or None.
 
     Returns:
-        None on all machines but the first of a run on several.
+        None on every rank of a distributed run but 0.
 
     Raises:
         SteError: settings, data or a run to resume that cannot be used.
     """
-    threads = threads_of(settings)
-    if threads is not None:
-        torch.set_num_threads(threads)
-    place = place_of(settings)
+    check_processes(settings.trainer, baseline="baseline" in settings.model, method=settings.validation.method)
+    use_threads(settings.trainer)
     panel = Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
     if settings.validation.method == "holdout":
-        return _train_once(settings, config, panel, folder, name, command, place)
+        return _train_once(settings, config, panel, folder, name, command, callbacks)
     return _train_folds(settings, config, panel, folder, name, command)
 
 
@@ -79,22 +89,18 @@ def _train_once(
     folder: Path,
     name: str,
     command: str,
-    place: Place,
+    callbacks: CallbackFactory,
 ) -> TrainResult | None:
-    data = data_of(settings, panel)
-    check_shares(data, place)
-    model = prepare_fit(settings, data)
-    if place.node > 0:
-        begun = _checkpoints(settings, settings.resume, folder)
-        with helped(settings, place, begun):
-            fit(settings, data, model, begun, None)
+    data = build_data(settings, panel)
+    model = build_model(settings, data)
+    if process_rank(settings.trainer) > 0:
+        if "baseline" not in settings.model:
+            fit_model(settings, data, model, _checkpoints(settings, settings.resume, folder), None)
         return None
     with _run(settings, name, flatten(config), tags={"command": command}) as run:
         checkpoints = _begin(settings, config, panel, folder, run)
-        with helped(settings, place, checkpoints, f"Go on with resume={run.id}." if run else ""):
-            fitted = fit(settings, data, model, checkpoints, run)
-        assert fitted is not None
-        predictions = predict(fitted.model, data, name_of(settings.model))
+        fitted = fit_model(settings, data, model, checkpoints, run, callbacks(run))
+        predictions = predict(fitted.model, data, model_name(settings.model))
         replicas = score_replicas([(fitted.model, data)], SPLITS) if isinstance(fitted.model, ReplicaModule) else None
         result = _conclude(settings, panel, folder, run, predictions, [fitted], replicas)
         write_outputs(folder, result)
@@ -110,7 +116,7 @@ def _train_folds(
 ) -> TrainResult | None:
     cuts = folds(panel, settings.validation)
     # What is wrong is told before anything is tracked.
-    prepare_fit(settings, _fold_data(settings, panel, cuts[0], cuts))
+    build_model(settings, _fold_data(settings, panel, cuts[0], cuts))
     with _run(settings, name, flatten(config), tags={"command": command}) as run:
         checkpoints = _begin(settings, config, panel, folder, run)
         records = [_train_fold(settings, panel, cut, cuts, checkpoints, folder, run) for cut in cuts]
@@ -146,11 +152,10 @@ def _train_fold(
     params = {"fold": cut.number, "folds": len(cuts), **_dates(data)}
     name = f"{parent.name if parent else ''} fold {cut.number}".strip()
     with _run(fold_settings, name, params, parent, {"fold": cut.number}) as run:
-        model = prepare_fit(fold_settings, data)
-        fitted = fit(fold_settings, data, model, own, run)
-        assert fitted is not None
+        model = build_model(fold_settings, data)
+        fitted = fit_model(fold_settings, data, model, own, run)
         predictions = predict(
-            fitted.model, data, name_of(settings.model), OUT_OF_SAMPLE, fold=cut.number, path=cut.path
+            fitted.model, data, model_name(settings.model), OUT_OF_SAMPLE, fold=cut.number, path=cut.path
         )
         record = FoldRecord(cut.number, predictions, fitted)
         if run:
@@ -173,7 +178,7 @@ def _score_folds(
 
 def _fold_data(settings: TrainSettings, panel: Panel, cut: Fold, cuts: list[Fold]) -> TrendDataModule:
     most = most_of_fold(cuts, settings.scoring.most_rows)
-    return TrendDataModule(panel.with_roles(cut.roles), view_of(settings.model), settings.seed, most)
+    return TrendDataModule(panel.with_roles(cut.roles), input_view(settings.model), settings.seed, most)
 
 
 def _dates(data: TrendDataModule) -> dict[str, str]:
@@ -206,7 +211,7 @@ def last_data(settings: TrainSettings) -> tuple[TrendDataModule, int | None]:
     """The cut of the data that the run's last model was fitted on, and its fold's number, if any."""
     panel = Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
     if settings.validation.method == "holdout":
-        return data_of(settings, panel), None
+        return build_data(settings, panel), None
     cuts = folds(panel, settings.validation)
     last = cuts[-1]
     return _fold_data(settings, panel, last, cuts), last.number
@@ -311,9 +316,9 @@ def predict_again(settings: TrainSettings, checkpoints: list[Path], digest: str 
             f"the tables have digest {panel.prepared.digest}, the run was trained on {digest}: the files or the code "
             "that builds them changed since. Put the files back, or train again."
         )
-    name = name_of(settings.model)
+    name = model_name(settings.model)
     if settings.validation.method == "holdout":
-        data = data_of(settings, panel)
+        data = build_data(settings, panel)
         return predict(load_model(checkpoints[0]), data, name)
     cuts = folds(panel, settings.validation)
     return _pooled(

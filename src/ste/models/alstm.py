@@ -3,7 +3,10 @@
 import torch
 from torch import nn
 
+from ste.registry import MODELS
 
+
+@MODELS.register
 class AttentiveLSTM(nn.Module):
     """Feature mapping, LSTM, and attention over its steps beside its last step.
 

@@ -3,7 +3,10 @@
 import torch
 from torch import nn
 
+from ste.registry import MODELS
 
+
+@MODELS.register
 class DualTowerModel(nn.Module):
     """Stock columns and context columns through a tower each, then a joint head.
 

@@ -3,7 +3,10 @@
 import torch
 from torch import nn
 
+from ste.registry import MODELS
 
+
+@MODELS.register
 class SimpleGRU(nn.Module):
     """GRU over a window of weeks, then one linear layer.
 

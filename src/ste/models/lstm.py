@@ -3,7 +3,10 @@
 import torch
 from torch import nn
 
+from ste.registry import MODELS
 
+
+@MODELS.register
 class SimpleLSTM(nn.Module):
     """LSTM over a window of weeks, then two linear layers.
 

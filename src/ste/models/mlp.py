@@ -3,7 +3,10 @@
 import torch
 from torch import nn
 
+from ste.registry import MODELS
 
+
+@MODELS.register
 class MLP(nn.Module):
     """Fully connected layers with ReLU on one row.
 

@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from ste.registry import MODELS
+
 
 class _Block(nn.Module):
     """Two causal convolutions of one dilation, and a way around them; `[B, C, T]` to `[B, H, T]`."""
@@ -28,6 +30,7 @@ class _Block(nn.Module):
         return (self.convolutions(x) + self.residual(x)).relu()
 
 
+@MODELS.register
 class TCN(nn.Module):
     """Residual blocks of dilated causal convolutions over a window of weeks, then one linear layer.
 

@@ -4,6 +4,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from ste.registry import MODELS
+
 
 class _Layer(nn.Module):
     """Self-attention over the weeks, then a feed-forward net, each on a normalised copy that is added back."""
@@ -34,6 +36,7 @@ class _Layer(nn.Module):
         return attended.transpose(-3, -2).flatten(-2)
 
 
+@MODELS.register
 class TransformerClassifier(nn.Module):
     """Transformer encoder over a window of weeks, then one linear layer on its last step.
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 
-class Streams:
+class RandomStreams:
     """One random stream per replica; a replica draws what it would draw alone."""
 
     def __init__(self, count: int) -> None:
@@ -32,7 +32,7 @@ class StackedDropout(nn.Module):
 
     kept: torch.Tensor
 
-    def __init__(self, shares: Sequence[float], streams: Streams, *, channels: bool = False) -> None:
+    def __init__(self, shares: Sequence[float], streams: RandomStreams, *, channels: bool = False) -> None:
         super().__init__()
         self.shares = list(shares)
         self.streams = streams

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ste.seed_ensembles.stacked_dropout import StackedDropout, Streams
+from ste.seed_ensembles.stacked_dropout import RandomStreams, StackedDropout
 from ste.seed_ensembles.stacked_linear import StackedConv1d, StackedLayerNorm, StackedLinear
 from ste.seed_ensembles.stacked_recurrent import StackedGRU, StackedLSTM
 
@@ -21,14 +21,14 @@ _SAME = (nn.ReLU, nn.GELU, nn.Tanh, nn.Sigmoid, nn.Identity, nn.ConstantPad1d)
 """Layers without parameters for which a dimension in front changes nothing."""
 
 
-def _recurrent(kind: Callable[..., nn.Module]) -> Callable[[Sequence[Any], Streams], nn.Module]:
-    def build(layers: Sequence[Any], streams: Streams) -> nn.Module:
+def _recurrent(kind: Callable[..., nn.Module]) -> Callable[[Sequence[Any], RandomStreams], nn.Module]:
+    def build(layers: Sequence[Any], streams: RandomStreams) -> nn.Module:
         return kind(layers, StackedDropout([layer.dropout for layer in layers], streams))
 
     return build
 
 
-_STACKS: dict[type[nn.Module], Callable[[Any, Streams], nn.Module]] = {
+_STACKS: dict[type[nn.Module], Callable[[Any, RandomStreams], nn.Module]] = {
     nn.Linear: lambda layers, _: StackedLinear(layers),
     nn.Conv1d: lambda layers, _: StackedConv1d(layers),
     nn.LayerNorm: lambda layers, _: StackedLayerNorm(layers),
@@ -39,7 +39,7 @@ _STACKS: dict[type[nn.Module], Callable[[Any, Streams], nn.Module]] = {
 }
 
 
-def stack(nets: Sequence[nn.Module], streams: Streams) -> nn.Module:
+def stack(nets: Sequence[nn.Module], streams: RandomStreams) -> nn.Module:
     """One net of R: prepared features `[R, B, ...]` to logits `[R, B, C]`, each replica by its own parameters.
 
     Args:
@@ -59,7 +59,7 @@ def unstack(state: dict[str, torch.Tensor], replica: int) -> dict[str, torch.Ten
     return {name: value[replica] for name, value in state.items()}
 
 
-def _fill(whole: nn.Module, nets: Sequence[nn.Module], streams: Streams) -> None:
+def _fill(whole: nn.Module, nets: Sequence[nn.Module], streams: RandomStreams) -> None:
     """Put stacks in the place of layers."""
     children = list(whole.named_children())
     own = [*whole.parameters(recurse=False), *whole.buffers(recurse=False)]

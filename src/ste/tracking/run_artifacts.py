@@ -4,8 +4,8 @@ from collections import defaultdict
 
 from mlflow.tracking import MlflowClient
 
-from ste.tracking.curves import GROUP
 from ste.tracking.run_info import FoundRun
+from ste.training.run_logger import PREFIX
 
 PROVENANCE = ("git.", "version.", "machine.")
 
@@ -14,8 +14,8 @@ def read_curves(client: MlflowClient, run: FoundRun) -> list[dict[str, float]]:
     """Figures of each epoch, as the module's own history names them (`val/log_loss`)."""
     epochs: dict[int, dict[str, float]] = defaultdict(dict)
     for key in run.metrics:
-        if key.startswith(f"{GROUP}/"):
-            stage, _, figure = key.removeprefix(f"{GROUP}/").partition("_")
+        if key.startswith(PREFIX):
+            stage, _, figure = key.removeprefix(PREFIX).partition("_")
             for entry in client.get_metric_history(run.id, key):
                 epochs[entry.step][f"{stage}/{figure}"] = entry.value
     return [epochs[step] for step in sorted(epochs)]

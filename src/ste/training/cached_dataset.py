@@ -18,13 +18,13 @@ DEVICE_SHARE = 0.5
 _AT_ONCE = 65536
 
 
-class Ready(Batch):
+class NormalizedBatch(Batch):
     """A batch whose features are prepared."""
 
     __slots__ = ()
 
 
-class Resident(Dataset[Batch]):
+class CachedDataset(Dataset[Batch]):
     """The examples of a dataset, gathered from prepared rows: the same numbers as if each batch were prepared.
 
     Args:
@@ -60,7 +60,7 @@ class Resident(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self._starts)
 
-    def __getitem__(self, index: torch.Tensor) -> Ready:
+    def __getitem__(self, index: torch.Tensor) -> NormalizedBatch:
         """Examples `[B]`, or of several replicas `[R, B]`."""
         # `index_select` copies whole rows; an index in brackets does the same number by number.
         chosen = index.flatten()
@@ -68,10 +68,10 @@ class Resident(Dataset[Batch]):
         features = self._rows.index_select(0, self._starts.index_select(0, chosen))
         if self._finish is not None:
             features = self._finish(features)
-        return Ready(features.unflatten(0, index.shape) if index.dim() > 1 else features, label)
+        return NormalizedBatch(features.unflatten(0, index.shape) if index.dim() > 1 else features, label)
 
 
-class Prepared(Dataset[Batch]):
+class NormalizingDataset(Dataset[Batch]):
     """The examples of a dataset whose prepared rows take more memory than there is for them: prepared as they are read.
 
     Args:
@@ -95,11 +95,11 @@ class Prepared(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self._dataset)
 
-    def __getitem__(self, index: torch.Tensor) -> Ready:
+    def __getitem__(self, index: torch.Tensor) -> NormalizedBatch:
         """Examples `[B]`, or of several replicas `[R, B]`."""
         batch = self._dataset[index.flatten()]
         features = self._representation(batch.features.to(self._representation.mean.dtype))
-        return Ready(features.unflatten(0, index.shape), batch.label.view(index.shape))
+        return NormalizedBatch(features.unflatten(0, index.shape), batch.label.view(index.shape))
 
 
 def fits(rows: int, columns: int, item_bytes: int, device: torch.device) -> bool:
@@ -112,7 +112,7 @@ def fits(rows: int, columns: int, item_bytes: int, device: torch.device) -> bool
 
 
 @torch.no_grad()
-def prepared_rows(
+def normalized_rows(
     representation: Representation, features: torch.Tensor, *, windows: bool, device: torch.device
 ) -> torch.Tensor:
     """What of a table's representation a row alone decides, `[N, F]` on a device, in the representation's type.

@@ -1,110 +1,166 @@
-"""Processes that fit one model: each learns from its share of every batch, and all make the same steps.
+"""Rank and size of a distributed run, and how its processes end.
 
-They average gradients after each backward pass, and figures at the end of an epoch (torchmetrics does that by itself).
-To Lightning each is a run of its own: its own strategy would broadcast before every step, and again within its handler
-of SIGTERM, where the other process may be waiting for an average (docs/decisions.md).
+Lightning starts the processes (`trainer.strategy=ddp`), or `torchrun` or SLURM do. Rank 0 alone tracks, writes and
+prints; the other ranks train along and exit.
 """
 
+import logging
+import os
+import re
 import signal
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from dataclasses import replace
 
 import lightning.pytorch as pl
 import torch
-import torch.distributed as dist
-from torch import nn
-from torch.distributed import PrefixStore  # type: ignore[attr-defined]
 
-TIMEOUT = timedelta(minutes=10)
-"""How long a process waits for another one that says nothing; the end of a process is seen at once."""
+from ste.config import TrainerSettings
+from ste.config.processes import environment_rank, launched_by_torchrun
+from ste.errors import ConfigError, RunError
+
+log = logging.getLogger(__name__)
+
+_LOST = re.compile(r"gloo|nccl|connection|broken pipe|timed? ?out|socket|process group", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Place:
-    """A process among those of a run.
+def process_rank(settings: TrainerSettings) -> int:
+    """Return the rank of this process; 0 where the run has one process."""
+    return environment_rank() if resolve_processes(settings).processes != 1 else 0
 
-    Attributes:
-        local: its number on its machine, from 0.
-        devices: processes on each machine.
-        node: number of its machine, from 0.
-        nodes: machines.
-        address, port: where the first process of the first machine listens.
+
+def resolve_processes(settings: TrainerSettings) -> TrainerSettings:
+    """Take the number of processes from torchrun where it started this one.
+
+    Raises:
+        ConfigError: another number was typed.
     """
-
-    local: int = 0
-    devices: int = 1
-    node: int = 0
-    nodes: int = 1
-    address: str = "127.0.0.1"
-    port: int = 0
-
-    @property
-    def rank(self) -> int:
-        """Its number among all."""
-        return self.node * self.devices + self.local
-
-    @property
-    def world_size(self) -> int:
-        """All of them."""
-        return self.nodes * self.devices
+    if not launched_by_torchrun():
+        return settings
+    total, per_node = int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_WORLD_SIZE"])
+    if settings.devices not in (1, per_node, "auto", -1):
+        raise ConfigError(
+            f"trainer.devices={settings.devices}: torchrun started {per_node} processes on this machine. "
+            f"Try trainer.devices={per_node}, or --nproc-per-node {settings.devices}."
+        )
+    strategy = "ddp" if settings.strategy == "auto" and total > 1 else settings.strategy
+    return replace(settings, devices=per_node, num_nodes=total // per_node, strategy=strategy)
 
 
-def rank() -> int:
-    """This process's number in the group it is in; 0 where it is alone."""
-    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
-
-
-def world_size() -> int:
-    """Processes of the group; 1 where this one is alone."""
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
-
-
-@contextmanager
-def joined(place: Place, store: Any, *, gpu: bool) -> Iterator[None]:
-    """Be in the group, which begins when all are there.
+def check_processes(settings: TrainerSettings, *, baseline: bool, method: str) -> None:
+    """Check that a run can use as many processes as it asks for.
 
     Args:
-        place: of this process.
-        store: that all of them know.
-        gpu: whether each has a GPU, the one of its local number.
+        settings: of the Trainer.
+        baseline: whether the model is one; a baseline is fitted in one process.
+        method: `validation.method`.
+
+    Raises:
+        ConfigError: folds in several processes, or fewer GPUs than processes.
     """
-    if gpu:
-        torch.cuda.set_device(place.local)
-    dist.init_process_group(
-        "cpu:gloo,cuda:nccl" if gpu else "gloo",
-        store=PrefixStore("fit", store),
-        rank=place.rank,
-        world_size=place.world_size,
-        timeout=TIMEOUT,
-    )
-    try:
-        yield
-    finally:
-        dist.destroy_process_group()
-
-
-def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Let each parameter's gradient be its mean over the processes, in one message; alone, nothing happens."""
-    count = world_size()
-    if count == 1:
+    settings = resolve_processes(settings)
+    devices = settings.devices
+    if settings.processes == 1 or baseline:
         return
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
-    dist.all_reduce(flat)
-    flat /= count
-    for gradient, mean in zip(gradients, flat.split([one.numel() for one in gradients]), strict=True):
-        gradient.copy_(mean.view_as(gradient))
+    if method != "holdout":
+        several = f"trainer.num_nodes={settings.num_nodes}" if devices == 1 else f"trainer.devices={devices}"
+        raise ConfigError(f"{several}: folds are trained in one process. Try trainer=cpu, or validation=holdout.")
+    if not isinstance(devices, int):
+        return
+    if settings.accelerator in ("gpu", "cuda") and torch.cuda.is_available():
+        count = torch.cuda.device_count()
+        if devices > count:
+            raise ConfigError(
+                f"trainer.devices={devices}: {count} GPU{'s were' if count > 1 else ' was'} found, and each process "
+                f"needs one. Try trainer.devices={count}."
+            )
+    elif settings.accelerator == "cpu" and devices > cores():
+        log.warning(
+            f"warning: trainer.devices={devices}: that many processes share {cores()} cores and wait for each other; "
+            f"trainer.devices={cores()} is faster"
+        )
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def threads_per_process(settings: TrainerSettings) -> int | None:
+    """Return torch's threads of each process: as set, else cores / processes; None leaves one process to torch."""
+    if settings.threads is not None or settings.devices == 1:
+        return settings.threads
+    return max(1, cores() // settings.devices) if isinstance(settings.devices, int) and settings.devices > 0 else None
+
+
+def use_threads(settings: TrainerSettings) -> None:
+    """Set torch's threads of this process."""
+    threads = threads_per_process(resolve_processes(settings))
+    if threads is not None:
+        torch.set_num_threads(threads)
+        if settings.processes != 1:
+            os.environ["OMP_NUM_THREADS"] = str(threads)  # Lightning's launcher would set another number
+
+
+def check_examples(counts: dict[str, int], settings: TrainerSettings) -> None:
+    """Check that each process gets an example of each split.
+
+    Args:
+        counts: examples by split, at least `train` and `validation`.
+        settings: with the number of processes.
+
+    Raises:
+        ConfigError: there are fewer examples than processes.
+    """
+    if not isinstance(settings.devices, int):
+        return
+    total = settings.devices * settings.num_nodes
+    for split in ("train", "validation"):
+        if counts[split] < total:
+            raise ConfigError(
+                f"trainer.devices={settings.devices}: {total} processes in all, and {counts[split]} {split} examples. "
+                "Try trainer=cpu."
+            )
 
 
 class OwnSignals(pl.Callback):
-    """SIGTERM means what it meant before Lightning took it: the first process alone decides that a run is stopped."""
+    """Restore the process's own SIGTERM handler during a distributed fit.
+
+    Lightning's handler broadcasts to the other ranks, which may be waiting for a gradient average at that moment: both
+    would then wait for each other.
+    """
 
     def __init__(self) -> None:
         self._own = signal.getsignal(signal.SIGTERM)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Put it back."""
+        """Restore the handler."""
         signal.signal(signal.SIGTERM, self._own)
+
+
+def stop_launched(trainer: pl.Trainer, wait: float = 0.0) -> None:
+    """Wait for the processes that Lightning launched, then end those that still run.
+
+    Lightning observes them and kills this process too when one of them fails; the observer ends with its list.
+
+    Args:
+        trainer: of the fit that ended.
+        wait: seconds for each.
+    """
+    processes = getattr(trainer.strategy.launcher, "procs", [])
+    for process in processes:
+        try:
+            process.wait(wait)
+        except Exception:
+            process.kill()
+            process.wait()
+    processes.clear()
+
+
+def lost_process(error: RuntimeError) -> RunError | None:
+    """Return the message for a fit that ended because another rank did, or None for another fault."""
+    if not _LOST.search(str(error)):
+        return None
+    reason = str(error).strip().splitlines()[0][:200]
+    return RunError(
+        f"another process of this run ended or no longer answers ({reason}). Its own messages are above, or where its "
+        "machine writes them."
+    )

@@ -18,11 +18,12 @@ from ste.data.datamodule import TrendDataModule
 from ste.ensembles.pooling import Combination, Pool, Stacking
 from ste.errors import RunError
 from ste.experiment.artifacts import CHECKPOINT
+from ste.experiment.model_setup import input_view, load_model, model_name
 from ste.experiment.run import last_data
 from ste.inference.export.graph import EnsembleGraph, model_graph, slice_window
 from ste.inference.run_store import RunStore
 from ste.seed_ensembles.replica_module import ReplicaModule
-from ste.training.fit import Model, load_model, name_of, view_of
+from ste.training.fit import Model
 
 if TYPE_CHECKING:
     from ste.tracking.run_info import FoundRun
@@ -45,7 +46,7 @@ class ExportedMember:
     @property
     def length(self) -> int | None:
         """Periods that it reads; None is one row without a time dimension."""
-        sequence = view_of(self.settings.model) == "sequence"
+        sequence = input_view(self.settings.model) == "sequence"
         return int(self.settings.data.sequence_length) if sequence else None
 
     def predict_proba(self, features: torch.Tensor) -> np.ndarray:
@@ -179,7 +180,7 @@ def check_features(members: Sequence[ExportedMember]) -> None:
 
 
 def _load_member(checkpoint: Path, settings: TrainSettings, title: str | None = None) -> ExportedMember:
-    title = title or name_of(settings.model)
+    title = title or model_name(settings.model)
     try:
         model = load_model(checkpoint)
     except Exception as error:  # torch's reader and ours raise many kinds for a damaged file

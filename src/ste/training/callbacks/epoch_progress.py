@@ -1,29 +1,37 @@
-"""One line that tells how a fit goes: epoch, losses, the monitored figure and its best, time left."""
+"""Progress bar over epochs with losses, the monitored metric, its best value and the time left."""
 
 import sys
 from typing import Any
 
 import lightning.pytorch as pl
+from lightning.pytorch.callbacks import ProgressBar
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from ste.registry import CALLBACKS
 from ste.training.module import TrendModule
 
 
-class EpochProgress(pl.Callback):
-    """A bar over epochs on a terminal; nothing where nobody watches.
+@CALLBACKS.register
+class EpochProgress(ProgressBar):
+    """Draw one bar over epochs on a terminal; do nothing where standard error is no terminal.
 
     Args:
-        monitor: figure to show, such as `val/log_loss`.
-        mode: whether it is better `min` or `max`.
+        monitor: metric to show, such as `val/log_loss`.
+        mode: `min` or `max`, which of its values is better.
     """
 
     def __init__(self, monitor: str, mode: str) -> None:
+        super().__init__()
         self.monitor = monitor
         self.better = min if mode == "min" else max
         self.best: float | None = None
         self.progress: Progress | None = None
-        self.task: Any = None
+        self.task: TaskID | None = None
+
+    def disable(self) -> None:
+        """Draw nothing (Lightning calls it on every rank but 0)."""
+        self._stop()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw the bar."""
@@ -42,29 +50,31 @@ class EpochProgress(pl.Callback):
         self.progress.start()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Show the epoch before: only now are all of its figures there."""
+        """Show the previous epoch."""
         self._show(trainer, pl_module)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Show the last epoch, and leave the line standing."""
+        """Show the last epoch and leave the line on the terminal."""
         self._show(trainer, pl_module)
         self._stop()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Give the terminal back."""
+        """Release the terminal."""
         self._stop()
 
     def _show(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, TrendModule)
-        if self.progress is None or not module.history:
+        if self.progress is None or self.task is None or not module.history:
             return
-        shown = module.history[-1]
-        value = shown[self.monitor]
-        self.best = value if self.best is None else self.better(self.best, value)
-        text = f"train loss {shown['train/loss']:.4f}  {self.monitor} {value:.4f}  best {self.best:.4f}"
+        metrics = module.history[-1]
+        text = f"train loss {metrics['train/loss']:.4f}"
+        if self.monitor in metrics:
+            value = metrics[self.monitor]
+            self.best = value if self.best is None else self.better(self.best, value)
+            text += f"  {self.monitor} {value:.4f}  best {self.best:.4f}"
         self.progress.update(self.task, completed=trainer.current_epoch, description=text)
 
-    def _stop(self) -> None:
+    def _stop(self, *_: Any) -> None:
         if self.progress is not None:
             self.progress.stop()
             self.progress = None

@@ -1,0 +1,1 @@
+"""Callbacks of our own; a module here registers its class with `@CALLBACKS.register`."""

@@ -1,0 +1,152 @@
+"""Callbacks and loggers from their settings: mappings by name, each with a class name and its arguments.
+
+A class name resolves against the public classes of `lightning.pytorch.callbacks` and `lightning.pytorch.loggers` and
+the registry alone, so that a stored configuration cannot name anything else.
+"""
+
+import difflib
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch import callbacks as lightning_callbacks
+from lightning.pytorch import loggers as lightning_loggers
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+from ste.errors import ConfigError
+from ste.registry import CALLBACKS, METRICS
+from ste.training.run_logger import MetricStore, RunLogger
+
+TRACKED = "RunLogger"
+"""Name of the logger that writes to the tracked run."""
+
+Mappings = Mapping[str, Mapping[str, Any] | None]
+
+
+def build_callbacks(settings: Mappings, monitor: str, mode: str, folder: Path) -> list[pl.Callback]:
+    """Build the callbacks of a fit.
+
+    Args:
+        settings: class name and arguments of each callback by key; None leaves one out.
+        monitor: metric for callbacks that take a `monitor` and are given none, such as `val/log_loss`.
+        mode: `min` or `max`, likewise.
+        folder: of checkpoints that are given no `dirpath`.
+
+    Raises:
+        ConfigError: an unknown class, or arguments that it does not accept.
+    """
+    known = {name: getattr(lightning_callbacks, name) for name in lightning_callbacks.__all__} | dict(CALLBACKS)
+    known = {name: kind for name, kind in known.items() if name not in ("Callback", "Checkpoint", "ProgressBar")}
+    built = []
+    for key, entry in settings.items():
+        if entry is None:
+            continue
+        kind, arguments = _resolve(f"callbacks.{key}", entry, known)
+        accepted = inspect.signature(kind).parameters
+        if "monitor" in accepted and "monitor" not in arguments:
+            arguments |= {"monitor": monitor, "mode": arguments.get("mode", mode)}
+        elif arguments.get("monitor") is not None:
+            _check_metric(f"callbacks.{key}.monitor", arguments["monitor"])
+        if "dirpath" in accepted and arguments.get("dirpath") is None:
+            arguments["dirpath"] = folder
+        built.append(_build(f"callbacks.{key}", kind, arguments))
+    return built
+
+
+def build_loggers(settings: Mappings, folder: Path, run: MetricStore | None) -> list[Logger]:
+    """Build the loggers of a fit.
+
+    Args:
+        settings: class name and arguments of each logger by key; None leaves one out.
+        folder: of loggers that are given no `save_dir`.
+        run: tracked run; None leaves its logger out.
+
+    Raises:
+        ConfigError: an unknown class, or arguments that it does not accept.
+    """
+    known: dict[str, Any] = {name: getattr(lightning_loggers, name) for name in lightning_loggers.__all__}
+    known = {name: kind for name, kind in known.items() if name != "Logger"} | {TRACKED: RunLogger}
+    built: list[Logger] = []
+    for key, entry in settings.items():
+        if entry is None:
+            continue
+        kind, arguments = _resolve(f"loggers.{key}", entry, known)
+        if kind is RunLogger:
+            if arguments:
+                raise ConfigError(f"loggers.{key}: {TRACKED} takes no arguments. Try loggers=mlflow.")
+            if run is not None:
+                built.append(RunLogger(run))
+            continue
+        if "save_dir" in inspect.signature(kind).parameters:
+            arguments.setdefault("save_dir", folder)
+        built.append(_build(f"loggers.{key}", kind, arguments))
+    return built
+
+
+def early_stopping_patience(settings: Mappings) -> int | None:
+    """Return the patience of the EarlyStopping callback in epochs, or None where there is none.
+
+    Raises:
+        ConfigError: it has other arguments, which replicas cannot follow.
+    """
+    for key, entry in settings.items():
+        if entry is not None and entry.get("name") == "EarlyStopping":
+            others = sorted(entry.keys() - {"name", "patience"})
+            if others:
+                raise ConfigError(
+                    f"callbacks.{key}.{others[0]}: replicas stop by patience alone. "
+                    f"Try callbacks.{key}.patience=10 without it, or train.replicas=1."
+                )
+            return int(entry.get("patience", 3))
+    return None
+
+
+def own_epochs(callbacks: list[pl.Callback]) -> list[pl.Callback]:
+    """Return the callbacks without those that select or stop by one metric: replicas do so one by one."""
+    monitors = (lightning_callbacks.EarlyStopping,)
+    return [
+        one
+        for one in callbacks
+        if not isinstance(one, monitors) and not (isinstance(one, ModelCheckpoint) and one.monitor is not None)
+    ]
+
+
+def _resolve(where: str, entry: Any, known: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
+        raise ConfigError(f"{where}={entry}: expected a class name and its arguments. Try {where}={{name: Timer}}.")
+    arguments = {str(key): value for key, value in entry.items() if key != "name"}
+    name = entry["name"]
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        hint = f" Try {where}.name={near[0]}." if near else ""
+        raise ConfigError(f"{where}.name={name}: expected one of {', '.join(sorted(known))}.{hint}")
+    return known[name], arguments
+
+
+def _build(where: str, kind: Any, arguments: dict[str, Any]) -> Any:
+    accepted = inspect.signature(kind).parameters
+    open_ended = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in accepted.values())
+    for name in arguments:
+        if name not in accepted and not open_ended:
+            near = difflib.get_close_matches(name, accepted, n=1, cutoff=0.5)
+            hint = f" Try {where}.{near[0]}=..." if near else ""
+            raise ConfigError(
+                f"{where}.{name}: no such argument of {kind.__name__}. Expected one of {', '.join(accepted)}.{hint}"
+            )
+    try:
+        return kind(**arguments)
+    except (TypeError, ValueError, KeyError, MisconfigurationException, ModuleNotFoundError) as error:
+        raise ConfigError(f"{where}: {kind.__name__} does not accept these arguments: {error}.") from None
+
+
+def _check_metric(where: str, name: Any) -> None:
+    logged = [f"val/{metric.name}" for metric in METRICS.values() if metric.every_epoch]
+    logged += ["train/loss", "train/accuracy", "train/lr"]
+    if name not in logged:
+        near = difflib.get_close_matches(str(name), logged, n=1, cutoff=0.3)
+        hint = f" Try {where}={near[0]}." if near else ""
+        raise ConfigError(f"{where}={name}: expected one of {', '.join(logged)}.{hint}")
