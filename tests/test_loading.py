@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ste.config import fast_imports as how
-from ste.config.fast_imports import before, loading, set_before
+from ste.config.fast_imports import loading, set_before
 
 
 @pytest.fixture(autouse=True)
@@ -54,33 +53,10 @@ def test_what_became_garbage_is_not_kept_where_nothing_was_imported():
     assert not [one for one in gc.get_objects() if type(one) is Watched]
 
 
-@pytest.mark.parametrize(
-    ("more", "own", "spins"),
-    [(0, 0.0, "10000"), (1, 0.0, "10000"), (5, 0.0, "1000"), (5, 0.05, "10000"), (10, 0.05, "1000"), (None, 0, "1000")],
-)
-def test_threads_wait_long_only_where_nothing_else_works(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: int | None, own: float, spins: str
-):
-    """Of what all cores work in hundredths of a second, a part may be this process's own."""
-    stat = tmp_path / "stat"
-
-    def write(worked: int) -> None:
-        stat.write_text(f"cpu  {worked} 2 30 9000 40 5 6 7 0 0\ncpu0 1 1 1 1 1 1 1 1 0 0\n")
-
-    monkeypatch.setattr(how, "_STAT", stat)
-    if more is not None:
-        write(100)
-        spent = iter([1.0, 1.0 + own] * 2)
-        monkeypatch.setattr(how.time, "process_time", lambda: next(spent))
-        monkeypatch.setattr(how.time, "sleep", lambda seconds: write(100 + more))
-    assert before()["GOMP_SPINCOUNT"] == spins
-    if more is not None:
-        write(100)
+def test_variables_are_set_unless_they_are(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(os, "environ", {"ARROW_DEFAULT_MEMORY_POOL": "mimalloc"})
     set_before()
-    assert os.environ == {"GOMP_SPINCOUNT": spins, "ARROW_DEFAULT_MEMORY_POOL": "mimalloc"}
-    monkeypatch.setattr(how.time, "sleep", lambda seconds: pytest.fail("what is set is not looked for again"))
-    set_before()
+    assert os.environ == {"GOMP_SPINCOUNT": "10000", "ARROW_DEFAULT_MEMORY_POOL": "mimalloc"}
 
 
 def test_a_fault_of_an_import_leaves_the_collector_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -7,51 +7,26 @@ and again, and once more at the end: two fifths of the time that a process takes
 import gc
 import os
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-SPINS_ALONE, SPINS_BESIDE = "10000", "1000"
-"""Turns in which torch's threads wait for each other before they sleep (docs/decisions.md)."""
-
-_NAMES = {"GOMP_SPINCOUNT", "ARROW_DEFAULT_MEMORY_POOL"}
-_LOOK = 0.05
-_STAT = Path("/proc/stat")
+_VARIABLES = {"GOMP_SPINCOUNT": "10000", "ARROW_DEFAULT_MEMORY_POOL": "system"}
 
 
 def before() -> dict[str, str]:
-    """What libraries read of the environment when they are loaded, as our commands set it.
+    """Return the environment variables that libraries read when they are loaded, as our commands set them.
 
-    Threads that wait spin, which saves a step's tenth where nothing else runs, and beside another busy process costs
-    many times the fit. Arrow's own pool keeps what it gives back: tables in parts are built in a sixth less memory
-    without it.
+    10,000 turns, in which torch's threads wait for each other before they sleep, are as fast as libgomp's 300,000 on a
+    quiet machine, and cost a tenth of them on a busy one (docs/decisions.md). Arrow's own pool keeps the memory that
+    it gets back: tables in parts are built in a sixth less memory without it.
     """
-    spins = SPINS_ALONE if _alone() else SPINS_BESIDE
-    return {"GOMP_SPINCOUNT": spins, "ARROW_DEFAULT_MEMORY_POOL": "system"}
+    return dict(_VARIABLES)
 
 
 def set_before() -> None:
-    """Set it once, in this process and those that it begins; whoever has set one of them keeps it."""
-    if not os.environ.keys() >= _NAMES:  # else nobody would heed what is seen
-        for name, value in before().items():
-            os.environ.setdefault(name, value)
-
-
-def _alone() -> bool:
-    """Whether nothing else of the machine works, seen for a moment; not where Linux does not tell."""
-    try:
-        worked = _worked_elsewhere()
-        time.sleep(_LOOK)
-        return _worked_elsewhere() - worked < _LOOK / 2
-    except (OSError, ValueError):
-        return False
-
-
-def _worked_elsewhere() -> float:
-    """Seconds that all cores have worked since the machine began, but for this process: NumPy's threads spin too."""
-    user, nice, system, _, _, *interrupts = map(int, _STAT.read_text().split("\n", 1)[0].split()[1:9])
-    return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK") - time.process_time()
+    """Set the variables in this process and its children; those that are set stay."""
+    for name, value in _VARIABLES.items():
+        os.environ.setdefault(name, value)
 
 
 @contextmanager

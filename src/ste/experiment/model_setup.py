@@ -14,7 +14,7 @@ from ste.data.panel import Panel
 from ste.errors import ConfigError, DataError, RunError
 from ste.registry import MODELS
 from ste.seed_ensembles.replica_module import build_module
-from ste.training.augmentation.batch_transforms import LEAST_WINDOW
+from ste.training.augmentation.batch_transforms import MIN_WINDOW
 from ste.training.augmentation.resampled_market import synthetic_rows
 from ste.training.components import build_callbacks, build_loggers, early_stopping_patience
 from ste.training.distributed import check_examples, resolve_processes
@@ -106,10 +106,10 @@ def _hyperparameters(settings: TrainSettings, data: TrendDataModule) -> dict[str
     """Return the arguments of the module, plain values alone."""
     given = {key: value for key, value in settings.model.items() if key != "net" and value is not None}
     net = settings.model["net"]
-    if settings.augment.name == "window_warping" and data.dims.sequence_length < LEAST_WINDOW:
+    if settings.augment.name == "window_warping" and data.dims.sequence_length < MIN_WINDOW:
         raise ConfigError(
             f"augment=window_warping: {net} reads {data.dims.sequence_length} of a ticker's periods; expected "
-            f"{LEAST_WINDOW} or more, between which time can be stretched. Try augment=jitter, or model=lstm."
+            f"{MIN_WINDOW} or more, between which time can be stretched. Try augment=jitter, or model=lstm."
         )
     accepted = MODELS[net].__init__.__annotations__
     arguments = {key: value for key, value in asdict(data.dims).items() if key in accepted} | given

@@ -214,13 +214,15 @@ class ReplicaModule(TrendModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
+        """Clip in place of Lightning, which would clip the norm of all replicas together."""
+        self.clip(gradient_clip_val, gradient_clip_algorithm)
+
+    def clip(self, max_value: float | None, algorithm: str | None = None) -> None:
         """Clip each replica's gradients by its own norm, or every gradient by value."""
-        if gradient_clip_val is None:
-            return
-        if gradient_clip_algorithm == "value":
-            nn.utils.clip_grad_value_(self.net.parameters(), gradient_clip_val)
+        if max_value is None or algorithm == "value":
+            super().clip(max_value, algorithm)
         else:
-            clip_replicas(self.net.parameters(), gradient_clip_val)
+            clip_replicas(self.net.parameters(), max_value)
 
     @torch.no_grad()
     def select_epochs(self, validation: Iterable[Batch]) -> int:

@@ -1,12 +1,12 @@
 """Adversarial training on the latent representation.
 
-Feng et al. (2019), IJCAI, "Enhancing Stock Movement Prediction with Adversarial Training", section 3: beside
-each example's loss, the loss of the example moved a little way in the direction that raises it fastest.
-What is moved is not the features but the latent representation, what enters the last linear layer. The
-objective is `loss(e) + beta * loss(e + r)` with `r = epsilon * g / ||g||` and `g` the gradient of the loss
-with respect to `e`, taken as a constant (Goodfellow et al. 2015, ICLR, with the L2 norm of Miyato et al.
-2017, ICLR, in place of the sign). The paper's loss is the hinge, and it perturbs the examples whose hinge
-loss is above 0; here the loss is the training step's own cross-entropy, above 0 for all.
+Feng et al. (2019), IJCAI, "Enhancing Stock Movement Prediction with Adversarial Training", section 3, add to each
+example's loss the loss of the example perturbed in the direction that raises it fastest. The perturbation applies to
+the latent representation, the input of the last linear layer, not to the features. The objective is
+`loss(e) + beta * loss(e + r)` with `r = epsilon * g / ||g||` and `g` the gradient of the loss with respect to `e`,
+taken as a constant (Goodfellow et al. 2015, ICLR, with the L2 norm of Miyato et al. 2017, ICLR, in place of the sign).
+The paper's loss is the hinge, and it perturbs the examples whose hinge loss is above 0; here the loss is the training
+step's own cross-entropy, above 0 for all.
 """
 
 from collections.abc import Callable
@@ -21,18 +21,18 @@ def perturbation(
     label: torch.Tensor,
     size: float,
 ) -> torch.Tensor:
-    """The small step of each example's latent representation that raises its loss fastest.
+    """Compute the perturbation of each example's latent representation that raises its loss fastest.
 
     Args:
-        loss: mean loss of latent representations `[B, D]` and labels `[B]`; an example's share of it depends on
-            its own row alone. Of replicas, `[R, B, D]` and `[R, B]`, the mean of each, `[R]`.
+        loss: mean loss of latent representations `[B, D]` and labels `[B]`; an example's contribution depends on
+            its own row alone. For replicas the mean of each, `[R]`, of `[R, B, D]` and `[R, B]`.
         latent: float `[B, D]` or `[R, B, D]`; no gradient flows back into it from here.
-        label: int64 `[B]` or `[R, B]`, or shares of the classes `[B, C]`.
-        size: L2 norm of each row's step.
+        label: int64 `[B]` or `[R, B]`, or class fractions `[B, C]`.
+        size: L2 norm of each row's perturbation.
 
     Returns:
-        A constant of the latent's shape, float32 at least, whose rows have norm `size`; a row shrinks to 0 with
-        its gradient where the loss is flat to rounding (a norm under 1e-12).
+        A tensor of the latent's shape without gradient, float32 or wider, whose rows have norm `size`; a row shrinks
+        to 0 with its gradient where the loss is flat to rounding (a norm under 1e-12).
     """
     wide = torch.promote_types(latent.dtype, torch.float32)  # a small step would be lost in 16 bits
     point = latent.detach().to(wide).requires_grad_()

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from ste.errors import ConfigError
 from ste.training.cached_dataset import CachedDataset, NormalizingDataset, fits, normalized_rows
 from ste.training.components import own_epochs
 from ste.training.distributed import OwnSignals, lost_process, stop_launched
+from ste.training.grouped_batches import can_group, grouped, trainer_settings
 from ste.training.malloc import kept_memory
 from ste.training.module import TrendModule
 from ste.training.trainer import build_trainer
@@ -101,7 +103,10 @@ def fit_net(
     """
     several = settings.processes != 1
     chosen = own_epochs(list(callbacks)) if module.selects_epochs else list(callbacks)
-    trainer = build_trainer(settings, [*chosen, *([OwnSignals()] if several else [])], loggers)
+    in_groups = can_group(settings, chosen)
+    trainer = build_trainer(
+        trainer_settings(settings) if in_groups else settings, [*chosen, *([OwnSignals()] if several else [])], loggers
+    )
     if settings.precision in ("64-true", "64"):
         module.double()  # Lightning would convert after it has read a checkpoint, whose values would be rounded
     last = folder / LAST if resume and (folder / LAST).is_file() else None
@@ -109,13 +114,9 @@ def fit_net(
     try:
         with kept_memory():
             cached = _cached(module, data, trainer.strategy.root_device)
-            trainer.fit(
-                module,
-                module.training_loader(data, cached),
-                data.val_dataloader(cached),
-                ckpt_path=last,
-                weights_only=True,
-            )
+            training, validation = module.training_loader(data, cached), data.val_dataloader(cached)
+            with grouped(module, training, settings) if in_groups else nullcontext(training) as loader:
+                trainer.fit(module, loader, validation, ckpt_path=last, weights_only=True)
             stop_launched(trainer, wait=30.0)
     except SystemExit as stop:
         if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning turns Ctrl-C into an exit

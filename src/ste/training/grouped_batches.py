@@ -1,73 +1,156 @@
-"""Several batches for one step of Lightning's loop.
+"""Several batches in one step of Lightning's training loop.
 
-What the loop does around a step takes a fifth of a millisecond: as long as a small net's whole step.
+The loop spends a fifth of a millisecond around each step, as long as the complete step of a small net. Grouped, a
+small net trains up to a half faster, with the same numbers. Manual optimization, a public interface of Lightning, makes
+the optimizer steps. It turns itself off where anything else has to see single batches.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import Any
 
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from ste.config import TrainerSettings
+from ste.data.datamodule import BatchLoader
 from ste.data.windows import Batch
+from ste.training.module import TrendModule
 
-MOST = 32
-"""Batches in a group."""
+MAX_BATCHES = 32
+MAX_EXAMPLES = 16384
+"""Examples in a group: its batches are gathered together."""
 
-MOST_EXAMPLES = 16384
-"""Examples in a group: its batches are gathered at once."""
+_BATCH_HOOKS = (
+    *("on_train_batch_start", "on_train_batch_end", "on_before_zero_grad", "on_before_backward"),
+    *("on_after_backward", "on_before_optimizer_step"),
+)
+_OFF = {
+    "accumulate_grad_batches": 1,
+    "fast_dev_run": False,
+    "limit_train_batches": None,
+    "max_steps": -1,
+    "max_time": None,
+    "min_steps": None,
+    "overfit_batches": 0,
+    "profiler": None,
+    "val_check_interval": None,
+    "log_every_n_steps": 0,
+    "barebones": False,
+}
+"""Trainer arguments that count batches, at the values that do not."""
 
 
-class Group(NamedTuple):
-    """Batches to be learnt from one after the other.
+class BatchGroup:
+    """Consecutive batches of an epoch.
 
-    Attributes:
-        first: number of the first one in its epoch.
+    Args:
+        first: index of the first one in its epoch.
         batches: in order.
     """
 
-    first: int
-    batches: list[Batch]
+    def __init__(self, first: int, batches: list[Batch]) -> None:
+        self.first, self.batches = first, batches
 
-
-class Batches(Protocol):
-    """A loader, as `BatchLoader` is one."""
-
-    @property
-    def examples(self) -> int:
-        """Examples that a whole batch gathers."""
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the order of the next pass."""
-
-    def __len__(self) -> int: ...
-    def __iter__(self) -> Iterator[Batch]: ...
+    def to(self, device: torch.device, **_: Any) -> "BatchGroup":
+        """Return the group on a device (Lightning calls it; cached batches are there already)."""
+        if all(batch.features.device == device for batch in self.batches[:1]):
+            return self
+        return BatchGroup(self.first, [type(batch)(*(part.to(device) for part in batch)) for batch in self.batches])
 
 
 class GroupedLoader:
-    """A loader's batches in groups.
+    """Iterate over a loader's batches in groups.
 
     Args:
         loader: of batches.
-        together: whether there may be more than one in a group.
-        limit: batches of an epoch that are used; None is all.
     """
 
-    def __init__(self, loader: Batches, together: bool = True, limit: int | None = None) -> None:
-        self.loader, self._limit = loader, limit
-        self.size = max(1, min(MOST, MOST_EXAMPLES // loader.examples)) if together else 1
+    def __init__(self, loader: BatchLoader) -> None:
+        self.loader = loader
+        self.size = max(1, min(MAX_BATCHES, MAX_EXAMPLES // loader.examples))
         # Lightning announces each epoch to `loader.sampler.set_epoch`, and asks for both of these.
         self.sampler, self.batch_sampler = loader, None
 
-    @property
-    def limit(self) -> int:
-        """Batches of an epoch; of this process, once there are several."""
-        return len(self.loader) if self._limit is None else min(self._limit, len(self.loader))
-
     def __len__(self) -> int:
-        return math.ceil(self.limit / self.size)
+        return math.ceil(len(self.loader) / self.size)
 
-    def __iter__(self) -> Iterator[Group]:
-        limit = self.limit
-        batches = islice(self.loader, limit)
-        for first in range(0, limit, self.size):
-            yield Group(first, list(islice(batches, self.size)))
+    def __iter__(self) -> Iterator[BatchGroup]:
+        batches, total = iter(self.loader), len(self.loader)
+        for first in range(0, total, self.size):
+            yield BatchGroup(first, list(islice(batches, self.size)))
+
+
+def can_group(settings: TrainerSettings, callbacks: Sequence[pl.Callback]) -> bool:
+    """Return whether nothing in a fit has to see single batches.
+
+    Args:
+        settings: of the Trainer.
+        callbacks: of the fit.
+    """
+    single = settings.processes == 1 and settings.strategy == "auto" and settings.precision != "16-mixed"
+    return (
+        single
+        and all(getattr(settings, name) == value for name, value in _OFF.items())
+        and all(_ignores_batches(callback) for callback in callbacks)
+    )
+
+
+def trainer_settings(settings: TrainerSettings) -> TrainerSettings:
+    """Return the settings of the Trainer under manual optimization, where the step clips gradients itself."""
+    return replace(settings, gradient_clip_val=None, gradient_clip_algorithm=None)
+
+
+@contextmanager
+def grouped(module: TrendModule, loader: BatchLoader, settings: TrainerSettings) -> Iterator[GroupedLoader]:
+    """Let a module train on groups of batches within the context.
+
+    Args:
+        module: to train.
+        loader: of its training batches.
+        settings: with the gradient clipping.
+
+    Yields:
+        The loader for `Trainer.fit`.
+    """
+    single: Callable[[Batch, int], torch.Tensor] = module.training_step
+
+    def step(group: BatchGroup, batch_idx: int) -> None:
+        _train(module, single, group, settings)
+
+    module.automatic_optimization = False
+    module.training_step = step  # type: ignore[method-assign, assignment]
+    try:
+        yield GroupedLoader(loader)
+    finally:
+        del module.training_step
+        module.automatic_optimization = True
+
+
+def _train(
+    module: TrendModule, single: Callable[[Batch, int], torch.Tensor], group: BatchGroup, settings: TrainerSettings
+) -> None:
+    """Make an optimizer step for each batch of a group, as automatic optimization does."""
+    counted: Any = module.optimizers()
+    optimizer = counted.optimizer
+    for batch_idx, batch in enumerate(group.batches, start=group.first):
+        loss = single(batch, batch_idx)
+        module.optimizer_zero_grad(module.current_epoch, batch_idx, optimizer)
+        loss.backward()
+        module.on_after_backward()
+        module.clip(settings.gradient_clip_val, settings.gradient_clip_algorithm)
+        if batch is group.batches[-1]:  # the one that Lightning counts
+            counted.step()
+        else:
+            optimizer.step()
+
+
+def _ignores_batches(callback: pl.Callback) -> bool:
+    if isinstance(callback, ModelCheckpoint):
+        state = callback.state_key  # names its intervals
+        return "'every_n_train_steps': 0" in state and "'train_time_interval': None" in state
+    return all(getattr(type(callback), name) is getattr(pl.Callback, name) for name in _BATCH_HOOKS)

@@ -1,1 +1,1 @@
-"""Augmentation of training examples: of each batch (`batch`), and a resampled market beside them (`synthetic`)."""
+"""Augmentation of training examples: transforms of each batch, and additional examples from a resampled market."""

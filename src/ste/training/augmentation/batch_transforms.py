@@ -1,10 +1,10 @@
-"""What is done to a batch of training examples, in prepared units: numbers in, numbers out.
+"""Transforms of a batch of training examples, applied to normalized features.
 
-Everything random comes from a generator that depends on the seed, the epoch, the batch and the process alone, on
-the CPU: a run repeats exactly, a resumed one ends where it would have ended, and a GPU draws what a CPU draws.
+All random numbers come from a CPU generator that depends on the seed, the epoch, the batch and the rank alone: a run
+repeats exactly, a resumed one ends where it would have ended, and a GPU draws what a CPU draws.
 
-Noise is drawn for each window by itself. A macro figure, which all tickers of a week share, then differs between
-them, which no real week shows; that takes from a net what it could tell the date by, and adds nothing else.
+Noise is drawn for each window separately. A macro figure, which all tickers of a week share, then differs between
+tickers; a net can identify the date less well, and learns nothing else from it.
 """
 
 from typing import Any
@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from torch.nn.functional import one_hot
 
-LEAST_WINDOW = 3
-"""Periods in a window that can be warped: the first and the last one stay where they are."""
+MIN_WINDOW = 3
+"""Minimum periods of a window that can be warped: the first and the last one stay in place."""
 
 
-def generator(seed: int, epoch: int, batch: int, process: int = 0) -> np.random.Generator:
-    """The random numbers of one training batch, and of no other."""
-    return np.random.default_rng([seed, epoch, batch, process])
+def generator(seed: int, epoch: int, batch: int, rank: int = 0) -> np.random.Generator:
+    """Return the random number generator of one training batch."""
+    return np.random.default_rng([seed, epoch, batch, rank])
 
 
 def augment_batch(
@@ -30,19 +30,19 @@ def augment_batch(
     varies: torch.Tensor,
     rng: np.random.Generator,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """A batch as a net is to learn it.
+    """Augment a batch.
 
     Args:
         settings: `AugmentSettings` as a dict.
-        features: prepared, float `[B, T, F]` or `[B, F]`.
+        features: normalized, float `[B, T, F]` or `[B, F]`.
         label: int64 `[B]`.
         num_classes: C.
         varies: bool `[F]`, columns that are not constant over the training rows.
         rng: from `generator`.
 
     Returns:
-        Features of the same shape, and the target of a cross-entropy: the labels, or shares of the classes
-        float `[B, C]`.
+        Features of the same shape, and the target of a cross-entropy: labels `[B]`, or class fractions float
+        `[B, C]`.
     """
     match settings["name"]:
         case "none" | "synthetic":
@@ -62,7 +62,7 @@ def augment_batch(
 
 
 def jitter(features: torch.Tensor, sigma: float, varies: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Gaussian noise on every value (Um et al. 2017, ICMI, "Data augmentation of wearable sensor data").
+    """Add Gaussian noise to every value (Um et al. 2017, ICMI, "Data augmentation of wearable sensor data").
 
     A column that is constant over the training rows carries nothing and gets no noise.
 
@@ -76,7 +76,7 @@ def jitter(features: torch.Tensor, sigma: float, varies: torch.Tensor, rng: np.r
 
 
 def scaling(features: torch.Tensor, sigma: float, rng: np.random.Generator) -> torch.Tensor:
-    """Each feature of a window times one factor from N(1, sigma^2) (Um et al. 2017).
+    """Multiply each feature of a window by one factor from N(1, sigma^2) (Um et al. 2017).
 
     Args:
         features: `[B, T, F]` or `[B, F]`.
@@ -88,18 +88,18 @@ def scaling(features: torch.Tensor, sigma: float, rng: np.random.Generator) -> t
 
 
 def window_warping(features: torch.Tensor, part: float, factor: float, rng: np.random.Generator) -> torch.Tensor:
-    """A part of each window stretched or squeezed in time, the whole read again at as many points.
+    """Stretch or compress a part of each window in time, then resample the window to its length.
 
     Le Guennec, Malinowski and Tavenard (2016), AALTD workshop, "Data augmentation for time series classification
-    using convolutional neural networks": the part begins anywhere, and is stretched or squeezed with equal chance.
+    using convolutional neural networks": the part starts anywhere; stretching and compressing are equally likely.
     Values between two periods are interpolated. The first and the last period stay, so that the label still follows
     the last one.
 
     Args:
-        features: `[B, T, F]`, T at least `LEAST_WINDOW`.
-        part: share of the window's T - 1 steps.
+        features: `[B, T, F]`, T at least `MIN_WINDOW`.
+        part: fraction of the window's T - 1 steps.
         factor: the part becomes this many times as long, or as many times shorter.
-        rng: of where, and which of the two.
+        rng: of the part's position and direction.
     """
     size, periods, _ = features.shape
     length = periods - 1.0
@@ -121,11 +121,11 @@ def window_warping(features: torch.Tensor, part: float, factor: float, rng: np.r
 def mixup(
     features: torch.Tensor, label: torch.Tensor, num_classes: int, alpha: float, rng: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Each example averaged with another one of the batch, and their one-hot labels alike.
+    """Average each example with another one of the batch, and their one-hot labels with the same weight.
 
-    Zhang, Cisse, Dauphin and Lopez-Paz (2018), ICLR, "mixup: beyond empirical risk minimization". Each pair has a
-    weight of its own. The example itself gets the larger of the two: pairs are drawn evenly and Beta(alpha, alpha)
-    is symmetric, so that the expected loss is the paper's, and the example keeps its label as the likeliest.
+    Zhang, Cisse, Dauphin and Lopez-Paz (2018), ICLR, "mixup: beyond empirical risk minimization". Each pair has its own
+    weight. The example itself gets the larger part: pairs are drawn uniformly and Beta(alpha, alpha) is symmetric, so
+    that the expected loss is the paper's, and the example's own label stays the most probable.
 
     Args:
         features: `[B, T, F]` or `[B, F]`.
@@ -135,7 +135,7 @@ def mixup(
         rng: of pairs and weights.
 
     Returns:
-        Mixed features, and shares of the classes `[B, C]` that sum to 1.
+        Mixed features, and class fractions `[B, C]` that sum to 1.
     """
     drawn = rng.beta(alpha, alpha, len(features))
     weight = torch.from_numpy(np.maximum(drawn, 1.0 - drawn)).to(features)
@@ -150,5 +150,5 @@ def _normal(shape: tuple[int, ...], like: torch.Tensor, rng: np.random.Generator
 
 
 def _per_example(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """`[B]` in the shape that applies to whole examples."""
+    """Reshape `[B]` so that it broadcasts over examples."""
     return values.view(-1, *[1] * (like.dim() - 1))
