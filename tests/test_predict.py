@@ -599,8 +599,12 @@ def test_the_command_predicts_the_newest_week_of_bars(tmp_path: Path, sources: P
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "input=null: expected a table, or daily bars as bars=FILE"),
-        (["input=t.csv", "bars=t.csv"], "input=t.csv: expected a table, or daily bars as bars=FILE, one of the two"),
+        ([], "output=null: expected a file ending in .csv, .csv.gz, .parquet, or a folder"),
+        (["output=o.csv"], "input=null: expected a table, or daily bars as bars=FILE"),
+        (
+            ["input=t.csv", "bars=t.csv", "output=o.csv"],
+            "input=t.csv: expected a table, or daily bars as bars=FILE, one of the two",
+        ),
         (["input=t.csv"], "output=null: expected a file ending in .csv, .csv.gz, .parquet"),
         (["input=t.csv", "output=t.xls"], "output=t.xls: expected a file ending in"),
         (["input=tt.csv", "output=o.csv"], "input=tt.csv: no such file. In .: t.csv"),

@@ -1,6 +1,7 @@
 """Open the market files that the features of a served model need."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -24,14 +25,14 @@ def open_market(card: ModelCard, files: Mapping[str, str | None], bars: pd.DataF
     Raises:
         DataError: a file that cannot be used.
     """
-    settings = MarketSettings(
-        source="market",
-        frequency=card.frequency,
-        features=card.feature_set,
-        representation="stationary" if card.feature_set == "full" else "standard",
-        bars=str(files["bars"]),
-        **{name: files.get(name) for name in SOURCES[1:]},
-    )
+    values: dict[str, Any] = {
+        "source": "market",
+        "frequency": card.frequency,
+        "features": card.feature_set,
+        "representation": "stationary" if card.feature_set == "full" else "standard",
+        **{name: files.get(name) for name in SOURCES},
+    }
+    settings = MarketSettings(**values)
     if bars is None:
         return read_market(settings)
     notes: list[str] = []

@@ -13,7 +13,7 @@ from ste.data.storage.files import check_columns
 from ste.errors import DataError
 from ste.inference.batch.prediction_loop import CHUNK, Advance
 from ste.inference.batch.rejects import Reject
-from ste.inference.batch.row_checks import CheckedRows, Checker
+from ste.inference.batch.row_checks import CheckedRows, RowChecker
 from ste.inference.batch.table_chunk import TableChunk
 from ste.inference.batch.table_reader import open_table
 from ste.schema import MARKET_COLUMNS
@@ -34,7 +34,7 @@ def read_valid_bars(path: Path, advance: Advance = lambda done: None) -> tuple[p
     """
     table = open_table(path)
     check_columns(table.names, MARKET_COLUMNS["bars"], path, strict=False)
-    check = Checker(bar_numbers(table.names), str(path))
+    check = RowChecker(bar_numbers(table.names), str(path))
     parts, rejects = [], []
     for chunk, done in table.chunks(check.columns, CHUNK):
         rows, faults = check(chunk)

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ _PREFIX = "part-"
 
 
 def part_name(index: int, ending: str) -> str:
-    """File name of a shard's part, such as `part-00003.parquet`."""
+    """Return the file name of a shard's part, such as `part-00003.parquet`."""
     return f"{_PREFIX}{index:05d}{ending}"
 
 
@@ -23,19 +22,12 @@ def is_parts_folder(path: Path) -> bool:
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Give a folder next to `path` to write to; at the end it replaces `path`, after an error it is removed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.")).absolute()
-    partial.chmod(0o777 & ~_umask())
+    partial = path.absolute().with_name(f".{path.name}.{os.getpid()}")
+    partial.mkdir(parents=True)
     try:
         yield partial
         if path.is_dir():  # a folder cannot be replaced in one step
             shutil.rmtree(path)
-        os.replace(partial, path)
+        partial.rename(path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -11,7 +11,7 @@ import pyarrow as pa
 from ste.data.storage.files import whole_file
 from ste.errors import DataError
 from ste.inference.batch.rejects import Reject, RejectFile
-from ste.inference.batch.row_checks import CheckedRows, Checker
+from ste.inference.batch.row_checks import CheckedRows, RowChecker
 from ste.inference.batch.table_chunk import TableChunk, TableReader
 from ste.inference.batch.ticker_history import OUT_OF_ORDER, REPEATED, TickerHistory, WindowEnds
 from ste.inference.batch.writers import PredictionSchema, open_writer
@@ -67,7 +67,7 @@ def check_columns(table: TableReader, card: ModelCard) -> None:
         raise DataError(f"{table.where}: {missing_columns(missing, card)}")
 
 
-def row_checker(table: TableReader, card: ModelCard) -> Checker:
+def row_checker(table: TableReader, card: ModelCard) -> RowChecker:
     """Give the checker of the columns of a table that a model reads.
 
     Raises:
@@ -75,7 +75,7 @@ def row_checker(table: TableReader, card: ModelCard) -> Checker:
     """
     check_columns(table, card)
     known = {column.name: column for kind in FEATURE_SETS.values() for column in kind.columns}
-    return Checker([known.get(name, Column(name, "")) for name in card.features], table.where)
+    return RowChecker([known.get(name, Column(name, "")) for name in card.features], table.where)
 
 
 def predict_table(

@@ -1,4 +1,4 @@
-"""Rows under the contract of their table: what holds goes on, what does not becomes a reject."""
+"""Check the rows of a table that is read in chunks: valid rows are returned, the others are rejected."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from ste.schema import Column
 
 @dataclass(frozen=True)
 class CheckedRows:
-    """Rows of a table that hold.
+    """Valid rows of a table.
 
     Attributes:
-        line: int64 `[N]`, see `Reject`.
+        line: of each row, see `Reject`, int64 `[N]`.
         date: datetime64[D] `[N]`.
         ticker: Arrow text `[N]`.
-        values: float64 `[F, N]`, a row for each column.
+        values: numeric columns, float64 `[F, N]`.
     """
 
     line: np.ndarray
@@ -33,18 +33,18 @@ class CheckedRows:
     def __len__(self) -> int:
         return len(self.line)
 
-    def where(self, keep: np.ndarray) -> "CheckedRows":
-        """Those rows alone; bool `[N]`."""
-        if keep.all():
+    def filter(self, mask: np.ndarray) -> "CheckedRows":
+        """Select rows by a mask, bool `[N]`."""
+        if mask.all():
             return self
-        return CheckedRows(self.line[keep], self.date[keep], self.ticker.filter(pa.array(keep)), self.values[:, keep])
+        return CheckedRows(self.line[mask], self.date[mask], self.ticker.filter(pa.array(mask)), self.values[:, mask])
 
     def reject(self, row: int, column: str, found: str, reason: str) -> Reject:
-        """A row that held so far, as a reject."""
+        """Reject one of the rows for a reason that involves more than its cells."""
         return Reject(int(self.line[row]), str(self.ticker[row]), str(self.date[row]), column, found, reason)
 
 
-class Checker:
+class RowChecker:
     """Checks the rows of a table that is read in chunks.
 
     Args:
@@ -85,7 +85,7 @@ class Checker:
             new = found.rows[valid[found.rows]]
             valid[new] = False
             rejects += [_reject(chunk, row, found) for row in new.tolist()]
-        return CheckedRows(chunk.line, date, ticker, values).where(valid), rejects
+        return CheckedRows(chunk.line, date, ticker, values).filter(valid), rejects
 
 
 def _reject(chunk: TableChunk, row: int, found: Violation) -> Reject:

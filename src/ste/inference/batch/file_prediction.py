@@ -1,0 +1,155 @@
+"""Predict the file that the settings of `python -m ste.predict` name."""
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ste.config import PredictSettings
+from ste.errors import ConfigError, DataError
+from ste.inference.batch.bar_rows import FrameReader, read_valid_bars
+from ste.inference.batch.output_parts import atomic_folder, is_parts_folder, part_name
+from ste.inference.batch.parallel import predict_shards
+from ste.inference.batch.prediction_loop import Advance, RowCounts, predict_table
+from ste.inference.batch.process_pool import run_in_processes
+from ste.inference.batch.ray_data import run_on_ray
+from ste.inference.batch.rejects import Reject
+from ste.inference.batch.table_chunk import TableReader
+from ste.inference.batch.table_reader import open_table
+from ste.inference.card_market import open_market
+from ste.inference.inputs import rows_of_bars
+from ste.inference.model_card import ModelCard
+from ste.inference.onnx_model import ServedModel
+from ste.inference.registry.lookup import find_model
+from ste.market.calendar import periods
+from ste.schema import FEATURE_SETS, PERIOD
+
+log = logging.getLogger(__name__)
+
+ProgressBar = Callable[[str, int], AbstractContextManager[Advance]]
+"""Opens a progress bar with a title and a total."""
+
+
+@dataclass(frozen=True)
+class FilePrediction:
+    """The result of `predict_file`.
+
+    Attributes:
+        model: that predicted.
+        counts: what became of the rows.
+        source: path of the table or of the bars.
+    """
+
+    model: ServedModel
+    counts: RowCounts
+    source: str
+
+
+def predict_file(settings: PredictSettings, progress: ProgressBar) -> FilePrediction:
+    """Predict a table or daily bars, and write predictions and rejects.
+
+    Args:
+        settings: of the command.
+        progress: opens a progress bar.
+
+    Raises:
+        SteError: a model, an input or an output that cannot be used.
+    """
+    path = find_model(settings.model, settings.tracking, Path(settings.paths.output), Path(settings.paths.data))
+    check_outputs(settings, path)
+    model = ServedModel(path, settings.threads)
+    period, rejects = None, []  # type: tuple[int | None, list[Reject]]
+    table: TableReader
+    if settings.bars is not None:
+        table, rejects, period = _rows_of_bars(settings, model.card, progress)
+    else:
+        table = open_table(Path(str(settings.input)))
+    with progress("predicting", table.size) as advance:
+        if settings.distributed:
+            counts = _predict_by_workers(settings, path, advance)
+        else:
+            counts = _predict_here(settings, model, table, advance, period, rejects)
+    return FilePrediction(model, counts, table.where)
+
+
+def check_outputs(settings: PredictSettings, model: Path) -> None:
+    """Raise `ConfigError` if an output would overwrite an input, the other output, or a folder of other files."""
+    inputs = {**{key: Path(path) for key, path in settings.files().items()}, "model": model}
+    outputs = {"output": Path(settings.output), "rejects": Path(settings.reject_path)}
+    for key, path in outputs.items():
+        for other, read in inputs.items():
+            if path.exists() and read.exists() and path.samefile(read):
+                raise ConfigError(f"{key}={path}: is the file of {other}= too, and would be overwritten.")
+        if not settings.in_parts and path.is_dir():
+            raise ConfigError(f"{key}={path}: is a folder. Expected a file to write.")
+        if settings.in_parts and path.is_file():
+            raise ConfigError(f"{key}={path}: is a file. Expected a folder for the parts: delete it, or name another.")
+        if settings.in_parts and path.is_dir() and not is_parts_folder(path):
+            raise ConfigError(f"{key}={path}: the folder has other files than parts. Expected a new folder.")
+    if outputs["output"].absolute() == outputs["rejects"].absolute():
+        raise ConfigError(f"rejects={outputs['rejects']}: is the output too. Expected a path of its own.")
+
+
+def _predict_here(
+    settings: PredictSettings,
+    model: ServedModel,
+    table: TableReader,
+    advance: Advance,
+    period: int | None,
+    rejects: list[Reject],
+) -> RowCounts:
+    """Predict in this process, to one file or to a folder of one part."""
+    output, reject_path = Path(settings.output), Path(settings.reject_path)
+    if not settings.in_parts:
+        return predict_table(model, table, output, reject_path, advance, period, rejects)
+    with atomic_folder(output) as folder, atomic_folder(reject_path) as reject_folder:
+        files = folder / part_name(0, settings.ending), reject_folder / part_name(0, ".csv")
+        return predict_table(model, table, *files, advance, period, rejects)
+
+
+def _predict_by_workers(settings: PredictSettings, model: Path, advance: Advance) -> RowCounts:
+    return predict_shards(
+        model,
+        settings.threads,
+        Path(str(settings.input)),
+        Path(settings.output),
+        Path(settings.reject_path),
+        settings.workers,
+        run_in_processes if settings.cluster is None else run_on_ray,
+        advance,
+        settings.ending,
+    )
+
+
+def _rows_of_bars(
+    settings: PredictSettings, card: ModelCard, progress: ProgressBar
+) -> tuple[FrameReader, list[Reject], int | None]:
+    """Compute the feature rows of daily bars.
+
+    Returns:
+        The rows, the rejected bars, and the index of the newest period if only that is requested.
+    """
+    path = Path(str(settings.bars))
+    with progress("reading bars", path.stat().st_size) as advance:
+        bars, rejects = read_valid_bars(path, advance)
+    market = open_market(card, settings.files(), bars)
+    for note in market.notes:
+        log.warning(note) if note.startswith("warning") else log.info(note)
+    frame = rows_of_bars(market, card, last=card.sequence_length if settings.latest else None)
+    if frame.empty:
+        lookback = FEATURE_SETS[card.feature_set].lookback
+        raise DataError(
+            f"{path}: no ticker has a complete {PERIOD[card.frequency]} with the {lookback} sessions of bars that a "
+            "row looks back on. Give longer bars."
+        )
+    if not settings.latest:
+        return FrameReader(frame, str(path)), rejects, None
+    index = periods(frame["date"], card.frequency)
+    newest = int(index.max())
+    older = sorted(set(frame["ticker"]) - set(frame["ticker"][index == newest]))
+    if older:
+        some = ", ".join(older[:5]) + (", ..." if len(older) > 5 else "")
+        last = frame["date"][index == newest].iloc[0]
+        log.info(f"{len(older)} tickers without a row of {last:%Y-%m-%d} are left out: {some}")
+    return FrameReader(frame, str(path)), rejects, newest
