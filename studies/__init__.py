@@ -1,1 +1,1 @@
-"""Studies that show what the project claims of itself; each is a command: `python -m studies.NAME`."""
+"""Simulation studies behind the numbers in docs/; each is a command: `python -m studies.NAME --help`."""

@@ -1,10 +1,10 @@
-"""What augmentation is worth on real weeks: `python -m studies.augmentation --bars bars.csv.gz`.
+"""Gain of augmentation on real weeks (docs/augmentation.md): `python -m studies.augmentation --bars bars.csv.gz`.
 
-For each net and each augmentation the strength is chosen by the log-loss of a walk-forward that ends before the
-first tested week, mean over the search seeds. Then further seeds of no augmentation and of each chosen one are
-retrained fold by fold and tested on the weeks after, and as a control no augmentation for longer. The gain over no
-augmentation is paired: the same rows, folds and seeds, which is the same initial weights. Its interval resamples
-whole weeks, all seeds of a week together.
+For each net and each augmentation the strength is selected by the log-loss of a walk-forward validation that ends
+before the first tested week, averaged over the search seeds. Then other seeds without augmentation and with each
+selected one are retrained fold by fold and tested on the following weeks, and as a control without augmentation for
+more epochs. The gain over no augmentation is paired: same rows, folds and seeds, hence same initial weights. Its
+interval resamples whole weeks, all seeds of a week together.
 """
 
 import argparse
@@ -31,10 +31,10 @@ GRIDS: dict[str, dict[str, tuple[float, ...]]] = {
     "mixup": {"augment.alpha": (0.2, 1.0)},
     "synthetic": {"augment.amount": (0.5, 2.0)},
 }
-"""What is searched."""
+"""Values that are searched."""
 
 LONGER = ("trainer.max_epochs=150", "callbacks.early_stopping.patience=30")
-"""Without augmentation, three times the epochs: synthetic examples make an epoch longer, which is worth something."""
+"""Without augmentation, three times the epochs: a control for the longer epochs of synthetic examples."""
 
 ONLY_WINDOWS = ("window_warping",)
 NETS_ON_ROWS = ("dual_tower", "mlp")
@@ -45,8 +45,8 @@ PLAIN = "plain"
 FIGURES = ("accuracy", "log_loss", "direction_auroc")
 
 
-def beside(runs: list[Predictions], plain: list[Predictions]) -> Predictions:
-    """Test predictions of several seeds, with those of the same seeds without augmentation as their only baseline.
+def with_plain_baseline(runs: list[Predictions], plain: list[Predictions]) -> Predictions:
+    """Test predictions of several seeds, with those of the same seeds without augmentation as the only baseline.
 
     Args:
         runs: by seed.
@@ -62,7 +62,7 @@ def beside(runs: list[Predictions], plain: list[Predictions]) -> Predictions:
 
 
 def row(name: str, chosen: str, card: Scorecard) -> str:
-    """A row of the table: figures, then gains over no augmentation, each with its interval."""
+    """A row of the table: metrics, then gains over no augmentation, each with its interval."""
     cells = [name, chosen, *(f"{card.figures[figure].value:.4f}" for figure in FIGURES)]
     for figure in FIGURES:
         gain = card.gains[PLAIN][figure]
@@ -72,7 +72,7 @@ def row(name: str, chosen: str, card: Scorecard) -> str:
 
 
 def table(model: str, once: Any, pool: Executor, seeds: int, search_seeds: int, folds: int) -> Iterator[str]:
-    """Lines of the table of one net, each when it is known."""
+    """Lines of the table of one net, each as soon as it is computed."""
     base = (f"model={model}",)
     final = (*base, f"validation.test_start={FIRST_TEST}", f"validation.folds={folds}")
 
@@ -81,7 +81,7 @@ def table(model: str, once: Any, pool: Executor, seeds: int, search_seeds: int, 
         return [trained.predictions.slice_split("test") for trained in runs]
 
     plain = tested(())
-    card = score(beside(plain, plain))
+    card = score(with_plain_baseline(plain, plain))
     yield f"{model}: {card.examples:,} test rows in {card.periods} weeks, {folds} folds, {seeds} seeds"
     yield row("none", "", card)
     for name, grid in GRIDS.items():
@@ -92,8 +92,8 @@ def table(model: str, once: Any, pool: Executor, seeds: int, search_seeds: int, 
         losses = [_log_loss(trained.predictions.slice_split("test")) for trained in pool.map(once, tries)]
         best = points[int(np.reshape(losses, (len(points), search_seeds)).mean(axis=1).argmin())]
         runs = tested((f"augment={name}", *best))
-        yield row(name, " ".join(best).removeprefix("augment."), score(beside(runs, plain)))
-    yield row("none", "three times the epochs", score(beside(tested(LONGER), plain)))
+        yield row(name, " ".join(best).removeprefix("augment."), score(with_plain_baseline(runs, plain)))
+    yield row("none", "three times the epochs", score(with_plain_baseline(tested(LONGER), plain)))
 
 
 def _seeds(count: int) -> list[str]:

@@ -1,14 +1,14 @@
-"""Do 95 % intervals hold the truth in 95 % of the cases? `python -m studies.coverage`.
+"""Coverage of the 95 % intervals (docs/trust.md): `python -m studies.coverage`.
 
-One classifier is fitted once, on a world of its own. Then long worlds of the same settings are drawn and cut
-into test sets of some weeks, half a year apart, and each is scored as any test set is. The truth is known:
-given the features a world says how probable each class is. Two truths are asked for:
+One classifier is fitted on one synthetic market. Then long markets with the same settings are generated and cut into
+test sets of some weeks, half a year apart, and each is scored like any test set. The true class probabilities given the
+features are known. Coverage is measured of two true values:
 
-- of the weeks tested: the mean probability of the classifier's calls on just these rows. It is what the
-  accuracy would be on average if the same weeks' returns were drawn again and again.
-- of the world: the same over all of its weeks (137 years). Calm and stressed times last for months, and what can
-  be known changes with them, so that no two years show all of it. Blocks as long as the regimes
-  (`scoring.blocks=auto`) are meant for this one.
+- of the weeks tested: the mean true probability of the predicted classes on these rows, which is the expected accuracy
+  if the returns of the same weeks are drawn again.
+- of the market: the same over all of its weeks (137 years). Calm and stressed regimes last for months and change the
+  predictability, so that two years do not show all of it. Blocks as long as the regimes (`scoring.blocks=auto`) are
+  meant for this value.
 """
 
 import argparse
@@ -30,7 +30,6 @@ from ste.schema import DIRECTION, PROBABILITIES, RETURN, class_names, probabilit
 CLASSES = class_names(3)
 BASELINE = "majority"
 
-
 CLASSIFIER = ("2015-01-01", "2024-12-31")
 LONG = ("1961-01-01", "2098-12-31")
 APART = 26
@@ -38,7 +37,7 @@ APART = 26
 
 @dataclass(frozen=True)
 class Test:
-    """The interval of a figure of one test set, whose truth it is held against, and the block that was resampled."""
+    """The interval of a metric on one test set, the true value, and the block length."""
 
     figure: str
     truth: str
@@ -50,7 +49,7 @@ class Test:
 
 
 def world(seed: int, dates: tuple[str, str], tickers: int, signal: float) -> tuple[pd.DataFrame, np.ndarray]:
-    """A world's weekly table and P(class | features) `[N, 3]` of its rows."""
+    """Weekly table of a synthetic market and P(class | features) `[N, 3]` of its rows."""
     start, end = dates
     settings = WorldSettings(source="world", seed=seed, start=start, end=end, tickers=tickers, signal=signal)
     table, _, truth, _ = build_table(settings)
@@ -59,19 +58,25 @@ def world(seed: int, dates: tuple[str, str], tickers: int, signal: float) -> tup
 
 
 def views(table: pd.DataFrame) -> np.ndarray:
-    """Features without a price's scale `[N, 5]`."""
+    """Features without the scale of the price `[N, 5]`."""
     middle = (table["stock_bb_upper"] + table["stock_bb_lower"]) / 2
     width = (table["stock_bb_upper"] - table["stock_bb_lower"]) / middle
-    place = (table["stock_close"] - middle) / (width * middle)
-    columns = (np.log(table["macro_vix"]), np.log(width), place, table["news_sentiment"], np.log1p(table["news_count"]))
+    position = (table["stock_close"] - middle) / (width * middle)
+    columns = (
+        np.log(table["macro_vix"]),
+        np.log(width),
+        position,
+        table["news_sentiment"],
+        np.log1p(table["news_count"]),
+    )
     return np.stack([np.asarray(column, dtype=np.float64) for column in columns], axis=1)
 
 
-def predictions(table: pd.DataFrame, chances: np.ndarray, majority: int) -> Predictions:
-    """The classifier's and the majority's claims on a table's rows."""
+def predictions(table: pd.DataFrame, probs: np.ndarray, majority: int) -> Predictions:
+    """Predictions of the classifier and of majority for the rows of a table."""
     frame = row_columns(table[["date", "ticker"]], "test", table[DIRECTION].to_numpy(), table[RETURN].to_numpy())
     for k, name in enumerate(probability_names(CLASSES)):
-        frame[name] = chances[:, k]
+        frame[name] = probs[:, k]
         frame[f"{BASELINE}.{name}"] = float(k == majority)
     return Predictions(frame, CLASSES, model="logistic regression")
 
@@ -79,20 +84,20 @@ def predictions(table: pd.DataFrame, chances: np.ndarray, majority: int) -> Pred
 def tests(
     table: pd.DataFrame, truth: np.ndarray, classifier: Pipeline, majority: int, weeks: int, count: int, resamples: int
 ) -> Iterator[Test]:
-    """Score up to `count` test sets of some weeks each, spread over a world."""
+    """Score up to `count` test sets of some weeks each, spread over a market."""
     week = table["date"].rank(method="dense").to_numpy().astype(np.int64) - 1
-    chances = classifier.predict_proba(views(table))
-    called = truth[np.arange(len(truth)), chances.argmax(axis=1)]
+    probs = classifier.predict_proba(views(table))
+    called = truth[np.arange(len(truth)), probs.argmax(axis=1)]
     beyond = called - truth[:, majority]
     starts = np.arange(0, week[-1] + 1 - weeks, weeks + APART)[:count]
     for start in starts:
         rows = (week >= start) & (week < start + weeks)
         for blocks in ("horizon", "auto"):
-            card = score(predictions(table[rows], chances[rows], majority), resamples=resamples, blocks=blocks)
+            card = score(predictions(table[rows], probs[rows], majority), resamples=resamples, blocks=blocks)
             estimate, gain = card.figures["accuracy"], card.gains[BASELINE]["accuracy"]
             assert estimate.low is not None
             assert estimate.high is not None
-            for title, of in (("weeks tested", rows), ("world", np.ones_like(rows))):
+            for title, of in (("weeks tested", rows), ("market", np.ones_like(rows))):
                 bounds = (title, blocks, called[of].mean(), estimate.low, estimate.high, card.block)
                 yield Test("accuracy", *bounds)
                 yield Test("gain", title, blocks, beyond[of].mean(), gain.low, gain.high, card.block)
@@ -101,16 +106,16 @@ def tests(
 def line(weeks: int, done: list[Test]) -> str:
     """A line of the table."""
     true, low, high, block = np.array([(test.true, test.low, test.high, test.block) for test in done]).T
-    held, width = (low <= true) & (true <= high), (high - low).mean() / 2
+    covered, width = (low <= true) & (true <= high), (high - low).mean() / 2
     return (
         f"{weeks:5}  {done[0].figure:8}  {done[0].truth:12}  {done[0].blocks:7}  {len(done):4}  {true.mean():6.4f}"
-        f"  {width:10.4f}  {block.mean():5.1f}  {held.mean():15.1%}  {(high < true).mean():5.1%}"
+        f"  {width:10.4f}  {block.mean():5.1f}  {covered.mean():15.1%}  {(high < true).mean():5.1%}"
         f"  {(low > true).mean():5.1%}"
     )
 
 
 def main() -> None:
-    """Draw, score, count, print."""
+    """Generate markets, score test sets, print the table."""
     parser = argparse.ArgumentParser(description=str(__doc__).split("\n", maxsplit=1)[0])
     parser.add_argument("--repetitions", type=int, default=400)
     parser.add_argument("--weeks", type=int, nargs="+", default=[52, 104, 208], help="in a test set")
@@ -118,7 +123,7 @@ def main() -> None:
     parser.add_argument("--tickers", type=int, default=7)
     parser.add_argument("--signal", type=float, default=0.4)
     parser.add_argument("--resamples", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=1, help="of the first test world; the classifier's is 0")
+    parser.add_argument("--seed", type=int, default=1, help="of the first test market; that of the classifier is 0")
     args = parser.parse_args()
 
     train, _ = world(0, CLASSIFIER, args.tickers, args.signal)
@@ -131,8 +136,8 @@ def main() -> None:
         for weeks in args.weeks:
             done[weeks] += tests(table, truth, classifier, majority, weeks, each, args.resamples)
 
-    print(f"{args.worlds} worlds of {args.tickers} tickers, signal {args.signal:g}, {args.resamples} resamples")
-    print("weeks  figure    truth of      blocks   sets   truth  half-width  block  holds the truth  below  above")
+    print(f"{args.worlds} markets of {args.tickers} tickers, signal {args.signal:g}, {args.resamples} resamples")
+    print("weeks  figure    truth of      blocks   sets   truth  half-width  block  covers the truth  below  above")
     for weeks, found in done.items():
         kinds = dict.fromkeys((test.figure, test.truth, test.blocks) for test in found)
         for kind in kinds:

@@ -1,7 +1,7 @@
-"""How often the drift alarm is wrong, and what it sees: `python -m studies.drift`.
+"""Error rates of the drift alarm (docs/monitor.md): `python -m studies.drift`.
 
-Each world is drawn once, by one law from its first week to its last: what is new in it is chance and the world's
-own regimes, and every alarm is false. Then a known shift is put into the last weeks of the same worlds.
+Each synthetic market follows one return model from its first week to its last, so that every alarm is false. Then a
+known shift is added to the last weeks of the same markets.
 """
 
 import argparse
@@ -30,13 +30,13 @@ Shift = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
 
 @dataclass(frozen=True)
 class Setup:
-    """A world cut in three, its classifier and what the classifier says of the last part.
+    """A synthetic market in three parts, and a classifier.
 
     Attributes:
-        table: of the whole world.
-        train, live: bool `[N]`; between them lie the rows that the reference's predictions are of.
+        table: all rows.
+        train, live: bool `[N]`; the reference has the predictions of the rows between them.
         week: int64 `[N]`.
-        chances: of the classifier `[N, 3]`, by features.
+        probs: from rows to the probabilities of the classifier `[N, 3]`.
         reference: of the training rows.
     """
 
@@ -44,19 +44,19 @@ class Setup:
     train: np.ndarray
     live: np.ndarray
     week: np.ndarray
-    chances: Callable[[pd.DataFrame], np.ndarray]
+    probs: Callable[[pd.DataFrame], np.ndarray]
     reference: ReferenceDistributions
 
 
 def setup(seed: int, *, years: int, held: int, weeks: int, tickers: int) -> Setup:
-    """A world and a reference.
+    """Generate a market, fit the classifier, and compute the reference.
 
     Args:
-        seed: of the world.
-        years: of the whole.
-        held: weeks whose predictions are the reference's.
-        weeks: the last ones, to be monitored.
-        tickers: number.
+        seed: of the market.
+        years: length of the market.
+        held: number of weeks between training and live, whose predictions are in the reference.
+        weeks: number of live weeks, at the end.
+        tickers: number of tickers.
     """
     settings = WorldSettings(
         source="world", seed=seed, start=f"{2025 - years}-01-01", end="2024-12-31", tickers=tickers
@@ -79,11 +79,11 @@ def setup(seed: int, *, years: int, held: int, weeks: int, tickers: int) -> Setu
 
 
 def look(world: Setup, rows: np.ndarray, shift: Shift | None = None) -> DriftReport:
-    """The monitor's report on these rows `[N]`, shifted or not."""
+    """Drift report on these rows `[N]`, after a shift if one is given."""
     seen = world.table[rows]
     if shift is not None:
         seen = shift(seen.copy(), world.table[world.train])
-    codes = world.reference.codes(_features(seen), world.chances(seen))
+    codes = world.reference.codes(_features(seen), world.probs(seen))
     _, counts = np.unique(world.week[rows], return_counts=True)
     return drift_report(world.reference, world.reference.counts(codes), counts)
 
@@ -93,7 +93,7 @@ def _features(table: pd.DataFrame) -> np.ndarray:
 
 
 def moved_sentiment(deviations: float) -> Shift:
-    """News sentiment higher by so many of its standard deviations in training."""
+    """Raise the news sentiment by a number of its standard deviations in training."""
 
     def shift(rows: pd.DataFrame, train: pd.DataFrame) -> pd.DataFrame:
         rows["news_sentiment"] = (rows["news_sentiment"] + deviations * train["news_sentiment"].std()).clip(-1, 1)
@@ -103,7 +103,7 @@ def moved_sentiment(deviations: float) -> Shift:
 
 
 def wider_ranges(factor: float) -> Shift:
-    """A week's open, high and low further from its close, by a factor on logarithms."""
+    """Move open, high and low of a week away from its close, by a factor of their log distance."""
 
     def shift(rows: pd.DataFrame, train: pd.DataFrame) -> pd.DataFrame:
         for name in ("stock_open", "stock_high", "stock_low"):
@@ -114,7 +114,7 @@ def wider_ranges(factor: float) -> Shift:
 
 
 def no_news(rows: pd.DataFrame, train: pd.DataFrame) -> pd.DataFrame:
-    """The news feed has stopped."""
+    """Remove the news."""
     rows[["news_sentiment", "news_count", "news_relevance"]] = 0.0
     return rows
 
@@ -128,18 +128,18 @@ SHIFTS: dict[str, tuple[str, Shift]] = {
     "ranges x 2": ("stock_high", wider_ranges(2.0)),
     "no news": ("news_count", no_news),
 }
-"""Shifts, each with the feature that should be named."""
+"""Shifts, each with the feature that the report should name."""
 
 
 def looks(world: Setup, weeks: int, every: int) -> Iterator[DriftReport]:
-    """Reports of a sliding window over the weeks since training, a look every so many weeks."""
+    """Reports of a sliding window over the weeks since training, one every `every` weeks."""
     first, last = world.week[world.train].max() + 1, world.week.max()
     for end in range(first + weeks, last + 1, every):
         yield look(world, (world.week > end - weeks) & (world.week <= end))
 
 
 def main() -> None:
-    """Draw, look, count, print."""
+    """Generate markets, compute reports, print the error rates."""
     parser = argparse.ArgumentParser(description=str(__doc__).split("\n", maxsplit=1)[0])
     parser.add_argument("--worlds", type=int, default=200)
     parser.add_argument("--years", type=int, default=10)
@@ -149,8 +149,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     shape = {"years": args.years, "held": args.held, "tickers": args.tickers}
-    print(f"{args.worlds} worlds of {args.tickers} tickers, {args.years} years; 95 % intervals (Clopper-Pearson)")
-    print("weeks  shift                  alarms   share  interval           named  what alarmed")
+    print(f"{args.worlds} markets of {args.tickers} tickers, {args.years} years; 95 % intervals (Clopper-Pearson)")
+    print("weeks  shift                  alarms    rate  interval           named  what alarmed")
     for weeks in args.weeks:
         alarms: Counter[str] = Counter()
         named: Counter[str] = Counter()
@@ -167,9 +167,9 @@ def main() -> None:
                 named[name] += feature in {one.name for one in found}
         for name in ("none", *SHIFTS):
             low, high = binomial_interval(alarms[name], args.worlds)
-            share = alarms[name] / args.worlds
+            fraction = alarms[name] / args.worlds
             print(
-                f"{weeks:5}  {name:21}  {alarms[name]:6}  {share:6.1%}  [{low:5.1%}, {high:6.1%}]  "
+                f"{weeks:5}  {name:21}  {alarms[name]:6}  {fraction:6.1%}  [{low:5.1%}, {high:6.1%}]  "
                 f"{named[name] / args.worlds if name in SHIFTS else 0:11.1%}  "
                 + (", ".join(f"{who} {times}" for who, times in culprits.most_common(4)) if name == "none" else "")
             )

@@ -1,8 +1,8 @@
 """Next-day movement after Feng et al. (IJCAI 2019): `python -m studies.next_day --bars bars.csv.gz`.
 
-For each model the settings are chosen by validation accuracy alone (mean over two seeds), then ten seeds of the
-chosen settings are scored on the test days. The interval resamples whole days, all seeds of a day together: more
-seeds tell more of the training's luck and nothing of the days'.
+The settings of each model are selected by validation accuracy (mean over two seeds), then ten seeds of the selected
+settings are scored on the test days (docs/results.md). The interval resamples whole days, all seeds of a day together:
+more seeds reduce the variance of the training and not that of the days.
 """
 
 import argparse
@@ -33,13 +33,13 @@ MODELS: dict[str, tuple[list[str], dict[str, tuple[float, ...]]]] = {
     "ALSTM": (["model=alstm"], GRID),
     "Adv-ALSTM": (["model=alstm"], GRID | ADVERSARIAL),
 }
-"""Overrides of each model, and what is searched."""
+"""Overrides of each model, and the searched values."""
 
 PUBLISHED = {
     "acl18": {"LSTM": (0.5318, 0.0674), "ALSTM": None, "Adv-ALSTM": (0.5720, 0.1483)},
     "kdd17": {"LSTM": (0.5162, 0.0183), "ALSTM": None, "Adv-ALSTM": (0.5305, 0.0523)},
 }
-"""Accuracy and MCC that the paper gives, price features alone."""
+"""Accuracy and MCC in the paper, with price features only."""
 
 SEARCH_SEEDS = (100, 101)
 
@@ -55,7 +55,7 @@ class Trained:
 def run(overrides: tuple[str, ...], experiment: str, bars: str, data: str) -> Trained:
     """Train once, untracked."""
     torch.set_num_threads(1)
-    logging.getLogger("ste").setLevel(logging.ERROR)  # the same note on the bars at every training
+    logging.getLogger("ste").setLevel(logging.ERROR)  # the same note about the bars at every training
     fixed = ["tracking=off", "trainer.threads=1", "trainer.enable_progress_bar=false", "scoring.resamples=100"]
     with tempfile.TemporaryDirectory() as folder:
         paths = [f"paths.output={folder}", f"paths.data={data}"]
@@ -90,11 +90,13 @@ def line(
     """A row of the table."""
     accuracy = np.array([card.metrics["accuracy"] for card in scores])
     mcc = np.array([card.metrics["mcc"] for card in scores])
-    whole, which = all_seeds.figures["accuracy"], all_seeds.figures["direction_auroc"]
+    pooled_accuracy, direction = all_seeds.figures["accuracy"], all_seeds.figures["direction_auroc"]
     paper = f"{published[0]:.2%}, {published[1]:.4f}" if published else "-"
     return (
-        f"{name:<10} {accuracy.mean():.2%} ± {accuracy.std(ddof=1):.2%} [{whole.low:.3f}, {whole.high:.3f}]  "
-        f"MCC {mcc.mean():.3f} ± {mcc.std(ddof=1):.3f}  AUC {which.value:.3f} [{which.low:.3f}, {which.high:.3f}]  "
+        f"{name:<10} {accuracy.mean():.2%} ± {accuracy.std(ddof=1):.2%} "
+        f"[{pooled_accuracy.low:.3f}, {pooled_accuracy.high:.3f}]  "
+        f"MCC {mcc.mean():.3f} ± {mcc.std(ddof=1):.3f}  "
+        f"AUC {direction.value:.3f} [{direction.low:.3f}, {direction.high:.3f}]  "
         f"paper {paper}  chosen {chosen}"
     )
 

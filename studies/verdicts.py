@@ -1,10 +1,10 @@
-"""How often the verdict says better: too often where there is nothing, often enough where there is something.
+"""Error rates of the verdict (docs/trust.md): `python -m studies.verdicts`.
 
-Each seed draws a world of its own, trains on it and judges the test split, all through the pipeline that
-`python -m ste.train` uses:
+Each seed generates a synthetic market, trains on it and judges the test split, through the pipeline of
+`python -m ste.train`:
 
-    python -m studies.verdicts --signal 0      size: at most 5 % of 200 null worlds
-    python -m studies.verdicts --signal 0.4    power: at least 95 % of 200 worlds
+    python -m studies.verdicts --signal 0      size: better than guessing in at most 5 % of 200 markets without signal
+    python -m studies.verdicts --signal 0.4    power: better than guessing in at least 95 % of 200 markets
 """
 
 import argparse
@@ -19,18 +19,18 @@ from pathlib import Path
 
 from scipy.stats import binomtest
 
-MOST_FALSE = 0.05
-LEAST_FOUND = 0.95
+MAX_FALSE = 0.05
+MIN_FOUND = 0.95
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One world to judge a model in.
+    """One synthetic market to judge a model on.
 
     Attributes:
-        seed: of the world, the weights and the batches.
-        signal: of the world; 0 is the null world.
+        seed: of the market, the weights and the batches.
+        signal: of the market; 0 is no signal.
         model: a file of `conf/model/`.
         overrides: more settings.
     """
@@ -43,7 +43,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the verdict said, and the corrected p-values it rests on; None where there was no baseline."""
+    """The verdict and its corrected p-values; None where there is no baseline."""
 
     seed: int
     word: str
@@ -52,7 +52,7 @@ class Outcome:
 
 
 def run_trial(trial: Trial) -> Outcome:
-    """Make the world, train and judge, leaving nothing behind."""
+    """Generate the market, train and judge in a temporary folder."""
     from ste.config import TrainSettings
     from ste.config.load import compose_train, load_settings, to_dict
     from ste.experiment.run import train
@@ -84,41 +84,44 @@ def run_trial(trial: Trial) -> Outcome:
 
 
 def summary(outcomes: Sequence[Outcome], signal: float) -> tuple[str, bool]:
-    """The counts with exact 95 % intervals, in lines, and whether they keep the promise.
+    """Text with the counts and exact 95 % intervals, and whether they meet the target.
 
     Args:
         outcomes: of all seeds.
-        signal: that they were made with: at 0 `better` is a mistake, above 0 it is what should be said.
+        signal: of the markets: at 0 `better` is an error, above 0 it is correct.
     """
     words = Counter(outcome.word for outcome in outcomes)
     best, guessing = words["better"], words["better"] + words["better than guessing"]
     n = len(outcomes)
-    lines = [f"{word:<22} {_share(count, n)}" for word, count in words.most_common()]
-    lines += [f"{'level: every baseline':<22} {_share(best, n)}", f"{'level: guessing':<22} {_share(guessing, n)}"]
-    holds = guessing <= MOST_FALSE * n if signal == 0 else guessing >= LEAST_FOUND * n
-    promise = f"at most {MOST_FALSE:.0%}" if signal == 0 else f"at least {LEAST_FOUND:.0%}"
-    lines.append(f"better of any kind in {promise} of {n} worlds at signal {signal:g}: {'yes' if holds else 'NO'}")
+    lines = [f"{word:<22} {_fraction(count, n)}" for word, count in words.most_common()]
+    lines += [
+        f"{'level: every baseline':<22} {_fraction(best, n)}",
+        f"{'level: guessing':<22} {_fraction(guessing, n)}",
+    ]
+    holds = guessing <= MAX_FALSE * n if signal == 0 else guessing >= MIN_FOUND * n
+    target = f"at most {MAX_FALSE:.0%}" if signal == 0 else f"at least {MIN_FOUND:.0%}"
+    lines.append(f"better of any kind in {target} of {n} markets at signal {signal:g}: {'yes' if holds else 'NO'}")
     return "\n".join(lines), holds
 
 
-def _share(count: int, n: int) -> str:
+def _fraction(count: int, n: int) -> str:
     interval = binomtest(count, n).proportion_ci(method="exact")
     return f"{count:>4} of {n}  {count / n:6.1%}  [{interval.low:.1%}, {interval.high:.1%}]"
 
 
 def study(trials: Sequence[Trial], jobs: int) -> Iterable[Outcome]:
-    """Outcomes in the order of the trials, as they come, from several processes of one thread each."""
-    os.environ.update(dict.fromkeys(_THREADS, "1"))  # read by the workers when they load torch
+    """Yield the outcomes in the order of the trials, computed by several processes of one thread each."""
+    os.environ.update(dict.fromkeys(_THREADS, "1"))  # the workers read them when they load torch
     with get_context("spawn").Pool(jobs) as pool:
         yield from pool.imap(run_trial, trials)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the study; 0 if the promise is kept, else 1."""
+    """Run the study; 0 if the target is met, else 1."""
     parser = argparse.ArgumentParser(prog="python -m studies.verdicts", description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--seeds", type=int, default=200, help="worlds to draw")
+    parser.add_argument("--seeds", type=int, default=200, help="number of markets")
     parser.add_argument("--first", type=int, default=0, help="first seed")
-    parser.add_argument("--signal", type=float, default=0.0, help="of the worlds; 0 is the null world")
+    parser.add_argument("--signal", type=float, default=0.0, help="of the markets; 0 is no signal")
     parser.add_argument("--jobs", type=int, default=2, help="processes, of one thread each")
     parser.add_argument("--model", default="lstm", help="a file of conf/model/")
     parser.add_argument("overrides", nargs="*", help="more settings, as for ste.train")

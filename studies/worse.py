@@ -1,7 +1,7 @@
-"""How often a model that is what it was is called worse, and one that has lost its skill is: `studies.worse`.
+"""Error rates of the comparison of a model in use with its test (docs/monitor.md): `python -m studies.worse`.
 
-In each world a classifier is tested on some weeks and used on the next. As it is, every "worse" is false. Then its
-predictions are dealt out among the rows at random, so that it knows nothing, though it says the same.
+In each synthetic market a classifier is tested on some weeks and used on the next. Unchanged, every "worse" is false.
+Then its predictions are permuted among the rows, so that it has the same distribution and no skill.
 """
 
 import argparse
@@ -17,18 +17,18 @@ from ste.schema import DIRECTION, RETURN, probability_names
 from studies.drift import CLASSES, Setup, setup
 
 
-def said(world: Setup, rows: np.ndarray, deal: np.random.Generator | None = None) -> Predictions:
-    """The classifier's predictions of these rows, or the same dealt out at random."""
+def predict(world: Setup, rows: np.ndarray, permute: np.random.Generator | None = None) -> Predictions:
+    """Predictions of the classifier for these rows, permuted among them if a generator is given."""
     table = world.table[rows]
-    chances = world.chances(table)
-    if deal is not None:
-        chances = chances[deal.permutation(len(chances))]
+    probs = world.probs(table)
+    if permute is not None:
+        probs = probs[permute.permutation(len(probs))]
     frame = row_columns(table[["date", "ticker"]], "test", table[DIRECTION].to_numpy(), table[RETURN].to_numpy())
-    return Predictions(frame.assign(**dict(zip(probability_names(CLASSES), chances.T, strict=True))), CLASSES)
+    return Predictions(frame.assign(**dict(zip(probability_names(CLASSES), probs.T, strict=True))), CLASSES)
 
 
 def main() -> None:
-    """Draw, score, compare, count, print."""
+    """Generate markets, compare scores, print the error rates."""
     parser = argparse.ArgumentParser(description=str(__doc__).split("\n", maxsplit=1)[0])
     parser.add_argument("--worlds", type=int, default=200)
     parser.add_argument("--years", type=int, default=10)
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     print(
-        f"{args.worlds} worlds of {args.tickers} tickers, test of {args.held} weeks; 95 % intervals (Clopper-Pearson)"
+        f"{args.worlds} markets of {args.tickers} tickers, test of {args.held} weeks; 95 % intervals (Clopper-Pearson)"
     )
     print("weeks  blocks   the model    called worse  interval")
     for weeks in args.weeks:
@@ -47,9 +47,9 @@ def main() -> None:
         for seed in range(args.seed, args.seed + args.worlds):
             world = setup(seed, years=args.years, held=args.held, weeks=weeks, tickers=args.tickers)
             for blocks in ("horizon", "auto"):
-                then = score(said(world, ~world.train & ~world.live), resamples=args.resamples, blocks=blocks)
-                for state, deal in (("as it was", None), ("knows nothing", np.random.default_rng(seed))):
-                    now = score(said(world, world.live, deal), resamples=args.resamples, blocks=blocks)
+                then = score(predict(world, ~world.train & ~world.live), resamples=args.resamples, blocks=blocks)
+                for state, permute in (("unchanged", None), ("no skill", np.random.default_rng(seed))):
+                    now = score(predict(world, world.live, permute), resamples=args.resamples, blocks=blocks)
                     worse[blocks, state] += any(one.result == WORSE for one in compare_metrics(now, then.figures))
         for (blocks, state), count in worse.items():
             low, high = binomial_interval(count, args.worlds)

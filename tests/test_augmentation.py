@@ -34,7 +34,7 @@ from ste.training.augmentation.batch_transforms import augment_batch, generator,
 from ste.training.augmentation.resampled_market import synthetic_rows, training_days
 from ste.training.module import TrendModule
 from ste.training.trainer import build_trainer
-from studies.augmentation import beside
+from studies.augmentation import with_plain_baseline
 
 NAMES = ("jitter", "scaling", "window_warping", "mixup", "synthetic")
 ON_BATCHES = NAMES[:4]
@@ -441,7 +441,7 @@ def test_a_gain_is_that_over_the_same_seed_on_the_same_rows() -> None:
     rng = np.random.default_rng(0)
     own, bare = rng.uniform(0.05, 0.95, (2, 2, 60))
     runs, plain_runs = ([predictions(p, seed, rng) for seed, p in enumerate(both)] for both in (own, bare))
-    card = score(beside(runs, plain_runs), resamples=100)
+    card = score(with_plain_baseline(runs, plain_runs), resamples=100)
     label = np.random.default_rng(5).integers(2, size=60)
 
     def log_loss(p: np.ndarray) -> float:
@@ -450,7 +450,7 @@ def test_a_gain_is_that_over_the_same_seed_on_the_same_rows() -> None:
     assert set(card.gains) == {"plain"}
     assert card.metrics["log_loss"] == pytest.approx(log_loss(own))
     assert card.gains["plain"]["log_loss"].value == pytest.approx(log_loss(bare) - log_loss(own))
-    joined = beside(runs, plain_runs).frame
+    joined = with_plain_baseline(runs, plain_runs).frame
     for seed in (0, 1):
         rows = joined[joined["path"] == seed].sort_values(["date", "ticker"])
         np.testing.assert_array_equal(rows["plain.p_downtrend"], bare[seed])
