@@ -1,4 +1,4 @@
-# The service alone, without torch and MLflow (docs/serve.md):
+# The service only, without torch and MLflow (docs/serve.md):
 #   docker build -t ste-serve .
 #   docker run --rm -p 8000:8000 -v "$PWD/model.onnx:/models/model.onnx:ro" -e STE_API_KEYS=KEY ste-serve
 FROM python:3.11-slim AS build
@@ -9,7 +9,7 @@ RUN /opt/ste/bin/pip install -c /build/constraints.txt -r /build/requirements.tx
 COPY pyproject.toml README.md /build/ste/
 COPY src /build/ste/src
 COPY conf /build/ste/conf
-# Without its dependencies: those of training are gigabytes.
+# Without dependencies: those of training take gigabytes.
 RUN /opt/ste/bin/pip install --no-deps /build/ste && rm -rf /opt/ste/bin/pip*
 
 FROM python:3.11-slim
@@ -19,7 +19,7 @@ ENV PATH=/opt/ste/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER ste
 WORKDIR /srv/ste
 EXPOSE 8000
-# As long as its requests in flight may take, SIGTERM lets the service answer them.
+# On SIGTERM the service answers the requests in flight.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
     CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/readyz', timeout=2)"]
