@@ -21,7 +21,7 @@ def look(app, settings, listening):
     import orjson
     from ste.serving import openapi_examples as examples
     from ste.serving.bars_request import examples_of_bars
-    card = app.state.current.now.model.card
+    card = app.state.deployed.current.model.card
     examples_of_bars(orjson.dumps(examples.predict_bars(card)["one ticker"]["value"]), card)
     files = [module.__file__ for name, module in sys.modules.items() if name.split(".")[0] == "ste"]
     print("LOADED", json.dumps([files, sorted({name.split(".")[0] for name in sys.modules})]))
