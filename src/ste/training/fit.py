@@ -12,6 +12,7 @@ import torch
 import torch.distributed as dist
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
+from torch.utils.data import SequentialSampler
 
 from ste.baselines.fitted_baseline import FittedBaseline
 from ste.config import TrainerSettings
@@ -103,7 +104,7 @@ def fit_net(
     """
     several = settings.processes != 1
     chosen = own_epochs(list(callbacks)) if module.selects_epochs else list(callbacks)
-    in_groups = can_group(settings, chosen)
+    in_groups = can_group(module, settings, chosen)
     trainer = build_trainer(
         trainer_settings(settings) if in_groups else settings, [*chosen, *([OwnSignals()] if several else [])], loggers
     )
@@ -115,6 +116,12 @@ def fit_net(
         with kept_memory():
             cached = _cached(module, data, trainer.strategy.root_device)
             training, validation = module.training_loader(data, cached), data.val_dataloader(cached)
+            if settings.overfit_batches:
+                for one in (
+                    training,
+                    validation,
+                ):  # Lightning leaves a sequential sampler alone: same batches each epoch
+                    one.sampler = SequentialSampler(range(len(one.dataset)))  # type: ignore[assignment]
             with grouped(module, training, settings) if in_groups else nullcontext(training) as loader:
                 trainer.fit(module, loader, validation, ckpt_path=last, weights_only=True)
             stop_launched(trainer, wait=30.0)

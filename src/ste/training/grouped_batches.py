@@ -2,7 +2,8 @@
 
 The loop spends a fifth of a millisecond around each step, as long as the complete step of a small net. Grouped, a
 small net trains up to a half faster, with the same numbers. Manual optimization, a public interface of Lightning, makes
-the optimizer steps. It turns itself off where anything else has to see single batches.
+the optimizer steps. It turns itself off where anything else has to see single batches, and with a learning-rate
+schedule.
 """
 
 import math
@@ -85,16 +86,18 @@ class GroupedLoader:
             yield BatchGroup(first, list(islice(batches, self.size)))
 
 
-def can_group(settings: TrainerSettings, callbacks: Sequence[pl.Callback]) -> bool:
-    """Return whether nothing in a fit has to see single batches.
+def can_group(module: TrendModule, settings: TrainerSettings, callbacks: Sequence[pl.Callback]) -> bool:
+    """Return whether nothing in a fit has to see single batches, or needs automatic optimization.
 
     Args:
+        module: to train; Lightning steps its learning-rate schedule under automatic optimization alone.
         settings: of the Trainer.
         callbacks: of the fit.
     """
     single = settings.processes == 1 and settings.strategy == "auto" and settings.precision != "16-mixed"
     return (
         single
+        and module.hparams["scheduler"]["name"] == "none"
         and all(getattr(settings, name) == value for name, value in _OFF.items())
         and all(_ignores_batches(callback) for callback in callbacks)
     )
