@@ -13,9 +13,9 @@ from pathlib import Path
 from benchmarks.measurement import Measurement, absolute, compare, in_turns
 from benchmarks.reference_data import generate
 from benchmarks.windows import LENGTH, run_windows
-from ste.config import SplitSettings, WorldSettings
+from ste.config import SplitSettings, SyntheticSettings
 from ste.data.build.prepare import prepare
-from ste.synthetic.generator import draw
+from ste.synthetic.generator import generate_market
 
 START, END = "2015-06-25", "2024-12-31"
 SESSIONS = 2500
@@ -26,7 +26,7 @@ SPLIT = {"validation_start": "2021-07-01", "test_start": "2023-04-01"}
 def measure(quick: bool) -> Iterator[Measurement]:
     """Measure generation, then windows with their memory; quick: fewer tickers, one round."""
     tickers, rounds = (100, 1) if quick else (500, 2)
-    world = WorldSettings(
+    world = SyntheticSettings(
         source="world",
         tickers=tickers,
         start=START,
@@ -39,11 +39,11 @@ def measure(quick: bool) -> Iterator[Measurement]:
         folder = Path(name)
         yield from _generation(world, folder, rounds)
         bars = folder / "bars.parquet"
-        draw(world).bars.to_parquet(bars, index=False)
+        generate_market(world).bars.to_parquet(bars, index=False)
         yield from _windows(bars, tickers, rounds)
 
 
-def _generation(world: WorldSettings, folder: Path, rounds: int) -> Iterator[Measurement]:
+def _generation(world: SyntheticSettings, folder: Path, rounds: int) -> Iterator[Measurement]:
     digests = set()
 
     def ours() -> float:

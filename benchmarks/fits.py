@@ -76,7 +76,7 @@ def describe(settings: TrainSettings, data: TrendDataModule) -> dict[str, Any]:
     """Describe the tables for a worker that reads them without STE: files, columns and the dates of the splits."""
     files = data.panel.prepared.files
     days = {split: pd.DatetimeIndex(pd.read_parquet(path)["date"].unique()) for split, path in files.items()}
-    length, purge = settings.data.sequence_length, settings.data.split.gap(settings.data.labels.horizon)
+    length, purge = settings.data.sequence_length, settings.data.split.purged_periods(settings.data.labels.horizon)
     train, validation = days["train"], days["validation"]
     segments = {"train": (train[length - 1], train[-1 - purge]), "valid": (validation[0], validation[-1])}
     return {

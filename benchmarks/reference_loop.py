@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from ste.data.windows import computed_at_once
+from ste.data.window_dataset import forward_batch_size
 
 
 class PreparedExamples(NamedTuple):
@@ -43,7 +43,7 @@ def validate(net: nn.Module, examples: PreparedExamples) -> tuple[float, float]:
     """Return accuracy and log-loss in nats."""
     net.eval()
     correct = loss = 0.0
-    size = computed_at_once(examples.features[0, ..., 0].numel(), examples.labels.device)
+    size = forward_batch_size(examples.features[0, ..., 0].numel(), examples.labels.device)
     for features, labels in zip(examples.features.split(size), examples.labels.split(size), strict=True):
         logits = net(features)
         correct += float((logits.argmax(dim=1) == labels).sum())

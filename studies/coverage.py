@@ -21,7 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ste.config import WorldSettings
+from ste.config import SyntheticSettings
 from ste.data.build.labelled_rows import build_table
 from ste.evaluation.predictions import Predictions, row_columns
 from ste.evaluation.scoring import score
@@ -51,7 +51,7 @@ class Test:
 def world(seed: int, dates: tuple[str, str], tickers: int, signal: float) -> tuple[pd.DataFrame, np.ndarray]:
     """Weekly table of a synthetic market and P(class | features) `[N, 3]` of its rows."""
     start, end = dates
-    settings = WorldSettings(source="world", seed=seed, start=start, end=end, tickers=tickers, signal=signal)
+    settings = SyntheticSettings(source="world", seed=seed, start=start, end=end, tickers=tickers, signal=signal)
     table, _, truth, _ = build_table(settings)
     assert truth is not None
     return table, truth[list(PROBABILITIES)].to_numpy()

@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ste.config import WorldSettings
+from ste.config import SyntheticSettings
 from ste.data.build.labelled_rows import build_table
 from ste.evaluation.bootstrap import binomial_interval
 from ste.inference.reference import ReferenceDistributions
@@ -58,7 +58,7 @@ def setup(seed: int, *, years: int, held: int, weeks: int, tickers: int) -> Setu
         weeks: number of live weeks, at the end.
         tickers: number of tickers.
     """
-    settings = WorldSettings(
+    settings = SyntheticSettings(
         source="world", seed=seed, start=f"{2025 - years}-01-01", end="2024-12-31", tickers=tickers
     )
     table, _, _, _ = build_table(settings)

@@ -10,7 +10,7 @@ import pandas as pd
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.linear_model import LogisticRegression
 
-from ste.config import WorldSettings
+from ste.config import SyntheticSettings
 from ste.data.build.labelled_rows import build_table
 from ste.evaluation.predictions import Predictions, row_columns
 from ste.evaluation.scoring import score
@@ -52,7 +52,7 @@ def monitored(path: Path, *, length: int | None = 3, until: str = "2020-12-31", 
         until: last date of the test; what comes later is new.
         card: fields to change.
     """
-    table, _, _, _ = build_table(WorldSettings(**WORLD))
+    table, _, _, _ = build_table(SyntheticSettings(**WORLD))
     train, test = table["date"] <= TRAINED_TO, (table["date"] >= TESTED_FROM) & (table["date"] <= until)
     plain = ModelCard(
         name="TinyLogistic",

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from ste.config import TrainSettings
 from ste.config.load import compose_train, load_settings, model_configs
 from ste.config.run_settings import FitSettings
-from ste.data.windows import Batch
+from ste.data.window_dataset import Batch
 from ste.errors import ConfigError
 from ste.evaluation.epoch_metrics import Step
 from ste.registry import MODELS

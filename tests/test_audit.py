@@ -16,18 +16,18 @@ from ste.config import (
     MarketSettings,
     PathSettings,
     SplitSettings,
+    SyntheticSettings,
     TableSettings,
-    WorldSettings,
 )
 from ste.data.build.prepare import prepare
 from ste.data.storage.files import write_frame
 from ste.errors import ConfigError, DataError
 from ste.features.feature_rows import feature_rows
 from ste.leakage.suite import Audit, audit
-from ste.market.daily import Market
+from ste.market.sources import Market
 from ste.reporting.audit_text import print_audit
 from ste.schema import DIRECTION, SPLITS
-from ste.synthetic.generator import draw
+from ste.synthetic.generator import generate_market
 
 REAL = Path(__file__).parents[2] / "shared" / "market"
 SMALL = {"source": "world", "tickers": 4, "start": "2016-01-01", "end": "2019-12-31"}
@@ -36,7 +36,7 @@ SMALL = {"source": "world", "tickers": 4, "start": "2016-01-01", "end": "2019-12
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Files of a clean world by split."""
-    return prepare(WorldSettings(**SMALL), tmp_path_factory.mktemp("tables")).files
+    return prepare(SyntheticSettings(**SMALL), tmp_path_factory.mktemp("tables")).files
 
 
 def settings_of(files: dict[str, Path], **changes: object) -> TableSettings:
@@ -139,7 +139,7 @@ def test_overlapping_files_are_named(tables: dict[str, Path], tmp_path: Path):
 
 
 def test_a_wrong_horizon_is_found_where_training_would_refuse_it(tmp_path: Path):
-    files = prepare(WorldSettings(**SMALL, labels=LabelSettings(horizon=4)), tmp_path).files
+    files = prepare(SyntheticSettings(**SMALL, labels=LabelSettings(horizon=4)), tmp_path).files
     report = audit(settings_of(files), tmp_path, shuffles=0)
     assert "data.labels.horizon=4" in next(f.fix for f in report.alarms if f.check == "horizon")
     assert audit(settings_of(files, labels=LabelSettings(horizon=4)), tmp_path, shuffles=0).alarms == ()
@@ -173,12 +173,12 @@ def test_a_feature_function_that_looks_ahead_is_found(tmp_path: Path):
         rows = feature_rows(market)
         return rows.assign(stock_macd=rows.groupby("ticker")["stock_macd"].shift(-1).fillna(0.0))
 
-    report = audit(WorldSettings(**SMALL), tmp_path, shuffles=0, features=ahead)
+    report = audit(SyntheticSettings(**SMALL), tmp_path, shuffles=0, features=ahead)
     assert where(report) == {("look-ahead", "stock_macd")}
 
 
 def test_early_figures_in_a_markets_files_are_found(tmp_path: Path):
-    market = draw(WorldSettings(**SMALL))
+    market = generate_market(SyntheticSettings(**SMALL))
     assert market.macro is not None
     monthly = market.macro["series"] == "unemployment"
     first = market.macro["release_date"].dt.to_period("M").dt.start_time
@@ -196,7 +196,7 @@ def test_early_figures_in_a_markets_files_are_found(tmp_path: Path):
 
 @pytest.mark.parametrize(("seed", "signal"), [(0, 0.0), (1, 0.4), (2, 1.0)])
 def test_a_clean_world_raises_no_alarm(tmp_path: Path, seed: int, signal: float):
-    report = audit(WorldSettings(**SMALL, seed=seed, signal=signal), tmp_path, shuffles=1)
+    report = audit(SyntheticSettings(**SMALL, seed=seed, signal=signal), tmp_path, shuffles=1)
     assert report.alarms == ()
     assert all(result.ran for result in report.results)
     assert len(report.results) == 14
@@ -208,7 +208,7 @@ def test_clean_worlds_raise_no_alarm_over_20_seeds(tmp_path: Path, seed: int):
     signal = (0.0, 0.4, 1.0)[seed // 3 % 3]  # every signal with every method
     method = ("fixed", "volatility", "balanced")[seed % 3]
     labels = LabelSettings(method=method, threshold=0.5 if method == "volatility" else 0.01)
-    world = WorldSettings(**{**SMALL, "tickers": 7, "end": "2022-12-31"}, seed=seed, signal=signal, labels=labels)
+    world = SyntheticSettings(**{**SMALL, "tickers": 7, "end": "2022-12-31"}, seed=seed, signal=signal, labels=labels)
     assert audit(world, tmp_path).alarms == ()
 
 

@@ -20,14 +20,14 @@ from ste.data.cross_validation import folds
 from ste.data.datamodule import BatchLoader, TrendDataModule
 from ste.data.panel import Panel
 from ste.data.sources.daily_sources import daily_sources
-from ste.data.windows import Batch, Joined
+from ste.data.window_dataset import Batch, JoinedDataset
 from ste.errors import ConfigError, DataError
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.scoring import score
 from ste.experiment.model_setup import build_model, fit_model, input_view
 from ste.experiment.prediction import class_chances, predict
 from ste.market.calendar import week_numbers
-from ste.market.daily import Market
+from ste.market.sources import Market
 from ste.schema import RETURN
 from ste.synthetic.block_bootstrap import ResampledMarket
 from ste.training.augmentation.batch_transforms import augment_batch, generator, jitter, mixup, scaling, window_warping
@@ -206,7 +206,7 @@ def test_joined_examples_come_in_the_order_asked(order: list[int], first: int) -
         def __getitem__(self, index: torch.Tensor) -> Batch:
             return Batch(self.values[index, None].float(), self.values[index])
 
-    joined = Joined(Plain(torch.arange(first)), Plain(torch.arange(first, 9)))  # type: ignore[arg-type]
+    joined = JoinedDataset(Plain(torch.arange(first)), Plain(torch.arange(first, 9)))  # type: ignore[arg-type]
     assert len(joined) == 9
     assert joined[torch.tensor(order)].label.tolist() == order
     assert joined[torch.tensor(order)].features[:, 0].tolist() == order
@@ -300,10 +300,10 @@ def after(market: Market, day: pd.Timestamp, rng: np.random.Generator) -> Market
 def test_what_comes_after_the_training_rows_changes_nothing(world: World, validation: str) -> None:
     settings, panel, market = world
     if validation == "walk_forward":
-        panel = panel.with_roles(folds(panel, ValidationSettings(method=validation, folds=4))[0].roles)
+        panel = panel.with_row_split(folds(panel, ValidationSettings(method=validation, folds=4))[0].row_split)
     train = TrendDataModule(panel, "sequence").datasets["train"]
     days = training_days(panel, market.bars["date"])
-    first = panel.store.frame["date"][panel.roles == 1].min()
+    first = panel.store.frame["date"][panel.row_split == 1].min()
     assert week_numbers(days).max() < week_numbers(pd.DatetimeIndex([first]))[0]
     changed = after(market, days[-1], np.random.default_rng(0))
     (one, rows), (other, again) = (synthetic_rows(settings.augment, panel, train, 0, m) for m in (market, changed))
@@ -319,11 +319,11 @@ def test_what_comes_after_the_training_rows_changes_nothing(world: World, valida
 def test_sessions_of_a_tested_block_are_left_out_on_both_sides(world: World) -> None:
     _, panel, market = world
     cut = folds(panel, ValidationSettings(method="combinatorial", folds=4, test_folds=2, embargo=4))[1]
-    panel = panel.with_roles(cut.roles)
+    panel = panel.with_row_split(cut.row_split)
     weeks = set(week_numbers(training_days(panel, market.bars["date"])))
     period = panel.store.period
-    assert not weeks & set(period[panel.roles > 0])
-    assert weeks == {w + h for w in period[panel.roles == 0] for h in (0, 1)}
+    assert not weeks & set(period[panel.row_split > 0])
+    assert weeks == {w + h for w in period[panel.row_split == 0] for h in (0, 1)}
     assert len(np.flatnonzero(np.diff(sorted(weeks)) > 1)) >= 1
 
 
@@ -371,10 +371,10 @@ def test_a_drawn_market_is_one_of_its_kind(world: World) -> None:
 def test_balanced_labels_take_the_real_rows_terciles(world: World) -> None:
     settings, panel, market = world
     balanced = replace(settings.data, labels=replace(settings.data.labels, method="balanced"))
-    panel = replace(panel, settings=balanced).with_roles(panel.roles)
+    panel = replace(panel, settings=balanced).with_row_split(panel.row_split)
     train = TrendDataModule(panel, "sequence").datasets["train"]
     store, _ = synthetic_rows(settings.augment, panel, train, 0, market)
-    cuts = np.quantile(panel.store.frame[RETURN][panel.roles == 0], [1 / 3, 2 / 3])
+    cuts = np.quantile(panel.store.frame[RETURN][panel.row_split == 0], [1 / 3, 2 / 3])
     np.testing.assert_array_equal(store.label.numpy(), np.digitize(store.frame[RETURN], cuts, right=True))
 
 
@@ -505,7 +505,7 @@ def test_time_that_cannot_be_warped_is_told(world: World, overrides: list[str], 
         build_model(settings, TrendDataModule(panel, input_view(settings.model)))
 
 
-def test_ready_tables_and_short_ones_cannot_be_resampled(world: World) -> None:
+def test_table_files_and_short_ones_cannot_be_resampled(world: World) -> None:
     settings, panel, market = world
     table = replace(settings.data, source="csv")
     with pytest.raises(ConfigError, match=r"augment=synthetic: weekly tables have no daily bars"):
@@ -525,11 +525,11 @@ def test_ready_tables_and_short_ones_cannot_be_resampled(world: World) -> None:
 def test_a_loader_of_joined_examples_gives_each_once(world: World) -> None:
     settings, panel, market = world
     data = TrendDataModule(panel, "sequence")
-    data.add_training(*synthetic_rows(settings.augment, panel, data.datasets["train"], 0, market))
-    assert data.further is not None
+    data.add_training_examples(*synthetic_rows(settings.augment, panel, data.datasets["train"], 0, market))
+    assert data.extra_training is not None
     loader = data.train_dataloader()
     assert isinstance(loader, BatchLoader)
     rows = torch.cat([batch.features for batch in loader])
-    both = torch.cat([d[torch.arange(len(d))].features for d in (data.datasets["train"], data.further)])
+    both = torch.cat([d[torch.arange(len(d))].features for d in (data.datasets["train"], data.extra_training)])
     assert len(rows) == len(both)
     assert np.array_equal(np.sort(rows[:, -1, 3].numpy()), np.sort(both[:, -1, 3].numpy()))

@@ -24,8 +24,9 @@ from ste.baselines import REFERENCE_BASELINES, GradientBoosting, Logistic, Major
 from ste.baselines.examples import Examples
 from ste.baselines.fitted_baseline import FittedBaseline, build_baseline
 from ste.baselines.sklearn_baseline import SklearnBaseline
-from ste.config import WorldSettings
-from ste.data.windows import FlatDataset, SequenceDataset, Store, WindowDataset
+from ste.config import SyntheticSettings
+from ste.data.row_store import RowStore
+from ste.data.window_dataset import FlatDataset, SequenceDataset, WindowDataset
 from ste.errors import ConfigError, RunError
 from ste.experiment.model_setup import load_model
 from ste.features.feature_rows import feature_rows
@@ -34,7 +35,7 @@ from ste.features.volatility import trailing_volatility
 from ste.labels.targets import future_returns, label
 from ste.registry import BASELINES
 from ste.schema import CLASSES, COLUMNS, DIRECTION, FEATURES, RETURN
-from ste.synthetic.generator import draw
+from ste.synthetic.generator import generate_market
 
 START = pd.Timestamp("2019-01-04")
 UNSCALED = "standard"  # fitted on nothing, it leaves features within its cut as they are
@@ -63,7 +64,7 @@ def examples(
     rows: np.ndarray | None = None,
     representation: Representation | None = None,
 ) -> Examples:
-    store = Store.of(frame, classes=classes)
+    store = RowStore.from_frame(frame, classes=classes)
     chosen = np.ones(len(frame), dtype=bool) if rows is None else rows
     dataset: WindowDataset = FlatDataset(store, chosen) if length == 1 else SequenceDataset(store, chosen, length)
     return Examples(dataset, representation or Representation(list(FEATURES), UNSCALED), classes, horizon)
@@ -365,8 +366,8 @@ ARGUMENTS = {
 @pytest.mark.parametrize("name", ste.baselines.__all__)
 @pytest.mark.parametrize("kind", ["stationary", "standard"])
 def test_a_checkpoint_gives_back_the_baseline_to_the_bit(name: str, kind: str, tmp_path: Path):
-    world = WorldSettings(source="world", tickers=4, start="2019-01-01", end="2020-12-31")
-    rows = future_returns(feature_rows(draw(world)), 1)
+    world = SyntheticSettings(source="world", tickers=4, start="2019-01-01", end="2020-12-31")
+    rows = future_returns(feature_rows(generate_market(world)), 1)
     frame = label(rows, np.full(len(rows), -0.01), np.full(len(rows), 0.01))
     early = (frame["date"] < "2020-06-01").to_numpy()
     representation = Representation(list(FEATURES), kind)
@@ -448,9 +449,9 @@ def test_the_reference_baselines_are_the_documented_ones():
 def test_examples_are_the_windows_oldest_first_and_their_last_period():
     frame = table({"A": [0, 1, 2, 0, 1], "B": [0, 0, 0]})
     data = examples(frame, length=3)
-    raw = torch.tensor(Store.of(frame).frame[list(FEATURES)].to_numpy(dtype=np.float32)).numpy()
+    raw = torch.tensor(RowStore.from_frame(frame).frame[list(FEATURES)].to_numpy(dtype=np.float32)).numpy()
     ends = data.dataset.ends.numpy()
     assert ends.tolist() == [2, 3, 4, 7]
     np.testing.assert_array_equal(data.table("window"), [raw[e - 2 : e + 1].reshape(-1) for e in ends])
     np.testing.assert_array_equal(data.table("last"), raw[ends])
-    assert data.labels.tolist() == Store.of(frame).frame[DIRECTION].iloc[ends].tolist()
+    assert data.labels.tolist() == RowStore.from_frame(frame).frame[DIRECTION].iloc[ends].tolist()

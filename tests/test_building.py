@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ste.config import DataSettings, LabelSettings, MarketSettings, SplitSettings, WorldSettings
+from ste.config import DataSettings, LabelSettings, MarketSettings, SplitSettings, SyntheticSettings
 from ste.data.build import sharded_tables as building_parts
 from ste.data.build.prepare import PreparedData, prepare
 from ste.data.build.sharded_tables import build_parts
@@ -22,11 +22,11 @@ from ste.data.sources.market_files import read_market
 from ste.data.storage.parquet_shards import part_files, partial_folder
 from ste.data.table_checks import check_built_table
 from ste.errors import ConfigError, DataError
-from ste.market.daily import Market
+from ste.market.sources import Market
 from ste.synthetic import generator as drawing
-from ste.synthetic.generator import draw
+from ste.synthetic.generator import generate_market
 
-WORLD = WorldSettings(source="world", tickers=5, start="2019-01-01", end="2021-12-31", format="parts")
+WORLD = SyntheticSettings(source="world", tickers=5, start="2019-01-01", end="2021-12-31", format="parts")
 DATES = SplitSettings(validation_start="2020-11-01", test_start="2021-05-01")
 EVERY = 10**9  # bars in a block
 
@@ -35,7 +35,7 @@ EVERY = 10**9  # bars in a block
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """A market whose tickers begin on different days, with what read_bars drops and adjusts."""
     folder = tmp_path_factory.mktemp("market")
-    market = draw(replace(WORLD, tickers=6))
+    market = generate_market(replace(WORLD, tickers=6))
     bars = market.bars.assign(adj_close=market.bars["close"] * np.where(market.bars["ticker"] == "AAPL", 0.5, 1.0))
     begins = bars["ticker"].map(dict(zip(sorted(bars["ticker"].unique()), range(0, 240, 40), strict=True)))
     bars = bars[bars.groupby("ticker").cumcount() >= begins]
@@ -141,7 +141,7 @@ def test_no_value_depends_on_the_size_of_a_block(
     tmp_path: Path, files: dict[str, str], labels: LabelSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sources = (replace(WORLD, labels=labels), market_settings(files, labels=labels, frequency="daily"))
-    days = len(draw(WORLD).bars) // 5
+    days = len(generate_market(WORLD).bars) // 5
     for source in sources:
         found = []
         for number, rows in enumerate((1, 3 * days, EVERY)):
@@ -153,7 +153,7 @@ def test_no_value_depends_on_the_size_of_a_block(
 
 
 def test_blocks_of_a_source_are_whole_tickers_in_order(files: dict[str, str]) -> None:
-    days = len(draw(WORLD).bars) // 5
+    days = len(generate_market(WORLD).bars) // 5
     for settings, rows in ((WORLD, 2 * days), (market_settings(files), 1500)):
         blocks = list(source_blocks(settings, rows))
         names = [list(dict.fromkeys(block.bars["ticker"])) for block in blocks]
@@ -354,9 +354,9 @@ def test_bars_too_short_for_any_row_are_told(tmp_path: Path, files: dict[str, st
 
 def test_a_cut_through_rows_cannot_be_in_parts() -> None:
     seed = {"source": "seed", "start": "2024-11-01", "end": "2024-11-30", "split": SplitSettings(by="row")}
-    WorldSettings(**seed, format="parquet")
+    SyntheticSettings(**seed, format="parquet")
     with pytest.raises(ConfigError, match=r"data\.format=parts.*by=row"):
-        WorldSettings(**seed, format="parts")
+        SyntheticSettings(**seed, format="parts")
 
 
 # --- worlds in blocks ---
@@ -364,7 +364,9 @@ def test_a_cut_through_rows_cannot_be_in_parts() -> None:
 
 def test_a_block_of_a_world_does_not_depend_on_the_blocks_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drawing, "BLOCK", 2)
-    few, many = (list(drawing.draw_blocks(replace(WORLD, tickers=list(names)))) for names in ("ABCD", "ABCDEFG"))
+    few, many = (
+        list(drawing.generate_market_blocks(replace(WORLD, tickers=list(names)))) for names in ("ABCD", "ABCDEFG")
+    )
     assert [len(blocks) for blocks in (few, many)] == [2, 4]
     for one, other in zip(few, many, strict=False):
         for part in ("bars", "news", "macro", "policy"):
@@ -375,9 +377,9 @@ def test_a_block_of_a_world_does_not_depend_on_the_blocks_after_it(monkeypatch: 
 
 
 def test_a_world_of_one_block_is_the_first_of_a_larger_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    alone = draw(replace(WORLD, tickers=list("ABC")))
+    alone = generate_market(replace(WORLD, tickers=list("ABC")))
     monkeypatch.setattr(drawing, "BLOCK", 3)
-    joined = draw(replace(WORLD, tickers=list("ABCDE")))
+    joined = generate_market(replace(WORLD, tickers=list("ABCDE")))
     for part in ("bars", "news"):
         frame = getattr(joined, part)
         own = frame[frame["ticker"] <= "C"].reset_index(drop=True)
@@ -387,7 +389,7 @@ def test_a_world_of_one_block_is_the_first_of_a_larger_one(monkeypatch: pytest.M
 
 def test_tickers_of_different_blocks_share_the_markets_shock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drawing, "BLOCK", 2)
-    market: Market = draw(replace(WORLD, tickers=6, start="2005-01-01", signal=0.0))
+    market: Market = generate_market(replace(WORLD, tickers=6, start="2005-01-01", signal=0.0))
     closes = market.bars.pivot(index="date", columns="ticker", values="close").to_numpy()
     moves = np.diff(np.log(closes[::5]), axis=0)
     correlation = np.corrcoef(moves.T)[np.triu_indices(6, 1)]

@@ -17,10 +17,10 @@ from ste.data.storage.tables import read_table
 from ste.errors import DataError
 from ste.experiment.artifacts import TrainResult
 from ste.experiment.run import train
-from ste.features.feature_rows import CLOSE, NUMBER, VOLATILITY, feature_rows
+from ste.features.feature_rows import feature_rows
 from ste.market.calendar import periods, session_numbers, sessions
-from ste.market.daily import RAW_CLOSE, Market
-from ste.schema import DIRECTION, FEATURE_SETS, FEATURES, RETURN, Trend
+from ste.market.sources import RAW_CLOSE, Market
+from ste.schema import DIRECTION, FEATURE_SETS, FEATURES, RETURN, ROW_CLOSE, ROW_PERIOD, ROW_VOLATILITY, Trend
 
 PRICES = FEATURE_SETS["prices"].names
 DAYS = sessions(pd.Timestamp("2018-01-02"), pd.Timestamp("2019-06-28"))
@@ -97,8 +97,8 @@ def test_price_features_are_those_of_the_table(raw: pd.DataFrame, market: Market
         apart = abs(row["price_change"] - row["price_adjusted_change"])
         assert (apart > 0.015) == (day == DIVIDEND)
         returns = np.diff(np.log(own["adj_close"].iloc[day - 20 : day + 1]))
-        assert row[VOLATILITY] == pytest.approx(np.std(returns), rel=1e-6)
-        assert row[CLOSE] == pytest.approx(today["adj_close"])
+        assert row[ROW_VOLATILITY] == pytest.approx(np.std(returns), rel=1e-6)
+        assert row[ROW_CLOSE] == pytest.approx(today["adj_close"])
 
 
 def test_bars_that_are_not_adjusted_tell_one_change(market: Market):
@@ -112,7 +112,7 @@ def test_a_daily_row_exists_for_each_session_after_the_look_back(market: Market,
     assert list(rows.columns[2:-3]) == list(FEATURE_SETS[features].names)
     for _, own in rows.groupby("ticker"):
         assert own["date"].tolist() == DAYS[lookback - 1 :].tolist()
-        assert (np.diff(own[NUMBER]) == 1).all()
+        assert (np.diff(own[ROW_PERIOD]) == 1).all()
     assert np.isfinite(rows[list(FEATURE_SETS[features].names)].to_numpy()).all()
 
 
@@ -127,7 +127,7 @@ def test_full_daily_features_are_the_sessions_own(market: Market):
     for name in ("stock_close", "stock_sma_20", "stock_sma_50", "stock_rsi", "stock_macd", "stock_bb_upper"):
         np.testing.assert_allclose(both[name], weekly[name], rtol=1e-9)
     assert (weekly["stock_volume"] > both["stock_volume"]).mean() > 0.95
-    np.testing.assert_allclose(weekly[VOLATILITY], both[VOLATILITY] * np.sqrt(5.0))
+    np.testing.assert_allclose(weekly[ROW_VOLATILITY], both[ROW_VOLATILITY] * np.sqrt(5.0))
 
 
 @pytest.mark.parametrize("features", ["prices", "full"])
@@ -247,7 +247,7 @@ def test_rows_between_the_thresholds_have_no_class_and_serve_as_history(panel: P
         ends = dataset.ends.numpy()
         assert set(label[ends]) == {0, 1}
         # Every labelled row of the split with five sessions behind it is there, whatever lies between.
-        wanted = (panel.roles == code) & (label >= 0) & (panel.store.history.numpy() >= 5)
+        wanted = (panel.row_split == code) & (label >= 0) & (panel.store.history.numpy() >= 5)
         assert ends.tolist() == np.flatnonzero(wanted).tolist()
         windows = ends[:, None] + np.arange(-4, 1)
         seen += int((label[windows] == -1).any(axis=1).sum())
@@ -263,9 +263,9 @@ def test_rows_between_the_thresholds_have_no_class_and_serve_as_history(panel: P
 def test_the_purge_counts_sessions(panel: Panel):
     number = panel.store.period
     for code in (0, 1):
-        last, first = number[panel.roles == code].max(), number[panel.roles == code + 1].min()
+        last, first = number[panel.row_split == code].max(), number[panel.row_split == code + 1].min()
         assert first - last == 2
-    assert (panel.roles == HISTORY).sum() == 2 * 3
+    assert (panel.row_split == HISTORY).sum() == 2 * 3
 
 
 def test_a_daily_table_is_read_back_as_daily_alone(panel: Panel):

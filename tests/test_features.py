@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ste.config import WorldSettings
-from ste.features.feature_rows import VOLATILITY, feature_rows
+from ste.config import SyntheticSettings
+from ste.features.feature_rows import feature_rows
 from ste.market.calendar import sessions, week_numbers
-from ste.market.daily import MACRO_NEUTRAL, Market
-from ste.schema import FEATURE_COLUMNS, FEATURE_SETS, FEATURES, GROUPS, KEYS
-from ste.synthetic.generator import draw
+from ste.market.sources import MACRO_NEUTRAL, Market
+from ste.schema import FEATURE_COLUMNS, FEATURE_SETS, FEATURES, GROUPS, KEYS, ROW_VOLATILITY
+from ste.synthetic.generator import generate_market
 
 FRIDAY = pd.Timestamp("2024-11-29")
 LOOKBACK = FEATURE_SETS["full"].lookback
@@ -42,7 +42,9 @@ def bars_until(last: str, count: int, ticker: str = "AAPL", seed: int = 0) -> pd
 
 def random_market(seed: int) -> Market:
     """A small world made untidy: bars missing, news and policy events on weekends and holidays too."""
-    world = draw(WorldSettings(source="world", tickers=3, start="2024-01-01", end="2024-05-31", seed=seed))
+    world = generate_market(
+        SyntheticSettings(source="world", tickers=3, start="2024-01-01", end="2024-05-31", seed=seed)
+    )
     rng = np.random.default_rng(seed)
     assert world.news is not None
     assert world.policy is not None
@@ -197,7 +199,7 @@ def test_moving_means_bands_and_volatility_follow_their_definitions(seed: int) -
         "stock_sma_50": rolling(close, 50, "mean"),
         "stock_bb_upper": middle + half,
         "stock_bb_lower": middle - half,
-        VOLATILITY: rolling(returns, 20, "deviation") * np.sqrt(5.0),
+        ROW_VOLATILITY: rolling(returns, 20, "deviation") * np.sqrt(5.0),
     }
     for name, values in expected.items():
         np.testing.assert_allclose(rows[name].to_numpy(), values[at], rtol=1e-9, err_msg=name)

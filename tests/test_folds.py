@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ste.config import LabelSettings, SplitSettings, TableSettings, ValidationSettings, WorldSettings
+from ste.config import LabelSettings, SplitSettings, SyntheticSettings, TableSettings, ValidationSettings
 from ste.data.build.prepare import PreparedData
 from ste.data.cross_validation import Fold, folds
 from ste.data.panel import HISTORY, Panel
-from ste.data.windows import Store
+from ste.data.row_store import RowStore
 from ste.errors import ConfigError, DataError
 from ste.schema import COLUMNS, DIRECTION, RETURN
 
@@ -29,14 +29,14 @@ def panel_of(weeks: dict[str, list[int]], *, horizon: int = 1, purge: int | None
     frame[RETURN], frame[DIRECTION] = rng.normal(0.0, 0.03, len(keys)), rng.integers(0, 3, len(keys))
     frame["ticker"] = [ticker for ticker, _ in keys]
     frame["date"] = START + pd.to_timedelta([7 * week for _, week in keys], unit="D")
-    chosen = WorldSettings(
+    chosen = SyntheticSettings(
         source="world",
         start="2001-01-01",
         end="2020-01-01",
         labels=LabelSettings(horizon=horizon),
         split=SplitSettings(purge=purge),
     )
-    store = Store.of(frame)
+    store = RowStore.from_frame(frame)
     return Panel(PreparedData({}, None, {}), chosen, store, np.zeros(len(keys), dtype=np.int8))
 
 
@@ -75,7 +75,7 @@ def gap_of(panel: Panel) -> int:
 
 def check_one(panel: Panel, cut: Fold, share: float) -> None:
     """What holds of every fold, whatever made it."""
-    train, validation, test = (weeks_of(panel, cut.roles == code) for code in (TRAIN, VALIDATION, TEST))
+    train, validation, test = (weeks_of(panel, cut.row_split == code) for code in (TRAIN, VALIDATION, TEST))
     horizon, gap = panel.settings.labels.horizon, gap_of(panel)
     assert len(train)
     assert len(validation)
@@ -86,7 +86,7 @@ def check_one(panel: Panel, cut: Fold, share: float) -> None:
         distance = np.abs(learnt[:, None] - test[None, :]).min()
         assert distance > gap  # on either side
     # A week has one role: no ticker is learnt from in a week in which another is tested.
-    roles = pd.Series(cut.roles).groupby(panel.store.period).nunique()
+    roles = pd.Series(cut.row_split).groupby(panel.store.period).nunique()
     assert (roles == 1).all()
     known = len(train) + len(validation)
     assert len(validation) >= ceil(known * share)  # before the purge, which takes from training alone
@@ -115,19 +115,19 @@ def test_walk_forward_tests_each_week_once_after_what_it_learnt(
         return
     cuts = folds(panel, chosen)
     assert [cut.number for cut in cuts] == list(range(count))
-    tested = [weeks_of(panel, cut.roles == TEST) for cut in cuts]
+    tested = [weeks_of(panel, cut.row_split == TEST) for cut in cuts]
     sizes = [len(block) for block in tested]
     assert max(sizes) - min(sizes) <= 1
     np.testing.assert_array_equal(np.concatenate(tested), known[int(len(known) * 0.4) :])  # once each, in order
     for cut, test in zip(cuts, tested, strict=True):
         check_one(panel, cut, share)
-        learnt = weeks_of(panel, np.isin(cut.roles, (TRAIN, VALIDATION)))
+        learnt = weeks_of(panel, np.isin(cut.row_split, (TRAIN, VALIDATION)))
         assert learnt.max() + gap_of(panel) + embargo < test.min()
         # No week more is left out than the gap asks for.
         at = np.searchsorted(known, [learnt.max(), test.min()])
         assert at[1] - at[0] - 1 == gap_of(panel) + embargo
         assert (cut.path == 0).all()
-        assert (cut.roles[panel.store.period > test.max()] == HISTORY).all()
+        assert (cut.row_split[panel.store.period > test.max()] == HISTORY).all()
         if window == "expanding":
             assert learnt.min() == known[0]
 
@@ -137,9 +137,9 @@ def test_a_rolling_window_keeps_its_length(train_periods: int | None):
     panel = panel_of({"A": list(range(120)), "B": list(range(30, 120))})
     chosen = ValidationSettings("walk_forward", 5, window="rolling", train_periods=train_periods, share=0.2)
     for cut in folds(panel, chosen):
-        learnt = weeks_of(panel, cut.roles != TEST)
-        used = weeks_of(panel, np.isin(cut.roles, (TRAIN, VALIDATION)))
-        test = weeks_of(panel, cut.roles == TEST)
+        learnt = weeks_of(panel, cut.row_split != TEST)
+        used = weeks_of(panel, np.isin(cut.row_split, (TRAIN, VALIDATION)))
+        test = weeks_of(panel, cut.row_split == TEST)
         assert used.max() == test.min() - 2
         length = used.max() - used.min() + 1
         # By default as many weeks as there are before the first test, 40 % of 120.
@@ -153,16 +153,16 @@ def test_walk_forward_by_hand():
     first, second = folds(panel, ValidationSettings("walk_forward", 2, share=0.25, embargo=1))
     # 40 % of 20 weeks come before the first test; two blocks of 6; 2 weeks of purge and 1 of embargo before each.
     expected = [TRAIN] * 1 + [HISTORY] * 2 + [VALIDATION] * 2 + [HISTORY] * 3 + [TEST] * 6 + [HISTORY] * 6
-    assert first.roles.tolist() == expected
+    assert first.row_split.tolist() == expected
     expected = [TRAIN] * 6 + [HISTORY] * 2 + [VALIDATION] * 3 + [HISTORY] * 3 + [TEST] * 6
-    assert second.roles.tolist() == expected
+    assert second.row_split.tolist() == expected
 
 
 def test_the_first_test_can_be_named():
     panel = panel_of({"A": list(range(100))})
     start = START + pd.Timedelta(weeks=70)
     cuts = folds(panel, ValidationSettings("walk_forward", 4, test_start=f"{start:%Y-%m-%d}"))
-    tested = weeks_of(panel, np.any([cut.roles == TEST for cut in cuts], axis=0))
+    tested = weeks_of(panel, np.any([cut.row_split == TEST for cut in cuts], axis=0))
     dates = panel.store.frame["date"][np.isin(panel.store.period, tested)]
     assert dates.min() - start < pd.Timedelta(weeks=1)
     assert dates.min() >= start
@@ -221,13 +221,13 @@ def test_combinatorial_folds_are_purged_on_both_sides_and_test_each_week_once_a_
     paths: dict[int, list[int]] = {}
     for cut in cuts:
         check_one(panel, cut, share)
-        test = cut.roles == TEST
+        test = cut.row_split == TEST
         assert (cut.path[~test] == 0).all()
         for path in np.unique(cut.path[test]):
             paths.setdefault(int(path), []).extend(weeks_of(panel, test & (cut.path == path)))
         # The embargo follows each tested block.
         tested = weeks_of(panel, test)
-        learnt = weeks_of(panel, np.isin(cut.roles, (TRAIN, VALIDATION)))
+        learnt = weeks_of(panel, np.isin(cut.row_split, (TRAIN, VALIDATION)))
         after = [learnt[learnt > week].min() for week in tested if (learnt > week).any()]
         before = [tested[tested < week].max() for week in after]
         assert all(late - early > gap_of(panel) + embargo for early, late in zip(before, after, strict=True))
@@ -241,11 +241,11 @@ def test_a_combination_by_hand():
     cuts = folds(panel, ValidationSettings("combinatorial", 4, test_folds=2, embargo=1, share=0.25))
     assert len(cuts) == 6
     first = [TEST] * 12 + [HISTORY] * 2 + [TRAIN] * 6 + [HISTORY] * 1 + [VALIDATION] * 3
-    assert cuts[0].roles.tolist() == first
+    assert cuts[0].row_split.tolist() == first
     # Blocks 0 and 3 tested: purge on both sides of what is left, the embargo after block 0 alone.
-    (outer,) = [cut for cut in cuts if cut.roles[0] == TEST and cut.roles[-1] == TEST]
+    (outer,) = [cut for cut in cuts if cut.row_split[0] == TEST and cut.row_split[-1] == TEST]
     inner = [HISTORY] * 2 + [TRAIN] * 5 + [HISTORY] * 1 + [VALIDATION] * 3 + [HISTORY] * 1
-    assert outer.roles.tolist() == [TEST] * 6 + inner + [TEST] * 6
+    assert outer.row_split.tolist() == [TEST] * 6 + inner + [TEST] * 6
 
 
 def test_too_few_weeks_for_combinations_are_told():
@@ -269,44 +269,46 @@ def test_too_many_combinations_are_told():
 # --- labels that training rows decide ---
 
 
-def balanced(panel: Panel, kind: type = WorldSettings) -> Panel:
+def balanced(panel: Panel, kind: type = SyntheticSettings) -> Panel:
     labels = LabelSettings(method="balanced")
     if kind is TableSettings:
         chosen = TableSettings(source="csv", train="a.csv", validation="b.csv", labels=labels)
     else:
-        chosen = WorldSettings(source="world", start="2001-01-01", end="2020-01-01", labels=labels)
-    return Panel(panel.prepared, chosen, panel.store, panel.roles)
+        chosen = SyntheticSettings(source="world", start="2001-01-01", end="2020-01-01", labels=labels)
+    return Panel(panel.prepared, chosen, panel.store, panel.row_split)
 
 
 def test_balanced_thresholds_of_a_fold_come_from_its_own_training_rows():
     panel = balanced(panel_of({"A": list(range(80)), "B": list(range(80))}))
     edges = []
     for cut in folds(panel, ValidationSettings("walk_forward", 3)):
-        own = panel.with_roles(cut.roles)
+        own = panel.with_row_split(cut.row_split)
         returns = panel.store.frame[RETURN].to_numpy()
-        low, high = np.quantile(returns[cut.roles == TRAIN], [1 / 3, 2 / 3])
+        low, high = np.quantile(returns[cut.row_split == TRAIN], [1 / 3, 2 / 3])
         expected = np.where(returns < low, 0, np.where(returns > high, 2, 1))
         assert own.store.label.tolist() == expected.tolist()
-        counts = np.bincount(own.store.label[cut.roles == TRAIN], minlength=3)
+        counts = np.bincount(own.store.label[cut.row_split == TRAIN], minlength=3)
         assert counts.max() - counts.min() <= 1
         assert own.relabelled
         assert own.truth is None
         edges.append((low, high))
         # Other returns after training change no threshold.
         moved = panel.store.frame.copy()
-        moved.loc[cut.roles != TRAIN, RETURN] *= 5.0
-        other = Panel(panel.prepared, panel.settings, Store.of(moved), panel.roles).with_roles(cut.roles)
-        assert other.store.label[cut.roles == TRAIN].tolist() == expected[cut.roles == TRAIN].tolist()
+        moved.loc[cut.row_split != TRAIN, RETURN] *= 5.0
+        other = Panel(panel.prepared, panel.settings, RowStore.from_frame(moved), panel.row_split).with_row_split(
+            cut.row_split
+        )
+        assert other.store.label[cut.row_split == TRAIN].tolist() == expected[cut.row_split == TRAIN].tolist()
     assert len(set(edges)) == 3
 
 
 def test_labels_that_do_not_depend_on_training_rows_stay():
     panel = panel_of({"A": list(range(60))})
     cut = folds(panel, ValidationSettings("walk_forward", 2))[0]
-    own = panel.with_roles(cut.roles)
+    own = panel.with_row_split(cut.row_split)
     assert own.store is panel.store
     assert not own.relabelled
-    assert (own.roles == cut.roles).all()
-    ready = balanced(panel, TableSettings).with_roles(cut.roles)  # a ready table's labels are its own
+    assert (own.row_split == cut.row_split).all()
+    ready = balanced(panel, TableSettings).with_row_split(cut.row_split)  # a ready table's labels are its own
     assert ready.store.label.tolist() == panel.store.label.tolist()
     assert not ready.relabelled

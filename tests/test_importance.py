@@ -11,9 +11,10 @@ from scipy import stats
 from sklearn.metrics import accuracy_score, log_loss
 from torch import nn
 
-from ste.config import WorldSettings
+from ste.config import SyntheticSettings
 from ste.data.build.labelled_rows import build_table
-from ste.data.windows import SequenceDataset, Store
+from ste.data.row_store import RowStore
+from ste.data.window_dataset import SequenceDataset
 from ste.errors import DataError
 from ste.evaluation.explain.integrated_gradients import integrated_gradients
 from ste.evaluation.explain.permutation_importance import donor_rows, even_periods, permutation_importance
@@ -213,9 +214,9 @@ def test_attributions_are_a_path_integral_of_gradients():
 
 
 def test_the_drivers_of_a_world_come_out_on_top():
-    """News sentiment, its count and the VIX move the law (ste.synthetic.return_model); policy does not."""
-    settings = WorldSettings(source="world", tickers=40, start="1992-01-01", end="2019-12-31", signal=0.6)
-    store = Store.of(build_table(settings)[0])
+    """News sentiment, its count and the VIX move the return model (ste.synthetic.return_model); policy does not."""
+    settings = SyntheticSettings(source="world", tickers=40, start="1992-01-01", end="2019-12-31", signal=0.6)
+    store = RowStore.from_frame(build_table(settings)[0])
     late = np.array(store.frame["date"] >= "2016-01-01")
     train, held_out = SequenceDataset(store, ~late, 4), SequenceDataset(store, late, 4)
     representation = Representation(list(FEATURES), "stationary")

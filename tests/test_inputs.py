@@ -10,15 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onnx_files import tiny_card
-from ste.config import WorldSettings
+from ste.config import SyntheticSettings
 from ste.data.build.labelled_rows import build_table
-from ste.data.windows import FlatDataset, SequenceDataset, Store
+from ste.data.row_store import RowStore
+from ste.data.window_dataset import FlatDataset, SequenceDataset
 from ste.errors import DataError
 from ste.features.feature_rows import feature_rows
 from ste.inference.inputs import rows_of_bars, windows_of_rows
 from ste.market.calendar import session_numbers, sessions
 from ste.schema import DIRECTION, FEATURE_SETS
-from ste.synthetic.generator import draw
+from ste.synthetic.generator import generate_market
 
 SESSIONS = sessions(pd.Timestamp("2024-01-02"), pd.Timestamp("2024-03-28"))
 
@@ -46,7 +47,7 @@ def tables(draw_: st.DrawFn) -> tuple[pd.DataFrame, str]:
 def test_the_examples_are_those_of_training(table: tuple[pd.DataFrame, str], length: int, view: str):
     frame, frequency = table
     found = windows_of_rows(frame, tiny_card(view, length, frequency=frequency))
-    store = Store.of(frame.assign(row=np.arange(len(frame))), frequency)
+    store = RowStore.from_frame(frame.assign(row=np.arange(len(frame))), frequency)
     every = np.ones(len(frame), dtype=bool)
     dataset = SequenceDataset(store, every, length) if view == "sequence" else FlatDataset(store, every)
     rows = dataset.frame["row"].to_numpy()
@@ -77,7 +78,7 @@ def test_a_missing_column_is_named():
 
 @pytest.mark.parametrize(("feature_set", "frequency"), [("full", "weekly"), ("full", "daily"), ("prices", "daily")])
 def test_rows_of_bars_are_a_tables_and_those_that_wait_for_their_label(feature_set: str, frequency: str):
-    world = WorldSettings(
+    world = SyntheticSettings(
         source="world",
         tickers=2,
         start="2023-01-02",
@@ -86,7 +87,7 @@ def test_rows_of_bars_are_a_tables_and_those_that_wait_for_their_label(feature_s
         features=feature_set,
         representation="stationary" if feature_set == "full" else "standard",
     )
-    market, card = draw(world), tiny_card(feature_set=feature_set, frequency=frequency)
+    market, card = generate_market(world), tiny_card(feature_set=feature_set, frequency=frequency)
     rows = rows_of_bars(market, card)
     assert list(rows) == ["date", "ticker", *card.features]
     known = build_table(world)[0][list(rows)]
@@ -101,8 +102,8 @@ def test_rows_of_bars_are_a_tables_and_those_that_wait_for_their_label(feature_s
 
 
 def test_an_unfinished_week_has_no_row():
-    world = WorldSettings(source="world", tickers=1, start="2023-01-02", end="2023-09-29")
-    market = draw(world)
+    world = SyntheticSettings(source="world", tickers=1, start="2023-01-02", end="2023-09-29")
+    market = generate_market(world)
     last = market.bars["date"].max()
     card = tiny_card()
     bars = market.bars[market.bars["date"] < last - pd.Timedelta(days=1)]
@@ -112,7 +113,7 @@ def test_an_unfinished_week_has_no_row():
 
 
 def test_features_that_bars_do_not_give_are_reported():
-    market = draw(WorldSettings(source="world", tickers=1, start="2023-01-02", end="2023-09-29"))
+    market = generate_market(SyntheticSettings(source="world", tickers=1, start="2023-01-02", end="2023-09-29"))
     with pytest.raises(DataError, match="reads features that are not computed from bars"):
         rows_of_bars(market, tiny_card(features=["stock_open", "mood"]))
 

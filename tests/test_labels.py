@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ste.config import LabelSettings, SplitSettings, WorldSettings
+from ste.config import LabelSettings, SplitSettings, SyntheticSettings
 from ste.data.build.labelled_rows import build_table
-from ste.data.splits import assign, counted
-from ste.features.feature_rows import CLOSE, NUMBER, VOLATILITY, feature_rows
-from ste.labels.targets import directions, future_returns, label, thresholds
+from ste.data.splits import assign_splits, usable_rows
+from ste.features.feature_rows import feature_rows
+from ste.labels.targets import directions, future_returns, label, return_terciles, thresholds
 from ste.market.calendar import week_numbers
-from ste.schema import DIRECTION, MOVEMENT, RETURN
-from ste.synthetic.generator import draw
+from ste.schema import DIRECTION, MOVEMENT, RETURN, ROW_CLOSE, ROW_PERIOD, ROW_VOLATILITY
+from ste.synthetic.generator import generate_market
 
 MONDAY_OF_WEEK_0 = pd.Timestamp("1969-12-29")
 
@@ -24,9 +24,9 @@ def rows_of(weeks: dict[str, list[int]], closes: dict[str, list[float]] | None =
     for ticker, numbers in weeks.items():
         values = closes[ticker] if closes else [100.0 + 7.0 * n + 3.0 * (n % 5) for n in range(len(numbers))]
         dates = MONDAY_OF_WEEK_0 + pd.to_timedelta(7 * np.array(numbers) + 4, unit="D")
-        parts.append(pd.DataFrame({"date": dates, "ticker": ticker, CLOSE: values}))
+        parts.append(pd.DataFrame({"date": dates, "ticker": ticker, ROW_CLOSE: values}))
     rows = pd.concat(parts, ignore_index=True)
-    return rows.assign(**{NUMBER: week_numbers(rows["date"]), VOLATILITY: 0.02})
+    return rows.assign(**{ROW_PERIOD: week_numbers(rows["date"]), ROW_VOLATILITY: 0.02})
 
 
 def test_return_and_movement_are_next_weeks_over_this_ones() -> None:
@@ -43,23 +43,23 @@ def test_the_horizon_counts_weeks_and_the_last_rows_are_dropped_never_filled(hor
     assert not labelled[[RETURN, MOVEMENT]].isna().any(axis=None)
     for ticker, last in (("A", 2809), ("B", 2812)):
         own = labelled[labelled["ticker"] == ticker]
-        assert own[NUMBER].max() == last - horizon
-        closes = rows[rows["ticker"] == ticker].set_index(NUMBER)[CLOSE]
-        later, now = closes.loc[own[NUMBER] + horizon].to_numpy(), own[CLOSE].to_numpy()
+        assert own[ROW_PERIOD].max() == last - horizon
+        closes = rows[rows["ticker"] == ticker].set_index(ROW_PERIOD)[ROW_CLOSE]
+        later, now = closes.loc[own[ROW_PERIOD] + horizon].to_numpy(), own[ROW_CLOSE].to_numpy()
         np.testing.assert_allclose(own[RETURN], later / now - 1.0)
         np.testing.assert_allclose(own[MOVEMENT], later - now)
 
 
 def test_a_gap_in_the_weeks_gives_no_label_across_it() -> None:
     rows = rows_of({"A": [2800, 2801, 2803, 2804]})
-    assert future_returns(rows, 1)[NUMBER].tolist() == [2800, 2803]
-    assert future_returns(rows, 2)[NUMBER].tolist() == [2801]
+    assert future_returns(rows, 1)[ROW_PERIOD].tolist() == [2800, 2803]
+    assert future_returns(rows, 2)[ROW_PERIOD].tolist() == [2801]
     assert future_returns(rows, 5).empty
 
 
 def test_a_ticker_never_takes_its_label_from_the_next_one() -> None:
     rows = rows_of({"A": [2800, 2801], "B": [2802, 2803]})
-    assert future_returns(rows, 1)[NUMBER].tolist() == [2800, 2802]
+    assert future_returns(rows, 1)[ROW_PERIOD].tolist() == [2800, 2802]
 
 
 @settings(deadline=None, max_examples=200)
@@ -72,14 +72,16 @@ def test_a_ticker_never_takes_its_label_from_the_next_one() -> None:
 def test_labels_join_exactly_the_rows_that_lie_the_horizon_apart(weeks: dict[str, set[int]], horizon: int) -> None:
     """Any gaps, any tickers, weeks before 1970 (negative numbers) too."""
     rows = rows_of({ticker: sorted(weeks[ticker]) for ticker in sorted(weeks)})
-    close = {(ticker, week): value for ticker, week, value in rows[["ticker", NUMBER, CLOSE]].itertuples(index=False)}
+    close = {
+        (ticker, week): value for ticker, week, value in rows[["ticker", ROW_PERIOD, ROW_CLOSE]].itertuples(index=False)
+    }
     expected = {
         (ticker, week): close[ticker, week + horizon] - value
         for (ticker, week), value in close.items()
         if (ticker, week + horizon) in close
     }
     labelled = future_returns(rows, horizon)
-    found = dict(zip(zip(labelled["ticker"], labelled[NUMBER], strict=True), labelled[MOVEMENT], strict=True))
+    found = dict(zip(zip(labelled["ticker"], labelled[ROW_PERIOD], strict=True), labelled[MOVEMENT], strict=True))
     assert found == expected
 
 
@@ -90,9 +92,9 @@ def test_no_rows_give_no_labels() -> None:
 
 @pytest.mark.parametrize(("start", "end"), [("1962-01-01", "1963-12-31"), ("1969-06-01", "1970-12-31")])
 def test_a_world_before_1970_has_weeks_and_labels_like_any_other(start: str, end: str) -> None:
-    settings = WorldSettings(source="world", tickers=2, start=start, end=end)
-    rows = feature_rows(draw(settings))
-    assert rows[NUMBER].min() < 0
+    settings = SyntheticSettings(source="world", tickers=2, start=start, end=end)
+    rows = feature_rows(generate_market(settings))
+    assert rows[ROW_PERIOD].min() < 0
     assert len(future_returns(rows, 1)) == len(rows) - 2
     table, *_ = build_table(settings)
     assert len(table) > 100
@@ -112,12 +114,12 @@ def test_a_class_needs_more_than_its_threshold() -> None:
 def labelled_rows(n: int = 400, seed: int = 0) -> pd.DataFrame:
     """Rows with known returns and volatilities."""
     rng = np.random.default_rng(seed)
-    return pd.DataFrame({RETURN: rng.normal(0.002, 0.03, n), VOLATILITY: rng.uniform(0.01, 0.08, n)})
+    return pd.DataFrame({RETURN: rng.normal(0.002, 0.03, n), ROW_VOLATILITY: rng.uniform(0.01, 0.08, n)})
 
 
 def test_fixed_thresholds_are_plus_and_minus_the_setting() -> None:
     rows = labelled_rows()
-    low, high = thresholds(rows, np.ones(len(rows), dtype=bool), LabelSettings(method="fixed", threshold=0.025))
+    low, high = thresholds(rows, LabelSettings(method="fixed", threshold=0.025))
     assert (low == -0.025).all()
     assert (high == 0.025).all()
     classes = label(rows, low, high)[DIRECTION]
@@ -129,15 +131,15 @@ def test_fixed_thresholds_are_plus_and_minus_the_setting() -> None:
 
 def test_volatility_thresholds_scale_with_each_rows_own_trailing_volatility() -> None:
     rows = labelled_rows()
-    low, high = thresholds(rows, np.ones(len(rows), dtype=bool), LabelSettings(method="volatility", threshold=0.5))
-    np.testing.assert_array_equal(high, 0.5 * rows[VOLATILITY])
+    low, high = thresholds(rows, LabelSettings(method="volatility", threshold=0.5))
+    np.testing.assert_array_equal(high, 0.5 * rows[ROW_VOLATILITY])
     np.testing.assert_array_equal(low, -high)
 
 
 def test_balanced_thresholds_are_the_training_rows_terciles() -> None:
     rows = labelled_rows(600)
     training = np.arange(600) < 300
-    low, high = thresholds(rows, training, LabelSettings(method="balanced"))
+    low, high = thresholds(rows, LabelSettings(method="balanced"), return_terciles(rows[RETURN].to_numpy(), training))
     assert np.ptp(low) == np.ptp(high) == 0.0
     classes = directions(rows[RETURN].to_numpy(), low, high)
     assert np.bincount(classes[training]).tolist() == [100, 100, 100]
@@ -146,13 +148,16 @@ def test_balanced_thresholds_are_the_training_rows_terciles() -> None:
 def test_balanced_thresholds_know_nothing_of_the_other_rows() -> None:
     rows = labelled_rows(600)
     training = np.arange(600) < 300
-    expected = thresholds(rows, training, LabelSettings(method="balanced"))
+    expected = thresholds(rows, LabelSettings(method="balanced"), return_terciles(rows[RETURN].to_numpy(), training))
     other = rows.assign(**{RETURN: np.where(training, rows[RETURN], rows[RETURN] * 100.0 + 5.0)})
-    np.testing.assert_array_equal(thresholds(other, training, LabelSettings(method="balanced")), expected)
+    np.testing.assert_array_equal(
+        thresholds(other, LabelSettings(method="balanced"), return_terciles(other[RETURN].to_numpy(), training)),
+        expected,
+    )
 
 
-def balanced_world(horizon: int) -> WorldSettings:
-    return WorldSettings(
+def balanced_world(horizon: int) -> SyntheticSettings:
+    return SyntheticSettings(
         source="world",
         tickers=3,
         start="2018-01-01",
@@ -167,8 +172,8 @@ def test_a_tables_terciles_leave_out_the_purged_rows_too(horizon: int) -> None:
     """A purged training row's return lies in the validation weeks: it may not place a threshold."""
     settings = balanced_world(horizon)
     table, split, _, _ = build_table(settings)
-    np.testing.assert_array_equal(split, assign(table["date"], settings.split))
-    learnt = (split == 0) & counted(table["date"], split, settings.split.gap(horizon))
+    np.testing.assert_array_equal(split, assign_splits(table["date"], settings.split))
+    learnt = (split == 0) & usable_rows(table["date"], split, settings.split.purged_periods(horizon))
     assert 0 < learnt.sum() < (split == 0).sum()
     counts = np.bincount(table.loc[learnt, DIRECTION])
     assert counts.sum() == learnt.sum()
@@ -180,7 +185,7 @@ def test_a_tables_terciles_leave_out_the_purged_rows_too(horizon: int) -> None:
 @pytest.mark.parametrize(("method", "threshold"), [("fixed", 0.01), ("volatility", 0.5), ("balanced", 0.01)])
 def test_a_tables_targets_agree_with_its_own_closes(method: str, threshold: float) -> None:
     labels = LabelSettings(horizon=2, method=method, threshold=threshold)
-    settings = WorldSettings(source="world", tickers=2, start="2020-01-01", end="2020-12-31", labels=labels)
+    settings = SyntheticSettings(source="world", tickers=2, start="2020-01-01", end="2020-12-31", labels=labels)
     table, *_ = build_table(settings)
     assert len(table) > 90
     for _, own in table.groupby("ticker"):

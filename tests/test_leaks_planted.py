@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ste.config import LabelSettings, WorldSettings
+from ste.config import LabelSettings, SyntheticSettings
 from ste.data.build.labelled_rows import build_table
 from ste.features.feature_rows import feature_rows
 from ste.leakage.audit_table import SPLIT, AuditTable
@@ -16,18 +16,18 @@ from ste.leakage.look_ahead import Features, look_ahead
 from ste.leakage.null_models import null_market_models, shuffled_labels
 from ste.leakage.source_files import early_news, early_releases, odd_bars
 from ste.leakage.suite import table_checks
-from ste.market.daily import Market
+from ste.market.sources import Market
 from ste.schema import DIRECTION, RETURN, SPLITS
-from ste.synthetic.generator import draw
+from ste.synthetic.generator import generate_market
 
 SPAN = {"start": "2015-01-01", "end": "2018-12-31"}
 
 
-def world(seed: int = 3, signal: float = 0.4, **changes: object) -> WorldSettings:
-    return WorldSettings(**{"source": "world", "tickers": 5, "seed": seed, "signal": signal, **SPAN, **changes})
+def world(seed: int = 3, signal: float = 0.4, **changes: object) -> SyntheticSettings:
+    return SyntheticSettings(**{"source": "world", "tickers": 5, "seed": seed, "signal": signal, **SPAN, **changes})
 
 
-def labelled(settings: WorldSettings) -> pd.DataFrame:
+def labelled(settings: SyntheticSettings) -> pd.DataFrame:
     rows, split, _, _ = build_table(settings)
     ordered = rows.assign(**{SPLIT: np.array(SPLITS)[split]})
     return ordered.sort_values(["ticker", "date"]).reset_index(drop=True)
@@ -41,7 +41,7 @@ def clean() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def market() -> Market:
-    return draw(world(tickers=3, start="2016-01-01", end="2017-06-30"))
+    return generate_market(world(tickers=3, start="2016-01-01", end="2017-06-30"))
 
 
 @pytest.fixture
@@ -376,7 +376,7 @@ def told_news(market: Market) -> pd.DataFrame:
 
 
 def test_early_news_dated_today():
-    market = draw(world(start="2017-01-01", end="2018-12-31"))
+    market = generate_market(world(start="2017-01-01", end="2018-12-31"))
     news = told_news(market)
     assert early_news(market.bars, news).alarms == ()
     early = news.assign(date=news.groupby("ticker")["date"].shift(1)).dropna()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ste.experiment.run import train
-from ste.synthetic import return_model as law
+from ste.synthetic import return_model
 
 
 @pytest.mark.parametrize("model", ["lstm", "dual_tower"])
@@ -64,7 +64,7 @@ def test_the_law_says_nothing_at_signal_zero_and_more_with_every_step():
     thresholds = np.full(5000, -0.01), np.full(5000, 0.01)
     bayes = []
     for signal in (0.0, 0.1, 0.2, 0.4, 0.7, 1.0):
-        chances = law.probabilities(*law.moments(signal, risk, edges), *thresholds)
+        chances = return_model.probabilities(*return_model.moments(signal, risk, edges), *thresholds)
         np.testing.assert_allclose(chances.sum(1), 1.0)
         bayes.append(chances.max(1).mean() - chances.mean(0).max())
     assert bayes[0] == pytest.approx(0.0, abs=1e-12)

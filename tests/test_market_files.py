@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ste.config import MarketSettings, WorldSettings
+from ste.config import MarketSettings, SyntheticSettings
 from ste.config.input_checks import check_data_files
 from ste.data.build.labelled_rows import build_table
 from ste.data.build.prepare import prepare
@@ -14,9 +14,9 @@ from ste.data.sources.market_files import read_bars, read_market, read_source
 from ste.data.storage.tables import read_table
 from ste.errors import DataError
 from ste.features.feature_rows import feature_rows
-from ste.market.daily import MACRO_NEUTRAL, RAW_CLOSE, Market
+from ste.market.sources import MACRO_NEUTRAL, RAW_CLOSE, Market
 from ste.schema import FEATURES, KEYS, MARKET_COLUMNS
-from ste.synthetic.generator import draw
+from ste.synthetic.generator import generate_market
 
 REAL = Path(__file__).parents[2] / "shared" / "market"
 PRICES = ["open", "high", "low", "close"]
@@ -25,7 +25,7 @@ PRICES = ["open", "high", "low", "close"]
 @pytest.fixture(scope="module")
 def market() -> Market:
     """Two tickers, about eleven months of sessions."""
-    return draw(WorldSettings(source="world", tickers=2, start="2024-01-01", end="2024-04-30"))
+    return generate_market(SyntheticSettings(source="world", tickers=2, start="2024-01-01", end="2024-04-30"))
 
 
 def save(frame: pd.DataFrame, path: Path) -> str:

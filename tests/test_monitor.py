@@ -12,16 +12,16 @@ import pandas as pd
 import pytest
 
 from monitored import WORLD, Monitored, monitored
-from ste.config import LabelSettings, MonitorSettings, PathSettings, TrackingSettings, WorldSettings
+from ste.config import LabelSettings, MonitorSettings, PathSettings, SyntheticSettings, TrackingSettings
 from ste.data.build.labelled_rows import build_table
 from ste.data.storage.files import write_frame
 from ste.errors import ConfigError, DataError, RunError
 from ste.evaluation.bootstrap import binomial_interval
 from ste.evaluation.scorecard import Estimate
-from ste.features.feature_rows import NUMBER, feature_rows
+from ste.features.feature_rows import feature_rows
 from ste.inference.class_cuts import CUTS, class_cuts
 from ste.inference.inputs import windows_of_rows
-from ste.market.daily import Market
+from ste.market.sources import Market
 from ste.monitor import ALARM_EXIT_CODE, main
 from ste.monitoring import review as review_module
 from ste.monitoring.drift_monitor import DriftMonitor
@@ -32,8 +32,8 @@ from ste.monitoring.recommendation import NO_CHANGE, RETRAIN, WATCH, recommend
 from ste.monitoring.review import predict
 from ste.monitoring.saved_monitor import SavedDriftMonitor, saved_monitor_factory
 from ste.monitoring.track_record import MetricComparison, compare_metrics, join_outcomes, track_record
-from ste.schema import DIRECTION, FEATURES, RETURN, Trend
-from ste.synthetic.generator import draw
+from ste.schema import DIRECTION, FEATURES, RETURN, ROW_PERIOD, Trend
+from ste.synthetic.generator import generate_market
 
 NEW = "2021-01-01"
 P = ["p_downtrend", "p_neutral", "p_uptrend"]
@@ -46,7 +46,7 @@ def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def market() -> Market:
-    return draw(WorldSettings(**WORLD))
+    return generate_market(SyntheticSettings(**WORLD))
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def command(monkeypatch: pytest.MonkeyPatch, folder: Path, *arguments: str) -> i
     ids=lambda labels: f"{labels.method}-{labels.threshold}-{labels.horizon}-{labels.classes}",
 )
 def test_what_came_is_labelled_as_training_was(files: tuple[Monitored, Path], labels: LabelSettings):
-    table, split, _, market = build_table(WorldSettings(**WORLD, labels=labels))
+    table, split, _, market = build_table(SyntheticSettings(**WORLD, labels=labels))
     said = {**vars(labels)}
     if labels.method == "balanced":
         training = table[split == 0]
@@ -438,7 +438,7 @@ def test_a_history_holds_every_period_and_its_bars_are_the_periods_own(files, ma
     assert past.record is not None
     since = said[said["date"] > tiny.model.card.trained_to]
     assert past.record.card.examples == len(since)
-    assert NUMBER not in bars_of_periods(market.bars, "weekly")
+    assert ROW_PERIOD not in bars_of_periods(market.bars, "weekly")
 
 
 def test_a_tickers_hits_have_the_exact_interval(files):

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from monitored import WORLD, Monitored, monitored
 from service import serving
-from ste.config import PathSettings, ServeSettings, TrackingSettings, WorldSettings
+from ste.config import PathSettings, ServeSettings, SyntheticSettings, TrackingSettings
 from ste.data.storage.files import write_frame
 from ste.inference.inputs import windows_of_rows
 from ste.inference.onnx_model import ServedModel
@@ -25,7 +25,7 @@ from ste.serving.api_keys import ApiKeys
 from ste.serving.app import create_app
 from ste.serving.dashboard import Dashboard
 from ste.serving.dashboard_routes import FILES, add_dashboard, dashboard_of
-from ste.synthetic.generator import draw
+from ste.synthetic.generator import generate_market
 
 PAGE = Path(record.__file__).parent / "page"
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -36,7 +36,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Monitored:
     """A model, and the bars and news of its world beside it."""
     folder = tmp_path_factory.mktemp("page")
     made = monitored(folder / "model.onnx")
-    market = draw(WorldSettings(**WORLD))
+    market = generate_market(SyntheticSettings(**WORLD))
     for kind in ("bars", "news", "macro", "policy"):
         write_frame(getattr(market, kind), folder / f"{kind}.csv")
     return made

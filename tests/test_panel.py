@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from ste.config import LabelSettings, SplitSettings, TrainSettings, WorldSettings
+from ste.config import LabelSettings, SplitSettings, SyntheticSettings, TrainSettings
 from ste.config.load import compose_train, load_settings
 from ste.data.build.prepare import PreparedData, prepare
 from ste.data.datamodule import TrendDataModule
@@ -23,8 +23,8 @@ LENGTH = 6
 
 
 @pytest.fixture(scope="module")
-def world() -> WorldSettings:
-    return WorldSettings(
+def world() -> SyntheticSettings:
+    return SyntheticSettings(
         source="world",
         tickers=3,
         start="2019-01-01",
@@ -36,12 +36,12 @@ def world() -> WorldSettings:
 
 
 @pytest.fixture(scope="module")
-def prepared(world: WorldSettings, tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+def prepared(world: SyntheticSettings, tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
     return prepare(world, tmp_path_factory.mktemp("tables"))
 
 
 @pytest.fixture(scope="module")
-def panel(prepared: PreparedData, world: WorldSettings) -> Panel:
+def panel(prepared: PreparedData, world: SyntheticSettings) -> Panel:
     return Panel.read(prepared, world)
 
 
@@ -59,9 +59,9 @@ def test_a_panel_holds_every_row_of_every_table_with_its_role(panel: Panel, prep
         last = code == len(tables) - 1
         kept = sorted(set(table["date"]))
         kept = kept if last else kept[:-3]  # horizon 2, embargo 1
-        found = sorted(set(panel.store.frame["date"][panel.roles == code]))
+        found = sorted(set(panel.store.frame["date"][panel.row_split == code]))
         assert found == kept, split
-    assert (panel.roles == HISTORY).sum() == 2 * 3 * 3
+    assert (panel.row_split == HISTORY).sum() == 2 * 3 * 3
     assert panel.classes == ("Downtrend", "Neutral", "Uptrend")
     assert panel.features == FEATURES
     assert panel.groups == GROUPS
@@ -69,7 +69,7 @@ def test_a_panel_holds_every_row_of_every_table_with_its_role(panel: Panel, prep
 
 @pytest.mark.parametrize("history", [None, 1, 3, 9])
 def test_every_model_is_shown_the_same_rows(
-    prepared: PreparedData, world: WorldSettings, panel: Panel, history: int | None
+    prepared: PreparedData, world: SyntheticSettings, panel: Panel, history: int | None
 ):
     own = replace(panel, settings=replace(world, history=history))
     sequence, flat = (TrendDataModule(own, view) for view in ("sequence", "flat"))
@@ -77,7 +77,7 @@ def test_every_model_is_shown_the_same_rows(
     run = panel.store.history.numpy()
     for code, split in enumerate(SPLITS):
         for view, data in (("sequence", sequence), ("flat", flat)):
-            wanted = np.flatnonzero((panel.roles == code) & (run >= needed[view]))
+            wanted = np.flatnonzero((panel.row_split == code) & (run >= needed[view]))
             assert data.datasets[split].ends.tolist() == wanted.tolist(), (view, split)
     assert (keys(sequence, "train") == keys(flat, "train")) == (needed["sequence"] == needed["flat"])
 
@@ -116,8 +116,8 @@ def test_nets_of_both_views_and_baselines_are_predicted_on_the_same_rows(folder:
 
 
 def test_other_roles_change_the_rows_and_nothing_else(panel: Panel):
-    roles = np.where(panel.roles == HISTORY, HISTORY, (panel.roles + 1) % 3).astype(np.int8)
-    other = panel.with_roles(roles)
+    roles = np.where(panel.row_split == HISTORY, HISTORY, (panel.row_split + 1) % 3).astype(np.int8)
+    other = panel.with_row_split(roles)
     assert other.store is panel.store
     one, two = TrendDataModule(panel, "sequence"), TrendDataModule(other, "sequence")
     assert keys(two, "validation") == keys(one, "train")
@@ -128,7 +128,7 @@ def test_other_roles_change_the_rows_and_nothing_else(panel: Panel):
     assert truth is None or truth.shape == (len(two.datasets["test"]), 3)
 
 
-def test_truth_is_of_the_rows_it_is_asked_for(prepared: PreparedData, world: WorldSettings, tmp_path: Path):
+def test_truth_is_of_the_rows_it_is_asked_for(prepared: PreparedData, world: SyntheticSettings, tmp_path: Path):
     chosen = replace(world, labels=LabelSettings())
     panel = Panel.read(prepare(chosen, tmp_path), chosen)
     assert panel.truth is not None
@@ -139,14 +139,14 @@ def test_truth_is_of_the_rows_it_is_asked_for(prepared: PreparedData, world: Wor
 
 
 @pytest.mark.parametrize("view", ["sequence", "flat"])
-def test_an_example_needs_its_history_and_says_so(panel: Panel, world: WorldSettings, view: str):
+def test_an_example_needs_its_history_and_says_so(panel: Panel, world: SyntheticSettings, view: str):
     long = replace(panel, settings=replace(world, history=500))
     with pytest.raises(DataError, match="no train example is left: an example needs 500 consecutive weeks"):
         TrendDataModule(long, view)
 
 
 def test_a_file_that_changes_while_it_is_read_is_told(
-    world: WorldSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: SyntheticSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     from ste.data import panel as module
 

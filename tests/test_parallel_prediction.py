@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from onnx_files import tiny_model
-from ste.config import PredictSettings, WorldSettings
+from ste.config import PredictSettings, SyntheticSettings
 from ste.config.load import compose_command, load_settings
 from ste.data.build.labelled_rows import build_table
 from ste.errors import ConfigError, DataError, RunError
@@ -32,7 +32,7 @@ from ste.inference.batch.shards import Shard, ShardReader, plan_shards
 from ste.inference.batch.table_reader import open_table
 from ste.inference.onnx_model import ServedModel
 
-WORLD = WorldSettings(source="world", tickers=7, start="2020-01-01", end="2021-12-31")
+WORLD = SyntheticSettings(source="world", tickers=7, start="2020-01-01", end="2021-12-31")
 
 
 @pytest.fixture(scope="module")

@@ -48,7 +48,7 @@ def test_parts_hold_what_single_files_hold(small: Small, overrides: tuple[str, .
     assert torch.equal(mapped.store.features, files.store.features)
     for name in ("label", "history"):
         assert getattr(mapped.store, name).tolist() == getattr(files.store, name).tolist()
-    assert mapped.roles.tolist() == files.roles.tolist()
+    assert mapped.row_split.tolist() == files.row_split.tolist()
     ours, theirs = (TrendDataModule(panel, "sequence", seed=3) for panel in (mapped, files))
     assert ours.class_counts().tolist() == theirs.class_counts().tolist()
     batch, same = (next(iter(data.train_dataloader())) for data in (ours, theirs))
@@ -131,14 +131,14 @@ def of_folders(small: Small, folders: dict[str, Path], *overrides: str) -> Train
     return small("data=csv", *(f"data.{split}={path}" for split, path in folders.items()), *overrides, world=False)[0]
 
 
-def test_ready_tables_may_be_folders_of_parts(small: Small, ready: dict[str, Path], folder: Path) -> None:
+def test_table_files_may_be_folders_of_parts(small: Small, ready: dict[str, Path], folder: Path) -> None:
     files, _ = panels(small)
     settings = of_folders(small, ready)
     root = Path(settings.paths.data)
     prepared = prepare(settings.data, root)
     mapped = Panel.read(prepared, settings.data)
     assert torch.equal(mapped.store.features, files.store.features)
-    assert mapped.roles.tolist() == files.roles.tolist()
+    assert mapped.row_split.tolist() == files.row_split.tolist()
     for split, entry in files.prepared.card["files"].items():
         for name in ("rows", "purged", "first", "last", "periods", "tickers", "classes"):
             assert prepared.card["files"][split][name] == entry[name]

@@ -20,7 +20,7 @@ from ste.config.load import load_settings
 from ste.data.build.prepare import prepare
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
-from ste.data.windows import Batch
+from ste.data.window_dataset import Batch
 from ste.errors import ConfigError, DataError, RunError
 from ste.evaluation.scorecard import Scorecard
 from ste.experiment import run as pipeline
@@ -364,7 +364,7 @@ def test_a_new_store_is_whole_and_keeps_its_artifacts_beside_it(folder: Path):
     assert not (folder / "mlruns").exists()
 
 
-def test_ready_tables_train_like_the_world_they_came_from(small):
+def test_table_files_train_like_the_world_they_came_from(small):
     made = fit(small, "fit.monitor=accuracy")
     files = {
         split: Path("data_output").rglob(f"{prefix}_data_*.csv")

@@ -25,7 +25,7 @@ from omegaconf import OmegaConf
 
 from benchmarks import prediction as bench
 from onnx_files import tiny_card, tiny_model, tiny_probabilities
-from ste.config import WorldSettings
+from ste.config import SyntheticSettings
 from ste.config.input_checks import check_file
 from ste.config.load import compose_command
 from ste.data.build.labelled_rows import build_table
@@ -48,11 +48,11 @@ from ste.inference.inputs import windows_of_rows
 from ste.inference.onnx_model import ServedModel
 from ste.predict import predict_task
 from ste.schema import FEATURES, KEYS
-from ste.synthetic.generator import draw
+from ste.synthetic.generator import generate_market
 from ste.tracking.run_lookup import download, find_run
 from ste.tracking.store import open_store
 
-WORLD = WorldSettings(source="world", tickers=3, start="2022-01-01", end="2022-12-31")
+WORLD = SyntheticSettings(source="world", tickers=3, start="2022-01-01", end="2022-12-31")
 
 
 @pytest.fixture(scope="module")
@@ -513,7 +513,7 @@ def test_an_older_output_stays_whole_when_a_prediction_fails(tmp_path: Path, tab
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the daily files of a world."""
-    folder, market = tmp_path_factory.mktemp("sources"), draw(WORLD)
+    folder, market = tmp_path_factory.mktemp("sources"), generate_market(WORLD)
     for kind in ("bars", "news", "macro", "policy"):
         getattr(market, kind).to_csv(folder / f"{kind}.csv", index=False)
     return folder
@@ -585,7 +585,7 @@ def test_the_command_predicts_the_newest_week_of_bars(tmp_path: Path, sources: P
     done = ste(tmp_path, "model=model.onnx", *files, "output=monday.csv", "latest=true")
     assert done.returncode == 0, done.stderr
     assert "predicted 3 rows of the newest week, rejected 0, 0 without enough history" in done.stdout
-    rows = feature_rows(draw(WORLD))
+    rows = feature_rows(generate_market(WORLD))
     examples = windows_of_rows(rows, card)
     newest = examples.date == examples.date.max()
     found = pd.read_csv(tmp_path / "monday.csv", parse_dates=["date"])

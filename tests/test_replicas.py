@@ -19,7 +19,7 @@ from ste.config.load import compose_train, load_settings, to_dict
 from ste.data.build.prepare import prepare
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
-from ste.data.windows import Batch
+from ste.data.window_dataset import Batch
 from ste.errors import ConfigError
 from ste.experiment import model_setup as fitting
 from ste.experiment.artifacts import CHECKPOINT, TrainResult

@@ -2,18 +2,20 @@ import numpy as np
 import pytest
 import torch
 
-from ste.config import WorldSettings
+from ste.config import SyntheticSettings
 from ste.features.feature_rows import feature_rows
 from ste.features.normalization import CLIP, SLOW_MACRO, Representation
 from ste.schema import FEATURES
-from ste.synthetic.generator import draw
+from ste.synthetic.generator import generate_market
 
 PRICES = [FEATURES.index(name) for name in FEATURES[:4] + FEATURES[5:7] + FEATURES[8:11]]
 
 
 @pytest.fixture(scope="module")
 def windows() -> torch.Tensor:
-    rows = feature_rows(draw(WorldSettings(source="world", tickers=3, start="2019-01-01", end="2020-12-31")))
+    rows = feature_rows(
+        generate_market(SyntheticSettings(source="world", tickers=3, start="2019-01-01", end="2020-12-31"))
+    )
     return torch.tensor(rows[list(FEATURES)].to_numpy(dtype=np.float32)).unfold(0, 4, 1).transpose(1, 2)
 
 

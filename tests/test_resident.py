@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ste.data.build.prepare import prepare
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
-from ste.data.windows import Batch
+from ste.data.window_dataset import Batch
 from ste.evaluation.epoch_metrics import Step, TrainingMetrics
 from ste.experiment.model_setup import build_model, fit_model, input_view
 from ste.features.normalization import REPRESENTATIONS, Representation

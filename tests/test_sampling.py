@@ -13,14 +13,14 @@ import torch
 from ste.baselines import GradientBoosting, Logistic, boosting, sklearn_baseline
 from ste.baselines.examples import Examples
 from ste.baselines.fitted_baseline import FittedBaseline
-from ste.config import SplitSettings, WorldSettings
+from ste.config import SplitSettings, SyntheticSettings
 from ste.data import datamodule
 from ste.data.build.prepare import prepare
-from ste.data.cross_validation import Fold, most_of_fold
-from ste.data.datamodule import TrendDataModule, evenly
+from ste.data.cross_validation import Fold, max_fold_examples
+from ste.data.datamodule import TrendDataModule, evenly_spaced
 from ste.data.panel import Panel
 from ste.data.sample import Sample
-from ste.data.sampling import sampled
+from ste.data.sampling import sample_tickers
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.scoring import score
 from ste.experiment.prediction import predict
@@ -33,7 +33,7 @@ MOST = 700
 @pytest.fixture(scope="module")
 def panel(tmp_path_factory: pytest.TempPathFactory) -> Panel:
     split = SplitSettings(validation_start="2019-01-01", test_start="2021-01-01")
-    chosen = WorldSettings(source="world", tickers=20, start="2016-01-01", end="2023-12-31", split=split)
+    chosen = SyntheticSettings(source="world", tickers=20, start="2016-01-01", end="2023-12-31", split=split)
     return Panel.read(prepare(chosen, tmp_path_factory.mktemp("data")), chosen)
 
 
@@ -44,7 +44,7 @@ def whole(panel: Panel) -> TrendDataModule:
 
 @pytest.fixture
 def part(panel: Panel) -> TrendDataModule:
-    return TrendDataModule(panel, "sequence", most_rows=MOST)
+    return TrendDataModule(panel, "sequence", max_examples=MOST)
 
 
 def majority(data: TrendDataModule) -> FittedBaseline:
@@ -68,7 +68,9 @@ def test_a_sample_holds_whole_tickers_and_no_more_than_it_may(whole: TrendDataMo
 
 
 def test_smaller_samples_lie_in_larger_ones_in_every_split(whole: TrendDataModule) -> None:
-    found = [set(sampled(dataset, most)[0].tickers) for most in (150, 300, 600) for dataset in whole.datasets.values()]
+    found = [
+        set(sample_tickers(dataset, most)[0].tickers) for most in (150, 300, 600) for dataset in whole.datasets.values()
+    ]
     assert {1, 2, 3} <= {len(names) for names in found}
     ordered = sorted(found, key=len)
     assert all(smaller <= larger for smaller, larger in pairwise(ordered))
@@ -76,12 +78,12 @@ def test_smaller_samples_lie_in_larger_ones_in_every_split(whole: TrendDataModul
 
 def test_no_limit_and_a_large_enough_one_change_nothing(panel: Panel, whole: TrendDataModule) -> None:
     for most in (None, 10**9):
-        data = TrendDataModule(panel, "sequence", most_rows=most)
+        data = TrendDataModule(panel, "sequence", max_examples=most)
         assert data.samples == {}
         assert all(data.scored[split] is data.datasets[split] for split in data.datasets)
     dataset = whole.datasets["test"]
-    assert sampled(dataset, len(dataset)) == (dataset, None)
-    one, sample = sampled(dataset, 1)
+    assert sample_tickers(dataset, len(dataset)) == (dataset, None)
+    one, sample = sample_tickers(dataset, 1)
     assert sample is not None
     assert sample.tickers == 1
     assert len(one) == sample.examples > 1
@@ -116,12 +118,12 @@ def test_scores_say_what_they_are_of(part: TrendDataModule, tmp_path: Path, caps
 
 def test_folds_share_the_limit() -> None:
     cuts = [Fold(i, np.array([0, 0, 1, 2, 2, 2], dtype=np.int8), np.zeros(6, dtype=np.int16)) for i in range(4)]
-    assert most_of_fold(cuts, 12) is None
-    assert most_of_fold(cuts, 11) == 2
-    assert most_of_fold(cuts, 3) == 1
-    assert most_of_fold(cuts, None) is None
+    assert max_fold_examples(cuts, 12) is None
+    assert max_fold_examples(cuts, 11) == 2
+    assert max_fold_examples(cuts, 3) == 1
+    assert max_fold_examples(cuts, None) is None
     parts = [Sample(10, 40, 2, 9), Sample(12, 41, 3, 8)]
-    assert Sample.together(parts) == Sample(22, 81, 3, 9)
+    assert Sample.combine(parts) == Sample(22, 81, 3, 9)
 
 
 def test_a_long_table_is_scaled_by_evenly_spaced_windows(
@@ -140,8 +142,8 @@ def test_a_long_table_is_scaled_by_evenly_spaced_windows(
     some.fit(whole.training_chunks)
     assert not torch.equal(some.mean, every.mean)
     assert ((some.mean - every.mean) / every.scale).abs().max() < 0.1
-    assert evenly(10, 4).tolist() == [0, 3, 6, 9]
-    assert evenly(3, 10).tolist() == [0, 1, 2]
+    assert evenly_spaced(10, 4).tolist() == [0, 3, 6, 9]
+    assert evenly_spaced(3, 10).tolist() == [0, 1, 2]
 
 
 def test_baselines_gather_only_what_they_look_at(whole: TrendDataModule, monkeypatch: pytest.MonkeyPatch) -> None:

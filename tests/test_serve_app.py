@@ -16,7 +16,7 @@ from ste.errors import RunError
 from ste.features.feature_rows import feature_rows
 from ste.inference.onnx_model import ServedModel
 from ste.market.calendar import sessions
-from ste.market.daily import Market
+from ste.market.sources import Market
 from ste.schema import FEATURES
 from ste.serving import openapi_examples as examples
 from ste.serving.api_keys import ApiKeys

@@ -10,10 +10,10 @@ import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ste.config import DataSettings, LabelSettings, MarketSettings, SplitSettings, TableSettings, WorldSettings
+from ste.config import DataSettings, LabelSettings, MarketSettings, SplitSettings, SyntheticSettings, TableSettings
 from ste.data.build.labelled_rows import build_table
 from ste.data.build.prepare import prepare
-from ste.data.splits import assign, counted
+from ste.data.splits import assign_splits, usable_rows
 from ste.data.storage.tables import read_table
 from ste.errors import ConfigError, DataError
 from ste.market.calendar import week_numbers
@@ -61,8 +61,8 @@ def test_no_label_reaches_the_next_split_when_cut_by_fractions(
     chosen = SplitSettings(validation=validation, test=test, embargo=embargo)
     counts = np.floor(len(weeks) * np.array([1 - validation - test, validation, test]))
     assume((counts[: 2 if test == 0 else 3] >= 1).all())
-    split = assign(dates, chosen)
-    keep = counted(dates, split, chosen.gap(horizon))
+    split = assign_splits(dates, chosen)
+    keep = usable_rows(dates, split, chosen.purged_periods(horizon))
     wanted = [0, 1] if test == 0 else [0, 1, 2]
     assert sorted(set(split)) == wanted
     assert (np.diff(split) >= 0).all()  # in date order
@@ -96,9 +96,9 @@ def test_no_label_reaches_the_next_split_when_cut_by_dates(
     )
     expected = sum((dates >= start).to_numpy().astype(int) for start in starts)
     assume(set(expected) == set(range(len(starts) + 1)))
-    split = assign(dates, chosen)
+    split = assign_splits(dates, chosen)
     np.testing.assert_array_equal(split, expected)
-    keep = counted(dates, split, chosen.gap(horizon))
+    keep = usable_rows(dates, split, chosen.purged_periods(horizon))
     assume(all(keep[split == code].any() for code in (0, 1)))
     check_purge(dates, split, keep, horizon, embargo)
 
@@ -107,10 +107,10 @@ def test_no_label_reaches_the_next_split_when_cut_by_dates(
 @given(horizon=horizons, embargo=embargoes, purge=st.one_of(st.none(), st.integers(0, 30)), by=st.just("date"))
 def test_no_setting_lowers_the_gap_below_the_horizon(horizon: int, embargo: int, purge: int | None, by: str) -> None:
     chosen = SplitSettings(by=by, purge=purge, embargo=embargo)
-    assert chosen.gap(horizon) == max(purge or 0, horizon) + embargo >= horizon + embargo
+    assert chosen.purged_periods(horizon) == max(purge or 0, horizon) + embargo >= horizon + embargo
     labels = LabelSettings(horizon=horizon)
     if purge is None or purge >= horizon:
-        assert DataSettings(source="world", labels=labels, split=chosen).split.gap(horizon) >= horizon
+        assert DataSettings(source="world", labels=labels, split=chosen).split.purged_periods(horizon) >= horizon
     else:
         with pytest.raises(ConfigError, match=f"data.split.purge={purge}: expected at least data.labels.horizon"):
             DataSettings(source="world", labels=labels, split=chosen)
@@ -119,26 +119,26 @@ def test_no_setting_lowers_the_gap_below_the_horizon(horizon: int, embargo: int,
 def test_a_cut_by_hand() -> None:
     dates = fridays(list(range(10)), rows=2)
     chosen = SplitSettings(validation=0.3, test=0.2, embargo=1)
-    split = assign(dates, chosen)
+    split = assign_splits(dates, chosen)
     assert split.tolist() == [0] * 10 + [1] * 6 + [2] * 4
     assert split.dtype == np.int8
-    keep = counted(dates, split, chosen.gap(horizon=1))
+    keep = usable_rows(dates, split, chosen.purged_periods(horizon=1))
     # Two weeks of each split before the next are held back.
     assert keep.tolist() == [True] * 6 + [False] * 4 + [True] * 2 + [False] * 4 + [True] * 4
-    assert counted(dates, split, gap=0).all()
+    assert usable_rows(dates, split, purge=0).all()
 
 
 def test_the_purge_counts_calendar_weeks_and_not_rows() -> None:
     dates = fridays([0, 1, 2, 3, 10, 11])
     split = np.array([0, 0, 0, 0, 1, 1], dtype=np.int8)
-    assert counted(dates, split, gap=1).all()
-    assert counted(dates, split, gap=7).tolist() == [True] * 3 + [False] + [True] * 2
+    assert usable_rows(dates, split, purge=1).all()
+    assert usable_rows(dates, split, purge=7).tolist() == [True] * 3 + [False] + [True] * 2
 
 
 def test_the_purge_looks_at_whatever_split_comes_next() -> None:
     dates = fridays([0, 1, 2, 3, 4])
     for codes in ([0, 0, 0, 1, 2], [0, 0, 0, 2, 2]):
-        keep = counted(dates, np.array(codes, dtype=np.int8), gap=2)
+        keep = usable_rows(dates, np.array(codes, dtype=np.int8), purge=2)
         assert keep.tolist() == [True, False, False, codes[3] == 2, True]
 
 
@@ -153,11 +153,11 @@ def test_the_purge_looks_at_whatever_split_comes_next() -> None:
 )
 def test_a_split_without_rows_is_told(chosen: SplitSettings, name: str) -> None:
     with pytest.raises(DataError, match=f"no rows for {name} among 5 from 2015-01-02 to 2015-01-30"):
-        assign(fridays(list(range(5))), chosen)
+        assign_splits(fridays(list(range(5))), chosen)
 
 
 def test_a_purge_that_leaves_no_training_row_is_told() -> None:
-    chosen = WorldSettings(
+    chosen = SyntheticSettings(
         source="world",
         tickers=1,
         start="2020-01-01",
@@ -172,14 +172,14 @@ def test_a_purge_that_leaves_no_training_row_is_told() -> None:
 @pytest.mark.parametrize("source", ["world", "market", "csv"])
 def test_rows_may_not_be_cut_through_a_week_outside_the_seed_preset(source: str) -> None:
     kinds: dict[str, tuple[type[DataSettings], dict[str, Any]]] = {
-        "world": (WorldSettings, {}),
+        "world": (SyntheticSettings, {}),
         "market": (MarketSettings, {"bars": "bars.csv"}),
         "csv": (TableSettings, {"train": "a.csv", "validation": "b.csv"}),
     }
     kind, arguments = kinds[source]
     with pytest.raises(ConfigError, match=r"data\.split\.by=row: expected date"):
         kind(source=source, split=SplitSettings(by="row"), **arguments)
-    assert kind(source=source, split=SplitSettings(by="date"), **arguments).split.gap(1) == 1
+    assert kind(source=source, split=SplitSettings(by="date"), **arguments).split.purged_periods(1) == 1
 
 
 @pytest.mark.parametrize(
@@ -203,13 +203,13 @@ def test_settings_that_cannot_be_cut_are_refused(arguments: dict[str, Any], key:
     assert str(caught.value).startswith(key)
 
 
-def seed_settings() -> WorldSettings:
+def seed_settings() -> SyntheticSettings:
     """The preset as it lies in conf/, without Hydra."""
     values = yaml.safe_load(SEED_PRESET.read_text())
     split = SplitSettings(**values.pop("split"))
     known = {key: value for key, value in values.items() if key not in ("defaults", "folder")}
     known |= {key: str(known[key]) for key in ("start", "end")}
-    return WorldSettings(**known, split=split)
+    return SyntheticSettings(**known, split=split)
 
 
 def test_the_seed_preset_gives_the_documents_23_and_12_rows(tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ def test_the_seed_preset_gives_the_documents_23_and_12_rows(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("horizon", [1, 3])
 def test_the_purged_rows_of_a_table_are_counted_in_its_card(tmp_path: Path, horizon: int) -> None:
-    chosen = WorldSettings(
+    chosen = SyntheticSettings(
         source="world",
         tickers=3,
         start="2020-01-01",
@@ -247,7 +247,7 @@ def test_fractions_of_rows_partition_them(rows: int, validation: float, test: fl
     """The seed document's own cut: by rows, anywhere."""
     assume(min(rows * validation, rows * (1 - validation - test)) >= 2)
     assume(test == 0 or rows * test >= 2)
-    split = assign(fridays(list(range(rows))), SplitSettings(by="row", validation=validation, test=test))
+    split = assign_splits(fridays(list(range(rows))), SplitSettings(by="row", validation=validation, test=test))
     counts = np.bincount(split, minlength=3)
     assert (np.diff(split) >= 0).all()
     shares = np.array([1 - validation - test, validation, test])

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ste.features.feature_rows import NUMBER, feature_rows
-from ste.market.daily import Market
+from ste.features.feature_rows import feature_rows
+from ste.market.sources import Market
+from ste.schema import ROW_PERIOD
 from ste.streaming.engine import Engine, Prediction
 from ste.streaming.events import Event
 from streams import TinyClassifier
@@ -28,7 +29,7 @@ def examples(market: Market, model: TinyClassifier) -> dict[tuple[str, str], np.
     found = {}
     for ticker, rows in feature_rows(market, card.frequency, card.feature_set).groupby("ticker"):
         values = rows[card.features].to_numpy(dtype=np.float32)
-        numbers = rows[NUMBER].to_numpy()
+        numbers = rows[ROW_PERIOD].to_numpy()
         for end in range(card.sequence_length - 1, len(rows)):
             start = end - card.sequence_length + 1
             if numbers[end] - numbers[start] == end - start:

@@ -11,23 +11,33 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ste.config import WorldSettings
-from ste.features.feature_rows import CLOSE, NUMBER, VOLATILITY, _period_known, feature_rows
-from ste.market.calendar import periods, sessions, week_numbers
-from ste.market.daily import RAW_CLOSE, Market
-from ste.schema import FEATURE_SETS
-from ste.streaming.events import KINDS, BarEvent, CloseEvent, Event, MacroEvent, NewsEvent, PolicyEvent
+from ste.config import SyntheticSettings
+from ste.features.feature_rows import feature_rows
+from ste.market.calendar import known_periods, periods, sessions, week_numbers
+from ste.market.sources import RAW_CLOSE, Market
+from ste.schema import FEATURE_SETS, ROW_CLOSE, ROW_PERIOD, ROW_VOLATILITY
+from ste.streaming.events import (
+    KINDS,
+    BarEvent,
+    CloseEvent,
+    Event,
+    MacroEvent,
+    NewsEvent,
+    PolicyEvent,
+)
 from ste.streaming.pending_periods import segment_sum
 from ste.streaming.running_features import PeriodRows, RunningFeatures
 from ste.streaming.stream_calendar import StreamCalendar, day_of, iso_date_of
-from ste.synthetic.generator import draw
+from ste.synthetic.generator import generate_market
 
 CASES = [(features, frequency) for features in FEATURE_SETS for frequency in ("weekly", "daily")]
 
 
 @cache
 def world_of(seed: int) -> Market:
-    return draw(WorldSettings(source="world", tickers=4, start="2024-01-01", end="2024-05-31", seed=seed))
+    return generate_market(
+        SyntheticSettings(source="world", tickers=4, start="2024-01-01", end="2024-05-31", seed=seed)
+    )
 
 
 def untidy_market(seed: int) -> Market:
@@ -110,9 +120,9 @@ def frame_of(rows: list[PeriodRows], features: str, frequency: str) -> pd.DataFr
         .join(pd.DataFrame(one.values, columns=names))
         .assign(
             **{
-                NUMBER: one.period_index,
-                CLOSE: one.close,
-                VOLATILITY: one.volatility * (np.sqrt(5.0) if frequency == "weekly" else 1.0),
+                ROW_PERIOD: one.period_index,
+                ROW_CLOSE: one.close,
+                ROW_VOLATILITY: one.volatility * (np.sqrt(5.0) if frequency == "weekly" else 1.0),
             }
         )
         for one in rows
@@ -378,7 +388,7 @@ def test_policy_events_of_a_day_are_told_apart_by_their_id(warm: RunningFeatures
 def test_the_calendar_agrees_with_the_batchs(frequency: str) -> None:
     days = pd.date_range("1995-12-20", "2012-11-05")  # 11 September and Sandy lie in it
     known = set(sessions(days[0], days[-1]))
-    number = _period_known(pd.Series(days), frequency)
+    number = known_periods(pd.Series(days), frequency)
     ends = pd.Series(days[days.isin(known)], index=periods(days[days.isin(known)], frequency)).groupby(level=0).last()
     order = np.random.default_rng(0).permutation(len(days) - 10)
     calendar = StreamCalendar(frequency)

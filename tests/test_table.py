@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ste.data.storage.files import read_frame, sha256, whole_file, write_frame
+from ste.data.storage.files import atomic_file, read_frame, sha256, write_frame
 from ste.data.storage.tables import read_table
 from ste.errors import DataError
 from ste.schema import COLUMNS, DIRECTION, FEATURE_COLUMNS, MOVEMENT, RETURN
@@ -287,7 +287,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     before = path.read_bytes()
 
     def stop_in_the_middle() -> None:
-        with whole_file(path) as partial:
+        with atomic_file(path) as partial:
             partial.write_text("date,tick")
             assert partial.parent == path.parent
             raise KeyboardInterrupt

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
+from ste.data.row_store import RowStore
 from ste.data.storage.memory_mapped import (
     ARRAYS,
     FORMAT,
@@ -17,9 +18,9 @@ from ste.data.storage.memory_mapped import (
     tensors_digest,
     write_tensors,
 )
-from ste.data.windows import SequenceDataset, Store
+from ste.data.window_dataset import SequenceDataset
 from ste.errors import DataError
-from ste.features.volatility import trailing_volatility, with_market
+from ste.features.volatility import trailing_volatility, with_market_range
 from ste.schema import DIRECTION, FEATURES, RETURN
 
 
@@ -70,7 +71,7 @@ def test_volatility_in_blocks_is_that_of_the_whole_table(tmp_path: Path) -> None
     ranges = np.fromfile(tmp_path / "t" / "ranges.f8").reshape(-1, 2)
     days = frame["date"].to_numpy().astype("datetime64[D]").astype(np.int64)
     assert ranges[:, 0].tolist() == np.unique(days).tolist()
-    found = with_market(own, ranges[np.searchsorted(ranges[:, 0], days), 1])
+    found = with_market_range(own, ranges[np.searchsorted(ranges[:, 0], days), 1])
     np.testing.assert_allclose(found, whole, rtol=2e-7)
 
 
@@ -113,7 +114,7 @@ def test_a_mapped_store_is_that_of_the_same_table_in_memory(tmp_path: Path) -> N
     write_tensors(blocks(frame), tmp_path / "t", "full", "weekly", "abc")
     assert tensors_digest(tmp_path / "t") == "abc"
     for classes in (2, 3):
-        held = Store.of(frame.sample(frac=1.0, random_state=2), "weekly", "full", classes)
+        held = RowStore.from_frame(frame.sample(frac=1.0, random_state=2), "weekly", "full", classes)
         store = read_tensors(tmp_path / "t", classes)
         assert len(store) == len(held) == len(frame)
         assert torch.equal(store.features, held.features)

@@ -10,12 +10,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ste.config import LabelSettings, SplitSettings, WorldSettings
+from ste.config import LabelSettings, SplitSettings, SyntheticSettings
 from ste.data import datamodule
 from ste.data.build.prepare import PreparedData, prepare
 from ste.data.datamodule import BatchLoader, TrendDataModule
 from ste.data.panel import Panel
-from ste.data.windows import Batch, FlatDataset, SequenceDataset, Store, computed_at_once
+from ste.data.row_store import RowStore
+from ste.data.window_dataset import Batch, FlatDataset, SequenceDataset, forward_batch_size
 from ste.errors import DataError
 from ste.market.calendar import week_numbers
 from ste.schema import DIRECTION, FEATURES, KEYS, SPLITS
@@ -59,14 +60,14 @@ def everything(dataset: SequenceDataset | FlatDataset) -> Batch:
     return dataset[torch.arange(len(dataset))]
 
 
-def all_rows(store: Store) -> np.ndarray:
+def all_rows(store: RowStore) -> np.ndarray:
     return np.ones(len(store.frame), dtype=bool)
 
 
 @settings(deadline=None, max_examples=150)
 @given(weeks=some_weeks, length=lengths, shuffle=st.integers(0, 1000))
 def test_a_window_never_crosses_a_ticker_or_a_missing_week(weeks: Weeks, length: int, shuffle: int) -> None:
-    store = Store.of(frame_of(weeks).sample(frac=1.0, random_state=shuffle))
+    store = RowStore.from_frame(frame_of(weeks).sample(frac=1.0, random_state=shuffle))
     dataset = SequenceDataset(store, all_rows(store), length)
     features, _ = everything(dataset)
     assert features.shape == (len(dataset), length, len(FEATURES))
@@ -79,7 +80,7 @@ def test_a_window_never_crosses_a_ticker_or_a_missing_week(weeks: Weeks, length:
 @settings(deadline=None, max_examples=100)
 @given(weeks=some_weeks, length=lengths, chosen=st.integers(0, 2**31 - 1))
 def test_sequence_and_flat_examples_of_a_row_agree(weeks: Weeks, length: int, chosen: int) -> None:
-    store = Store.of(frame_of(weeks))
+    store = RowStore.from_frame(frame_of(weeks))
     rows = np.random.default_rng(chosen).random(len(store.frame)) < 0.6
     sequence, flat = SequenceDataset(store, rows, length), FlatDataset(store, rows)
     assert len(flat) == rows.sum()
@@ -98,7 +99,7 @@ def test_sequence_and_flat_examples_of_a_row_agree(weeks: Weeks, length: int, ch
 @settings(deadline=None, max_examples=60)
 @given(weeks=some_weeks, length=lengths)
 def test_windows_of_one_week_are_the_flat_rows(weeks: Weeks, length: int) -> None:
-    store = Store.of(frame_of(weeks))
+    store = RowStore.from_frame(frame_of(weeks))
     sequence, flat = SequenceDataset(store, all_rows(store), 1), FlatDataset(store, all_rows(store))
     assert len(sequence) == len(flat) == len(store.frame)
     assert torch.equal(everything(sequence).features.squeeze(1), everything(flat).features)
@@ -109,7 +110,7 @@ def test_windows_of_one_week_are_the_flat_rows(weeks: Weeks, length: int) -> Non
 @settings(deadline=None, max_examples=60)
 @given(weeks=some_weeks, length=lengths, order=st.integers(0, 1000))
 def test_gathering_a_batch_is_gathering_each(weeks: Weeks, length: int, order: int) -> None:
-    store = Store.of(frame_of(weeks))
+    store = RowStore.from_frame(frame_of(weeks))
     for dataset in (SequenceDataset(store, all_rows(store), length), FlatDataset(store, all_rows(store))):
         indices = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(order))
         batch = dataset[indices]
@@ -122,7 +123,7 @@ def test_gathering_a_batch_is_gathering_each(weeks: Weeks, length: int, order: i
 
 def test_the_features_of_a_window_are_the_tables_oldest_first() -> None:
     frame = frame_of({"A": {3, 4, 5, 6}})
-    store = Store.of(frame)
+    store = RowStore.from_frame(frame)
     dataset = SequenceDataset(store, all_rows(store), 3)
     assert dataset[0].features[:, WEEK].tolist() == [3.0, 4.0, 5.0]
     assert dataset[1].features[:, WEEK].tolist() == [4.0, 5.0, 6.0]
@@ -131,7 +132,7 @@ def test_the_features_of_a_window_are_the_tables_oldest_first() -> None:
 
 
 def test_history_counts_the_weeks_that_a_row_can_look_back_on() -> None:
-    store = Store.of(frame_of({"A": {0, 1, 2, 4, 5}, "B": {5, 6}}))
+    store = RowStore.from_frame(frame_of({"A": {0, 1, 2, 4, 5}, "B": {5, 6}}))
     assert store.history.tolist() == [1, 2, 3, 1, 2, 1, 2]
 
 
@@ -139,15 +140,15 @@ def test_windows_go_on_over_the_turn_of_a_year_and_a_short_week() -> None:
     """Weeks are counted by the calendar, not by days between their last sessions."""
     frame = frame_of({"A": {0, 1, 2, 3}})
     frame["date"] = pd.to_datetime(["2023-12-22", "2023-12-29", "2024-01-05", "2024-01-11"])  # the last a Thursday
-    assert Store.of(frame).history.tolist() == [1, 2, 3, 4]
+    assert RowStore.from_frame(frame).history.tolist() == [1, 2, 3, 4]
 
 
 # --- the splits of a table ---
 
 
 @pytest.fixture(scope="module")
-def world() -> WorldSettings:
-    return WorldSettings(
+def world() -> SyntheticSettings:
+    return SyntheticSettings(
         source="world",
         tickers=3,
         start="2020-01-01",
@@ -160,16 +161,16 @@ def world() -> WorldSettings:
 
 
 @pytest.fixture(scope="module")
-def prepared(world: WorldSettings, tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+def prepared(world: SyntheticSettings, tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
     return prepare(world, tmp_path_factory.mktemp("tables"))
 
 
 @pytest.fixture(scope="module")
-def module(world: WorldSettings, prepared: PreparedData) -> TrendDataModule:
+def module(world: SyntheticSettings, prepared: PreparedData) -> TrendDataModule:
     return TrendDataModule(Panel.read(prepared, world), "sequence", seed=3)
 
 
-def test_validation_windows_look_back_into_training_weeks(module: TrendDataModule, world: WorldSettings) -> None:
+def test_validation_windows_look_back_into_training_weeks(module: TrendDataModule, world: SyntheticSettings) -> None:
     for split, start in (("validation", "2021-01-01"), ("test", "2021-04-01")):
         dataset = module.datasets[split]
         ends = dataset.frame["date"]
@@ -191,7 +192,7 @@ def test_no_training_example_has_a_label_that_reaches_validation(module: TrendDa
 
 
 def test_sequence_and_flat_views_score_the_same_rows(
-    module: TrendDataModule, world: WorldSettings, prepared: PreparedData
+    module: TrendDataModule, world: SyntheticSettings, prepared: PreparedData
 ) -> None:
     flat = TrendDataModule(Panel.read(prepared, world), "flat")
     columns = [*KEYS, DIRECTION]
@@ -222,9 +223,9 @@ def test_the_truth_of_examples_is_joined_by_date_and_ticker(module: TrendDataMod
     assert np.isfinite(truth).all()
 
 
-def test_a_split_too_short_for_its_windows_is_told(prepared: PreparedData, world: WorldSettings) -> None:
+def test_a_split_too_short_for_its_windows_is_told(prepared: PreparedData, world: SyntheticSettings) -> None:
     values = {name: getattr(world, name) for name in ("source", "tickers", "start", "end", "labels", "split")}
-    too_long = WorldSettings(**values, sequence_length=70)
+    too_long = SyntheticSettings(**values, sequence_length=70)
     with pytest.raises(
         DataError, match=r"no train example is left: an example needs 70 consecutive weeks of one ticker"
     ):
@@ -239,8 +240,8 @@ class Indices:
 
     device = torch.device("cpu")
 
-    def __init__(self, n: int, at_once: int) -> None:
-        self.n, self.at_once = n, at_once
+    def __init__(self, n: int, gather_size: int) -> None:
+        self.n, self.gather_size = n, gather_size
 
     def __len__(self) -> int:
         return self.n
@@ -249,8 +250,8 @@ class Indices:
         return Batch(index, index)
 
 
-def loader_of(n: int, batch_size: int, seed: int | None, at_once: int = 1) -> BatchLoader:
-    return BatchLoader(Indices(n, at_once), batch_size, seed)
+def loader_of(n: int, batch_size: int, seed: int | None, gather_size: int = 1) -> BatchLoader:
+    return BatchLoader(Indices(n, gather_size), batch_size, seed)
 
 
 def epoch_of(loader: BatchLoader, epoch: int) -> list[int]:
@@ -263,8 +264,8 @@ def epoch_of(loader: BatchLoader, epoch: int) -> list[int]:
 
 def test_longer_windows_are_computed_fewer_at_once() -> None:
     cpu = torch.device("cpu")
-    assert [computed_at_once(rows, cpu) for rows in (1, 20, 16_384, 50_000)] == [16_384, 819, 1, 1]
-    assert computed_at_once(20, torch.device("meta")) == computed_at_once(1, torch.device("meta")) == 8192
+    assert [forward_batch_size(rows, cpu) for rows in (1, 20, 16_384, 50_000)] == [16_384, 819, 1, 1]
+    assert forward_batch_size(20, torch.device("meta")) == forward_batch_size(1, torch.device("meta")) == 8192
 
 
 @settings(deadline=None, max_examples=150)
@@ -272,10 +273,10 @@ def test_longer_windows_are_computed_fewer_at_once() -> None:
     n=st.integers(0, 200),
     batch=st.integers(1, 64),
     seed=st.one_of(st.none(), st.integers(0, 2**32 - 1)),
-    at_once=st.integers(1, 100),
+    gather_size=st.integers(1, 100),
 )
-def test_each_epoch_visits_every_example_once(n: int, batch: int, seed: int | None, at_once: int) -> None:
-    loader = loader_of(n, batch, seed, at_once)
+def test_each_epoch_visits_every_example_once(n: int, batch: int, seed: int | None, gather_size: int) -> None:
+    loader = loader_of(n, batch, seed, gather_size)
     for epoch in range(3):
         order = epoch_of(loader, epoch)
         assert sorted(order) == list(range(n))
@@ -291,7 +292,7 @@ def test_the_order_depends_on_seed_and_epoch_alone(n: int, batch: int, seed: int
     for earlier in (epoch + 5, 0):
         epoch_of(used, earlier)
     assert epoch_of(fresh, epoch) == epoch_of(used, epoch)
-    assert epoch_of(fresh, epoch) == epoch_of(loader_of(n, max(1, batch - 1), seed, at_once=50), epoch)
+    assert epoch_of(fresh, epoch) == epoch_of(loader_of(n, max(1, batch - 1), seed, gather_size=50), epoch)
     assert epoch_of(fresh, epoch) != epoch_of(fresh, epoch + 1)
     assert epoch_of(fresh, epoch) != epoch_of(loader_of(n, batch, seed + 1), epoch)
 
@@ -333,7 +334,7 @@ def test_shuffled_shards_of_an_epoch_are_parts_of_the_order_of_one_process(monke
 
 
 def test_training_batches_are_shuffled_and_evaluation_batches_are_not(
-    module: TrendDataModule, prepared: PreparedData, world: WorldSettings
+    module: TrendDataModule, prepared: PreparedData, world: SyntheticSettings
 ) -> None:
     train, validation = module.train_dataloader(), module.val_dataloader()
     assert train.shuffle_seed == 3
@@ -349,11 +350,13 @@ def test_training_batches_are_shuffled_and_evaluation_batches_are_not(
     assert not torch.equal(first.features, other.features)
 
 
-def test_a_table_in_parquet_gives_the_examples_of_the_same_table_in_csv(tmp_path: Path, world: WorldSettings) -> None:
+def test_a_table_in_parquet_gives_the_examples_of_the_same_table_in_csv(
+    tmp_path: Path, world: SyntheticSettings
+) -> None:
     values = {name: getattr(world, name) for name in ("source", "tickers", "start", "end", "labels", "split")}
     modules = []
     for form in ("csv", "parquet"):
-        chosen = WorldSettings(**values, format=form)
+        chosen = SyntheticSettings(**values, format=form)
         modules.append(TrendDataModule(Panel.read(prepare(chosen, tmp_path), chosen), "sequence"))
     for split in SPLITS:
         one, other = (everything(module.datasets[split]) for module in modules)

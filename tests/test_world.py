@@ -11,23 +11,23 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from ste.config import LabelSettings, TableSettings, WorldSettings
+from ste.config import LabelSettings, SyntheticSettings, TableSettings
 from ste.data.build.labelled_rows import build_table
 from ste.data.build.prepare import PreparedData, prepare
 from ste.data.storage.files import read_frame, sha256
 from ste.data.storage.tables import read_table
 from ste.errors import ConfigError, DataError
-from ste.features.feature_rows import NUMBER, feature_rows
+from ste.features.feature_rows import feature_rows
 from ste.labels.targets import directions, future_returns
 from ste.market.calendar import week_numbers
-from ste.schema import CLASS_NAMES, COLUMNS, DIRECTION, FEATURES, KEYS, PROBABILITIES, RETURN
+from ste.schema import CLASS_NAMES, COLUMNS, DIRECTION, FEATURES, KEYS, PROBABILITIES, RETURN, ROW_PERIOD
 from ste.synthetic import generator as drawing
-from ste.synthetic import return_model as law
-from ste.synthetic.generator import SEED_TICKERS, draw, names
+from ste.synthetic import return_model as model
+from ste.synthetic.generator import SEED_TICKERS, generate_market, ticker_names
 
 
-def small(**changes: object) -> WorldSettings:
-    return replace(WorldSettings(source="world", tickers=3, start="2020-01-01", end="2020-12-31"), **changes)
+def small(**changes: object) -> SyntheticSettings:
+    return replace(SyntheticSettings(source="world", tickers=3, start="2020-01-01", end="2020-12-31"), **changes)
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -70,21 +70,21 @@ def test_settings_of_the_view_alone_use_the_same_table(tmp_path: Path) -> None:
 
 
 def test_a_draw_of_one_part_does_not_depend_on_the_signal() -> None:
-    weak, strong = draw(small(signal=0.0)), draw(small(signal=0.4))
+    weak, strong = generate_market(small(signal=0.0)), generate_market(small(signal=0.4))
     for part in ("news", "macro", "policy"):
         pd.testing.assert_frame_equal(getattr(weak, part), getattr(strong, part), check_exact=True)
     assert not weak.bars["close"].equals(strong.bars["close"])
 
 
 def test_tickers_are_the_seed_documents_first_and_always_sorted() -> None:
-    assert names(7) == sorted(SEED_TICKERS)
-    assert set(names(9)) == {*SEED_TICKERS, "T0007", "T0008"}
-    assert names(["Z", "A"]) == ["A", "Z"]
-    assert set(draw(small(tickers=["MSFT", "AAPL"])).bars["ticker"]) == {"AAPL", "MSFT"}
+    assert ticker_names(7) == sorted(SEED_TICKERS)
+    assert set(ticker_names(9)) == {*SEED_TICKERS, "T0007", "T0008"}
+    assert ticker_names(["Z", "A"]) == ["A", "Z"]
+    assert set(generate_market(small(tickers=["MSFT", "AAPL"])).bars["ticker"]) == {"AAPL", "MSFT"}
 
 
 def test_a_worlds_bars_could_be_a_markets() -> None:
-    bars = draw(small()).bars
+    bars = generate_market(small()).bars
     assert (bars["high"] >= bars[["open", "close", "low"]].max(axis=1)).all()
     assert (bars["low"] <= bars[["open", "close"]].min(axis=1)).all()
     assert (bars["low"] > 0).all()
@@ -111,7 +111,7 @@ def test_every_week_of_the_asked_span_has_every_ticker(horizon: int) -> None:
 def test_the_law_of_the_table_is_the_law_that_the_prices_were_drawn_from(monkeypatch: pytest.MonkeyPatch) -> None:
     """Means, risks and shocks, recorded while the world is drawn and found again in its table."""
     moments, shocks = [], []
-    as_it_is, blend = law.moments, drawing._blend
+    as_it_is, blend = model.moments, drawing._blend
 
     def recorded(signal: float, risk_log: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         moments.append(as_it_is(signal, risk_log, edges))
@@ -124,14 +124,14 @@ def test_the_law_of_the_table_is_the_law_that_the_prices_were_drawn_from(monkeyp
 
     settings = small(tickers=5, end="2021-12-31")
     with monkeypatch.context() as patch:
-        patch.setattr(law, "moments", recorded)
+        patch.setattr(model, "moments", recorded)
         patch.setattr(drawing, "_blend", recorded_blend)
-        market = draw(settings)
+        market = generate_market(settings)
     rows = feature_rows(market)
-    mu, sigma = law.of_table(rows, settings.signal)
+    mu, sigma = model.table_moments(rows, settings.signal)
     first_week = week_numbers(market.bars["date"]).min()
     # The moments of week w were drawn at the close of week w - 1, tickers in the bars' order.
-    coming = (rows[NUMBER] + 1 - first_week).to_numpy()
+    coming = (rows[ROW_PERIOD] + 1 - first_week).to_numpy()
     ticker = pd.factorize(rows["ticker"])[0]
     known = (coming < len(moments)) & ~np.isnan(mu)
     assert known.sum() > 5 * 100
@@ -141,22 +141,22 @@ def test_the_law_of_the_table_is_the_law_that_the_prices_were_drawn_from(monkeyp
 
     labelled = future_returns(rows.assign(mu=mu, sigma=sigma), horizon=1).dropna()
     standardised = ((np.log1p(labelled[RETURN]) - labelled["mu"]) / labelled["sigma"]).to_numpy()
-    at = (labelled[NUMBER] + 1 - first_week).to_numpy(), pd.factorize(labelled["ticker"])[0]
+    at = (labelled[ROW_PERIOD] + 1 - first_week).to_numpy(), pd.factorize(labelled["ticker"])[0]
     np.testing.assert_allclose(standardised, shocks[0][at], atol=1e-8)
 
 
 def test_the_law_by_hand() -> None:
-    usual = {"vix": np.array(law.VIX), "count": np.array(law.NEWS - 1.0)}  # no stress, no attention
-    assert law.risk(np.array(law.VIX), np.array(law.BAND)) == 0.0
-    np.testing.assert_allclose(law.risk(np.array(2.0 * law.VIX), np.array(0.5 * law.BAND)), 0.1 * np.log(2.0))
-    assert law.risk(np.array(1000.0), np.array(1.0)) == law.RANGE
-    memory, place = np.array(law.SENTIMENT), np.array(1.0)
-    np.testing.assert_allclose(law.edge(memory, place=place, **usual), 0.85)
-    crowd = usual | {"count": np.array(law.NEWS * np.e - 1.0)}
-    np.testing.assert_allclose(law.edge(memory * 0.0, place=place * 9.0, **crowd), 0.8 * 1.5 * np.tanh(1.0))
-    panic = usual | {"vix": np.array(law.VIX * np.exp(0.3))}
-    np.testing.assert_allclose(law.edge(memory, place=place, **panic), 0.85 * (1.0 + 0.6 * np.tanh(1.0)))
-    mu, sigma = law.moments(0.2, np.array(0.5), np.array(2.0))
+    usual = {"vix": np.array(model.VIX), "count": np.array(model.NEWS - 1.0)}  # no stress, no attention
+    assert model.risk(np.array(model.VIX), np.array(model.BAND)) == 0.0
+    np.testing.assert_allclose(model.risk(np.array(2.0 * model.VIX), np.array(0.5 * model.BAND)), 0.1 * np.log(2.0))
+    assert model.risk(np.array(1000.0), np.array(1.0)) == model.RANGE
+    memory, place = np.array(model.SENTIMENT), np.array(1.0)
+    np.testing.assert_allclose(model.edge(memory, place=place, **usual), 0.85)
+    crowd = usual | {"count": np.array(model.NEWS * np.e - 1.0)}
+    np.testing.assert_allclose(model.edge(memory * 0.0, place=place * 9.0, **crowd), 0.8 * 1.5 * np.tanh(1.0))
+    panic = usual | {"vix": np.array(model.VIX * np.exp(0.3))}
+    np.testing.assert_allclose(model.edge(memory, place=place, **panic), 0.85 * (1.0 + 0.6 * np.tanh(1.0)))
+    mu, sigma = model.moments(0.2, np.array(0.5), np.array(2.0))
     np.testing.assert_allclose(sigma, 0.03 * np.exp(0.25))  # at half the default signal half of the risk shows
     np.testing.assert_allclose(mu, 0.002 + 0.2 * sigma * 2.0)
 
@@ -168,9 +168,11 @@ def large() -> Callable[[float], pd.DataFrame]:
 
     def rows_at(signal: float) -> pd.DataFrame:
         if signal not in drawn:
-            settings = WorldSettings(source="world", tickers=30, start="1995-01-01", end="2019-12-31", signal=signal)
-            rows = feature_rows(draw(settings))
-            rows["mu"], rows["sigma"] = law.of_table(rows, signal)
+            settings = SyntheticSettings(
+                source="world", tickers=30, start="1995-01-01", end="2019-12-31", signal=signal
+            )
+            rows = feature_rows(generate_market(settings))
+            rows["mu"], rows["sigma"] = model.table_moments(rows, signal)
             drawn[signal] = future_returns(rows, horizon=1).dropna().reset_index(drop=True)
         return drawn[signal]
 
@@ -194,7 +196,7 @@ def shocks_of(rows: pd.DataFrame) -> np.ndarray:
 @pytest.mark.parametrize("signal", [0.0, 0.15, 0.4, 1.0])
 def test_standardised_returns_are_standard_normal(large: Callable[[float], pd.DataFrame], signal: float) -> None:
     rows = large(signal)
-    shocks, weeks = shocks_of(rows), rows[NUMBER].to_numpy()
+    shocks, weeks = shocks_of(rows), rows[ROW_PERIOD].to_numpy()
     assert len(shocks) > 35_000
     assert abs(z_of_mean(shocks, weeks)) < 3.5
     assert abs(z_of_mean(shocks**2 - 1.0, weeks)) < 3.5
@@ -228,15 +230,15 @@ def test_truth_is_calibrated_against_the_worlds_own_draws(
     rows = large(signal)
     high = np.full(len(rows), 0.01) if method == "fixed" else 0.4 * rows["volatility"].to_numpy()
     classes = directions(rows[RETURN].to_numpy(), -high, high)
-    mu, sigma, weeks = rows["mu"].to_numpy(), rows["sigma"].to_numpy(), rows[NUMBER].to_numpy()
-    chances = law.probabilities(mu, sigma, -high, high)
+    mu, sigma, weeks = rows["mu"].to_numpy(), rows["sigma"].to_numpy(), rows[ROW_PERIOD].to_numpy()
+    chances = model.probabilities(mu, sigma, -high, high)
     np.testing.assert_allclose(chances.sum(axis=1), 1.0)
     assert (chances >= 0).all()
     assert np.abs(calibration(chances, classes, weeks)).max() < 4.0
     # The bins can tell: a law that is a little off is found out.
     for wrong in (
-        law.probabilities(mu + 0.25 * sigma, sigma, -high, high),
-        law.probabilities(mu, 1.2 * sigma, -high, high),
+        model.probabilities(mu + 0.25 * sigma, sigma, -high, high),
+        model.probabilities(mu, 1.2 * sigma, -high, high),
     ):
         assert np.abs(calibration(wrong, classes, weeks)).max() > 6.0
 
@@ -244,7 +246,7 @@ def test_truth_is_calibrated_against_the_worlds_own_draws(
 @pytest.mark.parametrize(("threshold", "low", "high"), [(0.01, -0.01, 0.01), (0.0, 0.0, 0.0), (0.3, -0.3, 0.3)])
 def test_probabilities_are_areas_under_the_normal_law(threshold: float, low: float, high: float) -> None:
     mu, sigma = np.array([0.0, 0.01, -0.05]), np.array([0.03, 0.02, 0.08])
-    found = law.probabilities(mu, sigma, np.full(3, low), np.full(3, high))
+    found = model.probabilities(mu, sigma, np.full(3, low), np.full(3, high))
     down = stats.norm.cdf(np.log(1.0 + low), mu, sigma)
     up = stats.norm.sf(np.log(1.0 + high), mu, sigma)
     np.testing.assert_allclose(found, np.stack([down, 1.0 - down - up, up], axis=1), atol=1e-15)
@@ -259,13 +261,18 @@ def test_without_signal_the_truth_is_the_same_for_every_row(tmp_path: Path) -> N
     truth = read_frame(prepared.truth)
     assert len(truth) > 100
     assert len(truth[list(PROBABILITIES)].drop_duplicates()) == 1
-    expected = law.probabilities(np.array([law.DRIFT]), np.array([law.SIGMA]), np.array([-0.01]), np.array([0.01]))
+    expected = model.probabilities(
+        np.array([model.DRIFT]), np.array([model.SIGMA]), np.array([-0.01]), np.array([0.01])
+    )
     np.testing.assert_allclose(truth[list(PROBABILITIES)].to_numpy()[:1], expected, rtol=1e-9)
 
 
 def correlations(rows: pd.DataFrame) -> dict[str, tuple[float, float]]:
     """How each feature goes with the coming week's return, and with its size, in standard errors."""
-    shocks, weeks = (np.log1p(rows[RETURN]) - law.DRIFT).to_numpy() / law.SIGMA, rows[NUMBER].to_numpy()
+    shocks, weeks = (
+        (np.log1p(rows[RETURN]) - model.DRIFT).to_numpy() / model.SIGMA,
+        rows[ROW_PERIOD].to_numpy(),
+    )
     size = shocks**2 - np.mean(shocks**2)
     out = {}
     for name in FEATURES:
@@ -462,7 +469,7 @@ def test_a_worlds_tables_can_be_used_as_ready_ones(prepared: PreparedData, tmp_p
     assert not (tmp_path / "unused").exists()
 
 
-def test_ready_tables_that_overlap_in_time_are_told(prepared: PreparedData, tmp_path: Path) -> None:
+def test_table_files_that_overlap_in_time_are_told(prepared: PreparedData, tmp_path: Path) -> None:
     train = str(tmp_path / prepared.files["train"].name)
     with pytest.raises(DataError, match=r"Expected train, validation and test in date order\s+without overlap"):
         prepare(ready(prepared, tmp_path, validation=train), tmp_path)
@@ -503,7 +510,7 @@ def test_a_persons_own_file_is_never_overwritten(tmp_path: Path, edited: str) ->
     assert own.read_text() == "mine\n"
 
 
-def test_ready_tables_whose_labels_look_further_ahead_than_stated_are_refused(tmp_path: Path) -> None:
+def test_table_files_whose_labels_look_further_ahead_than_stated_are_refused(tmp_path: Path) -> None:
     far = prepare(small(labels=LabelSettings(horizon=3)), tmp_path)
     settings = ready(far, tmp_path)
     with pytest.raises(DataError, match=r"is the return over 3 weeks.*Try data\.labels\.horizon=3"):

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ste.config import TrainSettings, WorldSettings
+from ste.config import SyntheticSettings, TrainSettings
 from ste.config.load import compose_train, load_settings
 from ste.data.storage.files import write_frame
 from ste.features.feature_rows import feature_rows
-from ste.market.daily import Market
+from ste.market.sources import Market
 from ste.schema import FEATURE_SETS, GROUPS
-from ste.synthetic.generator import draw
+from ste.synthetic.generator import generate_market
 
 FULL = FEATURE_SETS["full"]
 BARS = ("open", "high", "low", "close", "volume")
@@ -48,8 +48,8 @@ def write_market(folder: Path, tickers: int, sessions: int) -> MarketFiles:
     settings = load_settings(
         TrainSettings, compose_train(["data=world", f"data.tickers={tickers}", *_years(sessions)])
     ).data
-    assert isinstance(settings, WorldSettings)
-    bars = draw(settings).bars
+    assert isinstance(settings, SyntheticSettings)
+    bars = generate_market(settings).bars
     days = pd.DatetimeIndex(np.sort(bars["date"].unique()))[-sessions:]
     bars = bars[bars["date"] >= days[0]].reset_index(drop=True)
     path = folder / "bars.parquet"

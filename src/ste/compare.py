@@ -20,7 +20,7 @@ def compare_task(config: DictConfig) -> None:
     """Print the experiment's runs, best first, and write them as a page."""
     settings = load_settings(CompareSettings, config)
     with loading():
-        from ste.data.storage.files import whole_file  # mlflow loads only now
+        from ste.data.storage.files import atomic_file  # mlflow loads only now
         from ste.errors import RunError
         from ste.experiment.artifacts import SPLIT_PREFIX
         from ste.reporting.html import Board, print_leaderboard, render_leaderboard
@@ -53,7 +53,7 @@ def compare_task(config: DictConfig) -> None:
         unit=finished[0].tags.get("data.unit", "week"),
     )
     print_leaderboard(board)
-    with whole_file(file) as partial:
+    with atomic_file(file) as partial:
         partial.write_text(render_leaderboard(board), encoding="utf-8")
     print(f"page   {file.resolve()}")
 

@@ -17,7 +17,7 @@ ALARM_EXIT_CODE = 3
 def monitor_task(config: DictConfig) -> None:
     """Review the model, print the report and write its files."""
     settings = load_settings(MonitorSettings, config)
-    from ste.data.storage.files import whole_file  # deferred: the data libraries load slowly
+    from ste.data.storage.files import atomic_file  # deferred: the data libraries load slowly
     from ste.inference.onnx_model import ServedModel
     from ste.inference.registry.lookup import find_model
     from ste.monitoring.monitor_text import print_report
@@ -28,13 +28,13 @@ def monitor_task(config: DictConfig) -> None:
     report = review(ServedModel(model), settings)
     print_report(report)
     if settings.json is not None:
-        with whole_file(Path(settings.json)) as partial:
+        with atomic_file(Path(settings.json)) as partial:
             partial.write_text(json.dumps(report.to_dict(), indent=2, allow_nan=False) + "\n")
         print(f"json  {settings.json}")
     if settings.html is not None:
         from ste.reporting.html.monitor_page import render_monitor
 
-        with whole_file(Path(settings.html)) as partial:
+        with atomic_file(Path(settings.html)) as partial:
             partial.write_text(render_monitor(report.to_dict()), encoding="utf-8")
         print(f"page  {settings.html}")
     if settings.strict and report.recommendation.alarm:

@@ -27,7 +27,7 @@ def report_task(config: DictConfig) -> None:
     import json  # the libraries of data, nets and tracking load only now
 
     with loading():
-        from ste.data.storage.files import whole_file
+        from ste.data.storage.files import atomic_file
         from ste.ensembles.members import Kept
         from ste.evaluation.predictions import Predictions
         from ste.experiment.artifacts import PREDICTIONS
@@ -80,7 +80,7 @@ def report_task(config: DictConfig) -> None:
             )
         )
         file = Path(settings.file or Path(settings.paths.output) / "reports" / f"{found.id}.html")
-        with whole_file(file) as partial:
+        with atomic_file(file) as partial:
             partial.write_text(page, encoding="utf-8")
         client.log_artifact(found.id, str(file), "report")
         if importance:

@@ -37,7 +37,7 @@ def reproduce_task(config: DictConfig) -> None:
     with loading():
         import torch  # only now: --help answers without it
 
-        from ste.data.storage.files import whole_file
+        from ste.data.storage.files import atomic_file
         from ste.experiment.run import train
 
     output = Path(settings.paths.output)
@@ -50,10 +50,10 @@ def reproduce_task(config: DictConfig) -> None:
         values["trainer"] |= {"threads": 1, "progress": False}  # 12 batches: a second thread only waits
         result = train(load_settings(TrainSettings, values), values, folder / name, f"{stated.title}, seed document")
         assert result is not None
-        with whole_file(folder / f"{name}_best.pth") as partial:
+        with atomic_file(folder / f"{name}_best.pth") as partial:
             torch.save(result.module.net.state_dict(), partial)
         results[name] = result
-    with whole_file(folder / "training_summary.json") as partial:
+    with atomic_file(folder / "training_summary.json") as partial:
         partial.write_text(json.dumps(_summary(folder, results), indent=2) + "\n")
     _print(folder, results)
 

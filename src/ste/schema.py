@@ -143,6 +143,9 @@ MOVEMENT = "stock_weekly_movement"
 DIRECTION = "stock_trend_direction"
 TARGETS = (RETURN, MOVEMENT, DIRECTION)
 
+ROW_PERIOD, ROW_CLOSE, ROW_VOLATILITY = "period", "close", "volatility"
+"""Auxiliary columns of feature rows that labels are computed from, see `features.feature_rows`."""
+
 KEYS = ("date", "ticker")
 COLUMNS: tuple[str, ...] = KEYS + FEATURES + TARGETS
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ste.data.datamodule import TrendDataModule
-from ste.data.windows import WindowDataset
+from ste.data.window_dataset import WindowDataset
 from ste.features.normalization import Representation
 
 Inputs = Literal["last", "window", "volatility"]

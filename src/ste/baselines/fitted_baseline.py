@@ -10,7 +10,7 @@ import torch
 from ste.baselines.base import Baseline
 from ste.baselines.examples import Examples
 from ste.data.datamodule import TrendDataModule
-from ste.data.storage.files import whole_file
+from ste.data.storage.files import atomic_file
 from ste.errors import ConfigError
 from ste.features.normalization import Representation
 from ste.registry import BASELINES
@@ -83,7 +83,7 @@ class FittedBaseline:
             "scaling": self.representation.state_dict(),
             "state": self.baseline.state_dict(),
         }
-        with whole_file(path) as partial:
+        with atomic_file(path) as partial:
             torch.save(content, partial)
 
     @classmethod

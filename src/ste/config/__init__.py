@@ -21,8 +21,8 @@ from ste.config.data_settings import (
     LabelSettings,
     MarketSettings,
     SplitSettings,
+    SyntheticSettings,
     TableSettings,
-    WorldSettings,
 )
 from ste.config.export_settings import ExportSettings
 from ste.config.live_settings import LivePaths, LiveSettings, RedisSettings, ReplaySettings
@@ -73,11 +73,11 @@ __all__ = [
     "ServeSettings",
     "SplitSettings",
     "SweepSettings",
+    "SyntheticSettings",
     "TableSettings",
     "TrackingSettings",
     "TrainSettings",
     "TrainerSettings",
     "UiSettings",
     "ValidationSettings",
-    "WorldSettings",
 ]

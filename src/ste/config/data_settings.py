@@ -70,7 +70,7 @@ class SplitSettings(Settings):
 
     def check(self) -> None:
         """Check that dates and fractions agree and leave periods for training."""
-        validation, test = self.shares()
+        validation, test = self.fractions()
         for name, share in (("validation", self.validation), ("test", self.test)):
             alone = share is None or self.validation_start is None or (share == 0 and self.test_start is None)
             expected = f"null, as data.split.validation_start={self.validation_start} is a date"
@@ -84,11 +84,11 @@ class SplitSettings(Settings):
         after = str(self.validation_start) < self.test_start
         self.require(after, "test_start", f"a date after data.split.validation_start={self.validation_start}")
 
-    def shares(self) -> tuple[float, float]:
+    def fractions(self) -> tuple[float, float]:
         """Shares of validation and test, where no date decides."""
         return (0.2 if self.validation is None else self.validation), (0.2 if self.test is None else self.test)
 
-    def gap(self, horizon: int) -> int:
+    def purged_periods(self, horizon: int) -> int:
         """Periods between the last row of one split that counts and the first of the next."""
         if self.by == "row":
             return 0
@@ -175,7 +175,7 @@ Tickers = Annotated[int | list[str], Predicate(_is_not_empty), Expect(_TICKERS)]
 
 
 @dataclass
-class WorldSettings(DataSettings):
+class SyntheticSettings(DataSettings):
     """A synthetic world.
 
     Attributes:
@@ -260,8 +260,8 @@ class TableSettings(DataSettings):
 
 
 SOURCES: dict[str, type[DataSettings]] = {
-    "world": WorldSettings,
-    "seed": WorldSettings,
+    "world": SyntheticSettings,
+    "seed": SyntheticSettings,
     "market": MarketSettings,
     "csv": TableSettings,
 }

@@ -1,4 +1,4 @@
-"""Cuts of a panel's periods into folds: walk-forward and combinatorial purged cross-validation."""
+"""Folds of a panel's periods: walk-forward and combinatorial purged cross-validation."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,29 +12,33 @@ from ste.errors import ConfigError, DataError
 from ste.schema import PERIOD
 
 FIRST_TRAIN = 0.4
-"""Share of the periods before the first test, where no date says."""
+"""Fraction of the periods before the first test, where no date is given."""
 
 
 @dataclass(frozen=True)
 class Fold:
-    """One cut.
+    """One fold.
 
     Attributes:
         number: from 0.
-        roles: int8 `[N]` for `Panel.with_roles`.
-        path: int16 `[N]`, which backtest path a tested row belongs to; 0 in a walk-forward.
+        row_split: split of each row, int8 `[N]`, for `Panel.with_row_split`.
+        path: backtest path of each tested row, int16 `[N]`; 0 in a walk-forward.
     """
 
     number: int
-    roles: np.ndarray
+    row_split: np.ndarray
     path: np.ndarray
 
 
 def folds(panel: Panel, settings: ValidationSettings) -> list[Fold]:
-    """The folds of `walk_forward` or `combinatorial`.
+    """Return the folds of `walk_forward` or `combinatorial` cross-validation.
 
-    Between what is learnt from and what validates or tests it lie the horizon's periods, and before or
-    after a test the embargo as well, whatever the settings say.
+    At least the horizon's periods are purged between training and validation and between training and test; the
+    embargo is added before and after a test. No setting lowers the purge.
+
+    Args:
+        panel: the rows.
+        settings: of the validation.
 
     Raises:
         DataError: too few periods.
@@ -42,69 +46,71 @@ def folds(panel: Panel, settings: ValidationSettings) -> list[Fold]:
     """
     known, number = np.unique(panel.store.period, return_inverse=True)
     horizon = panel.settings.labels.horizon
-    gap = max(panel.settings.split.gap(horizon), horizon)
+    purge = max(panel.settings.split.purged_periods(horizon), horizon)
     if settings.method == "walk_forward":
-        cuts = list(_walk_forward(panel, len(known), number, gap + settings.embargo, settings))
+        cuts = list(_walk_forward(panel, len(known), number, purge + settings.embargo, settings))
     else:
-        cuts = list(_combinatorial(panel, len(known), gap, settings))
+        cuts = list(_combinatorial(panel, len(known), purge, settings))
     out = []
     for i, (train, tests) in enumerate(cuts):
-        role = np.full(len(known), HISTORY, dtype=np.int8)
+        split = np.full(len(known), HISTORY, dtype=np.int8)
         path = np.zeros(len(known), dtype=np.int16)
-        role[train] = 0
+        split[train] = 0
         first = train[len(train) - ceil(len(train) * settings.share)]
-        role[train[train >= first]] = 1
-        role[train[(train >= first - gap) & (train < first)]] = HISTORY
+        split[train[train >= first]] = 1
+        split[train[(train >= first - purge) & (train < first)]] = HISTORY
         for periods, path_number in tests:
-            role[periods], path[periods] = 2, path_number
+            split[periods], path[periods] = 2, path_number
         for code, name in enumerate(("training", "validation", "test")):
-            if not (role == code).any():
+            if not (split == code).any():
                 raise _too_few(panel, len(known), f"fold {i} would have no {name} period")
-        out.append(Fold(i, role[number], path[number]))
+        out.append(Fold(i, split[number], path[number]))
     return out
 
 
-def most_of_fold(cuts: list[Fold], most: int | None) -> int | None:
-    """Examples of a split that each fold may score, so that all folds together score at most that many.
+def max_fold_examples(cuts: list[Fold], max_examples: int | None) -> int | None:
+    """Return how many examples of a split each fold may score, given the maximum of all folds together.
 
     Args:
-        cuts: all of them.
-        most: of all folds; None is no limit.
+        cuts: the folds.
+        max_examples: of all folds; None is no limit.
 
     Returns:
-        None where all of them hold no more than that.
+        None where no fold needs a limit.
     """
-    if most is None or all(sum(int((cut.roles == role).sum()) for cut in cuts) <= most for role in (1, 2)):
+    if max_examples is None:
         return None
-    return max(1, most // len(cuts))
+    if all(sum(int((cut.row_split == code).sum()) for cut in cuts) <= max_examples for code in (1, 2)):
+        return None
+    return max(1, max_examples // len(cuts))
 
 
 def _walk_forward(
-    panel: Panel, n: int, number: np.ndarray, gap: int, settings: ValidationSettings
+    panel: Panel, n: int, number: np.ndarray, purge: int, settings: ValidationSettings
 ) -> Iterator[tuple[np.ndarray, list[tuple[np.ndarray, int]]]]:
     if settings.test_start is None:
         first = int(n * FIRST_TRAIN)
     else:
         early = panel.store.columns.day < np.datetime64(settings.test_start, "D").astype(np.int64)
         first = int(number[early].max()) + 1 if early.any() else 0
-    if n - first < settings.folds or first <= gap:
+    if n - first < settings.folds or first <= purge:
         raise _too_few(panel, n, f"{n - first} of them are to be tested in {settings.folds} folds")
-    longest = settings.train_periods or first if settings.window == "rolling" else n
+    max_periods = settings.train_periods or first if settings.window == "rolling" else n
     for test in np.array_split(np.arange(first, n), settings.folds):
-        end = test[0] - gap
-        yield np.arange(max(0, end - longest), end), [(test, 0)]
+        end = test[0] - purge
+        yield np.arange(max(0, end - max_periods), end), [(test, 0)]
 
 
 def _combinatorial(
-    panel: Panel, n: int, gap: int, settings: ValidationSettings
+    panel: Panel, n: int, purge: int, settings: ValidationSettings
 ) -> Iterator[tuple[np.ndarray, list[tuple[np.ndarray, int]]]]:
     from skfolio.model_selection import CombinatorialPurgedCV  # half a second
 
     size, embargo = n // settings.folds, settings.embargo
-    if gap + embargo >= size - 1:  # as skfolio asks
-        raise _too_few(panel, n, f"a fold of {size} is too short for a purge of {gap} and an embargo of {embargo}")
+    if purge + embargo >= size - 1:  # required by skfolio
+        raise _too_few(panel, n, f"a fold of {size} is too short for a purge of {purge} and an embargo of {embargo}")
     try:
-        splitter = CombinatorialPurgedCV(settings.folds, settings.test_folds, gap, embargo)
+        splitter = CombinatorialPurgedCV(settings.folds, settings.test_folds, purge, embargo)
     except ValueError:
         raise ConfigError(
             f"validation.test_folds={settings.test_folds}: {comb(settings.folds, settings.test_folds):,} combinations "

@@ -1,6 +1,6 @@
-"""What is known of a store's rows beside what a net reads: dates, tickers, returns, classes, volatility.
+"""Columns of a row store that no net reads: dates, tickers, splits, returns, trends, volatility.
 
-Shapes: N rows, sorted by ticker and date; n chosen ones; K volatilities.
+N rows, sorted by ticker and date; n chosen rows; K volatilities.
 """
 
 from functools import cached_property
@@ -14,11 +14,11 @@ from ste.schema import DIRECTION, RETURN
 
 
 class Columns(Protocol):
-    """The columns of a table in memory, or mapped from disk."""
+    """Columns of a table in memory, or mapped from disk."""
 
     @property
     def tickers(self) -> np.ndarray:
-        """Names, in order."""
+        """Ticker names, sorted."""
 
     @property
     def ticker(self) -> np.ndarray:
@@ -30,7 +30,7 @@ class Columns(Protocol):
 
     @property
     def split(self) -> np.ndarray:
-        """Code in `schema.SPLITS` of the file that a row comes from, int8 `[N]`."""
+        """Index into `schema.SPLITS` of the row's file, int8 `[N]`."""
 
     @property
     def returns(self) -> np.ndarray:
@@ -38,25 +38,26 @@ class Columns(Protocol):
 
     @property
     def directions(self) -> np.ndarray:
-        """The table's own trend, integers `[N]`."""
+        """Trend of the table's own label, integers `[N]`."""
 
     def dates(self, rows: np.ndarray) -> np.ndarray:
-        """datetime64 `[n]` of rows `[n]`."""
+        """Return the dates of rows `[n]`, datetime64 `[n]`."""
 
     def volatility(self, rows: np.ndarray) -> np.ndarray:
-        """Trailing volatilities of rows `[n]`, float64 `[n, K]`; see `volatility.trailing_volatility`."""
+        """Return the trailing volatilities of rows `[n]`, float64 `[n, K]`; see `volatility.trailing_volatility`."""
 
     def release(self) -> None:
-        """Give back what memory can be filled again."""
+        """Free memory that can be read again from disk."""
 
 
 class FrameColumns:
-    """Of a table in memory.
+    """`Columns` of a table in memory.
 
     Args:
-        frame: in any row order.
-        ticker, tickers: codes of its rows in that order `[N]`, and names.
-        order: that sorts it `[N]`; None where it is sorted.
+        frame: the table in any row order.
+        ticker: index of each row's ticker in that order, integers `[N]`.
+        tickers: ticker names, sorted.
+        order: row order by ticker and date `[N]`; None where the frame is sorted.
     """
 
     def __init__(self, frame: pd.DataFrame, ticker: np.ndarray, tickers: np.ndarray, order: np.ndarray | None) -> None:
@@ -66,14 +67,14 @@ class FrameColumns:
 
     @property
     def frame(self) -> pd.DataFrame:
-        """Every row and column, sorted: put in order when it is first asked for."""
+        """Every row and column, sorted; the sort happens on the first access."""
         if self._order is not None:
             self._frame, self._order = self._frame.take(self._order), None
             self._frame = self._frame.reset_index(drop=True)
         return self._frame
 
     def column(self, name: str) -> np.ndarray:
-        """A column, sorted, `[N]`."""
+        """Return a column, sorted, `[N]`."""
         values = self._frame[name].to_numpy()
         return values if self._order is None else values[self._order]
 
@@ -84,7 +85,7 @@ class FrameColumns:
 
     @property
     def split(self) -> np.ndarray:
-        """Code in `schema.SPLITS`, int8 `[N]`."""
+        """Index into `schema.SPLITS`, int8 `[N]`."""
         return self.column("split").astype(np.int8, copy=False)
 
     @cached_property
@@ -97,21 +98,21 @@ class FrameColumns:
         """Trend, int64 `[N]`."""
         return self.column(DIRECTION).astype(np.int64, copy=False)
 
-    def first_rows(self, split: int, most: int) -> pd.DataFrame:
-        """Some rows of a split, as the table has them."""
+    def first_rows(self, split: int, count: int) -> pd.DataFrame:
+        """Return the first rows of a split, as the table has them."""
         rows = self._frame[(self._frame["split"] == split).to_numpy()]
-        return rows.iloc[:most].drop(columns="split")
+        return rows.iloc[:count].drop(columns="split")
 
     def dates(self, rows: np.ndarray) -> np.ndarray:
-        """datetime64 `[n]`, in the table's own unit."""
+        """Return the dates of rows `[n]`, datetime64 `[n]` in the table's own unit."""
         return self.column("date")[rows]
 
     def volatility(self, rows: np.ndarray) -> np.ndarray:
-        """Trailing volatilities float64 `[n, K]`, computed once for all rows."""
+        """Return trailing volatilities float64 `[n, K]`, computed once for all rows."""
         return self._volatility[rows]
 
     def release(self) -> None:
-        """Nothing: there is no file behind these rows."""
+        """Do nothing: the rows are in memory only."""
 
     @cached_property
     def _volatility(self) -> np.ndarray:

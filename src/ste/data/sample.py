@@ -1,4 +1,4 @@
-"""How much of a split stands for the whole."""
+"""Size of the sample of a split that is scored."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Sample:
-    """How much of a split is scored.
+    """Size of a sample of a split.
 
     Attributes:
-        examples, tickers: that are scored.
-        all_examples, all_tickers: that there are.
+        examples, tickers: in the sample.
+        all_examples, all_tickers: in the split.
     """
 
     examples: int
@@ -20,12 +20,12 @@ class Sample:
 
     @property
     def text(self) -> str:
-        """In words, after the number of examples."""
+        """The sample in words, to follow the number of examples."""
         return f"of {self.all_examples:,} examples: {self.tickers:,} of {self.all_tickers:,} tickers"
 
     @staticmethod
-    def together(parts: "Sequence[Sample]") -> "Sample":
-        """Of several folds, whose tickers are the same ones."""
+    def combine(parts: "Sequence[Sample]") -> "Sample":
+        """Combine the samples of several folds, which have the same tickers."""
         return Sample(
             sum(part.examples for part in parts),
             sum(part.all_examples for part in parts),

@@ -1,4 +1,4 @@
-"""Some of a split's tickers in place of all, where scoring every row would take more memory than it tells."""
+"""Sample the tickers of a split where scoring every row would take too much memory."""
 
 import hashlib
 
@@ -6,31 +6,31 @@ import numpy as np
 import torch
 
 from ste.data.sample import Sample
-from ste.data.windows import WindowDataset
+from ste.data.window_dataset import WindowDataset
 
 
-def sampled(dataset: WindowDataset, most: int | None) -> tuple[WindowDataset, Sample | None]:
-    """At most so many of a dataset's examples: those of some tickers, so that each period stays whole for them.
+def sample_tickers(dataset: WindowDataset, max_examples: int | None) -> tuple[WindowDataset, Sample | None]:
+    """Restrict a dataset to the examples of some tickers; every period of a sampled ticker is included.
 
-    The tickers come in the order of a digest of their names: the same ones for every split and every model, and
-    a smaller sample is part of a larger one. One ticker is kept whatever its length.
+    Tickers are taken in the order of a digest of their names, so that every split and model has the same ones and
+    a smaller sample is part of a larger one. At least one ticker is taken.
 
     Args:
         dataset: of one split.
-        most: examples; None is all of them.
+        max_examples: maximum number of examples; None takes all.
 
     Returns:
-        The dataset itself and None where it holds no more than that.
+        The restricted dataset and the size of the sample; the dataset itself and None where no limit applies.
     """
-    if most is None or len(dataset) <= most:
+    if max_examples is None or len(dataset) <= max_examples:
         return dataset, None
     columns = dataset.store.columns
     ticker = columns.ticker[dataset.ends.numpy()]
     counts = np.bincount(ticker, minlength=len(columns.tickers))
     present = np.flatnonzero(counts)
     order = sorted(present.tolist(), key=lambda code: hashlib.sha256(str(columns.tickers[code]).encode()).digest())
-    kept = max(1, int(np.searchsorted(np.cumsum(counts[order]), most, side="right")))
-    chosen = np.zeros(len(counts), dtype=bool)
-    chosen[order[:kept]] = True
-    ends = dataset.ends[torch.from_numpy(chosen[ticker])]
-    return dataset.at(ends), Sample(len(ends), len(dataset), kept, len(present))
+    count = max(1, int(np.searchsorted(np.cumsum(counts[order]), max_examples, side="right")))
+    sampled = np.zeros(len(counts), dtype=bool)
+    sampled[order[:count]] = True
+    ends = dataset.ends[torch.from_numpy(sampled[ticker])]
+    return dataset.with_ends(ends), Sample(len(ends), len(dataset), count, len(present))

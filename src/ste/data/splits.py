@@ -1,8 +1,8 @@
-"""Which period belongs to which split, and which rows of a split may be learnt from or scored.
+"""Assign rows to splits, and mark the rows of a split that may be trained on or scored.
 
-The purge follows Lopez de Prado (2018), Advances in Financial Machine Learning, chapter 7: a row whose
-label period reaches the next split stays in the table as history for later windows and counts in no
-score. It is applied where tables are read, to every source alike.
+The purge follows Lopez de Prado (2018), Advances in Financial Machine Learning, chapter 7: a row whose label period
+reaches the next split stays in the table as history for later windows and is not used as an example. It is applied
+when tables are read, to every source alike.
 """
 
 import numpy as np
@@ -14,13 +14,13 @@ from ste.market.calendar import periods
 from ste.schema import SPLITS
 
 
-def assign(dates: pd.Series, settings: SplitSettings, frequency: str = "weekly") -> np.ndarray:
-    """Split of each row: 0 train, 1 validation, 2 test, int8 `[N]`.
+def assign_splits(dates: pd.Series, settings: SplitSettings, frequency: str = "weekly") -> np.ndarray:
+    """Assign each row to a split: 0 train, 1 validation, 2 test, int8 `[N]`.
 
     Args:
         dates: the rows' dates, sorted.
         settings: dates or fractions; fractions count periods, or rows with `by=row`.
-        frequency: of the table.
+        frequency: `weekly` or `daily`: the period of a row.
 
     Raises:
         DataError: a split would be empty.
@@ -28,53 +28,53 @@ def assign(dates: pd.Series, settings: SplitSettings, frequency: str = "weekly")
     if settings.by == "row":
         split = np.digitize(np.arange(len(dates)), _cuts(len(dates), settings)).astype(np.int8)
     else:
-        number = periods(dates, frequency)
-        split = codes(dates.to_numpy(), number, starts(settings, np.unique(number)))
+        period = periods(dates, frequency)
+        split = split_codes(dates.to_numpy(), period, split_starts(settings, np.unique(period)))
     check_splits(np.bincount(split, minlength=len(SPLITS)), settings, dates.min(), dates.max())
     return split
 
 
-def by_shares(settings: SplitSettings) -> bool:
-    """Whether the periods that a table has decide where its splits begin."""
+def by_fraction(settings: SplitSettings) -> bool:
+    """Return whether fractions of the table's periods decide where its splits start."""
     return settings.validation_start is None
 
 
-def starts(settings: SplitSettings, known: np.ndarray) -> np.ndarray:
-    """Where validation and test begin: datetime64 dates, or by shares the numbers of periods; at most 2.
+def split_starts(settings: SplitSettings, known: np.ndarray) -> np.ndarray:
+    """Return where validation and test start: datetime64 dates, or period indices with fractions; at most 2.
 
     Args:
-        settings: `by` date.
-        known: numbers of all the table's periods, sorted; asked for by shares alone.
+        settings: with `by=date`.
+        known: period indices of the table, sorted and unique; used with fractions only.
     """
-    if by_shares(settings):
+    if by_fraction(settings):
         return known[[cut for cut in _cuts(len(known), settings) if cut < len(known)]]
     dates = (settings.validation_start, settings.test_start)
     return np.array([date for date in dates if date is not None], dtype="datetime64[D]")
 
 
-def codes(dates: np.ndarray, number: np.ndarray, begins: np.ndarray) -> np.ndarray:
-    """Split of each row, int8 `[N]`.
+def split_codes(dates: np.ndarray, period: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Return the split of each row, int8 `[N]`.
 
     Args:
         dates: datetime64 `[N]`.
-        number: of each row's period.
-        begins: `starts`.
+        period: period index `[N]`.
+        starts: of `split_starts`.
     """
-    values = dates if begins.dtype.kind == "M" else number
+    values = dates if starts.dtype.kind == "M" else period
     split = np.zeros(len(values), dtype=np.int8)
-    for begin in begins:
-        split += values >= begin
+    for start in starts:
+        split += values >= start
     return split
 
 
 def check_splits(counts: np.ndarray, settings: SplitSettings, first: pd.Timestamp, last: pd.Timestamp) -> None:
-    """Raise unless every split that `settings` asks for has rows.
+    """Raise `DataError` unless every split that `settings` asks for has rows.
 
     Args:
         counts: rows by split.
-        settings: what is asked for.
-        first: date of the table.
-        last: date of the table.
+        settings: the required splits.
+        first: first date of the table, for the message.
+        last: last date of the table, for the message.
     """
     for code, name in enumerate(SPLITS):
         wanted = name != "test" or settings.test_start is not None or _test_by_fraction(settings)
@@ -86,38 +86,38 @@ def check_splits(counts: np.ndarray, settings: SplitSettings, first: pd.Timestam
 
 
 def _test_by_fraction(settings: SplitSettings) -> bool:
-    return by_shares(settings) and settings.shares()[1] > 0
+    return by_fraction(settings) and settings.fractions()[1] > 0
 
 
 def _cuts(n: int, settings: SplitSettings) -> tuple[int, int]:
-    validation, test = settings.shares()
+    validation, test = settings.fractions()
     first = int(n * (1.0 - validation - test) + 1e-9)
     second = n if test == 0 else int(n * (1.0 - test) + 1e-9)
     return first, second
 
 
-def counted(dates: pd.Series, split: np.ndarray, gap: int, frequency: str = "weekly") -> np.ndarray:
-    """Rows that may be learnt from or scored: all but each split's last `gap` periods before the next.
+def usable_rows(dates: pd.Series, split: np.ndarray, purge: int, frequency: str = "weekly") -> np.ndarray:
+    """Mark the rows that may be trained on or scored: all but each split's last `purge` periods before the next.
 
     Args:
         dates: the rows' dates.
-        split: codes from `assign`.
-        gap: periods, `SplitSettings.gap`.
-        frequency: of the table.
+        split: of `assign_splits`.
+        purge: periods, `SplitSettings.purged_periods`.
+        frequency: `weekly` or `daily`: the period of a row.
 
     Returns:
-        bool `[N]`. A row at period w counts if w + gap lies before the next split's first period.
+        bool `[N]`. A row of period w is usable if w + purge lies before the next split's first period.
     """
-    return counted_periods(periods(dates, frequency), split, gap)
+    return usable_periods(periods(dates, frequency), split, purge)
 
 
-def counted_periods(number: np.ndarray, split: np.ndarray, gap: int) -> np.ndarray:
-    """The same for rows whose periods' numbers `[N]` are known."""
-    keep = np.ones(len(number), dtype=bool)
-    if gap == 0:
-        return keep
+def usable_periods(period: np.ndarray, split: np.ndarray, purge: int) -> np.ndarray:
+    """Mark usable rows by their period index `[N]`, see `usable_rows`."""
+    usable = np.ones(len(period), dtype=bool)
+    if purge == 0:
+        return usable
     for code in range(len(SPLITS) - 1):
-        later = number[split > code]
+        later = period[split > code]
         if len(later):
-            keep &= (split != code) | (number + gap < later.min())
-    return keep
+            usable &= (split != code) | (period + purge < later.min())
+    return usable

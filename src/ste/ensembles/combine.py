@@ -10,7 +10,7 @@ import pandas as pd
 import yaml
 
 from ste.config import EnsembleSettings, TrainSettings
-from ste.data.storage.files import whole_file
+from ste.data.storage.files import atomic_file
 from ste.ensembles.members import FOLDER, MEMBERS, NAME, Member
 from ste.ensembles.pooling import BLOCKS, Combined, beside_members, combine
 from ste.evaluation.predictions import Predictions
@@ -236,7 +236,7 @@ def write_members(folder: Path, members: Sequence[Member], combined: Combined, r
         "combinations": {str(fold): one.plain() for fold, one in combined.by_fold.items()},
         "members": entries,
     }
-    with whole_file(folder / MEMBERS) as partial:
+    with atomic_file(folder / MEMBERS) as partial:
         partial.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
     pd.DataFrame(rows).to_csv(folder / TABLE, index=False)
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ste.data.sample import Sample
-from ste.data.storage.files import whole_file
+from ste.data.storage.files import atomic_file
 from ste.errors import DataError
 from ste.market.calendar import periods
 from ste.schema import SPLITS, probability_names
@@ -140,7 +140,7 @@ class Predictions:
             meta["samples"] = {split: asdict(sample) for split, sample in self.samples.items()}
         table = pa.Table.from_pandas(self.frame, preserve_index=False)
         table = table.replace_schema_metadata({**(table.schema.metadata or {}), _META: json.dumps(meta).encode()})
-        with whole_file(path) as partial:
+        with atomic_file(path) as partial:
             pq.write_table(table, partial)
 
     @classmethod

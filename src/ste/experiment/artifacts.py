@@ -12,7 +12,7 @@ import yaml
 
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
-from ste.data.storage.files import whole_file
+from ste.data.storage.files import atomic_file
 from ste.errors import RunError
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.scorecard import Estimate, Scorecard
@@ -224,7 +224,7 @@ def write_outputs(folder: Path, result: Result) -> None:
     result.predictions.slice_split("validation", "test").write(folder / PREDICTIONS)
     if isinstance(result, TrainResult) and result.replicas is not None:
         result.replicas.write(folder / TABLE)
-    with whole_file(folder / SUMMARY) as partial:
+    with atomic_file(folder / SUMMARY) as partial:
         partial.write_text(json.dumps(_finite(result.summary()), indent=2, allow_nan=False) + "\n")
 
 

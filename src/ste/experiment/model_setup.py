@@ -56,7 +56,7 @@ def build_model(settings: TrainSettings, data: TrendDataModule) -> Model:
     module = build_module(_hyperparameters(settings, data))
     module.representation.fit(data.training_chunks)
     if settings.augment.name == "synthetic":
-        data.add_training(*synthetic_rows(settings.augment, data.panel, data.datasets["train"], settings.seed))
+        data.add_training_examples(*synthetic_rows(settings.augment, data.panel, data.datasets["train"], settings.seed))
     return module
 
 

@@ -95,12 +95,14 @@ def _company(model: Model, data: TrendDataModule, splits: list[str]) -> dict[str
         return {split: {title: one.predict_proba(known[split]) for title, one in company.items()} for split in splits}
 
     panel, settings = data.panel, data.settings
-    if len(panel.roles) > _MOST_ROWS or data.samples:
+    if len(panel.row_split) > _MOST_ROWS or data.samples:
         return compute()
     read = (data.view, settings.sequence_length, settings.history, settings.labels.horizon, splits)
     kind = model.representation.kind
     scaling = [values.numpy() for values in model.representation.state_dict().values()]
-    return _KNOWN.get(compute, panel.prepared.digest, f"{read}{kind}", panel.roles, panel.store.label.numpy(), *scaling)
+    return _KNOWN.get(
+        compute, panel.prepared.digest, f"{read}{kind}", panel.row_split, panel.store.label.numpy(), *scaling
+    )
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ import pandas as pd
 from ste.config import ScoringSettings, TrainSettings
 from ste.config.fast_imports import loading
 from ste.data.build.prepare import prepare
-from ste.data.cross_validation import Fold, folds, most_of_fold
+from ste.data.cross_validation import Fold, folds, max_fold_examples
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
 from ste.data.sample import Sample
@@ -177,8 +177,8 @@ def _score_folds(
 
 
 def _fold_data(settings: TrainSettings, panel: Panel, cut: Fold, cuts: list[Fold]) -> TrendDataModule:
-    most = most_of_fold(cuts, settings.scoring.most_rows)
-    return TrendDataModule(panel.with_roles(cut.roles), input_view(settings.model), settings.seed, most)
+    most = max_fold_examples(cuts, settings.scoring.most_rows)
+    return TrendDataModule(panel.with_row_split(cut.row_split), input_view(settings.model), settings.seed, most)
 
 
 def _dates(data: TrendDataModule) -> dict[str, str]:
@@ -200,7 +200,7 @@ def _pooled(parts: list[Predictions]) -> Predictions:
         frames.append(frame)
     first = parts[0]
     samples = {
-        split: Sample.together([part.samples[split] for part in parts if split in part.samples])
+        split: Sample.combine([part.samples[split] for part in parts if split in part.samples])
         for split in OUT_OF_SAMPLE
         if any(split in part.samples for part in parts)
     }

@@ -9,7 +9,7 @@ from ste.config import MarketSettings
 from ste.data.sources.market_files import market_of_bars, read_market
 from ste.inference.model_card import ModelCard
 from ste.market.bar_adjustment import adjusted_bars
-from ste.market.daily import Market
+from ste.market.sources import Market
 
 SOURCES = ("bars", "news", "macro", "policy")
 

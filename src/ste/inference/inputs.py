@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ste.data.windows import count_consecutive, gather_windows
 from ste.errors import DataError
 from ste.features.feature_rows import feature_rows
 from ste.inference.model_card import ModelCard
 from ste.market.calendar import periods
-from ste.market.daily import Market
+from ste.market.sources import Market
 from ste.schema import FEATURE_SETS, KEYS
 
 
@@ -55,7 +56,7 @@ def windows_of_rows(frame: pd.DataFrame, card: ModelCard) -> ModelInputs:
     date, ticker = frame["date"].to_numpy(), frame["ticker"].to_numpy(dtype=object)
     code = pd.factorize(ticker)[0]
     order = np.lexsort((date, code))
-    history = consecutive(code[order], periods(frame["date"], card.frequency)[order])
+    history = count_consecutive(code[order], periods(frame["date"], card.frequency)[order])
     enough = history >= card.sequence_length
     ends = np.flatnonzero(enough)
     ends = ends[np.argsort(order[ends])]
@@ -68,24 +69,6 @@ def windows_of_rows(frame: pd.DataFrame, card: ModelCard) -> ModelInputs:
         rows=rows,
         short=np.sort(order[~enough]),
     )
-
-
-def consecutive(group: np.ndarray, period: np.ndarray) -> np.ndarray:
-    """Consecutive periods of the same group that end at each row, itself included, int64 `[N]`.
-
-    Args:
-        group: `[N]`, rows of a group are adjacent.
-        period: int64 `[N]`, ascending within a group.
-    """
-    broken = np.ones(len(group), dtype=bool)
-    broken[1:] = (group[1:] != group[:-1]) | (np.diff(period) != 1)
-    at = np.arange(len(group))
-    return at - np.maximum.accumulate(np.where(broken, at, 0)) + 1
-
-
-def gather_windows(values: np.ndarray, ends: np.ndarray, length: int) -> np.ndarray:
-    """Gather the `length` rows up to each end, `[E, T, F]`."""
-    return values[ends[:, None] + np.arange(1 - length, 1)]
 
 
 def rows_of_bars(market: Market, card: ModelCard, last: int | None = None) -> pd.DataFrame:

@@ -1,11 +1,16 @@
-"""Targets: what the `horizon` periods after a row's close brought."""
+"""Targets of a row: the return over the horizon after its close, and the trend class of that return.
+
+A label method gives two thresholds per row; each method has a module of its own.
+"""
 
 import numpy as np
 import pandas as pd
 
 from ste.config import LabelSettings
-from ste.features.feature_rows import CLOSE, NUMBER, VOLATILITY
-from ste.schema import DIRECTION, MOVEMENT, RETURN, Trend
+from ste.labels import fixed_thresholds, tercile_thresholds, volatility_thresholds
+from ste.schema import DIRECTION, MOVEMENT, RETURN, ROW_CLOSE, ROW_PERIOD, ROW_VOLATILITY, Trend
+
+Terciles = tuple[float, float]
 
 
 def future_returns(rows: pd.DataFrame, horizon: int) -> pd.DataFrame:
@@ -20,51 +25,56 @@ def future_returns(rows: pd.DataFrame, horizon: int) -> pd.DataFrame:
         return) and `stock_weekly_movement` (dollars).
     """
     codes = pd.factorize(rows["ticker"])[0].astype(np.int64)
-    number = rows[NUMBER].to_numpy() - rows[NUMBER].min()  # from 0: weeks before 1970 are negative
-    span = int(number.max()) + horizon + 1 if len(rows) else 1
-    key = codes * span + number
+    period = rows[ROW_PERIOD].to_numpy() - rows[ROW_PERIOD].min()  # from 0: weeks before 1970 are negative
+    span = int(period.max()) + horizon + 1 if len(rows) else 1
+    key = codes * span + period
     at = np.minimum(np.searchsorted(key, key + horizon), max(len(key) - 1, 0))
     known = key[at] == key + horizon
-    close = rows[CLOSE].to_numpy()
+    close = rows[ROW_CLOSE].to_numpy()
     out = rows[known]
     out[RETURN] = (close[at] / close)[known] - 1.0
     out[MOVEMENT] = (close[at] - close)[known]
     return out
 
 
-def thresholds(rows: pd.DataFrame, training: np.ndarray, settings: LabelSettings) -> tuple[np.ndarray, np.ndarray]:
-    """Returns below which a row is a Downtrend and above which it is an Uptrend, float64 `[N]` each.
+def thresholds(
+    rows: pd.DataFrame, settings: LabelSettings, terciles: Terciles | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the thresholds below which a row is a Downtrend and above which it is an Uptrend, float64 `[N]` each.
 
     Args:
-        rows: rows with their future returns.
-        training: bool `[N]`, the rows that may be learnt from.
-        settings: `fixed` is the thresholds as they are; `volatility` scales them by the ticker's
-            trailing volatility over a period; `balanced` takes the training rows' terciles.
+        rows: with `volatility`, N rows.
+        settings: the label method and its parameters.
+        terciles: of the training rows' returns (`return_terciles`); required by `balanced` labels.
     """
-    thirds = terciles(rows[RETURN].to_numpy()[training]) if settings.method == "balanced" else None
-    return thresholds_given(rows, thirds, settings)
-
-
-def thresholds_given(
-    rows: pd.DataFrame, thirds: tuple[float, float] | None, settings: LabelSettings
-) -> tuple[np.ndarray, np.ndarray]:
-    """The same where the training rows' terciles are known already; None unless the method is `balanced`."""
-    n = len(rows)
-    if thirds is not None:
-        return np.full(n, thirds[0]), np.full(n, thirds[1])
+    if settings.method == "balanced":
+        assert terciles is not None
+        return tercile_thresholds.thresholds(len(rows), terciles)
     lower = -settings.threshold if settings.lower is None else settings.lower
-    scale = rows[VOLATILITY].to_numpy() if settings.method == "volatility" else np.ones(n)
-    return lower * scale, settings.threshold * scale
+    if settings.method == "volatility":
+        return volatility_thresholds.thresholds(rows[ROW_VOLATILITY].to_numpy(), lower, settings.threshold)
+    return fixed_thresholds.thresholds(len(rows), lower, settings.threshold)
 
 
-def terciles(returns: np.ndarray) -> tuple[float, float]:
-    """Returns that cut the given ones into thirds."""
-    low, high = np.quantile(returns, [1 / 3, 2 / 3])
+def return_terciles(returns: np.ndarray, training: np.ndarray | None = None) -> Terciles:
+    """Return the two returns that cut the training rows into three classes of equal size.
+
+    Args:
+        returns: simple returns over the horizon, `[N]`.
+        training: bool `[N]`, usable training rows; None takes all.
+    """
+    low, high = np.quantile(returns if training is None else returns[training], [1 / 3, 2 / 3])
     return float(low), float(high)
 
 
 def directions(returns: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Trend class of each return against its thresholds, int64 `[N]`."""
+    """Return the trend class of each return, int64 `[N]`.
+
+    Args:
+        returns: simple returns over the horizon, `[N]`.
+        low: returns below are a Downtrend, `[N]`.
+        high: returns above are an Uptrend, `[N]`.
+    """
     classes = np.full(len(returns), Trend.NEUTRAL, dtype=np.int64)
     classes[returns > high] = Trend.UPTREND
     classes[returns < low] = Trend.DOWNTREND
@@ -72,5 +82,5 @@ def directions(returns: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.nda
 
 
 def label(rows: pd.DataFrame, low: np.ndarray, high: np.ndarray) -> pd.DataFrame:
-    """Add `stock_trend_direction`."""
+    """Add `stock_trend_direction` to rows with returns; `low` and `high` as in `directions`."""
     return rows.assign(**{DIRECTION: directions(rows[RETURN].to_numpy(), low, high)})

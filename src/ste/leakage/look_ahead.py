@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ste.leakage.check_result import Alarm, CheckResult, skipped
-from ste.market.daily import Market
+from ste.market.sources import Market
 from ste.schema import KEYS
 
 CHECK = "look-ahead"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ste.config import DataSettings, MarketSettings, SplitSettings, TableSettings, WorldSettings
+from ste.config import DataSettings, MarketSettings, SplitSettings, SyntheticSettings, TableSettings
 from ste.data.build.labelled_rows import build_table
 from ste.data.build.prepare import prepare
 from ste.data.sources.market_files import read_market
@@ -25,9 +25,9 @@ from ste.leakage.overlaps import copied_rows, overlapping_splits
 from ste.leakage.preprocessing import future_scalers, future_thresholds
 from ste.leakage.single_columns import single_columns
 from ste.leakage.source_files import early_news, early_releases, odd_bars
-from ste.market.daily import Market
+from ste.market.sources import Market
 from ste.schema import DIRECTION, KEYS, RETURN, SPLITS, Trend
-from ste.synthetic.generator import draw
+from ste.synthetic.generator import generate_market
 
 CONTRACT = "contract"
 
@@ -70,7 +70,7 @@ def audit(
         DataError: a file that cannot be read as a table, or a source without rows.
     """
     if settings.format == "parts":
-        example = "data.tickers=100" if isinstance(settings, WorldSettings) else "data.tickers=[…]"
+        example = "data.tickers=100" if isinstance(settings, SyntheticSettings) else "data.tickers=[…]"
         raise DataError(
             "data.format=parts: an audit holds the complete table in memory. Try the same settings with "
             f"data.format=parquet and fewer tickers: {example}."
@@ -162,8 +162,8 @@ def read_leniently(files: dict[str, str], horizon: int, frequency: str) -> Audit
 
 def source_checks(settings: DataSettings, features: Features | None = None) -> Iterator[CheckResult]:
     """The checks of the daily sources; none for finished tables."""
-    if isinstance(settings, WorldSettings):
-        market, macro = draw(settings), None
+    if isinstance(settings, SyntheticSettings):
+        market, macro = generate_market(settings), None
     elif isinstance(settings, MarketSettings):
         market = read_market(settings)
         macro = read_frame(settings.macro, text=("series",)) if settings.macro else None
@@ -189,7 +189,7 @@ def null_market(settings: DataSettings, table: AuditTable) -> CheckResult:
     if split is None:
         return skipped(NULL, "not run: the rows are not split by date")
     try:
-        market = WorldSettings(
+        market = SyntheticSettings(
             source="world",
             frequency=settings.frequency,
             features=settings.features,

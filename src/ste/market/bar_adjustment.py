@@ -7,7 +7,7 @@ import pandas as pd
 
 from ste.errors import DataError
 from ste.market.calendar import sessions
-from ste.market.daily import RAW_CLOSE
+from ste.market.sources import RAW_CLOSE
 from ste.market.ticker_groups import ticker_starts
 from ste.schema import ADJUSTED_CLOSE, MARKET_COLUMNS
 

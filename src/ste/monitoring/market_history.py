@@ -12,7 +12,7 @@ from ste.inference.inputs import rows_of_bars, windows_of_rows
 from ste.inference.onnx_model import ServedModel
 from ste.inference.reference import ReferenceDistributions
 from ste.market.calendar import periods
-from ste.market.daily import Market
+from ste.market.sources import Market
 from ste.monitoring.drift import DriftReport
 from ste.monitoring.outcomes import LABEL, outcomes_of_market
 from ste.monitoring.review import latest_drift, predict

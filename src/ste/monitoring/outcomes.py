@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 
 from ste.errors import DataError
-from ste.features.feature_rows import CLOSE, NUMBER, VOLATILITY, feature_rows
+from ste.features.feature_rows import feature_rows
 from ste.inference.class_cuts import trends_of_returns
 from ste.inference.model_card import ModelCard
 from ste.labels.targets import future_returns
 from ste.market.calendar import periods
-from ste.market.daily import Market
-from ste.schema import CLASSES, DIRECTION, KEYS, RETURN, Trend
+from ste.market.sources import Market
+from ste.schema import CLASSES, DIRECTION, KEYS, RETURN, ROW_CLOSE, ROW_PERIOD, ROW_VOLATILITY, Trend
 
 LABEL = "label"
 
@@ -30,7 +30,7 @@ def outcomes_of_market(market: Market, card: ModelCard) -> pd.DataFrame:
     """
     rows = feature_rows(market, card.frequency, card.feature_set)
     ahead = future_returns(rows, card.horizon)
-    volatility = ahead[VOLATILITY].to_numpy(dtype=np.float64)
+    volatility = ahead[ROW_VOLATILITY].to_numpy(dtype=np.float64)
     returns = ahead[RETURN].to_numpy()
     return _outcomes(ahead, returns, trends_of_returns(returns, volatility, card), card)
 
@@ -61,7 +61,7 @@ def outcomes_of_table(frame: pd.DataFrame, card: ModelCard, where: Path | str) -
     if "stock_close" not in frame or card.labels.get("method") == "volatility":
         raise DataError(f"{where}: no column {RETURN}, so the outcomes are unknown. Give the bars: truth=bars.csv.")
     rows = frame.sort_values(["ticker", "date"], kind="stable").reset_index(drop=True)
-    rows[NUMBER], rows[CLOSE] = periods(rows["date"], card.frequency), rows["stock_close"]
+    rows[ROW_PERIOD], rows[ROW_CLOSE] = periods(rows["date"], card.frequency), rows["stock_close"]
     if not len(rows):
         return _outcomes(rows, np.empty(0), np.empty(0, dtype=np.int64), card)
     ahead = future_returns(rows, card.horizon)

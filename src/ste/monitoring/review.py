@@ -14,7 +14,7 @@ from ste.inference.model_card import ModelCard
 from ste.inference.onnx_model import ServedModel
 from ste.inference.reference import ReferenceDistributions
 from ste.inference.watched_columns import SLOW_MACRO
-from ste.market.daily import Market
+from ste.market.sources import Market
 from ste.monitoring.drift import DriftReport, drift_report
 from ste.monitoring.drift_monitor import DriftMonitor
 from ste.monitoring.input_files import VERSION, is_bars, read_predictions, read_rows

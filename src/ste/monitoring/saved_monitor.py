@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ste.data.storage.files import whole_file
+from ste.data.storage.files import atomic_file
 from ste.errors import RunError
 from ste.inference.model_card import ModelCard
 from ste.monitoring.drift_monitor import WINDOW, DriftMonitor
@@ -50,7 +50,7 @@ class SavedDriftMonitor(DriftMonitor):
     def save(self) -> None:
         """Save the counts atomically; after a failure they stay in memory, and one warning is logged."""
         try:
-            with whole_file(self.path) as partial:
+            with atomic_file(self.path) as partial:
                 partial.write_text(json.dumps(self.state), encoding="utf-8")
             self._save_failed = False
         except OSError as error:

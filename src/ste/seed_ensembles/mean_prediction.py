@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from ste.data.windows import computed_at_once
+from ste.data.window_dataset import forward_batch_size
 
 
 class Ensemble(nn.Module):
@@ -29,5 +29,5 @@ class Ensemble(nn.Module):
 def replica_logits(net: nn.Module, x: torch.Tensor, count: int) -> torch.Tensor:
     """Every replica's logits `[R, B, C]` of the same prepared features `[B, ...]`."""
     rows = count * (x.shape[1] if x.dim() == 3 else 1)
-    parts = [net(part.expand(count, *part.shape)) for part in x.split(computed_at_once(rows, x.device))]
+    parts = [net(part.expand(count, *part.shape)) for part in x.split(forward_batch_size(rows, x.device))]
     return torch.cat(parts, dim=1)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 
 from ste.data.datamodule import BatchLoader
-from ste.data.windows import Batch, Examples
+from ste.data.window_dataset import Batch, ExampleSource
 
 
 class ReplicaLoader(BatchLoader):
@@ -18,16 +18,16 @@ class ReplicaLoader(BatchLoader):
         count: replicas, R.
     """
 
-    def __init__(self, dataset: Examples, batch_size: int, seed: int, count: int) -> None:
+    def __init__(self, dataset: ExampleSource, batch_size: int, seed: int, count: int) -> None:
         super().__init__(dataset, batch_size, seed)
         self.seeds = range(seed, seed + count)
 
     @property
     def examples(self) -> int:
-        """Examples that a batch gathers, those of all replicas."""
+        """ExampleSource that a batch gathers, those of all replicas."""
         return self.batch_size * len(self.seeds)
 
     def __iter__(self) -> Iterator[Batch]:
         orders = torch.stack([self.shuffled(seed) for seed in self.seeds])
-        for indices in self.placed(orders).split(self.batch_size, dim=1):
+        for indices in self.on_device(orders).split(self.batch_size, dim=1):
             yield self.dataset[indices]

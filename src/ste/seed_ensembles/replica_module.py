@@ -8,8 +8,8 @@ from torch import nn
 from torchmetrics import Metric
 from torchmetrics.aggregation import MeanMetric
 
-from ste.data.datamodule import BatchLoader, Held, TrendDataModule
-from ste.data.windows import Batch
+from ste.data.datamodule import BatchLoader, DatasetView, TrendDataModule
+from ste.data.window_dataset import Batch
 from ste.errors import ConfigError
 from ste.evaluation.epoch_metrics import EpochMetrics, LogLoss
 from ste.seed_ensembles.best_epochs import BestEpochs
@@ -104,7 +104,7 @@ class ReplicaModule(TrendModule):
         """Return the state dict of one replica's net, as its own class loads it."""
         return unstack(self.net.state_dict(), replica)
 
-    def training_loader(self, data: TrendDataModule, cached: Held) -> BatchLoader:
+    def training_loader(self, data: TrendDataModule, cached: DatasetView) -> BatchLoader:
         """Return a loader that gives each replica the batches of its seed."""
         return ReplicaLoader(cached(data.datasets["train"]), data.settings.batch_size, data.seed, self.count)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ste.data.storage.files import whole_file
+from ste.data.storage.files import atomic_file
 from ste.evaluation.classification import compared_metrics, compute_metrics
 from ste.evaluation.epoch_metrics import ONCE
 from ste.evaluation.metrics.base import ScoredExamples
@@ -67,7 +67,7 @@ class ReplicaScores:
         }
         for split, figures in self.figures.items():
             columns |= {f"{split}_{name}": values for name, values in figures.items()}
-        with whole_file(path) as partial, partial.open("w", newline="") as file:
+        with atomic_file(path) as partial, partial.open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(columns)
             writer.writerows(zip(*columns.values(), strict=True))

@@ -17,7 +17,7 @@ from ste.errors import DataError
 from ste.inference.inputs import rows_of_bars, windows_of_rows
 from ste.inference.model_card import ModelCard
 from ste.market.bar_adjustment import adjusted_bars
-from ste.market.daily import Market
+from ste.market.sources import Market
 from ste.schema import ADJUSTED_CLOSE, FEATURE_SETS, PERIOD, SOURCE_NUMBERS, Column
 from ste.serving.problems import MAX_FAULTS, Fault, Problem
 from ste.serving.request_features import loads

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from ste.data.storage.files import whole_file
+from ste.data.storage.files import atomic_file
 from ste.errors import RunError
 from ste.streaming.checkpoints import Checkpoints
 from ste.streaming.engine import Engine
@@ -112,7 +112,7 @@ class Pipeline:
         self._save(self._sink.commit(), self._rejects.commit())
         self._source.acknowledge()
         self._changed = False
-        with whole_file(self._checkpoints.folder / STATUS) as partial:
+        with atomic_file(self._checkpoints.folder / STATUS) as partial:
             partial.write_bytes(orjson.dumps(self.status(), option=orjson.OPT_INDENT_2))
 
     def _save(self, sink: Any, rejects: int) -> None:

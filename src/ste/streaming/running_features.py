@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ste.market.daily import MACRO_NEUTRAL
+from ste.market.sources import MACRO_NEUTRAL
 from ste.schema import FEATURE_SETS
 from ste.streaming.events import KINDS, BarEvent, CloseEvent, Event, MacroEvent, NewsEvent, PolicyEvent
 from ste.streaming.pending_periods import OpenPeriod, store

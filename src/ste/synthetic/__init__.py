@@ -1,1 +1,1 @@
-"""Synthetic markets whose law is known: what they draw, and what a perfect model would know."""
+"""Synthetic markets with a known return model, and resampled markets."""

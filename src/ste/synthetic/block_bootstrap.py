@@ -1,15 +1,14 @@
-"""A market fitted to some sessions of another one by resampling them: a source of bars like any other.
+"""Resample the sessions of a market into a new market by a moving-block bootstrap.
 
-Each ticker's daily log return is its beta times the market's (the mean over tickers) plus what is left of it. A
-drawn market takes both from blocks of consecutive sessions (moving blocks, Kuensch 1989, Annals of Statistics
-17(3)), the market's blocks and the residuals' apart, the residuals of all tickers together. So drift, volatility
-and its clustering, fat tails, the tickers' correlation with the market and with each other are those of the fitted
-sessions, and every week's return is a sum that never was. With the market's blocks come the VIX and the policy
-events, with the residuals' blocks the news, the volume and the day's range. The slow macro figures run as they ran,
-since a jump at each joint would be no macro figure.
+Each ticker's daily log return is its beta times the market's (the mean over tickers) plus a residual. A resampled
+market draws both from blocks of consecutive sessions (Kuensch 1989, Annals of Statistics 17(3)): the market's blocks
+and the residuals' blocks independently, the residuals of all tickers together. Drift, volatility and its clustering,
+fat tails and correlations are those of the fitted sessions; the weekly returns are new sums. The VIX and the policy
+events come with the market's blocks, the news, the volume and the day's range with the residuals' blocks. The slow
+macro figures keep their original order, since they do not jump.
 
-What it can teach: what of next week follows from this week within a block, weakened where a joint lies between.
-Nothing that the fitted sessions do not hold; where they hold no signal, no direction is to be learnt here.
+A model can learn from it how next week depends on this week within a block; the dependence is weaker where two blocks
+meet. It has no information beyond the fitted sessions.
 """
 
 from dataclasses import dataclass
@@ -18,29 +17,29 @@ import numpy as np
 import pandas as pd
 
 from ste.errors import DataError
-from ste.features.feature_rows import latest_release
+from ste.features.macro import latest_release
 from ste.market.calendar import sessions
-from ste.market.daily import MACRO_NEUTRAL, Market
+from ste.market.sources import MACRO_NEUTRAL, Market
 
 _SHAPE = ("open", "high", "low")
 
 
 @dataclass(frozen=True, eq=False)
 class ResampledMarket:
-    """What sessions of a market leave to draw from; D sessions, N tickers, L sessions in a drawn market.
+    """Components of the fitted sessions; D fitted sessions, N tickers, L sessions in a resampled market.
 
     Attributes:
-        days: the drawn market's sessions `[L]`; the last is the last fitted one.
+        days: sessions of a resampled market `[L]`; the last is the last fitted session.
         tickers: those with a bar on every fitted session.
-        first: their close on the first, dollars `[N]`.
+        first: close of each ticker on the first session, dollars `[N]`.
         common: log return of the market, `[D]`.
-        beta: of each ticker on it, `[N]`.
-        own: what is left, drift included, `[D, N]`.
+        beta: of each ticker on the market's return, `[N]`.
+        own: residual log returns with drift, `[D, N]`.
         shape: open, high and low over the close, `[3, D, N]`.
         volume: shares `[D, N]`.
-        news, policy: as they came, with the fitted session that they were known at as `at`; None without.
+        news, policy: with the position of the fitted session at which they were known as `at`; None without.
         macro: value of each series known at each fitted session, `[D]`.
-        starts: fitted sessions that a block may start on.
+        starts: positions of the fitted sessions that a block may start on.
         block: sessions in a block.
     """
 
@@ -60,21 +59,20 @@ class ResampledMarket:
 
     @classmethod
     def fit(cls, market: Market, days: pd.DatetimeIndex, block: int, lookback: int) -> "ResampledMarket":
-        """Take what these sessions hold, and nothing else of the market.
+        """Fit to some sessions of a market; no other session is read.
 
         Args:
             market: daily sources.
-            days: sessions to learn from, sorted; where one is missing between two, no block and no return
-                reaches across.
-            block: consecutive sessions taken over at once.
-            lookback: sessions that a drawn market has beside as many as are fitted.
+            days: sessions to fit, sorted; no block and no return spans a missing session.
+            block: consecutive sessions in a block.
+            lookback: sessions that a resampled market has in addition to the number of fitted ones.
 
         Raises:
-            DataError: no ticker traded on all of them, or no block fits.
+            DataError: no ticker traded on all sessions, or no block fits.
         """
         bars = market.bars[market.bars["date"].isin(days)]
-        whole = bars["ticker"].value_counts()
-        tickers = tuple(sorted(whole.index[whole == len(days)]))
+        counts = bars["ticker"].value_counts()
+        tickers = tuple(sorted(counts.index[counts == len(days)]))
         if not tickers:
             raise DataError(
                 f"augment=synthetic: no ticker has bars on all of the {len(days)} training sessions. "
@@ -93,7 +91,7 @@ class ResampledMarket:
         cells = {name: bars[name].to_numpy(np.float64).reshape(len(days), -1) for name in (*_SHAPE, "close", "volume")}
         close = cells["close"]
         returns = np.diff(np.log(close), axis=0, prepend=np.log(close[:1]))
-        inner = np.append(False, np.diff(number) == 1)  # the others' return began on a session that is not ours
+        inner = np.append(False, np.diff(number) == 1)  # other returns start on a session that is not fitted
         common = returns.mean(axis=1)
         deviation = common[inner] - common[inner].mean()
         spread = float(deviation @ deviation)
@@ -117,7 +115,7 @@ class ResampledMarket:
         )
 
     def draw(self, rng: np.random.Generator) -> Market:
-        """A market that never was."""
+        """Draw a resampled market."""
         n = len(self.days)
         market_at, own_at = self._blocks(rng), self._blocks(rng)
         log_return = np.outer(self.common[market_at], self.beta) + self.own[own_at]
@@ -133,24 +131,24 @@ class ResampledMarket:
         )
         return Market(
             bars=bars,
-            news=self._moved(self.news, own_at),
+            news=self._resampled(self.news, own_at),
             macro=self._macro(market_at),
-            policy=self._moved(self.policy, market_at),
+            policy=self._resampled(self.policy, market_at),
         )
 
     def _blocks(self, rng: np.random.Generator) -> np.ndarray:
-        """The fitted session that each drawn one takes over, int64 `[L]`."""
+        """Draw the fitted session that each resampled session copies, int64 `[L]`."""
         n = len(self.days)
         starts = rng.choice(self.starts, -(-n // self.block))
         return (starts[:, None] + np.arange(self.block)).ravel()[:n]
 
-    def _moved(self, known: pd.DataFrame | None, at: np.ndarray) -> pd.DataFrame | None:
+    def _resampled(self, known: pd.DataFrame | None, at: np.ndarray) -> pd.DataFrame | None:
         if known is None:
             return None
         return pd.DataFrame({"date": self.days, "at": at}).merge(known, on="at").drop(columns="at")
 
     def _macro(self, market_at: np.ndarray) -> pd.DataFrame | None:
-        """A release of every series on every drawn day: VIX of the market's block, the others in their own order."""
+        """Return a release of every series on every day: VIX of the market's blocks, others in original order."""
         if not self.macro:
             return None
         n, fitted = len(self.days), len(self.common)
@@ -165,22 +163,24 @@ class ResampledMarket:
 
 
 def _block_starts(number: np.ndarray, block: int) -> np.ndarray:
-    """Places from which `block` consecutive sessions follow, each with the session before it."""
+    """Return the positions from which `block` consecutive sessions follow that also have the session before."""
     at = np.arange(1, max(len(number) - block, 0) + 1)
     return at[number[at + block - 1] - number[at - 1] == block]
 
 
 def _at(frame: pd.DataFrame | None, days: pd.DatetimeIndex, before: pd.DatetimeIndex) -> pd.DataFrame | None:
-    """News or events by the fitted session that they were known at, a weekend's at the Monday; others are left out.
+    """Add the position of the fitted session at which news or events were known; drop those of other sessions.
+
+    News of a weekend is known on Monday.
 
     Args:
         frame: with their `date`.
-        days: the fitted sessions.
+        days: fitted sessions.
         before: the session before each.
     """
     if frame is None:
         return None
     date = frame["date"].to_numpy()
-    place = np.minimum(np.searchsorted(days.to_numpy(), date), len(days) - 1)
-    ours = (date <= days.to_numpy()[place]) & (date > before.to_numpy()[place])
-    return frame[ours].drop(columns="date").assign(at=place[ours])
+    position = np.minimum(np.searchsorted(days.to_numpy(), date), len(days) - 1)
+    fitted = (date <= days.to_numpy()[position]) & (date > before.to_numpy()[position])
+    return frame[fitted].drop(columns="date").assign(at=position[fitted])

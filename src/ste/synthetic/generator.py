@@ -1,15 +1,15 @@
-"""Draw a synthetic market: daily bars, news, macro releases and policy events.
+"""Generate a synthetic market: daily bars, news, macro releases and policy events.
 
-Exogenous parts (calendar, volatility regime, news, macro, policy) are drawn first and whole; prices
-then advance week by week, since the law reads bands that the prices themselves make. Within a week the
-daily path is a Brownian bridge to the drawn weekly return.
+The exogenous parts (calendar, volatility regime, news, macro, policy) are drawn first. Prices then advance week by
+week, since the return model reads bands that the prices themselves form. Within a week the daily path is a Brownian
+bridge to the drawn weekly return.
 
-Tickers are drawn in blocks, each from streams of its own, so that a world may be larger than memory. Calendar,
+Tickers are drawn in blocks, each from random streams of its own, so that a market may be larger than memory. Calendar,
 volatility, macro, policy and the market's shock are drawn once, with the first block; a block's numbers do not
 depend on the blocks after it.
 
-Tickers share the market's shock: their correlation with it is fixed per ticker, so that a ticker's
-beta is its correlation times its own risk over the market's, and what is left is idiosyncratic.
+Tickers share the market's shock. Each ticker's correlation with it is fixed: its beta is the correlation times its own
+risk over the market's, and the remainder is idiosyncratic.
 """
 
 from collections.abc import Iterator
@@ -18,34 +18,37 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ste.config import WorldSettings
-from ste.features.feature_rows import NUMBER, news_features
+from ste.config import SyntheticSettings
+from ste.features.news import news_features
 from ste.market.calendar import sessions, week_ends, week_numbers
-from ste.market.daily import Market
-from ste.schema import FEATURE_SETS
-from ste.synthetic import return_model as law
+from ste.market.sources import Market
+from ste.schema import FEATURE_SETS, ROW_PERIOD
+from ste.synthetic import return_model
 
 SEED_TICKERS = ("AAPL", "MSFT", "GOOGL", "AMZN", "NVDA", "META", "TSLA")
 _BURN_IN = FEATURE_SETS["full"].lookback + 60  # sessions before the first row: look-back, news memory, settled bands
 BLOCK = 256
-"""Tickers drawn at once. It is part of a world larger than that: with another number its bytes would differ."""
-_WARM_UP = 20  # sessions of plain random walk that fill the first bands
+"""Tickers drawn at once. A larger market has other bytes with another block size."""
+_WARM_UP = 20  # sessions of a random walk that fill the first bands
 
 
-def names(tickers: int | list[str]) -> list[str]:
-    """Ticker names of a world; a number takes the seed document's seven first, then T0007 and on."""
+def ticker_names(tickers: int | list[str]) -> list[str]:
+    """Return the ticker names of a market; a number takes the seed document's seven first, then T0007 and so on."""
     if isinstance(tickers, list):
         return sorted(tickers)
     numbered = [f"T{i:04d}" for i in range(len(SEED_TICKERS), tickers)]
     return sorted([*SEED_TICKERS[:tickers], *numbered])
 
 
-def draw(settings: WorldSettings) -> Market:
-    """Daily sources of the world; the same settings give the same numbers.
+def generate_market(settings: SyntheticSettings) -> Market:
+    """Generate the daily sources of a market; the same settings give the same numbers.
 
-    The bars reach back far enough for the first row's look-back and on to the last row's label.
+    The bars start early enough for the first row's look-back and end late enough for the last row's label.
+
+    Args:
+        settings: of the market.
     """
-    blocks = list(draw_blocks(settings))
+    blocks = list(generate_market_blocks(settings))
     bars, news = (
         pd.concat([getattr(block, kind) for block in blocks], ignore_index=True).assign(
             ticker=pd.concat([getattr(block, kind)["ticker"].astype(str) for block in blocks], ignore_index=True)
@@ -55,15 +58,15 @@ def draw(settings: WorldSettings) -> Market:
     return Market(bars=bars, news=news, macro=blocks[0].macro, policy=blocks[0].policy)
 
 
-def draw_blocks(settings: WorldSettings) -> Iterator[Market]:
-    """The same block by block of tickers, `ticker` as a category; macro and policy are the same in each."""
-    days, tickers = _days(settings), names(settings.tickers)
-    # A stream per part: adding a draw to one leaves the others as they were.
+def generate_market_blocks(settings: SyntheticSettings) -> Iterator[Market]:
+    """Generate a market block by block of tickers, `ticker` as a category; macro and policy are the same in each."""
+    days, tickers = _days(settings), ticker_names(settings.tickers)
+    # One stream per part: another draw in one part leaves the other parts unchanged.
     market, news, macro, policy, prices = np.random.SeedSequence(settings.seed).spawn(5)
     vix = _vix(np.random.default_rng(market), len(days))
     events = _policy(np.random.default_rng(policy), days)
     releases = _macro(np.random.default_rng(macro), days, vix, events)
-    shared: _Shared | None = None
+    shared: _MarketShocks | None = None
     for number, start in enumerate(range(0, len(tickers), BLOCK)):
         block = tickers[start : start + BLOCK]
         articles = _news(_stream(news, number), days, block)
@@ -71,22 +74,22 @@ def draw_blocks(settings: WorldSettings) -> Iterator[Market]:
         yield Market(bars=bars, news=articles, macro=releases, policy=events)
 
 
-def _days(settings: WorldSettings) -> pd.DatetimeIndex:
+def _days(settings: SyntheticSettings) -> pd.DatetimeIndex:
     start, end = pd.Timestamp(settings.start), pd.Timestamp(settings.end)
     beyond = pd.Timedelta(weeks=settings.labels.horizon + 1)
     days = sessions(start - pd.Timedelta(days=int(_BURN_IN * 1.5)), end + beyond)
-    days = days[week_numbers(days) > week_numbers(days[:1])[0]]  # a whole first week
-    return days[days <= week_ends(days)[-2]]  # and a whole last one
+    days = days[week_numbers(days) > week_numbers(days[:1])[0]]  # a complete first week
+    return days[days <= week_ends(days)[-2]]  # and a complete last one
 
 
 def _stream(part: np.random.SeedSequence, block: int) -> np.random.Generator:
-    """A part's stream for a block of tickers; the first block's is the part's own."""
+    """Return a part's random stream for a block of tickers; the first block has the part's own stream."""
     own = np.random.SeedSequence(part.entropy, spawn_key=(*part.spawn_key, block)) if block else part
     return np.random.default_rng(own)
 
 
 def _vix(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Daily VIX `[n]`, percent: log VIX returns to a level that switches between calm and stress."""
+    """Draw the daily VIX `[n]`, percent: log VIX reverts to a level that switches between calm and stress."""
     stressed = np.zeros(n, dtype=bool)
     switch = rng.random(n)
     for t in range(1, n):
@@ -101,7 +104,7 @@ def _vix(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def _news(rng: np.random.Generator, days: pd.DatetimeIndex, tickers: list[str]) -> pd.DataFrame:
-    """Articles per ticker and day: Poisson counts at a wandering rate, persistent sentiment."""
+    """Draw news per ticker and day: Poisson counts at a varying rate, persistent sentiment."""
     shape = (len(days), len(tickers))
     rate = rng.lognormal(np.log(2.0), 0.4, len(tickers))
     buzz = _ar1(rng, shape, persistence=0.9, scale=0.6)
@@ -122,7 +125,7 @@ def _news(rng: np.random.Generator, days: pd.DatetimeIndex, tickers: list[str]) 
 
 
 def _ar1(rng: np.random.Generator, shape: tuple[int, int], persistence: float, scale: float) -> np.ndarray:
-    """Stationary first-order autoregression along axis 0 with standard deviation `scale`."""
+    """Draw a stationary first-order autoregression along axis 0 with standard deviation `scale`."""
     shocks = rng.normal(0.0, scale * np.sqrt(1 - persistence**2), shape)
     out = np.empty(shape)
     out[0] = rng.normal(0.0, scale, shape[1])
@@ -132,7 +135,7 @@ def _ar1(rng: np.random.Generator, shape: tuple[int, int], persistence: float, s
 
 
 def _policy(rng: np.random.Generator, days: pd.DatetimeIndex) -> pd.DataFrame:
-    """Scheduled statements every 32 sessions, most without a move, and rare surprises."""
+    """Draw scheduled statements every 32 sessions, most without a change of rates, and rare surprises."""
     scheduled = np.arange(int(rng.integers(32)), len(days), 32)
     surprise = np.flatnonzero(rng.random(len(days)) < 0.002)
     move = np.concatenate(
@@ -151,7 +154,7 @@ def _policy(rng: np.random.Generator, days: pd.DatetimeIndex) -> pd.DataFrame:
 
 
 def _macro(rng: np.random.Generator, days: pd.DatetimeIndex, vix: np.ndarray, policy: pd.DataFrame) -> pd.DataFrame:
-    """Releases in long form: monthly and quarterly figures weeks after their period, rates and VIX daily."""
+    """Draw releases in long form: monthly and quarterly figures weeks after their period, rates and VIX daily."""
     months = pd.date_range(days[0] - pd.DateOffset(months=6), days[-1], freq="MS")
     quarters = months[months.month % 3 == 1]
     unemployment = 5.0 + _ar1(rng, (len(months), 1), 0.97, 1.0)[:, 0]
@@ -187,9 +190,13 @@ def _bars(
     vix: np.ndarray,
     articles: pd.DataFrame,
     signal: float,
-    shared: "_Shared | None" = None,
-) -> tuple[pd.DataFrame, "_Shared"]:
-    """Daily bars, sorted by ticker and date, and the market's shocks: those given, or drawn where none are."""
+    shared: "_MarketShocks | None" = None,
+) -> tuple[pd.DataFrame, "_MarketShocks"]:
+    """Draw daily bars, sorted by ticker and date.
+
+    Returns:
+        The bars, and the market's shocks: `shared`, or newly drawn where it is None.
+    """
     n_days, n = len(days), len(tickers)
     ends = week_ends(days)
     last = days.get_indexer(ends)
@@ -209,23 +216,23 @@ def _bars(
     level = np.log(price)
     for w, (a, b) in enumerate(zip(first, last + 1, strict=True)):
         if a < _WARM_UP:
-            risk_log = np.full(n, law.risk(np.array(vix[max(a - 1, 0)]), np.array(law.BAND)))
+            risk_log = np.full(n, return_model.risk(np.array(vix[max(a - 1, 0)]), np.array(return_model.BAND)))
             edges = np.zeros(n)
         else:
             closes = np.exp(log_price[a - 20 : a])
             middle, half = closes.mean(axis=0), 2.0 * closes.std(axis=0)
-            risk_log = law.risk(vix[a - 1], 2 * half / middle)
-            edges = law.edge(memory[w - 1], count[w - 1], vix[a - 1], (closes[-1] - middle) / half)
-        mu, sigma = law.moments(signal, risk_log, edges)
+            risk_log = return_model.risk(vix[a - 1], 2 * half / middle)
+            edges = return_model.edge(memory[w - 1], count[w - 1], vix[a - 1], (closes[-1] - middle) / half)
+        mu, sigma = return_model.moments(signal, risk_log, edges)
         log_return = mu + sigma * weekly[w]
-        # The bridge keeps the full regime at every signal: the days look alike, the weeks' sums do not.
+        # The bridge has the full regime at every signal: days look alike, the weekly sums do not.
         noise = daily[a:b] - daily[a:b].mean(axis=0)
-        steps = log_return / (b - a) + law.SIGMA / np.sqrt(5) * np.exp(risk_log) * noise
+        steps = log_return / (b - a) + return_model.SIGMA / np.sqrt(5) * np.exp(risk_log) * noise
         log_price[a:b] = level + np.cumsum(steps, axis=0)
         hectic[a:b] = risk_log
         level = log_price[b - 1]
 
-    scale = law.SIGMA / np.sqrt(5) * np.exp(hectic)
+    scale = return_model.SIGMA / np.sqrt(5) * np.exp(hectic)
     close = np.exp(log_price)
     previous = np.vstack([price[None], close[:-1]])
     opened = previous * np.exp(0.3 * scale * gaps)
@@ -242,35 +249,35 @@ def _bars(
         },
         copy=False,
     )
-    return bars, _Shared(weekly_shared, daily_shared)
+    return bars, _MarketShocks(weekly_shared, daily_shared)
 
 
 def _blend(
     rng: np.random.Generator, correlation: np.ndarray, n: int, shared: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Standard normal shocks `[n, tickers]` with the given correlations to a shared one `[n, 1]`, and that."""
+    """Return standard normal shocks `[n, tickers]` with the given correlations to a shared one `[n, 1]`, and that."""
     shared = rng.standard_normal((n, 1)) if shared is None else shared
     own = rng.standard_normal((n, len(correlation)))
     return correlation * shared + np.sqrt(1.0 - correlation**2) * own, shared
 
 
-class _Shared(NamedTuple):
-    """The market's shocks of weeks `[weeks, 1]` and days `[days, 1]`, in which all tickers have a part."""
+class _MarketShocks(NamedTuple):
+    """The market's shocks of weeks `[weeks, 1]` and days `[days, 1]`, shared by all tickers."""
 
     weekly: np.ndarray
     daily: np.ndarray
 
 
 def _weekly_news(articles: pd.DataFrame, ends: pd.DatetimeIndex, tickers: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Sentiment memory and news count at each week's close, `[weeks, tickers]` each, as the table has them."""
+    """Return sentiment memory and news count at each week's close as the table has them, `[weeks, tickers]` each."""
     weeks = week_numbers(ends)
     who = pd.Categorical.from_codes(np.tile(np.arange(len(tickers)), len(weeks)), dtype=pd.CategoricalDtype(tickers))
-    rows = pd.DataFrame({"ticker": who, NUMBER: np.repeat(weeks, len(tickers))})
+    rows = pd.DataFrame({"ticker": who, ROW_PERIOD: np.repeat(weeks, len(tickers))})
     table = news_features(rows, articles)
     sentiment, count = (
         table[name].to_numpy().reshape(len(weeks), len(tickers)) for name in ("news_sentiment", "news_count")
     )
     memory = np.zeros_like(sentiment)
-    for lag, weight in enumerate(law.MEMORY):
+    for lag, weight in enumerate(return_model.MEMORY):
         memory[lag:] += weight * sentiment[: len(sentiment) - lag]
     return memory, count

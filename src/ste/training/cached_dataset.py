@@ -6,7 +6,7 @@ Shapes: N rows of the table, B a batch, T periods in a window, F features.
 import torch
 from torch.utils.data import Dataset
 
-from ste.data.windows import Batch, SequenceDataset, WindowDataset, computed_at_once
+from ste.data.window_dataset import Batch, SequenceDataset, WindowDataset, forward_batch_size
 from ste.features.normalization import Representation
 
 HOST_BYTES = 1 << 30
@@ -53,9 +53,9 @@ class CachedDataset(Dataset[Batch]):
         return self._labels.device
 
     @property
-    def at_once(self) -> int:
+    def gather_size(self) -> int:
         """Examples whose windows are finished together."""
-        return computed_at_once(self._rows.shape[1] if self._rows.dim() == 3 else 1, self.device)
+        return forward_batch_size(self._rows.shape[1] if self._rows.dim() == 3 else 1, self.device)
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -88,9 +88,9 @@ class NormalizingDataset(Dataset[Batch]):
         return self._dataset.device
 
     @property
-    def at_once(self) -> int:
+    def gather_size(self) -> int:
         """Examples that are prepared together."""
-        return computed_at_once(self._dataset.length, self.device)
+        return forward_batch_size(self._dataset.length, self.device)
 
     def __len__(self) -> int:
         return len(self._dataset)

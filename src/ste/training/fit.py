@@ -16,7 +16,7 @@ from torch.utils.data import SequentialSampler
 
 from ste.baselines.fitted_baseline import FittedBaseline
 from ste.config import TrainerSettings
-from ste.data.datamodule import Held, TrendDataModule
+from ste.data.datamodule import DatasetView, TrendDataModule
 from ste.errors import ConfigError
 from ste.training.cached_dataset import CachedDataset, NormalizingDataset, fits, normalized_rows
 from ste.training.components import own_epochs
@@ -141,10 +141,10 @@ def fit_net(
     return _fitted(module, data, trainer, folder, time.perf_counter() - started)
 
 
-def _cached(module: TrendModule, data: TrendDataModule, device: torch.device) -> Held:
+def _cached(module: TrendModule, data: TrendDataModule, device: torch.device) -> DatasetView:
     """Return what replaces a dataset by its normalized form, cached on the training device where it fits there."""
     representation = module.representation
-    further = [] if data.further is None else [data.further]
+    further = [] if data.extra_training is None else [data.extra_training]
     stores = {id(one.store): one.store for one in (data.datasets["train"], *further)}  # all splits read one store
     count = sum(len(store.features) for store in stores.values())
     if not fits(count, len(data.panel.features), representation.mean.dtype.itemsize, device):

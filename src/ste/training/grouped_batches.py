@@ -19,7 +19,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from ste.config import TrainerSettings
 from ste.data.datamodule import BatchLoader
-from ste.data.windows import Batch
+from ste.data.window_dataset import Batch
 from ste.training.module import TrendModule
 
 MAX_BATCHES = 32

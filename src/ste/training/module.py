@@ -10,8 +10,8 @@ from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics.aggregation import MeanMetric
 
-from ste.data.datamodule import BatchLoader, Held, TrendDataModule
-from ste.data.windows import Batch
+from ste.data.datamodule import BatchLoader, DatasetView, TrendDataModule
+from ste.data.window_dataset import Batch
 from ste.errors import ConfigError
 from ste.evaluation.epoch_metrics import EpochMetrics, Step, TrainingMetrics
 from ste.features.normalization import Representation
@@ -121,7 +121,7 @@ class TrendModule(pl.LightningModule):
         """Return a batch's normalized features."""
         return batch.features if isinstance(batch, NormalizedBatch) else self.representation(batch.features)
 
-    def training_loader(self, data: TrendDataModule, cached: Held) -> BatchLoader:
+    def training_loader(self, data: TrendDataModule, cached: DatasetView) -> BatchLoader:
         """Return the loader of training batches.
 
         Args:

@@ -1,4 +1,4 @@
-"""What a folder of tables holds, for a person to read."""
+"""Print the data card of a table folder."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,13 @@ from rich.table import Table
 
 
 def print_card(card: dict[str, Any], folder: Path, reused: bool) -> None:
-    """What a generated folder holds."""
+    """Print the splits, notes and digest of a table folder.
+
+    Args:
+        card: content of the data card.
+        folder: of the tables.
+        reused: whether the tables existed already.
+    """
     console = Console(soft_wrap=True, highlight=False, width=None if Console().is_terminal else 140)
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("split", "rows", "periods", "first", "last", "down, neutral, up", "file"):

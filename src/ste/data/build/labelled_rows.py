@@ -1,48 +1,51 @@
-"""From daily sources to labelled rows. A table in memory is one block of what a table in parts is built from.
-
-`Candidates` makes rows with their returns, `labelled` gives them classes.
-"""
+"""Compute labelled rows from daily sources: for a table in memory, or for one block of a table in parts."""
 
 import numpy as np
 import pandas as pd
 
-from ste.config import DataSettings, WorldSettings
+from ste.config import DataSettings, SyntheticSettings
 from ste.data.sources.daily_sources import daily_sources
-from ste.data.splits import assign, counted
+from ste.data.splits import assign_splits, usable_rows
 from ste.errors import DataError
 from ste.features.feature_rows import feature_rows
-from ste.labels.targets import future_returns, label, terciles, thresholds_given
-from ste.market.daily import Market
+from ste.labels.targets import Terciles, future_returns, label, return_terciles, thresholds
+from ste.market.sources import Market
 from ste.schema import FEATURE_SETS, KEYS, PERIOD, PROBABILITIES, RETURN, table_columns
-from ste.synthetic import return_model as law
+from ste.synthetic import return_model
 
 
 def build_table(
     settings: DataSettings,
 ) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame | None, Market]:
-    """The whole labelled table in memory, with each row's split code, the truth and the sources.
+    """Build a labelled table in memory.
+
+    Args:
+        settings: of a synthetic market or of market files.
 
     Returns:
-        The table sorted by date and ticker; int8 `[N]` codes of `split.assign`; for a world with weekly
-        rows and a horizon of one its class probabilities by date and ticker, else None.
+        The table sorted by date and ticker; its splits, int8 `[N]` (`splits.assign_splits`); class probabilities by
+        date and ticker where `has_class_probabilities`, else None; and the daily sources.
+
+    Raises:
+        DataError: no labelled row, an empty split, or no training row left by the purge.
     """
     market = daily_sources(settings)
-    candidates = Candidates(settings)
-    rows = candidates.of(market)
-    candidates.check()
+    builder = RowBuilder(settings)
+    rows = builder.build(market)
+    builder.check()
     rows = rows.sort_values(["date", "ticker"], kind="stable").reset_index(drop=True)
-    split = assign(rows["date"], settings.split, settings.frequency)
-    gap = settings.split.gap(settings.labels.horizon)
-    training = (split == 0) & counted(rows["date"], split, gap, settings.frequency)
+    split = assign_splits(rows["date"], settings.split, settings.frequency)
+    purge = settings.split.purged_periods(settings.labels.horizon)
+    training = (split == 0) & usable_rows(rows["date"], split, purge, settings.frequency)
     if not training.any():
         raise DataError("data.split: no training row is left after the purge. Give the table more rows.")
     balanced = settings.labels.method == "balanced"
-    table, truth = labelled(rows, terciles(rows[RETURN].to_numpy()[training]) if balanced else None, settings)
+    table, truth = label_rows(rows, return_terciles(rows[RETURN].to_numpy(), training) if balanced else None, settings)
     return table, split, truth, market
 
 
-class Candidates:
-    """Rows from sources, and at the end the reason where there are none.
+class RowBuilder:
+    """Computes rows with features and returns from one or more blocks of sources.
 
     Args:
         settings: of the table.
@@ -51,19 +54,22 @@ class Candidates:
     def __init__(self, settings: DataSettings) -> None:
         self.settings = settings
         self.start, self.end = (getattr(settings, name, None) for name in ("start", "end"))
-        self._rows, self._looked_back = 0, False
-        self._reach: list[pd.Timestamp] = []
+        self._rows, self._has_features = 0, False
+        self._bar_dates: list[pd.Timestamp] = []
 
-    def of(self, market: Market) -> pd.DataFrame:
-        """Rows with features and returns, and where they are known the law's `mu` and `sigma`; by ticker and date."""
+    def build(self, market: Market) -> pd.DataFrame:
+        """Compute the rows of a block of tickers between the table's start and end, sorted by ticker and date.
+
+        Where `has_class_probabilities`, `mu` and `sigma` of the return model are among the columns.
+        """
         settings = self.settings
-        self._reach += [market.bars["date"].min(), market.bars["date"].max()]
+        self._bar_dates += [market.bars["date"].min(), market.bars["date"].max()]
         rows = feature_rows(market, settings.frequency, settings.features)
         if rows.empty:
             return rows
-        self._looked_back = True
-        if isinstance(settings, WorldSettings) and is_known(settings):
-            rows["mu"], rows["sigma"] = law.of_table(rows, settings.signal)
+        self._has_features = True
+        if isinstance(settings, SyntheticSettings) and has_class_probabilities(settings):
+            rows["mu"], rows["sigma"] = return_model.table_moments(rows, settings.signal)
         rows = future_returns(rows, settings.labels.horizon)
         inside = np.ones(len(rows), dtype=bool)
         if self.start is not None:
@@ -75,8 +81,8 @@ class Candidates:
         return rows
 
     def check(self) -> None:
-        """Raise if no row came of all that was given."""
-        if not self._looked_back:
+        """Raise `DataError` where no block gave a row."""
+        if not self._has_features:
             lookback = FEATURE_SETS[self.settings.features].lookback
             raise DataError(
                 f"data: no ticker has the {lookback} sessions of bars that a row looks back on. Give longer bars."
@@ -85,29 +91,29 @@ class Candidates:
             raise DataError(
                 f"data: no labelled {PERIOD[self.settings.frequency]} between data.start={self.start} and "
                 f"data.end={self.end}. "
-                f"The sources reach from {min(self._reach):%Y-%m-%d} to {max(self._reach):%Y-%m-%d}."
+                f"The sources reach from {min(self._bar_dates):%Y-%m-%d} to {max(self._bar_dates):%Y-%m-%d}."
             )
 
 
-def is_known(settings: DataSettings) -> bool:
-    """Whether the probabilities of the classes are known."""
+def has_class_probabilities(settings: DataSettings) -> bool:
+    """Return whether the class probabilities are known: in a weekly synthetic market with a horizon of one."""
     weekly = (settings.frequency, settings.labels.horizon, settings.features) == ("weekly", 1, "full")
-    return isinstance(settings, WorldSettings) and weekly
+    return isinstance(settings, SyntheticSettings) and weekly
 
 
-def labelled(
-    rows: pd.DataFrame, thirds: tuple[float, float] | None, settings: DataSettings
+def label_rows(
+    rows: pd.DataFrame, terciles: Terciles | None, settings: DataSettings
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """The table's own columns of candidates, and the truth where it is known.
+    """Return the table's own columns of rows, and their class probabilities where they are known.
 
     Args:
-        rows: of `Candidates`.
-        thirds: returns that cut the training rows into thirds, with balanced labels.
+        rows: of `RowBuilder.build`.
+        terciles: of the training rows' returns, with balanced labels.
         settings: of the table.
     """
-    low, high = thresholds_given(rows, thirds, settings.labels)
+    low, high = thresholds(rows, settings.labels, terciles)
     truth = None
-    if is_known(settings):
-        chances = law.probabilities(rows["mu"].to_numpy(), rows["sigma"].to_numpy(), low, high)
-        truth = rows[list(KEYS)].assign(**dict(zip(PROBABILITIES, chances.T, strict=True)))
+    if has_class_probabilities(settings):
+        probabilities = return_model.probabilities(rows["mu"].to_numpy(), rows["sigma"].to_numpy(), low, high)
+        truth = rows[list(KEYS)].assign(**dict(zip(PROBABILITIES, probabilities.T, strict=True)))
     return label(rows, low, high)[list(table_columns(settings.features))], truth

@@ -1,8 +1,8 @@
-"""From settings to files: build a source's tables once, describe them in a card, use them again.
+"""Build a source's tables once, describe them in a data card, and reuse them.
 
-A table folder holds `training_data_…`, `validation_data_…` and `test_data_…`, a synthetic world's
-`truth_…` and the `data_card_…json` that names them all with their digests. The card is written last: a
-folder without one was not finished and is built again. With `data.format=parts` each table is a folder
+A table folder holds `training_data_…`, `validation_data_…` and `test_data_…`, the class probabilities `truth_…` of a
+synthetic market, and the `data_card_…json` that lists them with their digests. The card is written last: a folder
+without a card is incomplete and is built again. With `data.format=parts` each table is a folder
 (`ste.data.storage.parquet_shards`), and `tensors_…` next to them holds the same rows as arrays; where it is missing
 it is made again.
 """
@@ -19,7 +19,7 @@ import pandas as pd
 from filelock import FileLock
 
 from ste.config import DataSettings, MarketSettings, TableSettings
-from ste.data.build.split_summary import Tally
+from ste.data.build.split_summary import SplitSummary
 from ste.data.build.table_folder import (
     STAGING,
     TENSORS,
@@ -30,8 +30,8 @@ from ste.data.build.table_folder import (
     make_room,
     read_card,
 )
-from ste.data.sources.ready_tables import check_ready
-from ste.data.storage.files import sha256, whole_file, write_frame
+from ste.data.sources.table_files import check_table_files
+from ste.data.storage.files import atomic_file, sha256, write_frame
 from ste.data.storage.parquet_shards import digest, digests
 from ste.data.storage.tables import read_table
 from ste.errors import DataError
@@ -40,7 +40,7 @@ from ste.schema import FEATURE_SETS, SPLITS, class_names
 log = logging.getLogger(__name__)
 
 BUILD = 2
-"""Raise it when the same settings would give other bytes: older folders are then built again."""
+"""Increase it when the same settings give other bytes: older folders are then built again."""
 
 FILE_NAMES = {"train": "training_data", "validation": "validation_data", "test": "test_data"}
 PART_NAMES = {**FILE_NAMES, TRUTH: TRUTH, TENSORS: TENSORS}
@@ -48,14 +48,14 @@ PART_NAMES = {**FILE_NAMES, TRUTH: TRUTH, TENSORS: TENSORS}
 
 @dataclass(frozen=True)
 class PreparedData:
-    """Weekly tables on disk.
+    """Tables on disk.
 
     Attributes:
         files: split to file, or to the folder of its parts.
-        truth: a synthetic world's class probabilities by date and ticker, or None.
-        card: what the tables are (see `data_card_…json`).
-        reused: whether they were there already.
-        tensors: of tables in parts, the folder of the same as arrays, which may not be there (yet).
+        truth: file or folder of a synthetic market's class probabilities by date and ticker, or None.
+        card: content of `data_card_…json`.
+        reused: whether the tables existed already.
+        tensors: folder of the memory-mapped arrays of tables in parts, which may not exist yet; None for files.
     """
 
     files: dict[str, Path]
@@ -66,12 +66,12 @@ class PreparedData:
 
     @property
     def digest(self) -> str:
-        """Short digest of all the tables' bytes: the same for two runs means the same data."""
+        """Short digest of all the tables' bytes; two runs with the same digest have the same data."""
         return str(self.card["digest"])
 
 
 def prepare(settings: DataSettings, root: Path) -> PreparedData:
-    """The tables of `settings`, built where they are not there yet.
+    """Return the tables of `settings`; build them where they do not exist.
 
     Args:
         settings: of any source.
@@ -82,7 +82,7 @@ def prepare(settings: DataSettings, root: Path) -> PreparedData:
     """
     if isinstance(settings, TableSettings):
         folders = {split: Path(path) for split, path in settings.files().items() if Path(path).is_dir()}
-        return _ready_parts(settings, folders, root) if folders else _ready(settings)
+        return _existing_parts(settings, folders, root) if folders else _existing_files(settings)
     identity = _identity(settings)
     folder = Path(settings.folder) if settings.folder else root / f"{settings.source}-{_short(identity)}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -94,14 +94,14 @@ def prepare(settings: DataSettings, root: Path) -> PreparedData:
 
 
 def _identity(settings: DataSettings) -> dict[str, Any]:
-    """What decides the tables' bytes: settings, the input files' contents and the build number."""
-    plain = settings.table_settings()
+    """Return what decides the tables' bytes: settings, digests of the input files and the build number."""
+    identity = settings.table_settings()
     if isinstance(settings, MarketSettings):
         for kind, path in settings.files().items():
             if not Path(path).is_file():
                 raise DataError(f"data.{kind}={path}: no such file. Give the path of a CSV or Parquet file.")
-            plain[kind] = sha256(path)
-    return {"build": BUILD, **plain}
+            identity[kind] = sha256(path)
+    return {"build": BUILD, **identity}
 
 
 def _short(identity: dict[str, Any]) -> str:
@@ -134,14 +134,14 @@ def _build(settings: DataSettings, identity: dict[str, Any], folder: Path) -> Pr
 
 
 def _build_files(settings: DataSettings, identity: dict[str, Any], folder: Path) -> PreparedData:
-    from ste.data.build.labelled_rows import build_table  # nothing that builds is loaded where the tables are there
+    from ste.data.build.labelled_rows import build_table  # imported only where tables are built
 
     table, split, truth, market = build_table(settings)
-    tally = Tally(settings.split.gap(settings.labels.horizon), settings.frequency)
-    tally.add(table, split)
-    period = _period(settings, tally)
-    told = tally.entries()
-    files = {name: folder / f"{FILE_NAMES[name]}_{period}.{settings.format}" for name in told}
+    summary = SplitSummary(settings.split.purged_periods(settings.labels.horizon), settings.frequency)
+    summary.add(table, split)
+    period = _period(settings, summary)
+    counts = summary.entries()
+    files = {name: folder / f"{FILE_NAMES[name]}_{period}.{settings.format}" for name in counts}
     truth_path = folder / f"truth_{period}.{settings.format}" if truth is not None else None
     card_path = _card_path(folder, period)
     make_room(card_path, [*files.values(), *([truth_path] if truth_path else [])], own=settings.folder is None)
@@ -149,30 +149,30 @@ def _build_files(settings: DataSettings, identity: dict[str, Any], folder: Path)
         write_frame(table.loc[split == SPLITS.index(name)], file)
     if truth is not None and truth_path is not None:
         write_frame(truth, truth_path)
-    of_files = {name: {"file": file.name, "sha256": sha256(file), **told[name]} for name, file in files.items()}
-    of_truth = {"file": truth_path.name, "sha256": sha256(truth_path)} if truth_path else None
-    return _finish(card_path, _card(settings, of_files, identity, market.notes, of_truth))
+    file_entries = {name: {"file": file.name, "sha256": sha256(file), **counts[name]} for name, file in files.items()}
+    truth_entry = {"file": truth_path.name, "sha256": sha256(truth_path)} if truth_path else None
+    return _finish(card_path, _card(settings, file_entries, identity, market.notes, truth_entry))
 
 
 def _build_parts(settings: DataSettings, identity: dict[str, Any], folder: Path) -> PreparedData:
-    from ste.data.build.sharded_tables import build_parts  # torch loads only now
+    from ste.data.build.sharded_tables import build_parts  # imports torch
 
     own = settings.folder is None
     stated = _period(settings, None)
-    if stated is not None:  # what stands in the way is told before the work
+    if stated is not None:  # report files in the way before the build
         make_room(_card_path(folder, stated), _part_folders(folder, stated), own=own)
     with build_parts(settings, folder) as built:
-        period = _period(settings, built.tally)
+        period = _period(settings, built.summary)
         card_path = _card_path(folder, period)
         if stated is None:
             make_room(card_path, _part_folders(folder, period), own=own)
-        told = built.tally.entries()
+        counts = built.summary.entries()
         names = {name: f"{PART_NAMES[name]}_{period}" for name in built.parts}
-        of_parts = {
+        part_entries = {
             name: {"file": names[name], "sha256": digest(parts), "parts": parts} for name, parts in built.parts.items()
         }
-        of_files = {name: of_parts[name] | entry for name, entry in told.items()}
-        card = _card(settings, of_files, identity, built.notes, of_parts.get(TRUTH))
+        file_entries = {name: part_entries[name] | entry for name, entry in counts.items()}
+        card = _card(settings, file_entries, identity, built.notes, part_entries.get(TRUTH))
         card["tensors"] = f"{TENSORS}_{period}"
         built.tensors.finish(card["digest"])
         for name, target in {**names, TENSORS: card["tensors"]}.items():
@@ -180,11 +180,11 @@ def _build_parts(settings: DataSettings, identity: dict[str, Any], folder: Path)
         return _finish(card_path, card)
 
 
-def _period(settings: DataSettings, tally: Tally | None) -> str | None:
-    """First and last date, as files are named: as the settings say, or else as the rows do; None without either."""
+def _period(settings: DataSettings, summary: SplitSummary | None) -> str | None:
+    """Return first and last date for file names: of the settings, else of the rows; None where neither is known."""
     stated = [getattr(settings, name, None) for name in ("start", "end")]
-    if tally is not None:
-        stated = [date or f"{own:%Y-%m-%d}" for date, own in zip(stated, tally.span, strict=True)]
+    if summary is not None:
+        stated = [date or f"{own:%Y-%m-%d}" for date, own in zip(stated, summary.span, strict=True)]
     return None if None in stated else "-".join(str(date).replace("-", "") for date in stated)
 
 
@@ -197,7 +197,7 @@ def _part_folders(folder: Path, period: str | None) -> list[Path]:
 
 
 def _finish(path: Path, card: dict[str, Any]) -> PreparedData:
-    with whole_file(path) as partial:
+    with atomic_file(path) as partial:
         partial.write_text(json.dumps(card, indent=2) + "\n")
     return _prepared(path.parent, card)
 
@@ -219,11 +219,11 @@ def _card(
         "classes": list(class_names(settings.labels.classes)),
         "files": files,
         "truth": truth,
-        "purge": settings.split.gap(settings.labels.horizon),
+        "purge": settings.split.purged_periods(settings.labels.horizon),
         "protocol": (
-            "the seed document's: rows cut in date order without purge, so that a week lies in both splits"
+            "seed document: rows cut in date order without purge, so that one week lies in both splits"
             if settings.split.by == "row"
-            else "split by date, purged: a split's last periods are history for the next and count in no score"
+            else "split by date, purged: the last periods of a split are history for the next split and are not scored"
         ),
         "notes": notes,
         "digest": content_digest([entry["sha256"] for entry in files.values()], settings),
@@ -231,24 +231,24 @@ def _card(
     }
 
 
-def _ready(settings: TableSettings) -> PreparedData:
-    """Files that are tables already: checked, described, left where they are."""
+def _existing_files(settings: TableSettings) -> PreparedData:
+    """Check and describe the user's own files, and leave them in place."""
     files = {split: Path(path) for split, path in settings.files().items()}
     frames = {split: read_table(path, settings.frequency, settings.features) for split, path in files.items()}
-    check_ready(frames, files, settings)
-    whole = pd.concat(frames.values(), ignore_index=True)
+    check_table_files(frames, files, settings)
+    table = pd.concat(frames.values(), ignore_index=True)
     codes = np.repeat([SPLITS.index(s) for s in frames], [len(f) for f in frames.values()]).astype(np.int8)
-    tally = Tally(settings.split.gap(settings.labels.horizon), settings.frequency)
-    tally.add(whole, codes)
-    told = tally.entries()
-    entries = {split: {"file": path.name, "sha256": sha256(path), **told[split]} for split, path in files.items()}
+    summary = SplitSummary(settings.split.purged_periods(settings.labels.horizon), settings.frequency)
+    summary.add(table, codes)
+    counts = summary.entries()
+    entries = {split: {"file": path.name, "sha256": sha256(path), **counts[split]} for split, path in files.items()}
     identity = {"build": BUILD, **settings.table_settings()}
     return PreparedData(files=files, truth=None, card=_card(settings, entries, identity, [], None))
 
 
-def _ready_parts(settings: TableSettings, folders: dict[str, Path], root: Path) -> PreparedData:
-    """Folders of parts that are tables already: checked and made arrays of in one pass, the first time."""
-    from ste.data.sources.ready_shards import checked_blocks  # torch and what reads parts load only now
+def _existing_parts(settings: TableSettings, folders: dict[str, Path], root: Path) -> PreparedData:
+    """Check and describe the user's own folders of parts, and map them as arrays, on first use."""
+    from ste.data.sources.table_parts import checked_blocks  # imports torch
     from ste.data.storage.memory_mapped import TensorWriter
 
     single = [split for split in settings.files() if split not in folders]
@@ -259,25 +259,25 @@ def _ready_parts(settings: TableSettings, folders: dict[str, Path], root: Path) 
         )
     parts = {split: digests(path) for split, path in folders.items()}
     identity = {"build": BUILD, **settings.table_settings(), "parts": parts}
-    place = root / f"tables-{_short(identity)}"
-    place.mkdir(parents=True, exist_ok=True)
-    card_path, tensors = place / "data_card.json", place / TENSORS
-    with FileLock(place / ".lock"):
+    folder = root / f"tables-{_short(identity)}"
+    folder.mkdir(parents=True, exist_ok=True)
+    card_path, tensors = folder / "data_card.json", folder / TENSORS
+    with FileLock(folder / ".lock"):
         card = read_card(card_path)
         reused = card.get("identity") == identity
         if not reused:
-            tally = Tally(settings.split.gap(settings.labels.horizon), settings.frequency)
+            summary = SplitSummary(settings.split.purged_periods(settings.labels.horizon), settings.frequency)
             with TensorWriter(tensors, settings.features, settings.frequency) as writer:
                 for block in checked_blocks(folders, settings):
-                    tally.add(block, block["split"].to_numpy())
+                    summary.add(block, block["split"].to_numpy())
                     writer.append(block)
-                told = tally.entries()
+                counts = summary.entries()
                 files = {
-                    split: {"file": path.name, "sha256": digest(parts[split]), "parts": parts[split], **told[split]}
+                    split: {"file": path.name, "sha256": digest(parts[split]), "parts": parts[split], **counts[split]}
                     for split, path in folders.items()
                 }
                 card = _card(settings, files, identity, [], None)
                 writer.finish(card["digest"])
-            with whole_file(card_path) as partial:
+            with atomic_file(card_path) as partial:
                 partial.write_text(json.dumps(card, indent=2) + "\n")
     return PreparedData(files=folders, truth=None, card=card, reused=reused, tensors=tensors)

@@ -1,7 +1,7 @@
-"""A table in parts, built block by block: in memory are a block of tickers, and the one that is being written.
+"""Build a table in parts block by block: one block of tickers is computed while the block before it is written.
 
-What all rows decide together, where shares of the periods cut and where the training rows' terciles lie, takes a
-pass of its own before. Two threads work: one computes a block while the other writes the one before.
+The start of the splits (with fractions) and the terciles of the training rows depend on all rows; a pass of its own
+over the sources finds them first (`find_table_cuts`).
 """
 
 import ctypes
@@ -18,148 +18,149 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ste.config import DataSettings, MarketSettings, WorldSettings
-from ste.data.build.labelled_rows import Candidates, labelled
-from ste.data.build.split_summary import Tally
+from ste.config import DataSettings, MarketSettings, SyntheticSettings
+from ste.data.build.labelled_rows import RowBuilder, label_rows
+from ste.data.build.split_summary import SplitSummary
 from ste.data.build.table_folder import STAGING, TENSORS, TRUTH
 from ste.data.sources.daily_sources import source_blocks
-from ste.data.splits import by_shares, codes, counted_periods, starts
+from ste.data.splits import by_fraction, split_codes, split_starts, usable_periods
 from ste.data.storage.memory_mapped import TensorWriter
 from ste.data.storage.parquet_shards import THREADS, PartsWriter
 from ste.data.table_checks import check_built_table
-from ste.features.feature_rows import NUMBER
-from ste.labels.targets import terciles
+from ste.labels.targets import Terciles, return_terciles
 from ste.market.calendar import sessions
-from ste.market.daily import Market
-from ste.schema import RETURN, SPLITS
+from ste.market.sources import Market
+from ste.schema import RETURN, ROW_PERIOD, SPLITS
 
-_FEWEST, _MOST = 1 << 15, 1 << 19
+_MIN_ROWS, _MAX_ROWS = 1 << 15, 1 << 19  # bars in a block
 _BLOCKS = 32
 
 
 @dataclass(frozen=True)
-class Decided:
-    """What all rows decide together.
+class TableCuts:
+    """Values that depend on all rows of a table.
 
     Attributes:
-        begins: of the splits, `split.starts`.
-        thirds: of the training rows' returns, with balanced labels.
+        split_starts: where validation and test start (`splits.split_starts`).
+        terciles: of the training rows' returns, with balanced labels.
     """
 
-    begins: np.ndarray
-    thirds: tuple[float, float] | None = None
+    split_starts: np.ndarray
+    terciles: Terciles | None = None
 
 
 @dataclass(frozen=True)
-class Built:
-    """Folders that wait in the staging folder.
+class StagedTable:
+    """A table in the staging folder, ready to be moved to its place.
 
     Attributes:
-        parts: name and digest of each part, by split and for the truth.
-        tally: of the splits.
+        parts: name and digest of each part, by split and for the class probabilities.
+        summary: counts of the splits.
         notes: of the sources.
-        tensors: still open: `finish(digest)` makes them whole.
+        tensors: the writer of the memory-mapped arrays; `finish(digest)` completes them.
     """
 
     parts: dict[str, dict[str, str]]
-    tally: Tally
+    summary: SplitSummary
     notes: list[str]
     tensors: TensorWriter
 
 
 def block_rows(settings: DataSettings) -> int:
-    """Bars in a block: few enough for memory, and enough that a year's part has no crowd of small row groups."""
-    rows = _FEWEST * _BLOCKS
-    if isinstance(settings, WorldSettings):
+    """Return the bars of a block: few enough for memory, and enough to avoid many small row groups in a part."""
+    rows = _MIN_ROWS * _BLOCKS
+    if isinstance(settings, SyntheticSettings):
         tickers = settings.tickers if isinstance(settings.tickers, int) else len(settings.tickers)
         rows = tickers * len(sessions(pd.Timestamp(settings.start), pd.Timestamp(settings.end)))
     elif isinstance(settings, MarketSettings) and settings.bars.endswith(".parquet"):
         rows = pq.read_metadata(settings.bars).num_rows
-    return int(np.clip(rows // _BLOCKS, _FEWEST, _MOST))
+    return int(np.clip(rows // _BLOCKS, _MIN_ROWS, _MAX_ROWS))
 
 
-def decide(settings: DataSettings, rows: int) -> Decided:
-    """A pass over the sources for what all rows decide, where anything is: balanced labels, or splits by shares.
+def find_table_cuts(settings: DataSettings, max_rows: int) -> TableCuts:
+    """Compute the values that depend on all rows, where balanced labels or splits by fraction need them.
 
-    It makes the rows as the build itself does, and keeps a day, a period and a return of each. A world's tickers
-    have rows in the same periods, so that for shares alone one block is enough.
+    The rows are computed as in the build itself; the date, period and return of each row are retained. The tickers
+    of a synthetic market have rows in the same periods, so one block is enough for splits by fraction.
 
     Args:
         settings: of the table.
-        rows: bars in a block.
+        max_rows: bars in a block.
     """
     balanced = settings.labels.method == "balanced"
-    if not balanced and not by_shares(settings.split):
-        return Decided(starts(settings.split, np.empty(0, dtype=np.int64)))
-    blocks: Iterable[Market] = source_blocks(settings, rows)
-    if isinstance(settings, WorldSettings) and not balanced:
+    if not balanced and not by_fraction(settings.split):
+        return TableCuts(split_starts(settings.split, np.empty(0, dtype=np.int64)))
+    blocks: Iterable[Market] = source_blocks(settings, max_rows)
+    if isinstance(settings, SyntheticSettings) and not balanced:
         blocks = islice(blocks, 1)
-    candidates = Candidates(settings)
-    found = []
-    for block in map(candidates.of, blocks):
+    builder = RowBuilder(settings)
+    retained = []
+    for block in map(builder.build, blocks):
         returns = block[RETURN].to_numpy() if balanced else np.empty(0)
-        found.append((block["date"].to_numpy().astype("datetime64[D]"), block[NUMBER].to_numpy(np.int32), returns))
-    candidates.check()
-    days, number, returns = (np.concatenate(each) for each in zip(*found, strict=True))
-    known = np.flatnonzero(np.bincount(number - number.min())) + number.min()
-    begins = starts(settings.split, known)
+        retained.append(
+            (block["date"].to_numpy().astype("datetime64[D]"), block[ROW_PERIOD].to_numpy(np.int32), returns)
+        )
+    builder.check()
+    days, period, returns = (np.concatenate(each) for each in zip(*retained, strict=True))
+    known = np.flatnonzero(np.bincount(period - period.min())) + period.min()
+    starts = split_starts(settings.split, known)
     if not balanced:
-        return Decided(begins)
-    split = codes(days, number, begins)
-    training = (split == 0) & counted_periods(number, split, settings.split.gap(settings.labels.horizon))
-    return Decided(begins, terciles(returns[training]))
+        return TableCuts(starts)
+    split = split_codes(days, period, starts)
+    training = (split == 0) & usable_periods(period, split, settings.split.purged_periods(settings.labels.horizon))
+    return TableCuts(starts, return_terciles(returns, training))
 
 
 @contextmanager
-def build_parts(settings: DataSettings, folder: Path, rows: int | None = None) -> Iterator[Built]:
-    """Build the parts of every split, of the truth where it is known, and the tensors.
+def build_parts(settings: DataSettings, folder: Path, max_rows: int | None = None) -> Iterator[StagedTable]:
+    """Build the parts of every split, of the class probabilities where they are known, and the mapped arrays.
 
     Args:
         settings: of the table.
-        folder: of the table; the parts lie in `STAGING` in there, which is gone when the context ends.
-        rows: bars in a block; None is `block_rows`. No value depends on it.
+        folder: of the table; the parts lie in its folder `STAGING`, which is deleted when the context ends.
+        max_rows: bars in a block; None is `block_rows`. No value of the table depends on it.
 
     Raises:
         DataError: of the sources, or a split without rows.
     """
-    rows = block_rows(settings) if rows is None else rows
+    max_rows = block_rows(settings) if max_rows is None else max_rows
     staging = folder / STAGING
-    shutil.rmtree(staging, ignore_errors=True)  # of an attempt that was killed
+    shutil.rmtree(staging, ignore_errors=True)  # left by a killed build
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, staging, ignore_errors=True)
-        decided = decide(settings, rows)
-        writing = stack.enter_context(_Writing(staging, settings))
-        candidates = Candidates(settings)
-        tally = Tally(settings.split.gap(settings.labels.horizon), settings.frequency)
+        cuts = find_table_cuts(settings, max_rows)
+        writing = stack.enter_context(_BlockWriter(staging, settings))
+        builder = RowBuilder(settings)
+        summary = SplitSummary(settings.split.purged_periods(settings.labels.horizon), settings.frequency)
         notes: list[str] = []
-        for market in source_blocks(settings, rows):
+        for market in source_blocks(settings, max_rows):
             notes = market.notes
-            block = candidates.of(market)
+            block = builder.build(market)
             if len(block):
-                split = codes(block["date"].to_numpy(), block[NUMBER].to_numpy(), decided.begins)
-                table, truth = labelled(block, decided.thirds, settings)
+                split = split_codes(block["date"].to_numpy(), block[ROW_PERIOD].to_numpy(), cuts.split_starts)
+                table, truth = label_rows(block, cuts.terciles, settings)
                 check_built_table(table, settings.features)
-                tally.add(table, split)
-                if isinstance(settings, WorldSettings):  # whose blocks all have the same dates
-                    tally.check(settings.split)
+                summary.add(table, split)
+                if isinstance(settings, SyntheticSettings):  # every block has the same dates: fail early
+                    summary.check(settings.split)
                 writing.put(table, split, truth)
-        candidates.check()
-        tally.check(settings.split)
+        builder.check()
+        summary.check(settings.split)
         parts = writing.close()
         del market, block
-        _give_back()
-        yield Built(parts, tally, notes, writing.tensors)
+        _free_memory()
+        yield StagedTable(parts, summary, notes, writing.tensors)
 
 
-def _give_back() -> None:
-    """Return freed memory to the system, where the C library keeps it: what comes next maps the table."""
+def _free_memory() -> None:
+    """Return freed memory from the C library to the system before the table is mapped."""
     pa.default_memory_pool().release_unused()
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
 
-class _Writing:
-    """Every folder of a table being written, by a thread of its own."""
+class _BlockWriter:
+    """Writes every folder of a table in a thread of its own."""
 
     def __init__(self, staging: Path, settings: DataSettings) -> None:
         self._names = (*SPLITS, TRUTH)
@@ -168,7 +169,7 @@ class _Writing:
         self._stack = ExitStack()
         self._pending: Future[None] | None = None
 
-    def __enter__(self) -> "_Writing":
+    def __enter__(self) -> "_BlockWriter":
         pool = self._stack.enter_context(ThreadPoolExecutor(THREADS))
         self._writers = {
             name: self._stack.enter_context(PartsWriter(self._staging / name, pool)) for name in self._names
@@ -181,12 +182,12 @@ class _Writing:
         self._stack.close()
 
     def put(self, table: pd.DataFrame, split: np.ndarray, truth: pd.DataFrame | None) -> None:
-        """Hand a block over; returns when the one before is written."""
+        """Start writing a block; returns when the block before it is written."""
         self._wait()
         self._pending = self._thread.submit(self._write, table, split, truth)
 
     def close(self) -> dict[str, dict[str, str]]:
-        """Digests of the parts of every folder that has any."""
+        """Finish writing and return the digests of the parts, by folder that has any."""
         self._wait()
         parts = {name: writer.close() for name, writer in self._writers.items()}
         return {name: own for name, own in parts.items() if own}

@@ -1,4 +1,4 @@
-"""What the card says of each split, counted while rows go by."""
+"""Counts of each split for the data card, accumulated block by block."""
 
 from collections import Counter
 from typing import Any
@@ -7,22 +7,22 @@ import numpy as np
 import pandas as pd
 
 from ste.config import SplitSettings
-from ste.data.splits import check_splits, counted_periods
+from ste.data.splits import check_splits, usable_periods
 from ste.errors import DataError
 from ste.market.calendar import periods
 from ste.schema import CLASS_NAMES, DIRECTION, SPLITS
 
 
-class Tally:
-    """Rows, days, tickers and classes of each split.
+class SplitSummary:
+    """Counts rows, days, tickers and classes of each split.
 
     Args:
-        gap: periods purged before the next split (`SplitSettings.gap`).
-        frequency: of the table.
+        purge: periods purged before the next split (`SplitSettings.purged_periods`).
+        frequency: `weekly` or `daily`: the period of a row.
     """
 
-    def __init__(self, gap: int, frequency: str) -> None:
-        self.gap, self.frequency = gap, frequency
+    def __init__(self, purge: int, frequency: str) -> None:
+        self.purge, self.frequency = purge, frequency
         self._days: list[Counter[int]] = [Counter() for _ in SPLITS]
         self._tickers = [0] * len(SPLITS)
         self._classes = np.zeros((len(SPLITS), len(CLASS_NAMES)), dtype=np.int64)
@@ -31,8 +31,8 @@ class Tally:
         """Count rows of a table.
 
         Args:
-            rows: all rows of some tickers in the splits that are told.
-            split: code of each, `[N]`.
+            rows: all rows of some tickers.
+            split: of each row, `[N]`.
         """
         days = rows["date"].to_numpy().astype("datetime64[D]").astype(np.int64)
         directions = rows[DIRECTION].to_numpy()
@@ -40,10 +40,10 @@ class Tally:
             own = split == code
             if not own.any():
                 continue
-            base = days[own].min()
-            counts = np.bincount(days[own] - base)
-            found = np.flatnonzero(counts)
-            self._days[code].update(dict(zip((found + base).tolist(), counts[found].tolist(), strict=True)))
+            first = days[own].min()
+            counts = np.bincount(days[own] - first)
+            present = np.flatnonzero(counts)
+            self._days[code].update(dict(zip((present + first).tolist(), counts[present].tolist(), strict=True)))
             self._tickers[code] += rows["ticker"][own].nunique()
             self._classes[code] += np.bincount(directions[own], minlength=len(CLASS_NAMES))
 
@@ -59,13 +59,13 @@ class Tally:
         return _date(min(days)), _date(max(days))
 
     def check(self, settings: SplitSettings) -> None:
-        """Raise if a split that is asked for has no rows, or training none that counts."""
+        """Raise `DataError` where a required split has no rows, or training has no usable row."""
         check_splits(self.counts, settings, *self.span)
         if self.counts[0] == self._purged()[0]:
             raise DataError("data.split: no training row is left after the purge. Give the table more rows.")
 
     def entries(self) -> dict[str, dict[str, Any]]:
-        """The card's figures of each split that has rows."""
+        """Return the data card's figures of each split that has rows."""
         purged = self._purged()
         return {
             name: {
@@ -82,12 +82,12 @@ class Tally:
         }
 
     def _purged(self) -> np.ndarray:
-        """Rows of each split that do not count, int64."""
+        """Return the number of purged rows of each split, int64."""
         codes = np.repeat(np.arange(len(SPLITS)), [len(days) for days in self._days])
         days = np.array([day for known in self._days for day in known], dtype="datetime64[D]")
         rows = np.array([count for known in self._days for count in known.values()], dtype=np.int64)
-        lost = ~counted_periods(periods(days, self.frequency), codes, self.gap)
-        return np.bincount(codes[lost], weights=rows[lost], minlength=len(SPLITS)).astype(np.int64)
+        purged = ~usable_periods(periods(days, self.frequency), codes, self.purge)
+        return np.bincount(codes[purged], weights=rows[purged], minlength=len(SPLITS)).astype(np.int64)
 
 
 def _date(day: int) -> pd.Timestamp:

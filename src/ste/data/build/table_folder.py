@@ -1,4 +1,4 @@
-"""A folder of tables: what its card names, whether that is still as it was built, and room for other tables."""
+"""The files of a table folder: read its data card, verify digests, and remove tables of earlier builds."""
 
 import hashlib
 import json
@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from ste.config import DataSettings
-from ste.data.storage.files import sha256, whole_file
+from ste.data.storage.files import atomic_file, sha256
 from ste.data.storage.parquet_shards import digests
 from ste.errors import DataError
 from ste.schema import CLASS_NAMES
 
 STAGING = ".building"
-"""Folder within a table's where its parts are until all are there."""
+"""Folder inside a table folder where the parts are written until all are complete."""
 
 TRUTH, TENSORS = "truth", "tensors"
-"""Names of what lies beside the splits' tables."""
+"""File names of the class probabilities and the memory-mapped arrays."""
 
 
 def read_card(path: Path) -> dict[str, Any]:
-    """A card, or the note of a build that has begun; empty where there is neither or it cannot be read."""
+    """Read a data card, or the marker of a started build; empty where there is neither or it cannot be read."""
     try:
         card = json.loads(path.read_text())
     except (OSError, ValueError):
@@ -30,23 +30,23 @@ def read_card(path: Path) -> dict[str, Any]:
 
 
 def entries(card: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every file or folder of parts that a card names: the splits' and, where there is one, the truth's."""
+    """Return the entries of a card: the splits' tables and, where known, the class probabilities."""
     return [*card["files"].values(), *([card["truth"]] if card["truth"] else [])]
 
 
 def content_digest(contents: list[str], settings: DataSettings) -> str:
-    """Short digest of all the tables' bytes, from each one's own."""
+    """Combine the digests of the tables into one short digest."""
     joined = "".join(contents)
-    if settings.labels.classes != len(CLASS_NAMES):  # other examples of the same bytes
+    if settings.labels.classes != len(CLASS_NAMES):  # the same bytes give other examples
         joined += f"classes={settings.labels.classes}"
     return hashlib.sha256(joined.encode()).hexdigest()[:16]
 
 
 def check_unchanged(path: Path, entry: dict[str, Any]) -> bool:
-    """Whether a file or a folder of parts is there.
+    """Return whether a file or a folder of parts exists.
 
     Raises:
-        DataError: it is, and was changed since it was built.
+        DataError: it was changed since it was built.
     """
     if not path.exists():
         return False
@@ -69,10 +69,17 @@ def check_unchanged(path: Path, entry: dict[str, Any]) -> bool:
 
 
 def make_room(card_path: Path, targets: list[Path], *, own: bool) -> None:
-    """Remove what an older card names, refuse to touch what none explains, and say what is being built.
+    """Delete the tables of an older card and mark the start of a build; refuse to delete other files.
 
-    The note that a build has begun stands where the card will be: after a kill, the half-built files are
-    known to be ours. In a folder of our `own`, named by its settings, nothing else is expected.
+    The marker is written in place of the card, so that after a kill the incomplete files are recognized.
+
+    Args:
+        card_path: of the new card.
+        targets: files and folders that will be written.
+        own: whether the folder is named by its settings, so that the targets can only be from an earlier build.
+
+    Raises:
+        DataError: a target exists and no card explains it.
     """
     card = read_card(card_path)
     ours: dict[str, dict[str, Any] | None] = dict.fromkeys(
@@ -80,7 +87,7 @@ def make_room(card_path: Path, targets: list[Path], *, own: bool) -> None:
     )
     if "files" in card:
         ours |= {entry["file"]: entry for entry in entries(card)}
-        ours |= dict.fromkeys([card["tensors"]] if "tensors" in card else [])  # made of the others
+        ours |= dict.fromkeys([card["tensors"]] if "tensors" in card else [])  # derived from the tables
     for path in {*targets, *(card_path.parent / Path(name).name for name in ours)}:
         if not path.exists():
             continue
@@ -90,12 +97,12 @@ def make_room(card_path: Path, targets: list[Path], *, own: bool) -> None:
                 "Move it, or choose another place with data.folder=DIR."
             )
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    with whole_file(card_path) as partial:
+    with atomic_file(card_path) as partial:
         partial.write_text(json.dumps({"building": [path.name for path in targets]}) + "\n")
 
 
 def _is_as_built(path: Path, entry: dict[str, Any] | None) -> bool:
-    """Whether nothing is there that `entry` does not tell of; half a build, without an entry, may hold anything."""
+    """Return whether a path holds what its entry lists; an incomplete build, without an entry, may hold anything."""
     if entry is None:
         return True
     if "parts" not in entry:

@@ -1,55 +1,57 @@
-"""Daily sources whole, or in blocks of tickers where they need not be in memory at once."""
+"""Open the daily sources of a table, complete or in blocks of tickers."""
 
 from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
-from ste.config import DataSettings, MarketSettings, WorldSettings
-from ste.market.daily import Market
+from ste.config import DataSettings, MarketSettings, SyntheticSettings
+from ste.market.sources import Market
 from ste.market.ticker_groups import ticker_ranges, ticker_starts
-from ste.synthetic.generator import draw, draw_blocks
+from ste.synthetic.generator import generate_market, generate_market_blocks
 
 
 def daily_sources(settings: DataSettings) -> Market:
-    """The bars, news, macro releases and policy events that tables are built from."""
-    if isinstance(settings, WorldSettings):
-        return draw(settings)
+    """Return the bars, news, macro releases and policy events that a table is built from."""
+    if isinstance(settings, SyntheticSettings):
+        return generate_market(settings)
     if isinstance(settings, MarketSettings):
-        from ste.data.sources.market_files import read_market  # and the library of its contracts
+        from ste.data.sources.market_files import read_market
 
         return read_market(settings)
     raise TypeError(f"{type(settings).__name__} has no daily sources")
 
 
-def source_blocks(settings: DataSettings, rows: int) -> Iterator[Market]:
-    """The same in blocks, in the order of tickers; no value depends on how many rows a block has.
+def source_blocks(settings: DataSettings, max_rows: int) -> Iterator[Market]:
+    """Yield the daily sources in blocks of complete tickers, in ticker order.
+
+    No value depends on the size of the blocks.
 
     Args:
-        settings: of a world or of market files.
-        rows: bars in a block, at most, but for a ticker that alone has more.
+        settings: of a synthetic market or of market files.
+        max_rows: bars in a block; a ticker with more bars has a block of its own.
 
     Yields:
-        Markets of whole tickers, `ticker` as a category; `notes` is whole after the last one.
+        Markets with `ticker` as a category; `notes` is complete after the last block.
     """
-    if isinstance(settings, WorldSettings):
-        for market in draw_blocks(settings):
-            yield from _cut(market, rows)
+    if isinstance(settings, SyntheticSettings):
+        for market in generate_market_blocks(settings):
+            yield from _split_market(market, max_rows)
     elif isinstance(settings, MarketSettings):
         from ste.data.sources.market_blocks import market_blocks
 
-        yield from market_blocks(settings, rows)
+        yield from market_blocks(settings, max_rows)
     else:
         raise TypeError(f"{type(settings).__name__} has no daily sources")
 
 
-def _cut(market: Market, rows: int) -> Iterator[Market]:
-    """A market in pieces; its news is sorted by ticker."""
+def _split_market(market: Market, max_rows: int) -> Iterator[Market]:
+    """Split a market whose news is sorted by ticker."""
     assert market.news is not None
-    told = market.news["ticker"].cat.codes.to_numpy()
+    news_codes = market.news["ticker"].cat.codes.to_numpy()
     starts = ticker_starts(market.bars)
-    for first, last in ticker_ranges(np.append(starts, len(market.bars)), rows):
+    for first, last in ticker_ranges(np.append(starts, len(market.bars)), max_rows):
         bars = market.bars.iloc[first:last].reset_index(drop=True)
         codes = bars["ticker"].cat.codes
-        begin, end = np.searchsorted(told, [codes.iloc[0], codes.iloc[-1] + 1])
+        begin, end = np.searchsorted(news_codes, [codes.iloc[0], codes.iloc[-1] + 1])
         yield replace(market, bars=bars, news=market.news.iloc[begin:end].reset_index(drop=True))

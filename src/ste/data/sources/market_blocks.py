@@ -21,7 +21,7 @@ from ste.data.columns import find_violations
 from ste.data.sources.market_files import bar_numbers, check_tickers, market_of_bars, read_bars
 from ste.data.storage.files import check_columns, read_frame
 from ste.market.bar_adjustment import BarSummary, adjusted_block
-from ste.market.daily import Market
+from ste.market.sources import Market
 from ste.market.ticker_groups import ticker_ranges, ticker_starts
 from ste.schema import MARKET_COLUMNS
 

@@ -19,7 +19,7 @@ from ste.data.columns import (
 from ste.data.storage.files import check_columns, read_frame
 from ste.errors import DataError
 from ste.market.bar_adjustment import adjusted_bars
-from ste.market.daily import MACRO_NEUTRAL, Market
+from ste.market.sources import MACRO_NEUTRAL, Market
 from ste.schema import ADJUSTED_CLOSE, KEYS, MACRO_SERIES, MARKET_COLUMNS, SOURCE_NUMBERS, Column
 
 

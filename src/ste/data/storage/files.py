@@ -1,4 +1,4 @@
-"""Read and write tables on disk: one reader, one writer, one way to say what is wrong with a file."""
+"""Read and write tables on disk as CSV or Parquet."""
 
 import hashlib
 import os
@@ -16,11 +16,11 @@ _MISSING = ["", "NaN", "nan", "NA", "N/A", "null", "None"]
 
 
 def read_frame(path: str | Path, text: tuple[str, ...] = ("ticker",)) -> pd.DataFrame:
-    """A CSV (gzipped or not) or Parquet file as a frame; numbers read to the last digit.
+    """Read a CSV (gzipped or not) or Parquet file; numbers are read to the last digit.
 
     Args:
         path: `.parquet` is read as Parquet, everything else as CSV.
-        text: columns that are names and never numbers or missing.
+        text: columns that are read as text, never as numbers or missing values.
 
     Raises:
         DataError: no such file, not a table, or nothing in it.
@@ -45,7 +45,7 @@ def read_frame(path: str | Path, text: tuple[str, ...] = ("ticker",)) -> pd.Data
         kind = "Parquet" if path.suffix == ".parquet" else "CSV"
         reason = str(error).splitlines()[0]
         raise DataError(f"{path}: cannot be read as {kind} ({reason}). Expected a {kind} table.") from None
-    if not isinstance(frame.index, pd.RangeIndex):  # what pandas makes of surplus fields
+    if not isinstance(frame.index, pd.RangeIndex):  # pandas reads surplus fields as an index
         raise DataError(f"{path}: its rows have more fields than its header has names. Expected one name per field.")
     if frame.empty:
         raise DataError(f"{path}: has a header and no rows. Expected at least one row.")
@@ -53,18 +53,18 @@ def read_frame(path: str | Path, text: tuple[str, ...] = ("ticker",)) -> pd.Data
 
 
 def check_columns(found: Iterable[object], expected: tuple[str, ...], path: Path | str, *, strict: bool) -> None:
-    """Raise unless the expected columns are there, and (if `strict`) no other."""
+    """Raise `DataError` unless the expected columns exist and, if `strict`, no other."""
     names = [str(name) for name in found]
     missing = [name for name in expected if name not in names]
     extra = [name for name in names if name not in expected] if strict else []
     if missing or extra:
-        told = [f"missing {', '.join(missing)}"] * bool(missing) + [f"unknown {', '.join(extra[:8])}"] * bool(extra)
-        raise DataError(f"{path}: columns {'; '.join(told)}. Expected {', '.join(expected)}.")
+        faults = [f"missing {', '.join(missing)}"] * bool(missing) + [f"unknown {', '.join(extra[:8])}"] * bool(extra)
+        raise DataError(f"{path}: columns {'; '.join(faults)}. Expected {', '.join(expected)}.")
 
 
 def write_frame(frame: pd.DataFrame, path: Path) -> None:
-    """Write CSV or Parquet whole or not at all; the same frame gives the same bytes."""
-    with whole_file(path) as partial:
+    """Write CSV or Parquet atomically; the same frame gives the same bytes."""
+    with atomic_file(path) as partial:
         if path.suffix == ".parquet":
             frame.to_parquet(partial, index=False)
         else:
@@ -72,8 +72,8 @@ def write_frame(frame: pd.DataFrame, path: Path) -> None:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; it becomes `path` at the end, or disappears on an error."""
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path in the folder of `path` that replaces `path` at the end, or is deleted on an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
     os.close(handle)
@@ -93,6 +93,6 @@ def _umask() -> int:
 
 
 def sha256(path: Path | str) -> str:
-    """Hex digest of a file's bytes."""
+    """Return the SHA-256 digest of a file's bytes in hex."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -23,10 +23,11 @@ import pandas as pd
 import torch
 from filelock import FileLock
 
+from ste.data.row_store import RowStore, class_indices
 from ste.data.storage.parquet_shards import read_parts_blocks
-from ste.data.windows import Store, class_indices, consecutive
+from ste.data.windows import count_consecutive
 from ste.errors import DataError
-from ste.features.volatility import own_volatility, with_market
+from ste.features.volatility import ticker_volatility, with_market_range
 from ste.market.calendar import periods
 from ste.schema import DIRECTION, FEATURE_SETS, RETURN, Trend
 
@@ -46,7 +47,7 @@ ARRAYS = {
     "period.i4": "<i4",  # [N], number of the week or session
     "history.i4": "<i4",  # [N], consecutive periods of the ticker that end at the row
     "return.f8": "<f8",  # [N]
-    "volatility.f4": "<f4",  # [N, K - 1], see `volatility.own_volatility`
+    "volatility.f4": "<f4",  # [N, K - 1], see `volatility.ticker_volatility`
 }
 """File to type."""
 
@@ -98,7 +99,7 @@ class TensorWriter:
         day = rows["date"].to_numpy().astype("datetime64[D]")
         self._check_order(codes, [str(name) for name in names], day)
         period = periods(day, self.frequency)
-        own, reach = own_volatility(rows.assign(ticker=codes))
+        own, reach = ticker_volatility(rows.assign(ticker=codes))
         values: dict[str, Any] = {
             "features.f4": rows[list(FEATURE_SETS[self.features].names)].to_numpy(dtype=np.float32),
             "label.i1": rows[DIRECTION].to_numpy(),
@@ -106,7 +107,7 @@ class TensorWriter:
             "day.i4": day.astype(np.int64),
             "ticker.i4": codes + len(self._tickers) - len(names),
             "period.i4": period,
-            "history.i4": consecutive(codes, period),
+            "history.i4": count_consecutive(codes, period),
             "return.f8": rows[RETURN].to_numpy(dtype=np.float64),
             "volatility.f4": own,
         }
@@ -187,7 +188,7 @@ class MappedColumns:
 
     def volatility(self, rows: np.ndarray) -> np.ndarray:
         """Trailing volatilities float64 `[n, K]`, rounded to 32 bits but for that of all tickers."""
-        return with_market(self._own[rows], self._range[np.searchsorted(self._day, self.day[rows])])
+        return with_market_range(self._own[rows], self._range[np.searchsorted(self._day, self.day[rows])])
 
 
 def mapped(folder: Path, name: str) -> np.ndarray:
@@ -211,7 +212,7 @@ def tensors_digest(folder: Path) -> str | None:
     return str(index["digest"]) if index.get("format") == FORMAT else None
 
 
-def read_tensors(folder: Path, classes: int = 3) -> Store:
+def read_tensors(folder: Path, classes: int = 3) -> RowStore:
     """The store of a folder that a `TensorWriter` finished, mapped: opening it reads next to nothing.
 
     Args:
@@ -221,7 +222,7 @@ def read_tensors(folder: Path, classes: int = 3) -> Store:
     index = json.loads((folder / INDEX).read_text())
     columns = MappedColumns(folder, index["tickers"])
     whole = classes == len(Trend)  # the classes are the trends
-    return Store(
+    return RowStore(
         features=torch.from_numpy(columns.features.reshape(index["rows"], -1)),
         label=torch.from_numpy(columns.directions) if whole else class_indices(columns.directions, classes),
         history=torch.from_numpy(mapped(folder, "history.i4")),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ste.data.storage.files import whole_file
+from ste.data.storage.files import atomic_file
 from ste.errors import DataError
 from ste.inference.batch.rejects import Reject, RejectFile
 from ste.inference.batch.row_checks import CheckedRows, RowChecker
@@ -109,8 +109,8 @@ def predict_table(
     predictor = ChunkPredictor(model, table, period)
     counts = predictor.counts
     with (
-        whole_file(output) as partial,
-        whole_file(rejects) as partial_rejects,
+        atomic_file(output) as partial,
+        atomic_file(rejects) as partial_rejects,
         partial_rejects.open("w", newline="", encoding="utf-8") as text,
         open_writer(partial, output, predictor.schema) as writer,
     ):

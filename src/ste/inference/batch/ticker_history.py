@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ste.data.windows import count_consecutive, gather_windows
 from ste.inference.batch.row_checks import CheckedRows
-from ste.inference.inputs import consecutive, gather_windows
 from ste.inference.model_card import ModelCard
 from ste.market.calendar import periods
 
@@ -67,7 +67,7 @@ class TickerHistory:
         ticker, period = ticker[order], period[order]
         values = np.ascontiguousarray(rows.values.T[order], dtype=np.float32)
         values, group, number, own = self._with_carried(ticker, period, values)
-        history = consecutive(group, number)
+        history = count_consecutive(group, number)
         self._carry(group, number, history, values)
         enough = history[own] >= self._length
         at, ends = own[enough], order[enough]

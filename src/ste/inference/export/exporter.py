@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from ste.config import PathSettings
-from ste.data.storage.files import whole_file
+from ste.data.storage.files import atomic_file
 from ste.evaluation.predictions import Predictions
 from ste.experiment.artifacts import PREDICTIONS, SUMMARY
 from ste.experiment.prediction import one_thread
@@ -52,7 +52,7 @@ class ExportedModel:
 
     def write(self, path: Path) -> None:
         """Write the file; it appears complete or not at all."""
-        with whole_file(path) as partial:
+        with atomic_file(path) as partial:
             partial.write_bytes(self.content)
 
 
@@ -141,7 +141,7 @@ def _label_settings(exported: ExportedRun) -> dict[str, Any]:
     panel = exported.data.panel
     labels = asdict(panel.settings.labels)
     if labels["method"] == "balanced" or panel.settings.source == "csv":
-        train, columns = panel.roles == 0, panel.store.columns
+        train, columns = panel.row_split == 0, panel.store.columns
         labels[CUTS] = class_cuts(columns.returns[train], columns.directions[train])
     return labels
 

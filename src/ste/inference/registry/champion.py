@@ -81,10 +81,10 @@ def read_champion(output: Path, name: str = NAME) -> tuple[Champion, Path] | Non
 
 def write_champion(output: Path, champion: Champion) -> Path:
     """Write the pointer at a champion whose file exists, unless it names that champion already; gives its path."""
-    from ste.data.storage.files import whole_file
+    from ste.data.storage.files import atomic_file
 
     path, text = pointer_path(output, champion.name), json.dumps(asdict(champion), indent=2) + "\n"
     if not path.is_file() or path.read_text() != text:
-        with whole_file(path) as partial:
+        with atomic_file(path) as partial:
             partial.write_text(text)
     return path

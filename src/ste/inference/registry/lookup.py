@@ -90,7 +90,7 @@ def _find_registered(client: RunStore, spec: str, output: Path, name: str) -> Pa
 
 
 def _find_exported_run(client: RunStore, spec: str, tracking: TrackingSettings, paths: PathSettings) -> Path:
-    from ste.data.storage.files import whole_file
+    from ste.data.storage.files import atomic_file
     from ste.tracking.run_lookup import find_run
 
     run = find_run(client, spec, tracking.experiment, key="model")
@@ -103,7 +103,7 @@ def _find_exported_run(client: RunStore, spec: str, tracking: TrackingSettings, 
             from ste.inference.export.exporter import export_run
 
             content = export_run(client, run, paths, Path(scratch)).content
-        with whole_file(path) as partial:
+        with atomic_file(path) as partial:
             partial.write_bytes(content)
     return path
 

@@ -6,13 +6,14 @@ import torch
 
 from ste.config import AugmentSettings
 from ste.data.panel import HISTORY, Panel
+from ste.data.row_store import RowStore
 from ste.data.sources.daily_sources import daily_sources
-from ste.data.windows import Store, WindowDataset
+from ste.data.window_dataset import WindowDataset
 from ste.errors import DataError
 from ste.features.feature_rows import feature_rows
-from ste.labels.targets import future_returns, label, terciles, thresholds
+from ste.labels.targets import future_returns, label, return_terciles, thresholds
 from ste.market.calendar import periods
-from ste.market.daily import Market
+from ste.market.sources import Market
 from ste.schema import FEATURE_SETS, table_columns
 from ste.synthetic.block_bootstrap import ResampledMarket
 
@@ -22,12 +23,12 @@ STREAM = 0x5EED
 
 def synthetic_rows(
     settings: AugmentSettings, panel: Panel, train: WindowDataset, seed: int, market: Market | None = None
-) -> tuple[Store, np.ndarray]:
+) -> tuple[RowStore, np.ndarray]:
     """Rows that end synthetic training examples, labelled by the rule of the real ones.
 
     Args:
         settings: `amount` and `block`.
-        panel: the real rows and their roles.
+        panel: the real rows and their splits.
         train: the real training examples.
         seed: of the draw.
         market: the daily sources of the real rows; None reads or draws them again.
@@ -48,7 +49,9 @@ def synthetic_rows(
     found = 0
     while found < wanted:
         frame = _labelled(fitted.draw(rng), panel)
-        usable = _usable(Store.of(frame, chosen.frequency, chosen.features, chosen.labels.classes), train.needed)
+        usable = _usable(
+            RowStore.from_frame(frame, chosen.frequency, chosen.features, chosen.labels.classes), train.needed
+        )
         if not usable.any():
             raise DataError(
                 f"augment=synthetic: {len(days)} training sessions give no example of {train.needed} periods. "
@@ -56,7 +59,9 @@ def synthetic_rows(
             )
         found += int(usable.sum())
         frames.append(frame.assign(ticker=frame["ticker"] + f"~{len(frames)}"))
-    store = Store.of(pd.concat(frames, ignore_index=True), chosen.frequency, chosen.features, chosen.labels.classes)
+    store = RowStore.from_frame(
+        pd.concat(frames, ignore_index=True), chosen.frequency, chosen.features, chosen.labels.classes
+    )
     rows = np.zeros(len(store), dtype=bool)
     rows[rng.choice(np.flatnonzero(_usable(store, train.needed)), wanted, replace=False)] = True
     return store, rows
@@ -66,13 +71,13 @@ def training_days(panel: Panel, dates: pd.Series) -> pd.DatetimeIndex:
     """The sessions that training rows and their labels lie in, none of which validates or tests.
 
     Args:
-        panel: rows and roles.
+        panel: rows and splits.
         dates: of the bars.
     """
     frequency, horizon = panel.settings.frequency, panel.settings.labels.horizon
-    period, roles = panel.store.period, panel.roles
-    learnt = np.unique(period[roles == 0][:, None] + np.arange(horizon + 1))
-    others = np.unique(period[(roles != 0) & (roles != HISTORY)])
+    period, row_split = panel.store.period, panel.row_split
+    learnt = np.unique(period[row_split == 0][:, None] + np.arange(horizon + 1))
+    others = np.unique(period[(row_split != 0) & (row_split != HISTORY)])
     days = pd.DatetimeIndex(dates.unique()).sort_values()
     return days[np.isin(periods(days, frequency), np.setdiff1d(learnt, others))]
 
@@ -81,14 +86,14 @@ def _labelled(market: Market, panel: Panel) -> pd.DataFrame:
     chosen = panel.settings
     rows = future_returns(feature_rows(market, chosen.frequency, chosen.features), chosen.labels.horizon)
     if chosen.labels.method == "balanced":  # the real training rows' terciles
-        cuts = terciles(panel.store.columns.returns[panel.roles == 0])
+        cuts = return_terciles(panel.store.columns.returns[panel.row_split == 0])
         low, high = (np.full(len(rows), cut) for cut in cuts)
     else:
-        low, high = thresholds(rows, np.ones(len(rows), dtype=bool), chosen.labels)
+        low, high = thresholds(rows, chosen.labels)
     return label(rows, low, high)[list(table_columns(chosen.features))].reset_index(drop=True)
 
 
-def _usable(store: Store, needed: int) -> np.ndarray:
+def _usable(store: RowStore, needed: int) -> np.ndarray:
     """Rows that can end an example, bool `[N]`."""
     usable: torch.Tensor = (store.history >= needed) & (store.label >= 0)
     return usable.numpy()

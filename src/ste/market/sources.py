@@ -1,6 +1,7 @@
-"""What enters at the door: daily bars, news, macro releases and policy events of any market.
+"""Daily sources of a market: bars, news, macro releases and policy events.
 
-A synthetic world and files of real data both become a `Market`; nothing below knows which it was.
+Synthetic markets and files of real data both become a `Market`; the code that computes features does not distinguish
+them.
 """
 
 from dataclasses import dataclass, field
@@ -14,12 +15,12 @@ MACRO_NEUTRAL = {
     "interest_rate": 2.0,
     "vix": 20.0,
 }
-"""Stand-ins for a macro series that is not given, or not yet released: round long-run United States
-averages, percent. A constant column tells a model nothing. Missing news and policy events are 0."""
+"""Values that stand in for a macro series that is missing or not yet released: round long-run United States averages,
+percent. A constant column gives a model no information. Missing news and policy events are 0."""
 
 
 RAW_CLOSE = "raw_close"
-"""Optional column of bars: the close as traded, before dividends; what `close` is adjusted from."""
+"""Optional column of bars: the close as traded, before the adjustment for splits and dividends, dollars."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,8 @@ class Market:
     """Daily sources of one market.
 
     Attributes:
-        bars: `schema.MARKET_COLUMNS["bars"]`, sorted by ticker and date, adjusted prices in dollars;
-            with `RAW_CLOSE` where they were adjusted.
+        bars: `schema.MARKET_COLUMNS["bars"]`, sorted by ticker and date, adjusted prices in dollars; with
+            `RAW_CLOSE` where they were adjusted.
         news: `MARKET_COLUMNS["news"]`, one row per ticker and day with news, known at that day's close.
         macro: `MARKET_COLUMNS["macro"]`, one row per release; a value may be used from its `release_date` on.
         policy: `MARKET_COLUMNS["policy"]`, one row per event, impact in quarter points.

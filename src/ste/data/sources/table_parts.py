@@ -1,4 +1,4 @@
-"""Ready tables in parts, built by others: each block under the contract that a single file is read under."""
+"""Read the user's own tables in parts, and check each block by the rules of single files."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from ste.config import TableSettings
 from ste.data.columns import check_keyed, numeric_columns, typed_frame
-from ste.data.sources.ready_tables import check_horizon
+from ste.data.sources.table_files import check_horizon
 from ste.data.storage.files import check_columns
 from ste.data.storage.parquet_shards import part_files, read_parts_blocks
 from ste.data.table_checks import ClassOrder, find_target_violations
@@ -20,17 +20,17 @@ from ste.schema import DIRECTION, SPLITS, table_columns
 
 
 def checked_blocks(folders: dict[str, Path], settings: TableSettings) -> Iterator[pd.DataFrame]:
-    """The blocks of `parts.read_parts_blocks`, each of them checked.
+    """Yield the checked blocks of `parquet_shards.read_parts_blocks`.
 
-    The horizon is told from the first block; that splits follow each other in date order and that classes follow
-    returns is known after the last one.
+    The horizon is checked on the first block; the date order of the splits and the order of classes and returns after
+    the last one.
 
     Args:
         folders: split to the folder of its parts.
-        settings: what is said of the tables.
+        settings: of the tables.
 
     Raises:
-        DataError: rows that break the contract, with folder, ticker and date.
+        DataError: rows that break a rule, with folder, ticker and date.
     """
     for folder in folders.values():
         for part in part_files(folder):
@@ -52,7 +52,7 @@ def checked_blocks(folders: dict[str, Path], settings: TableSettings) -> Iterato
     for (before, _, last), (after, first, _) in pairwise(ordered):
         if first <= last:
             raise DataError(
-                f"{folders[after]}: begins on {first}, but {folders[before]} reaches to {last}. Expected train, "
+                f"{folders[after]}: starts on {first}, but {folders[before]} reaches to {last}. Expected train, "
                 "validation and test in date order without overlap."
             )
 

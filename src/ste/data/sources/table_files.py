@@ -1,4 +1,4 @@
-"""Ready tables, built by others: whether their splits lie in date order and their labels look as far as is said."""
+"""Checks across the user's own tables: date order of the splits, and the horizon of the labels."""
 
 from pathlib import Path
 
@@ -7,25 +7,24 @@ import pandas as pd
 
 from ste.config import TableSettings
 from ste.errors import DataError
-from ste.features.feature_rows import CLOSE, NUMBER
 from ste.labels.targets import future_returns
 from ste.market.calendar import periods
-from ste.schema import PERIOD, RETURN
+from ste.schema import PERIOD, RETURN, ROW_CLOSE, ROW_PERIOD
 
 
-def check_ready(frames: dict[str, pd.DataFrame], files: dict[str, Path], settings: TableSettings) -> None:
-    """Raise unless tables follow each other in date order and their returns are those of the horizon.
+def check_table_files(frames: dict[str, pd.DataFrame], files: dict[str, Path], settings: TableSettings) -> None:
+    """Raise `DataError` unless the splits follow each other in date order and the returns have the stated horizon.
 
     Args:
         frames: split to table, in order.
-        files: split to file.
-        settings: what is said of them.
+        files: split to file, for messages.
+        settings: of the tables.
     """
     previous: str | None = None
     for split, frame in frames.items():
         if previous is not None and frame["date"].min() <= frames[previous]["date"].max():
             raise DataError(
-                f"{files[split]}: begins on {frame['date'].min():%Y-%m-%d}, but {files[previous]} reaches to "
+                f"{files[split]}: starts on {frame['date'].min():%Y-%m-%d}, but {files[previous]} reaches to "
                 f"{frames[previous]['date'].max():%Y-%m-%d}. Expected train, validation and test in date order "
                 "without overlap. (The seed document's own cut goes through a week: data=seed repeats it.)"
             )
@@ -34,13 +33,13 @@ def check_ready(frames: dict[str, pd.DataFrame], files: dict[str, Path], setting
 
 
 def check_horizon(table: pd.DataFrame, settings: TableSettings) -> None:
-    """Raise if the labels look further ahead than the settings say: the purge would be too short."""
+    """Raise `DataError` where the labels have another horizon than the settings: the purge would be too short."""
     rows = table.sort_values(["ticker", "date"], kind="stable")
     if "stock_close" in rows:
         close = rows["stock_close"]
     else:
         close = (1.0 + rows["price_adjusted_change"]).groupby(rows["ticker"]).cumprod()
-    rows[NUMBER], rows[CLOSE] = periods(rows["date"], settings.frequency), close
+    rows[ROW_PERIOD], rows[ROW_CLOSE] = periods(rows["date"], settings.frequency), close
     agreement = {}
     for horizon in range(1, 14):
         ahead = future_returns(rows, horizon) if len(rows) > horizon else rows.iloc[:0]
@@ -49,7 +48,7 @@ def check_horizon(table: pd.DataFrame, settings: TableSettings) -> None:
             agreement[horizon] = float(np.isclose(ahead[RETURN], stated, rtol=1e-3, atol=1e-5).mean())
     best = max(agreement, key=lambda h: agreement[h], default=None)
     stated_horizon = settings.labels.horizon
-    # Files may round, or adjust closes on another scale; only a clear case is refused.
+    # Files may round, or adjust closes on another scale: refuse clear cases only.
     if best is not None and best != stated_horizon and agreement[best] > 0.8 > agreement.get(stated_horizon, 0.0):
         raise DataError(
             f"data.labels.horizon={stated_horizon}: in these tables {RETURN} is the return over {best} "

@@ -1,0 +1,94 @@
+"""A table as tensors: one copy of the rows that every window of every split reads.
+
+N rows of the table, F features.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+
+from ste.data.row_columns import Columns, FrameColumns
+from ste.data.windows import count_consecutive
+from ste.market.calendar import periods
+from ste.schema import CLASSES, FEATURE_SETS, Trend
+
+
+@dataclass(frozen=True)
+class RowStore:
+    """A table as tensors, sorted by ticker and date; in memory, or mapped from disk (`memory_mapped.read_tensors`).
+
+    Attributes:
+        features: float32 `[N, F]`, raw values of the table.
+        label: integers `[N]`, class index; -1 where the row's trend is not one of the model's classes.
+        history: integers `[N]`, consecutive periods of the same ticker that end at the row (`count_consecutive`).
+        period: integers `[N]`, period index (`market.calendar.periods`).
+        columns: dates, tickers, returns and other columns that no net reads.
+    """
+
+    features: torch.Tensor
+    label: torch.Tensor
+    history: torch.Tensor
+    period: np.ndarray
+    columns: Columns
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The table in the same order, where it is in memory.
+
+        Raises:
+            TypeError: the table is mapped from disk.
+        """
+        if not isinstance(self.columns, FrameColumns):
+            raise TypeError("a mapped table has no frame: ask for columns of chosen rows")
+        return self.columns.frame
+
+    @classmethod
+    def from_frame(
+        cls, frame: pd.DataFrame, frequency: str = "weekly", features: str = "full", classes: int = 3
+    ) -> "RowStore":
+        """Convert a table in any row order.
+
+        Args:
+            frame: columns of `schema.table_columns`.
+            frequency: `weekly` or `daily`: the period of a row.
+            features: name of the feature set.
+            classes: 2 or 3, see `schema.CLASSES`.
+        """
+        codes, tickers = pd.factorize(frame["ticker"], sort=True)
+        order = _sort_order(codes, frame["date"].to_numpy())
+        columns = FrameColumns(frame, codes, np.asarray(tickers, dtype=object), order)
+        period = periods(columns.column("date"), frequency)
+        names = FEATURE_SETS[features].names
+        values = np.empty((len(frame), len(names)), dtype=np.float32)
+        for position, name in enumerate(names):
+            values[:, position] = columns.column(name)
+        return cls(
+            features=torch.from_numpy(values),
+            label=class_indices(columns.directions, classes),
+            history=torch.from_numpy(count_consecutive(columns.ticker, period)),
+            period=period,
+            columns=columns,
+        )
+
+
+def _sort_order(codes: np.ndarray, date: np.ndarray) -> np.ndarray | None:
+    """Return the order by ticker and date `[N]`; None where the rows are sorted already."""
+    rising = (codes[1:] > codes[:-1]) | ((codes[1:] == codes[:-1]) & (date[1:] >= date[:-1]))
+    return None if rising.all() else np.lexsort((date, codes))
+
+
+def class_indices(directions: np.ndarray, classes: int) -> torch.Tensor:
+    """Map trends to class indices `[N]`; -1 for a trend that is not one of the classes.
+
+    Args:
+        directions: trends, integers `[N]`; the indices have the same type.
+        classes: 2 or 3, see `schema.CLASSES`.
+    """
+    index = np.full(len(Trend), -1, dtype=directions.dtype)
+    index[list(CLASSES[classes])] = np.arange(classes)
+    return torch.from_numpy(index[directions])

@@ -1,0 +1,46 @@
+"""Macro columns: the latest released value of each series, joined by release date."""
+
+import numpy as np
+import pandas as pd
+
+from ste.market.sources import MACRO_NEUTRAL
+from ste.schema import MACRO_SERIES
+
+
+def macro_features(rows: pd.DataFrame, macro: pd.DataFrame | None) -> pd.DataFrame:
+    """Join the latest release of each series on or before the row's date.
+
+    Args:
+        rows: `date`, N rows.
+        macro: `MARKET_COLUMNS["macro"]`; a series that is missing, or not yet released, has its neutral value.
+
+    Returns:
+        One column per macro series, float64, with the index of `rows`.
+    """
+    out = pd.DataFrame(index=rows.index)
+    days = rows["date"].to_numpy().astype("datetime64[D]")
+    every = np.arange(days.min(), days.max() + 1) if len(days) else days  # one look-up per day instead of per row
+    for series, column in MACRO_SERIES.items():
+        known = latest_release(macro, series, every)
+        out[column.name] = MACRO_NEUTRAL[series] if known is None else known[(days - every[:1]).astype(np.int64)]
+    return out
+
+
+def latest_release(macro: pd.DataFrame | None, series: str, dates: np.ndarray) -> np.ndarray | None:
+    """Return a series' latest value released on or before each date, float64 `[N]`.
+
+    Args:
+        macro: `MARKET_COLUMNS["macro"]`.
+        series: name of the series.
+        dates: datetime64 `[N]`.
+
+    Returns:
+        The neutral value before the first release; None where there is no release at all.
+    """
+    releases = None if macro is None else macro[macro["series"] == series]
+    if releases is None or releases.empty:
+        return None
+    releases = releases.sort_values("release_date", kind="stable")
+    at = np.searchsorted(releases["release_date"].to_numpy(), dates, side="right") - 1
+    values = releases["value"].to_numpy(dtype=np.float64)
+    return np.where(at >= 0, values[np.maximum(at, 0)], MACRO_NEUTRAL[series])
