@@ -12,10 +12,8 @@ import torch
 from benchmarks.reference_loop import PreparedExamples, bare_loop
 from ste.config import TrackingSettings, TrainSettings
 from ste.config.load import compose_train, load_settings
-from ste.data.build.prepare import prepare
 from ste.data.datamodule import TrendDataModule
-from ste.data.panel import Panel
-from ste.experiment.model_setup import build_data, build_model, fit_model
+from ste.experiment.run import split_settings
 from ste.schema import FEATURE_SETS, RETURN
 from ste.tracking.tracked_run import tracked_run
 
@@ -29,8 +27,7 @@ def settings_from(overrides: Sequence[str]) -> TrainSettings:
 
 def open_data(settings: TrainSettings) -> TrendDataModule:
     """Build the tables unless they exist, and open the examples."""
-    panel = Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
-    return build_data(settings, panel)
+    return split_settings(settings).data.holdout()
 
 
 def fit_seconds(settings: TrainSettings, data: TrendDataModule, folder: Path, *, track: bool) -> float:
@@ -42,16 +39,17 @@ def fit_seconds(settings: TrainSettings, data: TrendDataModule, folder: Path, *,
         folder: for checkpoints and the tracking store.
         track: also send curves to a SQLite store; the time includes the wait for the last one.
     """
-    model = build_model(settings, data)
+    parts = split_settings(settings)
+    model = parts.builder.build(data)
     with tempfile.TemporaryDirectory(dir=folder) as checkpoints:
         if not track:
             start = time.perf_counter()
-            fit_model(settings, data, model, Path(checkpoints), None)
+            parts.fitter.fit(model, data, Path(checkpoints))
             return time.perf_counter() - start
         tracking = TrackingSettings(uri=f"sqlite:///{folder / 'runs.db'}", experiment="bench")
         with tracked_run(tracking, folder, "bench", {}) as run:
             start = time.perf_counter()
-            fit_model(settings, data, model, Path(checkpoints), run)
+            parts.fitter.fit(model, data, Path(checkpoints), run)
             run.flush()
             return time.perf_counter() - start
 
@@ -59,7 +57,7 @@ def fit_seconds(settings: TrainSettings, data: TrendDataModule, folder: Path, *,
 def bare_seconds(settings: TrainSettings, data: TrendDataModule) -> float:
     """Train the same net on the same examples by the bare loop and return the wall time."""
     device = "cuda" if settings.trainer.accelerator == "gpu" else "cpu"
-    module: Any = build_model(settings, data)
+    module: Any = split_settings(settings).builder.build(data)
     examples = []
     for split in ("train", "validation"):
         features = torch.cat([module.representation(batch.features) for batch in data.loader(split)])

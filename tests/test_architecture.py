@@ -136,6 +136,13 @@ def test_no_library_is_patched(path: Path):
                 assert root_name(target) not in known, f"{path}:{node.lineno} assigns to {ast.unparse(target)}"
 
 
+def test_train_settings_are_split_where_training_starts():
+    """Below `experiment.run` every function and class receives its own piece of the settings of a run."""
+    naming = {path for path in MODULES if "TrainSettings" in path.read_text()}
+    allowed = {SOURCE / "train.py", SOURCE / "experiment" / "run.py", *(SOURCE / "config").rglob("*.py")}
+    assert naming - allowed == set()
+
+
 def test_no_class_name_stands_twice():
     places = defaultdict(list)
     for path in OWN_CODE:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 
+from runs import build_model, fit_model
 from ste.config import AugmentSettings, FitSettings, TrainSettings, ValidationSettings
 from ste.config.load import compose_train, load_settings, to_dict
 from ste.data.build.prepare import prepare
@@ -24,8 +25,8 @@ from ste.data.window_dataset import Batch, JoinedDataset
 from ste.errors import ConfigError, DataError
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.scoring import score
-from ste.experiment.model_setup import build_model, fit_model, input_view
-from ste.experiment.prediction import class_chances, predict
+from ste.experiment.model_setup import input_view
+from ste.experiment.prediction import predict, predict_split
 from ste.market.calendar import week_numbers
 from ste.market.sources import Market
 from ste.schema import RETURN
@@ -244,7 +245,7 @@ def test_only_training_batches_are_touched(
     module.eval()
     for split in ("validation", "test"):
         rows = torch.cat([batch.features for batch in bare.loader(split)])
-        np.testing.assert_array_equal(class_chances(module, data, split), module.probabilities(rows).numpy())
+        np.testing.assert_array_equal(predict_split(module, data, split), module.probabilities(rows).numpy())
 
 
 @pytest.mark.parametrize("name", NAMES)

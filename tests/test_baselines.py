@@ -21,7 +21,7 @@ from skops.io.exceptions import UntrustedTypesFoundException
 
 import ste.baselines
 from ste.baselines import REFERENCE_BASELINES, GradientBoosting, Logistic, Majority, Persistence, Volatility
-from ste.baselines.examples import Examples
+from ste.baselines.examples import SplitExamples
 from ste.baselines.fitted_baseline import FittedBaseline, build_baseline
 from ste.baselines.sklearn_baseline import SklearnBaseline
 from ste.config import SyntheticSettings
@@ -63,16 +63,16 @@ def examples(
     length: int = 1,
     rows: np.ndarray | None = None,
     representation: Representation | None = None,
-) -> Examples:
+) -> SplitExamples:
     store = RowStore.from_frame(frame, classes=classes)
     chosen = np.ones(len(frame), dtype=bool) if rows is None else rows
     dataset: WindowDataset = FlatDataset(store, chosen) if length == 1 else SequenceDataset(store, chosen, length)
-    return Examples(dataset, representation or Representation(list(FEATURES), UNSCALED), classes, horizon)
+    return SplitExamples(dataset, representation or Representation(list(FEATURES), UNSCALED), classes, horizon)
 
 
 def learnable(
     classes: int, absent: int | None = None, weeks: int = 60, length: int = 1, seed: int = 0
-) -> tuple[Examples, Examples]:
+) -> tuple[SplitExamples, SplitExamples]:
     """Training and later examples whose labels depend on the first three features."""
     rng = np.random.default_rng(seed)
     names = [f"T{i}" for i in range(8)]
@@ -129,9 +129,9 @@ def test_logistic_reads_the_last_period_of_a_window_alone():
     keep = single.dataset.store.history[single.dataset.ends].numpy() >= 4
     rows = np.zeros(len(single.dataset.store.frame), dtype=bool)
     rows[single.dataset.ends.numpy()[keep]] = True
-    kept = replace(single, dataset=FlatDataset(single.dataset.store, rows))
-    flat.fit(kept, single_test, seed=0)
-    assert len(kept) == len(train)
+    windows = replace(single, dataset=FlatDataset(single.dataset.store, rows))
+    flat.fit(windows, single_test, seed=0)
+    assert len(windows) == len(train)
     np.testing.assert_array_equal(ours.weights, flat.weights)
     np.testing.assert_array_equal(ours.predict_proba(test), flat.predict_proba(single_test))
 

@@ -15,8 +15,8 @@ from ste.data.panel import HISTORY, Panel
 from ste.data.sources.market_files import read_bars
 from ste.data.storage.tables import read_table
 from ste.errors import DataError
-from ste.experiment.artifacts import TrainResult
 from ste.experiment.run import train
+from ste.experiment.train_result import TrainResult
 from ste.features.feature_rows import feature_rows
 from ste.market.calendar import periods, session_numbers, sessions
 from ste.market.sources import RAW_CLOSE, Market

@@ -1,4 +1,4 @@
-"""Ensembles: combined as by hand, learnt from validation alone, tracked whole and made again."""
+"""Ensembles: combined as by hand, fitted on validation alone, tracked completely and repeated."""
 
 import csv
 import json
@@ -21,21 +21,22 @@ from ste.compare import compare_task
 from ste.config import EnsembleSettings, TrackingSettings, TrainSettings
 from ste.config.load import compose_command, compose_train, load_settings, to_dict
 from ste.ensemble import ensemble_task
-from ste.ensembles.pooling import BLOCKS, Combined, Stacking, beside_members, check_alike, combine
+from ste.ensembles.pooling import BLOCKS, Combined, Stacking, add_baselines, check_same_rows, combine
 from ste.ensembles.selection import SWEEP_TAG, find_members
 from ste.errors import ConfigError, DataError, RunError
 from ste.evaluate import evaluate_task
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.scorecard import without_baselines
 from ste.evaluation.scoring import score
-from ste.experiment.artifacts import PREDICTIONS, TrainResult
+from ste.experiment.artifacts import PREDICTIONS
 from ste.experiment.run import train
+from ste.experiment.train_result import TrainResult
 from ste.report import report_task
 from ste.tracking.run_info import DIGEST_TAG, ENSEMBLE_TAG, FOLD_TAG
 from ste.tracking.run_lookup import download, find_run
 from ste.tracking.store import open_store
 from ste.tracking.tracked_run import Run, tracked_run
-from ste.train import _stopped
+from ste.train import _resumed_values
 
 THREE, TWO = ("Downtrend", "Neutral", "Uptrend"), ("Downtrend", "Uptrend")
 TICKERS = 4
@@ -71,13 +72,13 @@ def split_of(predictions: Predictions, split: str, fold: int = 0) -> np.ndarray:
 
 
 def weights_of(combined: Combined) -> list[Any]:
-    return [one.plain() for one in combined.by_fold.values()]
+    return [one.to_dict() for one in combined.by_fold.values()]
 
 
 # --- the combination itself ---
 
 
-def test_the_average_is_the_mean_and_the_company_is_the_first_members():
+def test_the_average_is_the_mean_and_the_baselines_are_the_first_members():
     one, two = member(1), member(2)
     combined = combine([one, two], "average")
     np.testing.assert_allclose(combined.predictions.probs, (one.probs + two.probs) / 2, rtol=1e-15)
@@ -115,18 +116,18 @@ def test_stacking_is_scikit_learns_regression_on_log_probabilities(classes: tupl
     np.testing.assert_allclose(combined.predictions.probs[test], fit.predict_proba(x[test]), atol=1e-5)
     assert combined.fitted_loss == pytest.approx(log_loss(members[0].labels[rows], fit.predict_proba(x[rows])))
     held_out = log_loss(members[0].labels[rows], combined.predictions.probs[rows])
-    assert held_out > combined.fitted_loss  # cross-fitted: what it learnt from flatters
+    assert held_out > combined.fitted_loss  # cross-fitted: in-sample is too optimistic
 
 
 @given(exponents=st.lists(st.floats(-2, 2), min_size=1, max_size=4), classes=st.sampled_from([2, 3]))
 def test_a_logarithmic_pool_has_its_exponents_for_weights(exponents: list[float], classes: int):
     coefficients = np.stack([a * np.eye(classes) for a in exponents], axis=1)
     shifted = coefficients + np.random.default_rng(0).normal(size=(1, len(exponents), classes))
-    for kept in (coefficients, shifted):  # a constant for every class changes no probability
-        np.testing.assert_allclose(Stacking(kept, np.zeros(classes)).weights, exponents, atol=1e-12)
-    chances = np.random.default_rng(1).dirichlet(np.ones(classes), (len(exponents), 5))
-    product = np.prod(chances ** np.array(exponents)[:, None, None], axis=0)
-    pool = Stacking(shifted, np.zeros(classes))(chances)
+    for fitted in (coefficients, shifted):  # a constant for every class changes no probability
+        np.testing.assert_allclose(Stacking(fitted, np.zeros(classes)).weights, exponents, atol=1e-12)
+    probs = np.random.default_rng(1).dirichlet(np.ones(classes), (len(exponents), 5))
+    product = np.prod(probs ** np.array(exponents)[:, None, None], axis=0)
+    pool = Stacking(shifted, np.zeros(classes))(probs)
     np.testing.assert_allclose(pool, product / product.sum(axis=1, keepdims=True), rtol=1e-6)
 
 
@@ -182,24 +183,24 @@ def test_too_little_to_learn_from_is_refused_and_no_hindrance_to_the_mean():
         combine(few, "validation")
     combine(few, "average")
     missing = [replace(one, frame=one.frame.assign(label=0)) for one in (member(1), member(2))]
-    with pytest.raises(DataError, match="no validation row that it learns from is Neutral"):
+    with pytest.raises(DataError, match="no validation row that it is fitted on is Neutral"):
         combine(missing, "stacked")
 
 
-def test_members_beside_it_change_none_of_its_own_figures():
+def test_members_as_baselines_change_none_of_its_own_figures():
     one, two = member(1), member(2, 0.5)
     ensemble = combine([one, two], "average").predictions.slice_split("test")
     own = score(ensemble, resamples=100)
-    beside = score(
-        beside_members(ensemble, {"M 1": one.slice_split("test"), "M 2": two.slice_split("test")}), resamples=100
+    compared = score(
+        add_baselines(ensemble, {"M 1": one.slice_split("test"), "M 2": two.slice_split("test")}), resamples=100
     )
-    assert list(beside.baselines) == ["M 1", "M 2", "majority"]
-    assert without_baselines(beside, ["M 1", "M 2"]) == own
+    assert list(compared.baselines) == ["M 1", "M 2", "majority"]
+    assert without_baselines(compared, ["M 1", "M 2"]) == own
     theirs = score(one.slice_split("test"), resamples=100)
-    assert beside.baselines["M 1"].items() <= theirs.figures.items()
-    assert {"accuracy", "log_loss", "mcc", "auroc"} <= set(beside.baselines["M 1"])
+    assert compared.baselines["M 1"].items() <= theirs.figures.items()
+    assert {"accuracy", "log_loss", "mcc", "auroc"} <= set(compared.baselines["M 1"])
     gain = theirs.figures["log_loss"].value - own.figures["log_loss"].value
-    assert beside.gains["M 1"]["log_loss"].value == pytest.approx(gain)
+    assert compared.gains["M 1"]["log_loss"].value == pytest.approx(gain)
 
 
 @pytest.mark.parametrize(
@@ -218,10 +219,10 @@ def test_members_beside_it_change_none_of_its_own_figures():
         (lambda: replace(member(2), frame=member(2).frame.assign(path=1)), "run b: its validation rows are"),
     ],
 )
-def test_members_that_speak_of_other_things_are_told_apart(other, message: str):
-    check_alike({"a": member(1), "b": member(2)})
+def test_members_with_other_rows_are_refused(other, message: str):
+    check_same_rows({"a": member(1), "b": member(2)})
     with pytest.raises(DataError, match=message):
-        check_alike({"a": member(1), "b": other()})
+        check_same_rows({"a": member(1), "b": other()})
 
 
 # --- which runs ---
@@ -232,9 +233,9 @@ def client(folder: Path) -> MlflowClient:
     return open_store(TrackingSettings(), Path("outputs"))
 
 
-def past(loss: float | None, test: float = 1.0, digest: str = "d", rows: int = 10, **kept: Any) -> str:
+def past(loss: float | None, test: float = 1.0, digest: str = "d", rows: int = 10, **arguments: Any) -> str:
     """A finished run."""
-    with tracked_run(TrackingSettings(), Path("outputs"), "past", {}, **kept) as run:
+    with tracked_run(TrackingSettings(), Path("outputs"), "past", {}, **arguments) as run:
         run.set_tags({DIGEST_TAG: digest})
         if loss is not None:
             run.log_metrics({"final_validation/log_loss": loss, "final_test/log_loss": test})
@@ -380,15 +381,15 @@ def test_an_ensemble_is_a_run_that_stands_alone(place: Place, trained: list[Trai
     )
     assert (tags["trials"], tags["verdict.trials"], tags[DIGEST_TAG]) == ("3", "3", trained[0].data_digest)
     assert run.inputs.dataset_inputs[0].dataset.name.startswith("training_data")
-    kept = {f"members/{name}/{file}" for name in members for file in ("config.yaml", "best.ckpt")}
+    copied = {f"members/{name}/{file}" for name in members for file in ("config.yaml", "best.ckpt")}
     files = {"config.yaml", "data_card.json", "summary.json", PREDICTIONS, "members.json", "members.csv"}
     confusion = {f"confusion/{split}.{kind}" for split in ("validation", "test") for kind in ("png", "csv")}
-    assert artifacts(place.client, made) == kept | files | confusion
+    assert artifacts(place.client, made) == copied | files | confusion
 
     found = find_run(place.client, made)
     predictions = Predictions.read(download(place.client, found, PREDICTIONS, tmp_path))
-    said = [result.predictions.slice_split("validation", "test") for result in trained]
-    np.testing.assert_array_equal(predictions.probs, combine(said, "stacked", 0.5).predictions.probs)
+    predicted = [result.predictions.slice_split("validation", "test") for result in trained]
+    np.testing.assert_array_equal(predictions.probs, combine(predicted, "stacked", 0.5).predictions.probs)
     card = score(predictions.slice_split("test"), resamples=100)
     assert metrics["final_test/log_loss"] == card.figures["log_loss"].value
     assert "final_train/log_loss" not in metrics
@@ -431,17 +432,18 @@ def test_another_combination_is_seen_when_the_ensemble_is_evaluated(place: Place
         place.do(evaluate_task, "evaluate", f"run={made}")
 
 
-def test_an_ensemble_that_was_stopped_is_made_anew(place: Place, trained: list[TrainResult]):
+def test_an_ensemble_that_was_stopped_is_combined_again(place: Place, trained: list[TrainResult]):
     with pytest.raises(KeyboardInterrupt):
         tags = {ENSEMBLE_TAG: "a,b", "command": "python -m ste.ensemble 'runs=[a,b]'"}
         with tracked_run(TrackingSettings(), place.folder / "outputs", "stopped", {}, tags=tags) as run:
             raise KeyboardInterrupt
-    with pytest.raises(RunError, match=r"this ensemble is KILLED. Make it anew: python -m ste.ensemble 'runs=\[a,b\]'"):
+    again = r"this ensemble is KILLED. Combine it again: python -m ste.ensemble 'runs=\[a,b\]'"
+    with pytest.raises(RunError, match=again):
         place.do(evaluate_task, "evaluate", f"run={run.id}")
     values = to_dict(compose_train(place.paths))
     HydraConfig.instance().set_config(compose_command("train", [], with_hydra=True))
-    with pytest.raises(RunError, match=r"that run is an ensemble. Make it anew: python -m ste.ensemble"):
-        _stopped(run.id, load_settings(TrainSettings, values))
+    with pytest.raises(RunError, match=r"that run is an ensemble. Combine it again: python -m ste.ensemble"):
+        _resumed_values(load_settings(TrainSettings, values), run.id)
 
 
 @pytest.mark.slow
@@ -452,8 +454,8 @@ def test_members_in_folds_are_pooled_and_weighed_fold_by_fold(place: Place, trai
     made = place.ensemble(f"runs=[{names}]", "method=validation")
     assert place.client.get_run(made).data.tags["validation"] == "walk_forward"
     for result in folded:
-        kept = {f"members/{result.run_id}/{file}" for file in ("config.yaml", "fold-0.ckpt", "fold-1.ckpt")}
-        assert kept <= artifacts(place.client, made)
+        copied = {f"members/{result.run_id}/{file}" for file in ("config.yaml", "fold-0.ckpt", "fold-1.ckpt")}
+        assert copied <= artifacts(place.client, made)
     content = json.loads((place.folder / "ensemble" / "members.json").read_text())
     assert set(content["combinations"]) == {"0", "1"}
     capsys.readouterr()

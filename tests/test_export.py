@@ -25,8 +25,9 @@ from ste.data.storage.files import sha256
 from ste.ensemble import ensemble_task
 from ste.errors import ConfigError, RunError
 from ste.evaluation.predictions import Predictions
-from ste.experiment.artifacts import CHECKPOINT, PREDICTIONS, TrainResult
+from ste.experiment.artifacts import CHECKPOINT, PREDICTIONS
 from ste.experiment.run import train
+from ste.experiment.train_result import TrainResult
 from ste.export import export_task
 from ste.inference.export import exporter as exporting
 from ste.inference.export import parity

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from runs import build_model, fit_model
 from ste.data.build.prepare import prepare
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
-from ste.experiment.model_setup import build_model, fit_model, input_view
+from ste.experiment.model_setup import input_view
 from ste.training import malloc as memory
 from ste.training.malloc import kept_memory
 

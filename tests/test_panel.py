@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 import torch
 
+from runs import build_model
 from ste.config import LabelSettings, SplitSettings, SyntheticSettings, TrainSettings
 from ste.config.load import compose_train, load_settings
 from ste.data.build.prepare import PreparedData, prepare
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import HISTORY, Panel
 from ste.errors import DataError
-from ste.experiment.model_setup import build_model, input_view
+from ste.experiment.model_setup import input_view
 from ste.experiment.prediction import predict
 from ste.schema import DIRECTION, FEATURES, GROUPS, KEYS, SPLITS
 

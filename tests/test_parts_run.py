@@ -11,13 +11,14 @@ import pandas as pd
 import pytest
 import torch
 
+from runs import evaluate
 from ste.config import DataSettings, TrainSettings
 from ste.data.build.prepare import PreparedData, prepare
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
 from ste.data.storage import parquet_shards as parts
 from ste.errors import DataError
-from ste.experiment.run import predict_again, train
+from ste.experiment.run import train
 from ste.leakage.suite import audit
 
 Small = Callable[..., tuple[TrainSettings, dict[str, Any]]]
@@ -78,7 +79,7 @@ def test_a_run_says_the_same_and_repeats(small: Small, folder: Path) -> None:
     pd.testing.assert_frame_equal(result.predictions.frame[own], other.predictions.frame[own], check_exact=True)
     rest = [name for name in result.predictions.frame if name not in own]
     pd.testing.assert_frame_equal(result.predictions.frame[rest], other.predictions.frame[rest], rtol=1e-3)
-    again = predict_again(settings, [result.last.checkpoint])
+    _, again = evaluate(settings, [result.last.checkpoint])
     pd.testing.assert_frame_equal(again.frame, result.predictions.frame, check_exact=True)
 
 

@@ -15,6 +15,7 @@ import torch
 import yaml
 from mlflow.tracking import MlflowClient
 
+from runs import build_model, evaluate
 from ste.config import TrackingSettings, TrainSettings
 from ste.config.load import load_settings
 from ste.data.build.prepare import prepare
@@ -24,9 +25,10 @@ from ste.data.window_dataset import Batch
 from ste.errors import ConfigError, DataError, RunError
 from ste.evaluation.scorecard import Scorecard
 from ste.experiment import run as pipeline
-from ste.experiment.artifacts import CHECKPOINT, PREDICTIONS, SPLIT_PREFIX, TrainResult
-from ste.experiment.model_setup import build_model, input_view
-from ste.experiment.run import evaluate, train
+from ste.experiment.artifacts import CHECKPOINT, PREDICTIONS, SPLIT_PREFIX
+from ste.experiment.model_setup import input_view
+from ste.experiment.run import train
+from ste.experiment.train_result import TrainResult
 from ste.tracking.run_info import DIGEST_TAG
 from ste.tracking.run_lookup import download, find_experiment, find_run, read_config
 from ste.tracking.store import ensure_sqlite, open_store

@@ -14,6 +14,7 @@ import torch
 from mlflow.tracking import MlflowClient
 from sklearn.metrics import accuracy_score, log_loss, matthews_corrcoef
 
+from runs import build_model, evaluate, fit_model
 from ste.config import TrackingSettings, TrainSettings
 from ste.config.load import compose_train, load_settings, to_dict
 from ste.data.build.prepare import prepare
@@ -21,11 +22,11 @@ from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
 from ste.data.window_dataset import Batch
 from ste.errors import ConfigError
-from ste.experiment import model_setup as fitting
-from ste.experiment.artifacts import CHECKPOINT, TrainResult
+from ste.experiment.artifacts import CHECKPOINT
 from ste.experiment.explanation import explain
-from ste.experiment.model_setup import build_model, input_view, load_model
-from ste.experiment.run import evaluate, train
+from ste.experiment.model_setup import input_view, load_model
+from ste.experiment.run import train
+from ste.experiment.train_result import TrainResult
 from ste.seed_ensembles.best_epochs import BestEpochs
 from ste.seed_ensembles.replica_module import ReplicaModule
 from ste.tracking.run_info import DIGEST_TAG
@@ -65,7 +66,7 @@ def fitted(data_folder: Path, folder: Path, *overrides: str) -> tuple[Fitted, Tr
     panel = Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
     data = TrendDataModule(panel, input_view(settings.model), settings.seed)
     own = folder / "-".join(overrides).replace("/", "_")
-    result = fitting.fit_model(settings, data, build_model(settings, data), own, None)
+    result = fit_model(settings, data, build_model(settings, data), own, None)
     assert result is not None
     return result, data
 

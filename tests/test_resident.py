@@ -9,12 +9,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runs import build_model, fit_model
 from ste.data.build.prepare import prepare
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
 from ste.data.window_dataset import Batch
 from ste.evaluation.epoch_metrics import Step, TrainingMetrics
-from ste.experiment.model_setup import build_model, fit_model, input_view
+from ste.experiment.model_setup import input_view
 from ste.features.normalization import REPRESENTATIONS, Representation
 from ste.schema import FEATURES
 from ste.seed_ensembles.replica_loader import ReplicaLoader

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ste.baselines import GradientBoosting, Logistic, boosting, sklearn_baseline
-from ste.baselines.examples import Examples
+from ste.baselines.examples import SplitExamples
 from ste.baselines.fitted_baseline import FittedBaseline
 from ste.config import SplitSettings, SyntheticSettings
 from ste.data import datamodule
@@ -51,7 +51,7 @@ def majority(data: TrendDataModule) -> FittedBaseline:
     representation = Representation(list(data.panel.features), "stationary")
     representation.fit(data.training_chunks)
     model = FittedBaseline("Logistic", {}, Logistic(), representation)
-    train = Examples(data.datasets["train"], representation, 3, 1)
+    train = SplitExamples(data.datasets["train"], representation, 3, 1)
     model.baseline.fit(train, train, seed=0)
     return model
 
@@ -149,11 +149,11 @@ def test_a_long_table_is_scaled_by_evenly_spaced_windows(
 def test_baselines_gather_only_what_they_look_at(whole: TrendDataModule, monkeypatch: pytest.MonkeyPatch) -> None:
     """The linear one is fitted on every k-th of all normalized examples, the trees on as many as fit in memory."""
     model = majority(whole)
-    train = Examples(whole.datasets["train"], model.representation, 3, 1)
+    train = SplitExamples(whole.datasets["train"], model.representation, 3, 1)
     monkeypatch.setattr(sklearn_baseline, "MAX_ROWS", 1000)
     asked: list[int] = []
-    table = Examples.table
-    monkeypatch.setattr(Examples, "table", lambda self, inputs: asked.append(len(self)) or table(self, inputs))
+    table = SplitExamples.table
+    monkeypatch.setattr(SplitExamples, "table", lambda self, inputs: asked.append(len(self)) or table(self, inputs))
     some = Logistic()
     some.fit(train, train, seed=0)
     step = -(-len(train) // 1000)

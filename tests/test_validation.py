@@ -15,19 +15,17 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
+from runs import build_model
 from ste.config import TrackingSettings, TrainSettings
 from ste.config.load import compose_command, compose_train, load_settings, to_dict
-from ste.data.build.prepare import prepare
-from ste.data.cross_validation import folds
-from ste.data.panel import Panel
 from ste.errors import ConfigError, RunError
 from ste.evaluate import evaluate_task
 from ste.evaluation.predictions import Predictions
-from ste.experiment import run as pipeline
-from ste.experiment.artifacts import CHECKPOINT, PREDICTIONS, SPLIT_PREFIX, TrainResult, differences
-from ste.experiment.model_setup import build_model, load_model
-from ste.experiment.prediction import class_chances
-from ste.experiment.run import train
+from ste.experiment.artifacts import CHECKPOINT, PREDICTIONS, SPLIT_PREFIX, differences
+from ste.experiment.model_setup import Fitter, load_model
+from ste.experiment.prediction import predict_split
+from ste.experiment.run import split_settings, train
+from ste.experiment.train_result import TrainResult
 from ste.report import report_task
 from ste.tracking.earlier_trials import find_trials
 from ste.tracking.run_info import DIGEST_TAG, FOLD_TAG, FoundRun, find_children, find_runs
@@ -158,14 +156,13 @@ def test_the_pooled_predictions_are_the_childrens_test_rows(place: Place, folded
 
 def test_each_childs_checkpoint_says_what_its_predictions_say(place: Place, folded: TrainResult, tmp_path: Path):
     settings = load_settings(TrainSettings, read_config(place.client, find_run(place.client, folded.run_id, "ste")))
-    panel = Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
-    cuts = folds(panel, settings.validation)
-    for cut in cuts:
+    run_data = split_settings(settings).data
+    for cut in run_data.folds:
         child = place.children(folded)[cut.number]
         (tmp_path / str(cut.number)).mkdir()
         model = load_model(download(place.client, child, CHECKPOINT, tmp_path / str(cut.number)))
-        data = pipeline._fold_data(settings, panel, cut, cuts)
-        chances = class_chances(model, data, "test")
+        data = run_data.fold(cut)
+        chances = predict_split(model, data, "test")
         rows = data.datasets["test"].frame[["date", "ticker"]].reset_index(drop=True)
         rows[["p_downtrend", "p_neutral", "p_uptrend"]] = chances.astype(np.float64)
         found = place.predictions(child).slice_split("test").frame
@@ -174,7 +171,7 @@ def test_each_childs_checkpoint_says_what_its_predictions_say(place: Place, fold
         pd.testing.assert_frame_equal(found[columns], expected, check_exact=True)
         # It was fitted on this fold's training rows alone: its scaler is theirs.
         train_rows = data.datasets["train"]
-        assert train_rows.frame["date"].nunique() < panel.store.frame["date"].nunique()
+        assert train_rows.frame["date"].nunique() < run_data.panel.store.frame["date"].nunique()
         fresh = build_model(settings, data)
         np.testing.assert_array_equal(model.representation.mean, fresh.representation.mean)
 
@@ -261,13 +258,13 @@ def stop_at(patch: pytest.MonkeyPatch, number: int, fault: BaseException) -> Non
 def fitted_folds(patch: pytest.MonkeyPatch) -> list[Path]:
     """Folders of the fits from now on."""
     seen: list[Path] = []
-    original = pipeline.fit_model
+    original = Fitter.fit
 
-    def watched(settings, data, model, checkpoints, run):
-        seen.append(checkpoints)
-        return original(settings, data, model, checkpoints, run)
+    def watched(self, model, data, folder, *arguments, **options):
+        seen.append(folder)
+        return original(self, model, data, folder, *arguments, **options)
 
-    patch.setattr(pipeline, "fit_model", watched)
+    patch.setattr(Fitter, "fit", watched)
     return seen
 
 
@@ -435,13 +432,16 @@ def test_a_baseline_is_trained_tracked_and_evaluated_like_a_net(place: Place, mo
             assert ("log_loss" in shared) == (model != "persistence")
             assert {name: card.figures[name] for name in shared} == {name: theirs[name] for name in shared}
             assert card.gains[SAME[model]]["accuracy"].value == 0.0
+            assert card.identical == (SAME[model],)
+        assert result.verdict.word != "better"
+        assert result.verdict.tags["verdict.trials"] == str(result.trials)
     if model in ("gbm", "persistence"):  # trees as text, and a number; arrays are in folds above
         place.evaluate(result.run_id, "tracking.experiment=baselines")
         assert "the same figures as tracked" in capsys.readouterr().out
 
 
-def test_company_stands_on_the_same_rows_as_the_model(place: Place, walked: TrainResult):
-    """A logistic regression beside a net has the figures of the one that is trained as a model."""
+def test_baselines_are_scored_on_the_same_rows_as_the_model(place: Place, walked: TrainResult):
+    """The linear baseline of a net has the figures of the logistic regression that is trained as a model."""
     other = place.fit("model=logistic", *WALK, out="logistic-walk")
     columns = ["date", "ticker", "split", "fold", "label"]
     pd.testing.assert_frame_equal(other.predictions.frame[columns], walked.predictions.frame[columns])

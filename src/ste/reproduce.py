@@ -7,15 +7,15 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from ste.config import ReproduceSettings, TrainSettings
+from ste.config import ReproduceSettings
 from ste.config.fast_imports import loading
 from ste.config.hydra_app import run
 from ste.config.load import compose_train, load_settings, to_dict
 
 
 @dataclass(frozen=True)
-class Stated:
-    """What the document says of one of its models."""
+class DocumentFigures:
+    """Figures of a model in the document."""
 
     title: str
     parameters: int
@@ -24,31 +24,31 @@ class Stated:
 
 
 MODELS = {
-    "lstm": Stated("LSTM", 57_731, "230 KB", 0.3333),
-    "dual_tower": Stated("Dual Tower", 2_371, "14 KB", 0.25),
+    "lstm": DocumentFigures("LSTM", 57_731, "230 KB", 0.3333),
+    "dual_tower": DocumentFigures("Dual Tower", 2_371, "14 KB", 0.25),
 }
 ROWS, FEATURES, CLASSES, SECONDS = "23, 12", "21", "3", "about 0.5 (both)"
-"""What it says of its data, and of the time that both models took to train."""
+"""Rows, features and classes of the document's data, and the training time of both models."""
 
 
 def reproduce_task(config: DictConfig) -> None:
-    """Train both models with the document's settings, keep their weights, print the comparison."""
+    """Train both models with the document's settings, save their weights, and print both results."""
     settings = load_settings(ReproduceSettings, config)
     with loading():
         import torch  # only now: --help answers without it
 
         from ste.data.storage.files import atomic_file
-        from ste.experiment.run import train
+        from ste.experiment.run import train_config
 
     output = Path(settings.paths.output)
     folder = output / "reproduction"
     folder.mkdir(parents=True, exist_ok=True)
     results = {}
-    for name, stated in MODELS.items():
+    for name, document in MODELS.items():
         overrides = [f"paths.data={settings.paths.data}", f"paths.output={output}"]
         values = to_dict(compose_train([f"experiment=seed_{name}", *overrides]))
         values["trainer"] |= {"threads": 1, "progress": False}  # 12 batches: a second thread only waits
-        result = train(load_settings(TrainSettings, values), values, folder / name, f"{stated.title}, seed document")
+        result = train_config(values, folder / name, f"{document.title}, seed document")
         assert result is not None
         with atomic_file(folder / f"{name}_best.pth") as partial:
             torch.save(result.module.net.state_dict(), partial)
@@ -93,38 +93,38 @@ def _print(folder: Path, results: dict[str, Any]) -> None:
 
     card = next(iter(results.values())).card
     console = Console(width=None if Console().is_terminal else 100, highlight=False)
-    table = Table(header_style="bold", title="The seed document's experiment, beside ours")
-    for column in ("", "document", "ours"):
+    table = Table(header_style="bold", title="The seed document's experiment and this reproduction")
+    for column in ("", "document", "reproduction"):
         table.add_column(column)
     rows = {split: entry["rows"] for split, entry in card["files"].items()}
     table.add_row("rows: train, validation", ROWS, f"{rows['train']}, {rows['validation']}")
     table.add_row("features", FEATURES, str(len(card["features"])))
     table.add_row("classes", CLASSES, str(len(card["classes"])))
-    for name, stated in MODELS.items():
-        result, title = results[name], stated.title
+    for name, document in MODELS.items():
+        result, title = results[name], document.title
         scores = result.scores["validation"]
-        right = sum(scores.confusion[i][i] for i in range(len(scores.confusion)))
-        low, high = binomial_interval(right, scores.examples)
+        correct = sum(scores.confusion[i][i] for i in range(len(scores.confusion)))
+        low, high = binomial_interval(correct, scores.examples)
         size = (folder / f"{name}_best.pth").stat().st_size
         table.add_section()
-        table.add_row(f"{title}: parameters", f"{stated.parameters:,}", f"{result.parameters:,}")
-        table.add_row(f"{title}: weights file", stated.file, f"{size // 1024} KB")
+        table.add_row(f"{title}: parameters", f"{document.parameters:,}", f"{result.parameters:,}")
+        table.add_row(f"{title}: weights file", document.file, f"{size // 1024} KB")
         table.add_row(
             f"{title}: best validation accuracy",
-            f"{stated.accuracy:.2%}",
-            f"{right / scores.examples:.2%} ({right} of {scores.examples}), 95 % exact [{low:.1%}, {high:.1%}]",
+            f"{document.accuracy:.2%}",
+            f"{correct / scores.examples:.2%} ({correct} of {scores.examples}), 95 % exact [{low:.1%}, {high:.1%}]",
         )
         table.add_row(f"{title}: training seconds", SECONDS, f"{result.fit_seconds:.1f}")
     console.print(table)
     examples = results["lstm"].scores["validation"].examples
     low, high = binomial_interval(examples // 3, examples)
     console.print(
-        f"{examples} validation rows cannot tell these models from a coin of three sides: whoever guesses a third "
-        f"of them right has a 95 % interval of [{low:.0%}, {high:.0%}]. That even takes the rows for "
-        "independent, while they are two weeks of seven tickers that move together, and the best of 20 epochs was "
-        "chosen by the same rows. They show that the program runs, not that it predicts. The document's 33.33 % is "
-        "3 of 9 windows, which ran across tickers; ours stay within one. Its data was drawn by another generator, so "
-        "accuracies need not agree; rows, features, parameters and file sizes must."
+        f"{examples} validation rows do not distinguish these models from chance: an accuracy of one third has a 95 % "
+        f"interval of [{low:.0%}, {high:.0%}]. That interval assumes independent rows, while these are two weeks of "
+        "seven tickers that move together, and the best of 20 epochs was selected on the same rows. The figures show "
+        "that the program runs, not that it predicts. The document's 33.33 % is 3 of 9 windows that ran across "
+        "tickers; windows here stay within one ticker. The document used another generator, so accuracies may differ; "
+        "rows, features, parameters and file sizes must agree."
     )
     files = "lstm_best.pth, dual_tower_best.pth, training_summary.json"
     console.print(f"files in {folder}: {files}", style="dim", markup=False)

@@ -145,7 +145,7 @@ class ForkLauncher(Launcher):
     def _prepare(self, settings: TrainSettings) -> None:
         """What a process does before its first job."""
         self._composer = Composer(self.hydra_context.config_loader, self.config)
-        warm(settings)
+        warm(settings.data, Path(settings.paths.data))
 
     def _run(self, number: int, overrides: list[str]) -> JobReturn:
         setup_globals()

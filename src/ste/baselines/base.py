@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from ste.baselines.examples import Examples, Inputs, select_inputs
+from ste.baselines.examples import Inputs, SplitExamples, select_inputs
 
 
 class Baseline(Protocol):
@@ -14,10 +14,10 @@ class Baseline(Protocol):
     Its state holds tensors, numbers and text only, so that a checkpoint loads without executing anything.
     """
 
-    def fit(self, train: Examples, validation: Examples, seed: int) -> None:
+    def fit(self, train: SplitExamples, validation: SplitExamples, seed: int) -> None:
         """Fit the training examples; the validation examples may only decide when to stop."""
 
-    def predict_proba(self, examples: Examples) -> np.ndarray:
+    def predict_proba(self, examples: SplitExamples) -> np.ndarray:
         """Predict class probabilities, float64 `[N, C]`."""
 
     def state_dict(self) -> dict[str, Any]:
@@ -45,7 +45,7 @@ class FeatureBaseline(ABC):
     def predict_inputs(self, x: np.ndarray) -> np.ndarray:
         """Predict class probabilities, float64 `[N, C]`, from inputs `[N, K]`."""
 
-    def predict_proba(self, examples: Examples) -> np.ndarray:
+    def predict_proba(self, examples: SplitExamples) -> np.ndarray:
         """Predict class probabilities, float64 `[N, C]`, in chunks that bound the memory."""
         return np.concatenate([self.predict_inputs(x) for x in examples.chunks(self.inputs)])
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from ste.baselines.base import FeatureBaseline
-from ste.baselines.examples import Examples, Inputs
+from ste.baselines.examples import Inputs, SplitExamples
 from ste.registry import BASELINES
 
 MAX_VALUES = 250_000_000
@@ -63,7 +63,7 @@ class GradientBoosting(FeatureBaseline):
         }
         self.booster: Any = None
 
-    def fit(self, train: Examples, validation: Examples, seed: int) -> None:
+    def fit(self, train: SplitExamples, validation: SplitExamples, seed: int) -> None:
         """Grow trees until the validation log-loss stops improving."""
         import lightgbm
 

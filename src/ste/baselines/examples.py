@@ -30,7 +30,7 @@ def select_inputs(features: np.ndarray, inputs: Inputs) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Examples:
+class SplitExamples:
     """Examples of one split.
 
     Attributes:
@@ -51,7 +51,7 @@ class Examples:
     @classmethod
     def from_split(
         cls, data: TrendDataModule, split: str, representation: Representation, *, unsampled: bool = False
-    ) -> "Examples":
+    ) -> "SplitExamples":
         """Take the examples of a split.
 
         Args:
@@ -68,7 +68,7 @@ class Examples:
         """Number of features in a window, T F."""
         return self.dataset.length * self.dataset.store.features.shape[1]
 
-    def thin(self, max_rows: int) -> "Examples":
+    def thin(self, max_rows: int) -> "SplitExamples":
         """Return at most `max_rows` evenly spaced examples."""
         step = -(-len(self) // max(1, max_rows))
         return self if step <= 1 else replace(self, dataset=self.dataset.at(self.dataset.ends[::step]))

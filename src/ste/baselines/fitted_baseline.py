@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ste.baselines.base import Baseline
-from ste.baselines.examples import Examples
+from ste.baselines.examples import SplitExamples
 from ste.data.datamodule import TrendDataModule
 from ste.data.storage.files import atomic_file
 from ste.errors import ConfigError
@@ -66,12 +66,12 @@ class FittedBaseline:
 
     def fit(self, data: TrendDataModule, seed: int) -> None:
         """Fit the baseline on all training examples; validation examples may decide when to stop."""
-        train = Examples.from_split(data, "train", self.representation, unsampled=True)
-        self.baseline.fit(train, Examples.from_split(data, "validation", self.representation), seed)
+        train = SplitExamples.from_split(data, "train", self.representation, unsampled=True)
+        self.baseline.fit(train, SplitExamples.from_split(data, "validation", self.representation), seed)
 
     def predict_proba(self, data: TrendDataModule, split: str) -> np.ndarray:
         """Predict class probabilities of the scored examples of a split, float64 `[N, C]`."""
-        return self.baseline.predict_proba(Examples.from_split(data, split, self.representation))
+        return self.baseline.predict_proba(SplitExamples.from_split(data, split, self.representation))
 
     def save(self, path: Path) -> None:
         """Write a checkpoint of tensors, numbers and text that `from_checkpoint` reads."""

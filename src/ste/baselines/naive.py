@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ste.baselines.examples import Examples
+from ste.baselines.examples import SplitExamples
 from ste.registry import BASELINES
 
 
@@ -16,12 +16,12 @@ class Majority:
     def __init__(self) -> None:
         self.frequencies = np.empty(0)
 
-    def fit(self, train: Examples, validation: Examples, seed: int) -> None:
+    def fit(self, train: SplitExamples, validation: SplitExamples, seed: int) -> None:
         """Count the classes."""
         counts = train.class_counts()
         self.frequencies = counts / counts.sum()
 
-    def predict_proba(self, examples: Examples) -> np.ndarray:
+    def predict_proba(self, examples: SplitExamples) -> np.ndarray:
         """Return the frequencies for each example, float64 `[N, C]`."""
         return np.tile(self.frequencies, (len(examples), 1))
 
@@ -50,11 +50,11 @@ class Persistence:
     def __init__(self) -> None:
         self.fallback = 0
 
-    def fit(self, train: Examples, validation: Examples, seed: int) -> None:
+    def fit(self, train: SplitExamples, validation: SplitExamples, seed: int) -> None:
         """Find the majority class."""
         self.fallback = int(train.class_counts().argmax())
 
-    def predict_proba(self, examples: Examples) -> np.ndarray:
+    def predict_proba(self, examples: SplitExamples) -> np.ndarray:
         """Return one-hot vectors, float64 `[N, C]`."""
         store, ends = examples.dataset.store, examples.dataset.ends
         last = store.label[(ends - examples.horizon).clamp(min=0)]

@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ste.baselines.base import FeatureBaseline
-from ste.baselines.examples import Examples
+from ste.baselines.examples import SplitExamples
 from ste.errors import RunError
 
 MAX_ROWS = 100_000
@@ -34,7 +34,7 @@ class SklearnBaseline(FeatureBaseline):
         self.pipeline: Pipeline = make_pipeline(StandardScaler(), classifier)
         self.num_classes = 0
 
-    def fit(self, train: Examples, validation: Examples, seed: int) -> None:
+    def fit(self, train: SplitExamples, validation: SplitExamples, seed: int) -> None:
         """Fit on at most `MAX_ROWS` training examples; a class without an example gets probability 0."""
         some = train.thin(MAX_ROWS)
         x, y = some.table(self.inputs).astype(np.float64), some.labels

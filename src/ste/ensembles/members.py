@@ -1,7 +1,7 @@
-"""The members of an ensemble: fetched from their runs, kept with the ensemble's own, and asked again.
+"""The members of an ensemble: their settings and checkpoints.
 
-An ensemble keeps its members' settings and checkpoints, so that it stands alone when they are deleted, and is
-evaluated as any run is: from checkpoints and data, not from what was said before.
+An ensemble's run holds copies of both, so that it does not depend on the members' runs, and is evaluated from
+checkpoints and data like any run.
 """
 
 import json
@@ -9,20 +9,27 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from ste.config import TrainSettings
-from ste.ensembles.pooling import check_alike, combine
+from ste.config import PathSettings
+from ste.ensembles.pooling import check_same_rows, combine
 from ste.errors import RunError
 from ste.evaluation.predictions import Predictions
 from ste.experiment.artifacts import CHECKPOINT, PREDICTIONS
-from ste.experiment.run import OUT_OF_SAMPLE, predict_again
+from ste.experiment.prediction import OUT_OF_SAMPLE
+from ste.experiment.run import parts_from_config
+from ste.experiment.run_parts import RunParts
+from ste.experiment.stored_run import predict_checkpoints
+
+if TYPE_CHECKING:
+    from ste.tracking.run_info import FoundRun
+    from ste.tracking.store import StoreClient
 
 MEMBERS = "members.json"
 FOLDER = "members"
-"""Artifact folder: `members/RUN_ID/config.yaml` and checkpoints for each."""
+"""Artifact folder: `members/RUN_ID/` holds the configuration and checkpoints of each member."""
 
 NAME = "Ensemble"
 
@@ -32,10 +39,12 @@ class Member:
     """A tracked run as a part of an ensemble.
 
     Attributes:
-        run_id, name, model: of the run.
+        run_id: of the run.
+        name: of the run.
+        model: class name.
         command: that trained it, or empty.
-        parameters: trainable ones.
-        config: its settings as plain data.
+        parameters: number of trainable parameters.
+        config: settings as plain data.
         checkpoints: its best one, or that of each fold in order.
     """
 
@@ -49,17 +58,27 @@ class Member:
 
     @property
     def title(self) -> str:
-        """Model and the beginning of the id: short, and no other member's."""
+        """Short unique name: the model and the first characters of the ID."""
         return f"{self.model} {self.run_id[:6]}"
 
+    def parts(self, paths: PathSettings) -> RunParts:
+        """Rebuild the parts of the member's run.
 
-def fetch_members(client: Any, runs: Sequence[Any], folder: Path) -> tuple[list[Member], list[Predictions]]:
-    """What an ensemble needs of tracked runs, checked to speak of the same rows.
+        Args:
+            paths: folders of now.
+        """
+        return parts_from_config(self.config, paths)
+
+
+def fetch_members(
+    client: "StoreClient", runs: "Sequence[FoundRun]", folder: Path
+) -> tuple[list[Member], list[Predictions]]:
+    """Download the members and their predictions, and check that they predict the same rows.
 
     Args:
         client: of the store.
-        runs: finished ones (`tracking.members.find_members`).
-        folder: for checkpoints; each member's lie under its id.
+        runs: finished runs from `selection.find_members`.
+        folder: for checkpoints, in a folder per member.
 
     Raises:
         SteError: a run without the artifacts, or with other rows than the first.
@@ -67,35 +86,36 @@ def fetch_members(client: Any, runs: Sequence[Any], folder: Path) -> tuple[list[
     from ste.tracking.run_info import find_children
     from ste.tracking.run_lookup import download, read_config
 
-    members, said = [], []
+    members, predictions = [], []
     for run in runs:
         own, partial = folder / run.id, folder / ".partial"
         own.mkdir(parents=True)
         partial.mkdir(exist_ok=True)
-        said.append(Predictions.read(download(client, run, PREDICTIONS, partial)).slice_split(*OUT_OF_SAMPLE))
+        predictions.append(Predictions.read(download(client, run, PREDICTIONS, partial)).slice_split(*OUT_OF_SAMPLE))
         config = read_config(client, run)
         (own / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
         sources = {"best": run}
         if run.tags.get("validation", "holdout") != "holdout":
             sources = {f"fold-{number}": child for number, child in sorted(find_children(client, run.id).items())}
-        kept = []
+        checkpoints = []
         for name, source in sources.items():
-            kept.append(own / f"{name}.ckpt")
-            shutil.move(download(client, source, CHECKPOINT, partial), kept[-1])
+            checkpoints.append(own / f"{name}.ckpt")
+            shutil.move(download(client, source, CHECKPOINT, partial), checkpoints[-1])
         shutil.rmtree(partial)
         command, size = run.tags.get("command", ""), int(run.tags.get("model.parameters", 0))
-        members.append(Member(run.id, run.name, said[-1].model, command, size, config, kept))
-    check_alike({member.run_id: one for member, one in zip(members, said, strict=True)})
-    return members, said
+        members.append(Member(run.id, run.name, predictions[-1].model, command, size, config, checkpoints))
+    check_same_rows({member.run_id: one for member, one in zip(members, predictions, strict=True)})
+    return members, predictions
 
 
 @dataclass(frozen=True)
-class Kept:
-    """An ensemble read back from its own run.
+class StoredEnsemble:
+    """An ensemble, read from its tracked run.
 
     Attributes:
-        method, strength: as `combine` takes them.
-        members: with what they were trained and what is left of them.
+        method: of `pooling.combine`.
+        strength: of `pooling.combine`.
+        members: with settings and checkpoints.
         content: of `members.json`.
     """
 
@@ -105,7 +125,7 @@ class Kept:
     content: dict[str, Any]
 
     @classmethod
-    def read(cls, client: Any, found: Any, folder: Path) -> "Kept":
+    def from_run(cls, client: "StoreClient", run: "FoundRun", folder: Path) -> "StoredEnsemble":
         """Download settings and checkpoints.
 
         Raises:
@@ -113,11 +133,11 @@ class Kept:
         """
         from ste.tracking.run_lookup import download, read_config
 
-        if found.status != "FINISHED":
-            raise RunError(f"run={found.id}: this ensemble is {found.status}. Make it anew: {found.tags['command']}.")
-        config = read_config(client, found)
-        content = json.loads(download(client, found, MEMBERS, folder).read_text())
-        download(client, found, FOLDER, folder)
+        if run.status != "FINISHED":
+            raise RunError(f"run={run.id}: this ensemble is {run.status}. Combine it again: {run.tags['command']}.")
+        config = read_config(client, run)
+        content = json.loads(download(client, run, MEMBERS, folder).read_text())
+        download(client, run, FOLDER, folder)
         members = [
             Member(
                 run_id=entry["run_id"],
@@ -132,15 +152,15 @@ class Kept:
         ]
         return cls(config["method"], config["C"], members, content)
 
-    def predict_again(self, settings: Sequence[TrainSettings], digest: str) -> Predictions:
-        """The ensemble's predictions from its members' checkpoints and their data; what is learnt is learnt anew.
+    def predict(self, paths: PathSettings, digest: str) -> Predictions:
+        """Predict with the members' checkpoints and their data, and fit the combination again.
 
         Args:
-            settings: of each member.
+            paths: folders of now.
             digest: of the tables.
         """
-        said = [
-            predict_again(one, member.checkpoints, digest).slice_split(*OUT_OF_SAMPLE)
-            for one, member in zip(settings, self.members, strict=True)
+        predictions = [
+            predict_checkpoints(member.parts(paths), member.checkpoints, digest).slice_split(*OUT_OF_SAMPLE)
+            for member in self.members
         ]
-        return combine(said, self.method, self.strength, NAME).predictions
+        return combine(predictions, self.method, self.strength, NAME).predictions

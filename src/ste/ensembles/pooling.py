@@ -1,9 +1,8 @@
-"""One forecast out of several models': their mean, weighted or not, or a regression on them.
+"""Combine the predictions of several models: their mean, a weighted mean, or a regression on them.
 
-Whatever is learnt is learnt from validation rows and used on test rows of the same fold: a fold's validation
-rows lie outside what it is tested on, while those of a later fold are an earlier one's test rows. On the
-validation rows themselves a learnt combination is cross-fitted: each block of periods is predicted by what
-was learnt from the other blocks.
+Weights and coefficients are fitted on validation rows and used on test rows of the same fold: a fold's validation rows
+lie outside its test rows, while those of a later fold are test rows of an earlier one. The validation rows themselves
+are cross-fitted: each block of periods is predicted by what was fitted on the other blocks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +23,7 @@ METHODS = ("average", "validation", "stacked")
 """Mean of probabilities; the same weighted by validation log-loss; logistic regression on log-probabilities."""
 
 BLOCKS = 5
-"""Blocks of whole periods that a learnt combination's own validation rows are cross-fitted over."""
+"""Number of blocks of periods that validation rows are cross-fitted over."""
 
 _KEYS = ("date", "ticker", "split", "fold", "path")
 
@@ -39,12 +38,12 @@ class Pool:
 
     weights: np.ndarray
 
-    def __call__(self, chances: np.ndarray) -> np.ndarray:
-        """Probabilities `[N, C]` of the members' `[K, N, C]`."""
-        return (self.weights[:, None, None] * chances).sum(axis=0)
+    def __call__(self, probs: np.ndarray) -> np.ndarray:
+        """Combine the members' probabilities `[K, N, C]` to `[N, C]`."""
+        return (self.weights[:, None, None] * probs).sum(axis=0)
 
-    def plain(self) -> dict[str, Any]:
-        """As plain numbers."""
+    def to_dict(self) -> dict[str, Any]:
+        """Convert to plain numbers."""
         return {"weights": self.weights.tolist()}
 
 
@@ -60,15 +59,15 @@ class Stacking:
     coefficients: np.ndarray
     intercept: np.ndarray
 
-    def __call__(self, chances: np.ndarray) -> np.ndarray:
-        """Probabilities `[N, C]` of the members' `[K, N, C]`."""
-        scores = np.einsum("ckj,knj->nc", self.coefficients, _logs(chances)) + self.intercept
+    def __call__(self, probs: np.ndarray) -> np.ndarray:
+        """Combine the members' probabilities `[K, N, C]` to `[N, C]`."""
+        scores = np.einsum("ckj,knj->nc", self.coefficients, _log_probs(probs)) + self.intercept
         odds = np.exp(scores - scores.max(axis=1, keepdims=True))
         return odds / odds.sum(axis=1, keepdims=True)
 
     @property
     def weights(self) -> np.ndarray:
-        """Exponent of each member in the nearest logarithmic pool, `[K]`; they need not have sum 1.
+        """Exponent of each member in the nearest logarithmic pool, `[K]`; their sum need not be 1.
 
         A pool that raises member k's probabilities to the power a has a on the diagonal of k's coefficients, up to
         a constant per column: a is the mean of the diagonal less the mean of the rest.
@@ -77,8 +76,8 @@ class Stacking:
         diagonal = np.einsum("ckc->k", self.coefficients)
         return diagonal / count - (self.coefficients.sum(axis=(0, 2)) - diagonal) / (count * (count - 1))
 
-    def plain(self) -> dict[str, Any]:
-        """As plain numbers."""
+    def to_dict(self) -> dict[str, Any]:
+        """Convert to plain numbers."""
         return {
             "coefficients": self.coefficients.tolist(),
             "intercept": self.intercept.tolist(),
@@ -91,12 +90,12 @@ Combination = Pool | Stacking
 
 @dataclass(frozen=True, eq=False)
 class Combined:
-    """Members made one.
+    """The combined predictions of several members.
 
     Attributes:
-        predictions: validation and test rows; the baselines' columns are the first member's.
-        by_fold: what was learnt, by number of the fold.
-        fitted_loss: log-loss on the very rows that were learnt from, which flatters; None where nothing was learnt.
+        predictions: of validation and test rows; the baselines' columns are the first member's.
+        by_fold: fitted combination by number of the fold.
+        fitted_loss: in-sample log-loss on the validation rows, which is too optimistic; None for `average`.
     """
 
     predictions: Predictions
@@ -105,62 +104,62 @@ class Combined:
 
     @property
     def weights(self) -> np.ndarray:
-        """Weight (of a stacked one, exponent) of each member, mean over folds, `[K]`."""
+        """Weight of each member (exponent for `stacked`), mean over folds, `[K]`."""
         return np.mean([one.weights for one in self.by_fold.values()], axis=0)
 
 
 def combine(members: Sequence[Predictions], method: str, strength: float = 1.0, name: str = "Ensemble") -> Combined:
-    """Combine what several models say of the same rows.
+    """Combine the predictions of several models for the same rows.
 
     Args:
-        members: validation and test rows of each, alike (`check_alike`).
+        members: validation and test rows of each, checked by `check_same_rows`.
         method: one of `METHODS`.
         strength: C of the stacked regression, the inverse of its L2 penalty.
-        name: of the ensemble, to print.
+        name: of the ensemble, for printing.
 
     Raises:
-        DataError: too few validation periods to learn from, or a class that is not among them.
+        DataError: too few validation periods to fit on, or a class that is not among them.
     """
     first = members[0]
-    chances = np.stack([member.probs for member in members])
+    probs = np.stack([member.probs for member in members])
     fold, validation = first.frame["fold"].to_numpy(), (first.frame["split"] == "validation").to_numpy()
-    out, fitted = np.empty_like(first.probs), np.empty_like(first.probs)
+    out, in_sample = np.empty_like(first.probs), np.empty_like(first.probs)
     by_fold: dict[int, Combination] = {}
     for number in np.unique(fold):
-        learnt, rest = validation & (fold == number), ~validation & (fold == number)
-        rows = _Rows.of(first, chances, learnt)
-        combination = _learn(method, strength, rows)
+        fitting, rest = validation & (fold == number), ~validation & (fold == number)
+        rows = _FittingRows.from_predictions(first, probs, fitting)
+        combination = _fit(method, strength, rows)
         by_fold[int(number)] = combination
-        out[rest] = combination(chances[:, rest])
-        fitted[learnt] = combination(rows.chances)
-        out[learnt] = fitted[learnt] if method == "average" else _cross_fitted(method, strength, rows)
+        out[rest] = combination(probs[:, rest])
+        in_sample[fitting] = combination(rows.probs)
+        out[fitting] = in_sample[fitting] if method == "average" else _cross_fit(method, strength, rows)
     frame = first.frame.copy()
     frame[list(probability_names(first.classes))] = out
     predictions = replace(first, frame=frame, model=name)
-    loss = None if method == "average" else _log_loss(fitted[validation], first.labels[validation])
+    loss = None if method == "average" else _log_loss(in_sample[validation], first.labels[validation])
     return Combined(predictions, by_fold, loss)
 
 
-def beside_members(predictions: Predictions, members: Mapping[str, Predictions]) -> Predictions:
-    """The same rows with the members as further baselines, before the others.
+def add_baselines(predictions: Predictions, members: Mapping[str, Predictions]) -> Predictions:
+    """Add the members as further baselines of the same rows, before the others.
 
     Args:
         predictions: of the ensemble.
         members: by a name without a dot.
     """
     columns = list(probability_names(predictions.classes))
-    theirs = [member.frame[columns].add_prefix(f"{name}.") for name, member in members.items()]
-    known = [name for name in predictions.frame if "." not in str(name)]
-    rest = [name for name in predictions.frame if "." in str(name)]
-    frame = pd.concat([predictions.frame[known], *theirs, predictions.frame[rest]], axis=1)
+    member_columns = [member.frame[columns].add_prefix(f"{name}.") for name, member in members.items()]
+    own = [name for name in predictions.frame if "." not in str(name)]
+    baselines = [name for name in predictions.frame if "." in str(name)]
+    frame = pd.concat([predictions.frame[own], *member_columns, predictions.frame[baselines]], axis=1)
     return replace(predictions, frame=frame)
 
 
-def check_alike(members: Mapping[str, Predictions]) -> None:
-    """Raise unless all members speak of the same rows.
+def check_same_rows(members: Mapping[str, Predictions]) -> None:
+    """Raise unless all members predict the same rows.
 
     Args:
-        members: by the run's id.
+        members: by the run's ID.
 
     Raises:
         DataError: no validation rows, or other classes, frequency, horizon, rows or labels than the first member's.
@@ -168,32 +167,34 @@ def check_alike(members: Mapping[str, Predictions]) -> None:
     (first_id, first), *others = members.items()
     for run_id, one in members.items():
         if "validation" not in one.splits:
-            raise DataError(f"run {run_id}: it has no validation predictions. Train it anew, or leave it out of runs=.")
+            raise DataError(
+                f"run {run_id}: it has no validation predictions. Train it again, or leave it out of runs=."
+            )
     for run_id, one in others:
         for what in ("classes", "frequency", "horizon"):
             own, expected = getattr(one, what), getattr(first, what)
             if own != expected:
                 raise DataError(f"run {run_id}: its {what} is {own}, run {first_id}'s is {expected}. {_SAME}")
         for split in dict.fromkeys([*first.splits, *one.splits]):
-            _check_rows(split, run_id, one.slice_split(split), first_id, first.slice_split(split))
+            _check_split(split, run_id, one.slice_split(split), first_id, first.slice_split(split))
 
 
 _SAME = "Members are trained on the same data and labels."
 
 
-def _check_rows(split: str, run_id: str, one: Predictions, first_id: str, first: Predictions) -> None:
+def _check_split(split: str, run_id: str, one: Predictions, first_id: str, first: Predictions) -> None:
     same = len(one) == len(first) and all((one.frame[key].array == first.frame[key].array).all() for key in _KEYS)
     if not same:
         raise DataError(
-            f"run {run_id}: its {split} rows are {_rows(one)}, run {first_id}'s are {_rows(first)}. Runs are scored on "
-            "the same rows when they have the same validation and data.history. Try data.history=N, the longest of "
-            "their data.sequence_length, with each."
+            f"run {run_id}: its {split} rows are {_row_text(one)}, run {first_id}'s are {_row_text(first)}. Runs are "
+            "scored on the same rows when they have the same validation and data.history. Try data.history=N, the "
+            "longest of their data.sequence_length, with each."
         )
     if not np.array_equal(one.labels, first.labels):
         raise DataError(f"run {run_id}: its {split} labels differ from run {first_id}'s. {_SAME}")
 
 
-def _rows(predictions: Predictions) -> str:
+def _row_text(predictions: Predictions) -> str:
     if not len(predictions):
         return "none"
     dates = predictions.frame["date"]
@@ -203,18 +204,20 @@ def _rows(predictions: Predictions) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class _Rows:
-    """What is learnt from: validation rows of one fold.
+class _FittingRows:
+    """Validation rows of one fold, on which a combination is fitted.
 
     Attributes:
-        chances: the members', `[K, N, C]`.
+        probs: the members' probabilities, `[K, N, C]`.
         labels: `[N]`.
-        majority: that baseline's probabilities `[N, C]`.
-        periods: `[N]`.
-        classes, unit, horizon: of the predictions.
+        majority: that baseline's probabilities, `[N, C]`.
+        periods: index of each row's period, `[N]`.
+        classes: names in label order.
+        unit: of a period, `week` or `day`.
+        horizon: periods that a label looks ahead.
     """
 
-    chances: np.ndarray
+    probs: np.ndarray
     labels: np.ndarray
     majority: np.ndarray
     periods: np.ndarray
@@ -223,9 +226,9 @@ class _Rows:
     horizon: int
 
     @classmethod
-    def of(cls, first: Predictions, chances: np.ndarray, mask: np.ndarray) -> "_Rows":
+    def from_predictions(cls, first: Predictions, probs: np.ndarray, mask: np.ndarray) -> "_FittingRows":
         return cls(
-            chances[:, mask],
+            probs[:, mask],
             first.labels[mask],
             first.baseline("majority")[mask],
             first.periods[mask],
@@ -234,62 +237,67 @@ class _Rows:
             first.horizon,
         )
 
-    def where(self, mask: np.ndarray) -> "_Rows":
-        rest = (self.classes, self.unit, self.horizon)
-        return _Rows(self.chances[:, mask], self.labels[mask], self.majority[mask], self.periods[mask], *rest)
-
-
-def _learn(method: str, strength: float, rows: _Rows) -> Combination:
-    if method == "average":
-        return Pool(np.full(len(rows.chances), 1 / len(rows.chances)))
-    found, fewest = len(np.unique(rows.periods)), MIN_PERIODS * rows.horizon
-    if found < fewest:
-        raise DataError(
-            f"method={method}: it learns from validation rows, which are of {found} {rows.unit}s. Expected {fewest} or "
-            "more. Try method=average."
+    def slice_rows(self, mask: np.ndarray) -> "_FittingRows":
+        return replace(
+            self,
+            probs=self.probs[:, mask],
+            labels=self.labels[mask],
+            majority=self.majority[mask],
+            periods=self.periods[mask],
         )
-    return _skill(rows) if method == "validation" else _stack(rows, strength)
 
 
-def _skill(rows: _Rows) -> Pool:
-    """Weights in proportion to what each member gains on majority's log-loss; equal where none gains any."""
-    losses = np.array([_log_loss(chances, rows.labels) for chances in rows.chances])
+def _fit(method: str, strength: float, rows: _FittingRows) -> Combination:
+    if method == "average":
+        return Pool(np.full(len(rows.probs), 1 / len(rows.probs)))
+    periods, min_periods = len(np.unique(rows.periods)), MIN_PERIODS * rows.horizon
+    if periods < min_periods:
+        raise DataError(
+            f"method={method}: it is fitted on validation rows, which are of {periods} {rows.unit}s. Expected "
+            f"{min_periods} or more. Try method=average."
+        )
+    return _fit_weights(rows) if method == "validation" else _fit_regression(rows, strength)
+
+
+def _fit_weights(rows: _FittingRows) -> Pool:
+    """Weight each member by its gain on majority's log-loss; equally where none gains any."""
+    losses = np.array([_log_loss(probs, rows.labels) for probs in rows.probs])
     gains = np.maximum(_log_loss(rows.majority, rows.labels) - losses, 0.0)
     return Pool(gains / gains.sum() if gains.sum() > 0 else np.full(len(gains), 1 / len(gains)))
 
 
-def _stack(rows: _Rows, strength: float) -> Stacking:
-    members, count = len(rows.chances), len(rows.classes)
+def _fit_regression(rows: _FittingRows, strength: float) -> Stacking:
+    members, count = len(rows.probs), len(rows.classes)
     missing = set(range(count)) - set(rows.labels.tolist())
     if missing:
         name = rows.classes[min(missing)]
-        raise DataError(f"method=stacked: no validation row that it learns from is {name}. Try method=average.")
-    logs = _logs(rows.chances).transpose(1, 0, 2).reshape(len(rows.labels), members * count)
-    # Newton's steps: few parameters, and a handful of steps to the last digits.
+        raise DataError(f"method=stacked: no validation row that it is fitted on is {name}. Try method=average.")
+    logs = _log_probs(rows.probs).transpose(1, 0, 2).reshape(len(rows.labels), members * count)
+    # Newton's method: few parameters, and a handful of steps to the last digits.
     model = LogisticRegression(C=strength, solver="newton-cholesky", tol=1e-8).fit(logs, rows.labels)
     coefficients, intercept = model.coef_, model.intercept_
-    if count == 2:  # scikit-learn keeps the score of the second class alone
+    if count == 2:  # scikit-learn has the score of the second class alone
         coefficients = np.concatenate([np.zeros_like(coefficients), coefficients])
         intercept = np.concatenate([np.zeros_like(intercept), intercept])
     return Stacking(coefficients.reshape(count, members, count), intercept)
 
 
-def _cross_fitted(method: str, strength: float, rows: _Rows) -> np.ndarray:
-    """Each block of periods by what the others taught, `[N, C]`; a horizon on either side of it teaches nothing."""
-    out = np.empty(rows.chances.shape[1:])
+def _cross_fit(method: str, strength: float, rows: _FittingRows) -> np.ndarray:
+    """Predict each block of periods by a fit on the others, less a horizon on either side, `[N, C]`."""
+    out = np.empty(rows.probs.shape[1:])
     for block in np.array_split(np.unique(rows.periods), BLOCKS):
-        held = (rows.periods >= block[0]) & (rows.periods <= block[-1])
-        apart = (rows.periods < block[0] - rows.horizon) | (rows.periods > block[-1] + rows.horizon)
-        teachers = rows.where(apart)
-        combination = _skill(teachers) if method == "validation" else _stack(teachers, strength)
-        out[held] = combination(rows.chances[:, held])
+        predicted = (rows.periods >= block[0]) & (rows.periods <= block[-1])
+        purged = (rows.periods < block[0] - rows.horizon) | (rows.periods > block[-1] + rows.horizon)
+        fitting = rows.slice_rows(purged)
+        combination = _fit_weights(fitting) if method == "validation" else _fit_regression(fitting, strength)
+        out[predicted] = combination(rows.probs[:, predicted])
     return out
 
 
-def _logs(chances: np.ndarray) -> np.ndarray:
-    return np.log(np.maximum(chances, MIN_PROBABILITY))
+def _log_probs(probs: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(probs, MIN_PROBABILITY))
 
 
-def _log_loss(chances: np.ndarray, labels: np.ndarray) -> float:
-    """Mean negative log-probability of the class that came, nats."""
-    return float(-_logs(chances[np.arange(len(labels)), labels]).mean())
+def _log_loss(probs: np.ndarray, labels: np.ndarray) -> float:
+    """Mean negative log-probability of the true class, in nats."""
+    return float(-_log_probs(probs[np.arange(len(labels)), labels]).mean())

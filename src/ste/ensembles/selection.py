@@ -1,20 +1,24 @@
-"""Which tracked runs an ensemble is made of: the best, a sweep's children, or those named."""
+"""Select the tracked runs of an ensemble: the best ones, the children of a sweep, or named ones."""
 
-from mlflow.tracking import MlflowClient
+from typing import TYPE_CHECKING
 
 from ste.errors import RunError
 from ste.tracking.run_info import DIGEST_TAG, ENSEMBLE_TAG, FOLD_TAG, PARENT_TAG, SWEEP_TAG, FoundRun, find_runs, search
 from ste.tracking.run_lookup import find_experiment, find_run
 
+if TYPE_CHECKING:
+    from ste.tracking.store import StoreClient
+
 _RANKED_BY = "final_validation/log_loss"
 _EXAMPLES = "final_validation/examples"
 
 
-def find_members(client: MlflowClient, wanted: str | list[str], experiment: str | None = None) -> list[FoundRun]:
-    """The runs to combine.
+def find_members(client: "StoreClient", wanted: str | list[str], experiment: str | None = None) -> list[FoundRun]:
+    """Find the runs to combine.
 
-    `best:N` are the N finished training runs with the lowest validation log-loss among those on the same data and
-    validation rows as the latest one; `children:RUN_ID` every finished run of a sweep. The test split chooses nothing.
+    `best:N` selects the N finished training runs with the lowest validation log-loss among those on the same data and
+    validation rows as the latest one; `children:RUN_ID` selects every finished run of a sweep. The test split selects
+    nothing.
 
     Args:
         client: of the store.
@@ -25,30 +29,30 @@ def find_members(client: MlflowClient, wanted: str | list[str], experiment: str 
         RunError: there are too few, or one cannot be a member.
     """
     if isinstance(wanted, list):
-        found = [find_run(client, one, experiment, key="runs", sweep=True) for one in wanted]
+        runs = [find_run(client, one, experiment, key="runs", sweep=True) for one in wanted]
     elif wanted.startswith("best:"):
-        found = _best(client, int(wanted.removeprefix("best:")), experiment)
+        runs = _best(client, int(wanted.removeprefix("best:")), experiment)
     else:
-        found = _children(client, wanted.removeprefix("children:"))
-    _check(client, found)
-    return found
+        runs = _children(client, wanted.removeprefix("children:"))
+    _check(client, runs)
+    return runs
 
 
-def _best(client: MlflowClient, count: int, experiment: str | None) -> list[FoundRun]:
-    place = find_experiment(client, experiment)
-    runs = [run for run in find_runs(client, place.experiment_id) if _trained(run)]
+def _best(client: "StoreClient", count: int, experiment: str | None) -> list[FoundRun]:
+    chosen = find_experiment(client, experiment)
+    runs = [run for run in find_runs(client, chosen.experiment_id) if _trained(run)]
     latest = next(iter(runs), None)
     same = [run for run in runs if latest and _rows(run) == _rows(latest)]
     if len(same) < count:
         hint = f"Try runs=best:{len(same)}" if len(same) > 1 else "Train more models"
         raise RunError(
             f"runs=best:{count}: {len(same)} finished training {'run' if len(same) == 1 else 'runs'} of experiment "
-            f"{place.name} stand on the latest one's data and validation rows. {hint}, or name runs=[ID,ID]."
+            f"{chosen.name} have the latest one's data and validation rows. {hint}, or name runs=[ID,ID]."
         )
     return sorted(same, key=lambda run: (run.metrics[_RANKED_BY], run.started))[:count]
 
 
-def _children(client: MlflowClient, parent: str) -> list[FoundRun]:
+def _children(client: "StoreClient", parent: str) -> list[FoundRun]:
     sweep = find_run(client, parent, key="runs", sweep=True)
     children = search(client, [sweep.experiment], f"tags.`{PARENT_TAG}` = '{parent}'")
     finished = [run for run in children if _trained(run)]
@@ -61,22 +65,22 @@ def _children(client: MlflowClient, parent: str) -> list[FoundRun]:
 
 
 def _trained(run: FoundRun) -> bool:
-    """Whether it is a finished training run, as a whole."""
-    apart = {FOLD_TAG, ENSEMBLE_TAG, SWEEP_TAG} & set(run.tags)
-    return run.status == "FINISHED" and not apart and _RANKED_BY in run.metrics
+    """Whether a run is a finished training, no fold, ensemble or sweep."""
+    other = {FOLD_TAG, ENSEMBLE_TAG, SWEEP_TAG} & set(run.tags)
+    return run.status == "FINISHED" and not other and _RANKED_BY in run.metrics
 
 
 def _rows(run: FoundRun) -> tuple[str, float]:
     return run.tags.get(DIGEST_TAG, ""), run.metrics.get(_EXAMPLES, 0.0)
 
 
-def _check(client: MlflowClient, runs: list[FoundRun]) -> None:
+def _check(client: "StoreClient", runs: list[FoundRun]) -> None:
     first = runs[0]
     for i, run in enumerate(runs):
         if run.status != "FINISHED":
             raise RunError(f"run {run.id}: it is {run.status}. Expected members that are FINISHED.")
         if ENSEMBLE_TAG in run.tags:
-            raise RunError(f"run {run.id}: it is an ensemble itself. Name its members: {run.tags[ENSEMBLE_TAG]}.")
+            raise RunError(f"run {run.id}: it is an ensemble. Name its members: {run.tags[ENSEMBLE_TAG]}.")
         if SWEEP_TAG in run.tags:
             raise RunError(f"run {run.id}: it is a sweep. Try runs=children:{run.id}.")
         if run.id in [other.id for other in runs[:i]]:

@@ -1,1 +1,1 @@
-"""A training run from settings to a tracked result."""
+"""A training run, from its settings to a tracked result."""

@@ -1,4 +1,4 @@
-"""What a fitted model looks at: importance of its features on held-out rows."""
+"""Importance of a fitted model's features on held-out rows."""
 
 from collections.abc import Callable
 
@@ -12,48 +12,48 @@ from ste.evaluation.explain.permutation_importance import MAX_ROWS, Importance, 
 from ste.experiment.prediction import one_thread
 from ste.training.fit import Model
 
-Explained = tuple[list[Importance], Attribution | None]
+Explanation = tuple[list[Importance], Attribution | None]
 
 
-def explain(model: Model, data: TrendDataModule) -> Explained:
-    """Permutation importance on the test rows (or validation's) and, for a net, integrated gradients.
+def explain(model: Model, data: TrendDataModule) -> Explanation:
+    """Compute permutation importance on the test rows (or validation's) and, for a net, integrated gradients.
 
-    Both look at prepared features: a raw price beside another week's close would be off every scale.
+    Both permute or interpolate normalized features: a raw price does not fit the close of another week.
 
     Args:
-        model: fitted; a baseline that reads no prepared features has no importance, nor has a single period.
-        data: the cut it was fitted on.
+        model: fitted; a baseline that does not read the features has no importance, nor has a single period.
+        data: that it was fitted on.
     """
-    predictor = _of_prepared(model)
+    predictor = _predictor(model)
     if predictor is None:
         return [], None
     dataset = data.scored.get("test", data.scored["validation"])
     panel = data.panel
     with torch.no_grad(), one_thread():
         every = panel.store.period[dataset.ends.numpy()]
-        kept = even_periods(every, MAX_ROWS)
-        periods = every[kept]
+        rows = even_periods(every, MAX_ROWS)
+        periods = every[rows]
         if len(set(periods.tolist())) < 2:
-            return [], None  # nothing can change places
-        batch = dataset[torch.from_numpy(kept)]
+            return [], None  # a permutation needs two periods
+        batch = dataset[torch.from_numpy(rows)]
         features = model.representation(batch.features)
-        found = permutation_importance(
+        importance = permutation_importance(
             predictor,
             features,
             batch.label.numpy(),
             periods,
-            dataset.tickers[kept],
+            dataset.tickers[rows],
             panel.features,
             panel.groups,
         )
     if isinstance(model, FittedBaseline):
-        return found, None
+        return importance, None
     with one_thread():
-        return found, integrated_gradients(model.predictor, features, panel.features, periods)
+        return importance, integrated_gradients(model.predictor, features, panel.features, periods)
 
 
-def _of_prepared(model: Model) -> Callable[[torch.Tensor], torch.Tensor] | None:
-    """Prepared features `[n, T, F]` or `[n, F]` to probabilities, or None."""
+def _predictor(model: Model) -> Callable[[torch.Tensor], torch.Tensor] | None:
+    """Return a function from normalized features `[n, T, F]` or `[n, F]` to probabilities, or None."""
     if not isinstance(model, FittedBaseline):
         net = model.predictor
         return lambda x: net(x).float().softmax(dim=1)

@@ -1,6 +1,7 @@
-"""Build, fit and load the model that a run's settings name."""
+"""Build, fit and load the model of a run."""
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,20 +9,29 @@ import lightning.pytorch as pl
 import torch
 
 from ste.baselines.fitted_baseline import FittedBaseline
-from ste.config import TrainSettings
+from ste.config import (
+    AugmentSettings,
+    FitSettings,
+    OptimizerSettings,
+    ReplicaSettings,
+    SchedulerSettings,
+    TrainerSettings,
+)
 from ste.data.datamodule import TrendDataModule
-from ste.data.panel import Panel
 from ste.errors import ConfigError, DataError, RunError
 from ste.registry import MODELS
 from ste.seed_ensembles.replica_module import build_module
 from ste.training.augmentation.batch_transforms import MIN_WINDOW
 from ste.training.augmentation.resampled_market import synthetic_rows
-from ste.training.components import build_callbacks, build_loggers, early_stopping_patience
+from ste.training.components import build_callbacks, build_loggers
 from ste.training.distributed import check_examples, resolve_processes
 from ste.training.fit import Fitted, Model, fit_baseline, fit_net
-from ste.training.module import build_net
+from ste.training.module import TrendModule, build_net
 from ste.training.run_logger import MetricStore
 from ste.training.trainer import build_trainer
+
+Components = Mapping[str, Mapping[str, Any] | None]
+"""Callbacks or loggers by key: class name and arguments."""
 
 
 def model_name(model: dict[str, Any]) -> str:
@@ -34,111 +44,175 @@ def input_view(model: dict[str, Any]) -> str:
     return "sequence" if "baseline" in model else str(MODELS[model["net"]].input_view)
 
 
-def build_data(settings: TrainSettings, panel: Panel) -> TrendDataModule:
-    """Build a run's examples on the tables' own split."""
-    return TrendDataModule(panel, input_view(settings.model), settings.seed, settings.scoring.most_rows)
+@dataclass(frozen=True)
+class ModelBuilder:
+    """Builds the unfitted model of a run.
 
-
-def build_model(settings: TrainSettings, data: TrendDataModule) -> Model:
-    """Build the model to fit, and check the settings of its fit before anything is tracked.
-
-    Raises:
-        ConfigError: settings that the model, a callback, a logger or the Trainer does not accept.
-        DataError: the training examples cannot be weighed or resampled as asked.
+    Attributes:
+        model: class name under `net` or `baseline`, and its arguments.
+        representation: kind of the normalization.
+        loss: monitored metric, class weights and label smoothing.
+        optimizer: of a net.
+        scheduler: of the learning rate.
+        augment: of the training examples.
+        replicas: seeds of the net that are trained at once.
+        patience: epochs without a better metric after which a replica stops; None never stops early.
+        seed: of weights and random numbers.
     """
-    if "baseline" in settings.model:
-        return FittedBaseline.from_settings(settings.model, data, settings.data.representation)
-    metric, folder = f"val/{settings.fit.monitor}", Path()
-    build_trainer(
-        resolve_processes(settings.trainer), build_callbacks(settings.callbacks, metric, settings.fit.mode, folder)
-    )
-    build_loggers({key: entry for key, entry in settings.loggers.items() if key != "tensorboard"}, folder, None)
-    module = build_module(_hyperparameters(settings, data))
-    module.representation.fit(data.training_chunks)
-    if settings.augment.name == "synthetic":
-        data.add_training_examples(*synthetic_rows(settings.augment, data.panel, data.datasets["train"], settings.seed))
-    return module
+
+    model: dict[str, Any]
+    representation: str
+    loss: FitSettings
+    optimizer: OptimizerSettings
+    scheduler: SchedulerSettings
+    augment: AugmentSettings
+    replicas: ReplicaSettings
+    patience: int | None
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Class name of the model."""
+        return model_name(self.model)
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether the model is a baseline rather than a net."""
+        return "baseline" in self.model
+
+    def build(self, data: TrendDataModule) -> Model:
+        """Build the model, with its normalization fitted on the training examples.
+
+        Raises:
+            ConfigError: settings that the model does not accept.
+            DataError: the training examples cannot be weighted or resampled as set.
+        """
+        if self.is_baseline:
+            return FittedBaseline.from_settings(self.model, data, self.representation)
+        module = self._module(data)
+        module.representation.fit(data.training_chunks)
+        if self.augment.name == "synthetic":
+            data.add_training_examples(*synthetic_rows(self.augment, data.panel, data.datasets["train"], self.seed))
+        return module
+
+    def _module(self, data: TrendDataModule) -> TrendModule:
+        given = {key: value for key, value in self.model.items() if key != "net" and value is not None}
+        net = self.model["net"]
+        if self.augment.name == "window_warping" and data.dims.sequence_length < MIN_WINDOW:
+            raise ConfigError(
+                f"augment=window_warping: {net} reads {data.dims.sequence_length} of a ticker's periods; expected "
+                f"{MIN_WINDOW} or more, between which time can be stretched. Try augment=jitter, or model=lstm."
+            )
+        accepted = MODELS[net].__init__.__annotations__
+        arguments = {key: value for key, value in asdict(data.dims).items() if key in accepted} | given
+        build_net(net, arguments)  # reports a wrong size before anything is tracked
+        pl.seed_everything(self.seed, verbose=False)
+        hyperparameters = {
+            "net": net,
+            "net_arguments": arguments,
+            "columns": list(data.panel.features),
+            "representation": self.representation,
+            "optimizer": asdict(self.optimizer),
+            "scheduler": asdict(self.scheduler),
+            "monitor": self.loss.monitor,
+            "mode": self.loss.mode,
+            "class_weights": _class_weights(data) if self.loss.class_weights else None,
+            "label_smoothing": self.loss.label_smoothing,
+            "adversarial_weight": self.loss.adversarial_weight,
+            "adversarial_size": self.loss.adversarial_size,
+            "seed": self.seed,
+            "augment": None if self.augment.name == "none" else asdict(self.augment),
+        }
+        if self.replicas.replicas > 1:
+            hyperparameters["replicas"] = asdict(self.replicas) | {"patience": self.patience}
+        return build_module(hyperparameters)
 
 
-def fit_model(
-    settings: TrainSettings,
-    data: TrendDataModule,
-    model: Model,
-    folder: Path,
-    run: MetricStore | None,
-    callbacks: tuple[pl.Callback, ...] = (),
-) -> Fitted:
-    """Fit a model from `build_model`.
+@dataclass(frozen=True)
+class Fitter:
+    """Fits a model.
 
-    Args:
-        settings: of the run.
-        data: one cut of the data.
-        model: to fit.
-        folder: of checkpoints.
-        run: tracked run for the curves; None sends them nowhere.
-        callbacks: in addition to those of the settings.
+    Attributes:
+        trainer: arguments of Lightning's Trainer.
+        callbacks: of a net's fit.
+        loggers: of a net's fit.
+        monitor: validation metric that selects the epoch.
+        mode: whether it is better `min` or `max`.
+        seed: of a baseline's fit.
     """
-    if isinstance(model, FittedBaseline):
-        return fit_baseline(model, data, folder, settings.seed)
-    built = build_callbacks(settings.callbacks, f"val/{settings.fit.monitor}", settings.fit.mode, folder)
-    loggers = build_loggers(settings.loggers, folder, run)
-    trainer = resolve_processes(settings.trainer)
-    check_examples({split: len(rows) for split, rows in data.datasets.items()}, trainer)
-    try:
-        return fit_net(model, data, folder, trainer, [*built, *callbacks], loggers, resume=settings.resume is not None)
-    except RunError as error:
-        again = f" Try resume={run.id}." if run is not None else ""
-        raise RunError(f"{error}{again}") from error
+
+    trainer: TrainerSettings
+    callbacks: Components
+    loggers: Components
+    monitor: str
+    mode: str
+    seed: int
+
+    def check(self) -> None:
+        """Build callbacks, loggers and Trainer once, so that a mistake is reported before anything is tracked.
+
+        Raises:
+            ConfigError: a class or an argument that does not exist, or a value that is refused.
+        """
+        built = build_callbacks(self.callbacks, self._metric, self.mode, Path())
+        build_trainer(resolve_processes(self.trainer), built)
+        loggers = {key: entry for key, entry in self.loggers.items() if key != "tensorboard"}  # would make a folder
+        build_loggers(loggers, Path(), None)
+
+    def fit(
+        self,
+        model: Model,
+        data: TrendDataModule,
+        folder: Path,
+        run: MetricStore | None = None,
+        callbacks: tuple[pl.Callback, ...] = (),
+        *,
+        resume: bool = False,
+    ) -> Fitted:
+        """Fit a model.
+
+        Args:
+            model: from `ModelBuilder.build`.
+            data: that it was built for.
+            folder: of checkpoints.
+            run: tracked run for the curves; None sends them nowhere.
+            callbacks: in addition to those of the settings.
+            resume: continue from the folder's last checkpoint, where there is one.
+
+        Raises:
+            ConfigError: the fit diverged.
+            RunError: a process of a distributed run was lost.
+        """
+        if isinstance(model, FittedBaseline):
+            return fit_baseline(model, data, folder, self.seed)
+        built = build_callbacks(self.callbacks, self._metric, self.mode, folder)
+        loggers = build_loggers(self.loggers, folder, run)
+        trainer = resolve_processes(self.trainer)
+        check_examples({split: len(rows) for split, rows in data.datasets.items()}, trainer)
+        try:
+            return fit_net(model, data, folder, trainer, [*built, *callbacks], loggers, resume=resume)
+        except RunError as error:
+            again = f" Try resume={run.id}." if run is not None else ""
+            raise RunError(f"{error}{again}") from error
+
+    @property
+    def _metric(self) -> str:
+        return f"val/{self.monitor}"
 
 
 def load_model(path: Path) -> Model:
     """Load a model from its checkpoint; nothing in the file is executed."""
     content = torch.load(path, map_location="cpu", weights_only=True)
-    if "baseline" not in content:
-        module = build_module(dict(content["hyper_parameters"]))
-        module.load_state_dict(content["state_dict"])
-        module.history = list(content["history"])
-        return module.eval()
-    return FittedBaseline.from_checkpoint(content)
-
-
-def _hyperparameters(settings: TrainSettings, data: TrendDataModule) -> dict[str, Any]:
-    """Return the arguments of the module, plain values alone."""
-    given = {key: value for key, value in settings.model.items() if key != "net" and value is not None}
-    net = settings.model["net"]
-    if settings.augment.name == "window_warping" and data.dims.sequence_length < MIN_WINDOW:
-        raise ConfigError(
-            f"augment=window_warping: {net} reads {data.dims.sequence_length} of a ticker's periods; expected "
-            f"{MIN_WINDOW} or more, between which time can be stretched. Try augment=jitter, or model=lstm."
-        )
-    accepted = MODELS[net].__init__.__annotations__
-    arguments = {key: value for key, value in asdict(data.dims).items() if key in accepted} | given
-    build_net(net, arguments)  # reports a wrong size before anything is tracked
-    pl.seed_everything(settings.seed, verbose=False)
-    hyperparameters = {
-        "net": net,
-        "net_arguments": arguments,
-        "columns": list(data.panel.features),
-        "representation": settings.data.representation,
-        "optimizer": asdict(settings.optimizer),
-        "scheduler": asdict(settings.scheduler),
-        "monitor": settings.fit.monitor,
-        "mode": settings.fit.mode,
-        "class_weights": _class_weights(data) if settings.fit.class_weights else None,
-        "label_smoothing": settings.fit.label_smoothing,
-        "adversarial_weight": settings.fit.adversarial_weight,
-        "adversarial_size": settings.fit.adversarial_size,
-        "seed": settings.seed,
-        "augment": None if settings.augment.name == "none" else asdict(settings.augment),
-    }
-    if settings.train.replicas > 1:
-        patience = early_stopping_patience(settings.callbacks)
-        hyperparameters["replicas"] = asdict(settings.train) | {"patience": patience}
-    return hyperparameters
+    if "baseline" in content:
+        return FittedBaseline.from_checkpoint(content)
+    module = build_module(dict(content["hyper_parameters"]))
+    module.load_state_dict(content["state_dict"])
+    module.history = list(content["history"])
+    return module.eval()
 
 
 def _class_weights(data: TrendDataModule) -> list[float]:
-    """Return the inverse frequency of each class among the training examples, mean 1 over balanced classes."""
+    """Return the inverse frequency of each class among the training examples, 1 where classes are balanced."""
     counts = data.class_counts().float()
     if (counts == 0).any():
         missing = data.panel.classes[int(counts.argmin())]

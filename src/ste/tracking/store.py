@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import tempfile
 from pathlib import Path
+from typing import TypeAlias
 
 import mlflow
 from filelock import FileLock
@@ -15,6 +16,9 @@ from mlflow.tracking import MlflowClient
 from ste.config import TrackingSettings
 from ste.config.fast_imports import loading
 from ste.errors import RunError
+
+StoreClient: TypeAlias = MlflowClient
+"""Client of the store, for annotations outside this package."""
 
 _SQLITE = "sqlite:///"
 _KIND = {"mlflow.experimentKind": "custom_model_development"}  # the UI's pages for training, not for chat

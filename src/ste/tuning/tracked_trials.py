@@ -3,7 +3,8 @@
 from typing import Any
 
 from ste.evaluation.scorecard import Estimate
-from ste.experiment.artifacts import CHECKPOINT, MONITORED, SPLIT_PREFIX, TrainResult, read_estimates
+from ste.experiment.artifacts import CHECKPOINT, MONITORED, SPLIT_PREFIX, read_estimates
+from ste.experiment.train_result import TrainResult
 from ste.tracking.run_info import BEST_TAG, DIGEST_TAG, PRUNED_TAG, FoundRun
 from ste.tuning.trial_outcome import FAILED, FINISHED, LOST, PRUNED, SHOWN, Interval, Outcome, Row, best, ranked
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
-from ste.config import TrainSettings
+from ste.config import DataSettings
 from ste.config.fast_imports import loading
 
 _LATE = (
@@ -23,11 +23,12 @@ def import_all() -> None:
             importlib.import_module(name)
 
 
-def warm(settings: TrainSettings) -> None:
+def warm(data: DataSettings, folder: Path) -> None:
     """Read the tables, and let matplotlib find its fonts, while the process that forked opens the store.
 
     Args:
-        settings: of one of the trials.
+        data: settings of the tables of one of the trials.
+        folder: of built tables.
     """
     from ste.data.build.prepare import prepare
     from ste.data.panel import Panel
@@ -39,6 +40,6 @@ def warm(settings: TrainSettings) -> None:
         with suppress(Exception):  # a fault of one trial's settings is that trial's to tell
             provenance()
             confusion_figure([[1]], ["a"], "b").savefig(BytesIO())
-            Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
+            Panel.read(prepare(data, folder), data)
     finally:
         logging.disable(logging.NOTSET)

@@ -1,7 +1,7 @@
 """Load a tracked run for its export: the fitted models, how they are combined, and the data."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +12,14 @@ from torch import nn
 from ste.baselines import Majority
 from ste.baselines.base import FeatureBaseline
 from ste.baselines.fitted_baseline import FittedBaseline
-from ste.config import PathSettings, TrainSettings
-from ste.config.load import load_settings
+from ste.config import PathSettings
 from ste.data.datamodule import TrendDataModule
 from ste.ensembles.pooling import Combination, Pool, Stacking
 from ste.errors import RunError
-from ste.experiment.artifacts import CHECKPOINT
-from ste.experiment.model_setup import input_view, load_model, model_name
-from ste.experiment.run import last_data
+from ste.experiment.model_setup import load_model
+from ste.experiment.run import parts_from_config
+from ste.experiment.run_parts import RunParts
+from ste.experiment.stored_run import download_last
 from ste.inference.export.graph import EnsembleGraph, model_graph, slice_window
 from ste.inference.run_store import RunStore
 from ste.seed_ensembles.replica_module import ReplicaModule
@@ -35,19 +35,19 @@ class ExportedMember:
 
     Attributes:
         model: fitted.
-        settings: of the run that fitted it.
+        run: parts of the run that fitted it.
         title: to print.
     """
 
     model: Model
-    settings: TrainSettings
+    run: RunParts
     title: str
 
     @property
     def length(self) -> int | None:
         """Periods that it reads; None is one row without a time dimension."""
-        sequence = input_view(self.settings.model) == "sequence"
-        return int(self.settings.data.sequence_length) if sequence else None
+        data = self.run.data
+        return data.settings.sequence_length if data.view == "sequence" else None
 
     def predict_proba(self, features: torch.Tensor) -> np.ndarray:
         """Predict probabilities `[B, C]` from raw features as the model reads them, by PyTorch or a baseline's code."""
@@ -118,7 +118,7 @@ def load_run(client: RunStore, run: "FoundRun", paths: PathSettings, folder: Pat
     if run.status != "FINISHED":
         what = "Combine it again" if ensemble else f"Try python -m ste.train resume={run.id}"
         raise RunError(f"run={run.id}: it is {run.status}. Expected a FINISHED run. {what}, or run=best.")
-    exported = (_load_ensemble if ensemble else _load_single)(client, run, asdict(paths), folder)
+    exported = (_load_ensemble if ensemble else _load_single)(client, run, paths, folder)
     digest, trained = exported.data.panel.prepared.digest, run.tags.get(DIGEST_TAG, "")
     if digest != trained:
         raise RunError(
@@ -128,37 +128,28 @@ def load_run(client: RunStore, run: "FoundRun", paths: PathSettings, folder: Pat
     return exported
 
 
-def _load_single(client: RunStore, run: "FoundRun", paths: dict[str, str], folder: Path) -> ExportedRun:
-    from ste.tracking.run_info import find_children
-    from ste.tracking.run_lookup import download, read_config
+def _load_single(client: RunStore, run: "FoundRun", paths: PathSettings, folder: Path) -> ExportedRun:
+    from ste.tracking.run_lookup import read_config
 
-    settings = load_settings(TrainSettings, {**read_config(client, run), "paths": paths})
-    data, fold = last_data(settings)
-    holder = run if fold is None else find_children(client, run.id).get(fold)
-    if holder is None:
-        raise RunError(f"run={run.id}: its last fold was deleted together with its model. Train again.")
-    member = _load_member(download(client, holder, CHECKPOINT, folder), settings)
+    parts = parts_from_config(read_config(client, run), paths)
+    data, fold = parts.data.last()
+    member = _load_member(download_last(client, run, fold, folder), parts)
     made_of = [_describe_replicas(member.model)] if isinstance(member.model, ReplicaModule) else []
     if fold is not None:
         made_of.append(f"the model of fold {fold + 1}, the last")
     return ExportedRun([member], None, data, member.title, ", ".join(made_of))
 
 
-def _load_ensemble(client: RunStore, run: "FoundRun", paths: dict[str, str], folder: Path) -> ExportedRun:
-    from ste.ensembles.members import NAME, Kept
+def _load_ensemble(client: RunStore, run: "FoundRun", paths: PathSettings, folder: Path) -> ExportedRun:
+    from ste.ensembles.members import NAME, StoredEnsemble
 
-    stored = Kept.read(client, run, folder)
-    members = [
-        _load_member(
-            member.checkpoints[-1], load_settings(TrainSettings, {**member.config, "paths": paths}), member.title
-        )
-        for member in stored.members
-    ]
+    stored = StoredEnsemble.from_run(client, run, folder)
+    members = [_load_member(member.checkpoints[-1], member.parts(paths), member.title) for member in stored.members]
     check_features(members)
     combinations = {int(fold): content for fold, content in stored.content["combinations"].items()}
     combination = _read_combination(combinations[max(combinations)])
     longest = max(members, key=lambda member: member.length or 0)
-    data, fold = last_data(longest.settings)
+    data, fold = longest.run.data.last()
     weights = zip(members, combination.weights, strict=True)
     listed = ", ".join(f"{member.title} {weight:.2f}" for member, weight in weights)
     word = "exponents" if isinstance(combination, Stacking) else "weights"
@@ -179,8 +170,8 @@ def check_features(members: Sequence[ExportedMember]) -> None:
             )
 
 
-def _load_member(checkpoint: Path, settings: TrainSettings, title: str | None = None) -> ExportedMember:
-    title = title or model_name(settings.model)
+def _load_member(checkpoint: Path, run: RunParts, title: str | None = None) -> ExportedMember:
+    title = title or run.builder.name
     try:
         model = load_model(checkpoint)
     except Exception as error:  # torch's reader and ours raise many kinds for a damaged file
@@ -189,7 +180,7 @@ def _load_member(checkpoint: Path, settings: TrainSettings, title: str | None = 
             f"{checkpoint.name} of {title} cannot be read ({reason}): it was damaged, or another version of the "
             "project wrote it. Train again."
         ) from None
-    return ExportedMember(model, settings, title)
+    return ExportedMember(model, run, title)
 
 
 def _describe_replicas(module: ReplicaModule) -> str:

@@ -1,0 +1,130 @@
+"""Score a tracked run again from its checkpoints, and compare with what was tracked."""
+
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from ste.config import EvaluateSettings, PathSettings
+from ste.config.run_log import run_log
+from ste.ensembles.members import StoredEnsemble
+from ste.errors import RunError
+from ste.evaluation.predictions import Predictions
+from ste.evaluation.scorecard import Scorecard
+from ste.evaluation.verdict import Verdict
+from ste.experiment.artifacts import PREDICTIONS, differences, score_metrics
+from ste.experiment.run import parts_from_config
+from ste.experiment.run_parts import RunParts
+from ste.experiment.run_scores import judge_run, score_splits
+from ste.experiment.stored_run import download_checkpoints, predict_checkpoints
+from ste.reporting.plots import equity_figure, reliability_figure
+
+if TYPE_CHECKING:
+    from ste.tracking.run_info import FoundRun
+    from ste.tracking.store import StoreClient
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A tracked run, scored again.
+
+    Attributes:
+        run_id: MLflow's ID.
+        run_name: of the run.
+        model: name, for printing.
+        scores: by split, of the splits that were asked for.
+        verdict: on the test split, or on validation.
+        differences: from what was tracked, one sentence each; empty where everything is equal.
+    """
+
+    run_id: str
+    run_name: str
+    model: str
+    scores: dict[str, Scorecard]
+    verdict: Verdict
+    differences: list[str]
+
+
+def evaluate_run(settings: EvaluateSettings) -> Evaluation:
+    """Predict with a run's checkpoints and data, score, judge, and compare with the tracked metrics and predictions.
+
+    Where everything is equal, figures are tracked and the verdict's tags are updated: trials may have been added.
+
+    Raises:
+        SteError: no such run or split, missing artifacts, or other data.
+    """
+    from ste.tracking.earlier_trials import find_trials
+    from ste.tracking.run_info import DIGEST_TAG
+    from ste.tracking.run_lookup import download, find_run
+    from ste.tracking.store import open_store
+
+    client = open_store(settings.tracking, Path(settings.paths.output))
+    run = find_run(client, settings.run, settings.tracking.experiment)
+    digest = run.tags.get(DIGEST_TAG, "")
+    with tempfile.TemporaryDirectory() as folder:
+        parts, predictions = _predict_again(client, run, settings.paths, Path(folder))
+        tracked = Predictions.read(download(client, run, PREDICTIONS, Path(folder)))
+    scores = score_splits(parts.scoring, predictions)
+    if settings.split != "all" and settings.split not in scores:
+        raise RunError(f"split={settings.split}: run {run.id} has only {', '.join(scores)}.")
+    shown: dict[str, Scorecard] = scores if settings.split == "all" else {settings.split: scores[settings.split]}
+    trials = find_trials(client, run.id, digest, scores.get("test"))
+    verdict = judge_run(scores, predictions, trials, real=parts.data.real)
+    found = differences(score_metrics(shown), run.metrics)
+    if not predictions.slice_split(*tracked.splits).frame.equals(tracked.frame):
+        found.append("predictions.parquet: other probabilities than now")
+    run_log.info("run %s: %s. %s", run.id, verdict.word, verdict.paragraph)
+    run_log.info("%d differences from what was tracked", len(found))
+    if not found:
+        for key, value in verdict.tags.items():
+            client.set_tag(run.id, key, value)
+        with tempfile.TemporaryDirectory() as folder:
+            for path in _write_figures(scores, Path(folder)):
+                client.log_artifact(run.id, str(path), path.parent.name)
+    return Evaluation(run.id, run.name, predictions.model, shown, verdict, found)
+
+
+def _predict_again(
+    client: "StoreClient", run: "FoundRun", paths: PathSettings, folder: Path
+) -> tuple[RunParts, Predictions]:
+    """Predict with the checkpoints of a run, or with those of an ensemble's members; parts are the first member's."""
+    from ste.tracking.run_info import DIGEST_TAG, ENSEMBLE_TAG
+    from ste.tracking.run_lookup import read_config
+
+    digest = run.tags.get(DIGEST_TAG, "")
+    if ENSEMBLE_TAG in run.tags:
+        ensemble = StoredEnsemble.from_run(client, run, folder)
+        return ensemble.members[0].parts(paths), ensemble.predict(paths, digest)
+    parts = parts_from_config(read_config(client, run), paths)
+    checkpoints = download_checkpoints(client, run, folder, in_folds=parts.data.in_folds)
+    return parts, predict_checkpoints(parts, checkpoints, digest)
+
+
+def _write_figures(scores: dict[str, Scorecard], folder: Path) -> list[Path]:
+    """Write reliability curve, portfolio and confusion fractions of each split outside training, figures and tables."""
+    out = []
+    for split, card in scores.items():
+        if split == "train":
+            continue
+        bins = pd.DataFrame([asdict(one) for one in card.reliability])
+        curve = reliability_figure(*(bins[name].tolist() for name in ("confidence", "accuracy", "examples")))
+        figures = {"reliability": (bins, curve)}
+        if card.portfolio:
+            entries = pd.DataFrame(
+                {name: getattr(card.portfolio, name) for name in ("dates", "returns", "equity", "turnover")}
+            )
+            peak = entries["equity"].cummax().clip(lower=1.0)
+            drawdown = (1.0 - entries["equity"] / peak).tolist()
+            figures["portfolio"] = (entries, equity_figure(card.portfolio.dates, card.portfolio.equity, drawdown))
+        for name, (table, figure) in figures.items():
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            out += [folder / name / f"{split}.csv", folder / name / f"{split}.png"]
+            table.to_csv(out[-2], index=False)
+            figure.savefig(out[-1], dpi=110)
+        counts = pd.DataFrame(card.confusion, index=card.classes, columns=card.classes)
+        (folder / "confusion").mkdir(exist_ok=True)
+        out.append(folder / "confusion" / f"{split}_fractions.csv")
+        counts.div(counts.sum(axis=1).clip(lower=1), axis=0).to_csv(out[-1], index_label="true\\predicted")
+    return out

@@ -1,0 +1,139 @@
+"""Write the HTML report of a tracked run."""
+
+import csv
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ste.config import ReportSettings
+from ste.config.run_log import run_log
+from ste.data.storage.files import atomic_file
+from ste.ensembles.members import StoredEnsemble
+from ste.evaluation.explain.permutation_importance import Importance
+from ste.evaluation.predictions import Predictions
+from ste.evaluation.scorecard import Estimate
+from ste.evaluation.verdict import Verdict
+from ste.experiment.artifacts import PREDICTIONS
+from ste.experiment.explanation import Explanation, explain
+from ste.experiment.run import parts_from_config
+from ste.experiment.run_parts import RunParts
+from ste.experiment.run_scores import judge_run, score_splits
+from ste.experiment.stored_run import load_last_model
+from ste.reporting.html import MemberRow, ReportData, render_report
+from ste.reporting.plots import bars_figure
+
+if TYPE_CHECKING:
+    from ste.tracking.run_info import FoundRun
+    from ste.tracking.store import StoreClient
+
+
+def write_report(settings: ReportSettings) -> tuple[Path, Verdict]:
+    """Score a run's predictions, explain its model, write the page, and track it with the run.
+
+    Returns:
+        The page and the verdict.
+    """
+    from ste.tracking.earlier_trials import find_trials
+    from ste.tracking.run_artifacts import read_curves, read_provenance
+    from ste.tracking.run_info import DIGEST_TAG, ENSEMBLE_TAG
+    from ste.tracking.run_lookup import DATA_CARD, download, find_run, read_config
+    from ste.tracking.store import open_store
+
+    client = open_store(settings.tracking, Path(settings.paths.output))
+    run = find_run(client, settings.run, settings.tracking.experiment)
+    config = {**read_config(client, run), "paths": asdict(settings.paths)}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        predictions = Predictions.read(download(client, run, PREDICTIONS, folder))
+        card = json.loads(download(client, run, DATA_CARD, folder).read_text())
+        ensemble = StoredEnsemble.from_run(client, run, folder) if ENSEMBLE_TAG in run.tags else None
+        own = config if ensemble is None else ensemble.members[0].config
+        parts = parts_from_config(own, settings.paths)
+        scores = score_splits(parts.scoring, predictions)
+        trials = find_trials(client, run.id, run.tags.get(DIGEST_TAG, ""), scores.get("test"))
+        verdict = judge_run(scores, predictions, trials, real=parts.data.real)
+        explanation: Explanation = ([], None)
+        if settings.importance and ensemble is None:
+            explanation = _explain_run(client, run, parts, folder)
+        importance, attribution = explanation
+        page = render_report(
+            ReportData(
+                run_id=run.id,
+                name=run.name,
+                model=predictions.model,
+                created=datetime.fromtimestamp(run.started / 1000, UTC).isoformat(timespec="seconds"),
+                verdict=verdict.paragraph,
+                word=verdict.word,
+                tags=verdict.tags,
+                scores=scores,
+                predictions=predictions,
+                history=read_curves(client, run),
+                best_epoch=int(run.metrics["best_epoch"]) if "best_epoch" in run.metrics else None,
+                importance=importance,
+                attribution=attribution,
+                card=card,
+                config=config,
+                provenance=read_provenance(run),
+                commands=_commands(run, ensemble),
+                members=[] if ensemble is None else _member_rows(ensemble),
+                members_text="" if ensemble is None else ensemble.content["description"],
+            )
+        )
+        file = Path(settings.file or Path(settings.paths.output) / "reports" / f"{run.id}.html")
+        with atomic_file(file) as partial:
+            partial.write_text(page, encoding="utf-8")
+        client.log_artifact(run.id, str(file), "report")
+        if importance:
+            for path in _write_importance(importance, folder):
+                client.log_artifact(run.id, str(path), "importance")
+    run_log.info("run %s: %s. %s", run.id, verdict.word, verdict.paragraph)
+    run_log.info("page %s", file.resolve())
+    return file, verdict
+
+
+def _explain_run(client: "StoreClient", run: "FoundRun", parts: RunParts, folder: Path) -> Explanation:
+    """Explain the model of a run, or of its last fold."""
+    data, fold = parts.data.last()
+    return explain(load_last_model(client, run, fold, folder), data)
+
+
+def _write_importance(importance: Sequence[Importance], folder: Path) -> list[Path]:
+    """Write table and figure."""
+    table, figure = folder / "importance.csv", folder / "importance.png"
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(importance[0].to_dict()))
+        writer.writeheader()
+        writer.writerows(item.to_dict() for item in importance)
+    names = [item.name if item.kind == "feature" else f"all {item.name}" for item in importance]
+    rise, low, high = ([getattr(item, field) for item in importance] for field in ("log_loss", "low", "high"))
+    bars_figure(names, rise, "rise of the log-loss when permuted, nats", low, high).savefig(figure, dpi=110)
+    return [table, figure]
+
+
+def _member_rows(ensemble: StoredEnsemble) -> list[MemberRow]:
+    return [
+        MemberRow(
+            run_id=entry["run_id"],
+            name=entry["name"],
+            model=entry["model"],
+            weight=entry["weight"],
+            figures={
+                split: {name: Estimate(**figure) for name, figure in figures.items()}
+                for split, figures in entry["figures"].items()
+            },
+        )
+        for entry in ensemble.content["members"]
+    ]
+
+
+def _commands(run: "FoundRun", ensemble: StoredEnsemble | None) -> list[str]:
+    """List the commands that repeat a run."""
+    commit = run.tags.get("git.commit", "unknown")
+    out = [f"git checkout {commit}"] if commit != "unknown" else []
+    out += [member.command for member in ensemble.members if member.command] if ensemble else []
+    out += [run.tags["command"]] if "command" in run.tags else []
+    return [*out, f"python -m ste.evaluate run={run.id}"]

@@ -1,0 +1,127 @@
+"""Cross-validation: each fold is a tracked run below that of the training."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from ste.data.cross_validation import Fold
+from ste.data.datamodule import TrendDataModule
+from ste.data.sample import Sample
+from ste.evaluation.predictions import Predictions
+from ste.experiment.artifacts import CHECKPOINT, PREDICTIONS
+from ste.experiment.model_setup import load_model
+from ste.experiment.prediction import OUT_OF_SAMPLE, predict
+from ste.experiment.run_parts import RunParts
+from ste.experiment.run_scores import score_splits
+from ste.experiment.run_tracking import track_fold
+from ste.training.fit import Fitted
+
+if TYPE_CHECKING:
+    from ste.tracking.run_info import FoundRun
+    from ste.tracking.tracked_run import Run
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """A fitted fold.
+
+    Attributes:
+        number: of the fold, from 0.
+        predictions: of its validation and test rows.
+        fitted: its model.
+    """
+
+    number: int
+    predictions: Predictions
+    fitted: Fitted
+
+    @classmethod
+    def from_run(cls, parent: "Run", child: "FoundRun", folder: Path) -> "FoldResult":
+        """Restore a finished fold from its tracked run.
+
+        Args:
+            parent: run of the training.
+            child: run of the fold.
+            folder: for downloads.
+        """
+        from ste.tracking.run_lookup import download
+
+        folder.mkdir(parents=True, exist_ok=True)
+        predictions = Predictions.read(download(parent.client, child, PREDICTIONS, folder))
+        checkpoint = download(parent.client, child, CHECKPOINT, folder)
+        figures = child.metrics
+        fitted = Fitted(
+            model=load_model(checkpoint),
+            parameters=int(figures["parameters"]),
+            epochs=int(figures["epochs"]),
+            best_epoch=int(figures["best_epoch"]),
+            seconds=figures["fit_seconds"],
+            checkpoint=checkpoint,
+            history=[],
+        )
+        return cls(int(child.tags["fold"]), predictions, fitted)
+
+
+def fit_folds(parts: RunParts, checkpoints: Path, folder: Path, run: "Run | None") -> list[FoldResult]:
+    """Fit each fold; a fold that a stopped run finished is read back from its tracked run.
+
+    Args:
+        parts: of the run.
+        checkpoints: folder for the checkpoints of all folds.
+        folder: of the run's files.
+        run: tracked run of the training.
+    """
+    children = run.children() if run is not None and parts.tracker.resume else {}
+    results = []
+    for fold in parts.data.folds:
+        child, own = children.get(fold.number), checkpoints / f"fold-{fold.number}"
+        if run is not None and child is not None and child.status == "FINISHED":
+            results.append(FoldResult.from_run(run, child, own))
+        else:
+            results.append(_fit_fold(parts, fold, own, folder, run, child.id if child else None))
+    return results
+
+
+def _fit_fold(
+    parts: RunParts, fold: Fold, checkpoints: Path, folder: Path, parent: "Run | None", resume: str | None
+) -> FoldResult:
+    data = parts.data.fold(fold)
+    params = {"fold": fold.number, "folds": len(parts.data.folds), **_dates(data)}
+    with parts.tracker.open_fold(parent, fold.number, params, resume) as run:
+        model = parts.builder.build(data)
+        fitted = parts.fitter.fit(model, data, checkpoints, run, resume=resume is not None)
+        predictions = predict(fitted.model, data, parts.builder.name, OUT_OF_SAMPLE, fold.number, fold.path)
+        if run is not None:
+            own = folder / f"fold-{fold.number}"
+            own.mkdir(exist_ok=True)
+            predictions.write(own / PREDICTIONS)
+            track_fold(run, own, fitted, score_splits(parts.scoring, predictions, resamples=0))
+    return FoldResult(fold.number, predictions, fitted)
+
+
+def pool_predictions(folds: list[Predictions]) -> Predictions:
+    """Join the predictions of all folds; a row that validates several folds has a path for each of them."""
+    frames = []
+    for part in folds:
+        frame = part.frame.copy()
+        validating = (frame["split"] == "validation").to_numpy()
+        frame.loc[validating, "path"] = frame.loc[validating, "fold"]
+        frames.append(frame)
+    first = folds[0]
+    samples = {
+        split: Sample.combine([part.samples[split] for part in folds if split in part.samples])
+        for split in OUT_OF_SAMPLE
+        if any(split in part.samples for part in folds)
+    }
+    return Predictions.from_frames(frames, first.classes, first.frequency, first.horizon, first.model, samples)
+
+
+def _dates(data: TrendDataModule) -> dict[str, str]:
+    """Return first date, last date and number of each split's examples, as text."""
+    out = {}
+    for split, dataset in data.datasets.items():
+        first, last = (pd.Timestamp(day) for day in (dataset.dates.min(), dataset.dates.max()))
+        out[split] = f"{first:%Y-%m-%d} to {last:%Y-%m-%d}, {len(dataset)} rows"
+    return out

@@ -1,0 +1,59 @@
+"""Scores and verdict of a run's predictions."""
+
+from typing import TYPE_CHECKING
+
+from ste.config import ScoringSettings
+from ste.evaluation.predictions import Predictions
+from ste.evaluation.scorecard import Scorecard
+from ste.evaluation.scoring import score
+from ste.evaluation.significance import Trials
+from ste.evaluation.verdict import Verdict, judge
+from ste.experiment.prediction import one_thread
+
+if TYPE_CHECKING:
+    from ste.tracking.tracked_run import Run
+
+
+def score_splits(
+    settings: ScoringSettings, predictions: Predictions, resamples: int | None = None
+) -> dict[str, Scorecard]:
+    """Score each split that has rows, on one thread, so that the scores repeat exactly.
+
+    Args:
+        settings: of the scores.
+        predictions: of one or more splits.
+        resamples: of the bootstrap, instead of those of the settings.
+    """
+    with one_thread():
+        return {
+            split: score(
+                predictions.slice_split(split),
+                cost_bps=settings.cost_bps,
+                kind=settings.portfolio,
+                blocks=settings.blocks,
+                resamples=settings.resamples if resamples is None else resamples,
+            )
+            for split in predictions.splits
+        }
+
+
+def judge_run(scores: dict[str, Scorecard], predictions: Predictions, trials: Trials, *, real: bool) -> Verdict:
+    """Judge the test split, or validation where there is no test split.
+
+    Args:
+        scores: by split.
+        predictions: that were scored.
+        trials: runs on the same data, this one included.
+        real: whether the rows are of a real market, whose scores have known bounds.
+    """
+    split = "test" if "test" in scores else "validation"
+    return judge(scores[split], predictions.model, trials, split, predictions.horizon, real=real)
+
+
+def count_trials(run: "Run | None", digest: str, scores: dict[str, Scorecard]) -> Trials:
+    """Count the runs of the experiment on the same data, this one included; 1 without tracking."""
+    if run is None:
+        return Trials()
+    from ste.tracking.earlier_trials import find_trials
+
+    return find_trials(run.client, run.id, digest, scores.get("test"), run.experiment_id)

@@ -1,0 +1,202 @@
+"""What a training run sends to MLflow. MLflow is imported only where tracking is on."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ste.config import SweepSettings, TrackingSettings
+from ste.config.fast_imports import loading
+from ste.data.datamodule import TrendDataModule
+from ste.data.panel import Panel
+from ste.errors import RunError
+from ste.evaluation.scorecard import Scorecard
+from ste.experiment.artifacts import CHECKPOINT, MONITORED, PREDICTIONS, SPLIT_PREFIX, SUMMARY, score_metrics
+from ste.experiment.train_result import Result, TrainResult
+from ste.schema import DIRECTION, PERIOD
+from ste.seed_ensembles.replica_scores import TABLE
+from ste.training.fit import Fitted
+from ste.training.module import TrendModule
+
+if TYPE_CHECKING:
+    from ste.tracking.tracked_run import Run, Table
+
+HEADLINE = ("accuracy", "log_loss", "mcc", "auroc")
+"""Figures that MLflow's UI shows with the logged model."""
+
+
+@dataclass(frozen=True)
+class RunTracker:
+    """Opens the tracked run of a training and those of its folds.
+
+    Attributes:
+        settings: of the store.
+        output: folder of the default store and of checkpoints.
+        sweep: sweep that the run is a trial of.
+        resume: ID of the run to resume; None starts a new one.
+    """
+
+    settings: TrackingSettings
+    output: Path
+    sweep: SweepSettings
+    resume: str | None = None
+
+    @contextmanager
+    def open(self, name: str, params: dict[str, Any], tags: dict[str, Any]) -> "Iterator[Run | None]":
+        """Open the run; None where tracking is off."""
+        if not self.settings.enabled:
+            yield None
+            return
+        with loading():
+            from ste.tracking.sweep_runs import trial_params, trial_tags
+            from ste.tracking.tracked_run import tracked_run
+
+        params, tags = params | trial_params(self.sweep), tags | trial_tags(self.sweep)
+        with tracked_run(self.settings, self.output, name, params, self.resume, tags=tags) as run:
+            yield run
+
+    @contextmanager
+    def open_fold(
+        self, parent: "Run | None", number: int, params: dict[str, Any], resume: str | None
+    ) -> "Iterator[Run | None]":
+        """Open the run of a fold below its parent's run; None where tracking is off."""
+        if parent is None:
+            yield None
+            return
+        from ste.tracking.tracked_run import tracked_run
+
+        name, tags = f"{parent.name} fold {number}", {"fold": number}
+        with tracked_run(self.settings, self.output, name, params, resume, parent, tags) as run:
+            yield run
+
+    def checkpoints(self, run_id: str | None, folder: Path) -> Path:
+        """Return the folder of a run's checkpoints, where a resumed run finds them."""
+        return self.output / "checkpoints" / run_id if run_id else folder / "checkpoints"
+
+
+def track_inputs(run: "Run", folder: Path, panel: Panel) -> None:
+    """Track the configuration, the data card and the tables once; a resumed run must have the same data.
+
+    Raises:
+        RunError: the resumed run started on other data.
+    """
+    from ste.tracking.run_info import DIGEST_TAG
+
+    digest = run.tag(DIGEST_TAG)
+    if digest is not None:  # a resumed run
+        if digest != panel.prepared.digest:
+            raise RunError(
+                f"resume={run.id}: the tables have digest {panel.prepared.digest}, the run started on {digest}. "
+                "Restore the files, or train again."
+            )
+        return
+    run.log_file(folder / "config.yaml")
+    run.log_file(folder / "data_card.json")
+    run.log_datasets(_tables(panel))
+    data_tags = {"data.source": panel.settings.source, "data.unit": PERIOD[panel.settings.frequency]}
+    run.set_tags(data_tags | {DIGEST_TAG: panel.prepared.digest})  # last: the digest marks complete inputs
+
+
+def _tables(panel: Panel) -> "list[Table]":
+    from ste.tracking.tracked_run import Table
+
+    files = panel.prepared.card["files"]
+    return [
+        Table(panel.first_rows(split), path, files[split]["sha256"], split, DIRECTION, files[split]["rows"])
+        for split, path in panel.prepared.files.items()
+    ]
+
+
+def track_training(
+    run: "Run", folder: Path, result: TrainResult, fitted: Fitted | None = None, data: TrendDataModule | None = None
+) -> None:
+    """Track the result of a training.
+
+    Args:
+        run: tracked run.
+        folder: that holds the files of the run.
+        result: of the training.
+        fitted: model to track; None for folds, whose own runs track theirs.
+        data: that it was fitted on.
+    """
+    model_id = None
+    if fitted is not None and data is not None:
+        track_checkpoint(run, fitted)
+        model_id = _log_model(run, fitted, data)
+    step = result.best_epoch
+    with run.together():
+        run.log_metrics({"best_epoch": step, "fit_seconds": result.fit_seconds, MONITORED: result.monitored}, step)
+        track_result(run, folder, result, step, model_id)
+        if result.replicas is not None:
+            run.log_metrics(result.replicas.metrics(SPLIT_PREFIX), step)
+            run.set_tags({"replicas": len(result.replicas.seeds)})
+            run.log_file(folder / TABLE)
+
+
+def track_result(run: "Run", folder: Path, result: Result, step: int = 0, model_id: str | None = None) -> None:
+    """Track metrics, verdict, predictions, summary and confusion matrices.
+
+    Args:
+        run: tracked run.
+        folder: that holds the files of the run.
+        result: of a training or an ensemble.
+        step: epoch of the metrics.
+        model_id: of the logged model that gets the headline figures.
+    """
+    metrics = score_metrics(result.scores)
+    headline = {name: value for name, value in metrics.items() if name.rsplit("/", 1)[1] in HEADLINE}
+    run.log_metrics(headline, step, model_id)
+    run.log_metrics({name: value for name, value in metrics.items() if name not in headline}, step)
+    run.set_tags(
+        {"model": result.model, "model.parameters": result.parameters, "validation": result.validation}
+        | {"trials": result.trials}
+        | result.verdict.tags
+        | {"mlflow.note.content": result.verdict.paragraph}
+    )
+    run.log_file(folder / SUMMARY)
+    run.log_file(folder / PREDICTIONS)
+    for path in sorted((folder / "confusion").iterdir()):
+        run.log_file(path, "confusion")
+
+
+def track_checkpoint(run: "Run", fitted: Fitted) -> None:
+    """Track the checkpoint of the selected epoch."""
+    folder, name = CHECKPOINT.split("/")
+    upload = fitted.checkpoint.with_name(name)
+    if upload != fitted.checkpoint:
+        shutil.copyfile(fitted.checkpoint, upload)
+    run.log_file(upload, folder)
+
+
+def track_fold(run: "Run", folder: Path, fitted: Fitted, scores: dict[str, Scorecard]) -> None:
+    """Track a fold's metrics, predictions and checkpoint.
+
+    Args:
+        run: of the fold.
+        folder: that holds `predictions.parquet` of the fold.
+        fitted: its model.
+        scores: by split.
+    """
+    figures: dict[str, float] = {
+        "best_epoch": fitted.best_epoch,
+        "fit_seconds": fitted.seconds,
+        "parameters": fitted.parameters,
+        "epochs": fitted.epochs,
+    }
+    run.log_metrics(figures | score_metrics(scores), step=fitted.best_epoch)
+    run.log_file(folder / PREDICTIONS)
+    track_checkpoint(run, fitted)
+
+
+def _log_model(run: "Run", fitted: Fitted, data: TrendDataModule) -> str | None:
+    """Log a net as an MLflow model; a baseline is not logged."""
+    from ste.tracking.logged_model import log_model
+
+    if not isinstance(fitted.model, TrendModule):
+        return None
+    example = data.datasets["test" if "test" in data.datasets else "validation"][torch.arange(2)].features.numpy()
+    return log_model(run, fitted.model, example, fitted.best_epoch)

@@ -1,0 +1,128 @@
+"""The result of a training run."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Protocol
+
+from ste.evaluation.predictions import Predictions
+from ste.evaluation.scorecard import Scorecard
+from ste.evaluation.verdict import Verdict
+from ste.seed_ensembles.replica_scores import ReplicaScores
+from ste.training.fit import Fitted
+from ste.training.module import TrendModule
+
+
+class Result(Protocol):
+    """The result of a training or of an ensemble, as artifacts and tracking need it."""
+
+    @property
+    def model(self) -> str: ...  # noqa: D102
+    @property
+    def validation(self) -> str: ...  # noqa: D102
+    @property
+    def trials(self) -> int: ...  # noqa: D102
+    @property
+    def parameters(self) -> int: ...  # noqa: D102
+    @property
+    def scores(self) -> dict[str, Scorecard]: ...  # noqa: D102
+    @property
+    def verdict(self) -> Verdict: ...  # noqa: D102
+    @property
+    def predictions(self) -> Predictions: ...  # noqa: D102
+    def summary(self) -> dict[str, Any]:
+        """Return the content of `summary.json`."""
+
+
+def summarize(result: Any, *, without: tuple[str, ...]) -> dict[str, Any]:
+    """Convert a result to plain values: `metrics` by split, and each attribute by its name.
+
+    Args:
+        result: dataclass of a training or an ensemble.
+        without: attributes to leave out.
+    """
+    out = {field.name: getattr(result, field.name) for field in fields(result) if field.name not in without}
+    out["folder"] = str(result.folder)
+    out["scores"] = {split: card.to_dict() for split, card in result.scores.items()}
+    out["metrics"] = {split: card.metrics for split, card in result.scores.items()}
+    verdict = result.verdict
+    out["verdict"] = {"word": verdict.word, "paragraph": verdict.paragraph, "tags": verdict.tags}
+    return out
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """The result of a training run; `summary.json` holds the same values.
+
+    Attributes:
+        run_id: MLflow's ID, or None where tracking is off.
+        model: class name.
+        parameters: number of trainable parameters.
+        epochs: number of trained epochs; of folds, of the longest fit.
+        best_epoch: selected epoch, from 0; of folds, of the last fold.
+        monitor: name of the metric that selected the epoch.
+        monitored: value of that metric on validation at the selected epoch.
+        fit_seconds: duration of the fit alone, summed over folds.
+        data_digest: digest of the tables.
+        validation: `holdout`, `walk_forward` or `combinatorial`.
+        trials: number of runs of the experiment on the same data, this one included.
+        scores: by split.
+        verdict: on the test split, or on validation where there is no test split.
+        folder: of `summary.json`, the figures and, without tracking, the checkpoint.
+        predictions: of every split; not in the summary.
+        last: the fitted model, of folds the last one; not in the summary.
+        card: data card of the tables; not in the summary.
+        replicas: scores of each replica; None for a single net.
+    """
+
+    run_id: str | None
+    model: str
+    parameters: int
+    epochs: int
+    best_epoch: int
+    monitor: str
+    monitored: float
+    fit_seconds: float
+    data_digest: str
+    validation: str
+    trials: int
+    scores: dict[str, Scorecard]
+    verdict: Verdict
+    folder: Path
+    predictions: Predictions
+    last: Fitted
+    card: dict[str, Any]
+    replicas: ReplicaScores | None = None
+
+    @property
+    def module(self) -> TrendModule:
+        """The trained net's module, on the CPU."""
+        assert isinstance(self.last.model, TrendModule)
+        return self.last.model
+
+    @property
+    def lines(self) -> list[str]:
+        """Facts of the run for the end of the command's output and for the log, one line each."""
+        if self.validation != "holdout":
+            epochs = f"{self.validation.replace('_', '-')}, "
+        elif self.replicas is not None:
+            epochs = f"{self.epochs} epochs, each replica at its own best epoch, "
+        else:
+            epochs = f"best of {self.epochs} epochs: number {self.best_epoch} (from 0), " if self.epochs else ""
+        out = [
+            f"{self.model}, {self.parameters:,} parameters, {epochs}validation {self.monitor} {self.monitored:.4f}; "
+            f"fitted in {self.fit_seconds:.1f} s"
+        ]
+        if self.replicas is not None:
+            split = "test" if "test" in self.scores else "validation"
+            mean, deviation = self.replicas.spread(split, "accuracy")
+            out.append(
+                f"{len(self.replicas.seeds)} replicas: {split} accuracy {mean:.4f} ± {deviation:.4f} over seeds; "
+                f"the ensemble {self.scores[split].metrics['accuracy']:.4f}"
+            )
+        luck = ": the best of many is partly luck" if self.trials > 1 else ""
+        return [*out, f"trial {self.trials} on this data in this experiment{luck}"]
+
+    def summary(self) -> dict[str, Any]:
+        """Return the content of `summary.json`."""
+        out = summarize(self, without=("predictions", "last", "card"))
+        return out | {"replicas": None if self.replicas is None else self.replicas.plain()}
