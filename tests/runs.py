@@ -4,12 +4,18 @@ from pathlib import Path
 
 from ste.config import TrainSettings
 from ste.data.datamodule import TrendDataModule
+from ste.data.panel import Panel
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.scorecard import Scorecard
 from ste.experiment.run import split_settings
 from ste.experiment.run_scores import score_splits
 from ste.experiment.stored_run import predict_checkpoints
 from ste.training.fit import Fitted, Model
+
+
+def build_data(settings: TrainSettings, panel: Panel) -> TrendDataModule:
+    data = split_settings(settings).data
+    return TrendDataModule(panel, data.view, data.seed, data.max_rows)
 
 
 def build_model(settings: TrainSettings, data: TrendDataModule) -> Model:

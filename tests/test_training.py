@@ -11,12 +11,13 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
 
+from runs import build_data, build_model, fit_model
 from ste.config import TrainerSettings, TrainSettings
 from ste.config.load import compose_train, load_settings
 from ste.data.build.prepare import prepare
 from ste.data.panel import Panel
 from ste.errors import ConfigError
-from ste.experiment.model_setup import build_data, build_model, fit_model, load_model
+from ste.experiment.model_setup import load_model
 from ste.registry import CALLBACKS, MODELS
 from ste.training import fit as fit_module
 from ste.training.components import build_callbacks, build_loggers

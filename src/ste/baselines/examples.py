@@ -71,7 +71,7 @@ class SplitExamples:
     def thin(self, max_rows: int) -> "SplitExamples":
         """Return at most `max_rows` evenly spaced examples."""
         step = -(-len(self) // max(1, max_rows))
-        return self if step <= 1 else replace(self, dataset=self.dataset.at(self.dataset.ends[::step]))
+        return self if step <= 1 else replace(self, dataset=self.dataset.with_ends(self.dataset.ends[::step]))
 
     def class_counts(self) -> np.ndarray:
         """Count the examples of each class, int64 `[C]`."""
