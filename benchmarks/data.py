@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from benchmarks.measurement import Measurement, absolute, compare, in_turns
 from benchmarks.reference_data import generate
@@ -59,11 +60,13 @@ def _generation(world: SyntheticSettings, folder: Path, rounds: int) -> Iterator
         rows = generate(folder / "reference.csv", tickers=1, days=SESSIONS)
         return 1e6 * (time.perf_counter() - start) / rows
 
+    costs, reference_costs = in_turns([ours, reference], rounds)
     yield compare(
         "data",
         f"synthetic market of {world.tickers} tickers, {SESSIONS:,} sessions, daily table",
         "microseconds a row",
-        *in_turns([ours, reference], rounds),
+        costs,
+        reference_costs,
         "plain Python, row by row",
         "less",
         0.01,
@@ -74,14 +77,14 @@ def _generation(world: SyntheticSettings, folder: Path, rounds: int) -> Iterator
 
 
 def _windows(bars: Path, tickers: int, rounds: int) -> Iterator[Measurement]:
-    def run(kind: str) -> dict[str, float]:
+    def run(kind: str) -> dict[str, Any]:
         with tempfile.TemporaryDirectory(dir=bars.parent) as tables:
             return run_windows(kind, [*window_overrides(bars, **SPLIT), f"paths.data={tables}"])
 
     ours, pandas = in_turns([partial(run, "ours"), partial(run, "pandas")], rounds, warm_up=0 if rounds == 1 else 1)
     case = f"bars of {tickers} tickers, {SESSIONS:,} sessions, to windows of {LENGTH}"
-    seconds = [[answer["seconds"] for answer in answers] for answers in (ours, pandas)]
-    yield compare("data", case, "seconds", *seconds, "pandas, copied windows", "less")
+    own, copied = ([answer["seconds"] for answer in answers] for answers in (ours, pandas))
+    yield compare("data", case, "seconds", own, copied, "pandas, copied windows", "less")
     memory_target = 1.5 if tickers >= 500 else None  # the program itself is most of what a small table takes
     first_batch = [answer["seconds"] - answer["stages"]["tables"] for answer in ours]
     for what, values, target in (

@@ -35,8 +35,8 @@ def measure_bars(quick: bool) -> Iterator[Measurement]:
         ("cpu", "CPU s", 1, None),
         ("memory", "MiB more resident", 2**20, None),
     ):
-        pair = [[answer[key] / scale for answer in answers] for answers in (ours, theirs)]
-        yield compare("peers", case, unit, *pair, "Qlib's TSDatasetH", "less", target, stages)
+        own, qlib = ([answer[key] / scale for answer in answers] for answers in (ours, theirs))
+        yield compare("peers", case, unit, own, qlib, "Qlib's TSDatasetH", "less", target, stages)
 
 
 def _ours(folder: Path, market: MarketFiles) -> JsonObject:
