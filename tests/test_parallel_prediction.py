@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,12 @@ import pytest
 import torch
 
 from onnx_files import tiny_model
-from ste.config import PredictSettings, SyntheticSettings
+from ste.config import PathSettings, PredictSettings, SyntheticSettings, TrackingSettings
 from ste.config.load import compose_command, load_settings
 from ste.data.build.labelled_rows import build_table
 from ste.errors import ConfigError, DataError, RunError
 from ste.inference.batch import prediction_loop
+from ste.inference.batch.file_prediction import check_outputs, predict_file
 from ste.inference.batch.output_parts import atomic_folder
 from ste.inference.batch.parallel import Runner, ShardTask, predict_shards
 from ste.inference.batch.prediction_loop import Advance, RowCounts, predict_table
@@ -191,6 +193,27 @@ def test_an_older_folder_of_parts_is_replaced_and_survives_an_error(tmp_path: Pa
         _ = 1 / 0
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["second"]
+
+
+def test_a_folder_as_output_has_one_part_and_is_replaced(folder: Path, table: pd.DataFrame):
+    tiny_model(folder / "model.onnx")
+    table.to_parquet("t.parquet")
+    settings = partial(
+        PredictSettings, TrackingSettings(), PathSettings(), model=str(folder / "model.onnx"), input="t.parquet"
+    )
+    for _ in range(2):
+        result = predict_file(settings(output="out"), lambda title, total: nullcontext(lambda done: None))
+        assert [part.name for part in (folder / "out").iterdir()] == ["part-00000.parquet"]
+        assert [part.name for part in (folder / "out.rejects.csv").iterdir()] == ["part-00000.csv"]
+    assert len(pd.read_parquet("out")) == result.counts.predicted > 0
+    (folder / "out" / "notes.txt").touch()
+    for output, message in (("out", "the folder has other files than parts"), ("file", "is a file. Expected a folder")):
+        (folder / "file").touch()
+        with pytest.raises(ConfigError, match=f"output={output}: {message}"):
+            check_outputs(settings(output=output), folder / "model.onnx")
+    with pytest.raises(ConfigError, match=r"output=out\.csv: is a folder\. Expected a file"):
+        (folder / "out.csv").mkdir()
+        check_outputs(settings(output="out.csv"), folder / "model.onnx")
 
 
 def test_processes_give_the_rows_and_values_of_one(tmp_path: Path, table: pd.DataFrame, model: Path):
