@@ -21,7 +21,7 @@ from ste.synthetic.generator import generate_market
 START, END = "2015-06-25", "2024-12-31"
 SESSIONS = 2500
 """Sessions between these dates, with the look-back of the features."""
-SPLIT = {"validation_start": "2021-07-01", "test_start": "2023-04-01"}
+VALIDATION_START, TEST_START = "2021-07-01", "2023-04-01"
 
 
 def measure(quick: bool) -> Iterator[Measurement]:
@@ -34,7 +34,7 @@ def measure(quick: bool) -> Iterator[Measurement]:
         end=END,
         frequency="daily",
         format="parts",
-        split=SplitSettings(**SPLIT),
+        split=SplitSettings(validation_start=VALIDATION_START, test_start=TEST_START),
     )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -79,7 +79,8 @@ def _generation(world: SyntheticSettings, folder: Path, rounds: int) -> Iterator
 def _windows(bars: Path, tickers: int, rounds: int) -> Iterator[Measurement]:
     def run(kind: str) -> dict[str, Any]:
         with tempfile.TemporaryDirectory(dir=bars.parent) as tables:
-            return run_windows(kind, [*window_overrides(bars, **SPLIT), f"paths.data={tables}"])
+            overrides = window_overrides(bars, VALIDATION_START, TEST_START)
+            return run_windows(kind, [*overrides, f"paths.data={tables}"])
 
     ours, pandas = in_turns([partial(run, "ours"), partial(run, "pandas")], rounds, warm_up=0 if rounds == 1 else 1)
     case = f"bars of {tickers} tickers, {SESSIONS:,} sessions, to windows of {LENGTH}"

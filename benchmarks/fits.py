@@ -58,13 +58,15 @@ def bare_seconds(settings: TrainSettings, data: TrendDataModule) -> float:
     """Train the same net on the same examples by the bare loop and return the wall time."""
     device = "cuda" if settings.trainer.accelerator == "gpu" else "cpu"
     module: Any = split_settings(settings).builder.build(data)
-    examples = []
-    for split in ("train", "validation"):
+
+    def prepared(split: str) -> PreparedExamples:
         features = torch.cat([module.representation(batch.features) for batch in data.loader(split)])
-        examples.append(PreparedExamples(features.to(device), data.datasets[split].labels.to(device)))
+        return PreparedExamples(features.to(device), data.datasets[split].labels.to(device))
+
+    train, validation = prepared("train"), prepared("validation")
     net = module.net.to(device)
     start = time.perf_counter()
-    bare_loop(net, *examples, settings.data.batch_size, settings.trainer.max_epochs, settings.optimizer.lr)
+    bare_loop(net, train, validation, settings.data.batch_size, settings.trainer.max_epochs, settings.optimizer.lr)
     if device == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter() - start
