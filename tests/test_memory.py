@@ -8,12 +8,14 @@ import pytest
 import torch
 
 from runs import build_model, fit_model
+from ste.config import TrainerSettings
 from ste.data.build.prepare import prepare
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
 from ste.experiment.model_setup import input_view
 from ste.training import malloc as memory
-from ste.training.malloc import kept_memory
+from ste.training.malloc import retain_memory
+from ste.training.trainer import build_trainer
 
 glibc = pytest.mark.skipif(memory._glibc() is None, reason="the C library is not glibc")
 LARGE = 96 << 20  # glibc maps a block of this size by itself, whatever it learnt of earlier ones
@@ -47,7 +49,7 @@ def _as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @glibc
 def test_large_blocks_come_from_the_heap_within_and_are_mapped_again_after():
-    with pytest.raises(RuntimeError, match="stop"), kept_memory() as kept:
+    with pytest.raises(RuntimeError, match="stop"), retain_memory() as kept:
         assert kept
         assert not maps_a_large_block()
         raise RuntimeError("stop")
@@ -66,7 +68,7 @@ def test_large_blocks_come_from_the_heap_within_and_are_mapped_again_after():
 )
 def test_what_a_user_has_set_stays(monkeypatch: pytest.MonkeyPatch, name: str, value: str, kept: bool):
     monkeypatch.setenv(name, value)
-    with kept_memory() as done:
+    with retain_memory() as done:
         assert done is kept
 
 
@@ -78,7 +80,7 @@ def test_another_library_is_left_alone(monkeypatch: pytest.MonkeyPatch, answer: 
         return answer
 
     monkeypatch.setattr(os, "confstr", confstr)
-    with kept_memory() as done:
+    with retain_memory() as done:
         assert not done
 
 
@@ -95,11 +97,12 @@ def test_a_fit_learns_the_same_numbers_with_and_without_it(small, monkeypatch: p
     assert found[0].history == found[1].history
 
 
-def test_a_fit_is_deterministic_and_fills_no_memory_that_nobody_reads(small, tmp_path: Path):
-    torch.utils.deterministic.fill_uninitialized_memory = True
-    settings, _ = small("model=dual_tower", "trainer.max_epochs=1")
-    panel = Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
-    data = TrendDataModule(panel, input_view(settings.model), settings.seed)
-    fit_model(settings, data, build_model(settings, data), tmp_path, None)
-    assert torch.are_deterministic_algorithms_enabled()
-    assert not torch.utils.deterministic.fill_uninitialized_memory
+def test_deterministic_kernels_are_on_for_accelerators_alone_unless_set():
+    """They make torch fill new tensors, and CPU kernels repeat exactly without them."""
+    try:
+        build_trainer(TrainerSettings())
+        assert not torch.are_deterministic_algorithms_enabled()
+        build_trainer(TrainerSettings(accelerator="auto"))
+        assert torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)

@@ -78,7 +78,7 @@ def test_one_draw_for_all_replicas_drops_each_one_s_share():
     """On a CPU each replica draws by itself; `at_once` is what runs elsewhere."""
     layer = StackedDropout([0.0, 0.5, 0.9], RandomStreams(3))
     x = torch.ones(3, 200, 500)
-    for draw in (layer, lambda x: x * layer.at_once(x, x.shape)):
+    for draw in (layer, lambda x: x * layer.draw_masks(x, x.shape)):
         out = draw(x)
         assert torch.equal(out[0], x[0])
         for i, share in ((1, 0.5), (2, 0.9)):

@@ -15,7 +15,7 @@ from ste.evaluation.predictions import BAYES, Predictions, row_columns
 from ste.evaluation.result_cache import ResultCache
 from ste.schema import SPLITS, probability_names
 from ste.seed_ensembles.replica_module import ReplicaModule
-from ste.seed_ensembles.replica_scores import ReplicaScores, replica_figures
+from ste.seed_ensembles.replica_scores import ReplicaScores, replica_metrics
 from ste.training.fit import Model
 
 OUT_OF_SAMPLE = ("validation", "test")
@@ -135,7 +135,7 @@ def score_replicas(parts: Sequence[tuple[ReplicaModule, TrendDataModule]], split
     for split in (split for split in splits if split in data.datasets):
         probs = np.concatenate([_predict_replicas(*part, split) for part in parts], axis=1)
         labels = np.concatenate([part.scored[split].labels.numpy() for _, part in parts])
-        figures[split] = replica_figures(probs, labels, data.panel.classes)
+        figures[split] = replica_metrics(probs, labels, data.panel.classes)
     return ReplicaScores(list(module.seeds), module.best_epochs.tolist(), module.weights.tolist(), figures)
 
 

@@ -125,4 +125,4 @@ class TrainResult:
     def summary(self) -> dict[str, Any]:
         """Return the content of `summary.json`."""
         out = summarize(self, without=("predictions", "last", "card"))
-        return out | {"replicas": None if self.replicas is None else self.replicas.plain()}
+        return out | {"replicas": None if self.replicas is None else self.replicas.to_dict()}

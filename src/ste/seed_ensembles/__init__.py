@@ -1,1 +1,1 @@
-"""Many replicas of one net, trained at once as one batched computation."""
+"""Seed ensembles: many replicas of one net, trained as one batched computation."""

@@ -1,4 +1,4 @@
-"""The replicas' joint answer."""
+"""Ensemble prediction of replicas."""
 
 import torch
 from torch import nn
@@ -7,7 +7,7 @@ from ste.data.window_dataset import forward_batch_size
 
 
 class Ensemble(nn.Module):
-    """A deep ensemble: the weighted mean of the replicas' probabilities (Lakshminarayanan et al. 2017, NeurIPS).
+    """Deep ensemble: the weighted mean of the replicas' probabilities (Lakshminarayanan et al. 2017, NeurIPS).
 
     Args:
         net: stacked, of R replicas.
@@ -20,14 +20,14 @@ class Ensemble(nn.Module):
         self.weights = weights
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Log of the mean probabilities, `[B, C]`, of prepared features `[B, ...]`; its softmax gives them back."""
-        chances = replica_logits(self.net, x, len(self.weights)).float().softmax(dim=-1)
-        mean = (self.weights.float().view(-1, 1, 1) * chances).sum(dim=0)
+        """Compute the log of the mean probabilities, `[B, C]`, of normalized features `[B, ...]`."""
+        probs = replica_logits(self.net, x, len(self.weights)).float().softmax(dim=-1)
+        mean = (self.weights.float().view(-1, 1, 1) * probs).sum(dim=0)
         return mean.clamp(min=torch.finfo(mean.dtype).tiny).log()
 
 
 def replica_logits(net: nn.Module, x: torch.Tensor, count: int) -> torch.Tensor:
-    """Every replica's logits `[R, B, C]` of the same prepared features `[B, ...]`."""
+    """Compute every replica's logits `[R, B, C]` of the same normalized features `[B, ...]`."""
     rows = count * (x.shape[1] if x.dim() == 3 else 1)
     parts = [net(part.expand(count, *part.shape)) for part in x.split(forward_batch_size(rows, x.device))]
     return torch.cat(parts, dim=1)

@@ -1,4 +1,4 @@
-"""Training batches of every replica, each in its own order."""
+"""Training batches of replicas, each in its own order."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from ste.data.window_dataset import Batch, ExampleSource
 
 
 class ReplicaLoader(BatchLoader):
-    """Batches `[R, B, ...]`: replica i meets the examples in the order of the run of `seed + i`.
+    """Iterate over batches `[R, B, ...]` in which replica i sees the examples in the order of the run of `seed + i`.
 
     Args:
         dataset: examples.
@@ -24,7 +24,7 @@ class ReplicaLoader(BatchLoader):
 
     @property
     def examples(self) -> int:
-        """ExampleSource that a batch gathers, those of all replicas."""
+        """Examples in a batch, those of all replicas."""
         return self.batch_size * len(self.seeds)
 
     def __iter__(self) -> Iterator[Batch]:

@@ -1,4 +1,4 @@
-"""What each replica is worth, and how far replicas lie apart."""
+"""Scores of single replicas and their spread."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -18,14 +18,13 @@ TABLE = "replicas.csv"
 
 @dataclass(frozen=True)
 class ReplicaScores:
-    """Figures of R replicas.
+    """Metrics of R replicas.
 
     Attributes:
         seeds: of each replica.
-        best_epochs: the epoch that each is kept of, from 0; in folds of the last one, as the weights are.
+        best_epochs: selected epoch of each, from 0; with folds those of the last one, as the weights.
         weights: of each in the ensemble.
-        figures: values of each headline figure by split and name, `[R]`; a figure that the rows do not have is
-            left out.
+        figures: values `[R]` of each compared metric by split and name, without metrics that the rows do not have.
     """
 
     seeds: list[int]
@@ -33,13 +32,13 @@ class ReplicaScores:
     weights: list[float]
     figures: dict[str, dict[str, list[float]]]
 
-    def spread(self, split: str, figure: str) -> tuple[float, float]:
-        """Mean and standard deviation (of a sample, R - 1) over replicas."""
-        values = np.array(self.figures[split][figure])
+    def spread(self, split: str, metric: str) -> tuple[float, float]:
+        """Return mean and sample standard deviation (R - 1) over replicas."""
+        values = np.array(self.figures[split][metric])
         return float(values.mean()), float(values.std(ddof=1))
 
     def metrics(self, prefixes: Mapping[str, str]) -> dict[str, float]:
-        """`<prefix>/<figure>_replica_mean` and `_replica_std` of every split and figure."""
+        """Return `<prefix>/<metric>_replica_mean` and `_replica_std` of every split and metric."""
         out: dict[str, float] = {}
         for split, figures in self.figures.items():
             for name in figures:
@@ -48,8 +47,8 @@ class ReplicaScores:
                 out |= {f"{start}_mean": mean, f"{start}_std": deviation}
         return out
 
-    def plain(self) -> dict[str, Any]:
-        """As lists and dicts of plain numbers."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return lists and dicts of plain numbers."""
         return {
             "seeds": self.seeds,
             "best_epochs": self.best_epochs,
@@ -58,7 +57,7 @@ class ReplicaScores:
         }
 
     def write(self, path: Path) -> None:
-        """Write a CSV with a row for each replica: seed, best epoch, weight, `<split>_<figure>`."""
+        """Write a CSV with a row for each replica: seed, best epoch, weight, `<split>_<metric>`."""
         columns: dict[str, Sequence[float]] = {
             "replica": range(len(self.seeds)),
             "seed": self.seeds,
@@ -73,16 +72,16 @@ class ReplicaScores:
             writer.writerows(zip(*columns.values(), strict=True))
 
 
-def replica_figures(chances: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) -> dict[str, list[float]]:
-    """Every headline figure of each replica, by name.
+def replica_metrics(probs: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) -> dict[str, list[float]]:
+    """Compute every compared metric of each replica, by name.
 
     Args:
-        chances: probabilities, float64 `[R, N, C]`.
+        probs: probabilities, float64 `[R, N, C]`.
         labels: int64 `[N]`.
         classes: names in label order.
     """
     unit = np.zeros(len(labels), dtype=np.int64)
-    each = [compute_metrics(ScoredExamples(own, labels, unit, ONCE, classes)) for own in chances]
+    each = [compute_metrics(ScoredExamples(own, labels, unit, ONCE, classes)) for own in probs]
     return {
         name: [float(figures[name][0]) for figures in each]
         for name in compared_metrics()

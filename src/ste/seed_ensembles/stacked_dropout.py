@@ -1,4 +1,4 @@
-"""Dropout of many replicas, each with a share and a random stream of its own."""
+"""Dropout of replicas, each with its own rate and random stream."""
 
 from collections.abc import Sequence
 
@@ -7,54 +7,54 @@ from torch import nn
 
 
 class RandomStreams:
-    """One random stream per replica; a replica draws what it would draw alone."""
+    """One random stream per replica, so that each draws what it would draw in its own run."""
 
     def __init__(self, count: int) -> None:
         self.generators = [torch.Generator() for _ in range(count)]
 
     def seed(self, seeds: Sequence[int]) -> None:
-        """Begin each replica's stream anew."""
+        """Restart each replica's stream from its seed."""
         for generator, seed in zip(self.generators, seeds, strict=True):
             generator.manual_seed(seed)
 
 
 class StackedDropout(nn.Module):
-    """Dropout of `[R, ...]` with a share per replica.
+    """Drop units of `[R, ...]` at a rate per replica.
 
-    On a CPU every replica draws from its own stream, in PyTorch's own way, and so the masks are those of the
-    replica trained alone. Elsewhere one draw makes the masks of all: a draw per replica would cost a kernel each.
+    On a CPU every replica draws from its own stream as PyTorch does, so that the masks are those of its own run.
+    Elsewhere one draw makes all masks: a draw per replica would cost a kernel each.
 
     Args:
-        shares: dropped, one per replica.
-        streams: the replicas' own.
-        channels: drop whole rows of the last dimension (`nn.Dropout1d`).
+        rates: dropout rate of each replica.
+        streams: random streams of the replicas.
+        channels: drop complete rows of the last dimension (`nn.Dropout1d`).
     """
 
-    kept: torch.Tensor
+    retained: torch.Tensor
 
-    def __init__(self, shares: Sequence[float], streams: RandomStreams, *, channels: bool = False) -> None:
+    def __init__(self, rates: Sequence[float], streams: RandomStreams, *, channels: bool = False) -> None:
         super().__init__()
-        self.shares = list(shares)
+        self.rates = list(rates)
         self.streams = streams
         self.channels = channels
-        self.register_buffer("kept", 1.0 - torch.tensor(self.shares), persistent=False)
+        self.register_buffer("retained", 1.0 - torch.tensor(self.rates), persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """`[R, ...]` of the same shape; the same in evaluation."""
-        if not self.training or not any(self.shares):
+        """Drop units of `[R, ...]` in training; return it unchanged in evaluation."""
+        if not self.training or not any(self.rates):
             return x
         shape = (*x.shape[:-1], 1) if self.channels else x.shape
         if x.device.type == "cpu":
-            return x * self._own(x.new_ones(shape))
-        return x * self.at_once(x, shape)
+            return x * self._draw_separately(x.new_ones(shape))
+        return x * self.draw_masks(x, shape)
 
-    def at_once(self, x: torch.Tensor, shape: torch.Size | tuple[int, ...]) -> torch.Tensor:
-        """Scaled masks of all replicas from one draw, without a wait for the device."""
-        kept = self.kept.to(x.dtype).view(-1, *[1] * (len(shape) - 1))
-        return torch.bernoulli(kept.expand(shape)) / kept
+    def draw_masks(self, x: torch.Tensor, shape: torch.Size | tuple[int, ...]) -> torch.Tensor:
+        """Draw the scaled masks of all replicas together, without synchronizing with the device."""
+        retained = self.retained.to(x.dtype).view(-1, *[1] * (len(shape) - 1))
+        return torch.bernoulli(retained.expand(shape)) / retained
 
-    def _own(self, mask: torch.Tensor) -> torch.Tensor:
-        for part, share, generator in zip(mask, self.shares, self.streams.generators, strict=True):
-            if share:
-                part.bernoulli_(1.0 - share, generator=generator).div_(1.0 - share)
+    def _draw_separately(self, mask: torch.Tensor) -> torch.Tensor:
+        for part, rate, generator in zip(mask, self.rates, self.streams.generators, strict=True):
+            if rate:
+                part.bernoulli_(1.0 - rate, generator=generator).div_(1.0 - rate)
         return mask

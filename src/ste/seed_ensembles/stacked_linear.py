@@ -1,4 +1,4 @@
-"""Layers that are linear in their input, for many replicas at once. R replicas; the rest as PyTorch has it."""
+"""Linear, convolution and normalization layers of R replicas; dimensions are otherwise PyTorch's."""
 
 from collections.abc import Sequence
 
@@ -8,15 +8,15 @@ from torch.nn import functional
 
 
 def stacked(parameters: Sequence[torch.Tensor]) -> nn.Parameter:
-    """R parameters as one, `[R, ...]`."""
+    """Stack R parameters to one, `[R, ...]`."""
     return nn.Parameter(torch.stack([parameter.detach() for parameter in parameters]))
 
 
 def affine(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-    """`x W^T + b` of each replica.
+    """Compute `x W^T + b` of each replica.
 
     Args:
-        x: `[R, ..., D]`, two dimensions or more beside the last.
+        x: `[R, ..., D]`, at least two dimensions before the last.
         weight: `[R, O, D]`.
         bias: `[R, O]`, or None.
 
@@ -29,7 +29,7 @@ def affine(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> 
 
 
 class StackedLinear(nn.Module):
-    """R linear layers, `[R, ..., D]` to `[R, ..., O]`."""
+    """R linear layers, from `[R, ..., D]` to `[R, ..., O]`."""
 
     bias: nn.Parameter | None
 
@@ -40,12 +40,12 @@ class StackedLinear(nn.Module):
         self.register_parameter("bias", bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """`[R, ..., O]` of `[R, ..., D]`."""
+        """Compute `[R, ..., O]` of `[R, ..., D]`."""
         return affine(x, self.weight, self.bias)
 
 
 class StackedConv1d(nn.Module):
-    """R convolutions as one with R groups, `[R, B, C, T]` to `[R, B, O, T']`."""
+    """R convolutions as one with R groups, from `[R, B, C, T]` to `[R, B, O, T']`."""
 
     def __init__(self, layers: Sequence[nn.Conv1d]) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class StackedConv1d(nn.Module):
         self.stride, self.padding, self.dilation = first.stride, first.padding, first.dilation
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """`[R, B, O, T']` of `[R, B, C, T]`."""
+        """Compute `[R, B, O, T']` of `[R, B, C, T]`."""
         count = len(x)
         out = functional.conv1d(
             x.transpose(0, 1).flatten(1, 2),
@@ -72,7 +72,7 @@ class StackedConv1d(nn.Module):
 
 
 class StackedLayerNorm(nn.Module):
-    """R layer normalisations over the last dimension, each with its own scale and shift."""
+    """R layer normalizations over the last dimension, each with its own scale and shift."""
 
     def __init__(self, layers: Sequence[nn.LayerNorm]) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ class StackedLayerNorm(nn.Module):
         self.bias = stacked([layer.bias for layer in layers])
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """`[R, ..., D]` of the same shape."""
+        """Normalize `[R, ..., D]` over its last dimension."""
         each = (len(x), *[1] * (x.dim() - 2), -1)
         normal = functional.layer_norm(x, self.shape, eps=self.eps)
         return torch.addcmul(self.bias.view(each), normal, self.weight.view(each))

@@ -27,7 +27,7 @@ class _StackedRecurrent(nn.Module):
         self.dropout = dropout
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, None]:
-        """States of the last layer `[R, B, T, H]` of `[R, B, T, D]`; the second, a final state, is not kept."""
+        """Compute the last layer's states `[R, B, T, H]` of `[R, B, T, D]`; the final state is not returned."""
         steps = x.transpose(1, 2)  # [R, T, B, D]: the layout in which PyTorch's own layers drop units between them
         for layer in range(self.num_layers):
             if layer:
@@ -44,7 +44,7 @@ class _StackedRecurrent(nn.Module):
         input_bias: torch.Tensor,
         hidden_bias: torch.Tensor,
     ) -> torch.Tensor:
-        """States `[R, T, B, H]` of `[R, T, B, D]`."""
+        """Compute states `[R, T, B, H]` of `[R, T, B, D]`."""
         raise NotImplementedError
 
 

@@ -1,9 +1,8 @@
-"""From R nets of one kind to one net that is all of them.
+"""Stack R nets of one class to one net.
 
-The stacked net is the same class with the same attributes: its `latent` and `classify` are the net's own, and
-only the layers under them are stacks. A net therefore needs no second, batched form, as long as it counts
-dimensions from the last. Parameters keep their names and get R in front, so that one replica's state dict is
-a slice.
+The stacked net has the same class and attributes: `latent` and `classify` are the net's own, and only the layers
+below are stacked. A net therefore needs no batched form, as long as it indexes dimensions from the last. Parameters
+keep their names and get a leading dimension R, so that one replica's state dict is a slice.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ from ste.seed_ensembles.stacked_linear import StackedConv1d, StackedLayerNorm, S
 from ste.seed_ensembles.stacked_recurrent import StackedGRU, StackedLSTM
 
 _SAME = (nn.ReLU, nn.GELU, nn.Tanh, nn.Sigmoid, nn.Identity, nn.ConstantPad1d)
-"""Layers without parameters for which a dimension in front changes nothing."""
+"""Layers without parameters that accept a leading dimension as they are."""
 
 
 def _recurrent(kind: Callable[..., nn.Module]) -> Callable[[Sequence[Any], RandomStreams], nn.Module]:
@@ -40,7 +39,7 @@ _STACKS: dict[type[nn.Module], Callable[[Any, RandomStreams], nn.Module]] = {
 
 
 def stack(nets: Sequence[nn.Module], streams: RandomStreams) -> nn.Module:
-    """One net of R: prepared features `[R, B, ...]` to logits `[R, B, C]`, each replica by its own parameters.
+    """Stack nets to one from normalized features `[R, B, ...]` to logits `[R, B, C]`, each replica with its parameters.
 
     Args:
         nets: of one class and one size; they may differ in dropout.
@@ -49,28 +48,28 @@ def stack(nets: Sequence[nn.Module], streams: RandomStreams) -> nn.Module:
     Raises:
         TypeError: a layer that has no stacked form here.
     """
-    whole = deepcopy(nets[0])
-    _fill(whole, nets, streams)
-    return whole
+    net = deepcopy(nets[0])
+    _fill(net, nets, streams)
+    return net
 
 
 def unstack(state: dict[str, torch.Tensor], replica: int) -> dict[str, torch.Tensor]:
-    """One replica's state dict from the stacked net's."""
+    """Return one replica's state dict of the stacked net's."""
     return {name: value[replica] for name, value in state.items()}
 
 
-def _fill(whole: nn.Module, nets: Sequence[nn.Module], streams: RandomStreams) -> None:
-    """Put stacks in the place of layers."""
-    children = list(whole.named_children())
-    own = [*whole.parameters(recurse=False), *whole.buffers(recurse=False)]
+def _fill(net: nn.Module, nets: Sequence[nn.Module], streams: RandomStreams) -> None:
+    """Replace layers by stacked ones."""
+    children = list(net.named_children())
+    own = [*net.parameters(recurse=False), *net.buffers(recurse=False)]
     if own or not children:
-        raise TypeError(f"{type(whole).__name__} cannot be stacked")
+        raise TypeError(f"{type(net).__name__} cannot be stacked")
     for name, child in children:
         if isinstance(child, _SAME):
             continue
-        layers = [net.get_submodule(name) for net in nets]
+        layers = [one.get_submodule(name) for one in nets]
         build = _STACKS.get(type(child))
         if build is None:
             _fill(child, layers, streams)
         else:
-            setattr(whole, name, build(layers, streams))
+            setattr(net, name, build(layers, streams))

@@ -1,4 +1,4 @@
-"""A dataset's rows as a net reads them, prepared once and held where the net learns.
+"""Normalized rows of a dataset, cached on the training device.
 
 Shapes: N rows of the table, B a batch, T periods in a window, F features.
 """
@@ -10,27 +10,27 @@ from ste.data.window_dataset import Batch, SequenceDataset, WindowDataset, forwa
 from ste.features.normalization import Representation
 
 HOST_BYTES = 1 << 30
-"""Prepared rows that a computer's own memory holds at most; those of a larger table are prepared as they are read."""
+"""Maximum size of cached rows in host memory; a larger table is normalized batch by batch."""
 
-DEVICE_SHARE = 0.5
-"""Share of an accelerator's free memory that they may take; the rest is for the net's steps."""
+DEVICE_FRACTION = 0.5
+"""Maximum fraction of an accelerator's free memory for cached rows; the rest is for the training steps."""
 
-_AT_ONCE = 65536
+_CHUNK = 65536  # rows
 
 
 class NormalizedBatch(Batch):
-    """A batch whose features are prepared."""
+    """A batch of normalized features."""
 
     __slots__ = ()
 
 
 class CachedDataset(Dataset[Batch]):
-    """The examples of a dataset, gathered from prepared rows: the same numbers as if each batch were prepared.
+    """Gather a dataset's examples from normalized rows: the same numbers as normalizing each batch.
 
     Args:
         dataset: of raw features.
-        rows: float `[N, F]` of `prepared_rows`, of the dataset's own store.
-        representation: that prepared them.
+        rows: float `[N, F]` of `normalized_rows`, of the dataset's own store.
+        representation: that normalized them.
     """
 
     def __init__(self, dataset: WindowDataset, rows: torch.Tensor, representation: Representation) -> None:
@@ -40,7 +40,7 @@ class CachedDataset(Dataset[Batch]):
         starts = dataset.ends
         if isinstance(dataset, SequenceDataset):
             steps, (stride, one) = dataset.length, rows.stride()
-            # Consecutive rows are a window as they lie: one copy for each, instead of one for each of its rows.
+            # Consecutive rows form a window in memory: one copy per window instead of one per row.
             size = (max(len(rows) - steps + 1, 0), steps, rows.shape[1])
             self._rows = rows.as_strided(size, (stride, stride, one))
             self._finish = representation.to_windows(device)
@@ -49,20 +49,20 @@ class CachedDataset(Dataset[Batch]):
 
     @property
     def device(self) -> torch.device:
-        """Where the examples are, and where an index of them has to be."""
+        """Device of the examples, and of an index of them."""
         return self._labels.device
 
     @property
     def gather_size(self) -> int:
-        """Examples whose windows are finished together."""
+        """Examples whose windows are normalized together."""
         return forward_batch_size(self._rows.shape[1] if self._rows.dim() == 3 else 1, self.device)
 
     def __len__(self) -> int:
         return len(self._starts)
 
     def __getitem__(self, index: torch.Tensor) -> NormalizedBatch:
-        """Examples `[B]`, or of several replicas `[R, B]`."""
-        # `index_select` copies whole rows; an index in brackets does the same number by number.
+        """Return the examples of an index `[B]`, or of several replicas `[R, B]`."""
+        # `index_select` copies complete rows; indexing with brackets copies value by value.
         chosen = index.flatten()
         label = self._labels.index_select(0, chosen).view(index.shape)
         features = self._rows.index_select(0, self._starts.index_select(0, chosen))
@@ -72,11 +72,11 @@ class CachedDataset(Dataset[Batch]):
 
 
 class NormalizingDataset(Dataset[Batch]):
-    """The examples of a dataset whose prepared rows take more memory than there is for them: prepared as they are read.
+    """Normalize a dataset's examples as they are read, where the normalized rows would take too much memory.
 
     Args:
-        dataset: of raw features, in the computer's own memory.
-        representation: fitted, there too.
+        dataset: of raw features, in host memory.
+        representation: fitted, in host memory.
     """
 
     def __init__(self, dataset: WindowDataset, representation: Representation) -> None:
@@ -84,30 +84,30 @@ class NormalizingDataset(Dataset[Batch]):
 
     @property
     def device(self) -> torch.device:
-        """Where the examples are."""
+        """Device of the examples."""
         return self._dataset.device
 
     @property
     def gather_size(self) -> int:
-        """Examples that are prepared together."""
+        """Examples that are normalized together."""
         return forward_batch_size(self._dataset.length, self.device)
 
     def __len__(self) -> int:
         return len(self._dataset)
 
     def __getitem__(self, index: torch.Tensor) -> NormalizedBatch:
-        """Examples `[B]`, or of several replicas `[R, B]`."""
+        """Return the examples of an index `[B]`, or of several replicas `[R, B]`."""
         batch = self._dataset[index.flatten()]
         features = self._representation(batch.features.to(self._representation.mean.dtype))
         return NormalizedBatch(features.unflatten(0, index.shape), batch.label.view(index.shape))
 
 
 def fits(rows: int, columns: int, item_bytes: int, device: torch.device) -> bool:
-    """Whether prepared rows may be held on a device."""
+    """Return whether normalized rows may be cached on a device."""
     needed = rows * columns * item_bytes
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
-        return needed <= DEVICE_SHARE * free
+        return needed <= DEVICE_FRACTION * free
     return device.type == "cpu" and needed <= HOST_BYTES
 
 
@@ -115,16 +115,16 @@ def fits(rows: int, columns: int, item_bytes: int, device: torch.device) -> bool
 def normalized_rows(
     representation: Representation, features: torch.Tensor, *, windows: bool, device: torch.device
 ) -> torch.Tensor:
-    """What of a table's representation a row alone decides, `[N, F]` on a device, in the representation's type.
+    """Normalize a table as far as a row alone decides, `[N, F]` in the representation's type.
 
     Args:
         representation: fitted, where the table is.
-        features: raw `[N, F]`.
-        windows: whether windows will be gathered from it, which `Representation.to_windows` ends.
-        device: to hold it.
+        features: raw, `[N, F]`.
+        windows: whether windows will be gathered, which `Representation.to_windows` completes.
+        device: of the result.
     """
     kind = representation.mean.dtype
     out = torch.empty(features.shape, dtype=kind, device=device)
-    for place, part in zip(out.split(_AT_ONCE), features.split(_AT_ONCE), strict=True):
-        place.copy_(representation.rows(part.to(kind), windows=windows))
+    for target, part in zip(out.split(_CHUNK), features.split(_CHUNK), strict=True):
+        target.copy_(representation.rows(part.to(kind), windows=windows))
     return out

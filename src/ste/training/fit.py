@@ -22,7 +22,7 @@ from ste.training.cached_dataset import CachedDataset, NormalizingDataset, fits,
 from ste.training.components import own_epochs
 from ste.training.distributed import OwnSignals, lost_process, stop_launched
 from ste.training.grouped_batches import can_group, grouped, trainer_settings
-from ste.training.malloc import kept_memory
+from ste.training.malloc import retain_memory
 from ste.training.module import TrendModule
 from ste.training.trainer import build_trainer
 
@@ -113,7 +113,7 @@ def fit_net(
     last = folder / LAST if resume and (folder / LAST).is_file() else None
     started = time.perf_counter()
     try:
-        with kept_memory():
+        with retain_memory():
             cached = _cached(module, data, trainer.strategy.root_device)
             training, validation = module.training_loader(data, cached), data.val_dataloader(cached)
             if settings.overfit_batches:

@@ -1,7 +1,7 @@
-"""Memory that a step gives back is the next step's: glibc keeps it while a fit goes on.
+"""Let glibc retain freed memory during a fit.
 
-By itself glibc gives large blocks back to the kernel at every `free` and takes them again, page by page, at every
-`malloc`: at batches of 256 and more half of a step's time (docs/decisions.md). The numbers do not change.
+By default glibc returns large blocks to the kernel at every `free` and maps them again, page by page, at every
+`malloc`: half of a step's time at batches of 256 and more (docs/decisions.md). The results do not change.
 """
 
 import ctypes
@@ -13,18 +13,18 @@ from contextlib import contextmanager
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -2, -3, -4
 _MIB = 1 << 20
 _FITTING = {_MMAP_MAX: 0, _TRIM_THRESHOLD: 2047 * _MIB, _TOP_PAD: 16 * _MIB}
-# glibc moves its thresholds with what a program frees, up to these, until one is set by hand.
+# Upper ends of glibc's dynamic thresholds, which it no longer adjusts once one is set.
 _AFTER = {_MMAP_MAX: 65536, _MMAP_THRESHOLD: 32 * _MIB, _TRIM_THRESHOLD: 64 * _MIB, _TOP_PAD: 128 * 1024}
 
 
 @contextmanager
-def kept_memory() -> Iterator[bool]:
-    """Within, blocks of every size come from the heap, which is not given back; afterwards it is.
+def retain_memory() -> Iterator[bool]:
+    """Allocate blocks of every size from the heap and retain it within the context; return it afterwards.
 
-    Nothing is done where the C library is not glibc, or where its user has set it (`GLIBC_TUNABLES`, `MALLOC_*_`).
+    Do nothing where the C library is not glibc, or where the user has set it (`GLIBC_TUNABLES`, `MALLOC_*_`).
 
     Yields:
-        Whether it was done.
+        Whether memory is retained.
     """
     library = _glibc()
     if library is None or _chosen_by_user():

@@ -8,12 +8,12 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, ReduceLROnP
 
 
 def build_optimizer(parameters: Any, settings: dict[str, Any], *, fused: bool) -> Optimizer:
-    """An optimizer of `torch.optim`.
+    """Build an optimizer of `torch.optim`.
 
     Args:
-        parameters: what it moves.
+        parameters: parameters or parameter groups.
         settings: `OptimizerSettings` as a dict.
-        fused: take the fused kernels, which RMSprop does not have.
+        fused: use fused kernels; RMSprop has none.
     """
     lr, decay, momentum = settings["lr"], settings["weight_decay"], settings["momentum"]
     match settings["name"]:
@@ -32,7 +32,14 @@ def build_optimizer(parameters: Any, settings: dict[str, Any], *, fused: bool) -
 def build_scheduler(
     optimizer: Optimizer, settings: dict[str, Any], *, max_epochs: int, mode: str
 ) -> LRScheduler | ReduceLROnPlateau | None:
-    """A schedule that is stepped once an epoch, or None."""
+    """Build a schedule that is stepped once an epoch, or None.
+
+    Args:
+        optimizer: whose learning rate changes.
+        settings: `SchedulerSettings` as a dict.
+        max_epochs: epochs of the cosine.
+        mode: `min` or `max`, which values of the plateau's metric are better.
+    """
     match settings["name"]:
         case "none":
             return None

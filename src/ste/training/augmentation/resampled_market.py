@@ -76,10 +76,10 @@ def training_days(panel: Panel, dates: pd.Series) -> pd.DatetimeIndex:
     """
     frequency, horizon = panel.settings.frequency, panel.settings.labels.horizon
     period, row_split = panel.store.period, panel.row_split
-    learnt = np.unique(period[row_split == 0][:, None] + np.arange(horizon + 1))
+    trained = np.unique(period[row_split == 0][:, None] + np.arange(horizon + 1))
     others = np.unique(period[(row_split != 0) & (row_split != HISTORY)])
     days = pd.DatetimeIndex(dates.unique()).sort_values()
-    return days[np.isin(periods(days, frequency), np.setdiff1d(learnt, others))]
+    return days[np.isin(periods(days, frequency), np.setdiff1d(trained, others))]
 
 
 def _labelled(market: Market, panel: Panel) -> pd.DataFrame:
