@@ -66,7 +66,9 @@ def bare_seconds(settings: TrainSettings, data: TrendDataModule) -> float:
     train, validation = prepared("train"), prepared("validation")
     net = module.net.to(device)
     start = time.perf_counter()
-    bare_loop(net, train, validation, settings.data.batch_size, settings.trainer.max_epochs, settings.optimizer.lr)
+    epochs = settings.trainer.max_epochs
+    assert epochs is not None
+    bare_loop(net, train, validation, settings.data.batch_size, epochs, settings.optimizer.lr)
     if device == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter() - start

@@ -1,4 +1,4 @@
-"""The commands as a person types them, each in a folder of its own."""
+"""The commands as a user types them, each in a folder of its own."""
 
 import json
 import os
@@ -221,7 +221,7 @@ def test_a_newcomer_generates_trains_and_evaluates(folder: Path, call: Callable)
     assert "the same figures as tracked, to the last digit" in output
 
 
-def test_a_sweep_goes_on_after_a_mistake_and_says_so_at_the_end(folder: Path, call: Callable):
+def test_a_sweep_continues_after_a_mistake_and_reports_it_at_the_end(folder: Path, call: Callable):
     fast = ["data=seed", "trainer.max_epochs=1", "trainer.threads=1"]
     code, _, errors = call("train", "-m", *fast, "model=dual_tower", "optimizer.lr=0,0.01,0.02")
     assert code == 2
