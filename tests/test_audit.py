@@ -84,7 +84,7 @@ def test_a_leak_leaves_with_3_and_says_what_where_and_what_next(folder: Path, ta
     said = capsys.readouterr().out
     assert re.search(r"single columns +ALARM +news_relevance", said)
     assert re.search(r"seen +itself has a rank correlation of \+0\.\d+ with the return of the coming week", said)
-    assert re.search(r"next +Look at how news_relevance is made", said)
+    assert re.search(r"next +Check how news_relevance is computed", said)
     assert max(len(line) for line in said.splitlines()) <= 120
 
 
@@ -97,7 +97,7 @@ def test_the_seed_document_has_its_own_cut_as_a_note(folder: Path, monkeypatch, 
     assert command(monkeypatch, "data=seed") == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "1 weeks are in both" in said
-    assert "the document's own cut" in said
+    assert "data.split.by=row splits within a period" in said
 
 
 def test_settings_that_cannot_be_used():
