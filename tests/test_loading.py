@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ste.config.fast_imports import loading, set_before
+from ste.config.fast_imports import fast_imports, set_before
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,7 @@ def a_module(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> str:
 def test_nothing_is_collected_within_and_what_came_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     name = a_module(tmp_path, monkeypatch, "import gc\nwithin = gc.isenabled()\nmade = [[i] for i in range(1000)]\n")
     before = gc.get_freeze_count()
-    with loading():
+    with fast_imports():
         module = __import__(name)
     assert module.within is False
     assert gc.isenabled()
@@ -44,7 +44,7 @@ def test_what_became_garbage_is_not_kept_where_nothing_was_imported():
 
     frozen = gc.get_freeze_count()
     cycle()
-    with loading():
+    with fast_imports():
         import gc as again
 
         assert not again.isenabled()
@@ -61,10 +61,10 @@ def test_variables_are_set_unless_they_are(monkeypatch: pytest.MonkeyPatch):
 
 def test_a_fault_of_an_import_leaves_the_collector_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     name = a_module(tmp_path, monkeypatch, "raise RuntimeError('not this one')\n")
-    with pytest.raises(RuntimeError, match="not this one"), loading():
+    with pytest.raises(RuntimeError, match="not this one"), fast_imports():
         __import__(name)
     assert gc.isenabled()
     gc.disable()
-    with loading():
+    with fast_imports():
         pass
     assert not gc.isenabled()

@@ -1,4 +1,4 @@
-"""Sweeps: what is tried, what is kept of it, and that a stopped search goes on."""
+"""Sweeps: their trials, results and files, and resuming a stopped search."""
 
 import csv
 import json
@@ -27,26 +27,37 @@ from mlflow.tracking import MlflowClient
 from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from hydra_plugins.ste_sweepers._composing import Composer
-from hydra_plugins.ste_sweepers._jobs import extra, samples
-from hydra_plugins.ste_sweepers._overrides import drawn, listed, split
-from hydra_plugins.ste_sweepers.forking import ForkLauncher
+from hydra_plugins.ste_sweepers._job_composer import JobComposer
+from hydra_plugins.ste_sweepers._job_overrides import extra_overrides, sample_jobs
+from hydra_plugins.ste_sweepers._typed_overrides import grid_values, search_values, split_overrides
+from hydra_plugins.ste_sweepers.fork_launcher import ForkLauncher
 from ste.config import SweepSettings, TrackingSettings, TrainSettings
 from ste.config.config_files import conf_dir
 from ste.config.load import compose_command, compose_train, load_settings
 from ste.errors import ConfigError, Pruned, RunError
-from ste.tracking.run_info import FoundRun, find_runs
+from ste.tracking.run_info import RunInfo, find_runs
 from ste.tracking.run_lookup import find_run
 from ste.tracking.store import open_store
-from ste.tracking.sweep_runs import find_trials_of, track_failure, trial_params, trial_tags
+from ste.tracking.sweep_runs import find_trial_runs, track_failure, trial_params, trial_tags
 from ste.tracking.tracked_run import tracked_run
 from ste.training.module import TrendModule
-from ste.tuning.optuna_figures import study_of, write_figures
+from ste.tuning.optuna_figures import build_study, write_figures
 from ste.tuning.pruning import Pruning
-from ste.tuning.search_space import Choice, Span, distributions, text_of, value_of
-from ste.tuning.study import Grid, Search, open_study
-from ste.tuning.sweep import Plan, overrides, quoted, run_sweep
-from ste.tuning.trial_outcome import FAILED, FINISHED, LOST, PRUNED, Outcome, Row, Trial, best, exit_code, ranked
+from ste.tuning.search_space import Choices, NumberRange, distributions, text_of, value_of
+from ste.tuning.study import GridSearch, OptunaSearch, open_study
+from ste.tuning.sweep import SweepPlan, overrides, quoted, run_sweep
+from ste.tuning.trial_result import (
+    FAILED,
+    FINISHED,
+    LOST,
+    PRUNED,
+    SweepTrial,
+    TrialResult,
+    TrialRow,
+    best,
+    exit_code,
+    ranked,
+)
 from ste.tuning.workers import Workers, workers_of
 
 SEARCHES = sorted(path.stem for path in (conf_dir() / "sweep").glob("*.yaml") if path.stem != "none")
@@ -72,8 +83,8 @@ PARSER = OverridesParser.create()
 def test_a_grid_tries_what_hydras_own_sweeper_tries(typed: list[str]):
     parsed = PARSER.parse_overrides(typed)
     ((*theirs,),) = BasicSweeper.split_arguments(parsed, None)
-    fixed, swept = split(parsed, listed)
-    grid = Grid(swept)
+    fixed, swept = split_overrides(parsed, grid_values)
+    grid = GridSearch(swept)
     ours = [[f"{k}={v}" for k, v in (fixed | trial.values).items()] for trial in grid.ask(10**6)]
     assert sorted(map(sorted, ours)) == sorted(map(sorted, theirs))
     assert grid.total == len(theirs)
@@ -81,9 +92,9 @@ def test_a_grid_tries_what_hydras_own_sweeper_tries(typed: list[str]):
 
 
 def test_a_grid_is_given_out_in_batches_of_any_width():
-    swept = {"a": Choice(("1", "2", "3")), "b": Choice(("x", "y"))}
-    whole = Grid(swept).ask(100)
-    grid, parts = Grid(swept), []
+    swept = {"a": Choices(("1", "2", "3")), "b": Choices(("x", "y"))}
+    whole = GridSearch(swept).ask(100)
+    grid, parts = GridSearch(swept), []
     while batch := grid.ask(4):
         parts += batch
     assert parts == whole
@@ -94,25 +105,25 @@ def test_a_grid_is_given_out_in_batches_of_any_width():
 @pytest.mark.parametrize(
     ("typed", "expected"),
     [
-        ("a=interval(0.1,1)", Span(0.1, 1.0)),
-        ("a=tag(log,interval(1e-4,1e-1))", Span(1e-4, 1e-1, log=True)),
-        ("a=int(interval(1,9))", Span(1, 9, whole=True)),
-        ("a=range(1,10,2)", Span(1, 9, whole=True, step=2)),
-        ("a=range(0.0,0.5,0.1)", Span(0.0, 0.4, step=0.1)),
-        ("a=range(9,1,-2)", Choice(("9", "7", "5", "3"))),
-        ("a=3,5,10", Choice(("3", "5", "10"))),
-        ("a=null,8", Choice(("null", "8"))),
+        ("a=interval(0.1,1)", NumberRange(0.1, 1.0)),
+        ("a=tag(log,interval(1e-4,1e-1))", NumberRange(1e-4, 1e-1, log=True)),
+        ("a=int(interval(1,9))", NumberRange(1, 9, integer=True)),
+        ("a=range(1,10,2)", NumberRange(1, 9, integer=True, step=2)),
+        ("a=range(0.0,0.5,0.1)", NumberRange(0.0, 0.4, step=0.1)),
+        ("a=range(9,1,-2)", Choices(("9", "7", "5", "3"))),
+        ("a=3,5,10", Choices(("3", "5", "10"))),
+        ("a=null,8", Choices(("null", "8"))),
     ],
 )
-def test_a_search_draws_from_numbers_or_values(typed: str, expected: Choice | Span):
-    assert drawn(PARSER.parse_override(typed)) == expected
+def test_a_search_draws_from_numbers_or_values(typed: str, expected: Choices | NumberRange):
+    assert search_values(PARSER.parse_override(typed)) == expected
 
 
 def test_spaces_are_optunas_distributions():
     space = {
-        "a": Choice(("3", "0.5", "adam", "null")),
-        "b": Span(1, 9, whole=True, step=2),
-        "c": Span(1e-4, 1, log=True),
+        "a": Choices(("3", "0.5", "adam", "null")),
+        "b": NumberRange(1, 9, integer=True, step=2),
+        "c": NumberRange(1e-4, 1, log=True),
     }
     assert distributions(space) == {
         "a": CategoricalDistribution([3, 0.5, "adam", "null"]),
@@ -120,7 +131,7 @@ def test_spaces_are_optunas_distributions():
         "c": FloatDistribution(1e-4, 1, log=True),
     }
     with pytest.raises(ConfigError, match=r"c: .*Try c=interval\(0.1,1\)"):
-        distributions({"c": Span(0.0, 1.0, log=True)})
+        distributions({"c": NumberRange(0.0, 1.0, log=True)})
 
 
 @given(st.one_of(st.integers(-(10**9), 10**9), st.floats(1e-6, 1e6), st.sampled_from(["adam", "null", "[1,2]"])))
@@ -151,9 +162,10 @@ def test_jobs_are_composed_as_hydra_composes_them():
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
         loader = GlobalHydra.instance().config_loader()
         master = loader.load_configuration("train", [], RunMode.MULTIRUN)
-        composer = Composer(loader, master)
+        composer = JobComposer(loader, master)
         for job in [*JOBS, *JOBS]:  # again, from what was composed before
             mine, own = composer.compose(job), loader.load_sweep_config(master, job)
+            own.hydra.job.override_dirname = ""  # the one difference
             assert OmegaConf.to_container(mine, resolve=False) == OmegaConf.to_container(own, resolve=False), job
             mine.optimizer.lr = 99.0  # the caller's own: the next is not touched
             assert list(mine.hydra.overrides.task) == [text for text in job if not text.startswith("hydra.")]
@@ -165,7 +177,7 @@ def test_a_job_that_does_not_fit_is_refused_as_by_hydra(job: list[str]):
         loader = GlobalHydra.instance().config_loader()
         master = loader.load_configuration("train", [], RunMode.MULTIRUN)
         faults = []
-        for composed in (Composer(loader, master).compose, lambda job: loader.load_sweep_config(master, job)):
+        for composed in (JobComposer(loader, master).compose, lambda job: loader.load_sweep_config(master, job)):
             with pytest.raises(HydraException) as fault:
                 composed(job)
             faults.append(str(fault.value))
@@ -173,13 +185,13 @@ def test_a_job_that_does_not_fit_is_refused_as_by_hydra(job: list[str]):
 
 
 def test_samples_hold_each_value_once_at_least():
-    swept = {"a": Choice(("1", "2", "3")), "b": Choice(("x", "y")), "c": Span(1, 5, whole=True)}
-    found = samples(swept)
+    swept = {"a": Choices(("1", "2", "3")), "b": Choices(("x", "y")), "c": NumberRange(1, 5, integer=True)}
+    found = sample_jobs(swept)
     assert len(found) == 3
     assert {sample["a"] for sample in found} == {"1", "2", "3"}
     assert {sample["b"] for sample in found} == {"x", "y"}
     assert {sample["c"] for sample in found} == {"1", "5"}
-    assert samples({}) == [{}]
+    assert sample_jobs({}) == [{}]
 
 
 @pytest.mark.parametrize("name", SEARCHES)
@@ -188,10 +200,10 @@ def test_a_search_chooses_its_model_its_sweeper_and_values_that_can_be_used(name
     assert config.hydra.runtime.choices["model"] == name
     assert config.hydra.sweeper._target_.endswith("OptunaSweeper")
     assert f"python -m ste.train -m sweep={name}" in (conf_dir() / "sweep" / f"{name}.yaml").read_text()
-    swept = {key: drawn(PARSER.parse_override(f"{key}={text}")) for key, text in config.sweep.space.items()}
+    swept = {key: search_values(PARSER.parse_override(f"{key}={text}")) for key, text in config.sweep.space.items()}
     assert {"optimizer", "optimizer.lr"} <= set(swept)
     distributions(swept)
-    for values in samples(swept):
+    for values in sample_jobs(swept):
         made = load_settings(TrainSettings, compose_train([f"sweep={name}", *(f"{k}={v}" for k, v in values.items())]))
         assert made.optimizer.name == values["optimizer"]
 
@@ -232,21 +244,21 @@ def test_each_trial_has_its_share_of_the_cores(launcher: dict[str, Any], wanted:
 
 def test_what_nobody_typed_is_filled_in_and_what_was_typed_stays():
     default = load_settings(TrainSettings, compose_train([]))
-    lengths = {"data.sequence_length": Choice(("3", "10", "5"))}
-    assert extra({}, lengths, default, Workers(4, 2)) == {
+    lengths = {"data.sequence_length": Choices(("3", "10", "5"))}
+    assert extra_overrides({}, lengths, default, Workers(4, 2)) == {
         "trainer.enable_progress_bar": "false",
         "trainer.threads": "2",
         "data.history": "10",
     }
     typed = {"trainer.threads": "1", "trainer.enable_progress_bar": "true", "data.history": "null"}
-    assert extra(typed, lengths, default, Workers(4, 2)) == {}
-    assert extra({}, {}, default, Workers(1)) == {"trainer.enable_progress_bar": "false"}
+    assert extra_overrides(typed, lengths, default, Workers(4, 2)) == {}
+    assert extra_overrides({}, {}, default, Workers(1)) == {"trainer.enable_progress_bar": "false"}
 
 
-# What is kept, with a launcher that pretends
+# Results, with a fake launcher
 
 
-def plan(folder: Path, **changes: Any) -> Plan:
+def plan(folder: Path, **changes: Any) -> SweepPlan:
     chosen = SweepSettings(trials=6, startup=2, storage=f"sqlite:///{folder / 'studies.db'}", study="s")
     values: dict[str, Any] = {
         "kind": "grid",
@@ -262,11 +274,11 @@ def plan(folder: Path, **changes: Any) -> Plan:
         "mode": "min",
         "width": 4,
     }
-    return Plan(**(values | changes))
+    return SweepPlan(**(values | changes))
 
 
-def outcome(value: float, run_id: str | None = None) -> Outcome:
-    return Outcome(
+def outcome(value: float, run_id: str | None = None) -> TrialResult:
+    return TrialResult(
         FINISHED, value, run_id, {"accuracy": (0.5, 0.4, 0.6), "mcc": (0.1, None, None)}, "test", "d/12", 1.0
     )
 
@@ -278,19 +290,19 @@ class Pretend:
         self.folder = folder
         self.jobs: list[list[str]] = []
 
-    def __call__(self, batch: list[tuple[Trial, list[str]]]) -> list[tuple[Trial, Outcome]]:
+    def __call__(self, batch: list[tuple[SweepTrial, list[str]]]) -> list[tuple[SweepTrial, TrialResult]]:
         return [(trial, self.job(trial, typed)) for trial, typed in batch]
 
-    def job(self, trial: Trial, typed: list[str]) -> Outcome:
+    def job(self, trial: SweepTrial, typed: list[str]) -> TrialResult:
         self.jobs.append(typed)
         given = dict(text.split("=", 1) for text in typed)
         sweep = SweepSettings(trial=trial.number, parent=given.get("sweep.parent"), values=trial.values)
         fault = ConfigError("a=2: cannot be") if trial.values == {"a": "2", "b": "y"} else None
         if sweep.parent is None:
-            return Outcome(FAILED, error=str(fault), mistake=True) if fault else outcome(float(trial.values["a"]))
+            return TrialResult(FAILED, error=str(fault), mistake=True) if fault else outcome(float(trial.values["a"]))
         if fault:
             track_failure(fault, sweep, TrackingSettings(), self.folder / "outputs", "fails")
-            return Outcome(FAILED, error=str(fault), mistake=True)
+            return TrialResult(FAILED, error=str(fault), mistake=True)
         params, tags = trial_params(sweep), trial_tags(sweep)
         with tracked_run(TrackingSettings(), self.folder / "outputs", trial.name, params, tags=tags) as run:
             run.set_tags({"data.digest": "d"})
@@ -298,31 +310,31 @@ class Pretend:
         return outcome(float(trial.values["a"]), run.id)
 
 
-GRID = {"a": Choice(("2", "1")), "b": Choice(("x", "y"))}
+GRID = {"a": Choices(("2", "1")), "b": Choices(("x", "y"))}
 
 
 @pytest.fixture
-def swept(folder: Path) -> tuple[Path, list[Row], int, MlflowClient, Pretend]:
+def swept(folder: Path) -> tuple[Path, list[TrialRow], int, MlflowClient, Pretend]:
     pretend = Pretend(folder)
-    rows, code = run_sweep(plan(folder), Grid(GRID), pretend)
+    rows, code = run_sweep(plan(folder), GridSearch(GRID), pretend)
     return folder, rows, code, open_store(TrackingSettings(), folder / "outputs"), pretend
 
 
-def parent_of(client: MlflowClient) -> FoundRun:
+def parent_of(client: MlflowClient) -> RunInfo:
     runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
     (parent,) = [run for run in runs if "sweep" in run.data.tags]
-    return FoundRun.of(parent)
+    return RunInfo.from_mlflow(parent)
 
 
 def test_a_sweep_is_one_run_with_its_trials_below(swept: Any):
     folder, rows, code, client, pretend = swept
     parent = parent_of(client)
     assert (parent.status, parent.name) == ("FINISHED", "sweep <a>")
-    children = find_trials_of(client, parent.id)
+    children = find_trial_runs(client, parent.id)
     assert {n: run.status for n, run in children.items()} == {0: "FINISHED", 1: "FAILED", 2: "FINISHED", 3: "FINISHED"}
     assert children[2].tags["mlflow.parentRunId"] == parent.id
     assert client.get_run(children[2].id).data.params == {"sweep.a": "1", "sweep.b": "x"}
-    assert [row.outcome.run_id for row in rows] == [children[n].id for n in range(4)]  # the failed one's too
+    assert [row.result.run_id for row in rows] == [children[n].id for n in range(4)]  # the failed one's too
     assert code == 2
     assert all(f"sweep.parent={parent.id}" in job and "data=seed" in job for job in pretend.jobs)
     text = Path(client.download_artifacts(children[1].id, "traceback.txt", str(folder))).read_text()
@@ -333,18 +345,18 @@ def test_the_parent_holds_the_table_the_best_trial_and_the_figures(swept: Any):
     folder, rows, _, client, _ = swept
     parent = parent_of(client)
     assert {path.path for path in client.list_artifacts(parent.id)} == {"sweep.csv", "sweep.json", "figures.html"}
-    assert parent.tags["best.run_id"] == rows[2].outcome.run_id
-    assert parent.tags["best.checkpoint"] == f"runs:/{rows[2].outcome.run_id}/checkpoints/best.ckpt"
+    assert parent.tags["best.run_id"] == rows[2].result.run_id
+    assert parent.tags["best.checkpoint"] == f"runs:/{rows[2].result.run_id}/checkpoints/best.ckpt"
     assert parent.metrics == {"best/log_loss": 1.0, "trials/finished": 3, "trials/failed": 1, "trials/pruned": 0}
     assert [m.value for m in client.get_metric_history(parent.id, "best/log_loss")] == [2.0, 2.0, 1.0, 1.0]
-    assert f"runs/{rows[2].outcome.run_id}" in parent.tags["mlflow.note.content"]
+    assert f"runs/{rows[2].result.run_id}" in parent.tags["mlflow.note.content"]
     with (folder / "sweep" / "sweep.csv").open() as file:
         table = list(csv.DictReader(file))
     assert [line["trial"] for line in table] == ["2", "3", "0", "1"]  # best first, what has no value last
     assert [line["validation_log_loss"] for line in table] == ["1.0", "1.0", "2.0", ""]
     assert (table[0]["a"], table[0]["accuracy_low"], table[0]["mcc_low"]) == ("1", "0.4", "")
     assert table[3]["error"] == "a=2: cannot be"
-    assert json.loads((folder / "sweep" / "sweep.json").read_text())[0]["run_id"] == rows[2].outcome.run_id
+    assert json.loads((folder / "sweep" / "sweep.json").read_text())[0]["run_id"] == rows[2].result.run_id
     page = (folder / "sweep" / "figures.html").read_text()
     assert "sweep &lt;a&gt;" in page
     assert page.count("Plotly.newPlot(") == 3  # coordinates, importances, history
@@ -360,14 +372,14 @@ def test_nothing_takes_a_sweep_or_a_pruned_trial_for_a_trained_run(swept: Any):
     assert (pruned.info.status, pruned.data.tags["pruned"]) == ("KILLED", "true")
     assert parent.id not in {found.id for found in find_runs(client, parent.experiment)}
     latest = find_run(client, "latest").id
-    assert latest == rows[3].outcome.run_id
-    with pytest.raises(RunError, match=f"that is a sweep, which has no model. Try run={rows[2].outcome.run_id}"):
+    assert latest == rows[3].result.run_id
+    with pytest.raises(RunError, match=f"that is a sweep, which has no model. Try run={rows[2].result.run_id}"):
         find_run(client, parent.id)
 
 
 def test_without_tracking_the_table_is_all_there_is(folder: Path):
-    rows, code = run_sweep(plan(folder, tracking=TrackingSettings(enabled=False)), Grid(GRID), Pretend(folder))
-    assert [row.outcome.status for row in rows] == [FINISHED, FAILED, FINISHED, FINISHED]
+    rows, code = run_sweep(plan(folder, tracking=TrackingSettings(enabled=False)), GridSearch(GRID), Pretend(folder))
+    assert [row.result.status for row in rows] == [FINISHED, FAILED, FINISHED, FINISHED]
     assert code == 2
     assert (folder / "sweep" / "sweep.csv").is_file()
     assert not (folder / "outputs").exists()
@@ -376,21 +388,21 @@ def test_without_tracking_the_table_is_all_there_is(folder: Path):
 def test_a_trial_whose_process_died_after_its_run_ended_is_read_back(folder: Path):
     pretend = Pretend(folder)
 
-    def dies(batch: list[tuple[Trial, list[str]]]) -> list[Outcome]:
+    def dies(batch: list[tuple[SweepTrial, list[str]]]) -> list[TrialResult]:
         pretend(batch[:1])
-        return [(trial, Outcome(LOST, error="worker died")) for trial, _ in batch]
+        return [(trial, TrialResult(LOST, error="worker died")) for trial, _ in batch]
 
-    rows, code = run_sweep(plan(folder, width=2), Grid({"a": Choice(("3", "4"))}), dies)
-    assert [(row.outcome.status, row.outcome.value) for row in rows] == [(FINISHED, 3.0), (LOST, None)]
+    rows, code = run_sweep(plan(folder, width=2), GridSearch({"a": Choices(("3", "4"))}), dies)
+    assert [(row.result.status, row.result.value) for row in rows] == [(FINISHED, 3.0), (LOST, None)]
     assert code == 1
 
 
 # What came of it
 
 
-def rows_of(*values: float | None) -> list[Row]:
-    ends = [Outcome(FAILED) if value is None else outcome(value) for value in values]
-    return [Row(Trial(i, {"a": str(i)}), end) for i, end in enumerate(ends)]
+def rows_of(*values: float | None) -> list[TrialRow]:
+    ends = [TrialResult(FAILED) if value is None else outcome(value) for value in values]
+    return [TrialRow(SweepTrial(i, {"a": str(i)}), end) for i, end in enumerate(ends)]
 
 
 @given(st.lists(st.one_of(st.none(), st.sampled_from([0.1, 0.2, 0.3])), max_size=8), st.sampled_from(["min", "max"]))
@@ -411,24 +423,24 @@ def test_the_best_trial_is_the_earliest_of_the_best_values(values: list[float | 
     ("ends", "code"),
     [
         ([], 0),
-        ([outcome(1.0), Outcome(PRUNED)], 0),
-        ([outcome(1.0), Outcome(FAILED, mistake=True)], 2),
-        ([Outcome(FAILED, mistake=True), Outcome(FAILED)], 1),
-        ([Outcome(LOST)], 1),
+        ([outcome(1.0), TrialResult(PRUNED)], 0),
+        ([outcome(1.0), TrialResult(FAILED, mistake=True)], 2),
+        ([TrialResult(FAILED, mistake=True), TrialResult(FAILED)], 1),
+        ([TrialResult(LOST)], 1),
     ],
 )
-def test_the_exit_code_tells_whose_fault_it_was(ends: list[Outcome], code: int):
-    assert exit_code([Row(Trial(i, {}), end) for i, end in enumerate(ends)]) == code
+def test_the_exit_code_distinguishes_errors_of_the_user(ends: list[TrialResult], code: int):
+    assert exit_code([TrialRow(SweepTrial(i, {}), end) for i, end in enumerate(ends)]) == code
 
 
 @given(st.floats(-2, 2), st.booleans())
 def test_outcomes_travel_as_json(value: float, mistake: bool):
     sent = replace(outcome(value), mistake=mistake)
-    assert Outcome.read(json.loads(json.dumps(sent.plain()))) == sent
+    assert TrialResult.from_dict(json.loads(json.dumps(sent.to_dict()))) == sent
 
 
 def test_names_are_short_and_readable():
-    trial = Trial(
+    trial = SweepTrial(
         0, {"optimizer": "sgd", "optimizer.lr": "0.00123456", "model.hidden_size": "64", "data.bars": "a/b.csv"}
     )
     assert trial.name == "optimizer=sgd lr=0.00123 hidden_size=64 bars=b.csv"
@@ -437,23 +449,25 @@ def test_names_are_short_and_readable():
 def test_figures_need_two_trials_that_differ(tmp_path: Path):
     assert write_figures(rows_of(1.0), "log_loss", "min", "t", tmp_path) is None
     assert write_figures(rows_of(None, None), "log_loss", "min", "t", tmp_path) is None
-    same = [Row(Trial(i, {"a": "1"}), outcome(float(i))) for i in range(3)]
+    same = [TrialRow(SweepTrial(i, {"a": "1"}), outcome(float(i))) for i in range(3)]
     assert write_figures(same, "log_loss", "min", "t", tmp_path) is None
     assert write_figures(rows_of(1.0, 1.0), "log_loss", "min", "t", tmp_path) is not None  # equal: no importances
 
 
 def test_a_grid_becomes_a_study_with_its_values():
-    study = study_of(rows_of(0.3, None, 0.1), "min")
+    study = build_study(rows_of(0.3, None, 0.1), "min")
     assert study.best_params == {"a": 2}
     assert [trial.value for trial in study.trials] == [0.3, 0.1]
 
 
 def test_rates_that_were_drawn_are_numbers_on_a_logarithmic_scale():
     tried = ["1e-4", "2e-3", "3e-2"]
-    rows = [Row(Trial(i, {"lr": lr, "size": str(16 * (i % 2))}), outcome(float(i))) for i, lr in enumerate(tried)]
-    drawn = study_of(rows, "min").trials[0].distributions
-    assert (drawn["lr"].low, drawn["lr"].high, drawn["lr"].log) == (1e-4, 3e-2, True)
-    assert drawn["size"].choices == (0, 16)
+    rows = [
+        TrialRow(SweepTrial(i, {"lr": lr, "size": str(16 * (i % 2))}), outcome(float(i))) for i, lr in enumerate(tried)
+    ]
+    search_values = build_study(rows, "min").trials[0].distributions
+    assert (search_values["lr"].low, search_values["lr"].high, search_values["lr"].log) == (1e-4, 3e-2, True)
+    assert search_values["size"].choices == (0, 16)
 
 
 def test_the_course_of_a_sweep_has_its_own_numbers_of_trials(tmp_path: Path):
@@ -465,14 +479,14 @@ def test_the_course_of_a_sweep_has_its_own_numbers_of_trials(tmp_path: Path):
 
 # Searches
 
-SPACE = {"a": Choice(("1", "2", "3")), "lr": Span(1e-4, 1e-1, log=True)}
+SPACE = {"a": Choices(("1", "2", "3")), "lr": NumberRange(1e-4, 1e-1, log=True)}
 
 
-def search(folder: Path, **changes: Any) -> Search:
-    return Search(replace(plan(folder).settings, **changes), SPACE, "min", "command")
+def search(folder: Path, **changes: Any) -> OptunaSearch:
+    return OptunaSearch(replace(plan(folder).settings, **changes), SPACE, "min", "command")
 
 
-def values_of(trials: list[Trial]) -> list[dict[str, str]]:
+def values_of(trials: list[SweepTrial]) -> list[dict[str, str]]:
     return [trial.values for trial in trials]
 
 
@@ -480,25 +494,25 @@ def test_a_search_that_goes_on_draws_what_it_would_have_drawn(tmp_path: Path):
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
 
-    def go(folder: Path, *, anew: bool) -> list[dict[str, str]]:
+    def go(folder: Path, *, reopened: bool) -> list[dict[str, str]]:
         source, made = search(folder), []
         while batch := source.ask(1):
             made += batch
             source.tell(batch[0], outcome(abs(float(batch[0].values["lr"]) - 0.01)))
-            if anew:
+            if reopened:
                 source = search(folder)
         return values_of(made)
 
-    assert go(tmp_path / "one", anew=False) == go(tmp_path / "two", anew=True)
+    assert go(tmp_path / "one", reopened=False) == go(tmp_path / "two", reopened=True)
 
 
 def test_a_search_ends_with_the_trials_asked_for_and_a_larger_number_goes_on(tmp_path: Path):
     source = search(tmp_path)
-    ends = [outcome(1.0), Outcome(PRUNED), Outcome(FAILED, error="x"), outcome(0.5)]
+    ends = [outcome(1.0), TrialResult(PRUNED), TrialResult(FAILED, error="x"), outcome(0.5)]
     while batch := source.ask(4):
         for trial, end in zip(batch, ends, strict=False):
             source.tell(trial, end)
-    assert [row.outcome.status for row in search(tmp_path).earlier()] == [
+    assert [row.result.status for row in search(tmp_path).earlier()] == [
         FINISHED,
         PRUNED,
         FAILED,
@@ -520,7 +534,7 @@ def test_trials_of_a_dead_process_are_settled_and_counted_once(tmp_path: Path):
     ended = {asked[1].number: outcome(0.25, "r")}  # its run ended all the same
     source = search(tmp_path)
     assert source.recover(ended.get) == [asked[2].number]
-    assert [row.outcome.value for row in source.earlier()] == [1.0, 0.25]
+    assert [row.result.value for row in source.earlier()] == [1.0, 0.25]
     again = source.ask(1)
     assert values_of(again) == values_of(asked[2:])  # the same values, under a number of its own
     assert again[0].number == 3
@@ -533,11 +547,11 @@ def test_trials_of_a_dead_process_are_settled_and_counted_once(tmp_path: Path):
     assert source.study.best_value == 0.25
 
 
-def test_a_search_goes_on_below_the_same_run_and_a_lost_one_is_begun_anew(folder: Path):
-    source = Search(plan(folder).settings, GRID, "min", "command")
+def test_a_search_is_resumed_below_its_run_and_a_missing_run_is_replaced(folder: Path):
+    source = OptunaSearch(plan(folder).settings, GRID, "min", "command")
     whole = plan(folder, kind="search")
 
-    def stopped(batch: list[tuple[Trial, list[str]]]) -> list[Outcome]:
+    def stopped(batch: list[tuple[SweepTrial, list[str]]]) -> list[TrialResult]:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -545,24 +559,26 @@ def test_a_search_goes_on_below_the_same_run_and_a_lost_one_is_begun_anew(folder
     client = open_store(TrackingSettings(), folder / "outputs")
     parent = parent_of(client)
     assert parent.status == "KILLED"
-    rows, code = run_sweep(whole, Search(whole.settings, GRID, "min", "command"), Pretend(folder))
+    rows, code = run_sweep(whole, OptunaSearch(whole.settings, GRID, "min", "command"), Pretend(folder))
     assert len(rows) == 6
     assert parent_of(client).id == parent.id
     assert parent_of(client).status == "FINISHED"
     assert code in (0, 2)
     elsewhere = replace(whole, tracking=TrackingSettings(uri="sqlite:///other.db"))
-    rows, _ = run_sweep(elsewhere, Search(replace(whole.settings, trials=7), GRID, "min", "command"), Pretend(folder))
+    rows, _ = run_sweep(
+        elsewhere, OptunaSearch(replace(whole.settings, trials=7), GRID, "min", "command"), Pretend(folder)
+    )
     assert len(rows) == 7
     assert parent_of(open_store(elsewhere.tracking, folder)).id != parent.id
 
 
 def test_a_study_of_another_command_is_refused(tmp_path: Path):
     search(tmp_path)
-    with pytest.raises(ConfigError, match=r"sweep.study=s: that search was begun with command, which is not other"):
-        Search(plan(tmp_path).settings, SPACE, "min", "other")
+    with pytest.raises(ConfigError, match=r"sweep.study=s: that search was started with command, which is not other"):
+        OptunaSearch(plan(tmp_path).settings, SPACE, "min", "other")
 
 
-def test_a_storage_that_is_not_there_is_told_without_its_password(tmp_path: Path):
+def test_a_missing_storage_is_reported_without_its_password(tmp_path: Path):
     url = "postgresql://me:secret@127.0.0.1:1/none"
     with pytest.raises(RunError, match=r"sweep.storage=127.0.0.1:1/none") as caught:
         search(tmp_path, storage=url)
@@ -596,7 +612,7 @@ def stops_after(curve: list[float], of: SweepSettings) -> int | None:
 def test_a_trial_is_stopped_where_its_best_is_worse_than_the_others_median(tmp_path: Path):
     """Against the definition: median over the others of the value at that epoch, after startup and warmup."""
     chosen = replace(plan(tmp_path).settings, trials=30, startup=3, warmup=2)
-    source = Search(chosen, SPACE, "min", "command")
+    source = OptunaSearch(chosen, SPACE, "min", "command")
     rng = np.random.default_rng(0)
     done: list[list[float]] = []
     stopped = 0
@@ -611,7 +627,7 @@ def test_a_trial_is_stopped_where_its_best_is_worse_than_the_others_median(tmp_p
         found = stops_after(curve, replace(chosen, trial=trial.number))
         assert found == expected
         stopped += found is not None
-        source.tell(trial, outcome(min(curve)) if found is None else Outcome(PRUNED))
+        source.tell(trial, outcome(min(curve)) if found is None else TrialResult(PRUNED))
         if found is None:
             done.append(curve)
     assert stopped > 2
@@ -622,7 +638,7 @@ def test_a_trial_is_stopped_where_its_best_is_worse_than_the_others_median(tmp_p
 
 def test_overrides_of_a_trial_hold_what_was_typed_and_what_the_sweep_adds(folder: Path):
     whole = plan(folder, kind="search", extra={"trainer.threads": "1"})
-    typed = overrides(whole, Trial(4, {"a": "1", "b": "x"}), None)
+    typed = overrides(whole, SweepTrial(4, {"a": "1", "b": "x"}), None)
     assert typed[:4] == ["data=seed", "a=1", "b=x", "trainer.threads=1"]
     read = {o.key_or_group: o.value() for o in PARSER.parse_overrides(typed)}
     assert read["sweep.trial"] == 4
@@ -651,7 +667,7 @@ def test_a_real_search_goes_from_the_command_line_to_the_store(real: Any):
     folder, done = real
     client = open_store(TrackingSettings(), folder / "outputs")
     parent = parent_of(client)
-    children = find_trials_of(client, parent.id)
+    children = find_trial_runs(client, parent.id)
     assert sorted(children) == [0, 1, 2, 3], done.stderr
     table = json.loads((next(folder.rglob("sweep.json"))).read_text())
     failed = {line["trial"] for line in table if line["optimizer.lr"] == "nan"}
@@ -683,47 +699,37 @@ class Forked(ForkLauncher):
     def _run(self, number: int, overrides: list[str]) -> JobReturn:
         if overrides == ["die"]:
             os._exit(9)
-        value = (lambda: number) if overrides == ["odd"] else number  # a lambda cannot be sent
-        return JobReturn(status=JobStatus.COMPLETED, _return_value=value)
+        done = JobReturn(status=JobStatus.COMPLETED)
+        done.return_value = number
+        return done
 
 
 @pytest.mark.parametrize(("deaths", "lost"), [([], 0), ([3], 1), ([0, 4], 5)])
 def test_a_job_that_ends_its_process_is_lost_alone(deaths: list[int], lost: int):
-    """Two processes and eight jobs; with both dead, what was not begun is lost too."""
+    """Two processes and eight jobs; with both dead, the waiting jobs are lost too."""
     launcher = Forked()
-    launcher.begin(2, "settings")
+    launcher.start(2, "settings")
     try:
         jobs = [["die"] if i in deaths else ["live"] for i in range(8)]
         done = dict(launcher.results(jobs, 10))
     finally:
-        launcher.end()
+        launcher.stop()
     assert sorted(done) == list(range(8))
-    failed = [i for i in done if done[i].status == JobStatus.FAILED]
+    failed = [i for i in done if isinstance(done[i].return_value, TrialResult)]
+    assert {done[i].return_value.status for i in failed} <= {LOST}
     assert set(deaths) <= set(failed)
     assert len(failed) == lost
     assert all(done[i].return_value == 10 + i for i in done if i not in failed)
     assert not launcher._processes
 
 
-def test_a_result_that_cannot_be_sent_is_told():
-    launcher = Forked()
-    launcher.begin(1, "settings")
-    try:
-        (odd, good) = launcher.launch([["odd"], ["live"]], 0)
-    finally:
-        launcher.end()
-    with pytest.raises(RuntimeError, match="cannot be sent"):
-        _ = odd.return_value
-    assert good.return_value == 1
-
-
 # Slow: processes
 
 
-def statuses(folder: Path) -> tuple[FoundRun, dict[int, FoundRun]]:
+def statuses(folder: Path) -> tuple[RunInfo, dict[int, RunInfo]]:
     client = open_store(TrackingSettings(), folder / "outputs")
     parent = parent_of(client)
-    return parent, find_trials_of(client, parent.id)
+    return parent, find_trial_runs(client, parent.id)
 
 
 @pytest.mark.slow

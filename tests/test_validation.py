@@ -28,7 +28,7 @@ from ste.experiment.run import split_settings, train
 from ste.experiment.train_result import TrainResult
 from ste.report import report_task
 from ste.tracking.earlier_trials import find_trials
-from ste.tracking.run_info import DIGEST_TAG, FOLD_TAG, FoundRun, find_children, find_runs
+from ste.tracking.run_info import DIGEST_TAG, FOLD_TAG, RunInfo, find_children, find_runs
 from ste.tracking.run_lookup import download, find_run, read_config
 from ste.tracking.store import open_store
 from ste.training import fit as fit_module
@@ -70,10 +70,10 @@ class Place:
     def report(self, run: str) -> None:
         report_task(compose_command("report", [f"run={run}", "importance=false", *self.paths]))
 
-    def children(self, result: TrainResult) -> dict[int, FoundRun]:
+    def children(self, result: TrainResult) -> dict[int, RunInfo]:
         return find_children(self.client, str(result.run_id))
 
-    def predictions(self, run: FoundRun) -> Predictions:
+    def predictions(self, run: RunInfo) -> Predictions:
         folder = self.folder / "downloads" / run.id
         folder.mkdir(parents=True, exist_ok=True)
         return Predictions.read(download(self.client, run, PREDICTIONS, folder))
@@ -342,7 +342,7 @@ def test_folds_that_are_still_owed_are_made_where_their_run_is(
         place.evaluate(place.children(other)[1].id)
 
 
-def find_run_of(place: Place, experiment: str) -> FoundRun:
+def find_run_of(place: Place, experiment: str) -> RunInfo:
     """The one run, folds apart, of an experiment."""
     found = place.client.get_experiment_by_name(experiment)
     (run,) = find_runs(place.client, found.experiment_id)

@@ -3,7 +3,7 @@
 from omegaconf import DictConfig
 
 from ste.config import CompareSettings
-from ste.config.fast_imports import loading
+from ste.config.fast_imports import fast_imports
 from ste.config.hydra_app import run
 from ste.config.load import load_settings
 
@@ -11,7 +11,7 @@ from ste.config.load import load_settings
 def compare_task(config: DictConfig) -> None:
     """Write the page, and print the experiment's runs, best first."""
     settings = load_settings(CompareSettings, config)
-    with loading():  # mlflow loads only now
+    with fast_imports():  # mlflow loads only now
         from ste.experiment.board import write_board
         from ste.reporting.html import print_leaderboard
 

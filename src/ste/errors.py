@@ -1,12 +1,12 @@
-"""Mistakes that a person can make, each told in one message.
+"""Errors that a user can fix; each has one message.
 
-Every message says where the fault is, what was found, what was expected and what to type next.
-The entry points print it and leave with exit code 2; `STE_DEBUG=1` shows the traceback as well.
+A message names the place of the error, what was found, what was expected and what to type next. The commands print it
+and exit with code 2; `STE_DEBUG=1` shows the traceback as well.
 """
 
 
 class SteError(Exception):
-    """Base of every mistake a person can mend."""
+    """Base of every error that a user can fix."""
 
 
 class ConfigError(SteError):
@@ -14,19 +14,19 @@ class ConfigError(SteError):
 
 
 class DataError(SteError):
-    """A file, row or column that breaks the contract of the weekly table or of a market file."""
+    """A file, row or column that violates the rules of a table or of a market file."""
 
 
 class RunError(SteError):
-    """A tracked run that is missing, unfinished or not what was asked for."""
+    """A tracked run that is missing, unfinished or of the wrong kind."""
 
 
-class Pruned(Exception):  # noqa: N818 - no error: the search's own decision
-    """A trial of a search that was stopped because others did better by then.
+class Pruned(Exception):  # noqa: N818 - not an error: a decision of the search
+    """A trial of a search that was stopped because other trials were better at the same epoch.
 
     Args:
-        epoch: the last it trained, from 0.
-        run_id: its tracked run, or None.
+        epoch: last trained epoch, from 0.
+        run_id: MLflow run ID of the trial, or None.
     """
 
     def __init__(self, epoch: int, run_id: str | None = None) -> None:
@@ -35,4 +35,4 @@ class Pruned(Exception):  # noqa: N818 - no error: the search's own decision
         self.run_id = run_id
 
     def __str__(self) -> str:
-        return f"stopped after epoch {self.epoch}: others had done better by then"
+        return f"pruned after epoch {self.epoch}: other trials were better at that epoch"

@@ -3,7 +3,7 @@
 from omegaconf import DictConfig
 
 from ste.config import EvaluateSettings
-from ste.config.fast_imports import loading
+from ste.config.fast_imports import fast_imports
 from ste.config.hydra_app import run
 from ste.config.load import load_settings
 
@@ -14,7 +14,7 @@ MAX_DIFFERENCES = 12
 def evaluate_task(config: DictConfig) -> None:
     """Score a run again, print its scores and verdict, and fail where they differ from what was tracked."""
     settings = load_settings(EvaluateSettings, config)
-    with loading():  # torch and mlflow load only now
+    with fast_imports():  # torch and mlflow load only now
         from ste.ensembles.run_evaluation import evaluate_run
         from ste.errors import RunError
         from ste.reporting.console import print_composition, print_scores, print_verdict

@@ -7,7 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from ste.config import ExportSettings
-from ste.config.fast_imports import loading
+from ste.config.fast_imports import fast_imports
 from ste.config.hydra_app import run
 from ste.config.load import load_settings
 from ste.errors import ConfigError
@@ -18,7 +18,7 @@ def export_task(config: DictConfig) -> None:
     settings = load_settings(ExportSettings, config)
     output = Path(settings.output)
     _check_output(output)
-    with loading():
+    with fast_imports():
         from ste.inference.export.exporter import export_run  # torch and mlflow are imported after the settings check
         from ste.inference.registry.publish import publish
         from ste.tracking.run_lookup import find_run

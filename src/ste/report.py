@@ -3,7 +3,7 @@
 from omegaconf import DictConfig
 
 from ste.config import ReportSettings
-from ste.config.fast_imports import loading
+from ste.config.fast_imports import fast_imports
 from ste.config.hydra_app import run
 from ste.config.load import load_settings
 
@@ -11,7 +11,7 @@ from ste.config.load import load_settings
 def report_task(config: DictConfig) -> None:
     """Write the page, track it with the run, and print the verdict and where the page is."""
     settings = load_settings(ReportSettings, config)
-    with loading():  # the libraries of data, nets and tracking load only now
+    with fast_imports():  # the libraries of data, nets and tracking load only now
         from ste.ensembles.run_report import write_report
 
     file, verdict = write_report(settings)

@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from ste.config import ReproduceSettings
-from ste.config.fast_imports import loading
+from ste.config.fast_imports import fast_imports
 from ste.config.hydra_app import run
 from ste.config.load import compose_train, load_settings, to_dict
 
@@ -34,7 +34,7 @@ ROWS, FEATURES, CLASSES, SECONDS = "23, 12", "21", "3", "about 0.5 (both)"
 def reproduce_task(config: DictConfig) -> None:
     """Train both models with the document's settings, save their weights, and print both results."""
     settings = load_settings(ReproduceSettings, config)
-    with loading():
+    with fast_imports():
         import torch  # only now: --help answers without it
 
         from ste.data.storage.files import atomic_file

@@ -10,7 +10,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from ste.config import TrainSettings
-from ste.config.fast_imports import loading
+from ste.config.fast_imports import fast_imports
 from ste.config.hydra_app import run, without_password
 from ste.config.load import load_settings, to_dict
 from ste.config.processes import worker_overrides
@@ -24,7 +24,7 @@ def train_task(config: DictConfig) -> Any:
     """Train one model and print its scores and verdict.
 
     Returns:
-        The monitored validation metric, or in a sweep of ours a `ste.tuning.trial_outcome.Outcome`.
+        The monitored validation metric, or in a sweep a `ste.tuning.trial_result.TrialResult`.
     """
     values = to_dict(config)
     if values["sweep"]["trial"] is not None:
@@ -38,7 +38,7 @@ def train_task(config: DictConfig) -> Any:
     result = _train(values)
     if result is None:
         return None
-    with loading():
+    with fast_imports():
         from ste.reporting.console import print_run, print_scores, print_verdict
 
     print_scores(result.model, result.scores)
@@ -53,7 +53,7 @@ def _train(values: dict[str, Any]) -> "TrainResult | None":
     if settings.resume is not None:
         values = _resumed_values(settings, settings.resume)
         settings = load_settings(TrainSettings, values)
-    with loading():  # torch, lightning and mlflow load only now
+    with fast_imports():  # torch, lightning and mlflow load only now
         from ste.experiment.run import train
 
     tracked = {key: value for key, value in values.items() if key != "sweep"}  # a run is the same in a sweep or alone
@@ -77,7 +77,7 @@ def _resumed_values(settings: TrainSettings, run_id: str) -> dict[str, Any]:
             f"resume={run_id} uses the settings of that run, which {' '.join(others)} would change. "
             f"Try resume={run_id} alone."
         )
-    with loading():
+    with fast_imports():
         from ste.experiment.resume import resumed_config
 
     return resumed_config(run_id, settings.tracking, settings.paths)
@@ -90,7 +90,7 @@ def _run_name(tracking: dict[str, Any], sweep: dict[str, Any]) -> str:
     hydra = HydraConfig.get()
     choices = hydra.runtime.choices
     if sweep.get("values"):
-        from ste.tuning.trial_outcome import brief
+        from ste.tuning.trial_result import brief
 
         words = [brief(key, value) for key, value in sweep["values"].items() if key != "model"]
         return " ".join([choices["model"], *words])

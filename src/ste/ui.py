@@ -1,4 +1,4 @@
-"""Open the MLflow UI on the runs: `python -m ste.ui`, or `make ui`."""
+"""Open the MLflow UI: `python -m ste.ui`, or `make ui`."""
 
 import os
 import socket
@@ -14,9 +14,9 @@ from ste.errors import ConfigError
 
 
 def ui_task(config: DictConfig) -> None:
-    """Make the store where there is none yet, and hand over to MLflow's server."""
+    """Create the store if it is missing, and replace this process by MLflow's server."""
     settings = load_settings(UiSettings, config)
-    from ste.tracking.store import open_store  # mlflow loads only now
+    from ste.tracking.store import open_store  # imports mlflow
 
     client = open_store(settings.tracking, Path(settings.paths.output))
     uri = client.tracking_uri
@@ -32,13 +32,13 @@ def ui_task(config: DictConfig) -> None:
                 f"port={settings.port}: cannot listen on {settings.host} ({error.strerror}). "
                 f"Try port={settings.port + 1}."
             ) from None
-    print(f"MLflow UI on {uri}: open http://{settings.host}:{settings.port} (Ctrl-C ends it)", flush=True)
+    print(f"MLflow UI on {uri}: open http://{settings.host}:{settings.port} (Ctrl-C stops it)", flush=True)
     options = ["--backend-store-uri", uri, "--host", settings.host, "--port", str(settings.port), "--workers", "1"]
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *options])
 
 
 def main() -> None:
-    """Console entry."""
+    """Run the command."""
     run("ui", ui_task)
 
 

@@ -1,1 +1,1 @@
-"""STE's sweepers: every combination (`ste_grid`), or a search (`ste_optuna`)."""
+"""Sweepers and a launcher for `python -m ste.train -m`."""

@@ -1,7 +1,6 @@
-"""Settings of every part, as plain dataclasses that check themselves.
+"""Settings of every part, as dataclasses that validate themselves.
 
-They are the schema of the files under `conf/`: the field names are the override keys
-(`data.labels.threshold=0.02`). Nothing here knows Hydra; nothing below the entry points needs it.
+They are the schema of the files under `conf/`: the field names are the override keys (`data.labels.threshold=0.02`).
 """
 
 from ste.config.augmentation_settings import AugmentSettings

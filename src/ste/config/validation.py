@@ -58,7 +58,7 @@ class Settings:
         """Validate the fields, then the rules between them.
 
         Raises:
-            ConfigError: a value that cannot be used; the message says what to type.
+            ConfigError: a value that cannot be used; the message names what to type.
         """
         for name, value in validate_fields(type(self), self.section, vars(self)).items():
             setattr(self, name, value)

@@ -24,7 +24,7 @@ from ste.experiment.run_scores import count_trials, judge_run, score_splits
 from ste.experiment.run_tracking import track_result
 
 if TYPE_CHECKING:
-    from ste.tracking.run_info import FoundRun
+    from ste.tracking.run_info import RunInfo
     from ste.tracking.store import StoreClient
     from ste.tracking.tracked_run import Run
 
@@ -67,7 +67,7 @@ class EnsembleInputs:
         parts: of the first member, which say how the ensemble is scored and judged.
     """
 
-    runs: "Sequence[FoundRun]"
+    runs: "Sequence[RunInfo]"
     members: Sequence[Member]
     predictions: Sequence[Predictions]
     parts: RunParts

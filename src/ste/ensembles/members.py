@@ -24,7 +24,7 @@ from ste.experiment.run_parts import RunParts
 from ste.experiment.stored_run import predict_checkpoints
 
 if TYPE_CHECKING:
-    from ste.tracking.run_info import FoundRun
+    from ste.tracking.run_info import RunInfo
     from ste.tracking.store import StoreClient
 
 MEMBERS = "members.json"
@@ -71,7 +71,7 @@ class Member:
 
 
 def fetch_members(
-    client: "StoreClient", runs: "Sequence[FoundRun]", folder: Path
+    client: "StoreClient", runs: "Sequence[RunInfo]", folder: Path
 ) -> tuple[list[Member], list[Predictions]]:
     """Download the members and their predictions, and check that they predict the same rows.
 
@@ -125,7 +125,7 @@ class StoredEnsemble:
     content: dict[str, Any]
 
     @classmethod
-    def from_run(cls, client: "StoreClient", run: "FoundRun", folder: Path) -> "StoredEnsemble":
+    def from_run(cls, client: "StoreClient", run: "RunInfo", folder: Path) -> "StoredEnsemble":
         """Download settings and checkpoints.
 
         Raises:

@@ -22,7 +22,7 @@ from ste.experiment.stored_run import download_checkpoints, predict_checkpoints
 from ste.reporting.plots import equity_figure, reliability_figure
 
 if TYPE_CHECKING:
-    from ste.tracking.run_info import FoundRun
+    from ste.tracking.run_info import RunInfo
     from ste.tracking.store import StoreClient
 
 
@@ -87,7 +87,7 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
 
 
 def _predict_again(
-    client: "StoreClient", run: "FoundRun", paths: PathSettings, folder: Path
+    client: "StoreClient", run: "RunInfo", paths: PathSettings, folder: Path
 ) -> tuple[RunParts, Predictions]:
     """Predict with the checkpoints of a run, or with those of an ensemble's members; parts are the first member's."""
     from ste.tracking.run_info import DIGEST_TAG, ENSEMBLE_TAG

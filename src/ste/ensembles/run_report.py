@@ -27,7 +27,7 @@ from ste.reporting.html import MemberRow, ReportData, render_report
 from ste.reporting.plots import bars_figure
 
 if TYPE_CHECKING:
-    from ste.tracking.run_info import FoundRun
+    from ste.tracking.run_info import RunInfo
     from ste.tracking.store import StoreClient
 
 
@@ -95,7 +95,7 @@ def write_report(settings: ReportSettings) -> tuple[Path, Verdict]:
     return file, verdict
 
 
-def _explain_run(client: "StoreClient", run: "FoundRun", parts: RunParts, folder: Path) -> Explanation:
+def _explain_run(client: "StoreClient", run: "RunInfo", parts: RunParts, folder: Path) -> Explanation:
     """Explain the model of a run, or of its last fold."""
     data, fold = parts.data.last()
     return explain(load_last_model(client, run, fold, folder), data)
@@ -130,7 +130,7 @@ def _member_rows(ensemble: StoredEnsemble) -> list[MemberRow]:
     ]
 
 
-def _commands(run: "FoundRun", ensemble: StoredEnsemble | None) -> list[str]:
+def _commands(run: "RunInfo", ensemble: StoredEnsemble | None) -> list[str]:
     """List the commands that repeat a run."""
     commit = run.tags.get("git.commit", "unknown")
     out = [f"git checkout {commit}"] if commit != "unknown" else []

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ste.errors import RunError
-from ste.tracking.run_info import DIGEST_TAG, ENSEMBLE_TAG, FOLD_TAG, PARENT_TAG, SWEEP_TAG, FoundRun, find_runs, search
+from ste.tracking.run_info import DIGEST_TAG, ENSEMBLE_TAG, FOLD_TAG, PARENT_TAG, SWEEP_TAG, RunInfo, find_runs, search
 from ste.tracking.run_lookup import find_experiment, find_run
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ _RANKED_BY = "final_validation/log_loss"
 _EXAMPLES = "final_validation/examples"
 
 
-def find_members(client: "StoreClient", wanted: str | list[str], experiment: str | None = None) -> list[FoundRun]:
+def find_members(client: "StoreClient", wanted: str | list[str], experiment: str | None = None) -> list[RunInfo]:
     """Find the runs to combine.
 
     `best:N` selects the N finished training runs with the lowest validation log-loss among those on the same data and
@@ -38,7 +38,7 @@ def find_members(client: "StoreClient", wanted: str | list[str], experiment: str
     return runs
 
 
-def _best(client: "StoreClient", count: int, experiment: str | None) -> list[FoundRun]:
+def _best(client: "StoreClient", count: int, experiment: str | None) -> list[RunInfo]:
     chosen = find_experiment(client, experiment)
     runs = [run for run in find_runs(client, chosen.experiment_id) if _trained(run)]
     latest = next(iter(runs), None)
@@ -52,7 +52,7 @@ def _best(client: "StoreClient", count: int, experiment: str | None) -> list[Fou
     return sorted(same, key=lambda run: (run.metrics[_RANKED_BY], run.started))[:count]
 
 
-def _children(client: "StoreClient", parent: str) -> list[FoundRun]:
+def _children(client: "StoreClient", parent: str) -> list[RunInfo]:
     sweep = find_run(client, parent, key="runs", sweep=True)
     children = search(client, [sweep.experiment], f"tags.`{PARENT_TAG}` = '{parent}'")
     finished = [run for run in children if _trained(run)]
@@ -64,17 +64,17 @@ def _children(client: "StoreClient", parent: str) -> list[FoundRun]:
     return sorted(finished, key=lambda run: (run.metrics[_RANKED_BY], run.started))
 
 
-def _trained(run: FoundRun) -> bool:
+def _trained(run: RunInfo) -> bool:
     """Whether a run is a finished training, no fold, ensemble or sweep."""
     other = {FOLD_TAG, ENSEMBLE_TAG, SWEEP_TAG} & set(run.tags)
     return run.status == "FINISHED" and not other and _RANKED_BY in run.metrics
 
 
-def _rows(run: FoundRun) -> tuple[str, float]:
+def _rows(run: RunInfo) -> tuple[str, float]:
     return run.tags.get(DIGEST_TAG, ""), run.metrics.get(_EXAMPLES, 0.0)
 
 
-def _check(client: "StoreClient", runs: list[FoundRun]) -> None:
+def _check(client: "StoreClient", runs: list[RunInfo]) -> None:
     first = runs[0]
     for i, run in enumerate(runs):
         if run.status != "FINISHED":

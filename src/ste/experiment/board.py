@@ -12,7 +12,7 @@ from ste.experiment.artifacts import SPLIT_PREFIX, read_estimates
 from ste.reporting.html import Board, BoardRow, render_leaderboard
 
 if TYPE_CHECKING:
-    from ste.tracking.run_info import FoundRun
+    from ste.tracking.run_info import RunInfo
 
 
 def write_board(settings: CompareSettings) -> tuple[Board, Path]:
@@ -58,7 +58,7 @@ def write_board(settings: CompareSettings) -> tuple[Board, Path]:
     return board, file
 
 
-def _row(run: "FoundRun", split: str, reports: Path, page: Path) -> BoardRow:
+def _row(run: "RunInfo", split: str, reports: Path, page: Path) -> BoardRow:
     from ste.tracking.run_info import DIGEST_TAG
 
     report = reports / f"{run.id}.html"

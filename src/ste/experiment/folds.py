@@ -19,7 +19,7 @@ from ste.experiment.run_tracking import track_fold
 from ste.training.fit import Fitted
 
 if TYPE_CHECKING:
-    from ste.tracking.run_info import FoundRun
+    from ste.tracking.run_info import RunInfo
     from ste.tracking.tracked_run import Run
 
 
@@ -38,7 +38,7 @@ class FoldResult:
     fitted: Fitted
 
     @classmethod
-    def from_run(cls, parent: "Run", child: "FoundRun", folder: Path) -> "FoldResult":
+    def from_run(cls, parent: "Run", child: "RunInfo", folder: Path) -> "FoldResult":
         """Restore a finished fold from its tracked run.
 
         Args:

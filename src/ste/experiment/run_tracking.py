@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ste.config import SweepSettings, TrackingSettings
-from ste.config.fast_imports import loading
+from ste.config.fast_imports import fast_imports
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
 from ste.errors import RunError
@@ -51,7 +51,7 @@ class RunTracker:
         if not self.settings.enabled:
             yield None
             return
-        with loading():
+        with fast_imports():
             from ste.tracking.sweep_runs import trial_params, trial_tags
             from ste.tracking.tracked_run import tracked_run
 

@@ -1,6 +1,6 @@
-"""Runs in MLflow: one store, one life cycle, one way to log and to find them. MLflow is imported here alone."""
+"""MLflow: the store, the life cycle of runs, logging and search. Only this package imports MLflow."""
 
 import os
 
-# MLflow would report each of its calls to its makers; a run is nobody else's business.
+# Disable MLflow's usage reports.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

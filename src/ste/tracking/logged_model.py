@@ -1,15 +1,17 @@
-"""A trained model in MLflow: weights and plain settings, loaded by this package, nothing pickled.
+"""Log a trained model to MLflow as weights and plain settings, without pickle.
 
-`mlflow.pyfunc.load_model(uri).predict(x)` takes raw features, float32 `[B, T, F]` or `[B, F]`, and
-gives class probabilities `[B, C]`. MLflow's own torch flavour would either pickle code or trace the
-net at every run; a loader of ours reads a state dict with `weights_only=True`.
+`mlflow.pyfunc.load_model(uri).predict(x)` takes raw features, float32 `[B, T, F]` or `[B, F]`, and returns class
+probabilities `[B, C]`. MLflow's torch flavour would pickle code or trace the net; the loader of this module reads a
+state dict with `weights_only=True`.
 """
 
 import json
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import numpy as np
 import torch
 from mlflow.entities import LoggedModelOutput
@@ -17,28 +19,26 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
 from ste.seed_ensembles.replica_module import build_module
-from ste.tracking.model_folder import write_model_folder
 from ste.tracking.tracked_run import Run
 from ste.training.module import TrendModule
 
 _PACKAGES = ("ste", "torch", "lightning", "torchmetrics", "numpy")
-_DATA = "data/trend"
 
 
 def log_model(run: Run, module: TrendModule, example: np.ndarray, step: int) -> str:
-    """Log a module under the run, with signature and input example.
+    """Log a module with its run, with signature and input example.
 
-    By the client's own steps: `Model.log` reads back the history of every metric of the run, and loads the model
-    again to try it, which costs more than the fit of a small net.
+    `mlflow.pyfunc.log_model` would read back the history of every metric of the run and load the model to test it,
+    which takes longer than the fit of a small net. This function saves the folder and logs it through the client.
 
     Args:
-        run: it belongs to.
+        run: the run that trained it.
         module: trained, on the CPU.
-        example: raw features float32, a few windows or rows.
-        step: epoch it was kept from.
+        example: raw features, float32 `[B, T, F]` or `[B, F]`, a few windows or rows.
+        step: epoch of the weights.
 
     Returns:
-        MLflow's id of the model.
+        MLflow's ID of the model.
     """
     client, settings = run.client, dict(module.hparams)
     params = {"net": settings["net"], **settings["net_arguments"], "representation": settings["representation"]}
@@ -51,9 +51,8 @@ def log_model(run: Run, module: TrendModule, example: np.ndarray, step: int) -> 
         outputs=Schema([TensorSpec(output.dtype, (-1, output.shape[1]), "probabilities")]),
     )
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder)
-        data = path / _DATA
-        data.mkdir(parents=True)
+        path, data = Path(folder) / "model", Path(folder) / "trend"
+        data.mkdir()
         torch.save(module.state_dict(), data / "weights.pt")
         (data / "settings.json").write_text(json.dumps(settings, indent=2) + "\n")
         model = Model(
@@ -63,7 +62,15 @@ def log_model(run: Run, module: TrendModule, example: np.ndarray, step: int) -> 
             model_id=logged.model_id,
             signature=signature,
         )
-        write_model_folder(path, model, __name__, _DATA, {"features": example}, _PACKAGES)
+        mlflow.pyfunc.save_model(
+            path,
+            loader_module=__name__,
+            data_path=str(data),
+            mlflow_model=model,
+            signature=signature,
+            input_example={"features": example},
+            pip_requirements=[f"{name}=={version(name).split('+')[0]}" for name in _PACKAGES],
+        )
         client.log_model_artifacts(logged.model_id, str(path))
     client.log_outputs(run.id, [LoggedModelOutput(logged.model_id, step)])
     client.finalize_logged_model(logged.model_id, "READY")
@@ -71,13 +78,17 @@ def log_model(run: Run, module: TrendModule, example: np.ndarray, step: int) -> 
 
 
 class TrendPredictor:
-    """What `mlflow.pyfunc` calls."""
+    """Model of the `python_function` flavour.
+
+    Args:
+        module: trained.
+    """
 
     def __init__(self, module: TrendModule) -> None:
         self.module = module.eval()
 
     def predict(self, features: Any, params: dict[str, Any] | None = None) -> np.ndarray:
-        """Class probabilities `[B, C]`."""
+        """Predict class probabilities `[B, C]` from raw features."""
         if isinstance(features, dict):
             features = features["features"]
         return self.module.probabilities(torch.from_numpy(np.asarray(features, dtype=np.float32))).numpy()

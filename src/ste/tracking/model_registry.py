@@ -1,7 +1,6 @@
-"""Exported models in MLflow's registry: versions of a registered name, and the alias of the one that serves.
+"""Exported models in MLflow's model registry: versions of a registered model, and the alias of the served one.
 
-A version is a logged model of MLflow's own ONNX flavour, which `mlflow.pyfunc` and `mlflow models serve` load;
-nothing in it is pickled.
+A version is a logged model of MLflow's ONNX flavour; `mlflow.pyfunc` and `mlflow models serve` load it without pickle.
 """
 
 import shutil
@@ -27,22 +26,23 @@ from ste.tracking.store import open_store
 
 ALIAS = "champion"
 DIGEST = "sha256"
-"""Tag of a version: of its ONNX file."""
+"""Tag of a version: the SHA-256 of its ONNX file."""
 FILE = "model.onnx"
-"""The ONNX file in a version's artifacts, as MLflow's flavour names it."""
+"""Name of the ONNX file in a version's artifacts; MLflow's flavour sets it."""
 MODEL_NAME = "served"
-"""Of the logged models, under their runs."""
+"""Name of the logged models of runs."""
 
 
 @dataclass(frozen=True)
 class Version:
-    """A registered version.
+    """A version of a registered model.
 
     Attributes:
-        name, number: of it; a number is text in MLflow.
-        run_id: that it was exported from.
-        sha256: of its file.
-        source: of its artifacts.
+        name: of the registered model.
+        number: of the version; text in MLflow.
+        run_id: run that was exported.
+        sha256: of the ONNX file.
+        source: URI of the artifacts.
     """
 
     name: str
@@ -52,15 +52,23 @@ class Version:
     source: str
 
     @classmethod
-    def of(cls, found: ModelVersion) -> "Version":
-        """From MLflow's own object."""
-        return cls(found.name, str(found.version), found.run_id or "", found.tags.get(DIGEST, ""), found.source or "")
+    def from_mlflow(cls, version: ModelVersion) -> "Version":
+        """Create from MLflow's own object."""
+        tags, source = version.tags, version.source or ""
+        return cls(version.name, str(version.version), version.run_id or "", tags.get(DIGEST, ""), source)
 
 
 def find_same(client: MlflowClient, name: str, run_id: str, sha256: str) -> Version | None:
-    """The version of this run with these bytes, if it is registered already."""
-    found = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
-    return next((one for one in map(Version.of, found) if one.sha256 == sha256), None)
+    """Find the version of a run with the same ONNX file, if it is registered.
+
+    Args:
+        client: of the store.
+        name: registered model.
+        run_id: run that was exported.
+        sha256: of the file.
+    """
+    versions = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
+    return next((one for one in map(Version.from_mlflow, versions) if one.sha256 == sha256), None)
 
 
 def register(
@@ -76,22 +84,22 @@ def register(
     requirements: list[str],
     description: str,
 ) -> Version:
-    """Log a file under its run and register it as a new version, with signature and input example.
+    """Log a file with its run and register it as a new version, with signature and input example.
 
     Args:
         client: of the store.
-        name: registered name, made where it is missing.
-        run_id: the run it was exported from.
+        name: registered model, created if missing.
+        run_id: run that was exported.
         proto: the file as `onnx.ModelProto`.
         file: the same on disk.
         sha256: of it.
         example: raw features float32, a few windows or rows.
         classes: C.
         tags: of the version.
-        requirements: packages that load it, as pip writes them.
+        requirements: pip requirements of the packages that load it.
         description: of the version.
     """
-    import mlflow.onnx  # a second, for this alone
+    import mlflow.onnx  # takes a second
 
     _ensure_name(client, name)
     run = client.get_run(run_id)
@@ -117,7 +125,7 @@ def register(
             onnx_execution_providers=["CPUExecutionProvider"],
             save_as_external_data=False,
         )
-        shutil.copyfile(file, path / FILE)  # byte for byte the exported one
+        shutil.copyfile(file, path / FILE)  # the exported bytes
         client.log_model_artifacts(logged.model_id, str(path))
     client.finalize_logged_model(logged.model_id, "READY")
     version = retried(
@@ -129,12 +137,16 @@ def register(
         description=description,
         model_id=logged.model_id,
     )
-    return Version.of(version)
+    return Version.from_mlflow(version)
 
 
 @contextmanager
-def refusing(name: str) -> Iterator[None]:
-    """What the store refuses, in one message."""
+def registry_errors(name: str) -> Iterator[None]:
+    """Convert errors of the store to one message.
+
+    Args:
+        name: registered model.
+    """
     try:
         yield
     except MlflowException as error:
@@ -153,50 +165,61 @@ def _ensure_name(client: MlflowClient, name: str) -> None:
             raise
 
 
-def champion_of(client: MlflowClient, name: str) -> Version | None:
-    """The version that the alias `champion` points at, or None."""
+def find_champion(client: MlflowClient, name: str) -> Version | None:
+    """Find the version with the alias `champion`."""
     return _by_alias(client, name, ALIAS)
 
 
 def champion_version(tracking: TrackingSettings, output: Path, name: str) -> str | None:
-    """Number of the version that the alias `champion` points at now, as the store has it; None without one."""
-    found = champion_of(open_store(tracking, output), name)
-    return None if found is None else found.number
+    """Return the number of the version with the alias `champion` now; None without one.
+
+    Args:
+        tracking: store.
+        output: folder of the default store.
+        name: registered model.
+    """
+    champion = find_champion(open_store(tracking, output), name)
+    return None if champion is None else champion.number
 
 
 def promote(client: MlflowClient, version: Version) -> None:
-    """Let the alias `champion` point at a version."""
+    """Set the alias `champion` on a version."""
     retried(client.set_registered_model_alias, version.name, ALIAS, version.number)
 
 
 def find_version(client: MlflowClient, uri: str) -> Version:
-    """The version of `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
+    """Find the version of a URI `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
 
     Raises:
-        RunError: there is none, or the address is of another form.
+        RunError: there is no such version, or the URI has another form.
     """
     address = uri.removeprefix("models:/")
     name, at, alias = address.partition("@")
     if at and name and alias:
-        found = _by_alias(client, name, alias)
+        version = _by_alias(client, name, alias)
         known = ", ".join(sorted(_aliases(client, name))) or "none"
         missing = f"{uri}: no version of {name} has the alias {alias}; aliases there are: {known}."
     else:
         name, slash, number = address.partition("/")
         if not (slash and name and number.isdigit()):
             raise RunError(f"{uri}: expected models:/NAME@ALIAS or models:/NAME/VERSION, such as models:/ste@champion.")
-        found = _by_number(client, name, number)
+        version = _by_number(client, name, number)
         missing = f"{uri}: there is no version {number} of {name}."
-    if found is None:
+    if version is None:
         raise RunError(f"{missing} Type python -m ste.export run=best name={name}.")
-    return found
+    return version
 
 
 def fetch(client: MlflowClient, version: Version, folder: Path) -> Path:
-    """A version's ONNX file, downloaded.
+    """Download the ONNX file of a version.
+
+    Args:
+        client: of the store.
+        version: of a registered model.
+        folder: to download to.
 
     Raises:
-        RunError: it is not there, or not the one that was registered.
+        RunError: the file cannot be downloaded.
     """
     try:
         uri = client.get_model_version_download_uri(version.name, version.number)
@@ -210,14 +233,14 @@ def fetch(client: MlflowClient, version: Version, folder: Path) -> Path:
 
 def _by_alias(client: MlflowClient, name: str, alias: str) -> Version | None:
     try:
-        return Version.of(client.get_model_version_by_alias(name, alias))
+        return Version.from_mlflow(client.get_model_version_by_alias(name, alias))
     except MlflowException:
         return None
 
 
 def _by_number(client: MlflowClient, name: str, number: str) -> Version | None:
     try:
-        return Version.of(client.get_model_version(name, number))
+        return Version.from_mlflow(client.get_model_version(name, number))
     except MlflowException:
         return None
 

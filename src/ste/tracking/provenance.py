@@ -1,4 +1,4 @@
-"""What a run was made with: code, versions, machine."""
+"""Provenance of a run: code, package versions and machine."""
 
 import getpass
 import os
@@ -13,13 +13,13 @@ PACKAGES = ("ste", "torch", "lightning", "torchmetrics", "mlflow", "hydra-core",
 
 
 def provenance() -> dict[str, str]:
-    """Tags of the code's commit (with a dirty flag), package versions and the machine."""
+    """Return tags of the commit with a dirty flag, the package versions and the machine."""
     return {**_git(), **_versions(), **_machine()}
 
 
-@cache  # what is imported is what was there when the process began
+@cache  # the imported code is that of the start of the process
 def _git() -> dict[str, str]:
-    """Commit of the checkout that holds the package; `unknown` outside one."""
+    """Find the commit of the checkout that contains the package; `unknown` outside a checkout."""
 
     def git(*arguments: str) -> str | None:
         try:
@@ -36,7 +36,7 @@ def _git() -> dict[str, str]:
         return done.stdout.strip()
 
     commit = git("rev-parse", "HEAD")
-    # A package installed into some other project's checkout is not that project's code.
+    # The checkout of another project, with this package installed inside, does not count.
     if commit is None or git("ls-files", "--error-unmatch", Path(__file__).name) is None:
         return {"git.commit": "unknown", "git.dirty": "unknown"}
     status = (git("status", "--porcelain", "--untracked-files=all") or "").splitlines()
@@ -80,7 +80,7 @@ def _cpu() -> str:
 
 
 def user() -> str:
-    """Name of whoever runs this, as MLflow shows it."""
+    """Return the name of the user, as MLflow shows it."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -1,4 +1,4 @@
-"""Calls of the store that two processes made at once, made again."""
+"""Retry calls of the store that collide with another process."""
 
 import random
 import time
@@ -9,26 +9,26 @@ from mlflow.exceptions import MlflowException
 
 _Result = TypeVar("_Result")
 _WAITS = (0.05, 0.2, 0.8, 3.0, 10.0)  # seconds
-# Both would write the same row, as of a data set that both log, or one held the file for too long.
-_COLLIDED = ("IntegrityError", "UNIQUE constraint", "duplicate key", "database is locked", "deadlock detected")
+# Two processes insert the same row, such as a dataset that both log, or one locks the file for too long.
+_COLLISIONS = ("IntegrityError", "UNIQUE constraint", "duplicate key", "database is locked", "deadlock detected")
 
 
 def retried(call: Callable[..., _Result], *arguments: Any, **named: Any) -> _Result:
-    """A call's result; it is made again where another process was in its way.
+    """Call a function of the client; repeat the call if it collides with another process.
 
     Args:
-        call: of the client; a call that failed has written nothing.
-        arguments: its own.
-        named: its own.
+        call: the function; a call that fails writes nothing.
+        arguments: of the call.
+        named: of the call.
 
     Raises:
-        MlflowException: any other fault, or the same one six times.
+        MlflowException: any other error, or a sixth collision.
     """
     for wait in _WAITS:
         try:
             return call(*arguments, **named)
         except MlflowException as error:
-            if not any(sign in str(error) for sign in _COLLIDED):
+            if not any(sign in str(error) for sign in _COLLISIONS):
                 raise
-        time.sleep(wait * random.uniform(0.5, 1.5))  # not both at the same moment again
+        time.sleep(wait * random.uniform(0.5, 1.5))  # random, so that the two processes do not collide again
     return call(*arguments, **named)

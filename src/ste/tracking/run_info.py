@@ -1,4 +1,4 @@
-"""What is read back of a tracked run, and of the runs under it."""
+"""Runs as read from the store, and searches for them."""
 
 from dataclasses import dataclass
 
@@ -8,27 +8,27 @@ from mlflow.tracking import MlflowClient
 DIGEST_TAG = "data.digest"
 FOLD_TAG = "fold"
 ENSEMBLE_TAG = "ensemble"
-"""Ids of the members, in order, joined by commas."""
+"""IDs of the members, in order, joined by commas."""
 PARENT_TAG = "mlflow.parentRunId"
 SWEEP_TAG = "sweep"
-"""Of the run that holds a sweep together, which trained nothing itself: `grid` or `search`."""
+"""Tag of the parent run of a sweep, which trains nothing itself: `grid` or `search`."""
 BEST_TAG = "best.run_id"
 TRIAL_TAG = "sweep.trial"
 PRUNED_TAG = "pruned"
 
 
 @dataclass(frozen=True)
-class FoundRun:
-    """A run read back.
+class RunInfo:
+    """A run as read from the store.
 
     Attributes:
-        id: MLflow's.
+        id: MLflow run ID.
         name: run name.
         status: FINISHED, FAILED, KILLED or RUNNING.
         started: milliseconds since 1970.
         metrics: last value of each metric.
         tags: all of them.
-        experiment: id of its experiment.
+        experiment: ID of its experiment.
     """
 
     id: str
@@ -40,8 +40,8 @@ class FoundRun:
     experiment: str = ""
 
     @classmethod
-    def of(cls, run: MlflowRun) -> "FoundRun":
-        """From MLflow's own object."""
+    def from_mlflow(cls, run: MlflowRun) -> "RunInfo":
+        """Create from MLflow's own object."""
         return cls(
             run.info.run_id,
             run.info.run_name or "",
@@ -53,34 +53,40 @@ class FoundRun:
         )
 
 
-def search(client: MlflowClient, experiments: list[str], where: str) -> list[FoundRun]:
-    """Every run of these experiments that a filter of MLflow's finds, latest first."""
+def search(client: MlflowClient, experiments: list[str], where: str) -> list[RunInfo]:
+    """Find every run of some experiments that matches an MLflow filter, latest first.
+
+    Args:
+        client: of the store.
+        experiments: their IDs.
+        where: MLflow filter string.
+    """
     runs, token = [], None
     while True:
         page = client.search_runs(
             experiments, where, max_results=1000, page_token=token, order_by=["attributes.start_time DESC"]
         )
-        runs += [FoundRun.of(run) for run in page]
+        runs += [RunInfo.from_mlflow(run) for run in page]
         token = page.token
         if not token:
             return runs
 
 
-def find_children(client: MlflowClient, parent: str) -> dict[int, FoundRun]:
-    """Runs of a parent's folds, by number."""
+def find_children(client: MlflowClient, parent: str) -> dict[int, RunInfo]:
+    """Find the runs of a parent's folds, by fold number."""
     experiment = client.get_run(parent).info.experiment_id
     children = search(client, [experiment], f"tags.`{PARENT_TAG}` = '{parent}'")
     return {int(child.tags[FOLD_TAG]): child for child in children if FOLD_TAG in child.tags}
 
 
-def find_runs(client: MlflowClient, experiment: str, digest: str | None = None, since: int = 0) -> list[FoundRun]:
-    """Runs of an experiment (its id) on the same data, or on any; latest first; no folds and no sweeps.
+def find_runs(client: MlflowClient, experiment: str, digest: str | None = None, since: int = 0) -> list[RunInfo]:
+    """Find the training runs of an experiment, latest first, without folds and sweeps.
 
     Args:
         client: of the store.
-        experiment: its id.
-        digest: of the data; None is any.
-        since: milliseconds since 1970, when the earliest began.
+        experiment: its ID.
+        digest: of the data; None is any data.
+        since: earliest start, milliseconds since 1970.
     """
     wanted = [] if digest is None else [f"tags.`{DIGEST_TAG}` = '{digest}'"]
     wanted += [f"attributes.start_time >= {since}"] if since > 0 else []
@@ -89,5 +95,5 @@ def find_runs(client: MlflowClient, experiment: str, digest: str | None = None, 
 
 
 def trains(tags: dict[str, str]) -> bool:
-    """Whether a run of these tags is a training of its own: no fold of another, no sweep."""
+    """Whether a run with these tags is a training run of its own: neither a fold nor a sweep."""
     return FOLD_TAG not in tags and SWEEP_TAG not in tags

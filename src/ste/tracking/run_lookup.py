@@ -1,4 +1,4 @@
-"""Tracked runs by id, or by what is wanted of them."""
+"""Find tracked runs by ID, `latest` or `best`, and read their artifacts."""
 
 import tempfile
 from pathlib import Path
@@ -10,31 +10,30 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from ste.errors import RunError
-from ste.tracking.run_info import BEST_TAG, DIGEST_TAG, FOLD_TAG, PARENT_TAG, SWEEP_TAG, FoundRun, trains
+from ste.tracking.run_info import BEST_TAG, DIGEST_TAG, FOLD_TAG, PARENT_TAG, SWEEP_TAG, RunInfo, trains
 
 CONFIG = "config.yaml"
 DATA_CARD = "data_card.json"
 EXPORTED = "served/model.onnx"
-"""Artifact of a run that was exported."""
+"""ONNX artifact of an exported run."""
 _RANKED_BY = "final_validation/log_loss"
 _EXAMPLES = "final_validation/examples"
 
 
 def find_run(
     client: MlflowClient, wanted: str, experiment: str | None = None, key: str = "run", *, sweep: bool = False
-) -> FoundRun:
-    """The run of an id; the `latest` finished one; or the `best` of an experiment.
+) -> RunInfo:
+    """Find a run by its ID, the `latest` finished run, or the `best` run of an experiment.
 
-    Without an experiment `latest` is of any, and `best` of the latest run's. `best` has the lowest validation
-    log-loss among the finished runs on the same validation rows as the latest one: log-losses on different rows
-    cannot be compared.
+    `best` has the lowest validation log-loss among the finished runs on the same validation rows as the latest run:
+    log-losses on different rows are not comparable.
 
     Args:
         client: of the store.
-        wanted: an id, `latest` or `best`.
-        experiment: name.
+        wanted: an ID, `latest` or `best`.
+        experiment: name; None is any experiment for `latest`, and that of the latest run for `best`.
         key: setting that names the run, for messages.
-        sweep: whether it may be a sweep, which has no model.
+        sweep: accept the parent run of a sweep, which has no model.
 
     Raises:
         RunError: there is no such run.
@@ -48,10 +47,10 @@ def find_run(
             same += f" and metrics.`{_EXAMPLES}` = {latest.metrics[_EXAMPLES]:.0f}"
         return _first(client, [latest.experiment], same, f"metrics.`{_RANKED_BY}` ASC", "no finished run yet")
     try:
-        run = FoundRun.of(client.get_run(wanted))
+        run = RunInfo.from_mlflow(client.get_run(wanted))
     except MlflowException:
         raise RunError(
-            f"{key}={wanted}: no such run. Try {key}=latest or the whole id, as the MLflow UI shows it."
+            f"{key}={wanted}: no such run. Try {key}=latest or the full ID, as the MLflow UI shows it."
         ) from None
     if FOLD_TAG in run.tags:
         parent = run.tags.get(PARENT_TAG, "")
@@ -64,7 +63,7 @@ def find_run(
 
 
 def find_experiment(client: MlflowClient, name: str | None = None) -> Experiment:
-    """The experiment of a name, or the latest finished run's.
+    """Find an experiment by name; None is that of the latest finished run.
 
     Raises:
         RunError: there is none of that name, or no run.
@@ -78,7 +77,7 @@ def find_experiment(client: MlflowClient, name: str | None = None) -> Experiment
     return found
 
 
-def _latest(client: MlflowClient, experiment: str | None) -> FoundRun:
+def _latest(client: MlflowClient, experiment: str | None) -> RunInfo:
     if experiment is None:
         ids, none = [e.experiment_id for e in client.search_experiments()], "no finished run yet"
     else:
@@ -86,28 +85,28 @@ def _latest(client: MlflowClient, experiment: str | None) -> FoundRun:
     return _first(client, ids, "", "attributes.start_time DESC", none)
 
 
-def _first(client: MlflowClient, ids: list[str], extra: str, order: str, none: str) -> FoundRun:
+def _first(client: MlflowClient, ids: list[str], extra: str, order: str, none: str) -> RunInfo:
     finished, token = "attributes.status = 'FINISHED'", None
     while True:
         page = client.search_runs(
             ids, filter_string=finished + extra, order_by=[order], max_results=100, page_token=token
         )
         for run in page:
-            if trains(run.data.tags):  # a fold is found through its run, and a sweep has no model
-                return FoundRun.of(run)
+            if trains(run.data.tags):  # neither a fold nor a sweep
+                return RunInfo.from_mlflow(run)
         token = page.token
         if not token:
             raise RunError(f"{none}. Try python -m ste.train model=lstm first.")
 
 
-def read_config(client: MlflowClient, run: FoundRun) -> dict[str, Any]:
-    """The configuration a run was trained with, as plain data."""
+def read_config(client: MlflowClient, run: RunInfo) -> dict[str, Any]:
+    """Read the configuration of a run as plain data."""
     with tempfile.TemporaryDirectory() as folder:
         return dict(yaml.safe_load(Path(download(client, run, CONFIG, Path(folder))).read_text()))
 
 
-def download(client: MlflowClient, run: FoundRun, artifact: str, folder: Path) -> Path:
-    """An artifact of a run as a local file.
+def download(client: MlflowClient, run: RunInfo, artifact: str, folder: Path) -> Path:
+    """Download an artifact of a run.
 
     Raises:
         RunError: the run has no such artifact.
@@ -116,9 +115,9 @@ def download(client: MlflowClient, run: FoundRun, artifact: str, folder: Path) -
         return Path(client.download_artifacts(run.id, artifact, str(folder)))
     except (MlflowException, OSError):
         if run.status == "FINISHED":
-            reason = "It was made by another version of the project, or the file was removed: train anew."
+            reason = "Another version of the project made the run, or the file was removed. Train again."
         elif artifact == CONFIG:
-            reason = "It was stopped before it began to train: train anew."
+            reason = "It was stopped before the training started. Train again."
         else:
-            reason = f"Expected a run that was trained to its end; try python -m ste.train resume={run.id}."
+            reason = f"Expected a finished run. Try python -m ste.train resume={run.id}."
         raise RunError(f"run {run.id} is {run.status} and has no {artifact}. {reason}") from None

@@ -1,4 +1,4 @@
-"""Where runs are kept: a SQLite file beside its artifacts, or whatever URI is given."""
+"""Open the MLflow store: a SQLite file next to its artifacts, or a server."""
 
 import logging
 import os
@@ -14,30 +14,30 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from ste.config import TrackingSettings
-from ste.config.fast_imports import loading
+from ste.config.fast_imports import fast_imports
 from ste.errors import RunError
 
 StoreClient: TypeAlias = MlflowClient
 """Client of the store, for annotations outside this package."""
 
 _SQLITE = "sqlite:///"
-_KIND = {"mlflow.experimentKind": "custom_model_development"}  # the UI's pages for training, not for chat
+_KIND = {"mlflow.experimentKind": "custom_model_development"}  # the UI shows its training pages
 
-for _name in ("mlflow", "alembic"):  # MLflow sets its own level when it is imported
+for _name in ("mlflow", "alembic"):  # importing MLflow sets another level
     logging.getLogger(_name).setLevel(logging.WARNING)
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # a server that is not there is told in seconds
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # report a missing server within seconds
 
 
 def open_store(settings: TrackingSettings, output: Path) -> MlflowClient:
-    """A client of the store, which is made first where it is a SQLite file that does not exist yet.
-
-    Raises:
-        RunError: no server answers.
+    """Open a client of the store; a missing SQLite file is created.
 
     Args:
         settings: `uri` may be None, a `sqlite:///` URI or a server's `http(s)://`.
-        output: folder that holds the default store.
+        output: folder of the default store.
+
+    Raises:
+        RunError: no server answers.
     """
     uri = settings.uri or f"{_SQLITE}{(output / 'mlflow.db').resolve()}"
     if uri.startswith(_SQLITE):
@@ -45,7 +45,7 @@ def open_store(settings: TrackingSettings, output: Path) -> MlflowClient:
         ensure_sqlite(path)
         uri = f"{_SQLITE}{path}"
     mlflow.set_tracking_uri(uri)
-    with loading():  # the store's own libraries
+    with fast_imports():  # MLflow imports its SQL store here
         client = MlflowClient(uri)
     if uri.startswith("http"):
         try:
@@ -58,14 +58,14 @@ def open_store(settings: TrackingSettings, output: Path) -> MlflowClient:
 
 
 def artifact_root(uri: str) -> str | None:
-    """Artifact folder for new experiments of a SQLite store, as a URI; None lets a server decide."""
+    """Return the artifact folder of new experiments of a SQLite store as a URI; None for a server, which chooses it."""
     if not uri.startswith(_SQLITE):
         return None
     return (Path(uri.removeprefix(_SQLITE)).parent / "artifacts").as_uri()
 
 
 def experiment_id(client: MlflowClient, name: str) -> str:
-    """Id of an experiment, made where it is missing."""
+    """Return the ID of an experiment; create it if it is missing."""
     found = client.get_experiment_by_name(name)
     if found is not None:
         if found.lifecycle_stage == "deleted":
@@ -75,7 +75,7 @@ def experiment_id(client: MlflowClient, name: str) -> str:
     try:
         location = f"{root}/{name}" if root else None
         return str(client.create_experiment(name, artifact_location=location, tags=_KIND))
-    except mlflow.exceptions.MlflowException:  # another process was faster
+    except mlflow.exceptions.MlflowException:  # another process created it
         found = client.get_experiment_by_name(name)
         if found is None:
             raise
@@ -83,10 +83,13 @@ def experiment_id(client: MlflowClient, name: str) -> str:
 
 
 def ensure_sqlite(path: Path) -> None:
-    """Make an empty store at `path`, once, also when several processes ask at the same time.
+    """Create an empty store at `path` under a lock, so that concurrent processes create it once.
 
-    MLflow fills a new store by its whole chain of migrations, which takes seconds; an empty store of
-    the same MLflow version is kept in the user's cache and copied.
+    MLflow creates a store by running all of its migrations, which takes up to 7 s on a busy machine. So MLflow does it
+    once per version: its empty database file is cached and copied, which takes 0.1 s.
+
+    Args:
+        path: of the SQLite file.
     """
     if path.is_file() and path.stat().st_size > 0:
         return
@@ -111,11 +114,11 @@ def ensure_sqlite(path: Path) -> None:
 
 
 def _empty_store() -> Path:
-    """An empty store of this MLflow version, made on first use."""
+    """Return an empty store of this MLflow version in the user's cache; MLflow creates it at the first call."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ste"
     try:
         cache.mkdir(parents=True, exist_ok=True)
-    except OSError:  # a read-only home: pay for the migrations each time
+    except OSError:  # a read-only home: no cache
         cache = Path(tempfile.mkdtemp(prefix="ste-"))
     empty = cache / f"mlflow-{mlflow.__version__}.db"
     with FileLock(f"{empty}.lock"):

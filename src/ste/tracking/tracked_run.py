@@ -1,7 +1,7 @@
-"""The life of a tracked run: begun, logged to, and ended FINISHED, FAILED or KILLED.
+"""Life cycle of a tracked run: start, log, and end as FINISHED, FAILED or KILLED.
 
-A running process holds a lock file named by its run. A run that MLflow calls RUNNING while nobody holds
-its lock was killed without a chance to say so, and the next run on the same machine says it.
+A process holds a lock file named by its run. A run that is RUNNING in MLflow without a held lock belongs to a dead
+process; the next run on the same machine marks it KILLED.
 """
 
 import json
@@ -21,7 +21,8 @@ from typing import Any
 import pandas as pd
 from filelock import FileLock, Timeout
 from mlflow.data import from_pandas
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunInfo, RunStatus, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunStatus, RunTag
+from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
@@ -29,32 +30,32 @@ from ste.config import TrackingSettings
 from ste.errors import Pruned, RunError
 from ste.tracking.provenance import provenance, user
 from ste.tracking.retry import retried
-from ste.tracking.run_info import ENSEMBLE_TAG, PARENT_TAG, PRUNED_TAG, FoundRun, find_children
+from ste.tracking.run_info import ENSEMBLE_TAG, PARENT_TAG, PRUNED_TAG, RunInfo, find_children
 from ste.tracking.store import experiment_id, open_store
 
 log = logging.getLogger(__name__)
 
-_LONGEST_PARAM = 6000
-_GUARD = "guard"  # held while lock files are looked at or made
-_BATCH = 100  # params MLflow takes at once
-_METRICS = 1000
+_MAX_PARAM_LENGTH = 6000
+_MAX_PARAMS = 100  # per call of MLflow; the same number of tags
+_MAX_ENTRIES = 1000  # per call of MLflow
+_GUARD = "guard"  # lock that is held while lock files are created or examined
 
 
 class Stopped(SystemExit):
-    """The process was asked to end (SIGTERM)."""
+    """The process received SIGTERM."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table that a run learns from.
+    """A table that a run is trained or scored on, for MLflow's datasets.
 
     Attributes:
         frame: some of its rows.
         path: of its file, or the folder of its parts.
         digest: of the file.
-        context: what it is for, such as `train`.
+        context: use of the table, such as `train`.
         targets: name of the label's column.
-        rows: how many it has.
+        rows: number of rows.
     """
 
     frame: pd.DataFrame
@@ -66,68 +67,83 @@ class Table:
 
 
 class Run:
-    """A run being written. Metrics go out on a thread of their own, in order, off the training path.
+    """A run that this process writes. A thread sends the metrics in order, so that training does not wait.
+
+    Args:
+        client: of the store.
+        run: MLflow's own object.
 
     Attributes:
-        id: MLflow's run id.
+        id: MLflow run ID.
         name: of the run.
-        experiment_id: that it belongs to.
+        experiment_id: ID of its experiment.
     """
 
-    def __init__(self, client: MlflowClient, info: RunInfo) -> None:
+    def __init__(self, client: MlflowClient, run: MlflowRun) -> None:
         self.client = client
-        self.id = str(info.run_id)
-        self.name = str(info.run_name)
-        self.experiment_id = str(info.experiment_id)
+        self.id = str(run.info.run_id)
+        self.name = str(run.info.run_name)
+        self.experiment_id = str(run.info.experiment_id)
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="metrics")
         self._pending: list[Future[None]] = []
-        self._held: tuple[list[Metric], list[RunTag]] | None = None
+        self._buffer: tuple[list[Metric], list[RunTag]] | None = None
 
     def log_params(self, params: dict[str, Any]) -> None:
-        """Log a flat dict once."""
-        entries = [Param(key, str(value)[:_LONGEST_PARAM]) for key, value in params.items()]
-        for i in range(0, len(entries), _BATCH):
-            retried(self.client.log_batch, self.id, params=entries[i : i + _BATCH])
+        """Log a flat dict of parameters."""
+        entries = [Param(key, str(value)[:_MAX_PARAM_LENGTH]) for key, value in params.items()]
+        for i in range(0, len(entries), _MAX_PARAMS):
+            retried(self.client.log_batch, self.id, params=entries[i : i + _MAX_PARAMS])
 
     def log_metrics(self, metrics: dict[str, float], step: int = 0, model_id: str | None = None) -> None:
-        """Queue metrics of one step, of a logged model or of the run alone; `close` waits for them."""
+        """Queue the metrics of one step; `flush` waits until they are sent.
+
+        Args:
+            metrics: by name.
+            step: of all of them.
+            model_id: logged model that they belong to as well.
+        """
         self.log_history({step: metrics}, model_id)
 
     def log_history(self, history: dict[int, dict[str, float]], model_id: str | None = None) -> None:
-        """Queue metrics of several steps at once, by step."""
+        """Queue the metrics of several steps.
+
+        Args:
+            history: metrics by step.
+            model_id: logged model that they belong to as well.
+        """
         now = int(time.time() * 1000)
         entries = [
             Metric(key, float(value), now, step, model_id=model_id)
             for step, metrics in history.items()
             for key, value in metrics.items()
         ]
-        if self._held is not None:
-            self._held[0].extend(entries)
+        if self._buffer is not None:
+            self._buffer[0].extend(entries)
             return
-        for i in range(0, len(entries), _METRICS):
-            self._queue(entries[i : i + _METRICS])
+        for i in range(0, len(entries), _MAX_ENTRIES):
+            self._queue(entries[i : i + _MAX_ENTRIES])
 
     def set_tags(self, tags: dict[str, Any]) -> None:
         """Set tags."""
         entries = [RunTag(key, str(value)) for key, value in tags.items()]
-        if self._held is not None:
-            self._held[1].extend(entries)
+        if self._buffer is not None:
+            self._buffer[1].extend(entries)
             return
         retried(self.client.log_batch, self.id, tags=entries)
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Metrics and tags that are logged within go out as one transaction: each costs as much as a small epoch."""
+        """Send the metrics and tags that are logged inside as one transaction, which takes as long as a small epoch."""
         metrics: list[Metric] = []
         tags: list[RunTag] = []
-        self._held = metrics, tags
+        self._buffer = metrics, tags
         try:
             yield
-        finally:  # also what a run that fails had got to
-            self._held = None
-            for i in range(0, len(metrics), _METRICS - _BATCH):
-                self._queue(metrics[i : i + _METRICS - _BATCH], tags[:_BATCH])
-                tags = tags[_BATCH:]
+        finally:  # also for a run that fails
+            self._buffer = None
+            for i in range(0, len(metrics), _MAX_ENTRIES - _MAX_PARAMS):
+                self._queue(metrics[i : i + _MAX_ENTRIES - _MAX_PARAMS], tags[:_MAX_PARAMS])
+                tags = tags[_MAX_PARAMS:]
             if tags:
                 self._queue([], tags)
 
@@ -139,10 +155,10 @@ class Run:
         self.client.log_artifact(self.id, str(path), folder)
 
     def log_datasets(self, tables: list[Table]) -> None:
-        """Log tables as MLflow datasets: schema, number of rows, digest, where each came from."""
+        """Log tables as MLflow datasets with schema, number of rows, digest and source."""
         entities = []
         with warnings.catch_warnings():
-            # Hints on ambiguous local paths and on integers that could be missing: neither can be here.
+            # MLflow warns of ambiguous local paths and of integer columns with missing values; neither occurs here.
             warnings.filterwarnings("ignore", category=UserWarning, module="mlflow")
             for table in tables:
                 dataset = from_pandas(
@@ -159,25 +175,29 @@ class Run:
         retried(self.client.log_inputs, self.id, entities)
 
     def steps(self, metric: str) -> set[int]:
-        """Steps logged of a metric so far."""
+        """Return the logged steps of a metric."""
         return {entry.step for entry in self.client.get_metric_history(self.id, metric)}
 
-    def children(self) -> dict[int, "FoundRun"]:
-        """Runs of the folds begun so far, by number."""
+    def children(self) -> dict[int, "RunInfo"]:
+        """Find the runs of the folds that have started, by fold number."""
         return find_children(self.client, self.id)
 
     def tag(self, key: str) -> str | None:
-        """A tag's value, or None."""
+        """Read a tag."""
         return self.client.get_run(self.id).data.tags.get(key)
 
     def flush(self) -> None:
-        """Wait for queued metrics; raises what went wrong with them."""
+        """Wait until the queued metrics are sent.
+
+        Raises:
+            MlflowException: the store refused some of them.
+        """
         pending, self._pending = self._pending, []
         for future in pending:
             future.result()
 
     def close(self) -> None:
-        """Flush and stop the writer."""
+        """Flush, and stop the thread."""
         try:
             self.flush()
         finally:
@@ -193,23 +213,23 @@ def tracked_run(
     resume: str | None = None,
     parent: Run | None = None,
     tags: dict[str, Any] | None = None,
-    again: str | None = None,
+    hint: str | None = None,
 ) -> Iterator[Run]:
-    """A run that is whole or marked.
+    """Start or resume a run, and set its final status on exit.
 
-    On a clean exit it is FINISHED; on an exception FAILED, with the traceback as an artifact; when
-    the process is interrupted or terminated KILLED; when a search prunes it KILLED with the tag `pruned`, so
-    that nothing takes it for a whole run. The exception goes on to the caller.
+    The status is FINISHED on a clean exit, FAILED on an exception, with the traceback as an artifact, KILLED when the
+    process is interrupted or terminated, and KILLED with the tag `pruned` when a search prunes the trial. The exception
+    is raised again.
 
     Args:
         settings: store and experiment.
         output: folder of the default store and of the lock files.
         name: run name.
-        params: logged at once.
-        resume: id of a run to go on with instead of beginning one.
-        parent: run that this one is a part of.
-        tags: set when the run begins.
-        again: what to say when it is stopped; None says how to resume it.
+        params: logged at the start.
+        resume: ID of a run to resume instead of starting one.
+        parent: run of which this one is a fold.
+        tags: set at the start.
+        hint: printed when the run is stopped; None is the command that resumes it.
     """
     client = open_store(settings, output)
     locks = output / ".running"
@@ -217,7 +237,7 @@ def tracked_run(
     with FileLock(locks / _GUARD):
         _mark_dead(client, locks)
     if resume is None:
-        info = retried(
+        started = retried(
             client.create_run,
             _experiment(client, settings, parent),
             run_name=name,
@@ -229,12 +249,12 @@ def tracked_run(
                 **({PARENT_TAG: parent.id} if parent else {}),
                 **{key: str(value) for key, value in (tags or {}).items()},
             },
-        ).info
+        )
     else:
-        info = client.get_run(resume).info  # under the name that it began with
-    run_id = info.run_id
+        started = client.get_run(resume)  # keeps its name
+    run_id = str(started.info.run_id)
     lock = _lock(locks, run_id)
-    run = Run(client, info)
+    run = Run(client, started)
     status, previous = "FAILED", _raise_on_sigterm()
     try:
         if resume is None:
@@ -248,7 +268,7 @@ def tracked_run(
     except (KeyboardInterrupt, SystemExit):
         status = "KILLED"
         if parent is None and ENSEMBLE_TAG not in (tags or {}):
-            print(f"\n{again or f'python -m ste.train resume={run_id} goes on with this run'}", file=sys.stderr)
+            print(f"\n{hint or f'python -m ste.train resume={run_id} resumes this run'}", file=sys.stderr)
         raise
     except Pruned:
         status = "KILLED"
@@ -258,39 +278,37 @@ def tracked_run(
         _log_traceback(run)
         reason = str(error).splitlines()[0]
         raise RunError(
-            f"run {run_id}: it could not be tracked ({reason[:200]}). Make room where the store is full, or choose "
-            "another with tracking.uri=sqlite:///FILE."
+            f"run {run_id}: it could not be tracked ({reason[:200]}). Make room if the store is full, or choose "
+            "another one with tracking.uri=sqlite:///FILE."
         ) from error
     except BaseException:
         _log_traceback(run)
         raise
     finally:
-        with suppress(ValueError):  # only the main thread may
+        with suppress(ValueError):  # not the main thread
             signal.signal(signal.SIGTERM, previous)
         _end(run, status)
-        Path(lock.lock_file).unlink(missing_ok=True)  # while it is held: nobody else can hold a deleted file
+        Path(lock.lock_file).unlink(missing_ok=True)  # before the release, after which another process could lock it
         lock.release()
 
 
 def _lock(locks: Path, run_id: str) -> FileLock:
-    """The run's lock, held.
+    """Acquire the lock of a run.
 
     Raises:
         RunError: another process holds it.
     """
     lock = FileLock(locks / f"{run_id}.lock")
     try:
-        with FileLock(locks / _GUARD):  # else another process could find the file before it is locked
+        with FileLock(locks / _GUARD):  # another process could find the file before it is locked
             lock.acquire(timeout=0)
     except Timeout:
-        raise RunError(
-            f"resume={run_id}: that run is still going in another process. Wait for it or stop it."
-        ) from None
+        raise RunError(f"resume={run_id}: that run is RUNNING in another process. Wait for it or stop it.") from None
     return lock
 
 
 def _experiment(client: MlflowClient, settings: TrackingSettings, parent: Run | None) -> str:
-    """A part of a run is where the run is, whatever the command that resumes it says."""
+    """ID of the experiment of a new run; that of its parent if it has one."""
     if parent is not None:
         return parent.experiment_id
     assert settings.experiment is not None  # checked with the settings of a training
@@ -301,7 +319,7 @@ def _end(run: Run, status: str) -> None:
     try:
         run.close()
     except Exception:
-        # The metrics could not be written: the run is not whole, whatever else went well.
+        # Without its metrics the run is not complete.
         with suppress(MlflowException):
             run.client.set_terminated(run.id, "FAILED" if status == "FINISHED" else status)
         if status == "FINISHED":
@@ -316,7 +334,7 @@ def _end(run: Run, status: str) -> None:
 def _log_traceback(run: Run) -> None:
     try:
         run.client.log_text(run.id, traceback.format_exc(), "traceback.txt")
-    except Exception as error:  # a full disk must not hide the fault that is being told
+    except Exception as error:  # a full disk must not hide the error that is raised
         log.warning("the traceback could not be tracked: %s", error)
 
 
@@ -326,12 +344,12 @@ def _raise_on_sigterm() -> Any:
 
     try:
         return signal.signal(signal.SIGTERM, stop)
-    except ValueError:  # not the main thread: whoever owns it decides
+    except ValueError:  # not the main thread, which handles signals
         return signal.SIG_DFL
 
 
 def _mark_dead(client: MlflowClient, locks: Path) -> None:
-    """Mark runs of dead processes KILLED."""
+    """Mark the runs of dead processes KILLED."""
     for path in locks.glob("*.lock"):
         lock = FileLock(path)
         try:
@@ -339,7 +357,7 @@ def _mark_dead(client: MlflowClient, locks: Path) -> None:
         except Timeout:
             continue
         try:
-            with suppress(MlflowException):  # a run of another store: its own next run will mark it
+            with suppress(MlflowException):  # a run of another store, whose next run marks it
                 if client.get_run(path.stem).info.status == RunStatus.to_string(RunStatus.RUNNING):
                     client.set_terminated(path.stem, "KILLED")
                 path.unlink(missing_ok=True)

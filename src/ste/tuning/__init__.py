@@ -1,4 +1,5 @@
-"""Sweeps: many trials, each a run of its own under one parent. Optuna and plotly are imported here alone.
+"""Sweeps: many trials, each a run of its own below one parent run. Only this package imports Optuna and plotly.
 
-Hydra's side, what is typed and how jobs are launched, is `hydra_plugins.ste_sweepers`.
+The plugins that connect it to Hydra, with the parsing of overrides and the launching of jobs, are
+`hydra_plugins.ste_sweepers`.
 """

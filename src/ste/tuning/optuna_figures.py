@@ -1,18 +1,22 @@
-"""Optuna's figures of a sweep, on one page that needs no network."""
+"""Optuna's figures of a sweep on one HTML page that needs no network."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ste.tuning.search_space import value_of
-from ste.tuning.trial_outcome import FINISHED, PRUNED, Row
+from ste.tuning.trial_result import FINISHED, PRUNED, TrialRow
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.distributions import BaseDistribution
 
 PAGE = "figures.html"
-LEAST = 2
-"""Finished trials with different values, below which nothing can be drawn."""
+MIN_TRIALS = 2
+"""Finished trials with different values that the figures need."""
 
 
-def study_of(rows: list[Row], mode: str) -> Any:
-    """A study in memory of trials that ended, with what was tried as categories.
+def build_study(rows: list[TrialRow], mode: str) -> "Study":
+    """Build a study in memory from the finished trials.
 
     Args:
         rows: of a grid or a search.
@@ -22,7 +26,7 @@ def study_of(rows: list[Row], mode: str) -> Any:
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="minimize" if mode == "min" else "maximize")
-    ended = [row for row in rows if row.outcome.status in (FINISHED, PRUNED)]
+    ended = [row for row in rows if row.result.status in (FINISHED, PRUNED)]
     keys = [key for key in dict.fromkeys(k for row in ended for k in row.trial.values) if _varies(ended, key)]
     for row in ended:
         if not _has_value(row):
@@ -30,58 +34,58 @@ def study_of(rows: list[Row], mode: str) -> Any:
         params = {key: value_of(row.trial.values[key]) for key in keys}
         study.add_trial(
             optuna.trial.create_trial(
-                params=params, distributions={key: _distribution(ended, key) for key in keys}, value=row.outcome.value
+                params=params, distributions={key: _distribution(ended, key) for key in keys}, value=row.result.value
             )
         )
     return study
 
 
-def _has_value(row: Row) -> bool:
-    return row.outcome.status == FINISHED and row.outcome.value is not None
+def _has_value(row: TrialRow) -> bool:
+    return row.result.status == FINISHED and row.result.value is not None
 
 
-def _values(rows: list[Row], key: str) -> list[Any]:
+def _values(rows: list[TrialRow], key: str) -> list[Any]:
     values = {value_of(row.trial.values[key]) for row in rows if key in row.trial.values}
     return sorted(values, key=lambda value: (isinstance(value, str), value))
 
 
-def _varies(rows: list[Row], key: str) -> bool:
+def _varies(rows: list[TrialRow], key: str) -> bool:
     return all(key in row.trial.values for row in rows) and len(_values(rows, key)) > 1
 
 
-def _distribution(rows: list[Row], key: str) -> Any:
-    """Categories where few values were tried, else the numbers between the least and the greatest.
+def _distribution(rows: list[TrialRow], key: str) -> "BaseDistribution":
+    """Choose an axis: categories for few values, else the range of the numbers.
 
-    Fractions of which most were tried once, such as learning rates, were drawn from an interval: numbers too.
+    Fractions that were mostly tried once, such as learning rates, were sampled from an interval and get a range too.
     """
     from optuna.distributions import CategoricalDistribution, FloatDistribution
 
     values = _values(rows, key)
-    drawn = any(isinstance(value, float) for value in values) and 2 * len(values) > len(rows)
-    if any(isinstance(value, str) for value in values) or (len(values) <= _FEW and not drawn):
+    sampled = any(isinstance(value, float) for value in values) and 2 * len(values) > len(rows)
+    if any(isinstance(value, str) for value in values) or (len(values) <= _FEW and not sampled):
         return CategoricalDistribution(values)
     low, high = float(values[0]), float(values[-1])
-    return FloatDistribution(low, high, log=low > 0 and high / low > _DECADES)
+    return FloatDistribution(low, high, log=low > 0 and high / low > _LOG_RATIO)
 
 
 _FEW = 8
-_DECADES = 50.0  # a greater ratio is drawn on a logarithmic scale
-_GROUND = "#d9dee6"  # behind the trials' lines: Optuna draws the worst in almost white
+_LOG_RATIO = 50.0  # largest over smallest value, above which the axis is logarithmic
+_BACKGROUND = "#d9dee6"  # Optuna draws the worst trials in almost white
 
 
-def write_figures(rows: list[Row], monitor: str, mode: str, title: str, folder: Path) -> Path | None:
-    """Parallel coordinates, importances and the course of the best value; None where too little was tried.
+def write_figures(rows: list[TrialRow], monitor: str, mode: str, title: str, folder: Path) -> Path | None:
+    """Write parallel coordinates, importances and the optimization history; None with too few trials.
 
     Args:
         rows: of the sweep.
-        monitor: name of the monitored figure.
+        monitor: name of the monitored metric.
         mode: whether it is better `min` or `max`.
         title: of the page.
-        folder: for the page.
+        folder: of the page; created if missing.
     """
-    study = study_of(rows, mode)
+    study = build_study(rows, mode)
     trials = study.get_trials(deepcopy=False)
-    if len(trials) < LEAST or not trials[0].params:
+    if len(trials) < MIN_TRIALS or not trials[0].params:
         return None
     from optuna import visualization
 
@@ -89,15 +93,15 @@ def write_figures(rows: list[Row], monitor: str, mode: str, title: str, folder: 
     lines.update_traces(line_width=2, opacity=0.9, selector={"mode": "lines"})
     history = visualization.plot_optimization_history(study, target_name=monitor)
     numbers = [row.trial.number for row in rows if _has_value(row)]
-    for trace in history.data:  # Optuna numbers anew, without those that failed
-        trace.x = [numbers[place] for place in trace.x]
+    for trace in history.data:  # Optuna numbers the finished trials from 0
+        trace.x = [numbers[i] for i in trace.x]
     figures = [lines, history]
-    if len({trial.value for trial in trials}) > 1:  # equal values have no reasons
+    if len({trial.value for trial in trials}) > 1:  # equal values have no importances
         figures.insert(1, visualization.plot_param_importances(study, target_name=monitor))
     for figure in figures:
         figure.update_layout(template="plotly_white")
-    lines.update_layout(plot_bgcolor=_GROUND, title_pad_b=12)
-    lines.update_annotations(bgcolor="rgba(255,255,255,0.7)")  # a line would strike its value through
+    lines.update_layout(plot_bgcolor=_BACKGROUND, title_pad_b=12)
+    lines.update_annotations(bgcolor="rgba(255,255,255,0.7)")  # so that lines do not cross out the values
     parts = [figure.to_html(full_html=False, include_plotlyjs=i == 0) for i, figure in enumerate(figures)]
     folder.mkdir(parents=True, exist_ok=True)
     page = folder / PAGE

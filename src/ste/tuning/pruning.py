@@ -1,40 +1,41 @@
-"""Stop a hopeless trial of a search while it trains."""
+"""Stop unpromising trials of a search while they train."""
 
 from functools import lru_cache
-from typing import Any
+from typing import Protocol
 
 import lightning.pytorch as pl
+from optuna import Study
+from optuna.trial import Trial
 
 from ste.config import SweepSettings
+from ste.config.sweep_settings import Pruner
 from ste.errors import Pruned
 from ste.training.module import TrendModule
-from ste.tuning.study import open_study
+from ste.tuning.study import open_storage, open_study, trial_id
 
 
 class Pruning(pl.Callback):
-    """Reports the monitored figure of each epoch, and ends the fit where the study's pruner says so.
+    """Report the monitored metric of each epoch to the study, and stop the fit when its pruner decides to.
 
     Args:
         settings: of the sweep, with storage, study and trial.
-        monitor: name of the figure in the module's history.
-        run_id: the trial's tracked run, or None.
+        monitor: name of the metric in the module's history, such as `val/log_loss`.
+        run_id: the trial's MLflow run, or None.
 
     Raises:
-        Pruned: at the beginning of the next epoch.
+        Pruned: at the start of the next epoch.
     """
 
     def __init__(self, settings: SweepSettings, monitor: str, run_id: str | None) -> None:
-        from optuna.trial import Trial
-
         assert settings.storage is not None
         assert settings.study is not None
+        assert settings.trial is not None
         study = _study(settings.storage, settings.study, settings.pruner, settings.startup, settings.warmup)
-        frozen = next(t for t in study.get_trials(deepcopy=False) if t.number == settings.trial)
-        self._trial = Trial(study, frozen._trial_id)
+        self._trial = Trial(study, trial_id(open_storage(settings.storage), settings.study, settings.trial))
         self._monitor, self._run_id = monitor, run_id
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Report the epoch before, and ask whether to go on: after the last epoch nobody asks."""
+        """Report the previous epoch and stop if the trial is pruned; the last epoch is never pruned."""
         if self._report(pl_module) and self._trial.should_prune():
             raise Pruned(trainer.current_epoch - 1, self._run_id)
 
@@ -51,13 +52,29 @@ class Pruning(pl.Callback):
 
 
 @lru_cache(maxsize=4)
-def _study(storage: str, study: str, pruner: str, startup: int, warmup: int) -> Any:
-    """One study for all trials of a process."""
+def _study(storage: str, study: str, pruner: Pruner, startup: int, warmup: int) -> Study:
+    """Open the study once for all trials of a process."""
     return open_study(SweepSettings(storage=storage, study=study, pruner=pruner, startup=startup, warmup=warmup))
 
 
-def pruning(settings: SweepSettings, monitor: str, run: Any) -> list[pl.Callback]:
-    """The callback, for a trial of a search with a pruner; else nothing."""
+class HasId(Protocol):
+    """A tracked run.
+
+    Attributes:
+        id: MLflow run ID.
+    """
+
+    id: str
+
+
+def pruning(settings: SweepSettings, monitor: str, run: HasId | None) -> list[pl.Callback]:
+    """Build the callback for a trial of a search with a pruner; return an empty list otherwise.
+
+    Args:
+        settings: of the sweep.
+        monitor: name of the metric in the module's history.
+        run: the trial's tracked run, if any.
+    """
     if settings.trial is None or settings.storage is None or settings.pruner == "none":
         return []
     return [Pruning(settings, monitor, run.id if run else None)]

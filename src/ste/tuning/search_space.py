@@ -1,16 +1,19 @@
-"""What a search may choose from, and how a choice is typed."""
+"""Search spaces: the values that a sweep tries, as typed and as Optuna samples them."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ste.errors import ConfigError
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
 
 Value = int | float | str
 
 
 @dataclass(frozen=True)
-class Choice:
-    """One of several values, as they are typed."""
+class Choices:
+    """Several values, as typed."""
 
     values: tuple[str, ...]
 
@@ -19,34 +22,35 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Span:
+class NumberRange:
     """Numbers from `low` to `high`, both included.
 
     Attributes:
-        low: least.
-        high: greatest.
-        whole: integers alone.
-        log: drawn evenly in the logarithm.
-        step: between neighbours; None for any number.
+        low: smallest number.
+        high: largest number.
+        integer: integers only.
+        log: sample uniformly in the logarithm.
+        step: distance of neighbours; None allows any number.
     """
 
     low: float
     high: float
-    whole: bool = False
+    integer: bool = False
     log: bool = False
     step: float | None = None
 
     def __str__(self) -> str:
         words = [f"{self.low:g} to {self.high:g}"]
-        words += ["log"] * self.log + ["whole"] * self.whole
+        words += ["log"] * self.log + ["integer"] * self.integer
         return ", ".join(words + ([f"step {self.step:g}"] if self.step else []))
 
 
-Space = dict[str, Choice | Span]
+Space = dict[str, Choices | NumberRange]
+"""Values by override key."""
 
 
 def value_of(text: str) -> Value:
-    """A typed value as a number where it is one, so that figures have a scale."""
+    """Convert a typed value to a number if it is one, so that figures have a numeric axis."""
     for kind in (int, float):
         try:
             return kind(text)
@@ -56,29 +60,29 @@ def value_of(text: str) -> Value:
 
 
 def text_of(value: Value) -> str:
-    """A chosen value as it is typed."""
+    """Convert a sampled value to text as typed on the command line."""
     return repr(round(value, 12)) if isinstance(value, float) else str(value)
 
 
-def distributions(space: Space) -> dict[str, Any]:
-    """Optuna's distributions of a space.
+def distributions(space: Space) -> "dict[str, BaseDistribution]":
+    """Convert a search space to Optuna's distributions.
 
     Raises:
-        ConfigError: numbers that Optuna cannot draw from.
+        ConfigError: numbers that Optuna cannot sample.
     """
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-    out: dict[str, Any] = {}
+    converted: dict[str, BaseDistribution] = {}
     for key, values in space.items():
         try:
-            if isinstance(values, Choice):
-                out[key] = CategoricalDistribution([value_of(text) for text in dict.fromkeys(values.values)])
-            elif values.whole:
-                out[key] = IntDistribution(
+            if isinstance(values, Choices):
+                converted[key] = CategoricalDistribution([value_of(text) for text in dict.fromkeys(values.values)])
+            elif values.integer:
+                converted[key] = IntDistribution(
                     int(values.low), int(values.high), log=values.log, step=int(values.step or 1)
                 )
             else:
-                out[key] = FloatDistribution(values.low, values.high, log=values.log, step=values.step)
+                converted[key] = FloatDistribution(values.low, values.high, log=values.log, step=values.step)
         except ValueError as error:
             raise ConfigError(f"{key}: {error} Try {key}=interval(0.1,1) or {key}=choice(1,2,3).") from None
-    return out
+    return converted

@@ -1,72 +1,85 @@
-"""Where trials come from: every combination of a grid, or an Optuna study by ask and tell."""
+"""Sources of trials: every combination of a grid, or an Optuna study through ask and tell."""
 
 import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ste.config import SweepSettings
 from ste.errors import ConfigError, RunError
-from ste.tuning.search_space import Choice, Space, distributions, text_of
-from ste.tuning.trial_outcome import FAILED, FINISHED, LOST, PRUNED, Outcome, Row, Trial
+from ste.tuning.search_space import Choices, Space, distributions, text_of
+from ste.tuning.trial_result import FAILED, FINISHED, LOST, PRUNED, SweepTrial, TrialResult, TrialRow
 
-_OUTCOME, _COMMAND, _PARENT, _ABANDONED = "outcome", "command", "parent", "abandoned"
-_BUSY = 60.0  # seconds that a writer waits for another
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.pruners import BasePruner
+    from optuna.samplers import BaseSampler
+    from optuna.storages import BaseStorage
+    from optuna.trial import FrozenTrial
+
+_RESULT, _COMMAND, _PARENT, _ABANDONED = "outcome", "command", "parent", "abandoned"
+"""Attributes of trials and studies; their values are stored, so they never change."""
+_SQLITE_TIMEOUT = 60.0
+"""Seconds that a writer waits for another one."""
 
 
-class Source(Protocol):
-    """Gives trials and takes what came of them."""
+class TrialSource(Protocol):
+    """Proposes trials and takes their results."""
 
     total: int
 
-    def earlier(self) -> list[Row]:
-        """Trials that ended before this process."""
+    def earlier(self) -> list[TrialRow]:
+        """Trials that ended before this process started."""
 
-    def ask(self, count: int) -> list[Trial]:
-        """The next trials, at most `count`; none when all are made."""
+    def ask(self, count: int) -> list[SweepTrial]:
+        """Return the next trials, at most `count`; an empty list ends the sweep."""
 
-    def tell(self, trial: Trial, outcome: Outcome) -> None:
-        """Take what came of a trial."""
+    def tell(self, trial: SweepTrial, result: TrialResult) -> None:
+        """Store the result of a trial."""
 
 
-class Grid:
-    """Every combination of values, the last key's changing fastest."""
+class GridSearch:
+    """Every combination of values; the last key changes fastest.
 
-    def __init__(self, space: dict[str, Choice]) -> None:
+    Args:
+        space: values by override key.
+    """
+
+    def __init__(self, space: dict[str, Choices]) -> None:
         combinations = itertools.product(*(values.values for values in space.values()))
-        self._trials = [Trial(i, dict(zip(space, values, strict=True))) for i, values in enumerate(combinations)]
+        self._trials = [SweepTrial(i, dict(zip(space, values, strict=True))) for i, values in enumerate(combinations)]
         self.total = len(self._trials)
         self._next = 0
 
-    def earlier(self) -> list[Row]:
-        """A grid begins anew."""
+    def earlier(self) -> list[TrialRow]:
+        """Return nothing: a grid cannot be resumed."""
         return []
 
-    def ask(self, count: int) -> list[Trial]:
-        """The next trials."""
+    def ask(self, count: int) -> list[SweepTrial]:
+        """Return the next trials."""
         batch = self._trials[self._next : self._next + count]
         self._next += len(batch)
         return batch
 
-    def tell(self, trial: Trial, outcome: Outcome) -> None:
-        """A grid learns nothing."""
+    def tell(self, trial: SweepTrial, result: TrialResult) -> None:
+        """Ignore the result: the combinations are fixed."""
 
 
-class Search:
-    """An Optuna study that can be gone on with.
+class OptunaSearch:
+    """An Optuna study that can be resumed.
 
-    Trials count that ended by themselves: finished, pruned or failed. One whose process died does not, and its
+    Finished, pruned and failed trials count towards the total. A trial whose process died does not count, and its
     values are tried again.
 
     Args:
-        settings: of the sweep, `storage` and `study` filled in.
-        space: to choose from.
+        settings: of the sweep, with `storage` and `study`.
+        space: search space.
         mode: whether the value is better `min` or `max`.
-        command: what decides the trials; a study of another command is refused.
+        command: everything that determines the trials; a study of another command is refused.
 
     Raises:
-        ConfigError: a space that cannot be drawn from, or a study that was begun otherwise.
+        ConfigError: a space that Optuna cannot sample, or a study that was started with another command.
         RunError: the storage does not answer.
     """
 
@@ -75,96 +88,118 @@ class Search:
         self._space = distributions(space)
         self.total = settings.trials
         self.study = open_study(settings, mode)
+        self._storage = open_storage(str(settings.storage))
         known = self.study.user_attrs.get(_COMMAND)
         if known is None:
             self.study.set_user_attr(_COMMAND, command)
         elif known != command:
             raise ConfigError(
-                f"sweep.study={settings.study}: that search was begun with {known}, which is not {command}. "
-                "Go on with the same settings, or choose another sweep.study."
+                f"sweep.study={settings.study}: that search was started with {known}, which is not {command}. "
+                "Resume it with the same settings, or choose another sweep.study."
             )
 
     @property
     def parent(self) -> str | None:
-        """MLflow run of the search, where it had one."""
-        found: str | None = self.study.user_attrs.get(_PARENT)
-        return found
+        """MLflow run of the search, if it has one."""
+        run_id: str | None = self.study.user_attrs.get(_PARENT)
+        return run_id
 
     @parent.setter
     def parent(self, run_id: str) -> None:
         self.study.set_user_attr(_PARENT, run_id)
 
-    def recover(self, look: Callable[[int], Outcome | None]) -> list[int]:
-        """Settle trials that a dead process left behind.
+    def recover(self, find_result: Callable[[int], TrialResult | None]) -> list[int]:
+        """End the trials that a dead process left running.
 
         Args:
-            look: gives what came of a trial by its number, where its run ended all the same.
+            find_result: returns the result of a trial by its number, if its run ended.
 
         Returns:
-            Numbers of those that are made again.
+            Numbers of the trials that are repeated.
         """
         from optuna.trial import TrialState
 
-        again = []
+        repeated = []
         for frozen in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            outcome = look(frozen.number)
-            if outcome is not None and outcome.status in (FINISHED, PRUNED, FAILED):
-                self._tell(frozen.number, outcome)
+            result = find_result(frozen.number)
+            if result is not None and result.status in (FINISHED, PRUNED, FAILED):
+                self._tell(frozen.number, result)
                 continue
-            self.study._storage.set_trial_user_attr(frozen._trial_id, _ABANDONED, True)
+            self._set_attribute(frozen.number, _ABANDONED, True)
             self.study.tell(frozen.number, state=TrialState.FAIL)
             if frozen.params:
                 self.study.enqueue_trial(frozen.params, user_attrs={"replaces": frozen.number})
-            again.append(frozen.number)
-        return again
+            repeated.append(frozen.number)
+        return repeated
 
-    def earlier(self) -> list[Row]:
-        """Trials that count, in order."""
+    def earlier(self) -> list[TrialRow]:
+        """Return the trials that count, in order."""
         rows = []
         for frozen in self._counted():
-            trial = Trial(frozen.number, {key: text_of(value) for key, value in frozen.params.items()})
-            known = frozen.user_attrs.get(_OUTCOME)
-            rows.append(Row(trial, Outcome.read(json.loads(known)) if known else Outcome(LOST)))
+            trial = SweepTrial(frozen.number, {key: text_of(value) for key, value in frozen.params.items()})
+            known = frozen.user_attrs.get(_RESULT)
+            rows.append(TrialRow(trial, TrialResult.from_dict(json.loads(known)) if known else TrialResult(LOST)))
         return rows
 
-    def ask(self, count: int) -> list[Trial]:
-        """The next trials, as many as are still missing."""
+    def ask(self, count: int) -> list[SweepTrial]:
+        """Return the next trials, at most as many as are missing."""
         count = min(count, self.total - len(self._counted()))
-        # Drawn anew for each batch: a search that goes on draws what it would have drawn.
+        # A new sampler for each batch: a resumed search samples what it would have sampled.
         self.study.sampler = build_sampler(self._settings, len(self.study.get_trials(deepcopy=False)))
         asked = [self.study.ask(self._space) for _ in range(count)]
-        return [Trial(t.number, {key: text_of(value) for key, value in t.params.items()}) for t in asked]
+        return [SweepTrial(t.number, {key: text_of(value) for key, value in t.params.items()}) for t in asked]
 
-    def tell(self, trial: Trial, outcome: Outcome) -> None:
-        """Keep what came of a trial."""
-        self._tell(trial.number, outcome)
+    def tell(self, trial: SweepTrial, result: TrialResult) -> None:
+        """Store the result of a trial."""
+        self._tell(trial.number, result)
 
-    def _tell(self, number: int, outcome: Outcome) -> None:
+    def _tell(self, number: int, result: TrialResult) -> None:
         from optuna.trial import TrialState
 
-        frozen = self.study.get_trials(deepcopy=False)[number]
-        # Before its state, which cannot be changed afterwards.
-        self.study._storage.set_trial_user_attr(frozen._trial_id, _OUTCOME, json.dumps(outcome.plain()))
-        if outcome.status == FINISHED and outcome.value is not None:
-            self.study.tell(number, outcome.value)
+        # Attributes of a trial cannot be set after its state.
+        self._set_attribute(number, _RESULT, json.dumps(result.to_dict()))
+        if result.status == FINISHED and result.value is not None:
+            self.study.tell(number, result.value)
         else:
-            self.study.tell(number, state=TrialState.PRUNED if outcome.status == PRUNED else TrialState.FAIL)
+            self.study.tell(number, state=TrialState.PRUNED if result.status == PRUNED else TrialState.FAIL)
 
-    def _counted(self) -> list[Any]:
+    def _set_attribute(self, number: int, key: str, value: object) -> None:
+        self._storage.set_trial_user_attr(trial_id(self._storage, str(self._settings.study), number), key, value)
+
+    def _counted(self) -> "list[FrozenTrial]":
         from optuna.trial import TrialState
 
-        ended = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+        ended: tuple[TrialState, ...] = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
         trials = self.study.get_trials(deepcopy=False, states=ended)
         return [trial for trial in trials if not trial.user_attrs.get(_ABANDONED)]
 
 
+def trial_id(storage: "BaseStorage", study: str, number: int) -> int:
+    """ID of a trial in its storage.
+
+    Args:
+        storage: of the study.
+        study: name of the study.
+        number: of the trial in its study.
+    """
+    return storage.get_trial_id_from_study_id_trial_number(storage.get_study_id_from_name(study), number)
+
+
 def default_storage(output: Path) -> str:
-    """Storage of searches that name none."""
+    """URL of the storage of searches without one.
+
+    Args:
+        output: output folder.
+    """
     return f"sqlite:///{(output / 'studies.db').resolve()}"
 
 
-def open_study(settings: SweepSettings, mode: str | None = None) -> Any:
-    """A study of Optuna's, made where it is missing and `mode` is given.
+def open_study(settings: SweepSettings, mode: str | None = None) -> "Study":
+    """Open an Optuna study; create it if it is missing and `mode` is given.
+
+    Args:
+        settings: of the sweep, with `storage` and `study`.
+        mode: whether the value is better `min` or `max`.
 
     Raises:
         RunError: the storage does not answer.
@@ -188,34 +223,39 @@ def open_study(settings: SweepSettings, mode: str | None = None) -> Any:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         shown = settings.storage.split("@")[-1]
         raise RunError(
-            f"sweep.storage={shown}: the search cannot be kept there ({reason[:200]}). Start the database, or leave "
+            f"sweep.storage={shown}: the search cannot be stored there ({reason[:200]}). Start the database, or leave "
             "sweep.storage out."
         ) from None
 
 
-def open_storage(url: str) -> Any:
-    """Optuna's storage of a URL; writers of a SQLite file wait for each other."""
-    from optuna.storages import RDBStorage
+def open_storage(url: str) -> "BaseStorage":
+    """Open an Optuna storage; writers of a SQLite file wait for each other."""
+    from optuna.storages import RDBStorage, get_storage
 
     if not url.startswith("sqlite:///"):
-        return url
+        return get_storage(url)
     Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    return RDBStorage(url, engine_kwargs={"connect_args": {"timeout": _BUSY}})
+    return RDBStorage(url, engine_kwargs={"connect_args": {"timeout": _SQLITE_TIMEOUT}})
 
 
-def build_sampler(settings: SweepSettings, drawn: int) -> Any:
-    """The sampler, its seed made of the search's and of how many trials were drawn so far."""
+def build_sampler(settings: SweepSettings, sampled: int) -> "BaseSampler":
+    """Build the sampler of the next trials.
+
+    Args:
+        settings: of the sweep.
+        sampled: trials sampled so far; the seed depends on it, so that a resumed search samples as one that ran on.
+    """
     import numpy as np
     from optuna.samplers import RandomSampler, TPESampler
 
-    seed = int(np.random.SeedSequence([settings.seed, drawn]).generate_state(1)[0])
+    seed = int(np.random.SeedSequence([settings.seed, sampled]).generate_state(1)[0])
     if settings.sampler == "random":
         return RandomSampler(seed=seed)
     return TPESampler(seed=seed, n_startup_trials=settings.startup)
 
 
-def build_pruner(settings: SweepSettings) -> Any:
-    """The rule that stops hopeless trials."""
+def build_pruner(settings: SweepSettings) -> "BasePruner":
+    """Build the pruner."""
     from optuna.pruners import MedianPruner, NopPruner
 
     if settings.pruner == "none":

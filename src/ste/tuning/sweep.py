@@ -1,4 +1,4 @@
-"""Make the trials of a sweep, keep them together, and tell what came of them."""
+"""Run the trials of a sweep, track them below one parent run and write its table."""
 
 import re
 import sys
@@ -6,37 +6,40 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ste.config import SweepSettings, TrackingSettings
 from ste.tuning.optuna_figures import write_figures
-from ste.tuning.study import Search, Source
+from ste.tuning.study import OptunaSearch, TrialSource
+from ste.tuning.sweep_console import print_sweep, trial_line
 from ste.tuning.sweep_table import write_table
-from ste.tuning.sweep_text import line, print_sweep
-from ste.tuning.trial_outcome import LOST, Outcome, Row, Trial, best, counts, exit_code, ranked
+from ste.tuning.trial_result import LOST, SweepTrial, TrialResult, TrialRow, best, count_by_status, exit_code, ranked
 
-Launch = Callable[[list[tuple[Trial, list[str]]]], Iterable[tuple[Trial, Outcome]]]
-"""Runs a batch of trials with the overrides of each; gives each one's outcome as it comes."""
+if TYPE_CHECKING:
+    from ste.tracking.tracked_run import Run
+
+Launch = Callable[[list[tuple[SweepTrial, list[str]]]], Iterable[tuple[SweepTrial, TrialResult]]]
+"""Runs a batch of trials with the overrides of each, and yields each result as it arrives."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A sweep before it begins.
+class SweepPlan:
+    """A sweep before it starts.
 
     Attributes:
         kind: `grid` or `search`.
         name: of its run.
-        command: what was typed.
+        command: as typed.
         fixed: overrides that all trials share, by key.
-        swept: keys that differ, with their values in words.
-        settings: of the sweep; a search's storage and study are filled in.
+        swept: keys that differ, with a description of their values.
+        settings: of the sweep; those of a search have a storage and a study.
         tracking: of the trials.
         output: folder of the store.
-        folder: the sweep's own.
-        monitor: figure that is compared, better `min` or `max` as `mode` says.
-        mode: see above.
+        folder: of the sweep's own files.
+        monitor: metric that is compared.
+        mode: whether it is better `min` or `max`.
         width: trials that are launched at once.
-        extra: overrides for every trial that nobody typed.
+        extra: overrides that are added to every trial.
     """
 
     kind: str
@@ -54,46 +57,46 @@ class Plan:
     extra: dict[str, str] = field(default_factory=dict)
 
 
-def run_sweep(plan: Plan, source: Source, launch: Launch) -> tuple[list[Row], int]:
-    """Make all trials.
+def run_sweep(plan: SweepPlan, source: TrialSource, launch: Launch) -> tuple[list[TrialRow], int]:
+    """Run all trials.
 
     Args:
         plan: of the sweep.
-        source: gives the trials.
+        source: proposes the trials.
         launch: runs a batch of them.
 
     Returns:
-        Rows in the order of trials, and the exit code: 0, 2 where every failure is a person's mistake, else 1.
+        Rows in the order of trials, and the exit code: 0, 2 if the user can fix every failure, else 1.
     """
-    with _parent(plan, source) as parent:
-        if isinstance(source, Search):
-            again = source.recover(lambda number: _look(plan, parent, number, wait=True))
-            if again:
-                numbers = ", ".join(str(number) for number in again)
-                print(f"trial {numbers}: stopped half way, made again", file=sys.stderr)
+    with _parent_run(plan, source) as parent:
+        if isinstance(source, OptunaSearch):
+            repeated = source.recover(lambda number: _tracked_result(plan, parent, number, wait=True))
+            if repeated:
+                numbers = ", ".join(str(number) for number in repeated)
+                print(f"trial {numbers}: stopped before its end, repeated", file=sys.stderr)
         rows = source.earlier()
         if rows:
-            print(f"{len(rows)} of {source.total} trials were made before", file=sys.stderr)
+            print(f"{len(rows)} of {source.total} trials ended earlier", file=sys.stderr)
         while batch := source.ask(plan.width):
-            for trial, outcome in launch([(trial, overrides(plan, trial, parent)) for trial in batch]):
-                if outcome.run_id is None:
-                    outcome = _found(outcome, _look(plan, parent, trial.number))  # noqa: PLW2901
-                source.tell(trial, outcome)
-                rows.append(Row(trial, outcome))
-                print(line(rows[-1], len(rows), source.total, plan.monitor), flush=True)
-                _progress(plan, parent, rows)
+            for trial, result in launch([(trial, overrides(plan, trial, parent)) for trial in batch]):
+                if result.run_id is None:
+                    result = _merge(result, _tracked_result(plan, parent, trial.number))  # noqa: PLW2901
+                source.tell(trial, result)
+                rows.append(TrialRow(trial, result))
+                print(trial_line(rows[-1], len(rows), source.total, plan.monitor), flush=True)
+                _log_best(plan, parent, rows)
         rows.sort(key=lambda row: row.trial.number)
-        files = _files(plan, rows)
+        files = _write_files(plan, rows)
         if parent:
-            _conclude(plan, parent, rows, files)
+            _log_summary(plan, parent, rows, files)
     print()
     places = {"files": str(plan.folder)} | ({"sweep": parent.id} if parent else {})
     print_sweep(rows, plan.monitor, plan.mode, places)
     return rows, exit_code(rows)
 
 
-def overrides(plan: Plan, trial: Trial, parent: Any) -> list[str]:
-    """What a trial's job is given, as it is typed."""
+def overrides(plan: SweepPlan, trial: SweepTrial, parent: "Run | None") -> list[str]:
+    """Overrides of a trial's job, as typed."""
     keys = ",".join(quoted(key) for key in plan.swept)
     own = {"sweep.trial": str(trial.number), "sweep.keys": f"[{keys}]"}
     if parent:
@@ -105,92 +108,89 @@ def overrides(plan: Plan, trial: Trial, parent: Any) -> list[str]:
 
 
 def quoted(text: str) -> str:
-    """A text as Hydra reads it back, whatever is in it."""
-    # Backslashes count alone before a quote, the closing one too.
+    """Quote a text so that Hydra reads it back unchanged."""
+    # Hydra reads backslashes as escapes only before a quote, the closing one included.
     inner = re.sub(r"(\\*)'", r"\1\1\\'", text)
     return "'" + re.sub(r"(\\+)$", r"\1\1", inner) + "'"
 
 
 @contextmanager
-def _parent(plan: Plan, source: Source) -> Iterator[Any]:
-    """The run that holds the trials together; None where tracking is off."""
+def _parent_run(plan: SweepPlan, source: TrialSource) -> "Iterator[Run | None]":
+    """Start or resume the parent run of the trials; None without tracking."""
     if not plan.tracking.enabled:
         yield None
         return
     from ste.tracking.run_info import SWEEP_TAG
-    from ste.tracking.sweep_runs import find_sweep
+    from ste.tracking.sweep_runs import has_sweep
     from ste.tracking.tracked_run import tracked_run
 
-    known = source.parent if isinstance(source, Search) else None
-    if known is not None and not find_sweep(plan.tracking, plan.output, known):
+    known = source.parent if isinstance(source, OptunaSearch) else None
+    if known is not None and not has_sweep(plan.tracking, plan.output, known):
         known = None
     params = {f"sweep.{key}": values for key, values in plan.swept.items()} | plan.fixed
     if plan.kind == "search":
         chosen = plan.settings
         params |= {"sweep.sampler": chosen.sampler, "sweep.pruner": chosen.pruner, "sweep.study": str(chosen.study)}
-        again = "the same command goes on with this search"
+        hint = "the same command resumes this search"
     else:
-        again = "the trials that ended are kept; the same command begins a new grid"
+        hint = "the runs of the finished trials remain; the same command starts a new grid"
     tags = {SWEEP_TAG: plan.kind, "command": plan.command}
-    with tracked_run(plan.tracking, plan.output, plan.name, params, known, tags=tags, again=again) as run:
-        if isinstance(source, Search):
+    with tracked_run(plan.tracking, plan.output, plan.name, params, known, tags=tags, hint=hint) as run:
+        if isinstance(source, OptunaSearch):
             source.parent = run.id
         yield run
 
 
-def _look(plan: Plan, parent: Any, number: int, *, wait: bool = False) -> Outcome | None:
-    """What the store knows of a trial; None where it is not tracked.
+def _tracked_result(plan: SweepPlan, parent: "Run | None", number: int, *, wait: bool = False) -> TrialResult | None:
+    """Read the result of a trial from the store; None if it is not tracked.
 
     Args:
         plan: of the sweep.
         parent: its run.
         number: of the trial.
-        wait: until no process holds its run; one that is held by none has died.
+        wait: wait while a process holds the run's lock; a RUNNING run without one is marked KILLED.
     """
     if parent is None:
         return None
-    from ste.tracking.sweep_runs import find_trials_of, mark_killed, wait_for
-    from ste.tuning.tracked_trials import outcome_of
+    from ste.tracking.sweep_runs import find_trial_runs, mark_killed, wait_for_run
+    from ste.tuning.tracked_trials import result_of_run
 
-    found = find_trials_of(parent.client, parent.id, number).get(number)
-    if found is not None and wait and found.status == "RUNNING":
-        wait_for(found.id, plan.output)
-        found = find_trials_of(parent.client, parent.id, number)[number]
-        if found.status == "RUNNING":
-            mark_killed(parent.client, found.id)
+    run = find_trial_runs(parent.client, parent.id, number).get(number)
+    if run is not None and wait and run.status == "RUNNING":
+        wait_for_run(run.id, plan.output)
+        run = find_trial_runs(parent.client, parent.id, number)[number]
+        if run.status == "RUNNING":
+            mark_killed(parent.client, run.id)
             return None
-    return None if found is None else outcome_of(found)
+    return None if run is None else result_of_run(run)
 
 
-def _found(outcome: Outcome, known: Outcome | None) -> Outcome:
-    """An outcome with what the store knows: a trial whose process died may have ended before."""
-    if known is None:
-        return outcome
-    if outcome.status == LOST and known.status != LOST:
-        return known
-    return replace(outcome, run_id=known.run_id)
+def _merge(result: TrialResult, tracked: TrialResult | None) -> TrialResult:
+    """Add what the store knows to a result: the run of a lost trial may have ended before its process died."""
+    if tracked is None:
+        return result
+    if result.status == LOST and tracked.status != LOST:
+        return tracked
+    return replace(result, run_id=tracked.run_id)
 
 
-def _progress(plan: Plan, parent: Any, rows: list[Row]) -> None:
+def _log_best(plan: SweepPlan, parent: "Run | None", rows: list[TrialRow]) -> None:
     top = best(rows, plan.mode)
-    if parent and top is not None and top.outcome.value is not None:
-        parent.log_metrics({f"best/{plan.monitor}": top.outcome.value}, step=len(rows))
+    if parent and top is not None and top.result.value is not None:
+        parent.log_metrics({f"best/{plan.monitor}": top.result.value}, step=len(rows))
 
 
-def _files(plan: Plan, rows: list[Row]) -> list[Path]:
+def _write_files(plan: SweepPlan, rows: list[TrialRow]) -> list[Path]:
     files = write_table(ranked(rows, plan.mode), plan.monitor, plan.folder)
     page = write_figures(rows, plan.monitor, plan.mode, plan.name, plan.folder)
     return files + ([page] if page else [])
 
 
-def _conclude(plan: Plan, parent: Any, rows: list[Row], files: list[Path]) -> None:
+def _log_summary(plan: SweepPlan, parent: "Run", rows: list[TrialRow], files: list[Path]) -> None:
     from ste.tuning.tracked_trials import best_tags, note
 
-    parent.log_metrics({f"trials/{status}": number for status, number in counts(rows).items()})
+    parent.log_metrics({f"trials/{status}": count for status, count in count_by_status(rows).items()})
     for path in files:
         parent.log_file(path)
-    parent.set_tags(best_tags(rows, plan.mode) | {"mlflow.note.content": note(rows, plan, _experiment(parent))})
-
-
-def _experiment(parent: Any) -> str:
-    return str(parent.client.get_run(parent.id).info.experiment_id)
+    text = note(rows, plan.monitor, plan.mode, parent.experiment_id)
+    parent.set_tags(best_tags(rows, plan.mode) | {"mlflow.note.content": text})

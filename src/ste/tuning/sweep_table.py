@@ -1,40 +1,45 @@
-"""A sweep's own table, as CSV and as JSON, both written whole."""
+"""The table of a sweep as CSV and JSON."""
 
 import csv
 import json
 from pathlib import Path
 from typing import Any
 
-from ste.tuning.trial_outcome import SHOWN, Row
+from ste.tuning.trial_result import SHOWN, TrialRow
 
 CSV, JSON = "sweep.csv", "sweep.json"
 
 
-def table(rows: list[Row], monitor: str) -> list[dict[str, Any]]:
-    """A flat dict for each trial: number, status, monitored value, swept values, figures with bounds, run, fault."""
+def table(rows: list[TrialRow], monitor: str) -> list[dict[str, Any]]:
+    """Convert rows to flat dicts: number, status, monitored value, swept values, metrics with bounds, run, error.
+
+    Args:
+        rows: of the sweep.
+        monitor: name of the monitored metric.
+    """
     keys = list(dict.fromkeys(key for row in rows for key in row.trial.values))
     lines = []
     for row in rows:
-        outcome = row.outcome
-        line: dict[str, Any] = {"trial": row.trial.number, "status": outcome.status}
-        line[f"validation_{monitor}"] = outcome.value
+        result = row.result
+        line: dict[str, Any] = {"trial": row.trial.number, "status": result.status}
+        line[f"validation_{monitor}"] = result.value
         line |= {key: row.trial.values.get(key) for key in keys}
-        line["split"] = outcome.split if outcome.figures else None
+        line["split"] = result.split if result.figures else None
         for name in SHOWN:
-            value, low, high = outcome.figures.get(name, (None, None, None))
+            value, low, high = result.figures.get(name, (None, None, None))
             line |= {name: value, f"{name}_low": low, f"{name}_high": high}
-        line |= {"seconds": outcome.seconds, "run_id": outcome.run_id, "rows": outcome.rows, "error": outcome.error}
+        line |= {"seconds": result.seconds, "run_id": result.run_id, "rows": result.rows, "error": result.error}
         lines.append(line)
     return lines
 
 
-def write_table(rows: list[Row], monitor: str, folder: Path) -> list[Path]:
+def write_table(rows: list[TrialRow], monitor: str, folder: Path) -> list[Path]:
     """Write both files, in the order of the rows.
 
     Args:
         rows: of the sweep.
-        monitor: name of the monitored figure.
-        folder: is made where it is missing.
+        monitor: name of the monitored metric.
+        folder: created if missing.
     """
     lines = table(rows, monitor)
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,83 +1,98 @@
-"""A sweep's trials as MLflow has them, and what its parent run says of them."""
-
-from typing import Any
+"""Results of trials from MLflow runs and training results, and the tags and description of the parent run."""
 
 from ste.evaluation.scorecard import Estimate
 from ste.experiment.artifacts import CHECKPOINT, MONITORED, SPLIT_PREFIX, read_estimates
 from ste.experiment.train_result import TrainResult
-from ste.tracking.run_info import BEST_TAG, DIGEST_TAG, PRUNED_TAG, FoundRun
-from ste.tuning.trial_outcome import FAILED, FINISHED, LOST, PRUNED, SHOWN, Interval, Outcome, Row, best, ranked
+from ste.tracking.run_info import BEST_TAG, DIGEST_TAG, PRUNED_TAG, RunInfo
+from ste.tuning.trial_result import (
+    FAILED,
+    FINISHED,
+    LOST,
+    PRUNED,
+    SHOWN,
+    Interval,
+    TrialResult,
+    TrialRow,
+    best,
+    ranked,
+)
 
-_NOTED = 10
+_NOTE_ROWS = 10
 
 
-def outcome_of(found: FoundRun) -> Outcome:
-    """What a trial's run says of it."""
-    if found.status == "FINISHED" and MONITORED in found.metrics:
-        estimates = {split: read_estimates(found.metrics, SPLIT_PREFIX[split]) for split in ("test", "validation")}
+def result_of_run(run: RunInfo) -> TrialResult:
+    """Read a trial's result from its MLflow run."""
+    if run.status == "FINISHED" and MONITORED in run.metrics:
+        estimates = {split: read_estimates(run.metrics, SPLIT_PREFIX[split]) for split in ("test", "validation")}
         split = "test" if "accuracy" in estimates["test"] else "validation"
-        examples = found.metrics.get(f"{SPLIT_PREFIX['validation']}/examples", 0)
-        return Outcome(
+        examples = run.metrics.get(f"{SPLIT_PREFIX['validation']}/examples", 0)
+        return TrialResult(
             FINISHED,
-            found.metrics[MONITORED],
-            found.id,
+            run.metrics[MONITORED],
+            run.id,
             _figures(estimates[split]),
             split,
-            _rows(found.tags.get(DIGEST_TAG, ""), examples),
-            found.metrics.get("fit_seconds"),
-            found.tags.get("validation") == "holdout",
+            _rows(run.tags.get(DIGEST_TAG, ""), examples),
+            run.metrics.get("fit_seconds"),
+            run.tags.get("validation") == "holdout",
         )
-    if PRUNED_TAG in found.tags:
-        return Outcome(PRUNED, run_id=found.id)
-    status = FAILED if found.status == "FAILED" else LOST
-    return Outcome(status, run_id=found.id, error=f"its run is {found.status}; see its traceback.txt in MLflow")
+    if PRUNED_TAG in run.tags:
+        return TrialResult(PRUNED, run_id=run.id)
+    status = FAILED if run.status == "FAILED" else LOST
+    return TrialResult(status, run_id=run.id, error=f"its run is {run.status}; see its traceback.txt in MLflow")
 
 
-def outcome_of_result(result: TrainResult) -> Outcome:
-    """What a training run gives to its sweep."""
-    split = "test" if "test" in result.scores else "validation"
-    return Outcome(
+def result_of_training(trained: TrainResult) -> TrialResult:
+    """Convert the result of a training run to a trial's result."""
+    split = "test" if "test" in trained.scores else "validation"
+    return TrialResult(
         FINISHED,
-        result.monitored,
-        result.run_id,
-        _figures(result.scores[split].figures),
+        trained.monitored,
+        trained.run_id,
+        _figures(trained.scores[split].figures),
         split,
-        _rows(result.data_digest, result.scores["validation"].examples),
-        result.fit_seconds,
-        result.validation == "holdout",
+        _rows(trained.data_digest, trained.scores["validation"].examples),
+        trained.fit_seconds,
+        trained.validation == "holdout",
     )
 
 
-def best_tags(rows: list[Row], mode: str) -> dict[str, str]:
-    """Tags of the best trial's run and its checkpoint; none where nothing finished."""
-    top = best(rows, mode)
-    if top is None or top.outcome.run_id is None:
-        return {}
-    tags = {BEST_TAG: top.outcome.run_id, "best.trial": top.trial.name}
-    return tags | ({"best.checkpoint": f"runs:/{top.outcome.run_id}/{CHECKPOINT}"} if top.outcome.checkpoint else {})
-
-
-def note(rows: list[Row], plan: Any, experiment: str) -> str:
-    """Markdown for the parent's page: the best trials, each with a link to its run.
+def best_tags(rows: list[TrialRow], mode: str) -> dict[str, str]:
+    """Tags that name the best trial's run and checkpoint; empty if no trial finished.
 
     Args:
         rows: of the sweep.
-        plan: of the sweep.
-        experiment: id of the runs' experiment.
+        mode: whether the monitored metric is better `min` or `max`.
     """
-    shown = [row for row in ranked(rows, plan.mode) if row.outcome.status == FINISHED][:_NOTED]
-    split = next((row.outcome.split for row in shown if row.outcome.figures), "test")
-    lines = [f"| trial | values | {plan.monitor} | {split} accuracy | run |", "|---|---|---|---|---|"]
+    top = best(rows, mode)
+    if top is None or top.result.run_id is None:
+        return {}
+    tags = {BEST_TAG: top.result.run_id, "best.trial": top.trial.name}
+    return tags | ({"best.checkpoint": f"runs:/{top.result.run_id}/{CHECKPOINT}"} if top.result.checkpoint else {})
+
+
+def note(rows: list[TrialRow], monitor: str, mode: str, experiment: str) -> str:
+    """Write the description of the parent run in Markdown: the best trials, each with a link to its run.
+
+    Args:
+        rows: of the sweep.
+        monitor: name of the monitored metric.
+        mode: whether it is better `min` or `max`.
+        experiment: ID of the runs' experiment.
+    """
+    shown = [row for row in ranked(rows, mode) if row.result.status == FINISHED][:_NOTE_ROWS]
+    split = next((row.result.split for row in shown if row.result.figures), "test")
+    lines = [f"| trial | values | {monitor} | {split} accuracy | run |", "|---|---|---|---|---|"]
     for row in shown:
-        value, low, high = row.outcome.figures.get("accuracy", (float("nan"), None, None))
+        value, low, high = row.result.figures.get("accuracy", (float("nan"), None, None))
         interval = "" if low is None or high is None else f" [{low:.3f}, {high:.3f}]"
-        run_id = row.outcome.run_id
+        run_id = row.result.run_id
         link = f"[{str(run_id)[:8]}](#/experiments/{experiment}/runs/{run_id})"
         values = row.trial.name.replace("|", "\\|")
-        lines.append(f"| {row.trial.number} | {values} | {row.outcome.value:.4f} | {value:.4f}{interval} | {link} |")
-    failed = [row for row in rows if row.outcome.status in (FAILED, LOST)]
-    told = [f"- trial {row.trial.number}, {row.trial.name}: {row.outcome.error}" for row in failed]
-    return "\n".join(lines + (["", "Failed:", "", *told] if told else []))
+        lines.append(f"| {row.trial.number} | {values} | {row.result.value:.4f} | {value:.4f}{interval} | {link} |")
+    failed = [row for row in rows if row.result.status in (FAILED, LOST)]
+    reasons = [f"- trial {row.trial.number}, {row.trial.name}: {row.result.error}" for row in failed]
+    return "\n".join(lines + (["", "Failed:", "", *reasons] if reasons else []))
 
 
 def _figures(figures: dict[str, Estimate]) -> dict[str, Interval]:

@@ -1,40 +1,43 @@
-"""One trial, where its job runs."""
+"""Run one trial in its job."""
 
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ste.config import PathSettings, SweepSettings, TrackingSettings
 from ste.config.load import build_settings
 from ste.errors import Pruned
-from ste.tuning.trial_outcome import PRUNED, Outcome
+from ste.tuning.trial_result import PRUNED, TrialResult
+
+if TYPE_CHECKING:
+    from ste.experiment.train_result import TrainResult
 
 
-def run_trial(values: dict[str, Any], name: str, train: Callable[[], Any]) -> Outcome:
-    """Train, and say what came of it. One that fails is FAILED in the store, wherever it failed.
+def run_trial(values: dict[str, Any], name: str, train: "Callable[[], TrainResult]") -> TrialResult:
+    """Train and return the result; a trial that fails before its run starts is tracked as a FAILED run.
 
     Args:
-        values: the trial's configuration, which may be wrong.
+        values: the trial's configuration, which may be invalid.
         name: of its run.
-        train: gives a `TrainResult`.
+        train: trains with the configuration.
     """
     sweep = build_settings(SweepSettings, values["sweep"])
     tracking = build_settings(TrackingSettings, values["tracking"])
     paths = build_settings(PathSettings, values["paths"])
     output = Path(paths.output)
     try:
-        result = train()
+        trained = train()
     except Pruned as stop:
         if stop.run_id:
             shutil.rmtree(output / "checkpoints" / stop.run_id, ignore_errors=True)
-        return Outcome(PRUNED, run_id=stop.run_id, error=str(stop))
+        return TrialResult(PRUNED, run_id=stop.run_id, error=str(stop))
     except Exception as error:
         if tracking.enabled and sweep.parent:
             from ste.tracking.sweep_runs import track_failure
 
             track_failure(error, sweep, tracking, output, name)
         raise
-    from ste.tuning.tracked_trials import outcome_of_result
+    from ste.tuning.tracked_trials import result_of_training
 
-    return outcome_of_result(result)
+    return result_of_training(trained)

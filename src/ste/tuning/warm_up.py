@@ -1,4 +1,4 @@
-"""What a process that will fork does before, and each of the forked before its first trial."""
+"""Preparation of forked worker processes: imports before the fork, tables before the first trial."""
 
 import importlib
 import logging
@@ -7,24 +7,24 @@ from io import BytesIO
 from pathlib import Path
 
 from ste.config import DataSettings
-from ste.config.fast_imports import loading
+from ste.config.fast_imports import fast_imports
 
 _LATE = (
     *("ste.tuning.trial_job", "ste.tracking.logged_model", "ste.tracking.earlier_trials"),
     *("exchange_calendars", "mlflow.store.tracking.sqlalchemy_store"),
 )
-"""Imported by a run where it first needs them; no store is opened by that."""
+"""Modules that a run imports at first use; importing them opens no store."""
 
 
 def import_all() -> None:
-    """Import what a trial imports, early or late: forked processes then have it."""
-    with loading():
+    """Import every module that a trial uses, so that forked processes share them."""
+    with fast_imports():
         for name in ("ste.experiment.run", *_LATE):
             importlib.import_module(name)
 
 
 def warm(data: DataSettings, folder: Path) -> None:
-    """Read the tables, and let matplotlib find its fonts, while the process that forked opens the store.
+    """Read the tables and load matplotlib's fonts while the parent process opens the store.
 
     Args:
         data: settings of the tables of one of the trials.
@@ -35,9 +35,9 @@ def warm(data: DataSettings, folder: Path) -> None:
     from ste.reporting.plots import confusion_figure
     from ste.tracking.provenance import provenance
 
-    logging.disable(logging.CRITICAL)  # what there is to say of the data each trial says
+    logging.disable(logging.CRITICAL)  # each trial logs the notes on its data
     try:
-        with suppress(Exception):  # a fault of one trial's settings is that trial's to tell
+        with suppress(Exception):  # the trial with these settings reports the error
             provenance()
             confusion_figure([[1]], ["a"], "b").savefig(BytesIO())
             Panel.read(prepare(data, folder), data)

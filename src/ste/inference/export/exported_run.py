@@ -26,7 +26,7 @@ from ste.seed_ensembles.replica_module import ReplicaModule
 from ste.training.fit import Model
 
 if TYPE_CHECKING:
-    from ste.tracking.run_info import FoundRun
+    from ste.tracking.run_info import RunInfo
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class ExportedRun:
         return self.combination(np.stack(probs).astype(np.float64))
 
 
-def load_run(client: RunStore, run: "FoundRun", paths: PathSettings, folder: Path) -> ExportedRun:
+def load_run(client: RunStore, run: "RunInfo", paths: PathSettings, folder: Path) -> ExportedRun:
     """Load the checkpoints and the data of a finished run.
 
     Args:
@@ -128,7 +128,7 @@ def load_run(client: RunStore, run: "FoundRun", paths: PathSettings, folder: Pat
     return exported
 
 
-def _load_single(client: RunStore, run: "FoundRun", paths: PathSettings, folder: Path) -> ExportedRun:
+def _load_single(client: RunStore, run: "RunInfo", paths: PathSettings, folder: Path) -> ExportedRun:
     from ste.tracking.run_lookup import read_config
 
     parts = parts_from_config(read_config(client, run), paths)
@@ -140,7 +140,7 @@ def _load_single(client: RunStore, run: "FoundRun", paths: PathSettings, folder:
     return ExportedRun([member], None, data, member.title, ", ".join(made_of))
 
 
-def _load_ensemble(client: RunStore, run: "FoundRun", paths: PathSettings, folder: Path) -> ExportedRun:
+def _load_ensemble(client: RunStore, run: "RunInfo", paths: PathSettings, folder: Path) -> ExportedRun:
     from ste.ensembles.members import NAME, StoredEnsemble
 
     stored = StoredEnsemble.from_run(client, run, folder)

@@ -25,7 +25,7 @@ from ste.inference.reference import ReferenceDistributions
 from ste.inference.run_store import RunStore
 
 if TYPE_CHECKING:
-    from ste.tracking.run_info import FoundRun
+    from ste.tracking.run_info import RunInfo
 
 MAX_REFERENCE_ROWS = 50_000
 """Training examples that the reference distributions are measured on."""
@@ -56,7 +56,7 @@ class ExportedModel:
             partial.write_bytes(self.content)
 
 
-def export_run(client: RunStore, run: "FoundRun", paths: PathSettings, folder: Path) -> ExportedModel:
+def export_run(client: RunStore, run: "RunInfo", paths: PathSettings, folder: Path) -> ExportedModel:
     """Export a finished run and compare the file with PyTorch on held-out rows.
 
     Args:
@@ -86,7 +86,7 @@ def export_run(client: RunStore, run: "FoundRun", paths: PathSettings, folder: P
 
 
 def _model_card(
-    run: "FoundRun", exported: ExportedRun, summary: dict[str, Any], predictions: Predictions, parity: float
+    run: "RunInfo", exported: ExportedRun, summary: dict[str, Any], predictions: Predictions, parity: float
 ) -> ModelCard:
     settings, train = exported.data.settings, exported.data.datasets["train"]
     first, last = (pd.Timestamp(day) for day in (train.dates.min(), train.dates.max()))
@@ -159,7 +159,7 @@ def _split_metrics(card: dict[str, Any], split: str, predictions: Predictions) -
     return {**metrics, AUTO_BLOCKS: auto_blocks, "baselines": baselines, "reliability": card["reliability"]}
 
 
-def _verdict(run: "FoundRun", summary: dict[str, Any]) -> dict[str, str]:
+def _verdict(run: "RunInfo", summary: dict[str, Any]) -> dict[str, str]:
     """The verdict at the end of the run, with its present word if later trials changed it."""
     word, paragraph = summary["verdict"]["word"], summary["verdict"]["paragraph"]
     now = run.tags.get("verdict", word)
@@ -168,7 +168,7 @@ def _verdict(run: "FoundRun", summary: dict[str, Any]) -> dict[str, str]:
     return {"word": now, "paragraph": paragraph}
 
 
-def _versions(run: "FoundRun") -> dict[str, str]:
+def _versions(run: "RunInfo") -> dict[str, str]:
     """Versions of the packages that trained the model and that wrote the file."""
     trained = {key.removeprefix("version."): text for key, text in run.tags.items() if key.startswith("version.")}
     return dict(sorted({**trained, **{name: version(name) for name in _FILE_PACKAGES}}.items()))

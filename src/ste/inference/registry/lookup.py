@@ -10,7 +10,7 @@ from ste.inference.registry.champion import ALIAS, FOLDER, NAME, read_champion
 from ste.inference.run_store import RunStore
 
 if TYPE_CHECKING:
-    from ste.tracking.run_info import FoundRun
+    from ste.tracking.run_info import RunInfo
 
 _REGISTERED = "models:/"
 
@@ -71,7 +71,7 @@ def refresh_champion(tracking: TrackingSettings, output: Path, name: str = NAME)
 
 def _find_registered(client: RunStore, spec: str, output: Path, name: str) -> Path:
     from ste.inference.registry.download_cache import cache_champion, cache_version, lock
-    from ste.tracking.model_registry import champion_of, find_version
+    from ste.tracking.model_registry import find_champion, find_version
 
     address, _, alias = spec.removeprefix(_REGISTERED).partition("@")
     if spec != ALIAS and (alias != ALIAS or not address):
@@ -80,7 +80,7 @@ def _find_registered(client: RunStore, spec: str, output: Path, name: str) -> Pa
             return cache_version(client, version, output)
     name = address if alias else name
     with lock(output):
-        champion = champion_of(client, name)
+        champion = find_champion(client, name)
         if champion is None:
             raise RunError(
                 f"model={spec}: no version of {name} is the champion yet. A run whose verdict is better becomes it "
@@ -108,7 +108,7 @@ def _find_exported_run(client: RunStore, spec: str, tracking: TrackingSettings, 
     return path
 
 
-def _read_artifact(client: RunStore, run: "FoundRun", folder: Path) -> bytes | None:
+def _read_artifact(client: RunStore, run: "RunInfo", folder: Path) -> bytes | None:
     """Read the exported file among the artifacts of a run; None if there is none."""
     from ste.tracking.run_lookup import EXPORTED, download
 

@@ -34,12 +34,12 @@ def publish(client: RunStore, settings: ExportSettings, exported: ExportedModel)
     Raises:
         RunError: the store refuses.
     """
-    from ste.tracking.model_registry import champion_of, find_same, promote, refusing
+    from ste.tracking.model_registry import find_champion, find_same, promote, registry_errors
     from ste.tracking.run_lookup import EXPORTED
 
     output, run_id = Path(settings.paths.output), exported.card.run_id
     sha256 = hashlib.sha256(exported.content).hexdigest()
-    with lock(output), refusing(settings.name):
+    with lock(output), registry_errors(settings.name):
         registered = find_same(client, settings.name, run_id, sha256)
         if registered:
             number, name = registered.number, registered.name
@@ -48,7 +48,7 @@ def publish(client: RunStore, settings: ExportSettings, exported: ExportedModel)
             registered = _register(client, settings, exported, sha256)
             number, name = registered.number, registered.name
             done = f"Registered as version {number} of {name}, and saved with the run as {EXPORTED}."
-        champion = champion_of(client, settings.name)
+        champion = find_champion(client, settings.name)
         moves, reason = decide(settings, exported.card.verdict["word"], registered, champion)
         if moves:
             exported.write(version_path(output, registered.name, registered.number))
