@@ -83,7 +83,7 @@ def ours(overrides: Sequence[str]) -> dict[str, Any]:
     from ste.data.build.prepare import prepare
     from ste.data.datamodule import TrendDataModule
     from ste.data.panel import Panel
-    from ste.features.normalization import Representation
+    from ste.features.normalization import Normalizer
 
     settings = settings_from(overrides)
     timer = StageTimer()
@@ -93,7 +93,7 @@ def ours(overrides: Sequence[str]) -> dict[str, Any]:
     timer.end("read")
     data = TrendDataModule(panel, "sequence")
     timer.end("windows")
-    representation = Representation(list(panel.features), settings.data.representation)
+    representation = Normalizer(list(panel.features), settings.data.representation)
     representation.fit(data.training_chunks)
     timer.end("scaler")
     batch = representation(next(iter(data.train_dataloader())).features)

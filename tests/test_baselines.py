@@ -30,7 +30,7 @@ from ste.data.window_dataset import FlatDataset, SequenceDataset, WindowDataset
 from ste.errors import ConfigError, RunError
 from ste.experiment.model_setup import load_model
 from ste.features.feature_rows import feature_rows
-from ste.features.normalization import Representation
+from ste.features.normalization import Normalizer
 from ste.features.volatility import trailing_volatility
 from ste.labels.targets import future_returns, label
 from ste.registry import BASELINES
@@ -62,12 +62,12 @@ def examples(
     horizon: int = 1,
     length: int = 1,
     rows: np.ndarray | None = None,
-    representation: Representation | None = None,
+    representation: Normalizer | None = None,
 ) -> SplitExamples:
     store = RowStore.from_frame(frame, classes=classes)
     chosen = np.ones(len(frame), dtype=bool) if rows is None else rows
     dataset: WindowDataset = FlatDataset(store, chosen) if length == 1 else SequenceDataset(store, chosen, length)
-    return SplitExamples(dataset, representation or Representation(list(FEATURES), UNSCALED), classes, horizon)
+    return SplitExamples(dataset, representation or Normalizer(list(FEATURES), UNSCALED), classes, horizon)
 
 
 def learnable(
@@ -370,7 +370,7 @@ def test_a_checkpoint_gives_back_the_baseline_to_the_bit(name: str, kind: str, t
     rows = future_returns(feature_rows(generate_market(world)), 1)
     frame = label(rows, np.full(len(rows), -0.01), np.full(len(rows), 0.01))
     early = (frame["date"] < "2020-06-01").to_numpy()
-    representation = Representation(list(FEATURES), kind)
+    representation = Normalizer(list(FEATURES), kind)
     train, test = (examples(frame, rows=chosen, length=3, representation=representation) for chosen in (early, ~early))
     representation.fit(lambda: [train.dataset[torch.arange(len(train))].features])
     arguments = ARGUMENTS.get(name, {})
@@ -395,7 +395,7 @@ def test_a_checkpoint_gives_back_the_baseline_to_the_bit(name: str, kind: str, t
 
 
 def test_a_checkpoint_that_names_something_else_is_refused(tmp_path: Path):
-    representation = Representation(list(FEATURES), UNSCALED)
+    representation = Normalizer(list(FEATURES), UNSCALED)
     FittedBaseline("Path", {}, Majority(), representation).save(tmp_path / "best.ckpt")
     with pytest.raises(ConfigError, match=r"model\.baseline=Path: expected one of"):
         load_model(tmp_path / "best.ckpt")

@@ -22,7 +22,7 @@ from ste.data.splits import usable_periods
 from ste.data.window_dataset import FlatDataset, SequenceDataset
 from ste.data.windows import count_consecutive, gather_windows
 from ste.features.macro import latest_release, macro_features
-from ste.features.normalization import Representation
+from ste.features.normalization import Normalizer
 from ste.labels.targets import future_returns
 from ste.market.sources import MACRO_NEUTRAL
 from ste.schema import COLUMNS, DIRECTION, FEATURES, RETURN, ROW_CLOSE, ROW_PERIOD
@@ -162,7 +162,7 @@ def panel(row_split: list[int], horizon: int = 1) -> Panel:
 
 def test_scalers_see_training_rows_alone():
     data = TrendDataModule(panel([0] * 6 + [HISTORY] + [1] * 4 + [HISTORY] + [2] * 4), "flat")
-    representation = Representation(list(FEATURES), "standard")
+    representation = Normalizer(list(FEATURES), "standard")
     representation.fit(data.training_chunks)
     assert representation.mean[0].item() == pytest.approx(0.5)
     assert representation.scale[0].item() == pytest.approx(0.5)

@@ -21,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from monitored import Monitored, monitored
 from ste.errors import RunError
-from ste.features.normalization import Representation
+from ste.features.normalization import Normalizer
 from ste.inference.inputs import windows_of_rows
 from ste.inference.reference import ReferenceDistributions
 from ste.inference.stability import bin_edges, effective_periods, p_value, psi, window_psi
@@ -57,7 +57,7 @@ def prepared(view: str) -> tuple[np.ndarray, np.ndarray]:
     raw = world.table[list(FEATURES)].to_numpy(dtype=np.float32)[:60].copy()
     if view == "sequence":
         raw = np.lib.stride_tricks.sliding_window_view(raw, 5, axis=0).transpose(0, 2, 1).copy()
-    out = Representation(list(FEATURES), "stationary")._stationary(torch.from_numpy(raw)).numpy()
+    out = Normalizer(list(FEATURES), "stationary")._stationary(torch.from_numpy(raw)).numpy()
     return raw, out[:, -1] if view == "sequence" else out
 
 

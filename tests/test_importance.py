@@ -18,7 +18,7 @@ from ste.data.window_dataset import SequenceDataset
 from ste.errors import DataError
 from ste.evaluation.explain.integrated_gradients import integrated_gradients
 from ste.evaluation.explain.permutation_importance import donor_rows, even_periods, permutation_importance
-from ste.features.normalization import Representation
+from ste.features.normalization import Normalizer
 from ste.market.calendar import week_numbers
 from ste.models.lstm import SimpleLSTM
 from ste.schema import FEATURES, GROUPS
@@ -219,7 +219,7 @@ def test_the_drivers_of_a_world_come_out_on_top():
     store = RowStore.from_frame(build_table(settings)[0])
     late = np.array(store.frame["date"] >= "2016-01-01")
     train, held_out = SequenceDataset(store, ~late, 4), SequenceDataset(store, late, 4)
-    representation = Representation(list(FEATURES), "stationary")
+    representation = Normalizer(list(FEATURES), "stationary")
     raw = train[torch.arange(len(train))].features
     representation.fit(lambda: [raw])
     x, y = representation(raw), train.labels

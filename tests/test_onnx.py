@@ -20,7 +20,7 @@ from ste.baselines.examples import Inputs, select_inputs
 from ste.baselines.fitted_baseline import FittedBaseline
 from ste.ensembles.pooling import Pool, Stacking
 from ste.errors import RunError
-from ste.features.normalization import Representation
+from ste.features.normalization import Normalizer
 from ste.inference.export.exported_run import ExportedMember, check_features
 from ste.inference.export.graph import EnsembleGraph, model_graph
 from ste.inference.export.onnx_file import trace
@@ -156,7 +156,7 @@ class Rows(SimpleNamespace):
         yield self.table(inputs)
 
 
-def rows_of(x: torch.Tensor, labels: np.ndarray, representation: Representation) -> Any:
+def rows_of(x: torch.Tensor, labels: np.ndarray, representation: Normalizer) -> Any:
     with torch.no_grad():
         windows = representation(x).numpy()
     return Rows(windows=windows, labels=labels, num_classes=3, window_size=windows[0].size)
@@ -164,7 +164,7 @@ def rows_of(x: torch.Tensor, labels: np.ndarray, representation: Representation)
 
 def fitted(baseline: Any, name: str, labels: np.ndarray | None = None) -> FittedBaseline:
     """A baseline fitted on random windows."""
-    representation = Representation(list(FEATURES), "standard")
+    representation = Normalizer(list(FEATURES), "standard")
     x = raw(600, 5)
     representation.fit(lambda: [x])
     labels = np.random.default_rng(0).integers(3, size=600) if labels is None else labels
@@ -211,7 +211,7 @@ def test_the_majority_is_served_whatever_it_is_asked():
     ("baseline", "reason"), [(Persistence, "the class that came last"), (Volatility, "twelve weeks of the ticker")]
 )
 def test_a_baseline_that_needs_more_than_a_window_is_refused(baseline: Any, reason: str):
-    model = FittedBaseline(baseline.__name__, {}, baseline(), Representation(list(FEATURES), "standard"))
+    model = FittedBaseline(baseline.__name__, {}, baseline(), Normalizer(list(FEATURES), "standard"))
     with pytest.raises(RunError, match=rf"{baseline.__name__} cannot be exported: .*{reason}.*Export a net"):
         model_graph(model)
 

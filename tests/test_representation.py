@@ -4,7 +4,7 @@ import torch
 
 from ste.config import SyntheticSettings
 from ste.features.feature_rows import feature_rows
-from ste.features.normalization import CLIP, SLOW_MACRO, Representation
+from ste.features.normalization import CLIP, SLOW_MACRO, Normalizer
 from ste.schema import FEATURES
 from ste.synthetic.generator import generate_market
 
@@ -23,7 +23,7 @@ def windows() -> torch.Tensor:
 @pytest.mark.parametrize("view", ["sequence", "flat"])
 def test_prepared_features_are_scaled_over_what_was_fitted(windows: torch.Tensor, kind: str, view: str):
     raw = windows if view == "sequence" else windows[:, -1]
-    representation = Representation(list(FEATURES), kind)
+    representation = Normalizer(list(FEATURES), kind)
     representation.fit(lambda: [raw[:100], raw[100:]])
     x = representation(raw).reshape(-1, len(FEATURES))
     assert x.shape[1] == len(FEATURES)
@@ -39,7 +39,7 @@ def test_prepared_features_are_scaled_over_what_was_fitted(windows: torch.Tensor
 
 
 def test_what_is_fitted_does_not_depend_on_the_chunks(windows: torch.Tensor):
-    whole, parts = (Representation(list(FEATURES), "stationary") for _ in range(2))
+    whole, parts = (Normalizer(list(FEATURES), "stationary") for _ in range(2))
     whole.fit(lambda: [windows])
     parts.fit(lambda: windows.split(37))
     torch.testing.assert_close(whole.mean, parts.mean)
@@ -47,17 +47,17 @@ def test_what_is_fitted_does_not_depend_on_the_chunks(windows: torch.Tensor):
 
 
 def test_a_later_split_or_dividend_changes_nothing_in_the_stationary_representation(windows: torch.Tensor):
-    representation = Representation(list(FEATURES), "stationary")
+    representation = Normalizer(list(FEATURES), "stationary")
     scaled = windows.clone()
     scaled[..., PRICES] *= 0.25
     scaled[..., FEATURES.index("stock_volume")] *= 4.0
     torch.testing.assert_close(representation(scaled), representation(windows), atol=2e-4, rtol=1e-4)
-    standard = Representation(list(FEATURES), "standard")
+    standard = Normalizer(list(FEATURES), "standard")
     assert not torch.allclose(standard(scaled), standard(windows))
 
 
 def test_the_level_of_slow_macro_figures_does_not_enter(windows: torch.Tensor):
-    representation = Representation(list(FEATURES), "stationary")
+    representation = Normalizer(list(FEATURES), "stationary")
     moved = windows.clone()
     moved[..., [FEATURES.index(name) for name in SLOW_MACRO]] += 2.0
     torch.testing.assert_close(representation(moved), representation(windows), atol=1e-5, rtol=1e-5)
@@ -66,14 +66,14 @@ def test_the_level_of_slow_macro_figures_does_not_enter(windows: torch.Tensor):
 def test_a_constant_column_is_centred_and_not_blown_up():
     x = torch.randn(50, len(FEATURES))
     x[:, 3] = 1e6
-    representation = Representation(list(FEATURES), "standard")
+    representation = Normalizer(list(FEATURES), "standard")
     representation.fit(lambda: [x])
     assert representation(x)[:, 3].abs().max() == 0.0
     assert representation.scale[3] == 1.0
 
 
 def test_a_shock_is_cut():
-    representation = Representation(list(FEATURES), "standard")
+    representation = Normalizer(list(FEATURES), "standard")
     sample = torch.randn(50, len(FEATURES))
     representation.fit(lambda: [sample])
     assert representation(torch.full((1, len(FEATURES)), 1e9)).max() == CLIP
@@ -81,5 +81,5 @@ def test_a_shock_is_cut():
 
 def test_raw_features_are_left_as_they_were(windows: torch.Tensor):
     before = windows.clone()
-    Representation(list(FEATURES), "stationary")(windows)
+    Normalizer(list(FEATURES), "stationary")(windows)
     assert torch.equal(before, windows)

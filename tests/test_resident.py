@@ -16,7 +16,7 @@ from ste.data.panel import Panel
 from ste.data.window_dataset import Batch
 from ste.evaluation.epoch_metrics import Step, TrainingMetrics
 from ste.experiment.model_setup import input_view
-from ste.features.normalization import REPRESENTATIONS, Representation
+from ste.features.normalization import REPRESENTATIONS, Normalizer
 from ste.schema import FEATURES
 from ste.seed_ensembles.replica_loader import ReplicaLoader
 from ste.training import cached_dataset as resident
@@ -54,7 +54,7 @@ def test_windows_of_prepared_rows_are_prepared_windows_to_the_last_bit(
         Random(seed).shuffle(columns)
     raw = raw_rows(300, seed, columns)
     windows = raw.unfold(0, steps, 1).transpose(1, 2).contiguous()
-    representation = Representation(columns, kind)
+    representation = Normalizer(columns, kind)
     representation.fit(lambda: [windows])
     if double:
         representation = representation.double()

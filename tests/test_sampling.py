@@ -24,7 +24,7 @@ from ste.data.sampling import sample_tickers
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.scoring import score
 from ste.experiment.prediction import predict
-from ste.features.normalization import Representation
+from ste.features.normalization import Normalizer
 from ste.reporting.console import print_scores
 
 MOST = 700
@@ -48,7 +48,7 @@ def part(panel: Panel) -> TrendDataModule:
 
 
 def majority(data: TrendDataModule) -> FittedBaseline:
-    representation = Representation(list(data.panel.features), "stationary")
+    representation = Normalizer(list(data.panel.features), "stationary")
     representation.fit(data.training_chunks)
     model = FittedBaseline("Logistic", {}, Logistic(), representation)
     train = SplitExamples(data.datasets["train"], representation, 3, 1)
@@ -129,7 +129,7 @@ def test_folds_share_the_limit() -> None:
 def test_a_long_table_is_scaled_by_evenly_spaced_windows(
     whole: TrendDataModule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    every = Representation(list(whole.panel.features), "stationary")
+    every = Normalizer(list(whole.panel.features), "stationary")
     every.fit(whole.training_chunks)
     train = whole.datasets["train"]
     monkeypatch.setattr(datamodule, "FITTED_PERIODS", -(-len(train) // 3) * train.length)
@@ -138,7 +138,7 @@ def test_a_long_table_is_scaled_by_evenly_spaced_windows(
     assert all(len(chunk) <= 100 // train.length for chunk in chunks)
     expected = train[torch.arange(0, len(train), 3)].features
     assert torch.equal(torch.cat(chunks), expected)
-    some = Representation(list(whole.panel.features), "stationary")
+    some = Normalizer(list(whole.panel.features), "stationary")
     some.fit(whole.training_chunks)
     assert not torch.equal(some.mean, every.mean)
     assert ((some.mean - every.mean) / every.scale).abs().max() < 0.1

@@ -21,8 +21,8 @@ class Trend(IntEnum):
 CLASS_NAMES: tuple[str, ...] = tuple(trend.name.capitalize() for trend in Trend)
 
 CLASSES: dict[int, tuple[Trend, ...]] = {3: tuple(Trend), 2: (Trend.DOWNTREND, Trend.UPTREND)}
-"""The trends that are told apart, by `data.labels.classes`. With two, a Neutral row is history for later
-windows and is neither learnt from nor scored."""
+"""The classes of a model, by `data.labels.classes`. With two, a Neutral row is history for later windows and is neither
+trained on nor scored."""
 
 PERIODS_PER_YEAR = {"weekly": 52, "daily": 252}
 """Rows of a ticker in a year, by `data.frequency`."""
@@ -41,6 +41,12 @@ def probability_names(classes: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(f"p_{name.lower()}" for name in classes)
 
 
+SCALES = {"price": "log_ratio", "volume": "window_mean", "count": "log1p", "percent": "none", "ratio": "none"}
+"""Normalization of a column by its unit: `log_ratio` to the close, `window_mean` (log ratio to the window's mean),
+`log1p` or `none`. A column may declare another one: `ratio` (to the close, less 1), `close_fraction`, `band_position`,
+or `window_change` (since the window's first period)."""
+
+
 @dataclass(frozen=True)
 class Column:
     """A numeric column and the values it may hold (`ste.data.columns` checks them).
@@ -51,6 +57,9 @@ class Column:
         low: smallest value allowed; None is no bound.
         high: largest value allowed; None is no bound.
         positive: whether values must be above 0; `low` is then unused.
+        unit: key of `SCALES`: `price` (dollars), `volume`, `count`, `percent` or `ratio`. It decides how `stationary`
+            normalizes the column.
+        scale: normalization that replaces the unit's; None is the unit's.
     """
 
     name: str
@@ -58,36 +67,64 @@ class Column:
     low: float | None = None
     high: float | None = None
     positive: bool = False
+    unit: str = "ratio"
+    scale: str | None = None
+
+    @property
+    def normalization(self) -> str:
+        """How `data.representation=stationary` normalizes the column, see `features.normalization`."""
+        return SCALES[self.unit] if self.scale is None else self.scale
 
 
 STOCK = (
-    Column("stock_open", "first trade of the week, dollars", positive=True),
-    Column("stock_high", "highest trade of the week, dollars", positive=True),
-    Column("stock_low", "lowest trade of the week, dollars", positive=True),
-    Column("stock_close", "last trade of the week, dollars", positive=True),
-    Column("stock_volume", "shares traded in the week", 0.0),
-    Column("stock_sma_20", "mean close of 20 sessions, dollars", positive=True),
-    Column("stock_sma_50", "mean close of 50 sessions, dollars", positive=True),
-    Column("stock_rsi", "Wilder's relative strength index, 14 sessions, 0 to 100", 0.0, 100.0),
-    Column("stock_macd", "12-session less 26-session exponential mean of the close, dollars"),
-    Column("stock_bb_upper", "mean close of 20 sessions plus 2 standard deviations, dollars"),
-    Column("stock_bb_lower", "mean close of 20 sessions less 2 standard deviations, dollars"),
+    Column("stock_open", "first trade of the week, dollars", positive=True, unit="price"),
+    Column("stock_high", "highest trade of the week, dollars", positive=True, unit="price"),
+    Column("stock_low", "lowest trade of the week, dollars", positive=True, unit="price"),
+    Column("stock_close", "last trade of the week, dollars", positive=True, unit="price", scale="band_position"),
+    Column("stock_volume", "shares traded in the week", 0.0, unit="volume"),
+    Column("stock_sma_20", "mean close of 20 sessions, dollars", positive=True, unit="price"),
+    Column("stock_sma_50", "mean close of 50 sessions, dollars", positive=True, unit="price"),
+    Column("stock_rsi", "Wilder's relative strength index, 14 sessions, 0 to 100", 0.0, 100.0, unit="percent"),
+    Column(
+        "stock_macd",
+        "12-session less 26-session exponential mean of the close, dollars",
+        unit="price",
+        scale="close_fraction",
+    ),
+    Column(
+        "stock_bb_upper", "mean close of 20 sessions plus 2 standard deviations, dollars", unit="price", scale="ratio"
+    ),
+    Column(
+        "stock_bb_lower", "mean close of 20 sessions less 2 standard deviations, dollars", unit="price", scale="ratio"
+    ),
 )
 NEWS = (
     Column("news_sentiment", "mean sentiment of the week's items, -1 to 1; 0 without news", -1.0, 1.0),
-    Column("news_count", "items in the week", 0.0),
+    Column("news_count", "items in the week", 0.0, unit="count"),
     Column("news_relevance", "mean relevance of the week's items, 0 to 1; 0 without news", 0.0, 1.0),
 )
 MACRO = (
-    Column("macro_gdp_growth", "latest released real GDP growth, percent"),
-    Column("macro_inflation", "latest released consumer price inflation over a year, percent"),
-    Column("macro_unemployment", "latest released unemployment rate, percent", 0.0, 100.0),
-    Column("macro_interest_rate", "latest released policy rate, percent"),
-    Column("macro_vix", "VIX at the close, annualised percent", 0.0),
+    Column("macro_gdp_growth", "latest released real GDP growth, percent", unit="percent", scale="window_change"),
+    Column(
+        "macro_inflation",
+        "latest released consumer price inflation over a year, percent",
+        unit="percent",
+        scale="window_change",
+    ),
+    Column(
+        "macro_unemployment",
+        "latest released unemployment rate, percent",
+        0.0,
+        100.0,
+        unit="percent",
+        scale="window_change",
+    ),
+    Column("macro_interest_rate", "latest released policy rate, percent", unit="percent", scale="window_change"),
+    Column("macro_vix", "VIX at the close, annualised percent", 0.0, unit="percent", scale="log1p"),
 )
 POLICY = (
-    Column("policy_event_count", "policy events in the week", 0.0),
-    Column("policy_impact_score", "sum of the week's event impacts, quarter points", 0.0),
+    Column("policy_event_count", "policy events in the week", 0.0, unit="count"),
+    Column("policy_impact_score", "sum of the week's event impacts, quarter points", 0.0, unit="count"),
 )
 GROUPS: dict[str, tuple[str, ...]] = {
     name: tuple(column.name for column in columns)
@@ -137,6 +174,12 @@ FEATURE_SETS = {
     "prices": FeatureSet(PRICES, {"stock": tuple(column.name for column in PRICES)}, lookback=31),
 }
 """By `data.features`."""
+
+
+def columns_normalized_by(normalization: str, columns: tuple[Column, ...] = FEATURE_COLUMNS) -> tuple[str, ...]:
+    """Return the names of the columns with this normalization, in table order."""
+    return tuple(column.name for column in columns if column.normalization == normalization)
+
 
 RETURN = "stock_weekly_return"
 MOVEMENT = "stock_weekly_movement"

@@ -10,7 +10,7 @@ import torch
 
 from ste.data.datamodule import TrendDataModule
 from ste.data.window_dataset import WindowDataset
-from ste.features.normalization import Representation
+from ste.features.normalization import Normalizer
 
 Inputs = Literal["last", "window", "volatility"]
 
@@ -41,7 +41,7 @@ class SplitExamples:
     """
 
     dataset: WindowDataset
-    representation: Representation
+    representation: Normalizer
     num_classes: int
     horizon: int
 
@@ -50,7 +50,7 @@ class SplitExamples:
 
     @classmethod
     def from_split(
-        cls, data: TrendDataModule, split: str, representation: Representation, *, unsampled: bool = False
+        cls, data: TrendDataModule, split: str, representation: Normalizer, *, unsampled: bool = False
     ) -> "SplitExamples":
         """Take the examples of a split.
 

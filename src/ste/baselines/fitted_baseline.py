@@ -12,7 +12,7 @@ from ste.baselines.examples import SplitExamples
 from ste.data.datamodule import TrendDataModule
 from ste.data.storage.files import atomic_file
 from ste.errors import ConfigError
-from ste.features.normalization import Representation
+from ste.features.normalization import Normalizer
 from ste.registry import BASELINES
 
 
@@ -44,7 +44,7 @@ class FittedBaseline:
     name: str
     arguments: dict[str, Any]
     baseline: Baseline
-    representation: Representation
+    representation: Normalizer
 
     @classmethod
     def from_settings(cls, model: dict[str, Any], data: TrendDataModule, representation: str) -> "FittedBaseline":
@@ -60,7 +60,7 @@ class FittedBaseline:
         """
         arguments = {key: value for key, value in model.items() if key != "baseline"}
         baseline = build_baseline(model["baseline"], arguments)
-        normalization = Representation(list(data.panel.features), representation)
+        normalization = Normalizer(list(data.panel.features), representation)
         normalization.fit(data.training_chunks)
         return cls(model["baseline"], arguments, baseline, normalization)
 
@@ -89,7 +89,7 @@ class FittedBaseline:
     @classmethod
     def from_checkpoint(cls, content: dict[str, Any]) -> "FittedBaseline":
         """Restore a baseline from the content of a checkpoint, loaded with `weights_only=True`."""
-        representation = Representation(list(content["columns"]), content["representation"])
+        representation = Normalizer(list(content["columns"]), content["representation"])
         representation.load_state_dict(content["scaling"])
         baseline = build_baseline(content["baseline"], content["arguments"])
         baseline.load_state_dict(content["state"])

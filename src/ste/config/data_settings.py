@@ -18,7 +18,7 @@ class LabelSettings(Settings):
             ticker's trailing volatility over a period) or `balanced` (terciles of the training rows).
         threshold: above it is an Uptrend.
         lower: below it is a Downtrend; None is the negative of `threshold`.
-        classes: 3, or 2: rows between the thresholds are then neither learnt from nor scored.
+        classes: 3, or 2: rows between the thresholds are then neither trained on nor scored.
     """
 
     section: ClassVar[str] = "data.labels"
@@ -46,13 +46,13 @@ class LabelSettings(Settings):
 class SplitSettings(Settings):
     """Where training ends and validation and test begin.
 
-    By dates or by shares. Between two splits lie `max(purge, horizon) + embargo` periods whose rows
-    serve as features of later windows and are neither learnt from nor scored.
+    Splits are given by dates or by fractions. The last `max(purge, horizon) + embargo` periods before the next split
+    are read by later windows as features and are neither trained on nor scored.
 
     Attributes:
         by: `date`; `row` cuts anywhere, without purge, and is the seed document's own way.
-        validation, test: share of the periods (or rows) for each; the rest is training. None is 0.2 where
-            no date is given; a date and a share together are refused.
+        validation, test: fraction of the periods (or rows) of each; the rest is training. None is 0.2 where
+            no date is given; a date and a fraction together are refused.
         validation_start, test_start: first date of each, ISO; without test_start there is no test.
         purge: periods; None is the horizon, and less than the horizon is refused.
         embargo: further periods.
@@ -85,11 +85,11 @@ class SplitSettings(Settings):
         self.require(after, "test_start", f"a date after data.split.validation_start={self.validation_start}")
 
     def fractions(self) -> tuple[float, float]:
-        """Shares of validation and test, where no date decides."""
+        """Return the fractions of validation and test, where no date decides."""
         return (0.2 if self.validation is None else self.validation), (0.2 if self.test is None else self.test)
 
     def purged_periods(self, horizon: int) -> int:
-        """Periods between the last row of one split that counts and the first of the next."""
+        """Return the periods that are purged before the next split: max(purge, horizon) + embargo."""
         if self.by == "row":
             return 0
         return max(self.purge or 0, horizon) + self.embargo

@@ -1,12 +1,11 @@
-"""How raw features of the weekly table enter a net; part of the model, so that a checkpoint is enough.
+"""Normalize raw features of a table before they enter a net; part of the model, so that a checkpoint is complete.
 
-`standard` scales each column by its training mean and standard deviation. `stationary` first replaces
-what drifts: prices by their log ratio to the row's own close, the MACD by its share of it, volume by
-its log ratio to the window's mean (a flat row: dollar volume by its log), counts and the VIX by their
-logs. The close itself has no ratio to itself left; its place takes the one thing that the band columns
-say together, where the close lies between them (-1 at the lower band, 1 at the upper). The slow macro
-figures become their change since the window's first week (a flat row: 0), because their level tells a
-net the date rather than the market; docs/decisions.md has what that is worth.
+`standard` scales each column by its training mean and standard deviation. `stationary` first removes what drifts, as
+each column declares in the schema (`Column.normalization`): prices become their log ratio to the row's close, the MACD
+a fraction of the close, the bands their distance from it, volume its log ratio to the window's mean (a flat row: log
+dollar volume), counts and the VIX the log of 1 plus the value. The close becomes its position between the bands, -1 at
+the lower and 1 at the upper. Slow macro figures become their change since the window's first period (a flat row: 0),
+because their level identifies the date rather than the market; docs/decisions.md has the measured effect.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,27 +13,31 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import nn
 
-REPRESENTATIONS = ("stationary", "standard")
-SLOW_MACRO = ("macro_gdp_growth", "macro_inflation", "macro_unemployment", "macro_interest_rate")
+from ste.schema import columns_normalized_by
 
-_RATIOS = ("stock_open", "stock_high", "stock_low", "stock_sma_20", "stock_sma_50")
-_ALONE = ("stock_close", "stock_volume", "stock_macd", "stock_bb_upper", "stock_bb_lower")
-_LOGS = ("news_count", "macro_vix", "policy_event_count", "policy_impact_score")
+REPRESENTATIONS = ("stationary", "standard")
+SLOW_MACRO = columns_normalized_by("window_change")
+
+_RATIOS, _LOGS = columns_normalized_by("log_ratio"), columns_normalized_by("log1p")
+_SINGLE = ("stock_close", "stock_volume", "stock_macd", "stock_bb_upper", "stock_bb_lower")
+assert set(_SINGLE) == {
+    name for kind in ("band_position", "window_mean", "close_fraction", "ratio") for name in columns_normalized_by(kind)
+}
 
 CLIP = 6.0
-"""Standard deviations beyond which a prepared feature is cut: a shock must not blow a net up."""
+"""Standard deviations at which a normalized feature is clipped, so that a shock does not dominate."""
 
 
-class Representation(nn.Module):
-    """Raw features `[B, T, F]` or `[B, F]` to prepared ones of the same shape.
+class Normalizer(nn.Module):
+    """Normalizes raw features `[B, T, F]` or `[B, F]` to features of the same shape.
 
     Args:
         columns: the table's feature names, in order.
-        kind: `stationary` or `standard`; the first knows the `full` feature set alone.
+        kind: `stationary` (of the `full` feature set only) or `standard`.
 
     Attributes:
-        mean, scale: float32 `[F]`, fitted on training rows alone; buffers, so they travel with the weights.
-        varies: bool `[F]`, columns that are not constant over the training rows; known where they were fitted.
+        mean, scale: float32 `[F]`, fitted on training rows only; buffers, so that they are saved with the weights.
+        varies: bool `[F]`, columns that are not constant over the training rows; all True in a loaded model.
     """
 
     mean: torch.Tensor
@@ -55,21 +58,22 @@ class Representation(nn.Module):
         self.register_buffer("varies", torch.ones(len(columns), dtype=torch.bool), persistent=False)
         self._at = {name: i for i, name in enumerate(columns)}
         if kind == "stationary":
-            for name, indices in self._places().items():
+            for name, indices in self._positions().items():
                 self.register_buffer(name, torch.tensor(indices), persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Prepared features, each about zero mean and unit variance over the training rows."""
+        """Return normalized features with about zero mean and unit variance over the training rows."""
         if self.kind == "stationary":
             x = self._stationary(x)
         return ((x - self.mean) / self.scale).clamp(-CLIP, CLIP)
 
     def rows(self, x: torch.Tensor, *, windows: bool) -> torch.Tensor:
-        """Of raw rows `[N, F]` what a row alone decides: all of it, unless windows will be gathered from them.
+        """Normalize raw rows `[N, F]` as far as a row alone decides.
 
         Args:
             x: raw rows.
-            windows: leave what is measured against a window raw, for `to_windows`.
+            windows: whether windows will be gathered from the rows; columns that depend on the window then stay raw
+                for `to_windows`.
         """
         if not windows:
             return self(x)
@@ -80,7 +84,7 @@ class Representation(nn.Module):
         return ready
 
     def to_windows(self, device: torch.device) -> Callable[[torch.Tensor], torch.Tensor] | None:
-        """What is left to do to windows `[B, T, F]` of `rows`, in place, on a device; None where nothing is."""
+        """Return a function that completes windows `[B, T, F]` of `rows` in place; None where none is needed."""
         if self.kind != "stationary":
             return None
         volume, *slow = self._windowed
@@ -99,15 +103,15 @@ class Representation(nn.Module):
 
     @property
     def _windowed(self) -> list[int]:
-        """Columns that are measured against their window."""
+        """Columns that depend on the window."""
         return [self._at[name] for name in ("stock_volume", *SLOW_MACRO)]
 
     @torch.no_grad()
     def fit(self, chunks: Callable[[], Iterable[torch.Tensor]]) -> None:
-        """Set mean and scale from the training windows.
+        """Fit mean and scale to the training windows.
 
         Args:
-            chunks: gives the raw features in parts, and is asked twice.
+            chunks: yields the raw features in parts; called twice.
         """
         total = torch.zeros_like(self.mean, dtype=torch.float64)
         square, n = torch.zeros_like(total), 0
@@ -121,29 +125,29 @@ class Representation(nn.Module):
             x = self._stationary(chunk) if self.kind == "stationary" else chunk
             square += (x.double().reshape(-1, x.shape[-1]) - mean).square().sum(0)
         scale = (square / n).sqrt()
-        # A constant column carries nothing and is only centred; rounding must not blow it up.
+        # A constant column is centred only: dividing by its rounding error would amplify noise.
         constant = scale <= 1e-6 * mean.abs().clamp(min=1e-6)
         self.mean.copy_(mean)
         self.scale.copy_(torch.where(constant, torch.ones_like(scale), scale))
         self.varies.copy_(~constant)
 
-    def _places(self) -> dict[str, list[int]]:
-        """Columns of each kind, and where each column stands once the kinds stand side by side."""
+    def _positions(self) -> dict[str, list[int]]:
+        """Return the columns of each kind, and the position of each column after concatenating the kinds."""
         kinds = {"_ratios": _RATIOS, "_slow": SLOW_MACRO, "_logs": _LOGS}
-        rest = [name for name in self.columns if name not in (*_RATIOS, *_ALONE, *SLOW_MACRO, *_LOGS)]
-        beside = [*_RATIOS, *_ALONE, *SLOW_MACRO, *_LOGS, *rest]
-        places = {kind: [self._at[name] for name in names] for kind, names in kinds.items()}
-        order = [beside.index(name) for name in self.columns]
-        return places | {"_rest": [self._at[name] for name in rest], "_order": order}
+        rest = [name for name in self.columns if name not in (*_RATIOS, *_SINGLE, *SLOW_MACRO, *_LOGS)]
+        joined = [*_RATIOS, *_SINGLE, *SLOW_MACRO, *_LOGS, *rest]
+        positions = {kind: [self._at[name] for name in names] for kind, names in kinds.items()}
+        order = [joined.index(name) for name in self.columns]
+        return positions | {"_rest": [self._at[name] for name in rest], "_order": order}
 
     def _stationary(self, x: torch.Tensor) -> torch.Tensor:
-        """Each kind of column by itself, then all in the table's order: few steps, which a traced graph repeats."""
+        """Normalize each kind of column at once, then restore the table's order: few operations in a graph."""
         at = self._at
         close, upper, lower, macd, volume = (
             x[..., at[f"stock_{name}"], None] for name in ("close", "bb_upper", "bb_lower", "macd", "volume")
         )
         width = (upper - lower).clamp(min=1e-6 * close)
-        place = ((2.0 * close - upper - lower) / width).clamp(-3.0, 3.0)
+        position = ((2.0 * close - upper - lower) / width).clamp(-3.0, 3.0)
         # `index_select`: an index in brackets takes five times as long.
         ratios = torch.log(x.index_select(-1, self._ratios) / close)
         bands = torch.cat([upper, lower], dim=-1) / close - 1.0
@@ -153,15 +157,15 @@ class Representation(nn.Module):
         else:
             volume = torch.log1p(volume * close)
             slow = torch.zeros_like(slow)
-        kinds = [ratios, place, volume, macd / close, bands, slow, logs, x.index_select(-1, self._rest)]
+        kinds = [ratios, position, volume, macd / close, bands, slow, logs, x.index_select(-1, self._rest)]
         return torch.cat(kinds, dim=-1).index_select(-1, self._order)
 
 
 def _against_mean(volume: torch.Tensor) -> torch.Tensor:
-    """Log of volumes `[B, T, 1]` against their window's mean."""
+    """Return the log ratio of volumes `[B, T, 1]` to their window's mean."""
     return torch.log((1.0 + volume) / (1.0 + volume.mean(dim=1, keepdim=True)))
 
 
 def _since_first(values: torch.Tensor) -> torch.Tensor:
-    """Change of `[B, T, K]` since the window's first period."""
+    """Return the change of `[B, T, K]` since the window's first period."""
     return values - values[:, :1]

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-PRICES = ("stock_open", "stock_high", "stock_low", "stock_sma_20", "stock_sma_50")
-SLOW_MACRO = ("macro_gdp_growth", "macro_inflation", "macro_unemployment", "macro_interest_rate")
-COUNTS = ("news_count", "macro_vix", "policy_event_count", "policy_impact_score")
+from ste.schema import columns_normalized_by
+
+PRICES, COUNTS = columns_normalized_by("log_ratio"), columns_normalized_by("log1p")
+SLOW_MACRO = columns_normalized_by("window_change")
 CLOSE, UPPER, LOWER, MACD, VOLUME = "stock_close", "stock_bb_upper", "stock_bb_lower", "stock_macd", "stock_volume"
 
 

@@ -7,7 +7,7 @@ import torch
 from torch.utils.data import Dataset
 
 from ste.data.window_dataset import Batch, SequenceDataset, WindowDataset, forward_batch_size
-from ste.features.normalization import Representation
+from ste.features.normalization import Normalizer
 
 HOST_BYTES = 1 << 30
 """Maximum size of cached rows in host memory; a larger table is normalized batch by batch."""
@@ -33,7 +33,7 @@ class CachedDataset(Dataset[Batch]):
         representation: that normalized them.
     """
 
-    def __init__(self, dataset: WindowDataset, rows: torch.Tensor, representation: Representation) -> None:
+    def __init__(self, dataset: WindowDataset, rows: torch.Tensor, representation: Normalizer) -> None:
         device = rows.device
         self._finish = None
         self._rows = rows
@@ -79,7 +79,7 @@ class NormalizingDataset(Dataset[Batch]):
         representation: fitted, in host memory.
     """
 
-    def __init__(self, dataset: WindowDataset, representation: Representation) -> None:
+    def __init__(self, dataset: WindowDataset, representation: Normalizer) -> None:
         self._dataset, self._representation = dataset, representation
 
     @property
@@ -113,14 +113,14 @@ def fits(rows: int, columns: int, item_bytes: int, device: torch.device) -> bool
 
 @torch.no_grad()
 def normalized_rows(
-    representation: Representation, features: torch.Tensor, *, windows: bool, device: torch.device
+    representation: Normalizer, features: torch.Tensor, *, windows: bool, device: torch.device
 ) -> torch.Tensor:
     """Normalize a table as far as a row alone decides, `[N, F]` in the representation's type.
 
     Args:
         representation: fitted, where the table is.
         features: raw, `[N, F]`.
-        windows: whether windows will be gathered, which `Representation.to_windows` completes.
+        windows: whether windows will be gathered, which `Normalizer.to_windows` completes.
         device: of the result.
     """
     kind = representation.mean.dtype

@@ -14,7 +14,7 @@ from ste.data.datamodule import BatchLoader, DatasetView, TrendDataModule
 from ste.data.window_dataset import Batch
 from ste.errors import ConfigError
 from ste.evaluation.epoch_metrics import EpochMetrics, Step, TrainingMetrics
-from ste.features.normalization import Representation
+from ste.features.normalization import Normalizer
 from ste.registry import MODELS
 from ste.training.adversarial import perturbation
 from ste.training.augmentation.batch_transforms import augment_batch, generator
@@ -92,7 +92,7 @@ class TrendModule(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        self.representation = Representation(columns, representation)
+        self.representation = Normalizer(columns, representation)
         self.net = build_net(net, net_arguments)
         weights = None if class_weights is None else torch.tensor(class_weights)
         self.loss = nn.CrossEntropyLoss(weight=weights, label_smoothing=label_smoothing)

@@ -1,4 +1,4 @@
-"""A table larger than memory as arrays on disk: written block by block, mapped when it is read.
+"""A table larger than memory as arrays on disk: written block by block, memory-mapped for reading.
 
 Shapes: N rows of all splits, sorted by ticker and date; F features; K volatilities. The folder holds raw
 little-endian arrays (`ARRAYS`), `ranges.f8` (float64 `[D, 2]`: a day and the mean range of its rows) and
@@ -34,7 +34,7 @@ from ste.schema import DIRECTION, FEATURE_SETS, RETURN, Trend
 log = logging.getLogger(__name__)
 
 FORMAT = 1
-"""Raise it when the same tables would give other arrays: older folders are then made again."""
+"""Increase it when the same tables give other arrays: older folders are then rebuilt."""
 
 INDEX = "tensors.json"
 
@@ -55,7 +55,7 @@ RANGES = "ranges.f8"
 
 
 class TensorWriter:
-    """The folder of arrays of one table, whole or not there at all.
+    """Writes the folder of arrays of one table atomically.
 
     Arrays go out by plain writes: pages of a mapping that is written to would count as memory.
 
@@ -81,7 +81,7 @@ class TensorWriter:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._stack.close()
-        shutil.rmtree(self._partial, ignore_errors=True)  # not there any more after `finish`
+        shutil.rmtree(self._partial, ignore_errors=True)  # already moved after `finish`
 
     def append(self, rows: pd.DataFrame) -> None:
         """Write a block.
@@ -160,7 +160,7 @@ class TensorWriter:
 
 
 class MappedColumns:
-    """Of a table whose arrays are mapped from disk (`columns.Columns`): pages are read when they are asked for.
+    """`Columns` of a table whose arrays are mapped from disk; pages are read on access.
 
     Args:
         folder: that a `TensorWriter` finished.
@@ -182,7 +182,7 @@ class MappedColumns:
         return self.day[rows].astype("datetime64[D]").astype("datetime64[ns]")
 
     def release(self) -> None:
-        """Give back the memory of the features' pages that were read; they are read again when asked for."""
+        """Free the memory of the features' pages; they are read again on access."""
         if hasattr(mmap, "MADV_DONTNEED"):
             self._pages.madvise(mmap.MADV_DONTNEED)
 
@@ -192,19 +192,19 @@ class MappedColumns:
 
 
 def mapped(folder: Path, name: str) -> np.ndarray:
-    """An array of a folder, flat; what is written to it is this process's own and reaches no disk."""
+    """Map a flat array of a folder; writes stay in this process and are not saved to disk."""
     return mapped_pages(folder, name)[0]
 
 
 def mapped_pages(folder: Path, name: str) -> tuple[np.ndarray, mmap.mmap]:
-    """The same with the mapping that holds it."""
+    """Map a flat array of a folder and return it with its mapping."""
     with (folder / name).open("rb") as file:
         pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
     return np.frombuffer(pages, dtype=ARRAYS[name]), pages
 
 
 def tensors_digest(folder: Path) -> str | None:
-    """Digest of the tables that a folder was made from; None where it is none that can be read."""
+    """Return the digest of the tables that a folder was made from; None where it cannot be read."""
     try:
         index = json.loads((folder / INDEX).read_text())
     except (OSError, ValueError):
@@ -213,18 +213,18 @@ def tensors_digest(folder: Path) -> str | None:
 
 
 def read_tensors(folder: Path, classes: int = 3) -> RowStore:
-    """The store of a folder that a `TensorWriter` finished, mapped: opening it reads next to nothing.
+    """Map the store of a folder that a `TensorWriter` finished; pages are read on access.
 
     Args:
         folder: of arrays.
-        classes: how many trends are told apart.
+        classes: 2 or 3, see `schema.CLASSES`.
     """
     index = json.loads((folder / INDEX).read_text())
     columns = MappedColumns(folder, index["tickers"])
-    whole = classes == len(Trend)  # the classes are the trends
+    all_trends = classes == len(Trend)
     return RowStore(
         features=torch.from_numpy(columns.features.reshape(index["rows"], -1)),
-        label=torch.from_numpy(columns.directions) if whole else class_indices(columns.directions, classes),
+        label=torch.from_numpy(columns.directions) if all_trends else class_indices(columns.directions, classes),
         history=torch.from_numpy(mapped(folder, "history.i4")),
         period=mapped(folder, "period.i4"),
         columns=columns,
@@ -232,7 +232,7 @@ def read_tensors(folder: Path, classes: int = 3) -> RowStore:
 
 
 def write_tensors(blocks: Iterable[pd.DataFrame], folder: Path, features: str, frequency: str, digest: str) -> None:
-    """The arrays of a table that comes in blocks, see `TensorWriter.append`."""
+    """Write the arrays of a table that is given in blocks, see `TensorWriter.append`."""
     with TensorWriter(folder, features, frequency) as writer:
         for block in blocks:
             writer.append(block)
@@ -240,7 +240,7 @@ def write_tensors(blocks: Iterable[pd.DataFrame], folder: Path, features: str, f
 
 
 def ensure_tensors(parts: dict[str, Path], folder: Path, features: str, frequency: str, digest: str) -> None:
-    """Make the arrays of tables in parts, in one pass, unless they are there.
+    """Write the arrays of tables in parts in one pass, unless they exist.
 
     Args:
         parts: split to the folder of its parts.

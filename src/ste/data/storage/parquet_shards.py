@@ -1,4 +1,4 @@
-"""Tables larger than memory: a split as a folder of Parquet files, one for each year, written and read in blocks.
+"""Tables larger than memory: each split is a folder of Parquet files by year, written and read in blocks.
 
 A block is some tickers with all their rows; blocks come in ticker order and each is a row group of every year
 that it has rows in. So a file's tickers are in order, and so are a ticker's dates, over the years too.
@@ -28,29 +28,29 @@ THREADS = 2
 
 
 def part_files(folder: Path) -> list[Path]:
-    """The parts of a table, in the order of their years."""
+    """Return the parts of a table in the order of their years."""
     return sorted(folder.glob("*.parquet"))
 
 
 def digest(parts: dict[str, str]) -> str:
-    """One digest of a table's parts, from each part's name and own digest."""
+    """Combine the names and digests of a table's parts into one digest."""
     lines = "".join(f"{name} {parts[name]}\n" for name in sorted(parts))
     return sha256_of(lines.encode()).hexdigest()
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """The digest of each part, by name."""
+    """Compute the digest of each part, by name."""
     files = part_files(folder)
     with ThreadPoolExecutor(THREADS) as pool:
         return dict(zip((file.name for file in files), pool.map(sha256, files), strict=True))
 
 
 class PartsWriter:
-    """A folder of parts, whole or not there at all: written beside its place and moved there by `close`.
+    """Writes a folder of parts atomically: `close` moves the complete folder to its place.
 
     Args:
-        folder: where the parts will be; what a broken attempt left beside it is removed.
-        pool: of the threads that write; several tables may share one. None is one of its own.
+        folder: final place of the parts; an incomplete folder of an earlier attempt is deleted.
+        pool: threads that write; several tables may share it. None creates one.
     """
 
     def __init__(self, folder: Path, pool: ThreadPoolExecutor | None = None) -> None:
@@ -68,7 +68,7 @@ class PartsWriter:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._finish_files()
-        shutil.rmtree(self._partial, ignore_errors=True)  # not there any more after `close`
+        shutil.rmtree(self._partial, ignore_errors=True)  # already moved after `close`
 
     def append(self, rows: pd.DataFrame) -> None:
         """Write a block.
@@ -126,7 +126,7 @@ class PartsWriter:
 
 
 def partial_folder(folder: Path) -> Path:
-    """Where a folder is written before it is whole."""
+    """Return the temporary path of a folder that is being written."""
     return folder.with_name(f".{folder.name}.partial")
 
 
@@ -145,7 +145,7 @@ def _write(table: pa.Table, writer: pq.ParquetWriter, rows: Any) -> None:
 
 
 def read_parts_blocks(folders: dict[str, Path]) -> Iterator[pd.DataFrame]:
-    """A table's rows block by block, each block's from all splits and years.
+    """Yield a table's rows block by block; a block has the rows of some tickers of all splits and years.
 
     Args:
         folders: split to the folder of its parts.
@@ -155,7 +155,7 @@ def read_parts_blocks(folders: dict[str, Path]) -> Iterator[pd.DataFrame]:
         holds whole tickers, after those of the blocks before.
 
     Raises:
-        DataError: a part that cannot be read or does not tell its tickers.
+        DataError: a part that cannot be read or has no statistics of its tickers.
     """
     groups = sorted(
         group for split, folder in folders.items() for file in part_files(folder) for group in _groups(file, split)
@@ -190,8 +190,8 @@ def _groups(file: Path, split: str) -> Iterator[_Group]:
         with pq.ParquetFile(file) as part:
             column = part.schema_arrow.get_field_index("ticker")
             for number in range(part.num_row_groups):
-                told = part.metadata.row_group(number).column(column).statistics
-                yield _Group(told.min, told.max, SPLITS.index(split), file, number)
+                statistics = part.metadata.row_group(number).column(column).statistics
+                yield _Group(statistics.min, statistics.max, SPLITS.index(split), file, number)
     except (pa.ArrowException, OSError, AttributeError, IndexError) as error:
         raise DataError(
             f"{file}: cannot be read as a part of a table ({str(error).splitlines()[0]}). Delete {file.parent.parent} "
@@ -210,7 +210,7 @@ def _block(groups: list[_Group], files: dict[Path, pq.ParquetFile]) -> pd.DataFr
     return table.take(pa.array(order)).to_pandas(self_destruct=True)
 
 
-def first_rows(folder: Path, most: int) -> pd.DataFrame:
-    """The first rows of a split's first part."""
+def first_rows(folder: Path, count: int) -> pd.DataFrame:
+    """Read the first rows of a split's first part."""
     with pq.ParquetFile(part_files(folder)[0]) as part:
-        return next(part.iter_batches(batch_size=most, use_threads=False)).to_pandas()
+        return next(part.iter_batches(batch_size=count, use_threads=False)).to_pandas()
