@@ -35,8 +35,10 @@ _MAX_PRICE, _MAX_VOLUME, _MAX_VALUE = 1e9, 1e15, 1e6
 
 def _limited(column: Column, largest: float, description: str) -> Any:
     """Return a field with the column's limits, and an upper bound that keeps features within float32."""
-    lower = {"gt": 0.0} if column.positive else {"ge": -largest if column.low is None else column.low}
-    return Field(**lower, le=largest if column.high is None else column.high, description=description)
+    high = largest if column.high is None else column.high
+    if column.positive:
+        return Field(gt=0.0, le=high, description=description)
+    return Field(ge=-largest if column.low is None else column.low, le=high, description=description)
 
 
 _BAR, _NEWS, _MACRO, _POLICY = (
