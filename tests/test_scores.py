@@ -269,7 +269,7 @@ def test_the_reliability_curve_counts_every_row_once():
     ]
 
 
-def test_the_book_is_dated_by_the_periods_close_and_of_the_first_path():
+def test_the_portfolio_is_dated_by_the_periods_close_and_of_the_first_path():
     predictions = made(weeks=12, frequency="daily")
     card = score(predictions, resamples=20, kind="long_only", cost_bps=3.0)
     assert card.unit == "day"
@@ -355,3 +355,9 @@ def test_the_t_of_a_coefficient_counts_only_returns_that_do_not_overlap():
     ratio = monthly.figures["ic_t"].value / monthly.figures["ic_ir"].value
     assert ratio == pytest.approx(np.sqrt(weekly.periods // 4), rel=0.02)
     assert weekly.figures["ic_t"].low is None
+
+
+def test_the_portfolio_pays_its_costs():
+    free, paid = (score(made(), resamples=100, cost_bps=bps) for bps in (0.0, 50.0))
+    assert paid.portfolio.returns[0] == pytest.approx(free.portfolio.returns[0] - paid.portfolio.turnover[0] * 50 / 1e4)
+    assert paid.figures["portfolio_sharpe"].value < free.figures["portfolio_sharpe"].value
