@@ -1,0 +1,212 @@
+"""Break one rule at a time and run the fast tests that have to notice: `python -m studies.mutations [NAME...]`.
+
+Each mutation changes one line of a copy of the source. A mutation that the tests let pass is listed as SURVIVED, and
+the exit code is then 1. Run it after a change of what a mutation touches, or of the tests.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One broken rule.
+
+    Attributes:
+        name: of the mutation.
+        file: below `src/ste`.
+        before: text of the rule; it stands in the file exactly once.
+        after: text that breaks it.
+        tests: names of the test files, without `tests/test_` and `.py`, one of which has to fail.
+    """
+
+    name: str
+    file: str
+    before: str
+    after: str
+    tests: tuple[str, ...]
+
+
+MUTATIONS = (
+    Mutation(
+        "purge off by one",
+        "data/splits.py",
+        "period + purge < later.min()",
+        "period + purge <= later.min()",
+        ("data_laws", "split"),
+    ),
+    Mutation(
+        "scaler fitted on validation",
+        "data/datamodule.py",
+        'train = self.datasets["train"]\n        if len(train) * train.length',
+        'train = self.datasets["validation"]\n        if len(train) * train.length',
+        ("data_laws", "representation", "windows"),
+    ),
+    Mutation(
+        "inverted class weights",
+        "experiment/model_setup.py",
+        "(counts.sum() / (len(counts) * counts))",
+        "(counts * len(counts) / counts.sum())",
+        ("training", "pipeline"),
+    ),
+    Mutation(
+        "macro joined by reference date",
+        "features/macro.py",
+        'releases["release_date"].to_numpy()',
+        'releases["release_date"].to_numpy() - np.timedelta64(31, "D")',
+        ("data_laws", "features"),
+    ),
+    Mutation(
+        "window across tickers",
+        "data/windows.py",
+        "(ticker[1:] != ticker[:-1]) | (np.diff(period) != 1)",
+        "np.diff(period) != 1",
+        ("data_laws", "windows"),
+    ),
+    Mutation(
+        "bootstrap over rows",
+        "evaluation/scored_rows.py",
+        "np.unique(predictions.periods, return_inverse=True)",
+        "np.unique(np.arange(len(frame)), return_inverse=True)",
+        ("scores", "bootstrap"),
+    ),
+    Mutation(
+        "verdict without correction",
+        "evaluation/significance.py",
+        "sidak(gains[metric].p, trials * len(tested))",
+        "gains[metric].p",
+        ("verdict", "trials"),
+    ),
+    Mutation(
+        "uncounted trials",
+        "tracking/earlier_trials.py",
+        "count = len({run.id for run in same} | {run_id})",
+        "count = 1",
+        ("trials", "sweeps"),
+    ),
+    Mutation(
+        "resume without optimizer state",
+        "training/module.py",
+        'checkpoint["history"] = self.history',
+        'checkpoint["history"], checkpoint["optimizer_states"] = self.history, []',
+        ("training", "pipeline"),
+    ),
+    Mutation(
+        "resume without random stream",
+        "training/module.py",
+        'torch.manual_seed(self.epoch_seed(int(self.hparams["seed"])))',
+        'self.epoch_seed(int(self.hparams["seed"]))',
+        ("training", "pipeline"),
+    ),
+    Mutation(
+        "ONNX without scaling",
+        "inference/export/graph.py",
+        "return _GraphChain(model.representation, model.net, nn.Softmax(dim=-1)).eval()",
+        "return _GraphChain(nn.Identity(), model.net, nn.Softmax(dim=-1)).eval()",
+        ("onnx", "export"),
+    ),
+    Mutation(
+        "live features one day late",
+        "streaming/running_features.py",
+        "bars = period.bars_until(name, day)",
+        "bars = period.bars_until(name, day - 1) or period.bars_until(name, day)",
+        ("streaming_features", "streaming_engine"),
+    ),
+    Mutation(
+        "equal replica seeds",
+        "seed_ensembles/replica_module.py",
+        "            torch.manual_seed(seed)\n",
+        "            torch.manual_seed(seeds[0])\n",
+        ("replicas", "training"),
+    ),
+    Mutation(
+        "gradients not averaged over processes",
+        "training/trainer.py",
+        "return pl.Trainer(callbacks=chosen",
+        'arguments["strategy"] = "auto" if arguments["strategy"] == "ddp" else arguments["strategy"]\n'
+        "        return pl.Trainer(callbacks=chosen",
+        ("training", "distributed"),
+    ),
+    Mutation(
+        "horizon ignored",
+        "labels/targets.py",
+        'codes = pd.factorize(rows["ticker"])[0].astype(np.int64)',
+        'codes, horizon = pd.factorize(rows["ticker"])[0].astype(np.int64), 1',
+        ("data_laws", "labels"),
+    ),
+    Mutation(
+        "costs ignored",
+        "evaluation/portfolio.py",
+        "turnover * cost_bps / 1e4",
+        "turnover * 0.0",
+        ("trading",),
+    ),
+    Mutation(
+        "epoch chosen on test",
+        "data/datamodule.py",
+        'return self._in_order(view(self.scored["validation"]))',
+        'return self._in_order(view(self.scored.get("test", self.scored["validation"])))',
+        ("training", "pipeline", "windows"),
+    ),
+)
+
+
+def failing_test(mutation: Mutation, folder: Path) -> str | None:
+    """Apply a mutation to a copy of the source and return the first test that fails, or None.
+
+    Args:
+        mutation: to apply.
+        folder: empty, for the copy.
+
+    Raises:
+        ValueError: the text of the rule does not stand in its file exactly once.
+    """
+    for name in ("src", "conf"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    path = folder / "src" / "ste" / mutation.file
+    text = path.read_text()
+    if text.count(mutation.before) != 1:
+        raise ValueError(
+            f"{mutation.name}: {mutation.file} holds its line {text.count(mutation.before)} times, not once"
+        )
+    path.write_text(text.replace(mutation.before, mutation.after))
+    tests = [f"tests/test_{name}.py" for name in mutation.tests]
+    environment = os.environ | {"PYTHONPATH": str(folder / "src")}
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--tb=no", *tests]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return None
+    failed = [line.split()[1] for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    if not failed:
+        raise ValueError(
+            f"{mutation.name}: pytest ended with {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+        )
+    return failed[0]
+
+
+def main() -> None:
+    """Apply every mutation, or those named, and print what caught each."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help="mutations to apply; all of them without any")
+    names = parser.parse_args().names
+    survived = 0
+    for mutation in MUTATIONS:
+        if names and mutation.name not in names:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            caught = failing_test(mutation, Path(folder))
+        survived += caught is None
+        print(f"{mutation.name:<40} {caught or 'SURVIVED'}", flush=True)
+    sys.exit(1 if survived else 0)
+
+
+if __name__ == "__main__":
+    main()
