@@ -23,7 +23,7 @@ def ar1(rng: np.random.Generator, n: int, persistence: float) -> np.ndarray:
 @settings(max_examples=40, deadline=None)
 def test_a_resample_is_circular_blocks_of_neighbours_cut_to_the_number_of_units(units, block, resamples, seed):
     block = min(block, units)
-    drawn = Resampling.generate_market_blocks(units, block, resamples, seed)
+    drawn = Resampling.draw_blocks(units, block, resamples, seed)
     starts = np.random.default_rng(seed).integers(units, size=(resamples, -(-units // block)))
     for counts, begin in zip(drawn.multiplicity[1:], starts, strict=True):
         rows = [(b + k) % units for b in begin for k in range(block)][:units]
@@ -34,7 +34,7 @@ def test_a_resample_is_circular_blocks_of_neighbours_cut_to_the_number_of_units(
 
 def test_sums_are_those_of_the_gathered_units():
     rng = np.random.default_rng(0)
-    drawn = Resampling.generate_market_blocks(50, 3, 400, seed=1)
+    drawn = Resampling.draw_blocks(50, 3, 400, seed=1)
     for statistic in (rng.integers(0, 9, (50, 2, 3)), rng.integers(0, 2**40, (50, 2)), rng.normal(size=50)):
         expected = np.einsum("ru,u...->r...", drawn.multiplicity.astype(np.float64), statistic.astype(np.float64))
         found = drawn.sums(statistic)
@@ -47,7 +47,7 @@ def test_sums_are_those_of_the_gathered_units():
 @example([5e-324, 0.0, 1e-310], Random(0))
 @settings(max_examples=50, deadline=None)
 def test_no_sum_is_rounded_so_that_order_and_threads_cannot_matter(values, random):
-    drawn = Resampling.generate_market_blocks(len(values), 1, 20, seed=0)
+    drawn = Resampling.draw_blocks(len(values), 1, 20, seed=0)
     shuffled = list(range(len(values)))
     random.shuffle(shuffled)
     other = Resampling(drawn.multiplicity[:, shuffled], drawn.independent)
@@ -62,7 +62,7 @@ def interval(drawn: Resampling, figure: np.ndarray) -> tuple[float, float]:
 
 def test_the_interval_of_a_mean_is_students():
     values = np.random.default_rng(3).normal(size=30)
-    drawn = Resampling.generate_market_blocks(30, 1, 20000, seed=0)
+    drawn = Resampling.draw_blocks(30, 1, 20000, seed=0)
     low, high = interval(drawn, drawn.sums(values) / 30)
     half = t.ppf(0.975, 29) * values.std(ddof=1) / np.sqrt(30)
     assert low == pytest.approx(values.mean() - half, abs=0.05 * half)
@@ -77,7 +77,7 @@ def test_the_stretch_goes_to_one_with_many_units_and_is_finite_with_one():
 
 
 def test_resamples_without_a_value_are_left_out_and_none_gives_no_interval():
-    drawn = Resampling.generate_market_blocks(20, 1, 0, seed=0)
+    drawn = Resampling.draw_blocks(20, 1, 0, seed=0)
     assert np.isnan(interval(drawn, np.array([0.4]))).all()
     assert np.isnan(interval(drawn, np.array([0.4, np.nan]))).all()
     assert interval(drawn, np.array([0.4, np.nan, 0.5, 0.5])) == (0.5, 0.5)
@@ -85,7 +85,7 @@ def test_resamples_without_a_value_are_left_out_and_none_gives_no_interval():
 
 def test_figures_together_have_the_intervals_and_p_values_that_each_has_alone():
     rng = np.random.default_rng(5)
-    drawn = Resampling.generate_market_blocks(20, 1, 60, seed=0)
+    drawn = Resampling.draw_blocks(20, 1, 60, seed=0)
     figures = rng.normal(size=(6, 61))
     figures[1, 3:9], figures[2, 1:], figures[3, 0], figures[4] = np.nan, np.nan, np.nan, 0.0
     together = drawn.intervals(figures), drawn.p_values(figures)
@@ -99,17 +99,17 @@ def test_figures_together_have_the_intervals_and_p_values_that_each_has_alone():
 @pytest.mark.parametrize("shift", [0.3, 2.0])
 def test_the_p_value_is_students_also_far_beyond_the_number_of_resamples(shift):
     values = np.random.default_rng(1).normal(size=40) + shift
-    drawn = Resampling.generate_market_blocks(40, 1, 20000, seed=0)
+    drawn = Resampling.draw_blocks(40, 1, 20000, seed=0)
     found = drawn.p_values(drawn.sums(values)[None] / 40)[0]
     statistic = values.mean() / (values.std(ddof=1) / np.sqrt(40))
     assert t.isf(found, 39) == pytest.approx(statistic, rel=0.03)
 
 
 def test_a_gain_of_zero_in_all_periods_is_no_evidence():
-    drawn = Resampling.generate_market_blocks(12, 1, 50, seed=0)
+    drawn = Resampling.draw_blocks(12, 1, 50, seed=0)
     gains = np.stack([np.zeros(51), np.full(51, 0.2), np.full(51, -0.2)])
     assert drawn.p_values(gains).tolist() == [1.0, 0.0, 1.0]
-    assert Resampling.generate_market_blocks(1, 1, 50, seed=0).p_values(np.linspace(0.1, 0.2, 51)[None]) == 1.0
+    assert Resampling.draw_blocks(1, 1, 50, seed=0).p_values(np.linspace(0.1, 0.2, 51)[None]) == 1.0
 
 
 def test_blocks_are_longer_where_the_series_depends_on_its_past():
@@ -148,7 +148,7 @@ def test_resampled_areas_are_those_of_the_gathered_rows(values: int):
     unit = np.sort(rng.integers(40, size=4000))
     positive = rng.random(4000) < 0.4
     score = np.floor(values * (rng.normal(size=4000) + positive))
-    drawn = Resampling.generate_market_blocks(40, 2, 20, seed=0)
+    drawn = Resampling.draw_blocks(40, 2, 20, seed=0)
     areas = area_under_roc(score, positive, unit, drawn)
     assert areas[0] == pytest.approx(roc_auc_score(positive, score), abs=1e-12)
     by_unit = [np.flatnonzero(unit == u) for u in range(40)]
@@ -159,7 +159,7 @@ def test_resampled_areas_are_those_of_the_gathered_rows(values: int):
 
 
 def test_an_area_without_one_side_has_no_value():
-    drawn = Resampling.generate_market_blocks(3, 1, 10, seed=0)
+    drawn = Resampling.draw_blocks(3, 1, 10, seed=0)
     unit = np.array([0, 1, 2])
     assert np.isnan(area_under_roc(np.arange(3.0), np.ones(3, dtype=bool), unit, drawn)).all()
     assert np.isnan(area_under_roc(np.empty(0), np.empty(0, dtype=bool), unit[:0], drawn)).all()

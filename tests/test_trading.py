@@ -112,7 +112,7 @@ def test_figures_are_empyricals_and_resamples_are_those_of_the_gathered_returns(
         cost_bps=5.0,
         horizon=1,
     )
-    drawn = Resampling.generate_market_blocks(60, 2, 30, seed=0)
+    drawn = Resampling.draw_blocks(60, 2, 30, seed=0)
     figures = portfolio_figures(trades, drawn, per_year)
     expected = {
         "portfolio_annual_return": empyrical.annual_return,
@@ -151,7 +151,7 @@ def test_equal_scores_are_cash_exactly(count: int):
         horizon=1,
     )
     assert not trades.invested.any()
-    figures = portfolio_figures(trades, Resampling.generate_market_blocks(2, 1, 20, seed=0), 52)
+    figures = portfolio_figures(trades, Resampling.draw_blocks(2, 1, 20, seed=0), 52)
     assert "portfolio_sharpe" not in figures
 
 

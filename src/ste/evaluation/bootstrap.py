@@ -72,7 +72,7 @@ class Resampling:
 
     @classmethod
     @lru_cache(maxsize=4)  # the trials of a sweep draw the same resamples
-    def generate_market_blocks(cls, units: int, block: int, resamples: int, seed: int) -> "Resampling":
+    def draw_blocks(cls, units: int, block: int, resamples: int, seed: int) -> "Resampling":
         """Draw circular blocks of `block` neighbouring units each; the last block of a resample is cut to fit.
 
         Args:

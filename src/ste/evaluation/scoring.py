@@ -73,11 +73,11 @@ def score(
     too_few = rows.periods < MIN_PERIODS * predictions.horizon
     if too_few:
         groups = min(rows.examples, _MAX_GROUPS)
-        over_rows = Resampling.generate_market_blocks(groups, 1, resamples, seed)
-        over_periods = Resampling.generate_market_blocks(rows.periods, 1, 0, seed)
+        over_rows = Resampling.draw_blocks(groups, 1, resamples, seed)
+        over_periods = Resampling.draw_blocks(rows.periods, 1, 0, seed)
         scorer = Scorer(rows, predictions.classes, over_rows, rows.example % groups, binomial=True)
     else:
-        over_periods = Resampling.generate_market_blocks(rows.periods, block, resamples, seed)
+        over_periods = Resampling.draw_blocks(rows.periods, block, resamples, seed)
         scorer = Scorer(rows, predictions.classes, over_periods, rows.period, binomial=False)
 
     own = scorer.figures(probs)

@@ -18,7 +18,7 @@ from ste.errors import RunError
 from ste.streaming.running_features import CLOSES
 from ste.streaming.sinks import write_all
 
-FORMAT = 1
+FORMAT = 2
 """Version of the checkpoint's layout; raise it with every incompatible change."""
 _META = "meta"
 
