@@ -76,6 +76,11 @@ def test_every_trainer_argument_is_a_setting_by_its_own_name():
     assert {field.name for field in fields(TrainerSettings)} == (arguments - elsewhere) | {"threads"}
 
 
+def test_an_unknown_trainer_argument_is_one_message_with_the_nearest_name():
+    with pytest.raises(ConfigError, match=r"trainer\.gradient_clip: no such .*Try trainer\.gradient_clip_val\."):
+        load_settings(TrainSettings, compose_train(["+trainer.gradient_clip=1.0"]))
+
+
 def test_overfit_batches_gives_the_same_batch_each_epoch(fitted: Callable[..., Fitted], monkeypatch):
     seen = []
     step = fit_module.TrendModule.training_step

@@ -53,6 +53,11 @@ def _train(values: dict[str, Any]) -> "TrainResult | None":
     if settings.resume is not None:
         values = _resumed_values(settings, settings.resume)
         settings = load_settings(TrainSettings, values)
+    if HydraConfig.get().mode == RunMode.MULTIRUN and settings.trainer.processes != 1:
+        raise ConfigError(
+            f"trainer.devices={settings.trainer.devices}: a sweep trains each of its runs in one process. "
+            "Try trainer=cpu, or the command without -m."
+        )
     with fast_imports():  # torch, lightning and mlflow load only now
         from ste.experiment.run import train
 

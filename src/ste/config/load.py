@@ -3,6 +3,7 @@
 A configuration is data: its values become the dataclasses of `ste.config`, and nothing in it names code to run.
 """
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
@@ -82,9 +83,14 @@ def build_settings(cls: type[SettingsType], values: Mapping[str, Any]) -> Settin
         )
     dataclass: type = cls
     known = {field.name: field for field in fields(dataclass)}
-    unknown = ", ".join(f"{prefix}{key}" for key in sorted(set(values) - set(known)))
+    unknown = sorted(str(key) for key in set(values) - set(known))
     if unknown:
-        raise ConfigError(f"{unknown}: no such setting. Expected one of {', '.join(prefix + name for name in known)}.")
+        near = difflib.get_close_matches(unknown[0], known, n=1)
+        hint = f" Try {prefix}{near[0]}." if near else ""
+        raise ConfigError(
+            f"{', '.join(prefix + key for key in unknown)}: no such setting. "
+            f"Expected one of {', '.join(prefix + name for name in known)}.{hint}"
+        )
     needed = [name for name, one in known.items() if one.default is MISSING and one.default_factory is MISSING]
     missing = ", ".join(f"{prefix}{name}" for name in needed if name not in values)
     if missing:
