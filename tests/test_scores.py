@@ -361,3 +361,11 @@ def test_the_portfolio_pays_its_costs():
     free, paid = (score(made(), resamples=100, cost_bps=bps) for bps in (0.0, 50.0))
     assert paid.portfolio.returns[0] == pytest.approx(free.portfolio.returns[0] - paid.portfolio.turnover[0] * 50 / 1e4)
     assert paid.figures["portfolio_sharpe"].value < free.figures["portfolio_sharpe"].value
+
+
+def test_a_year_has_fewer_holding_periods_with_a_longer_horizon():
+    card = score(made(weeks=60, horizon=4), resamples=100)
+    returns = np.array(card.portfolio.returns)
+    assert card.figures["portfolio_sharpe"].value == pytest.approx(
+        returns.mean() / returns.std(ddof=1) * np.sqrt(52 / 4)
+    )
