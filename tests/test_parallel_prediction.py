@@ -66,7 +66,8 @@ def read_output(path: Path, keys: list[str]) -> pd.DataFrame:
     """Read a file, or the parts of a folder, sorted by some columns."""
     files = sorted(path.iterdir()) if path.is_dir() else [path]
     frames = [pd.read_parquet(file) if file.suffix == ".parquet" else pd.read_csv(file) for file in files]
-    return pd.concat([frame for frame in frames if len(frame)]).sort_values(keys, ignore_index=True)
+    rows = [frame for frame in frames if len(frame)] or frames[:1]
+    return pd.concat(rows).sort_values(keys, ignore_index=True)
 
 
 def assert_same(
