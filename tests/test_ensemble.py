@@ -266,7 +266,7 @@ def test_the_best_are_chosen_by_validation_among_whole_runs_on_the_latest_data(c
         (sweep, f"run {sweep}: it is a sweep. Try runs=children:{sweep}"),
         (fold, f"that is fold 0 of run {good}"),
         (good, f"run {good}: it is named twice"),
-        (past(0.1, tags={ENSEMBLE_TAG: "x,y"}), "it is an ensemble itself. Name its members: x,y"),
+        (past(0.1, tags={ENSEMBLE_TAG: "x,y"}), "it is an ensemble. Name its members: x,y"),
         (past(0.5, digest="other"), f"its data has digest other, run {good}'s d"),
         ("nothing", "runs=nothing: no such run"),
     ):

@@ -31,7 +31,7 @@ def train_task(config: DictConfig) -> Any:
         from ste.tuning.trial_job import run_trial
 
         values["sweep"]["values"] = _swept_values(values["sweep"]["keys"])
-        return run_trial(values, _run_name(values["tracking"], values["sweep"]), lambda: _train(values))
+        return run_trial(values, _run_name(values["tracking"], values["sweep"]), lambda: _train_trial(values))
     if values["sweep"]["space"] and HydraConfig.get().mode == RunMode.RUN:
         search = f"sweep={HydraConfig.get().runtime.choices['sweep']}"
         raise ConfigError(f"{search}: that is a search of many runs. Try python -m ste.train -m {search}.")
@@ -46,6 +46,12 @@ def train_task(config: DictConfig) -> Any:
     store = values["tracking"]["uri"] or f"sqlite:///{Path(values['paths']['output']) / 'mlflow.db'}"
     print_run(result.lines, result.folder, result.run_id, without_password(store))
     return result.monitored
+
+
+def _train_trial(values: dict[str, Any]) -> "TrainResult":
+    result = _train(values)
+    assert result is not None  # a trial runs in one process
+    return result
 
 
 def _train(values: dict[str, Any]) -> "TrainResult | None":
