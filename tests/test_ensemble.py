@@ -419,7 +419,7 @@ def test_an_ensemble_is_a_run_that_stands_alone(place: Place, trained: list[Trai
     assert "<h2>Members</h2>" in page
     assert all(one in page for one in members)
     assert "typed lstm\ntyped logistic\npython -m ste.ensemble" in page
-    assert "of one model on its own prepared features" in page
+    assert "for one model on its own normalized features" in page
     place.do(compare_task, "compare")
     assert "Ensemble" in capsys.readouterr().out
 
