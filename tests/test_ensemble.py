@@ -253,7 +253,7 @@ def test_the_best_are_chosen_by_validation_among_whole_runs_on_the_latest_data(c
     good, fair, poor = past(0.8, test=3.0), past(0.9, test=2.0), past(1.0, test=0.5)
     past(0.1, tags={ENSEMBLE_TAG: f"{good},{fair}"})
     sweep = past(0.1, tags={SWEEP_TAG: "grid"})
-    fold = past(0.1, tags={FOLD_TAG: 0}, parent=Run(client, client.get_run(good).info))
+    fold = past(0.1, tags={FOLD_TAG: 0}, parent=Run(client, client.get_run(good)))
     failed = past(0.1)
     client.set_terminated(failed, "FAILED")
     assert ids(client, "best:2") == [good, fair]
@@ -280,7 +280,7 @@ def test_the_best_are_chosen_by_validation_among_whole_runs_on_the_latest_data(c
 
 def test_the_children_of_a_sweep_are_those_that_finished(client: MlflowClient):
     parent = past(None, tags={SWEEP_TAG: "grid"})
-    sweep = Run(client, client.get_run(parent).info)
+    sweep = Run(client, client.get_run(parent))
     one = past(0.9, parent=sweep)
     with pytest.raises(RunError, match="that run has 1 finished training runs below it"):
         find_members(client, f"children:{parent}")

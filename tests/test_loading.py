@@ -34,7 +34,7 @@ def test_nothing_is_collected_within_and_what_came_is_left_alone(tmp_path: Path,
     assert gc.get_freeze_count() > before + 1000
 
 
-def test_what_became_garbage_is_not_kept_where_nothing_was_imported():
+def test_garbage_is_not_frozen_without_an_import():
     class Watched:
         pass
 

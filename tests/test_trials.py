@@ -74,7 +74,7 @@ def test_folds_are_no_trials_and_are_found_through_their_run(client: MlflowClien
         for number in (1, 0, 2):
             # Even where a fold carries the data's digest.
             children[number] = past(card([0.1, 0.1, 0.1]), parent=parent, tags={FOLD_TAG: number})
-    past(None, parent=Run(client, client.get_run(parent.id).info))  # something else below the same run
+    past(None, parent=Run(client, client.get_run(parent.id)))  # something else below the same run
     assert {number: run.id for number, run in find_children(client, parent.id).items()} == children
     assert parent.id in {run.id for run in find_runs(client, "1", "d")}
     assert not set(children.values()) & {run.id for run in find_runs(client, "1", "d")}

@@ -25,7 +25,7 @@ _RECENT = 10_000
 """Milliseconds: unfinished runs that started this long before the latest are read again in the query for new runs."""
 
 _experiments: dict[tuple[str, str], dict[str, RunInfo]] = {}
-_books: dict[tuple[str, str], dict[str, Any] | None] = {}
+_portfolios: dict[tuple[str, str], dict[str, Any] | None] = {}
 # Caches by store: finished runs do not change.
 
 
@@ -52,7 +52,7 @@ def find_trials(
         [card.portfolio.returns],
     )
     for run in [run for run in same if run.id != run_id and run.status == "FINISHED"][:MAX_PORTFOLIOS]:
-        returns = _book_returns(client, run, card.portfolio)
+        returns = _portfolio_returns(client, run, card.portfolio)
         if returns is not None:
             columns.append(returns)
             sharpes += [run.metrics[name] for name in ("final_test/portfolio_sharpe",) if name in run.metrics]
@@ -77,21 +77,25 @@ def _known_runs(client: MlflowClient, experiment: str) -> list[RunInfo]:
     return sorted(known.values(), key=lambda run: -run.started)
 
 
-def _book_returns(client: MlflowClient, run: RunInfo, own: Portfolio) -> list[float] | None:
+def _portfolio_returns(client: MlflowClient, run: RunInfo, own: Portfolio) -> list[float] | None:
     """Read a run's portfolio returns on the test split; None if it traded differently or cannot be read."""
     key = (str(client.tracking_uri), run.id)
-    if key not in _books:
-        _books[key] = _read_book(client, run)
-    book = _books[key]
+    if key not in _portfolios:
+        _portfolios[key] = _read_portfolio(client, run)
+    portfolio = _portfolios[key]
     with suppress(KeyError, TypeError, ValueError):
-        if book and (book["dates"], book["kind"], book["cost_bps"]) == (own.dates, own.kind, own.cost_bps):
-            return [float(value) for value in book["returns"]]
+        if portfolio and (portfolio["dates"], portfolio["kind"], portfolio["cost_bps"]) == (
+            own.dates,
+            own.kind,
+            own.cost_bps,
+        ):
+            return [float(value) for value in portfolio["returns"]]
     return None
 
 
-def _read_book(client: MlflowClient, run: RunInfo) -> dict[str, Any] | None:
+def _read_portfolio(client: MlflowClient, run: RunInfo) -> dict[str, Any] | None:
     with suppress(MlflowException, OSError, ValueError, KeyError, TypeError), tempfile.TemporaryDirectory() as folder:
         summary = json.loads(Path(client.download_artifacts(run.id, SUMMARY, folder)).read_text())
-        book = summary["scores"]["test"]["portfolio"]
-        return book if isinstance(book, dict) else None
+        portfolio = summary["scores"]["test"]["portfolio"]
+        return portfolio if isinstance(portfolio, dict) else None
     return None
