@@ -306,7 +306,7 @@ def test_a_stopped_walk_forward_ends_where_it_would_have_ended(
     status = {run.data.tags[FOLD_TAG]: run.info.status for run in new if FOLD_TAG in run.data.tags}
     assert status == {"0": "FINISHED", "1": "FINISHED", "2": "KILLED"}
     hints = [line for line in capsys.readouterr().err.splitlines() if "resume=" in line]
-    assert hints == [f"python -m ste.train resume={parent.info.run_id} goes on with this run"]  # of the parent alone
+    assert hints == [f"python -m ste.train resume={parent.info.run_id} resumes this run"]  # of the parent alone
 
     with monkeypatch.context() as patch:
         fits = fitted_folds(patch)
