@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -109,9 +110,10 @@ def test_overfit_batches_gives_the_same_batch_each_epoch(fitted: Callable[..., F
         ["trainer.enable_checkpointing=false"],
     ],
 )
-def test_trainer_arguments_work(fitted: Callable[..., Fitted], overrides: list[str]):
+def test_trainer_arguments_work(fitted: Callable[..., Fitted], folder: Path, overrides: list[str]):
     result = fitted(*overrides)
     assert result.checkpoint.is_file()
+    assert not Path("checkpoints").exists()
     weights = load_model(result.checkpoint).state_dict()
     assert all(torch.equal(value, weights[name]) for name, value in result.model.state_dict().items())
 
@@ -119,6 +121,15 @@ def test_trainer_arguments_work(fitted: Callable[..., Fitted], overrides: list[s
 def test_what_lightning_refuses_is_one_message(fitted: Callable[..., Fitted]):
     with pytest.raises(ConfigError, match=r"trainer: Lightning refuses these settings: .*strategy"):
         fitted("trainer.strategy=hope")
+
+
+def test_a_precision_that_the_processor_lacks_is_one_message(fitted: Callable[..., Fitted], monkeypatch):
+    def unsupported(*_: Any) -> None:
+        raise RuntimeError("could not create a primitive descriptor for the LSTM forward propagation primitive.")
+
+    monkeypatch.setattr(torch.nn.LSTM, "forward", unsupported)
+    with pytest.raises(ConfigError, match=r"trainer\.precision=bf16-mixed: this processor .*Try trainer\.precision=32"):
+        fitted("model=lstm", "trainer.precision=bf16-mixed")
 
 
 # --- callbacks and loggers ---
@@ -181,6 +192,13 @@ def test_loggers_are_the_tracked_run_and_lightnings(tmp_path: Path):
     assert [type(one).__name__ for one in build_loggers(settings.loggers, tmp_path, None)] == ["CSVLogger"]
     with pytest.raises(ConfigError, match=r"loggers\.x\.name=MLFlow: expected one of"):
         build_loggers({"x": {"name": "MLFlow"}}, tmp_path, None)
+
+
+@pytest.mark.skipif(find_spec("tensorboard") is not None, reason="tensorboard is installed")
+def test_a_logger_without_its_package_is_one_message(tmp_path: Path):
+    settings = load_settings(TrainSettings, compose_train(["loggers=tensorboard"]))
+    with pytest.raises(ConfigError, match=r"^loggers\.tensorboard: TensorBoardLogger: .*tensorboard.* Try `pip install`"):
+        build_loggers(settings.loggers, tmp_path, None)
 
 
 def test_curves_have_the_epoch_as_step_and_are_sent_once(fitted: Callable[..., Fitted]):

@@ -156,8 +156,7 @@ class Fitter:
         """
         built = build_callbacks(self.callbacks, self._metric, self.mode, Path())
         build_trainer(resolve_processes(self.trainer), built)
-        loggers = {key: entry for key, entry in self.loggers.items() if key != "tensorboard"}  # would make a folder
-        build_loggers(loggers, Path(), None)
+        build_loggers(self.loggers, Path(), None)
 
     def fit(
         self,

@@ -8,7 +8,7 @@ from ste.registry import MODELS
 
 @MODELS.register
 class AttentiveLSTM(nn.Module):
-    """Feature mapping, LSTM, and attention over its steps beside its last step.
+    """Feature mapping, LSTM, and attention over its steps, concatenated with its last step.
 
     Feng et al. (2019), IJCAI, "Enhancing Stock Movement Prediction with Adversarial Training", section 2;
     its Adv-ALSTM is this net with `fit.adversarial_weight` above 0. The paper's mapping and attention

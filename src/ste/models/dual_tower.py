@@ -71,7 +71,7 @@ class DualTowerModel(nn.Module):
         """What enters the last linear layer, `[B, hidden_size]`, of rows `[B, F]`."""
         stock, context = x[..., : self.stock_size], x[..., self.stock_size :]
         joined = torch.cat([self.stock_tower(stock), self.context_tower(context)], dim=-1)
-        for layer in [*self.head][:-1]:  # a slice of a Sequential is a module, made anew each time
+        for layer in [*self.head][:-1]:  # a slice of a Sequential is a module, created again on each call
             joined = layer(joined)
         return joined
 

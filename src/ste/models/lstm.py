@@ -58,7 +58,7 @@ class SimpleLSTM(nn.Module):
         """What enters the last linear layer, `[B, H // 2]`, of windows `[B, T, F]`, oldest week first."""
         hidden, _ = self.lstm(x)  # [B, T, H]
         last = hidden[..., -1, :]
-        for layer in [*self.head][:-1]:  # a slice of a Sequential is a module, made anew each time
+        for layer in [*self.head][:-1]:  # a slice of a Sequential is a module, created again on each call
             last = layer(last)
         return last
 

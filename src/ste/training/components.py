@@ -139,7 +139,9 @@ def _build(where: str, kind: Any, arguments: dict[str, Any]) -> Any:
             )
     try:
         return kind(**arguments)
-    except (TypeError, ValueError, KeyError, MisconfigurationException, ModuleNotFoundError) as error:
+    except ModuleNotFoundError as error:  # of an optional package; the message ends with what to install
+        raise ConfigError(f"{where}: {kind.__name__}: {str(error).splitlines()[0]}") from None
+    except (TypeError, ValueError, KeyError, MisconfigurationException) as error:
         raise ConfigError(f"{where}: {kind.__name__} does not accept these arguments: {error}.") from None
 
 

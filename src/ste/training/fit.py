@@ -99,7 +99,8 @@ def fit_net(
         resume: start from `last.ckpt` of the folder, where there is one.
 
     Raises:
-        ConfigError: the fit diverged, or the Trainer refused a setting.
+        ConfigError: the fit diverged, the Trainer refused a setting, or the processor lacks the net's layers in this
+            precision.
         RunError: another process of a distributed run was lost.
     """
     several = settings.processes != 1
@@ -130,6 +131,11 @@ def fit_net(
             raise KeyboardInterrupt from None
         raise
     except RuntimeError as error:
+        if "could not create a primitive" in str(error):  # torch, of an LSTM or GRU in 16 bits
+            raise ConfigError(
+                f"trainer.precision={settings.precision}: this processor cannot compute a layer of the net with it. "
+                "Try trainer.precision=32-true."
+            ) from error
         lost = lost_process(error) if several else None
         if lost is None:
             raise

@@ -154,6 +154,5 @@ def _train(
 
 def _ignores_batches(callback: pl.Callback) -> bool:
     if isinstance(callback, ModelCheckpoint):
-        state = callback.state_key  # names its intervals
-        return "'every_n_train_steps': 0" in state and "'train_time_interval': None" in state
+        return bool(callback.every_n_epochs)  # excludes an interval of steps or of time
     return all(getattr(type(callback), name) is getattr(pl.Callback, name) for name in _BATCH_HOOKS)

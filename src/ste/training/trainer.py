@@ -41,6 +41,8 @@ def build_trainer(
         chosen = [one for one in chosen if not isinstance(one, ProgressBar)]
     if settings.enable_checkpointing is False:
         chosen = [one for one in chosen if not isinstance(one, Checkpoint)]
+    # Without a callback Lightning would add one that writes to the current folder.
+    arguments["enable_checkpointing"] = any(isinstance(one, Checkpoint) for one in chosen)
     if settings.deterministic is None:  # kernels of a CPU repeat exactly without it, and the check costs time
         arguments["deterministic"] = settings.accelerator != "cpu"
     try:
