@@ -25,7 +25,7 @@ class Mutation:
         file: below `src/ste`.
         before: text of the rule; it stands in the file exactly once.
         after: text that breaks it.
-        tests: names of the test files, without `tests/test_` and `.py`, one of which has to fail.
+        tests: that have to notice, one of which has to fail: `file` without `tests/test_` and `.py`, or `file::test`.
     """
 
     name: str
@@ -41,56 +41,56 @@ MUTATIONS = (
         "data/splits.py",
         "period + purge < later.min()",
         "period + purge <= later.min()",
-        ("data_laws", "split"),
+        ("data_laws::test_the_label_of_a_usable_row_ends_before_the_next_split",),
     ),
     Mutation(
         "scaler fitted on validation",
         "data/datamodule.py",
         'train = self.datasets["train"]\n        if len(train) * train.length',
         'train = self.datasets["validation"]\n        if len(train) * train.length',
-        ("data_laws", "representation", "windows"),
+        ("data_laws::test_scalers_see_training_rows_alone",),
     ),
     Mutation(
         "inverted class weights",
         "experiment/model_setup.py",
         "(counts.sum() / (len(counts) * counts))",
         "(counts * len(counts) / counts.sum())",
-        ("training", "pipeline"),
+        ("training::test_rare_classes_weigh_more",),
     ),
     Mutation(
         "macro joined by reference date",
         "features/macro.py",
         'releases["release_date"].to_numpy()',
         'releases["release_date"].to_numpy() - np.timedelta64(31, "D")',
-        ("data_laws", "features"),
+        ("data_laws::test_a_macro_value_is_used_from_its_release_date_on",),
     ),
     Mutation(
         "window across tickers",
         "data/windows.py",
         "(ticker[1:] != ticker[:-1]) | (np.diff(period) != 1)",
         "np.diff(period) != 1",
-        ("data_laws", "windows"),
+        ("data_laws::test_a_ticker_that_starts_where_the_one_before_ends_starts_a_new_window",),
     ),
     Mutation(
         "bootstrap over rows",
         "evaluation/scored_rows.py",
         "np.unique(predictions.periods, return_inverse=True)",
         "np.unique(np.arange(len(frame)), return_inverse=True)",
-        ("scores", "bootstrap"),
+        ("scores::test_the_order_of_rows_changes_nothing",),
     ),
     Mutation(
         "verdict without correction",
         "evaluation/significance.py",
         "sidak(gains[metric].p, trials * len(tested))",
         "gains[metric].p",
-        ("verdict", "trials"),
+        ("verdict::test_the_p_value_is_the_largest_over_the_baselines_of_the_clearest_figure",),
     ),
     Mutation(
         "uncounted trials",
         "tracking/earlier_trials.py",
         "count = len({run.id for run in same} | {run_id})",
         "count = 1",
-        ("trials", "sweeps"),
+        ("trials::test_trials_are_the_runs_on_the_same_data_with_their_portfolios",),
     ),
     Mutation(
         "resume without optimizer state",
@@ -178,7 +178,10 @@ def failing_test(mutation: Mutation, folder: Path) -> str | None:
             f"{mutation.name}: {mutation.file} holds its line {text.count(mutation.before)} times, not once"
         )
     path.write_text(text.replace(mutation.before, mutation.after))
-    tests = [f"tests/test_{name}.py" for name in mutation.tests]
+    tests = [
+        f"tests/test_{file}.py{separator}{test}"
+        for file, separator, test in (name.partition("::") for name in mutation.tests)
+    ]
     environment = os.environ | {"PYTHONPATH": str(folder / "src")}
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--tb=no", *tests]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
