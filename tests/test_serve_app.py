@@ -19,7 +19,6 @@ from ste.market.calendar import sessions
 from ste.market.sources import Market
 from ste.schema import FEATURES
 from ste.serving import openapi_examples as examples
-from ste.serving.api_keys import ApiKeys
 from ste.serving.app import create_app
 from ste.serving.deployed_model import DeployedModel, validate_model
 
@@ -231,7 +230,7 @@ class TestBars:
         seen, closed = [], []
 
         class Watching:
-            def close(self):
+            def save(self):
                 closed.append(len(seen))
 
             def observe(self, features, probabilities, dates=None):
@@ -258,7 +257,7 @@ class TestBars:
         _, model = served
 
         class Broken:
-            def close(self):
+            def save(self):
                 pass
 
             def observe(self, features, probabilities, dates=None):
@@ -269,27 +268,6 @@ class TestBars:
 
         with TestClient(create_app(model, settings(), monitor_factory=lambda card: Broken())) as client:
             assert client.post("/v1/predict", json={"rows": examples.rows(model.card, 5)}).status_code == 200
-
-    def test_a_page_adds_its_routes_and_reads_parameters(self, served):
-        _, model = served
-
-        def page(app):
-            @app.get("/page/what.js")
-            async def what(count: int) -> dict[str, object]:
-                return {"count": count, "version": app.state.deployed.current.model.version}
-
-            @app.get("/page/more")
-            async def more() -> dict[str, object]:
-                return {}
-
-        app = create_app(model, settings(), dashboard=page, keys=ApiKeys(["k" * 16]))
-        with TestClient(app) as client:
-            assert client.get("/page/what.js?count=3").json() == {"count": 3, "version": model.version}
-            told = client.get("/page/what.js?count=x")
-            assert (told.status_code, told.json()["errors"][0]["pointer"]) == (422, "#/query/count")
-            assert told.headers["content-type"] == "application/problem+json"
-            assert client.get("/page/more").status_code == 401
-            assert client.get("/page/more", headers={"authorization": "Bearer " + "k" * 16}).status_code == 200
 
     def test_the_docs_page_needs_nothing_from_elsewhere(self, served):
         client, _ = served
@@ -372,11 +350,12 @@ def test_a_file_that_changed_while_it_was_read_first_is_read_again(tmp_path: Pat
     tiny_model(path, seed=0)
     model = ServedModel(path)
     tiny_model(path, seed=1)
-    deployed = DeployedModel(validate_model(model, 4), lambda: path, 4, 1)
+    deployed = DeployedModel(validate_model(model, 4), 4, 1)
     swapped = []
 
     async def look() -> None:
-        task = asyncio.ensure_future(deployed.watch(0.01, lambda: swapped.append(deployed.current.model.version)))
+        on_swap = lambda: swapped.append(deployed.current.model.version)  # noqa: E731
+        task = asyncio.ensure_future(deployed.watch(lambda: path, 0.01, on_swap))
         for _ in range(500):
             await asyncio.sleep(0.01)
             if swapped:

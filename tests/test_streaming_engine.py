@@ -166,7 +166,7 @@ class Recorder:
 
 def test_a_monitor_sees_final_examples_and_goes_on_with_the_engine() -> None:
     monitor, model = Recorder(), TinyClassifier(sequence_length=3)
-    engine = Engine(model, provisional=True, observer=monitor)
+    engine = Engine(model, provisional=True, monitor=monitor)
     said = [one for one in ran(engine, in_order(untidy_market(7))) if not one.provisional]
     assert sum(len(features) for features, _, _ in monitor.batches) == len(said)
     features, probabilities, dates = monitor.batches[-1]
@@ -175,5 +175,5 @@ def test_a_monitor_sees_final_examples_and_goes_on_with_the_engine() -> None:
     assert dates is not None
     assert {str(day) for day in dates} == {said[-1].date}
     again = Recorder()
-    Engine(model, observer=again).restore(*engine.state(), engine.features.take_closes())
+    Engine(model, monitor=again).restore(*engine.state(), engine.features.take_closes())
     assert again.resumed == {"batches": len(monitor.batches)}

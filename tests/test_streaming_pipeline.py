@@ -112,7 +112,7 @@ def test_a_crash_at_any_step_changes_no_byte(
     for attempt in range(2000):
         with monkeypatch.context() as patch:
             # Some starts end before the first checkpoint, some in the middle of a write.
-            crashing(patch, at=1 + (7 * attempt) % 97, half=attempt % 2 == 0)
+            crashing(patch, at=1 + (7 * attempt) % 71, half=attempt % 2 == 0)
             work = opened(tmp_path)
             try:
                 work.start()

@@ -19,7 +19,6 @@ def serve_task(config: DictConfig) -> None:
     from ste.monitoring.saved_monitor import saved_monitor_factory
     from ste.serving.api_keys import read_keys
     from ste.serving.app import create_app
-    from ste.serving.dashboard_routes import dashboard_of
     from ste.serving.model_file import newest_model_file
     from ste.serving.server import is_loopback, listen, serve
 
@@ -30,7 +29,7 @@ def serve_task(config: DictConfig) -> None:
     listening = listen(settings.host, settings.port)
     host, port = listening.getsockname()[:2]
     monitor_factory = saved_monitor_factory(output / "monitor", port) if settings.monitor else None
-    app = create_app(model, settings, monitor_factory, dashboard_of(settings), keys, newest_file)
+    app = create_app(model, settings, monitor_factory, keys=keys, newest_file=newest_file, dashboard=True)
     if not is_loopback(settings.host) and not keys:
         log.warning(
             "host=%s: everyone who can reach this machine can send requests, and no API key is set. Give "

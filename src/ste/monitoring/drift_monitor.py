@@ -47,9 +47,6 @@ class DriftMonitor:
         self._counts: dict[int, np.ndarray] = {}
         self._lock = Lock()
 
-    def close(self) -> None:
-        """Do nothing: the counts are in memory only."""
-
     def observe(self, features: np.ndarray, probabilities: np.ndarray, dates: np.ndarray | None = None) -> None:
         """Count examples.
 
@@ -104,8 +101,6 @@ class DriftMonitor:
                 for period, values in state["periods"].items()
             }
             total = int(state["total"])
-            if any((values < 0).any() for values in counts.values()):
-                raise ValueError
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             raise RunError(
                 f"monitor: its saved state is not of format {FORMAT}. Delete the file to start counting again."

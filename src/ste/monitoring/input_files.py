@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ste.data.storage.files import read_frame
+from ste.data.columns import check_lines, find_repeats, typed_frame, violation
+from ste.data.storage.files import check_columns, read_frame
 from ste.errors import DataError
 from ste.inference.model_card import ModelCard
-from ste.schema import KEYS, RETURN, probability_names
+from ste.schema import KEYS, RETURN, Column, probability_names
 
 LINES = (".jsonl", ".ndjson", ".json")
 VERSION = "model_version"
@@ -44,17 +45,15 @@ def read_predictions(path: Path, card: ModelCard, notes: list[str]) -> pd.DataFr
         if provisional.any():
             notes.append(f"{provisional.sum():,} provisional predictions left out")
         frame = frame[~provisional]
-    frame = frame.assign(date=_dates(frame["date"], path), ticker=frame["ticker"].astype(str))
-    probs = frame[names].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
-    invalid = ~np.isfinite(probs).all(axis=1) | (probs < 0).any(axis=1)
-    invalid |= np.abs(probs.sum(axis=1) - 1) > _SUM_TOLERANCE
-    if invalid.any():
-        line = int(frame.index[invalid][0])
-        raise DataError(
-            f"{path}: line {line + 2}: {', '.join(names)} are {', '.join(map(str, frame.loc[line, names]))} "
-            f"({invalid.sum()} such rows). Expected probabilities that add up to 1."
-        )
-    frame[names] = probs
+    typed, violations = typed_frame(frame, [Column(name, "", low=0.0, high=1.0) for name in names])
+    check_lines(violations, path, frame.index)
+    sums = typed[names].sum(axis=1).to_numpy()
+    check_lines(
+        violation(np.abs(sums - 1) > _SUM_TOLERANCE, f"{names[0]} to {names[-1]}", sums, "a sum of 1"),
+        path,
+        frame.index,
+    )
+    frame = frame.assign(**typed)
     repeated = frame.duplicated(list(KEYS), keep="last")
     if repeated.any():
         notes.append(f"{repeated.sum():,} predictions left out, because a later line has the same date and ticker")
@@ -67,7 +66,7 @@ def _read_lines(path: Path, notes: list[str]) -> pd.DataFrame:
     if not path.is_file():
         raise DataError(f"{path}: no such file. Give the path of a file of predictions.")
     lines = path.read_bytes().split(b"\n")
-    rows = []
+    rows, index = [], []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -84,9 +83,10 @@ def _read_lines(path: Path, notes: list[str]) -> pd.DataFrame:
                 "each line."
             ) from None
         rows.append(row)
+        index.append(number - 2)  # as if below a header line, for `check_lines`
     if not rows:
         raise DataError(f"{path}: the file is empty. Expected at least one prediction.")
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, index=index)
 
 
 def read_rows(path: Path, names: Sequence[str]) -> pd.DataFrame:
@@ -97,40 +97,18 @@ def read_rows(path: Path, names: Sequence[str]) -> pd.DataFrame:
         names: names of the features.
 
     Raises:
-        DataError: a column is missing, or a feature is not a finite number.
+        DataError: a column is missing, a value is invalid, or a ticker and date occurs twice.
     """
     frame = read_frame(path)
-    missing = [name for name in (*KEYS, *names) if name not in frame]
-    if missing:
-        raise DataError(f"{path}: missing {', '.join(missing)}. Expected date, ticker and the model's features.")
-    values = frame[list(names)].apply(pd.to_numeric, errors="coerce")
-    invalid = ~np.isfinite(values.to_numpy(dtype=np.float64))
-    if invalid.any():
-        row, column = (int(i) for i in np.argwhere(invalid)[0])
-        raise DataError(
-            f"{path}: line {row + 2}: {names[column]} is {frame[names[column]].iloc[row]} "
-            f"({invalid.any(axis=1).sum()} such rows). Expected finite numbers."
-        )
-    frame[list(names)] = values
-    frame = frame.assign(date=_dates(frame["date"], path))
-    repeated = frame.duplicated(list(KEYS))
-    if repeated.any():
-        row = int(np.flatnonzero(repeated)[0])
-        ticker, day = frame["ticker"].iloc[row], frame["date"].iloc[row]
-        raise DataError(f"{path}: line {row + 2}: {ticker} {day:%Y-%m-%d} occurs twice. Expected each row once.")
-    return frame
+    check_columns(frame, (*KEYS, *names), path, strict=False)
+    typed, violations = typed_frame(frame, [Column(name, "") for name in names])
+    check_lines(violations, path, frame.index)
+    keys = {name: typed[name] for name in KEYS}
+    check_lines(find_repeats(keys, "date", typed["date"], "one row per ticker and date"), path, frame.index)
+    return frame.assign(**typed)
 
 
 def is_bars(path: Path) -> bool:
     """Whether a file holds daily bars rather than a weekly table."""
     frame = read_frame(path)
     return "close" in frame and RETURN not in frame and "stock_close" not in frame
-
-
-def _dates(column: pd.Series, path: Path) -> pd.Series:
-    # Only the written day counts: one file may hold offsets of several time zones.
-    dates = pd.to_datetime(column.astype(str).str.slice(0, 10), errors="coerce", format="ISO8601")
-    if dates.isna().any():
-        line = int(column.index[dates.isna()][0])
-        raise DataError(f"{path}: line {line + 2}: date {column.loc[line]}. Expected a day such as 2024-11-29.")
-    return dates.dt.normalize()

@@ -58,10 +58,6 @@ class SavedDriftMonitor(DriftMonitor):
                 log.warning("%s: the drift counts cannot be saved (%s)", self.path, error.strerror)
             self._save_failed = True
 
-    def close(self) -> None:
-        """Save the counts a last time."""
-        self.save()
-
 
 def saved_monitor_factory(folder: Path, port: int) -> Callable[[ModelCard], SavedDriftMonitor | None]:
     """Return a function that creates the monitor of a model, saved to `RUN_ID-PORT.json`; None without a reference.

@@ -28,9 +28,9 @@ class ApiKeys:
     def __bool__(self) -> bool:
         return bool(self._digests)
 
-    def accept(self, authorization: bytes | None) -> bool:
+    def accept(self, authorization: bytes) -> bool:
         """Check an `Authorization: Bearer KEY` header, in a time that does not depend on the key."""
-        scheme, _, key = (authorization or b"").partition(b" ")
+        scheme, _, key = authorization.partition(b" ")
         digest = hashlib.sha256(key.strip()).digest()
         accepted = False
         for valid in self._digests:

@@ -17,8 +17,11 @@ from starlette.types import ASGIApp
 from ste import __version__
 from ste.config.serve_settings import ServeSettings
 from ste.inference.onnx_model import ServedModel
+from ste.monitoring.drift import DriftReport
 from ste.serving.api_keys import ApiKeys
 from ste.serving.batcher import Batcher
+from ste.serving.dashboard import Dashboard
+from ste.serving.dashboard_routes import add_dashboard
 from ste.serving.deployed_model import DeployedModel, validate_model
 from ste.serving.docs_routes import add_docs
 from ste.serving.endpoints import Predict, PredictBars, model_info
@@ -34,20 +37,20 @@ def create_app(
     model: ServedModel,
     settings: ServeSettings,
     monitor_factory: MonitorFactory | None = None,
-    dashboard: Callable[[FastAPI], None] | None = None,
+    dashboard: bool = False,
     keys: ApiKeys | None = None,
     newest_file: Callable[[], Path] | None = None,
 ) -> FastAPI:
     """Create the application.
 
     Its `state` has `deployed` (`deployed.current.model` is the deployed model), `metrics`, `observer` (with the
-    monitor) and `stopping`.
+    monitor), `stopping` and, if it is served, `dashboard`.
 
     Args:
         model: first model to deploy.
         settings: settings of the service.
         monitor_factory: creates the drift monitor of a model; None does not monitor.
-        dashboard: adds the dashboard's routes to the application; None serves no dashboard.
+        dashboard: whether the dashboard is served.
         keys: valid API keys; None needs no key.
         newest_file: returns the file of the newest model version; None never reloads.
 
@@ -55,9 +58,7 @@ def create_app(
         RunError: the model does not run as its card describes.
     """
     keys, limits = keys or ApiKeys(), settings.limits
-    deployed = DeployedModel(
-        validate_model(model, limits.max_examples), newest_file, limits.max_examples, settings.threads
-    )
+    deployed = DeployedModel(validate_model(model, limits.max_examples), limits.max_examples, settings.threads)
     observer = RequestObserver(monitor_factory, model) if monitor_factory else None
     metrics = ServiceMetrics(deployed, lambda: batcher.queued)
     batcher = Batcher(
@@ -77,7 +78,7 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         tasks = [asyncio.create_task(observer.run())] if observer else []
         if newest_file and settings.reload_interval:
-            tasks.append(asyncio.create_task(deployed.watch(settings.reload_interval, on_swap)))
+            tasks.append(asyncio.create_task(deployed.watch(newest_file, settings.reload_interval, on_swap)))
         yield
         for task in tasks:
             task.cancel()
@@ -114,9 +115,14 @@ def create_app(
 
     add_docs(app)
     if observer:
-        metrics.add(observer.collect)
+        metrics.registry.register(observer)
     if dashboard:
-        dashboard(app)
+
+        def drift() -> DriftReport | None:
+            return observer.monitor.report() if observer and observer.monitor else None
+
+        app.state.dashboard = Dashboard(settings, lambda: deployed.current.model, drift)
+        add_dashboard(app, app.state.dashboard)
     add_error_handlers(app)
     paths = frozenset(getattr(route, "path", "") for route in app.routes)
     app.add_middleware(RequestMiddleware, direct=direct, keys=keys, on_response=metrics.observe_request, paths=paths)

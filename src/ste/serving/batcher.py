@@ -138,14 +138,9 @@ class Batcher:
             self._on_run(sum(len(job.features) for job in batch))
         if self._on_examples is None:
             return
-        good = [(job, probs) for job, probs in zip(batch, results, strict=True) if not isinstance(probs, Exception)]
-        undated = [(job.features, probs) for job, probs in good if job.dates is None]
-        if undated:  # concatenated, so that few objects wait to be counted
-            features, probabilities = (np.concatenate(parts) for parts in zip(*undated, strict=True))
-            self._on_examples(batch[0].model, features, probabilities, None)
-        for job, probs in good:
-            if job.dates is not None:
-                self._on_examples(job.model, job.features, probs, job.dates)
+        for job, result in zip(batch, results, strict=True):
+            if not isinstance(result, Exception):
+                self._on_examples(job.model, job.features, result, job.dates)
 
 
 def _run(model: ServedModel, parts: list[np.ndarray]) -> list[np.ndarray | Exception]:

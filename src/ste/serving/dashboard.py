@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from threading import Lock, Thread
 from typing import Any
 
@@ -28,10 +27,9 @@ from ste.serving.dashboard_data import (
 log = logging.getLogger(__name__)
 
 NONE, COMPUTING, READY, FAILED = "none", "computing", "ready", "failed"
-_CACHE = 256  # tickers whose JSON is cached
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class DashboardState:
     """State of the market history of one model version.
 
@@ -69,7 +67,6 @@ class Dashboard:
         self._lock = Lock()
         self._state: DashboardState | None = None
         self._thread: Thread | None = None
-        self._ticker = lru_cache(maxsize=_CACHE)(self._ticker_content)
 
     def refresh(self) -> DashboardState:
         """Return the current state; start the computation if the deployed model has changed."""
@@ -122,10 +119,7 @@ class Dashboard:
 
     def ticker(self, name: str) -> bytes | None:
         """Return the history of a ticker; None if it does not exist."""
-        return self._ticker(self.refresh(), name)
-
-    @staticmethod
-    def _ticker_content(state: DashboardState, name: str) -> bytes | None:
+        state = self.refresh()
         if state.history is None:
             return None
         content = ticker_json(state.history, name, state.model.card, state.class_fractions)

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -55,8 +54,7 @@ def validate_model(model: ServedModel, max_examples: int) -> LoadedModel:
             f"({str(error).splitlines()[0][:200]}). Export the model again."
         ) from None
     sums = probs.sum(axis=-1)
-    finite = sums[np.isfinite(sums)]
-    if probs.shape != (2, len(card.classes)) or not len(finite) or not np.allclose(finite, 1.0, atol=1e-3):
+    if probs.shape != (2, len(card.classes)) or not np.allclose(sums, 1.0, atol=1e-3):
         raise RunError(
             f"model {card.name}: returns {probs.shape} with sums {sums}, expected probabilities of "
             f"{', '.join(card.classes)}. Export the model again."
@@ -69,7 +67,6 @@ class DeployedModel:
 
     Args:
         first: first model.
-        newest_file: returns the file of the newest version, which may change; None never reloads.
         max_examples: maximum number of examples in one request.
         threads: threads of ONNX Runtime within one run.
 
@@ -80,29 +77,28 @@ class DeployedModel:
         warning: reason why the newest file is not deployed; empty if it is.
     """
 
-    def __init__(
-        self, first: LoadedModel, newest_file: Callable[[], Path] | None, max_examples: int, threads: int
-    ) -> None:
+    def __init__(self, first: LoadedModel, max_examples: int, threads: int) -> None:
         self.current = first
         self.swaps, self.failures, self.warning = 0, 0, ""
-        self._newest_file, self._max_examples, self._threads = newest_file, max_examples, threads
-        self._signature: tuple[object, ...] = ()  # empty: check the file once more, it may have changed since loading
+        self._max_examples, self._threads = max_examples, threads
 
-    async def watch(self, interval: float, on_swap: Callable[[], None]) -> None:
+    async def watch(self, newest_file: Callable[[], Path], interval: float, on_swap: Callable[[], None]) -> None:
         """Check for a newer file until cancelled.
 
         Args:
+            newest_file: returns the file of the newest version, which may change.
             interval: seconds between two checks.
             on_swap: called after each replacement.
         """
+        loaded: tuple[object, ...] = ()  # empty: check the file once more, it may have changed since loading
         while True:
             await asyncio.sleep(interval)
-            signature = self._file_signature()
-            if signature == self._signature:
+            signature = _signature(newest_file)
+            if signature == loaded:
                 continue
-            self._signature = signature  # a file that failed is not loaded again until it changes
+            loaded = signature  # a file that failed is not loaded again until it changes
             try:
-                new = await asyncio.to_thread(self._load)
+                new = await asyncio.to_thread(self._load, newest_file)
             except Exception as error:  # any error in a new file leaves the deployed model in place
                 self.failures += 1
                 self.warning = _STALE  # public; the reason with its paths is in the log only
@@ -115,17 +111,15 @@ class DeployedModel:
                 self.swaps += 1
                 on_swap()
 
-    def _load(self) -> LoadedModel:
-        assert self._newest_file is not None
-        return validate_model(ServedModel(self._newest_file(), self._threads), self._max_examples)
+    def _load(self, newest_file: Callable[[], Path]) -> LoadedModel:
+        return validate_model(ServedModel(newest_file(), self._threads), self._max_examples)
 
-    def _file_signature(self) -> tuple[object, ...]:
-        """Return values that change when the file is replaced or written."""
-        if self._newest_file is None:
-            return ()
-        try:
-            path = self._newest_file()
-            stat = os.stat(path)
-        except (OSError, SteError) as error:
-            return (str(error),)
-        return str(path), stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+def _signature(newest_file: Callable[[], Path]) -> tuple[object, ...]:
+    """Return values that change when the file is replaced or written."""
+    try:
+        path = newest_file()
+        stat = path.stat()
+    except (OSError, SteError) as error:
+        return (str(error),)
+    return path, stat.st_ino, stat.st_size, stat.st_mtime_ns

@@ -8,18 +8,11 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.responses import Response
-from starlette.exceptions import HTTPException
 
 from ste.serving.problems import TITLES
+from ste.serving.static_files import HEADERS, add_static_files
 
 _FOLDER = Path(__file__).parent / "docs_page"
-_FILES = {"docs.js": "text/javascript; charset=utf-8", "docs.css": "text/css; charset=utf-8"}
-HEADERS = {
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "x-content-type-options": "nosniff",
-    "cache-control": "no-cache",
-}
 
 
 def add_docs(app: FastAPI) -> None:
@@ -29,14 +22,8 @@ def add_docs(app: FastAPI) -> None:
         for kind, (status, title) in TITLES.items()
     )
     page = (_FOLDER / "docs.html").read_text(encoding="utf-8").replace("<!-- problems -->", kinds)
-    files = {name: (_FOLDER / name).read_bytes() for name in _FILES}
+    add_static_files(app, "docs", _FOLDER)
 
     @app.get("/docs")
     async def docs() -> Response:
-        return Response(page, media_type="text/html; charset=utf-8", headers=HEADERS)
-
-    @app.get("/docs/{name}")
-    async def file(name: str) -> Response:
-        if name not in files:
-            raise HTTPException(404)
-        return Response(files[name], media_type=_FILES[name], headers=HEADERS)
+        return Response(page, media_type="text/html", headers=HEADERS)

@@ -1,17 +1,16 @@
 """Exception handlers that turn the framework's errors into problem details."""
 
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from ste.serving.problems import MEDIA_TYPE, Fault, Problem
+from ste.serving.problems import MEDIA_TYPE, Problem
 
 
 def add_error_handlers(app: FastAPI) -> None:
     """Answer every error of the application's routes with problem details."""
-    for kind, handler in ((HTTPException, _http), (RequestValidationError, _validation), (Problem, _problem)):
-        app.add_exception_handler(kind, handler)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Problem, _problem)
 
 
 def _respond(problem: Problem) -> Response:
@@ -33,9 +32,3 @@ async def _http(request: Request, error: Exception) -> Response:
         detail = f"{path} does not support {request.method[:20]}."
         return _respond(Problem("method-not-allowed", detail, headers=headers))
     return _respond(Problem("not-found", f"There is no {path}. GET /docs lists the routes."))
-
-
-async def _validation(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    faults = [Fault(tuple(one["loc"]), one["msg"]) for one in error.errors()]
-    return _respond(Problem("invalid-request", "A parameter is invalid.", faults))

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ste.serving.api_keys import ApiKeys
 from ste.serving.problems import Problem
-from ste.serving.request_body import header, send_problem
+from ste.serving.request_body import send_problem
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,8 @@ class RequestMiddleware:
 
     def _check_key(self, scope: Scope) -> None:
         path = scope["path"]
-        if path in PUBLIC or PUBLIC_FILES.fullmatch(path) or self.keys.accept(header(scope, b"authorization")):
+        authorization = dict(scope["headers"]).get(b"authorization", b"")
+        if path in PUBLIC or PUBLIC_FILES.fullmatch(path) or self.keys.accept(authorization):
             return
         raise Problem(
             "no-key",

@@ -45,7 +45,7 @@ class Fault:
     def pointer(self) -> str:
         """JSON pointer as a URI fragment, such as `#/windows/0/3/stock_rsi`."""
         parts = (str(part).replace("~", "~0").replace("/", "~1") for part in self.path)
-        return "#" + "".join("/" + quote(part, safe="~!$&'()*+,;=:@", errors="replace") for part in parts)
+        return "#" + "".join("/" + quote(part, safe="~!$&'()*+,;=:@") for part in parts)
 
 
 class Problem(Exception):  # noqa: N818 - the term of the RFC

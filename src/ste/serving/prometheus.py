@@ -1,10 +1,10 @@
 """Prometheus metrics of the service."""
 
-from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from ste.serving.deployed_model import DeployedModel
 
@@ -47,14 +47,11 @@ class ServiceMetrics:
             "ste_batch_examples", "Examples in a run of the model.", buckets=SIZES, registry=self.registry
         )
         self.registry.register(_ModelCollector(deployed, queued))
-        # Looking up the labels is a large part of the cost of a counter.
-        self._count = lru_cache(4096)(self._requests.labels)
-        self._time = lru_cache(256)(self._seconds.labels)
 
     def observe_request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count a request."""
-        self._count(route, method, str(status)).inc()
-        self._time(route).observe(seconds)
+        self._requests.labels(route, method, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
 
     def observe_refusal(self, kind: str) -> None:
         """Count a connection that was closed below the application (`problems.TITLES`)."""
@@ -64,12 +61,8 @@ class ServiceMetrics:
         """Count a run of the model."""
         self._batch.observe(examples)
 
-    def add(self, collect: Callable[[], Iterable[Metric]]) -> None:
-        """Add metrics that are collected at each scrape."""
-        self.registry.register(_CallbackCollector(collect))
 
-
-class _ModelCollector:
+class _ModelCollector(Collector):
     """Metrics of the deployed model, read at each scrape."""
 
     def __init__(self, deployed: DeployedModel, queued: Callable[[], int]) -> None:
@@ -86,14 +79,3 @@ class _ModelCollector:
             "ste_model_stale", "1 while the newest file cannot be loaded.", value=float(bool(deployed.warning))
         )
         yield GaugeMetricFamily("ste_waiting_examples", "Examples in the queue for the model.", value=self._queued())
-
-    def describe(self) -> list[Metric]:
-        return []
-
-
-class _CallbackCollector:
-    def __init__(self, collect: Callable[[], Iterable[Metric]]) -> None:
-        self.collect = collect
-
-    def describe(self) -> list[Metric]:
-        return []

@@ -11,14 +11,6 @@ DRAIN_TIMEOUT = 2.0
 """Seconds that the rest of a rejected body is received and discarded."""
 
 
-def header(scope: Scope, name: bytes) -> bytes | None:
-    """Return the first header of this lower-case name."""
-    for key, value in scope["headers"]:
-        if key == name:
-            return bytes(value)
-    return None
-
-
 async def read_json(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
     """Read a request body with content type JSON.
 
@@ -48,7 +40,7 @@ async def read_json(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
 
 def _check_content_type(headers: dict[bytes, bytes]) -> None:
     kind = headers.get(b"content-type", b"")
-    if kind != b"application/json" and kind.partition(b";")[0].strip().lower() != b"application/json":
+    if kind.partition(b";")[0].strip().lower() != b"application/json":
         found = f"content-type {kind.decode('latin-1')[:80]}" if kind else "no content-type"
         raise Problem("not-json", f"Found {found}, expected content-type: application/json.", closes=True)
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
@@ -63,7 +55,7 @@ async def send_problem(problem: Problem, scope: Scope, receive: Receive, send: S
     """
     body = problem.body()
     await send({"type": "http.response.start", "status": problem.status, "headers": problem.raw_headers(len(body))})
-    if not problem.closes or header(scope, b"expect"):
+    if not problem.closes or b"expect" in dict(scope["headers"]):
         await send({"type": "http.response.body", "body": body})
         return
     await send({"type": "http.response.body", "body": body, "more_body": True})

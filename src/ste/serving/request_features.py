@@ -25,46 +25,13 @@ def loads(body: bytes) -> Any:
     """Parse a body as JSON.
 
     Raises:
-        Problem: it is not valid JSON; NaN and Infinity are reported with their pointers.
+        Problem: it is not valid JSON.
     """
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        if b"NaN" in body or b"Infinity" in body:
-            faults = [*islice(_not_finite(body), MAX_FAULTS)]
-            if faults:
-                raise Problem(
-                    "invalid-json", "NaN and Infinity are not JSON, and every number must be finite.", faults
-                ) from None
-        raise Problem("invalid-json", f"{error}. Expected one JSON object in UTF-8.") from None
-
-
-def _not_finite(body: bytes) -> Iterator[Fault]:
-    """Locate numbers that are not finite, in a body that is otherwise valid JSON."""
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return
-    # One mutable path: copies of the paths of a deep and wide body would take gigabytes.
-    path: list[str | int] = []
-    pending = [_items(document)]
-    while pending:
-        for key, value in pending[-1]:
-            if isinstance(value, dict | list):
-                path.append(key)
-                pending.append(_items(value))
-                break
-            if isinstance(value, float) and not np.isfinite(value):
-                yield Fault((*path, key), f"{_format(value)} is not a finite number")
-        else:
-            pending.pop()
-            del path[-1:]
-
-
-def _items(value: Any) -> Iterator[tuple[str | int, Any]]:
-    if isinstance(value, dict):
-        return iter(value.items())
-    return iter(enumerate(value if isinstance(value, list) else ()))
+        hint = " NaN and Infinity are not JSON." if b"NaN" in body or b"Infinity" in body else ""
+        raise Problem("invalid-json", f"{error}. Expected one JSON object in UTF-8.{hint}") from None
 
 
 def feature_limits(card: ModelCard) -> list[Limits]:
@@ -217,7 +184,5 @@ def _format(value: Any) -> str:
     if isinstance(value, list | dict):
         kind, things = ("an array", "items") if isinstance(value, list) else ("an object", "fields")
         return f"{kind} of {len(value)} {things[:-1] if len(value) == 1 else things}"
-    if isinstance(value, float) and np.isnan(value):
-        return "NaN"
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 40 else text[:40] + "…"

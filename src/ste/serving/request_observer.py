@@ -2,15 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
 
 from ste.errors import SteError
 from ste.inference.model_card import ModelCard
 from ste.inference.onnx_model import ServedModel
+from ste.monitoring.saved_monitor import SavedDriftMonitor
 
 log = logging.getLogger(__name__)
 
@@ -20,24 +21,11 @@ MAX_QUEUED = 65_536
 _Batch = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 
 
-class RequestMonitor(Protocol):
-    """The monitor interface that the service needs (`ste.monitoring.saved_monitor.SavedDriftMonitor`)."""
-
-    def observe(self, features: np.ndarray, probabilities: np.ndarray, dates: np.ndarray | None = None) -> None:
-        """Count examples: raw features `[B, *shape]`, probabilities `[B, C]`, dates `[B]` of their last period."""
-
-    def collect(self) -> Iterable[Metric]:
-        """Yield Prometheus metrics."""
-
-    def close(self) -> None:
-        """Save the counts; called when the model is replaced or the service stops."""
-
-
-MonitorFactory = Callable[[ModelCard], RequestMonitor | None]
+MonitorFactory = Callable[[ModelCard], SavedDriftMonitor | None]
 """Creates the monitor of a model; None if it cannot be monitored."""
 
 
-class RequestObserver:
+class RequestObserver(Collector):
     """Queue examples and pass them to the model's monitor in a thread, at intervals.
 
     Args:
@@ -89,9 +77,9 @@ class RequestObserver:
         """Count the queued examples and save the counts."""
         self._observe(self.monitor, self._take())
         if self.monitor is not None:
-            self.monitor.close()
+            self.monitor.save()
 
-    def _create(self, card: ModelCard) -> RequestMonitor | None:
+    def _create(self, card: ModelCard) -> SavedDriftMonitor | None:
         try:
             return self._factory(card)
         except SteError as error:
@@ -103,7 +91,7 @@ class RequestObserver:
         return taken
 
     @staticmethod
-    def _observe(monitor: RequestMonitor | None, batches: list[_Batch]) -> None:
+    def _observe(monitor: SavedDriftMonitor | None, batches: list[_Batch]) -> None:
         if monitor is None:
             return
         try:

@@ -14,6 +14,7 @@ import numpy as np
 import orjson
 from filelock import FileLock, Timeout
 
+from ste.data.storage.files import atomic_file
 from ste.errors import RunError
 from ste.streaming.running_features import CLOSES
 from ste.streaming.sinks import write_all
@@ -102,24 +103,13 @@ class Checkpoints:
             os.fsync(self._closes.fileno())
         length = self._length + len(closes)
         text = orjson.dumps({**meta, "format": FORMAT, "closes": length})
-        partial = self._path.with_name("checkpoint.partial")
-        with partial.open("wb") as file:
+        with atomic_file(self._path) as partial, partial.open("wb") as file:
             np.savez(file, allow_pickle=False, **arrays, **{_META: np.frombuffer(text, dtype=np.uint8)})
             file.flush()
             os.fsync(file.fileno())
-        os.replace(partial, self._path)
-        _sync_folder(self.folder)
         self._length = length
 
     def close(self) -> None:
         """Release the folder."""
         self._closes.close()
         self._lock.release()
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

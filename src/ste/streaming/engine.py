@@ -3,38 +3,15 @@
 from collections import Counter
 from dataclasses import dataclass
 from itertools import compress
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ste.inference.model_card import ModelCard
+from ste.inference.onnx_model import ServedModel
+from ste.monitoring.drift_monitor import DriftMonitor
 from ste.streaming.events import Event
 from ste.streaming.running_features import PeriodRows, RunningFeatures
 from ste.streaming.stream_calendar import iso_date_of
-
-
-class Classifier(Protocol):
-    """The model interface that the engine needs (`ste.inference.onnx_model.ServedModel`)."""
-
-    card: ModelCard
-    version: str
-
-    def probabilities(self, features: np.ndarray) -> np.ndarray:
-        """Compute class probabilities `[B, C]` of examples `[B, *card.shape]`."""
-
-
-class ExampleObserver(Protocol):
-    """The monitor interface that the engine needs (`ste.monitoring.drift_monitor.DriftMonitor`)."""
-
-    @property
-    def state(self) -> dict[str, Any]:
-        """JSON state, saved in the checkpoint."""
-
-    def resume(self, state: dict[str, Any]) -> bool:
-        """Restore a state; False if it belongs to another model."""
-
-    def observe(self, features: np.ndarray, probabilities: np.ndarray, dates: np.ndarray | None = None) -> None:
-        """Count examples `[B, *shape]` with class probabilities `[B, C]` and close dates, datetime64 `[B]`."""
 
 
 class Prediction(NamedTuple):
@@ -72,7 +49,7 @@ class Engine:
         model: its card defines features, frequency and window length.
         max_delay: days that events may arrive late.
         provisional: also predict at the sessions of a week before its last one.
-        observer: receives every batch of final examples.
+        monitor: counts every batch of final examples.
 
     Attributes:
         features: the incremental features.
@@ -81,13 +58,13 @@ class Engine:
     """
 
     def __init__(
-        self, model: Classifier, max_delay: int = 0, provisional: bool = False, observer: ExampleObserver | None = None
+        self, model: ServedModel, max_delay: int = 0, provisional: bool = False, monitor: DriftMonitor | None = None
     ) -> None:
         card = model.card
         self.features = RunningFeatures(card.feature_set, card.frequency, max_delay, provisional)
         self.counts: Counter[str] = Counter()
         self._model = model
-        self._observer = observer
+        self._monitor = monitor
         self._windows: dict[str, _Window] = {}
 
     def feed(self, event: Event) -> list[Prediction]:
@@ -109,7 +86,7 @@ class Engine:
             "frequency": card.frequency,
             "names": card.features,
             "counts": dict(self.counts),
-            "monitor": None if self._observer is None else self._observer.state,
+            "monitor": None if self._monitor is None else self._monitor.state,
             "features": self.features.state(),
             "windows": [[name, window.period_index, len(window.rows)] for name, window in self._windows.items()],
         }
@@ -118,8 +95,8 @@ class Engine:
     def restore(self, meta: dict[str, Any], arrays: dict[str, np.ndarray], closes: np.ndarray) -> None:
         """Restore a state. The model may differ if it has the same features and frequency."""
         self.counts = Counter(meta["counts"])
-        if self._observer is not None and meta["monitor"] is not None:
-            self._observer.resume(meta["monitor"])
+        if self._monitor is not None and meta["monitor"] is not None:
+            self._monitor.resume(meta["monitor"])
         self.features.restore(meta["features"], closes)
         self._windows = {
             name: _Window(rows[:length][-self._length :].copy(), period_index)  # the model may read fewer periods now
@@ -167,8 +144,8 @@ class Engine:
             tickers = list(compress(tickers, finite.tolist()))
             examples, probabilities = examples[finite], probabilities[finite]
         self.counts[kind] += len(tickers)
-        if self._observer is not None and rows.final:
-            self._observer.observe(examples, probabilities, np.full(len(tickers), rows.day).astype("datetime64[D]"))
+        if self._monitor is not None and rows.final:
+            self._monitor.observe(examples, probabilities, np.full(len(tickers), rows.day).astype("datetime64[D]"))
         date, labels = iso_date_of(rows.day), probabilities.argmax(axis=1)
         return [
             Prediction(date, name, card.classes[label], _shortest(probs), self._model.version, not rows.final)

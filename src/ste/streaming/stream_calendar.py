@@ -12,7 +12,6 @@ _EPOCH = date(1970, 1, 1).toordinal()
 _MARGIN = 2  # years loaded before and after a requested one
 
 
-@lru_cache(maxsize=4096)
 def day_of(text: str) -> int:
     """Convert an ISO date such as `2024-11-29` to a day.
 
@@ -25,7 +24,6 @@ def day_of(text: str) -> int:
     return day.toordinal() - _EPOCH
 
 
-@lru_cache(maxsize=4096)
 def iso_date_of(day: int) -> str:
     """Convert a day to an ISO date."""
     return date.fromordinal(day + _EPOCH).isoformat()
@@ -43,7 +41,6 @@ class StreamCalendar:
         self._sessions: list[int] = []
         self._origin = 0  # session number of the first loaded session
         self._loaded = range(0)  # days that can be looked up
-        self._closes: dict[int, int] = {}
 
     def is_session(self, day: int) -> bool:
         """Whether the exchange is open."""
@@ -52,14 +49,11 @@ class StreamCalendar:
 
     def close_of(self, day: int) -> int:
         """Return the last session of the first period that ends on or after a day; its events belong to that period."""
-        close = self._closes.get(day)
-        if close is None:
-            i = self._at_or_after(day)
-            if self._weekly:
-                sunday = _week(self._sessions[i]) * 7 + 3
-                i = bisect_right(self._sessions, sunday) - 1
-            close = self._closes[day] = self._sessions[i]
-        return close
+        i = self._at_or_after(day)
+        if self._weekly:
+            sunday = _week(self._sessions[i]) * 7 + 3
+            i = bisect_right(self._sessions, sunday) - 1
+        return self._sessions[i]
 
     def period_index(self, close: int) -> int:
         """Return the index of the period that ends with a session; consecutive periods differ by 1."""
