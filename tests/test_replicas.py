@@ -296,9 +296,9 @@ def test_folds_train_replicas_too(folder: Path, client: MlflowClient):
         ),
         (
             ["train.replicas=2", "train.lr=[0.1]"],
-            r"train\.lr=\[0\.1\]: expected 2 values.*not 1\. Try train\.replicas=1",
+            r"train\.lr=\[0\.1\]: expected a value for each of train\.replicas=2\. Try train\.replicas=1",
         ),
-        (["train.lr=[0.1,0.2]"], r"expected train\.replicas as well\. Try train\.replicas=2"),
+        (["train.lr=[0.1,0.2]"], r"expected a value for each of train\.replicas=1\. Try train\.replicas=2"),
         (
             ["train.replicas=2", "train.lr=[0.1,0]"],
             r"train\.lr=.*expected a list, each a finite number above 0, or null",

@@ -1,6 +1,5 @@
 """Train, track and score a model: `python -m ste.train model=lstm`."""
 
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from omegaconf import DictConfig
 
 from ste.config import TrainSettings
 from ste.config.fast_imports import fast_imports
-from ste.config.hydra_app import run, without_password
+from ste.config.hydra_app import run, shell_command, without_password
 from ste.config.load import load_settings, to_dict
 from ste.config.processes import worker_overrides
 from ste.errors import ConfigError
@@ -31,7 +30,7 @@ def train_task(config: DictConfig) -> Any:
         from ste.tuning.trial_job import run_trial
 
         values["sweep"]["values"] = _swept_values(values["sweep"]["keys"])
-        return run_trial(values, _run_name(values["tracking"], values["sweep"]), lambda: _train_trial(values))
+        return run_trial(values, _run_name(values["tracking"], values["sweep"]), lambda: _train(values))
     if values["sweep"]["space"] and HydraConfig.get().mode == RunMode.RUN:
         search = f"sweep={HydraConfig.get().runtime.choices['sweep']}"
         raise ConfigError(f"{search}: that is a search of many runs. Try python -m ste.train -m {search}.")
@@ -48,12 +47,6 @@ def train_task(config: DictConfig) -> Any:
     return result.monitored
 
 
-def _train_trial(values: dict[str, Any]) -> "TrainResult":
-    result = _train(values)
-    assert result is not None  # a trial runs in one process
-    return result
-
-
 def _train(values: dict[str, Any]) -> "TrainResult | None":
     settings = load_settings(TrainSettings, values)
     if settings.resume is not None:
@@ -68,7 +61,8 @@ def _train(values: dict[str, Any]) -> "TrainResult | None":
         from ste.experiment.run import train
 
     tracked = {key: value for key, value in values.items() if key != "sweep"}  # a run is the same in a sweep or alone
-    tracked["tracking"] = tracked["tracking"] | {"uri": without_password(tracked["tracking"]["uri"])}
+    if tracked["tracking"]["uri"]:
+        tracked["tracking"] = tracked["tracking"] | {"uri": without_password(tracked["tracking"]["uri"])}
     folder = Path(HydraConfig.get().runtime.output_dir)
     name, command = _run_name(values["tracking"], values.get("sweep", {})), _command()
     if settings.sweep.study is None or settings.validation.method != "holdout":
@@ -119,7 +113,7 @@ def _swept_values(keys: list[str]) -> dict[str, str]:
 def _command() -> str:
     """Return the command as a shell takes it; a trial's is that of its run alone."""
     overrides = [text for text in HydraConfig.get().overrides.task if not text.startswith("sweep")]
-    return shlex.join(["python", "-m", "ste.train", *(without_password(text) or "" for text in overrides)])
+    return shell_command(overrides)
 
 
 def _shorten(override: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from hydra.types import TaskFunction
 
 from ste.errors import SteError
-from ste.tuning.trial_result import FAILED, LOST, TrialResult
+from ste.tuning.trial_result import FAILED, TrialResult
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,10 @@ class ResultTask:
     def __call__(self, config: Any) -> TrialResult:
         """Run the task."""
         try:
-            value = self.task(config)
+            result: TrialResult = self.task(config)
         except SteError as error:
             return TrialResult(FAILED, error=str(error), mistake=True)
         except Exception as error:
             text = str(error).strip().splitlines()
             return TrialResult(FAILED, error=f"{type(error).__name__}: {text[0] if text else ''}"[:300])
-        return value if isinstance(value, TrialResult) else TrialResult(LOST, error="the job returned no result")
+        return result

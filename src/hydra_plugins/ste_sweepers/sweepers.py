@@ -4,7 +4,6 @@ Hydra imports this module at every start, so heavy libraries are imported only w
 """
 
 import hashlib
-import shlex
 import sys
 import traceback
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ from hydra_plugins.ste_sweepers._typed_overrides import grid_values, search_valu
 from hydra_plugins.ste_sweepers.fork_launcher import ForkLauncher
 from ste.config import SweepSettings, TrainSettings
 from ste.config.fast_imports import set_before
+from ste.config.hydra_app import shell_command
 from ste.config.load import load_settings
 from ste.errors import ConfigError, SteError
 from ste.tuning.search_space import Choices, Space
@@ -70,13 +70,13 @@ class SteSweeper(Sweeper):
     """
 
     kind: str
+    config: DictConfig
+    launcher: Launcher
+    hydra_context: HydraContext
 
     def __init__(self, params: dict[str, str] | None = None, max_batch_size: int | None = None) -> None:
         self._params = [f"{key}={value}" for key, value in (params or {}).items()]
         self._max_batch_size = max_batch_size
-        self.config: DictConfig | None = None
-        self.launcher: Launcher | None = None
-        self.hydra_context: HydraContext | None = None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Store Hydra's objects and instantiate the launcher."""
@@ -94,8 +94,6 @@ class SteSweeper(Sweeper):
             SteError: an error of every trial, before anything is tracked.
             SystemExit: trials failed.
         """
-        assert self.config is not None
-        assert self.hydra_context is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         fixed, swept = self._split(parser.parse_overrides(self._params + arguments), parser)
         settings = self._check(fixed, swept)
@@ -121,14 +119,13 @@ class SteSweeper(Sweeper):
         set_before()
         from ste.tuning.sweep import SweepPlan, run_sweep
 
-        assert self.config is not None
         launcher = OmegaConf.to_container(self.config.hydra.launcher, resolve=True)
         assert isinstance(launcher, dict)
         workers = workers_of(launcher, settings.sweep.workers)  # type: ignore[arg-type]
         plan = SweepPlan(
             kind=self.kind,
             name=self._name(swept, settings),
-            command=_command(),
+            command=shell_command(sys.argv[1:]),
             fixed=fixed,
             swept={key: str(values) for key, values in swept.items()},
             settings=self._sweep_settings(settings, fixed, swept),
@@ -142,8 +139,8 @@ class SteSweeper(Sweeper):
         )
         if not isinstance(self.launcher, ForkLauncher):
             return run_sweep(plan, self._source(plan, swept), self._launch)[0]
-        self.launcher.start(workers.count, settings)
         try:
+            self.launcher.start(workers.count, settings)
             return run_sweep(plan, self._source(plan, swept), self._launch)[0]
         finally:
             self.launcher.stop()
@@ -155,7 +152,6 @@ class SteSweeper(Sweeper):
         return settings.sweep
 
     def _name(self, swept: Space, settings: TrainSettings) -> str:
-        assert self.config is not None
         choices = self.config.hydra.runtime.choices
         given = "" if "model" in swept else f"{choices.model} "
         what = choices.get("experiment") or choices.data
@@ -169,8 +165,6 @@ class SteSweeper(Sweeper):
             HydraException: a job that cannot be composed.
             SteError: no job is valid.
         """
-        assert self.hydra_context is not None
-        assert self.config is not None
         first_error: SteError | None = None
         valid: TrainSettings | None = None
         composer = JobComposer(self.hydra_context.config_loader, self.config)
@@ -187,7 +181,6 @@ class SteSweeper(Sweeper):
 
     def _launch(self, batch: list[tuple[SweepTrial, list[str]]]) -> Iterator[tuple[SweepTrial, TrialResult]]:
         """Run a batch with the launcher; an error of the launcher itself loses the whole batch."""
-        assert self.launcher is not None
         first, self._launched = self._launched, self._launched + len(batch)
         jobs = [job for _, job in batch]
         if isinstance(self.launcher, ForkLauncher):
@@ -228,7 +221,6 @@ class OptunaSweeper(SteSweeper):
     kind = "search"
 
     def _split(self, overrides: list[Override], parser: OverridesParser) -> tuple[dict[str, str], Space]:
-        assert self.config is not None
         fixed, typed = split_overrides(overrides, search_values)
         chosen = OmegaConf.to_container(self.config.sweep.space, resolve=True)
         assert isinstance(chosen, dict)
@@ -258,13 +250,6 @@ class OptunaSweeper(SteSweeper):
         from ste.tuning.study import OptunaSearch
 
         return OptunaSearch(plan.settings, swept, plan.mode, search_identity(plan.fixed, swept))
-
-
-def _command() -> str:
-    from ste.config.hydra_app import without_password
-
-    typed = sys.argv[1:] if sys.argv else []
-    return shlex.join(["python", "-m", "ste.train", *(without_password(text) or "" for text in typed)])
 
 
 def _result(job: JobReturn) -> TrialResult:

@@ -2,10 +2,11 @@
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Le, Predicate
 
+from ste.config.data_settings import DataSettings
 from ste.config.run_settings import PathSettings, TrackingSettings
 from ste.config.validation import Expect, FileName, Name, NonNegativeInt, PositiveFloat, Settings
 
@@ -15,11 +16,11 @@ class GenerateSettings(Settings):
     """A table to write.
 
     Attributes:
-        data: source and table settings (`DataSettings`).
+        data: source and table settings.
         paths: folders.
     """
 
-    data: Any
+    data: DataSettings
     paths: PathSettings
 
 
@@ -60,13 +61,13 @@ class AuditSettings(Settings):
     """Data to check for leaks.
 
     Attributes:
-        data: source and table settings (`DataSettings`).
+        data: source and table settings.
         strict: report an association stronger than any measured on real weeks as an alarm, although a synthetic
             market can have one.
         shuffles: permutations of the labels that quick models are fitted to; 0 skips every check that fits a model.
     """
 
-    data: Any
+    data: DataSettings
     paths: PathSettings
     strict: bool = False
     shuffles: NonNegativeInt = 2

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from annotated_types import Ge, Gt, Le, Lt, Predicate
 
 from ste.config.validation import Expect, IsoDate, NonNegativeFloat, NonNegativeInt, PositiveInt, Settings
+from ste.schema import MARKET_COLUMNS, SPLITS
 
 
 @dataclass
@@ -71,8 +72,8 @@ class SplitSettings(Settings):
     def check(self) -> None:
         """Check that dates and fractions agree and leave periods for training."""
         validation, test = self.fractions()
-        for name, share in (("validation", self.validation), ("test", self.test)):
-            alone = share is None or self.validation_start is None or (share == 0 and self.test_start is None)
+        for name, fraction in (("validation", self.validation), ("test", self.test)):
+            alone = fraction is None or self.validation_start is None or (fraction == 0 and self.test_start is None)
             expected = f"null, as data.split.validation_start={self.validation_start} is a date"
             self.require(alone, name, expected, example="null data.split.validation_start=2021-01-01")
         limit = f"less than {1 - validation:g}, the fraction that data.split.validation leaves"
@@ -100,10 +101,10 @@ class DataSettings(Settings):
     """What every source of tables has in common.
 
     Attributes:
-        source: which kind of source it is; fixed by the config group.
+        source: which kind of source it is; set by the config group.
         frequency: `weekly` or `daily`: what one row of a ticker covers, its period.
         features: `full`, the 21 of the weekly table, or `prices`, the 11 of Feng et al. (2019).
-        labels, split: see there.
+        labels, split: settings of their own.
         format: of what is written: `csv` or `parquet`, a file for each split, or `parts`, a folder of Parquet
             files by year, for tables larger than memory.
         folder: where they are written; None is a folder of its own in `data_output`.
@@ -143,13 +144,13 @@ class DataSettings(Settings):
             f"at least data.labels.horizon={horizon}, or a training label would reach into validation",
         )
         self.split.require(
-            self.split.by == "date" or self._is_the_documents(),
+            self.split.by == "date" or self._is_seed_table(),
             "by",
-            "date; only data=seed, with its own weeks and a horizon of 1, repeats the document's cut through a week",
+            "date; only data=seed, with its own weeks and a horizon of 1, repeats the document's split within a week",
         )
 
-    def _is_the_documents(self) -> bool:
-        """Whether this is the seed document's own table, whose cut purges nothing."""
+    def _is_seed_table(self) -> bool:
+        """Whether this is the seed document's own table, which is split without a purge."""
         split = self.split
         return (
             self.source == "seed"
@@ -159,7 +160,7 @@ class DataSettings(Settings):
         )
 
     def table_settings(self) -> dict[str, Any]:
-        """The settings that decide the table's bytes, plain; the others only decide how it is read."""
+        """Return the settings that determine the table's bytes, as plain data; the others determine how it is read."""
         views = ("folder", "sequence_length", "history", "batch_size", "representation")
         return {key: value for key, value in asdict(self).items() if key not in views}
 
@@ -176,13 +177,13 @@ Tickers = Annotated[int | list[str], Predicate(_is_not_empty), Expect(_TICKERS)]
 
 @dataclass
 class SyntheticSettings(DataSettings):
-    """A synthetic world.
+    """A synthetic market.
 
     Attributes:
         tickers: names, or a number of them.
         start, end: first and last date of the table, ISO.
-        seed: the world's own seed.
-        signal: how much of next week the features reveal; 0 is the null world, at most 1.
+        seed: of the generator.
+        signal: fraction of next week that the features predict; 0 makes labels independent of the features.
     """
 
     tickers: Tickers = 7
@@ -211,9 +212,9 @@ class MarketSettings(DataSettings):
     Attributes:
         bars: daily bars: ticker, date, open, high, low, close, volume and, if prices are not fully
             adjusted, adj_close.
-        news, macro, policy: optional files; what is not given is filled by a neutral value.
+        news, macro, policy: optional files; missing ones are filled with neutral values.
         tickers: names to keep; None keeps all.
-        start, end: first and last date of the table; None is what the bars allow.
+        start, end: first and last date of the table; None is that of the bars.
     """
 
     bars: str = ""
@@ -230,9 +231,8 @@ class MarketSettings(DataSettings):
         self.require(bool(self.bars), "bars", "a file of daily bars", example="bars.csv")
 
     def files(self) -> dict[str, str]:
-        """The files given, by kind."""
-        named = {"bars": self.bars, "news": self.news, "macro": self.macro, "policy": self.policy}
-        return {kind: path for kind, path in named.items() if path is not None}
+        """Return the given files by kind."""
+        return self.given(MARKET_COLUMNS)
 
 
 @dataclass
@@ -254,9 +254,8 @@ class TableSettings(DataSettings):
         self.require(bool(self.validation), "validation", "a weekly table", example="validation_data.csv")
 
     def files(self) -> dict[str, str]:
-        """The files given, by split."""
-        named = {"train": self.train, "validation": self.validation, "test": self.test}
-        return {split: path for split, path in named.items() if path is not None}
+        """Return the given files by split."""
+        return self.given(SPLITS)
 
 
 SOURCES: dict[str, type[DataSettings]] = {

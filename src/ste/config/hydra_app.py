@@ -9,9 +9,10 @@ import errno
 import gc
 import os
 import re
+import shlex
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
 
@@ -48,7 +49,7 @@ def run(command: str, task: Task) -> None:
     overrides = [text for text in sys.argv[1:] if not text.startswith("-")]
     try:
         if {"-h", "--help"} & set(sys.argv[1:]):
-            print(help_page(command, overrides))
+            _print_help(command, overrides)
             return
         root = str(config_root(command))
         hydra.main(version_base="1.3", config_path=root, config_name=command)(_report_errors(task))()
@@ -66,6 +67,13 @@ def run(command: str, task: Task) -> None:
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         sys.exit(130)
+
+
+def _print_help(command: str, overrides: list[str]) -> None:
+    try:
+        print(help_page(command, overrides), flush=True)
+    except BrokenPipeError:  # `--help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python reports it again at exit
 
 
 def _report_errors(task: Task) -> Task:
@@ -94,9 +102,14 @@ def _report_errors(task: Task) -> Task:
     return job
 
 
-def without_password(text: str | None) -> str | None:
+def without_password(text: str) -> str:
     """Remove user and password from URLs, so that a store's address can be saved and printed."""
-    return None if text is None else re.sub(r"//[^/@\s]*@", "//…@", text)
+    return re.sub(r"//[^/@\s]*@", "//…@", text)
+
+
+def shell_command(overrides: Iterable[str]) -> str:
+    """Write a training command as a shell takes it, without passwords."""
+    return shlex.join(["python", "-m", "ste.train", *map(without_password, overrides)])
 
 
 def _write_error(error: OSError) -> SteError:

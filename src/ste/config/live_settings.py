@@ -10,6 +10,7 @@ from annotated_types import Ge, Le, Predicate
 from ste.config.run_settings import PathSettings, TrackingSettings
 from ste.config.validation import Expect, Name, NonNegativeFloat, Settings
 from ste.errors import ConfigError, DataError
+from ste.schema import MARKET_COLUMNS
 
 
 def _is_speed(text: str) -> bool:
@@ -40,8 +41,7 @@ class ReplaySettings(Settings):
 
     def files(self) -> dict[str, str]:
         """Return the given paths by kind."""
-        given = {kind: getattr(self, kind) for kind in ("bars", "news", "macro", "policy")}
-        return {kind: path for kind, path in given.items() if path is not None}
+        return self.given(MARKET_COLUMNS)
 
 
 def _is_redis(url: str) -> bool:

@@ -14,7 +14,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
 from ste.config.config_files import conf_dir, config_root
-from ste.config.data_settings import SOURCES
+from ste.config.data_settings import SOURCES, DataSettings
 from ste.config.input_checks import check_input_files
 from ste.config.validation import Settings, validate_value
 from ste.errors import ConfigError
@@ -98,11 +98,11 @@ def build_settings(cls: type[SettingsType], values: Mapping[str, Any]) -> Settin
             f"{missing}: not in the configuration, which an earlier version of the project stored. Train again."
         )
     kinds = get_type_hints(cls)
-    return cls(**{name: _build_field(name, kinds[name], value) for name, value in values.items()})
+    return cls(**{name: _build_field(kinds[name], value) for name, value in values.items()})
 
 
-def _build_field(name: str, kind: Any, value: Any) -> Any:
-    if name == "data" and isinstance(value, Mapping):
+def _build_field(kind: Any, value: Any) -> Any:
+    if kind is DataSettings and isinstance(value, Mapping):
         if value.get("source") not in SOURCES:
             raise ConfigError(
                 f"data.source={value.get('source')}: expected one of {', '.join(SOURCES)}. Try data=world."

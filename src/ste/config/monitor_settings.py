@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from ste.config.run_settings import PathSettings, TrackingSettings
 from ste.config.validation import IsoDate, PositiveInt, Settings
+from ste.schema import MARKET_COLUMNS
 
 
 @dataclass
@@ -51,6 +52,4 @@ class MonitorSettings(Settings):
 
     def files(self) -> dict[str, str]:
         """Return the given tables by setting; predictions are checked when they are read, as they may be JSON lines."""
-        named = {"features": self.features, "bars": self.bars, "news": self.news, "macro": self.macro}
-        named |= {"policy": self.policy, "truth": self.truth}
-        return {kind: path for kind, path in named.items() if path is not None}
+        return self.given(("features", *MARKET_COLUMNS, "truth"))

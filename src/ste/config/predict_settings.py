@@ -8,6 +8,7 @@ from annotated_types import Predicate
 
 from ste.config.run_settings import PathSettings, TrackingSettings
 from ste.config.validation import Expect, PositiveInt, Settings
+from ste.schema import MARKET_COLUMNS
 
 ENDINGS = (".csv", ".csv.gz", ".parquet")
 
@@ -88,6 +89,5 @@ class PredictSettings(Settings):
         return str(self.rejects or f"{self.output.removesuffix(self.ending)}.rejects.csv")
 
     def files(self) -> dict[str, str]:
-        """The input files by setting."""
-        keys = ("input", "bars", "news", "macro", "policy")
-        return {key: str(getattr(self, key)) for key in keys if getattr(self, key) is not None}
+        """Return the given input files by setting."""
+        return self.given(("input", *MARKET_COLUMNS))

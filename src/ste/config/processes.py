@@ -1,7 +1,12 @@
-"""Ranks of a distributed run, as Lightning's launcher, torchrun and SLURM put them into the environment."""
+"""Cores of this process, and its rank in a distributed run, as its launcher put it into the environment."""
 
 import os
 import signal
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def environment_rank() -> int:

@@ -31,18 +31,9 @@ class ReplicaSettings(Settings):
     def check(self) -> None:
         """Check that every list has a value for each replica."""
         for name in ("lr", "weight_decay", "dropout"):
-            self._check_length(name)
-
-    def _check_length(self, name: str) -> None:
-        values = getattr(self, name)
-        if values is None:
-            return
-        if self.replicas == 1:
-            raise ConfigError(
-                f"train.{name}={values}: expected train.replicas as well. Try train.replicas={len(values)}."
-            )
-        if len(values) != self.replicas:
-            raise ConfigError(
-                f"train.{name}={values}: expected {self.replicas} values, one for each of train.replicas, "
-                f"not {len(values)}. Try train.replicas={len(values)}."
-            )
+            values = getattr(self, name)
+            if values is not None and len(values) != self.replicas:
+                raise ConfigError(
+                    f"train.{name}={values}: expected a value for each of train.replicas={self.replicas}. "
+                    f"Try train.replicas={len(values)}."
+                )

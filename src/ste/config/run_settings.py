@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from annotated_types import Ge, Gt, Le, Lt, Predicate
 
 from ste.config.augmentation_settings import AugmentSettings
+from ste.config.data_settings import DataSettings
 from ste.config.replica_settings import ReplicaSettings
 from ste.config.sweep_settings import SweepSettings
 from ste.config.validation import (
@@ -145,7 +146,9 @@ class TrainerSettings(Settings):
     def check(self) -> None:
         """Check the numbers of epochs and devices."""
         epochs = self.max_epochs
-        self.require(epochs is None or epochs >= 1 or epochs == -1, "max_epochs", "1 or more, -1 or null")
+        self.require(
+            epochs is None or epochs >= 1 or epochs == -1, "max_epochs", "a whole number, 1 or more, -1 or null"
+        )
         counted = not isinstance(self.devices, int) or self.devices >= 1 or self.devices == -1
         self.require(counted, "devices", "1 or more, -1, a list of devices or auto")
 
@@ -270,7 +273,7 @@ class TrainSettings(Settings):
     """
 
     model: dict[str, Any]
-    data: Any
+    data: DataSettings
     validation: ValidationSettings
     optimizer: OptimizerSettings
     scheduler: SchedulerSettings

@@ -7,6 +7,7 @@ from annotated_types import Ge, Gt, Le, Lt, Predicate
 
 from ste.config.run_settings import PathSettings, TrackingSettings
 from ste.config.validation import Expect, Name, PositiveInt, Settings
+from ste.schema import MARKET_COLUMNS
 
 _DAY = 86_400
 Seconds = Annotated[float, Gt(0), Lt(_DAY), Expect("seconds above 0, less than a day")]
@@ -85,5 +86,4 @@ class ServeSettings(Settings):
 
     def files(self) -> dict[str, str]:
         """Return the given market files by kind."""
-        named = {"bars": self.bars, "news": self.news, "macro": self.macro, "policy": self.policy}
-        return {kind: path for kind, path in named.items() if path is not None}
+        return self.given(MARKET_COLUMNS)

@@ -12,7 +12,6 @@ def _is_url(text: str) -> bool:
     return "://" in text
 
 
-Pruner = Literal["median", "none"]
 StorageUrl = Annotated[str, Predicate(_is_url), Expect("a URL such as sqlite:///studies.db")]
 
 
@@ -47,7 +46,7 @@ class SweepSettings(Settings):
     sampler: Literal["tpe", "random"] = "tpe"
     seed: Annotated[int, Ge(0), Lt(2**31)] = 0
     startup: NonNegativeInt = 10
-    pruner: Pruner = "median"
+    pruner: Literal["median", "none"] = "median"
     warmup: NonNegativeInt = 5
     storage: StorageUrl | None = None
     study: Name | None = None

@@ -4,6 +4,7 @@ Fields are validated by pydantic, which is imported at the first validation: `--
 """
 
 import dataclasses
+from collections.abc import Iterable
 from datetime import date
 from functools import cache
 from types import NoneType, UnionType
@@ -66,6 +67,10 @@ class Settings:
 
     def check(self) -> None:
         """Check rules between fields; subclasses override it and call `require`."""
+
+    def given(self, names: Iterable[str]) -> dict[str, str]:
+        """Return the paths of the files that are given, by the names of their settings."""
+        return {name: str(path) for name in names if (path := getattr(self, name)) is not None}
 
     def require(self, ok: bool, name: str, expected: str, example: object = None) -> None:
         """Raise `ConfigError` unless a rule holds.

@@ -1,13 +1,14 @@
 """Provenance of a run: code, package versions and machine."""
 
 import getpass
-import os
 import platform
 import subprocess
 import sys
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
+
+from ste.config.processes import cores
 
 PACKAGES = ("ste", "torch", "lightning", "torchmetrics", "mlflow", "hydra-core", "pandas", "numpy", "TA-Lib")
 
@@ -23,17 +24,11 @@ def _git() -> dict[str, str]:
 
     def git(*arguments: str) -> str | None:
         try:
-            done = subprocess.run(
-                ["git", *arguments],
-                cwd=Path(__file__).parent,
-                capture_output=True,
-                text=True,
-                timeout=10,
-                check=True,
-            )
-        except (OSError, subprocess.SubprocessError):
+            return subprocess.check_output(
+                ["git", *arguments], cwd=Path(__file__).parent, stderr=subprocess.DEVNULL, text=True
+            ).strip()
+        except (OSError, subprocess.CalledProcessError):
             return None
-        return done.stdout.strip()
 
     commit = git("rev-parse", "HEAD")
     # The checkout of another project, with this package installed inside, does not count.
@@ -46,20 +41,14 @@ def _git() -> dict[str, str]:
 
 @cache
 def _versions() -> dict[str, str]:
-    out = {"version.python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            out[f"version.{package}"] = version(package)
-        except PackageNotFoundError:
-            out[f"version.{package}"] = "unknown"
-    return out
+    return {"version.python": platform.python_version()} | {f"version.{name}": version(name) for name in PACKAGES}
 
 
 def _machine() -> dict[str, str]:
     out = {
         "machine.system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "machine.cpu": _cpu(),
-        "machine.cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
+        "machine.cores": str(cores()),
         "machine.host": platform.node(),
     }
     torch = sys.modules.get("torch")

@@ -14,7 +14,7 @@ import lightning.pytorch as pl
 import torch
 
 from ste.config import TrainerSettings
-from ste.config.processes import environment_rank, launched_by_torchrun
+from ste.config.processes import cores, environment_rank, launched_by_torchrun
 from ste.errors import ConfigError, RunError
 
 log = logging.getLogger(__name__)
@@ -77,11 +77,6 @@ def check_processes(settings: TrainerSettings, *, baseline: bool, method: str) -
             f"warning: trainer.devices={devices}: that many processes share {cores()} cores and wait for each other; "
             f"trainer.devices={cores()} is faster"
         )
-
-
-def cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def threads_per_process(settings: TrainerSettings) -> int | None:

@@ -1,5 +1,6 @@
 """Optuna's figures of a sweep on one HTML page that needs no network."""
 
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,11 +106,7 @@ def write_figures(rows: list[TrialRow], monitor: str, mode: str, title: str, fol
     parts = [figure.to_html(full_html=False, include_plotlyjs=i == 0) for i, figure in enumerate(figures)]
     folder.mkdir(parents=True, exist_ok=True)
     page = folder / PAGE
-    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{_escaped(title)}</title>'
+    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
     style = "<style>body{font:16px sans-serif;margin:1.5rem}</style>"
-    page.write_text(f"{head}{style}<h1>{_escaped(title)}</h1>{''.join(parts)}</html>\n", encoding="utf-8")
+    page.write_text(f"{head}{style}<h1>{escape(title)}</h1>{''.join(parts)}</html>\n", encoding="utf-8")
     return page
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,16 +1,12 @@
 """Stop unpromising trials of a search while they train."""
 
-from functools import lru_cache
-from typing import Protocol
-
 import lightning.pytorch as pl
-from optuna import Study
 from optuna.trial import Trial
 
 from ste.config import SweepSettings
-from ste.config.sweep_settings import Pruner
 from ste.errors import Pruned
 from ste.training.module import TrendModule
+from ste.training.run_logger import MetricStore
 from ste.tuning.study import open_storage, open_study, trial_id
 
 
@@ -30,8 +26,9 @@ class Pruning(pl.Callback):
         assert settings.storage is not None
         assert settings.study is not None
         assert settings.trial is not None
-        study = _study(settings.storage, settings.study, settings.pruner, settings.startup, settings.warmup)
-        self._trial = Trial(study, trial_id(open_storage(settings.storage), settings.study, settings.trial))
+        self._trial = Trial(
+            open_study(settings), trial_id(open_storage(settings.storage), settings.study, settings.trial)
+        )
         self._monitor, self._run_id = monitor, run_id
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -51,23 +48,7 @@ class Pruning(pl.Callback):
         return True
 
 
-@lru_cache(maxsize=4)
-def _study(storage: str, study: str, pruner: Pruner, startup: int, warmup: int) -> Study:
-    """Open the study once for all trials of a process."""
-    return open_study(SweepSettings(storage=storage, study=study, pruner=pruner, startup=startup, warmup=warmup))
-
-
-class HasId(Protocol):
-    """A tracked run.
-
-    Attributes:
-        id: MLflow run ID.
-    """
-
-    id: str
-
-
-def pruning(settings: SweepSettings, monitor: str, run: HasId | None) -> list[pl.Callback]:
+def pruning(settings: SweepSettings, monitor: str, run: MetricStore | None) -> list[pl.Callback]:
     """Build the callback for a trial of a search with a pruner; return an empty list otherwise.
 
     Args:

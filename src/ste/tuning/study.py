@@ -3,6 +3,7 @@
 import itertools
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -228,8 +229,9 @@ def open_study(settings: SweepSettings, mode: str | None = None) -> "Study":
         ) from None
 
 
+@cache  # opening it takes as long as a small trial
 def open_storage(url: str) -> "BaseStorage":
-    """Open an Optuna storage; writers of a SQLite file wait for each other."""
+    """Open an Optuna storage once in a process; writers of a SQLite file wait for each other."""
     from optuna.storages import RDBStorage, get_storage
 
     if not url.startswith("sqlite:///"):

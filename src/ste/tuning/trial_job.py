@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ste.experiment.train_result import TrainResult
 
 
-def run_trial(values: dict[str, Any], name: str, train: "Callable[[], TrainResult]") -> TrialResult:
+def run_trial(values: dict[str, Any], name: str, train: "Callable[[], TrainResult | None]") -> TrialResult:
     """Train and return the result; a trial that fails before its run starts is tracked as a FAILED run.
 
     Args:
@@ -28,6 +28,7 @@ def run_trial(values: dict[str, Any], name: str, train: "Callable[[], TrainResul
     output = Path(paths.output)
     try:
         trained = train()
+        assert trained is not None  # a trial runs in one process
     except Pruned as stop:
         if stop.run_id:
             shutil.rmtree(output / "checkpoints" / stop.run_id, ignore_errors=True)

@@ -1,8 +1,9 @@
 """Number of trials that run at once, and torch threads of each."""
 
-import os
 from dataclasses import dataclass
 from typing import Any
+
+from ste.config.processes import cores
 
 _CLUSTER = 8
 """Trials at once if the launcher has no limit: enough to keep a queue busy, few enough for the sampler to adapt."""
@@ -21,11 +22,6 @@ class Workers:
     count: int
     threads: int | None = None
     ahead: bool = False
-
-
-def cores() -> int:
-    """Count the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def workers_of(launcher: dict[str, Any], wanted: int | None = None, available: int | None = None) -> Workers:
