@@ -148,7 +148,7 @@ def test_a_wrong_horizon_is_found_where_training_would_refuse_it(tmp_path: Path)
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"date": "never"}, r"train.csv: column date: .* Expected dates such as 2024-11-29"),
+        ({"date": "never"}, r"column date, line 2, 3, 4 and \d+ more: found never, .*expected a day such as 2024-11-29"),
         ({DIRECTION: 9}, r"train.csv: no row has date, ticker, return and class"),
     ],
 )
@@ -161,7 +161,7 @@ def test_a_table_without_a_usable_row_is_a_mistake(tables, tmp_path: Path, colum
 def test_a_table_without_tickers_is_a_mistake(tables: dict[str, Path], tmp_path: Path):
     for split, path in tables.items():
         pd.read_csv(path).drop(columns="ticker").to_csv(tmp_path / f"{split}.csv", index=False)
-    with pytest.raises(DataError, match=r"train.csv: column ticker is missing"):
+    with pytest.raises(DataError, match=r"train.csv: missing column ticker"):
         audit(settings_of({split: tmp_path / f"{split}.csv" for split in tables}), tmp_path, shuffles=0)
 
 

@@ -1,6 +1,7 @@
 """Features at each week's close: what they are by definition, and that they know the past alone."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ste.config import SyntheticSettings
+from ste.data.sources.market_files import read_source
 from ste.features.feature_rows import feature_rows
+from ste.features.macro import macro_features
 from ste.market.calendar import sessions, week_numbers
 from ste.market.sources import MACRO_NEUTRAL, Market
 from ste.schema import FEATURE_COLUMNS, FEATURE_SETS, FEATURES, GROUPS, KEYS, ROW_VOLATILITY
@@ -380,6 +383,28 @@ def test_a_macro_figure_is_known_from_its_release_on(series: str, released: str,
     for date, value in found.items():
         known = known_on is not None and date >= pd.Timestamp(known_on)
         assert value == (7.5 if known else MACRO_NEUTRAL[series])
+
+
+def test_a_macro_figure_is_joined_by_its_release_date_and_not_by_the_month_it_describes(tmp_path: Path) -> None:
+    # US inflation of October 2024 was released on 13 November.
+    (tmp_path / "macro.csv").write_text(
+        "series,reference_date,date,release_date,value\n"
+        "inflation,2024-09-01,2024-09-01,2024-10-10,2.4\n"
+        "inflation,2024-10-01,2024-10-01,2024-11-13,2.6\n"
+    )
+    macro = read_source(str(tmp_path / "macro.csv"), "macro")
+    fridays = pd.to_datetime(["2024-10-04", "2024-10-11", "2024-11-08", "2024-11-13", "2024-11-15"])
+    joined = macro_features(pd.DataFrame({"date": fridays}), macro)
+    assert joined["macro_inflation"].tolist() == [2.0, 2.4, 2.4, 2.6, 2.6]
+
+
+def test_the_figures_of_a_synthetic_month_are_released_after_it() -> None:
+    macro = generate_market(SyntheticSettings("world", tickers=1, start="2020-01-01", end="2020-12-31")).macro
+    assert macro is not None
+    for series, day, month in (("inflation", 12, None), ("unemployment", 7, None), ("gdp_growth", 1, {2, 5, 8, 11})):
+        released = macro.loc[macro["series"] == series, "release_date"].dt
+        assert set(released.day) == {day}
+        assert month is None or set(released.month) == month
 
 
 def test_the_latest_release_counts_whatever_the_order_of_the_file() -> None:

@@ -241,7 +241,7 @@ def test_a_missing_column_is_named_by_the_reader_and_before_it(tmp_path: Path, m
     missing = MARKET_COLUMNS[kind][-1]
     frames[kind] = frames[kind].drop(columns=missing)
     settings = settings_of(tmp_path, **frames)
-    assert f"missing {missing}" in message_of(settings, kind)
+    assert f"missing column {missing}" in message_of(settings, kind)
     with pytest.raises(DataError, match=f"data.{kind}=.*missing column {missing}"):
         check_data_files(settings)
 

@@ -19,6 +19,7 @@ from ste.errors import ConfigError, DataError, RunError
 from ste.evaluation.bootstrap import binomial_interval
 from ste.evaluation.scorecard import Estimate
 from ste.features.feature_rows import feature_rows
+from ste.inference.batch.output_parts import part_name
 from ste.inference.class_cuts import CUTS, class_cuts
 from ste.inference.inputs import windows_of_rows
 from ste.market.sources import Market
@@ -320,6 +321,21 @@ def test_lines_of_json_and_parquet_are_read_the_same_and_the_last_of_two_counts(
         "1 provisional predictions left out",
         "1 predictions left out, because a later line has the same date and ticker",
     ]
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".csv"])
+def test_a_folder_of_parts_is_read_as_one_file(files, tmp_path: Path, ending: str):
+    tiny, folder = files
+    log = pd.read_csv(folder / "said.csv", parse_dates=["date"])
+    (tmp_path / "parts").mkdir()
+    for index, part in enumerate((log[::2], log[1::2], log[:0])):  # a worker may have predicted no row
+        write_frame(part, tmp_path / "parts" / part_name(index, ending))
+    expected = read_predictions(folder / "said.csv", tiny.model.card, [])
+    read = read_predictions(tmp_path / "parts", tiny.model.card, [])
+    pd.testing.assert_frame_equal(read.astype(expected.dtypes), expected)
+    (tmp_path / "parts" / "notes.txt").write_text("")
+    with pytest.raises(DataError, match="not a folder of parts"):
+        read_predictions(tmp_path / "parts", tiny.model.card, [])
 
 
 def test_a_line_that_is_being_written_is_left_out_and_a_broken_one_told(files, tmp_path: Path):

@@ -1,9 +1,8 @@
-"""The table's columns: the one place that names them, groups them and states their units.
+"""Names, groups, units and bounds of the columns of tables and market files.
 
-One row per ticker and period: a week, or with `data.frequency=daily` a session. `date` is the period's
-last trading session; the features are what was known at that session's close; the targets describe the
-`horizon` periods after it. Prices are in
-dollars, on the adjusted scale of the bars they came from.
+A table has one row per ticker and period: a week, or with `data.frequency=daily` a session. `date` is the period's last
+session. Features are known at that session's close; targets cover the `horizon` periods after it. Prices are in
+dollars, adjusted as the bars are.
 """
 
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from enum import IntEnum
 
 
 class Trend(IntEnum):
-    """Class of the coming weeks' return against the label thresholds."""
+    """Class of a row's return by the label thresholds."""
 
     DOWNTREND = 0
     NEUTRAL = 1
@@ -21,23 +20,23 @@ class Trend(IntEnum):
 CLASS_NAMES: tuple[str, ...] = tuple(trend.name.capitalize() for trend in Trend)
 
 CLASSES: dict[int, tuple[Trend, ...]] = {3: tuple(Trend), 2: (Trend.DOWNTREND, Trend.UPTREND)}
-"""The classes of a model, by `data.labels.classes`. With two, a Neutral row is history for later windows and is neither
-trained on nor scored."""
+"""Classes of a model, by `data.labels.classes`. With two classes, Neutral rows are neither trained on nor scored; later
+windows read them."""
 
 PERIODS_PER_YEAR = {"weekly": 52, "daily": 252}
 """Rows of a ticker in a year, by `data.frequency`."""
 
 PERIOD = {"weekly": "week", "daily": "day"}
-"""What one row of a ticker covers, in words."""
+"""Period of a row in words, by `data.frequency`."""
 
 
 def class_names(count: int) -> tuple[str, ...]:
-    """Names of the classes in order, `Downtrend` first."""
+    """Return the names of the classes in order, `Downtrend` first."""
     return tuple(CLASS_NAMES[trend] for trend in CLASSES[count])
 
 
 def probability_names(classes: tuple[str, ...]) -> tuple[str, ...]:
-    """Column names of class probabilities: `p_downtrend` and so on."""
+    """Return the column names of class probabilities: `p_downtrend` and so on."""
     return tuple(f"p_{name.lower()}" for name in classes)
 
 
@@ -72,7 +71,7 @@ class Column:
 
     @property
     def normalization(self) -> str:
-        """How `data.representation=stationary` normalizes the column, see `features.normalization`."""
+        """Normalization by `data.representation=stationary`, see `features.normalization`."""
         return SCALES[self.unit] if self.scale is None else self.scale
 
 
@@ -149,12 +148,12 @@ PRICES = (
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """Features that a table carries.
+    """The features of a table.
 
     Attributes:
         columns: in table order.
         groups: their names by kind of source.
-        lookback: sessions of a ticker's own bars, this period's included, that a row needs.
+        lookback: sessions of a ticker's bars that a row needs, those of its own period included.
     """
 
     columns: tuple[Column, ...]
@@ -168,12 +167,11 @@ class FeatureSet:
 
 
 FEATURE_SETS = {
-    # TA-Lib's recursive indicators (RSI, MACD) forget where a series starts only slowly: after 100
-    # sessions the start weighs less than 0.5 %.
+    # RSI and MACD are recursive: after 100 sessions the start of the series weighs less than 0.5 %.
     "full": FeatureSet(FEATURE_COLUMNS, GROUPS, lookback=100),
     "prices": FeatureSet(PRICES, {"stock": tuple(column.name for column in PRICES)}, lookback=31),
 }
-"""By `data.features`."""
+"""Feature sets by `data.features`."""
 
 
 def columns_normalized_by(normalization: str, columns: tuple[Column, ...] = FEATURE_COLUMNS) -> tuple[str, ...]:
@@ -194,7 +192,7 @@ COLUMNS: tuple[str, ...] = KEYS + FEATURES + TARGETS
 
 
 def table_columns(features: str) -> tuple[str, ...]:
-    """Columns of a table with this feature set, in order."""
+    """Return the columns of a table with this feature set, in order."""
     return KEYS + FEATURE_SETS[features].names + TARGETS
 
 
@@ -202,7 +200,7 @@ SPLITS = ("train", "validation", "test")
 """The splits of a table, in date order."""
 
 PROBABILITIES = ("p_downtrend", "p_neutral", "p_uptrend")
-"""Columns of a world's truth file, in class order."""
+"""Columns of the class probabilities of a synthetic market, in class order."""
 
 _SOURCE_KEYS = {"bars": KEYS[::-1], "news": KEYS[::-1], "macro": ("series", "release_date"), "policy": ("date",)}
 SOURCE_NUMBERS: dict[str, tuple[Column, ...]] = {
@@ -224,7 +222,7 @@ ADJUSTED_CLOSE = Column("adj_close", "close adjusted for dividends and splits, d
 """Optional column of bars."""
 
 MACRO_SERIES: dict[str, Column] = {column.name.removeprefix("macro_"): column for column in MACRO}
-"""Column of each macro series, whose bounds hold for the series' released values."""
+"""Column of each macro series; its bounds hold for the released values."""
 
 MARKET_COLUMNS: dict[str, tuple[str, ...]] = {
     kind: (*keys, *(column.name for column in SOURCE_NUMBERS[kind])) for kind, keys in _SOURCE_KEYS.items()

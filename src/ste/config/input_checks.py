@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ste.config.command_settings import AuditSettings
 from ste.config.data_settings import DataSettings, MarketSettings, TableSettings
+from ste.config.header_check import check_columns
 from ste.config.monitor_settings import MonitorSettings
 from ste.config.predict_settings import PredictSettings
 from ste.config.serve_settings import ServeSettings
@@ -69,15 +70,7 @@ def check_file(key: str, path: Path, expected: tuple[str, ...], *, parts: bool =
         raise DataError(f"{key}={path}: the file is empty. Expected a header line and rows.")
     if path.suffix == ".parquet":
         return
-    header = _header(path)
-    missing = [name for name in expected if name not in header]
-    if missing:
-        guesses = [(name, difflib.get_close_matches(name, header, n=1, cutoff=0.7)) for name in missing]
-        hints = "".join(f" Is {near[0]} meant as {name}?" for name, near in guesses[:3] if near)
-        raise DataError(
-            f"{key}={path}: missing column{'s' * (len(missing) > 1)} {', '.join(missing)}.{hints} "
-            f"Expected {', '.join(expected)}."
-        )
+    check_columns(_header(path), expected, f"{key}={path}")
 
 
 def _header(path: Path) -> list[str]:

@@ -13,7 +13,8 @@ class MonitorSettings(Settings):
 
     Attributes:
         model: an ONNX file, a run id, `latest`, `best`, `champion` or `models:/NAME@ALIAS`.
-        predictions: prediction log of `ste.predict` or `ste.live`; None lets the model predict again.
+        predictions: prediction log of `ste.predict` (a file or a folder) or `ste.live`; None lets the model predict
+            again.
         features: weekly table of the predictions' inputs, to measure the drift of the features.
         bars, news, macro, policy: daily files to compute the inputs from, instead of `features`.
         served: drift counts of a service (`monitor/` in its output folder), instead of files.

@@ -8,8 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 from ste.config import DataSettings, MarketSettings, SplitSettings, SyntheticSettings, TableSettings
+from ste.config.header_check import check_columns
 from ste.data.build.labelled_rows import build_table
 from ste.data.build.prepare import prepare
+from ste.data.columns import check_lines, typed_frame
 from ste.data.sources.market_files import read_market
 from ste.data.storage.files import read_frame, sha256
 from ste.data.storage.tables import read_table
@@ -141,14 +143,11 @@ def read_leniently(files: dict[str, str], horizon: int, frequency: str) -> Audit
     frames = []
     for split, path in files.items():
         frame = read_frame(path)
-        missing = [name for name in KEYS if name not in frame]
-        if missing:
-            raise DataError(f"{path}: column {', '.join(missing)} is missing. Expected {', '.join(KEYS)} in any table.")
-        try:
-            frame["date"] = pd.to_datetime(frame["date"])
-        except (ValueError, TypeError) as error:
-            raise DataError(f"{path}: column date: {error}. Expected dates such as 2024-11-29.") from None
-        frames.append(frame.assign(**{SPLIT: split}))
+        check_columns(frame, KEYS, path)
+        frame = frame[frame["date"].notna()]
+        typed, violations = typed_frame(frame, numbers=(), names=())
+        check_lines(violations, path, frame.index)
+        frames.append(frame.assign(date=typed["date"], **{SPLIT: split}))
     rows = pd.concat(frames, ignore_index=True)
     needed = [name for name in (*KEYS, RETURN, DIRECTION) if name in rows]
     known = rows[needed].notna().all(axis=1)

@@ -10,6 +10,7 @@ import pandas as pd
 from ste.data.columns import check_lines, find_repeats, typed_frame, violation
 from ste.data.storage.files import check_columns, read_frame
 from ste.errors import DataError
+from ste.inference.batch.output_parts import is_parts_folder
 from ste.inference.model_card import ModelCard
 from ste.schema import KEYS, RETURN, Column, probability_names
 
@@ -25,14 +26,17 @@ def read_predictions(path: Path, card: ModelCard, notes: list[str]) -> pd.DataFr
     The last line of a date and ticker counts. Provisional predictions are left out.
 
     Args:
-        path: CSV, Parquet or JSON lines.
+        path: CSV, Parquet or JSON lines, or a folder of parts as `python -m ste.predict` writes it.
         card: card of the model.
         notes: list to which notes on omitted rows are appended.
 
     Raises:
         DataError: a column is missing or a value invalid.
     """
-    frame = _read_lines(path, notes) if path.suffix in LINES else read_frame(path)
+    if path.is_dir():
+        frame = _read_parts(path)
+    else:
+        frame = _read_lines(path, notes) if path.suffix in LINES else read_frame(path)
     names = list(probability_names(tuple(card.classes)))
     missing = [name for name in (*KEYS, *names) if name not in frame]
     if missing:
@@ -59,6 +63,14 @@ def read_predictions(path: Path, card: ModelCard, notes: list[str]) -> pd.DataFr
         notes.append(f"{repeated.sum():,} predictions left out, because a later line has the same date and ticker")
     columns = [*KEYS, *names, *([VERSION] if VERSION in frame else [])]
     return frame.loc[~repeated, columns].sort_values(list(KEYS), kind="stable", ignore_index=True)
+
+
+def _read_parts(folder: Path) -> pd.DataFrame:
+    """Read the parts of `python -m ste.predict`; the part of a worker may be empty."""
+    files = sorted(folder.iterdir())
+    if not files or not is_parts_folder(folder):
+        raise DataError(f"{folder}: not a folder of parts. Expected a file, or a folder that ste.predict wrote.")
+    return pd.concat([read_frame(file, allow_empty=True) for file in files], ignore_index=True)
 
 
 def _read_lines(path: Path, notes: list[str]) -> pd.DataFrame:

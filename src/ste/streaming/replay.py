@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ste.data.storage.files import check_columns, read_frame
+from ste.config.header_check import check_columns
+from ste.data.storage.files import read_frame
 from ste.errors import DataError
 from ste.schema import MARKET_COLUMNS
 from ste.streaming.event_sources import SourceRecord
@@ -122,7 +123,7 @@ class Replay:
 def _read(key: str, path: str) -> pd.DataFrame:
     """Read the columns of a file that an event has, dates as text."""
     frame = read_frame(path, text=("ticker", "series", "event"))
-    check_columns([str(name) for name in frame], MARKET_COLUMNS[key], path, strict=False)
+    check_columns([str(name) for name in frame], MARKET_COLUMNS[key], path)
     columns = [*MARKET_COLUMNS[key], *(["adj_close"] if key == "bars" and "adj_close" in frame else [])]
     frame = frame[columns].copy()
     day = frame[_DAY[key]]

@@ -17,9 +17,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ste.config import MarketSettings
+from ste.config.header_check import check_columns
 from ste.data.columns import find_violations
 from ste.data.sources.market_files import bar_numbers, check_tickers, market_of_bars, read_bars
-from ste.data.storage.files import check_columns, read_frame
+from ste.data.storage.files import read_frame
 from ste.market.bar_adjustment import BarSummary, adjusted_block
 from ste.market.sources import Market
 from ste.market.ticker_groups import ticker_ranges, ticker_starts
@@ -154,7 +155,7 @@ def _split_by_ticker(path: Path) -> _RawBars | None:
             table = pq.read_table(path, columns=columns, read_dictionary=["ticker"])
         else:
             frame = read_frame(path)
-            check_columns(frame, MARKET_COLUMNS["bars"], path, strict=False)
+            check_columns(frame, MARKET_COLUMNS["bars"], path)
             columns = ["ticker", *_columns([str(name) for name in frame])]
             table = pa.Table.from_pandas(frame[columns], preserve_index=False)
             dates = table["date"].cast(pa.date32())

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ste.config import MarketSettings
+from ste.config.header_check import check_columns
 from ste.data.columns import (
     Violation,
     check_lines,
@@ -16,7 +17,7 @@ from ste.data.columns import (
     typed_frame,
     violation,
 )
-from ste.data.storage.files import check_columns, read_frame
+from ste.data.storage.files import read_frame
 from ste.errors import DataError
 from ste.market.bar_adjustment import adjusted_bars
 from ste.market.sources import MACRO_NEUTRAL, Market
@@ -73,7 +74,7 @@ def read_bars(path: str | Path, notes: list[str], tickers: list[str] | None = No
         DataError: with the file, the column and the first lines at fault.
     """
     frame = read_frame(path)
-    check_columns(frame, MARKET_COLUMNS["bars"], path, strict=False)
+    check_columns(frame, MARKET_COLUMNS["bars"], path)
     numbers = bar_numbers(frame)
     frame = frame[[*KEYS, *(column.name for column in numbers)]]
     if tickers is not None:
@@ -110,7 +111,7 @@ def read_source(path: str, kind: str) -> pd.DataFrame:
     """
     frame = read_frame(path, text=("ticker", "series", "event"))
     columns = list(MARKET_COLUMNS[kind])
-    check_columns(frame, tuple(columns), path, strict=False)
+    check_columns(frame, tuple(columns), path)
     typed, violations = typed_frame(
         frame,
         SOURCE_NUMBERS[kind],

@@ -10,9 +10,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from ste.config import TableSettings
+from ste.config.header_check import check_columns
 from ste.data.columns import check_keyed, numeric_columns, typed_frame
 from ste.data.sources.table_files import check_horizon
-from ste.data.storage.files import check_columns
 from ste.data.storage.parquet_shards import part_files, read_parts_blocks
 from ste.data.table_checks import ClassOrder, find_target_violations
 from ste.errors import DataError

@@ -4,7 +4,7 @@ import hashlib
 import os
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,12 +15,13 @@ from ste.errors import DataError
 _MISSING = ["", "NaN", "nan", "NA", "N/A", "null", "None"]
 
 
-def read_frame(path: str | Path, text: tuple[str, ...] = ("ticker",)) -> pd.DataFrame:
+def read_frame(path: str | Path, text: tuple[str, ...] = ("ticker",), *, allow_empty: bool = False) -> pd.DataFrame:
     """Read a CSV (gzipped or not) or Parquet file; numbers are read to the last digit.
 
     Args:
         path: `.parquet` is read as Parquet, everything else as CSV.
         text: columns that are read as text, never as numbers or missing values.
+        allow_empty: accept a header without rows.
 
     Raises:
         DataError: no such file, not a table, or nothing in it.
@@ -47,19 +48,9 @@ def read_frame(path: str | Path, text: tuple[str, ...] = ("ticker",)) -> pd.Data
         raise DataError(f"{path}: cannot be read as {kind} ({reason}). Expected a {kind} table.") from None
     if not isinstance(frame.index, pd.RangeIndex):  # pandas reads surplus fields as an index
         raise DataError(f"{path}: its rows have more fields than its header has names. Expected one name per field.")
-    if frame.empty:
+    if frame.empty and not allow_empty:
         raise DataError(f"{path}: has a header and no rows. Expected at least one row.")
     return frame
-
-
-def check_columns(found: Iterable[object], expected: tuple[str, ...], path: Path | str, *, strict: bool) -> None:
-    """Raise `DataError` unless the expected columns exist and, if `strict`, no other."""
-    names = [str(name) for name in found]
-    missing = [name for name in expected if name not in names]
-    extra = [name for name in names if name not in expected] if strict else []
-    if missing or extra:
-        faults = [f"missing {', '.join(missing)}"] * bool(missing) + [f"unknown {', '.join(extra[:8])}"] * bool(extra)
-        raise DataError(f"{path}: columns {'; '.join(faults)}. Expected {', '.join(expected)}.")
 
 
 def write_frame(frame: pd.DataFrame, path: Path) -> None:

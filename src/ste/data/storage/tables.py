@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ste.config.header_check import check_columns
 from ste.data.columns import check_lines, numeric_columns, typed_frame, violation
-from ste.data.storage.files import check_columns, read_frame
+from ste.data.storage.files import read_frame
 from ste.data.table_checks import ClassOrder, find_target_violations
 from ste.schema import DIRECTION, Column, table_columns
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from ste.config.header_check import check_columns
 from ste.data.sources.market_files import bar_numbers
-from ste.data.storage.files import check_columns
 from ste.errors import DataError
 from ste.inference.batch.prediction_loop import CHUNK, Advance
 from ste.inference.batch.rejects import Reject
@@ -33,7 +33,7 @@ def read_valid_bars(path: Path, advance: Advance = lambda done: None) -> tuple[p
         DataError: the file cannot be used, or has no valid bar.
     """
     table = open_table(path)
-    check_columns(table.names, MARKET_COLUMNS["bars"], path, strict=False)
+    check_columns(table.names, MARKET_COLUMNS["bars"], path)
     check = RowChecker(bar_numbers(table.names), str(path))
     parts, rejects = [], []
     for chunk, done in table.chunks(check.columns, CHUNK):
