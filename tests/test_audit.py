@@ -148,7 +148,7 @@ def test_a_wrong_horizon_is_found_where_training_would_refuse_it(tmp_path: Path)
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"date": "never"}, r"column date, line 2, 3, 4 and \d+ more: found never, .*expected a day such as 2024-11-29"),
+        ({"date": "never"}, r"column date, line 2, 3, 4 and .*found never.*expected a day such as 2024-11-29"),
         ({DIRECTION: 9}, r"train.csv: no row has date, ticker, return and class"),
     ],
 )
