@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from ste.data.columns import check_lines, find_repeats, typed_frame, violation
-from ste.data.storage.files import check_columns, read_frame
+from ste.config.header_check import check_columns
+from ste.data.storage.files import read_frame
 from ste.errors import DataError
 from ste.inference.batch.output_parts import is_parts_folder
 from ste.inference.model_card import ModelCard
@@ -112,7 +113,7 @@ def read_rows(path: Path, names: Sequence[str]) -> pd.DataFrame:
         DataError: a column is missing, a value is invalid, or a ticker and date occurs twice.
     """
     frame = read_frame(path)
-    check_columns(frame, (*KEYS, *names), path, strict=False)
+    check_columns(frame, (*KEYS, *names), path)
     typed, violations = typed_frame(frame, [Column(name, "") for name in names])
     check_lines(violations, path, frame.index)
     keys = {name: typed[name] for name in KEYS}
