@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ste.data.columns import check_lines, find_repeats, typed_frame, violation
 from ste.config.header_check import check_columns
+from ste.data.columns import check_lines, find_repeats, typed_frame, violation
 from ste.data.storage.files import read_frame
 from ste.errors import DataError
 from ste.inference.batch.output_parts import is_parts_folder
