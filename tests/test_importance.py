@@ -15,7 +15,6 @@ from ste.config import SyntheticSettings
 from ste.data.build.labelled_rows import build_table
 from ste.data.row_store import RowStore
 from ste.data.window_dataset import SequenceDataset
-from ste.errors import DataError
 from ste.evaluation.explain.integrated_gradients import integrated_gradients
 from ste.evaluation.explain.permutation_importance import donor_rows, even_periods, permutation_importance
 from ste.features.normalization import Normalizer
@@ -157,13 +156,6 @@ def test_the_features_given_are_left_alone_and_the_same_seed_gives_the_same_numb
     first, second = permutation_importance(*arguments), permutation_importance(*arguments)
     assert torch.equal(x, before)
     assert first == second != permutation_importance(*arguments, seed=1)
-
-
-def test_one_period_has_nothing_to_change_places_with():
-    with pytest.raises(DataError, match=r"8 examples lie in 1 period\. Expected two or more"):
-        permutation_importance(
-            softmax_of(torch.eye(2)), torch.ones(8, 2), np.zeros(8, int), np.zeros(8), np.arange(8), "ab", {}
-        )
 
 
 # --- integrated gradients ---

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ste.errors import ConfigError
 from ste.evaluation.bootstrap import Resampling
 from ste.evaluation.portfolio import average_paths, long_only, long_short, portfolio_figures, trade
 
@@ -127,13 +126,6 @@ def test_figures_are_empyricals_and_resamples_are_those_of_the_gathered_returns(
     assert figures["portfolio_max_drawdown"].tolist() == [empyrical.max_drawdown(trades.returns)]
     assert figures["portfolio_hit_rate"][0] == pytest.approx((trades.returns > 0).mean())
     assert figures["portfolio_turnover"][0] == pytest.approx(trades.turnover.mean())
-
-
-def test_a_mistake_in_the_settings_is_told():
-    with pytest.raises(ConfigError, match="long_short, long_only"):
-        book([0.0] * 3, [0.0] * 3, [0] * 3, kind="short")
-    with pytest.raises(ConfigError, match="0 or more basis points"):
-        book([0.0] * 3, [0.0] * 3, [0] * 3, cost_bps=-1.0)
 
 
 @pytest.mark.parametrize("count", [3, 7, 20, 50, 88])

@@ -115,9 +115,8 @@ def _write_figures(scores: dict[str, Scorecard], folder: Path) -> list[Path]:
             entries = pd.DataFrame(
                 {name: getattr(card.portfolio, name) for name in ("dates", "returns", "equity", "turnover")}
             )
-            peak = entries["equity"].cummax().clip(lower=1.0)
-            drawdown = (1.0 - entries["equity"] / peak).tolist()
-            figures["portfolio"] = (entries, equity_figure(card.portfolio.dates, card.portfolio.equity, drawdown))
+            curve = equity_figure(card.portfolio.dates, card.portfolio.equity, card.portfolio.drawdown)
+            figures["portfolio"] = (entries, curve)
         for name, (table, figure) in figures.items():
             (folder / name).mkdir(parents=True, exist_ok=True)
             out += [folder / name / f"{split}.csv", folder / name / f"{split}.png"]

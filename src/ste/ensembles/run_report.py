@@ -1,6 +1,5 @@
 """Write the HTML report of a tracked run."""
 
-import csv
 import json
 import tempfile
 from collections.abc import Sequence
@@ -8,6 +7,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from ste.config import ReportSettings
 from ste.config.run_log import run_log
@@ -104,10 +105,7 @@ def _explain_run(client: "StoreClient", run: "RunInfo", parts: RunParts, folder:
 def _write_importance(importance: Sequence[Importance], folder: Path) -> list[Path]:
     """Write table and figure."""
     table, figure = folder / "importance.csv", folder / "importance.png"
-    with table.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(importance[0].to_dict()))
-        writer.writeheader()
-        writer.writerows(item.to_dict() for item in importance)
+    pd.DataFrame(importance).to_csv(table, index=False)
     names = [item.name if item.kind == "feature" else f"all {item.name}" for item in importance]
     rise, low, high = ([getattr(item, field) for item in importance] for field in ("log_loss", "low", "high"))
     bars_figure(names, rise, "rise of the log-loss when permuted, nats", low, high).savefig(figure, dpi=110)

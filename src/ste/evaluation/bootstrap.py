@@ -8,8 +8,7 @@ that a metric and its resamples come from the same formula.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from hashlib import blake2b
+from functools import cached_property
 from math import ceil, frexp, ldexp, sqrt
 
 import numpy as np
@@ -71,7 +70,6 @@ class Resampling:
     independent: int
 
     @classmethod
-    @lru_cache(maxsize=4)  # the trials of a sweep draw the same resamples
     def draw_blocks(cls, units: int, block: int, resamples: int, seed: int) -> "Resampling":
         """Draw circular blocks of `block` neighbouring units each; the last block of a resample is cut to fit.
 
@@ -89,13 +87,7 @@ class Resampling:
             cells = drawn + units * np.arange(len(part))[:, None]
             counts = np.bincount(cells.ravel(), minlength=len(part) * units)
             out[1 + first : 1 + first + len(part)] = counts.reshape(len(part), units)
-        out.flags.writeable = False
         return cls(out, units // block)
-
-    @cached_property
-    def digest(self) -> str:
-        """Digest of the resamples."""
-        return blake2b(np.ascontiguousarray(self.multiplicity).data, digest_size=16).hexdigest()
 
     @property
     def units(self) -> int:

@@ -47,8 +47,8 @@ class Scorer:
         """Compute the same, once per process for the same rows: the trials of a sweep share their baselines."""
         return _BASELINE_FIGURES.get(
             lambda: self.figures(probs, probabilistic=probabilistic),
-            *(probs, self.rows.labels, self.unit),
-            f"{self.resampling.digest}{self.classes}{probabilistic}{list(METRICS)}",
+            *(probs, self.rows.labels, self.unit, self.resampling.multiplicity),
+            f"{self.resampling.independent}{self.classes}{probabilistic}{list(METRICS)}",
         )
 
     def estimates(self, figures: Figures, probs: np.ndarray) -> dict[str, Estimate]:

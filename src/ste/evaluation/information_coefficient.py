@@ -1,10 +1,11 @@
 """Information coefficients: how well scores order the tickers of a period (Grinold and Kahn 2000)."""
 
 import numpy as np
+import pandas as pd
 
 from ste.evaluation.bootstrap import Resampling
 from ste.evaluation.classification import Figures
-from ste.evaluation.metrics.base import Metric
+from ste.evaluation.metrics.base import Metric, divide
 
 MIN_TICKERS = 3
 """Tickers that a period needs to be ranked, or traded."""
@@ -36,13 +37,32 @@ def ranking_figures(
         path: `[N]`, ascending within a period.
         resampling: of the periods.
     """
-    begins = np.append(True, (period[1:] != period[:-1]) | (path[1:] != path[:-1]))[: len(period)]
-    group = np.cumsum(begins) - 1
     figures: Figures = {}
     for prefix, ranked in _RANKED.items():
-        values = coefficients(score, returns, group, ranked=ranked)
-        figures |= _summary(values, period[begins], resampling, prefix)
+        series = coefficient_series(score, returns, period, path, resampling.units, ranked=ranked)
+        figures |= _summary(series, resampling, prefix)
     return figures
+
+
+def coefficient_series(
+    score: np.ndarray, returns: np.ndarray, period: np.ndarray, path: np.ndarray, periods: int, *, ranked: bool
+) -> np.ndarray:
+    """Coefficient of each period, the mean over paths, float64 `[periods]`; NaN where there is none.
+
+    Args:
+        score: `[N]`.
+        returns: `[N]`, finite.
+        period: int64 `[N]`, ascending, 0 to `periods` - 1.
+        path: `[N]`, ascending within a period.
+        periods: number of periods.
+        ranked: use Spearman's.
+    """
+    begins = np.append(True, (period[1:] != period[:-1]) | (path[1:] != path[:-1]))[: len(period)]
+    values = coefficients(score, returns, np.cumsum(begins) - 1, ranked=ranked)
+    there = np.isfinite(values)
+    of_period = period[begins][there]
+    totals = np.bincount(of_period, weights=values[there], minlength=periods)
+    return divide(totals, np.bincount(of_period, minlength=periods), empty=np.nan)
 
 
 def coefficients(score: np.ndarray, returns: np.ndarray, group: np.ndarray, *, ranked: bool) -> np.ndarray:
@@ -64,29 +84,28 @@ def coefficients(score: np.ndarray, returns: np.ndarray, group: np.ndarray, *, r
     varied = sizes >= MIN_TICKERS
     for values in (score, returns):
         varied &= np.maximum.reduceat(values, begins) > np.minimum.reduceat(values, begins)
-    x, y = (_centre(_ranks(v, group, begins) if ranked else v, begins, sizes) for v in (score, returns))
+    if ranked:
+        score, returns = (pd.Series(values).groupby(group).rank().to_numpy() for values in (score, returns))
+    x, y = (_centre(values, begins, sizes) for values in (score, returns))
     xy, xx, yy = (np.add.reduceat(product, begins) for product in (x * y, x * x, y * y))
     scale = np.sqrt(xx * yy)
     varied &= scale > 0
     return np.clip(np.divide(xy, scale, out=np.full(len(begins), np.nan), where=varied), -1.0, 1.0)
 
 
-def _summary(values: np.ndarray, period: np.ndarray, resampling: Resampling, prefix: str) -> Figures:
+def _summary(series: np.ndarray, resampling: Resampling, prefix: str) -> Figures:
     """Mean, standard deviation (n - 1), IR (mean / std), `[1 + R]` by name, and t `[1]`.
 
     t is the IR times the root of the number of coefficients whose returns do not overlap.
 
     Args:
-        values: coefficients `[G]`, NaN where there is none; several of one period (paths) are averaged.
-        period: int64 `[G]`, index of each coefficient's period, the units of `resampling`.
+        series: coefficient of each period, NaN where there is none.
         resampling: of the periods.
         prefix: `ic` or `rank_ic`.
     """
-    there = np.isfinite(values)
-    paths = np.bincount(period[there], minlength=resampling.units)
-    totals = np.bincount(period[there], weights=values[there], minlength=resampling.units)
-    series = np.divide(totals, paths, out=np.zeros(resampling.units), where=paths > 0)
-    n = resampling.sums((paths > 0).astype(np.int64))
+    there = np.isfinite(series)
+    series = np.where(there, series, 0.0)
+    n = resampling.sums(there.astype(np.int64))
     total, squares = resampling.sums(np.stack([series, series**2], axis=1)).T
     with np.errstate(divide="ignore", invalid="ignore"):  # resamples with no or one period
         mean = total / n
@@ -101,16 +120,3 @@ def _summary(values: np.ndarray, period: np.ndarray, resampling: Resampling, pre
 def _centre(values: np.ndarray, begins: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """Values less the mean of their group, `[N]`."""
     return values - np.repeat(np.add.reduceat(values, begins) / sizes, sizes)
-
-
-def _ranks(values: np.ndarray, group: np.ndarray, begins: np.ndarray) -> np.ndarray:
-    """Rank of each row in its group from 1, ties at their mean, float64 `[N]`."""
-    order = np.lexsort((values, group))
-    ascending = values[order]
-    new = np.append(True, (ascending[1:] != ascending[:-1]) | (group[1:] != group[:-1]))  # group is sorted already
-    first = np.flatnonzero(new)
-    last = np.append(first[1:], len(values)) - 1
-    start = begins[np.cumsum(np.isin(first, begins, assume_unique=True)) - 1]
-    ranks = np.empty(len(values))
-    ranks[order] = np.repeat((first + last) / 2 - start + 1, last - first + 1)
-    return ranks

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
 
 import numpy as np
 from scipy.stats import kurtosis, norm, skew
@@ -44,7 +43,7 @@ class Overfitting:
 
     Attributes:
         probability: that the best in sample ranks below the median out of sample; 0.5 without skill.
-        loss: probability that the statistic of the best in sample is negative out of sample.
+        loss: probability that the Sharpe ratio of the best in sample is negative out of sample.
         trials: number of trials compared.
         blocks: number of blocks of time.
         combinations: number of ways to choose half of the blocks.
@@ -101,18 +100,13 @@ def deflated_sharpe(
     result are annual.
 
     Args:
-        returns: `[T]`, simple, one per holding period.
+        returns: `[T]`, simple, one per holding period, `MIN_RETURNS` or more.
         trial_sharpes: annual Sharpe ratios of the trials, including this one; only their variance is used.
         periods_per_year: holding periods in a year.
         trials: number of trials, where some are not in `trial_sharpes`. With fewer than two ratios, their
             variance is that of an estimate of 0, 1 / (T - 1) per period.
-
-    Raises:
-        ValueError: fewer than `MIN_RETURNS` returns.
     """
     returns = np.asarray(returns, dtype=np.float64)
-    if len(returns) < MIN_RETURNS:
-        raise ValueError(f"{len(returns)} returns: a deflated Sharpe ratio needs {MIN_RETURNS} or more")
     year = np.sqrt(periods_per_year)
     known = np.asarray(trial_sharpes, dtype=np.float64)
     known = known[np.isfinite(known)] / year
@@ -135,9 +129,7 @@ def deflated_sharpe(
     )
 
 
-def backtest_overfitting(
-    performance: np.ndarray, blocks: int = 16, statistic: Literal["sharpe", "mean"] = "sharpe"
-) -> Overfitting:
+def backtest_overfitting(performance: np.ndarray, blocks: int = 16) -> Overfitting:
     """Probability of backtest overfitting by combinatorially symmetric cross-validation.
 
     Bailey, Borwein, Lopez de Prado and Zhu (2017), "The probability of backtest overfitting". Time is cut
@@ -147,24 +139,13 @@ def backtest_overfitting(
     constant has a Sharpe ratio of 0.
 
     Args:
-        performance: `[T, N]`, returns of N trials over the same T periods, oldest first.
+        performance: `[T, N]`, finite returns of N trials, 2 or more, over the same T periods, 4 or more, oldest first.
         blocks: number of blocks, even; fewer where T has less than two periods for each.
-        statistic: that selects and ranks trials.
-
-    Raises:
-        ValueError: fewer than 4 periods or 2 trials, a return that is not finite, or an odd number of blocks.
     """
-    performance = np.asarray(performance, dtype=np.float64)
-    if performance.ndim != 2 or performance.shape[0] < 4 or performance.shape[1] < 2:
-        raise ValueError(f"performance of shape {performance.shape}: expected [T, N] with T >= 4 and N >= 2")
-    if not np.isfinite(performance).all():
-        raise ValueError("performance holds returns that are not finite: expected the dates that all trials share")
-    if blocks < 2 or blocks % 2:
-        raise ValueError(f"blocks={blocks}: expected an even number, 2 or more")
     periods, trials = performance.shape
     blocks = min(blocks, periods // 4 * 2)
     half = np.array(list(combinations(range(blocks), blocks // 2)))
-    figures = _figures(performance, half, blocks, statistic)
+    figures = _sharpes(performance, half, blocks)
     # In lexicographic order, reversing the choices maps each to its complement.
     outside = figures[::-1]
     best = figures.max(axis=1, keepdims=True)
@@ -192,8 +173,8 @@ def _below_median(figures: np.ndarray, worth: np.ndarray) -> np.ndarray:
     return np.where(lead < 0, 1.0, np.where(lead == 0, 0.5, 0.0))
 
 
-def _figures(performance: np.ndarray, half: np.ndarray, blocks: int, statistic: str) -> np.ndarray:
-    """The statistic of each trial over each choice of blocks, `[choices, N]`, from sums over blocks."""
+def _sharpes(performance: np.ndarray, half: np.ndarray, blocks: int) -> np.ndarray:
+    """The Sharpe ratio of each trial over each choice of blocks, `[choices, N]`, from sums over blocks."""
     sizes = np.full(blocks, len(performance) // blocks)
     sizes[: len(performance) % blocks] += 1
     starts = np.append(0, sizes.cumsum()[:-1])
@@ -204,8 +185,6 @@ def _figures(performance: np.ndarray, half: np.ndarray, blocks: int, statistic: 
     moved = performance - centre
     shift = (picks @ np.add.reduceat(moved, starts)) / count
     mean = centre + shift
-    if statistic == "mean":
-        return mean
     squares = picks @ np.add.reduceat(moved**2, starts)
     variance = np.maximum(squares - count * shift**2, 0.0) / (count - 1.0)
     flat = variance <= _FLAT * np.mean(performance**2, axis=0)

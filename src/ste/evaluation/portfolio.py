@@ -11,13 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ste.errors import ConfigError
 from ste.evaluation.bootstrap import Resampling
 from ste.evaluation.classification import Figures
 from ste.evaluation.information_coefficient import MIN_TICKERS
 from ste.evaluation.metrics.base import Metric
-
-KINDS = ("long_short", "long_only")
 
 PORTFOLIO_METRICS = {
     metric.name: metric
@@ -105,14 +102,7 @@ def trade(
 
     Returns:
         None where no period has three tickers.
-
-    Raises:
-        ConfigError: an unknown kind, or a negative cost.
     """
-    if kind not in KINDS:
-        raise ConfigError(f"portfolio kind={kind}: not known. Expected one of {', '.join(KINDS)}.")
-    if not cost_bps >= 0:
-        raise ConfigError(f"portfolio cost_bps={cost_bps:g}: expected 0 or more basis points, such as 5.")
     known = np.isfinite(returns)
     probs, returns, period, ticker = probs[known], returns[known], period[known], ticker[known]
     begins = np.searchsorted(period, np.arange(len(period_index) + 1))

@@ -22,7 +22,6 @@ from ste.schema import SPLITS, probability_names
 BAYES = "bayes"
 """Prefix of the true probabilities of a synthetic market."""
 
-_ROW = ("date", "ticker", "split", "fold", "path", "label", "return")
 _META = b"ste"
 
 
@@ -120,12 +119,13 @@ class Predictions:
 
         A baseline that some frame lacks is left out.
         """
-        parts = [_sort(frame) for frame in frames]  # one by one, to hold no second copy of a large run
-        common = [name for name in parts[0] if all(name in part for part in parts)]
-        frame = pd.concat([part if len(common) == part.shape[1] else part[common] for part in parts], ignore_index=True)
-        splits = [set(part["split"].unique()) for part in parts]
-        if splits != [{name} for name in SPLITS if {name} in splits]:  # otherwise it is sorted already
-            frame = _sort(frame)
+        order = {name: i for i, name in enumerate(SPLITS)}
+        frame = pd.concat(frames, join="inner").sort_values(
+            ["split", "date", "ticker", "fold", "path"],
+            key=lambda column: column.map(order) if column.name == "split" else column,
+            kind="stable",
+            ignore_index=True,
+        )
         return cls(frame, classes, frequency, horizon, model, samples)
 
     def write(self, path: Path) -> None:
@@ -165,9 +165,7 @@ class Predictions:
         )
 
 
-def row_columns(
-    keys: pd.DataFrame, split: str, labels: np.ndarray, returns: np.ndarray, fold: int = 0, path: int = 0
-) -> pd.DataFrame:
+def row_columns(keys: pd.DataFrame, split: str, labels: np.ndarray, returns: np.ndarray, fold: int = 0) -> pd.DataFrame:
     """Columns of a predictions frame that identify the rows, with labels and returns.
 
     Args:
@@ -176,7 +174,6 @@ def row_columns(
         labels: `[N]`, index of the class.
         returns: `[N]`, simple, over the horizon.
         fold: number of the fold.
-        path: number of the path, of combinatorial validation.
     """
     return pd.DataFrame(
         {
@@ -184,19 +181,8 @@ def row_columns(
             "ticker": keys["ticker"].to_numpy(),
             "split": split,
             "fold": np.int16(fold),
-            "path": np.int16(path),
+            "path": np.int16(0),
             "label": np.asarray(labels, dtype=np.int8),
             "return": np.asarray(returns, dtype=np.float64),
         }
-    )
-
-
-def _sort(frame: pd.DataFrame) -> pd.DataFrame:
-    """Sort rows by split, date, ticker, fold and path."""
-    order = {name: i for i, name in enumerate(SPLITS)}
-    return frame.sort_values(
-        ["split", "date", "ticker", "fold", "path"],
-        key=lambda column: column.map(order) if column.name == "split" else column,
-        kind="stable",
-        ignore_index=True,
     )

@@ -46,9 +46,7 @@ def _bins(score: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, float]:
     """Bin of each row, int64 `[N]`, equal scores in one bin, and the area with a bin for every different score."""
     if not len(score):
         return np.empty(0, dtype=np.int64), float("nan")
-    # The order of equal scores does not matter, and numpy's default sort is three times as fast. NaN (after a fit
-    # that diverged) is equal to nothing, so its order does matter.
-    order = np.argsort(score, kind="stable" if np.isnan(score).any() else None)
+    order = np.argsort(score)
     ascending = score[order]
     begins = np.flatnonzero(np.append(True, ascending[1:] != ascending[:-1]))
     sizes = np.diff(np.append(begins, len(score)))

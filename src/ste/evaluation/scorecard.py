@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, replace
+from itertools import accumulate
 from typing import Any
 
 from ste.data.sample import Sample
@@ -59,6 +60,12 @@ class Portfolio:
     turnover: list[float]
     kind: str
     cost_bps: float
+
+    @property
+    def drawdown(self) -> list[float]:
+        """Fraction lost since the highest value so far, 0 to 1, after each holding period."""
+        peaks = accumulate(self.equity, max, initial=1.0)
+        return [1.0 - value / max(peak, value) for value, peak in zip(self.equity, peaks, strict=False)]
 
 
 @dataclass(frozen=True)

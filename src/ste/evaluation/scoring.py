@@ -62,7 +62,6 @@ def score(
 
     Raises:
         DataError: no rows, or rows of several splits.
-        ConfigError: an unknown kind of portfolio, or a negative cost.
     """
     rows = ScoredRows.from_predictions(predictions)
     probs = predictions.probs[rows.order]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import yaml
 
 from ste.data.panel import Panel
@@ -22,12 +23,10 @@ CHECKPOINT = "checkpoints/best.ckpt"
 MONITORED = "monitored"
 """Metric: value of the metric that selected the epoch."""
 
-_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # libyaml is ten times as fast where it is installed
-
 
 def write_inputs(folder: Path, config: dict[str, Any], panel: Panel) -> None:
     """Write the configuration and the data card into the run's folder."""
-    (folder / "config.yaml").write_text(yaml.dump(config, Dumper=_DUMPER, sort_keys=False))
+    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     (folder / "data_card.json").write_text(json.dumps(panel.prepared.card, indent=2) + "\n")
 
 
@@ -39,9 +38,8 @@ def write_outputs(folder: Path, result: Result) -> None:
         title = f"{result.model}, {split}: accuracy {scores.metrics['accuracy']:.1%} of {scores.examples:,}"
         figure = confusion_figure(scores.confusion, scores.classes, title)
         figure.savefig(confusion / f"{split}.png", dpi=110, pil_kwargs={"compress_level": 1})
-        header = "true\\predicted," + ",".join(scores.classes)
-        rows = [f"{name},{','.join(map(str, row))}" for name, row in zip(scores.classes, scores.confusion, strict=True)]
-        (confusion / f"{split}.csv").write_text("\n".join([header, *rows]) + "\n")
+        counts = pd.DataFrame(scores.confusion, index=scores.classes, columns=scores.classes)
+        counts.to_csv(confusion / f"{split}.csv", index_label="true\\predicted")
     result.predictions.slice_split("validation", "test").write(folder / PREDICTIONS)
     with atomic_file(folder / SUMMARY) as partial:
         partial.write_text(json.dumps(_finite(result.summary()), indent=2, allow_nan=False) + "\n")

@@ -29,8 +29,8 @@ def explain(model: Model, data: TrendDataModule) -> Explanation:
         return [], None
     dataset = data.scored.get("test", data.scored["validation"])
     panel = data.panel
+    every = panel.store.period[dataset.ends.numpy()]
     with torch.no_grad(), one_thread():
-        every = panel.store.period[dataset.ends.numpy()]
         rows = even_periods(every, MAX_ROWS)
         periods = every[rows]
         if len(set(periods.tolist())) < 2:

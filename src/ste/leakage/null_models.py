@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 
 import numpy as np
+import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -43,18 +44,17 @@ def _drifts(table: AuditTable, name: str) -> bool:
     return name.startswith("stock_") and name not in ("stock_rsi", "stock_volume") and "stock_close" in table.frame
 
 
-def fitted_scores(x: np.ndarray, y: np.ndarray, train: np.ndarray, seed: int = 0) -> Iterator[tuple[str, np.ndarray]]:
+def fitted_scores(x: np.ndarray, y: np.ndarray, train: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     """Fit both models and predict class probabilities `[N, C]` of every row, classes in ascending order.
 
     Args:
         x: inputs `[N, F]`.
         y: classes `[N]`, at least two among the training rows.
         train: bool `[N]`, training rows.
-        seed: of the sample of training rows, where there are more than `_MAX_ROWS`.
     """
     rows = np.flatnonzero(train)
     if len(rows) > _MAX_ROWS:
-        rows = np.sort(np.random.default_rng(seed).choice(rows, _MAX_ROWS, replace=False))
+        rows = np.sort(np.random.default_rng(0).choice(rows, _MAX_ROWS, replace=False))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         linear = LogisticRegression(C=0.1, max_iter=100).fit(x[rows], y[rows])
@@ -88,21 +88,17 @@ def shuffled_labels(table: AuditTable, shuffles: int = 2, seed: int = 0) -> Chec
         return skipped(SHUFFLE, "not run: needs returns, and 60 rows in training and after it")
     x, train = inputs(table), _purged_training(table)
     rng = np.random.default_rng(seed)
-    worst: tuple[str, Association] | None = None
+    skills = []
     for _ in range(shuffles):
         returns = permuted_within(table, rng)
-        up = (returns > _medians(returns, table.period_codes)).astype(np.int64)
+        medians = pd.Series(returns).groupby(table.period_codes).transform("median").to_numpy()
+        up = (returns > medians).astype(np.int64)
         if len(np.unique(up[train])) < 2:
             return skipped(SHUFFLE, f"not run: one ticker per {table.word} leaves nothing to permute")
         for name, probs in fitted_scores(x, up, train):
-            known = rank_ic(probs[later, 1], returns[later], table.period_codes[later])
-            if worst is None or known.t > worst[1].t:
-                worst = (name, known)
-    assert worst is not None
-    name, known = worst
+            skills.append((name, rank_ic(probs[later, 1], returns[later], table.period_codes[later])))
+    name, known = _most_significant(skills)
     line = f"{shuffles} shuffles, 2 models: largest IC {known.value:+.3f} ({known.t:+.1f} errors)"
-    if not (known.value > _MAX_IC and known.t > _MAX_IC_ERRORS):
-        return CheckResult(SHUFFLE, line)
     alarm = Alarm(
         SHUFFLE,
         f"{table.name_of('train')} and the splits after it",
@@ -111,7 +107,7 @@ def shuffled_labels(table: AuditTable, shuffles: int = 2, seed: int = 0) -> Chec
         "an IC of 0: a permuted label is independent of its features",
         "Look for rows that are in training and in a later split.",
     )
-    return CheckResult(SHUFFLE, line, (alarm,))
+    return _result(line, alarm, known.value > _MAX_IC and known.t > _MAX_IC_ERRORS)
 
 
 def permuted_within(table: AuditTable, rng: np.random.Generator) -> np.ndarray:
@@ -123,16 +119,6 @@ def permuted_within(table: AuditTable, rng: np.random.Generator) -> np.ndarray:
     moved = np.empty(len(unique))
     moved[np.argsort(period, kind="stable")] = table.returns[first][order]
     return moved[inverse]
-
-
-def _medians(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Median of each row's group, `[N]`."""
-    order = np.lexsort((values, groups))
-    sizes = np.bincount(groups)
-    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    ordered = values[order]
-    middle = (ordered[starts + (sizes - 1) // 2] + ordered[starts + sizes // 2]) / 2
-    return middle[groups]
 
 
 def null_market_models(table: AuditTable) -> CheckResult:
@@ -150,17 +136,12 @@ def null_market_models(table: AuditTable) -> CheckResult:
     if len(classes) < 2:
         return skipped(NULL, "not run: the training labels are of one class")
     majority = classes[np.bincount(y[train])[classes].argmax()]
-    worst: tuple[str, Association] | None = None
+    skills = []
     for name, probs in fitted_scores(x, y, train):
         hits = (classes[probs.argmax(axis=1)] == y).astype(float) - (y == majority)
-        gain = _by_period(hits[later], table.period_codes[later], table.horizon)
-        if worst is None or gain.t > worst[1].t:
-            worst = (name, gain)
-    assert worst is not None
-    name, gain = worst
+        skills.append((name, _by_period(hits[later], table.period_codes[later], table.horizon)))
+    name, gain = _most_significant(skills)
     line = f"signal 0, {later.sum():,} later rows: best gain over majority {gain.value:+.4f} ({gain.t:+.1f} errors)"
-    if not (gain.value > _MAX_GAIN and gain.t > _MAX_GAIN_ERRORS):
-        return CheckResult(NULL, line)
     alarm = Alarm(
         NULL,
         "the settings of data",
@@ -168,7 +149,16 @@ def null_market_models(table: AuditTable) -> CheckResult:
         "no gain: the features contain no information",
         "Features, labels or the split contain the future: compare the settings with the defaults of data=world.",
     )
-    return CheckResult(NULL, line, (alarm,))
+    return _result(line, alarm, gain.value > _MAX_GAIN and gain.t > _MAX_GAIN_ERRORS)
+
+
+def _most_significant(skills: list[tuple[str, Association]]) -> tuple[str, Association]:
+    """The model with the largest skill in standard errors."""
+    return max(skills, key=lambda skill: skill[1].t)
+
+
+def _result(line: str, alarm: Alarm, found: bool) -> CheckResult:
+    return CheckResult(alarm.check, line, (alarm,) if found else ())
 
 
 def _by_period(values: np.ndarray, groups: np.ndarray, overlap: int) -> Association:

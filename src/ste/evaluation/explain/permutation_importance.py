@@ -5,14 +5,12 @@ close of another gives a ratio that no market shows.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from ste.errors import DataError
-from ste.evaluation.metrics.base import MIN_PROBABILITY
+from ste.evaluation.metrics.base import log_losses
 
 MAX_ROWS = 4_000
 """Largest number of examples: each takes a forward pass per feature and repeat."""
@@ -48,10 +46,6 @@ class Importance:
     accuracy: float
     accuracy_error: float
 
-    def to_dict(self) -> dict[str, Any]:
-        """A row of a table."""
-        return asdict(self)
-
 
 def permutation_importance(
     predict: Predict,
@@ -63,7 +57,6 @@ def permutation_importance(
     groups: Mapping[str, Sequence[str]],
     repeats: int = 5,
     seed: int = 0,
-    rows: int = MAX_ROWS,
 ) -> list[Importance]:
     """Rise of the loss when a feature is replaced by that of another week (Breiman 2001; Fisher et al. 2019).
 
@@ -77,30 +70,19 @@ def permutation_importance(
         predict: from normalized features, float32 `[n, T, F]` or `[n, F]`, to probabilities `[n, C]`.
         features: normalized features of held-out examples, `[N, T, F]` or `[N, F]`.
         labels: int64 `[N]`.
-        periods: `[N]`, the week or session of each.
+        periods: `[N]`, the week or session of each; two or more different ones.
         tickers: `[N]`.
         columns: F feature names in order.
         groups: feature names by group; names that are not in `columns` are ignored.
         repeats: permutations per feature.
         seed: of the permutations.
-        rows: complete periods, evenly spaced, are taken up to about this number of rows.
 
     Returns:
         Groups, then features, each with the largest rise first.
-
-    Raises:
-        DataError: fewer than two periods.
     """
-    selected = even_periods(periods, rows)
-    x, y, weeks = features[torch.from_numpy(selected)], np.asarray(labels)[selected], np.asarray(periods)[selected]
-    if len(np.unique(weeks)) < 2:
-        raise DataError(
-            f"feature importance: the {len(y):,} examples lie in {len(np.unique(weeks))} period. "
-            "Expected two or more, whose features can be exchanged. Take a longer split."
-        )
     rng = np.random.default_rng(seed)
-    donors = [torch.from_numpy(donor_rows(weeks, np.asarray(tickers)[selected], rng)) for _ in range(repeats)]
-    losses, right = _per_example(predict, x, y)
+    donors = [torch.from_numpy(donor_rows(periods, tickers, rng)) for _ in range(repeats)]
+    losses, right = _per_example(predict, features, labels)
     position = {name: i for i, name in enumerate(columns)}
     parts = [("group", name, [position[c] for c in members if c in position]) for name, members in groups.items()]
     parts += [("feature", name, [i]) for name, i in position.items()]
@@ -108,13 +90,13 @@ def permutation_importance(
     for kind, name, at in parts:
         if not at:
             continue
-        loss_rise, right_drop = np.empty((repeats, len(y))), np.empty((repeats, len(y)))
+        loss_rise, right_drop = np.empty((2, repeats, len(labels)))
         for k, donor in enumerate(donors):
-            other = x.clone()
-            other[..., at] = x[donor][..., at]
-            new_losses, new_right = _per_example(predict, other, y)
+            other = features.clone()
+            other[..., at] = features[donor][..., at]
+            new_losses, new_right = _per_example(predict, other, labels)
             loss_rise[k], right_drop[k] = new_losses - losses, right - new_right
-        out.append(_importance(name, kind, loss_rise, right_drop, weeks))
+        out.append(_importance(name, kind, loss_rise, right_drop, periods))
     return sorted(out, key=lambda i: (i.kind != "group", -i.log_loss, i.name))
 
 
@@ -128,7 +110,6 @@ def even_periods(periods: np.ndarray, rows: int) -> np.ndarray:
     Returns:
         Positions of the selected rows, int64, ascending; all N where there are no more than `rows`.
     """
-    periods = np.asarray(periods)
     if len(periods) <= rows:
         return np.arange(len(periods))
     unique = np.unique(periods)
@@ -163,8 +144,7 @@ def donor_rows(periods: np.ndarray, tickers: np.ndarray, rng: np.random.Generato
 def _per_example(predict: Predict, x: torch.Tensor, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Log-loss and correctness of each example, float64 `[N]` each."""
     probs = torch.cat([predict(part) for part in x.split(BATCH)]).double().cpu().numpy()
-    losses = -np.log(np.clip(probs[np.arange(len(y)), y], MIN_PROBABILITY, None))
-    return losses, (probs.argmax(axis=1) == y).astype(float)
+    return log_losses(probs, y), (probs.argmax(axis=1) == y).astype(float)
 
 
 def _importance(name: str, kind: str, loss_rise: np.ndarray, right_drop: np.ndarray, weeks: np.ndarray) -> Importance:

@@ -56,7 +56,10 @@ class ScoredExamples:
     def class_areas(self) -> np.ndarray:
         """Area under the ROC curve of each class against the others, float64 `[C, 1 + R]`."""
         return np.stack(
-            [area_under_roc(self.probs[:, k], self.labels == k, self.unit, self.resampling) for k in self._codes]
+            [
+                area_under_roc(self.probs[:, k], self.labels == k, self.unit, self.resampling)
+                for k in range(len(self.classes))
+            ]
         )
 
     @cached_property
@@ -82,10 +85,6 @@ class ScoredExamples:
         return self.resampling.sums(
             count_codes((truth, call), (size, size), self.unit if unit is None else unit, units)
         )
-
-    @property
-    def _codes(self) -> range:
-        return range(len(self.classes))
 
 
 Compute = Callable[[ScoredExamples], np.ndarray | None]
@@ -127,23 +126,11 @@ class Metric:
         return "max" if self.higher_is_better else "min"
 
 
-def metric(
-    low: float = -inf,
-    high: float = inf,
-    *,
-    higher_is_better: bool = True,
-    per_class: bool = False,
-    needs_probabilities: bool = False,
-    every_epoch: bool = True,
-    compared: bool = True,
-    reflected: bool = False,
-) -> Callable[[Compute], Compute]:
+def metric(low: float = -inf, high: float = inf, **flags: bool) -> Callable[[Compute], Compute]:
     """Register a function as the metric of its name; used as a decorator. See `Metric` for the arguments."""
 
     def register(compute: Compute) -> Compute:
-        name = compute.__name__
-        flags = (higher_is_better, compute, per_class, needs_probabilities, every_epoch, compared, reflected)
-        METRICS.add(name, Metric(name, low, high, *flags))
+        METRICS.add(compute.__name__, Metric(compute.__name__, low, high, compute=compute, **flags))
         return compute
 
     return register
@@ -153,6 +140,16 @@ def count_codes(codes: tuple[np.ndarray, ...], sizes: tuple[int, ...], unit: np.
     """Count each combination of codes in each unit, int64 `[U, *sizes]`."""
     cells = np.ravel_multi_index((unit, *codes), (units, *sizes))
     return np.bincount(cells, minlength=units * int(np.prod(sizes))).reshape(units, *sizes)
+
+
+def log_losses(probs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Negative log probability of the true class of each example, nats (Good 1952), float64 `[N]`.
+
+    Args:
+        probs: `[N, C]`.
+        labels: int64 `[N]`.
+    """
+    return -np.log(np.maximum(probs[np.arange(len(labels)), labels], MIN_PROBABILITY))
 
 
 def divide(part: np.ndarray, whole: np.ndarray, empty: float = 0.0) -> np.ndarray:

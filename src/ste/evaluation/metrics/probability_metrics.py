@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ste.evaluation.metrics.base import MIN_PROBABILITY, Metric, ScoredExamples, divide, metric
+from ste.evaluation.metrics.base import Metric, ScoredExamples, divide, log_losses, metric
 from ste.registry import METRICS
 
 CALIBRATION_BINS = 15
@@ -20,14 +20,15 @@ def auroc(examples: ScoredExamples) -> np.ndarray:
 
 @metric(0.0, higher_is_better=False, needs_probabilities=True)
 def log_loss(examples: ScoredExamples) -> np.ndarray:
-    """Mean negative log probability of the true class, nats (Good 1952)."""
-    return examples.mean(-np.log(np.maximum(_of_truth(examples), MIN_PROBABILITY)))
+    """Mean negative log probability of the true class, nats."""
+    return examples.mean(log_losses(examples.probs, examples.labels))
 
 
 @metric(0.0, 2.0, higher_is_better=False, needs_probabilities=True)
 def brier(examples: ScoredExamples) -> np.ndarray:
     """Mean squared distance of the probabilities from the true class, 0 to 2 (Brier 1950)."""
-    return examples.mean(np.einsum("nc,nc->n", examples.probs, examples.probs) - 2.0 * _of_truth(examples) + 1.0)
+    of_truth = examples.probs[np.arange(len(examples.labels)), examples.labels]
+    return examples.mean(np.einsum("nc,nc->n", examples.probs, examples.probs) - 2.0 * of_truth + 1.0)
 
 
 @metric(0.0, 1.0, higher_is_better=False, needs_probabilities=True, compared=False, reflected=True)
@@ -45,8 +46,3 @@ def confidence_bins(probs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     top = probs.max(axis=1)
     edges = np.linspace(0.0, 1.0, CALIBRATION_BINS + 1)
     return top, np.clip(np.searchsorted(edges, top, side="right") - 1, 0, CALIBRATION_BINS)
-
-
-def _of_truth(examples: ScoredExamples) -> np.ndarray:
-    """Probability of the true class, `[N]`."""
-    return examples.probs[np.arange(len(examples.labels)), examples.labels]

@@ -1,14 +1,14 @@
 """The charts of a report, as inline SVG by name; charts without data are omitted."""
 
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
 
 import numpy as np
 from markupsafe import Markup
 
-from ste.evaluation.information_coefficient import coefficients
+from ste.evaluation.information_coefficient import coefficient_series
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.scorecard import Portfolio, Scorecard
+from ste.evaluation.scored_rows import ScoredRows
 from ste.reporting import plots
 from ste.reporting.html.formatting import number, who
 from ste.reporting.html.report_data import ReportData
@@ -20,16 +20,14 @@ _MAX_BARS = 40
 _MIN_IN_BIN = 10
 
 
-def figures(report: ReportData, main: str | None) -> dict[str, Markup]:
+def figures(report: ReportData, main: str) -> dict[str, Markup]:
     """Draw every chart that the run has data for.
 
     Args:
         report: the run.
-        main: the split that comes first, or None.
+        main: the split that comes first.
     """
-    out: dict[str, Markup] = {}
-    if main is not None:
-        out["accuracy"] = _accuracy(report.scores[main], report.model, main)
+    out = {"accuracy": _accuracy(report.scores[main], report.model, main)}
     panels = _curves(report.history)
     if panels:
         last = "; ".join(
@@ -89,37 +87,29 @@ def _reliability(score: Scorecard, split: str) -> Markup:
 
 
 def _equity(portfolio: Portfolio, split: str) -> Markup:
-    peaks = list(accumulate(portfolio.equity, max, initial=1.0))[1:]
-    drawdown = [1.0 - value / peak for value, peak in zip(portfolio.equity, peaks, strict=True)]
     text = (
         f"Value of 1 invested on {portfolio.dates[0]}, {split} split: {portfolio.equity[-1]:.3f} after "
-        f"{len(portfolio.dates)} holding periods, largest drawdown {max(drawdown):.1%}."
+        f"{len(portfolio.dates)} holding periods, largest drawdown {max(portfolio.drawdown):.1%}."
     )
-    return _draw(plots.equity_figure(portfolio.dates, portfolio.equity, drawdown), f"equity-{split}", text)
+    figure = plots.equity_figure(portfolio.dates, portfolio.equity, portfolio.drawdown)
+    return _draw(figure, f"equity-{split}", text)
 
 
 def _coefficients(predictions: Predictions | None, split: str) -> Markup | None:
     """Chart of the rank IC of each period; the mean of several paths."""
     if predictions is None or split not in predictions.splits:
         return None
-    rows = predictions.slice_split(split)
-    path = rows.frame["path"].to_numpy()
-    order = np.lexsort((path, rows.periods))
-    order = order[np.isfinite(rows.returns[order])]
-    if not len(order):
+    predictions = predictions.slice_split(split)
+    rows = ScoredRows.from_predictions(predictions)
+    known, probs = np.isfinite(rows.returns), predictions.probs[rows.order]
+    score = (probs[:, -1] - probs[:, 0])[known]
+    series = coefficient_series(
+        score, rows.returns[known], rows.period[known], rows.path[known], rows.periods, ranked=True
+    )
+    there = np.flatnonzero(np.isfinite(series))
+    if not len(there):
         return None
-    keys = np.stack([rows.periods[order], path[order]], axis=1)
-    begins = np.append(True, (np.diff(keys, axis=0) != 0).any(axis=1))
-    score = (rows.probs[:, -1] - rows.probs[:, 0])[order]
-    values = coefficients(score, rows.returns[order], np.cumsum(begins) - 1, ranked=True)
-    of_period = keys[begins, 0]
-    dates = rows.frame["date"].to_numpy()[order][begins]
-    known = np.isfinite(values)
-    if not known.any():
-        return None
-    _, first, group = np.unique(of_period[known], return_index=True, return_inverse=True)
-    series = np.bincount(group, weights=values[known]) / np.bincount(group)
-    days = dates[known][first].astype("datetime64[D]").astype(str).tolist()
+    days, series = [rows.dates[i] for i in there], series[there]
     text = f"Rank information coefficient of {len(series)} periods on the {split} split: mean {series.mean():.4f}."
     return _draw(plots.coefficients_figure(days, series.tolist(), PERIOD[predictions.frequency]), f"ic-{split}", text)
 

@@ -58,16 +58,16 @@ class ReportData:
     verdict: str
     word: str
     scores: Mapping[str, Scorecard]
+    card: Mapping[str, Any]
+    config: Mapping[str, Any]
+    commands: Sequence[str]
     tags: Mapping[str, str] = field(default_factory=dict)
     predictions: Predictions | None = None
     history: Sequence[Mapping[str, float]] = ()
     best_epoch: int | None = None
     importance: Sequence[Importance] = ()
     attribution: Attribution | None = None
-    card: Mapping[str, Any] = field(default_factory=dict)
-    config: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)
-    commands: Sequence[str] = ()
     members: Sequence[MemberRow] = ()
     members_text: str = ""
 
@@ -80,4 +80,4 @@ class ReportData:
     @property
     def unit(self) -> str:
         """Unit of a period: `week` or `day`."""
-        return next((score.unit for score in self.scores.values()), "week")
+        return next(iter(self.scores.values())).unit

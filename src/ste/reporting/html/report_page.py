@@ -1,8 +1,5 @@
 """The report of one run as a page."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import yaml
 
 from ste.reporting.html import charts
@@ -15,8 +12,8 @@ from ste.reporting.html.report_data import ReportData
 def render_report(report: ReportData) -> str:
     """Render one HTML page that loads nothing: styles and charts are inline, and there is no script."""
     held_out = report.held_out
-    main = next(iter(held_out), None)
-    score = None if main is None else held_out[main]
+    main = next(iter(held_out))
+    score = held_out[main]
     return render(
         "report.html",
         report=report,
@@ -24,7 +21,7 @@ def render_report(report: ReportData) -> str:
         score=score,
         key_figures=tables.key_figures(score),
         headline=tables.headline(report.scores, report.model),
-        composition=tables.composition(score, report.model) if score else [],
+        composition=tables.composition(score, report.model),
         every_figure=tables.every_figure(report.scores),
         confusions={name: tables.confusion(held_out[name]) for name in held_out},
         trading={name: tables.trading(held_out[name]) for name in held_out if held_out[name].portfolio},
@@ -33,22 +30,7 @@ def render_report(report: ReportData) -> str:
         files=tables.files(report.card),
         data=tables.data(report.card),
         figures=charts.figures(report, main),
-        config=yaml.safe_dump(_to_builtins(report.config), sort_keys=False, allow_unicode=True)
-        if report.config
-        else "",
+        config=yaml.safe_dump(report.config, sort_keys=False, allow_unicode=True),
         none=NONE,
         interval_text=tables.interval_text,
     )
-
-
-def _to_yaml(config: Mapping[str, Any]) -> str:
-    return yaml.safe_dump(_to_builtins(config), sort_keys=False, allow_unicode=True)
-
-
-def _to_builtins(values: Any) -> Any:
-    """Convert mappings and sequences to dicts and lists, which YAML writes without type tags."""
-    if isinstance(values, Mapping):
-        return {str(key): _to_builtins(value) for key, value in values.items()}
-    if isinstance(values, list | tuple):
-        return [_to_builtins(value) for value in values]
-    return values if isinstance(values, str | int | float | bool | None) else str(values)

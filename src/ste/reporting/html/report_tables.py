@@ -52,10 +52,8 @@ class KeyFigure:
     reference: str
 
 
-def key_figures(score: Scorecard | None) -> list[KeyFigure]:
+def key_figures(score: Scorecard) -> list[KeyFigure]:
     """Accuracy, log-loss, movement, direction and Sharpe ratio, each with its reference value."""
-    if score is None:
-        return []
     references = {
         "accuracy": _best_baseline(score, "accuracy"),
         "log_loss": _best_baseline(score, "log_loss"),
@@ -196,43 +194,28 @@ def members(rows: Sequence[MemberRow], splits: Sequence[str]) -> list[tuple[Memb
 
 def files(card: Mapping[str, Any]) -> list[dict[str, str]]:
     """One row of text per file of the data card."""
-    out = []
-    for split, entry in card.get("files", {}).items():
-        rows, purged = entry.get("rows"), entry.get("purged", 0)
-        classes = ", ".join(f"{name} {n:,}" for name, n in entry.get("classes", {}).items())
-        out.append(
-            {
-                "split": split,
-                "rows": NONE if rows is None else f"{rows:,}",
-                "purged": f"{purged:,}",
-                "periods": _integer(entry.get("periods", entry.get("weeks"))),
-                "tickers": _integer(entry.get("tickers")),
-                "first": str(entry.get("first", NONE)),
-                "last": str(entry.get("last", NONE)),
-                "classes": classes or NONE,
-                "file": str(entry.get("file", NONE)),
-                "sha256": str(entry.get("sha256", NONE)),
-            }
-        )
-    return out
-
-
-def _integer(n: Any) -> str:
-    return f"{n:,}" if isinstance(n, int) else NONE
+    return [
+        {
+            "split": split,
+            **{name: f"{entry[name]:,}" for name in ("rows", "purged", "periods", "tickers")},
+            **{name: entry[name] for name in ("first", "last", "file", "sha256")},
+            "classes": ", ".join(f"{name} {n:,}" for name, n in entry["classes"].items()),
+        }
+        for split, entry in card["files"].items()
+    ]
 
 
 def data(card: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Facts of the data card about all files: name and text."""
-    purge = card.get("purge", card.get("purge_weeks"))
     facts = {
-        "source": card.get("source"),
-        "frequency": card.get("frequency"),
-        "seed of the synthetic market": card.get("seed"),
-        "digest of all files": card.get("digest"),
-        "protocol": card.get("protocol"),
-        "purged between splits": None if purge is None else count(int(purge), "period"),
-        "classes": ", ".join(card.get("classes", [])) or None,
-        "features": f"{len(card['features'])}: {', '.join(card['features'])}" if card.get("features") else None,
-        "notes": "; ".join(card.get("notes", [])) or None,
+        "source": card["source"],
+        "frequency": card["frequency"],
+        "seed of the synthetic market": card["seed"],
+        "digest of all files": card["digest"],
+        "protocol": card["protocol"],
+        "purged between splits": count(card["purge"], "period"),
+        "classes": ", ".join(card["classes"]),
+        "features": f"{len(card['features'])}: {', '.join(card['features'])}",
+        "notes": "; ".join(card["notes"]) or None,
     }
     return [(name, str(text)) for name, text in facts.items() if text is not None]
