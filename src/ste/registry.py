@@ -3,7 +3,7 @@
 import difflib
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, TypeVar
 
 from ste.errors import ConfigError
@@ -56,11 +56,19 @@ class Registry(Mapping[str, Any]):
             ConfigError: there is none; the message lists the nearest names.
         """
         self._load()
-        if name not in self._components:
-            near = difflib.get_close_matches(name, self._components, n=3, cutoff=0.5)
-            hint = f" Try {self.kind}={near[0]}." if near else ""
-            raise ConfigError(f"{self.kind}={name}: expected one of {', '.join(sorted(self._components))}.{hint}")
+        self.require(name, self._components)
         return self._components[name]
+
+    def require(self, name: str, names: Collection[str]) -> None:
+        """Require a name to be one of several.
+
+        Raises:
+            ConfigError: it is not; the message lists the names and the nearest one.
+        """
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+            hint = f" Try {self.kind}={near[0]}." if near else ""
+            raise ConfigError(f"{self.kind}={name}: expected one of {', '.join(sorted(names))}.{hint}")
 
     def __contains__(self, name: object) -> bool:
         self._load()

@@ -77,8 +77,7 @@ class FitSettings(Settings):
 
     def check(self) -> None:
         """Require a metric that is registered and computed after each epoch."""
-        each_epoch = METRICS[self.monitor].every_epoch
-        self.require(each_epoch, "monitor", "a metric that is computed after each epoch")
+        METRICS.require(self.monitor, [name for name, metric in METRICS.items() if metric.every_epoch])
 
     @property
     def mode(self) -> str:
