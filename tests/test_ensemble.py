@@ -34,8 +34,9 @@ from ste.experiment.train_result import TrainResult
 from ste.report import report_task
 from ste.tracking.run_info import DIGEST_TAG, ENSEMBLE_TAG, FOLD_TAG
 from ste.tracking.run_lookup import download, find_run
+from ste.tracking.run_writer import Run
 from ste.tracking.store import open_store
-from ste.tracking.tracked_run import Run, tracked_run
+from ste.tracking.tracked_run import tracked_run
 from ste.train import _resumed_values
 
 THREE, TWO = ("Downtrend", "Neutral", "Uptrend"), ("Downtrend", "Uptrend")

@@ -37,7 +37,7 @@ from ste.inference.registry.champion import Champion, pointer_path, read_champio
 from ste.inference.registry.lookup import find_model, refresh_champion
 from ste.inference.registry.publish import decide
 from ste.schema import FEATURES
-from ste.tracking.model_registry import champion_version
+from ste.tracking.model_registry import find_champion
 from ste.tracking.run_info import find_children
 from ste.tracking.run_lookup import EXPORTED, download, find_run
 from ste.tracking.store import open_store
@@ -172,7 +172,7 @@ def test_a_version_is_registered_once_with_all_that_names_it(place: Place, run: 
     assert again.read_bytes() == file.read_bytes()
     assert "Version 1 of ste has the same bytes already: no other was registered." in capsys.readouterr().out
     assert len(place.versions()) == 1
-    assert champion_version(TRACKED, place.output, "ste") == "1"
+    assert find_champion(open_store(TRACKED, place.output), "ste").number == "1"
     cached = place.folder / "cached"
     cached.mkdir()
     assert download(place.client, find_run(place.client, run), EXPORTED, cached).read_bytes() == file.read_bytes()

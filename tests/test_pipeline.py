@@ -297,7 +297,7 @@ def test_sigterm_marks_the_run_killed(client, folder: Path):
 def test_a_run_that_is_still_going_cannot_be_resumed(client, folder: Path):
     with (
         tracked_run(TrackingSettings(), Path("outputs"), "r", {}) as run,
-        pytest.raises(RunError, match="still going"),
+        pytest.raises(RunError, match="is RUNNING in another process"),
         tracked_run(TrackingSettings(), Path("outputs"), "r", {}, resume=run.id),
     ):
         pytest.fail("two processes wrote one run")

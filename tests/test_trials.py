@@ -13,8 +13,9 @@ from ste.config import TrackingSettings
 from ste.evaluation.scorecard import Estimate, Portfolio, Scorecard
 from ste.tracking.earlier_trials import find_trials
 from ste.tracking.run_info import DIGEST_TAG, FOLD_TAG, find_children, find_runs
+from ste.tracking.run_writer import Run
 from ste.tracking.store import open_store
-from ste.tracking.tracked_run import Run, tracked_run
+from ste.tracking.tracked_run import tracked_run
 
 DATES = ["2024-01-05", "2024-01-12", "2024-01-19"]
 

@@ -22,11 +22,10 @@ from ste.experiment.artifacts import write_outputs
 from ste.experiment.run_parts import RunParts
 from ste.experiment.run_scores import count_trials, judge_run, score_splits
 from ste.experiment.run_tracking import track_result
+from ste.tracking.run_protocol import RunStore, TrackedRun
 
 if TYPE_CHECKING:
     from ste.tracking.run_info import RunInfo
-    from ste.tracking.store import StoreClient
-    from ste.tracking.tracked_run import Run
 
 TABLE = "members.csv"
 
@@ -44,11 +43,12 @@ def combine_runs(settings: EnsembleSettings, folder: Path) -> EnsembleResult:
         SteError: too few members, or members that do not fit together.
     """
     from ste.ensembles.selection import find_members
+    from ste.tracking.run_lookup import experiment_name
     from ste.tracking.store import open_store
 
     client = open_store(settings.tracking, Path(settings.paths.output))
     runs = find_members(client, settings.runs, settings.tracking.experiment)
-    experiment = client.get_experiment(runs[0].experiment).name
+    experiment = experiment_name(client, runs[0])
     settings = replace(settings, tracking=replace(settings.tracking, experiment=experiment))
     with tempfile.TemporaryDirectory() as scratch:
         members, predictions = fetch_members(client, runs, Path(scratch))
@@ -73,9 +73,7 @@ class EnsembleInputs:
     parts: RunParts
 
 
-def make_ensemble(
-    settings: EnsembleSettings, inputs: EnsembleInputs, client: "StoreClient", folder: Path
-) -> EnsembleResult:
+def make_ensemble(settings: EnsembleSettings, inputs: EnsembleInputs, client: RunStore, folder: Path) -> EnsembleResult:
     """Combine the members, score and judge the ensemble, and track it as a run.
 
     Args:
@@ -106,7 +104,7 @@ def make_ensemble(
         (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
         run.log_file(folder / "config.yaml")
         run.log_file(download(client, runs[0], DATA_CARD, folder))
-        client.log_inputs(run.id, client.get_run(runs[0].id).inputs.dataset_inputs)
+        run.copy_datasets(runs[0].id)
         run.set_tags({key: value for key, value in runs[0].tags.items() if key.startswith("data.")})
         result = _result(settings.method, inputs, combined, runs[0].tags.get(DIGEST_TAG, ""), run, folder)
         write_outputs(folder, result)
@@ -125,7 +123,7 @@ def make_ensemble(
 
 
 def _result(
-    method: str, inputs: EnsembleInputs, combined: Combined, digest: str, run: "Run", folder: Path
+    method: str, inputs: EnsembleInputs, combined: Combined, digest: str, run: TrackedRun, folder: Path
 ) -> EnsembleResult:
     """Score and judge the ensemble."""
     titles = [member.title for member in inputs.members]

@@ -22,10 +22,10 @@ from ste.experiment.prediction import OUT_OF_SAMPLE
 from ste.experiment.run import parts_from_config
 from ste.experiment.run_parts import RunParts
 from ste.experiment.stored_run import predict_checkpoints
+from ste.tracking.run_protocol import RunStore
 
 if TYPE_CHECKING:
     from ste.tracking.run_info import RunInfo
-    from ste.tracking.store import StoreClient
 
 MEMBERS = "members.json"
 FOLDER = "members"
@@ -70,9 +70,7 @@ class Member:
         return parts_from_config(self.config, paths)
 
 
-def fetch_members(
-    client: "StoreClient", runs: "Sequence[RunInfo]", folder: Path
-) -> tuple[list[Member], list[Predictions]]:
+def fetch_members(client: RunStore, runs: "Sequence[RunInfo]", folder: Path) -> tuple[list[Member], list[Predictions]]:
     """Download the members and their predictions, and check that they predict the same rows.
 
     Args:
@@ -125,7 +123,7 @@ class StoredEnsemble:
     content: dict[str, Any]
 
     @classmethod
-    def from_run(cls, client: "StoreClient", run: "RunInfo", folder: Path) -> "StoredEnsemble":
+    def from_run(cls, client: RunStore, run: "RunInfo", folder: Path) -> "StoredEnsemble":
         """Download settings and checkpoints.
 
         Raises:

@@ -20,10 +20,10 @@ from ste.experiment.run_parts import RunParts
 from ste.experiment.run_scores import judge_run, score_splits
 from ste.experiment.stored_run import download_checkpoints, predict_checkpoints
 from ste.reporting.plots import equity_figure, reliability_figure
+from ste.tracking.run_protocol import RunStore
 
 if TYPE_CHECKING:
     from ste.tracking.run_info import RunInfo
-    from ste.tracking.store import StoreClient
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,7 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
     return Evaluation(run.id, run.name, predictions.model, shown, verdict, found)
 
 
-def _predict_again(
-    client: "StoreClient", run: "RunInfo", paths: PathSettings, folder: Path
-) -> tuple[RunParts, Predictions]:
+def _predict_again(client: RunStore, run: "RunInfo", paths: PathSettings, folder: Path) -> tuple[RunParts, Predictions]:
     """Predict with the checkpoints of a run, or with those of an ensemble's members; parts are the first member's."""
     from ste.tracking.run_info import DIGEST_TAG, ENSEMBLE_TAG
     from ste.tracking.run_lookup import read_config

@@ -26,10 +26,10 @@ from ste.experiment.run_scores import judge_run, score_splits
 from ste.experiment.stored_run import load_last_model
 from ste.reporting.html import MemberRow, ReportData, render_report
 from ste.reporting.plots import bars_figure
+from ste.tracking.run_protocol import RunStore
 
 if TYPE_CHECKING:
     from ste.tracking.run_info import RunInfo
-    from ste.tracking.store import StoreClient
 
 
 def write_report(settings: ReportSettings) -> tuple[Path, Verdict]:
@@ -96,7 +96,7 @@ def write_report(settings: ReportSettings) -> tuple[Path, Verdict]:
     return file, verdict
 
 
-def _explain_run(client: "StoreClient", run: "RunInfo", parts: RunParts, folder: Path) -> Explanation:
+def _explain_run(client: RunStore, run: "RunInfo", parts: RunParts, folder: Path) -> Explanation:
     """Explain the model of a run, or of its last fold."""
     data, fold = parts.data.last()
     return explain(load_last_model(client, run, fold, folder), data)

@@ -1,19 +1,15 @@
 """Select the tracked runs of an ensemble: the best ones, the children of a sweep, or named ones."""
 
-from typing import TYPE_CHECKING
-
 from ste.errors import RunError
 from ste.tracking.run_info import DIGEST_TAG, ENSEMBLE_TAG, FOLD_TAG, PARENT_TAG, SWEEP_TAG, RunInfo, find_runs, search
-from ste.tracking.run_lookup import find_experiment, find_run
-
-if TYPE_CHECKING:
-    from ste.tracking.store import StoreClient
+from ste.tracking.run_lookup import experiment_name, find_experiment, find_run
+from ste.tracking.run_protocol import RunStore
 
 _RANKED_BY = "final_validation/log_loss"
 _EXAMPLES = "final_validation/examples"
 
 
-def find_members(client: "StoreClient", wanted: str | list[str], experiment: str | None = None) -> list[RunInfo]:
+def find_members(client: RunStore, wanted: str | list[str], experiment: str | None = None) -> list[RunInfo]:
     """Find the runs to combine.
 
     `best:N` selects the N finished training runs with the lowest validation log-loss among those on the same data and
@@ -38,7 +34,7 @@ def find_members(client: "StoreClient", wanted: str | list[str], experiment: str
     return runs
 
 
-def _best(client: "StoreClient", count: int, experiment: str | None) -> list[RunInfo]:
+def _best(client: RunStore, count: int, experiment: str | None) -> list[RunInfo]:
     chosen = find_experiment(client, experiment)
     runs = [run for run in find_runs(client, chosen.experiment_id) if _trained(run)]
     latest = next(iter(runs), None)
@@ -52,7 +48,7 @@ def _best(client: "StoreClient", count: int, experiment: str | None) -> list[Run
     return sorted(same, key=lambda run: (run.metrics[_RANKED_BY], run.started))[:count]
 
 
-def _children(client: "StoreClient", parent: str) -> list[RunInfo]:
+def _children(client: RunStore, parent: str) -> list[RunInfo]:
     sweep = find_run(client, parent, key="runs", sweep=True)
     children = search(client, [sweep.experiment], f"tags.`{PARENT_TAG}` = '{parent}'")
     finished = [run for run in children if _trained(run)]
@@ -74,7 +70,7 @@ def _rows(run: RunInfo) -> tuple[str, float]:
     return run.tags.get(DIGEST_TAG, ""), run.metrics.get(_EXAMPLES, 0.0)
 
 
-def _check(client: "StoreClient", runs: list[RunInfo]) -> None:
+def _check(client: RunStore, runs: list[RunInfo]) -> None:
     first = runs[0]
     for i, run in enumerate(runs):
         if run.status != "FINISHED":
@@ -92,7 +88,7 @@ def _check(client: "StoreClient", runs: list[RunInfo]) -> None:
                 "same tables."
             )
         if run.experiment != first.experiment:
-            names = [client.get_experiment(one.experiment).name for one in (run, first)]
+            names = [experiment_name(client, one) for one in (run, first)]
             raise RunError(
                 f"run {run.id}: it is of experiment {names[0]}, run {first.id} of {names[1]}. Trials are counted "
                 "within an experiment: train the members in one."

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import lightning.pytorch as pl
 
@@ -24,15 +24,12 @@ from ste.experiment.train_result import TrainResult
 from ste.schema import SPLITS
 from ste.seed_ensembles.replica_module import ReplicaModule
 from ste.seed_ensembles.replica_scores import TABLE, ReplicaScores
+from ste.tracking.run_protocol import TrackedRun
 from ste.training.components import early_stopping_patience
 from ste.training.distributed import check_processes, process_rank, use_threads
 from ste.training.fit import Fitted
 
-if TYPE_CHECKING:
-    from ste.tracking.tracked_run import Run
-
-
-CallbackFactory = Callable[["Run | None"], tuple[pl.Callback, ...]]
+CallbackFactory = Callable[[TrackedRun | None], tuple[pl.Callback, ...]]
 """Builds further callbacks of a fit for the tracked run, or None where tracking is off."""
 
 
@@ -104,7 +101,7 @@ def train_config(config: dict[str, Any], folder: Path, name: str, command: str =
     return train(load_settings(TrainSettings, config), config, folder, name, command)
 
 
-def no_callbacks(run: "Run | None") -> tuple[pl.Callback, ...]:
+def no_callbacks(run: TrackedRun | None) -> tuple[pl.Callback, ...]:
     """Return no callbacks."""
     return ()
 
@@ -194,7 +191,7 @@ def _train_folds(parts: RunParts, record: RunRecord) -> TrainResult:
     return result
 
 
-def _start(parts: RunParts, record: RunRecord, run: "Run | None") -> Path:
+def _start(parts: RunParts, record: RunRecord, run: TrackedRun | None) -> Path:
     """Write and track the inputs, and make the folder of checkpoints."""
     record.folder.mkdir(parents=True, exist_ok=True)
     write_inputs(record.folder, record.config, parts.data.panel)
@@ -220,7 +217,7 @@ def _remove_tracked(checkpoints: Path, result: TrainResult) -> None:
 def _result(
     parts: RunParts,
     folder: Path,
-    run: "Run | None",
+    run: TrackedRun | None,
     predictions: Predictions,
     fitted: list[Fitted],
     replicas: ReplicaScores | None,

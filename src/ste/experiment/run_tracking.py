@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -19,11 +19,9 @@ from ste.experiment.artifacts import CHECKPOINT, MONITORED, PREDICTIONS, SPLIT_P
 from ste.experiment.train_result import Result, TrainResult
 from ste.schema import DIRECTION, PERIOD
 from ste.seed_ensembles.replica_scores import TABLE
+from ste.tracking.run_protocol import Table, TrackedRun
 from ste.training.fit import Fitted
 from ste.training.module import TrendModule
-
-if TYPE_CHECKING:
-    from ste.tracking.tracked_run import Run, Table
 
 HEADLINE = ("accuracy", "log_loss", "mcc", "auroc")
 """Figures that MLflow's UI shows with the logged model."""
@@ -46,7 +44,7 @@ class RunTracker:
     resume: str | None = None
 
     @contextmanager
-    def open(self, name: str, params: dict[str, Any], tags: dict[str, Any]) -> "Iterator[Run | None]":
+    def open(self, name: str, params: dict[str, Any], tags: dict[str, Any]) -> Iterator[TrackedRun | None]:
         """Open the run; None where tracking is off."""
         if not self.settings.enabled:
             yield None
@@ -61,8 +59,8 @@ class RunTracker:
 
     @contextmanager
     def open_fold(
-        self, parent: "Run | None", number: int, params: dict[str, Any], resume: str | None
-    ) -> "Iterator[Run | None]":
+        self, parent: TrackedRun | None, number: int, params: dict[str, Any], resume: str | None
+    ) -> Iterator[TrackedRun | None]:
         """Open the run of a fold below its parent's run; None where tracking is off."""
         if parent is None:
             yield None
@@ -78,7 +76,7 @@ class RunTracker:
         return self.output / "checkpoints" / run_id if run_id else folder / "checkpoints"
 
 
-def track_inputs(run: "Run", folder: Path, panel: Panel) -> None:
+def track_inputs(run: TrackedRun, folder: Path, panel: Panel) -> None:
     """Track the configuration, the data card and the tables once; a resumed run must have the same data.
 
     Raises:
@@ -101,9 +99,7 @@ def track_inputs(run: "Run", folder: Path, panel: Panel) -> None:
     run.set_tags(data_tags | {DIGEST_TAG: panel.prepared.digest})  # last: the digest marks complete inputs
 
 
-def _tables(panel: Panel) -> "list[Table]":
-    from ste.tracking.tracked_run import Table
-
+def _tables(panel: Panel) -> list[Table]:
     files = panel.prepared.card["files"]
     return [
         Table(panel.first_rows(split), path, files[split]["sha256"], split, DIRECTION, files[split]["rows"])
@@ -112,7 +108,11 @@ def _tables(panel: Panel) -> "list[Table]":
 
 
 def track_training(
-    run: "Run", folder: Path, result: TrainResult, fitted: Fitted | None = None, data: TrendDataModule | None = None
+    run: TrackedRun,
+    folder: Path,
+    result: TrainResult,
+    fitted: Fitted | None = None,
+    data: TrendDataModule | None = None,
 ) -> None:
     """Track the result of a training.
 
@@ -137,7 +137,7 @@ def track_training(
             run.log_file(folder / TABLE)
 
 
-def track_result(run: "Run", folder: Path, result: Result, step: int = 0, model_id: str | None = None) -> None:
+def track_result(run: TrackedRun, folder: Path, result: Result, step: int = 0, model_id: str | None = None) -> None:
     """Track metrics, verdict, predictions, summary and confusion matrices.
 
     Args:
@@ -163,7 +163,7 @@ def track_result(run: "Run", folder: Path, result: Result, step: int = 0, model_
         run.log_file(path, "confusion")
 
 
-def track_checkpoint(run: "Run", fitted: Fitted) -> None:
+def track_checkpoint(run: TrackedRun, fitted: Fitted) -> None:
     """Track the checkpoint of the selected epoch."""
     folder, name = CHECKPOINT.split("/")
     upload = fitted.checkpoint.with_name(name)
@@ -172,7 +172,7 @@ def track_checkpoint(run: "Run", fitted: Fitted) -> None:
     run.log_file(upload, folder)
 
 
-def track_fold(run: "Run", folder: Path, fitted: Fitted, scores: dict[str, Scorecard]) -> None:
+def track_fold(run: TrackedRun, folder: Path, fitted: Fitted, scores: dict[str, Scorecard]) -> None:
     """Track a fold's metrics, predictions and checkpoint.
 
     Args:
@@ -192,7 +192,7 @@ def track_fold(run: "Run", folder: Path, fitted: Fitted, scores: dict[str, Score
     track_checkpoint(run, fitted)
 
 
-def _log_model(run: "Run", fitted: Fitted, data: TrendDataModule) -> str | None:
+def _log_model(run: TrackedRun, fitted: Fitted, data: TrendDataModule) -> str | None:
     """Log a net as an MLflow model; a baseline is not logged."""
     from ste.tracking.logged_model import log_model
 

@@ -10,11 +10,11 @@ from ste.experiment.folds import pool_predictions
 from ste.experiment.model_setup import load_model
 from ste.experiment.prediction import OUT_OF_SAMPLE, predict
 from ste.experiment.run_parts import RunParts
+from ste.tracking.run_protocol import RunStore
 from ste.training.fit import Model
 
 if TYPE_CHECKING:
     from ste.tracking.run_info import RunInfo
-    from ste.tracking.store import StoreClient
 
 
 def predict_checkpoints(parts: RunParts, checkpoints: list[Path], digest: str | None = None) -> Predictions:
@@ -41,7 +41,7 @@ def predict_checkpoints(parts: RunParts, checkpoints: list[Path], digest: str | 
     )
 
 
-def download_checkpoints(client: "StoreClient", run: "RunInfo", folder: Path, *, in_folds: bool) -> list[Path]:
+def download_checkpoints(client: RunStore, run: "RunInfo", folder: Path, *, in_folds: bool) -> list[Path]:
     """Download the checkpoint of a run, or those of its folds in order.
 
     Args:
@@ -72,7 +72,7 @@ def download_checkpoints(client: "StoreClient", run: "RunInfo", folder: Path, *,
     return out
 
 
-def load_last_model(client: "StoreClient", run: "RunInfo", fold: int | None, folder: Path) -> Model:
+def load_last_model(client: RunStore, run: "RunInfo", fold: int | None, folder: Path) -> Model:
     """Load the model of a run, or of one of its folds.
 
     Raises:
@@ -81,7 +81,7 @@ def load_last_model(client: "StoreClient", run: "RunInfo", fold: int | None, fol
     return load_model(download_last(client, run, fold, folder))
 
 
-def download_last(client: "StoreClient", run: "RunInfo", fold: int | None, folder: Path) -> Path:
+def download_last(client: RunStore, run: "RunInfo", fold: int | None, folder: Path) -> Path:
     """Download the checkpoint of a run, or of one of its folds.
 
     Raises:

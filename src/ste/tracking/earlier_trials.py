@@ -21,12 +21,9 @@ MAX_PORTFOLIOS = 200
 _CLOCK_TOLERANCE = 1000
 """Milliseconds by which the clocks of two machines may differ."""
 
-_RECENT = 10_000
-"""Milliseconds: unfinished runs that started this long before the latest are read again in the query for new runs."""
-
 _experiments: dict[tuple[str, str], dict[str, RunInfo]] = {}
 _portfolios: dict[tuple[str, str], dict[str, Any] | None] = {}
-# Caches by store: finished runs do not change.
+# Caches by store: runs that ended do not change.
 
 
 def find_trials(
@@ -61,19 +58,15 @@ def find_trials(
 
 
 def _known_runs(client: MlflowClient, experiment: str) -> list[RunInfo]:
-    """Find the runs of an experiment, latest first; a later call reads only new and unfinished runs.
+    """Find the runs of an experiment, latest first; a later call reads those that are new or were still running.
 
     MLflow reads every parameter and metric of every run that it finds, which in a sweep of hundreds takes longer than
     the training.
     """
     known = _experiments.setdefault((str(client.tracking_uri), experiment), {})
-    since = max((run.started for run in known.values()), default=0) - _CLOCK_TOLERANCE
-    unfinished = [run for run in known.values() if run.status != "FINISHED"]
-    since = min([since, *(run.started for run in unfinished if run.started > since - _RECENT)])  # one query for all
-    for run in [run for run in unfinished if run.started < since]:
-        with suppress(MlflowException):
-            known[run.id] = RunInfo.from_mlflow(client.get_run(run.id))
-    known |= {run.id: run for run in find_runs(client, experiment, since=since)}
+    latest = max((run.started for run in known.values()), default=0)
+    since = min([latest, *(run.started for run in known.values() if run.status == "RUNNING")])
+    known |= {run.id: run for run in find_runs(client, experiment, since=since - _CLOCK_TOLERANCE)}
     return sorted(known.values(), key=lambda run: -run.started)
 
 

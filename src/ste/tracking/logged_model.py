@@ -16,16 +16,17 @@ import numpy as np
 import torch
 from mlflow.entities import LoggedModelOutput
 from mlflow.models import Model, ModelSignature
+from mlflow.tracking import MlflowClient
 from mlflow.types import Schema, TensorSpec
 
 from ste.seed_ensembles.replica_module import build_module
-from ste.tracking.tracked_run import Run
+from ste.tracking.run_protocol import TrackedRun
 from ste.training.module import TrendModule
 
 _PACKAGES = ("ste", "torch", "lightning", "torchmetrics", "numpy")
 
 
-def log_model(run: Run, module: TrendModule, example: np.ndarray, step: int) -> str:
+def log_model(run: TrackedRun, module: TrendModule, example: np.ndarray, step: int) -> str:
     """Log a module with its run, with signature and input example.
 
     `mlflow.pyfunc.log_model` would read back the history of every metric of the run and load the model to test it,
@@ -40,7 +41,8 @@ def log_model(run: Run, module: TrendModule, example: np.ndarray, step: int) -> 
     Returns:
         MLflow's ID of the model.
     """
-    client, settings = run.client, dict(module.hparams)
+    client: MlflowClient = run.client
+    settings = dict(module.hparams)
     params = {"net": settings["net"], **settings["net_arguments"], "representation": settings["representation"]}
     logged = client.create_logged_model(
         run.experiment_id, name="model", source_run_id=run.id, params={key: str(value) for key, value in params.items()}

@@ -5,7 +5,7 @@ A version is a logged model of MLflow's ONNX flavour; `mlflow.pyfunc` and `mlflo
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +19,8 @@ from mlflow.models import Model, ModelSignature
 from mlflow.tracking import MlflowClient
 from mlflow.types import Schema, TensorSpec
 
-from ste.config import TrackingSettings
 from ste.errors import RunError
 from ste.tracking.retry import retried
-from ste.tracking.store import open_store
 
 ALIAS = "champion"
 DIGEST = "sha256"
@@ -167,19 +165,7 @@ def _ensure_name(client: MlflowClient, name: str) -> None:
 
 def find_champion(client: MlflowClient, name: str) -> Version | None:
     """Find the version with the alias `champion`."""
-    return _by_alias(client, name, ALIAS)
-
-
-def champion_version(tracking: TrackingSettings, output: Path, name: str) -> str | None:
-    """Return the number of the version with the alias `champion` now; None without one.
-
-    Args:
-        tracking: store.
-        output: folder of the default store.
-        name: registered model.
-    """
-    champion = find_champion(open_store(tracking, output), name)
-    return None if champion is None else champion.number
+    return _or_none(client.get_model_version_by_alias, name, ALIAS)
 
 
 def promote(client: MlflowClient, version: Version) -> None:
@@ -196,14 +182,14 @@ def find_version(client: MlflowClient, uri: str) -> Version:
     address = uri.removeprefix("models:/")
     name, at, alias = address.partition("@")
     if at and name and alias:
-        version = _by_alias(client, name, alias)
+        version = _or_none(client.get_model_version_by_alias, name, alias)
         known = ", ".join(sorted(_aliases(client, name))) or "none"
         missing = f"{uri}: no version of {name} has the alias {alias}; aliases there are: {known}."
     else:
         name, slash, number = address.partition("/")
         if not (slash and name and number.isdigit()):
             raise RunError(f"{uri}: expected models:/NAME@ALIAS or models:/NAME/VERSION, such as models:/ste@champion.")
-        version = _by_number(client, name, number)
+        version = _or_none(client.get_model_version, name, number)
         missing = f"{uri}: there is no version {number} of {name}."
     if version is None:
         raise RunError(f"{missing} Type python -m ste.export run=best name={name}.")
@@ -231,16 +217,9 @@ def fetch(client: MlflowClient, version: Version, folder: Path) -> Path:
         ) from None
 
 
-def _by_alias(client: MlflowClient, name: str, alias: str) -> Version | None:
+def _or_none(find: Callable[[str, str], ModelVersion], name: str, key: str) -> Version | None:
     try:
-        return Version.from_mlflow(client.get_model_version_by_alias(name, alias))
-    except MlflowException:
-        return None
-
-
-def _by_number(client: MlflowClient, name: str, number: str) -> Version | None:
-    try:
-        return Version.from_mlflow(client.get_model_version(name, number))
+        return Version.from_mlflow(find(name, key))
     except MlflowException:
         return None
 

@@ -77,6 +77,11 @@ def find_experiment(client: MlflowClient, name: str | None = None) -> Experiment
     return found
 
 
+def experiment_name(client: MlflowClient, run: RunInfo) -> str:
+    """Return the name of the experiment of a run."""
+    return str(client.get_experiment(run.experiment).name)
+
+
 def _latest(client: MlflowClient, experiment: str | None) -> RunInfo:
     if experiment is None:
         ids, none = [e.experiment_id for e in client.search_experiments()], "no finished run yet"

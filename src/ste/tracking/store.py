@@ -6,7 +6,6 @@ import shutil
 import sqlite3
 import tempfile
 from pathlib import Path
-from typing import TypeAlias
 
 import mlflow
 from filelock import FileLock
@@ -16,9 +15,6 @@ from mlflow.tracking import MlflowClient
 from ste.config import TrackingSettings
 from ste.config.fast_imports import fast_imports
 from ste.errors import RunError
-
-StoreClient: TypeAlias = MlflowClient
-"""Client of the store, for annotations outside this package."""
 
 _SQLITE = "sqlite:///"
 _KIND = {"mlflow.experimentKind": "custom_model_development"}  # the UI shows its training pages
@@ -57,13 +53,6 @@ def open_store(settings: TrackingSettings, output: Path) -> MlflowClient:
     return client
 
 
-def artifact_root(uri: str) -> str | None:
-    """Return the artifact folder of new experiments of a SQLite store as a URI; None for a server, which chooses it."""
-    if not uri.startswith(_SQLITE):
-        return None
-    return (Path(uri.removeprefix(_SQLITE)).parent / "artifacts").as_uri()
-
-
 def experiment_id(client: MlflowClient, name: str) -> str:
     """Return the ID of an experiment; create it if it is missing."""
     found = client.get_experiment_by_name(name)
@@ -71,9 +60,11 @@ def experiment_id(client: MlflowClient, name: str) -> str:
         if found.lifecycle_stage == "deleted":
             client.restore_experiment(found.experiment_id)
         return str(found.experiment_id)
-    root = artifact_root(client.tracking_uri)
+    location = None  # a server chooses it
+    if client.tracking_uri.startswith(_SQLITE):
+        folder = Path(client.tracking_uri.removeprefix(_SQLITE)).parent / "artifacts"
+        location = f"{folder.as_uri()}/{name}"
     try:
-        location = f"{root}/{name}" if root else None
         return str(client.create_experiment(name, artifact_location=location, tags=_KIND))
     except mlflow.exceptions.MlflowException:  # another process created it
         found = client.get_experiment_by_name(name)
@@ -97,20 +88,12 @@ def ensure_sqlite(path: Path) -> None:
     with FileLock(f"{path}.lock"):
         if path.is_file() and path.stat().st_size > 0:
             return
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
-        partial = Path(name)
-        try:
-            shutil.copyfile(_empty_store(), partial)
-            with sqlite3.connect(partial) as database:
-                database.execute(
-                    "UPDATE experiments SET artifact_location = ?",
-                    ((path.parent / "artifacts" / "default").as_uri(),),
-                )
-            partial.chmod(0o644)
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+        partial = path.with_name(f".{path.name}.partial")
+        shutil.copyfile(_empty_store(), partial)
+        with sqlite3.connect(partial) as database:
+            location = (path.parent / "artifacts" / "default").as_uri()
+            database.execute("UPDATE experiments SET artifact_location = ?", (location,))
+        os.replace(partial, path)
 
 
 def _empty_store() -> Path:

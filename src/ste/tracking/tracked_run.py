@@ -4,25 +4,17 @@ A process holds a lock file named by its run. A run that is RUNNING in MLflow wi
 process; the next run on the same machine marks it KILLED.
 """
 
-import json
 import logging
 import signal
 import sys
-import time
 import traceback
-import warnings
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from filelock import FileLock, Timeout
-from mlflow.data import from_pandas
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunStatus, RunTag
-from mlflow.entities import Run as MlflowRun
+from mlflow.entities import RunStatus
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
@@ -30,178 +22,18 @@ from ste.config import TrackingSettings
 from ste.errors import Pruned, RunError
 from ste.tracking.provenance import provenance, user
 from ste.tracking.retry import retried
-from ste.tracking.run_info import ENSEMBLE_TAG, PARENT_TAG, PRUNED_TAG, RunInfo, find_children
+from ste.tracking.run_info import ENSEMBLE_TAG, PARENT_TAG, PRUNED_TAG
+from ste.tracking.run_protocol import TrackedRun
+from ste.tracking.run_writer import Run
 from ste.tracking.store import experiment_id, open_store
 
 log = logging.getLogger(__name__)
 
-_MAX_PARAM_LENGTH = 6000
-_MAX_PARAMS = 100  # per call of MLflow; the same number of tags
-_MAX_ENTRIES = 1000  # per call of MLflow
 _GUARD = "guard"  # lock that is held while lock files are created or examined
 
 
 class Stopped(SystemExit):
     """The process received SIGTERM."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table that a run is trained or scored on, for MLflow's datasets.
-
-    Attributes:
-        frame: some of its rows.
-        path: of its file, or the folder of its parts.
-        digest: of the file.
-        context: use of the table, such as `train`.
-        targets: name of the label's column.
-        rows: number of rows.
-    """
-
-    frame: pd.DataFrame
-    path: Path
-    digest: str
-    context: str
-    targets: str
-    rows: int
-
-
-class Run:
-    """A run that this process writes. A thread sends the metrics in order, so that training does not wait.
-
-    Args:
-        client: of the store.
-        run: MLflow's own object.
-
-    Attributes:
-        id: MLflow run ID.
-        name: of the run.
-        experiment_id: ID of its experiment.
-    """
-
-    def __init__(self, client: MlflowClient, run: MlflowRun) -> None:
-        self.client = client
-        self.id = str(run.info.run_id)
-        self.name = str(run.info.run_name)
-        self.experiment_id = str(run.info.experiment_id)
-        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="metrics")
-        self._pending: list[Future[None]] = []
-        self._buffer: tuple[list[Metric], list[RunTag]] | None = None
-
-    def log_params(self, params: dict[str, Any]) -> None:
-        """Log a flat dict of parameters."""
-        entries = [Param(key, str(value)[:_MAX_PARAM_LENGTH]) for key, value in params.items()]
-        for i in range(0, len(entries), _MAX_PARAMS):
-            retried(self.client.log_batch, self.id, params=entries[i : i + _MAX_PARAMS])
-
-    def log_metrics(self, metrics: dict[str, float], step: int = 0, model_id: str | None = None) -> None:
-        """Queue the metrics of one step; `flush` waits until they are sent.
-
-        Args:
-            metrics: by name.
-            step: of all of them.
-            model_id: logged model that they belong to as well.
-        """
-        self.log_history({step: metrics}, model_id)
-
-    def log_history(self, history: dict[int, dict[str, float]], model_id: str | None = None) -> None:
-        """Queue the metrics of several steps.
-
-        Args:
-            history: metrics by step.
-            model_id: logged model that they belong to as well.
-        """
-        now = int(time.time() * 1000)
-        entries = [
-            Metric(key, float(value), now, step, model_id=model_id)
-            for step, metrics in history.items()
-            for key, value in metrics.items()
-        ]
-        if self._buffer is not None:
-            self._buffer[0].extend(entries)
-            return
-        for i in range(0, len(entries), _MAX_ENTRIES):
-            self._queue(entries[i : i + _MAX_ENTRIES])
-
-    def set_tags(self, tags: dict[str, Any]) -> None:
-        """Set tags."""
-        entries = [RunTag(key, str(value)) for key, value in tags.items()]
-        if self._buffer is not None:
-            self._buffer[1].extend(entries)
-            return
-        retried(self.client.log_batch, self.id, tags=entries)
-
-    @contextmanager
-    def together(self) -> Iterator[None]:
-        """Send the metrics and tags that are logged inside as one transaction, which takes as long as a small epoch."""
-        metrics: list[Metric] = []
-        tags: list[RunTag] = []
-        self._buffer = metrics, tags
-        try:
-            yield
-        finally:  # also for a run that fails
-            self._buffer = None
-            for i in range(0, len(metrics), _MAX_ENTRIES - _MAX_PARAMS):
-                self._queue(metrics[i : i + _MAX_ENTRIES - _MAX_PARAMS], tags[:_MAX_PARAMS])
-                tags = tags[_MAX_PARAMS:]
-            if tags:
-                self._queue([], tags)
-
-    def _queue(self, metrics: list[Metric], tags: Sequence[RunTag] = ()) -> None:
-        self._pending.append(self._writer.submit(retried, self.client.log_batch, self.id, metrics, (), tags))
-
-    def log_file(self, path: Path, folder: str | None = None) -> None:
-        """Upload a file."""
-        self.client.log_artifact(self.id, str(path), folder)
-
-    def log_datasets(self, tables: list[Table]) -> None:
-        """Log tables as MLflow datasets with schema, number of rows, digest and source."""
-        entities = []
-        with warnings.catch_warnings():
-            # MLflow warns of ambiguous local paths and of integer columns with missing values; neither occurs here.
-            warnings.filterwarnings("ignore", category=UserWarning, module="mlflow")
-            for table in tables:
-                dataset = from_pandas(
-                    table.frame,
-                    source=str(table.path),
-                    targets=table.targets,
-                    name=table.path.name,
-                    digest=table.digest[:32],
-                )
-                tags = [InputTag("mlflow.data.context", table.context)]
-                counts = {"num_rows": table.rows, "num_elements": table.rows * table.frame.shape[1]}
-                entity = Dataset(**dataset.to_dict() | {"profile": json.dumps(counts)})
-                entities.append(DatasetInput(entity, tags))
-        retried(self.client.log_inputs, self.id, entities)
-
-    def steps(self, metric: str) -> set[int]:
-        """Return the logged steps of a metric."""
-        return {entry.step for entry in self.client.get_metric_history(self.id, metric)}
-
-    def children(self) -> dict[int, "RunInfo"]:
-        """Find the runs of the folds that have started, by fold number."""
-        return find_children(self.client, self.id)
-
-    def tag(self, key: str) -> str | None:
-        """Read a tag."""
-        return self.client.get_run(self.id).data.tags.get(key)
-
-    def flush(self) -> None:
-        """Wait until the queued metrics are sent.
-
-        Raises:
-            MlflowException: the store refused some of them.
-        """
-        pending, self._pending = self._pending, []
-        for future in pending:
-            future.result()
-
-    def close(self) -> None:
-        """Flush, and stop the thread."""
-        try:
-            self.flush()
-        finally:
-            self._writer.shutdown()
 
 
 @contextmanager
@@ -211,7 +43,7 @@ def tracked_run(
     name: str,
     params: dict[str, Any],
     resume: str | None = None,
-    parent: Run | None = None,
+    parent: TrackedRun | None = None,
     tags: dict[str, Any] | None = None,
     hint: str | None = None,
 ) -> Iterator[Run]:
@@ -239,16 +71,12 @@ def tracked_run(
     if resume is None:
         started = retried(
             client.create_run,
-            _experiment(client, settings, parent),
+            parent.experiment_id if parent else experiment_id(client, str(settings.experiment)),
             run_name=name,
-            tags={
-                "mlflow.user": user(),
-                "mlflow.source.name": "ste.train",
-                "mlflow.source.type": "LOCAL",
-                **provenance(),
-                **({PARENT_TAG: parent.id} if parent else {}),
-                **{key: str(value) for key, value in (tags or {}).items()},
-            },
+            tags=provenance()
+            | {"mlflow.user": user(), "mlflow.source.name": "ste.train", "mlflow.source.type": "LOCAL"}
+            | ({PARENT_TAG: parent.id} if parent else {})
+            | {key: str(value) for key, value in (tags or {}).items()},
         )
     else:
         started = client.get_run(resume)  # keeps its name
@@ -305,14 +133,6 @@ def _lock(locks: Path, run_id: str) -> FileLock:
     except Timeout:
         raise RunError(f"resume={run_id}: that run is RUNNING in another process. Wait for it or stop it.") from None
     return lock
-
-
-def _experiment(client: MlflowClient, settings: TrackingSettings, parent: Run | None) -> str:
-    """ID of the experiment of a new run; that of its parent if it has one."""
-    if parent is not None:
-        return parent.experiment_id
-    assert settings.experiment is not None  # checked with the settings of a training
-    return experiment_id(client, settings.experiment)
 
 
 def _end(run: Run, status: str) -> None:

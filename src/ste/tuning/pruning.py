@@ -5,8 +5,8 @@ from optuna.trial import Trial
 
 from ste.config import SweepSettings
 from ste.errors import Pruned
+from ste.tracking.run_protocol import TrackedRun
 from ste.training.module import TrendModule
-from ste.training.run_logger import MetricStore
 from ste.tuning.study import open_storage, open_study, trial_id
 
 
@@ -48,7 +48,7 @@ class Pruning(pl.Callback):
         return True
 
 
-def pruning(settings: SweepSettings, monitor: str, run: MetricStore | None) -> list[pl.Callback]:
+def pruning(settings: SweepSettings, monitor: str, run: TrackedRun | None) -> list[pl.Callback]:
     """Build the callback for a trial of a search with a pruner; return an empty list otherwise.
 
     Args:

@@ -6,17 +6,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ste.config import SweepSettings, TrackingSettings
+from ste.tracking.run_protocol import TrackedRun
 from ste.tuning.optuna_figures import write_figures
 from ste.tuning.study import OptunaSearch, TrialSource
 from ste.tuning.sweep_console import print_sweep, trial_line
 from ste.tuning.sweep_table import write_table
 from ste.tuning.trial_result import LOST, SweepTrial, TrialResult, TrialRow, best, count_by_status, exit_code, ranked
-
-if TYPE_CHECKING:
-    from ste.tracking.tracked_run import Run
 
 Launch = Callable[[list[tuple[SweepTrial, list[str]]]], Iterable[tuple[SweepTrial, TrialResult]]]
 """Runs a batch of trials with the overrides of each, and yields each result as it arrives."""
@@ -95,7 +92,7 @@ def run_sweep(plan: SweepPlan, source: TrialSource, launch: Launch) -> tuple[lis
     return rows, exit_code(rows)
 
 
-def overrides(plan: SweepPlan, trial: SweepTrial, parent: "Run | None") -> list[str]:
+def overrides(plan: SweepPlan, trial: SweepTrial, parent: TrackedRun | None) -> list[str]:
     """Overrides of a trial's job, as typed."""
     keys = ",".join(quoted(key) for key in plan.swept)
     own = {"sweep.trial": str(trial.number), "sweep.keys": f"[{keys}]"}
@@ -115,7 +112,7 @@ def quoted(text: str) -> str:
 
 
 @contextmanager
-def _parent_run(plan: SweepPlan, source: TrialSource) -> "Iterator[Run | None]":
+def _parent_run(plan: SweepPlan, source: TrialSource) -> Iterator[TrackedRun | None]:
     """Start or resume the parent run of the trials; None without tracking."""
     if not plan.tracking.enabled:
         yield None
@@ -141,7 +138,9 @@ def _parent_run(plan: SweepPlan, source: TrialSource) -> "Iterator[Run | None]":
         yield run
 
 
-def _tracked_result(plan: SweepPlan, parent: "Run | None", number: int, *, wait: bool = False) -> TrialResult | None:
+def _tracked_result(
+    plan: SweepPlan, parent: TrackedRun | None, number: int, *, wait: bool = False
+) -> TrialResult | None:
     """Read the result of a trial from the store; None if it is not tracked.
 
     Args:
@@ -174,7 +173,7 @@ def _merge(result: TrialResult, tracked: TrialResult | None) -> TrialResult:
     return replace(result, run_id=tracked.run_id)
 
 
-def _log_best(plan: SweepPlan, parent: "Run | None", rows: list[TrialRow]) -> None:
+def _log_best(plan: SweepPlan, parent: TrackedRun | None, rows: list[TrialRow]) -> None:
     top = best(rows, plan.mode)
     if parent and top is not None and top.result.value is not None:
         parent.log_metrics({f"best/{plan.monitor}": top.result.value}, step=len(rows))
@@ -186,7 +185,7 @@ def _write_files(plan: SweepPlan, rows: list[TrialRow]) -> list[Path]:
     return files + ([page] if page else [])
 
 
-def _log_summary(plan: SweepPlan, parent: "Run", rows: list[TrialRow], files: list[Path]) -> None:
+def _log_summary(plan: SweepPlan, parent: TrackedRun, rows: list[TrialRow], files: list[Path]) -> None:
     from ste.tuning.tracked_trials import best_tags, note
 
     parent.log_metrics({f"trials/{status}": count for status, count in count_by_status(rows).items()})

@@ -21,8 +21,8 @@ from ste.experiment.run import parts_from_config
 from ste.experiment.run_parts import RunParts
 from ste.experiment.stored_run import download_last
 from ste.inference.export.graph import EnsembleGraph, model_graph, slice_window
-from ste.inference.run_store import RunStore
 from ste.seed_ensembles.replica_module import ReplicaModule
+from ste.tracking.run_protocol import RunStore
 from ste.training.fit import Model
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from ste.inference.export.onnx_file import serialize, trace
 from ste.inference.export.parity import MAX_ROWS, largest_difference
 from ste.inference.model_card import ModelCard
 from ste.inference.reference import ReferenceDistributions
-from ste.inference.run_store import RunStore
+from ste.tracking.run_protocol import RunStore
 
 if TYPE_CHECKING:
     from ste.tracking.run_info import RunInfo

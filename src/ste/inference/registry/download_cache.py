@@ -9,7 +9,7 @@ from filelock import FileLock
 
 from ste.errors import RunError
 from ste.inference.registry.champion import FOLDER, Champion, version_path, write_champion
-from ste.inference.run_store import RunStore
+from ste.tracking.run_protocol import RunStore
 
 if TYPE_CHECKING:
     from ste.tracking.model_registry import Version

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ste.config import PathSettings, TrackingSettings
 from ste.errors import RunError
 from ste.inference.registry.champion import ALIAS, FOLDER, NAME, read_champion
-from ste.inference.run_store import RunStore
+from ste.tracking.run_protocol import RunStore
 
 if TYPE_CHECKING:
     from ste.tracking.run_info import RunInfo

@@ -12,7 +12,7 @@ from ste.config import ExportSettings
 from ste.inference.export.exporter import ExportedModel
 from ste.inference.registry.champion import ALIAS, version_path, write_champion
 from ste.inference.registry.download_cache import cache_champion, lock, pointer_of
-from ste.inference.run_store import RunStore
+from ste.tracking.run_protocol import RunStore
 
 if TYPE_CHECKING:
     from ste.tracking.model_registry import Version

@@ -1,0 +1,156 @@
+"""Log parameters, metrics, tags, files and datasets of a run to MLflow."""
+
+import json
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mlflow.data import from_pandas
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.entities import Run as MlflowRun
+from mlflow.tracking import MlflowClient
+
+from ste.tracking.retry import retried
+from ste.tracking.run_info import RunInfo, find_children
+from ste.tracking.run_protocol import Table
+
+_MAX_PARAM_LENGTH = 6000
+_MAX_PARAMS = 100  # per call of MLflow
+_MAX_METRICS = 900  # per call of MLflow, which takes 1000 metrics and tags
+
+
+class Run:
+    """A run that this process writes. A thread sends the metrics in order, so that training does not wait.
+
+    Args:
+        client: of the store.
+        run: MLflow's own object.
+
+    Attributes:
+        id: MLflow run ID.
+        name: of the run.
+        experiment_id: ID of its experiment.
+    """
+
+    def __init__(self, client: MlflowClient, run: MlflowRun) -> None:
+        self.client = client
+        self.id = str(run.info.run_id)
+        self.name = str(run.info.run_name)
+        self.experiment_id = str(run.info.experiment_id)
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="metrics")
+        self._pending: list[Future[None]] = []
+        self._buffer: tuple[list[Metric], list[RunTag]] | None = None
+
+    def log_params(self, params: dict[str, Any]) -> None:
+        """Log a flat dict of parameters."""
+        entries = [Param(key, str(value)[:_MAX_PARAM_LENGTH]) for key, value in params.items()]
+        for i in range(0, len(entries), _MAX_PARAMS):
+            retried(self.client.log_batch, self.id, params=entries[i : i + _MAX_PARAMS])
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int = 0, model_id: str | None = None) -> None:
+        """Queue the metrics of one step; see `log_history`."""
+        self.log_history({step: metrics}, model_id)
+
+    def log_history(self, history: Mapping[int, Mapping[str, float]], model_id: str | None = None) -> None:
+        """Queue the metrics of several steps; `flush` waits until they are sent.
+
+        Args:
+            history: metrics by step.
+            model_id: logged model that they belong to as well.
+        """
+        now = int(time.time() * 1000)
+        entries = [
+            Metric(key, float(value), now, step, model_id=model_id)
+            for step, metrics in history.items()
+            for key, value in metrics.items()
+        ]
+        if self._buffer is None:
+            self._queue(entries)
+        else:
+            self._buffer[0].extend(entries)
+
+    def set_tags(self, tags: Mapping[str, Any]) -> None:
+        """Set tags."""
+        entries = [RunTag(key, str(value)) for key, value in tags.items()]
+        if self._buffer is None:
+            retried(self.client.log_batch, self.id, tags=entries)
+        else:
+            self._buffer[1].extend(entries)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Send the metrics and tags that are logged inside as one transaction, which takes as long as a small epoch."""
+        metrics: list[Metric] = []
+        tags: list[RunTag] = []
+        self._buffer = metrics, tags
+        try:
+            yield
+        finally:  # also for a run that fails
+            self._buffer = None
+            self._queue(metrics, tags)
+
+    def _queue(self, metrics: list[Metric], tags: Sequence[RunTag] = ()) -> None:
+        for i in range(0, max(len(metrics), 1), _MAX_METRICS):
+            batch, own_tags = metrics[i : i + _MAX_METRICS], tags if i == 0 else ()
+            self._pending.append(self._writer.submit(retried, self.client.log_batch, self.id, batch, (), own_tags))
+
+    def log_file(self, path: Path, folder: str | None = None) -> None:
+        """Upload a file."""
+        self.client.log_artifact(self.id, str(path), folder)
+
+    def copy_datasets(self, run_id: str) -> None:
+        """Log the datasets of another run."""
+        self.client.log_inputs(self.id, self.client.get_run(run_id).inputs.dataset_inputs)
+
+    def log_datasets(self, tables: Sequence[Table]) -> None:
+        """Log tables as MLflow datasets with schema, number of rows, digest and source."""
+        entities = []
+        with warnings.catch_warnings():
+            # MLflow warns of ambiguous local paths and of integer columns with missing values; neither occurs here.
+            warnings.filterwarnings("ignore", category=UserWarning, module="mlflow")
+            for table in tables:
+                dataset = from_pandas(
+                    table.frame,
+                    source=str(table.path),
+                    targets=table.targets,
+                    name=table.path.name,
+                    digest=table.digest[:32],
+                )
+                tags = [InputTag("mlflow.data.context", table.context)]
+                counts = {"num_rows": table.rows, "num_elements": table.rows * table.frame.shape[1]}
+                entity = Dataset(**dataset.to_dict() | {"profile": json.dumps(counts)})
+                entities.append(DatasetInput(entity, tags))
+        retried(self.client.log_inputs, self.id, entities)
+
+    def steps(self, metric: str) -> set[int]:
+        """Return the logged steps of a metric."""
+        return {entry.step for entry in self.client.get_metric_history(self.id, metric)}
+
+    def children(self) -> dict[int, RunInfo]:
+        """Find the runs of the folds that have started, by fold number."""
+        return find_children(self.client, self.id)
+
+    def tag(self, key: str) -> str | None:
+        """Read a tag."""
+        return self.client.get_run(self.id).data.tags.get(key)
+
+    def flush(self) -> None:
+        """Wait until the queued metrics are sent.
+
+        Raises:
+            MlflowException: the store refused some of them.
+        """
+        pending, self._pending = self._pending, []
+        for future in pending:
+            future.result()
+
+    def close(self) -> None:
+        """Flush, and stop the thread."""
+        try:
+            self.flush()
+        finally:
+            self._writer.shutdown()
