@@ -97,64 +97,67 @@ MUTATIONS = (
         "training/module.py",
         'checkpoint["history"] = self.history',
         'checkpoint["history"], checkpoint["optimizer_states"] = self.history, []',
-        ("training", "pipeline"),
+        ("training::test_a_resumed_fit_ends_like_an_undisturbed_one",),
     ),
     Mutation(
         "resume without random stream",
         "training/module.py",
         'torch.manual_seed(self.epoch_seed(int(self.hparams["seed"])))',
         'self.epoch_seed(int(self.hparams["seed"]))',
-        ("training", "pipeline"),
+        ("training::test_a_resumed_fit_ends_like_an_undisturbed_one",),
     ),
     Mutation(
         "ONNX without scaling",
         "inference/export/graph.py",
         "return _GraphChain(model.representation, model.net, nn.Softmax(dim=-1)).eval()",
         "return _GraphChain(nn.Identity(), model.net, nn.Softmax(dim=-1)).eval()",
-        ("onnx", "export"),
+        ("onnx::test_every_net_predicts_the_same_in_a_batch_of_any_size[MLP-stationary]",),
     ),
     Mutation(
         "live features one day late",
         "streaming/running_features.py",
         "bars = period.bars_until(name, day)",
         "bars = period.bars_until(name, day - 1) or period.bars_until(name, day)",
-        ("streaming_features", "streaming_engine"),
+        ("streaming_features::test_a_late_figure_stands_from_the_next_close_on_unless_a_newer_one_does",),
     ),
     Mutation(
         "equal replica seeds",
         "seed_ensembles/replica_module.py",
         "            torch.manual_seed(seed)\n",
         "            torch.manual_seed(seeds[0])\n",
-        ("replicas", "training"),
+        ("replicas::test_a_replica_is_the_run_of_its_seed[dual_tower]",),
     ),
     Mutation(
         "gradients not averaged over processes",
         "training/trainer.py",
         "return pl.Trainer(callbacks=chosen",
-        'arguments["strategy"] = "auto" if arguments["strategy"] == "ddp" else arguments["strategy"]\n'
+        "from lightning.pytorch.strategies import DDPStrategy\n"
+        "        from torch.distributed.algorithms.ddp_comm_hooks.debugging_hooks import noop_hook\n"
+        '        if arguments["strategy"] == "ddp":\n'
+        '            arguments["strategy"] = DDPStrategy(ddp_comm_hook=noop_hook)\n'
         "        return pl.Trainer(callbacks=chosen",
-        ("training", "distributed"),
+        ("distributed::test_gradients_are_averaged_over_processes",),
     ),
     Mutation(
         "horizon ignored",
         "labels/targets.py",
         'codes = pd.factorize(rows["ticker"])[0].astype(np.int64)',
         'codes, horizon = pd.factorize(rows["ticker"])[0].astype(np.int64), 1',
-        ("data_laws", "labels"),
+        ("labels::test_the_horizon_counts_weeks_and_the_last_rows_are_dropped_never_filled",),
     ),
     Mutation(
         "costs ignored",
         "evaluation/portfolio.py",
         "turnover * cost_bps / 1e4",
         "turnover * 0.0",
-        ("trading",),
+        ("trading::test_two_periods_by_hand_with_costs_and_drift",),
     ),
     Mutation(
         "epoch chosen on test",
         "data/datamodule.py",
         'return self._in_order(view(self.scored["validation"]))',
         'return self._in_order(view(self.scored.get("test", self.scored["validation"])))',
-        ("training", "pipeline", "windows"),
+        ("training::test_the_epoch_is_selected_on_validation_alone",),
     ),
 )
 

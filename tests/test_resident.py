@@ -157,7 +157,7 @@ def test_an_order_goes_where_the_examples_are(small):
     asked_on = []
 
     class Elsewhere:
-        device, at_once = torch.device("meta"), 30
+        device, gather_size = torch.device("meta"), 30
 
         def __len__(self) -> int:
             return 20

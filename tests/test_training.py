@@ -53,11 +53,11 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def fitted(data_folder: Path, tmp_path: Path) -> Callable[..., Fitted]:
-    def run(*overrides: str, sink: Sink | None = None) -> Fitted:
+    def run(*overrides: str, sink: Sink | None = None, name: str | None = None) -> Fitted:
         settings = load_settings(TrainSettings, compose_train([*QUICK, f"paths.data={data_folder}", *overrides]))
         panel = Panel.read(prepare(settings.data, data_folder), settings.data)
         data = build_data(settings, panel)
-        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        folder = tmp_path / (name or str(len(list(tmp_path.iterdir()))))
         return fit_model(settings, data, build_model(settings, data), folder, sink)
 
     return run
@@ -108,6 +108,7 @@ def test_overfit_batches_gives_the_same_batch_each_epoch(fitted: Callable[..., F
         ["trainer.max_steps=4", "trainer.max_epochs=-1"],
         ["callbacks.model_checkpoint=null", "callbacks.last_checkpoint=null"],
         ["trainer.enable_checkpointing=false"],
+        ["trainer.precision=bf16-true"],
     ],
 )
 def test_trainer_arguments_work(fitted: Callable[..., Fitted], folder: Path, overrides: list[str]):
@@ -115,6 +116,26 @@ def test_trainer_arguments_work(fitted: Callable[..., Fitted], folder: Path, ove
     assert result.checkpoint.is_file()
     assert not Path("checkpoints").exists()
     weights = load_model(result.checkpoint).state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in result.model.state_dict().items())
+
+
+def test_a_resumed_fit_ends_like_an_undisturbed_one(fitted: Callable[..., Fitted], monkeypatch: pytest.MonkeyPatch):
+    overrides = ["trainer.max_epochs=4", "model.dropout=0.3", "optimizer.lr=0.01"]
+    expected = fitted(*overrides)
+    step = fit_module.TrendModule.training_step
+
+    def stopped(module, batch, batch_idx):
+        if module.current_epoch == 2:
+            raise SystemExit(143)
+        return step(module, batch, batch_idx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fit_module.TrendModule, "training_step", stopped)
+        with pytest.raises(SystemExit):
+            fitted(*overrides, name="stopped")
+    result = fitted(*overrides, "resume=0123", name="stopped")
+    assert result.history == expected.history
+    weights = expected.model.state_dict()
     assert all(torch.equal(value, weights[name]) for name, value in result.model.state_dict().items())
 
 
@@ -236,6 +257,7 @@ def test_groups_are_off_where_single_batches_count():
         {"devices": 2},
         {"strategy": "ddp"},
         {"precision": "16-mixed"},
+        {"precision": "bf16-true"},
         {"accumulate_grad_batches": 2},
         {"limit_train_batches": 3},
         {"overfit_batches": 1},
@@ -305,10 +327,15 @@ def test_rare_classes_weigh_more(data_folder: Path):
     assert counts.argmin() == weights.argmax()
 
 
-def test_the_epoch_is_selected_on_validation_alone(fitted: Callable[..., Fitted]):
+def test_the_epoch_is_selected_on_validation_alone(fitted: Callable[..., Fitted], data_folder: Path):
     """The monitored metric is that of the validation rows at the selected epoch, the best of all epochs."""
-    result = fitted("trainer.max_epochs=8", "optimizer.lr=0.03")
+    overrides = ["trainer.max_epochs=8", "optimizer.lr=0.03"]
+    result = fitted(*overrides)
     values = [epoch["val/log_loss"] for epoch in result.history]
     assert result.best_epoch == values.index(min(values))
     assert result.monitored == pytest.approx(min(values), rel=1e-6)
-    assert not any(name.startswith("test") for name in result.history[0])
+    settings = load_settings(TrainSettings, compose_train([*QUICK, f"paths.data={data_folder}", *overrides]))
+    rows = build_data(settings, Panel.read(prepare(settings.data, data_folder), settings.data)).datasets["validation"]
+    batch = rows[torch.arange(len(rows))]
+    loss = torch.nn.functional.nll_loss(result.model.probabilities(batch.features).log(), batch.label)
+    assert result.monitored == pytest.approx(float(loss), rel=1e-5)

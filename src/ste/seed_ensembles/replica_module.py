@@ -90,10 +90,10 @@ class ReplicaModule(TrendModule):
 
     def normalized(self, batch: Batch) -> torch.Tensor:
         """Return normalized features: one batch for all, `[B, ...]`, or one for each replica, `[R, B, ...]`."""
-        x, shared = batch.features, batch.label.dim() == 1
-        if isinstance(batch, NormalizedBatch) or shared:
+        if isinstance(batch, NormalizedBatch) or batch.label.dim() == 1:
             return super().normalized(batch)
-        return self.representation(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+        flat = Batch(batch.features.flatten(0, 1), batch.label.flatten())
+        return super().normalized(flat).unflatten(0, batch.label.shape)
 
     @torch.no_grad()
     def replica_probabilities(self, x: torch.Tensor) -> torch.Tensor:

@@ -1,12 +1,12 @@
 """Scores of single replicas and their spread."""
 
-import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ste.data.storage.files import atomic_file
 from ste.evaluation.classification import compared_metrics, compute_metrics
@@ -49,12 +49,7 @@ class ReplicaScores:
 
     def to_dict(self) -> dict[str, Any]:
         """Return lists and dicts of plain numbers."""
-        return {
-            "seeds": self.seeds,
-            "best_epochs": self.best_epochs,
-            "weights": self.weights,
-            "figures": self.figures,
-        }
+        return asdict(self)
 
     def write(self, path: Path) -> None:
         """Write a CSV with a row for each replica: seed, best epoch, weight, `<split>_<metric>`."""
@@ -66,10 +61,8 @@ class ReplicaScores:
         }
         for split, figures in self.figures.items():
             columns |= {f"{split}_{name}": values for name, values in figures.items()}
-        with atomic_file(path) as partial, partial.open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(columns)
-            writer.writerows(zip(*columns.values(), strict=True))
+        with atomic_file(path) as partial:
+            pd.DataFrame(columns).to_csv(partial, index=False)
 
 
 def replica_metrics(probs: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) -> dict[str, list[float]]:

@@ -10,7 +10,7 @@ from ste.data.window_dataset import Batch, SequenceDataset, WindowDataset, forwa
 from ste.features.normalization import Normalizer
 
 HOST_BYTES = 1 << 30
-"""Maximum size of cached rows in host memory; a larger table is normalized batch by batch."""
+"""Maximum size of cached rows in host memory; of a larger table each batch is normalized."""
 
 DEVICE_FRACTION = 0.5
 """Maximum fraction of an accelerator's free memory for cached rows; the rest is for the training steps."""
@@ -69,37 +69,6 @@ class CachedDataset(Dataset[Batch]):
         if self._finish is not None:
             features = self._finish(features)
         return NormalizedBatch(features.unflatten(0, index.shape) if index.dim() > 1 else features, label)
-
-
-class NormalizingDataset(Dataset[Batch]):
-    """Normalize a dataset's examples as they are read, where the normalized rows would take too much memory.
-
-    Args:
-        dataset: of raw features, in host memory.
-        representation: fitted, in host memory.
-    """
-
-    def __init__(self, dataset: WindowDataset, representation: Normalizer) -> None:
-        self._dataset, self._representation = dataset, representation
-
-    @property
-    def device(self) -> torch.device:
-        """Device of the examples."""
-        return self._dataset.device
-
-    @property
-    def gather_size(self) -> int:
-        """Examples that are normalized together."""
-        return forward_batch_size(self._dataset.length, self.device)
-
-    def __len__(self) -> int:
-        return len(self._dataset)
-
-    def __getitem__(self, index: torch.Tensor) -> NormalizedBatch:
-        """Return the examples of an index `[B]`, or of several replicas `[R, B]`."""
-        batch = self._dataset[index.flatten()]
-        features = self._representation(batch.features.to(self._representation.mean.dtype))
-        return NormalizedBatch(features.unflatten(0, index.shape), batch.label.view(index.shape))
 
 
 def fits(rows: int, columns: int, item_bytes: int, device: torch.device) -> bool:

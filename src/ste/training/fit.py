@@ -18,7 +18,7 @@ from ste.baselines.fitted_baseline import FittedBaseline
 from ste.config import TrainerSettings
 from ste.data.datamodule import DatasetView, TrendDataModule
 from ste.errors import ConfigError
-from ste.training.cached_dataset import CachedDataset, NormalizingDataset, fits, normalized_rows
+from ste.training.cached_dataset import CachedDataset, fits, normalized_rows
 from ste.training.components import own_epochs
 from ste.training.distributed import OwnSignals, lost_process, stop_launched
 from ste.training.grouped_batches import can_group, grouped, trainer_settings
@@ -109,7 +109,7 @@ def fit_net(
     trainer = build_trainer(
         trainer_settings(settings) if in_groups else settings, [*chosen, *([OwnSignals()] if several else [])], loggers
     )
-    if settings.precision in ("64-true", "64"):
+    if settings.precision == "64-true":
         module.double()  # Lightning would convert after it has read a checkpoint, whose values would be rounded
     last = folder / LAST if resume and (folder / LAST).is_file() else None
     started = time.perf_counter()
@@ -118,10 +118,8 @@ def fit_net(
             cached = _cached(module, data, trainer.strategy.root_device)
             training, validation = module.training_loader(data, cached), data.val_dataloader(cached)
             if settings.overfit_batches:
-                for one in (
-                    training,
-                    validation,
-                ):  # Lightning leaves a sequential sampler alone: same batches each epoch
+                # Lightning leaves a sequential sampler alone: same batches each epoch
+                for one in (training, validation):
                     one.sampler = SequentialSampler(range(len(one.dataset)))  # type: ignore[assignment]
             with grouped(module, training, settings) if in_groups else nullcontext(training) as loader:
                 trainer.fit(module, loader, validation, ckpt_path=last, weights_only=True)
@@ -154,8 +152,7 @@ def _cached(module: TrendModule, data: TrendDataModule, device: torch.device) ->
     stores = {id(one.store): one.store for one in (data.datasets["train"], *further)}  # all splits read one store
     count = sum(len(store.features) for store in stores.values())
     if not fits(count, len(data.panel.features), representation.mean.dtype.itemsize, device):
-        # An accelerator normalizes the raw features that it gets.
-        return lambda dataset: NormalizingDataset(dataset, representation) if device.type == "cpu" else dataset
+        return lambda dataset: dataset  # the module normalizes each batch
     windows = data.view == "sequence"
     rows = {
         key: normalized_rows(representation, store.features, windows=windows, device=device)

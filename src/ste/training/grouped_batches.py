@@ -59,8 +59,6 @@ class BatchGroup:
 
     def to(self, device: torch.device, **_: Any) -> "BatchGroup":
         """Return the group on a device (Lightning calls it; cached batches are there already)."""
-        if all(batch.features.device == device for batch in self.batches[:1]):
-            return self
         return BatchGroup(self.first, [type(batch)(*(part.to(device) for part in batch)) for batch in self.batches])
 
 
@@ -94,9 +92,11 @@ def can_group(module: TrendModule, settings: TrainerSettings, callbacks: Sequenc
         settings: of the Trainer.
         callbacks: of the fit.
     """
-    single = settings.processes == 1 and settings.strategy == "auto" and settings.precision != "16-mixed"
+    single = settings.processes == 1 and settings.strategy == "auto"
+    exact = settings.precision in ("32-true", "64-true", "bf16-mixed")  # Lightning converts or scales the others
     return (
         single
+        and exact
         and module.hparams["scheduler"]["name"] == "none"
         and all(getattr(settings, name) == value for name, value in _OFF.items())
         and all(_ignores_batches(callback) for callback in callbacks)

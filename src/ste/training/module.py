@@ -119,7 +119,9 @@ class TrendModule(pl.LightningModule):
 
     def normalized(self, batch: Batch) -> torch.Tensor:
         """Return a batch's normalized features."""
-        return batch.features if isinstance(batch, NormalizedBatch) else self.representation(batch.features)
+        if isinstance(batch, NormalizedBatch):
+            return batch.features
+        return self.representation(batch.features.to(self.representation.mean.dtype))
 
     def training_loader(self, data: TrendDataModule, cached: DatasetView) -> BatchLoader:
         """Return the loader of training batches.

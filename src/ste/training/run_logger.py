@@ -4,7 +4,6 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -56,12 +55,6 @@ class RunLogger(Logger):
     def version(self) -> str:
         """ID of the run."""
         return self._run.id
-
-    @property
-    @rank_zero_experiment
-    def experiment(self) -> MetricStore:
-        """The tracked run."""
-        return self._run
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:

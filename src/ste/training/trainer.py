@@ -18,9 +18,6 @@ from ste.errors import ConfigError
 warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).* is deprecated")
 warnings.filterwarnings("ignore", message=r"Checkpoint directory .* exists and is not empty")
 
-OURS = ("threads",)
-"""Settings of `trainer` that are not arguments of Lightning's Trainer."""
-
 
 def build_trainer(
     settings: TrainerSettings, callbacks: Sequence[pl.Callback] = (), loggers: Sequence[Logger] = ()
@@ -35,7 +32,8 @@ def build_trainer(
     """
     if settings.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
         raise ConfigError(f"trainer.accelerator={settings.accelerator}: no CUDA device was found. Try trainer=cpu.")
-    arguments: dict[str, Any] = {name: value for name, value in asdict(settings).items() if name not in OURS}
+    arguments: dict[str, Any] = asdict(settings)
+    del arguments["threads"]  # the only setting that is no argument of Lightning's Trainer
     chosen = list(callbacks)
     if settings.enable_progress_bar is False:
         chosen = [one for one in chosen if not isinstance(one, ProgressBar)]

@@ -1,7 +1,6 @@
 """Progress bar over epochs with losses, the monitored metric, its best value and the time left."""
 
 import sys
-from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ProgressBar
@@ -74,7 +73,7 @@ class EpochProgress(ProgressBar):
             text += f"  {self.monitor} {value:.4f}  best {self.best:.4f}"
         self.progress.update(self.task, completed=trainer.current_epoch, description=text)
 
-    def _stop(self, *_: Any) -> None:
+    def _stop(self) -> None:
         if self.progress is not None:
             self.progress.stop()
             self.progress = None
