@@ -78,24 +78,24 @@ def monitored(path: Path, *, length: int | None = 3, until: str = "2020-12-31", 
     coefficients, intercept = _fitted(table[train])
     content = _graph(plain, coefficients, intercept)
     bare = _load(path, content, plain)
-    learnt = windows_of_rows(table[train], plain)
-    held = windows_of_rows(table[test], plain)
-    chances = bare.probabilities(held.features)
+    train_examples = windows_of_rows(table[train], plain)
+    test_examples = windows_of_rows(table[test], plain)
+    probabilities = bare.probabilities(test_examples.features)
     reference = ReferenceDistributions.from_examples(
-        learnt.features,
-        chances,
+        train_examples.features,
+        probabilities,
         plain.features,
         plain.classes,
-        periods=week_numbers(pd.DatetimeIndex(learnt.date)),
-        probability_periods=week_numbers(pd.DatetimeIndex(held.date)),
-        labels=table[train][DIRECTION].to_numpy()[learnt.rows],
+        periods=week_numbers(pd.DatetimeIndex(train_examples.date)),
+        probability_periods=week_numbers(pd.DatetimeIndex(test_examples.date)),
+        labels=table[train][DIRECTION].to_numpy()[train_examples.rows],
     )
-    rows = table[test].iloc[held.rows]
+    rows = table[test].iloc[test_examples.rows]
     frame = row_columns(rows, "test", rows[DIRECTION].to_numpy(), rows[RETURN].to_numpy())
-    frame[list(probability_names(CLASSES))] = chances.astype(np.float64)
-    said = Predictions(frame, CLASSES)
-    scored = score(said, resamples=200).to_dict()
-    figures = {AUTO_BLOCKS: auto_block_metrics(said)} | {
+    frame[list(probability_names(CLASSES))] = probabilities.astype(np.float64)
+    predictions = Predictions(frame, CLASSES)
+    scored = score(predictions, resamples=200).to_dict()
+    figures = {AUTO_BLOCKS: auto_block_metrics(predictions)} | {
         name: scored[name] for name in ("examples", "periods", "unit", "figures", "baselines", "reliability")
     }
     whole = replace(plain, metrics={"test": figures}, reference=reference.to_dict(), **card)

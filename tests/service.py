@@ -30,17 +30,17 @@ class Service:
             env={**os.environ, **environment},
         )
         assert self.process.stdout is not None
-        self.said = ""
+        self.output = ""
         for line in self.process.stdout:
-            self.said += line
+            self.output += line
             found = re.search(r"serving on http://[^ ]+:(\d+) ", line)
             if found:
                 self.port = int(found[1])
                 return
         self.process.wait()
-        raise AssertionError(self.told())
+        raise AssertionError(self.log())
 
-    def told(self) -> str:
+    def log(self) -> str:
         """Standard error so far."""
         self.errors.seek(0)
         return self.errors.read()
@@ -88,13 +88,13 @@ def request(method: str, path: str, body: bytes = b"", *headers: str) -> bytes:
 
 def answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
     """The next response on a connection; its body must be announced by a length."""
-    got = b""
-    while b"\r\n\r\n" not in got:
+    received = b""
+    while b"\r\n\r\n" not in received:
         part = connection.recv(65_536)
         if not part:
-            raise ConnectionError(f"closed after {got!r}")
-        got += part
-    head, _, body = got.partition(b"\r\n\r\n")
+            raise ConnectionError(f"closed after {received!r}")
+        received += part
+    head, _, body = received.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
     while len(body) < int(headers["content-length"]):
@@ -106,12 +106,12 @@ def answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
 
 
 def closed(connection: socket.socket, seconds: float) -> bool:
-    """Whether the other side ends the connection within so many seconds, whatever it says before."""
+    """Whether the other side ends the connection within so many seconds."""
     connection.settimeout(seconds)
-    began = time.monotonic()
+    started = time.monotonic()
     try:
         while connection.recv(65_536):
-            if time.monotonic() - began > seconds:
+            if time.monotonic() - started > seconds:
                 return False
     except TimeoutError:
         return False

@@ -38,8 +38,8 @@ def small_stream(tickers: int = 3, count: int = 130, seed: int = 0, last: str = 
         for number, price in enumerate(closes.tolist()):
             name = f"T{number}"
             if rng.random() < 0.3:
-                told = {"count": int(rng.integers(1, 9)), "sentiment": rng.uniform(-1, 1), "relevance": rng.random()}
-                events.append({"kind": "news", "ticker": name, "date": day, **told})
+                values = {"count": int(rng.integers(1, 9)), "sentiment": rng.uniform(-1, 1), "relevance": rng.random()}
+                events.append({"kind": "news", "ticker": name, "date": day, **values})
             bar = {"open": price * 0.99, "high": price * 1.02, "low": price * 0.98, "close": price}
             events.append({"kind": "bar", "ticker": name, "date": day, **bar, "volume": float(rng.integers(1, 10**6))})
     return events

@@ -105,9 +105,13 @@ def test_an_impossible_row_is_outside_and_no_crash():
 # ---- bins
 
 
-def reference_of(rows: np.ndarray, chances: np.ndarray, weeks: np.ndarray | None = None) -> ReferenceDistributions:
+def reference_of(
+    rows: np.ndarray, probabilities: np.ndarray, weeks: np.ndarray | None = None
+) -> ReferenceDistributions:
     names = FEATURES if rows.shape[-1] == len(FEATURES) else NAMES[: rows.shape[-1]]
-    return ReferenceDistributions.from_examples(rows, chances, names, CLASSES, periods=weeks, probability_periods=weeks)
+    return ReferenceDistributions.from_examples(
+        rows, probabilities, names, CLASSES, periods=weeks, probability_periods=weeks
+    )
 
 
 VALUES = arrays(
@@ -178,7 +182,7 @@ def test_equal_shares_give_nothing_at_any_size(shares: np.ndarray, size: int):
     assert psi(shares, smoothed) == pytest.approx(0.0, abs=1e-12)
 
 
-def test_rows_that_are_independent_alarm_as_often_as_their_level_says():
+def test_independent_rows_alarm_as_often_as_the_level():
     rng = np.random.default_rng(0)
     bins, n, m = 10, 200, 2000
     p = [
@@ -197,12 +201,14 @@ def test_rows_of_a_week_that_move_together_do_not_alarm_as_independent_ones_woul
     for _ in range(60):
         weeks = np.repeat(np.arange(320), 10)
         values = (rng.normal(size=320)[weeks] + 0.3 * rng.normal(size=3200))[:, None]
-        said = rng.dirichlet([5, 5, 5], 3200)
+        probabilities = rng.dirichlet([5, 5, 5], 3200)
         old, new = weeks < 300, weeks >= 300
         for kind in alarms:
             known = weeks[old] if kind == "weeks" else None
-            reference = reference_of(values[old], said[old], known)
-            drift = drift_report(reference, reference.counts(reference.codes(values[new], said[new])), np.full(20, 10))
+            reference = reference_of(values[old], probabilities[old], known)
+            drift = drift_report(
+                reference, reference.counts(reference.codes(values[new], probabilities[new])), np.full(20, 10)
+            )
             alarms[kind] += any(one.name == "a" for one in drift.at_level("watch", "changed"))
     assert alarms["weeks"] <= 3
     assert alarms["rows"] >= 30
@@ -233,12 +239,12 @@ def test_chance_needs_eight_windows_side_by_side():
 @pytest.mark.parametrize("flat", [True, False])
 def test_a_reference_comes_back_from_json_as_it_was(flat: bool):
     raw, _ = prepared("flat" if flat else "sequence")
-    said = np.random.default_rng(0).dirichlet([1, 1, 1], len(raw))
-    reference = reference_of(raw, said, np.arange(len(raw)) // 2)
+    probabilities = np.random.default_rng(0).dirichlet([1, 1, 1], len(raw))
+    reference = reference_of(raw, probabilities, np.arange(len(raw)) // 2)
     again = ReferenceDistributions.from_dict(json.loads(json.dumps(reference.to_dict(), allow_nan=False)))
     assert again == reference
     assert again.windowed is not flat
-    np.testing.assert_array_equal(again.codes(raw, said), reference.codes(raw, said))
+    np.testing.assert_array_equal(again.codes(raw, probabilities), reference.codes(raw, probabilities))
 
 
 @pytest.mark.parametrize(
@@ -267,11 +273,11 @@ def test_edges_that_fall_are_refused():
 
 def test_a_reference_of_rows_reads_windows_by_their_last_period_and_never_the_reverse():
     raw, _ = prepared("sequence")
-    said = np.full((len(raw), 3), 1 / 3)
-    of_rows, of_windows = reference_of(raw[:, -1], said), reference_of(raw, said)
-    np.testing.assert_array_equal(of_rows.codes(raw, said), of_rows.codes(raw[:, -1], said))
+    probabilities = np.full((len(raw), 3), 1 / 3)
+    of_rows, of_windows = reference_of(raw[:, -1], probabilities), reference_of(raw, probabilities)
+    np.testing.assert_array_equal(of_rows.codes(raw, probabilities), of_rows.codes(raw[:, -1], probabilities))
     with pytest.raises(ValueError, match="measured on windows"):
-        of_windows.codes(raw[:, -1], said)
+        of_windows.codes(raw[:, -1], probabilities)
 
 
 def test_shapes_that_do_not_fit_are_refused():
@@ -284,24 +290,24 @@ def test_shapes_that_do_not_fit_are_refused():
 # ---- the monitor
 
 
-def test_a_monitor_counts_each_example_once_and_its_state_is_whole(tiny: Monitored):
-    features, said, dates = new_examples(tiny)
+def test_a_monitor_counts_each_example_once_and_its_state_is_complete(tiny: Monitored):
+    features, probabilities, dates = new_examples(tiny)
     monitor = DriftMonitor(tiny.model.card)
     for i in range(0, len(features), 7):
-        monitor.observe(features[i : i + 7], said[i : i + 7], dates[i : i + 7])
+        monitor.observe(features[i : i + 7], probabilities[i : i + 7], dates[i : i + 7])
     at_once = DriftMonitor(tiny.model.card)
-    at_once.observe(features, said, dates)
+    at_once.observe(features, probabilities, dates)
     assert monitor.report() == at_once.report()
     assert monitor.total == len(features)
 
     again = DriftMonitor(tiny.model.card)
     assert again.resume(json.loads(json.dumps(monitor.state)))
     assert again.report() == monitor.report()
-    again.observe(features[:1], said[:1], dates[:1])
+    again.observe(features[:1], probabilities[:1], dates[:1])
     assert again.total == len(features) + 1
 
 
-def test_a_state_of_another_model_is_left_alone_and_a_broken_one_told(tiny: Monitored):
+def test_a_state_of_another_model_is_ignored_and_an_invalid_one_is_an_error(tiny: Monitored):
     monitor = DriftMonitor(tiny.model.card)
     other = DriftMonitor(replace(tiny.model.card, run_id="another"))
     other.observe(*new_examples(tiny))
@@ -313,36 +319,36 @@ def test_a_state_of_another_model_is_left_alone_and_a_broken_one_told(tiny: Moni
 
 
 def test_threads_lose_no_example(tiny: Monitored):
-    features, said, dates = new_examples(tiny)
+    features, probabilities, dates = new_examples(tiny)
     monitor = DriftMonitor(tiny.model.card, window=1000)
     with ThreadPoolExecutor(8) as pool:
         for i in range(len(features)):
-            pool.submit(monitor.observe, features[i : i + 1], said[i : i + 1], dates[i : i + 1])
+            pool.submit(monitor.observe, features[i : i + 1], probabilities[i : i + 1], dates[i : i + 1])
     at_once = DriftMonitor(tiny.model.card, window=1000)
-    at_once.observe(features, said, dates)
+    at_once.observe(features, probabilities, dates)
     assert monitor.total == len(features)
     assert monitor.state["periods"] == at_once.state["periods"]
 
 
-def test_only_the_latest_periods_are_kept_and_a_date_to_come_pushes_none_out(tiny: Monitored):
-    features, said, dates = new_examples(tiny)
+def test_only_the_latest_periods_count_and_a_future_date_removes_none(tiny: Monitored):
+    features, probabilities, dates = new_examples(tiny)
     monitor = DriftMonitor(tiny.model.card, window=5)
-    monitor.observe(features, said, dates)
-    kept = {int(number) for number in monitor.state["periods"]}
-    assert kept == set(np.unique(week_numbers(pd.DatetimeIndex(dates)))[-5:])
+    monitor.observe(features, probabilities, dates)
+    counted_periods = {int(number) for number in monitor.state["periods"]}
+    assert counted_periods == set(np.unique(week_numbers(pd.DatetimeIndex(dates)))[-5:])
     before = monitor.report().examples
     far = np.full(3, np.datetime64("2900-01-05"))
-    monitor.observe(features[:3], said[:3], far)
+    monitor.observe(features[:3], probabilities[:3], far)
     assert monitor.report().periods == 5
     assert monitor.report().examples > before - 8  # the oldest week gave way to today's, and no other
 
 
 def test_a_week_that_is_asked_for_a_thousand_times_is_one_week(tiny: Monitored):
-    features, said, dates = new_examples(tiny)
+    features, probabilities, dates = new_examples(tiny)
     last = dates == dates.max()
     monitor = DriftMonitor(tiny.model.card)
     for _ in range(1000):
-        monitor.observe(features[last], said[last], dates[last])
+        monitor.observe(features[last], probabilities[last], dates[last])
     report = monitor.report()
     assert report.effective_periods == pytest.approx(1.0)
     assert not report.alarm
@@ -350,15 +356,15 @@ def test_a_week_that_is_asked_for_a_thousand_times_is_one_week(tiny: Monitored):
 
 
 def test_twelve_rows_do_not_alarm(tiny: Monitored):
-    features, said, dates = new_examples(tiny)
+    features, probabilities, dates = new_examples(tiny)
     for start in range(0, len(features) - 12, 12):
         monitor = DriftMonitor(tiny.model.card)
-        monitor.observe(features[start : start + 12], said[start : start + 12], dates[start : start + 12])
+        monitor.observe(features[start : start + 12], probabilities[start : start + 12], dates[start : start + 12])
         assert not monitor.report().alarm
 
 
 def test_a_feed_that_stopped_is_named(tiny: Monitored):
-    features, _said, dates = new_examples(tiny)
+    features, _predicted, dates = new_examples(tiny)
     news = [i for i, name in enumerate(FEATURES) if name.startswith("news_")]
     features = features.copy()
     features[:, :, news] = 0.0
@@ -381,9 +387,9 @@ def test_a_card_without_a_reference_cannot_be_watched(tiny: Monitored):
 
 
 def test_prometheus_reads_every_figure(tiny: Monitored):
-    features, said, dates = new_examples(tiny)
+    features, probabilities, dates = new_examples(tiny)
     monitor = DriftMonitor(tiny.model.card)
-    monitor.observe(features, said, dates)
+    monitor.observe(features, probabilities, dates)
     registry = CollectorRegistry()
     registry.register(monitor)
     families = {family.name: family for family in text_string_to_metric_families(generate_latest(registry).decode())}
@@ -392,7 +398,7 @@ def test_prometheus_reads_every_figure(tiny: Monitored):
     assert found == {(one.kind, one.name): pytest.approx(one.psi) for one in report.columns}
     assert families["ste_monitored_examples"].samples[0].value == len(features)
     shares = {sample.labels["class"]: sample.value for sample in families["ste_predicted_class_ratio"].samples}
-    truly = np.bincount(said.argmax(axis=1)[np.isin(dates, np.unique(dates)[-26:])], minlength=3)
+    truly = np.bincount(probabilities.argmax(axis=1)[np.isin(dates, np.unique(dates)[-26:])], minlength=3)
     assert list(shares.values()) == pytest.approx((truly / truly.sum()).tolist())
     assert all(family.documentation for family in families.values())
 
@@ -400,7 +406,7 @@ def test_prometheus_reads_every_figure(tiny: Monitored):
 # ---- the study
 
 
-def test_the_study_looks_at_the_last_weeks_and_a_shift_is_what_it_says():
+def test_the_study_uses_the_last_weeks_and_applies_the_shift():
     world = setup(1, years=5, held=52, weeks=13, tickers=3)
     drift = look(world, world.live)
     assert (drift.periods, drift.examples) == (13, 39)
@@ -426,11 +432,12 @@ def test_a_world_without_drift_alarms_seldom_and_a_shift_is_seen():
 @given(st.integers(0, 2**31), st.integers(1, 40))
 def test_rows_in_any_order_give_the_same_counts(seed: int, n: int):
     rng = np.random.default_rng(seed)
-    rows, said = rng.normal(size=(n, 2)), rng.dirichlet([1, 1, 1], n)
+    rows, probabilities = rng.normal(size=(n, 2)), rng.dirichlet([1, 1, 1], n)
     reference = reference_of(rng.normal(size=(50, 2)), rng.dirichlet([1, 1, 1], 50))
     order = rng.permutation(n)
     np.testing.assert_array_equal(
-        reference.counts(reference.codes(rows, said)), reference.counts(reference.codes(rows[order], said[order]))
+        reference.counts(reference.codes(rows, probabilities)),
+        reference.counts(reference.codes(rows[order], probabilities[order])),
     )
 
 

@@ -167,9 +167,9 @@ def test_a_signal_keeps_what_was_read(
 )
 def test_a_mistake_is_one_message(place: Path, arguments: list[str], message: str):
     (place / "bad.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(SteError) as told:
+    with pytest.raises(SteError) as raised:
         live(*arguments)
-    assert message in str(told.value)
+    assert message in str(raised.value)
 
 
 def test_a_place_that_cannot_be_written_is_one_message(place: Path):
@@ -283,7 +283,7 @@ def send(client: Any, events: list[dict[str, Any]]) -> None:
         pipe.execute()
 
 
-def said(client: Any) -> list[bytes]:
+def predictions_in(client: Any) -> list[bytes]:
     entries = client.xrange("ste:predictions")
     assert [key for key, _ in entries] == [f"{number}-0".encode() for number in range(1, len(entries) + 1)]
     return [fields[b"prediction"] for _, fields in entries]
@@ -317,7 +317,7 @@ def test_a_pipeline_between_two_streams(
     send(client, [*events, {"kind": "close", "date": "2024-11-29"}])
     work(whole)
     whole.close()
-    expected = said(client)
+    expected = predictions_in(client)
     assert len(expected) > 30
     client.delete("ste:predictions")
     client.xgroup_destroy("ste:events", "ste")
@@ -356,7 +356,7 @@ def test_a_pipeline_between_two_streams(
             finally:
                 pipeline.close()
     assert crashes > 20
-    assert said(client) == expected
+    assert predictions_in(client) == expected
     assert client.xpending("ste:events", "ste")["pending"] == 0
     assert client.xinfo_groups("ste:events")[0]["lag"] == 0
 
@@ -369,13 +369,13 @@ def test_the_command_reads_and_writes_streams(place: Path, server: str, client: 
     until(lambda: status(place / "outputs/live").get("read") == len(events))
     client.xadd("ste:events", {"other": b"1"})
     send(client, [{"kind": "close", "date": "2024-11-29"}])
-    until(lambda: client.xlen("ste:predictions") and b'"2024-11-29"' in said(client)[-1])
+    until(lambda: client.xlen("ste:predictions") and b'"2024-11-29"' in predictions_in(client)[-1])
     process.terminate()
     _, error = process.communicate(timeout=60)
     assert process.returncode == 143, error
     assert b"rejected 1" in error
     live("source=replay", *replayed(place, events), "sink=out.jsonl", "paths.state=whole")
-    assert said(client) == (place / "out.jsonl").read_bytes().splitlines()
+    assert predictions_in(client) == (place / "out.jsonl").read_bytes().splitlines()
 
 
 def test_a_lost_connection_loses_nothing(server: str, client: Any):
@@ -398,7 +398,9 @@ def test_a_lost_connection_loses_nothing(server: str, client: Any):
     while items := source.read(0.01):
         found += [orjson.loads(item.content)["date"][-2:] for item in items]
     assert found == [f"{day:02}" for day in range(1, 13)]
-    assert [orjson.loads(content)["ticker"] for content in said(client)] == [f"T{number}" for number in range(8)]
+    assert [orjson.loads(content)["ticker"] for content in predictions_in(client)] == [
+        f"T{number}" for number in range(8)
+    ]
     source.acknowledge()
     assert client.xpending("ste:events", "ste")["pending"] == 0
     source.close()

@@ -61,9 +61,9 @@ def files(tmp_path_factory: pytest.TempPathFactory, market: Market) -> tuple[Mon
     write_frame(new, folder / "new.csv")
     stopped = new.assign(news_sentiment=0.0, news_count=0.0, news_relevance=0.0)
     write_frame(stopped, folder / "stopped.csv")
-    said = predict(tiny.model, windows_of_rows(new, tiny.model.card))
-    said = said.assign(**{"class": "Neutral", "model_version": tiny.model.version})
-    write_frame(said, folder / "said.csv")
+    predicted = predict(tiny.model, windows_of_rows(new, tiny.model.card))
+    predicted = predicted.assign(**{"class": "Neutral", "model_version": tiny.model.version})
+    write_frame(predicted, folder / "predictions.csv")
     return tiny, folder
 
 
@@ -94,12 +94,12 @@ def command(monkeypatch: pytest.MonkeyPatch, folder: Path, *arguments: str) -> i
 )
 def test_what_came_is_labelled_as_training_was(files: tuple[Monitored, Path], labels: LabelSettings):
     table, split, _, market = build_table(SyntheticSettings(**WORLD, labels=labels))
-    said = {**vars(labels)}
+    stored = {**vars(labels)}
     if labels.method == "balanced":
         training = table[split == 0]
-        said[CUTS] = class_cuts(training[RETURN].to_numpy(), training[DIRECTION].to_numpy())
+        stored[CUTS] = class_cuts(training[RETURN].to_numpy(), training[DIRECTION].to_numpy())
     names = ["Downtrend", "Uptrend"] if labels.classes == 2 else [trend.name.capitalize() for trend in Trend]
-    card = replace(files[0].model.card, labels=said, horizon=labels.horizon, classes=names)
+    card = replace(files[0].model.card, labels=stored, horizon=labels.horizon, classes=names)
     index = {0: 0, 1: -1, 2: 1} if labels.classes == 2 else {0: 0, 1: 1, 2: 2}
     expected = table[["date", "ticker", RETURN]].assign(label=table[DIRECTION].map(index))
     for found in (outcomes_of_market(market, card), outcomes_of_table(table, card, "table")):
@@ -144,10 +144,12 @@ def test_cuts_part_the_classes_or_are_none():
 def test_the_record_is_the_share_that_was_right(files: tuple[Monitored, Path]):
     tiny, _ = files
     new = tiny.table[tiny.table["date"] >= NEW].reset_index(drop=True)
-    said = predict(tiny.model, windows_of_rows(new, tiny.model.card))
-    record = track_record(said, outcomes_of_table(new, tiny.model.card, "t"), tiny.model.card, [0.2, 0.5, 0.3], 200)
+    predicted = predict(tiny.model, windows_of_rows(new, tiny.model.card))
+    record = track_record(
+        predicted, outcomes_of_table(new, tiny.model.card, "t"), tiny.model.card, [0.2, 0.5, 0.3], 200
+    )
     assert record is not None
-    both = said.merge(new[["date", "ticker", DIRECTION]], on=["date", "ticker"])
+    both = predicted.merge(new[["date", "ticker", DIRECTION]], on=["date", "ticker"])
     right = both[P].to_numpy().argmax(axis=1) == both[DIRECTION].to_numpy()
     assert record.card.examples == len(both)
     assert record.card.figures["accuracy"].value == pytest.approx(right.mean())
@@ -162,16 +164,16 @@ def test_the_record_is_the_share_that_was_right(files: tuple[Monitored, Path]):
 def test_what_has_not_come_waits(files: tuple[Monitored, Path]):
     tiny, _ = files
     new = tiny.table[tiny.table["date"] >= NEW].reset_index(drop=True)
-    said = predict(tiny.model, windows_of_rows(new, tiny.model.card))
+    predicted = predict(tiny.model, windows_of_rows(new, tiny.model.card))
     came = outcomes_of_table(new, tiny.model.card, "t")
     early = came[came["date"] < "2021-07-01"]
-    record = track_record(said, early, tiny.model.card, resamples=200)
+    record = track_record(predicted, early, tiny.model.card, resamples=200)
     assert record is not None
-    assert record.pending == (said["date"] >= "2021-07-01").sum()
-    assert track_record(said, came[:0], tiny.model.card) is None
+    assert record.pending == (predicted["date"] >= "2021-07-01").sum()
+    assert track_record(predicted, came[:0], tiny.model.card) is None
 
 
-def test_a_row_that_stands_twice_is_told(files: tuple[Monitored, Path]):
+def test_a_repeated_row_is_an_error(files: tuple[Monitored, Path]):
     tiny, _ = files
     came = outcomes_of_table(tiny.table, tiny.model.card, "t")
     with pytest.raises(DataError, match=r"truth: \w+ on 20\d\d-\d\d-\d\d occurs twice \(1 such rows\)"):
@@ -190,8 +192,8 @@ def test_a_row_that_stands_twice_is_told(files: tuple[Monitored, Path]):
 def test_a_difference_counts_where_both_intervals_together_do_not_hold_it(now, then, result, files):
     tiny, _ = files
     new = tiny.table[tiny.table["date"] >= NEW].reset_index(drop=True)
-    said = predict(tiny.model, windows_of_rows(new, tiny.model.card))
-    record = track_record(said, outcomes_of_table(new, tiny.model.card, "t"), tiny.model.card, resamples=200)
+    predicted = predict(tiny.model, windows_of_rows(new, tiny.model.card))
+    record = track_record(predicted, outcomes_of_table(new, tiny.model.card, "t"), tiny.model.card, resamples=200)
     assert record is not None
     card = replace(record.card, figures={"accuracy": Estimate(*now), "log_loss": Estimate(1.0, 0.9, 1.1)})
     (accuracy,) = compare_metrics(card, {"accuracy": Estimate(*then)})
@@ -206,8 +208,8 @@ def test_a_difference_counts_where_both_intervals_together_do_not_hold_it(now, t
 def test_fewer_than_ten_weeks_cannot_tell(files: tuple[Monitored, Path]):
     tiny, _ = files
     new = tiny.table[(tiny.table["date"] >= NEW) & (tiny.table["date"] < "2021-03-10")].reset_index(drop=True)
-    said = predict(tiny.model, windows_of_rows(new, tiny.model.card))
-    record = track_record(said, outcomes_of_table(new, tiny.model.card, "t"), tiny.model.card, resamples=200)
+    predicted = predict(tiny.model, windows_of_rows(new, tiny.model.card))
+    record = track_record(predicted, outcomes_of_table(new, tiny.model.card, "t"), tiny.model.card, resamples=200)
     assert record is not None
     assert record.card.method == "binomial"
     assert {one.result for one in record.comparisons} == {"inconclusive"}
@@ -221,8 +223,8 @@ def test_a_score_that_fell_asks_for_training_and_a_shift_alone_for_a_look(files:
     tiny, _folder = files
     new = tiny.table[tiny.table["date"] >= NEW].reset_index(drop=True)
     examples = windows_of_rows(new, tiny.model.card)
-    said = predict(tiny.model, examples)
-    record = track_record(said, outcomes_of_table(new, tiny.model.card, "t"), tiny.model.card, resamples=200)
+    predicted = predict(tiny.model, examples)
+    record = track_record(predicted, outcomes_of_table(new, tiny.model.card, "t"), tiny.model.card, resamples=200)
     assert record is not None
     monitor = DriftMonitor(tiny.model.card)
     calm = monitor.report()
@@ -253,7 +255,7 @@ def test_files_in_a_page_out(files, monkeypatch, capsys):
         command(
             monkeypatch,
             folder,
-            "predictions=said.csv",
+            "predictions=predictions.csv",
             "features=new.csv",
             "json=page.json",
             "strict=true",
@@ -261,9 +263,9 @@ def test_files_in_a_page_out(files, monkeypatch, capsys):
         )
         == 0
     )
-    told = capsys.readouterr().out
-    assert "Recommendation: no change." in told
-    assert "majority" in told
+    printed = capsys.readouterr().out
+    assert "Recommendation: no change." in printed
+    assert "majority" in printed
     page = json.loads((folder / "page.json").read_text())
     html = (folder / "p.html").read_text()
     assert page["recommendation"]["reason"] in html
@@ -285,37 +287,37 @@ def test_bars_alone_are_enough_and_agree_with_the_table(files, monkeypatch, caps
     assert page["record"]["card"]["periods"] == 52
 
 
-def test_a_stopped_feed_is_an_alarm_and_strict_says_so_in_the_exit_code(files, monkeypatch, capsys):
+def test_a_stopped_feed_is_an_alarm_and_strict_sets_the_exit_code(files, monkeypatch, capsys):
     _tiny, folder = files
     assert command(monkeypatch, folder, "features=stopped.csv", "strict=true") == ALARM_EXIT_CODE
-    told = capsys.readouterr().out
-    assert "Recommendation: retrain." in told
-    assert "fix a broken feed before you retrain" in " ".join(told.split())
+    printed = capsys.readouterr().out
+    assert "Recommendation: retrain." in printed
+    assert "fix a broken feed before you retrain" in " ".join(printed.split())
     assert command(monkeypatch, folder, "features=stopped.csv") == 0
 
 
-def test_predictions_without_their_features_still_show_what_is_said(files, monkeypatch, capsys):
+def test_without_features_the_drift_of_predictions_is_reported(files, monkeypatch, capsys):
     _tiny, folder = files
-    assert command(monkeypatch, folder, "predictions=said.csv", "truth=new.csv", "json=said.json") == 0
+    assert command(monkeypatch, folder, "predictions=predictions.csv", "truth=new.csv", "json=report.json") == 0
     assert "the drift of the features is unknown" in capsys.readouterr().out
-    page = json.loads((folder / "said.json").read_text())
+    page = json.loads((folder / "report.json").read_text())
     assert {one["kind"] for one in page["drift"]["columns"]} == {"probability", "predicted"}
     assert page["record"] is not None
 
 
 def test_lines_of_json_and_parquet_are_read_the_same_and_the_last_of_two_counts(files, tmp_path: Path):
     tiny, folder = files
-    said = pd.read_csv(folder / "said.csv", parse_dates=["date"])
-    write_frame(said, tmp_path / "said.parquet")
-    lines = said.assign(date=said["date"].dt.strftime("%Y-%m-%d"), provisional=False)
+    predicted = pd.read_csv(folder / "predictions.csv", parse_dates=["date"])
+    write_frame(predicted, tmp_path / "predictions.parquet")
+    lines = predicted.assign(date=predicted["date"].dt.strftime("%Y-%m-%d"), provisional=False)
     first = lines.iloc[[0]].assign(p_downtrend=1.0, p_neutral=0.0, p_uptrend=0.0)
     early = lines.iloc[[1]].assign(provisional=True)
-    pd.concat([first, early, lines]).to_json(tmp_path / "said.jsonl", orient="records", lines=True)
+    pd.concat([first, early, lines]).to_json(tmp_path / "predictions.jsonl", orient="records", lines=True)
     notes: list[str] = []
     card = tiny.model.card
-    expected = read_predictions(folder / "said.csv", card, [])
-    pd.testing.assert_frame_equal(read_predictions(tmp_path / "said.parquet", card, []), expected)
-    found = read_predictions(tmp_path / "said.jsonl", card, notes)
+    expected = read_predictions(folder / "predictions.csv", card, [])
+    pd.testing.assert_frame_equal(read_predictions(tmp_path / "predictions.parquet", card, []), expected)
+    found = read_predictions(tmp_path / "predictions.jsonl", card, notes)
     np.testing.assert_allclose(found[P], expected[P], rtol=1e-9)
     assert notes == [
         "1 provisional predictions left out",
@@ -326,11 +328,11 @@ def test_lines_of_json_and_parquet_are_read_the_same_and_the_last_of_two_counts(
 @pytest.mark.parametrize("ending", [".parquet", ".csv"])
 def test_a_folder_of_parts_is_read_as_one_file(files, tmp_path: Path, ending: str):
     tiny, folder = files
-    log = pd.read_csv(folder / "said.csv", parse_dates=["date"])
+    log = pd.read_csv(folder / "predictions.csv", parse_dates=["date"])
     (tmp_path / "parts").mkdir()
     for index, part in enumerate((log[::2], log[1::2], log[:0])):  # a worker may have predicted no row
         write_frame(part, tmp_path / "parts" / part_name(index, ending))
-    expected = read_predictions(folder / "said.csv", tiny.model.card, [])
+    expected = read_predictions(folder / "predictions.csv", tiny.model.card, [])
     read = read_predictions(tmp_path / "parts", tiny.model.card, [])
     pd.testing.assert_frame_equal(read.astype(expected.dtypes), expected)
     (tmp_path / "parts" / "notes.txt").write_text("")
@@ -338,26 +340,26 @@ def test_a_folder_of_parts_is_read_as_one_file(files, tmp_path: Path, ending: st
         read_predictions(tmp_path / "parts", tiny.model.card, [])
 
 
-def test_a_line_that_is_being_written_is_left_out_and_a_broken_one_told(files, tmp_path: Path):
+def test_an_incomplete_last_line_is_left_out_and_a_broken_one_is_an_error(files, tmp_path: Path):
     tiny, _folder = files
     line = json.dumps({"date": "2021-01-08", "ticker": "A", **dict.fromkeys(P, 1 / 3)})
-    (tmp_path / "said.jsonl").write_text(f'{line}\n{{"date": "2021-01')
+    (tmp_path / "predictions.jsonl").write_text(f'{line}\n{{"date": "2021-01')
     notes: list[str] = []
-    assert len(read_predictions(tmp_path / "said.jsonl", tiny.model.card, notes)) == 1
-    assert notes == ["the last line of said.jsonl is incomplete and left out"]
+    assert len(read_predictions(tmp_path / "predictions.jsonl", tiny.model.card, notes)) == 1
+    assert notes == ["the last line of predictions.jsonl is incomplete and left out"]
     for broken in ('{"date"\n', "[1]\n", "\xff\n"):
-        (tmp_path / "said.jsonl").write_text(f"{line}\n{broken}{line}\n", encoding="latin-1")
-        with pytest.raises(DataError, match=r"said\.jsonl: line 2 cannot be read as JSON"):
-            read_predictions(tmp_path / "said.jsonl", tiny.model.card, [])
-    (tmp_path / "said.jsonl").write_text("\n")
+        (tmp_path / "predictions.jsonl").write_text(f"{line}\n{broken}{line}\n", encoding="latin-1")
+        with pytest.raises(DataError, match=r"predictions\.jsonl: line 2 cannot be read as JSON"):
+            read_predictions(tmp_path / "predictions.jsonl", tiny.model.card, [])
+    (tmp_path / "predictions.jsonl").write_text("\n")
     with pytest.raises(DataError, match="the file is empty"):
-        read_predictions(tmp_path / "said.jsonl", tiny.model.card, [])
+        read_predictions(tmp_path / "predictions.jsonl", tiny.model.card, [])
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", r"said\.csv: the file is empty"),
+        ("", r"predictions\.csv: the file is empty"),
         ("date,ticker\n2021-01-08,A\n", r"missing p_downtrend, p_neutral, p_uptrend.*python -m ste\.predict"),
         (
             f"date,ticker,{','.join(P)}\n2021-01-08,A,0.2,0.2,0.2\n",
@@ -375,11 +377,11 @@ def test_a_line_that_is_being_written_is_left_out_and_a_broken_one_told(files, t
         (f"date,ticker,{','.join(P)}\n2016-01-08,A,1,0,0\n", r"found none of 2018-12-29 or later"),
     ],
 )
-def test_a_bad_file_of_predictions_is_told_in_one_message(text, message, files, tmp_path, monkeypatch, capsys):
+def test_an_invalid_file_of_predictions_is_an_error(text, message, files, tmp_path, monkeypatch, capsys):
     tiny, _folder = files
-    (tmp_path / "said.csv").write_text(text)
+    (tmp_path / "predictions.csv").write_text(text)
     (tmp_path / "model.onnx").write_bytes(tiny.path.read_bytes())
-    assert command(monkeypatch, tmp_path, "predictions=said.csv") == 2
+    assert command(monkeypatch, tmp_path, "predictions=predictions.csv") == 2
     error = capsys.readouterr().err
     assert "Traceback" not in error
     assert re.search(message, error, re.DOTALL), error
@@ -404,8 +406,8 @@ def test_settings_that_cannot_be_used(arguments: dict[str, object], message: str
 def test_a_feature_that_stands_still_is_asked_about(files, monkeypatch, capsys):
     _tiny, folder = files
     assert command(monkeypatch, folder, "bars=bars.csv", f"since={NEW}") == 0  # neither news nor macro nor policy
-    told = " ".join(capsys.readouterr().out.split())
-    asked = set(re.findall(r"(\w+) has a single value in all of them: check its source", told))
+    printed = " ".join(capsys.readouterr().out.split())
+    asked = set(re.findall(r"(\w+) has a single value in all of them: check its source", printed))
     assert asked == {"macro_vix", "news_sentiment", "news_count", "news_relevance"}  # weeks without events are usual
     assert command(monkeypatch, folder, "features=new.csv") == 0
     assert "has a single value" not in capsys.readouterr().out
@@ -418,9 +420,9 @@ def test_counts_outlive_the_process_and_can_be_looked_at(files, tmp_path, monkey
     tiny, folder = files
     card, path = tiny.model.card, tmp_path / "monitor" / "counts.json"
     examples = windows_of_rows(tiny.table[tiny.table["date"] >= NEW], card)
-    said = tiny.model.probabilities(examples.features)
+    predicted = tiny.model.probabilities(examples.features)
     first = SavedDriftMonitor(card, path, save_interval=0.0)
-    first.observe(examples.features, said, examples.date)
+    first.observe(examples.features, predicted, examples.date)
     again = SavedDriftMonitor(card, path)
     assert again.report() == first.report()
     assert command(monkeypatch, folder, f"served={path}") == 0
@@ -432,7 +434,7 @@ def test_counts_outlive_the_process_and_can_be_looked_at(files, tmp_path, monkey
     assert saved_monitor_factory(tmp_path, 1)(replace(card, reference={})) is None
 
 
-def test_a_disk_that_is_full_is_told_once_and_counting_goes_on(files, tmp_path, caplog):
+def test_a_full_disk_is_logged_once_and_counting_continues(files, tmp_path, caplog):
     tiny, _ = files
     (tmp_path / "taken").write_text("a file where a folder should be")
     examples = windows_of_rows(tiny.table[tiny.table["date"] >= NEW], tiny.model.card)
@@ -456,12 +458,12 @@ def test_a_history_holds_every_period_and_its_bars_are_the_periods_own(files, ma
     assert len(both) == len(rows)
     for column in ("open", "high", "low", "close"):
         np.testing.assert_allclose(both[column], both[f"stock_{column}"], rtol=1e-12)
-    said = frame.dropna(subset=P).merge(tiny.table, on=["date", "ticker"])
-    np.testing.assert_allclose(said["return"], said[RETURN], rtol=1e-9)
-    expected = predict(tiny.model, windows_of_rows(tiny.table, tiny.model.card)).merge(said, on=["date", "ticker"])
+    predicted = frame.dropna(subset=P).merge(tiny.table, on=["date", "ticker"])
+    np.testing.assert_allclose(predicted["return"], predicted[RETURN], rtol=1e-9)
+    expected = predict(tiny.model, windows_of_rows(tiny.table, tiny.model.card)).merge(predicted, on=["date", "ticker"])
     np.testing.assert_allclose(expected[f"{P[0]}_x"], expected[f"{P[0]}_y"], rtol=1e-5)
     assert past.record is not None
-    since = said[said["date"] > tiny.model.card.trained_to]
+    since = predicted[predicted["date"] > tiny.model.card.trained_to]
     assert past.record.card.examples == len(since)
     assert ROW_PERIOD not in bars_of_periods(market.bars, "weekly")
 
@@ -480,7 +482,7 @@ def test_a_tickers_hits_have_the_exact_interval(files):
     assert hit_rate(rows.assign(label=np.nan), list(tiny.model.card.classes), 1, None) is None
 
 
-def test_a_table_with_a_row_twice_is_told(files: tuple[Monitored, Path], tmp_path: Path):
+def test_a_table_with_a_repeated_row_is_an_error(files: tuple[Monitored, Path], tmp_path: Path):
     monitored, _ = files
     names = list(monitored.model.card.features)
     rows = pd.DataFrame(

@@ -1,4 +1,4 @@
-"""The page: its JSON against the table, its headers, and what a browser makes of it."""
+"""The dashboard: its JSON against the table, its headers, and the page in a browser."""
 
 import json
 import re
@@ -33,7 +33,7 @@ CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Monitored:
-    """A model, and the bars and news of its world beside it."""
+    """A model, and the market files of its world."""
     folder = tmp_path_factory.mktemp("page")
     made = monitored(folder / "model.onnx")
     market = generate_market(SyntheticSettings(**WORLD))
@@ -76,37 +76,37 @@ def client(app: FastAPI, dashboard: Dashboard) -> Iterator[TestClient]:
 # ---- what it shows
 
 
-def test_a_ticker_is_told_as_the_table_has_it(tiny: Monitored, dashboard: Dashboard):
-    told = json.loads(dashboard.ticker("MSFT") or b"")
+def test_the_history_of_a_ticker_equals_the_table(tiny: Monitored, dashboard: Dashboard):
+    history = json.loads(dashboard.ticker("MSFT") or b"")
     own = tiny.table[tiny.table["ticker"] == "MSFT"]
     examples = windows_of_rows(own, tiny.model.card)
-    chances = tiny.model.probabilities(examples.features)
-    said = dict(zip(np.datetime_as_string(examples.date, "D"), chances, strict=True))
-    at = {date: i for i, date in enumerate(told["dates"])}
+    probabilities = tiny.model.probabilities(examples.features)
+    by_date = dict(zip(np.datetime_as_string(examples.date, "D"), probabilities, strict=True))
+    at = {date: i for i, date in enumerate(history["dates"])}
     checked = 0
     for _, row in own.iterrows():
         date = f"{row['date']:%Y-%m-%d}"
         i = at[date]
-        assert told["close"][i] == pytest.approx(row["stock_close"], abs=1e-4)
-        assert told["outcome"][i] == row[DIRECTION]
-        assert told["return"][i] == pytest.approx(row[RETURN], abs=1e-5)
-        if date in said:
-            assert told["p"][i] == pytest.approx(said[date].tolist(), abs=1e-4)
+        assert history["close"][i] == pytest.approx(row["stock_close"], abs=1e-4)
+        assert history["outcome"][i] == row[DIRECTION]
+        assert history["return"][i] == pytest.approx(row[RETURN], abs=1e-5)
+        if date in by_date:
+            assert history["p"][i] == pytest.approx(by_date[date].tolist(), abs=1e-4)
             checked += 1
     assert checked > 300
 
 
-def test_weeks_that_were_learnt_from_are_marked_and_never_counted(tiny: Monitored, dashboard: Dashboard):
-    told = json.loads(dashboard.ticker("AAPL") or b"")
-    seen = told["training_periods"]
-    assert told["dates"][seen - 1] <= tiny.model.card.trained_to < told["dates"][seen]
+def test_training_weeks_are_marked_and_never_counted(tiny: Monitored, dashboard: Dashboard):
+    history = json.loads(dashboard.ticker("AAPL") or b"")
+    seen = history["training_periods"]
+    assert history["dates"][seen - 1] <= tiny.model.card.trained_to < history["dates"][seen]
     right = [
         int(np.argmax(p)) == came
-        for p, came in zip(told["p"][seen:], told["outcome"][seen:], strict=True)
+        for p, came in zip(history["p"][seen:], history["outcome"][seen:], strict=True)
         if p is not None and came is not None
     ]
-    assert (told["record"]["correct"], told["record"]["examples"]) == (sum(right), len(right))
-    share = told["record"]["accuracy"]
+    assert (history["record"]["correct"], history["record"]["examples"]) == (sum(right), len(right))
+    share = history["record"]["accuracy"]
     assert share["low"] < share["value"] < share["high"]
     summary = json.loads(dashboard.summary())
     every = [
@@ -118,12 +118,12 @@ def test_weeks_that_were_learnt_from_are_marked_and_never_counted(tiny: Monitore
     assert summary["record"]["accuracy"]["value"] == pytest.approx(rate)
 
 
-def test_the_newest_prediction_is_of_the_last_week_whose_outcome_nobody_knows(tiny: Monitored, dashboard: Dashboard):
+def test_the_latest_prediction_is_of_the_last_week_without_an_outcome(tiny: Monitored, dashboard: Dashboard):
     for one in json.loads(dashboard.tickers())["tickers"]:
-        told = json.loads(dashboard.ticker(one["ticker"]) or b"")
-        assert one["latest"]["date"] == told["dates"][-1] > f"{tiny.table['date'].max():%Y-%m-%d}"
-        assert told["outcome"][-1] is None
-        assert one["latest"]["p"] == told["p"][-1]
+        history = json.loads(dashboard.ticker(one["ticker"]) or b"")
+        assert one["latest"]["date"] == history["dates"][-1] > f"{tiny.table['date'].max():%Y-%m-%d}"
+        assert history["outcome"][-1] is None
+        assert one["latest"]["p"] == history["p"][-1]
 
 
 def test_intervals_of_the_calibration_allow_for_weeks_that_move_together(tiny: Monitored):
@@ -154,11 +154,11 @@ def test_intervals_of_the_calibration_allow_for_weeks_that_move_together(tiny: M
         ({"method": "balanced"}, "terciles of the next week's return in training"),
     ],
 )
-def test_the_classes_are_told_in_words(tiny: Monitored, labels: dict[str, Any], words: str):
+def test_the_thresholds_are_described(tiny: Monitored, labels: dict[str, Any], words: str):
     assert words in record.thresholds_text(replace(tiny.model.card, labels=labels))
 
 
-def test_without_bars_the_model_is_told_all_the_same(tiny: Monitored):
+def test_without_bars_the_model_is_shown(tiny: Monitored):
     bare = Dashboard(settings(), lambda: tiny.model)
     summary = json.loads(bare.summary())
     assert summary["history"]["state"] == "none"
@@ -169,7 +169,7 @@ def test_without_bars_the_model_is_told_all_the_same(tiny: Monitored):
     assert bare.ticker("AAPL") is None
 
 
-def test_bars_that_cannot_be_read_are_told_and_the_service_goes_on(tiny: Monitored, tmp_path: Path):
+def test_unreadable_bars_are_reported_and_the_service_runs(tiny: Monitored, tmp_path: Path):
     (tmp_path / "bars.csv").write_text("ticker,date,open,high,low,close,volume\nA,2020-01-03,1,1,1,x,1\n")
     broken = Dashboard(settings(bars=str(tmp_path / "bars.csv")), lambda: tiny.model)
     broken.refresh()
@@ -180,7 +180,7 @@ def test_bars_that_cannot_be_read_are_told_and_the_service_goes_on(tiny: Monitor
     assert summary["model"]["name"] == "TinyLogistic"
 
 
-def test_another_model_in_service_begins_another_past(tiny: Monitored, tmp_path: Path):
+def test_a_new_model_gets_a_new_history(tiny: Monitored, tmp_path: Path):
     other = monitored(tmp_path / "other.onnx", length=None, trained_to="2019-12-27").model
     now: list[ServedModel] = [tiny.model]
     swapping = Dashboard(settings(bars=files_of(tiny)["bars"]), lambda: now[0])
@@ -282,7 +282,7 @@ def wait_for(browser: Any, script: str) -> Any:
     return WebDriverWait(browser, 30).until(lambda driver: driver.execute_script(f"return {script}"))
 
 
-def test_a_person_chooses_a_ticker_and_sees_its_past(service: Any, browser: Any, dashboard: Dashboard):
+def test_choosing_a_ticker_shows_its_history(service: Any, browser: Any, dashboard: Dashboard):
     from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys as Pressed
     from selenium.webdriver.support.ui import Select
@@ -296,15 +296,15 @@ def test_a_person_chooses_a_ticker_and_sees_its_past(service: Any, browser: Any,
 
     choice.select_by_visible_text(listed[2])
     wait_for(browser, f"document.getElementById('ticker-name').textContent === '{listed[2]}'")
-    told = json.loads(dashboard.ticker(listed[2]) or b"")
-    first = len(told["dates"]) - 156
-    shown = [p for p in told["p"][first:] if p]
+    history = json.loads(dashboard.ticker(listed[2]) or b"")
+    first = len(history["dates"]) - 156
+    shown = [p for p in history["p"][first:] if p]
     assert len(browser.find_elements(By.CSS_SELECTOR, "#probabilities rect")) == 3 * len(shown)
     judged = [
         c
         for c, p in zip(
-            told["outcome"][max(first, told["training_periods"]) :],
-            told["p"][max(first, told["training_periods"]) :],
+            history["outcome"][max(first, history["training_periods"]) :],
+            history["p"][max(first, history["training_periods"]) :],
             strict=True,
         )
         if p
@@ -312,9 +312,9 @@ def test_a_person_chooses_a_ticker_and_sees_its_past(service: Any, browser: Any,
     marks = browser.find_elements(By.CSS_SELECTOR, "#marks circle")
     assert len(marks) == len(judged)
     rates = browser.find_element(By.ID, "newest").text
-    for share in told["p"][-1]:
+    for share in history["p"][-1]:
         assert f"{100 * share:.1f} %" in rates
-    record = told["record"]
+    record = history["record"]
     text = browser.find_element(By.ID, "ticker-record").text
     assert f"{record['correct']} of {record['examples']} prediction" in text
     assert f"were correct: {100 * record['accuracy']['value']:.1f} %" in text
@@ -326,7 +326,7 @@ def test_a_person_chooses_a_ticker_and_sees_its_past(service: Any, browser: Any,
     readout = browser.find_element(By.ID, "readout").text
     assert ("right." in readout) or ("wrong, predicted" in readout)
     week.send_keys(Pressed.HOME)
-    assert "training data" not in browser.find_element(By.ID, "readout").text or told["training_periods"] > first
+    assert "training data" not in browser.find_element(By.ID, "readout").text or history["training_periods"] > first
     assert week.get_attribute("aria-valuetext") == browser.find_element(By.ID, "readout").text
 
     browser.find_element(By.CSS_SELECTOR, "#range-all + span").click()
@@ -337,8 +337,8 @@ def test_a_person_chooses_a_ticker_and_sees_its_past(service: Any, browser: Any,
 
     browser.find_element(By.CSS_SELECTOR, "#table-details summary").click()
     rows = browser.find_elements(By.CSS_SELECTOR, "#table tbody tr")
-    assert len(rows) == len(told["dates"])
-    assert len(browser.find_elements(By.CSS_SELECTOR, "#table tr.training")) == told["training_periods"]
+    assert len(rows) == len(history["dates"])
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#table tr.training")) == history["training_periods"]
     browser.find_element(By.ID, "next").click()
     wait_for(browser, f"document.getElementById('ticker-name').textContent === '{listed[3]}'")
     assert browser.current_url.endswith(f"#{listed[3]}")
@@ -360,7 +360,7 @@ def test_the_record_the_calibration_and_the_verdict_are_there(service: Any, brow
     assert summary["drift"]["reason"] in browser.find_element(By.ID, "drift-summary").text
 
 
-def test_own_bars_are_predicted_on_a_phone_and_a_mistake_in_them_is_told(service: Any, browser: Any, tiny: Monitored):
+def test_pasted_bars_are_predicted_on_a_phone_and_a_mistake_is_shown(service: Any, browser: Any, tiny: Monitored):
     from selenium.webdriver.common.by import By
 
     browser.set_window_size(390, 844)

@@ -48,13 +48,13 @@ def test_every_example_of_the_document_is_answered(served):
                 count += 1
                 answer = client.request(method, path, json=example["value"])
                 assert answer.status_code == 200, answer.text
-                for said in answer.json()["predictions"]:
-                    assert set(said["probabilities"]) == set(model.card.classes)
-                    assert said["class"] == max(said["probabilities"], key=said["probabilities"].get)
+                for prediction in answer.json()["predictions"]:
+                    assert set(prediction["probabilities"]) == set(model.card.classes)
+                    assert prediction["class"] == max(prediction["probabilities"], key=prediction["probabilities"].get)
     assert count >= 3
 
 
-def test_the_answer_is_what_the_model_says(served):
+def test_a_response_has_the_probabilities_of_the_model(served):
     client, model = served
     card = model.card
     rows = examples.rows(card, card.sequence_length + 4)
@@ -63,17 +63,17 @@ def test_the_answer_is_what_the_model_says(served):
     windows = np.array([table[i : i + length] for i in range(len(rows) - length + 1)]).reshape(-1, *card.shape)
     answer = client.post("/v1/predict", json={"rows": rows}).json()
     assert answer["version"] == model.version
-    said = [[*one["probabilities"].values()] for one in answer["predictions"]]
-    np.testing.assert_allclose(said, tiny_probabilities(card, windows), rtol=1e-4)
+    probabilities = [[*one["probabilities"].values()] for one in answer["predictions"]]
+    np.testing.assert_allclose(probabilities, tiny_probabilities(card, windows), rtol=1e-4)
 
 
-def test_the_model_tells_of_itself(served):
+def test_the_model_shows_of_itself(served):
     client, model = served
-    told = client.get("/v1/model").json()
-    assert told["features"] == model.card.features
-    assert told["verdict"] == {"word": "better", "paragraph": "Better."}
-    assert told["version"] == model.version
-    assert "reference" not in told
+    content = client.get("/v1/model").json()
+    assert content["features"] == model.card.features
+    assert content["verdict"] == {"word": "better", "paragraph": "Better."}
+    assert content["version"] == model.version
+    assert "reference" not in content
 
 
 def market(tickers: int = 2, days: int = 190) -> pd.DataFrame:
@@ -140,11 +140,11 @@ class TestBars:
             dates = part["date"].dt.strftime("%Y-%m-%d").tolist()
             for end in range(len(part) - (0 if every else 1), 3, -1) if every else [len(part)]:
                 expected[ticker, dates[end - 1]] = tiny_probabilities(model.card, values[None, end - 4 : end])[0]
-        said = {(one["ticker"], one["date"]): [*one["probabilities"].values()] for one in answer.json()["predictions"]}
-        assert set(said) == set(expected)
-        assert len(said) == (2 if not every else 2 * (len(rows) // 2 - 3))
+        found = {(one["ticker"], one["date"]): [*one["probabilities"].values()] for one in answer.json()["predictions"]}
+        assert set(found) == set(expected)
+        assert len(found) == (2 if not every else 2 * (len(rows) // 2 - 3))
         for key, value in expected.items():
-            np.testing.assert_allclose(said[key], value, rtol=1e-4)
+            np.testing.assert_allclose(found[key], value, rtol=1e-4)
 
     def test_adjusted_bars_are_read_on_the_adjusted_scale(self, served):
         client, _ = served
@@ -214,10 +214,10 @@ class TestBars:
         change(body)
         answer = client.post("/v1/predict/bars", json=body)
         assert answer.status_code == 422
-        told = {fault["pointer"]: fault["detail"] for fault in answer.json()["errors"]}
-        assert words in told[pointer]
+        faults = {fault["pointer"]: fault["detail"] for fault in answer.json()["errors"]}
+        assert words in faults[pointer]
 
-    def test_days_without_a_session_alone_are_told(self, served):
+    def test_bars_without_any_session_are_an_error(self, served):
         client, _ = served
         bars = market(1)
         bars["date"] = pd.date_range("2022-01-01", periods=len(bars), freq="7D")
@@ -225,7 +225,7 @@ class TestBars:
         assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "#/bars")
         assert "none of the dates is a session" in answer.json()["detail"]
 
-    def test_the_monitor_sees_what_was_asked_and_said(self, served):
+    def test_the_monitor_receives_requests_and_predictions(self, served):
         _, model = served
         seen, closed = [], []
 
@@ -243,13 +243,13 @@ class TestBars:
 
         with TestClient(create_app(model, settings(), monitor_factory=lambda card: Watching())) as client:
             rows = examples.rows(model.card, 5)
-            said = client.post("/v1/predict", json={"rows": rows}).json()["predictions"]
+            predictions = client.post("/v1/predict", json={"rows": rows}).json()["predictions"]
             client.post("/v1/predict/bars", json={"bars": records(market(1))})
             assert "watched" in client.get("/metrics").text
         features = np.concatenate([one[0] for one in seen])
         assert features.shape == (3, *model.card.shape)
         np.testing.assert_array_equal(features[1, -1], np.array([*rows[4].values()], np.float32))
-        np.testing.assert_allclose(seen[0][1][0], [*said[0]["probabilities"].values()], rtol=1e-6)
+        np.testing.assert_allclose(seen[0][1][0], [*predictions[0]["probabilities"].values()], rtol=1e-6)
         assert [one[2] is None for one in seen] == [True, False]
         assert closed == [len(seen)]  # after all was counted
 
@@ -330,7 +330,7 @@ class TestBars:
             assert client.get("/healthz").status_code == 200
 
 
-def test_a_model_that_does_not_do_what_its_card_says_is_not_served(tmp_path: Path):
+def test_a_model_that_contradicts_its_card_is_not_served(tmp_path: Path):
     tiny_model(tmp_path / "a.onnx")
     model = ServedModel(tmp_path / "a.onnx")
     other = ServedModel(tmp_path / "a.onnx")

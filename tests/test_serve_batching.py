@@ -41,7 +41,7 @@ def test_everyone_gets_their_own_rows_in_runs_of_at_most_the_limit(sizes: list[i
     seen = []
 
     async def all_at_once() -> list[np.ndarray]:
-        batcher = Batcher(most, 10_000, 10.0, lambda *told: seen.append(told), None)
+        batcher = Batcher(most, 10_000, 10.0, lambda *arguments: seen.append(arguments), None)
         given = [rows(size, 100 * i) for i, size in enumerate(sizes)]
         try:
             return await asyncio.gather(*(batcher.probabilities(model, one) for one in given))

@@ -49,16 +49,16 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 def good(service: Service) -> None:
     """Somebody else is served."""
-    status, said = service.predict(WINDOW)
-    assert (status, len(said["predictions"])) == (200, 1)
+    status, reply = service.predict(WINDOW)
+    assert (status, len(reply["predictions"])) == (200, 1)
 
 
 WINDOW = examples.predict(tiny_card())["one window as arrays"]["value"]
 BODY = json.dumps(WINDOW).encode()
 
 
-def problem(got: tuple[int, dict[str, str], bytes]) -> dict[str, object]:
-    status, headers, body = got
+def problem(received: tuple[int, dict[str, str], bytes]) -> dict[str, object]:
+    status, headers, body = received
     assert headers["content-type"] == "application/problem+json"
     content = json.loads(body)
     assert content["status"] == status
@@ -68,9 +68,9 @@ def problem(got: tuple[int, dict[str, str], bytes]) -> dict[str, object]:
 def test_a_body_of_100_mb_is_refused_before_it_is_read(service: Service):
     with service.connect() as connection:
         connection.sendall(request("POST", "/v1/predict", b"", JSON, "content-length: 104857600"))
-        told = problem(answer(connection))
-    assert (told["status"], told["type"]) == (413, "/docs#body-too-large")
-    assert "104857600 bytes, expected at most 4194304" in str(told["detail"])
+        reply = problem(answer(connection))
+    assert (reply["status"], reply["type"]) == (413, "/docs#body-too-large")
+    assert "104857600 bytes, expected at most 4194304" in str(reply["detail"])
     good(service)
 
 
@@ -117,16 +117,16 @@ def test_a_body_without_an_end_is_refused_at_the_limit(service: Service):
 )
 def test_what_is_not_a_request_is_refused(service: Service, path: str, body: bytes, status: int, words: str):
     headers = [JSON] if body else [JSON, "content-length: 0"]
-    told = problem(service.ask("POST", path, body, *headers))
-    assert told["status"] == status
+    reply = problem(service.ask("POST", path, body, *headers))
+    assert reply["status"] == status
     if path == "/v1/predict":
-        assert words in json.dumps(told)
+        assert words in json.dumps(reply)
     good(service)
 
 
 def test_slow_headers_are_refused_while_others_are_served(service: Service):
     with service.connect() as connection:
-        began = time.monotonic()
+        started = time.monotonic()
         connection.sendall(b"POST /v1/predict HTTP/1.1\r\n")
 
         def drip() -> None:
@@ -140,10 +140,10 @@ def test_slow_headers_are_refused_while_others_are_served(service: Service):
         dripping = threading.Thread(target=drip)
         dripping.start()
         good(service)
-        told = problem(answer(connection))
-        taken = time.monotonic() - began
-        assert told["status"] == 408
-        assert "headers did not arrive within 0.6 s" in str(told["detail"])
+        reply = problem(answer(connection))
+        taken = time.monotonic() - started
+        assert reply["status"] == 408
+        assert "headers did not arrive within 0.6 s" in str(reply["detail"])
         assert 0.5 < taken < 6
         assert closed(connection, 5)
         dripping.join()
@@ -156,16 +156,16 @@ def test_a_slow_body_is_refused_while_others_are_served(service: Service):
             connection.sendall(b" ")
             time.sleep(0.1)
         good(service)
-        told = problem(answer(connection))
-        assert told["status"] == 408
-        assert "body did not arrive within 0.9 s" in str(told["detail"])
+        reply = problem(answer(connection))
+        assert reply["status"] == 408
+        assert "body did not arrive within 0.9 s" in str(reply["detail"])
         assert closed(connection, 5)
 
 
 @pytest.mark.parametrize(
     "sent", [b"", b"\r\n", b"POST", b"GET / HTTP/1.1\r\nhost: a\r\n\r\n", b"GET / HTTP/1.1\r\nhost: a\r\n\r\n\r\n"]
 )
-def test_a_connection_that_says_no_more_is_ended(service: Service, sent: bytes):
+def test_a_silent_connection_is_closed(service: Service, sent: bytes):
     with service.connect() as connection:
         connection.sendall(sent)
         assert closed(connection, 8)
@@ -175,12 +175,12 @@ def test_a_drip_of_line_ends_does_not_keep_a_connection(service: Service):
     with service.connect() as connection:
         connection.sendall(request("GET", "/healthz"))
         assert answer(connection)[0] == 200
-        began = time.monotonic()
+        started = time.monotonic()
         with pytest.raises(OSError):  # noqa: PT011 - reset or broken pipe, as the system has it
-            while time.monotonic() - began < 10:
+            while time.monotonic() - started < 10:
                 connection.sendall(b"\r\n")
                 time.sleep(0.1)
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - started < 8
 
 
 def test_headers_without_an_end_are_refused(service: Service):
@@ -203,25 +203,25 @@ def test_what_is_not_http_is_refused(service: Service):
 
 
 def test_one_connection_too_many_is_refused_and_a_later_one_served(service: Service):
-    held = [service.connect() for _ in range(24)]
+    connections = [service.connect() for _ in range(24)]
     try:
         with service.connect() as connection:
             connection.sendall(request("GET", "/healthz"))
-            told = problem(answer(connection))
-            assert told["status"] == 503
-            assert "24 connections are open" in str(told["detail"])
-        held.pop().close()
+            reply = problem(answer(connection))
+            assert reply["status"] == 503
+            assert "24 connections are open" in str(reply["detail"])
+        connections.pop().close()
         deadline = time.monotonic() + 5
         while service.ask("GET", "/healthz")[0] != 200:
             assert time.monotonic() < deadline
     finally:
-        for connection in held:
+        for connection in connections:
             connection.close()
 
 
 def test_slow_clients_by_the_dozen_cost_the_others_nothing(service: Service):
-    held = [service.connect() for _ in range(12)]
-    for i, connection in enumerate(held):
+    connections = [service.connect() for _ in range(12)]
+    for i, connection in enumerate(connections):
         connection.sendall(
             b"POST /v1/predict HTTP/1.1\r\n"
             if i % 2
@@ -229,7 +229,7 @@ def test_slow_clients_by_the_dozen_cost_the_others_nothing(service: Service):
         )
     for _ in range(20):
         good(service)
-    for connection in held:
+    for connection in connections:
         assert answer(connection)[0] == 408
         connection.close()
 
@@ -239,10 +239,10 @@ def test_requests_in_one_packet_are_answered_in_their_order(service: Service):
         connection.sendall(
             request("POST", "/v1/predict", BODY, JSON) + request("GET", "/healthz") + request("GET", "/nothing")
         )
-        got = b""
-        while got.count(b"HTTP/1.1") < 3:
-            got += connection.recv(65_536)
-        assert re.findall(rb"HTTP/1.1 (\d+)", got) == [b"200", b"200", b"404"]
+        received = b""
+        while received.count(b"HTTP/1.1") < 3:
+            received += connection.recv(65_536)
+        assert re.findall(rb"HTTP/1.1 (\d+)", received) == [b"200", b"200", b"404"]
 
 
 def test_a_client_that_leaves_within_its_body_is_no_fault(service: Service):
@@ -250,10 +250,10 @@ def test_a_client_that_leaves_within_its_body_is_no_fault(service: Service):
         with service.connect() as connection:
             connection.sendall(request("POST", "/v1/predict", b"", JSON, "content-length: 99") + b"{")
     good(service)
-    assert "Traceback" not in service.told()
+    assert "Traceback" not in service.log()
 
 
-def test_a_client_that_waits_to_be_told_to_go_on_is_told(service: Service):
+def test_expect_100_continue(service: Service):
     with service.connect() as connection:
         connection.sendall(
             request("POST", "/v1/predict", b"", JSON, f"content-length: {len(BODY)}", "expect: 100-continue")
@@ -274,11 +274,11 @@ def test_a_client_that_does_not_read_its_answers_is_let_go(service: Service):
         one = len(service.ask("GET", "/openapi.json")[2])
         time.sleep(2.5)
         good(service)
-        got = 0
+        received = 0
         with contextlib.suppress(ConnectionError):
             while part := connection.recv(1_048_576):
-                got += len(part)
-        assert 0 < got < 400 * one
+                received += len(part)
+        assert 0 < received < 400 * one
 
 
 def test_a_load_of_our_own_counts_answers_and_faults(service: Service, monkeypatch):
@@ -337,7 +337,7 @@ def test_a_stop_answers_what_is_in_flight_and_ends(tmp_path: Path):
         assert running.process.wait(10) == -signal.SIGTERM
         with pytest.raises(ConnectionRefusedError):
             running.connect()
-        assert "Traceback" not in running.told()
+        assert "Traceback" not in running.log()
 
 
 def test_a_stop_does_not_wait_for_ever(tmp_path: Path):
@@ -356,11 +356,11 @@ def hammer(service: Service, stop: threading.Event, versions: set[str], faults: 
             try:
                 connection.sendall(request("POST", "/v1/predict", BODY, JSON))
                 status, _, body = answer(connection)
-                said = json.loads(body)
+                reply = json.loads(body)
                 if status != 200:
-                    faults.append(said)
+                    faults.append(reply)
                 else:
-                    versions.add(said["version"] + json.dumps(said["predictions"]))
+                    versions.add(reply["version"] + json.dumps(reply["predictions"]))
             except (OSError, KeyError) as error:
                 faults.append(error)
                 return
@@ -392,20 +392,20 @@ def test_a_new_model_takes_over_without_a_dropped_request_and_a_bad_file_does_no
             client.join()
         assert not faults
         assert new["warning"] == ""
-        assert len(versions) == 2  # each version said one thing, and never the other's
-        said = running.predict(WINDOW)[1]["predictions"][0]["probabilities"]
+        assert len(versions) == 2  # each version has one answer, and never the other's
+        reply = running.predict(WINDOW)[1]["predictions"][0]["probabilities"]
         expected = tiny_probabilities(card, np.array(WINDOW["windows"]), seed=1)[0]
-        np.testing.assert_allclose([*said.values()], expected, rtol=1e-5)
+        np.testing.assert_allclose([*reply.values()], expected, rtol=1e-5)
         text = running.ask("GET", "/metrics")[2].decode()
         assert "ste_model_swaps_total 1.0" in text
         assert "ste_model_failures_total 1.0" in text
-        assert "the model stays at version" in running.told()
+        assert "the model stays at version" in running.log()
 
         tiny_model(tmp_path / "flat.onnx", view="flat")
         os.replace(tmp_path / "flat.onnx", tmp_path / "model.onnx")
         wait_for(running, lambda ready: ready["version"] != new["version"])
-        status, told = running.predict(WINDOW)
-        assert (status, told["errors"][0]["pointer"]) == (422, "#/windows")
+        status, reply = running.predict(WINDOW)
+        assert (status, reply["errors"][0]["pointer"]) == (422, "#/windows")
         document = json.loads(running.ask("GET", "/openapi.json")[2])
         shown = document["paths"]["/v1/predict"]["post"]["requestBody"]["content"]["application/json"]["examples"]
         for example in shown.values():
@@ -464,10 +464,10 @@ def composed(folder: Path):
         (["model=none.onnx"], None, "model=none.onnx: there is no such file"),
         (["model=text.onnx"], None, "model=text.onnx: not an ONNX file that can be read"),
         (["keys_file=none"], None, r"keys_file=none: cannot be read \(No such file or directory\)"),
-        (["keys_file=short"], None, "keys_file=short: key 2 is not one. Expected 16 or more"),
+        (["keys_file=short"], None, "keys_file=short: key 2 is invalid. Expected 16 or more"),
         (["keys_file=text.onnx"], None, "keys_file=text.onnx: cannot be read .not a text file"),
-        ([], ",", "STE_API_KEYS: there is no key in it"),
-        ([], "with a space in it", "STE_API_KEYS: key 1 is not one"),
+        ([], ",", "STE_API_KEYS: found no key"),
+        ([], "with a space in it", "STE_API_KEYS: key 1 is invalid"),
         (["host=no.such.host.invalid"], None, "host=no.such.host.invalid: is no address"),
         (["limits.max_examples=0"], None, "limits.max_examples=0: expected a whole number, 1 or more"),
         (["limits.body_timeout=0"], None, "limits.body_timeout=0: expected seconds above 0"),
@@ -490,17 +490,17 @@ def test_a_mistake_is_one_message(composed, monkeypatch, overrides: list[str], e
     assert "hush" not in str(raised.value)
 
 
-def test_a_port_that_is_taken_is_told(composed):
+def test_a_port_in_use_is_an_error(composed):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        told = rf"port={port}: cannot listen on 127.0.0.1 \(Address already in use\). Try port={port + 1}"
-        with pytest.raises(ConfigError, match=told):
+        reply = rf"port={port}: cannot listen on 127.0.0.1 \(Address already in use\). Try port={port + 1}"
+        with pytest.raises(ConfigError, match=reply):
             serve_task(composed(f"port={port}"))
 
 
-def test_no_champion_yet_is_told_without_a_store(composed):
+def test_a_missing_champion_is_an_error_without_a_store(composed):
     with pytest.raises(RunError, match=r"model=champion: outputs holds no runs yet\. Train one"):
         serve_task(composed("model=champion"))
 
@@ -518,13 +518,13 @@ def test_an_open_address_without_a_key_is_warned_of(composed, monkeypatch, caplo
         assert "k" * 16 not in caplog.text + capsys.readouterr().out
 
 
-def test_a_key_is_asked_for_by_all_but_what_says_how_to_ask(tmp_path: Path):
+def test_every_route_but_the_public_ones_needs_a_key(tmp_path: Path):
     tiny_model(tmp_path / "model.onnx")
     key = "0123456789abcdef"
     with serving(tmp_path, "model=model.onnx", STE_API_KEYS=f"{key},{key}2") as running:
-        assert key not in running.said + running.told()
-        for kept in (tmp_path / "outputs").rglob("*"):
-            assert kept.is_dir() or key not in kept.read_text()
+        assert key not in running.output + running.log()
+        for file in (tmp_path / "outputs").rglob("*"):
+            assert file.is_dir() or key not in file.read_text()
         status, headers, body = running.ask("POST", "/v1/predict", BODY, JSON)
         assert (status, headers["www-authenticate"]) == (401, 'Bearer realm="ste"')
         assert json.loads(body)["type"] == "/docs#no-key"

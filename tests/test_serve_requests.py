@@ -110,7 +110,7 @@ def walk(node: object):
 
 @settings(max_examples=200, deadline=None)
 @given(document=bodies(), view=st.sampled_from(["sequence", "flat"]))
-def test_a_body_is_taken_exactly_if_it_is_right_and_else_told_where(document: object, view: str):
+def test_a_body_is_accepted_exactly_if_it_has_no_faults(document: object, view: str):
     reader = READERS[view]
     body = orjson.dumps(document)
     faults = [*reader.faults(document)]
@@ -180,8 +180,8 @@ def test_the_field_at_fault_is_named(place, value, pointer: str, words: str):
     at[place[-1]] = value
     with pytest.raises(Problem) as raised:
         READERS["sequence"].read(orjson.dumps(document))
-    told = {fault.pointer: fault.detail for fault in READERS["sequence"].faults(document)}
-    assert words in told[pointer]
+    faults = {fault.pointer: fault.detail for fault in READERS["sequence"].faults(document)}
+    assert words in faults[pointer]
     content = json.loads(raised.value.body())
     assert content["type"] == "/docs#invalid-request"
     assert 1 <= len(content["errors"]) <= 20
@@ -201,11 +201,11 @@ def test_the_field_at_fault_is_named(place, value, pointer: str, words: str):
     ],
 )
 def test_the_form_at_fault_is_named(document, pointer: str, words: str):
-    told = {fault.pointer: fault.detail for fault in READERS["sequence"].faults(document)}
-    assert words in told[pointer]
+    faults = {fault.pointer: fault.detail for fault in READERS["sequence"].faults(document)}
+    assert words in faults[pointer]
 
 
-def test_rows_at_fault_are_told_up_to_the_first():
+def test_validation_stops_at_the_first_invalid_row():
     with pytest.raises(Problem) as raised:
         examples_of_bars(b'{"bars": [' + b"{}," * 5_000 + b"{}]}", tiny_card())
     assert {fault.pointer.rsplit("/", 1)[0] for fault in raised.value.faults} == {"#/bars/0"}
@@ -218,7 +218,7 @@ def test_nan_is_not_json():
 
 
 @pytest.mark.parametrize("body", [b"{", b"[NaN", b"[" * 100_000 + b"NaN" + b"]" * 100_000, b"NaN}", b"\xff NaN"])
-def test_what_is_no_json_at_all_is_told_by_its_place(body: bytes):
+def test_invalid_json_is_reported_with_its_position(body: bytes):
     with pytest.raises(Problem, match=r"line 1 column|UTF-8|not JSON"):
         loads(body)
 
@@ -241,7 +241,7 @@ def test_a_pointer_is_a_uri_fragment_of_rfc_6901():
     assert Fault((), "").pointer == "#"
 
 
-def test_a_problem_is_a_whole_response():
+def test_a_problem_is_a_complete_response():
     for kind, (status, title) in TITLES.items():
         head, _, body = Problem(kind, "why").message().partition(b"\r\n\r\n")
         content = json.loads(body)

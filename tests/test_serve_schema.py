@@ -12,7 +12,7 @@ import pytest
 from onnx_files import tiny_model
 from service import Service, serving
 
-# No schema says that bars must be enough, each once, with a high above its low: such a body is refused (422).
+# No schema describes that bars must be enough, each once, with a high above its low: such a body is refused (422).
 CONFIG = """
 [[operations]]
 include-path = "/v1/predict/bars"
@@ -37,7 +37,7 @@ def cases(service: Service, folder: Path, *arguments: str) -> int:
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     found = re.search(r"(\d+) generated, \1 passed", done.stdout)
     assert found, done.stdout[-3000:]
-    assert "Traceback" not in service.told()
+    assert "Traceback" not in service.log()
     return int(found[1])
 
 

@@ -15,8 +15,8 @@ from test_streaming_features import events_of, untidy_market
 
 
 def ran(engine: Engine, events: list[Event]) -> list[Prediction]:
-    said = [one for event in events for one in engine.feed(event)]
-    return said + engine.finish()
+    predictions = [one for event in events for one in engine.feed(event)]
+    return predictions + engine.finish()
 
 
 def in_order(market: Market) -> list[Event]:
@@ -53,8 +53,8 @@ def test_the_model_is_shown_the_batchs_windows(seed: int, changes: dict[str, Any
     market = untidy_market(seed)
     model = TinyClassifier(**changes)
     engine = Engine(model, provisional=True)
-    said = ran(engine, in_order(market))
-    final = {(one.date, one.ticker): one for one in said if not one.provisional}
+    predictions = ran(engine, in_order(market))
+    final = {(one.date, one.ticker): one for one in predictions if not one.provisional}
     expected = examples(market, model)
     assert len(expected) > 10
     assert set(final) == set(expected)
@@ -64,18 +64,18 @@ def test_the_model_is_shown_the_batchs_windows(seed: int, changes: dict[str, Any
     np.testing.assert_allclose(found, probabilities, rtol=1e-6)
     classes = [model.card.classes[index] for index in probabilities.argmax(axis=1)]
     assert [final[key].label for key in keys] == classes
-    assert {one.model for one in said} == {"tiny"}
+    assert {one.model for one in predictions} == {"tiny"}
     assert engine.counts["final"] == len(final)
     assert engine.counts["short"] == len(feature_rows(market, model.card.frequency, model.card.feature_set)) - len(
         final
     )
-    assert engine.counts["provisional"] == len(said) - len(final)
-    assert (len(said) > len(final)) == (model.card.frequency == "weekly")
+    assert engine.counts["provisional"] == len(predictions) - len(final)
+    assert (len(predictions) > len(final)) == (model.card.frequency == "weekly")
 
 
 def test_predictions_come_by_date_and_ticker_and_a_provisional_one_before_its_week_closes() -> None:
-    said = ran(Engine(TinyClassifier(sequence_length=2), provisional=True), in_order(untidy_market(2)))
-    keys = [(one.date, one.ticker) for one in said]
+    predictions = ran(Engine(TinyClassifier(sequence_length=2), provisional=True), in_order(untidy_market(2)))
+    keys = [(one.date, one.ticker) for one in predictions]
     assert keys == sorted(keys)
     assert len(set(keys)) == len(keys)
 
@@ -104,10 +104,10 @@ def test_a_model_with_a_longer_window_waits_for_it() -> None:
         first.feed(event)
     second = Engine(TinyClassifier(sequence_length=3))
     second.restore(*first.state(), first.features.take_closes())
-    said = [one for event in events[half:] for one in second.feed(event)]
-    assert said
+    predictions = [one for event in events[half:] for one in second.feed(event)]
+    assert predictions
     straight = ran(Engine(TinyClassifier(sequence_length=3)), events)
-    assert set(said) <= set(straight)
+    assert set(predictions) <= set(straight)
 
 
 @pytest.mark.parametrize("shorter", [{"sequence_length": 1}, {"view": "flat"}])
@@ -120,30 +120,30 @@ def test_a_model_with_a_shorter_window_goes_on_at_once(shorter: dict[str, Any]) 
     second = Engine(TinyClassifier(**shorter))
     second.restore(*first.state(), first.features.take_closes())
     assert second.state()[1]["windows"].shape[1] == 1
-    said = [one for event in events[half:] for one in second.feed(event)]
+    predictions = [one for event in events[half:] for one in second.feed(event)]
     straight = Engine(TinyClassifier(**shorter))
     for event in events[:half]:
         straight.feed(event)
-    assert said == [one for event in events[half:] for one in straight.feed(event)] != []
+    assert predictions == [one for event in events[half:] for one in straight.feed(event)] != []
 
 
 class Silent(TinyClassifier):
     """Has no probabilities for every other example."""
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
-        said = super().probabilities(features)
-        said[::2] = np.nan
-        return said
+        predictions = super().probabilities(features)
+        predictions[::2] = np.nan
+        return predictions
 
 
-def test_where_the_model_says_nothing_nothing_is_predicted() -> None:
+def test_probabilities_that_are_not_finite_are_no_prediction() -> None:
     events = in_order(untidy_market(6))
     engine, seen = Engine(Silent(sequence_length=2)), Engine(TinyClassifier(sequence_length=2))
-    said, every = ran(engine, events), ran(seen, events)
-    assert 0 < len(said) < len(every)
-    assert set(said) < set(every)
-    assert engine.counts["final"] == len(said)
-    assert engine.counts["unusable"] == seen.counts["unusable"] + len(every) - len(said)
+    predictions, every = ran(engine, events), ran(seen, events)
+    assert 0 < len(predictions) < len(every)
+    assert set(predictions) < set(every)
+    assert engine.counts["final"] == len(predictions)
+    assert engine.counts["unusable"] == seen.counts["unusable"] + len(every) - len(predictions)
 
 
 class Recorder:
@@ -167,13 +167,13 @@ class Recorder:
 def test_a_monitor_sees_final_examples_and_goes_on_with_the_engine() -> None:
     monitor, model = Recorder(), TinyClassifier(sequence_length=3)
     engine = Engine(model, provisional=True, monitor=monitor)
-    said = [one for one in ran(engine, in_order(untidy_market(7))) if not one.provisional]
-    assert sum(len(features) for features, _, _ in monitor.batches) == len(said)
+    predictions = [one for one in ran(engine, in_order(untidy_market(7))) if not one.provisional]
+    assert sum(len(features) for features, _, _ in monitor.batches) == len(predictions)
     features, probabilities, dates = monitor.batches[-1]
     assert features.shape == (len(probabilities), *model.card.shape)
     assert features.dtype == np.float32
     assert dates is not None
-    assert {str(day) for day in dates} == {said[-1].date}
+    assert {str(day) for day in dates} == {predictions[-1].date}
     again = Recorder()
     Engine(model, monitor=again).restore(*engine.state(), engine.features.take_closes())
     assert again.resumed == {"batches": len(monitor.batches)}

@@ -1,4 +1,4 @@
-"""Features kept up to date event by event are the batch's, to the last bit, in whatever order the events come."""
+"""Incremental features equal the batch's to the last bit, in any order of events."""
 
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -139,14 +139,14 @@ def assert_same(rows: list[PeriodRows], market: Market, features: str, frequency
 
 
 @dataclass
-class Told:
+class Disordered:
     """A stream, and what was slipped into it."""
 
     events: list[Event]
     slipped: Counter[str]
 
 
-def disordered(market: Market, frequency: str, rng: np.random.Generator) -> Told:
+def disordered(market: Market, frequency: str, rng: np.random.Generator) -> Disordered:
     """Events by the period in which they count, in any order within it, with repeats, corrections and latecomers."""
     calendar = StreamCalendar(frequency)
     events = events_of(market)
@@ -154,27 +154,27 @@ def disordered(market: Market, frequency: str, rng: np.random.Generator) -> Told
     # Of two releases or policy events of a day the file's order counts.
     fixed = [i for i, event in enumerate(events) if isinstance(event, MacroEvent | PolicyEvent)]
     order[np.isin(order, fixed)] = fixed
-    told, before, slipped = [], [], Counter()
+    sent, before, slipped = [], [], Counter()
     for index in sorted(order, key=lambda i: calendar.close_of(events[i].day)):
         event, kind = events[index], KINDS[type(events[index])]
         chance = rng.random(4)
         close = calendar.close_of(event.day)
         if chance[0] < 0.03 and not isinstance(event, MacroEvent):
-            told.append(changed(event))
+            sent.append(changed(event))
             slipped[f"{kind}.corrected"] += 1
-        told.append(event)
+        sent.append(event)
         if chance[1] < 0.03 and not isinstance(event, MacroEvent):
-            told.append(event)
+            sent.append(event)
             slipped[f"{kind}.duplicate"] += 1
         if chance[2] < 0.03 and before:
             late = before[rng.integers(len(before))]
             # Late once an event of a day after the close has come.
             if calendar.close_of(late.day) < min(event.day, close):
-                told.append(changed(late))
+                sent.append(changed(late))
                 slipped[f"{KINDS[type(late)]}.late"] += 1
         if not isinstance(event, MacroEvent):
             before.append(event)
-    return Told(told, slipped)
+    return Disordered(sent, slipped)
 
 
 @settings(deadline=None, max_examples=12)
@@ -182,13 +182,13 @@ def disordered(market: Market, frequency: str, rng: np.random.Generator) -> Told
 def test_running_features_are_the_batches_to_the_last_bit(seed: int, case: tuple[str, str]) -> None:
     features, frequency = case
     market = untidy_market(seed)
-    told = disordered(market, frequency, np.random.default_rng(seed))
+    sent = disordered(market, frequency, np.random.default_rng(seed))
     running = RunningFeatures(features, frequency)
-    rows = [one for event in told.events for one in running.feed(event)]
+    rows = [one for event in sent.events for one in running.feed(event)]
     rows += running.finish()
     assert_same(rows, market, features, frequency)
     counted = Counter({key: count for key, count in running.counts.items() if "macro" not in key and "used" not in key})
-    assert counted == told.slipped
+    assert counted == sent.slipped
 
 
 @settings(deadline=None, max_examples=4)
@@ -259,8 +259,8 @@ def test_provisional_rows_are_what_the_week_would_be_if_it_ended_there(seed: int
                 ("stock_low", "low", "min"),
                 ("stock_volume", "volume", "sum"),
             ):
-                told = so_far[column].agg(figure)[one.tickers]
-                np.testing.assert_allclose(found[name], told, rtol=1e-14, err_msg=name)
+                sent = so_far[column].agg(figure)[one.tickers]
+                np.testing.assert_allclose(found[name], sent, rtol=1e-14, err_msg=name)
             assert market.news is not None
             dates = market.news["date"]
             monday = day - pd.Timedelta(days=day.weekday())
@@ -311,7 +311,7 @@ def warm() -> RunningFeatures:
         CloseEvent(day_of("2025-06-01")),
     ],
 )
-def test_a_week_closes_when_a_later_day_is_heard_of_or_it_is_said(warm: RunningFeatures, closing: Event) -> None:
+def test_a_week_closes_at_a_later_event_or_a_close_event(warm: RunningFeatures, closing: Event) -> None:
     assert warm.feed(bar("A", "2024-11-29", 11.0)) == []
     assert warm.feed(NewsEvent("A", day_of("2024-11-29"), 1.0, 0.5, 0.0)) == []
     (rows,) = warm.feed(closing)
@@ -365,7 +365,7 @@ def test_a_late_figure_stands_from_the_next_close_on_unless_a_newer_one_does(war
     assert warm.counts["macro.late"] == 2
 
 
-def test_policy_events_of_a_day_are_told_apart_by_their_id(warm: RunningFeatures) -> None:
+def test_policy_events_of_a_day_are_distinguished_by_id(warm: RunningFeatures) -> None:
     day = day_of("2024-11-29")
     for event in (
         PolicyEvent("a", day, 1.0),

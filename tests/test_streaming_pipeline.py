@@ -158,7 +158,7 @@ def test_a_crash_at_every_single_step_of_a_short_stream(
         assert (folder / "out.csv").read_bytes() == expected, at
 
 
-def test_a_replay_of_market_files_says_what_their_events_say(
+def test_a_replay_of_market_files_equals_their_events(
     tmp_path: Path, events: list[dict[str, Any]], undisturbed: bytes
 ) -> None:
     files = market_files(tmp_path, events)
@@ -226,7 +226,7 @@ def test_csv_carries_the_same_predictions(tmp_path: Path, events: list[dict[str,
 # --- what is wrong with events, files and folders ---
 
 
-def test_bad_events_are_told_one_by_one_and_the_stream_goes_on(
+def test_invalid_events_are_reported_and_the_stream_continues(
     tmp_path: Path, events: list[dict[str, Any]], undisturbed: bytes
 ):
     bar = next(event for event in events if event["kind"] == "bar")
@@ -274,8 +274,8 @@ def test_bad_events_are_told_one_by_one_and_the_stream_goes_on(
     status = ran(tmp_path)
     assert (tmp_path / "out.jsonl").read_bytes() == undisturbed
     assert status["rejected"] == len(bad)
-    told = [orjson.loads(line) for line in (tmp_path / "state" / "rejected.jsonl").read_bytes().splitlines()]
-    for (line, reason), one in zip(bad, told, strict=True):
+    rejects = [orjson.loads(line) for line in (tmp_path / "state" / "rejected.jsonl").read_bytes().splitlines()]
+    for (line, reason), one in zip(bad, rejects, strict=True):
         assert reason in one["reason"], one
         assert len(one["event"]) <= 300
         number = int(one["where"].removeprefix("line "))
@@ -347,9 +347,9 @@ def test_figures_that_float32_cannot_hold_give_no_prediction(tmp_path: Path, eve
     status = ran(tmp_path)
     assert status["rejected"] == 0
     assert status["predictions"]["unusable"] > 5
-    said = [orjson.loads(line) for line in (tmp_path / "out.jsonl").read_bytes().splitlines()]
-    assert {one["ticker"] for one in said} >= {"T0", "T2"}
-    assert all(one["p_downtrend"] is not None for one in said)
+    written = [orjson.loads(line) for line in (tmp_path / "out.jsonl").read_bytes().splitlines()]
+    assert {one["ticker"] for one in written} >= {"T0", "T2"}
+    assert all(one["p_downtrend"] is not None for one in written)
 
 
 def test_two_pipelines_do_not_share_a_folder(tmp_path: Path):
@@ -454,7 +454,7 @@ def test_a_followed_file_that_is_replaced_is_noticed_once_all_of_it_is_read(tmp_
     source.close()
 
 
-def test_a_date_that_cannot_be_read_is_no_beginning_of_a_paced_replay(monkeypatch: pytest.MonkeyPatch):
+def test_an_invalid_date_does_not_start_the_clock_of_a_replay(monkeypatch: pytest.MonkeyPatch):
     days = np.array(["NaT", "2024-01-02", "2024-01-03", "2024-01-05"], dtype="datetime64[D]").astype(np.int64)
     now = [1000.0]
     monkeypatch.setattr("ste.streaming.replay.time.monotonic", lambda: now[0])

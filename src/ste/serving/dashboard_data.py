@@ -64,12 +64,12 @@ def tested_json(card: ModelCard) -> dict[str, Any] | None:
     accuracy = Estimate(**stored["figures"]["accuracy"])
     return {
         "split": split,
-        "examples": stored.get("examples"),
-        "periods": stored.get("periods"),
-        "accuracy": stored["figures"].get("accuracy"),
+        "examples": stored["examples"],
+        "periods": stored["periods"],
+        "accuracy": stored["figures"]["accuracy"],
         "log_loss": stored["figures"].get("log_loss"),
         "baselines": baselines,
-        "calibration": calibration(stored.get("reliability", []), accuracy, stored["examples"]),
+        "calibration": calibration(stored["reliability"], accuracy, stored["examples"]),
     }
 
 

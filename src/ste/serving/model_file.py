@@ -31,11 +31,9 @@ def newest_model_file(spec: str, tracking: TrackingSettings, output: Path, data:
     Raises:
         RunError: the model does not exist.
     """
-    name = _champion_name(spec)
-    if name is not None and tracking.uri is None and read_champion(output, name):
-        return lambda: _champion(output, name)
-    path = Path(spec)
-    if not (spec.endswith(".onnx") or path.is_file()):
+    name, path = _champion_name(spec), Path(spec)
+    known = name is not None and tracking.uri is None and read_champion(output, name)
+    if not known and not (spec.endswith(".onnx") or path.is_file()):
         log.info("model=%s: looking it up in the tracking store", spec)
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
             try:

@@ -80,9 +80,7 @@ def _json(schema: str, description: str) -> Schema:
 
 
 def _body(schema: str, body_examples: Schema) -> Schema:
-    content: Schema = {"schema": {"$ref": f"#/components/schemas/{schema}"}}
-    if body_examples:
-        content["examples"] = body_examples
+    content = {"schema": {"$ref": f"#/components/schemas/{schema}"}, "examples": body_examples}
     return {"required": True, "content": {"application/json": content}}
 
 
@@ -121,8 +119,7 @@ def _predict_bars(card: ModelCard, needs_key: bool) -> Schema:
         _ERRORS["body"],
         _json("BarPredictions", "Predictions by ticker and date"),
     )
-    features = FEATURE_SETS.get(card.feature_set)
-    lookback = features.lookback if features else 0
+    lookback = FEATURE_SETS[card.feature_set].lookback
     period = PERIOD[card.frequency]
     length = f"one complete {period}" if card.view == "flat" else f"{card.sequence_length} complete {period}s in a row"
     out["description"] = (
@@ -218,9 +215,9 @@ def _components(card: ModelCard, limits: LimitSettings) -> Schema:
 
 def _feature(card: ModelCard, i: int) -> Schema:
     limit = feature_limits(card)[i]
-    features = FEATURE_SETS.get(card.feature_set)
-    meaning = next((c.meaning for c in features.columns if c.name == card.features[i]), "") if features else ""
-    text = f"{card.features[i]}: {meaning}" if meaning else card.features[i]
+    name = card.features[i]
+    meaning = next((column.meaning for column in FEATURE_SETS[card.feature_set].columns if column.name == name), "")
+    text = f"{name}: {meaning}" if meaning else name
     return {"type": "number", "minimum": limit.low, "maximum": limit.high, "description": text}
 
 

@@ -1,13 +1,12 @@
 """Valid example requests of the deployed model, for the documentation."""
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ste.inference.model_card import ModelCard
-from ste.market.calendar import last_session_of_week, sessions
+from ste.market.calendar import sessions
 from ste.schema import FEATURE_SETS
 from ste.serving.request_features import feature_limits
 
@@ -53,16 +52,14 @@ def predict(card: ModelCard) -> dict[str, dict[str, Any]]:
     }
 
 
-@lru_cache(maxsize=4)
-def bars(lookback: int, length: int, weekly: bool) -> tuple[dict[str, Any], ...]:
+def bars(lookback: int, length: int, weekly: bool) -> list[dict[str, Any]]:
     """Make bars of one ticker, just long enough for one example."""
     days = sessions(_LAST - pd.Timedelta(days=3 * (lookback + 7 * length) // 2 + 20), _LAST)
     needed = lookback + (5 * (length - 1) if weekly else length - 1)
     days = days[-(needed + (5 if weekly else 0)) :]
-    assert last_session_of_week(days[-1:])[0] == days[-1]
     i = np.arange(len(days))
     close = (100.0 + 8.0 * np.sin(i / 9.0) + 0.05 * i).round(2).tolist()
-    return tuple(
+    return [
         {
             "ticker": "AAA",
             "date": f"{day:%Y-%m-%d}",
@@ -73,16 +70,13 @@ def bars(lookback: int, length: int, weekly: bool) -> tuple[dict[str, Any], ...]
             "volume": 1e6 + 1000.0 * (i % 7),
         }
         for i, (day, value) in enumerate(zip(days, close, strict=True))
-    )
+    ]
 
 
 def predict_bars(card: ModelCard) -> dict[str, dict[str, Any]]:
-    """Make examples of `POST /v1/predict/bars` by name; none if the features cannot be computed from bars."""
-    known = FEATURE_SETS.get(card.feature_set)
-    if known is None or not set(card.features) <= set(known.names):
-        return {}
+    """Make an example of `POST /v1/predict/bars` by name."""
     length = 1 if card.view == "flat" else card.sequence_length
-    daily = [*bars(known.lookback, length, card.frequency == "weekly")]
+    daily = bars(FEATURE_SETS[card.feature_set].lookback, length, card.frequency == "weekly")
     value: dict[str, Any] = {"bars": daily}
     if card.feature_set == "full":
         last = daily[-1]["date"]

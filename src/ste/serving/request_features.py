@@ -36,8 +36,7 @@ def loads(body: bytes) -> Any:
 
 def feature_limits(card: ModelCard) -> list[Limits]:
     """Return the limits of each feature: the table's own, within float32."""
-    features = FEATURE_SETS.get(card.feature_set)
-    columns = {column.name: column for column in features.columns} if features else {}
+    columns = {column.name: column for column in FEATURE_SETS[card.feature_set].columns}
     return [limits(columns.get(name, Column(name, "")), np.float32) for name in card.features]
 
 
