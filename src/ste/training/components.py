@@ -14,7 +14,7 @@ import lightning.pytorch as pl
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import callbacks as lightning_callbacks
 from lightning.pytorch import loggers as lightning_loggers
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 
 from ste.errors import ConfigError
@@ -107,11 +107,10 @@ def early_stopping_patience(settings: Mappings) -> int | None:
 
 def own_epochs(callbacks: list[pl.Callback]) -> list[pl.Callback]:
     """Return the callbacks without those that select or stop by one metric: replicas do so one by one."""
-    monitors = (lightning_callbacks.EarlyStopping,)
     return [
         one
         for one in callbacks
-        if not isinstance(one, monitors) and not (isinstance(one, ModelCheckpoint) and one.monitor is not None)
+        if not isinstance(one, EarlyStopping) and not (isinstance(one, ModelCheckpoint) and one.monitor is not None)
     ]
 
 

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -21,7 +21,7 @@ from ste.errors import ConfigError
 from ste.training.cached_dataset import CachedDataset, fits, normalized_rows
 from ste.training.components import own_epochs
 from ste.training.distributed import OwnSignals, lost_process, stop_launched
-from ste.training.grouped_batches import can_group, grouped, trainer_settings
+from ste.training.grouped_batches import can_group, grouped
 from ste.training.malloc import retain_memory
 from ste.training.module import TrendModule
 from ste.training.trainer import build_trainer
@@ -106,9 +106,9 @@ def fit_net(
     several = settings.processes != 1
     chosen = own_epochs(list(callbacks)) if module.selects_epochs else list(callbacks)
     in_groups = can_group(module, settings, chosen)
-    trainer = build_trainer(
-        trainer_settings(settings) if in_groups else settings, [*chosen, *([OwnSignals()] if several else [])], loggers
-    )
+    # The step of a group clips gradients itself.
+    for_trainer = replace(settings, gradient_clip_val=None, gradient_clip_algorithm=None) if in_groups else settings
+    trainer = build_trainer(for_trainer, [*chosen, *([OwnSignals()] if several else [])], loggers)
     if settings.precision == "64-true":
         module.double()  # Lightning would convert after it has read a checkpoint, whose values would be rounded
     last = folder / LAST if resume and (folder / LAST).is_file() else None

@@ -9,7 +9,6 @@ schedule.
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -92,20 +91,15 @@ def can_group(module: TrendModule, settings: TrainerSettings, callbacks: Sequenc
         settings: of the Trainer.
         callbacks: of the fit.
     """
-    single = settings.processes == 1 and settings.strategy == "auto"
-    exact = settings.precision in ("32-true", "64-true", "bf16-mixed")  # Lightning converts or scales the others
+    unscaled = settings.precision in ("32-true", "64-true", "bf16-mixed")  # Lightning converts or scales the others
     return (
-        single
-        and exact
+        settings.processes == 1
+        and settings.strategy == "auto"
+        and unscaled
         and module.hparams["scheduler"]["name"] == "none"
         and all(getattr(settings, name) == value for name, value in _OFF.items())
         and all(_ignores_batches(callback) for callback in callbacks)
     )
-
-
-def trainer_settings(settings: TrainerSettings) -> TrainerSettings:
-    """Return the settings of the Trainer under manual optimization, where the step clips gradients itself."""
-    return replace(settings, gradient_clip_val=None, gradient_clip_algorithm=None)
 
 
 @contextmanager
