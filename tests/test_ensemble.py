@@ -21,7 +21,8 @@ from ste.compare import compare_task
 from ste.config import EnsembleSettings, TrackingSettings, TrainSettings
 from ste.config.load import compose_command, compose_train, load_settings, to_dict
 from ste.ensemble import ensemble_task
-from ste.ensembles.pooling import BLOCKS, Combined, Stacking, add_baselines, check_same_rows, combine
+from ste.ensembles.pooling import BLOCKS, Combined, Stacking, add_baselines, combine
+from ste.ensembles.same_rows import check_same_rows
 from ste.ensembles.selection import SWEEP_TAG, find_members
 from ste.errors import ConfigError, DataError, RunError
 from ste.evaluate import evaluate_task

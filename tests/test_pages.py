@@ -21,13 +21,13 @@ from ste.reporting.html import (
     BoardRow,
     MemberRow,
     ReportData,
-    print_leaderboard,
     render_leaderboard,
     render_report,
 )
 from ste.reporting.html.charts import figures
 from ste.reporting.html.formatting import MINUS, NONE, cell, label, number
 from ste.reporting.html.leaderboard import luck, rank_runs
+from ste.reporting.leaderboard_text import print_leaderboard
 
 CLASSES = ("Downtrend", "Neutral", "Uptrend")
 HOSTILE = "<script>alert(1)</script>\"'&{{ 7 * 7 }}"

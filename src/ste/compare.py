@@ -13,7 +13,7 @@ def compare_task(config: DictConfig) -> None:
     settings = load_settings(CompareSettings, config)
     with fast_imports():  # mlflow loads only now
         from ste.experiment.board import write_board
-        from ste.reporting.html import print_leaderboard
+        from ste.reporting.leaderboard_text import print_leaderboard
 
     board, file = write_board(settings)
     print_leaderboard(board)

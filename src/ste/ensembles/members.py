@@ -5,7 +5,6 @@ checkpoints and data like any run.
 """
 
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from ste.config import PathSettings
-from ste.ensembles.pooling import check_same_rows, combine
+from ste.ensembles.pooling import combine
+from ste.ensembles.same_rows import check_same_rows
 from ste.errors import RunError
 from ste.evaluation.predictions import Predictions
-from ste.experiment.artifacts import CHECKPOINT, PREDICTIONS
+from ste.experiment.artifacts import PREDICTIONS
 from ste.experiment.prediction import OUT_OF_SAMPLE
 from ste.experiment.run import parts_from_config
 from ste.experiment.run_parts import RunParts
-from ste.experiment.stored_run import predict_checkpoints
+from ste.experiment.stored_run import download_checkpoints, predict_checkpoints
 from ste.tracking.run_protocol import RunStore
 
 if TYPE_CHECKING:
@@ -81,25 +81,16 @@ def fetch_members(client: RunStore, runs: "Sequence[RunInfo]", folder: Path) -> 
     Raises:
         SteError: a run without the artifacts, or with other rows than the first.
     """
-    from ste.tracking.run_info import find_children
     from ste.tracking.run_lookup import download, read_config
 
     members, predictions = [], []
     for run in runs:
-        own, partial = folder / run.id, folder / ".partial"
+        own = folder / run.id
         own.mkdir(parents=True)
-        partial.mkdir(exist_ok=True)
-        predictions.append(Predictions.read(download(client, run, PREDICTIONS, partial)).slice_split(*OUT_OF_SAMPLE))
+        predictions.append(Predictions.read(download(client, run, PREDICTIONS, own)).slice_split(*OUT_OF_SAMPLE))
         config = read_config(client, run)
         (own / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-        sources = {"best": run}
-        if run.tags.get("validation", "holdout") != "holdout":
-            sources = {f"fold-{number}": child for number, child in sorted(find_children(client, run.id).items())}
-        checkpoints = []
-        for name, source in sources.items():
-            checkpoints.append(own / f"{name}.ckpt")
-            shutil.move(download(client, source, CHECKPOINT, partial), checkpoints[-1])
-        shutil.rmtree(partial)
+        checkpoints = download_checkpoints(client, run, own, in_folds=run.tags["validation"] != "holdout")
         command, size = run.tags.get("command", ""), int(run.tags.get("model.parameters", 0))
         members.append(Member(run.id, run.name, predictions[-1].model, command, size, config, checkpoints))
     check_same_rows({member.run_id: one for member, one in zip(members, predictions, strict=True)})

@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 
 from ste.errors import DataError
 from ste.evaluation.bootstrap import MIN_PERIODS
-from ste.evaluation.metrics.base import MIN_PROBABILITY
+from ste.evaluation.metrics.base import MIN_PROBABILITY, log_losses
 from ste.evaluation.predictions import Predictions
 from ste.schema import PERIOD, probability_names
 
@@ -24,8 +24,6 @@ METHODS = ("average", "validation", "stacked")
 
 BLOCKS = 5
 """Number of blocks of periods that validation rows are cross-fitted over."""
-
-_KEYS = ("date", "ticker", "split", "fold", "path")
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +110,7 @@ def combine(members: Sequence[Predictions], method: str, strength: float = 1.0, 
     """Combine the predictions of several models for the same rows.
 
     Args:
-        members: validation and test rows of each, checked by `check_same_rows`.
+        members: validation and test rows of each, checked by `same_rows.check_same_rows`.
         method: one of `METHODS`.
         strength: C of the stacked regression, the inverse of its L2 penalty.
         name: of the ensemble, for printing.
@@ -128,6 +126,8 @@ def combine(members: Sequence[Predictions], method: str, strength: float = 1.0, 
     for number in np.unique(fold):
         fitting, rest = validation & (fold == number), ~validation & (fold == number)
         rows = _FittingRows.from_predictions(first, probs, fitting)
+        if method != "average":
+            _check_periods(method, rows)
         combination = _fit(method, strength, rows)
         by_fold[int(number)] = combination
         out[rest] = combination(probs[:, rest])
@@ -136,7 +136,7 @@ def combine(members: Sequence[Predictions], method: str, strength: float = 1.0, 
     frame = first.frame.copy()
     frame[list(probability_names(first.classes))] = out
     predictions = replace(first, frame=frame, model=name)
-    loss = None if method == "average" else _log_loss(in_sample[validation], first.labels[validation])
+    loss = None if method == "average" else float(log_losses(in_sample[validation], first.labels[validation]).mean())
     return Combined(predictions, by_fold, loss)
 
 
@@ -153,54 +153,6 @@ def add_baselines(predictions: Predictions, members: Mapping[str, Predictions]) 
     baselines = [name for name in predictions.frame if "." in str(name)]
     frame = pd.concat([predictions.frame[own], *member_columns, predictions.frame[baselines]], axis=1)
     return replace(predictions, frame=frame)
-
-
-def check_same_rows(members: Mapping[str, Predictions]) -> None:
-    """Raise unless all members predict the same rows.
-
-    Args:
-        members: by the run's ID.
-
-    Raises:
-        DataError: no validation rows, or other classes, frequency, horizon, rows or labels than the first member's.
-    """
-    (first_id, first), *others = members.items()
-    for run_id, one in members.items():
-        if "validation" not in one.splits:
-            raise DataError(
-                f"run {run_id}: it has no validation predictions. Train it again, or leave it out of runs=."
-            )
-    for run_id, one in others:
-        for what in ("classes", "frequency", "horizon"):
-            own, expected = getattr(one, what), getattr(first, what)
-            if own != expected:
-                raise DataError(f"run {run_id}: its {what} is {own}, run {first_id}'s is {expected}. {_SAME}")
-        for split in dict.fromkeys([*first.splits, *one.splits]):
-            _check_split(split, run_id, one.slice_split(split), first_id, first.slice_split(split))
-
-
-_SAME = "Members are trained on the same data and labels."
-
-
-def _check_split(split: str, run_id: str, one: Predictions, first_id: str, first: Predictions) -> None:
-    same = len(one) == len(first) and all((one.frame[key].array == first.frame[key].array).all() for key in _KEYS)
-    if not same:
-        raise DataError(
-            f"run {run_id}: its {split} rows are {_row_text(one)}, run {first_id}'s are {_row_text(first)}. Runs are "
-            "scored on the same rows when they have the same validation and data.history. Try data.history=N, the "
-            "longest of their data.sequence_length, with each."
-        )
-    if not np.array_equal(one.labels, first.labels):
-        raise DataError(f"run {run_id}: its {split} labels differ from run {first_id}'s. {_SAME}")
-
-
-def _row_text(predictions: Predictions) -> str:
-    if not len(predictions):
-        return "none"
-    dates = predictions.frame["date"]
-    folds = predictions.frame["fold"].nunique()
-    in_folds = f" in {folds} folds" if folds > 1 else ""
-    return f"{len(predictions):,} from {dates.min():%Y-%m-%d} to {dates.max():%Y-%m-%d}{in_folds}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,22 +199,25 @@ class _FittingRows:
         )
 
 
-def _fit(method: str, strength: float, rows: _FittingRows) -> Combination:
-    if method == "average":
-        return Pool(np.full(len(rows.probs), 1 / len(rows.probs)))
+def _check_periods(method: str, rows: _FittingRows) -> None:
     periods, min_periods = len(np.unique(rows.periods)), MIN_PERIODS * rows.horizon
     if periods < min_periods:
         raise DataError(
             f"method={method}: it is fitted on validation rows, which are of {periods} {rows.unit}s. Expected "
             f"{min_periods} or more. Try method=average."
         )
+
+
+def _fit(method: str, strength: float, rows: _FittingRows) -> Combination:
+    if method == "average":
+        return Pool(np.full(len(rows.probs), 1 / len(rows.probs)))
     return _fit_weights(rows) if method == "validation" else _fit_regression(rows, strength)
 
 
 def _fit_weights(rows: _FittingRows) -> Pool:
     """Weight each member by its gain on majority's log-loss; equally where none gains any."""
-    losses = np.array([_log_loss(probs, rows.labels) for probs in rows.probs])
-    gains = np.maximum(_log_loss(rows.majority, rows.labels) - losses, 0.0)
+    losses = np.array([log_losses(probs, rows.labels).mean() for probs in rows.probs])
+    gains = np.maximum(log_losses(rows.majority, rows.labels).mean() - losses, 0.0)
     return Pool(gains / gains.sum() if gains.sum() > 0 else np.full(len(gains), 1 / len(gains)))
 
 
@@ -288,16 +243,10 @@ def _cross_fit(method: str, strength: float, rows: _FittingRows) -> np.ndarray:
     for block in np.array_split(np.unique(rows.periods), BLOCKS):
         predicted = (rows.periods >= block[0]) & (rows.periods <= block[-1])
         purged = (rows.periods < block[0] - rows.horizon) | (rows.periods > block[-1] + rows.horizon)
-        fitting = rows.slice_rows(purged)
-        combination = _fit_weights(fitting) if method == "validation" else _fit_regression(fitting, strength)
+        combination = _fit(method, strength, rows.slice_rows(purged))
         out[predicted] = combination(rows.probs[:, predicted])
     return out
 
 
 def _log_probs(probs: np.ndarray) -> np.ndarray:
     return np.log(np.maximum(probs, MIN_PROBABILITY))
-
-
-def _log_loss(probs: np.ndarray, labels: np.ndarray) -> float:
-    """Mean negative log-probability of the true class, in nats."""
-    return float(-_log_probs(probs[np.arange(len(labels)), labels]).mean())

@@ -20,10 +20,10 @@ from ste.evaluation.scorecard import Estimate
 from ste.evaluation.verdict import Verdict
 from ste.experiment.artifacts import PREDICTIONS
 from ste.experiment.explanation import Explanation, explain
+from ste.experiment.model_setup import load_model
 from ste.experiment.run import parts_from_config
-from ste.experiment.run_parts import RunParts
 from ste.experiment.run_scores import judge_run, score_splits
-from ste.experiment.stored_run import load_last_model
+from ste.experiment.stored_run import download_last
 from ste.reporting.html import MemberRow, ReportData, render_report
 from ste.reporting.plots import bars_figure
 from ste.tracking.run_protocol import RunStore
@@ -59,7 +59,8 @@ def write_report(settings: ReportSettings) -> tuple[Path, Verdict]:
         verdict = judge_run(scores, predictions, trials, real=parts.data.real)
         explanation: Explanation = ([], None)
         if settings.importance and ensemble is None:
-            explanation = _explain_run(client, run, parts, folder)
+            data, fold = parts.data.last()
+            explanation = explain(load_model(download_last(client, run, fold, folder)), data)
         importance, attribution = explanation
         page = render_report(
             ReportData(
@@ -94,12 +95,6 @@ def write_report(settings: ReportSettings) -> tuple[Path, Verdict]:
     run_log.info("run %s: %s. %s", run.id, verdict.word, verdict.paragraph)
     run_log.info("page %s", file.resolve())
     return file, verdict
-
-
-def _explain_run(client: RunStore, run: "RunInfo", parts: RunParts, folder: Path) -> Explanation:
-    """Explain the model of a run, or of its last fold."""
-    data, fold = parts.data.last()
-    return explain(load_last_model(client, run, fold, folder), data)
 
 
 def _write_importance(importance: Sequence[Importance], folder: Path) -> list[Path]:

@@ -1,5 +1,7 @@
 """Predict with the checkpoints of a tracked run."""
 
+import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,25 +13,23 @@ from ste.experiment.model_setup import load_model
 from ste.experiment.prediction import OUT_OF_SAMPLE, predict
 from ste.experiment.run_parts import RunParts
 from ste.tracking.run_protocol import RunStore
-from ste.training.fit import Model
 
 if TYPE_CHECKING:
     from ste.tracking.run_info import RunInfo
 
 
-def predict_checkpoints(parts: RunParts, checkpoints: list[Path], digest: str | None = None) -> Predictions:
+def predict_checkpoints(parts: RunParts, checkpoints: list[Path], digest: str) -> Predictions:
     """Predict the data of a run with its checkpoints.
 
     Args:
         parts: of the run.
         checkpoints: its best one, or that of each fold in order.
-        digest: of the tables that it was trained on; None does not compare.
+        digest: of the tables that it was trained on.
 
     Raises:
         RunError: the tables have another digest.
     """
-    if digest is not None:
-        parts.data.check_digest(digest)
+    parts.data.check_digest(digest)
     name = parts.builder.name
     if not parts.data.in_folds:
         return predict(load_model(checkpoints[0]), parts.data.holdout(), name)
@@ -47,7 +47,7 @@ def download_checkpoints(client: RunStore, run: "RunInfo", folder: Path, *, in_f
     Args:
         client: of the store.
         run: tracked run.
-        folder: for downloads, one folder per checkpoint.
+        folder: for the files, `best.ckpt` or `fold-0.ckpt` ...
         in_folds: whether the run cross-validated.
 
     Raises:
@@ -56,29 +56,20 @@ def download_checkpoints(client: RunStore, run: "RunInfo", folder: Path, *, in_f
     from ste.tracking.run_info import find_children
     from ste.tracking.run_lookup import download
 
-    sources = [run]
+    sources = {"best": run}
     if in_folds:
-        sources = [child for _, child in sorted(find_children(client, run.id).items())]
+        sources = {f"fold-{number}": child for number, child in sorted(find_children(client, run.id).items())}
         if run.status != "FINISHED":
             raise RunError(
                 f"run={run.id}: it is {run.status} with {len(sources)} of its folds started. "
                 f"Try python -m ste.train resume={run.id}."
             )
     out = []
-    for i, source in enumerate(sources):
-        own = folder / f"checkpoint-{i}"
-        own.mkdir(parents=True)
-        out.append(download(client, source, CHECKPOINT, own))
+    for name, source in sources.items():
+        out.append(folder / f"{name}.ckpt")
+        with tempfile.TemporaryDirectory(dir=folder) as partial:
+            shutil.move(download(client, source, CHECKPOINT, Path(partial)), out[-1])
     return out
-
-
-def load_last_model(client: RunStore, run: "RunInfo", fold: int | None, folder: Path) -> Model:
-    """Load the model of a run, or of one of its folds.
-
-    Raises:
-        RunError: no checkpoint, or the fold was deleted.
-    """
-    return load_model(download_last(client, run, fold, folder))
 
 
 def download_last(client: RunStore, run: "RunInfo", fold: int | None, folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""The leaderboard of an experiment, as a page and in the terminal."""
+"""The leaderboard of an experiment, as a page."""
 
 import math
 from collections import Counter
@@ -7,19 +7,13 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from ste.evaluation.overfitting import expected_maximum
 from ste.evaluation.scorecard import Estimate
-from ste.reporting.html.formatting import Cell, cell, count
+from ste.reporting.html.formatting import Cell, cell
 from ste.reporting.html.render import render
 
 RANKED_BY = "log_loss"
 _NORMAL_95 = 1.96
-_DIGITS = ("val", "accuracy, %", "MCC", "loss", "AUC", "Sharpe")
-_SHORT_WORDS = {"better than guessing": "> guessing", "inconclusive": "too few"}
 _COLUMNS = ("accuracy", "mcc", "log_loss", "direction_auroc", "portfolio_sharpe")
 
 
@@ -55,6 +49,12 @@ class BoardRow:
     def rows_scored(self) -> tuple[str, int, int]:
         """Digest of the data and numbers of scored rows, which two runs must share to be compared."""
         return self.data, self.examples, self.ranked_on
+
+    @property
+    def ranking_loss(self) -> float:
+        """Validation log-loss; infinite where there is none."""
+        figure = self.validation.get(RANKED_BY)
+        return math.inf if figure is None else figure.value
 
 
 @dataclass(frozen=True)
@@ -102,23 +102,16 @@ def rank_runs(board: Board) -> list[RankedRun]:
     usual = most_common[0][0] if most_common else None
 
     def order(row: BoardRow) -> tuple[bool, float, str]:
-        loss = _ranking_loss(row)
-        return row.rows_scored != usual, math.inf if loss is None else loss, row.created
+        return row.rows_scored != usual, row.ranking_loss, row.created
 
     out: list[RankedRun] = []
     for row in sorted(board.rows, key=order):
         other = row.rows_scored != usual
-        rank = None if other or _ranking_loss(row) is None else len(out) + 1
+        rank = None if other or math.isinf(row.ranking_loss) else len(out) + 1
         cells = {name: cell(row.figures.get(name), name) for name in _COLUMNS}
-        loss = _ranking_loss(row)
-        cells["ranked_by"] = cell(None if loss is None else Estimate(loss), RANKED_BY)
+        cells["ranked_by"] = cell(Estimate(row.ranking_loss), RANKED_BY)
         out.append(RankedRun(rank, row, other, cells))
     return out
-
-
-def _ranking_loss(row: BoardRow) -> float | None:
-    figure = row.validation.get(RANKED_BY)
-    return None if figure is None or not math.isfinite(figure.value) else figure.value
 
 
 def luck(board: Board) -> str:
@@ -177,53 +170,3 @@ def _columns(board: Board) -> list[dict[str, Any]]:
         ("when", "", False, ""),
     ]
     return [dict(zip(("text", "note", "number", "better"), column, strict=True)) for column in texts]
-
-
-def print_leaderboard(board: Board, console: Console | None = None) -> None:
-    """Print the leaderboard, at most 100 characters wide."""
-    console = console or Console(width=None if Console().is_terminal else 100, highlight=False)
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
-    for name in ("#", "model", "run", *_DIGITS, "verdict", "rows", "when"):
-        table.add_column(name, justify="right" if name in ("#", "rows", *_DIGITS) else "left", no_wrap=True)
-    ranked = rank_runs(board)
-    for run in ranked:
-        row, figures = run.row, run.row.figures
-        cells = [
-            "" if run.rank is None else str(run.rank),
-            _short(row.model, 10),
-            _short(row.name, 9),
-            _digits(row.validation.get(RANKED_BY), 3),
-            _accuracy(figures.get("accuracy")),
-            *(_digits(figures.get(name), 3) for name in ("mcc", "log_loss", "direction_auroc")),
-            _digits(figures.get("portfolio_sharpe"), 2),
-            _SHORT_WORDS.get(row.word, _short(row.word, 10)),
-            _rows(row.examples) + "*" * run.other_rows,
-            row.created[5:10],
-        ]
-        table.add_row(*(Text(cell) for cell in cells), style="dim" if run.other_rows else None)  # names are no markup
-    console.print(Text(f"{board.experiment}: {count(len(ranked), 'run')}, {board.split} metrics", style="bold"))
-    console.print(Text(luck(board)))
-    console.print(table)
-    ranking = "the best run is selected by it" if board.split == "validation" else "the test split does not rank"
-    console.print(Text(f"ranked by validation log-loss (val): {ranking}; AUC: direction", style="dim"))
-    if any(run.other_rows for run in ranked):
-        console.print(Text("* scored on other rows than most runs: not ranked, not comparable", style="dim"))
-
-
-def _short(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "\N{HORIZONTAL ELLIPSIS}"
-
-
-def _rows(n: int) -> str:
-    return f"{n:,}" if n < 1_000_000 else f"{n / 1e6:.1f} M"
-
-
-def _digits(figure: Estimate | None, digits: int) -> str:
-    return "-" if figure is None or not math.isfinite(figure.value) else f"{figure.value:.{digits}f}"
-
-
-def _accuracy(figure: Estimate | None) -> str:
-    """Percent, with its interval."""
-    if figure is None or figure.low is None or figure.high is None:
-        return "-" if figure is None else f"{100 * figure.value:.1f}"
-    return f"{100 * figure.value:.1f} [{100 * figure.low:.1f},{100 * figure.high:.1f}]"
