@@ -1,4 +1,4 @@
-"""The audit as a command: what it says, its exit code, and silence on clean data of every source."""
+"""The audit as a command: what it prints, its exit code, and silence on clean data of every source."""
 
 import io
 import re
@@ -72,20 +72,20 @@ def command(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 def test_clean_tables_leave_with_0(folder: Path, tables: dict[str, Path], monkeypatch, capsys):
     files = [f"data.{split}={path}" for split, path in tables.items()]
     assert command(monkeypatch, "data=csv", *files, "shuffles=0") == 0
-    said = capsys.readouterr().out
-    assert "no alarm in 8 checks" in said
-    assert "ALARM" not in said
+    printed = capsys.readouterr().out
+    assert "no alarm in 8 checks" in printed
+    assert "ALARM" not in printed
 
 
-def test_a_leak_leaves_with_3_and_says_what_where_and_what_next(folder: Path, tables, monkeypatch, capsys):
+def test_a_leak_leaves_with_3_and_names_what_where_and_what_next(folder: Path, tables, monkeypatch, capsys):
     leaky = rewritten(tables, folder, news_relevance=lambda f: f[DIRECTION] / 2)
     files = [f"data.{split}={path}" for split, path in leaky.items()]
     assert command(monkeypatch, "data=csv", *files, "shuffles=0") == ALARM
-    said = capsys.readouterr().out
-    assert re.search(r"single columns +ALARM +news_relevance", said)
-    assert re.search(r"seen +itself has a rank correlation of \+0\.\d+ with the return of the coming week", said)
-    assert re.search(r"next +Check how news_relevance is computed", said)
-    assert max(len(line) for line in said.splitlines()) <= 120
+    printed = capsys.readouterr().out
+    assert re.search(r"single columns +ALARM +news_relevance", printed)
+    assert re.search(r"seen +itself has a rank correlation of \+0\.\d+ with the return of the coming week", printed)
+    assert re.search(r"next +Check how news_relevance is computed", printed)
+    assert max(len(line) for line in printed.splitlines()) <= 120
 
 
 def test_a_file_that_is_not_there_is_a_mistake_and_no_alarm(folder: Path, monkeypatch, capsys):
@@ -95,9 +95,9 @@ def test_a_file_that_is_not_there_is_a_mistake_and_no_alarm(folder: Path, monkey
 
 def test_the_seed_document_has_its_own_cut_as_a_note(folder: Path, monkeypatch, capsys):
     assert command(monkeypatch, "data=seed") == 0
-    said = " ".join(capsys.readouterr().out.split())
-    assert "1 weeks are in both" in said
-    assert "data.split.by=row splits within a period" in said
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "1 weeks are in both" in printed
+    assert "data.split.by=row splits within a period" in printed
 
 
 def test_settings_that_cannot_be_used():
@@ -112,9 +112,9 @@ def test_the_page_holds_the_digest_and_fits_100_columns(tables: dict[str, Path],
     console = Console(file=io.StringIO(), width=100, highlight=False)
     print_audit(report, console)
     assert isinstance(console.file, io.StringIO)
-    said = console.file.getvalue()
-    assert f"digest {report.digest}" in said
-    assert max(len(line) for line in said.splitlines()) <= 100
+    printed = console.file.getvalue()
+    assert f"digest {report.digest}" in printed
+    assert max(len(line) for line in printed.splitlines()) <= 100
 
 
 # --- ready tables ---

@@ -23,12 +23,12 @@ def predictions(classes: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 @pytest.mark.parametrize("classes", [2, 3])
 def test_every_metric_is_the_textbooks(classes: int):
-    chances, labels = predictions(classes)
+    probabilities, labels = predictions(classes)
     collection = EpochMetrics(classes)
     for batch in torch.arange(700).split(64):  # in batches: a mean of batch means would differ
-        collection.update(chances[batch], labels[batch])
+        collection.update(probabilities[batch], labels[batch])
     found = {name: float(value) for name, value in collection.compute().items()}
-    y, p, top = labels.numpy(), chances.double().numpy(), chances.argmax(1).numpy()
+    y, p, top = labels.numpy(), probabilities.double().numpy(), probabilities.argmax(1).numpy()
     confidence, right = p.max(1), (top == y).astype(float)
     bins = np.clip(np.ceil(confidence * 15).astype(int) - 1, 0, 14)
     gaps = [abs(right[bins == b].mean() - confidence[bins == b].mean()) * (bins == b).mean() for b in set(bins)]
@@ -55,12 +55,12 @@ def test_one_certain_mistake_is_not_infinite():
 
 
 def test_a_class_that_is_absent_from_the_labels_does_not_lower_the_averages():
-    chances, labels = predictions(3)
+    probabilities, labels = predictions(3)
     two = labels != 1
     collection = EpochMetrics(3)
-    collection.update(chances[two], labels[two])
+    collection.update(probabilities[two], labels[two])
     found = collection.compute()
-    y, p = labels[two].numpy(), chances[two].numpy()
+    y, p = labels[two].numpy(), probabilities[two].numpy()
     areas = [roc_auc_score(y == c, p[:, c]) for c in (0, 2)]
     recalls = [(p.argmax(1)[y == c] == c).mean() for c in (0, 2)]
     assert float(found["auroc"]) == pytest.approx(np.mean(areas), abs=1e-5)

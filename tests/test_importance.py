@@ -63,18 +63,18 @@ def test_a_whole_period_takes_from_one_other_period_and_the_same_ticker_where_it
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=300), st.integers(1, 400))
 def test_even_periods_are_whole_ones(weeks: list[int], rows: int):
     periods = np.array(weeks)
-    kept = even_periods(periods, rows)
-    assert set(np.flatnonzero(np.isin(periods, periods[kept]))) == set(kept)
-    assert (np.diff(kept) > 0).all()
+    chosen = even_periods(periods, rows)
+    assert set(np.flatnonzero(np.isin(periods, periods[chosen]))) == set(chosen)
+    assert (np.diff(chosen) > 0).all()
     if rows >= len(periods):
-        assert len(kept) == len(periods)
+        assert len(chosen) == len(periods)
 
 
 def test_even_periods_reach_from_the_first_to_the_last():
-    kept = even_periods(np.repeat(np.arange(100), 10), 200) // 10
-    assert len(kept) == 200
-    assert set(np.diff(np.unique(kept))) <= {5, 6}
-    assert (kept.min(), kept.max()) == (0, 99)
+    chosen = even_periods(np.repeat(np.arange(100), 10), 200) // 10
+    assert len(chosen) == 200
+    assert set(np.diff(np.unique(chosen))) <= {5, 6}
+    assert (chosen.min(), chosen.max()) == (0, 99)
 
 
 # --- permutation importance ---
@@ -84,9 +84,9 @@ def softmax_of(weights: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
     return lambda x: (x.reshape(len(x), -1) @ weights).softmax(dim=1)
 
 
-def exact(chances: torch.Tensor) -> np.ndarray:
+def exact(probabilities: torch.Tensor) -> np.ndarray:
     """Summing to one in float64 too, as scikit-learn asks."""
-    double = chances.double().numpy()
+    double = probabilities.double().numpy()
     return double / double.sum(axis=1, keepdims=True)
 
 

@@ -16,7 +16,7 @@ from ste.leakage.null_models import permuted_within
 from ste.schema import DIRECTION, RETURN
 
 
-def table_of(weeks: int, tickers: int, seed: int = 0, kept: float = 1.0) -> AuditTable:
+def table_of(weeks: int, tickers: int, seed: int = 0, fraction: float = 1.0) -> AuditTable:
     """Random returns of a panel, some rows missing."""
     rng = np.random.default_rng(seed)
     dates = pd.date_range("2020-01-03", periods=weeks, freq="7D")
@@ -30,7 +30,7 @@ def table_of(weeks: int, tickers: int, seed: int = 0, kept: float = 1.0) -> Audi
     )
     frame[DIRECTION] = np.digitize(frame[RETURN], [-0.01, 0.01])
     frame["split"] = np.where(frame["date"] < dates[2 * weeks // 3], "train", "test")
-    return AuditTable(frame[rng.random(len(frame)) < kept])
+    return AuditTable(frame[rng.random(len(frame)) < fraction])
 
 
 def test_equal_weeks_give_the_mean_of_scipys_rank_correlations():
@@ -71,7 +71,7 @@ def test_over_time_is_the_rank_correlation_of_the_weeks_means():
     assert over_time(x[:40], y[:40], groups[:40]).value == 0.0  # 10 weeks say nothing
 
 
-def test_a_difference_is_positive_where_the_first_tells_more():
+def test_a_difference_is_positive_where_the_first_is_stronger():
     rng = np.random.default_rng(5)
     groups = np.repeat(np.arange(60), 6)
     y = rng.normal(size=360)
@@ -99,7 +99,7 @@ def test_cramers_v_is_scipys():
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 12), st.integers(1, 5), st.integers(0, 9), st.integers(-4, 4))
 def test_ahead_is_a_merge_on_ticker_and_week(weeks: int, tickers: int, seed: int, steps: int):
-    table = table_of(weeks + 2, tickers, seed, kept=0.7)
+    table = table_of(weeks + 2, tickers, seed, fraction=0.7)
     if table.frame.empty:
         return
     rows = table.frame[["ticker", "x"]].assign(week=table.periods)

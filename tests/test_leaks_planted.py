@@ -101,7 +101,7 @@ def test_a_column_of_another_name_is_looked_at_too(clean: pd.DataFrame, rng):
     assert found == {("single columns", "my_signal")}
 
 
-def test_the_finding_says_the_figure_that_pandas_gives(clean: pd.DataFrame):
+def test_the_finding_has_the_figure_that_pandas_gives(clean: pd.DataFrame):
     leaky = clean.assign(news_relevance=clean[DIRECTION] / 2)
     [found] = [f for f in all_alarms(table_checks(AuditTable(leaky))) if f.check == "single columns"]
     weekly = leaky.groupby("date")[["news_relevance", RETURN]].corr(method="spearman")
@@ -359,8 +359,8 @@ def test_release_dates_that_are_the_periods(market: Market):
     assert [found.where for found in early_releases(stamped, "m").alarms] == ["m: series inflation"]
 
 
-def told_news(market: Market) -> pd.DataFrame:
-    """News that tells of the day it falls on, as news does."""
+def same_day_news(market: Market) -> pd.DataFrame:
+    """News about its own day, as news does."""
     bars = market.bars
     rng = np.random.default_rng(0)
     moves = bars.groupby("ticker")["close"].pct_change()
@@ -377,7 +377,7 @@ def told_news(market: Market) -> pd.DataFrame:
 
 def test_early_news_dated_today():
     market = generate_market(world(start="2017-01-01", end="2018-12-31"))
-    news = told_news(market)
+    news = same_day_news(market)
     assert early_news(market.bars, news).alarms == ()
     early = news.assign(date=news.groupby("ticker")["date"].shift(1)).dropna()
     result = early_news(market.bars, early, "news.csv")
@@ -401,7 +401,7 @@ def test_shuffled_labels_are_known_only_where_rows_stand_in_two_splits(clean: pd
     assert found.where == "train and the splits after it"
 
 
-def test_the_null_world_tells_when_a_feature_looks_ahead(rng):
+def test_the_null_world_shows_when_a_feature_looks_ahead(rng):
     null = labelled(world(signal=0.0))
     assert null_market_models(AuditTable(null)).alarms == ()
     ahead = by_ticker(null, "stock_rsi", lambda s: s.shift(-1).ffill())

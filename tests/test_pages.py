@@ -119,8 +119,8 @@ def predictions(weeks: int = 6, tickers: int = 5, paths: int = 1) -> Predictions
     n = weeks * tickers
     parts = []
     for path in range(paths):
-        chances = rng.dirichlet(np.ones(3), n)
-        part = pd.DataFrame(chances, columns=["p_downtrend", "p_neutral", "p_uptrend"])
+        probabilities = rng.dirichlet(np.ones(3), n)
+        part = pd.DataFrame(probabilities, columns=["p_downtrend", "p_neutral", "p_uptrend"])
         part["date"] = np.repeat(np.datetime64("2020-01-03", "s") + np.timedelta64(7, "D") * np.arange(weeks), tickers)
         part["ticker"] = np.tile([f"T{i}" for i in range(tickers)], weeks)
         parts.append(part.assign(split="test", fold=0, path=path, label=0))
@@ -296,13 +296,13 @@ def test_the_confusion_matrix_has_counts_and_shares(full: str):
 
 
 def test_a_model_named_as_its_baseline_does_not_hide_it():
-    told = figures(only(model="majority"), "test")["accuracy"]
-    assert "majority 0.432, majority 0.370, persistence 0.350, Bayes 0.470" in told
+    text = figures(only(model="majority"), "test")["accuracy"]
+    assert "majority 0.432, majority 0.370, persistence 0.350, Bayes 0.470" in text
 
 
 def test_drawdown_is_what_is_lost_since_the_highest_value():
-    told = figures(only(scores={"test": scorecard(reliability=[])}), "test")["equity-test"]
-    assert "largest drawdown 5.0%" in told  # 1.045 of 1.1
+    text = figures(only(scores={"test": scorecard(reliability=[])}), "test")["equity-test"]
+    assert "largest drawdown 5.0%" in text  # 1.045 of 1.1
     early = scorecard(portfolio=Portfolio(["2020-01-03"], [-0.2], [0.8], [1.0], "long_only", 0.0))
     assert "largest drawdown 20.0%" in figures(only(scores={"test": early}), "test")["equity-test"]
 
@@ -312,8 +312,8 @@ def test_information_coefficients_are_rank_correlations_averaged_over_paths(path
     rows = predictions(paths=paths)
     frame = rows.frame.assign(score=rows.frame["p_uptrend"] - rows.frame["p_downtrend"])
     each = [spearmanr(week["score"], week["return"])[0] for _, week in frame.groupby(["date", "path"])]
-    told = figures(only(predictions=rows), "test")["ic-test"]
-    assert f"coefficient of 6 periods on the test split: mean {np.mean(each):.4f}." in told
+    text = figures(only(predictions=rows), "test")["ic-test"]
+    assert f"coefficient of 6 periods on the test split: mean {np.mean(each):.4f}." in text
 
 
 def test_rows_without_a_return_are_not_ranked():
@@ -341,7 +341,7 @@ def test_what_is_missing_is_left_out_with_a_sentence():
     assert render_report(bare).count("<svg") == 1
 
 
-def test_a_split_of_few_weeks_and_two_classes_says_so():
+def test_a_split_of_few_weeks_and_two_classes_is_stated():
     few = scorecard(
         method="binomial",
         unit="day",
@@ -430,7 +430,7 @@ def test_one_trial_had_nothing_to_choose_from_and_no_interval_no_number():
     assert luck(Board("e", [], trials=3)).endswith("The best of many is partly luck.")
 
 
-def test_a_leaderboard_is_whole_sortable_and_says_what_ranks():
+def test_a_leaderboard_is_whole_sortable_and_states_what_ranks():
     text = render_leaderboard(BOARD)
     page = assert_self_contained(text)
     heads = [head for head in page.all("th") if head.get("scope") == "col"]
@@ -460,7 +460,7 @@ def test_only_the_script_of_the_page_may_run():
     assert HOSTILE in page.text
 
 
-def test_an_empty_leaderboard_says_so():
+def test_an_empty_leaderboard_is_stated():
     assert "There are no finished runs yet." in Page(render_leaderboard(Board("e", [], 0))).text
 
 

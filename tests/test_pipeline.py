@@ -78,8 +78,8 @@ def test_a_run_is_tracked_whole(small, client: MlflowClient, model: str):
 
     splits = ("train", "validation", "test")
     confusion = {f"confusion/{split}.{kind}" for split in splits for kind in ("png", "csv")}
-    kept = {"config.yaml", "data_card.json", "summary.json", PREDICTIONS, CHECKPOINT}
-    assert tree(client, result.run_id) == kept | confusion
+    expected = {"config.yaml", "data_card.json", "summary.json", PREDICTIONS, CHECKPOINT}
+    assert tree(client, result.run_id) == expected | confusion
 
     assert run.data.params["data.labels.threshold"] == "0.01"
     assert run.data.params["model.net"] == result.model
@@ -176,7 +176,7 @@ def stop_with(monkeypatch: pytest.MonkeyPatch, epoch: int, fault: BaseException)
 
 
 def resumed(client: MlflowClient, status: str) -> TrainResult:
-    """Go on with the one run of that status."""
+    """Resume the one run of that status."""
     (stopped,) = client.search_runs(["1"], filter_string=f"attributes.status = '{status}'")
     values = {**read_config(client, find_run(client, stopped.info.run_id, "ste")), "resume": stopped.info.run_id}
     result = train(load_settings(TrainSettings, values), values, Path("resumed"), "resumed")
@@ -353,7 +353,7 @@ def test_the_store_refuses_plain_folders(folder: Path):
             TrackingSettings(uri=uri)
 
 
-def test_a_new_store_is_whole_and_keeps_its_artifacts_beside_it(folder: Path):
+def test_a_new_store_is_whole_and_has_its_artifacts_next_to_it(folder: Path):
     path = folder / "sub" / "runs.db"
     ensure_sqlite(path)
     before = path.read_bytes()
@@ -393,12 +393,12 @@ def test_class_weights_need_every_class(small):
         fit(small, "fit.class_weights=true", "data.labels.threshold=0")
 
 
-def test_a_window_longer_than_the_table_is_told(small):
+def test_a_window_longer_than_the_table_is_reported(small):
     with pytest.raises(DataError, match=r"smaller data\.sequence_length"):
         fit(small, "data.sequence_length=500")
 
 
-def test_a_gpu_that_is_not_there_is_told(small, monkeypatch):
+def test_a_gpu_that_is_not_there_is_reported(small, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ConfigError, match="Try trainer=cpu"):
         fit(small, "trainer=gpu")
@@ -467,11 +467,11 @@ def test_the_figures_do_not_depend_on_the_number_of_threads(
 ):
     """Sums of two threads differ from those of one in the last digits, at some batch sizes of some nets."""
     result = fit(small)
-    threads, said = [], TrendModule.probabilities
+    threads, predict = [], TrendModule.probabilities
 
     def probabilities(module: TrendModule, features: torch.Tensor) -> torch.Tensor:
         threads.append(torch.get_num_threads())
-        return said(module, features)
+        return predict(module, features)
 
     monkeypatch.setattr(TrendModule, "probabilities", probabilities)
     found = find_run(client, result.run_id, "ste")
@@ -486,7 +486,7 @@ def test_the_figures_do_not_depend_on_the_number_of_threads(
     assert metrics_of(again) == metrics_of(result.scores)
 
 
-def test_a_fit_that_diverges_is_told(small, client):
+def test_a_fit_that_diverges_is_reported(small, client):
     with pytest.raises(ConfigError, match=r"the fit diverged.*Try a smaller optimizer\.lr"):
         fit(small, "optimizer=sgd", "optimizer.lr=1e38", "trainer.gradient_clip_val=null")
     (run,) = client.search_runs(["1"])

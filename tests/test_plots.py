@@ -83,7 +83,7 @@ def test_estimates_are_at_their_values_with_their_intervals():
     assert [0.5, 0.7] in drawn
 
 
-def test_curves_hold_their_values_and_the_kept_epoch():
+def test_curves_hold_their_values_and_the_best_epoch():
     loss, accuracy = FIGURES["curves"]().axes
     assert [list(line.get_ydata()) for line in loss.lines[:2]] == [[1.1, 1.0], [1.2, 1.1]]
     assert list(loss.lines[2].get_xdata()) == [1, 1]

@@ -36,9 +36,9 @@ def predictions(
     rows = pd.DataFrame({"date": dates, "ticker": rng.choice(list("ABC"), n)})
     frame = row_columns(rows, split, rng.integers(0, len(classes), n), rng.normal(size=n), fold)
     for name in ("", "majority.", "persistence.", *(["bayes."] if truth else [])):
-        chances = rng.dirichlet(np.ones(len(classes)), n)
+        probabilities = rng.dirichlet(np.ones(len(classes)), n)
         for i, column in enumerate(probability_names(classes)):
-            frame[name + column] = chances[:, i]
+            frame[name + column] = probabilities[:, i]
     return Predictions.from_frames([frame], classes, "weekly", 1, "SimpleLSTM")
 
 
@@ -64,7 +64,7 @@ def test_the_same_predictions_are_the_same_bytes(tmp_path: Path):
 
 
 @pytest.mark.parametrize("content", [b"", b"date,ticker\n", None])
-def test_a_file_that_is_none_of_ours_is_told(tmp_path: Path, content: bytes | None):
+def test_a_file_that_is_none_of_ours_is_refused(tmp_path: Path, content: bytes | None):
     path = tmp_path / "p.parquet"
     if content is None:
         pd.DataFrame({"date": [1]}).to_parquet(path)
@@ -152,9 +152,11 @@ def test_a_runs_file_loads_with_pandas_alone_and_explains_itself(small, folder: 
     done = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     columns, accuracies = (ast.literal_eval(line) for line in done.stdout.splitlines())
-    chances = ["p_downtrend", "p_neutral", "p_uptrend"]
-    company = [f"{name}.{p}" for name in ("majority", "persistence", "volatility", "linear", "bayes") for p in chances]
-    assert columns == ["date", "ticker", "split", "fold", "path", "label", "return", *chances, *company]
+    probabilities = ["p_downtrend", "p_neutral", "p_uptrend"]
+    baselines = [
+        f"{name}.{p}" for name in ("majority", "persistence", "volatility", "linear", "bayes") for p in probabilities
+    ]
+    assert columns == ["date", "ticker", "split", "fold", "path", "label", "return", *probabilities, *baselines]
     for split in ("validation", "test"):
         assert accuracies[split] == result.scores[split].metrics["accuracy"]
     assert set(accuracies) == {"validation", "test"}
@@ -163,6 +165,6 @@ def test_a_runs_file_loads_with_pandas_alone_and_explains_itself(small, folder: 
     # Rows are the table's: one per ticker and week, with its own return.
     frame = pd.read_parquet(folder / "run/predictions.parquet")
     assert not frame.duplicated(["date", "ticker"]).any()
-    np.testing.assert_allclose(frame[chances].sum(axis=1), 1.0)
+    np.testing.assert_allclose(frame[probabilities].sum(axis=1), 1.0)
     assert ((frame["return"] > 0.01) == (frame["label"] == 2)).all()
     assert ((frame["return"] < -0.01) == (frame["label"] == 0)).all()

@@ -47,15 +47,15 @@ def made(
         "linear.": 0.5 * truth + 0.5 / classes,
         "bayes.": truth,
     }
-    for prefix, chances in claims.items():
+    for prefix, probabilities in claims.items():
         for k, name in enumerate(probability_names(class_names(classes))):
-            frame[prefix + name] = chances[:, k]
+            frame[prefix + name] = probabilities[:, k]
     return Predictions(frame, class_names(classes), frequency, horizon)
 
 
-def with_claims(predictions: Predictions, prefix: str, chances: np.ndarray) -> Predictions:
+def with_claims(predictions: Predictions, prefix: str, probabilities: np.ndarray) -> Predictions:
     names = [prefix + name for name in probability_names(predictions.classes)]
-    return replace(predictions, frame=predictions.frame.assign(**dict(zip(names, chances.T, strict=True))))
+    return replace(predictions, frame=predictions.frame.assign(**dict(zip(names, probabilities.T, strict=True))))
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -320,7 +320,7 @@ def test_blocks_are_the_horizon_unless_they_are_to_follow_the_regimes():
     rng = np.random.default_rng(0)
     calm = np.repeat(rng.random(12), 20) < 0.5  # five-month regimes over 240 weeks
     labels = np.where(np.repeat(calm, 5), 1, rng.integers(0, 3, 1200))
-    chances = np.tile([0.2, 0.5, 0.3], (1200, 1))
+    probabilities = np.tile([0.2, 0.5, 0.3], (1200, 1))
     frame = row_columns(
         pd.DataFrame({"date": np.repeat(pd.date_range("2015-01-02", periods=240, freq="7D"), 5)}).assign(
             ticker=np.tile(list("ABCDE"), 240)
@@ -329,7 +329,7 @@ def test_blocks_are_the_horizon_unless_they_are_to_follow_the_regimes():
         labels,
         rng.normal(size=1200),
     )
-    frame[["p_downtrend", "p_neutral", "p_uptrend"]] = chances
+    frame[["p_downtrend", "p_neutral", "p_uptrend"]] = probabilities
     predictions = Predictions(frame, ("Downtrend", "Neutral", "Uptrend"))
     plain, long = score(predictions, resamples=300), score(predictions, resamples=300, blocks="auto")
     assert plain.block == 1

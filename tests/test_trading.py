@@ -14,7 +14,7 @@ from ste.evaluation.portfolio import average_paths, long_only, long_short, portf
 TICKERS = np.tile([0, 1, 2], 2)
 
 
-def chances(score: list[float]) -> np.ndarray:
+def probabilities(score: list[float]) -> np.ndarray:
     """Probabilities whose p_up - p_down is the score."""
     s = np.array(score)
     return np.stack([(1 - s) / 3, np.full(len(s), 1 / 3), (1 + s) / 3], axis=1)
@@ -25,7 +25,7 @@ def book(score, returns, period, number=None, ticker=None, kind="long_short", co
     number = np.arange(period.max() + 1) if number is None else np.array(number)
     ticker = np.tile(np.arange(3), len(period))[: len(period)] if ticker is None else np.array(ticker)
     return trade(
-        chances(score), np.array(returns), period, number, ticker, kind=kind, cost_bps=cost_bps, horizon=horizon
+        probabilities(score), np.array(returns), period, number, ticker, kind=kind, cost_bps=cost_bps, horizon=horizon
     )
 
 
@@ -40,7 +40,7 @@ def test_two_periods_by_hand_with_costs_and_drift():
     assert trades.equity == pytest.approx([1.148, 1.148 * (1.01 - second * 0.001)])
 
 
-def test_the_same_position_kept_costs_only_its_drift():
+def test_the_same_position_held_costs_only_its_drift():
     trades = book([-0.5, 0.0, 0.5] * 2, [0.0, 0.0, 0.10] * 2, [0, 0, 0, 1, 1, 1])
     net = 0.10 - 0.002
     drift = abs(1 - 1.10 / (1 + net)) + abs(-1 + 1.0 / (1 + net))
@@ -102,7 +102,7 @@ def test_figures_are_empyricals_and_resamples_are_those_of_the_gathered_returns(
     rng = np.random.default_rng(0)
     rows = 60 * 6
     trades = trade(
-        chances(list(rng.uniform(-1, 1, rows))),
+        probabilities(list(rng.uniform(-1, 1, rows))),
         rng.normal(0.001, 0.02, rows),
         np.repeat(np.arange(60), 6),
         np.arange(60),

@@ -1,4 +1,4 @@
-"""Runs in folds: a parent and its children, evaluated again, stopped and gone on with; and baselines as models."""
+"""Runs in folds: a parent and its children, evaluated again, stopped and resumed; and baselines as models."""
 
 import json
 import os
@@ -119,9 +119,9 @@ def same_rows(one: pd.DataFrame, other: pd.DataFrame) -> None:
 def test_a_parent_and_its_children_are_tracked_whole(place: Place, folded: TrainResult):
     parent = place.client.get_run(folded.run_id)
     assert parent.info.status == "FINISHED"
-    kept = {"config.yaml", "data_card.json", "summary.json", PREDICTIONS}
+    expected = {"config.yaml", "data_card.json", "summary.json", PREDICTIONS}
     confusion = {f"confusion/{split}.{kind}" for split in ("validation", "test") for kind in ("png", "csv")}
-    assert artifacts(place.client, folded.run_id) == kept | confusion
+    assert artifacts(place.client, folded.run_id) == expected | confusion
     assert parent.data.tags["validation"] == folded.validation == parent.data.params["validation.method"]
 
     children = place.children(folded)
@@ -154,7 +154,7 @@ def test_the_pooled_predictions_are_the_childrens_test_rows(place: Place, folded
     assert folded.scores["test"].examples == paths[0]
 
 
-def test_each_childs_checkpoint_says_what_its_predictions_say(place: Place, folded: TrainResult, tmp_path: Path):
+def test_each_childs_checkpoint_gives_its_predictions(place: Place, folded: TrainResult, tmp_path: Path):
     settings = load_settings(TrainSettings, read_config(place.client, find_run(place.client, folded.run_id, "ste")))
     run_data = split_settings(settings).data
     for cut in run_data.folds:
@@ -162,9 +162,9 @@ def test_each_childs_checkpoint_says_what_its_predictions_say(place: Place, fold
         (tmp_path / str(cut.number)).mkdir()
         model = load_model(download(place.client, child, CHECKPOINT, tmp_path / str(cut.number)))
         data = run_data.fold(cut)
-        chances = predict_split(model, data, "test")
+        probabilities = predict_split(model, data, "test")
         rows = data.datasets["test"].frame[["date", "ticker"]].reset_index(drop=True)
-        rows[["p_downtrend", "p_neutral", "p_uptrend"]] = chances.astype(np.float64)
+        rows[["p_downtrend", "p_neutral", "p_uptrend"]] = probabilities.astype(np.float64)
         found = place.predictions(child).slice_split("test").frame
         columns = list(rows)
         expected = rows.sort_values(["date", "ticker"], ignore_index=True)
@@ -205,26 +205,26 @@ def test_evaluation_repeats_a_run_in_folds_to_the_last_digit(place: Place, folde
     assert "the same figures as tracked, to the last digit" in capsys.readouterr().out
 
 
-def test_evaluation_says_what_differs(place: Place, walked: TrainResult, tmp_path: Path):
+def test_evaluation_reports_what_differs(place: Place, walked: TrainResult, tmp_path: Path):
     name, value = "final_test/accuracy", walked.scores["test"].metrics["accuracy"]
-    kept = download(place.client, find_run(place.client, walked.run_id, "ste"), PREDICTIONS, tmp_path)
-    other = Predictions.read(kept)
+    tracked_file = download(place.client, find_run(place.client, walked.run_id, "ste"), PREDICTIONS, tmp_path)
+    other = Predictions.read(tracked_file)
     other.frame.loc[0, "linear.p_neutral"] += 1e-15
     (tmp_path / "other").mkdir()
     other.write(tmp_path / "other" / PREDICTIONS)
     place.client.log_artifact(walked.run_id, str(tmp_path / "other" / PREDICTIONS))
     place.client.log_metric(walked.run_id, name, 0.75, step=100)
-    told_first = f"differ from what was tracked:\n  test accuracy: tracked 0.75, now {value}\n"
-    with pytest.raises(RunError, match=told_first) as told:
+    message = f"differ from what was tracked:\n  test accuracy: tracked 0.75, now {value}\n"
+    with pytest.raises(RunError, match=message) as error:
         place.evaluate(walked.run_id, "split=test")
-    assert str(told.value).splitlines()[-1] == "  predictions.parquet: other probabilities than now"
-    place.client.log_artifact(walked.run_id, str(kept))
+    assert str(error.value).splitlines()[-1] == "  predictions.parquet: other probabilities than now"
+    place.client.log_artifact(walked.run_id, str(tracked_file))
     place.client.log_metric(walked.run_id, name, value, step=101)
     with pytest.raises(RunError, match=r"split=train: run .* has only validation, test"):
         place.evaluate(walked.run_id, "split=train")
 
 
-def test_differences_are_told_figure_by_figure():
+def test_differences_are_reported_figure_by_figure():
     tracked = {"final_test/accuracy": 0.5, "final_test/f1": 0.25, "final_validation/mcc": 0.0, "final_test/more": 1.0}
     assert differences({"final_test/accuracy": 0.5, "final_validation/mcc": 0.0}, tracked) == []
     now = {"final_test/accuracy": 0.5 + 2**-53, "final_test/f1": 0.25, "final_validation/auroc": 0.6}
@@ -234,12 +234,12 @@ def test_differences_are_told_figure_by_figure():
     ]
 
 
-# --- stopped and gone on with ---
+# --- stopped and resumed ---
 
 
 def stop_at(patch: pytest.MonkeyPatch, number: int, fault: BaseException) -> None:
     """Raise within the fit of the fold of this number, in its second epoch."""
-    build, begun = fit_module.build_trainer, iter(range(100))
+    build, started = fit_module.build_trainer, iter(range(100))
 
     class Stop(pl.Callback):
         def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
@@ -248,7 +248,7 @@ def stop_at(patch: pytest.MonkeyPatch, number: int, fault: BaseException) -> Non
 
     def trainer(*arguments):
         built = build(*arguments)
-        if next(begun) == number:
+        if next(started) == number:
             built.callbacks.append(Stop())
         return built
 
@@ -282,8 +282,8 @@ def assert_same_end(place: Place, whole: TrainResult, other: TrainResult) -> Non
     for number, child in place.children(whole).items():
         again = place.children(other)[number]
         assert again.status == "FINISHED"
-        kept = {name: value for name, value in child.metrics.items() if name != "fit_seconds"}
-        assert {name: value for name, value in again.metrics.items() if name != "fit_seconds"} == kept
+        figures = {name: value for name, value in child.metrics.items() if name != "fit_seconds"}
+        assert {name: value for name, value in again.metrics.items() if name != "fit_seconds"} == figures
     a, b = walked_state(whole), walked_state(other)
     assert all(np.array_equal(a[name], b[name]) for name in a)
 
@@ -321,7 +321,7 @@ def test_a_stopped_walk_forward_ends_where_it_would_have_ended(
 def test_folds_that_are_still_owed_are_made_where_their_run_is(
     place: Place, walked: TrainResult, monkeypatch: pytest.MonkeyPatch, handlers: None
 ):
-    """The command that resumes says another experiment than the run's, as a plain resume=ID does."""
+    """The command that resumes names another experiment than the run's, as a plain resume=ID does."""
     with monkeypatch.context() as patch:
         stop_at(patch, 1, KeyboardInterrupt())
         with pytest.raises(KeyboardInterrupt):
@@ -361,7 +361,7 @@ def test_the_portfolio_of_a_split_in_folds_is_not_thinned_by_other_folds_weeks(w
 
 @pytest.mark.slow
 def test_a_walk_forward_that_was_killed_outright_goes_on(place: Place, walked: TrainResult, tmp_path: Path):
-    """SIGKILL, as the out-of-memory killer sends it: nothing is said, and the next run finds the pieces."""
+    """SIGKILL, as the out-of-memory killer sends it: nothing is printed, and the next run finds the pieces."""
     overrides = [*WORLD, *FAST, *LSTM, *WALK, f"paths.data={place.folder / 'data'}", f"paths.output={tmp_path / 'o'}"]
     process = subprocess.Popen(
         [sys.executable, "-m", "ste.train", *overrides],
@@ -400,7 +400,7 @@ def test_folds_are_trained_in_one_process(place: Place):
         place.fit(*LSTM, *WALK, "trainer=ddp", out="two")
 
 
-def test_a_mistake_in_the_model_is_told_before_anything_is_tracked(place: Place):
+def test_a_mistake_in_the_model_is_reported_before_anything_is_tracked(place: Place):
     before = len(place.client.search_runs(["0", "1"]))
     with pytest.raises(ConfigError, match=r"model\.C=0: expected a number above 0"):
         place.fit("model=logistic", "model.C=0", *WALK, out="wrong")

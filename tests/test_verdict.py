@@ -1,4 +1,4 @@
-"""The verdict: its words at each level, what it corrects for, and what its paragraph says."""
+"""The verdict: its words at each level, what it corrects for, and what its paragraph states."""
 
 import re
 from dataclasses import replace
@@ -152,7 +152,7 @@ def test_the_correction_keeps_tiny_p_values():
     assert sidak(1.0, 3) == 1.0
 
 
-def test_the_paragraph_says_what_was_found():
+def test_the_paragraph_states_what_was_found():
     trials = Trials(3, 0, (0.62, 0.1, -0.4), np.random.default_rng(1).normal(size=(104, 3)))
     verdict = judge(card(CLEAR), "SimpleLSTM", trials)
     for part in (
@@ -203,7 +203,7 @@ ABOVE, WITHIN, BELOW = Estimate(0.55, 0.52, 0.58), Estimate(0.51, 0.48, 0.54), E
 
 
 @pytest.mark.parametrize(
-    ("move", "direction", "says"),
+    ("move", "direction", "expected"),
     [
         (ABOVE, WITHIN, "most of the score is volatility, not direction"),
         (ABOVE, ABOVE, "both are predicted better than by chance"),
@@ -217,8 +217,8 @@ ABOVE, WITHIN, BELOW = Estimate(0.55, 0.52, 0.58), Estimate(0.51, 0.48, 0.54), E
         (None, BELOW, "; direction is predicted worse than by chance."),
     ],
 )
-def test_what_the_score_is_made_of(move: Estimate | None, direction: Estimate, says: str):
-    assert says in judge(card(move=move, direction=direction), "x").paragraph
+def test_what_the_score_is_made_of(move: Estimate | None, direction: Estimate, expected: str):
+    assert expected in judge(card(move=move, direction=direction), "x").paragraph
 
 
 def test_two_classes_by_day_have_no_move_figures():
@@ -258,7 +258,7 @@ def test_without_a_baseline_nothing_is_claimed():
     assert "verdict.p" not in verdict.tags
 
 
-def test_a_known_world_says_what_share_of_the_gap_is_closed():
+def test_a_known_world_states_what_share_of_the_gap_is_closed():
     scored = card(CLEAR)
     bayes = {"bayes": {"accuracy": Estimate(0.474, 0.45, 0.50)}}
     known = replace(
@@ -318,8 +318,8 @@ def test_no_number_is_written_as_minus_zero():
 @pytest.mark.parametrize(("signal", "better", "holds"), [(0.0, 10, True), (0.0, 11, False), (0.4, 189, False)])
 def test_the_study_counts_its_words(signal: float, better: int, holds: bool):
     words = ["better"] * (better - 3) + ["better than guessing"] * 3 + ["not better"] * (200 - better)
-    text, kept = summary([Outcome(seed, word, 0.5, 0.5) for seed, word in enumerate(words)], signal)
-    assert kept is holds
+    text, met = summary([Outcome(seed, word, 0.5, 0.5) for seed, word in enumerate(words)], signal)
+    assert met is holds
     interval = binomtest(better, 200).proportion_ci()
     line = next(line for line in text.splitlines() if line.startswith("level: guessing"))
     assert f"{better} of 200" in line
@@ -327,22 +327,22 @@ def test_the_study_counts_its_words(signal: float, better: int, holds: bool):
 
 
 def predictions(signal: float, seed: int, weeks: int = 120, tickers: int = 7) -> Predictions:
-    """A model that knows the chances of each class, beside baselines that know less."""
+    """A model that knows the probabilities of each class and baselines that know less."""
     rng = np.random.default_rng(seed)
     n = weeks * tickers
     dates = np.repeat(np.datetime64("2020-01-03") + 7 * np.arange(weeks), tickers).astype("datetime64[ns]")
     logits = signal * rng.normal(size=(n, 3))
-    chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    labels = (rng.random((n, 1)) > chances.cumsum(axis=1)).sum(axis=1).clip(max=2)
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    labels = (rng.random((n, 1)) > probabilities.cumsum(axis=1)).sum(axis=1).clip(max=2)
     keys = pd.DataFrame({"date": dates, "ticker": np.tile([f"T{k}" for k in range(tickers)], weeks)})
     frame = row_columns(keys, "test", labels, (labels - 1) * 0.02 + rng.normal(0, 0.01, n))
     guess = np.eye(3)[rng.integers(3, size=n)]
     claims = {
-        "": chances + rng.normal(0, 1e-9, (n, 3)),
+        "": probabilities + rng.normal(0, 1e-9, (n, 3)),
         "majority.": np.tile([0.33, 0.34, 0.33], (n, 1)),
         "persistence.": guess,
         "volatility.": np.full((n, 3), 1 / 3),
-        "linear.": 0.1 * chances + 0.9 / 3,
+        "linear.": 0.1 * probabilities + 0.9 / 3,
     }
     for prefix, values in claims.items():
         for name, column in zip(("p_downtrend", "p_neutral", "p_uptrend"), values.T, strict=True):
@@ -403,8 +403,8 @@ def test_a_better_order_of_the_rows_counts_too():
     assert judge(card(gains=gains | alone), "a net").word == "not better"
 
 
-def test_a_gain_does_not_count_beside_a_sure_loss():
-    """A net that says the majority's class of every row, with worse probabilities in a better order."""
+def test_a_gain_does_not_count_next_to_a_sure_loss():
+    """A net that predicts the majority's class of every row, with worse probabilities in a better order."""
     gains = {name: {"accuracy": UNDECIDED, "log_loss": UNDECIDED, "auroc": gain(0.1, 1e-6)} for name in BASELINES}
     lost = {"majority": gains["majority"] | {"log_loss": Gain(-0.008, -0.0135, -0.0024, 0.999)}}
     assert judge(card(gains=gains), "a net").word == "better"
