@@ -26,7 +26,6 @@ from ste.experiment.run_scores import judge_run, score_splits
 from ste.experiment.stored_run import download_last
 from ste.reporting.html import MemberRow, ReportData, render_report
 from ste.reporting.plots import bars_figure
-from ste.tracking.run_protocol import RunStore
 
 if TYPE_CHECKING:
     from ste.tracking.run_info import RunInfo
