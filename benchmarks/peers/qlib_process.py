@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.worker_process import WorkerProcess
-from ste.config.fast_imports import before
+from ste.config.fast_imports import VARIABLES
 from ste.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -25,5 +25,5 @@ def qlib_python() -> Path:
 
 def qlib_worker(log: Path, environment: Mapping[str, str] | None = None) -> WorkerProcess:
     """Start Qlib's worker with the environment variables that STE's commands set for themselves."""
-    variables = {**before(), "PYTHONPATH": str(ROOT), **(environment or {})}
+    variables = {**VARIABLES, "PYTHONPATH": str(ROOT), **(environment or {})}
     return WorkerProcess([str(qlib_python()), "-m", "benchmarks.peers.qlib_worker"], log, variables)

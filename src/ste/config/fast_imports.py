@@ -10,22 +10,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_VARIABLES = {"GOMP_SPINCOUNT": "10000", "ARROW_DEFAULT_MEMORY_POOL": "system"}
-
-
-def before() -> dict[str, str]:
-    """Return the environment variables that libraries read when they are loaded, as our commands set them.
-
-    10,000 turns, in which torch's threads wait for each other before they sleep, are as fast as libgomp's 300,000 on a
-    quiet machine, and cost a tenth of them on a busy one (docs/decisions.md). Arrow's own pool keeps the memory that
-    it gets back: tables in parts are built in a sixth less memory without it.
-    """
-    return dict(_VARIABLES)
+# 10,000 turns, in which torch's threads wait for each other before they sleep, are as fast as libgomp's 300,000 on an
+# idle machine, and cost a tenth of them on a busy one (docs/decisions.md). Arrow's own pool keeps freed memory: tables
+# in parts are built in a sixth less memory without it.
+VARIABLES = {"GOMP_SPINCOUNT": "10000", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+"""Environment variables that libraries read when they are loaded."""
 
 
 def set_before() -> None:
     """Set the variables in this process and its children; those that are set stay."""
-    for name, value in _VARIABLES.items():
+    for name, value in VARIABLES.items():
         os.environ.setdefault(name, value)
 
 

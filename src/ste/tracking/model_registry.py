@@ -4,7 +4,6 @@ A version is a logged model of MLflow's ONNX flavour; `mlflow.pyfunc` and `mlflo
 """
 
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,11 +14,10 @@ import mlflow
 import numpy as np
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from mlflow.models import Model, ModelSignature
 from mlflow.tracking import MlflowClient
-from mlflow.types import Schema, TensorSpec
 
 from ste.errors import RunError
+from ste.tracking.model_folder import log_folder
 from ste.tracking.retry import retried
 
 ALIAS = "champion"
@@ -101,39 +99,27 @@ def register(
 
     _ensure_name(client, name)
     run = client.get_run(run_id)
-    logged = client.create_logged_model(run.info.experiment_id, name=MODEL_NAME, source_run_id=run_id)
-    signature = ModelSignature(
-        inputs=Schema([TensorSpec(np.dtype("float32"), (-1, *example.shape[1:]), "features")]),
-        outputs=Schema([TensorSpec(np.dtype("float32"), (-1, classes), "probabilities")]),
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model"
+
+    def save(path: Path, **common: Any) -> None:
         mlflow.onnx.save_model(
             proto,
             path,
-            mlflow_model=Model(
-                artifact_path=logged.artifact_location,
-                run_id=run_id,
-                model_uuid=logged.model_id,
-                model_id=logged.model_id,
-            ),
-            signature=signature,
-            input_example={"features": example},
             pip_requirements=requirements,
             onnx_execution_providers=["CPUExecutionProvider"],
             save_as_external_data=False,
+            **common,
         )
         shutil.copyfile(file, path / FILE)  # the exported bytes
-        client.log_model_artifacts(logged.model_id, str(path))
-    client.finalize_logged_model(logged.model_id, "READY")
+
+    model_id = log_folder(client, run.info.experiment_id, run_id, MODEL_NAME, example, classes, save)
     version = retried(
         client.create_model_version,
         name,
-        f"models:/{logged.model_id}",
+        f"models:/{model_id}",
         run_id,
         tags={**tags, DIGEST: sha256},
         description=description,
-        model_id=logged.model_id,
+        model_id=model_id,
     )
     return Version.from_mlflow(version)
 
