@@ -128,14 +128,18 @@ class ForkLauncher(Launcher):
         """Run jobs in a forked process until its pipe is closed."""
         for other in others:
             other.close()  # inherited ends would keep the pipes of the other processes open
-        self._composer = JobComposer(self.hydra_context.config_loader, self.config)
-        warm(settings.data, Path(settings.paths.data))
+        self._prepare(settings)
         while True:
             try:
                 number, overrides = pipe.recv()
             except (EOFError, OSError):
                 return
             pipe.send(self._run(number, overrides))
+
+    def _prepare(self, settings: TrainSettings) -> None:
+        """Prepare a forked process for its jobs."""
+        self._composer = JobComposer(self.hydra_context.config_loader, self.config)
+        warm(settings.data, Path(settings.paths.data))
 
     def _run(self, number: int, overrides: list[str]) -> JobReturn:
         setup_globals()
