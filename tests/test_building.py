@@ -12,7 +12,8 @@ import pytest
 
 from ste.config import DataSettings, LabelSettings, MarketSettings, SplitSettings, SyntheticSettings
 from ste.data.build import sharded_tables as building_parts
-from ste.data.build.prepare import PreparedData, prepare
+from ste.data.build.data_card import PreparedData
+from ste.data.build.prepare import prepare
 from ste.data.build.sharded_tables import build_parts
 from ste.data.build.table_folder import STAGING
 from ste.data.sources import market_blocks
@@ -169,7 +170,6 @@ def test_bars_in_order_are_never_read_whole(files: dict[str, str], monkeypatch: 
         raise AssertionError("read whole")
 
     monkeypatch.setattr(market_blocks, "read_bars", whole)
-    monkeypatch.setattr(market_blocks, "_split_by_ticker", whole)
     assert sum(1 for _ in blocks_of_files(market_settings(files), 1)) == 6
     with pytest.raises(AssertionError, match="read whole"):
         list(blocks_of_files(market_settings(files, "any_order.parquet"), 1))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ste.config import LabelSettings, SplitSettings, SyntheticSettings, TableSettings, ValidationSettings
-from ste.data.build.prepare import PreparedData
+from ste.data.build.data_card import PreparedData
 from ste.data.cross_validation import Fold, folds
 from ste.data.panel import HISTORY, Panel
 from ste.data.row_store import RowStore

@@ -12,7 +12,8 @@ import torch
 from runs import build_model
 from ste.config import LabelSettings, SplitSettings, SyntheticSettings, TrainSettings
 from ste.config.load import compose_train, load_settings
-from ste.data.build.prepare import PreparedData, prepare
+from ste.data.build.data_card import PreparedData
+from ste.data.build.prepare import prepare
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import HISTORY, Panel
 from ste.errors import DataError

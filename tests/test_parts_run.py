@@ -13,7 +13,8 @@ import torch
 
 from runs import evaluate
 from ste.config import DataSettings, TrainSettings
-from ste.data.build.prepare import PreparedData, prepare
+from ste.data.build.data_card import PreparedData
+from ste.data.build.prepare import prepare
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
 from ste.data.storage import parquet_shards as parts

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from ste.config import LabelSettings, SplitSettings, SyntheticSettings
 from ste.data import datamodule
-from ste.data.build.prepare import PreparedData, prepare
+from ste.data.build.data_card import PreparedData
+from ste.data.build.prepare import prepare
 from ste.data.datamodule import BatchLoader, TrendDataModule
 from ste.data.panel import Panel
 from ste.data.row_store import RowStore

@@ -12,8 +12,9 @@ import pytest
 from scipy import stats
 
 from ste.config import LabelSettings, SyntheticSettings, TableSettings
+from ste.data.build.data_card import PreparedData
 from ste.data.build.labelled_rows import build_table
-from ste.data.build.prepare import PreparedData, prepare
+from ste.data.build.prepare import prepare
 from ste.data.storage.files import read_frame, sha256
 from ste.data.storage.tables import read_table
 from ste.errors import ConfigError, DataError

@@ -1,4 +1,4 @@
-"""Settings of the data: labels, splits, and each kind of source."""
+"""Settings of the data: labels, splits and sources."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
@@ -11,15 +11,15 @@ from ste.schema import MARKET_COLUMNS, SPLITS
 
 @dataclass
 class LabelSettings(Settings):
-    """How the coming periods' return becomes a class.
+    """How the class of a row is derived from the return after it.
 
     Attributes:
-        horizon: periods ahead: weeks, or sessions with `data.frequency=daily`.
+        horizon: periods ahead.
         method: `fixed` (threshold is a simple return), `volatility` (threshold is a multiple of the
             ticker's trailing volatility over a period) or `balanced` (terciles of the training rows).
-        threshold: above it is an Uptrend.
-        lower: below it is a Downtrend; None is the negative of `threshold`.
-        classes: 3, or 2: rows between the thresholds are then neither trained on nor scored.
+        threshold: a return above it is an Uptrend.
+        lower: a return below it is a Downtrend; None is the negative of `threshold`.
+        classes: 3; or 2, which leaves out the rows between the thresholds from training and scoring.
     """
 
     section: ClassVar[str] = "data.labels"
@@ -45,16 +45,16 @@ class LabelSettings(Settings):
 
 @dataclass
 class SplitSettings(Settings):
-    """Where training ends and validation and test begin.
+    """Start of validation and test, and the purge before them.
 
     Splits are given by dates or by fractions. The last `max(purge, horizon) + embargo` periods before the next split
-    are read by later windows as features and are neither trained on nor scored.
+    are neither trained on nor scored; later windows read their features.
 
     Attributes:
-        by: `date`; `row` cuts anywhere, without purge, and is the seed document's own way.
-        validation, test: fraction of the periods (or rows) of each; the rest is training. None is 0.2 where
-            no date is given; a date and a fraction together are refused.
-        validation_start, test_start: first date of each, ISO; without test_start there is no test.
+        by: `date`; or `row`, the seed document's split between any two rows, without purge.
+        validation, test: fraction of the periods (or rows) of each; the rest is training. None is 0.2 without a date; a
+            date and a fraction together are refused.
+        validation_start, test_start: first date of each, ISO; without `test_start` there is no test split.
         purge: periods; None is the horizon, and less than the horizon is refused.
         embargo: further periods.
     """
@@ -98,21 +98,21 @@ class SplitSettings(Settings):
 
 @dataclass
 class DataSettings(Settings):
-    """What every source of tables has in common.
+    """Settings of every source of tables.
 
     Attributes:
         source: which kind of source it is; set by the config group.
-        frequency: `weekly` or `daily`: what one row of a ticker covers, its period.
+        frequency: `weekly` or `daily`: the period of a row.
         features: `full`, the 21 of the weekly table, or `prices`, the 11 of Feng et al. (2019).
         labels, split: settings of their own.
-        format: of what is written: `csv` or `parquet`, a file for each split, or `parts`, a folder of Parquet
-            files by year, for tables larger than memory.
-        folder: where they are written; None is a folder of its own in `data_output`.
-        sequence_length: periods in a window of a sequence model.
-        history: consecutive periods of its ticker that every example needs, whatever the model, so that all
-            models are scored on the same rows; None is `sequence_length`.
+        format: of the tables: `csv` or `parquet`, a file for each split; or `parts`, a folder of Parquet files by year,
+            for tables larger than memory.
+        folder: of the tables; None is a new folder in `data_output`.
+        sequence_length: periods in a window of a sequence model, T.
+        history: consecutive periods of the ticker that an example of any model needs, so that all models are scored on
+            the same rows; None is `sequence_length`.
         batch_size: windows or rows in a training batch.
-        representation: how features enter a net: `stationary` or `standard`.
+        representation: normalization of the features: `stationary` or `standard`.
     """
 
     section: ClassVar[str] = "data"
@@ -213,7 +213,7 @@ class MarketSettings(DataSettings):
         bars: daily bars: ticker, date, open, high, low, close, volume and, if prices are not fully
             adjusted, adj_close.
         news, macro, policy: optional files; missing ones are filled with neutral values.
-        tickers: names to keep; None keeps all.
+        tickers: names to read; None reads all.
         start, end: first and last date of the table; None is that of the bars.
     """
 
@@ -237,10 +237,10 @@ class MarketSettings(DataSettings):
 
 @dataclass
 class TableSettings(DataSettings):
-    """Ready weekly tables.
+    """The user's own labelled tables.
 
     Attributes:
-        train, validation, test: files; test may be missing. `labels.horizon` must be theirs.
+        train, validation, test: files or folders of parts; `test` is optional. Their labels must have `labels.horizon`.
     """
 
     train: str = ""

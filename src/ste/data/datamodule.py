@@ -80,7 +80,7 @@ class BatchLoader:
 
     @property
     def examples(self) -> int:
-        """ExampleSource that a whole batch gathers."""
+        """Number of examples in a whole batch."""
         return self.batch_size
 
     def set_epoch(self, epoch: int) -> None:

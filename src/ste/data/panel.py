@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ste.config import DataSettings, TableSettings
-from ste.data.build.prepare import PreparedData
+from ste.data.build.data_card import PreparedData
 from ste.data.row_columns import FrameColumns
 from ste.data.row_store import RowStore, class_indices
 from ste.data.splits import usable_periods

@@ -54,58 +54,42 @@ class FrameColumns:
     """`Columns` of a table in memory.
 
     Args:
-        frame: the table in any row order.
-        ticker: index of each row's ticker in that order, integers `[N]`.
+        frame: every row and column, sorted by ticker and date.
+        ticker: index of each row's ticker, integers `[N]`.
         tickers: ticker names, sorted.
-        order: row order by ticker and date `[N]`; None where the frame is sorted.
     """
 
-    def __init__(self, frame: pd.DataFrame, ticker: np.ndarray, tickers: np.ndarray, order: np.ndarray | None) -> None:
-        self._frame, self._order = frame, order
-        self.ticker = ticker if order is None else ticker[order]
-        self.tickers = tickers
-
-    @property
-    def frame(self) -> pd.DataFrame:
-        """Every row and column, sorted; the sort happens on the first access."""
-        if self._order is not None:
-            self._frame, self._order = self._frame.take(self._order), None
-            self._frame = self._frame.reset_index(drop=True)
-        return self._frame
-
-    def column(self, name: str) -> np.ndarray:
-        """Return a column, sorted, `[N]`."""
-        values = self._frame[name].to_numpy()
-        return values if self._order is None else values[self._order]
+    def __init__(self, frame: pd.DataFrame, ticker: np.ndarray, tickers: np.ndarray) -> None:
+        self.frame, self.ticker, self.tickers = frame, ticker, tickers
 
     @cached_property
     def day(self) -> np.ndarray:
         """Days since 1970-01-01, int64 `[N]`."""
-        return self.column("date").astype("datetime64[D]").astype(np.int64)
+        return self._column("date").astype("datetime64[D]").astype(np.int64)
 
     @property
     def split(self) -> np.ndarray:
         """Index into `schema.SPLITS`, int8 `[N]`."""
-        return self.column("split").astype(np.int8, copy=False)
+        return self._column("split").astype(np.int8, copy=False)
 
     @cached_property
     def returns(self) -> np.ndarray:
         """Simple return over the label's horizon, float64 `[N]`."""
-        return self.column(RETURN).astype(np.float64, copy=False)
+        return self._column(RETURN).astype(np.float64, copy=False)
 
     @cached_property
     def directions(self) -> np.ndarray:
         """Trend, int64 `[N]`."""
-        return self.column(DIRECTION).astype(np.int64, copy=False)
+        return self._column(DIRECTION).astype(np.int64, copy=False)
 
     def first_rows(self, split: int, count: int) -> pd.DataFrame:
         """Return the first rows of a split, as the table has them."""
-        rows = self._frame[(self._frame["split"] == split).to_numpy()]
+        rows = self.frame[(self.frame["split"] == split).to_numpy()]
         return rows.iloc[:count].drop(columns="split")
 
     def dates(self, rows: np.ndarray) -> np.ndarray:
         """Return the dates of rows `[n]`, datetime64 `[n]` in the table's own unit."""
-        return self.column("date")[rows]
+        return self._column("date")[rows]
 
     def volatility(self, rows: np.ndarray) -> np.ndarray:
         """Return trailing volatilities float64 `[n, K]`, computed once for all rows."""
@@ -117,3 +101,6 @@ class FrameColumns:
     @cached_property
     def _volatility(self) -> np.ndarray:
         return trailing_volatility(self.frame)
+
+    def _column(self, name: str) -> np.ndarray:
+        return self.frame[name].to_numpy()

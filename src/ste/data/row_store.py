@@ -60,13 +60,11 @@ class RowStore:
             classes: 2 or 3, see `schema.CLASSES`.
         """
         codes, tickers = pd.factorize(frame["ticker"], sort=True)
-        order = _sort_order(codes, frame["date"].to_numpy())
-        columns = FrameColumns(frame, codes, np.asarray(tickers, dtype=object), order)
-        period = periods(columns.column("date"), frequency)
-        names = FEATURE_SETS[features].names
-        values = np.empty((len(frame), len(names)), dtype=np.float32)
-        for position, name in enumerate(names):
-            values[:, position] = columns.column(name)
+        order = np.lexsort((frame["date"].to_numpy(), codes))
+        frame = frame.take(order).reset_index(drop=True)
+        columns = FrameColumns(frame, codes[order], np.asarray(tickers, dtype=object))
+        period = periods(frame["date"], frequency)
+        values = np.ascontiguousarray(frame[list(FEATURE_SETS[features].names)], dtype=np.float32)
         return cls(
             features=torch.from_numpy(values),
             label=class_indices(columns.directions, classes),
@@ -74,12 +72,6 @@ class RowStore:
             period=period,
             columns=columns,
         )
-
-
-def _sort_order(codes: np.ndarray, date: np.ndarray) -> np.ndarray | None:
-    """Return the order by ticker and date `[N]`; None where the rows are sorted already."""
-    rising = (codes[1:] > codes[:-1]) | ((codes[1:] == codes[:-1]) & (date[1:] >= date[:-1]))
-    return None if rising.all() else np.lexsort((date, codes))
 
 
 def class_indices(directions: np.ndarray, classes: int) -> torch.Tensor:

@@ -29,10 +29,8 @@ def news_features(rows: pd.DataFrame, news: pd.DataFrame | None, frequency: str 
     used = np.flatnonzero((news_code >= 0) & (known >= low) & (known <= high))
     # A group is a ticker's period. Its items are summed in date order, so that the order of the file does not matter.
     group = news_code[used] * (high - low + 1) + known[used] - low
-    dates = news["date"].to_numpy()[used]
-    if ((group[1:] < group[:-1]) | ((group[1:] == group[:-1]) & (dates[1:] < dates[:-1]))).any():
-        order = np.lexsort((dates, group))
-        used, group = used[order], group[order]
+    order = np.lexsort((news["date"].to_numpy()[used], group))
+    used, group = used[order], group[order]
     if not len(used):
         return out
     starts = np.flatnonzero(np.append(True, group[1:] != group[:-1]))

@@ -15,7 +15,6 @@ from torch import nn
 
 from ste.schema import columns_normalized_by
 
-REPRESENTATIONS = ("stationary", "standard")
 SLOW_MACRO = columns_normalized_by("window_change")
 
 _RATIOS, _LOGS = columns_normalized_by("log_ratio"), columns_normalized_by("log1p")

@@ -1,12 +1,12 @@
 """Classes of returns, cut as the labels of a served model were."""
 
-from typing import Any
-
 import numpy as np
 
+from ste.config import LabelSettings
 from ste.errors import RunError
 from ste.inference.model_card import ModelCard
-from ste.labels.targets import directions
+from ste.labels import tercile_thresholds
+from ste.labels.targets import directions, thresholds
 from ste.schema import Trend
 
 CUTS = "cuts"
@@ -44,17 +44,13 @@ def trends_of_returns(returns: np.ndarray, volatility: np.ndarray, card: ModelCa
     Raises:
         RunError: the card does not contain its thresholds.
     """
-    labels: dict[str, Any] = card.labels
-    cuts = labels.get(CUTS)
+    labels = LabelSettings(**{name: value for name, value in card.labels.items() if name != CUTS})
+    cuts = card.labels.get(CUTS)
     if cuts is not None:
-        low, high = (np.full(len(returns), float(value)) for value in cuts)
-        return directions(returns, low, high)
-    if labels.get("method") == "balanced":
+        return directions(returns, *tercile_thresholds.thresholds(len(returns), cuts))
+    if labels.method == "balanced":
         raise RunError(
             f"model of run {card.run_id}: its labels are the terciles of the training rows, and its card does not "
             "contain them. Export it again (python -m ste.export)."
         )
-    above = float(labels.get("threshold", 0.01))
-    below = -above if labels.get("lower") is None else float(labels["lower"])
-    scale = volatility if labels.get("method") == "volatility" else np.ones(len(returns))
-    return directions(returns, below * scale, above * scale)
+    return directions(returns, *thresholds(volatility, labels))

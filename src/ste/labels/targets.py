@@ -8,7 +8,7 @@ import pandas as pd
 
 from ste.config import LabelSettings
 from ste.labels import fixed_thresholds, tercile_thresholds, volatility_thresholds
-from ste.schema import DIRECTION, MOVEMENT, RETURN, ROW_CLOSE, ROW_PERIOD, ROW_VOLATILITY, Trend
+from ste.schema import DIRECTION, MOVEMENT, RETURN, ROW_CLOSE, ROW_PERIOD, Trend
 
 Terciles = tuple[float, float]
 
@@ -38,22 +38,22 @@ def future_returns(rows: pd.DataFrame, horizon: int) -> pd.DataFrame:
 
 
 def thresholds(
-    rows: pd.DataFrame, settings: LabelSettings, terciles: Terciles | None = None
+    volatility: np.ndarray, settings: LabelSettings, terciles: Terciles | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the thresholds below which a row is a Downtrend and above which it is an Uptrend, float64 `[N]` each.
 
     Args:
-        rows: with `volatility`, N rows.
+        volatility: standard deviation of the log return over a period, `[N]`.
         settings: the label method and its parameters.
         terciles: of the training rows' returns (`return_terciles`); required by `balanced` labels.
     """
     if settings.method == "balanced":
         assert terciles is not None
-        return tercile_thresholds.thresholds(len(rows), terciles)
+        return tercile_thresholds.thresholds(len(volatility), terciles)
     lower = -settings.threshold if settings.lower is None else settings.lower
     if settings.method == "volatility":
-        return volatility_thresholds.thresholds(rows[ROW_VOLATILITY].to_numpy(), lower, settings.threshold)
-    return fixed_thresholds.thresholds(len(rows), lower, settings.threshold)
+        return volatility_thresholds.thresholds(volatility, lower, settings.threshold)
+    return fixed_thresholds.thresholds(len(volatility), lower, settings.threshold)
 
 
 def return_terciles(returns: np.ndarray, training: np.ndarray | None = None) -> Terciles:

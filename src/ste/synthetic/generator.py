@@ -24,6 +24,7 @@ from ste.market.calendar import sessions, week_ends, week_numbers
 from ste.market.sources import Market
 from ste.schema import FEATURE_SETS, ROW_PERIOD
 from ste.synthetic import return_model
+from ste.synthetic.market_conditions import autoregression, draw_macro, draw_policy, draw_vix
 
 SEED_TICKERS = ("AAPL", "MSFT", "GOOGL", "AMZN", "NVDA", "META", "TSLA")
 _BURN_IN = FEATURE_SETS["full"].lookback + 60  # sessions before the first row: look-back, news memory, settled bands
@@ -63,9 +64,9 @@ def generate_market_blocks(settings: SyntheticSettings) -> Iterator[Market]:
     days, tickers = _days(settings), ticker_names(settings.tickers)
     # One stream per part: another draw in one part leaves the other parts unchanged.
     market, news, macro, policy, prices = np.random.SeedSequence(settings.seed).spawn(5)
-    vix = _vix(np.random.default_rng(market), len(days))
-    events = _policy(np.random.default_rng(policy), days)
-    releases = _macro(np.random.default_rng(macro), days, vix, events)
+    vix = draw_vix(np.random.default_rng(market), len(days))
+    events = draw_policy(np.random.default_rng(policy), days)
+    releases = draw_macro(np.random.default_rng(macro), days, vix, events)
     shared: _MarketShocks | None = None
     for number, start in enumerate(range(0, len(tickers), BLOCK)):
         block = tickers[start : start + BLOCK]
@@ -88,27 +89,12 @@ def _stream(part: np.random.SeedSequence, block: int) -> np.random.Generator:
     return np.random.default_rng(own)
 
 
-def _vix(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Draw the daily VIX `[n]`, percent: log VIX reverts to a level that switches between calm and stress."""
-    stressed = np.zeros(n, dtype=bool)
-    switch = rng.random(n)
-    for t in range(1, n):
-        stressed[t] = switch[t] >= 0.02 if stressed[t - 1] else switch[t] < 0.008
-    level = np.where(stressed, np.log(28.0), np.log(16.0))
-    shocks = rng.normal(0.0, 0.05, n)
-    log_vix = np.empty(n)
-    log_vix[0] = level[0]
-    for t in range(1, n):
-        log_vix[t] = log_vix[t - 1] + 0.08 * (level[t] - log_vix[t - 1]) + shocks[t]
-    return np.exp(np.clip(log_vix, np.log(9.0), np.log(80.0)))
-
-
 def _news(rng: np.random.Generator, days: pd.DatetimeIndex, tickers: list[str]) -> pd.DataFrame:
     """Draw news per ticker and day: Poisson counts at a varying rate, persistent sentiment."""
     shape = (len(days), len(tickers))
     rate = rng.lognormal(np.log(2.0), 0.4, len(tickers))
-    buzz = _ar1(rng, shape, persistence=0.9, scale=0.6)
-    mood = _ar1(rng, shape, persistence=0.93, scale=0.35)
+    buzz = autoregression(rng, shape, persistence=0.9, scale=0.6)
+    mood = autoregression(rng, shape, persistence=0.93, scale=0.35)
     count = rng.poisson(rate * np.exp(buzz))
     sentiment = np.tanh(mood + rng.normal(0.0, 0.4, shape) / np.sqrt(np.maximum(count, 1)))
     relevance = rng.beta(6.0, 3.0, shape)
@@ -124,65 +110,6 @@ def _news(rng: np.random.Generator, days: pd.DatetimeIndex, tickers: list[str]) 
     )
 
 
-def _ar1(rng: np.random.Generator, shape: tuple[int, int], persistence: float, scale: float) -> np.ndarray:
-    """Draw a stationary first-order autoregression along axis 0 with standard deviation `scale`."""
-    shocks = rng.normal(0.0, scale * np.sqrt(1 - persistence**2), shape)
-    out = np.empty(shape)
-    out[0] = rng.normal(0.0, scale, shape[1])
-    for t in range(1, shape[0]):
-        out[t] = persistence * out[t - 1] + shocks[t]
-    return out
-
-
-def _policy(rng: np.random.Generator, days: pd.DatetimeIndex) -> pd.DataFrame:
-    """Draw scheduled statements every 32 sessions, most without a change of rates, and rare surprises."""
-    scheduled = np.arange(int(rng.integers(32)), len(days), 32)
-    surprise = np.flatnonzero(rng.random(len(days)) < 0.002)
-    move = np.concatenate(
-        [
-            rng.choice([0.0, 1.0, 2.0], len(scheduled), p=[0.7, 0.25, 0.05]),
-            rng.choice([1.0, 2.0, 3.0], len(surprise), p=[0.3, 0.5, 0.2]),
-        ]
-    )
-    sign = rng.choice([-1.0, 1.0], len(move))
-    at = np.concatenate([scheduled, surprise])
-    order = np.argsort(at, kind="stable")
-    kind = np.repeat(["scheduled", "surprise"], [len(scheduled), len(surprise)])
-    return (
-        pd.DataFrame({"date": days[at], "event": kind, "impact": move, "sign": sign}).iloc[order].reset_index(drop=True)
-    )
-
-
-def _macro(rng: np.random.Generator, days: pd.DatetimeIndex, vix: np.ndarray, policy: pd.DataFrame) -> pd.DataFrame:
-    """Draw releases in long form: monthly and quarterly figures weeks after their period, rates and VIX daily."""
-    months = pd.date_range(days[0] - pd.DateOffset(months=6), days[-1], freq="MS")
-    quarters = months[months.month % 3 == 1]
-    unemployment = 5.0 + _ar1(rng, (len(months), 1), 0.97, 1.0)[:, 0]
-    inflation = 2.2 + _ar1(rng, (len(months), 1), 0.95, 1.0)[:, 0]
-    growth = 2.2 + _ar1(rng, (len(quarters), 1), 0.5, 1.5)[:, 0]
-    steps = 0.25 * (policy["impact"] * policy["sign"]).groupby(policy["date"]).sum()
-    rate = np.empty(len(days))
-    rate[0] = 2.0
-    moves = steps.reindex(days).fillna(0.0).to_numpy()
-    for t in range(1, len(days)):
-        rate[t] = np.clip(rate[t - 1] + moves[t], 0.0, 8.0)
-
-    def releases(series: str, dates: pd.DatetimeIndex, values: np.ndarray) -> pd.DataFrame:
-        return pd.DataFrame({"series": series, "release_date": dates, "value": values})
-
-    day, month = pd.Timedelta(days=1), pd.DateOffset(months=1)
-    return pd.concat(
-        [
-            releases("gdp_growth", quarters + pd.DateOffset(months=4), growth),
-            releases("inflation", months + month + 11 * day, inflation),
-            releases("unemployment", months + month + 6 * day, np.clip(unemployment, 1.0, 20.0)),
-            releases("interest_rate", days, rate),
-            releases("vix", days, vix),
-        ],
-        ignore_index=True,
-    )
-
-
 def _bars(
     rng: np.random.Generator,
     days: pd.DatetimeIndex,
@@ -190,7 +117,7 @@ def _bars(
     vix: np.ndarray,
     articles: pd.DataFrame,
     signal: float,
-    shared: "_MarketShocks | None" = None,
+    shared: "_MarketShocks | None",
 ) -> tuple[pd.DataFrame, "_MarketShocks"]:
     """Draw daily bars, sorted by ticker and date.
 
@@ -253,7 +180,7 @@ def _bars(
 
 
 def _blend(
-    rng: np.random.Generator, correlation: np.ndarray, n: int, shared: np.ndarray | None = None
+    rng: np.random.Generator, correlation: np.ndarray, n: int, shared: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return standard normal shocks `[n, tickers]` with the given correlations to a shared one `[n, 1]`, and that."""
     shared = rng.standard_normal((n, 1)) if shared is None else shared

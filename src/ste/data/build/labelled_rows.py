@@ -10,7 +10,7 @@ from ste.errors import DataError
 from ste.features.feature_rows import feature_rows
 from ste.labels.targets import Terciles, future_returns, label, return_terciles, thresholds
 from ste.market.sources import Market
-from ste.schema import FEATURE_SETS, KEYS, PERIOD, PROBABILITIES, RETURN, table_columns
+from ste.schema import FEATURE_SETS, KEYS, PERIOD, PROBABILITIES, RETURN, ROW_VOLATILITY, table_columns
 from ste.synthetic import return_model
 
 
@@ -111,7 +111,7 @@ def label_rows(
         terciles: of the training rows' returns, with balanced labels.
         settings: of the table.
     """
-    low, high = thresholds(rows, settings.labels, terciles)
+    low, high = thresholds(rows[ROW_VOLATILITY].to_numpy(), settings.labels, terciles)
     truth = None
     if has_class_probabilities(settings):
         probabilities = return_model.probabilities(rows["mu"].to_numpy(), rows["sigma"].to_numpy(), low, high)

@@ -25,7 +25,7 @@ from ste.data.build.table_folder import STAGING, TENSORS, TRUTH
 from ste.data.sources.daily_sources import source_blocks
 from ste.data.splits import by_fraction, split_codes, split_starts, usable_periods
 from ste.data.storage.memory_mapped import TensorWriter
-from ste.data.storage.parquet_shards import THREADS, PartsWriter
+from ste.data.storage.parquet_shards import PartsWriter
 from ste.data.table_checks import check_built_table
 from ste.labels.targets import Terciles, return_terciles
 from ste.market.calendar import sessions
@@ -170,10 +170,7 @@ class _BlockWriter:
         self._pending: Future[None] | None = None
 
     def __enter__(self) -> "_BlockWriter":
-        pool = self._stack.enter_context(ThreadPoolExecutor(THREADS))
-        self._writers = {
-            name: self._stack.enter_context(PartsWriter(self._staging / name, pool)) for name in self._names
-        }
+        self._writers = {name: self._stack.enter_context(PartsWriter(self._staging / name)) for name in self._names}
         self._stack.enter_context(self.tensors)
         self._thread = self._stack.enter_context(ThreadPoolExecutor(1))
         return self

@@ -6,6 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from ste.config import DataSettings, MarketSettings, SyntheticSettings
+from ste.data.sources.market_blocks import market_blocks
+from ste.data.sources.market_files import read_market
 from ste.market.sources import Market
 from ste.market.ticker_groups import ticker_ranges, ticker_starts
 from ste.synthetic.generator import generate_market, generate_market_blocks
@@ -15,11 +17,8 @@ def daily_sources(settings: DataSettings) -> Market:
     """Return the bars, news, macro releases and policy events that a table is built from."""
     if isinstance(settings, SyntheticSettings):
         return generate_market(settings)
-    if isinstance(settings, MarketSettings):
-        from ste.data.sources.market_files import read_market
-
-        return read_market(settings)
-    raise TypeError(f"{type(settings).__name__} has no daily sources")
+    assert isinstance(settings, MarketSettings)
+    return read_market(settings)
 
 
 def source_blocks(settings: DataSettings, max_rows: int) -> Iterator[Market]:
@@ -37,12 +36,9 @@ def source_blocks(settings: DataSettings, max_rows: int) -> Iterator[Market]:
     if isinstance(settings, SyntheticSettings):
         for market in generate_market_blocks(settings):
             yield from _split_market(market, max_rows)
-    elif isinstance(settings, MarketSettings):
-        from ste.data.sources.market_blocks import market_blocks
-
-        yield from market_blocks(settings, max_rows)
     else:
-        raise TypeError(f"{type(settings).__name__} has no daily sources")
+        assert isinstance(settings, MarketSettings)
+        yield from market_blocks(settings, max_rows)
 
 
 def _split_market(market: Market, max_rows: int) -> Iterator[Market]:

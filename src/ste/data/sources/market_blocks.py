@@ -1,8 +1,7 @@
 """Read the files of a real market in blocks of tickers, so that the bars need not fit in memory.
 
-A Parquet file sorted by ticker is read in batches that are cut between tickers. Any other file is read once, as
-columns with codes for names, and split by ticker. Where a block breaks a rule, the complete file is read by
-`market_files.read_bars`, which reports the lines.
+A Parquet file sorted by ticker is read in batches that are cut between tickers. Any other file is read at once by
+`market_files.read_bars`. So is a file of which a block breaks a rule: `read_bars` reports the lines.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,14 +16,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ste.config import MarketSettings
-from ste.config.header_check import check_columns
 from ste.data.columns import find_violations
 from ste.data.sources.market_files import bar_numbers, check_tickers, market_of_bars, read_bars
-from ste.data.storage.files import read_frame
 from ste.market.bar_adjustment import BarSummary, adjusted_block
 from ste.market.sources import Market
 from ste.market.ticker_groups import ticker_ranges, ticker_starts
-from ste.schema import MARKET_COLUMNS
 
 _BATCH, _BUFFER = 1 << 15, 1 << 18  # rows, and bytes of each column, in one read
 
@@ -62,7 +58,7 @@ class _NewsByTicker:
 
 def _bar_blocks(path: Path, tickers: list[str] | None, max_rows: int, notes: list[str]) -> Iterator[pd.DataFrame]:
     """Yield bars on the adjusted scale, as `read_bars` returns them, block by block."""
-    raw = _sorted_parquet(path) or _split_by_ticker(path)
+    raw = _sorted_parquet(path)
     if raw is None:
         bars = read_bars(path, notes, tickers)
         for first, last in ticker_ranges(np.append(ticker_starts(bars), len(bars)), max_rows):
@@ -145,41 +141,6 @@ def _sorted_parquet(path: Path) -> _RawBars | None:
             pending = table[last - first :].to_batches()
 
     return _RawBars(names, np.array(counts, dtype=np.int64), read) if names else None
-
-
-def _split_by_ticker(path: Path) -> _RawBars | None:
-    """Read any other file once and order its rows by ticker; None where a column has another type."""
-    try:
-        if path.suffix == ".parquet":
-            columns = ["ticker", *_columns(pq.read_schema(path).names)]
-            table = pq.read_table(path, columns=columns, read_dictionary=["ticker"])
-        else:
-            frame = read_frame(path)
-            check_columns(frame, MARKET_COLUMNS["bars"], path)
-            columns = ["ticker", *_columns([str(name) for name in frame])]
-            table = pa.Table.from_pandas(frame[columns], preserve_index=False)
-            dates = table["date"].cast(pa.date32())
-            table = table.set_column(table.column_names.index("date"), "date", dates)
-    except (pa.ArrowException, OSError, KeyError):
-        return None
-    if not len(table) or not _has_bar_types(table.schema):
-        return None
-    named = table["ticker"].combine_chunks().dictionary_encode()
-    named = named.combine_chunks() if isinstance(named, pa.ChunkedArray) else named
-    known = np.asarray(named.dictionary, dtype=object)
-    codes = named.indices
-    if codes.null_count or (known == "").any():
-        return None
-    by_name = np.argsort(known)
-    ranks = np.argsort(by_name)[codes.to_numpy()]
-    order = np.argsort(ranks, kind="stable")
-    table = table.drop_columns("ticker").combine_chunks()
-
-    def read(ranges: list[tuple[int, int]]) -> Iterator[pa.Table]:
-        for first, last in ranges:
-            yield table.take(pa.array(order[first:last]))
-
-    return _RawBars(known[by_name].tolist(), np.bincount(ranks), read)
 
 
 def _columns(names: Sequence[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """Checks across the user's own tables: date order of the splits, and the horizon of the labels."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +21,24 @@ def check_table_files(frames: dict[str, pd.DataFrame], files: dict[str, Path], s
         files: split to file, for messages.
         settings: of the tables.
     """
-    previous: str | None = None
-    for split, frame in frames.items():
-        if previous is not None and frame["date"].min() <= frames[previous]["date"].max():
-            raise DataError(
-                f"{files[split]}: starts on {frame['date'].min():%Y-%m-%d}, but {files[previous]} reaches to "
-                f"{frames[previous]['date'].max():%Y-%m-%d}. Expected train, validation and test in date order "
-                "without overlap. (The seed document's own cut goes through a week: data=seed repeats it.)"
-            )
-        previous = split
+    check_split_order({split: (frame["date"].min(), frame["date"].max()) for split, frame in frames.items()}, files)
     check_horizon(pd.concat(frames.values(), ignore_index=True), settings)
+
+
+def check_split_order(dates: dict[str, tuple[pd.Timestamp, pd.Timestamp]], files: dict[str, Path]) -> None:
+    """Raise `DataError` unless the splits follow each other in date order.
+
+    Args:
+        dates: split to first and last date, in order.
+        files: split to file or folder, for messages.
+    """
+    for (before, (_, last)), (after, (first, _)) in pairwise(dates.items()):
+        if first <= last:
+            raise DataError(
+                f"{files[after]}: starts on {first:%Y-%m-%d}, but {files[before]} reaches to {last:%Y-%m-%d}. Expected "
+                "train, validation and test in date order without overlap. (The seed document's own cut goes through a "
+                "week: data=seed repeats it.)"
+            )
 
 
 def check_horizon(table: pd.DataFrame, settings: TableSettings) -> None:

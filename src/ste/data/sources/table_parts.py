@@ -2,20 +2,17 @@
 
 from collections.abc import Iterator
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
 from ste.config import TableSettings
 from ste.config.header_check import check_columns
 from ste.data.columns import check_keyed, numeric_columns, typed_frame
-from ste.data.sources.table_files import check_horizon
+from ste.data.sources.table_files import check_horizon, check_split_order
 from ste.data.storage.parquet_shards import part_files, read_parts_blocks
 from ste.data.table_checks import ClassOrder, find_target_violations
-from ste.errors import DataError
 from ste.schema import DIRECTION, SPLITS, table_columns
 
 
@@ -35,26 +32,20 @@ def checked_blocks(folders: dict[str, Path], settings: TableSettings) -> Iterato
     for folder in folders.values():
         for part in part_files(folder):
             check_columns(_names(part), table_columns(settings.features), part, strict=True)
-    days = {split: (np.datetime64("2999-01-01"), np.datetime64("0001-01-01")) for split in folders}
+    dates = {split: (pd.Timestamp.max, pd.Timestamp.min) for split in SPLITS if split in folders}
     order = ClassOrder()
     for number, block in enumerate(read_parts_blocks(folders)):
         _check_block(block, folders, settings)
         if number == 0:
             check_horizon(block.astype({"ticker": str}), settings)
         order.add(block)
-        for split in folders:
-            own = block["date"].to_numpy()[block["split"].to_numpy() == SPLITS.index(split)].astype("datetime64[D]")
+        for split, (first, last) in dates.items():
+            own = block["date"][block["split"] == SPLITS.index(split)]
             if len(own):
-                days[split] = (min(days[split][0], own.min()), max(days[split][1], own.max()))
+                dates[split] = (min(first, own.min()), max(last, own.max()))
         yield block
     order.check(", ".join(map(str, folders.values())))
-    ordered = [(split, *days[split]) for split in SPLITS if split in folders]
-    for (before, _, last), (after, first, _) in pairwise(ordered):
-        if first <= last:
-            raise DataError(
-                f"{folders[after]}: starts on {first}, but {folders[before]} reaches to {last}. Expected train, "
-                "validation and test in date order without overlap."
-            )
+    check_split_order(dates, folders)
 
 
 def _names(part: Path) -> list[str]:

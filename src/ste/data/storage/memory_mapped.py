@@ -183,8 +183,7 @@ class MappedColumns:
 
     def release(self) -> None:
         """Free the memory of the features' pages; they are read again on access."""
-        if hasattr(mmap, "MADV_DONTNEED"):
-            self._pages.madvise(mmap.MADV_DONTNEED)
+        self._pages.madvise(mmap.MADV_DONTNEED)
 
     def volatility(self, rows: np.ndarray) -> np.ndarray:
         """Trailing volatilities float64 `[n, K]`, rounded to 32 bits but for that of all tickers."""

@@ -1,7 +1,7 @@
-"""Tables larger than memory: each split is a folder of Parquet files by year, written and read in blocks.
+"""Write and read tables larger than memory: each split is a folder of one Parquet file per year, the parts.
 
-A block is some tickers with all their rows; blocks come in ticker order and each is a row group of every year
-that it has rows in. So a file's tickers are in order, and so are a ticker's dates, over the years too.
+A block holds all rows of some tickers. Blocks are written in ticker order; each becomes one row group in every
+year of its rows. A part is therefore sorted by ticker and date.
 """
 
 import shutil
@@ -24,7 +24,7 @@ from ste.errors import DataError
 from ste.schema import SPLITS
 
 THREADS = 2
-"""Years written at once."""
+"""Parts that are written at once."""
 
 
 def part_files(folder: Path) -> list[Path]:
@@ -46,22 +46,20 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 class PartsWriter:
-    """Writes a folder of parts atomically: `close` moves the complete folder to its place.
+    """Writes a folder of parts atomically: `close` moves the complete folder to its final path.
 
     Args:
-        folder: final place of the parts; an incomplete folder of an earlier attempt is deleted.
-        pool: threads that write; several tables may share it. None creates one.
+        folder: final path of the parts; an incomplete folder of an earlier attempt is deleted.
     """
 
-    def __init__(self, folder: Path, pool: ThreadPoolExecutor | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._partial = partial_folder(folder)
         shutil.rmtree(self._partial, ignore_errors=True)
         self._partial.mkdir(parents=True)
         self._years: dict[int, pq.ParquetWriter] = {}
         self._schema: pa.Schema | None = None
-        self._pool = ThreadPoolExecutor(THREADS) if pool is None else pool
-        self._owns_pool = pool is None
+        self._pool = ThreadPoolExecutor(THREADS)
 
     def __enter__(self) -> Self:
         return self
@@ -74,8 +72,8 @@ class PartsWriter:
         """Write a block.
 
         Args:
-            rows: `date`, `ticker` and numbers, sorted by ticker and date; tickers come after those of the
-                blocks before.
+            rows: `date`, `ticker` and numbers, sorted by ticker and date; the tickers follow those of earlier
+                blocks.
         """
         if rows.empty:
             return
@@ -83,7 +81,7 @@ class PartsWriter:
         if self._schema is None:
             types = {name: pa.string() if name == "ticker" else column.type for name, column in columns.items()}
             self._schema = pa.schema(types)
-        # Dictionary to string by the writer: what is read is plain text, whatever the block had.
+        # The writer converts the dictionary of tickers to text.
         table = pa.table(columns)
         years = rows["date"].to_numpy().astype("datetime64[Y]").astype(np.int64) + 1970
         found = np.flatnonzero(np.bincount(years))
@@ -92,7 +90,7 @@ class PartsWriter:
         list(self._pool.map(_write, repeat(table), writers, rows_of))
 
     def close(self) -> dict[str, str]:
-        """Finish the files and move the folder to its place.
+        """Finish the files and move the folder to its final path.
 
         Returns:
             The digest of each part, by name.
@@ -112,14 +110,13 @@ class PartsWriter:
                 compression_level=1,
                 use_dictionary=[field.name for field in schema if field.name not in floats],
                 use_byte_stream_split=floats,
-                write_statistics=["ticker"],  # tell the blocks apart
-                store_schema=False,  # else a ticker is read back as a category
+                write_statistics=["ticker"],  # read by `_groups`
+                store_schema=False,  # with it, a ticker would be read as a category
             )
         return self._years[year]
 
     def _finish_files(self) -> None:
-        if self._owns_pool:
-            self._pool.shutdown()
+        self._pool.shutdown()
         for writer in self._years.values():
             writer.close()
         self._years = {}
@@ -131,7 +128,7 @@ def partial_folder(folder: Path) -> Path:
 
 
 def _array(column: pd.Series) -> Any:
-    if column.name == "ticker":  # of one type, however many tickers a block has
+    if column.name == "ticker":  # int32 codes in every block
         known = column.astype("category").cat
         names = pa.array(known.categories, pa.string())
         return pa.DictionaryArray.from_arrays(pa.array(known.codes.to_numpy(), pa.int32()), names)
@@ -151,11 +148,10 @@ def read_parts_blocks(folders: dict[str, Path]) -> Iterator[pd.DataFrame]:
         folders: split to the folder of its parts.
 
     Yields:
-        The table's columns with `ticker` as a category, and `split`, int8; sorted by ticker and date. A block
-        holds whole tickers, after those of the blocks before.
+        The table's columns with `ticker` as a category, and `split`, int8; sorted by ticker and date.
 
     Raises:
-        DataError: a part that cannot be read or has no statistics of its tickers.
+        DataError: a part cannot be read, or has no statistics of its tickers.
     """
     groups = sorted(
         group for split, folder in folders.items() for file in part_files(folder) for group in _groups(file, split)
@@ -176,7 +172,7 @@ def read_parts_blocks(folders: dict[str, Path]) -> Iterator[pd.DataFrame]:
 
 
 class _Group(NamedTuple):
-    """A row group: its first and last ticker, the split's code, its file and number in there."""
+    """A row group: first and last ticker, code of the split, file and number within it."""
 
     first: str
     last: str

@@ -18,7 +18,6 @@ from ste.inference.batch.table_chunk import TableChunk, reading
 
 BLOCK = 4 << 20
 """Bytes that are parsed at once; no row may be longer. The parser reads up to 32 blocks ahead."""
-_HEADER_BLOCK = 1 << 20
 _COMPRESSED = (".gz", ".bz2", ".zst", ".lz4")
 SkippedRecords = deque[tuple[int, str, int]]
 """Records that the parser skipped because of their number of fields: record number, text and fields of each."""
@@ -46,7 +45,7 @@ class CsvReader:
         self.path, self.where = path, str(path)
         self.size = path.stat().st_size
         with self._open() as (source, _):
-            reader = pa.csv.open_csv(source, *_options(_HEADER_BLOCK, lambda row: "skip"))
+            reader = pa.csv.open_csv(source, *_options(lambda row: "skip"))
             self.names = list(reader.schema.names)
 
     @contextmanager
@@ -69,7 +68,7 @@ class CsvReader:
             as_text = pa.csv.ConvertOptions(
                 column_types=dict.fromkeys(self.names, pa.string()), strings_can_be_null=False, check_utf8=False
             )
-            reader = pa.csv.open_csv(source, *_options(BLOCK, skip), convert_options=as_text)
+            reader = pa.csv.open_csv(source, *_options(skip), convert_options=as_text)
             counter = _LineCounter(sum(name.count("\n") for name in self.names), len(self.names))
             for block in reader:
                 for chunk in counter.chunk(block, columns, skipped).split(rows):
@@ -80,9 +79,9 @@ class CsvReader:
                 yield TableChunk(np.empty(0, dtype=np.int64), empty, rejects), raw.tell()
 
 
-def _options(block: int, skip: Any) -> tuple[Any, Any]:
+def _options(skip: Any) -> tuple[Any, Any]:
     # The parser numbers rows in a single thread only.
-    read = pa.csv.ReadOptions(use_threads=False, block_size=block)
+    read = pa.csv.ReadOptions(use_threads=False, block_size=BLOCK)
     return read, pa.csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=skip)
 
 

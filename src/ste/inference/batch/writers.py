@@ -66,19 +66,10 @@ def open_writer(path: Path, final: Path, schema: PredictionSchema) -> Iterator[P
     """Open a writer to `path` in the format and compression that the ending of `final` names."""
     if final.suffix == ".parquet":
         with pq.ParquetWriter(path, schema.arrow) as writer:
-            yield _ParquetPredictions(writer)
+            yield writer
     else:
         with pa.output_stream(str(path), compression="gzip" if final.suffix == ".gz" else None) as stream:
             yield _CsvPredictions(stream, schema)
-
-
-class _ParquetPredictions:
-    def __init__(self, writer: Any) -> None:
-        self._writer = writer
-
-    def write(self, table: Any) -> None:
-        """Append a row group."""
-        self._writer.write_table(table)
 
 
 class _CsvPredictions:

@@ -69,8 +69,6 @@ def _attributes(trees: list[dict[str, Any]], classes: int) -> dict[str, Any]:
         position = {id(node): i for i, node in enumerate(nodes)}
         for i, node in enumerate(nodes):
             leaf = "split_index" not in node
-            if not leaf and node["decision_type"] != "<=":
-                raise NotImplementedError(node["decision_type"])  # categorical: no table has such columns
             out["nodes_treeids"].append(number)
             out["nodes_nodeids"].append(i)
             out["nodes_featureids"].append(0 if leaf else node["split_feature"])

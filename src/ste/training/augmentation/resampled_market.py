@@ -14,7 +14,7 @@ from ste.features.feature_rows import feature_rows
 from ste.labels.targets import future_returns, label, return_terciles, thresholds
 from ste.market.calendar import periods
 from ste.market.sources import Market
-from ste.schema import FEATURE_SETS, table_columns
+from ste.schema import FEATURE_SETS, ROW_VOLATILITY, table_columns
 from ste.synthetic.block_bootstrap import ResampledMarket
 
 STREAM = 0x5EED
@@ -85,11 +85,10 @@ def training_days(panel: Panel, dates: pd.Series) -> pd.DatetimeIndex:
 def _labelled(market: Market, panel: Panel) -> pd.DataFrame:
     chosen = panel.settings
     rows = future_returns(feature_rows(market, chosen.frequency, chosen.features), chosen.labels.horizon)
-    if chosen.labels.method == "balanced":  # the real training rows' terciles
-        cuts = return_terciles(panel.store.columns.returns[panel.row_split == 0])
-        low, high = (np.full(len(rows), cut) for cut in cuts)
-    else:
-        low, high = thresholds(rows, chosen.labels)
+    # With balanced labels, the terciles of the real training rows.
+    balanced = chosen.labels.method == "balanced"
+    terciles = return_terciles(panel.store.columns.returns[panel.row_split == 0]) if balanced else None
+    low, high = thresholds(rows[ROW_VOLATILITY].to_numpy(), chosen.labels, terciles)
     return label(rows, low, high)[list(table_columns(chosen.features))].reset_index(drop=True)
 
 

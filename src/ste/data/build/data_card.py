@@ -1,0 +1,93 @@
+"""The data card: what describes and identifies the tables of a folder."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ste.config import DataSettings
+from ste.data.build.split_summary import SplitSummary
+from ste.data.build.table_folder import content_digest
+from ste.data.storage.files import atomic_file
+from ste.schema import FEATURE_SETS, class_names
+
+BUILD = 2
+"""Increase it when the same settings give other bytes: older folders are then built again."""
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """Tables on disk.
+
+    Attributes:
+        files: split to file, or to the folder of its parts.
+        truth: file or folder of a synthetic market's class probabilities by date and ticker, or None.
+        card: content of `data_card_…json`.
+        reused: whether the tables existed already.
+        tensors: folder of the memory-mapped arrays of tables in parts, which may not exist yet; None for files.
+    """
+
+    files: dict[str, Path]
+    truth: Path | None
+    card: dict[str, Any]
+    reused: bool = False
+    tensors: Path | None = None
+
+    @property
+    def digest(self) -> str:
+        """Short digest of all the tables' bytes; two runs with the same digest have the same data."""
+        return str(self.card["digest"])
+
+
+def short_digest(identity: dict[str, Any]) -> str:
+    """Return the digest of an identity for the name of a table folder."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:10]
+
+
+def data_card(
+    settings: DataSettings,
+    files: dict[str, dict[str, Any]],
+    identity: dict[str, Any],
+    notes: list[str],
+    truth: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """Return the content of a data card.
+
+    Args:
+        settings: of the tables.
+        files: split to file name, digest and counts.
+        identity: what decides the tables' bytes.
+        notes: of the sources.
+        truth: entry of the class probabilities, where they are known.
+    """
+    return {
+        "source": settings.source,
+        "seed": getattr(settings, "seed", None),
+        "settings": settings.table_settings(),
+        "frequency": settings.frequency,
+        "features": list(FEATURE_SETS[settings.features].names),
+        "classes": list(class_names(settings.labels.classes)),
+        "files": files,
+        "truth": truth,
+        "purge": settings.split.purged_periods(settings.labels.horizon),
+        "protocol": (
+            "seed document: rows cut in date order without purge, so that one week lies in both splits"
+            if settings.split.by == "row"
+            else "split by date, purged: the last periods of a split are history for the next split and are not scored"
+        ),
+        "notes": notes,
+        "digest": content_digest([entry["sha256"] for entry in files.values()], settings),
+        "identity": identity,
+    }
+
+
+def write_card(card: dict[str, Any], path: Path) -> None:
+    """Write a data card atomically."""
+    with atomic_file(path) as partial:
+        partial.write_text(json.dumps(card, indent=2) + "\n")
+
+
+def split_summary(settings: DataSettings) -> SplitSummary:
+    """Return an empty summary of the splits of a table."""
+    return SplitSummary(settings.split.purged_periods(settings.labels.horizon), settings.frequency)
