@@ -152,11 +152,11 @@ def test_the_law_by_hand() -> None:
     np.testing.assert_allclose(model.risk(np.array(2.0 * model.VIX), np.array(0.5 * model.BAND)), 0.1 * np.log(2.0))
     assert model.risk(np.array(1000.0), np.array(1.0)) == model.RANGE
     memory, place = np.array(model.SENTIMENT), np.array(1.0)
-    np.testing.assert_allclose(model.edge(memory, place=place, **usual), 0.85)
+    np.testing.assert_allclose(model.edge(memory, band_position=place, **usual), 0.85)
     crowd = usual | {"count": np.array(model.NEWS * np.e - 1.0)}
-    np.testing.assert_allclose(model.edge(memory * 0.0, place=place * 9.0, **crowd), 0.8 * 1.5 * np.tanh(1.0))
+    np.testing.assert_allclose(model.edge(memory * 0.0, band_position=place * 9.0, **crowd), 0.8 * 1.5 * np.tanh(1.0))
     panic = usual | {"vix": np.array(model.VIX * np.exp(0.3))}
-    np.testing.assert_allclose(model.edge(memory, place=place, **panic), 0.85 * (1.0 + 0.6 * np.tanh(1.0)))
+    np.testing.assert_allclose(model.edge(memory, band_position=place, **panic), 0.85 * (1.0 + 0.6 * np.tanh(1.0)))
     mu, sigma = model.moments(0.2, np.array(0.5), np.array(2.0))
     np.testing.assert_allclose(sigma, 0.03 * np.exp(0.25))  # at half the default signal half of the risk shows
     np.testing.assert_allclose(mu, 0.002 + 0.2 * sigma * 2.0)
