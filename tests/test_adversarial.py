@@ -206,6 +206,7 @@ def test_the_training_curve_is_of_the_clean_loss():
     clean, adversarial = module("MLP").eval(), module("MLP", adversarial_weight=5.0).eval()
     for model in (clean, adversarial):
         model.training_step(batches("MLP")[0], 0)
+        model._update_train_metrics()
     assert clean.train_metrics.compute() == adversarial.train_metrics.compute()
 
 

@@ -161,12 +161,16 @@ def test_a_training_loads_nothing_that_it_does_not_use_and_contacts_no_host(tmp_
         ("train", ["sweep=lstm"], "that is a search of many runs. Try python -m ste.train -m sweep=lstm"),
         ("train", ["-m", "sweep=lstmm"], "sweep=lstmm: no such choice. Did you mean sweep=lstm"),
         ("train", ["-m", "sweep=lstm,gru"], "a sweep has one sweep. Give it one value"),
-        ("train", ["-m", "optimizer.lr=interval(0.1,1)"], "a grid tries every value, and an interval has no end"),
+        (
+            "train",
+            ["-m", "optimizer.lr=interval(0.1,1)"],
+            "a grid tries every value, and an interval has infinitely many",
+        ),
         ("train", ["-m", "optimizer.lr=0,-1"], "optimizer.lr=0: expected a finite number above 0"),
         ("train", ["-m", "sweep=lstm", "sweep.trials=0"], "sweep.trials=0: expected a whole number, 1 or more"),
         ("train", ["-m", "hydra/sweeper=ste_optuna", "seed=1"], "nothing to search: choose sweep=lstm"),
         ("train", ["paths.output=t.csv"], "cannot be written"),
-        ("train", ["resume=abc", "seed=3"], "goes on with that run's own settings, which seed=3 would change"),
+        ("train", ["resume=abc", "seed=3"], "uses the settings of that run, which seed=3 would change"),
     ],
 )
 def test_a_mistake_is_one_message_and_exit_code_2(

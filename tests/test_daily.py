@@ -271,7 +271,7 @@ def test_the_purge_counts_sessions(panel: Panel):
 def test_a_daily_table_is_read_back_as_daily_alone(panel: Panel):
     path = panel.prepared.files["train"]
     assert len(read_table(path, "daily", "prices")) > 0
-    with pytest.raises(DataError, match=r"another row in the week of .*Expected one row per ticker and week"):
+    with pytest.raises(DataError, match=r"column date, .*expected one row per ticker and week"):
         read_table(path, "weekly", "prices")
     with pytest.raises(DataError, match="stock_open"):
         read_table(path, "daily", "full")

@@ -85,10 +85,10 @@ def test_a_run_says_the_same_and_repeats(small: Small, folder: Path) -> None:
 
 
 def read(prepared: PreparedData, settings: DataSettings) -> Panel:
-    """Anew, as another process would."""
+    """Read again, as another process would."""
     from ste.data import panel
 
-    panel._read.cache_clear()
+    panel._read_store.cache_clear()
     return Panel.read(prepared, settings)
 
 
@@ -110,11 +110,11 @@ def test_arrays_are_made_again_where_they_are_gone_or_of_other_tables(small: Sma
 
 def test_what_parts_cannot_do_is_told(small: Small, folder: Path) -> None:
     settings, _ = small("data.format=parts")
-    with pytest.raises(DataError, match=r"an audit holds the whole table .* Try .* data.format=parquet"):
+    with pytest.raises(DataError, match=r"an audit holds the complete table .* Try .* data.format=parquet"):
         audit(settings.data, folder)
     prepared = prepare(settings.data, Path(settings.paths.data))
     given = of_folders(small, prepared.files)
-    with pytest.raises(DataError, match=r"^data.train=.*: is a folder of parts, and an audit holds the whole table"):
+    with pytest.raises(DataError, match=r"^data.train=.*: is a folder of parts, and an audit holds the complete table"):
         audit(given.data, folder)
     part = parts.part_files(prepared.files["train"])[0]
     part.write_bytes(b"none")
@@ -167,13 +167,22 @@ def at(row: int, column: str, value: Any) -> Callable[[pd.DataFrame], None]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (at(3, "stock_rsi", 101.0), r"training_data.*column stock_rsi of .* found 101.0; expected 100 or less"),
-        (at(3, "stock_close", np.nan), r"column stock_close of .* found nan; expected a finite number"),
-        (at(3, "stock_trend_direction", 7), r"column stock_trend_direction of .* expected 0, 1 or 2"),
+        (
+            at(3, "stock_rsi", 101.0),
+            r"training_data.*column stock_rsi of .* found 101; expected a number from 0 to 100",
+        ),
+        (at(3, "stock_close", np.nan), r"column stock_close of .* found nan; expected a price above 0"),
+        (
+            at(3, "stock_trend_direction", 7),
+            r"column stock_trend_direction of .* expected 0 .Downtrend., 1 .Neutral. or 2",
+        ),
         (at(3, "stock_weekly_movement", 1e6), r"column stock_weekly_movement of .* expected stock_weekly_return x"),
-        (at(3, "date", pd.Timestamp("2018-01-26 09:30")), r"column date of .* expected a day without a time"),
-        (lambda frame: frame.insert(2, "other", 1.0), r"unknown other"),
-        (lambda frame: frame.drop(columns="stock_rsi", inplace=True), r"missing stock_rsi"),
+        (
+            at(3, "date", pd.Timestamp("2018-01-26 09:30")),
+            r"column date of .* expected a day such as 2024-11-29, without a time",
+        ),
+        (lambda frame: frame.insert(2, "other", 1.0), r"unknown column other"),
+        (lambda frame: frame.drop(columns="stock_rsi", inplace=True), r"missing column stock_rsi"),
         (lambda frame: frame.__setitem__("stock_trend_direction", 2 - frame["stock_trend_direction"]), "contradicts"),
     ],
 )
@@ -191,7 +200,7 @@ def test_a_ready_part_that_breaks_the_contract_is_told(
 def test_ready_parts_in_a_wrong_order_or_of_another_horizon_are_told(small: Small, ready: dict[str, Path]) -> None:
     settings = of_folders(small, {**ready, "validation": ready["test"], "test": ready["validation"]})
     with pytest.raises(
-        DataError, match=r"begins on .*, but .* reaches to .*Expected train, validation and test in date"
+        DataError, match=r"starts on .*, but .* reaches to .*Expected train, validation and test in date"
     ):
         prepare(settings.data, Path(settings.paths.data))
     settings = of_folders(small, ready, "data.labels.horizon=2")
