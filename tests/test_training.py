@@ -329,7 +329,7 @@ def test_rare_classes_weigh_more(data_folder: Path):
 
 def test_the_epoch_is_selected_on_validation_alone(fitted: Callable[..., Fitted], data_folder: Path):
     """The monitored metric is that of the validation rows at the selected epoch, the best of all epochs."""
-    overrides = ["trainer.max_epochs=8", "optimizer.lr=0.03"]
+    overrides = ["trainer.max_epochs=8", "optimizer.lr=0.03", "data.split.validation=0.3", "data.split.test=0.2"]
     result = fitted(*overrides)
     values = [epoch["val/log_loss"] for epoch in result.history]
     assert result.best_epoch == values.index(min(values))
