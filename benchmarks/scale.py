@@ -118,7 +118,7 @@ def _row_costs(what: str, sizes: Sequence[TableSize], costs: Sequence[float]) ->
 def _export_model(size: TableSize) -> Path:
     """Train a light net briefly and export it."""
     path = (size.folder / "model.onnx").absolute()
-    short = ("scoring.most_rows=1000", "scoring.resamples=100", "trainer.limit_train_batches=20")
+    short = ("scoring.max_rows=1000", "scoring.resamples=100", "trainer.limit_train_batches=20")
     size.command("train", *size.run, *short, "model=dual_tower")
     size.command("export", "run=latest", f"output={path}")
     return path
@@ -144,7 +144,7 @@ def _window_cost(size: TableSize, net: str) -> float:
     model, batches = NETS[net]
     seconds = []
     for count in batches:
-        chosen = (f"model={model}", f"trainer.limit_train_batches={count}", "scoring.most_rows=2000", "tracking=off")
+        chosen = (f"model={model}", f"trainer.limit_train_batches={count}", "scoring.max_rows=2000", "tracking=off")
         settings = settings_from([*size.run, *chosen, f"paths.data={(size.folder / 'data_output').absolute()}"])
         data = open_data(settings)
         data.panel.store.features.sum()  # maps every page before anything is timed

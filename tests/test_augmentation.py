@@ -172,14 +172,14 @@ def test_the_larger_weight_for_the_example_itself_leaves_the_papers_loss() -> No
     assert ours == pytest.approx(np.mean(theirs), abs=4 * np.std(theirs) / np.sqrt(600))
 
 
-@given(seed=st.integers(0, 2**32 - 1), share=st.floats(0.05, 1.0), name=st.sampled_from(NAMES[:3]))
-def test_a_share_of_the_examples_is_left_as_it_is(seed: int, share: float, name: str) -> None:
+@given(seed=st.integers(0, 2**32 - 1), fraction=st.floats(0.05, 1.0), name=st.sampled_from(NAMES[:3]))
+def test_a_share_of_the_examples_is_left_as_it_is(seed: int, fraction: float, name: str) -> None:
     x, label = windows(seed, 300), torch.zeros(300, dtype=torch.int64)
-    settings = asdict(AugmentSettings(name=name, share=share, sigma=0.5))
+    settings = asdict(AugmentSettings(name=name, fraction=fraction, sigma=0.5))
     changed, target = augment_batch(settings, x, label, 3, torch.ones(3, dtype=torch.bool), generator(seed, 0, 0))
     assert target is label
     touched = (changed != x).flatten(1).any(1).float().mean().item()
-    assert touched == pytest.approx(share, abs=5 * np.sqrt(share * (1 - share) / 300) + 0.02)
+    assert touched == pytest.approx(fraction, abs=5 * np.sqrt(fraction * (1 - fraction) / 300) + 0.02)
 
 
 @pytest.mark.parametrize("name", ON_BATCHES)
@@ -468,7 +468,7 @@ def test_a_gain_is_that_over_the_same_seed_on_the_same_rows() -> None:
             "augment=jitter augment.sigma=0",
             "augment.sigma=0: expected a finite number above 0. Try augment.sigma=0.1",
         ),
-        ("augment=scaling augment.share=2", "augment.share=2: expected a finite number in (0, 1]"),
+        ("augment=scaling augment.fraction=2", "augment.fraction=2: expected a finite number in (0, 1]"),
         ("augment=window_warping augment.factor=1", "augment.factor=1: expected a finite number above 1"),
         ("augment=window_warping augment.part=1", "augment.part=1: expected a finite number in (0, 1)"),
         ("augment=mixup augment.alpha=-1", "augment.alpha=-1: expected a finite number above 0"),

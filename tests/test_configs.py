@@ -225,7 +225,10 @@ def test_the_default_run_is_the_documented_one():
         ("validation=walk_forward validation.folds=1", r"validation.folds=1: expected 2 or more"),
         ("validation=combinatorial validation.test_folds=6", r"validation.test_folds=6: expected 2 to 5"),
         ("validation=combinatorial validation.test_folds=1", r"validation.test_folds=1: expected 2 to 5"),
-        ("validation=walk_forward validation.share=0.6", r"validation.share=0.6: expected a finite number in (0, 0.5]"),
+        (
+            "validation=walk_forward validation.fraction=0.6",
+            r"validation.fraction=0.6: expected a finite number in (0, 0.5]",
+        ),
         ("validation=walk_forward validation.embargo=-1", r"validation.embargo=-1: expected a whole number, 0 or more"),
         (
             "validation=walk_forward validation.train_periods=50",
@@ -234,7 +237,7 @@ def test_the_default_run_is_the_documented_one():
         ("validation=walk_forward validation.test_start=2020", r"validation.test_start=2020: expected a date such as"),
         ("scoring.resamples=10", r"scoring.resamples=10: expected a whole number, 100 or more"),
         ("scoring.portfolio=hold", r"scoring.portfolio=hold: expected one of long_short, long_only"),
-        ("scoring.most_rows=0", r"scoring.most_rows=0: expected a whole number, 1 or more, or null"),
+        ("scoring.max_rows=0", r"scoring.max_rows=0: expected a whole number, 1 or more, or null"),
         ("augment=synthetic data.format=parts", r"augment=synthetic: resamples a market in memory"),
         ("scoring.cost_bps=-1", r"scoring.cost_bps=-1: expected a finite number, 0 or more"),
     ],

@@ -450,7 +450,7 @@ def test_an_ensemble_that_was_stopped_is_combined_again(place: Place, trained: l
 
 @pytest.mark.slow
 def test_members_in_folds_are_pooled_and_weighed_fold_by_fold(place: Place, trained: list[TrainResult], capsys):
-    walk = ["validation=walk_forward", "validation.folds=2", "validation.share=0.3"]
+    walk = ["validation=walk_forward", "validation.folds=2", "validation.fraction=0.3"]
     folded = [place.fit(f"walk-{name}", f"model={name}", *walk) for name in ("logistic", "volatility")]
     names = ",".join(str(result.run_id) for result in folded)
     made = place.ensemble(f"runs=[{names}]", "method=validation")

@@ -468,7 +468,7 @@ def test_an_ensemble_is_one_graph_of_members_with_windows_of_their_own(tmp_path:
 @pytest.mark.slow
 def test_an_ensemble_in_folds_serves_the_last_folds_models_and_weights(tmp_path: Path):
     place = Place(tmp_path)
-    walk = ["validation=walk_forward", "validation.folds=2", "validation.share=0.3"]
+    walk = ["validation=walk_forward", "validation.folds=2", "validation.fraction=0.3"]
     runs = [place.fit("gru", *GRU, *walk), place.fit("mlp", *MLP, *walk)]
     place.do(ensemble_task, "ensemble", f"runs=[{','.join(runs)}]", "method=validation")
     made = find_run(place.client, "latest").id

@@ -73,7 +73,7 @@ def gap_of(panel: Panel) -> int:
     return max(panel.settings.split.purge or 0, panel.settings.labels.horizon)
 
 
-def check_one(panel: Panel, cut: Fold, share: float) -> None:
+def check_one(panel: Panel, cut: Fold, fraction: float) -> None:
     """What holds of every fold, whatever made it."""
     train, validation, test = (weeks_of(panel, cut.row_split == code) for code in (TRAIN, VALIDATION, TEST))
     horizon, gap = panel.settings.labels.horizon, gap_of(panel)
@@ -89,7 +89,7 @@ def check_one(panel: Panel, cut: Fold, share: float) -> None:
     roles = pd.Series(cut.row_split).groupby(panel.store.period).nunique()
     assert (roles == 1).all()
     known = len(train) + len(validation)
-    assert len(validation) >= ceil(known * share)  # before the purge, which takes from training alone
+    assert len(validation) >= ceil(known * fraction)  # before the purge, which takes from training alone
 
 
 # --- walk-forward ---
@@ -100,16 +100,16 @@ def check_one(panel: Panel, cut: Fold, share: float) -> None:
     panel=some_panels(),
     count=st.integers(2, 8),
     embargo=st.integers(0, 4),
-    share=st.floats(0.05, 0.5),
+    fraction=st.floats(0.05, 0.5),
     window=st.sampled_from(["expanding", "rolling"]),
 )
 def test_walk_forward_tests_each_week_once_after_what_it_learnt(
-    panel: Panel, count: int, embargo: int, share: float, window: str
+    panel: Panel, count: int, embargo: int, fraction: float, window: str
 ):
-    chosen = ValidationSettings("walk_forward", count, window=window, embargo=embargo, share=share)
+    chosen = ValidationSettings("walk_forward", count, window=window, embargo=embargo, fraction=fraction)
     known = all_weeks(panel)
     before_first = int(len(known) * 0.4) - gap_of(panel) - embargo
-    if before_first - ceil(before_first * share) <= gap_of(panel):
+    if before_first - ceil(before_first * fraction) <= gap_of(panel):
         with pytest.raises(DataError, match="fold 0 would have no training period"):
             folds(panel, chosen)
         return
@@ -120,7 +120,7 @@ def test_walk_forward_tests_each_week_once_after_what_it_learnt(
     assert max(sizes) - min(sizes) <= 1
     np.testing.assert_array_equal(np.concatenate(tested), known[int(len(known) * 0.4) :])  # once each, in order
     for cut, test in zip(cuts, tested, strict=True):
-        check_one(panel, cut, share)
+        check_one(panel, cut, fraction)
         learnt = weeks_of(panel, np.isin(cut.row_split, (TRAIN, VALIDATION)))
         assert learnt.max() + gap_of(panel) + embargo < test.min()
         # No week more is left out than the gap asks for.
@@ -135,7 +135,7 @@ def test_walk_forward_tests_each_week_once_after_what_it_learnt(
 @pytest.mark.parametrize("train_periods", [None, 25])
 def test_a_rolling_window_keeps_its_length(train_periods: int | None):
     panel = panel_of({"A": list(range(120)), "B": list(range(30, 120))})
-    chosen = ValidationSettings("walk_forward", 5, window="rolling", train_periods=train_periods, share=0.2)
+    chosen = ValidationSettings("walk_forward", 5, window="rolling", train_periods=train_periods, fraction=0.2)
     for cut in folds(panel, chosen):
         learnt = weeks_of(panel, cut.row_split != TEST)
         used = weeks_of(panel, np.isin(cut.row_split, (TRAIN, VALIDATION)))
@@ -150,7 +150,7 @@ def test_a_rolling_window_keeps_its_length(train_periods: int | None):
 
 def test_walk_forward_by_hand():
     panel = panel_of({"A": list(range(20))}, horizon=2)
-    first, second = folds(panel, ValidationSettings("walk_forward", 2, share=0.25, embargo=1))
+    first, second = folds(panel, ValidationSettings("walk_forward", 2, fraction=0.25, embargo=1))
     # 40 % of 20 weeks come before the first test; two blocks of 6; 2 weeks of purge and 1 of embargo before each.
     expected = [TRAIN] * 1 + [HISTORY] * 2 + [VALIDATION] * 2 + [HISTORY] * 3 + [TEST] * 6 + [HISTORY] * 6
     assert first.row_split.tolist() == expected
@@ -194,13 +194,13 @@ def test_too_few_weeks_are_told(chosen: ValidationSettings, found: str):
     count=st.integers(3, 7),
     tests=st.integers(2, 3),
     embargo=st.integers(0, 4),
-    share=st.floats(0.05, 0.3),
+    fraction=st.floats(0.05, 0.3),
 )
 def test_combinatorial_folds_are_purged_on_both_sides_and_test_each_week_once_a_path(
-    panel: Panel, count: int, tests: int, embargo: int, share: float
+    panel: Panel, count: int, tests: int, embargo: int, fraction: float
 ):
     tests = min(tests, count - 1)
-    chosen = ValidationSettings("combinatorial", count, test_folds=tests, embargo=embargo, share=share)
+    chosen = ValidationSettings("combinatorial", count, test_folds=tests, embargo=embargo, fraction=fraction)
     if len(all_weeks(panel)) // count <= gap_of(panel) + embargo + 1:
         with pytest.raises(DataError, match="is too short for a purge"):
             folds(panel, chosen)
@@ -214,13 +214,13 @@ def test_combinatorial_folds_are_purged_on_both_sides_and_test_each_week_once_a_
         refusal = str(error)
     if refusal:
         assert re.search("fold [0-9]+ would have no (training|validation) period", refusal)
-        assert least - ceil(least * share) <= gap_of(panel)
+        assert least - ceil(least * fraction) <= gap_of(panel)
         return
     assert len(cuts) == comb(count, tests)
     known = all_weeks(panel)
     paths: dict[int, list[int]] = {}
     for cut in cuts:
-        check_one(panel, cut, share)
+        check_one(panel, cut, fraction)
         test = cut.row_split == TEST
         assert (cut.path[~test] == 0).all()
         for path in np.unique(cut.path[test]):
@@ -238,7 +238,7 @@ def test_combinatorial_folds_are_purged_on_both_sides_and_test_each_week_once_a_
 
 def test_a_combination_by_hand():
     panel = panel_of({"A": list(range(24))})
-    cuts = folds(panel, ValidationSettings("combinatorial", 4, test_folds=2, embargo=1, share=0.25))
+    cuts = folds(panel, ValidationSettings("combinatorial", 4, test_folds=2, embargo=1, fraction=0.25))
     assert len(cuts) == 6
     first = [TEST] * 12 + [HISTORY] * 2 + [TRAIN] * 6 + [HISTORY] * 1 + [VALIDATION] * 3
     assert cuts[0].row_split.tolist() == first
@@ -253,7 +253,9 @@ def test_too_few_weeks_for_combinations_are_told():
     with pytest.raises(DataError, match=told):
         folds(panel_of({"A": list(range(30))}, horizon=3), ValidationSettings("combinatorial", 6, embargo=1))
     with pytest.raises(DataError, match=r"the tables have 33 weeks, and fold \d+ would have no training period"):
-        folds(panel_of({"A": list(range(33))}, horizon=4), ValidationSettings("combinatorial", 3, share=0.5, embargo=4))
+        folds(
+            panel_of({"A": list(range(33))}, horizon=4), ValidationSettings("combinatorial", 3, fraction=0.5, embargo=4)
+        )
 
 
 def test_more_folds_than_weeks_are_told():

@@ -14,7 +14,7 @@ class AugmentSettings(Settings):
 
     Attributes:
         name: `none`; on each batch `jitter`, `scaling`, `window_warping` or `mixup`; before the fit `synthetic`.
-        share: fraction of a batch's examples that jitter, scaling or window warping changes; drawn at each step.
+        fraction: fraction of a batch's examples that jitter, scaling or window warping changes; drawn at each step.
         sigma: standard deviation of jitter's noise, in standard deviations of the feature, or of scaling's factors,
             whose mean is 1.
         part: fraction of a window's time that window warping stretches or compresses.
@@ -27,7 +27,7 @@ class AugmentSettings(Settings):
     section: ClassVar[str] = "augment"
 
     name: Literal["none", "jitter", "scaling", "window_warping", "mixup", "synthetic"] = "none"
-    share: Annotated[float, Gt(0), Le(1)] = 1.0
+    fraction: Annotated[float, Gt(0), Le(1)] = 1.0
     sigma: PositiveFloat = 0.1
     part: Annotated[float, Gt(0), Lt(1)] = 0.5
     factor: Annotated[float, Gt(1)] = 2.0

@@ -207,7 +207,7 @@ class ValidationSettings(Settings):
         window: `expanding` trains on all earlier periods, `rolling` on the latest `train_periods` of them.
         train_periods: of a rolling window; None is as many as come before the first test.
         test_start: first date that is tested, ISO; None is after the first 40 % of the periods.
-        share: fraction of each fold's training periods that validate it, the last ones.
+        fraction: fraction of each fold's training periods that validate it, the last ones.
         embargo: periods left out between training and testing, in addition to the purge.
     """
 
@@ -219,7 +219,7 @@ class ValidationSettings(Settings):
     window: Literal["expanding", "rolling"] = "expanding"
     train_periods: PositiveInt | None = None
     test_start: IsoDate | None = None
-    share: Annotated[float, Gt(0), Le(0.5)] = 0.15
+    fraction: Annotated[float, Gt(0), Le(0.5)] = 0.15
     embargo: NonNegativeInt = 0
 
     def check(self) -> None:
@@ -242,7 +242,7 @@ class ScoringSettings(Settings):
             `auto`, longer where the metrics are autocorrelated, for inference on such periods in the long run.
         portfolio: that trades the predictions: `long_short` or `long_only`.
         cost_bps: transaction costs in basis points per unit of turnover.
-        most_rows: maximum number of examples of a split that are scored, and validated on after each epoch: a longer
+        max_rows: maximum number of examples of a split that are scored, and validated on after each epoch: a longer
             split is reduced to some of its tickers; None scores all.
     """
 
@@ -252,7 +252,7 @@ class ScoringSettings(Settings):
     blocks: Literal["horizon", "auto"] = "horizon"
     portfolio: Literal["long_short", "long_only"] = "long_short"
     cost_bps: NonNegativeFloat = 5.0
-    most_rows: PositiveInt | None = 1_000_000
+    max_rows: PositiveInt | None = 1_000_000
 
 
 @dataclass

@@ -56,7 +56,7 @@ def folds(panel: Panel, settings: ValidationSettings) -> list[Fold]:
         split = np.full(len(known), HISTORY, dtype=np.int8)
         path = np.zeros(len(known), dtype=np.int16)
         split[train] = 0
-        first = train[len(train) - ceil(len(train) * settings.share)]
+        first = train[len(train) - ceil(len(train) * settings.fraction)]
         split[train[train >= first]] = 1
         split[train[(train >= first - purge) & (train < first)]] = HISTORY
         for periods, path_number in tests:

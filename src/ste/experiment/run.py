@@ -60,7 +60,7 @@ def split_settings(settings: TrainSettings) -> RunParts:
             validation=settings.validation,
             view=input_view(settings.model),
             seed=settings.seed,
-            max_rows=settings.scoring.most_rows,
+            max_rows=settings.scoring.max_rows,
         ),
         builder=ModelBuilder(
             model=settings.model,

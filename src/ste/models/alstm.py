@@ -18,7 +18,7 @@ class AttentiveLSTM(nn.Module):
         input_size: features per week, F.
         hidden_size: units of the mapping, of the LSTM and of the attention, H.
         num_classes: classes, C.
-        dropout: share dropped before the linear layer.
+        dropout: fraction dropped before the linear layer.
 
     Raises:
         ValueError: a size below 1, or dropout outside [0, 1).
@@ -51,8 +51,8 @@ class AttentiveLSTM(nn.Module):
     def latent(self, x: torch.Tensor) -> torch.Tensor:
         """Attended and last state, `[B, 2 H]`, of windows `[B, T, F]`, oldest week first."""
         hidden, _ = self.lstm(self.mapping(x))  # [B, T, H]
-        share = self.attention(hidden).softmax(dim=-2)  # [B, T, 1]
-        return self.dropout(torch.cat([(share * hidden).sum(dim=-2), hidden[..., -1, :]], dim=-1))
+        weight = self.attention(hidden).softmax(dim=-2)  # [B, T, 1]
+        return self.dropout(torch.cat([(weight * hidden).sum(dim=-2), hidden[..., -1, :]], dim=-1))
 
     def classify(self, latent: torch.Tensor) -> torch.Tensor:
         """Logits `[B, C]` of `[B, 2 H]`."""

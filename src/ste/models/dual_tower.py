@@ -19,7 +19,7 @@ class DualTowerModel(nn.Module):
         num_classes: classes, C.
         stock_size: leading columns that go to the stock tower; the rest are context. The default is the
             seed document's; a training run takes the table's own number of stock columns, 11.
-        dropout: share dropped after each tower and after the joint layer.
+        dropout: fraction dropped after each tower and after the joint layer.
 
     Raises:
         ValueError: a tower without columns, a size too small, or dropout outside [0, 1).

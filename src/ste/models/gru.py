@@ -18,7 +18,7 @@ class SimpleGRU(nn.Module):
         hidden_size: units of each GRU layer, H.
         num_layers: stacked GRU layers.
         num_classes: classes, C.
-        dropout: share dropped between GRU layers and before the linear layer.
+        dropout: fraction dropped between GRU layers and before the linear layer.
 
     Raises:
         ValueError: a size below 1, or dropout outside [0, 1).

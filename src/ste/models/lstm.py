@@ -17,7 +17,7 @@ class SimpleLSTM(nn.Module):
         hidden_size: units of each LSTM layer; the head has half as many.
         num_layers: stacked LSTM layers.
         num_classes: classes, C.
-        dropout: share dropped between LSTM layers and before the last linear layer.
+        dropout: fraction dropped between LSTM layers and before the last linear layer.
 
     Raises:
         ValueError: a size below 1 (hidden_size below 2), or dropout outside [0, 1).

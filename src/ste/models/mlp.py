@@ -17,7 +17,7 @@ class MLP(nn.Module):
         hidden_size: units of each hidden layer.
         num_layers: hidden layers.
         num_classes: classes, C.
-        dropout: share dropped after each hidden layer.
+        dropout: fraction dropped after each hidden layer.
 
     Raises:
         ValueError: a size below 1, or dropout outside [0, 1).

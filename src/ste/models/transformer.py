@@ -50,7 +50,7 @@ class TransformerClassifier(nn.Module):
         num_layers: encoder layers.
         num_heads: attention heads, which share `hidden_size`.
         num_classes: classes, C.
-        dropout: share dropped after the embedding and after each part of a layer.
+        dropout: fraction dropped after the embedding and after each part of a layer.
 
     Raises:
         ValueError: a size below 1, a width that is odd or that the heads cannot share, or dropout outside [0, 1).

@@ -57,7 +57,7 @@ def augment_batch(
             changed = window_warping(features, settings["part"], settings["factor"], rng)
         case name:
             raise ValueError(f"augment {name}: expected none, jitter, scaling, window_warping, mixup or synthetic")
-    chosen = torch.from_numpy(rng.random(len(features)) < settings["share"]).to(features.device)
+    chosen = torch.from_numpy(rng.random(len(features)) < settings["fraction"]).to(features.device)
     return torch.where(_per_example(chosen, features), changed, features), label
 
 
