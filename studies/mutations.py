@@ -129,13 +129,10 @@ MUTATIONS = (
     ),
     Mutation(
         "gradients not averaged over processes",
-        "training/trainer.py",
-        "return pl.Trainer(callbacks=chosen",
-        "from lightning.pytorch.strategies import DDPStrategy\n"
-        "        from torch.distributed.algorithms.ddp_comm_hooks.debugging_hooks import noop_hook\n"
-        '        if arguments["strategy"] == "ddp":\n'
-        '            arguments["strategy"] = DDPStrategy(ddp_comm_hook=noop_hook)\n'
-        "        return pl.Trainer(callbacks=chosen",
+        "training/module.py",
+        "        for config in self.trainer.lr_scheduler_configs:",
+        '        getattr(self.trainer.strategy, "model", self).require_backward_grad_sync = False\n'
+        "        for config in self.trainer.lr_scheduler_configs:",
         ("distributed::test_gradients_are_averaged_over_processes",),
     ),
     Mutation(
