@@ -85,11 +85,11 @@ def violation(broken: np.ndarray, column: str, values: Sequence[Any] | np.ndarra
         expected: the rule in words.
     """
     rows = np.flatnonzero(broken)
-    return [Violation(column, rows, [values[row] for row in rows], expected)] if len(rows) else []
+    return [Violation(column, rows, [values[row] for row in rows.tolist()], expected)] if len(rows) else []
 
 
 def find_violations(
-    values: Mapping[str, np.ndarray], columns: Iterable[Column], dtype: type[np.floating] = np.float64
+    values: Mapping[str, np.ndarray], columns: Iterable[Column], dtype: type = np.float64
 ) -> list[Violation]:
     """Check numeric columns against their limits, and highs against lows.
 
