@@ -34,5 +34,5 @@ def evaluate(
     settings: TrainSettings, checkpoints: list[Path], digest: str | None = None
 ) -> tuple[dict[str, Scorecard], Predictions]:
     parts = split_settings(settings)
-    predictions = predict_checkpoints(parts, checkpoints, digest)
+    predictions = predict_checkpoints(parts, checkpoints, digest or parts.data.panel.prepared.digest)
     return score_splits(parts.scoring, predictions), predictions

@@ -47,7 +47,7 @@ def reproduce_task(config: DictConfig) -> None:
     for name, document in MODELS.items():
         overrides = [f"paths.data={settings.paths.data}", f"paths.output={output}"]
         values = to_dict(compose_train([f"experiment=seed_{name}", *overrides]))
-        values["trainer"] |= {"threads": 1, "progress": False}  # 12 batches: a second thread only waits
+        values["trainer"] |= {"threads": 1, "enable_progress_bar": False}  # 12 batches: a second thread only waits
         result = train_config(values, folder / name, f"{document.title}, seed document")
         assert result is not None
         with atomic_file(folder / f"{name}_best.pth") as partial:

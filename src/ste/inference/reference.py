@@ -7,6 +7,7 @@ with most of them plus one below and one above the reference.
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -159,6 +160,11 @@ class ReferenceDistributions:
                 bool(content["windowed"]),
                 content["class_fractions"],
             )
+            complete = len(columns) == len(reference.features) + len(reference.classes) + 1
+            rising = all(a < b for column in columns for a, b in pairwise(column.edges))
+            sized = all(len(column.edges) == len(column.counts) + 1 for column in columns)
+            if not (complete and rising and sized):
+                raise ValueError
         except (KeyError, IndexError, TypeError, ValueError, AttributeError):
             raise RunError(
                 f"model card: its reference distributions are not of format {FORMAT}, so drift cannot be measured. "
