@@ -654,7 +654,7 @@ def test_predictions_of_a_runs_own_tables_are_the_tracked_ones(small: Callable[.
     np.testing.assert_allclose(served.loc[rows.index, names], rows[names], atol=1e-5)
     further = served.drop(rows.index).reset_index()
     purged = further["date"] >= rows.reset_index()["date"].min()  # validation rows whose labels reach into the test
-    assert purged.sum() == 2 * options.data.split.gap(options.data.labels.horizon)
+    assert purged.sum() == 2 * options.data.split.purged_periods(options.data.labels.horizon)
 
 
 def test_a_mistake_on_the_command_line_ends_with_code_2(tmp_path: Path):
