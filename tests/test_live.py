@@ -217,7 +217,7 @@ def test_fifty_kills_change_no_byte(place: Path):
     targets = sorted(rng.randrange(len(events) * 3 // 4) for _ in range(25))
     lengths = []
     for kill in range(50):
-        process = started(place, *arguments, "replay.speed=1500", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = started(place, *arguments, "replay.speed=1000", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         if kill % 2:
             until(lambda target=targets[kill // 2]: place_of(state) >= target)
             time.sleep(rng.uniform(0.0, 0.1))
