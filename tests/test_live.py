@@ -443,7 +443,7 @@ def test_a_server_that_stops_is_one_message(
     broker.kill()
     broker.wait()
     assert process.returncode == 2, error
-    assert b"redis.events=ste:events: it ends before" in error
+    assert b"redis.events=ste:events: the stream ends before" in error
     assert b"Traceback" not in error
 
 
