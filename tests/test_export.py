@@ -446,7 +446,7 @@ def test_of_folds_the_last_ones_model_is_served(tmp_path: Path, method: str):
     assert model.card.made_of == f"the model of fold {last + 1}, the last"
     assert model.card.trained_from >= "2018-01-01"
     place.client.delete_run(find_children(place.client, run)[last].id)
-    with pytest.raises(RunError, match=r"its last fold was deleted, which held its model. Train again"):
+    with pytest.raises(RunError, match=r"its last fold was deleted together with its model. Train again"):
         place.export(run, output="again.onnx")
 
 
