@@ -29,7 +29,7 @@ from ste.training.distributed import (
 
 SMALL = ["data.tickers=4", "data.start=2018-01-01", "data.end=2022-12-31", "data.split.validation_start=2021-01-01"]
 SMALL += ["data.split.test_start=2022-01-01", "trainer.threads=1", "scoring.resamples=200"]
-LONG = [*SMALL, "model=dual_tower", "data.batch_size=4", "trainer.max_epochs=80", "callbacks.early_stopping=null"]
+LONG = [*SMALL, "model=dual_tower", "data.batch_size=16", "trainer.max_epochs=80", "callbacks.early_stopping=null"]
 TIMEOUT = 240  # seconds after which a process counts as hanging
 NAMES = ("RANK", "LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RUN_ID", "SLURM_PROCID")
 
