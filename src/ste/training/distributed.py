@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import signal
+import subprocess
 from dataclasses import replace
 
 import lightning.pytorch as pl
@@ -144,7 +145,7 @@ def stop_launched(trainer: pl.Trainer, wait: float = 0.0) -> None:
     for process in processes:
         try:
             process.wait(wait)
-        except Exception:
+        except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
     processes.clear()
