@@ -86,9 +86,9 @@ def same_weights(one: TrendModule, other: TrendModule) -> bool:
 def softmax_gradient(weight: np.ndarray, bias: np.ndarray, latent: np.ndarray, label: np.ndarray) -> np.ndarray:
     """Of each row's cross-entropy under a linear layer, in closed form: `W' (softmax(W e + b) - onehot)`."""
     logits = latent @ weight.T + bias
-    chances = np.exp(logits - logits.max(1, keepdims=True))
-    chances /= chances.sum(1, keepdims=True)
-    return (chances - np.eye(len(bias))[label]) @ weight
+    probs = np.exp(logits - logits.max(1, keepdims=True))
+    probs /= probs.sum(1, keepdims=True)
+    return (probs - np.eye(len(bias))[label]) @ weight
 
 
 @given(

@@ -1,4 +1,4 @@
-"""Cuts of a panel into folds: what is learnt from, validated on and tested on never touch."""
+"""Cuts of a panel into folds: what is trained on, validated on and tested on never touch."""
 
 import re
 from math import ceil, comb
@@ -82,10 +82,10 @@ def check_one(panel: Panel, cut: Fold, fraction: float) -> None:
     assert len(test)
     assert train.max() + gap < validation.min()
     assert not touches(train, horizon - 1, validation)
-    for learnt in (train, validation):
-        distance = np.abs(learnt[:, None] - test[None, :]).min()
+    for trained_on in (train, validation):
+        distance = np.abs(trained_on[:, None] - test[None, :]).min()
         assert distance > gap  # on either side
-    # A week has one role: no ticker is learnt from in a week in which another is tested.
+    # A week has one role: no ticker is trained on in a week in which another is tested.
     roles = pd.Series(cut.row_split).groupby(panel.store.period).nunique()
     assert (roles == 1).all()
     known = len(train) + len(validation)
@@ -121,15 +121,15 @@ def test_walk_forward_tests_each_week_once_after_what_it_learnt(
     np.testing.assert_array_equal(np.concatenate(tested), known[int(len(known) * 0.4) :])  # once each, in order
     for cut, test in zip(cuts, tested, strict=True):
         check_one(panel, cut, fraction)
-        learnt = weeks_of(panel, np.isin(cut.row_split, (TRAIN, VALIDATION)))
-        assert learnt.max() + gap_of(panel) + embargo < test.min()
+        trained_on = weeks_of(panel, np.isin(cut.row_split, (TRAIN, VALIDATION)))
+        assert trained_on.max() + gap_of(panel) + embargo < test.min()
         # No week more is left out than the gap asks for.
-        at = np.searchsorted(known, [learnt.max(), test.min()])
+        at = np.searchsorted(known, [trained_on.max(), test.min()])
         assert at[1] - at[0] - 1 == gap_of(panel) + embargo
         assert (cut.path == 0).all()
         assert (cut.row_split[panel.store.period > test.max()] == HISTORY).all()
         if window == "expanding":
-            assert learnt.min() == known[0]
+            assert trained_on.min() == known[0]
 
 
 @pytest.mark.parametrize("train_periods", [None, 25])
@@ -137,13 +137,13 @@ def test_a_rolling_window_keeps_its_length(train_periods: int | None):
     panel = panel_of({"A": list(range(120)), "B": list(range(30, 120))})
     chosen = ValidationSettings("walk_forward", 5, window="rolling", train_periods=train_periods, fraction=0.2)
     for cut in folds(panel, chosen):
-        learnt = weeks_of(panel, cut.row_split != TEST)
+        trained_on = weeks_of(panel, cut.row_split != TEST)
         used = weeks_of(panel, np.isin(cut.row_split, (TRAIN, VALIDATION)))
         test = weeks_of(panel, cut.row_split == TEST)
         assert used.max() == test.min() - 2
         length = used.max() - used.min() + 1
         # By default as many weeks as there are before the first test, 40 % of 120.
-        assert length == (train_periods or 48) or learnt.min() == used.min() == all_weeks(panel)[0]
+        assert length == (train_periods or 48) or trained_on.min() == used.min() == all_weeks(panel)[0]
         if cut.number:
             assert length == (train_periods or 48)
 
@@ -205,7 +205,7 @@ def test_combinatorial_folds_are_purged_on_both_sides_and_test_each_week_once_a_
         with pytest.raises(DataError, match="is too short for a purge"):
             folds(panel, chosen)
         return
-    # Weeks that are learnt from at least: of each block that is not tested, what purges and embargo leave.
+    # Weeks that are trained on at least: of each block that is not tested, what purges and embargo leave.
     least = (count - tests) * max(0, len(all_weeks(panel)) // count - 2 * gap_of(panel) - embargo)
     refusal, cuts = "", []
     try:
@@ -227,8 +227,8 @@ def test_combinatorial_folds_are_purged_on_both_sides_and_test_each_week_once_a_
             paths.setdefault(int(path), []).extend(weeks_of(panel, test & (cut.path == path)))
         # The embargo follows each tested block.
         tested = weeks_of(panel, test)
-        learnt = weeks_of(panel, np.isin(cut.row_split, (TRAIN, VALIDATION)))
-        after = [learnt[learnt > week].min() for week in tested if (learnt > week).any()]
+        trained_on = weeks_of(panel, np.isin(cut.row_split, (TRAIN, VALIDATION)))
+        after = [trained_on[trained_on > week].min() for week in tested if (trained_on > week).any()]
         before = [tested[tested < week].max() for week in after]
         assert all(late - early > gap_of(panel) + embargo for early, late in zip(before, after, strict=True))
     assert sorted(paths) == list(range(comb(count - 1, tests - 1)))

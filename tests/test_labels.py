@@ -170,12 +170,12 @@ def test_a_tables_terciles_leave_out_the_purged_rows_too(horizon: int) -> None:
     settings = balanced_world(horizon)
     table, split, _, _ = build_table(settings)
     np.testing.assert_array_equal(split, assign_splits(table["date"], settings.split))
-    learnt = (split == 0) & usable_rows(table["date"], split, settings.split.purged_periods(horizon))
-    assert 0 < learnt.sum() < (split == 0).sum()
-    counts = np.bincount(table.loc[learnt, DIRECTION])
-    assert counts.sum() == learnt.sum()
+    trained_on = (split == 0) & usable_rows(table["date"], split, settings.split.purged_periods(horizon))
+    assert 0 < trained_on.sum() < (split == 0).sum()
+    counts = np.bincount(table.loc[trained_on, DIRECTION])
+    assert counts.sum() == trained_on.sum()
     assert np.ptp(counts) <= 1
-    low, high = np.quantile(table.loc[learnt, RETURN], [1 / 3, 2 / 3])
+    low, high = np.quantile(table.loc[trained_on, RETURN], [1 / 3, 2 / 3])
     np.testing.assert_array_equal(table[DIRECTION], directions(table[RETURN].to_numpy(), low, high))
 
 

@@ -1,4 +1,4 @@
-"""The two laws of a world whose truth is known: nothing is learnt from nothing, and much from much.
+"""The two laws of a world whose truth is known: nothing is learned from nothing, and much from much.
 
 Both go through the whole pipeline, so that a leak anywhere breaks the first and a fault the second.
 """
@@ -64,8 +64,8 @@ def test_the_law_says_nothing_at_signal_zero_and_more_with_every_step():
     thresholds = np.full(5000, -0.01), np.full(5000, 0.01)
     bayes = []
     for signal in (0.0, 0.1, 0.2, 0.4, 0.7, 1.0):
-        chances = return_model.probabilities(*return_model.moments(signal, risk, edges), *thresholds)
-        np.testing.assert_allclose(chances.sum(1), 1.0)
-        bayes.append(chances.max(1).mean() - chances.mean(0).max())
+        probs = return_model.probabilities(*return_model.moments(signal, risk, edges), *thresholds)
+        np.testing.assert_allclose(probs.sum(1), 1.0)
+        bayes.append(probs.max(1).mean() - probs.mean(0).max())
     assert bayes[0] == pytest.approx(0.0, abs=1e-12)
     assert all(later > earlier for earlier, later in pairwise(bayes))

@@ -18,7 +18,7 @@ from ste.training.malloc import retain_memory
 from ste.training.trainer import build_trainer
 
 glibc = pytest.mark.skipif(memory._glibc() is None, reason="the C library is not glibc")
-LARGE = 96 << 20  # glibc maps a block of this size by itself, whatever it learnt of earlier ones
+LARGE = 96 << 20  # glibc maps a block of this size by itself, whatever it learned of earlier ones
 
 
 class _Mallinfo2(ctypes.Structure):

@@ -144,9 +144,9 @@ def test_a_checkpoint_alone_gives_the_same_probabilities(net: torch.nn.Module, t
 
 
 def test_probabilities_sum_to_one(net: torch.nn.Module):
-    chances = module(net).eval().probabilities(example(type(net), 9))
-    torch.testing.assert_close(chances.sum(1), torch.ones(9))
-    assert (chances > 0).all()
+    probs = module(net).eval().probabilities(example(type(net), 9))
+    torch.testing.assert_close(probs.sum(1), torch.ones(9))
+    assert (probs > 0).all()
 
 
 def test_dropout_is_off_in_evaluation(net: torch.nn.Module):

@@ -195,10 +195,10 @@ def test_a_run_is_scored_as_the_ensemble_and_each_replica_by_itself(folder: Path
     for split in ("train", "validation", "test"):
         dataset = data.datasets[split]
         batch = dataset[torch.arange(len(dataset))]
-        chances = module.replica_probabilities(batch.features).double().numpy()
+        probs = module.replica_probabilities(batch.features).double().numpy()
         labels = batch.label.numpy()
-        accuracies = [accuracy_score(labels, own.argmax(axis=1)) for own in chances]
-        for row, own, accuracy in zip(rows, chances, accuracies, strict=True):
+        accuracies = [accuracy_score(labels, own.argmax(axis=1)) for own in probs]
+        for row, own, accuracy in zip(rows, probs, accuracies, strict=True):
             assert float(row[f"{split}_accuracy"]) == pytest.approx(accuracy)
             assert float(row[f"{split}_mcc"]) == pytest.approx(matthews_corrcoef(labels, own.argmax(axis=1)))
             shares = own / own.sum(axis=1, keepdims=True)
@@ -208,7 +208,7 @@ def test_a_run_is_scored_as_the_ensemble_and_each_replica_by_itself(folder: Path
         prefix = f"final_{split}/accuracy"
         assert tracked.metrics[f"{prefix}_replica_mean"] == pytest.approx(statistics.mean(accuracies))
         assert tracked.metrics[f"{prefix}_replica_std"] == pytest.approx(statistics.stdev(accuracies))
-        joint = accuracy_score(labels, chances.mean(axis=0).argmax(axis=1))
+        joint = accuracy_score(labels, probs.mean(axis=0).argmax(axis=1))
         assert tracked.metrics[prefix] == pytest.approx(joint)
         if split == "test":
             line = f"{statistics.mean(accuracies):.4f} ± {statistics.stdev(accuracies):.4f} over seeds"

@@ -1,4 +1,4 @@
-"""The synthetic world: the same settings give the same bytes, and what it says of its own chances is true."""
+"""The synthetic world: the same settings give the same bytes, and what it says of its own probabilities is true."""
 
 import json
 import shutil
@@ -209,11 +209,11 @@ def test_standardised_returns_are_standard_normal(large: Callable[[float], pd.Da
         assert abs(z_of_mean((shocks * own).fillna(0.0).to_numpy(), weeks)) < 3.5
 
 
-def calibration(chances: np.ndarray, classes: np.ndarray, weeks: np.ndarray) -> list[float]:
+def calibration(probs: np.ndarray, classes: np.ndarray, weeks: np.ndarray) -> list[float]:
     """For every class and tenth of its probabilities: predicted less realised frequency in standard errors."""
     scores = []
     for code in range(3):
-        predicted, realised = chances[:, code], classes == code
+        predicted, realised = probs[:, code], classes == code
         edges = np.quantile(predicted, np.linspace(0.0, 1.0, 11))
         tenth = np.clip(np.searchsorted(edges, predicted, side="right") - 1, 0, 9)
         for number in range(10):
@@ -232,10 +232,10 @@ def test_truth_is_calibrated_against_the_worlds_own_draws(
     high = np.full(len(rows), 0.01) if method == "fixed" else 0.4 * rows["volatility"].to_numpy()
     classes = directions(rows[RETURN].to_numpy(), -high, high)
     mu, sigma, weeks = rows["mu"].to_numpy(), rows["sigma"].to_numpy(), rows[ROW_PERIOD].to_numpy()
-    chances = model.probabilities(mu, sigma, -high, high)
-    np.testing.assert_allclose(chances.sum(axis=1), 1.0)
-    assert (chances >= 0).all()
-    assert np.abs(calibration(chances, classes, weeks)).max() < 4.0
+    probs = model.probabilities(mu, sigma, -high, high)
+    np.testing.assert_allclose(probs.sum(axis=1), 1.0)
+    assert (probs >= 0).all()
+    assert np.abs(calibration(probs, classes, weeks)).max() < 4.0
     # The bins can tell: a law that is a little off is found out.
     for wrong in (
         model.probabilities(mu + 0.25 * sigma, sigma, -high, high),
@@ -308,9 +308,9 @@ def test_the_truth_has_a_row_for_every_row_of_the_tables(prepared: PreparedData)
     pd.testing.assert_frame_equal(
         truth[list(KEYS)].reset_index(drop=True), tables[list(KEYS)].reset_index(drop=True), check_exact=True
     )
-    chances = truth[list(PROBABILITIES)].to_numpy()
-    np.testing.assert_allclose(chances.sum(axis=1), 1.0, atol=1e-9)
-    assert chances.std(axis=0).min() > 0.01
+    probs = truth[list(PROBABILITIES)].to_numpy()
+    np.testing.assert_allclose(probs.sum(axis=1), 1.0, atol=1e-9)
+    assert probs.std(axis=0).min() > 0.01
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
