@@ -39,10 +39,14 @@ class BarSummary:
     jumps: int = 0
     listed_jumps: list[str] = field(default_factory=list)
 
-    def check(self) -> None:
-        """Raise `DataError` where no bar is left."""
+    def check(self, where: object) -> None:
+        """Raise `DataError` where no bar is left; `where` is the file or source of the bars."""
+        if not self.traded and not self.off_session:
+            raise DataError(f"{where}: no row has all of {', '.join(MARKET_COLUMNS['bars'])}. Expected daily bars.")
         if not self.traded:
-            raise DataError("bars: none of the dates is a session of the exchange. Expected daily bars of US stocks.")
+            raise DataError(
+                f"{where}: none of the dates is a session of the exchange. Expected daily bars of US stocks."
+            )
 
     def notes(self) -> list[str]:
         """Return the summary in words."""
@@ -64,33 +68,40 @@ class BarSummary:
         return notes
 
 
-def adjusted_bars(bars: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+def adjusted_bars(
+    bars: pd.DataFrame, notes: list[str], summary: BarSummary | None = None, where: object = "bars"
+) -> pd.DataFrame:
     """Return bars on sessions and on the adjusted scale, sorted by ticker and date.
 
     Args:
         bars: checked, `schema.MARKET_COLUMNS["bars"]`, with `adj_close` where it is known.
         notes: the summary in words is appended.
+        summary: with the counts of rows that were dropped before.
+        where: file or source of the bars, for messages.
 
     Raises:
         DataError: no bar lies on a session.
     """
-    summary = BarSummary()
-    frame = adjusted_block(bars.sort_values(["ticker", "date"], kind="stable").reset_index(drop=True), summary)
-    summary.check()
+    summary = summary or BarSummary()
+    frame = adjusted_block(bars, summary)
+    summary.check(where)
     notes += summary.notes()
     return frame
 
 
 def adjusted_block(frame: pd.DataFrame, summary: BarSummary) -> pd.DataFrame:
-    """Return the bars of some tickers on sessions and on the adjusted scale.
+    """Return the bars of some tickers on sessions and on the adjusted scale, sorted by ticker and date.
 
     Where `adj_close` is given, prices are multiplied by adj_close / close and volume is divided by it, so that
     neither a split nor a dividend looks like a move and the dollar volume stays the same.
 
     Args:
-        frame: checked bars, sorted by ticker and date.
+        frame: checked bars.
         summary: the block's counts are added.
     """
+    if frame.empty:
+        return frame
+    frame = frame.sort_values(["ticker", "date"], kind="stable").reset_index(drop=True)
     adjusted = ADJUSTED_CLOSE.name in frame
     traded = frame["date"].isin(sessions(frame["date"].min(), frame["date"].max()))
     summary.traded += int(traded.sum())

@@ -19,7 +19,7 @@ from ste.data.columns import (
 )
 from ste.data.storage.files import read_frame
 from ste.errors import DataError
-from ste.market.bar_adjustment import adjusted_bars
+from ste.market.bar_adjustment import BarSummary, adjusted_bars
 from ste.market.sources import MACRO_NEUTRAL, Market
 from ste.schema import ADJUSTED_CLOSE, KEYS, MACRO_SERIES, MARKET_COLUMNS, SOURCE_NUMBERS, Column
 
@@ -75,20 +75,28 @@ def read_bars(path: str | Path, notes: list[str], tickers: list[str] | None = No
     """
     frame = read_frame(path)
     check_columns(frame, MARKET_COLUMNS["bars"], path)
-    numbers = bar_numbers(frame)
-    frame = frame[[*KEYS, *(column.name for column in numbers)]]
     if tickers is not None:
         check_tickers(tickers, set(frame["ticker"]), path)
         frame = frame[frame["ticker"].isin(tickers)]  # the index still counts the file's lines
-    incomplete = frame[[column.name for column in numbers]].isna().any(axis=1)
-    if incomplete.any():
-        notes.append(f"bars: {incomplete.sum()} rows without a price or volume dropped")
-    frame = frame[~incomplete]
-    if frame.empty:
-        raise DataError(f"{path}: no row has all of {', '.join(MARKET_COLUMNS['bars'])}. Expected daily bars.")
+    summary = BarSummary()
+    return adjusted_bars(checked_bars(frame, path, summary), notes, summary, path)
+
+
+def checked_bars(frame: pd.DataFrame, path: str | Path, summary: BarSummary) -> pd.DataFrame:
+    """Check raw bars and drop the rows without a price or volume.
+
+    Args:
+        frame: columns of a file; the index counts its rows.
+        path: of the file, for messages.
+        summary: the dropped rows are counted.
+    """
+    numbers = bar_numbers(frame)
+    complete = frame[[column.name for column in numbers]].notna().all(axis=1)
+    summary.incomplete += int((~complete).sum())
+    frame = frame[complete]
     bars, violations = typed_frame(frame, numbers)
     check_lines(violations or find_source_violations(bars, "bars"), path, frame.index)
-    return adjusted_bars(bars, notes)
+    return bars
 
 
 def bar_numbers(names: Container[str]) -> tuple[Column, ...]:
