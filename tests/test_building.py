@@ -1,6 +1,6 @@
 """Tables in parts hold the rows and values of single files, however they are cut into blocks; whole or built again."""
 
-import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
@@ -14,13 +14,12 @@ from ste.config import DataSettings, LabelSettings, MarketSettings, SplitSetting
 from ste.data.build import sharded_tables as building_parts
 from ste.data.build.data_card import PreparedData
 from ste.data.build.prepare import prepare
-from ste.data.build.sharded_tables import build_parts
 from ste.data.build.table_folder import STAGING
 from ste.data.sources import market_blocks
 from ste.data.sources.daily_sources import source_blocks
 from ste.data.sources.market_blocks import market_blocks as blocks_of_files
 from ste.data.sources.market_files import read_market
-from ste.data.storage.parquet_shards import part_files, partial_folder
+from ste.data.storage.parquet_shards import part_files
 from ste.data.table_checks import check_built_table
 from ste.errors import ConfigError, DataError
 from ste.market.sources import Market
@@ -309,12 +308,9 @@ def test_a_part_that_is_missing_is_built_again_with_the_others_unless_a_stranger
 def test_a_build_that_was_killed_is_built_again(built: PreparedData) -> None:
     folder = built.files["train"].parent
     before = snapshot(folder)
-    card = next(folder.glob("data_card_*.json"))
-    targets = [path.name for path in folder.iterdir() if path.is_dir()]
-    card.write_text(json.dumps({"building": targets}))
-    partial = partial_folder(folder / STAGING / "train")
-    partial.mkdir(parents=True)
-    (partial / "2019.parquet").write_bytes(b"half a part")
+    shutil.rmtree(folder)
+    (folder / STAGING / "train").mkdir(parents=True)
+    (folder / STAGING / "train" / "2018.parquet").write_bytes(b"half a part")
     assert not again(built).reused
     assert snapshot(folder) == before
 
@@ -342,7 +338,7 @@ def test_a_split_without_rows_is_refused_and_leaves_nothing(tmp_path: Path, spli
         prepare(replace(WORLD, split=split, folder=str(tmp_path / "own")), tmp_path)
     assert str(blockwise.value).split("among")[0] == str(whole.value).split("among")[0]
     left = {path.name for path in (tmp_path / "own").iterdir()}
-    assert left <= {".lock", "data_card_20190101-20211231.json"}
+    assert left == {".lock"}
 
 
 def test_bars_too_short_for_any_row_are_told(tmp_path: Path, files: dict[str, str]) -> None:
@@ -400,10 +396,3 @@ def test_tickers_of_different_blocks_share_the_markets_shock(monkeypatch: pytest
 def test_a_world_of_many_blocks_is_built_in_parts_as_in_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drawing, "BLOCK", 2)
     check_same(replace(WORLD, labels=LABELS[2]), tmp_path)
-
-
-def test_the_staging_folder_is_gone_when_the_context_ends(tmp_path: Path) -> None:
-    settings = replace(WORLD, split=DATES)
-    with build_parts(settings, tmp_path) as built:
-        assert {path.name for path in (tmp_path / STAGING).iterdir()} >= set(built.parts)
-    assert list(tmp_path.iterdir()) == []

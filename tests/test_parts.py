@@ -1,4 +1,4 @@
-"""Tables in parts: the rows that were written come back, in blocks of tickers; whole or not there."""
+"""Tables in parts: the rows that were written come back, in blocks of tickers."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ste.data.storage.files import sha256
-from ste.data.storage.parquet_shards import PartsWriter, digest, part_files, partial_folder, read_parts_blocks
+from ste.data.storage.parquet_shards import PartsWriter, digest, part_files, read_parts_blocks
 from ste.errors import DataError
 
 
@@ -44,7 +44,6 @@ def test_a_file_for_each_year_with_a_row_group_for_each_block(tmp_path: Path) ->
     parts = written(tmp_path / "table", [first, second, late])
     assert list(parts) == ["2019.parquet", "2020.parquet", "2021.parquet"]
     assert {path.name: sha256(path) for path in part_files(tmp_path / "table")} == parts
-    assert not partial_folder(tmp_path / "table").exists()
     whole = pd.concat([first, second, late], ignore_index=True)
     for path in part_files(tmp_path / "table"):
         expected = whole[whole["date"].dt.year == int(path.stem)].reset_index(drop=True)
@@ -87,17 +86,6 @@ def test_blocks_come_back_whole_over_splits_and_years(tmp_path: Path, size: int)
     ]
     found = pd.concat([block.astype({"ticker": str}) for block in blocks], ignore_index=True)
     pd.testing.assert_frame_equal(found.astype(whole.dtypes), whole, check_exact=True)
-
-
-def test_nothing_is_left_where_writing_breaks_and_a_broken_attempt_is_swept_away(tmp_path: Path) -> None:
-    folder = tmp_path / "table"
-    with pytest.raises(RuntimeError), PartsWriter(folder) as writer:
-        writer.append(rows(["A"], DAYS))
-        raise RuntimeError
-    assert list(tmp_path.iterdir()) == []
-    partial_folder(folder).mkdir()
-    (partial_folder(folder) / "2001.parquet").write_bytes(b"half a file")
-    assert "2001.parquet" not in written(folder, [rows(["A"], DAYS)])
 
 
 def test_a_part_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -40,6 +40,21 @@ class PreparedData:
         return str(self.card["digest"])
 
 
+@dataclass(frozen=True)
+class StagedTable:
+    """A complete table in the staging folder.
+
+    Attributes:
+        entries: digests of each split's table and, where known, of the class probabilities, for the data card.
+        summary: counts of the splits.
+        notes: of the sources.
+    """
+
+    entries: dict[str, dict[str, Any]]
+    summary: SplitSummary
+    notes: list[str]
+
+
 def short_digest(identity: dict[str, Any]) -> str:
     """Return the digest of an identity for the name of a table folder."""
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:10]
@@ -86,8 +101,3 @@ def write_card(card: dict[str, Any], path: Path) -> None:
     """Write a data card atomically."""
     with atomic_file(path) as partial:
         partial.write_text(json.dumps(card, indent=2) + "\n")
-
-
-def split_summary(settings: DataSettings) -> SplitSummary:
-    """Return an empty summary of the splits of a table."""
-    return SplitSummary(settings.split.purged_periods(settings.labels.horizon), settings.frequency)

@@ -8,13 +8,21 @@ it is made again.
 """
 
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
 from ste.config import DataSettings, MarketSettings, TableSettings
-from ste.data.build.data_card import BUILD, PreparedData, data_card, short_digest, split_summary, write_card
+from ste.data.build.data_card import (
+    BUILD,
+    PreparedData,
+    StagedTable,
+    data_card,
+    short_digest,
+    write_card,
+)
 from ste.data.build.split_summary import SplitSummary
 from ste.data.build.table_folder import (
     STAGING,
@@ -22,19 +30,17 @@ from ste.data.build.table_folder import (
     TRUTH,
     check_unchanged,
     entries,
-    make_room,
     read_card,
+    replaceable,
 )
 from ste.data.build.user_tables import existing_files, existing_parts
 from ste.data.storage.files import sha256, write_frame
-from ste.data.storage.parquet_shards import digest
 from ste.errors import DataError
 from ste.schema import SPLITS
 
 log = logging.getLogger(__name__)
 
-FILE_NAMES = {"train": "training_data", "validation": "validation_data", "test": "test_data"}
-PART_NAMES = {**FILE_NAMES, TRUTH: TRUTH, TENSORS: TENSORS}
+FILE_NAMES = {"train": "training_data", "validation": "validation_data", "test": "test_data", TRUTH: TRUTH}
 
 
 def prepare(settings: DataSettings, root: Path) -> PreparedData:
@@ -93,72 +99,62 @@ def _prepared(folder: Path, card: dict[str, Any], reused: bool = False) -> Prepa
 
 
 def _build(settings: DataSettings, identity: dict[str, Any], folder: Path) -> PreparedData:
-    return (_build_parts if settings.format == "parts" else _build_files)(settings, identity, folder)
+    """Build the tables in the staging folder and move them to their places, the card last."""
+    staging = folder / STAGING
+    shutil.rmtree(staging, ignore_errors=True)  # left by a killed build
+    try:
+        if settings.format == "parts":
+            from ste.data.build.sharded_tables import build_parts  # imports torch
+
+            staged, suffix = build_parts(settings, staging), ""
+        else:
+            staged, suffix = _build_files(settings, staging), f".{settings.format}"
+        return _publish(staged, suffix, settings, identity, folder)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
 
 
-def _build_files(settings: DataSettings, identity: dict[str, Any], folder: Path) -> PreparedData:
+def _build_files(settings: DataSettings, staging: Path) -> StagedTable:
     from ste.data.build.labelled_rows import build_table  # imported only where tables are built
 
     table, split, truth, market = build_table(settings)
-    summary = split_summary(settings)
+    summary = SplitSummary(settings)
     summary.add(table, split)
-    period = _period(settings, summary)
-    counts = summary.entries()
-    files = {name: folder / f"{FILE_NAMES[name]}_{period}.{settings.format}" for name in counts}
-    truth_path = folder / f"truth_{period}.{settings.format}" if truth is not None else None
-    card_path = _card_path(folder, period)
-    make_room(card_path, [*files.values(), *([truth_path] if truth_path else [])], own=settings.folder is None)
-    for name, file in files.items():
-        write_frame(table.loc[split == SPLITS.index(name)], file)
-    if truth is not None and truth_path is not None:
-        write_frame(truth, truth_path)
-    file_entries = {name: {"file": file.name, "sha256": sha256(file), **counts[name]} for name, file in files.items()}
-    truth_entry = {"file": truth_path.name, "sha256": sha256(truth_path)} if truth_path else None
-    return _finish(card_path, data_card(settings, file_entries, identity, market.notes, truth_entry))
+    frames = {name: table.loc[split == SPLITS.index(name)] for name in summary.entries()}
+    if truth is not None:
+        frames[TRUTH] = truth
+    entries = {}
+    for name, frame in frames.items():
+        file = staging / f"{name}.{settings.format}"
+        write_frame(frame, file)
+        entries[name] = {"sha256": sha256(file)}
+    return StagedTable(entries, summary, market.notes)
 
 
-def _build_parts(settings: DataSettings, identity: dict[str, Any], folder: Path) -> PreparedData:
-    from ste.data.build.sharded_tables import build_parts  # imports torch
-
-    own = settings.folder is None
-    stated = _period(settings, None)
-    if stated is not None:  # report files in the way before the build
-        make_room(_card_path(folder, stated), _part_folders(folder, stated), own=own)
-    with build_parts(settings, folder) as built:
-        period = _period(settings, built.summary)
-        card_path = _card_path(folder, period)
-        if stated is None:
-            make_room(card_path, _part_folders(folder, period), own=own)
-        counts = built.summary.entries()
-        names = {name: f"{PART_NAMES[name]}_{period}" for name in built.parts}
-        part_entries = {
-            name: {"file": names[name], "sha256": digest(parts), "parts": parts} for name, parts in built.parts.items()
-        }
-        file_entries = {name: part_entries[name] | entry for name, entry in counts.items()}
-        card = data_card(settings, file_entries, identity, built.notes, part_entries.get(TRUTH))
-        card["tensors"] = f"{TENSORS}_{period}"
-        built.tensors.finish(card["digest"])
-        for name, target in {**names, TENSORS: card["tensors"]}.items():
-            (folder / STAGING / name).rename(folder / target)
-        return _finish(card_path, card)
+def _publish(
+    staged: StagedTable, suffix: str, settings: DataSettings, identity: dict[str, Any], folder: Path
+) -> PreparedData:
+    period = _period(settings, staged.summary)
+    entries = {
+        name: {"file": f"{FILE_NAMES[name]}_{period}{suffix}", **entry} for name, entry in staged.entries.items()
+    }
+    files = {name: entries[name] | counts for name, counts in staged.summary.entries().items()}
+    card = data_card(settings, files, identity, staged.notes, entries.get(TRUTH))
+    names = {name: entry["file"] for name, entry in entries.items()}
+    if settings.format == "parts":
+        names[TENSORS] = card["tensors"] = f"{TENSORS}_{period}"
+    card_path = folder / f"data_card_{period}.json"
+    for path in replaceable(card_path, [folder / name for name in names.values()], own=settings.folder is None):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    card_path.unlink(missing_ok=True)
+    for name, target in names.items():
+        (folder / STAGING / f"{name}{suffix}").rename(folder / target)
+    write_card(card, card_path)
+    return _prepared(folder, card)
 
 
-def _period(settings: DataSettings, summary: SplitSummary | None) -> str | None:
-    """Return first and last date for file names: of the settings, else of the rows; None where neither is known."""
-    stated = [getattr(settings, name, None) for name in ("start", "end")]
-    if summary is not None:
-        stated = [date or f"{own:%Y-%m-%d}" for date, own in zip(stated, summary.span, strict=True)]
-    return None if None in stated else "-".join(str(date).replace("-", "") for date in stated)
-
-
-def _card_path(folder: Path, period: str | None) -> Path:
-    return folder / f"data_card_{period}.json"
-
-
-def _part_folders(folder: Path, period: str | None) -> list[Path]:
-    return [folder / f"{name}_{period}" for name in PART_NAMES.values()]
-
-
-def _finish(path: Path, card: dict[str, Any]) -> PreparedData:
-    write_card(card, path)
-    return _prepared(path.parent, card)
+def _period(settings: DataSettings, summary: SplitSummary) -> str:
+    """Return first and last date for file names: of the settings, else of the rows."""
+    stated = (getattr(settings, name, None) for name in ("start", "end"))
+    dates = [date or f"{own:%Y-%m-%d}" for date, own in zip(stated, summary.span, strict=True)]
+    return "-".join(str(date).replace("-", "") for date in dates)

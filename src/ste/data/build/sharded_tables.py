@@ -5,13 +5,13 @@ over the sources finds them first (`find_table_cuts`).
 """
 
 import ctypes
-import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,13 +19,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ste.config import DataSettings, MarketSettings, SyntheticSettings
+from ste.data.build.data_card import StagedTable
 from ste.data.build.labelled_rows import RowBuilder, label_rows
 from ste.data.build.split_summary import SplitSummary
-from ste.data.build.table_folder import STAGING, TENSORS, TRUTH
+from ste.data.build.table_folder import TENSORS, TRUTH, content_digest
 from ste.data.sources.daily_sources import source_blocks
 from ste.data.splits import by_fraction, split_codes, split_starts, usable_periods
 from ste.data.storage.memory_mapped import TensorWriter
-from ste.data.storage.parquet_shards import PartsWriter
+from ste.data.storage.parquet_shards import PartsWriter, digest
 from ste.data.table_checks import check_built_table
 from ste.labels.targets import Terciles, return_terciles
 from ste.market.calendar import sessions
@@ -47,23 +48,6 @@ class TableCuts:
 
     split_starts: np.ndarray
     terciles: Terciles | None = None
-
-
-@dataclass(frozen=True)
-class StagedTable:
-    """A table in the staging folder, ready to be moved to its place.
-
-    Attributes:
-        parts: name and digest of each part, by split and for the class probabilities.
-        summary: counts of the splits.
-        notes: of the sources.
-        tensors: the writer of the memory-mapped arrays; `finish(digest)` completes them.
-    """
-
-    parts: dict[str, dict[str, str]]
-    summary: SplitSummary
-    notes: list[str]
-    tensors: TensorWriter
 
 
 def block_rows(settings: DataSettings) -> int:
@@ -111,28 +95,34 @@ def find_table_cuts(settings: DataSettings, max_rows: int) -> TableCuts:
     return TableCuts(starts, return_terciles(returns, training))
 
 
-@contextmanager
-def build_parts(settings: DataSettings, folder: Path, max_rows: int | None = None) -> Iterator[StagedTable]:
+def build_parts(settings: DataSettings, staging: Path, max_rows: int | None = None) -> StagedTable:
     """Build the parts of every split, of the class probabilities where they are known, and the mapped arrays.
 
     Args:
         settings: of the table.
-        folder: of the table; the parts lie in its folder `STAGING`, which is deleted when the context ends.
+        staging: folder of the parts.
         max_rows: bars in a block; None is `block_rows`. No value of the table depends on it.
 
     Raises:
         DataError: of the sources, or a split without rows.
     """
     max_rows = block_rows(settings) if max_rows is None else max_rows
-    staging = folder / STAGING
-    shutil.rmtree(staging, ignore_errors=True)  # left by a killed build
+    cuts = find_table_cuts(settings, max_rows)
+    builder, summary = RowBuilder(settings), SplitSummary(settings)
+    notes: list[str] = []
     with ExitStack() as stack:
-        stack.callback(shutil.rmtree, staging, ignore_errors=True)
-        cuts = find_table_cuts(settings, max_rows)
-        writing = stack.enter_context(_BlockWriter(staging, settings))
-        builder = RowBuilder(settings)
-        summary = SplitSummary(settings.split.purged_periods(settings.labels.horizon), settings.frequency)
-        notes: list[str] = []
+        writers = {name: stack.enter_context(PartsWriter(staging / name)) for name in (*SPLITS, TRUTH)}
+        tensors = stack.enter_context(TensorWriter(staging / TENSORS, settings.features, settings.frequency))
+        thread = stack.enter_context(ThreadPoolExecutor(1))
+
+        def write(table: pd.DataFrame, split: np.ndarray, truth: pd.DataFrame | None) -> None:
+            for code, name in enumerate(SPLITS):
+                writers[name].append(table[split == code])
+            if truth is not None:
+                writers[TRUTH].append(truth)
+            tensors.append(table.assign(split=split))
+
+        writing: Future[None] | None = None
         for market in source_blocks(settings, max_rows):
             notes = market.notes
             block = builder.build(market)
@@ -142,14 +132,22 @@ def build_parts(settings: DataSettings, folder: Path, max_rows: int | None = Non
                 check_built_table(table, settings.features)
                 summary.add(table, split)
                 if isinstance(settings, SyntheticSettings):  # every block has the same dates: fail early
-                    summary.check(settings.split)
-                writing.put(table, split, truth)
+                    summary.check()
+                if writing is not None:
+                    writing.result()
+                writing = thread.submit(write, table, split, truth)
         builder.check()
-        summary.check(settings.split)
-        parts = writing.close()
-        del market, block
-        _free_memory()
-        yield StagedTable(parts, summary, notes, writing.tensors)
+        summary.check()
+        if writing is not None:
+            writing.result()
+        parts = {name: writer.close() for name, writer in writers.items()}
+        entries: dict[str, dict[str, Any]] = {
+            name: {"sha256": digest(own), "parts": own} for name, own in parts.items() if own
+        }
+        tensors.finish(content_digest([entries[name]["sha256"] for name in SPLITS if name in entries], settings))
+    del market, block
+    _free_memory()
+    return StagedTable(entries, summary, notes)
 
 
 def _free_memory() -> None:
@@ -157,46 +155,3 @@ def _free_memory() -> None:
     pa.default_memory_pool().release_unused()
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
-
-
-class _BlockWriter:
-    """Writes every folder of a table in a thread of its own."""
-
-    def __init__(self, staging: Path, settings: DataSettings) -> None:
-        self._names = (*SPLITS, TRUTH)
-        self._staging = staging
-        self.tensors = TensorWriter(staging / TENSORS, settings.features, settings.frequency)
-        self._stack = ExitStack()
-        self._pending: Future[None] | None = None
-
-    def __enter__(self) -> "_BlockWriter":
-        self._writers = {name: self._stack.enter_context(PartsWriter(self._staging / name)) for name in self._names}
-        self._stack.enter_context(self.tensors)
-        self._thread = self._stack.enter_context(ThreadPoolExecutor(1))
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._stack.close()
-
-    def put(self, table: pd.DataFrame, split: np.ndarray, truth: pd.DataFrame | None) -> None:
-        """Start writing a block; returns when the block before it is written."""
-        self._wait()
-        self._pending = self._thread.submit(self._write, table, split, truth)
-
-    def close(self) -> dict[str, dict[str, str]]:
-        """Finish writing and return the digests of the parts, by folder that has any."""
-        self._wait()
-        parts = {name: writer.close() for name, writer in self._writers.items()}
-        return {name: own for name, own in parts.items() if own}
-
-    def _wait(self) -> None:
-        if self._pending is not None:
-            self._pending.result()
-            self._pending = None
-
-    def _write(self, table: pd.DataFrame, split: np.ndarray, truth: pd.DataFrame | None) -> None:
-        for code, name in enumerate(SPLITS):
-            self._writers[name].append(table[split == code])
-        if truth is not None:
-            self._writers[TRUTH].append(truth)
-        self.tensors.append(table.assign(split=split))

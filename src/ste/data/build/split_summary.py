@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ste.config import SplitSettings
+from ste.config import DataSettings
 from ste.data.splits import check_splits, usable_periods
 from ste.errors import DataError
 from ste.market.calendar import periods
@@ -17,12 +17,11 @@ class SplitSummary:
     """Counts rows, days, tickers and classes of each split.
 
     Args:
-        purge: periods purged before the next split (`SplitSettings.purged_periods`).
-        frequency: `weekly` or `daily`: the period of a row.
+        settings: of the table.
     """
 
-    def __init__(self, purge: int, frequency: str) -> None:
-        self.purge, self.frequency = purge, frequency
+    def __init__(self, settings: DataSettings) -> None:
+        self.settings = settings
         self._days: list[Counter[int]] = [Counter() for _ in SPLITS]
         self._tickers = [0] * len(SPLITS)
         self._classes = np.zeros((len(SPLITS), len(CLASS_NAMES)), dtype=np.int64)
@@ -58,9 +57,9 @@ class SplitSummary:
         days = [day for known in self._days for day in known]
         return _date(min(days)), _date(max(days))
 
-    def check(self, settings: SplitSettings) -> None:
+    def check(self) -> None:
         """Raise `DataError` where a required split has no rows, or training has no usable row."""
-        check_splits(self.counts, settings, *self.span)
+        check_splits(self.counts, self.settings.split, *self.span)
         if self.counts[0] == self._purged()[0]:
             raise DataError("data.split: no training row is left after the purge. Give the table more rows.")
 
@@ -86,7 +85,8 @@ class SplitSummary:
         codes = np.repeat(np.arange(len(SPLITS)), [len(days) for days in self._days])
         days = np.array([day for known in self._days for day in known], dtype="datetime64[D]")
         rows = np.array([count for known in self._days for count in known.values()], dtype=np.int64)
-        purged = ~usable_periods(periods(days, self.frequency), codes, self.purge)
+        purge = self.settings.split.purged_periods(self.settings.labels.horizon)
+        purged = ~usable_periods(periods(days, self.settings.frequency), codes, purge)
         return np.bincount(codes[purged], weights=rows[purged], minlength=len(SPLITS)).astype(np.int64)
 
 

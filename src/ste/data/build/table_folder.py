@@ -1,14 +1,13 @@
-"""The files of a table folder: read its data card, verify digests, and remove tables of earlier builds."""
+"""The files of a table folder: read its data card, verify digests, and find the tables of earlier builds."""
 
 import hashlib
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 from ste.config import DataSettings
-from ste.data.storage.files import atomic_file, sha256
-from ste.data.storage.parquet_shards import digests
+from ste.data.storage.files import sha256
+from ste.data.storage.parquet_shards import digests, part_files
 from ste.errors import DataError
 from ste.schema import CLASS_NAMES
 
@@ -20,13 +19,12 @@ TRUTH, TENSORS = "truth", "tensors"
 
 
 def read_card(path: Path) -> dict[str, Any]:
-    """Read a data card, or the marker of a started build; empty where there is neither or it cannot be read."""
+    """Read a data card; empty where there is none or it cannot be read."""
     try:
         card = json.loads(path.read_text())
     except (OSError, ValueError):
         return {}
-    known = isinstance(card, dict) and ("building" in card or {"files", "truth", "identity"} <= set(card))
-    return card if known else {}
+    return card if isinstance(card, dict) and {"files", "truth", "identity"} <= set(card) else {}
 
 
 def entries(card: dict[str, Any]) -> list[dict[str, Any]]:
@@ -42,36 +40,39 @@ def content_digest(contents: list[str], settings: DataSettings) -> str:
     return hashlib.sha256(joined.encode()).hexdigest()[:16]
 
 
+def changed_files(path: Path, entry: dict[str, Any]) -> list[Path]:
+    """Return the files of an existing table that are not as they were built, or were added to the folder of its parts.
+
+    Args:
+        path: file, or folder of parts.
+        entry: of the data card.
+    """
+    if "parts" in entry and path.is_dir():
+        found = {file.name: "" for file in path.iterdir()} | digests(path)
+        return [path / name for name, digest in found.items() if digest != entry["parts"].get(name)]
+    return [] if path.is_file() and sha256(path) == entry["sha256"] else [path]
+
+
 def check_unchanged(path: Path, entry: dict[str, Any]) -> bool:
-    """Return whether a file or a folder of parts exists.
+    """Return whether a file, or every part of a folder, exists.
 
     Raises:
         DataError: it was changed since it was built.
     """
-    if not path.exists():
+    missing = set(entry.get("parts", ())) - {file.name for file in part_files(path)}
+    if not path.exists() or missing:
         return False
-    changed = path
-    if "parts" not in entry:
-        same = path.is_file() and sha256(path) == entry["sha256"]
-    else:
-        found, built = digests(path), entry["parts"]
-        if set(built) - set(found):
-            return False
-        odd = [name for name in found if found[name] != built.get(name)]
-        same = not odd
-        changed = path / odd[0] if odd else path
-    if not same:
+    changed = changed_files(path, entry)
+    if changed:
         raise DataError(
-            f"{changed}: was changed since it was built. Delete it to have it built again, or train on "
+            f"{changed[0]}: was changed since it was built. Delete it to have it built again, or train on "
             f"it as it is with data=csv data.train=… data.validation=…"
         )
     return True
 
 
-def make_room(card_path: Path, targets: list[Path], *, own: bool) -> None:
-    """Delete the tables of an older card and mark the start of a build; refuse to delete other files.
-
-    The marker is written in place of the card, so that after a kill the incomplete files are recognized.
+def replaceable(card_path: Path, targets: list[Path], *, own: bool) -> list[Path]:
+    """Return the existing files and folders that a new table replaces: its targets, and the tables of an older card.
 
     Args:
         card_path: of the new card.
@@ -79,33 +80,17 @@ def make_room(card_path: Path, targets: list[Path], *, own: bool) -> None:
         own: whether the folder is named by its settings, so that the targets can only be from an earlier build.
 
     Raises:
-        DataError: a target exists and no card explains it.
+        DataError: one of them was not built by STE, or was changed since.
     """
     card = read_card(card_path)
-    ours: dict[str, dict[str, Any] | None] = dict.fromkeys(
-        card.get("building", [path.name for path in targets] if own else [])
-    )
-    if "files" in card:
-        ours |= {entry["file"]: entry for entry in entries(card)}
-        ours |= dict.fromkeys([card["tensors"]] if "tensors" in card else [])  # derived from the tables
-    for path in {*targets, *(card_path.parent / Path(name).name for name in ours)}:
-        if not path.exists():
-            continue
-        if path.name not in ours or not _is_as_built(path, ours[path.name]):
+    built = {Path(entry["file"]).name: entry for entry in entries(card)} if card else {}
+    paths = {*targets, *(card_path.parent / name for name in built)}
+    existing = [path for path in paths if path.exists()]
+    for path in existing:
+        entry = built.get(path.name)
+        if changed_files(path, entry) if entry else not own and path.name != card.get("tensors"):
             raise DataError(
                 f"{path}: is there already and was not built by these settings, or was changed since. "
                 "Move it, or choose another place with data.folder=DIR."
             )
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    with atomic_file(card_path) as partial:
-        partial.write_text(json.dumps({"building": [path.name for path in targets]}) + "\n")
-
-
-def _is_as_built(path: Path, entry: dict[str, Any] | None) -> bool:
-    """Return whether a path holds what its entry lists; an incomplete build, without an entry, may hold anything."""
-    if entry is None:
-        return True
-    if "parts" not in entry:
-        return path.is_file() and sha256(path) == entry["sha256"]
-    names = {file.name for file in path.iterdir()} if path.is_dir() else {""}
-    return names <= set(entry["parts"]) and digests(path).items() <= entry["parts"].items()
+    return existing

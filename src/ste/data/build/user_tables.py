@@ -7,7 +7,8 @@ import pandas as pd
 from filelock import FileLock
 
 from ste.config import TableSettings
-from ste.data.build.data_card import BUILD, PreparedData, data_card, short_digest, split_summary, write_card
+from ste.data.build.data_card import BUILD, PreparedData, data_card, short_digest, write_card
+from ste.data.build.split_summary import SplitSummary
 from ste.data.build.table_folder import TENSORS, read_card
 from ste.data.sources.table_files import check_table_files
 from ste.data.storage.files import sha256
@@ -24,7 +25,7 @@ def existing_files(settings: TableSettings) -> PreparedData:
     check_table_files(frames, files, settings)
     table = pd.concat(frames.values(), ignore_index=True)
     codes = np.repeat([SPLITS.index(s) for s in frames], [len(f) for f in frames.values()]).astype(np.int8)
-    summary = split_summary(settings)
+    summary = SplitSummary(settings)
     summary.add(table, codes)
     counts = summary.entries()
     entries = {split: {"file": path.name, "sha256": sha256(path), **counts[split]} for split, path in files.items()}
@@ -52,7 +53,7 @@ def existing_parts(settings: TableSettings, folders: dict[str, Path], root: Path
         card = read_card(card_path)
         reused = card.get("identity") == identity
         if not reused:
-            summary = split_summary(settings)
+            summary = SplitSummary(settings)
             with TensorWriter(tensors, settings.features, settings.frequency) as writer:
                 for block in checked_blocks(folders, settings):
                     summary.add(block, block["split"].to_numpy())

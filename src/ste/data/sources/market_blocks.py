@@ -35,8 +35,9 @@ def market_blocks(settings: MarketSettings, max_rows: int) -> Iterator[Market]:
     others = market_of_bars(pd.DataFrame(), settings, filled)
     news = None if others.news is None else others.news.astype({"ticker": "category"})
     for bars in _bar_blocks(Path(settings.bars), settings.tickers, max_rows, notes):
-        tickers = bars["ticker"].dtype
-        own = None if news is None else news[news["ticker"].isin(tickers.categories)].astype({"ticker": tickers})
+        tickers = bars["ticker"]
+        own = None if news is None else news[news["ticker"].isin(tickers.cat.categories)]
+        own = None if own is None else own.astype({"ticker": tickers.dtype})
         yield replace(others, bars=bars, news=own, notes=notes)
     notes += filled
 

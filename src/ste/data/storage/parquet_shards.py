@@ -4,7 +4,6 @@ A block holds all rows of some tickers. Blocks are written in ticker order; each
 year of its rows. A part is therefore sorted by ticker and date.
 """
 
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -46,19 +45,16 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 class PartsWriter:
-    """Writes a folder of parts atomically: `close` moves the complete folder to its final path.
+    """Writes a folder of parts.
 
     Args:
-        folder: final path of the parts; an incomplete folder of an earlier attempt is deleted.
+        folder: of the parts; it does not exist yet.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._partial = partial_folder(folder)
-        shutil.rmtree(self._partial, ignore_errors=True)
-        self._partial.mkdir(parents=True)
+        folder.mkdir(parents=True)
         self._years: dict[int, pq.ParquetWriter] = {}
-        self._schema: pa.Schema | None = None
         self._pool = ThreadPoolExecutor(THREADS)
 
     def __enter__(self) -> Self:
@@ -66,7 +62,6 @@ class PartsWriter:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._finish_files()
-        shutil.rmtree(self._partial, ignore_errors=True)  # already moved after `close`
 
     def append(self, rows: pd.DataFrame) -> None:
         """Write a block.
@@ -77,12 +72,7 @@ class PartsWriter:
         """
         if rows.empty:
             return
-        columns = {str(name): _array(rows[name]) for name in rows}
-        if self._schema is None:
-            types = {name: pa.string() if name == "ticker" else column.type for name, column in columns.items()}
-            self._schema = pa.schema(types)
-        # The writer converts the dictionary of tickers to text.
-        table = pa.table(columns)
+        table = pa.table({str(name): _array(rows[name]) for name in rows})
         years = rows["date"].to_numpy().astype("datetime64[Y]").astype(np.int64) + 1970
         found = np.flatnonzero(np.bincount(years))
         writers = [self._writer(int(year), table.schema) for year in found]
@@ -90,28 +80,22 @@ class PartsWriter:
         list(self._pool.map(_write, repeat(table), writers, rows_of))
 
     def close(self) -> dict[str, str]:
-        """Finish the files and move the folder to its final path.
-
-        Returns:
-            The digest of each part, by name.
-        """
+        """Finish the files and return the digest of each part, by name."""
         self._finish_files()
-        parts = digests(self._partial)
-        self._partial.rename(self.folder)
-        return parts
+        return digests(self.folder)
 
     def _writer(self, year: int, schema: pa.Schema) -> pq.ParquetWriter:
         if year not in self._years:
             floats = [field.name for field in schema if pa.types.is_floating(field.type)]
             self._years[year] = pq.ParquetWriter(
-                self._partial / f"{year}.parquet",
+                self.folder / f"{year}.parquet",
                 schema,
                 compression="zstd",
                 compression_level=1,
                 use_dictionary=[field.name for field in schema if field.name not in floats],
                 use_byte_stream_split=floats,
                 write_statistics=["ticker"],  # read by `_groups`
-                store_schema=False,  # with it, a ticker would be read as a category
+                store_schema=False,
             )
         return self._years[year]
 
@@ -122,19 +106,11 @@ class PartsWriter:
         self._years = {}
 
 
-def partial_folder(folder: Path) -> Path:
-    """Return the temporary path of a folder that is being written."""
-    return folder.with_name(f".{folder.name}.partial")
-
-
 def _array(column: pd.Series) -> Any:
-    if column.name == "ticker":  # int32 codes in every block
-        known = column.astype("category").cat
-        names = pa.array(known.categories, pa.string())
-        return pa.DictionaryArray.from_arrays(pa.array(known.codes.to_numpy(), pa.int32()), names)
-    if column.name == "date":
-        return pa.array(column.to_numpy().astype("datetime64[ms]"))
-    return pa.array(column.to_numpy())
+    if column.name == "ticker":
+        return pa.array(column, pa.string())
+    values = column.to_numpy()
+    return pa.array(values.astype("datetime64[ms]") if column.name == "date" else values)
 
 
 def _write(table: pa.Table, writer: pq.ParquetWriter, rows: Any) -> None:
