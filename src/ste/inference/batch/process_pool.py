@@ -4,9 +4,10 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.connection import wait
 
 from ste.errors import RunError
@@ -22,9 +23,10 @@ def run_in_processes(tasks: Sequence[ShardTask], advance: Advance) -> list[RowCo
         RunError: a process ended before its task.
     """
     others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(len(tasks), multiprocessing.get_context("spawn"), initializer=_start_worker)
+    pool = ProcessPoolExecutor(len(tasks), multiprocessing.get_context("spawn"), initializer=_end_with_parent)
     try:
-        futures = [pool.submit(task) for task in tasks]
+        with _held_signals():  # workers keep them held: only this process reacts to Ctrl-C
+            futures = [pool.submit(task) for task in tasks]
         for done, future in enumerate(as_completed(futures), start=1):
             future.result()
             advance(done)
@@ -42,10 +44,17 @@ def run_in_processes(tasks: Sequence[ShardTask], advance: Advance) -> list[RowCo
     return [future.result() for future in futures]
 
 
-def _start_worker() -> None:
-    """Leave signals of the process group to the parent, and end when the parent does."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+@contextmanager
+def _held_signals() -> Iterator[None]:
+    """Deliver SIGINT and SIGTERM at the end of the block; processes started in it never receive them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
