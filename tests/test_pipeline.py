@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow
@@ -15,9 +16,10 @@ import torch
 import yaml
 from mlflow.tracking import MlflowClient
 
+from conftest import SMALL_WORLD
 from runs import build_model, evaluate
 from ste.config import TrackingSettings, TrainSettings
-from ste.config.load import load_settings
+from ste.config.load import compose_train, load_settings, to_dict
 from ste.data.build.prepare import prepare
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
@@ -29,13 +31,57 @@ from ste.experiment.artifacts import CHECKPOINT, PREDICTIONS, SPLIT_PREFIX
 from ste.experiment.model_setup import input_view
 from ste.experiment.run import train
 from ste.experiment.train_result import TrainResult
-from ste.tracking.run_info import DIGEST_TAG
+from ste.tracking.run_info import DIGEST_TAG, RunInfo
 from ste.tracking.run_lookup import download, find_experiment, find_run, read_config
 from ste.tracking.store import ensure_sqlite, open_store
 from ste.tracking.tracked_run import tracked_run
 from ste.training.callbacks import last_checkpoint
 from ste.training.module import TrendModule
 from ste.training.run_logger import RunLogger
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished run, its store and the folder that it was trained in."""
+
+    folder: Path
+    client: MlflowClient
+    result: TrainResult
+    run: RunInfo
+
+    @property
+    def checkpoint(self) -> Path:
+        return download(self.client, self.run, CHECKPOINT, self.folder)
+
+    @property
+    def settings(self) -> TrainSettings:
+        return load_settings(TrainSettings, read_config(self.client, self.run))
+
+
+def finished(folder: Path, *overrides: str) -> Finished:
+    paths = [f"paths.data={folder / 'data_output'}", f"paths.output={folder / 'outputs'}"]
+    values = to_dict(compose_train([*SMALL_WORLD, *paths, *overrides]))
+    result = train(load_settings(TrainSettings, values), values, folder / "run", "a run")
+    assert result is not None
+    client = open_store(TrackingSettings(), folder / "outputs")
+    return Finished(folder, client, result, find_run(client, str(result.run_id), "ste"))
+
+
+@pytest.fixture(scope="module")
+def lstm(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    changes = ("model.dropout=0.3", "fit.class_weights=true", "fit.label_smoothing=0.1")
+    return finished(tmp_path_factory.mktemp("lstm"), "model=lstm", *changes)
+
+
+@pytest.fixture(scope="module")
+def dual_tower(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    return finished(tmp_path_factory.mktemp("dual_tower"), "model=dual_tower")
+
+
+@pytest.fixture
+def trained(request: pytest.FixtureRequest) -> Finished:
+    """The run of a model, by the parameter's name."""
+    return request.getfixturevalue(request.param)
 
 
 def fit(small, *overrides: str, out: str = "run", world: bool = True) -> TrainResult:
@@ -70,9 +116,9 @@ def tree(client: MlflowClient, run_id: str, path: str | None = None) -> set[str]
     return out
 
 
-@pytest.mark.parametrize("model", ["lstm", "dual_tower"])
-def test_a_run_is_tracked_whole(small, client: MlflowClient, model: str):
-    result = fit(small, f"model={model}")
+@pytest.mark.parametrize("trained", ["lstm", "dual_tower"], indirect=True)
+def test_a_run_is_tracked_whole(trained: Finished):
+    client, result = trained.client, trained.result
     run = client.get_run(result.run_id)
     assert run.info.status == "FINISHED"
 
@@ -95,58 +141,52 @@ def test_a_run_is_tracked_whole(small, client: MlflowClient, model: str):
 
     inputs = run.inputs.dataset_inputs
     assert [tag.value for entry in inputs for tag in entry.tags] == list(splits)
-    card = json.loads(Path("run/data_card.json").read_text())
+    card = json.loads((trained.folder / "run/data_card.json").read_text())
     assert [entry.dataset.digest for entry in inputs] == [card["files"][s]["sha256"][:32] for s in splits]
     assert json.loads(inputs[0].dataset.profile)["num_rows"] == card["files"]["train"]["rows"]
 
     tags = run.data.tags
     assert tags[DIGEST_TAG] == card["digest"]
     assert {"git.commit", "git.dirty", "version.torch", "machine.cpu", "machine.cores"} <= set(tags)
-    assert not Path("outputs/checkpoints", result.run_id).exists()
-    assert not list(Path("outputs/.running").glob("*.lock"))
+    assert not (trained.folder / "outputs/checkpoints" / str(result.run_id)).exists()
+    assert not list((trained.folder / "outputs/.running").glob("*.lock"))
 
 
-def test_the_summary_holds_the_same_figures(small):
-    result = fit(small)
-    summary = json.loads(Path("run/summary.json").read_text())
-    assert summary["run_id"] == result.run_id
+def test_the_summary_holds_the_same_figures(lstm: Finished):
+    summary = json.loads((lstm.folder / "run/summary.json").read_text())
+    assert summary["run_id"] == lstm.result.run_id
     for split in ("train", "validation", "test"):
-        assert summary["metrics"][split]["accuracy"] == result.scores[split].metrics["accuracy"]
+        assert summary["metrics"][split]["accuracy"] == lstm.result.scores[split].metrics["accuracy"]
         baselines = summary["scores"][split]["baselines"]
         assert set(baselines) == {"linear", "persistence", "majority", "volatility", "bayes"}
-    assert yaml.safe_load(Path("run/config.yaml").read_text())["seed"] == 0
+    assert yaml.safe_load((lstm.folder / "run/config.yaml").read_text())["seed"] == 0
 
 
-@pytest.mark.parametrize("model", ["lstm", "dual_tower"])
-def test_the_logged_model_predicts_as_the_run_did(small, client: MlflowClient, model: str):
-    result = fit(small, f"model={model}")
-    (logged,) = client.search_logged_models(client.get_run(result.run_id).info.experiment_id.split())
-    loaded = mlflow.pyfunc.load_model(logged.model_uri)
+@pytest.mark.parametrize("trained", ["lstm", "dual_tower"], indirect=True)
+def test_the_logged_model_predicts_as_the_run_did(trained: Finished):
+    (logged,) = trained.client.search_logged_models([trained.run.experiment])
+    loaded = mlflow.pyfunc.load_model(logged.artifact_location)
     x = loaded.input_example["features"].astype(np.float32)
     assert loaded.metadata.signature is not None
-    expected = result.module.probabilities(torch.from_numpy(x)).numpy()
+    expected = trained.result.module.probabilities(torch.from_numpy(x)).numpy()
     np.testing.assert_array_equal(loaded.predict({"features": x}), expected)
     files = {path.suffix for path in Path(logged.artifact_location.removeprefix("file://")).rglob("*")}
     assert ".pkl" not in files
 
 
-def test_evaluation_gives_the_tracked_figures_to_the_last_digit(small, client: MlflowClient, tmp_path: Path):
-    result = fit(small, "model.dropout=0.3", "fit.class_weights=true", "fit.label_smoothing=0.1")
-    found = find_run(client, result.run_id, "ste")
-    checkpoint = download(client, found, CHECKPOINT, tmp_path)
-    again, predictions = evaluate(
-        load_settings(TrainSettings, read_config(client, found)), [checkpoint], found.tags[DIGEST_TAG]
-    )
-    assert again == result.scores  # with every interval, baseline and gain
-    pd.testing.assert_frame_equal(predictions.frame, result.predictions.frame, check_exact=True)
+def test_evaluation_gives_the_tracked_figures_to_the_last_digit(lstm: Finished):
+    again, predictions = evaluate(lstm.settings, [lstm.checkpoint], lstm.run.tags[DIGEST_TAG])
+    assert again == lstm.result.scores  # with every interval, baseline and gain
+    pd.testing.assert_frame_equal(predictions.frame, lstm.result.predictions.frame, check_exact=True)
     with pytest.raises(RunError, match="digest"):
-        evaluate(load_settings(TrainSettings, read_config(client, found)), [checkpoint], "something else")
+        evaluate(lstm.settings, [lstm.checkpoint], "something else")
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(small):
-    first = fit(small, "model.dropout=0.2")
-    second = fit(small, "model.dropout=0.2", out="again")
-    other = fit(small, "model.dropout=0.2", "seed=1", out="other")
+    dropout = ("model.dropout=0.2", "tracking=off")
+    first = fit(small, *dropout)
+    second = fit(small, *dropout, out="again")
+    other = fit(small, *dropout, "seed=1", "trainer.max_epochs=1", out="other")
     a, b, c = (r.module.state_dict() for r in (first, second, other))
     assert all(torch.equal(a[k], b[k]) for k in a)
     assert not torch.equal(a["net.head.0.weight"], c["net.head.0.weight"])
@@ -194,9 +234,8 @@ def assert_same_run(client: MlflowClient, one: TrainResult, other: TrainResult) 
         assert points[0] == points[1], name
 
 
-@pytest.mark.parametrize("epoch", [0, 3])
 @pytest.mark.parametrize("schedule", ["scheduler=plateau scheduler.patience=0", "scheduler=cosine"])
-def test_a_stopped_run_ends_where_it_would_have_ended(small, client, monkeypatch, epoch: int, schedule: str):
+def test_a_stopped_run_ends_where_it_would_have_ended(small, client, monkeypatch, schedule: str):
     overrides = (
         "trainer.max_epochs=6",
         "model.dropout=0.2",
@@ -207,27 +246,28 @@ def test_a_stopped_run_ends_where_it_would_have_ended(small, client, monkeypatch
     whole = fit(small, *overrides, out="whole")
     rates = {m.value for m in client.get_metric_history(whole.run_id, "curves/train_lr")}
     assert len(rates) > 1
-    with monkeypatch.context() as patch:
-        stop_with(patch, epoch, SystemExit(143))
-        with pytest.raises(SystemExit):
-            fit(small, *overrides, out="stopped")
-    assert_same_run(client, whole, resumed(client, "KILLED"))
+    for epoch in (0, 3):
+        with monkeypatch.context() as patch:
+            stop_with(patch, epoch, SystemExit(143))
+            with pytest.raises(SystemExit):
+                fit(small, *overrides, out="stopped")
+        assert_same_run(client, whole, resumed(client, "KILLED"))
 
 
 @pytest.mark.parametrize("precision", ["32-true", "64-true"])
 def test_a_run_that_goes_on_from_an_earlier_epoch_ends_the_same(small, client, monkeypatch, precision: str):
-    overrides = ("trainer.max_epochs=6", "model.dropout=0.2", "scheduler=cosine", f"trainer.precision={precision}")
+    overrides = ("trainer.max_epochs=4", "model.dropout=0.2", "scheduler=cosine", f"trainer.precision={precision}")
     whole = fit(small, *overrides, out="whole")
     monkeypatch.setattr(last_checkpoint, "INTERVAL", 3600.0)  # only the first epoch's checkpoint is there
     with monkeypatch.context() as patch:
-        stop_with(patch, 4, SystemExit(143))
+        stop_with(patch, 2, SystemExit(143))
         with pytest.raises(SystemExit):
             fit(small, *overrides, out="stopped")
     assert_same_run(client, whole, resumed(client, "KILLED"))
 
 
 def test_a_run_that_had_stopped_early_does_not_train_on(small, client, monkeypatch):
-    overrides = ("trainer.max_epochs=30", "callbacks.early_stopping.patience=2", "optimizer.lr=0.02")
+    overrides = ("trainer.max_epochs=30", "callbacks.early_stopping.patience=1", "optimizer.lr=0.05")
     whole = fit(small, *overrides, out="whole")
     assert whole.epochs < 30
     with monkeypatch.context() as patch:
@@ -238,12 +278,12 @@ def test_a_run_that_had_stopped_early_does_not_train_on(small, client, monkeypat
 
 
 def test_a_resumed_run_sends_the_curves_that_a_killed_process_still_owed(small, client, monkeypatch):
-    whole = fit(small, "trainer.max_epochs=5", out="whole")
+    whole = fit(small, out="whole")
     with monkeypatch.context() as patch:
         patch.setattr(RunLogger, "_send", lambda *_: None)
-        stop_with(patch, 3, SystemExit(143))
+        stop_with(patch, 2, SystemExit(143))
         with pytest.raises(SystemExit):
-            fit(small, "trainer.max_epochs=5", out="stopped")
+            fit(small, out="stopped")
     assert_same_run(client, whole, resumed(client, "KILLED"))
 
 
@@ -318,17 +358,19 @@ def test_metrics_that_cannot_be_written_fail_the_run(client, folder: Path, monke
     assert client.get_run(run.id).info.status == "FAILED"
 
 
-def test_the_latest_and_the_best_run_are_found(small, client: MlflowClient):
-    poor = fit(small, "optimizer.lr=1e-7", out="a")
-    good = fit(small, "optimizer.lr=1e-3", out="b")
-    poor_again = fit(small, "optimizer.lr=2e-7", out="c")
-    elsewhere = fit(small, "optimizer.lr=1e-7", "tracking.experiment=other", out="d")
-    assert find_run(client, "latest").id == find_run(client, "best").id == elsewhere.run_id
+def test_the_latest_and_the_best_run_are_found(folder: Path, client: MlflowClient):
+    def track(log_loss: float, experiment: str = "ste") -> str:
+        with tracked_run(TrackingSettings(experiment=experiment), Path("outputs"), "r", {}) as run:
+            run.log_metrics({"final_validation/log_loss": log_loss, "final_validation/examples": 12})
+            run.set_tags({DIGEST_TAG: "1"})
+        return run.id
+
+    poor, good, latest, elsewhere = track(1.1), track(0.9), track(1.0), track(1.2, "other")
+    assert find_run(client, "latest").id == find_run(client, "best").id == elsewhere
     assert find_experiment(client).name == "other"
-    assert find_run(client, "latest", "ste").id == poor_again.run_id
-    assert find_run(client, "best", "ste").id == good.run_id
-    assert find_run(client, poor.run_id, "ste").status == "FINISHED"
-    assert poor_again.trials == 3
+    assert find_run(client, "latest", "ste").id == latest
+    assert find_run(client, "best", "ste").id == good
+    assert find_run(client, poor, "ste").status == "FINISHED"
     with pytest.raises(RunError, match="no such experiment"):
         find_run(client, "best", "stee")
     with pytest.raises(RunError, match="no such run"):
@@ -367,14 +409,14 @@ def test_a_new_store_is_whole_and_has_its_artifacts_next_to_it(folder: Path):
 
 
 def test_table_files_train_like_the_world_they_came_from(small):
-    made = fit(small, "fit.monitor=accuracy")
+    made = fit(small, "fit.monitor=accuracy", "tracking=off")
     files = {
         split: Path("data_output").rglob(f"{prefix}_data_*.csv")
         for split, prefix in (("train", "training"), ("validation", "validation"), ("test", "test"))
     }
     paths = {split: next(iter(found)) for split, found in files.items()}
     given = [f"data.{split}={path}" for split, path in paths.items()]
-    ready = fit(small, "data=csv", "fit.monitor=accuracy", *given, out="csv", world=False)
+    ready = fit(small, "data=csv", "fit.monitor=accuracy", "tracking=off", *given, out="csv", world=False)
     for split in paths:
         ours = {k: v for k, v in made.scores[split].metrics.items() if "expected" not in k and k != "gap_closed"}
         assert ready.scores[split].metrics == ours
@@ -409,26 +451,29 @@ def test_a_gpu_that_is_not_there_is_reported(small, monkeypatch):
     ["data.labels.method=balanced", "data.labels.method=volatility data.labels.threshold=0.4", "data.labels.horizon=3"],
 )
 def test_other_labels_train_too(small, labels: str):
-    result = fit(small, *labels.split(), "trainer.max_epochs=1")
+    result = fit(small, *labels.split(), "trainer.max_epochs=1", "tracking=off")
     bayes_known = "horizon" not in labels
     assert ("bayes" in result.scores["test"].baselines) == bayes_known
 
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "64-true"])
-def test_other_precisions_score_alike(small, client, tmp_path: Path, precision: str):
-    full = fit(small, "trainer.max_epochs=2")
-    other = fit(small, "trainer.max_epochs=2", f"trainer.precision={precision}", out="other")
-    interval = full.scores["test"].figures["accuracy"]
+def test_other_precisions_score_alike(small, lstm: Finished, precision: str):
+    full, interval = lstm.result.scores["test"], lstm.result.scores["test"].figures["accuracy"]
+    values = read_config(lstm.client, lstm.run)
+    values["trainer"]["precision"], values["tracking"]["enabled"] = precision, False
+    settings = load_settings(TrainSettings, values)
+    other = train(settings, values, Path("other"), "a run")
+    assert other is not None
     assert interval.low <= other.scores["test"].metrics["accuracy"] <= interval.high
-    checkpoint = download(client, find_run(client, other.run_id, "ste"), CHECKPOINT, tmp_path)
-    settings, _ = small("trainer.max_epochs=2", f"trainer.precision={precision}")
+    (checkpoint,) = Path("other/checkpoints").glob("best*.ckpt")
     assert metrics_of(evaluate(settings, [checkpoint])[0]) == metrics_of(other.scores)
-    assert other.scores["test"].metrics["log_loss"] == pytest.approx(full.scores["test"].metrics["log_loss"], abs=0.02)
+    assert other.scores["test"].metrics["log_loss"] == pytest.approx(full.metrics["log_loss"], abs=0.02)
 
 
 def test_gradients_are_clipped(small):
-    free = fit(small, "trainer.gradient_clip_val=null", "optimizer=sgd", "trainer.max_epochs=1")
-    clipped = fit(small, "trainer.gradient_clip_val=1e-9", "optimizer=sgd", "trainer.max_epochs=1", out="clipped")
+    one = ("optimizer=sgd", "trainer.max_epochs=1", "tracking=off")
+    free = fit(small, "trainer.gradient_clip_val=null", *one)
+    clipped = fit(small, "trainer.gradient_clip_val=1e-9", *one, out="clipped")
     settings, _ = small()
     start = build_model(settings, data_of(settings)).net.state_dict()
 
@@ -444,7 +489,7 @@ def test_a_terminal_shows_how_the_fit_goes(small, monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "160")
-    result = fit(small, "trainer.enable_progress_bar=true")
+    result = fit(small, "trainer.enable_progress_bar=true", "tracking=off")
     shown = capsys.readouterr().err
     assert "3/3" in shown
     assert f"best {result.monitored:.4f}" in shown
@@ -462,11 +507,8 @@ def test_ctrl_c_in_a_fit_is_an_interrupt_and_marks_the_run(small, client, monkey
     assert run.info.status == "KILLED"
 
 
-def test_the_figures_do_not_depend_on_the_number_of_threads(
-    small, client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_the_figures_do_not_depend_on_the_number_of_threads(lstm: Finished, monkeypatch: pytest.MonkeyPatch):
     """Sums of two threads differ from those of one in the last digits, at some batch sizes of some nets."""
-    result = fit(small)
     threads, predict = [], TrendModule.probabilities
 
     def probabilities(module: TrendModule, features: torch.Tensor) -> torch.Tensor:
@@ -474,16 +516,14 @@ def test_the_figures_do_not_depend_on_the_number_of_threads(
         return predict(module, features)
 
     monkeypatch.setattr(TrendModule, "probabilities", probabilities)
-    found = find_run(client, result.run_id, "ste")
-    checkpoint = download(client, found, CHECKPOINT, tmp_path)
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        again, _ = evaluate(load_settings(TrainSettings, read_config(client, found)), [checkpoint])
+        again, _ = evaluate(lstm.settings, [lstm.checkpoint])
     finally:
         torch.set_num_threads(before)
     assert set(threads) == {1}
-    assert metrics_of(again) == metrics_of(result.scores)
+    assert metrics_of(again) == metrics_of(lstm.result.scores)
 
 
 def test_a_fit_that_diverges_is_reported(small, client):
