@@ -7,6 +7,7 @@ pytest -n auto    on all cores
 
 import importlib
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -25,8 +26,12 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a background job ignore
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-settings.register_profile("ste", deadline=None)  # no test measures time
+settings.register_profile("ste", deadline=None, max_examples=50)  # no test measures time
 settings.load_profile("ste")
+
+MEMORY = Path("/dev/shm")
+if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 8 * 2**30:  # SQLite waits for a disk at every commit
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 SMALL_WORLD = [
     "data.tickers=4",

@@ -149,7 +149,7 @@ def test_a_feature_that_never_varies_weighs_nothing():
 # --- majority and persistence ---
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(labels=st.lists(st.integers(0, 2), min_size=1, max_size=30))
 def test_the_majority_predicts_the_training_frequencies(labels: list[int]):
     train, test = examples(table({"A": labels})), examples(table({"A": [2, 1], "B": [0, 0, 0]}))
@@ -182,7 +182,7 @@ some_classes = st.dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(labels=some_classes, horizon=st.integers(1, 3), classes=st.sampled_from([2, 3]), length=st.integers(1, 3))
 def test_persistence_is_the_class_of_the_horizon_before_by_brute_force(
     labels: dict[str, list[int | None]], horizon: int, classes: int, length: int
@@ -240,7 +240,7 @@ def test_trailing_volatility_by_hand():
         np.testing.assert_allclose(found[at + i], expected, rtol=1e-9)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(cut=st.integers(1, 39), seed=st.integers(0, 100), remove=st.booleans())
 def test_volatility_sees_nothing_but_the_past(cut: int, seed: int, remove: bool):
     frame = market_frame(seed)

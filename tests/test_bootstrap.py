@@ -20,7 +20,7 @@ def ar1(rng: np.random.Generator, n: int, persistence: float) -> np.ndarray:
 
 
 @given(units=st.integers(1, 40), block=st.integers(1, 6), resamples=st.integers(0, 300), seed=st.integers(0, 9))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_resample_is_circular_blocks_of_neighbours_cut_to_the_number_of_units(units, block, resamples, seed):
     block = min(block, units)
     drawn = Resampling.draw_blocks(units, block, resamples, seed)
@@ -45,7 +45,7 @@ def test_sums_are_those_of_the_gathered_units():
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=60), st.randoms(use_true_random=False))
 @example([5e-324, 0.0, 1e-310], Random(0))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_no_sum_is_rounded_so_that_order_and_threads_cannot_matter(values, random):
     drawn = Resampling.draw_blocks(len(values), 1, 20, seed=0)
     shuffled = list(range(len(values)))
@@ -122,7 +122,7 @@ def test_blocks_are_longer_where_the_series_depends_on_its_past():
 
 
 @given(n=st.integers(1, 300), horizon=st.integers(1, 5), persistence=st.floats(0, 0.99), seed=st.integers(0, 5))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_block_is_never_shorter_than_the_horizon_and_leaves_five_blocks(n, horizon, persistence, seed):
     series = ar1(np.random.default_rng(seed), n, persistence)
     block = block_length([series, np.zeros(n)], horizon)

@@ -1,14 +1,18 @@
 """The commands as a user types them, each in a folder of its own."""
 
+import io
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
 import torch
+
+from ste import reproduce
 
 COMMANDS = (
     "train",
@@ -238,9 +242,11 @@ def test_a_sweep_continues_after_a_mistake_and_reports_it_at_the_end(folder: Pat
 @pytest.fixture(scope="module")
 def reproduction(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("reproduction")
-    done = ste(folder, "reproduce")
-    assert done.returncode == 0, done.stderr
-    return folder, done.stdout
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as printed:
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", ["ste.reproduce"])
+        reproduce.main()
+    return folder, printed.getvalue()
 
 
 def test_the_seed_document_is_reproduced(reproduction: tuple[Path, str]):

@@ -46,7 +46,7 @@ def table(weeks: dict[str, set[int]]) -> pd.DataFrame:
     return frame
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(weeks=WEEKS, length=st.integers(1, 5), history=st.integers(1, 5))
 def test_a_window_holds_consecutive_periods_of_one_ticker_and_every_such_window_is_used(weeks, length, history):
     frame = table(weeks)
@@ -65,7 +65,7 @@ def test_a_window_holds_consecutive_periods_of_one_ticker_and_every_such_window_
     assert found == expected
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(weeks=WEEKS, length=st.integers(1, 5))
 def test_the_windows_of_arrays_are_those_of_datasets(weeks, length):
     frame = table(weeks)
@@ -81,7 +81,7 @@ def test_a_ticker_that_starts_where_the_one_before_ends_starts_a_new_window():
     assert count_consecutive(ticker, period).tolist() == [1, 2, 1, 2]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     sizes=st.tuples(st.integers(1, 8), st.integers(1, 5), st.integers(1, 5)),
     horizon=st.integers(1, 4),
@@ -102,7 +102,7 @@ def test_the_label_of_a_usable_row_ends_before_the_next_split(sizes, horizon, pu
     assert usable[split == 2].all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     releases=st.lists(
         st.tuples(st.integers(0, 40), st.integers(0, 30), st.integers(-9, 9)), min_size=1, max_size=8,
@@ -128,7 +128,7 @@ def test_a_macro_value_is_used_from_its_release_date_on(releases, rows):
     assert macro_features(pd.DataFrame({"date": dates}), macro)["macro_inflation"].tolist() == expected
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(weeks=WEEKS, horizon=st.integers(1, 5))
 def test_a_return_reaches_over_the_horizon_exactly(weeks, horizon):
     frame = table(weeks)[["date", "ticker"]]

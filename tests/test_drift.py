@@ -428,7 +428,7 @@ def test_a_world_without_drift_alarms_seldom_and_a_shift_is_seen():
     assert sum(look(world, world.live, SHIFTS["sentiment + 1 sd"][1]).alarm for world in worlds) >= 52
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**31), st.integers(1, 40))
 def test_rows_in_any_order_give_the_same_counts(seed: int, n: int):
     rng = np.random.default_rng(seed)

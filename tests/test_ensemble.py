@@ -133,7 +133,7 @@ def test_a_logarithmic_pool_has_its_exponents_for_weights(exponents: list[float]
     np.testing.assert_allclose(pool, product / product.sum(axis=1, keepdims=True), rtol=1e-6)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 2**32 - 1), method=st.sampled_from(["average", "validation", "stacked"]))
 def test_what_came_in_the_test_changes_no_weight_and_no_probability(seed: int, method: str):
     members = [member(1), member(2)]

@@ -95,7 +95,7 @@ def check_one(panel: Panel, cut: Fold, fraction: float) -> None:
 # --- walk-forward ---
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     panel=some_panels(),
     count=st.integers(2, 8),
@@ -188,7 +188,7 @@ def test_too_few_weeks_are_told(chosen: ValidationSettings, found: str):
 # --- combinatorial ---
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     panel=some_panels(shortest=90),
     count=st.integers(3, 7),

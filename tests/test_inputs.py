@@ -42,7 +42,7 @@ def tables(draw_: st.DrawFn) -> tuple[pd.DataFrame, str]:
     return frame.assign(**{DIRECTION: 0}), frequency
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(table=tables(), length=st.integers(1, 5), view=st.sampled_from(["sequence", "flat"]))
 def test_the_examples_are_those_of_training(table: tuple[pd.DataFrame, str], length: int, view: str):
     frame, frequency = table

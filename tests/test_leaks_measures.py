@@ -96,7 +96,7 @@ def test_cramers_v_is_scipys():
     assert cramers_v(np.zeros(5, dtype=int), np.arange(5)) == (0.0, 1.0)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 12), st.integers(1, 5), st.integers(0, 9), st.integers(-4, 4))
 def test_ahead_is_a_merge_on_ticker_and_week(weeks: int, tickers: int, seed: int, steps: int):
     table = table_of(weeks + 2, tickers, seed, fraction=0.7)
@@ -108,7 +108,7 @@ def test_ahead_is_a_merge_on_ticker_and_week(weeks: int, tickers: int, seed: int
     np.testing.assert_array_equal(table.ahead(table.column("x"), steps), merged["x_later"].to_numpy())
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(2, 10), st.integers(1, 6), st.integers(0, 9))
 def test_a_shuffle_keeps_every_weeks_returns_and_moves_them(weeks: int, tickers: int, seed: int):
     table = table_of(weeks, tickers, seed)

@@ -92,7 +92,7 @@ def test_every_net_predicts_the_same_in_a_batch_of_any_size(net: str, kind: str)
     x = raw(64)[:, -1] if flat else raw(64)
     run = served(trace(model_graph(module), x[:2]))
 
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=20)
     @given(count=st.integers(1, 300), seed=st.integers(0, 2**16))
     @example(count=1, seed=0)
     @example(count=2, seed=0)

@@ -88,7 +88,7 @@ RECORD = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     records=st.lists(RECORD, max_size=40),
     end=st.sampled_from(["\n", "\r\n"]),
@@ -310,7 +310,7 @@ def streams(draw_: st.DrawFn) -> tuple[pd.DataFrame, list[int]]:
     return frame, cuts
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(stream=streams(), length=st.integers(1, 4))
 def test_a_stream_in_chunks_gives_the_windows_of_the_whole(stream: tuple[pd.DataFrame, list[int]], length: int):
     frame, cuts = stream

@@ -76,7 +76,7 @@ def test_a_file_that_is_none_of_ours_is_refused(tmp_path: Path, content: bytes |
         Predictions.read(tmp_path / "nowhere.parquet")
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     parts=st.lists(
         st.tuples(st.integers(1, 12), st.integers(0, 99), st.sampled_from(["train", "validation", "test"])),

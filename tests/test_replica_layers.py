@@ -86,7 +86,7 @@ def test_one_draw_for_all_replicas_drops_each_one_s_share():
             assert float(out[i].mean()) == pytest.approx(1.0, abs=0.03)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     kind=st.sampled_from(["LSTM", "GRU"]),
     sizes=st.tuples(*[st.integers(1, 5)] * 4),
@@ -129,7 +129,7 @@ def test_a_layer_without_a_stacked_form_is_refused(layer: nn.Module, message: st
         stack([Odd(layer), Odd(layer)], RandomStreams(2))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     rows=st.integers(1, 6),
     classes=st.integers(2, 4),
@@ -145,7 +145,7 @@ def test_the_loss_is_cross_entropy_s_mean_of_each(rows: int, classes: int, weigh
     torch.testing.assert_close(ReplicaCrossEntropy(weight, smoothing)(logits, label), expected)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(most=st.floats(0.1, 10.0))
 def test_each_replica_s_gradients_are_clipped_by_its_own_norm(most: float):
     stacked = [nn.Parameter(torch.zeros(3, *shape, dtype=torch.float64)) for shape in ((4, 2), (5,), ())]

@@ -145,7 +145,7 @@ def test_a_gain_over_oneself_is_zero_and_no_evidence():
 
 
 @given(seed=st.integers(0, 20), classes=st.sampled_from([2, 3]), weeks=st.sampled_from([6, 25]))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_the_order_of_rows_changes_nothing(seed: int, classes: int, weeks: int):
     predictions = made(weeks=weeks, classes=classes, seed=seed)
     shuffled = predictions.frame.sample(frac=1.0, random_state=seed).reset_index(drop=True)
@@ -208,7 +208,7 @@ def test_few_periods_have_exact_intervals_of_shares_and_no_small_p():
 
 
 @given(seed=st.integers(0, 50), groups=st.integers(1, 8), levels=st.sampled_from([1, 2, 4, 1000]), ranked=st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_coefficients_are_scipys_period_by_period(seed: int, groups: int, levels: int, ranked: bool):
     rng = np.random.default_rng(seed)
     sizes = rng.integers(1, 9, groups)
@@ -303,7 +303,7 @@ def test_intervals_hold_the_true_accuracy_as_often_as_they_say(
     from studies import coverage
 
     monkeypatch.setattr(
-        "sys.argv", ["coverage", "--weeks", "104", "--worlds", "8", "--repetitions", "200", "--resamples", "500"]
+        "sys.argv", ["coverage", "--weeks", "104", "--worlds", "8", "--repetitions", "120", "--resamples", "400"]
     )
     coverage.main()
     lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip().startswith("104")]
@@ -311,9 +311,9 @@ def test_intervals_hold_the_true_accuracy_as_often_as_they_say(
     for line in lines:
         held = float(next(word for word in line if word.endswith("%"))[:-1]) / 100
         if "tested" in line and "horizon" in line:
-            assert 0.90 < held < 0.995  # 200 sets: three standard errors around 0.955
+            assert 0.89 < held < 0.999  # 120 sets: three standard errors around 0.955
         if "world" in line and "auto" in line:
-            assert 0.87 < held < 0.99
+            assert 0.86 < held < 0.999
 
 
 def test_blocks_are_the_horizon_unless_they_are_to_follow_the_regimes():

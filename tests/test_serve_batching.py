@@ -34,7 +34,7 @@ def rows(count: int, first: int) -> np.ndarray:
     return np.arange(first, first + count, dtype=np.float32)[:, None]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sizes=st.lists(st.integers(1, 40), min_size=1, max_size=12), most=st.integers(1, 16))
 def test_everyone_gets_their_own_rows_in_runs_of_at_most_the_limit(sizes: list[int], most: int):
     model = Doubling()

@@ -45,7 +45,7 @@ horizons = st.integers(1, 12)
 embargoes = st.integers(0, 8)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=100)
 @given(
     weeks=weeks_of_a_table,
     rows=st.integers(1, 4),
@@ -73,7 +73,7 @@ def test_no_label_reaches_the_next_split_when_cut_by_fractions(
     check_purge(dates, split, keep, horizon, embargo)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=100)
 @given(
     days=st.sets(st.integers(0, 1500), min_size=30, max_size=200).map(sorted),
     horizon=horizons,
@@ -103,7 +103,7 @@ def test_no_label_reaches_the_next_split_when_cut_by_dates(
     check_purge(dates, split, keep, horizon, embargo)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(horizon=horizons, embargo=embargoes, purge=st.one_of(st.none(), st.integers(0, 30)), by=st.just("date"))
 def test_no_setting_lowers_the_gap_below_the_horizon(horizon: int, embargo: int, purge: int | None, by: str) -> None:
     chosen = SplitSettings(by=by, purge=purge, embargo=embargo)
@@ -241,7 +241,7 @@ def test_the_purged_rows_of_a_table_are_counted_in_its_card(tmp_path: Path, hori
     assert purged == {"train": 3 * (horizon + 1), "validation": 3 * (horizon + 1), "test": 0}
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(rows=st.integers(6, 300), validation=st.floats(0.05, 0.6), test=st.one_of(st.just(0.0), st.floats(0.05, 0.35)))
 def test_fractions_of_rows_partition_them(rows: int, validation: float, test: float) -> None:
     """The seed document's own cut: by rows, anywhere."""

@@ -177,7 +177,7 @@ def disordered(market: Market, frequency: str, rng: np.random.Generator) -> Diso
     return Disordered(sent, slipped)
 
 
-@settings(deadline=None, max_examples=12)
+@settings(max_examples=12)
 @given(seed=st.integers(0, 2**32 - 1), case=st.sampled_from(CASES))
 def test_running_features_are_the_batches_to_the_last_bit(seed: int, case: tuple[str, str]) -> None:
     features, frequency = case
@@ -191,7 +191,7 @@ def test_running_features_are_the_batches_to_the_last_bit(seed: int, case: tuple
     assert counted == sent.slipped
 
 
-@settings(deadline=None, max_examples=4)
+@settings(max_examples=4)
 @given(seed=st.integers(0, 2**32 - 1), case=st.sampled_from(CASES), delay=st.integers(1, 9))
 def test_with_a_delay_events_may_come_that_many_days_late(seed: int, case: tuple[str, str], delay: int) -> None:
     market, rng = untidy_market(seed), np.random.default_rng(seed)
@@ -205,7 +205,7 @@ def test_with_a_delay_events_may_come_that_many_days_late(seed: int, case: tuple
     assert not [key for key in running.counts if key.endswith(".late")]
 
 
-@settings(deadline=None, max_examples=4)
+@settings(max_examples=4)
 @given(seed=st.integers(0, 2**32 - 1), case=st.sampled_from(CASES), share=st.floats(0.0, 1.0))
 def test_a_state_goes_on_as_if_nothing_had_happened(seed: int, case: tuple[str, str], share: float) -> None:
     market = untidy_market(seed)
@@ -224,7 +224,7 @@ def test_a_state_goes_on_as_if_nothing_had_happened(seed: int, case: tuple[str, 
     assert first.state() == second.state()
 
 
-@settings(deadline=None, max_examples=4)
+@settings(max_examples=4)
 @given(seed=st.integers(0, 2**32 - 1), features=st.sampled_from(list(FEATURE_SETS)))
 def test_provisional_rows_are_what_the_week_would_be_if_it_ended_there(seed: int, features: str) -> None:
     market = untidy_market(seed)
@@ -270,7 +270,6 @@ def test_provisional_rows_are_what_the_week_would_be_if_it_ended_there(seed: int
             assert found["news_count"].to_dict() == count.reindex(one.tickers).fillna(0.0).to_dict()
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(-1e9, 1e9), max_size=40))
 def test_sums_are_those_of_the_batch(values: list[float]) -> None:
     assert segment_sum(values) == (np.add.reduceat(np.array(values), [0])[0] if values else 0.0)

@@ -282,7 +282,7 @@ def test_invalid_events_are_reported_and_the_stream_continues(
         assert mixed[number - 1] == line + b"\n"
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     content=st.binary(max_size=400)
     | st.recursive(

@@ -141,7 +141,7 @@ def test_a_value_is_typed_so_that_it_is_read_back(value: Any):
     assert read == (pytest.approx(value, rel=1e-5, abs=1e-12) if isinstance(value, float) else value)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15)
 @given(st.text(st.sampled_from("a\\'\" ,=:/é[{"), min_size=1, max_size=8))
 def test_quoted_texts_are_read_back_by_hydra(text: str):
     assert PARSER.parse_override(f"a={quoted(text)}").value() == text
@@ -163,11 +163,13 @@ def test_jobs_are_composed_as_hydra_composes_them():
         loader = GlobalHydra.instance().config_loader()
         master = loader.load_configuration("train", [], RunMode.MULTIRUN)
         composer = JobComposer(loader, master)
-        for job in [*JOBS, *JOBS]:  # again, from what was composed before
-            mine, own = composer.compose(job), loader.load_sweep_config(master, job)
+        for job in JOBS:
+            own = loader.load_sweep_config(master, job)
             own.hydra.job.override_dirname = ""  # the one difference
-            assert OmegaConf.to_container(mine, resolve=False) == OmegaConf.to_container(own, resolve=False), job
-            mine.optimizer.lr = 99.0  # the caller's own: the next is not touched
+            for _ in range(2):  # again, from what was composed before
+                mine = composer.compose(job)
+                assert OmegaConf.to_container(mine, resolve=False) == OmegaConf.to_container(own, resolve=False), job
+                mine.optimizer.lr = 99.0  # the caller's own: the next is not touched
             assert list(mine.hydra.overrides.task) == [text for text in job if not text.startswith("hydra.")]
 
 
@@ -761,11 +763,11 @@ def test_trials_run_in_processes_and_none_is_lost(tmp_path: Path, launcher: list
 
 @pytest.mark.slow
 def test_a_search_over_processes_counts_every_trial_once(tmp_path: Path):
-    done = train(tmp_path, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "sweep=dual_tower", "sweep.trials=6",
+    done = train(tmp_path, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "sweep=dual_tower", "sweep.trials=4",
                  "trainer.max_epochs=3", "sweep.startup=2", "sweep.warmup=1")  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     _, children = statuses(tmp_path)
-    assert sorted(children) == list(range(6))
+    assert sorted(children) == list(range(4))
     assert {run.status for run in children.values()} <= {"FINISHED", "KILLED"}
     assert all("pruned" in run.tags for run in children.values() if run.status == "KILLED")
 
@@ -775,7 +777,7 @@ def test_a_search_that_was_killed_goes_on_and_ends_with_the_trials_asked_for(tmp
     arguments = [
         "sweep=dual_tower",
         "sweep.trials=5",
-        "trainer.max_epochs=400",
+        "trainer.max_epochs=120",
         "callbacks.early_stopping=null",
         "sweep.pruner=none",
     ]

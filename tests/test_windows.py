@@ -65,7 +65,7 @@ def all_rows(store: RowStore) -> np.ndarray:
     return np.ones(len(store.frame), dtype=bool)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(weeks=some_weeks, length=lengths, shuffle=st.integers(0, 1000))
 def test_a_window_never_crosses_a_ticker_or_a_missing_week(weeks: Weeks, length: int, shuffle: int) -> None:
     store = RowStore.from_frame(frame_of(weeks).sample(frac=1.0, random_state=shuffle))
@@ -78,7 +78,7 @@ def test_a_window_never_crosses_a_ticker_or_a_missing_week(weeks: Weeks, length:
     assert ends == expected_ends(weeks, length)  # and every window there is
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(weeks=some_weeks, length=lengths, chosen=st.integers(0, 2**31 - 1))
 def test_sequence_and_flat_examples_of_a_row_agree(weeks: Weeks, length: int, chosen: int) -> None:
     store = RowStore.from_frame(frame_of(weeks))
@@ -97,7 +97,7 @@ def test_sequence_and_flat_examples_of_a_row_agree(weeks: Weeks, length: int, ch
     assert windows.features.dtype == torch.float32
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(weeks=some_weeks, length=lengths)
 def test_windows_of_one_week_are_the_flat_rows(weeks: Weeks, length: int) -> None:
     store = RowStore.from_frame(frame_of(weeks))
@@ -108,7 +108,7 @@ def test_windows_of_one_week_are_the_flat_rows(weeks: Weeks, length: int) -> Non
     assert set(SequenceDataset(store, all_rows(store), length).ends.tolist()) <= set(sequence.ends.tolist())
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(weeks=some_weeks, length=lengths, order=st.integers(0, 1000))
 def test_gathering_a_batch_is_gathering_each(weeks: Weeks, length: int, order: int) -> None:
     store = RowStore.from_frame(frame_of(weeks))
@@ -269,7 +269,7 @@ def test_longer_windows_are_computed_fewer_at_once() -> None:
     assert forward_batch_size(20, torch.device("meta")) == forward_batch_size(1, torch.device("meta")) == 8192
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     n=st.integers(0, 200),
     batch=st.integers(1, 64),
@@ -285,7 +285,7 @@ def test_each_epoch_visits_every_example_once(n: int, batch: int, seed: int | No
             assert order == list(range(n))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(n=st.integers(20, 200), batch=st.integers(1, 64), seed=st.integers(0, 2**32 - 2), epoch=st.integers(0, 10_000))
 def test_the_order_depends_on_seed_and_epoch_alone(n: int, batch: int, seed: int, epoch: int) -> None:
     fresh, used = loader_of(n, batch, seed), loader_of(n, batch, seed)
@@ -298,7 +298,7 @@ def test_the_order_depends_on_seed_and_epoch_alone(n: int, batch: int, seed: int
     assert epoch_of(fresh, epoch) != epoch_of(loader_of(n, batch, seed + 1), epoch)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     n=st.integers(0, 150),
     batch=st.integers(1, 40),
