@@ -338,16 +338,6 @@ def test_features_that_need_the_future_change_when_it_is_cut_off(market: Market,
 # --- files of a market ---
 
 
-def test_a_figure_released_before_its_period_ended():
-    periods = pd.date_range("2010-01-01", periods=60, freq="MS")
-    good = pd.DataFrame({"series": "inflation", "period": periods, "value": 2.0})
-    good["release_date"] = periods + pd.DateOffset(months=1) + pd.Timedelta(days=11)
-    early = good.assign(series="unemployment", release_date=periods + pd.Timedelta(days=20))
-    result = early_releases(pd.concat([good, early]), "macro.csv")
-    assert [found.where for found in result.alarms] == ["macro.csv: series unemployment"]
-    assert "60 of 60 values are released before their period ends, by 10 days" in result.alarms[0].seen
-
-
 def test_release_dates_that_are_the_periods(market: Market):
     assert market.macro is not None
     macro = market.macro

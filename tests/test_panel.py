@@ -1,6 +1,5 @@
 """A panel's rows and roles, and which of them every kind of model is shown."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -145,25 +144,6 @@ def test_an_example_needs_its_history_and_says_so(panel: Panel, world: Synthetic
     long = replace(panel, settings=replace(world, history=500))
     with pytest.raises(DataError, match="no train example is left: an example needs 500 consecutive weeks"):
         TrendDataModule(long, view)
-
-
-def test_a_file_that_changes_while_it_is_read_is_told(
-    world: SyntheticSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    from ste.data import panel as module
-
-    prepared = prepare(world, tmp_path)
-    read: Callable[..., pd.DataFrame] = module.read_table
-
-    def changed(path: Path, *arguments: str) -> pd.DataFrame:
-        frame = read(path, *arguments)
-        if path == prepared.files["validation"]:
-            path.write_text(path.read_text() + "\n")
-        return frame
-
-    monkeypatch.setattr(module, "read_table", changed)
-    with pytest.raises(DataError, match=r"validation_data.*was changed by another process while it was read"):
-        Panel.read(prepared, world)
 
 
 def test_a_gathered_batch_does_not_depend_on_roles(panel: Panel):

@@ -123,7 +123,7 @@ def test_figures_are_empyricals_and_resamples_are_those_of_the_gathered_returns(
         for counts, figure in zip(drawn.multiplicity[1:], figures[name][1:], strict=True):
             gathered = np.repeat(trades.returns, counts.astype(int))
             assert figure == pytest.approx(function(gathered, period=period), rel=1e-8)
-    assert figures["portfolio_max_drawdown"].tolist() == [empyrical.max_drawdown(trades.returns)]
+    assert figures["portfolio_max_drawdown"] == pytest.approx([empyrical.max_drawdown(trades.returns)])
     assert figures["portfolio_hit_rate"][0] == pytest.approx((trades.returns > 0).mean())
     assert figures["portfolio_turnover"][0] == pytest.approx(trades.turnover.mean())
 

@@ -27,9 +27,6 @@ from ste.schema import PERIOD, SPLITS
 FITTED_PERIODS = 1_000_000
 """Maximum number of periods that the scalers are fitted on; a longer training split is sampled evenly."""
 
-FITTED_CHUNK = 16_384
-"""Periods in memory at once while the scalers of a long training split are fitted."""
-
 
 @dataclass(frozen=True)
 class DataDims:
@@ -212,15 +209,8 @@ class TrendDataModule(pl.LightningDataModule):
             size: examples in a chunk.
         """
         train = self.datasets["train"]
-        if len(train) * train.length <= FITTED_PERIODS:
-            return (train[i].features for i in torch.arange(len(train)).split(size))
-        return self._sampled_chunks(train)
-
-    def _sampled_chunks(self, train: WindowDataset) -> Iterator[torch.Tensor]:
-        sampled = evenly_spaced(len(train), FITTED_PERIODS // train.length)
-        for index in sampled.split(max(1, FITTED_CHUNK // train.length)):
-            yield train[index].features
-            self.panel.store.columns.release()  # the examples touch pages of the complete mapped table
+        index = evenly_spaced(len(train), FITTED_PERIODS // train.length)
+        return (train[part].features for part in index.split(size))
 
     def class_counts(self) -> torch.Tensor:
         """Count the training examples of each class, int64 `[C]`."""

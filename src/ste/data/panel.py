@@ -13,14 +13,12 @@ import pandas as pd
 
 from ste.config import DataSettings, TableSettings
 from ste.data.build.data_card import PreparedData
-from ste.data.row_columns import FrameColumns
 from ste.data.row_store import RowStore, class_indices
 from ste.data.splits import usable_periods
-from ste.data.storage.files import read_frame, sha256
+from ste.data.storage.files import read_frame
 from ste.data.storage.memory_mapped import ensure_tensors, read_tensors
 from ste.data.storage.parquet_shards import first_rows, read_parts_blocks
 from ste.data.storage.tables import read_table
-from ste.errors import DataError
 from ste.labels.targets import directions, return_terciles
 from ste.schema import FEATURE_SETS, PROBABILITIES, SPLITS, Trend, class_names
 
@@ -55,9 +53,10 @@ class Panel:
             settings: how they are read.
 
         Raises:
-            DataError: a file that breaks a rule of its columns, or was changed in the meantime.
+            DataError: a file that breaks a rule of its columns.
         """
-        store = _read_store(_source(prepared, settings))
+        how = settings.frequency, settings.features, settings.labels.classes
+        store = _read_store(StoreSource(tuple(prepared.files.items()), prepared.digest, *how, prepared.tensors))
         split = store.columns.split
         usable = usable_periods(store.period, split, settings.split.purged_periods(settings.labels.horizon))
         return cls(prepared, settings, store, np.where(usable, split, HISTORY).astype(np.int8))
@@ -81,10 +80,10 @@ class Panel:
 
     def first_rows(self, split: str, count: int = 100) -> pd.DataFrame:
         """Return the first rows of a split's table with the table's own columns."""
-        columns = self.store.columns
-        if isinstance(columns, FrameColumns):
-            return columns.first_rows(SPLITS.index(split), count)
-        return first_rows(self.prepared.files[split], count)
+        if self.prepared.tensors is not None:
+            return first_rows(self.prepared.files[split], count)
+        frame = self.store.frame
+        return frame[frame["split"] == SPLITS.index(split)].head(count).drop(columns="split")
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -109,14 +108,14 @@ class Panel:
         """
         if self.prepared.truth is None or self.relabelled:
             return None
-        return _truth(_source(self.prepared, self.settings), self.prepared.truth, self.prepared.card["truth"]["sha256"])
+        return _read_truth(self.prepared.truth, len(self.classes))
 
 
 class StoreSource(NamedTuple):
     """The tables of a store and how they are read; the key of the cache of stores.
 
     Attributes:
-        files: split, path and digest of each table.
+        files: split and path of each table.
         digest: of all tables.
         frequency: `weekly` or `daily`.
         features: name of the feature set.
@@ -124,7 +123,7 @@ class StoreSource(NamedTuple):
         tensors: folder of the memory-mapped arrays of tables in parts; None for single files.
     """
 
-    files: tuple[tuple[str, Path, str], ...]
+    files: tuple[tuple[str, Path], ...]
     digest: str
     frequency: str
     features: str
@@ -132,56 +131,26 @@ class StoreSource(NamedTuple):
     tensors: Path | None
 
 
-def _source(prepared: PreparedData, settings: DataSettings) -> StoreSource:
-    files = tuple((name, path, prepared.card["files"][name]["sha256"]) for name, path in prepared.files.items())
-    how = settings.frequency, settings.features, settings.labels.classes
-    return StoreSource(files, prepared.digest, *how, prepared.tensors)
-
-
 @lru_cache(maxsize=1)  # the jobs of a sweep share their rows
 def _read_store(source: StoreSource) -> RowStore:
     """Read every table as one store: in memory, or mapped from disk for tables in parts."""
-    folders = {split: path for split, path, _ in source.files}
+    files = dict(source.files)
     if source.tensors is not None:
-        ensure_tensors(folders, source.tensors, source.features, source.frequency, source.digest)
+        ensure_tensors(files, source.tensors, source.features, source.frequency, source.digest)
         return read_tensors(source.tensors, source.classes)
-    frames = {split: read_table(path, source.frequency, source.features) for split, path in folders.items()}
-    for _, path, digest in source.files:
-        if sha256(path) != digest:
-            raise DataError(f"{path}: was changed by another process while it was read. Run again.")
+    frames = {split: read_table(path, source.frequency, source.features) for split, path in files.items()}
     frame = pd.concat(frames.values(), ignore_index=True)
     frame["split"] = np.repeat([SPLITS.index(s) for s in frames], [len(f) for f in frames.values()])
     return RowStore.from_frame(frame, source.frequency, source.features, source.classes)
 
 
-@lru_cache(maxsize=1)
-def _truth(source: StoreSource, path: Path, digest: str) -> np.ndarray:
-    """Read P(class | features) of every row of a store from a file or a folder of parts."""
-    store = _read_store(source)
-    values = _truth_in_parts(store, path) if path.is_dir() else _truth_of_frame(store, path)
-    if source.classes == 2:
+def _read_truth(path: Path, classes: int) -> np.ndarray:
+    """Read P(class | features) of every row, sorted by ticker and date, from a file or a folder of parts."""
+    if path.is_dir():
+        values = np.concatenate([block[list(PROBABILITIES)] for block in read_parts_blocks({SPLITS[0]: path})])
+    else:
+        values = read_frame(path).sort_values(["ticker", "date"])[list(PROBABILITIES)].to_numpy()
+    if classes == 2:
         values = values[:, [Trend.DOWNTREND, Trend.UPTREND]]
         values = values / values.sum(axis=1, keepdims=True)
     return values
-
-
-def _truth_of_frame(store: RowStore, path: Path) -> np.ndarray:
-    known = read_frame(path)
-    known["date"] = pd.to_datetime(known["date"])
-    keys = store.frame[["date", "ticker"]]
-    probabilities = keys.merge(known, on=["date", "ticker"], how="left", validate="one_to_one")[list(PROBABILITIES)]
-    return probabilities.to_numpy()
-
-
-def _truth_in_parts(store: RowStore, path: Path) -> np.ndarray:
-    """Read the probabilities block by block; their rows have the order of the tables."""
-    out, first = np.full((len(store), len(PROBABILITIES)), np.nan), 0
-    for block in read_parts_blocks({SPLITS[0]: path}):
-        rows = slice(first, first + len(block))
-        days = block["date"].to_numpy().astype("datetime64[D]").astype(np.int64)
-        names = store.columns.tickers[store.columns.ticker[rows]]
-        if not (np.array_equal(store.columns.day[rows], days) and (names == block["ticker"].to_numpy()).all()):
-            raise DataError(f"{path}: holds other rows than the tables. Delete {path.parent} to have it built again.")
-        out[rows] = block[list(PROBABILITIES)].to_numpy()
-        first += len(block)
-    return out

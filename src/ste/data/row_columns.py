@@ -3,8 +3,9 @@
 N rows, sorted by ticker and date; n chosen rows; K volatilities.
 """
 
-from functools import cached_property
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -13,94 +14,50 @@ from ste.features.volatility import trailing_volatility
 from ste.schema import DIRECTION, RETURN
 
 
-class Columns(Protocol):
-    """Columns of a table in memory, or mapped from disk."""
+@dataclass(frozen=True, eq=False)
+class RowColumns:
+    """Columns of a table in memory, or mapped from disk.
 
-    @property
-    def tickers(self) -> np.ndarray:
-        """Ticker names, sorted."""
-
-    @property
-    def ticker(self) -> np.ndarray:
-        """Index into `tickers`, integers `[N]`."""
-
-    @property
-    def day(self) -> np.ndarray:
-        """Days since 1970-01-01, integers `[N]`."""
-
-    @property
-    def split(self) -> np.ndarray:
-        """Index into `schema.SPLITS` of the row's file, int8 `[N]`."""
-
-    @property
-    def returns(self) -> np.ndarray:
-        """Simple return over the label's horizon, float64 `[N]`."""
-
-    @property
-    def directions(self) -> np.ndarray:
-        """Trend of the table's own label, integers `[N]`."""
-
-    def dates(self, rows: np.ndarray) -> np.ndarray:
-        """Return the dates of rows `[n]`, datetime64 `[n]`."""
-
-    def volatility(self, rows: np.ndarray) -> np.ndarray:
-        """Return the trailing volatilities of rows `[n]`, float64 `[n, K]`; see `volatility.trailing_volatility`."""
-
-    def release(self) -> None:
-        """Free memory that can be read again from disk."""
-
-
-class FrameColumns:
-    """`Columns` of a table in memory.
-
-    Args:
-        frame: every row and column, sorted by ticker and date.
-        ticker: index of each row's ticker, integers `[N]`.
-        tickers: ticker names, sorted.
+    Attributes:
+        tickers: names, sorted.
+        ticker: index into `tickers`, integers `[N]`.
+        day: days since 1970-01-01, integers `[N]`.
+        split: index into `schema.SPLITS` of the row's file, int8 `[N]`.
+        returns: simple return over the label's horizon, float64 `[N]`.
+        directions: trend of the table's own label, integers `[N]`.
+        volatility: from rows `[n]` to their trailing volatilities, float64 `[n, K]`; see
+            `volatility.trailing_volatility`.
+        frame: every row and column of a table in memory.
     """
 
-    def __init__(self, frame: pd.DataFrame, ticker: np.ndarray, tickers: np.ndarray) -> None:
-        self.frame, self.ticker, self.tickers = frame, ticker, tickers
+    tickers: np.ndarray
+    ticker: np.ndarray
+    day: np.ndarray
+    split: np.ndarray
+    returns: np.ndarray
+    directions: np.ndarray
+    volatility: Callable[[np.ndarray], np.ndarray]
+    frame: pd.DataFrame | None = None
 
-    @cached_property
-    def day(self) -> np.ndarray:
-        """Days since 1970-01-01, int64 `[N]`."""
-        return self._column("date").astype("datetime64[D]").astype(np.int64)
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame, ticker: np.ndarray, tickers: np.ndarray) -> "RowColumns":
+        """Take the columns of a table that is sorted by ticker and date; volatilities are computed on first use."""
 
-    @property
-    def split(self) -> np.ndarray:
-        """Index into `schema.SPLITS`, int8 `[N]`."""
-        return self._column("split").astype(np.int8, copy=False)
+        @cache
+        def volatility() -> np.ndarray:
+            return trailing_volatility(frame)
 
-    @cached_property
-    def returns(self) -> np.ndarray:
-        """Simple return over the label's horizon, float64 `[N]`."""
-        return self._column(RETURN).astype(np.float64, copy=False)
-
-    @cached_property
-    def directions(self) -> np.ndarray:
-        """Trend, int64 `[N]`."""
-        return self._column(DIRECTION).astype(np.int64, copy=False)
-
-    def first_rows(self, split: int, count: int) -> pd.DataFrame:
-        """Return the first rows of a split, as the table has them."""
-        rows = self.frame[(self.frame["split"] == split).to_numpy()]
-        return rows.iloc[:count].drop(columns="split")
+        return cls(
+            tickers,
+            ticker,
+            frame["date"].to_numpy().astype("datetime64[D]").astype(np.int64),
+            frame["split"].to_numpy(np.int8) if "split" in frame else np.zeros(len(frame), dtype=np.int8),
+            frame[RETURN].to_numpy(np.float64),
+            frame[DIRECTION].to_numpy(np.int64),
+            lambda rows: volatility()[rows],
+            frame,
+        )
 
     def dates(self, rows: np.ndarray) -> np.ndarray:
-        """Return the dates of rows `[n]`, datetime64 `[n]` in the table's own unit."""
-        return self._column("date")[rows]
-
-    def volatility(self, rows: np.ndarray) -> np.ndarray:
-        """Return trailing volatilities float64 `[n, K]`, computed once for all rows."""
-        return self._volatility[rows]
-
-    def release(self) -> None:
-        """Do nothing: the rows are in memory only."""
-
-    @cached_property
-    def _volatility(self) -> np.ndarray:
-        return trailing_volatility(self.frame)
-
-    def _column(self, name: str) -> np.ndarray:
-        return self.frame[name].to_numpy()
+        """Return the dates of rows `[n]`, datetime64[ns] `[n]`."""
+        return self.day[rows].astype("datetime64[D]").astype("datetime64[ns]")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ste.data.row_columns import Columns, FrameColumns
+from ste.data.row_columns import RowColumns
 from ste.data.windows import count_consecutive
 from ste.market.calendar import periods
 from ste.schema import CLASSES, FEATURE_SETS, Trend
@@ -31,7 +31,7 @@ class RowStore:
     label: torch.Tensor
     history: torch.Tensor
     period: np.ndarray
-    columns: Columns
+    columns: RowColumns
 
     def __len__(self) -> int:
         return len(self.label)
@@ -43,7 +43,7 @@ class RowStore:
         Raises:
             TypeError: the table is mapped from disk.
         """
-        if not isinstance(self.columns, FrameColumns):
+        if self.columns.frame is None:
             raise TypeError("a mapped table has no frame: ask for columns of chosen rows")
         return self.columns.frame
 
@@ -62,7 +62,7 @@ class RowStore:
         codes, tickers = pd.factorize(frame["ticker"], sort=True)
         order = np.lexsort((frame["date"].to_numpy(), codes))
         frame = frame.take(order).reset_index(drop=True)
-        columns = FrameColumns(frame, codes[order], np.asarray(tickers, dtype=object))
+        columns = RowColumns.from_frame(frame, codes[order], np.asarray(tickers, dtype=object))
         period = periods(frame["date"], frequency)
         values = np.ascontiguousarray(frame[list(FEATURE_SETS[features].names)], dtype=np.float32)
         return cls(

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from scipy.stats import kurtosis, norm, skew
+from scipy.stats import kurtosis, norm, rankdata, skew
 
 MIN_RETURNS = 10
 """Number of returns that a deflated Sharpe ratio needs."""
 
 _FLAT = 1e-12  # a variance below this fraction of the mean square is rounding
-_TIE = 1e-9  # statistics closer than this are equal: sums of the same numbers differ in their last digits
-_CELLS = 2_000_000  # ranked at once, which bounds the memory where many equal trials tie for the best
+_DIGITS = 9  # of a ratio: sums of the same numbers differ in their last digits
 
 
 @dataclass(frozen=True)
@@ -145,32 +144,19 @@ def backtest_overfitting(performance: np.ndarray, blocks: int = 16) -> Overfitti
     periods, trials = performance.shape
     blocks = min(blocks, periods // 4 * 2)
     half = np.array(list(combinations(range(blocks), blocks // 2)))
-    figures = _sharpes(performance, half, blocks)
+    inside = np.round(_sharpes(performance, half, blocks), _DIGITS)
     # In lexicographic order, reversing the choices maps each to its complement.
-    outside = figures[::-1]
-    best = figures.max(axis=1, keepdims=True)
-    sample, chosen = np.nonzero(figures >= best - _TIE * np.maximum(np.abs(best), 1.0))
-    weight = 1.0 / np.bincount(sample)[sample]
-    worth = outside[sample, chosen]
-    step = max(1, _CELLS // trials)
-    parts = [slice(start, start + step) for start in range(0, len(sample), step)]
-    below = np.concatenate([_below_median(outside[sample[part]], worth[part]) for part in parts])
+    outside = inside[::-1]
+    best = inside == inside.max(axis=1, keepdims=True)
+    weight = best / best.sum(axis=1, keepdims=True)
+    above_median = np.sign(rankdata(outside, axis=1) - (trials + 1) / 2)
     return Overfitting(
-        probability=float((weight * below).sum() / len(half)),
-        loss=float((weight * (worth < 0)).sum() / len(half)),
+        probability=float((weight * (1.0 - above_median) / 2).sum() / len(half)),
+        loss=float((weight * (outside < 0)).sum() / len(half)),
         trials=trials,
         blocks=blocks,
         combinations=len(half),
     )
-
-
-def _below_median(figures: np.ndarray, worth: np.ndarray) -> np.ndarray:
-    """1 where `worth` `[P]` lies below the median of its row of `figures` `[P, N]`, a half where at it, else 0."""
-    distance = figures - worth[:, None]
-    near = _TIE * np.maximum(np.abs(worth), 1.0)[:, None]
-    # At the median, as many others are better as are worse; the trial itself is in neither count.
-    lead = np.count_nonzero(distance < -near, axis=1) - np.count_nonzero(distance > near, axis=1)
-    return np.where(lead < 0, 1.0, np.where(lead == 0, 0.5, 0.0))
 
 
 def _sharpes(performance: np.ndarray, half: np.ndarray, blocks: int) -> np.ndarray:

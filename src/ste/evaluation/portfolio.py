@@ -29,7 +29,7 @@ PORTFOLIO_METRICS = {
 }
 """Metrics of a portfolio after costs."""
 
-_MIN_EQUITY = 1e-12  # lower bound inside a logarithm
+_MIN_EQUITY = 1e-300  # lower bound inside a logarithm
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +145,7 @@ def average_paths(paths: Sequence[Trades]) -> Trades:
 def portfolio_figures(trades: Trades, resampling: Resampling, per_year: float) -> Figures:
     """Every metric of `PORTFOLIO_METRICS` that has a value, `[1 + R]`; `[1]` of the drawdown, which depends on order.
 
-    Definitions are empyrical's: annual return is the geometric mean, volatility the standard deviation
+    Definitions are those of empyrical: annual return is the geometric mean, volatility the standard deviation
     (n - 1) times the root of the entries in a year, Sharpe the mean over the standard deviation times that
     root, without a riskless return. The hit rate is the fraction of entries with positions that ended above 0, the
     turnover the mean per entry.
@@ -155,8 +155,6 @@ def portfolio_figures(trades: Trades, resampling: Resampling, per_year: float) -
         resampling: of the periods.
         per_year: entries in a year.
     """
-    import empyrical  # takes a second to import
-
     net = trades.returns
     logs = np.log(np.maximum(1.0 + net, _MIN_EQUITY))
     won = (net > 0) & trades.invested
@@ -175,13 +173,6 @@ def portfolio_figures(trades: Trades, resampling: Resampling, per_year: float) -
             "hit_rate": hits / invested,
             "turnover": moved / n,
         }
-    exact = {
-        "annual_return": empyrical.annual_return(net, annualization=per_year),
-        "volatility": empyrical.annual_volatility(net, annualization=per_year),
-        "sharpe": empyrical.sharpe_ratio(net, annualization=per_year),
-    }
-    for name, value in exact.items():
-        if np.isfinite(figures[name][0]):
-            figures[name][0] = value
-    figures["max_drawdown"] = np.array([empyrical.max_drawdown(net)])
+    peaks = np.maximum.accumulate(np.append(1.0, trades.equity))[1:]
+    figures["max_drawdown"] = np.array([(trades.equity / peaks - 1.0).min(initial=0.0)])
     return {f"portfolio_{name}": values for name, values in figures.items() if np.isfinite(values[0])}

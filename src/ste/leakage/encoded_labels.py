@@ -1,7 +1,8 @@
 """Columns whose digits or few values encode the label, and columns that encode the date."""
 
 import numpy as np
-from scipy.stats import chi2, rankdata
+from scipy.stats import chi2_contingency, rankdata
+from scipy.stats.contingency import association, crosstab
 
 from ste.leakage.audit_table import AuditTable
 from ste.leakage.check_result import Alarm, CheckResult, skipped
@@ -80,15 +81,10 @@ def _low_digits(values: np.ndarray) -> list[tuple[str, np.ndarray]]:
 
 def cramers_v(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
     """Cramer's V of two codes `[N]`, 0 to 1, and the p-value of Pearson's chi-squared test of independence."""
-    rows, columns = (np.unique(code, return_inverse=True)[1] for code in (first, second))
-    seen = np.zeros((rows.max() + 1, columns.max() + 1))
-    np.add.at(seen, (rows, columns), 1)
-    if min(seen.shape) < 2:
+    counts = crosstab(first, second).count
+    if min(counts.shape) < 2:
         return 0.0, 1.0
-    expected = seen.sum(1, keepdims=True) * seen.sum(0) / seen.sum()
-    statistic = float(((seen - expected) ** 2 / expected).sum())
-    freedom = (seen.shape[0] - 1) * (seen.shape[1] - 1)
-    return float(np.sqrt(statistic / seen.sum() / (min(seen.shape) - 1))), float(chi2.sf(statistic, freedom))
+    return float(association(counts, "cramer")), float(chi2_contingency(counts, correction=False).pvalue)
 
 
 def _code_alarm(name: str, what: str, strength: float, p: float) -> Alarm:

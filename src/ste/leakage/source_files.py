@@ -1,4 +1,4 @@
-"""Dates in the source files: values released before their period ended, news dated too early, bars out of range."""
+"""Dates in the source files: values dated by their period, news dated too early, bars out of range."""
 
 import numpy as np
 import pandas as pd
@@ -15,12 +15,12 @@ _MIN_RISE, _MIN_ERRORS = 0.06, 6.0  # of the correlation of news with the next r
 
 
 def early_releases(macro: pd.DataFrame, file: str = "macro") -> CheckResult:
-    """Find series with values that are released before the period that they describe has ended.
+    """Find monthly and quarterly series whose release dates are all first days of a period.
+
+    Such dates are those of the periods that the values describe, which end before the values are published.
 
     Args:
-        macro: `series`, `release_date`, `value` and, where there is one, `period`, the first day of the
-            period that a value describes. Without it, a monthly or quarterly series whose dates are all first days of
-            a period is assumed to be dated by its period.
+        macro: `series`, `release_date`, `value`.
         file: name of the file, for messages.
     """
     alarms, looked = [], []
@@ -28,66 +28,28 @@ def early_releases(macro: pd.DataFrame, file: str = "macro") -> CheckResult:
         if len(rows) < _MIN_RELEASES:
             continue
         looked.append(str(series))
-        released = pd.DatetimeIndex(pd.to_datetime(rows["release_date"]))
-        found = _against_period(rows, released) if "period" in rows else _stamps(released)
-        if found:
+        released = pd.DatetimeIndex(rows["release_date"])
+        days = released.unique().sort_values()
+        spacing = float(np.median(np.diff(days) / np.timedelta64(1, "D"))) if len(days) > 1 else 0.0
+        if 25 < spacing < 45:
+            kind, first = "month", released.day == 1
+        elif 80 < spacing < 100:
+            kind, first = "quarter", (released.day == 1) & (released.month % 3 == 1)
+        else:
+            continue
+        if first.mean() > 0.95:
             alarms.append(
                 Alarm(
                     RELEASES,
                     f"{file}: series {series}",
-                    found,
+                    f"{first.sum():,} of {len(rows):,} release dates are the first day of a {kind}: these are the "
+                    f"{kind}s that the values describe, not the days of publication",
                     "a release_date after the last day of the period",
                     "Give the day of publication (of consumer prices about the 12th of the following month).",
                 )
             )
-    line = f"{len(looked)} series, none released before its period ended"
+    line = f"{len(looked)} series, none dated by its period"
     return CheckResult(RELEASES, line, tuple(alarms)) if looked else skipped(RELEASES, "not run: too few releases")
-
-
-def _spacing(days: pd.DatetimeIndex) -> float:
-    """Median number of days between neighbouring dates."""
-    unique = days.unique().sort_values()
-    return float(np.median(np.diff(unique.to_numpy()).astype("timedelta64[D]").astype(int))) if len(unique) > 1 else 0.0
-
-
-def _ends(periods: pd.DatetimeIndex, spacing: float) -> pd.DatetimeIndex:
-    """Last day of each period, from its first day and the number of days between periods."""
-    if spacing < 6:
-        return periods
-    if spacing < 25:
-        return periods + pd.Timedelta(days=round(spacing) - 1)
-    months = 1 if spacing < 45 else 3 if spacing < 150 else 12
-    return periods + pd.DateOffset(months=months) - pd.Timedelta(days=1)
-
-
-def _against_period(rows: pd.DataFrame, released: pd.DatetimeIndex) -> str | None:
-    """Text of an alarm where values are released before their period ends, else None."""
-    periods = pd.DatetimeIndex(pd.to_datetime(rows["period"]))
-    spacing = _spacing(periods)
-    ends = _ends(periods, spacing)
-    early = released < ends if spacing < 6 else released <= ends
-    if early.mean() < 0.02:
-        return None
-    at = int(np.flatnonzero(early)[0])
-    lead = int(np.median((ends[early] - released[early]).days))
-    return (
-        f"{early.sum():,} of {len(rows):,} values are released before their period ends, by {lead} days (median); "
-        f"the first is of {periods[at]:%Y-%m-%d} to {ends[at]:%Y-%m-%d}, released {released[at]:%Y-%m-%d}"
-    )
-
-
-def _stamps(released: pd.DatetimeIndex) -> str | None:
-    """Text of an alarm where all release dates are first days of a period, else None."""
-    spacing = _spacing(released)
-    first = released.day == 1
-    monthly, quarterly = 25 < spacing < 45, 80 < spacing < 100
-    if (monthly and first.mean() > 0.95) or (quarterly and (first & (released.month % 3 == 1)).mean() > 0.95):
-        kind = "month" if monthly else "quarter"
-        return (
-            f"{first.sum():,} of {len(released):,} release dates are the first day of a {kind}: these are the "
-            f"{kind}s that the values describe, not the days of publication"
-        )
-    return None
 
 
 def early_news(bars: pd.DataFrame, news: pd.DataFrame, file: str = "news") -> CheckResult:

@@ -162,10 +162,9 @@ def read_leniently(files: dict[str, str], horizon: int, frequency: str) -> Audit
 def source_checks(settings: DataSettings, features: Features | None = None) -> Iterator[CheckResult]:
     """The checks of the daily sources; none for finished tables."""
     if isinstance(settings, SyntheticSettings):
-        market, macro = generate_market(settings), None
+        market = generate_market(settings)
     elif isinstance(settings, MarketSettings):
         market = read_market(settings)
-        macro = read_frame(settings.macro, text=("series",)) if settings.macro else None
     else:
         return
 
@@ -175,9 +174,8 @@ def source_checks(settings: DataSettings, features: Features | None = None) -> I
     names = settings.files() if isinstance(settings, MarketSettings) else {}
     yield look_ahead(market, features or own)
     yield odd_bars(market.bars, names.get("bars", "bars"))
-    releases = macro if macro is not None else market.macro
-    if releases is not None:
-        yield early_releases(releases, names.get("macro", "macro"))
+    if market.macro is not None:
+        yield early_releases(market.macro, names.get("macro", "macro"))
     if market.news is not None and len(market.news):
         yield early_news(market.bars, market.news, names.get("news", "news"))
 

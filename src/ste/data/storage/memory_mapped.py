@@ -7,7 +7,6 @@ little-endian arrays (`ARRAYS`), `ranges.f8` (float64 `[D, 2]`: a day and the me
 
 import json
 import logging
-import mmap
 import os
 import shutil
 import tempfile
@@ -23,6 +22,7 @@ import pandas as pd
 import torch
 from filelock import FileLock
 
+from ste.data.row_columns import RowColumns
 from ste.data.row_store import RowStore, class_indices
 from ste.data.storage.parquet_shards import read_parts_blocks
 from ste.data.windows import count_consecutive
@@ -159,47 +159,9 @@ class TensorWriter:
             self._ranges[one] = self._ranges[one] + own if one in self._ranges else own
 
 
-class MappedColumns:
-    """`Columns` of a table whose arrays are mapped from disk; pages are read on access.
-
-    Args:
-        folder: that a `TensorWriter` finished.
-        tickers: names.
-    """
-
-    def __init__(self, folder: Path, tickers: list[str]) -> None:
-        self.tickers = np.asarray(tickers, dtype=object)
-        self.ticker, self.day, self.split, self.returns, self.directions = (
-            mapped(folder, name) for name in ("ticker.i4", "day.i4", "split.i1", "return.f8", "label.i1")
-        )
-        self.features, self._pages = mapped_pages(folder, "features.f4")
-        own = mapped(folder, "volatility.f4")
-        self._own = own.reshape(len(self.ticker), -1)
-        self._day, self._range = np.fromfile(folder / RANGES, dtype="<f8").reshape(-1, 2).T
-
-    def dates(self, rows: np.ndarray) -> np.ndarray:
-        """datetime64[ns] `[n]`."""
-        return self.day[rows].astype("datetime64[D]").astype("datetime64[ns]")
-
-    def release(self) -> None:
-        """Free the memory of the features' pages; they are read again on access."""
-        self._pages.madvise(mmap.MADV_DONTNEED)
-
-    def volatility(self, rows: np.ndarray) -> np.ndarray:
-        """Trailing volatilities float64 `[n, K]`, rounded to 32 bits but for that of all tickers."""
-        return with_market_range(self._own[rows], self._range[np.searchsorted(self._day, self.day[rows])])
-
-
 def mapped(folder: Path, name: str) -> np.ndarray:
     """Map a flat array of a folder; writes stay in this process and are not saved to disk."""
-    return mapped_pages(folder, name)[0]
-
-
-def mapped_pages(folder: Path, name: str) -> tuple[np.ndarray, mmap.mmap]:
-    """Map a flat array of a folder and return it with its mapping."""
-    with (folder / name).open("rb") as file:
-        pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-    return np.frombuffer(pages, dtype=ARRAYS[name]), pages
+    return np.asarray(np.memmap(folder / name, dtype=ARRAYS[name], mode="c"))
 
 
 def tensors_digest(folder: Path) -> str | None:
@@ -219,11 +181,22 @@ def read_tensors(folder: Path, classes: int = 3) -> RowStore:
         classes: 2 or 3, see `schema.CLASSES`.
     """
     index = json.loads((folder / INDEX).read_text())
-    columns = MappedColumns(folder, index["tickers"])
-    all_trends = classes == len(Trend)
+    rows, day, trends = index["rows"], mapped(folder, "day.i4"), mapped(folder, "label.i1")
+    volatility = mapped(folder, "volatility.f4").reshape(rows, -1)
+    range_day, market_range = np.fromfile(folder / RANGES, dtype="<f8").reshape(-1, 2).T
+    columns = RowColumns(
+        np.asarray(index["tickers"], dtype=object),
+        mapped(folder, "ticker.i4"),
+        day,
+        mapped(folder, "split.i1"),
+        mapped(folder, "return.f8"),
+        trends,
+        # Rounded to 32 bits, but for the volatility of all tickers.
+        lambda at: with_market_range(volatility[at], market_range[np.searchsorted(range_day, day[at])]),
+    )
     return RowStore(
-        features=torch.from_numpy(columns.features.reshape(index["rows"], -1)),
-        label=torch.from_numpy(columns.directions) if all_trends else class_indices(columns.directions, classes),
+        features=torch.from_numpy(mapped(folder, "features.f4").reshape(rows, -1)),
+        label=torch.from_numpy(trends) if classes == len(Trend) else class_indices(trends, classes),
         history=torch.from_numpy(mapped(folder, "history.i4")),
         period=mapped(folder, "period.i4"),
         columns=columns,
