@@ -18,7 +18,7 @@ from ste.errors import DataError
 from ste.features.feature_rows import feature_rows
 from ste.inference.inputs import rows_of_bars, windows_of_rows
 from ste.market.calendar import session_numbers, sessions
-from ste.schema import DIRECTION, FEATURE_SETS
+from ste.schema import DIRECTION, FEATURE_SETS, RETURN
 from ste.synthetic.generator import generate_market
 
 SESSIONS = sessions(pd.Timestamp("2024-01-02"), pd.Timestamp("2024-03-28"))
@@ -39,7 +39,7 @@ def tables(draw_: st.DrawFn) -> tuple[pd.DataFrame, str]:
     frame = pd.DataFrame(rng.normal(size=(len(keys), len(names))), columns=list(names))
     frame.insert(0, "ticker", [name for name, _ in keys])
     frame.insert(0, "date", dates)
-    return frame.assign(**{DIRECTION: 0}), frequency
+    return frame.assign(**{RETURN: 0.0, DIRECTION: 0}), frequency
 
 
 @settings(max_examples=80)

@@ -16,17 +16,11 @@ from ste.evaluation.explain.integrated_gradients import Attribution
 from ste.evaluation.explain.permutation_importance import Importance
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.scorecard import Bin, Estimate, Gain, Portfolio, Scorecard
-from ste.reporting.html import (
-    Board,
-    BoardRow,
-    MemberRow,
-    ReportData,
-    render_leaderboard,
-    render_report,
-)
+from ste.reporting.formatting import MINUS, NONE, cell, label, number
 from ste.reporting.html.charts import figures
-from ste.reporting.html.formatting import MINUS, NONE, cell, label, number
-from ste.reporting.html.leaderboard import luck, rank_runs
+from ste.reporting.html.leaderboard import Board, BoardRow, luck, rank_runs, render_leaderboard
+from ste.reporting.html.report_data import MemberRow, ReportData
+from ste.reporting.html.report_page import render_report
 from ste.reporting.leaderboard_text import print_leaderboard
 
 CLASSES = ("Downtrend", "Neutral", "Uptrend")

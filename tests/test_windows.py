@@ -20,7 +20,7 @@ from ste.data.row_store import RowStore
 from ste.data.window_dataset import Batch, FlatDataset, SequenceDataset, forward_batch_size
 from ste.errors import DataError
 from ste.market.calendar import week_numbers
-from ste.schema import DIRECTION, FEATURES, KEYS, SPLITS
+from ste.schema import DIRECTION, FEATURES, KEYS, RETURN, SPLITS
 from ste.seed_ensembles.replica_loader import ReplicaLoader
 
 Weeks = dict[str, set[int]]
@@ -44,7 +44,7 @@ def frame_of(weeks: Weeks) -> pd.DataFrame:
     features[:, WEEK] = number
     frame = pd.DataFrame(features, columns=list(FEATURES))
     dates = pd.Timestamp("2024-01-05") + pd.to_timedelta(7 * number, unit="D")
-    return frame.assign(date=dates, ticker=ticker, **{DIRECTION: rng.integers(0, 3, len(keys))})
+    return frame.assign(date=dates, ticker=ticker, **{RETURN: 0.0, DIRECTION: rng.integers(0, 3, len(keys))})
 
 
 def expected_ends(weeks: Weeks, length: int) -> list[tuple[str, int]]:

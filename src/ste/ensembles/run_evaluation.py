@@ -19,7 +19,7 @@ from ste.experiment.run import parts_from_config
 from ste.experiment.run_parts import RunParts
 from ste.experiment.run_scores import judge_run, score_splits
 from ste.experiment.stored_run import download_checkpoints, predict_checkpoints
-from ste.reporting.plots import equity_figure, reliability_figure
+from ste.reporting.plots.figures import equity_figure, reliability_figure
 from ste.tracking.run_protocol import RunStore
 
 if TYPE_CHECKING:

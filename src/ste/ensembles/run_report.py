@@ -24,8 +24,9 @@ from ste.experiment.model_setup import load_model
 from ste.experiment.run import parts_from_config
 from ste.experiment.run_scores import judge_run, score_splits
 from ste.experiment.stored_run import download_last
-from ste.reporting.html import MemberRow, ReportData, render_report
-from ste.reporting.plots import bars_figure
+from ste.reporting.html.report_data import MemberRow, ReportData
+from ste.reporting.html.report_page import render_report
+from ste.reporting.plots.figures import bars_figure
 
 if TYPE_CHECKING:
     from ste.tracking.run_info import RunInfo

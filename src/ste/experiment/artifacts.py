@@ -12,7 +12,7 @@ from ste.data.panel import Panel
 from ste.data.storage.files import atomic_file
 from ste.evaluation.scorecard import Estimate, Scorecard
 from ste.experiment.train_result import Result
-from ste.reporting.plots import confusion_figure
+from ste.reporting.plots.figures import confusion_figure
 
 SPLIT_PREFIX = {"train": "final_train", "validation": "final_validation", "test": "final_test"}
 """Prefix of each split's metrics at the selected epoch."""

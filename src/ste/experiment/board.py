@@ -9,7 +9,7 @@ from ste.config.run_log import run_log
 from ste.data.storage.files import atomic_file
 from ste.errors import RunError
 from ste.experiment.artifacts import SPLIT_PREFIX, read_estimates
-from ste.reporting.html import Board, BoardRow, render_leaderboard
+from ste.reporting.html.leaderboard import Board, BoardRow, render_leaderboard
 
 if TYPE_CHECKING:
     from ste.tracking.run_info import RunInfo

@@ -5,11 +5,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from ste.leakage.suite import Audit
+from ste.reporting.console import console as default_console
 
 
 def print_audit(report: Audit, console: Console | None = None) -> None:
     """Print one line per check, then every alarm, the notes and a summary."""
-    console = console or Console(highlight=False, width=None if Console().is_terminal else 100)
+    console = console or default_console()
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("check", no_wrap=True)
     table.add_column("", no_wrap=True)

@@ -9,55 +9,23 @@ from rich.text import Text
 
 from ste.evaluation.scorecard import Estimate, Scorecard
 from ste.evaluation.verdict import Verdict
-from ste.schema import CLASS_NAMES
+from ste.reporting.formatting import label, ordered
 
 _NOTE = {
     "binomial": "*exact binomial: too few {unit}s to resample; assumes independent examples, so too narrow",
     "bootstrap": "95 % intervals resample whole {unit}s, since the tickers of a {unit} move together",
 }
-_COMPOSITION = {
-    "movement": (("AUC", "move_auroc"), ("accuracy", "move_accuracy"), ("MCC", "move_mcc")),
-    "direction": (("AUC", "direction_auroc"), ("accuracy", "direction_accuracy"), ("MCC", "direction_mcc")),
-    "all classes": (
-        ("balanced accuracy", "balanced_accuracy"),
-        ("precision", "precision"),
-        ("recall", "recall"),
-        ("F1", "f1"),
-        ("AUROC", "auroc"),
-    ),
-    **{
-        name: (("precision", f"precision_{name}"), ("recall", f"recall_{name}"), ("F1", f"f1_{name}"))
-        for name in map(str.lower, CLASS_NAMES)
-    },
-    "probabilities": (("Brier", "brier"), ("calibration error", "calibration_error")),
-    "ranking": (
-        ("IC", "ic_mean"),
-        ("its deviation", "ic_std"),
-        ("its IR", "ic_ir"),
-        ("its t", "ic_t"),
-        ("rank IC", "rank_ic_mean"),
-        ("its deviation", "rank_ic_std"),
-        ("its IR", "rank_ic_ir"),
-        ("its t", "rank_ic_t"),
-    ),
-    "portfolio": (
-        ("return a year", "portfolio_annual_return"),
-        ("volatility a year", "portfolio_volatility"),
-        ("Sharpe", "portfolio_sharpe"),
-        ("drawdown", "portfolio_max_drawdown"),
-        ("turnover", "portfolio_turnover"),
-        ("hit rate", "portfolio_hit_rate"),
-    ),
-}
+_IN_SCORES = ("accuracy", "mcc", "log_loss")
 
 
-def _console() -> Console:
-    return Console(width=None if Console().is_terminal else 100, highlight=False)
+def console(width: int = 100) -> Console:
+    """Return a console of the terminal's width, or of `width` characters where the output is no terminal."""
+    return Console(width=None if Console().is_terminal else width, highlight=False)
 
 
 def print_scores(model: str, scores: Mapping[str, Scorecard]) -> None:
     """Print one table: the model, the baselines and the Bayes optimum of each split."""
-    console = _console()
+    out = console()
     unit = next(iter(scores.values())).unit
     table = Table(title=None, box=None, header_style="bold", pad_edge=False)
     for name in ("split", "examples", f"{unit}s"):
@@ -72,13 +40,13 @@ def print_scores(model: str, scores: Mapping[str, Scorecard]) -> None:
             label = "Bayes (optimum)" if name == "bayes" else name
             table.add_row("", "", "", label, *map(Text, _row(figures, card.method)), style="dim")
         table.add_section()
-    console.print(table)
+    out.print(table)
     for split, card in scores.items():
         if card.sample:
-            console.print(f"{split}: scored on {card.examples:,} {card.sample.text}", style="dim")
+            out.print(f"{split}: scored on {card.examples:,} {card.sample.text}", style="dim")
     for method in sorted({card.method for card in scores.values()}):
-        console.print(_NOTE[method].format(unit=unit), style="dim")
-    console.print()
+        out.print(_NOTE[method].format(unit=unit), style="dim")
+    out.print()
 
 
 def _row(figures: dict[str, Estimate], method: str) -> tuple[str, ...]:
@@ -97,22 +65,17 @@ def print_composition(scores: Mapping[str, Scorecard]) -> None:
     if not cards:
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("composition")
-    table.add_column("")
-    for split in cards:
-        table.add_column(split)
-    for title, names in _COMPOSITION.items():
-        known = [(word, name) for word, name in names if any(name in card.figures for card in cards.values())]
-        for i, (word, name) in enumerate(known):
-            values = [_value(card.figures.get(name)) for card in cards.values()]
-            table.add_row("" if i else title, word, *map(Text, values))
-    console = _console()
-    console.print(table)
+    for name in ("composition", *cards):
+        table.add_column(name)
+    for name in ordered(name for card in cards.values() for name in card.figures if name not in _IN_SCORES):
+        table.add_row(label(name), *(Text(_value(card.figures.get(name))) for card in cards.values()))
+    out = console()
+    out.print(table)
     card = next(iter(cards.values()))
     if card.portfolio:
         kind = card.portfolio.kind.replace("_", "-")
-        console.print(f"portfolio: {kind}, {card.portfolio.cost_bps:g} basis points a trade", style="dim")
-    console.print()
+        out.print(f"portfolio: {kind}, {card.portfolio.cost_bps:g} basis points a trade", style="dim")
+    out.print()
 
 
 def _value(figure: Estimate | None) -> str:
@@ -123,15 +86,15 @@ def _value(figure: Estimate | None) -> str:
 
 def print_verdict(verdict: Verdict) -> None:
     """Print the verdict."""
-    _console().print(Text(f"Verdict: {verdict.word}. ", "bold").append(verdict.paragraph, "not bold"))
+    console().print(Text(f"Verdict: {verdict.word}. ", "bold").append(verdict.paragraph, "not bold"))
     print()
 
 
 def print_text(text: str) -> None:
     """Print a paragraph and an empty line."""
-    console = _console()
-    console.print(Text(text))
-    console.print()
+    out = console()
+    out.print(Text(text))
+    out.print()
 
 
 def print_run(lines: Sequence[str], folder: Path, run_id: str | None, store: str | None = None) -> None:
@@ -143,12 +106,12 @@ def print_run(lines: Sequence[str], folder: Path, run_id: str | None, store: str
         run_id: MLflow's; None where tracking is off.
         store: address of the tracking store, printed with the command of the UI; None omits that line.
     """
-    console = Console(soft_wrap=True, highlight=False)
+    out = Console(soft_wrap=True, highlight=False)
     for line in lines:
-        console.print(Text(line))
-    console.print(f"files  {folder}", markup=False)  # the name of a folder may look like markup
+        out.print(Text(line))
+    out.print(f"files  {folder}", markup=False)  # the name of a folder may look like markup
     if run_id:
-        console.print(f"run    {run_id}")
-        console.print(f"page   python -m ste.report run={run_id}")
+        out.print(f"run    {run_id}")
+        out.print(f"page   python -m ste.report run={run_id}")
         if store is not None:
-            console.print(f"UI     python -m ste.ui, or make ui   (store {store})", markup=False)
+            out.print(f"UI     python -m ste.ui, or make ui   (store {store})", markup=False)

@@ -5,7 +5,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ste.evaluation.scorecard import Estimate
-from ste.reporting.html.formatting import count
+from ste.reporting.console import console as default_console
+from ste.reporting.formatting import count
 from ste.reporting.html.leaderboard import RANKED_BY, Board, luck, rank_runs
 
 _DIGITS = ("val", "accuracy, %", "MCC", "loss", "AUC", "Sharpe")
@@ -14,7 +15,7 @@ _SHORT_WORDS = {"better than guessing": "> guessing", "inconclusive": "too few"}
 
 def print_leaderboard(board: Board, console: Console | None = None) -> None:
     """Print the leaderboard, at most 100 characters wide."""
-    console = console or Console(width=None if Console().is_terminal else 100, highlight=False)
+    console = console or default_console()
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
     for name in ("#", "model", "run", *_DIGITS, "verdict", "rows", "when"):
         table.add_column(name, justify="right" if name in ("#", "rows", *_DIGITS) else "left", no_wrap=True)

@@ -32,7 +32,7 @@ def warm(data: DataSettings, folder: Path) -> None:
     """
     from ste.data.build.prepare import prepare
     from ste.data.panel import Panel
-    from ste.reporting.plots import confusion_figure
+    from ste.reporting.plots.figures import confusion_figure
     from ste.tracking.provenance import provenance
 
     logging.disable(logging.CRITICAL)  # each trial logs the notes on its data

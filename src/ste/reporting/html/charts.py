@@ -4,14 +4,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
 from ste.evaluation.information_coefficient import coefficient_series
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.scorecard import Portfolio, Scorecard
 from ste.evaluation.scored_rows import ScoredRows
-from ste.reporting import plots
-from ste.reporting.html.formatting import number, who
+from ste.reporting.formatting import number, who
 from ste.reporting.html.report_data import ReportData
+from ste.reporting.plots import figures as plots
+from ste.reporting.plots.theme import svg
 from ste.schema import PERIOD
 
 _CURVES = {"loss": "loss", "accuracy": "accuracy"}
@@ -46,8 +48,8 @@ def figures(report: ReportData, main: str) -> dict[str, Markup]:
     return out | _importance(report)
 
 
-def _draw(figure: plots.Figure, name: str, text: str) -> Markup:
-    return Markup(plots.svg(figure, "".join(c if c.isalnum() else "-" for c in name), text))  # svg() escapes
+def _draw(figure: Figure, name: str, text: str) -> Markup:
+    return Markup(svg(figure, "".join(c if c.isalnum() else "-" for c in name), text))  # svg() escapes
 
 
 def _accuracy(score: Scorecard, model: str, split: str) -> Markup:

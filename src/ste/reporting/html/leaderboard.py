@@ -9,7 +9,7 @@ from typing import Any
 
 from ste.evaluation.overfitting import expected_maximum
 from ste.evaluation.scorecard import Estimate
-from ste.reporting.html.formatting import Cell, cell
+from ste.reporting.formatting import Cell, cell
 from ste.reporting.html.render import render
 
 RANKED_BY = "log_loss"

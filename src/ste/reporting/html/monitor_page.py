@@ -3,7 +3,7 @@
 from typing import Any
 
 from ste.evaluation.scorecard import Estimate
-from ste.reporting.html.formatting import Cell, cell, label, p_value
+from ste.reporting.formatting import Cell, cell, label, p_value
 from ste.reporting.html.render import render
 
 

@@ -2,9 +2,9 @@
 
 import yaml
 
+from ste.reporting.formatting import NONE
 from ste.reporting.html import charts
 from ste.reporting.html import report_tables as tables
-from ste.reporting.html.formatting import NONE
 from ste.reporting.html.render import render
 from ste.reporting.html.report_data import ReportData
 
@@ -23,9 +23,11 @@ def render_report(report: ReportData) -> str:
         headline=tables.headline(report.scores, report.model),
         composition=tables.composition(score, report.model),
         every_figure=tables.every_figure(report.scores),
-        confusions={name: tables.confusion(held_out[name]) for name in held_out},
-        trading={name: tables.trading(held_out[name]) for name in held_out if held_out[name].portfolio},
-        ranking={name: tables.ranking(held_out[name]) for name in held_out if tables.ranking(held_out[name])},
+        confusions={name: tables.confusion(card) for name, card in held_out.items()},
+        trading={
+            name: tables.metrics_of(held_out[name], "portfolio_") for name in held_out if held_out[name].portfolio
+        },
+        ranking={name: rows for name, card in held_out.items() if (rows := tables.metrics_of(card, "ic_", "rank_ic_"))},
         members=tables.members(report.members, list(held_out)),
         files=tables.files(report.card),
         data=tables.data(report.card),

@@ -7,17 +7,9 @@ from typing import Any
 from ste.evaluation.scorecard import Estimate, Gain, Scorecard
 from ste.evaluation.verdict_text import against_chance
 from ste.registry import METRICS
-from ste.reporting.html.formatting import LABELS, NONE, Cell, cell, count, label, number, p_value, who
+from ste.reporting.formatting import NONE, Cell, cell, count, label, number, ordered, p_value, who
 from ste.reporting.html.report_data import MemberRow
 
-_FAMILIES = {
-    "classes": ("accuracy", "balanced_accuracy", "precision", "recall", "f1", "mcc", "auroc"),
-    "probabilities": ("log_loss", "brier", "calibration_error"),
-    "movement and direction": ("move_", "direction_"),
-    "ranking of tickers": ("ic_", "rank_ic_"),
-    "portfolio": ("portfolio_",),
-    "Bayes optimum": ("expected_", "bayes_expected_", "gap_"),
-}
 _AGAINST_CHANCE = {
     "above": "lies above 0.5 (chance)",
     "below": "lies below 0.5 (chance)",
@@ -140,23 +132,13 @@ def interval_text(figure: Estimate) -> str:
     return "does not exist" if figure.low is None else _AGAINST_CHANCE[against_chance(figure)]
 
 
-def every_figure(scores: Mapping[str, Scorecard]) -> list[RowGroup]:
-    """All metrics of the model by family, one row each with a cell per split."""
-    known = list(LABELS)
-    names = list(dict.fromkeys(name for score in scores.values() for name in score.figures))
-    names.sort(key=lambda name: known.index(name) if name in known else len(known))
-    groups: dict[str, list[TableRow]] = {family: [] for family in [*_FAMILIES, "others"]}
-    for name in names:
-        cells = [cell(score.figures.get(name), name) for score in scores.values()]
-        groups[_family(name)].append(TableRow(label(name), "model", cells))
-    return [RowGroup(family, "", rows) for family, rows in groups.items() if rows]
-
-
-def _family(name: str) -> str:
-    for family, members in _FAMILIES.items():
-        if any(name.startswith(member) for member in members):
-            return family
-    return "others"
+def every_figure(scores: Mapping[str, Scorecard]) -> list[TableRow]:
+    """All metrics of the model, one row each with a cell per split."""
+    names = ordered(name for score in scores.values() for name in score.figures)
+    return [
+        TableRow(label(name), "model", [cell(score.figures.get(name), name) for score in scores.values()])
+        for name in names
+    ]
 
 
 def confusion(score: Scorecard) -> list[tuple[str, list[tuple[int, float]]]]:
@@ -167,23 +149,13 @@ def confusion(score: Scorecard) -> list[tuple[str, list[tuple[int, float]]]]:
     ]
 
 
-def trading(score: Scorecard) -> list[TableRow]:
-    """Metrics of the portfolio."""
+def metrics_of(score: Scorecard, *prefixes: str) -> list[TableRow]:
+    """Metrics of the model whose names start with one of the prefixes."""
     return [
         TableRow(label(name), "model", [cell(figure, name)])
         for name, figure in score.figures.items()
-        if name.startswith("portfolio_")
+        if name.startswith(prefixes)
     ]
-
-
-def ranking(score: Scorecard) -> list[TableRow]:
-    """Mean, standard deviation, IR and t of both information coefficients."""
-    rows = []
-    for prefix, name in (("ic", "IC"), ("rank_ic", "rank\N{NO-BREAK SPACE}IC")):
-        figures = [f"{prefix}_{figure}" for figure in ("mean", "std", "ir", "t")]
-        if figures[0] in score.figures:
-            rows.append(TableRow(name, "model", [cell(score.figures.get(figure), figure) for figure in figures]))
-    return rows
 
 
 def members(rows: Sequence[MemberRow], splits: Sequence[str]) -> list[tuple[MemberRow, list[Cell]]]:

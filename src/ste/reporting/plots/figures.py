@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -32,29 +31,21 @@ def confusion_figure(counts: Sequence[Sequence[int]], classes: Sequence[str], ti
         classes: names in order.
         title: with the split and the number of examples.
     """
-    table = np.asarray(counts, dtype=float)
-    fractions = table / np.maximum(table.sum(axis=1, keepdims=True), 1.0)
-    # Drawn on the figure itself: axes with ticks take most of the time, and every run draws three of these.
+    table = np.asarray(counts)
+    fractions = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     figure = Figure(figsize=(4.6, 4.6))
-    left, bottom, width, height = 0.13, 0.11, 0.84, 0.80
-    across, down = width / len(classes), height / len(classes)
-    across_at = [left + (j + 0.5) * across for j in range(len(classes))]
-    down_at = [bottom + height - (i + 0.5) * down for i in range(len(classes))]
-    blues = colormaps["Blues"]
-    for y, row, fraction in zip(down_at, table, fractions, strict=True):
-        for x, count, part in zip(across_at, row, fraction, strict=True):
-            corner = (x - across / 2, y - down / 2)
-            figure.add_artist(Rectangle(corner, across, down, color=blues(part), linewidth=0))
-            ink = "white" if part > 0.55 else "#1b2a41"
-            figure.text(x, y, f"{int(count):,}\n{part:.0%}", ha="center", va="center", color=ink)
-    figure.add_artist(Rectangle((left, bottom), width, height, fill=False, edgecolor="black", linewidth=0.8))
-    for x, name in zip(across_at, classes, strict=True):
-        figure.text(x, bottom - 0.015, name, ha="center", va="top")
-    for y, name in zip(down_at, classes, strict=True):
-        figure.text(left - 0.015, y, name, ha="right", va="center", rotation=90)
-    figure.text(left + width / 2, 0.03, "predicted", ha="center", va="center")
-    figure.text(0.03, bottom + height / 2, "true", ha="center", va="center", rotation=90)
-    figure.text(left + width / 2, bottom + height + 0.02, title, ha="center", va="bottom", fontsize=10)
+    axes = figure.subplots()
+    axes.imshow(fractions, cmap="Blues", vmin=0.0, vmax=1.0)
+    for (row, column), count in np.ndenumerate(table):
+        part = fractions[row, column]
+        ink = "white" if part > 0.55 else INK
+        axes.text(column, row, f"{count:,}\n{part:.0%}", ha="center", va="center", color=ink)
+    at = range(len(classes))
+    axes.set_xticks(at, classes)
+    axes.set_yticks(at, classes, rotation=90, va="center")
+    axes.tick_params(length=0)
+    axes.set(xlabel="predicted", ylabel="true")
+    axes.set_title(title, fontsize=10)
     return figure
 
 
@@ -102,8 +93,7 @@ def curves_figure(curves: Mapping[str, Mapping[str, Sequence[float]]], best: int
         axes.grid(axis="y", color=LINE, linewidth=0.6)
     stacked[-1].set_xlabel("epoch, from 0")
     stacked[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
-    handles, labels = stacked[0].get_legend_handles_labels()
-    legend(figure, handles, labels)
+    legend(figure, stacked[0])
     return figure
 
 
@@ -132,7 +122,7 @@ def reliability_figure(confidence: Sequence[float], accuracy: Sequence[float], e
     for panel in (axes, counts):
         percent(panel.xaxis)
     percent(axes.yaxis)
-    legend(figure, *axes.get_legend_handles_labels())
+    legend(figure, axes)
     return figure
 
 
@@ -176,7 +166,7 @@ def coefficients_figure(dates: Sequence[str], values: Sequence[float], period: s
     summed.axhline(0.0, color=MUTED, linewidth=0.8)
     summed.set_ylabel("summed")
     dated(axes, summed)
-    legend(figure, *axes.get_legend_handles_labels())
+    legend(figure, axes)
     return figure
 
 

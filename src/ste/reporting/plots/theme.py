@@ -84,10 +84,15 @@ def name_rows(axes: Axes, names: Sequence[str]) -> None:
     axes.set_ylim(len(names) - 0.4, -0.6)
 
 
-def legend(figure: Figure, handles: Any, labels: Any) -> None:
-    """Add a legend above the panels."""
+def legend(figure: Figure, axes: Axes) -> None:
+    """Add a legend of one panel's lines above the panels."""
     figure.legend(
-        handles, labels, loc="outside upper left", ncols=3, frameon=False, fontsize=_FONT - 0.5, labelcolor=INK
+        *axes.get_legend_handles_labels(),
+        loc="outside upper left",
+        ncols=3,
+        frameon=False,
+        fontsize=_FONT - 0.5,
+        labelcolor=INK,
     )
 
 

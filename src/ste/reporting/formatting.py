@@ -1,6 +1,7 @@
 """Names and digits of metrics, the same on every page."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ste.evaluation.scorecard import Estimate
@@ -70,6 +71,12 @@ class Cell:
     def empty(self) -> bool:
         """Whether there is no value."""
         return self.text == NONE
+
+
+def ordered(names: Iterable[str]) -> list[str]:
+    """Sort names of metrics as `LABELS` lists them; others follow in their own order."""
+    position = {name: i for i, name in enumerate(LABELS)}
+    return sorted(dict.fromkeys(names), key=lambda name: position.get(name, len(position)))
 
 
 def label(name: str) -> str:
