@@ -1,15 +1,15 @@
 """Days of a stream, numbered as days since 1970-01-01."""
 
-from bisect import bisect_left, bisect_right
 from datetime import date
 from functools import lru_cache
 
+import numpy as np
 import pandas as pd
 
-from ste.market.calendar import session_numbers, sessions
+from ste.market.calendar import periods, sessions
 
 _EPOCH = date(1970, 1, 1).toordinal()
-_MARGIN = 2  # years loaded before and after a requested one
+_CACHED_DAYS = 1 << 16
 
 
 def day_of(text: str) -> int:
@@ -37,50 +37,34 @@ class StreamCalendar:
     """
 
     def __init__(self, frequency: str) -> None:
-        self._weekly = frequency == "weekly"
-        self._sessions: list[int] = []
-        self._origin = 0  # session number of the first loaded session
-        self._loaded = range(0)  # days that can be looked up
+        self._frequency = frequency
 
     def is_session(self, day: int) -> bool:
         """Whether the exchange is open."""
-        i = self._at_or_after(day)  # may load sessions
-        return self._sessions[i] == day
+        return _next_session(day) == day
 
     def close_of(self, day: int) -> int:
         """Return the last session of the first period that ends on or after a day; its events belong to that period."""
-        i = self._at_or_after(day)
-        if self._weekly:
-            sunday = _week(self._sessions[i]) * 7 + 3
-            i = bisect_right(self._sessions, sunday) - 1
-        return self._sessions[i]
+        session = _next_session(day)
+        return session if self._frequency == "daily" else _last_session_of_week(session)
 
     def period_index(self, close: int) -> int:
         """Return the index of the period that ends with a session; consecutive periods differ by 1."""
-        i = self._at_or_after(close)
-        return _week(close) if self._weekly else self._origin + i
-
-    def _at_or_after(self, day: int) -> int:
-        if day not in self._loaded:
-            self._load(date.fromordinal(day + _EPOCH).year)
-        return bisect_left(self._sessions, day)
-
-    def _load(self, year: int) -> None:
-        """Load the sessions around a year."""
-        years = {year - _MARGIN, year + _MARGIN}
-        if self._loaded:
-            years |= {date.fromordinal(self._loaded[end] + _EPOCH).year for end in (0, -1)}
-        self._sessions, self._origin = _sessions(min(years), max(years))
-        # Two weeks at either end always contain a session.
-        self._loaded = range(self._sessions[0] + 14, self._sessions[-1] - 14)
+        return int(periods(np.array([close], dtype="datetime64[D]"), self._frequency)[0])
 
 
-@lru_cache(maxsize=16)
-def _sessions(first: int, last: int) -> tuple[list[int], int]:
-    """Return the sessions from one year to another, and the session number of the first."""
-    index = sessions(pd.Timestamp(first, 1, 1), pd.Timestamp(last, 12, 31))
-    return index.to_numpy().astype("datetime64[D]").astype(int).tolist(), int(session_numbers(index[:1])[0])
+@lru_cache(_CACHED_DAYS)
+def _next_session(day: int) -> int:
+    """Return the first session on or after a day."""
+    return _sessions(day, day + 14)[0]  # two weeks always contain a session
 
 
-def _week(day: int) -> int:
-    return (day + 3) // 7  # 1970-01-01 was a Thursday
+@lru_cache(_CACHED_DAYS)
+def _last_session_of_week(day: int) -> int:
+    weekday = (day + 3) % 7  # 1970-01-01 was a Thursday
+    return _sessions(day, day + 6 - weekday)[-1]
+
+
+def _sessions(first: int, last: int) -> list[int]:
+    found = sessions(pd.Timestamp(first, unit="D"), pd.Timestamp(last, unit="D"))
+    return found.to_numpy().astype("datetime64[D]").astype(int).tolist()
