@@ -14,7 +14,6 @@ from ste.market.sources import MACRO_NEUTRAL
 from ste.schema import FEATURE_SETS
 from ste.streaming.events import KINDS, BarEvent, CloseEvent, Event, MacroEvent, NewsEvent, PolicyEvent
 from ste.streaming.pending_periods import OpenPeriod, store
-from ste.streaming.running_indicators import Indicators
 from ste.streaming.stream_calendar import StreamCalendar
 from ste.streaming.ticker_state import TickerState
 
@@ -34,8 +33,6 @@ class PeriodRows:
         final: whether the period ends with this close.
         tickers: ticker symbols, sorted, N of them.
         values: features, float64 `[N, F]`.
-        close: adjusted closes in dollars, `[N]`.
-        volatility: standard deviation of daily log returns over 20 sessions, `[N]`.
     """
 
     day: int
@@ -43,8 +40,6 @@ class PeriodRows:
     final: bool
     tickers: list[str]
     values: np.ndarray
-    close: np.ndarray
-    volatility: np.ndarray
 
 
 class RunningFeatures:
@@ -103,7 +98,7 @@ class RunningFeatures:
             "latest": self.latest,
             "counts": dict(self.counts),
             "tickers": list(self._numbers),
-            "raw": [self._tickers[name].raw for name in self._numbers],
+            "raw": [self._tickers[name].latest[1] for name in self._numbers],
             "open": [
                 [KINDS[type(event)], *event] for _, period in sorted(self._open.items()) for event in period.events()
             ],
@@ -124,7 +119,7 @@ class RunningFeatures:
         by_ticker = closes[np.argsort(closes["ticker"], kind="stable")]
         ends = np.searchsorted(by_ticker["ticker"], np.arange(len(self._numbers) + 1))
         self._tickers = {
-            name: TickerState(Indicators.from_closes(self._features, by_ticker["close"][a:b]), raw)
+            name: TickerState.from_closes(self._features, by_ticker["close"][a:b].tolist(), raw)
             for name, raw, a, b in zip(self._numbers, state["raw"], ends[:-1], ends[1:], strict=True)
         }
         self._open = {}
@@ -171,7 +166,7 @@ class RunningFeatures:
     def _rows(self, close: int, day: int, *, final: bool) -> PeriodRows:
         """Compute the rows at the end of `day` in the period that ends with `close`."""
         period = self._open[close]
-        names, values, closes, volatility = [], [], [], []
+        names, values = [], []
         common = self._common_features(period, day) if self._features == "full" else []
         for name in sorted(period.bars):
             traded = day in period.bars[name]
@@ -179,20 +174,16 @@ class RunningFeatures:
                 continue
             bars = period.bars_until(name, day)
             ticker = self._updated(name, bars, final)
-            if traded and ticker.indicators.ready:
+            if traded and ticker.ready:
                 news = period.news_features(name, day) if self._features == "full" else []
                 names.append(name)
                 values.append([*ticker.features(bars), *news, *common])
-                closes.append(bars[-1].close)
-                volatility.append(ticker.indicators.volatility)
         return PeriodRows(
             day=day,
             period_index=self.calendar.period_index(close),
             final=final,
             tickers=names,
             values=np.array(values, dtype=np.float64).reshape(-1, len(FEATURE_SETS[self._features].names)),
-            close=np.array(closes, dtype=np.float64),
-            volatility=np.array(volatility, dtype=np.float64),
         )
 
     def _updated(self, name: str, bars: list[BarEvent], final: bool) -> TickerState:
@@ -200,7 +191,7 @@ class RunningFeatures:
         if not final:
             ticker = self._tickers[name].copy()
         else:
-            ticker = self._tickers.setdefault(name, TickerState(Indicators(self._features, [])))
+            ticker = self._tickers.setdefault(name, TickerState(self._features, []))
             number = self._numbers.setdefault(name, len(self._numbers))
             self._new_closes += [(number, bar.close) for bar in bars]
         for bar in bars:

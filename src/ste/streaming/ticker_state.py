@@ -1,11 +1,20 @@
-"""State of one ticker between sessions, and the stock features of its periods."""
+"""State of one ticker between sessions, and the stock features of its periods.
 
-from dataclasses import dataclass
-from typing import Self
+The indicators are TA-Lib's own streams (`talib.stream`), which equal its batch functions to the last bit with a state
+of fixed size. A stream cannot be saved: it is rebuilt from the ticker's closes.
+"""
 
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from talib import stream
+
+from ste.schema import FEATURE_SETS
 from ste.streaming.events import BarEvent
 from ste.streaming.pending_periods import segment_sum
-from ste.streaming.running_indicators import Indicators
+
+_MEANS = tuple(int(name.rsplit("_", 1)[1]) for name in FEATURE_SETS["prices"].names[5:])
 
 
 @dataclass
@@ -13,24 +22,43 @@ class TickerState:
     """State that is carried from session to session.
 
     Attributes:
-        indicators: indicators of the adjusted closes.
-        raw: latest unadjusted close, dollars.
-        before: adjusted and unadjusted close of the previous session.
+        feature_set: name of the feature set.
+        closes: the ticker's adjusted closes until there are enough of them to create the streams.
+        latest, before: adjusted and unadjusted close of the latest session and of the one before it, dollars.
+        streams: streams of the indicators; empty before they are created.
     """
 
-    indicators: Indicators
-    raw: float = 0.0
+    feature_set: str
+    closes: list[float]
+    latest: tuple[float, float] = (0.0, 0.0)
     before: tuple[float, float] = (0.0, 0.0)
+    streams: tuple[Any, ...] = ()
+
+    @classmethod
+    def from_closes(cls, feature_set: str, closes: list[float], raw: float) -> Self:
+        """Build the state after one or more sessions from their adjusted closes and the latest unadjusted one."""
+        new = cls(feature_set, closes, (closes[-1], raw))
+        new._create_streams()
+        return new
+
+    @property
+    def ready(self) -> bool:
+        """Whether there are as many sessions as the feature set's look-back."""
+        return bool(self.streams)
 
     def copy(self) -> Self:
         """Return an independent copy."""
-        return type(self)(self.indicators.copy(), self.raw, self.before)
+        return replace(self, closes=self.closes.copy(), streams=tuple(each.copy() for each in self.streams))
 
     def update(self, bar: BarEvent) -> None:
         """Add the next session."""
-        self.before = (self.indicators.last, self.raw)
-        self.indicators.update(bar.close)
-        self.raw = bar.raw
+        self.before, self.latest = self.latest, (bar.close, bar.raw)
+        if self.ready:
+            for each in self.streams:
+                each.update(bar.close)
+        else:
+            self.closes.append(bar.close)
+            self._create_streams()
 
     def features(self, bars: list[BarEvent]) -> list[float]:
         """Compute the stock features of a period, in the order of the feature set.
@@ -38,20 +66,32 @@ class TickerState:
         Args:
             bars: bars of the period, by day; the last one is the latest update.
         """
-        return self._prices(bars[-1]) if self.indicators.features == "prices" else self._full(bars)
-
-    def _full(self, bars: list[BarEvent]) -> list[float]:
+        last, values = bars[-1], [each.value for each in self.streams]
+        if self.feature_set == "prices":
+            close, raw = self.before
+            ratios = [each / last.close - 1.0 for each in (last.open, last.high, last.low, *values)]
+            return [*ratios[:3], last.raw / raw - 1.0, last.close / close - 1.0, *ratios[3:]]
+        mean_50, rsi, macd, (upper, middle, lower) = values
         return [
             bars[0].open,
             max(bar.high for bar in bars),
             min(bar.low for bar in bars),
-            bars[-1].close,
+            last.close,
             segment_sum([bar.volume for bar in bars]),
-            *self.indicators.values(),
+            *(middle, mean_50, rsi, macd[0], upper, lower),
         ]
 
-    def _prices(self, last: BarEvent) -> list[float]:
-        close, raw = self.before
-        within = (each / last.close - 1.0 for each in (last.open, last.high, last.low))
-        means = (each / last.close - 1.0 for each in self.indicators.values())
-        return [*within, last.raw / raw - 1.0, last.close / close - 1.0, *means]
+    def _create_streams(self) -> None:
+        if len(self.closes) < FEATURE_SETS[self.feature_set].lookback:
+            return
+        closes = np.array(self.closes)
+        if self.feature_set == "prices":
+            self.streams = tuple(stream.SMA(closes, n) for n in _MEANS)
+        else:
+            self.streams = (
+                stream.SMA(closes, 50),
+                stream.RSI(closes, 14),
+                stream.MACD(closes, fastperiod=12, slowperiod=26, signalperiod=9),
+                stream.BBANDS(closes, timeperiod=20, nbdevup=2.0, nbdevdn=2.0),
+            )
+        self.closes = []
