@@ -89,7 +89,7 @@ def _source(settings: LiveSettings) -> "EventSource":
         from ste.streaming.redis_streams import RedisSource, connect
 
         redis = settings.redis
-        return RedisSource(connect(redis.url), redis.url, redis.events, redis.group, redis.consumer)
+        return RedisSource(connect(redis.url), redis.url, redis.events)
     return StandardInput() if settings.source == "stdin" else FileSource(Path(settings.source), settings.follow)
 
 
@@ -101,7 +101,7 @@ def _sink(settings: LiveSettings, model: "ServedModel") -> "Sink":
         from ste.streaming.redis_streams import RedisSink, connect
 
         redis = settings.redis
-        return RedisSink(connect(redis.url, retries=30), redis.url, redis.predictions, classes)
+        return RedisSink(connect(redis.url), redis.url, redis.predictions, classes)
     return StandardOutput(classes) if settings.sink == "stdout" else FileSink(Path(settings.sink), classes)
 
 

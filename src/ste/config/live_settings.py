@@ -55,7 +55,6 @@ class RedisSettings(Settings):
     Attributes:
         url: address of the server.
         events: key of the stream to read.
-        group, consumer: names of the consumer group and of this consumer.
         predictions: key of the stream to write.
     """
 
@@ -63,8 +62,6 @@ class RedisSettings(Settings):
 
     url: Annotated[str, Predicate(_is_redis), Expect("redis://HOST:PORT/DATABASE")] = "redis://localhost:6379/0"
     events: Name = "ste:events"
-    group: Name = "ste"
-    consumer: Name = "live"
     predictions: Name = "ste:predictions"
 
     def check(self) -> None:

@@ -7,9 +7,10 @@ import os
 import select
 import sys
 import time
+from abc import ABC, abstractmethod
 from io import FileIO
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from ste.errors import DataError
 from ste.streaming.events import EventError
@@ -31,7 +32,7 @@ class SourceRecord(NamedTuple):
     content: bytes | dict[str, Any] | EventError
 
 
-class EventSource(Protocol):
+class EventSource(ABC):
     """What a pipeline reads from.
 
     Attributes:
@@ -40,29 +41,30 @@ class EventSource(Protocol):
     """
 
     name: str
-    finished: bool
+    finished = False
 
     @property
+    @abstractmethod
     def position(self) -> Any:
         """Offset after the latest batch, as JSON; the argument of `open` on restart."""
 
+    @abstractmethod
     def open(self, position: Any) -> None:
         """Start after `position`; None starts at the beginning."""
 
+    @abstractmethod
     def read(self, timeout: float) -> list[SourceRecord]:
         """Read the next batch; empty if none arrived within `timeout` seconds."""
 
-    def acknowledge(self) -> None:
-        """Acknowledge all records read so far; a checkpoint contains them."""
-
     def backlog(self) -> int | None:
         """Count the bytes or entries still to be read; None if unknown."""
+        return None
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most sources have nothing to close
         """Close the source."""
 
 
-class FileSource:
+class FileSource(EventSource):
     """JSON lines of a file.
 
     Args:
@@ -72,7 +74,6 @@ class FileSource:
 
     def __init__(self, path: Path, follow: bool = True) -> None:
         self.name = f"file {path.resolve()}"
-        self.finished = False
         self._path = path
         self._follow = follow
         self._lines = _LineBuffer()
@@ -82,7 +83,7 @@ class FileSource:
     @property
     def position(self) -> list[int]:
         """Number of bytes and lines that were returned."""
-        return [self._read - self._lines.buffered, self._lines.count]
+        return [self._read - len(self._lines.rest), self._lines.count]
 
     def open(self, position: Any) -> None:
         """Start after the given number of bytes and lines.
@@ -111,12 +112,9 @@ class FileSource:
         self._check_same_file(self._file)
         if not self._follow:
             self.finished = True
-            return self._lines.rest()
+            return self._lines.finish()
         time.sleep(timeout)
         return []
-
-    def acknowledge(self) -> None:
-        """Do nothing: a file needs no acknowledgement."""
 
     def backlog(self) -> int:
         """Count the bytes still to be read."""
@@ -143,7 +141,7 @@ class FileSource:
             )
 
 
-class StandardInput:
+class StandardInput(EventSource):
     """JSON lines of standard input, which cannot be rewound.
 
     After a restart the sender may send any event again: repeated events count as duplicate or late.
@@ -152,7 +150,6 @@ class StandardInput:
     name = "standard input"
 
     def __init__(self) -> None:
-        self.finished = False
         self._lines = _LineBuffer()
 
     @property
@@ -175,48 +172,30 @@ class StandardInput:
         self.finished = True
         return self._lines.rest()
 
-    def acknowledge(self) -> None:
-        """Do nothing: standard input needs no acknowledgement."""
-
-    def backlog(self) -> None:
-        """Return None: the backlog is unknown."""
-
-    def close(self) -> None:
-        """Do nothing: standard input stays open."""
-
 
 class _LineBuffer:
-    """Split chunks of bytes into numbered lines; drop lines that are too long and report them."""
+    """Split chunks of bytes into numbered lines, and reject those that are too long.
+
+    Attributes:
+        count: number of lines so far.
+        rest: beginning of the next line.
+    """
 
     def __init__(self, count: int = 0) -> None:
         self.count = count
-        self._rest = b""
-        self._skipped = 0  # bytes dropped from the current line
-
-    @property
-    def buffered(self) -> int:
-        """Number of bytes taken and not yet returned as lines."""
-        return len(self._rest) + self._skipped
+        self.rest = b""
 
     def take(self, chunk: bytes) -> list[SourceRecord]:
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        records = [record for line in lines if (record := self._record(line)) is not None]
-        if len(self._rest) > MAX_EVENT_BYTES:
-            self._skipped += len(self._rest)
-            self._rest = b""
+        *lines, self.rest = (self.rest + chunk).split(b"\n")
+        records = []
+        for line in lines:
+            self.count += 1
+            content: bytes | EventError = line
+            if len(line) > MAX_EVENT_BYTES:
+                content = EventError(f"a line of {len(line)} bytes; expected at most {MAX_EVENT_BYTES}")
+            if line.strip():
+                records.append(SourceRecord(f"line {self.count}", content))
         return records
 
-    def rest(self) -> list[SourceRecord]:
-        line, self._rest = self._rest, b""
-        if not line and not self._skipped:
-            return []
-        record = self._record(line)
-        return [] if record is None else [record]
-
-    def _record(self, line: bytes) -> SourceRecord | None:
-        self.count += 1
-        length, self._skipped = len(line) + self._skipped, 0
-        where = f"line {self.count}"
-        if length > MAX_EVENT_BYTES:
-            return SourceRecord(where, EventError(f"a line of {length} bytes; expected at most {MAX_EVENT_BYTES}"))
-        return SourceRecord(where, line) if line.strip() else None
+    def finish(self) -> list[SourceRecord]:
+        return self.take(b"\n") if self.rest else []

@@ -1,8 +1,8 @@
 """Run events from a source through the engine to a sink, exactly once across restarts.
 
 A checkpoint holds the source's position, the engine's state and the committed length of the sink. The order is: write
-and sync the sink, replace the checkpoint, acknowledge the source. Output after the latest checkpoint is truncated at
-the next start and produced again from the same events.
+and sync the sink, then replace the checkpoint. Output after the latest checkpoint is truncated at the next start and
+produced again from the same events.
 """
 
 import time
@@ -108,9 +108,8 @@ class Pipeline:
         return len(records)
 
     def commit(self) -> None:
-        """Commit the sink, save a checkpoint, acknowledge the source and write the counters."""
+        """Commit the sink, save a checkpoint and write the counters."""
         self._save(self._sink.commit(), self._rejects.commit())
-        self._source.acknowledge()
         self._changed = False
         with atomic_file(self._checkpoints.folder / STATUS) as partial:
             partial.write_bytes(orjson.dumps(self.status(), option=orjson.OPT_INDENT_2))

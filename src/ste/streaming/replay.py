@@ -11,7 +11,7 @@ from ste.config.header_check import check_columns
 from ste.data.storage.files import read_frame
 from ste.errors import DataError
 from ste.schema import MARKET_COLUMNS
-from ste.streaming.event_sources import SourceRecord
+from ste.streaming.event_sources import EventSource, SourceRecord
 
 _KINDS = {"macro": "macro", "policy": "policy", "news": "news", "bars": "bar"}
 _DAY = {"macro": "release_date", "policy": "date", "news": "date", "bars": "date"}
@@ -49,7 +49,7 @@ class ReplaySpeed:
         return len(self._days) - sent
 
 
-class Replay:
+class Replay(EventSource):
     """Market files as a source (columns: `schema.MARKET_COLUMNS`).
 
     Events of one day come in the order macro, policy, news, bars, and within each in the order of the file.
@@ -63,7 +63,6 @@ class Replay:
     def __init__(self, files: dict[str, str], speed: str = "max", batch: int = _BATCH) -> None:
         sizes = (f"{kind} {path} ({Path(path).stat().st_size} bytes)" for kind, path in sorted(files.items()))
         self.name = f"replay of {', '.join(sizes)}"
-        self.finished = False
         self._files = files
         self._batch = batch
         self._speed = ReplaySpeed(speed)
@@ -104,15 +103,9 @@ class Replay:
         self.finished = end >= len(self._kind)
         return records
 
-    def acknowledge(self) -> None:
-        """Do nothing: files need no acknowledgement."""
-
     def backlog(self) -> int:
         """Count the events still to come."""
         return len(self._kind) - self._next
-
-    def close(self) -> None:
-        """Do nothing: no file stays open."""
 
     def _record(self, number: int, row: int) -> SourceRecord:
         kind, names, columns = self._frames[number]

@@ -5,10 +5,11 @@ import fcntl
 import io
 import os
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from io import FileIO
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
@@ -17,7 +18,7 @@ from ste.schema import probability_names
 from ste.streaming.engine import Prediction
 
 
-class Sink(Protocol):
+class Sink(ABC):
     """What a pipeline writes to. Predictions become visible when they are committed.
 
     Attributes:
@@ -26,6 +27,7 @@ class Sink(Protocol):
 
     name: str
 
+    @abstractmethod
     def open(self, committed: Any) -> Any:
         """Start after the committed output and truncate the rest.
 
@@ -36,13 +38,15 @@ class Sink(Protocol):
             What is committed now, as `commit` returns it.
         """
 
+    @abstractmethod
     def write(self, predictions: Iterable[Prediction]) -> None:
         """Buffer predictions for the next commit."""
 
+    @abstractmethod
     def commit(self) -> Any:
         """Write the buffer durably; return the committed length, as JSON, for `open` after a restart."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - standard output stays open
         """Close the sink."""
 
 
@@ -115,7 +119,7 @@ def write_all(file: FileIO, content: bytes) -> None:
         left = left[file.write(left) :]
 
 
-class FileSink:
+class FileSink(Sink):
     """A file of JSON lines, or CSV if its name ends in `.csv`.
 
     Args:
@@ -149,7 +153,7 @@ class FileSink:
         self._file.close()
 
 
-class StandardOutput:
+class StandardOutput(Sink):
     """JSON lines on standard output. It cannot be truncated: lines may repeat after a crash."""
 
     name = "standard output"
@@ -174,9 +178,6 @@ class StandardOutput:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python reports an error at its exit
             raise RunError("sink=stdout: the reader closed the pipe. The same command resumes.") from None
         self._buffer = []
-
-    def close(self) -> None:
-        """Do nothing: standard output stays open."""
 
 
 class PredictionFormat:
