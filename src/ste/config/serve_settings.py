@@ -20,8 +20,8 @@ class LimitSettings(Settings):
     Attributes:
         max_body_bytes: maximum size of a request body, bytes.
         max_examples: maximum number of examples in one request.
-        header_timeout: seconds from the first byte of a request to the end of its headers.
-        body_timeout: seconds from the first byte of a request to the end of its body.
+        header_timeout: seconds from the first byte of a request, or from a new connection, to the end of the headers.
+        body_timeout: seconds from the headers of a request to the end of its body.
         queue_timeout: seconds that a request may wait for the model before it is rejected.
         idle_timeout: seconds that a connection may be idle between requests.
         max_connections: maximum number of open connections.

@@ -27,7 +27,7 @@ class Predict:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Parse the body, run the model, send the response."""
-        body = await read_json(scope, receive, self.limits.max_body_bytes)
+        body = await read_json(scope, receive, self.limits)
         current = self.deployed.current
         probabilities = await self.batcher.probabilities(current.model, current.reader.read(body))
         content = {**model_info(current.model), "predictions": _predictions(current.model, probabilities)}
@@ -48,7 +48,7 @@ class PredictBars:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Parse the body, compute the features, run the model, send the response."""
-        body = await read_json(scope, receive, self.limits.max_body_bytes)
+        body = await read_json(scope, receive, self.limits)
         if self._queued >= MAX_QUEUED_BARS:
             detail = f"{self._queued} requests with bars are queued. Try again."
             raise Problem("busy", detail, headers={"retry-after": "1"})

@@ -5,29 +5,39 @@ import asyncio
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
+from ste.config.serve_settings import LimitSettings
 from ste.serving.problems import Problem
 
 DRAIN_TIMEOUT = 2.0
 """Seconds that the rest of a rejected body is received and discarded."""
 
 
-async def read_json(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
+async def read_json(scope: Scope, receive: Receive, limits: LimitSettings) -> bytes:
     """Read a request body with content type JSON.
 
     Args:
         scope: scope of the request.
         receive: ASGI receive channel.
-        max_bytes: maximum size of the body.
+        limits: limits of the body's size and time.
 
     Raises:
-        Problem: the body is too large, or its content type or encoding is not supported.
+        Problem: the body is too large or too slow, or its content type or encoding is not supported.
         ClientDisconnect: the client closed the connection.
     """
-    headers = dict(scope["headers"])
+    headers, max_bytes = dict(scope["headers"]), limits.max_body_bytes
     length = headers.get(b"content-length", b"")
     if length and int(length) > max_bytes:
         raise Problem("body-too-large", f"The body has {int(length)} bytes, expected at most {max_bytes}.", closes=True)
     _check_content_type(headers)
+    try:
+        async with asyncio.timeout(limits.body_timeout):
+            return await _receive(receive, max_bytes)
+    except TimeoutError:
+        detail = f"The body did not arrive within {limits.body_timeout:g} s."
+        raise Problem("too-slow", detail, closes=True) from None
+
+
+async def _receive(receive: Receive, max_bytes: int) -> bytes:
     body = bytearray()
     while (message := await receive())["type"] == "http.request":
         body += message["body"]
