@@ -170,7 +170,7 @@ class StandardInput(EventSource):
         if chunk:
             return self._lines.take(chunk)
         self.finished = True
-        return self._lines.rest()
+        return self._lines.finish()
 
 
 class _LineBuffer:
