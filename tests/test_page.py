@@ -55,7 +55,7 @@ KEY = "k" * 16
 
 @pytest.fixture(scope="module")
 def app(tiny: Monitored) -> FastAPI:
-    return create_app(tiny.model, settings(**files_of(tiny)), dashboard=True, keys=ApiKeys([KEY]))
+    return create_app(tiny.model, settings(**files_of(tiny)), keys=ApiKeys([KEY]))
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +196,7 @@ def test_a_new_model_gets_a_new_history(tiny: Monitored, tmp_path: Path):
 
 
 def test_the_drift_of_what_is_served_is_shown_where_there_is_any(tiny: Monitored, tmp_path: Path):
-    app = create_app(tiny.model, settings(), saved_monitor_factory(tmp_path, 1), dashboard=True)
+    app = create_app(tiny.model, settings(), saved_monitor_factory(tmp_path, 1))
     examples = windows_of_rows(tiny.table[tiny.table["date"] > "2021-06-01"], tiny.model.card)
     with TestClient(app) as client:
         assert client.get("/v1/page/summary").json()["drift"] is None

@@ -233,7 +233,7 @@ class TestBars:
             def save(self):
                 closed.append(len(seen))
 
-            def observe(self, features, probabilities, dates=None):
+            def observe(self, features, probabilities, dates):
                 seen.append((features, probabilities, dates))
 
             def collect(self):
@@ -250,7 +250,7 @@ class TestBars:
         assert features.shape == (3, *model.card.shape)
         np.testing.assert_array_equal(features[1, -1], np.array([*rows[4].values()], np.float32))
         np.testing.assert_allclose(seen[0][1][0], [*predictions[0]["probabilities"].values()], rtol=1e-6)
-        assert [one[2] is None for one in seen] == [True, False]
+        assert [date < np.datetime64("today") for one in seen for date in one[2]] == [False, False, True]
         assert closed == [len(seen)]  # after all was counted
 
     def test_a_monitor_that_fails_costs_no_answer(self, served):
@@ -260,7 +260,7 @@ class TestBars:
             def save(self):
                 pass
 
-            def observe(self, features, probabilities, dates=None):
+            def observe(self, features, probabilities, dates):
                 raise ValueError
 
             def collect(self):
@@ -319,15 +319,6 @@ class TestBars:
             answer = client.post("/v1/predict", json={"rows": examples.rows(model.card, 5)})
             assert (answer.status_code, answer.json()["type"]) == (500, "/docs#internal")
             assert "secret" not in answer.text
-
-    def test_readiness_ends_with_the_stop(self, served):
-        _, model = served
-        app = create_app(model, settings())
-        with TestClient(app) as client:
-            assert client.get("/readyz").json()["status"] == "ready"
-            app.state.stopping = True
-            assert client.get("/readyz").status_code == 503
-            assert client.get("/healthz").status_code == 200
 
 
 def test_a_model_that_contradicts_its_card_is_not_served(tmp_path: Path):

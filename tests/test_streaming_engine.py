@@ -150,7 +150,7 @@ class Recorder:
     """A monitor that stores its examples."""
 
     def __init__(self) -> None:
-        self.batches: list[tuple[np.ndarray, np.ndarray, np.ndarray | None]] = []
+        self.batches: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
 
     @property
     def state(self) -> dict[str, Any]:
@@ -160,7 +160,7 @@ class Recorder:
         self.resumed = state
         return True
 
-    def observe(self, features: np.ndarray, probabilities: np.ndarray, dates: np.ndarray | None = None) -> None:
+    def observe(self, features: np.ndarray, probabilities: np.ndarray, dates: np.ndarray) -> None:
         self.batches.append((features, probabilities, dates))
 
 
@@ -172,7 +172,6 @@ def test_a_monitor_sees_final_examples_and_goes_on_with_the_engine() -> None:
     features, probabilities, dates = monitor.batches[-1]
     assert features.shape == (len(probabilities), *model.card.shape)
     assert features.dtype == np.float32
-    assert dates is not None
     assert {str(day) for day in dates} == {predictions[-1].date}
     again = Recorder()
     Engine(model, monitor=again).restore(*engine.state(), engine.features.take_closes())

@@ -28,8 +28,8 @@ def serve_task(config: DictConfig) -> None:
     model = ServedModel(newest_file(), settings.threads)
     listening = listen(settings.host, settings.port)
     host, port = listening.getsockname()[:2]
-    monitor_factory = saved_monitor_factory(output / "monitor", port) if settings.monitor else None
-    app = create_app(model, settings, monitor_factory, keys=keys, newest_file=newest_file, dashboard=True)
+    monitor_factory = saved_monitor_factory(output / "monitor", port) if settings.monitor else lambda card: None
+    app = create_app(model, settings, monitor_factory, keys=keys, newest_file=newest_file)
     if not is_loopback(settings.host) and not keys:
         log.warning(
             "host=%s: everyone who can reach this machine can send requests, and no API key is set. Give "

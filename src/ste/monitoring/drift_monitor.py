@@ -47,32 +47,25 @@ class DriftMonitor:
         self._counts: dict[int, np.ndarray] = {}
         self._lock = Lock()
 
-    def observe(self, features: np.ndarray, probabilities: np.ndarray, dates: np.ndarray | None = None) -> None:
+    def observe(self, features: np.ndarray, probabilities: np.ndarray, dates: np.ndarray) -> None:
         """Count examples.
 
         Args:
             features: raw features `[B, *card.shape]`.
             probabilities: class probabilities of the model, `[B, C]`.
-            dates: date of each example's last period, datetime64 `[B]`; None counts them for today. A future date
-                counts for today.
+            dates: date of each example's last period, datetime64 `[B]`; a future date counts for today.
         """
         codes = self.reference.codes(np.asarray(features), np.asarray(probabilities))
         today = np.datetime64(datetime.now(UTC).date(), "D")
-        days = np.array([today]) if dates is None else np.minimum(np.asarray(dates, dtype="datetime64[D]"), today)
-        periods = self._period_index(days)
-        parts = {int(period): codes if len(periods) == 1 else codes[periods == period] for period in np.unique(periods)}
+        days = np.minimum(np.asarray(dates, dtype="datetime64[D]"), today).astype(np.int64)
+        periods = (days + _MONDAY) // 7 if self._weekly else days
         with self._lock:
             self.total += len(codes)
-            for period, part in parts.items():
-                counted = self.reference.counts(part)
-                self._counts[period] = self._counts[period] + counted if period in self._counts else counted
+            for period in np.unique(periods).tolist():
+                counted = self.reference.counts(codes[periods == period])
+                self._counts[period] = self._counts.get(period, 0) + counted
             for period in sorted(self._counts)[: -self._window]:
                 del self._counts[period]
-
-    def _period_index(self, days: np.ndarray) -> np.ndarray:
-        """Return the week or day index of dates."""
-        index = days.astype(np.int64)
-        return (index + _MONDAY) // 7 if self._weekly else index
 
     @property
     def state(self) -> dict[str, Any]:

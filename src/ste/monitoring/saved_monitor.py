@@ -39,7 +39,7 @@ class SavedDriftMonitor(DriftMonitor):
             except (ValueError, RunError, OSError) as error:
                 log.warning("%s: cannot resume from this file (%s); counting starts again", path, error)
 
-    def observe(self, features: np.ndarray, probabilities: np.ndarray, dates: np.ndarray | None = None) -> None:
+    def observe(self, features: np.ndarray, probabilities: np.ndarray, dates: np.ndarray) -> None:
         """Count examples, and save the counts if the interval has passed."""
         super().observe(features, probabilities, dates)
         now = time.monotonic()

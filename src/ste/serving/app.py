@@ -17,7 +17,6 @@ from starlette.types import ASGIApp
 from ste import __version__
 from ste.config.serve_settings import ServeSettings
 from ste.inference.onnx_model import ServedModel
-from ste.monitoring.drift import DriftReport
 from ste.serving.api_keys import ApiKeys
 from ste.serving.batcher import Batcher
 from ste.serving.dashboard import Dashboard
@@ -28,7 +27,6 @@ from ste.serving.endpoints import Predict, PredictBars, model_info
 from ste.serving.error_handlers import add_error_handlers
 from ste.serving.middleware import RequestMiddleware
 from ste.serving.openapi import openapi
-from ste.serving.problems import Problem
 from ste.serving.prometheus import ServiceMetrics
 from ste.serving.request_observer import MonitorFactory, RequestObserver
 
@@ -36,21 +34,19 @@ from ste.serving.request_observer import MonitorFactory, RequestObserver
 def create_app(
     model: ServedModel,
     settings: ServeSettings,
-    monitor_factory: MonitorFactory | None = None,
-    dashboard: bool = False,
+    monitor_factory: MonitorFactory = lambda card: None,
     keys: ApiKeys | None = None,
     newest_file: Callable[[], Path] | None = None,
 ) -> FastAPI:
     """Create the application.
 
     Its `state` has `deployed` (`deployed.current.model` is the deployed model), `metrics`, `observer` (with the
-    monitor), `stopping` and, if it is served, `dashboard`.
+    monitor) and `dashboard`.
 
     Args:
         model: first model to deploy.
         settings: settings of the service.
-        monitor_factory: creates the drift monitor of a model; None does not monitor.
-        dashboard: whether the dashboard is served.
+        monitor_factory: creates the drift monitor of a model; by default none is monitored.
         keys: valid API keys; None needs no key.
         newest_file: returns the file of the newest model version; None never reloads.
 
@@ -59,24 +55,23 @@ def create_app(
     """
     keys, limits = keys or ApiKeys(), settings.limits
     deployed = DeployedModel(validate_model(model, limits.max_examples), limits.max_examples, settings.threads)
-    observer = RequestObserver(monitor_factory, model) if monitor_factory else None
+    observer = RequestObserver(monitor_factory, model)
     metrics = ServiceMetrics(deployed, lambda: batcher.queued)
     batcher = Batcher(
         settings.max_batch,
         limits.max_queued_examples,
         limits.queue_timeout,
-        observer.put if observer else None,
+        observer.put,
         metrics.observe_batch,
     )
     bars = PredictBars(deployed, batcher, limits)
 
     def on_swap() -> None:
-        if observer:
-            observer.change_model(deployed.current.model)
+        observer.change_model(deployed.current.model)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(observer.run())] if observer else []
+        tasks = [asyncio.create_task(observer.run())]
         if newest_file and settings.reload_interval:
             tasks.append(asyncio.create_task(deployed.watch(newest_file, settings.reload_interval, on_swap)))
         yield
@@ -84,8 +79,7 @@ def create_app(
             task.cancel()
         batcher.close()
         bars.close()
-        if observer:
-            observer.close()
+        observer.close()
 
     app = FastAPI(
         title="Stock Trend Estimator",
@@ -105,7 +99,7 @@ def create_app(
     for path, endpoint in direct.items():
         app.router.routes.append(Route(path, endpoint, methods=["POST"]))  # rejects other methods with 405
 
-    app.state.deployed, app.state.metrics, app.state.observer, app.state.stopping = deployed, metrics, observer, False
+    app.state.deployed, app.state.metrics, app.state.observer = deployed, metrics, observer
     _add_status_routes(app, deployed, metrics)
 
     @app.get("/openapi.json")
@@ -114,15 +108,9 @@ def create_app(
         return Response(content, media_type="application/json")
 
     add_docs(app)
-    if observer:
-        metrics.registry.register(observer)
-    if dashboard:
-
-        def drift() -> DriftReport | None:
-            return observer.monitor.report() if observer and observer.monitor else None
-
-        app.state.dashboard = Dashboard(settings, lambda: deployed.current.model, drift)
-        add_dashboard(app, app.state.dashboard)
+    metrics.registry.register(observer)
+    app.state.dashboard = Dashboard(settings, lambda: deployed.current.model, observer.report)
+    add_dashboard(app, app.state.dashboard)
     add_error_handlers(app)
     paths = frozenset(getattr(route, "path", "") for route in app.routes)
     app.add_middleware(RequestMiddleware, direct=direct, keys=keys, on_response=metrics.observe_request, paths=paths)
@@ -144,8 +132,6 @@ def _add_status_routes(app: FastAPI, deployed: DeployedModel, metrics: ServiceMe
 
     @app.get("/readyz")
     async def ready() -> Response:
-        if app.state.stopping:
-            raise Problem("busy", "The service is stopping.")
         current = deployed.current
         return _json(
             {"status": "ready", **model_info(current.model), "since": current.since, "warning": deployed.warning}

@@ -46,8 +46,8 @@ class Batcher:
         max_batch: int,
         max_queued: int,
         queue_timeout: float,
-        on_examples: OnExamples | None = None,
-        on_run: Callable[[int], None] | None = None,
+        on_examples: OnExamples = lambda *_: None,
+        on_run: Callable[[int], None] = lambda examples: None,
     ) -> None:
         self.max_batch, self.max_queued, self.queue_timeout = max_batch, max_queued, queue_timeout
         self._on_examples, self._on_run = on_examples, on_run
@@ -134,10 +134,7 @@ class Batcher:
             else:
                 job.result.set_result(result)
         self._start_run(loop)
-        if self._on_run:
-            self._on_run(sum(len(job.features) for job in batch))
-        if self._on_examples is None:
-            return
+        self._on_run(sum(len(job.features) for job in batch))
         for job, result in zip(batch, results, strict=True):
             if not isinstance(result, Exception):
                 self._on_examples(job.model, job.features, result, job.dates)

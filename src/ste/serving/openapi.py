@@ -41,7 +41,7 @@ def openapi(card: ModelCard, version: str, limits: LimitSettings, needs_key: boo
             "/v1/predict/bars": {"post": _predict_bars(card, needs_key)},
             "/v1/model": {"get": _get("model", "Model card: inputs, metrics and verdict", "Model", needs_key)},
             "/healthz": {"get": _get("health", "Liveness probe", "Health", False)},
-            "/readyz": {"get": _ready()},
+            "/readyz": {"get": _get("ready", "Readiness probe, with the deployed model", "Ready", False)},
             "/metrics": {"get": _metrics(needs_key)},
         },
         "components": components,
@@ -127,12 +127,6 @@ def _predict_bars(card: ModelCard, needs_key: bool) -> Schema:
         f"needs {length}. News, macro figures and policy events default to neutral values."
     )
     out["requestBody"] = _body("BarsRequest", examples.predict_bars(card))
-    return out
-
-
-def _ready() -> Schema:
-    out = _get("ready", "Readiness probe, with the deployed model", "Ready", False)
-    out["responses"] |= _problems(("busy",))
     return out
 
 

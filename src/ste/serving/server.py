@@ -4,7 +4,6 @@ import errno
 import logging
 import os
 import socket
-from collections.abc import Callable
 
 import uvicorn
 from fastapi import FastAPI
@@ -12,24 +11,6 @@ from fastapi import FastAPI
 from ste.config.serve_settings import ServeSettings
 from ste.errors import ConfigError
 from ste.serving.http_protocol import protocol_class
-
-
-class Server(uvicorn.Server):
-    """A uvicorn server that notifies the application before its shutdown starts.
-
-    Args:
-        config: uvicorn configuration.
-        on_shutdown: called before the shutdown; `/readyz` must fail while requests are still processed.
-    """
-
-    def __init__(self, config: uvicorn.Config, on_shutdown: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._on_shutdown = on_shutdown
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Complete the requests in flight and stop."""
-        self._on_shutdown()
-        await super().shutdown(sockets)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -58,10 +39,6 @@ def is_loopback(host: str) -> bool:
 
 def serve(app: FastAPI, settings: ServeSettings, listening: socket.socket) -> None:
     """Serve requests until SIGTERM or SIGINT, which then ends the process."""
-
-    def on_shutdown() -> None:
-        app.state.stopping = True
-
     limits = settings.limits
     config = uvicorn.Config(
         app,
@@ -78,4 +55,4 @@ def serve(app: FastAPI, settings: ServeSettings, listening: socket.socket) -> No
     )
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    Server(config, on_shutdown).run(sockets=[listening])
+    uvicorn.Server(config).run(sockets=[listening])
