@@ -70,6 +70,18 @@ def read_output(path: Path, keys: list[str]) -> pd.DataFrame:
     return pd.concat(rows).sort_values(keys, ignore_index=True)
 
 
+def settings_of(path: Path, output: Path, rejects: Path, workers: int) -> PredictSettings:
+    return PredictSettings(
+        TrackingSettings(),
+        PathSettings(),
+        input=str(path),
+        output=str(output),
+        rejects=str(rejects),
+        workers=workers,
+        cluster="ray",
+    )
+
+
 def assert_same(
     model: Path, path: Path, count: int, ending: str, run: Runner = in_turn
 ) -> tuple[RowCounts, list[Path]]:
@@ -77,7 +89,7 @@ def assert_same(
     one, several = path.parent / f"one{ending}", path.parent / f"several{ending}"
     rejects = [path.parent / "one.rejects.csv", path.parent / "several.rejects.csv"]
     expected = predict_table(ServedModel(model), open_table(path), one, rejects[0])
-    counts = predict_shards(model, 1, path, several, rejects[1], count, run, ending=ending)
+    counts = predict_shards(settings_of(path, several, rejects[1], count), model, run)
     assert counts == expected
     pd.testing.assert_frame_equal(*(read_output(file, ["ticker", "date"]) for file in (several, one)))
     lines = [
@@ -225,7 +237,7 @@ def test_processes_give_the_rows_and_values_of_one(tmp_path: Path, table: pd.Dat
 
 def test_a_fault_of_the_table_is_reported_and_leaves_nothing(tmp_path: Path, table: pd.DataFrame, model: Path):
     path, out = tmp_path / "table.parquet", tmp_path / "out"
-    predict = partial(predict_shards, model, 1, path, out / "o.csv", out / "r.csv", 2)
+    predict = partial(predict_shards, settings_of(path, out / "o.csv", out / "r.csv", 2), model)
     table.drop(columns="macro_vix").to_parquet(path)
     with pytest.raises(DataError, match="macro_vix"):
         predict(in_turn)
@@ -252,7 +264,7 @@ def test_a_lost_process_is_reported_and_leaves_nothing(tmp_path: Path, table: pd
     path, out = tmp_path / "table.parquet", tmp_path / "out"
     table.to_parquet(path)
     with pytest.raises(RunError, match=r"a worker process ended unexpectedly.*try fewer workers.*Nothing was written"):
-        predict_shards(model, 1, path, out / "o.csv", out / "r.csv", 2, kill_second)
+        predict_shards(settings_of(path, out / "o.csv", out / "r.csv", 2), model, kill_second)
     assert not list(out.iterdir())
 
 
@@ -313,7 +325,7 @@ def test_ray_data_gives_the_rows_and_values_of_one(tmp_path: Path, table: pd.Dat
     assert_same(model, path, 2, ".csv", run_on_ray)
     table.assign(macro_vix=table["date"]).to_parquet(path)
     with pytest.raises(DataError, match=r"table\.parquet: column macro_vix: holds timestamp"):
-        predict_shards(model, 1, path, tmp_path / "o.csv", tmp_path / "r.csv", 2, run_on_ray)
+        predict_shards(settings_of(path, tmp_path / "o.csv", tmp_path / "r.csv", 2), model, run_on_ray)
 
 
 @pytest.mark.slow

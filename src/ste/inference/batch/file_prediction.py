@@ -67,7 +67,8 @@ def predict_file(settings: PredictSettings, progress: ProgressBar) -> FilePredic
         table = open_table(Path(str(settings.input)))
     with progress("predicting", table.size) as advance:
         if settings.distributed:
-            counts = _predict_by_workers(settings, path, advance)
+            run = run_in_processes if settings.cluster is None else run_on_ray
+            counts = predict_shards(settings, path, run, advance)
         else:
             counts = _predict_here(settings, model, table, advance, period, rejects)
     return FilePrediction(model, counts, table.where)
@@ -106,20 +107,6 @@ def _predict_here(
     with atomic_folder(output) as folder, atomic_folder(reject_path) as reject_folder:
         files = folder / part_name(0, settings.ending), reject_folder / part_name(0, ".csv")
         return predict_table(model, table, *files, advance, period, rejects)
-
-
-def _predict_by_workers(settings: PredictSettings, model: Path, advance: Advance) -> RowCounts:
-    return predict_shards(
-        model,
-        settings.threads,
-        Path(str(settings.input)),
-        Path(settings.output),
-        Path(settings.reject_path),
-        settings.workers,
-        run_in_processes if settings.cluster is None else run_on_ray,
-        advance,
-        settings.ending,
-    )
 
 
 def _rows_of_bars(

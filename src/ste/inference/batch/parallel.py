@@ -1,10 +1,10 @@
 """Predict a table by several workers, on this machine or on a Ray cluster: one output part per shard."""
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from ste.config import PredictSettings
 from ste.inference.batch.output_parts import atomic_folder, part_name
 from ste.inference.batch.prediction_loop import Advance, RowCounts, check_columns, predict_table
 from ste.inference.batch.shards import Shard, ShardReader, plan_shards
@@ -43,50 +43,37 @@ Runner = Callable[[Sequence[ShardTask], Advance], list[RowCounts]]
 
 
 def predict_shards(
-    model: Path,
-    threads: int,
-    path: Path,
-    output: Path,
-    rejects: Path,
-    workers: int,
-    run: Runner,
-    advance: Advance = lambda done: None,
-    ending: str = ".parquet",
+    settings: PredictSettings, model: Path, run: Runner, advance: Advance = lambda done: None
 ) -> RowCounts:
     """Predict a table as `predict_table` does, by several workers.
 
-    Rows and values equal those of one worker. Each part has its shard's rows in the order of the input.
+    Rows and values equal those of one worker. Each part has its shard's rows in the order of the input, and the folders
+    of predictions and rejects appear when all parts are complete.
 
     Args:
+        settings: table, outputs and workers.
         model: ONNX file.
-        threads: of the model, in each worker.
-        path: of the table.
-        output: folder for the predictions; appears when all parts are complete.
-        rejects: folder for the rejected rows; likewise.
-        workers: maximum number of shards.
         run: runs the tasks.
         advance: called with the part of the table's size that is done.
-        ending: format of the predictions: `.csv`, `.csv.gz` or `.parquet`.
 
     Raises:
         DataError: the table cannot be used.
         RunError: a worker was lost.
     """
+    path = Path(str(settings.input)).absolute()
     table = open_table(path)
     check_columns(table, ServedModel(model).card)  # before any worker starts
-    shards = plan_shards(table, workers)
-    with ExitStack() as stack:
-        folders = [stack.enter_context(atomic_folder(folder)) for folder in (output, rejects)]
+    with atomic_folder(Path(settings.output)) as output, atomic_folder(Path(settings.reject_path)) as rejects:
         tasks = [
             ShardTask(
                 model.absolute(),
-                threads,
-                path.absolute(),
+                settings.threads,
+                path,
                 shard,
-                folders[0] / part_name(shard.index, ending),
-                folders[1] / part_name(shard.index, ".csv"),
+                output / part_name(shard.index, settings.ending),
+                rejects / part_name(shard.index, ".csv"),
             )
-            for shard in shards
+            for shard in plan_shards(table, settings.workers)
         ]
         counts = run(tasks, lambda done: advance(done * table.size // len(tasks)))
     return sum(counts, RowCounts())

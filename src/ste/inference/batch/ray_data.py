@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import socket
-import threading
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -34,16 +33,14 @@ def run_on_ray(tasks: Sequence[ShardTask], advance: Advance) -> list[RowCounts]:
         raise ConfigError("cluster=ray: Ray is not installed. Type pip install 'ste[ray]', or leave it out.") from None
     threads = tasks[0].threads
     local = {} if address else {"num_cpus": len(tasks) * threads, "include_dashboard": False}
-    starts, on_sigterm = not ray.is_initialized(), signal.getsignal(signal.SIGTERM)
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
-        if starts:
-            ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **local)
+        ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **local)
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0][:200]
         where = f"RAY_ADDRESS={address}: no cluster is there" if address else "cluster=ray: Ray cannot start"
         raise ConfigError(f"{where} ({reason}). Without cluster=ray, workers run on this machine.") from None
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, on_sigterm)  # ray.init sets a handler with another exit code
+    signal.signal(signal.SIGTERM, on_sigterm)  # ray.init sets a handler with another exit code
     counts: dict[int, RowCounts] = {}
     try:
         ray.data.DataContext.get_current().enable_progress_bars = False
@@ -59,8 +56,7 @@ def run_on_ray(tasks: Sequence[ShardTask], advance: Advance) -> list[RowCounts]:
         reason = str(error).strip().splitlines()[0][:200]
         raise RunError(f"cluster=ray: a task was lost ({reason}). Nothing was written.") from None
     finally:
-        if starts:
-            ray.shutdown()
+        ray.shutdown()
     return [counts[index] for index in range(len(tasks))]
 
 
