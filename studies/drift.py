@@ -74,6 +74,7 @@ def setup(seed: int, *, years: int, held: int, weeks: int, tickers: int) -> Setu
         CLASSES,
         periods=week[train],
         probability_periods=week[middle],
+        labels=table[DIRECTION][train].to_numpy(),
     )
     return Setup(table, train, live, week, lambda rows: classifier.predict_proba(views(rows)), reference)
 

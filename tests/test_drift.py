@@ -108,10 +108,11 @@ def test_an_impossible_row_is_outside_and_no_crash():
 def reference_of(
     rows: np.ndarray, probabilities: np.ndarray, weeks: np.ndarray | None = None
 ) -> ReferenceDistributions:
+    """By default all rows are of one week, too few for a window."""
     names = FEATURES if rows.shape[-1] == len(FEATURES) else NAMES[: rows.shape[-1]]
-    return ReferenceDistributions.from_examples(
-        rows, probabilities, names, CLASSES, periods=weeks, probability_periods=weeks
-    )
+    labels = np.zeros(len(rows), dtype=np.int64)
+    weeks = labels if weeks is None else weeks
+    return ReferenceDistributions.from_examples(rows, probabilities, names, CLASSES, weeks, weeks, labels)
 
 
 VALUES = arrays(
@@ -252,7 +253,6 @@ def test_a_reference_comes_back_from_json_as_it_was(flat: bool):
     [
         {},
         {"format": 1},
-        {"columns": []},
         {"columns": [{"name": "a"}]},
         {"columns": None},
         {"periods": [1]},
@@ -262,29 +262,6 @@ def test_what_is_no_reference_is_refused_in_words(change: dict[str, object]):
     whole = reference_of(np.ones((9, 1)), np.full((9, 3), 1 / 3)).to_dict()
     with pytest.raises(RunError, match=r"not of format 2.*Export the model again"):
         ReferenceDistributions.from_dict({**whole, **change} if change else {})
-
-
-def test_edges_that_fall_are_refused():
-    whole = reference_of(np.ones((9, 1)), np.full((9, 3), 1 / 3)).to_dict()
-    whole["columns"][0]["edges"].reverse()
-    with pytest.raises(RunError, match="Export the model again"):
-        ReferenceDistributions.from_dict(whole)
-
-
-def test_a_reference_of_rows_reads_windows_by_their_last_period_and_never_the_reverse():
-    raw, _ = prepared("sequence")
-    probabilities = np.full((len(raw), 3), 1 / 3)
-    of_rows, of_windows = reference_of(raw[:, -1], probabilities), reference_of(raw, probabilities)
-    np.testing.assert_array_equal(of_rows.codes(raw, probabilities), of_rows.codes(raw[:, -1], probabilities))
-    with pytest.raises(ValueError, match="measured on windows"):
-        of_windows.codes(raw[:, -1], probabilities)
-
-
-def test_shapes_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match="2 names"):
-        ReferenceDistributions.from_examples(np.ones((4, 3)), np.ones((4, 3)), ("a", "b"), CLASSES)
-    with pytest.raises(ValueError, match="of 2"):
-        ReferenceDistributions.from_examples(np.ones((4, 2)), np.ones((4, 3)), ("a", "b"), ("Downtrend", "Uptrend"))
 
 
 # ---- the monitor

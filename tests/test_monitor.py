@@ -145,9 +145,8 @@ def test_the_record_is_the_share_that_was_right(files: tuple[Monitored, Path]):
     tiny, _ = files
     new = tiny.table[tiny.table["date"] >= NEW].reset_index(drop=True)
     predicted = predict(tiny.model, windows_of_rows(new, tiny.model.card))
-    record = track_record(
-        predicted, outcomes_of_table(new, tiny.model.card, "t"), tiny.model.card, [0.2, 0.5, 0.3], 200
-    )
+    card = replace(tiny.model.card, reference={"class_fractions": [0.2, 0.5, 0.3]})
+    record = track_record(predicted, outcomes_of_table(new, card, "t"), card, 200)
     assert record is not None
     both = predicted.merge(new[["date", "ticker", DIRECTION]], on=["date", "ticker"])
     right = both[P].to_numpy().argmax(axis=1) == both[DIRECTION].to_numpy()
@@ -472,14 +471,15 @@ def test_a_tickers_hits_have_the_exact_interval(files):
     tiny, _ = files
     rows = pd.DataFrame({"p_downtrend": [0.6, 0.1, 0.2, 0.5], "p_neutral": 0.2, "p_uptrend": [0.2, 0.7, 0.6, 0.3]})
     rows["label"] = [0, 2, 0, np.nan]
-    found = hit_rate(rows, list(tiny.model.card.classes), 1, [0.5, 0.2, 0.3])
+    card = replace(tiny.model.card, reference={"class_fractions": [0.5, 0.2, 0.3]})
+    found = hit_rate(rows, card)
     assert found is not None
     assert (found.correct, found.examples, found.majority) == (2, 3, ("Downtrend", 2))
     assert (found.accuracy.low, found.accuracy.high) == pytest.approx(binomial_interval(2, 3))
-    wide = hit_rate(rows, list(tiny.model.card.classes), 3, None)
+    wide = hit_rate(rows, replace(card, horizon=3))
     assert wide is not None
     assert wide.accuracy.low < found.accuracy.low
-    assert hit_rate(rows.assign(label=np.nan), list(tiny.model.card.classes), 1, None) is None
+    assert hit_rate(rows.assign(label=np.nan), card) is None
 
 
 def test_a_table_with_a_repeated_row_is_an_error(files: tuple[Monitored, Path], tmp_path: Path):

@@ -21,7 +21,7 @@ from omegaconf import OmegaConf
 from benchmarks.http_load import load
 from onnx_files import tiny_card, tiny_model, tiny_probabilities
 from service import JSON, Service, answer, closed, request, serving
-from ste.config import TrackingSettings
+from ste.config import PathSettings, TrackingSettings
 from ste.config.load import compose_command
 from ste.errors import ConfigError, RunError, SteError
 from ste.inference.registry.champion import Champion, version_path, write_champion
@@ -397,7 +397,7 @@ def test_the_champion_is_followed_by_its_pointer(folder: Path):
         tiny_model(output / "served" / champion.file, seed=int(champion.version))
     write_champion(output, champions[0])
     for spec in ("champion", "models:/ste@champion"):
-        newest_file = newest_model_file(spec, TrackingSettings(), output, folder)
+        newest_file = newest_model_file(spec, TrackingSettings(), PathSettings(str(folder), str(output)))
         write_champion(output, champions[1])
         assert newest_file().name == champions[1].file
         write_champion(output, champions[0])
@@ -409,7 +409,7 @@ def test_the_champion_is_followed_by_its_pointer(folder: Path):
 
 def test_a_file_is_itself_and_its_changes_are_seen(folder: Path):
     tiny_model(folder / "model.onnx")
-    assert newest_model_file("model.onnx", TrackingSettings(), folder / "outputs", folder)() == Path("model.onnx")
+    assert newest_model_file("model.onnx", TrackingSettings(), PathSettings())() == Path("model.onnx")
 
 
 @pytest.fixture

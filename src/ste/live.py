@@ -54,7 +54,7 @@ def live_task(config: DictConfig) -> None:
     from ste.streaming.pipeline import Pipeline
 
     paths = settings.paths
-    model = ServedModel(find_model(settings.model, settings.tracking, Path(paths.output), Path(paths.data)))
+    model = ServedModel(find_model(settings.model, settings.tracking, paths))
     monitor = DriftMonitor(model.card) if model.card.reference else None
     pipeline = Pipeline(
         Engine(model, settings.max_delay, settings.provisional, monitor),

@@ -23,8 +23,7 @@ def monitor_task(config: DictConfig) -> None:
     from ste.monitoring.monitor_text import print_report
     from ste.monitoring.review import review
 
-    paths = settings.paths
-    model = find_model(settings.model, settings.tracking, Path(paths.output), Path(paths.data))
+    model = find_model(settings.model, settings.tracking, settings.paths)
     report = review(ServedModel(model), settings)
     print_report(report)
     if settings.json is not None:

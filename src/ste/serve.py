@@ -24,7 +24,7 @@ def serve_task(config: DictConfig) -> None:
 
     output = Path(settings.paths.output)
     keys = read_keys(settings.keys_file)
-    newest_file = newest_model_file(settings.model, settings.tracking, output, Path(settings.paths.data))
+    newest_file = newest_model_file(settings.model, settings.tracking, settings.paths)
     model = ServedModel(newest_file(), settings.threads)
     listening = listen(settings.host, settings.port)
     host, port = listening.getsockname()[:2]

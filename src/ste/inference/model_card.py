@@ -64,6 +64,11 @@ class ModelCard:
         width = len(self.features)
         return (width,) if self.view == "flat" else (self.sequence_length, width)
 
+    @property
+    def class_fractions(self) -> list[float] | None:
+        """Fraction of each class in training; None without `reference`."""
+        return self.reference.get("class_fractions")
+
     def to_json(self) -> str:
         """Serialize; the same card gives the same text."""
         return json.dumps({"format": FORMAT, **asdict(self)}, sort_keys=True, allow_nan=False)

@@ -7,7 +7,6 @@ with most of them plus one below and one above the reference.
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -30,7 +29,7 @@ class WatchedColumn:
         kind: `feature`, `probability` or `predicted`.
         edges: B + 1 rising ones (`stability.bin_edges`).
         counts: reference rows in each of the B bins.
-        window_psi: PSI of windows of the reference's own periods; empty if the periods are unknown.
+        window_psi: PSI of windows of the reference's own periods; empty if they are too few.
     """
 
     name: str
@@ -45,28 +44,26 @@ class WatchedColumn:
         return len(self.counts) == 1
 
     @classmethod
-    def from_values(cls, name: str, kind: str, values: np.ndarray, periods: np.ndarray | None) -> "WatchedColumn":
+    def from_values(cls, name: str, kind: str, values: np.ndarray, periods: np.ndarray) -> "WatchedColumn":
         """Bin values `[N]` with the period of each, int `[N]`."""
         edges = bin_edges(values)
         codes = np.clip(np.searchsorted(edges, values) - 1, 0, len(edges) - 2)
         return cls._from_codes(name, kind, edges, codes, periods)
 
     @classmethod
-    def from_predicted(cls, probs: np.ndarray, periods: np.ndarray | None) -> "WatchedColumn":
+    def from_predicted(cls, probs: np.ndarray, periods: np.ndarray) -> "WatchedColumn":
         """Count the predicted classes of probabilities `[M, C]`; a class that is never predicted has its bin too."""
         edges = bin_edges(np.arange(probs.shape[1]))
         return cls._from_codes(PREDICTED, "predicted", edges, probs.argmax(axis=1), periods)
 
     @classmethod
     def _from_codes(
-        cls, name: str, kind: str, edges: list[float], codes: np.ndarray, periods: np.ndarray | None
+        cls, name: str, kind: str, edges: list[float], codes: np.ndarray, periods: np.ndarray
     ) -> "WatchedColumn":
         bins = len(edges) - 1
-        null: list[WindowPsi] = []
-        if periods is not None:
-            distinct, index = np.unique(periods, return_inverse=True)
-            cells = np.bincount(index * bins + codes, minlength=len(distinct) * bins)
-            null = window_psi(cells.reshape(len(distinct), bins))
+        distinct, index = np.unique(periods, return_inverse=True)
+        cells = np.bincount(index * bins + codes, minlength=len(distinct) * bins)
+        null = window_psi(cells.reshape(len(distinct), bins))
         return cls(name, kind, edges, [int(count) for count in np.bincount(codes, minlength=bins)], null)
 
 
@@ -78,17 +75,17 @@ class ReferenceDistributions:
         features: names of the features, F of them.
         classes: names of the classes, C of them.
         columns: F features, C probabilities and the predicted class, in this order: K of them.
-        periods: number of distinct periods of the training rows and of the predictions; None if unknown.
-        windowed: measured on windows; else on rows, and of a window only the latest period is compared.
-        class_fractions: of the training labels; None if unknown.
+        periods: number of distinct periods of the training rows and of the predictions.
+        windowed: measured on windows; else on rows.
+        class_fractions: of the training labels.
     """
 
     features: tuple[str, ...]
     classes: tuple[str, ...]
     columns: tuple[WatchedColumn, ...]
-    periods: tuple[int, int] | None
+    periods: tuple[int, int]
     windowed: bool
-    class_fractions: list[float] | None = None
+    class_fractions: list[float]
 
     @classmethod
     def from_examples(
@@ -97,9 +94,9 @@ class ReferenceDistributions:
         probabilities: np.ndarray,
         names: Sequence[str],
         classes: Sequence[str],
-        periods: np.ndarray | None = None,
-        probability_periods: np.ndarray | None = None,
-        labels: np.ndarray | None = None,
+        periods: np.ndarray,
+        probability_periods: np.ndarray,
+        labels: np.ndarray,
     ) -> "ReferenceDistributions":
         """Measure a reference.
 
@@ -109,28 +106,19 @@ class ReferenceDistributions:
             probabilities: out-of-sample predictions, `[M, C]`.
             names: of the features.
             classes: names.
-            periods: int `[N]`, index of each example's week or session (`ste.market.calendar.periods`). Rows of one
-                period move together: without it rows are treated as independent and an alarm comes too easily.
+            periods: int `[N]`, index of each example's week or session (`ste.market.calendar.periods`), since rows of
+                one period move together.
             probability_periods: int `[M]`, the same of the predictions.
             labels: int `[N]`, classes of the training examples, for the majority baseline.
-
-        Raises:
-            ValueError: no example, or shapes that do not fit.
         """
         x, p = np.asarray(features), np.asarray(probabilities, dtype=np.float64)
-        if not len(x) or not len(p) or x.shape[-1] != len(names) or p.shape[1:] != (len(classes),):
-            raise ValueError(f"features {x.shape} of {len(names)} names, probabilities {p.shape} of {len(classes)}")
         values = np.concatenate([watched_values(x[i : i + _CHUNK], names) for i in range(0, len(x), _CHUNK)])
         column = WatchedColumn.from_values
         columns = [column(name, "feature", values[:, i], periods) for i, name in enumerate(names)]
         columns += [column(name, "probability", p[:, i], probability_periods) for i, name in enumerate(classes)]
         columns.append(WatchedColumn.from_predicted(p, probability_periods))
-        sizes = None
-        if periods is not None and probability_periods is not None:
-            sizes = len(np.unique(periods)), len(np.unique(probability_periods))
-        fractions = None
-        if labels is not None:
-            fractions = [float(part) for part in np.bincount(labels, minlength=len(classes)) / len(labels)]
+        sizes = len(np.unique(periods)), len(np.unique(probability_periods))
+        fractions = (np.bincount(labels, minlength=len(classes)) / len(labels)).tolist()
         return cls(tuple(names), tuple(classes), tuple(columns), sizes, x.ndim == 3, fractions)
 
     def to_dict(self) -> dict[str, Any]:
@@ -151,26 +139,20 @@ class ReferenceDistributions:
                 WatchedColumn(**{**one, "window_psi": [WindowPsi(**window) for window in one["window_psi"]]})
                 for one in content["columns"]
             ]
-            sizes = content["periods"]
-            reference = cls(
+            training_periods, predicted_periods = content["periods"]
+            return cls(
                 tuple(content["features"]),
                 tuple(content["classes"]),
                 tuple(columns),
-                None if sizes is None else (int(sizes[0]), int(sizes[1])),
-                bool(content["windowed"]),
+                (training_periods, predicted_periods),
+                content["windowed"],
                 content["class_fractions"],
             )
-            complete = len(columns) == len(reference.features) + len(reference.classes) + 1
-            rising = all(a < b for column in columns for a, b in pairwise(column.edges))
-            sized = all(len(column.edges) == len(column.counts) + 1 for column in columns)
-            if not (complete and rising and sized):
-                raise ValueError
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError):
             raise RunError(
                 f"model card: its reference distributions are not of format {FORMAT}, so drift cannot be measured. "
                 "Export the model again: python -m ste.export."
             ) from None
-        return reference
 
     def predictions_only(self) -> "ReferenceDistributions":
         """The reference of the predictions alone, for when the features are not available."""
@@ -185,16 +167,9 @@ class ReferenceDistributions:
         """Bin each watched figure, int64 `[N, K]`: 0 below the reference, 1 to B its bins, B + 1 above it.
 
         Args:
-            features: raw windows `[N, T, F]` or rows `[N, F]`.
+            features: raw windows `[N, T, F]`, or rows `[N, F]` where the reference was measured on rows.
             probabilities: `[N, C]`.
-
-        Raises:
-            ValueError: rows, where the reference was measured on windows.
         """
-        if features.ndim == 3 and not self.windowed:
-            features = features[:, -1]
-        if (features.ndim == 3) != self.windowed:
-            raise ValueError(f"features {features.shape}: the reference was measured on windows")
         p = np.asarray(probabilities, dtype=np.float64)
         values = np.column_stack([watched_values(features, self.features), p, p.argmax(axis=1)])
         out = np.empty(values.shape, dtype=np.int64)

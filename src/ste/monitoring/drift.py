@@ -108,7 +108,7 @@ def drift_report(
         class_fractions=dict(zip(reference.classes, predicted.tolist(), strict=True)),
         reference_fractions=dict(zip(reference.classes, expected.tolist(), strict=True)),
         alarm=any(one.level in ALARM_LEVELS for one in columns),
-        summary=_summary(columns, examples, periods, unit, reference),
+        summary=_summary(columns, examples, periods, unit),
     )
 
 
@@ -135,9 +135,7 @@ def _column_drift(reference: ReferenceDistributions, counts: np.ndarray, k: int,
     return ColumnDrift(column.name, column.kind, value, p, outside, level, watched_as, column.constant)
 
 
-def _summary(
-    columns: list[ColumnDrift], examples: int, periods: int, unit: str, reference: ReferenceDistributions
-) -> str:
+def _summary(columns: list[ColumnDrift], examples: int, periods: int, unit: str) -> str:
     if not examples:
         return "No predictions yet, so there is nothing to compare."
     scope = f"{count_of(examples, 'example')} of {count_of(periods, unit)}"
@@ -149,8 +147,6 @@ def _summary(
         text = f"{scope}: no column drifted by more than chance."
     if by_chance:
         text += f" {_list(by_chance)}: the index is above {WATCH:g}, as for parts of the training data of this length."
-    if reference.periods is None:
-        text += f" The reference has no {unit}s, so rows count as independent and alarms are too frequent."
     return text
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from ste.evaluation.bootstrap import binomial_interval
 from ste.evaluation.scorecard import Estimate
 from ste.inference.inputs import rows_of_bars, windows_of_rows
+from ste.inference.model_card import ModelCard
 from ste.inference.onnx_model import ServedModel
 from ste.inference.reference import ReferenceDistributions
 from ste.market.calendar import periods
@@ -52,15 +53,10 @@ def market_history(model: ServedModel, market: Market, drift_periods: int = 26) 
     since = predictions[predictions["date"] > pd.Timestamp(card.trained_to)].reset_index(drop=True)
     record, drift = None, None
     if len(since):
-        reference = ReferenceDistributions.from_dict(card.reference) if card.reference else None
         probabilities = since.drop(columns=["return", LABEL])
-        record = track_record(
-            probabilities,
-            since[["date", "ticker", "return", LABEL]].dropna(),
-            card,
-            reference.class_fractions if reference else None,
-        )
-        if reference is not None:
+        record = track_record(probabilities, since[["date", "ticker", "return", LABEL]].dropna(), card)
+        if card.reference:
+            reference = ReferenceDistributions.from_dict(card.reference)
             drift = latest_drift(reference, card, probabilities, examples, drift_periods, notes)
     bars = bars_of_periods(market.bars, card.frequency).merge(predictions, on=["ticker", "date"], how="left")
     return MarketHistory(bars, record, drift, tuple(notes))
@@ -90,28 +86,25 @@ class HitRate:
     majority: tuple[str, int] | None
 
 
-def hit_rate(
-    rows: pd.DataFrame, classes: list[str], horizon: int, class_fractions: list[float] | None
-) -> HitRate | None:
+def hit_rate(rows: pd.DataFrame, card: ModelCard) -> HitRate | None:
     """Compute the accuracy of one ticker; None without outcomes.
 
     Labels over several periods overlap, so only every `horizon`-th prediction counts as a trial of the interval.
 
     Args:
         rows: rows of one ticker since training, with probabilities and `label`.
-        classes: class names of the model.
-        horizon: periods that a label looks ahead.
-        class_fractions: fraction of each class in training, or None.
+        card: card of the model.
     """
     known = rows[rows[LABEL] >= 0]
     if known.empty:
         return None
     labels = known[LABEL].to_numpy(dtype=np.int64)
-    predicted = known[list(probability_names(tuple(classes)))].to_numpy().argmax(axis=1)
+    predicted = known[list(probability_names(tuple(card.classes)))].to_numpy().argmax(axis=1)
     correct, n = int((predicted == labels).sum()), len(labels)
-    low, high = binomial_interval(correct / horizon, max(n / horizon, ceil(correct / horizon)))
+    trials = correct / card.horizon
+    low, high = binomial_interval(trials, max(n / card.horizon, ceil(trials)))
     majority = None
-    if class_fractions is not None:
-        index = int(np.argmax(class_fractions))
-        majority = classes[index], int((labels == index).sum())
+    if card.class_fractions is not None:
+        index = int(np.argmax(card.class_fractions))
+        majority = card.classes[index], int((labels == index).sum())
     return HitRate(correct, n, Estimate(correct / n, low, high), majority)

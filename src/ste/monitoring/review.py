@@ -75,7 +75,7 @@ def review(model: ServedModel, settings: MonitorSettings) -> MonitorReport:
     record = None
     outcomes = _outcomes(settings, market, rows, card)
     if outcomes is not None:
-        record = track_record(predictions, outcomes, card, reference.class_fractions)
+        record = track_record(predictions, outcomes, card)
         if record is None:
             notes.append("no outcome of these predictions is known yet")
     dates = predictions["date"]

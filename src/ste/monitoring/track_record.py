@@ -81,11 +81,7 @@ class TrackRecord:
 
 
 def track_record(
-    predictions: pd.DataFrame,
-    outcomes: pd.DataFrame,
-    card: ModelCard,
-    class_fractions: list[float] | None = None,
-    resamples: int = 2000,
+    predictions: pd.DataFrame, outcomes: pd.DataFrame, card: ModelCard, resamples: int = 2000
 ) -> TrackRecord | None:
     """Score the predictions with known outcomes; None without any.
 
@@ -95,7 +91,6 @@ def track_record(
         predictions: `date`, `ticker` and a probability of each class; one row per date and ticker.
         outcomes: outcomes of `ste.monitoring.outcomes`.
         card: card of the model.
-        class_fractions: fraction of each class in training, for the majority baseline; None omits it.
         resamples: number of bootstrap resamples.
     """
     rows = join_outcomes(predictions, outcomes)
@@ -106,8 +101,9 @@ def track_record(
     names = list(probability_names(classes))
     frame = row_columns(known, "test", known[LABEL].to_numpy(), known["return"].to_numpy())
     frame = frame.join(known[names].reset_index(drop=True).astype(np.float64))
-    if class_fractions is not None:
-        frame = frame.assign(**{f"majority.{name}": part for name, part in zip(names, class_fractions, strict=True)})
+    if card.class_fractions is not None:
+        majority = zip(names, card.class_fractions, strict=True)
+        frame = frame.assign(**{f"majority.{name}": fraction for name, fraction in majority})
     scored = score(
         Predictions(frame, classes, card.frequency, card.horizon, card.name), resamples=resamples, blocks="auto"
     )

@@ -12,7 +12,6 @@ from ste.config.serve_settings import ServeSettings
 from ste.errors import SteError
 from ste.inference.card_market import open_market
 from ste.inference.onnx_model import ServedModel
-from ste.inference.reference import ReferenceDistributions
 from ste.monitoring.drift import DriftReport
 from ste.monitoring.market_history import MarketHistory, market_history
 from ste.serving.dashboard_data import (
@@ -38,14 +37,12 @@ class DashboardState:
         state: `none` (no bars given), `computing`, `ready` or `failed`.
         message: reason of a failure.
         history: the market history, if ready.
-        class_fractions: fraction of each class in training, or None.
     """
 
     model: ServedModel
     state: str
     message: str = ""
     history: MarketHistory | None = None
-    class_fractions: list[float] | None = None
 
 
 class Dashboard:
@@ -122,16 +119,14 @@ class Dashboard:
         state = self.refresh()
         if state.history is None:
             return None
-        content = ticker_json(state.history, name, state.model.card, state.class_fractions)
+        content = ticker_json(state.history, name, state.model.card)
         return None if content is None else _json(content)
 
     def _compute(self, model: ServedModel) -> None:
         state = DashboardState(model, COMPUTING)
         try:
             history = market_history(model, open_market(model.card, vars(self._settings)))
-            reference = ReferenceDistributions.from_dict(model.card.reference) if model.card.reference else None
-            fractions = reference.class_fractions if reference else None
-            state = replace(state, state=READY, history=history, class_fractions=fractions)
+            state = replace(state, state=READY, history=history)
         except SteError as error:
             state = replace(state, state=FAILED, message=str(error))
             log.warning("the dashboard has no market history: %s", error)

@@ -153,9 +153,7 @@ def latest_predictions(history: MarketHistory, card: ModelCard) -> list[dict[str
     return out
 
 
-def ticker_json(
-    history: MarketHistory, name: str, card: ModelCard, class_fractions: list[float] | None
-) -> dict[str, Any] | None:
+def ticker_json(history: MarketHistory, name: str, card: ModelCard) -> dict[str, Any] | None:
     """Return bars, predictions, outcomes and record of a ticker; None if it does not exist.
 
     The first `training_periods` periods end within the training data: they are shown and never counted.
@@ -164,14 +162,13 @@ def ticker_json(
         history: market history.
         name: ticker symbol.
         card: card of the model.
-        class_fractions: fraction of each class in training, or None.
     """
     rows = history.bars[history.bars["ticker"] == name]
     if rows.empty:
         return None
     names = list(probability_names(tuple(card.classes)))
     training = int((rows["date"] <= pd.Timestamp(card.trained_to)).sum())
-    hits = hit_rate(rows.iloc[training:].dropna(subset=names), card.classes, card.horizon, class_fractions)
+    hits = hit_rate(rows.iloc[training:].dropna(subset=names), card)
     probs = [_numbers(row, 4) for row in rows[names].to_numpy(float)]
     return {
         "ticker": name,

@@ -6,17 +6,15 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from ste.config import TrackingSettings
+from ste.config import PathSettings, TrackingSettings
 from ste.errors import RunError
-from ste.inference.registry.champion import ALIAS, NAME, read_champion
+from ste.inference.registry.champion import champion_name, read_champion
 from ste.inference.registry.lookup import find_model
 
 log = logging.getLogger(__name__)
 
-_PREFIX = "models:/"
 
-
-def newest_model_file(spec: str, tracking: TrackingSettings, output: Path, data: Path) -> Callable[[], Path]:
+def newest_model_file(spec: str, tracking: TrackingSettings, paths: PathSettings) -> Callable[[], Path]:
     """Return a function that returns the current file of `model=spec` at each call.
 
     A file is returned as it is; the champion is read from the pointer in the output folder. Anything else is looked up
@@ -25,19 +23,18 @@ def newest_model_file(spec: str, tracking: TrackingSettings, output: Path, data:
     Args:
         spec: value of the setting `model`.
         tracking: settings of the tracking store.
-        output: output folder.
-        data: data folder.
+        paths: output and data folder.
 
     Raises:
         RunError: the model does not exist.
     """
-    name, path = _champion_name(spec), Path(spec)
+    name, path, output = champion_name(spec), Path(spec), Path(paths.output)
     known = name is not None and tracking.uri is None and read_champion(output, name)
     if not known and not (spec.endswith(".onnx") or path.is_file()):
         log.info("model=%s: looking it up in the tracking store", spec)
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
             try:
-                path = process.submit(find_model, spec, tracking, output, data).result()
+                path = process.submit(find_model, spec, tracking, paths).result()
             except ModuleNotFoundError as error:
                 raise RunError(
                     f"model={spec}: the tracking store needs {error.name}, which is not installed. Give an ONNX file: "
@@ -46,14 +43,6 @@ def newest_model_file(spec: str, tracking: TrackingSettings, output: Path, data:
     if name is not None and read_champion(output, name):
         return lambda: _champion(output, name)
     return lambda: path
-
-
-def _champion_name(spec: str) -> str | None:
-    """Return the registered name if the spec is a champion, otherwise None."""
-    if spec == ALIAS:
-        return NAME
-    name, _, alias = spec.removeprefix(_PREFIX).partition("@")
-    return name if spec.startswith(_PREFIX) and alias == ALIAS else None
 
 
 def _champion(output: Path, name: str) -> Path:

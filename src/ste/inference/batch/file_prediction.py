@@ -56,7 +56,7 @@ def predict_file(settings: PredictSettings, progress: ProgressBar) -> FilePredic
     Raises:
         SteError: a model, an input or an output that cannot be used.
     """
-    path = find_model(settings.model, settings.tracking, Path(settings.paths.output), Path(settings.paths.data))
+    path = find_model(settings.model, settings.tracking, settings.paths)
     check_outputs(settings, path)
     model = ServedModel(path, settings.threads)
     period, rejects = None, []  # type: tuple[int | None, list[Reject]]

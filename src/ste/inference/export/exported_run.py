@@ -112,26 +112,21 @@ def load_run(client: RunStore, run: "RunInfo", paths: PathSettings, folder: Path
     Raises:
         SteError: an unfinished run, one without a checkpoint, or data that changed since the training.
     """
-    from ste.tracking.run_info import DIGEST_TAG, ENSEMBLE_TAG
+    from ste.tracking.run_info import ENSEMBLE_TAG
 
     ensemble = ENSEMBLE_TAG in run.tags
     if run.status != "FINISHED":
         what = "Combine it again" if ensemble else f"Try python -m ste.train resume={run.id}"
         raise RunError(f"run={run.id}: it is {run.status}. Expected a FINISHED run. {what}, or run=best.")
-    exported = (_load_ensemble if ensemble else _load_single)(client, run, paths, folder)
-    digest, trained = exported.data.panel.prepared.digest, run.tags.get(DIGEST_TAG, "")
-    if digest != trained:
-        raise RunError(
-            f"run={run.id}: the tables have digest {digest}, it was trained on {trained}: the files or the code that "
-            "builds them changed since. Put the files back, or train again."
-        )
-    return exported
+    return (_load_ensemble if ensemble else _load_single)(client, run, paths, folder)
 
 
 def _load_single(client: RunStore, run: "RunInfo", paths: PathSettings, folder: Path) -> ExportedRun:
+    from ste.tracking.run_info import DIGEST_TAG
     from ste.tracking.run_lookup import read_config
 
     parts = parts_from_config(read_config(client, run), paths)
+    parts.data.check_digest(run.tags.get(DIGEST_TAG, ""))
     data, fold = parts.data.last()
     member = _load_member(download_last(client, run, fold, folder), parts)
     made_of = [_describe_replicas(member.model)] if isinstance(member.model, ReplicaModule) else []
@@ -142,6 +137,7 @@ def _load_single(client: RunStore, run: "RunInfo", paths: PathSettings, folder: 
 
 def _load_ensemble(client: RunStore, run: "RunInfo", paths: PathSettings, folder: Path) -> ExportedRun:
     from ste.ensembles.members import NAME, StoredEnsemble
+    from ste.tracking.run_info import DIGEST_TAG
 
     stored = StoredEnsemble.from_run(client, run, folder)
     members = [_load_member(member.checkpoints[-1], member.parts(paths), member.title) for member in stored.members]
@@ -149,6 +145,7 @@ def _load_ensemble(client: RunStore, run: "RunInfo", paths: PathSettings, folder
     combinations = {int(fold): content for fold, content in stored.content["combinations"].items()}
     combination = _read_combination(combinations[max(combinations)])
     longest = max(members, key=lambda member: member.length or 0)
+    longest.run.data.check_digest(run.tags.get(DIGEST_TAG, ""))
     data, fold = longest.run.data.last()
     weights = zip(members, combination.weights, strict=True)
     listed = ", ".join(f"{member.title} {weight:.2f}" for member, weight in weights)

@@ -17,6 +17,8 @@ FOLDER = "served"
 ALIAS = "champion"
 NAME = "ste"
 """Default registered name."""
+REGISTERED = "models:/"
+"""Start of an MLflow address of a registered version."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,14 @@ class Champion:
     run_id: str
     sha256: str
     file: str
+
+
+def champion_name(spec: str) -> str | None:
+    """Return the registered name if a setting `model` names a champion, otherwise None."""
+    if spec == ALIAS:
+        return NAME
+    name, _, alias = spec.removeprefix(REGISTERED).partition("@")
+    return name if spec.startswith(REGISTERED) and alias == ALIAS else None
 
 
 def pointer_path(output: Path, name: str = NAME) -> Path:

@@ -6,18 +6,14 @@ from typing import TYPE_CHECKING
 
 from ste.config import PathSettings, TrackingSettings
 from ste.errors import RunError
-from ste.inference.registry.champion import ALIAS, FOLDER, NAME, read_champion
+from ste.inference.registry.champion import ALIAS, FOLDER, NAME, REGISTERED, champion_name, read_champion
 from ste.tracking.run_protocol import RunStore
 
 if TYPE_CHECKING:
     from ste.tracking.run_info import RunInfo
 
-_REGISTERED = "models:/"
 
-
-def find_model(
-    spec: str, tracking: TrackingSettings, output: Path, data: Path = Path("data_output"), name: str = NAME
-) -> Path:
+def find_model(spec: str, tracking: TrackingSettings, paths: PathSettings) -> Path:
     """Find the ONNX file of `model=spec`.
 
     A file, and with the default store the champion of the pointer, are found without torch and MLflow. A run that
@@ -26,20 +22,20 @@ def find_model(
     Args:
         spec: a file; `champion`; `models:/NAME@ALIAS` or `models:/NAME/VERSION`; a run id, `latest` or `best`.
         tracking: the store.
-        output: output folder: the default store and the local copies of models.
-        data: folder of the tables, for a run that is exported now.
-        name: registered name of `champion`.
+        paths: folders of the default store, of the local copies of models, and of the tables of a run that is exported
+            now.
 
     Raises:
         RunError: there is no such model; the message names what to type.
     """
-    if spec.endswith(".onnx") or (Path(spec).is_file() and not spec.startswith(_REGISTERED)):
+    if spec.endswith(".onnx") or (Path(spec).is_file() and not spec.startswith(REGISTERED)):
         path = Path(spec)
         if not path.is_file():
             raise RunError(f"model={spec}: there is no such file. Write one with python -m ste.export output={spec}.")
         return path
+    output = Path(paths.output)
     if tracking.uri is None:
-        champion = read_champion(output, name) if spec == ALIAS else None
+        champion = read_champion(output, NAME) if spec == ALIAS else None
         if champion:
             return champion[1]
         if not (output / "mlflow.db").is_file():
@@ -50,36 +46,19 @@ def find_model(
     from ste.tracking.store import open_store
 
     client = open_store(tracking, output)
-    if spec == ALIAS or spec.startswith(_REGISTERED):
-        return _find_registered(client, spec, output, name)
-    return _find_exported_run(client, spec, tracking, PathSettings(str(data), str(output)))
+    if spec == ALIAS or spec.startswith(REGISTERED):
+        return _find_registered(client, spec, output)
+    return _find_exported_run(client, spec, tracking, paths)
 
 
-def refresh_champion(tracking: TrackingSettings, output: Path, name: str = NAME) -> Path:
-    """Update the pointer to the champion of the store, after the alias was moved in the MLflow UI or elsewhere.
-
-    Returns:
-        The path of the champion's ONNX file.
-
-    Raises:
-        RunError: there is no champion.
-    """
-    from ste.tracking.store import open_store
-
-    return _find_registered(open_store(tracking, output), ALIAS, output, name)
-
-
-def _find_registered(client: RunStore, spec: str, output: Path, name: str) -> Path:
+def _find_registered(client: RunStore, spec: str, output: Path) -> Path:
     from ste.inference.registry.download_cache import cache_champion, cache_version, lock
     from ste.tracking.model_registry import find_champion, find_version
 
-    address, _, alias = spec.removeprefix(_REGISTERED).partition("@")
-    if spec != ALIAS and (alias != ALIAS or not address):
-        version = find_version(client, spec)
-        with lock(output):
-            return cache_version(client, version, output)
-    name = address if alias else name
+    name = champion_name(spec)
     with lock(output):
+        if name is None:
+            return cache_version(client, find_version(client, spec), output)
         champion = find_champion(client, name)
         if champion is None:
             raise RunError(
