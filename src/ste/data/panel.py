@@ -72,9 +72,7 @@ class Panel:
         relabel = self.settings.labels.method == "balanced" and not isinstance(self.settings, TableSettings)
         if relabel:
             returns = store.columns.returns
-            low, high = return_terciles(returns[row_split == 0])
-            n = len(returns)
-            classes = directions(returns, np.full(n, low), np.full(n, high))
+            classes = directions(returns, *return_terciles(returns[row_split == 0]))
             store = replace(store, label=class_indices(classes, self.settings.labels.classes))
         return replace(self, store=store, row_split=row_split, relabelled=relabel)
 

@@ -5,7 +5,6 @@ import numpy as np
 from ste.config import LabelSettings
 from ste.errors import RunError
 from ste.inference.model_card import ModelCard
-from ste.labels import tercile_thresholds
 from ste.labels.targets import directions, thresholds
 from ste.schema import Trend
 
@@ -47,7 +46,7 @@ def trends_of_returns(returns: np.ndarray, volatility: np.ndarray, card: ModelCa
     labels = LabelSettings(**{name: value for name, value in card.labels.items() if name != CUTS})
     cuts = card.labels.get(CUTS)
     if cuts is not None:
-        return directions(returns, *tercile_thresholds.thresholds(len(returns), cuts))
+        return directions(returns, *cuts)
     if labels.method == "balanced":
         raise RunError(
             f"model of run {card.run_id}: its labels are the terciles of the training rows, and its card does not "

@@ -1,13 +1,15 @@
 """Targets of a row: the return over the horizon after its close, and the trend class of that return.
 
-A label method gives two thresholds per row; each method has a module of its own.
+A label method gives two thresholds per row.
 """
+
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 
 from ste.config import LabelSettings
-from ste.labels import fixed_thresholds, tercile_thresholds, volatility_thresholds
+from ste.market.ticker_groups import values_ahead
 from ste.schema import DIRECTION, MOVEMENT, RETURN, ROW_CLOSE, ROW_PERIOD, Trend
 
 Terciles = tuple[float, float]
@@ -24,16 +26,49 @@ def future_returns(rows: pd.DataFrame, horizon: int) -> pd.DataFrame:
         The rows that have a close exactly `horizon` periods later, with `stock_weekly_return` (simple
         return) and `stock_weekly_movement` (dollars).
     """
-    codes = pd.factorize(rows["ticker"])[0].astype(np.int64)
-    period = rows[ROW_PERIOD].to_numpy() - rows[ROW_PERIOD].min()  # from 0: weeks before 1970 are negative
-    span = int(period.max()) + horizon + 1 if len(rows) else 1
-    key = codes * span + period
-    at = np.minimum(np.searchsorted(key, key + horizon), max(len(key) - 1, 0))
-    known = key[at] == key + horizon
-    close = rows[ROW_CLOSE].to_numpy()
+    close = rows[ROW_CLOSE].to_numpy(dtype=np.float64)
+    ahead = values_ahead(close, pd.factorize(rows["ticker"])[0], rows[ROW_PERIOD].to_numpy(), horizon)
+    known = ~np.isnan(ahead)
     out = rows[known]
-    out[RETURN] = (close[at] / close)[known] - 1.0
-    out[MOVEMENT] = (close[at] - close)[known]
+    out[RETURN] = (ahead / close)[known] - 1.0
+    out[MOVEMENT] = (ahead - close)[known]
+    return out
+
+
+def closes(table: pd.DataFrame) -> np.ndarray:
+    """Return the close of each row, or the compounded changes of the price in a table of price ratios, `[N]`.
+
+    Args:
+        table: sorted by ticker and date, with `stock_close` or `price_adjusted_change`.
+    """
+    if "stock_close" in table:
+        return table["stock_close"].to_numpy(dtype=np.float64)
+    return (1.0 + table["price_adjusted_change"]).groupby(table["ticker"]).cumprod().to_numpy(dtype=np.float64)
+
+
+def horizon_agreement(
+    returns: np.ndarray, close: np.ndarray, ticker: np.ndarray, period: np.ndarray, horizons: Iterable[int]
+) -> dict[int, float]:
+    """Return the fraction of the rows whose return equals that of their ticker's close over each horizon.
+
+    Args:
+        returns: `[N]`; rows with NaN are left out.
+        close: `[N]`.
+        ticker: codes `[N]`; rows are sorted by ticker and period.
+        period: period index `[N]`.
+        horizons: periods ahead; a negative one is the trailing return up to the row's own close.
+
+    Returns:
+        By horizon; those with fewer than 5 rows are left out.
+    """
+    out = {}
+    for horizon in horizons:
+        other = values_ahead(close, ticker, period, horizon)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = other / close if horizon > 0 else close / other
+        known = np.isfinite(ratio) & np.isfinite(returns)
+        if known.sum() >= 5:
+            out[horizon] = float(np.isclose(ratio[known] - 1.0, returns[known], rtol=1e-3, atol=1e-5).mean())
     return out
 
 
@@ -49,11 +84,12 @@ def thresholds(
     """
     if settings.method == "balanced":
         assert terciles is not None
-        return tercile_thresholds.thresholds(len(volatility), terciles)
-    lower = -settings.threshold if settings.lower is None else settings.lower
-    if settings.method == "volatility":
-        return volatility_thresholds.thresholds(volatility, lower, settings.threshold)
-    return fixed_thresholds.thresholds(len(volatility), lower, settings.threshold)
+        lower, upper = terciles
+    else:
+        lower = -settings.threshold if settings.lower is None else settings.lower
+        upper = settings.threshold
+    scale = volatility if settings.method == "volatility" else np.ones(len(volatility))
+    return lower * scale, upper * scale
 
 
 def return_terciles(returns: np.ndarray, training: np.ndarray | None = None) -> Terciles:
@@ -67,13 +103,13 @@ def return_terciles(returns: np.ndarray, training: np.ndarray | None = None) -> 
     return float(low), float(high)
 
 
-def directions(returns: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+def directions(returns: np.ndarray, low: np.ndarray | float, high: np.ndarray | float) -> np.ndarray:
     """Return the trend class of each return, int64 `[N]`.
 
     Args:
         returns: simple returns over the horizon, `[N]`.
-        low: returns below are a Downtrend, `[N]`.
-        high: returns above are an Uptrend, `[N]`.
+        low: returns below are a Downtrend, `[N]` or one for all.
+        high: returns above are an Uptrend, `[N]` or one for all.
     """
     classes = np.full(len(returns), Trend.NEUTRAL, dtype=np.int64)
     classes[returns > high] = Trend.UPTREND

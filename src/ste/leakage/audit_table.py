@@ -6,7 +6,9 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from ste.labels.targets import closes
 from ste.market.calendar import periods
+from ste.market.ticker_groups import values_ahead
 from ste.schema import DIRECTION, KEYS, PERIOD, RETURN, SPLITS, TARGETS
 
 SPLIT = "split"
@@ -86,26 +88,15 @@ class AuditTable:
     @cached_property
     def close(self) -> np.ndarray | None:
         """Close of each row, or the compounded changes of the price, float64 `[N]`; None without either column."""
-        if CLOSE in self.frame:
-            return self.column(CLOSE)
-        if CHANGE in self.frame:
-            return (1.0 + self.frame[CHANGE]).groupby(self.tickers).cumprod().to_numpy(dtype=np.float64)
-        return None
+        return closes(self.frame) if CLOSE in self.frame or CHANGE in self.frame else None
 
     def column(self, name: str) -> np.ndarray:
         """A column as float64 `[N]`."""
         return self.frame[name].to_numpy(dtype=np.float64)
 
     def ahead(self, values: np.ndarray, steps: int) -> np.ndarray:
-        """The same ticker's value `steps` periods later (earlier if negative), NaN where there is none, `[N]`.
-
-        Rows are joined by ticker and period, so that a missing week is not bridged.
-        """
-        base = self.periods - self.periods.min()
-        margin = abs(steps)
-        key = self.tickers * (int(base.max()) + 2 * margin + 1) + base + margin  # ascending, as the rows are sorted
-        at = np.minimum(np.searchsorted(key, key + steps), len(key) - 1)
-        return np.where(key[at] == key + steps, values[at], np.nan)
+        """The same ticker's value `steps` periods later, `[N]`; see `ticker_groups.values_ahead`."""
+        return values_ahead(values, self.tickers, self.periods, steps)
 
     def name_of(self, split: str) -> str:
         """Setting and file of a split, or its name."""

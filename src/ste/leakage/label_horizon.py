@@ -1,7 +1,6 @@
 """The horizon of the labels, measured on the closes: the purge between splits relies on the configured one."""
 
-import numpy as np
-
+from ste.labels.targets import horizon_agreement
 from ste.leakage.audit_table import CLOSE, AuditTable
 from ste.leakage.check_result import Alarm, CheckResult, skipped
 from ste.schema import RETURN
@@ -16,7 +15,8 @@ def label_horizon(table: AuditTable) -> CheckResult:
     """Compare the horizon measured on the closes with the configured one."""
     if RETURN not in table.frame or table.close is None:
         return skipped(CHECK, f"not run: the table has no {RETURN} or no {CLOSE}")
-    agreement = horizon_agreement(table)
+    horizons = (*range(1, _MAX_HORIZON + 1), -table.horizon)
+    agreement = horizon_agreement(table.returns, table.close, table.tickers, table.periods, horizons)
     if not agreement:
         return skipped(CHECK, "not run: no ticker has a later row")
     stated = agreement.get(table.horizon, 0.0)
@@ -50,23 +50,3 @@ def _alarm(table: AuditTable, stated: float, best: int, agreement: float) -> Ala
         f"labels that look {table.horizon} {table.word}{'s' * (table.horizon > 1)} ahead",
         fix,
     )
-
-
-def horizon_agreement(table: AuditTable) -> dict[int, float]:
-    """Fraction of the rows whose return equals that of their ticker's close at each horizon.
-
-    Returns:
-        By horizon in periods; 0 is the trailing return up to the row's own close. Horizons with fewer than 5 rows
-        are left out.
-    """
-    close = table.close
-    assert close is not None
-    out = {}
-    for horizon in range(_MAX_HORIZON + 1):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = table.ahead(close, horizon) / close if horizon else close / table.ahead(close, -table.horizon)
-        known = np.isfinite(ratio) & np.isfinite(table.returns)
-        if known.sum() >= 5:
-            agree = np.isclose(ratio[known] - 1.0, table.returns[known], rtol=1e-3, atol=1e-5)
-            out[horizon] = float(agree.mean())
-    return out

@@ -1,4 +1,4 @@
-"""Groups of rows in frames sorted by ticker."""
+"""Rows of one ticker in frames and arrays sorted by ticker."""
 
 from collections.abc import Iterator
 
@@ -27,3 +27,22 @@ def ticker_ranges(bounds: np.ndarray, max_rows: int) -> Iterator[tuple[int, int]
             first = start
     if len(bounds) > 1:
         yield first, int(bounds[-1])
+
+
+def values_ahead(values: np.ndarray, ticker: np.ndarray, period: np.ndarray, steps: int) -> np.ndarray:
+    """Return the same ticker's value `steps` periods later (earlier if negative), NaN where there is none, `[N]`.
+
+    Rows are joined by ticker and period, so that a missing week is not bridged.
+
+    Args:
+        values: float64 `[N]`.
+        ticker: codes from 0 `[N]`; rows are sorted by ticker and period.
+        period: period index `[N]`.
+        steps: periods.
+    """
+    if not len(values):
+        return values
+    base, margin = period - period.min(), abs(steps)  # from 0: weeks before 1970 are negative
+    key = ticker.astype(np.int64) * (int(base.max()) + 2 * margin + 1) + base + margin
+    at = np.minimum(np.searchsorted(key, key + steps), len(key) - 1)
+    return np.where(key[at] == key + steps, values[at], np.nan)

@@ -3,14 +3,13 @@
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from ste.config import TableSettings
 from ste.errors import DataError
-from ste.labels.targets import future_returns
+from ste.labels.targets import closes, horizon_agreement
 from ste.market.calendar import periods
-from ste.schema import PERIOD, RETURN, ROW_CLOSE, ROW_PERIOD
+from ste.schema import PERIOD, RETURN
 
 
 def check_table_files(frames: dict[str, pd.DataFrame], files: dict[str, Path], settings: TableSettings) -> None:
@@ -44,17 +43,8 @@ def check_split_order(dates: dict[str, tuple[pd.Timestamp, pd.Timestamp]], files
 def check_horizon(table: pd.DataFrame, settings: TableSettings) -> None:
     """Raise `DataError` where the labels have another horizon than the settings: the purge would be too short."""
     rows = table.sort_values(["ticker", "date"], kind="stable")
-    if "stock_close" in rows:
-        close = rows["stock_close"]
-    else:
-        close = (1.0 + rows["price_adjusted_change"]).groupby(rows["ticker"]).cumprod()
-    rows[ROW_PERIOD], rows[ROW_CLOSE] = periods(rows["date"], settings.frequency), close
-    agreement = {}
-    for horizon in range(1, 14):
-        ahead = future_returns(rows, horizon) if len(rows) > horizon else rows.iloc[:0]
-        if len(ahead):
-            stated = rows.loc[ahead.index, RETURN]
-            agreement[horizon] = float(np.isclose(ahead[RETURN], stated, rtol=1e-3, atol=1e-5).mean())
+    codes, period = pd.factorize(rows["ticker"])[0], periods(rows["date"], settings.frequency)
+    agreement = horizon_agreement(rows[RETURN].to_numpy(), closes(rows), codes, period, range(1, 14))
     best = max(agreement, key=lambda h: agreement[h], default=None)
     stated_horizon = settings.labels.horizon
     # Files may round, or adjust closes on another scale: refuse clear cases only.
