@@ -2,7 +2,7 @@
 
 `--help` and `--cfg job` are compared with a process that imports hydra and omegaconf; a whole training run
 (configuration, tables, 20 epochs on 35 rows, scores, figures, tracking with all artifacts) with a process that imports
-torch, lightning and mlflow.
+torch, lightning and mlflow; a sweep of 64 such runs, and 16 replicas in one run, with as many single commands.
 """
 
 import subprocess
@@ -19,6 +19,8 @@ CONFIGURATION_IMPORTS = "hydra, omegaconf"
 TRAINING_IMPORTS = "torch, lightning, mlflow"
 ANSWERS = ("--help", "--cfg job")
 EXPERIMENTS = ("seed_lstm", "seed_dual_tower")
+GRID = ("optimizer=adam,sgd", "model.hidden_size=4,8,16,64", "optimizer.lr=1e-4,3e-4,1e-3,2e-3,3e-3,5e-3,1e-2,2e-2")
+TRIALS, REPLICAS = 64, 16
 ANSWER_TARGET, RUN_TARGET = 2.5, 1.5
 
 
@@ -26,7 +28,7 @@ def measure(quick: bool) -> Iterator[Measurement]:
     """Measure answers without a run, then whole runs; seconds of wall time.
 
     Args:
-        quick: measure the LSTM's run only, in one round.
+        quick: measure the LSTM's run only, in one round, and neither sweep nor replicas.
     """
     with tempfile.TemporaryDirectory() as folder:
         run = partial(command_seconds, Path(folder))
@@ -36,6 +38,19 @@ def measure(quick: bool) -> Iterator[Measurement]:
         runs = [partial(run, "-m", "ste.train", f"experiment={name}") for name in experiments]
         cases = [f"experiment={name}, the whole command" for name in experiments]
         yield from _against_imports(runs, cases, TRAINING_IMPORTS, RUN_TARGET, run, 1 if quick else 3)
+        if not quick:
+            yield from _many_fits(partial(run, "-m", "ste.train"), f"experiment={EXPERIMENTS[0]}")
+
+
+def _many_fits(train: Callable[..., float], experiment: str) -> Iterator[Measurement]:
+    """Compare many fits in one command with as many commands; one round, after a single command."""
+    single = train(experiment)
+    for case, count, arguments in (
+        (f"a sweep of {TRIALS} trials, hydra/launcher=fork", TRIALS, ["-m", experiment, *GRID, "hydra/launcher=fork"]),
+        (f"train.replicas={REPLICAS}", REPLICAS, [experiment, f"train.replicas={REPLICAS}"]),
+    ):
+        reference = f"{count} single commands, from the time of one"
+        yield compare("start", case, "s", [train(*arguments)], [count * single], reference, "less")
 
 
 def _against_imports(
