@@ -170,7 +170,7 @@ def test_an_impossible_dropout_is_refused(net: torch.nn.Module, dropout: float):
         (SimpleGRU, {"num_layers": -1}, "num_layers=-1: expected 1 or more"),
         (AttentiveLSTM, {"hidden_size": 0}, "hidden_size=0: expected 1 or more"),
         (TCN, {"hidden_size": 0}, "hidden_size=0: expected 1 or more"),
-        (TCN, {"num_layers": 0}, "num_layers=0: expected 1 or more, or null"),
+        (TCN, {"num_layers": 0}, "num_layers=0: expected 1 or more"),
         (TCN, {"kernel_size": 1}, "kernel_size=1: expected 2 or more"),
         (TransformerClassifier, {"hidden_size": 33}, "hidden_size=33: expected an even number, 2 or more"),
         (TransformerClassifier, {"hidden_size": 0}, "hidden_size=0: expected an even number, 2 or more"),

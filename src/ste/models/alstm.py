@@ -3,11 +3,12 @@
 import torch
 from torch import nn
 
+from ste.models.base import Net, check_arguments
 from ste.registry import MODELS
 
 
 @MODELS.register
-class AttentiveLSTM(nn.Module):
+class AttentiveLSTM(Net):
     """Feature mapping, LSTM, and attention over its steps, concatenated with its last step.
 
     Feng et al. (2019), IJCAI, "Enhancing Stock Movement Prediction with Adversarial Training", section 2;
@@ -33,10 +34,7 @@ class AttentiveLSTM(nn.Module):
         num_classes: int = 3,
         dropout: float = 0.0,
     ) -> None:
-        if hidden_size < 1:
-            raise ValueError(f"hidden_size={hidden_size}: expected 1 or more")
-        if not 0.0 <= dropout < 1.0:
-            raise ValueError(f"dropout={dropout}: expected a number in [0, 1)")
+        check_arguments(dropout, hidden_size=hidden_size)
         super().__init__()
         self.mapping = nn.Sequential(nn.Linear(input_size, hidden_size), nn.Tanh())
         self.lstm = nn.LSTM(hidden_size, hidden_size, batch_first=True)
@@ -53,11 +51,3 @@ class AttentiveLSTM(nn.Module):
         hidden, _ = self.lstm(self.mapping(x))  # [B, T, H]
         weight = self.attention(hidden).softmax(dim=-2)  # [B, T, 1]
         return self.dropout(torch.cat([(weight * hidden).sum(dim=-2), hidden[..., -1, :]], dim=-1))
-
-    def classify(self, latent: torch.Tensor) -> torch.Tensor:
-        """Logits `[B, C]` of `[B, 2 H]`."""
-        return self.head(latent)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits `[B, C]` of windows `[B, T, F]`."""
-        return self.classify(self.latent(x))

@@ -3,11 +3,12 @@
 import torch
 from torch import nn
 
+from ste.models.base import DeepHead, Net, check_arguments
 from ste.registry import MODELS
 
 
 @MODELS.register
-class DualTowerModel(nn.Module):
+class DualTowerModel(Net):
     """Stock columns and context columns through a tower each, then a joint head.
 
     2,371 parameters at its defaults, with 11 or with 8 stock columns.
@@ -42,10 +43,7 @@ class DualTowerModel(nn.Module):
             )
         if tower_hidden_size < 2:
             raise ValueError(f"tower_hidden_size={tower_hidden_size}: expected 2 or more")
-        if hidden_size < 1:
-            raise ValueError(f"hidden_size={hidden_size}: expected 1 or more")
-        if not 0.0 <= dropout < 1.0:
-            raise ValueError(f"dropout={dropout}: expected a number in [0, 1)")
+        check_arguments(dropout, hidden_size=hidden_size)
         super().__init__()
         self.stock_size = stock_size
 
@@ -60,7 +58,7 @@ class DualTowerModel(nn.Module):
 
         self.stock_tower = tower(stock_size)
         self.context_tower = tower(input_size - stock_size)
-        self.head = nn.Sequential(
+        self.head = DeepHead(
             nn.Linear(tower_hidden_size // 2 * 2, hidden_size),
             nn.ReLU(),
             nn.Dropout(dropout),
@@ -70,15 +68,4 @@ class DualTowerModel(nn.Module):
     def latent(self, x: torch.Tensor) -> torch.Tensor:
         """What enters the last linear layer, `[B, hidden_size]`, of rows `[B, F]`."""
         stock, context = x[..., : self.stock_size], x[..., self.stock_size :]
-        joined = torch.cat([self.stock_tower(stock), self.context_tower(context)], dim=-1)
-        for layer in [*self.head][:-1]:  # a slice of a Sequential is a module, created again on each call
-            joined = layer(joined)
-        return joined
-
-    def classify(self, latent: torch.Tensor) -> torch.Tensor:
-        """Logits `[B, C]` of `[B, hidden_size]`."""
-        return self.head[-1](latent)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits `[B, C]` of rows `[B, F]`."""
-        return self.classify(self.latent(x))
+        return self.head.hidden(torch.cat([self.stock_tower(stock), self.context_tower(context)], dim=-1))

@@ -3,11 +3,12 @@
 import torch
 from torch import nn
 
+from ste.models.base import Net, check_arguments
 from ste.registry import MODELS
 
 
 @MODELS.register
-class SimpleGRU(nn.Module):
+class SimpleGRU(Net):
     """GRU over a window of weeks, then one linear layer.
 
     Cho et al. (2014), EMNLP, "Learning Phrase Representations using RNN Encoder-Decoder". 5,379 parameters
@@ -34,12 +35,7 @@ class SimpleGRU(nn.Module):
         num_classes: int = 3,
         dropout: float = 0.0,
     ) -> None:
-        if hidden_size < 1:
-            raise ValueError(f"hidden_size={hidden_size}: expected 1 or more")
-        if num_layers < 1:
-            raise ValueError(f"num_layers={num_layers}: expected 1 or more")
-        if not 0.0 <= dropout < 1.0:
-            raise ValueError(f"dropout={dropout}: expected a number in [0, 1)")
+        check_arguments(dropout, hidden_size=hidden_size, num_layers=num_layers)
         super().__init__()
         self.gru = nn.GRU(
             input_size,
@@ -55,11 +51,3 @@ class SimpleGRU(nn.Module):
         """The last step's state, `[B, H]`, of windows `[B, T, F]`, oldest week first."""
         hidden, _ = self.gru(x)  # [B, T, H]
         return self.dropout(hidden[..., -1, :])
-
-    def classify(self, latent: torch.Tensor) -> torch.Tensor:
-        """Logits `[B, C]` of `[B, H]`."""
-        return self.head(latent)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits `[B, C]` of windows `[B, T, F]`."""
-        return self.classify(self.latent(x))

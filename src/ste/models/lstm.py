@@ -3,11 +3,12 @@
 import torch
 from torch import nn
 
+from ste.models.base import DeepHead, Net, check_arguments
 from ste.registry import MODELS
 
 
 @MODELS.register
-class SimpleLSTM(nn.Module):
+class SimpleLSTM(Net):
     """LSTM over a window of weeks, then two linear layers.
 
     Hochreiter and Schmidhuber (1997), Neural Computation 9(8). 57,731 parameters at its defaults.
@@ -35,10 +36,7 @@ class SimpleLSTM(nn.Module):
     ) -> None:
         if hidden_size < 2:
             raise ValueError(f"hidden_size={hidden_size}: expected 2 or more")
-        if num_layers < 1:
-            raise ValueError(f"num_layers={num_layers}: expected 1 or more")
-        if not 0.0 <= dropout < 1.0:
-            raise ValueError(f"dropout={dropout}: expected a number in [0, 1)")
+        check_arguments(dropout, num_layers=num_layers)
         super().__init__()
         self.lstm = nn.LSTM(
             input_size,
@@ -47,7 +45,7 @@ class SimpleLSTM(nn.Module):
             batch_first=True,
             dropout=dropout if num_layers > 1 else 0.0,
         )
-        self.head = nn.Sequential(
+        self.head = DeepHead(
             nn.Linear(hidden_size, hidden_size // 2),
             nn.ReLU(),
             nn.Dropout(dropout),
@@ -57,15 +55,4 @@ class SimpleLSTM(nn.Module):
     def latent(self, x: torch.Tensor) -> torch.Tensor:
         """What enters the last linear layer, `[B, H // 2]`, of windows `[B, T, F]`, oldest week first."""
         hidden, _ = self.lstm(x)  # [B, T, H]
-        last = hidden[..., -1, :]
-        for layer in [*self.head][:-1]:  # a slice of a Sequential is a module, created again on each call
-            last = layer(last)
-        return last
-
-    def classify(self, latent: torch.Tensor) -> torch.Tensor:
-        """Logits `[B, C]` of `[B, H // 2]`."""
-        return self.head[-1](latent)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits `[B, C]` of windows `[B, T, F]`."""
-        return self.classify(self.latent(x))
+        return self.head.hidden(hidden[..., -1, :])

@@ -3,11 +3,12 @@
 import torch
 from torch import nn
 
+from ste.models.base import Net, check_arguments
 from ste.registry import MODELS
 
 
 @MODELS.register
-class MLP(nn.Module):
+class MLP(Net):
     """Fully connected layers with ReLU on one row.
 
     Rumelhart, Hinton and Williams (1986), Nature 323. 1,859 parameters at its defaults.
@@ -33,12 +34,7 @@ class MLP(nn.Module):
         num_classes: int = 3,
         dropout: float = 0.1,
     ) -> None:
-        if hidden_size < 1:
-            raise ValueError(f"hidden_size={hidden_size}: expected 1 or more")
-        if num_layers < 1:
-            raise ValueError(f"num_layers={num_layers}: expected 1 or more")
-        if not 0.0 <= dropout < 1.0:
-            raise ValueError(f"dropout={dropout}: expected a number in [0, 1)")
+        check_arguments(dropout, hidden_size=hidden_size, num_layers=num_layers)
         super().__init__()
         layers: list[nn.Module] = []
         for size in [input_size, *[hidden_size] * (num_layers - 1)]:
@@ -49,11 +45,3 @@ class MLP(nn.Module):
     def latent(self, x: torch.Tensor) -> torch.Tensor:
         """The last hidden layer, `[B, H]`, of rows `[B, F]`."""
         return self.body(x)
-
-    def classify(self, latent: torch.Tensor) -> torch.Tensor:
-        """Logits `[B, C]` of `[B, H]`."""
-        return self.head(latent)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits `[B, C]` of rows `[B, F]`."""
-        return self.classify(self.latent(x))

@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from ste.models.base import Net, check_arguments
 from ste.registry import MODELS
 
 
@@ -31,7 +32,7 @@ class _Block(nn.Module):
 
 
 @MODELS.register
-class TCN(nn.Module):
+class TCN(Net):
     """Residual blocks of dilated causal convolutions over a window of weeks, then one linear layer.
 
     Bai, Kolter and Koltun (2018), arXiv:1803.01271, without their weight normalisation: the nets are shallow
@@ -66,14 +67,8 @@ class TCN(nn.Module):
         sequence_length: int = 4,
         dropout: float = 0.3,
     ) -> None:
-        if hidden_size < 1:
-            raise ValueError(f"hidden_size={hidden_size}: expected 1 or more")
-        if num_layers is not None and num_layers < 1:
-            raise ValueError(f"num_layers={num_layers}: expected 1 or more, or null")
         if kernel_size < 2:
             raise ValueError(f"kernel_size={kernel_size}: expected 2 or more")
-        if not 0.0 <= dropout < 1.0:
-            raise ValueError(f"dropout={dropout}: expected a number in [0, 1)")
         super().__init__()
 
         def receptive_field(blocks: int) -> int:
@@ -83,6 +78,7 @@ class TCN(nn.Module):
             num_layers = 1
             while receptive_field(num_layers) < sequence_length:
                 num_layers += 1
+        check_arguments(dropout, hidden_size=hidden_size, num_layers=num_layers)
         self.receptive_field = receptive_field(num_layers)
         sizes = [input_size, *[hidden_size] * (num_layers - 1)]
         self.blocks = nn.Sequential(
@@ -93,11 +89,3 @@ class TCN(nn.Module):
     def latent(self, x: torch.Tensor) -> torch.Tensor:
         """The last step's channels, `[B, H]`, of windows `[B, T, F]`, oldest week first."""
         return self.blocks(x.transpose(-2, -1))[..., -1]
-
-    def classify(self, latent: torch.Tensor) -> torch.Tensor:
-        """Logits `[B, C]` of `[B, H]`."""
-        return self.head(latent)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits `[B, C]` of windows `[B, T, F]`."""
-        return self.classify(self.latent(x))

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from ste.models.base import Net, check_arguments
 from ste.registry import MODELS
 
 
@@ -37,7 +38,7 @@ class _Layer(nn.Module):
 
 
 @MODELS.register
-class TransformerClassifier(nn.Module):
+class TransformerClassifier(Net):
     """Transformer encoder over a window of weeks, then one linear layer on its last step.
 
     Vaswani et al. (2017), NeurIPS, with the normalisation before each part (Xiong et al. 2020, ICML), GELU, and
@@ -69,12 +70,9 @@ class TransformerClassifier(nn.Module):
     ) -> None:
         if hidden_size < 2 or hidden_size % 2:
             raise ValueError(f"hidden_size={hidden_size}: expected an even number, 2 or more")
-        if num_layers < 1:
-            raise ValueError(f"num_layers={num_layers}: expected 1 or more")
         if num_heads < 1 or hidden_size % num_heads:
             raise ValueError(f"num_heads={num_heads}: expected a divisor of hidden_size={hidden_size}")
-        if not 0.0 <= dropout < 1.0:
-            raise ValueError(f"dropout={dropout}: expected a number in [0, 1)")
+        check_arguments(dropout, num_layers=num_layers)
         super().__init__()
         self.embedding = nn.Linear(input_size, hidden_size)
         self.dropout = nn.Dropout(dropout)
@@ -87,14 +85,6 @@ class TransformerClassifier(nn.Module):
         embedded = self.embedding(x)
         embedded = self.dropout(embedded + _positions(x.shape[-2], self.embedding.weight))
         return self.norm(self.layers(embedded)[..., -1, :])
-
-    def classify(self, latent: torch.Tensor) -> torch.Tensor:
-        """Logits `[B, C]` of `[B, H]`."""
-        return self.head(latent)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits `[B, C]` of windows `[B, T, F]`."""
-        return self.classify(self.latent(x))
 
 
 def _positions(weeks: int, weight: torch.Tensor) -> torch.Tensor:
