@@ -50,7 +50,6 @@ def fit_seconds(settings: TrainSettings, data: TrendDataModule, folder: Path, *,
         with tracked_run(tracking, folder, "bench", {}) as run:
             start = time.perf_counter()
             parts.fitter.fit(model, data, Path(checkpoints), run)
-            run.flush()
             return time.perf_counter() - start
 
 

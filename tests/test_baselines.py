@@ -12,8 +12,6 @@ import skops.io
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
@@ -22,12 +20,11 @@ from skops.io.exceptions import UntrustedTypesFoundException
 import ste.baselines
 from ste.baselines import REFERENCE_BASELINES, GradientBoosting, Logistic, Majority, Persistence, Volatility
 from ste.baselines.examples import SplitExamples
-from ste.baselines.fitted_baseline import FittedBaseline, build_baseline
-from ste.baselines.sklearn_baseline import SklearnBaseline
+from ste.baselines.fitted_baseline import FittedBaseline
 from ste.config import SyntheticSettings
 from ste.data.row_store import RowStore
 from ste.data.window_dataset import FlatDataset, SequenceDataset, WindowDataset
-from ste.errors import ConfigError, RunError
+from ste.errors import ConfigError
 from ste.experiment.model_setup import load_model
 from ste.features.feature_rows import feature_rows
 from ste.features.normalization import Normalizer
@@ -351,7 +348,7 @@ def test_gradient_boosting_refuses_what_cannot_be(arguments: dict[str, float], m
     with pytest.raises(ValueError, match=message):
         GradientBoosting(**arguments)
     with pytest.raises(ConfigError, match=f"model.{message}"):
-        build_baseline("GradientBoosting", arguments)
+        BASELINES.build("GradientBoosting", arguments)
 
 
 # --- all of them ---
@@ -374,7 +371,7 @@ def test_a_checkpoint_gives_back_the_baseline_to_the_bit(name: str, kind: str, t
     train, test = (examples(frame, rows=chosen, length=3, representation=representation) for chosen in (early, ~early))
     representation.fit(lambda: [train.dataset[torch.arange(len(train))].features])
     arguments = ARGUMENTS.get(name, {})
-    baseline = build_baseline(name, arguments)
+    baseline = BASELINES.build(name, arguments)
     baseline.fit(train, test, seed=1)
     expected = baseline.predict_proba(test)
     assert np.isfinite(expected).all()
@@ -389,7 +386,7 @@ def test_a_checkpoint_gives_back_the_baseline_to_the_bit(name: str, kind: str, t
     np.testing.assert_array_equal(read.table("window"), test.table("window"))
     np.testing.assert_array_equal(again.baseline.predict_proba(read), expected)
     if name in ("Logistic", "Volatility"):
-        assert arguments["C"] == again.baseline.classifier.C
+        assert arguments["C"] == again.baseline.strength
     # Nothing but tensors, numbers and text: it loads without unpickling code.
     assert torch.load(tmp_path / "best.ckpt", weights_only=True)["baseline"] == name
 
@@ -401,26 +398,6 @@ def test_a_checkpoint_that_names_something_else_is_refused(tmp_path: Path):
         load_model(tmp_path / "best.ckpt")
 
 
-@BASELINES.register
-class Discriminant(SklearnBaseline):
-    """A user's baseline: a classifier of scikit-learn, and no serializer."""
-
-    def __init__(self, shrinkage: float = 0.1) -> None:
-        super().__init__(LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage))
-
-
-def test_a_scikit_learn_classifier_needs_no_serializer_of_its_own(tmp_path: Path):
-    train, test = learnable(3)
-    arguments = {"shrinkage": 0.2}
-    model = FittedBaseline("Discriminant", arguments, build_baseline("Discriminant", arguments), test.representation)
-    model.baseline.fit(train, test, seed=0)
-    model.save(tmp_path / "best.ckpt")
-    again = load_model(tmp_path / "best.ckpt")
-    assert isinstance(again, FittedBaseline)
-    np.testing.assert_array_equal(again.baseline.predict_proba(test), model.baseline.predict_proba(test))
-    assert model.baseline.parameter_count > 0
-
-
 class Runs:
     """A type that executes something when it is unpickled."""
 
@@ -428,16 +405,10 @@ class Runs:
         return print, ("executed",)
 
 
-def test_a_state_of_untrusted_types_is_not_saved_and_not_loaded(capsys: pytest.CaptureFixture[str]):
-    train, test = learnable(3)
-    forest = SklearnBaseline(RandomForestClassifier(2))
-    forest.fit(train, test, seed=0)
-    with pytest.raises(RunError, match=r"its state holds sklearn\.tree\._tree\.Tree"):
-        forest.state_dict()
-    for untrusted in (forest.pipeline, Runs()):
-        content = torch.frombuffer(bytearray(skops.io.dumps(untrusted)), dtype=torch.uint8)
-        with pytest.raises(UntrustedTypesFoundException):
-            Logistic().load_state_dict({"skops": content, "num_classes": 3})
+def test_a_state_of_untrusted_types_is_not_loaded(capsys: pytest.CaptureFixture[str]):
+    content = torch.frombuffer(bytearray(skops.io.dumps(Runs())), dtype=torch.uint8)
+    with pytest.raises(UntrustedTypesFoundException):
+        Logistic().load_state_dict({"skops": content, "num_classes": 3})
     assert "executed" not in capsys.readouterr().out
 
 

@@ -11,15 +11,13 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 
 import ste.baselines
-from ste.baselines.fitted_baseline import build_baseline
 from ste.config import SplitSettings, TrainSettings
 from ste.config.config_files import COMMON, INFERENCE, conf_dir, group_choices
 from ste.config.load import compose_command, compose_train, load_settings, model_configs
 from ste.errors import ConfigError, SteError
 from ste.experiment.model_setup import input_view, model_name
-from ste.registry import MODELS
+from ste.registry import BASELINES, MODELS
 from ste.training.components import build_callbacks
-from ste.training.module import build_net
 from ste.training.optimizers import build_optimizer, build_scheduler
 from ste.training.trainer import build_trainer
 
@@ -250,7 +248,7 @@ def test_an_invalid_setting_is_reported_with_a_valid_one(override: str, message:
 @pytest.mark.parametrize(("net", "argument"), [("SimpleLSTM", "hidden_size"), ("DualTowerModel", "tower_hidden_size")])
 def test_a_net_refuses_sizes_it_cannot_have(net: str, argument: str):
     with pytest.raises(ConfigError, match=f"model.{argument}=0: expected 2 or more"):
-        build_net(net, {argument: 0})
+        MODELS.build(net, {argument: 0})
 
 
 @pytest.mark.parametrize(
@@ -266,16 +264,16 @@ def test_a_net_refuses_sizes_it_cannot_have(net: str, argument: str):
 )
 def test_a_baseline_refuses_arguments_it_cannot_have(name: str, arguments: dict[str, float], message: str):
     with pytest.raises(ConfigError, match=message):
-        build_baseline(name, arguments)
+        BASELINES.build(name, arguments)
 
 
 def test_nothing_but_our_nets_is_built_from_a_configuration():
     for name in ("torch.nn.Linear", "os.system", "nn", "__all__"):
         with pytest.raises(SteError, match="expected one of"):
-            build_net(name, {})
+            MODELS.build(name, {})
 
 
 def test_nothing_but_our_baselines_is_built_from_a_configuration_or_a_checkpoint():
     for name in ("os.system", "REFERENCE_BASELINES", "Baseline", "Examples", "__all__"):
         with pytest.raises(ConfigError, match=r"model\.baseline=.*expected one of .*GradientBoosting, Logistic"):
-            build_baseline(name, {})
+            BASELINES.build(name, {})

@@ -35,7 +35,7 @@ from ste.experiment.train_result import TrainResult
 from ste.report import report_task
 from ste.tracking.run_info import DIGEST_TAG, ENSEMBLE_TAG, FOLD_TAG
 from ste.tracking.run_lookup import download, find_run
-from ste.tracking.run_writer import Run
+from ste.tracking.run_writer import TrackedRun
 from ste.tracking.store import open_store
 from ste.tracking.tracked_run import tracked_run
 from ste.train import _resumed_values
@@ -255,7 +255,7 @@ def test_the_best_are_chosen_by_validation_among_whole_runs_on_the_latest_data(c
     good, fair, poor = past(0.8, test=3.0), past(0.9, test=2.0), past(1.0, test=0.5)
     past(0.1, tags={ENSEMBLE_TAG: f"{good},{fair}"})
     sweep = past(0.1, tags={SWEEP_TAG: "grid"})
-    fold = past(0.1, tags={FOLD_TAG: 0}, parent=Run(client, client.get_run(good)))
+    fold = past(0.1, tags={FOLD_TAG: 0}, parent=TrackedRun(client, client.get_run(good)))
     failed = past(0.1)
     client.set_terminated(failed, "FAILED")
     assert ids(client, "best:2") == [good, fair]
@@ -282,7 +282,7 @@ def test_the_best_are_chosen_by_validation_among_whole_runs_on_the_latest_data(c
 
 def test_the_children_of_a_sweep_are_those_that_finished(client: MlflowClient):
     parent = past(None, tags={SWEEP_TAG: "grid"})
-    sweep = Run(client, client.get_run(parent))
+    sweep = TrackedRun(client, client.get_run(parent))
     one = past(0.9, parent=sweep)
     with pytest.raises(RunError, match="that run has 1 finished training runs below it"):
         find_members(client, f"children:{parent}")

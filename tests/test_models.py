@@ -18,7 +18,7 @@ from ste.models.tcn import TCN
 from ste.models.transformer import TransformerClassifier, _positions
 from ste.registry import MODELS
 from ste.schema import FEATURES
-from ste.training.module import TrendModule, build_net
+from ste.training.module import TrendModule
 
 T, F, C = 4, len(FEATURES), 3
 NETS = {
@@ -38,7 +38,7 @@ def example(net: type, n: int, weeks: int = T, features: int = F, seed: int = 0)
 def net(request: pytest.FixtureRequest) -> torch.nn.Module:
     torch.manual_seed(0)
     arguments = dict(NETS[request.param])
-    return build_net(arguments.pop("net"), arguments)
+    return MODELS.build(arguments.pop("net"), arguments)
 
 
 def module(net: torch.nn.Module) -> TrendModule:

@@ -13,7 +13,7 @@ from ste.config import TrackingSettings
 from ste.evaluation.scorecard import Estimate, Portfolio, Scorecard
 from ste.tracking.earlier_trials import find_trials
 from ste.tracking.run_info import DIGEST_TAG, FOLD_TAG, find_children, find_runs
-from ste.tracking.run_writer import Run
+from ste.tracking.run_writer import TrackedRun
 from ste.tracking.store import open_store
 from ste.tracking.tracked_run import tracked_run
 
@@ -75,7 +75,7 @@ def test_folds_are_no_trials_and_are_found_through_their_run(client: MlflowClien
         for number in (1, 0, 2):
             # Even where a fold carries the data's digest.
             children[number] = past(card([0.1, 0.1, 0.1]), parent=parent, tags={FOLD_TAG: number})
-    past(None, parent=Run(client, client.get_run(parent.id)))  # something else below the same run
+    past(None, parent=TrackedRun(client, client.get_run(parent.id)))  # something else below the same run
     assert {number: run.id for number, run in find_children(client, parent.id).items()} == children
     assert parent.id in {run.id for run in find_runs(client, "1", "d")}
     assert not set(children.values()) & {run.id for run in find_runs(client, "1", "d")}

@@ -34,10 +34,7 @@ class Registry(Mapping[str, Any]):
         Raises:
             ValueError: another component has that name.
         """
-        name = component.__name__
-        known = self._components.setdefault(name, component)
-        if known is not component and known.__module__ != component.__module__:
-            raise ValueError(f"{self.kind}: {name} is registered by {known.__module__} and by {component.__module__}")
+        self.add(component.__name__, component)
         return component
 
     def add(self, name: str, component: Any) -> None:
@@ -58,6 +55,22 @@ class Registry(Mapping[str, Any]):
         self._load()
         self.require(name, self._components)
         return self._components[name]
+
+    def build(self, name: str, arguments: dict[str, Any]) -> Any:
+        """Build a component of the configuration's group `model`.
+
+        Args:
+            name: of its class.
+            arguments: keyword arguments of the class.
+
+        Raises:
+            ConfigError: no such component, or an argument that it does not accept.
+        """
+        component = self[name]
+        try:
+            return component(**arguments)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"model.{error}.") from None
 
     def require(self, name: str, names: Collection[str]) -> None:
         """Require a name to be one of several.

@@ -5,13 +5,13 @@ any store is opened, because database connections must not be shared.
 """
 
 import gc
+import importlib
 import multiprocessing
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
@@ -21,10 +21,15 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from hydra_plugins.ste_sweepers._job_composer import JobComposer
-from ste.config import TrainSettings
+from ste.config.fast_imports import fast_imports
 from ste.errors import ConfigError
 from ste.tuning.trial_result import LOST, TrialResult
-from ste.tuning.warm_up import import_all, warm
+
+_MODULES = (
+    *("ste.experiment.run", "ste.tuning.trial_job", "ste.tracking.logged_model", "ste.tracking.earlier_trials"),
+    *("exchange_calendars", "mlflow.store.tracking.sqlalchemy_store"),
+)
+"""What a job imports at first use; importing it opens no store."""
 
 
 @dataclass
@@ -51,28 +56,30 @@ class ForkLauncher(Launcher):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Store Hydra's objects."""
-        self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
+        self.hydra_context, self.task_function = hydra_context, task_function
+        self._composer = JobComposer(hydra_context.config_loader, config)
 
-    def start(self, count: int, settings: TrainSettings) -> None:
+    def start(self, count: int) -> None:
         """Import the modules that jobs use, and fork the processes.
 
         Args:
             count: number of processes.
-            settings: of one of the jobs; each process reads its tables before the first job.
 
         Raises:
             ConfigError: this system cannot fork.
         """
         if "fork" not in multiprocessing.get_all_start_methods() or sys.platform == "darwin":
             raise ConfigError("hydra/launcher=fork: this system cannot fork safely. Try hydra/launcher=joblib.")
-        import_all()
+        with fast_imports():
+            for name in _MODULES:
+                importlib.import_module(name)
         gc.collect()
         gc.freeze()  # a collection in a forked process would write to, and so copy, the memory of all imported objects
         context = multiprocessing.get_context("fork")
         for _ in range(count):
             here, there = context.Pipe()
             others = [here, *self._processes]
-            process = context.Process(target=self._work, args=(there, others, settings), daemon=True)
+            process = context.Process(target=self._work, args=(there, others), daemon=True)
             process.start()
             there.close()
             self._processes[here] = process
@@ -124,22 +131,16 @@ class ForkLauncher(Launcher):
         except OSError:  # the process has ended; `recv` reports it
             return
 
-    def _work(self, pipe: Connection, others: list[Connection], settings: TrainSettings) -> None:
+    def _work(self, pipe: Connection, others: list[Connection]) -> None:
         """Run jobs in a forked process until its pipe is closed."""
         for other in others:
             other.close()  # inherited ends would keep the pipes of the other processes open
-        self._prepare(settings)
         while True:
             try:
                 number, overrides = pipe.recv()
             except (EOFError, OSError):
                 return
             pipe.send(self._run(number, overrides))
-
-    def _prepare(self, settings: TrainSettings) -> None:
-        """Prepare a forked process for its jobs."""
-        self._composer = JobComposer(self.hydra_context.config_loader, self.config)
-        warm(settings.data, Path(settings.paths.data))
 
     def _run(self, number: int, overrides: list[str]) -> JobReturn:
         setup_globals()

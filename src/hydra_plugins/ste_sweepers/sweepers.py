@@ -140,7 +140,7 @@ class SteSweeper(Sweeper):
         if not isinstance(self.launcher, ForkLauncher):
             return run_sweep(plan, self._source(plan, swept), self._launch)[0]
         try:
-            self.launcher.start(workers.count, settings)
+            self.launcher.start(workers.count)
             return run_sweep(plan, self._source(plan, swept), self._launch)[0]
         finally:
             self.launcher.stop()

@@ -11,23 +11,8 @@ from ste.baselines.base import Baseline
 from ste.baselines.examples import SplitExamples
 from ste.data.datamodule import TrendDataModule
 from ste.data.storage.files import atomic_file
-from ste.errors import ConfigError
 from ste.features.normalization import Normalizer
 from ste.registry import BASELINES
-
-
-def build_baseline(name: str, arguments: dict[str, Any]) -> Baseline:
-    """Build a registered baseline.
-
-    Raises:
-        ConfigError: an unknown name, or an argument that the baseline does not take or refuses.
-    """
-    kind = BASELINES[name]
-    try:
-        baseline: Baseline = kind(**arguments)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"model.{error}.") from None
-    return baseline
 
 
 @dataclass(frozen=True)
@@ -56,10 +41,10 @@ class FittedBaseline:
             representation: kind of the normalization.
 
         Raises:
-            ConfigError: as `build_baseline`.
+            ConfigError: an unknown name, or an argument that the baseline does not take or refuses.
         """
         arguments = {key: value for key, value in model.items() if key != "baseline"}
-        baseline = build_baseline(model["baseline"], arguments)
+        baseline = BASELINES.build(model["baseline"], arguments)
         normalization = Normalizer(list(data.panel.features), representation)
         normalization.fit(data.training_chunks)
         return cls(model["baseline"], arguments, baseline, normalization)
@@ -91,6 +76,6 @@ class FittedBaseline:
         """Restore a baseline from the content of a checkpoint, loaded with `weights_only=True`."""
         representation = Normalizer(list(content["columns"]), content["representation"])
         representation.load_state_dict(content["scaling"])
-        baseline = build_baseline(content["baseline"], content["arguments"])
+        baseline = BASELINES.build(content["baseline"], content["arguments"])
         baseline.load_state_dict(content["state"])
         return cls(content["baseline"], content["arguments"], baseline, representation)

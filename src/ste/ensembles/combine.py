@@ -22,10 +22,11 @@ from ste.experiment.artifacts import write_outputs
 from ste.experiment.run_parts import RunParts
 from ste.experiment.run_scores import count_trials, judge_run, score_splits
 from ste.experiment.run_tracking import track_result
-from ste.tracking.run_protocol import RunStore, TrackedRun
+from ste.tracking.run_protocol import RunStore
 
 if TYPE_CHECKING:
     from ste.tracking.run_info import RunInfo
+    from ste.tracking.run_writer import TrackedRun
 
 TABLE = "members.csv"
 
@@ -123,7 +124,7 @@ def make_ensemble(settings: EnsembleSettings, inputs: EnsembleInputs, client: Ru
 
 
 def _result(
-    method: str, inputs: EnsembleInputs, combined: Combined, digest: str, run: TrackedRun, folder: Path
+    method: str, inputs: EnsembleInputs, combined: Combined, digest: str, run: "TrackedRun", folder: Path
 ) -> EnsembleResult:
     """Score and judge the ensemble."""
     titles = [member.title for member in inputs.members]

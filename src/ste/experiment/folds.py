@@ -16,11 +16,11 @@ from ste.experiment.prediction import OUT_OF_SAMPLE, predict
 from ste.experiment.run_parts import RunParts
 from ste.experiment.run_scores import score_splits
 from ste.experiment.run_tracking import track_fold
-from ste.tracking.run_protocol import TrackedRun
 from ste.training.fit import Fitted
 
 if TYPE_CHECKING:
     from ste.tracking.run_info import RunInfo
+    from ste.tracking.run_writer import TrackedRun
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class FoldResult:
     fitted: Fitted
 
     @classmethod
-    def from_run(cls, parent: TrackedRun, child: "RunInfo", folder: Path) -> "FoldResult":
+    def from_run(cls, parent: "TrackedRun", child: "RunInfo", folder: Path) -> "FoldResult":
         """Restore a finished fold from its tracked run.
 
         Args:
@@ -64,7 +64,7 @@ class FoldResult:
         return cls(int(child.tags["fold"]), predictions, fitted)
 
 
-def fit_folds(parts: RunParts, checkpoints: Path, folder: Path, run: TrackedRun | None) -> list[FoldResult]:
+def fit_folds(parts: RunParts, checkpoints: Path, folder: Path, run: "TrackedRun | None") -> list[FoldResult]:
     """Fit each fold; a fold that a stopped run finished is read back from its tracked run.
 
     Args:
@@ -85,7 +85,7 @@ def fit_folds(parts: RunParts, checkpoints: Path, folder: Path, run: TrackedRun 
 
 
 def _fit_fold(
-    parts: RunParts, fold: Fold, checkpoints: Path, folder: Path, parent: TrackedRun | None, resume: str | None
+    parts: RunParts, fold: Fold, checkpoints: Path, folder: Path, parent: "TrackedRun | None", resume: str | None
 ) -> FoldResult:
     data = parts.data.fold(fold)
     params = {"fold": fold.number, "folds": len(parts.data.folds), **_dates(data)}

@@ -26,7 +26,7 @@ from ste.training.augmentation.resampled_market import synthetic_rows
 from ste.training.components import build_callbacks, build_loggers
 from ste.training.distributed import check_examples, resolve_processes
 from ste.training.fit import Fitted, Model, fit_baseline, fit_net
-from ste.training.module import TrendModule, build_net
+from ste.training.module import TrendModule
 from ste.training.run_logger import MetricStore
 from ste.training.trainer import build_trainer
 
@@ -105,7 +105,7 @@ class ModelBuilder:
             )
         accepted = MODELS[net].__init__.__annotations__
         arguments = {key: value for key, value in asdict(data.dims).items() if key in accepted} | given
-        build_net(net, arguments)  # reports a wrong size before anything is tracked
+        MODELS.build(net, arguments)  # reports a wrong size before anything is tracked
         pl.seed_everything(self.seed, verbose=False)
         hyperparameters = {
             "net": net,

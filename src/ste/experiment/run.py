@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lightning.pytorch as pl
 
@@ -24,12 +24,14 @@ from ste.experiment.train_result import TrainResult
 from ste.schema import SPLITS
 from ste.seed_ensembles.replica_module import ReplicaModule
 from ste.seed_ensembles.replica_scores import TABLE, ReplicaScores
-from ste.tracking.run_protocol import TrackedRun
 from ste.training.components import early_stopping_patience
 from ste.training.distributed import check_processes, process_rank, use_threads
 from ste.training.fit import Fitted
 
-CallbackFactory = Callable[[TrackedRun | None], tuple[pl.Callback, ...]]
+if TYPE_CHECKING:
+    from ste.tracking.run_writer import TrackedRun
+
+CallbackFactory = Callable[["TrackedRun | None"], tuple[pl.Callback, ...]]
 """Builds further callbacks of a fit for the tracked run, or None where tracking is off."""
 
 
@@ -101,7 +103,7 @@ def train_config(config: dict[str, Any], folder: Path, name: str, command: str =
     return train(load_settings(TrainSettings, config), config, folder, name, command)
 
 
-def no_callbacks(run: TrackedRun | None) -> tuple[pl.Callback, ...]:
+def no_callbacks(run: "TrackedRun | None") -> tuple[pl.Callback, ...]:
     """Return no callbacks."""
     return ()
 
@@ -191,7 +193,7 @@ def _train_folds(parts: RunParts, record: RunRecord) -> TrainResult:
     return result
 
 
-def _start(parts: RunParts, record: RunRecord, run: TrackedRun | None) -> Path:
+def _start(parts: RunParts, record: RunRecord, run: "TrackedRun | None") -> Path:
     """Write and track the inputs, and make the folder of checkpoints."""
     record.folder.mkdir(parents=True, exist_ok=True)
     write_inputs(record.folder, record.config, parts.data.panel)
@@ -217,7 +219,7 @@ def _remove_tracked(checkpoints: Path, result: TrainResult) -> None:
 def _result(
     parts: RunParts,
     folder: Path,
-    run: TrackedRun | None,
+    run: "TrackedRun | None",
     predictions: Predictions,
     fitted: list[Fitted],
     replicas: ReplicaScores | None,

@@ -1,5 +1,7 @@
 """Scores and verdict of a run's predictions."""
 
+from typing import TYPE_CHECKING
+
 from ste.config import ScoringSettings
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.scorecard import Scorecard
@@ -7,7 +9,9 @@ from ste.evaluation.scoring import score
 from ste.evaluation.significance import Trials
 from ste.evaluation.verdict import Verdict, judge
 from ste.experiment.prediction import one_thread
-from ste.tracking.run_protocol import TrackedRun
+
+if TYPE_CHECKING:
+    from ste.tracking.run_writer import TrackedRun
 
 
 def score_splits(
@@ -46,7 +50,7 @@ def judge_run(scores: dict[str, Scorecard], predictions: Predictions, trials: Tr
     return judge(scores[split], predictions.model, trials, split, predictions.horizon, real=real)
 
 
-def count_trials(run: TrackedRun | None, digest: str, scores: dict[str, Scorecard]) -> Trials:
+def count_trials(run: "TrackedRun | None", digest: str, scores: dict[str, Scorecard]) -> Trials:
     """Count the runs of the experiment on the same data, this one included; 1 without tracking."""
     if run is None:
         return Trials()

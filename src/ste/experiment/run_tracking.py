@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -19,9 +19,11 @@ from ste.experiment.artifacts import CHECKPOINT, MONITORED, PREDICTIONS, SPLIT_P
 from ste.experiment.train_result import Result, TrainResult
 from ste.schema import DIRECTION, PERIOD
 from ste.seed_ensembles.replica_scores import TABLE
-from ste.tracking.run_protocol import Table, TrackedRun
 from ste.training.fit import Fitted
 from ste.training.module import TrendModule
+
+if TYPE_CHECKING:
+    from ste.tracking.run_writer import TrackedRun
 
 HEADLINE = ("accuracy", "log_loss", "mcc", "auroc")
 """Figures that MLflow's UI shows with the logged model."""
@@ -44,7 +46,7 @@ class RunTracker:
     resume: str | None = None
 
     @contextmanager
-    def open(self, name: str, params: dict[str, Any], tags: dict[str, Any]) -> Iterator[TrackedRun | None]:
+    def open(self, name: str, params: dict[str, Any], tags: dict[str, Any]) -> Iterator["TrackedRun | None"]:
         """Open the run; None where tracking is off."""
         if not self.settings.enabled:
             yield None
@@ -59,8 +61,8 @@ class RunTracker:
 
     @contextmanager
     def open_fold(
-        self, parent: TrackedRun | None, number: int, params: dict[str, Any], resume: str | None
-    ) -> Iterator[TrackedRun | None]:
+        self, parent: "TrackedRun | None", number: int, params: dict[str, Any], resume: str | None
+    ) -> Iterator["TrackedRun | None"]:
         """Open the run of a fold below its parent's run; None where tracking is off."""
         if parent is None:
             yield None
@@ -76,13 +78,14 @@ class RunTracker:
         return self.output / "checkpoints" / run_id if run_id else folder / "checkpoints"
 
 
-def track_inputs(run: TrackedRun, folder: Path, panel: Panel) -> None:
+def track_inputs(run: "TrackedRun", folder: Path, panel: Panel) -> None:
     """Track the configuration, the data card and the tables once; a resumed run must have the same data.
 
     Raises:
         RunError: the resumed run started on other data.
     """
     from ste.tracking.run_info import DIGEST_TAG
+    from ste.tracking.run_writer import Table
 
     digest = run.tag(DIGEST_TAG)
     if digest is not None:  # a resumed run
@@ -94,21 +97,19 @@ def track_inputs(run: TrackedRun, folder: Path, panel: Panel) -> None:
         return
     run.log_file(folder / "config.yaml")
     run.log_file(folder / "data_card.json")
-    run.log_datasets(_tables(panel))
+    files = panel.prepared.card["files"]
+    run.log_datasets(
+        [
+            Table(panel.first_rows(split), path, files[split]["sha256"], split, DIRECTION, files[split]["rows"])
+            for split, path in panel.prepared.files.items()
+        ]
+    )
     data_tags = {"data.source": panel.settings.source, "data.unit": PERIOD[panel.settings.frequency]}
     run.set_tags(data_tags | {DIGEST_TAG: panel.prepared.digest})  # last: the digest marks complete inputs
 
 
-def _tables(panel: Panel) -> list[Table]:
-    files = panel.prepared.card["files"]
-    return [
-        Table(panel.first_rows(split), path, files[split]["sha256"], split, DIRECTION, files[split]["rows"])
-        for split, path in panel.prepared.files.items()
-    ]
-
-
 def track_training(
-    run: TrackedRun,
+    run: "TrackedRun",
     folder: Path,
     result: TrainResult,
     fitted: Fitted | None = None,
@@ -128,16 +129,16 @@ def track_training(
         track_checkpoint(run, fitted)
         model_id = _log_model(run, fitted, data)
     step = result.best_epoch
-    with run.together():
-        run.log_metrics({"best_epoch": step, "fit_seconds": result.fit_seconds, MONITORED: result.monitored}, step)
-        track_result(run, folder, result, step, model_id)
-        if result.replicas is not None:
-            run.log_metrics(result.replicas.metrics(SPLIT_PREFIX), step)
-            run.set_tags({"replicas": len(result.replicas.seeds)})
-            run.log_file(folder / TABLE)
+    metrics = {"best_epoch": step, "fit_seconds": result.fit_seconds, MONITORED: result.monitored}
+    if result.replicas is not None:
+        metrics |= result.replicas.metrics(SPLIT_PREFIX)
+        run.set_tags({"replicas": len(result.replicas.seeds)})
+        run.log_file(folder / TABLE)
+    run.log_metrics(metrics, step)
+    track_result(run, folder, result, step, model_id)
 
 
-def track_result(run: TrackedRun, folder: Path, result: Result, step: int = 0, model_id: str | None = None) -> None:
+def track_result(run: "TrackedRun", folder: Path, result: Result, step: int = 0, model_id: str | None = None) -> None:
     """Track metrics, verdict, predictions, summary and confusion matrices.
 
     Args:
@@ -163,7 +164,7 @@ def track_result(run: TrackedRun, folder: Path, result: Result, step: int = 0, m
         run.log_file(path, "confusion")
 
 
-def track_checkpoint(run: TrackedRun, fitted: Fitted) -> None:
+def track_checkpoint(run: "TrackedRun", fitted: Fitted) -> None:
     """Track the checkpoint of the selected epoch."""
     folder, name = CHECKPOINT.split("/")
     upload = fitted.checkpoint.with_name(name)
@@ -172,7 +173,7 @@ def track_checkpoint(run: TrackedRun, fitted: Fitted) -> None:
     run.log_file(upload, folder)
 
 
-def track_fold(run: TrackedRun, folder: Path, fitted: Fitted, scores: dict[str, Scorecard]) -> None:
+def track_fold(run: "TrackedRun", folder: Path, fitted: Fitted, scores: dict[str, Scorecard]) -> None:
     """Track a fold's metrics, predictions and checkpoint.
 
     Args:
@@ -192,7 +193,7 @@ def track_fold(run: TrackedRun, folder: Path, fitted: Fitted, scores: dict[str, 
     track_checkpoint(run, fitted)
 
 
-def _log_model(run: TrackedRun, fitted: Fitted, data: TrendDataModule) -> str | None:
+def _log_model(run: "TrackedRun", fitted: Fitted, data: TrendDataModule) -> str | None:
     """Log a net as an MLflow model; a baseline is not logged."""
     from ste.tracking.logged_model import log_model
 

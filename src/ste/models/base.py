@@ -4,10 +4,20 @@ import torch
 from torch import nn
 
 
+class DeepHead(nn.Sequential):
+    """Hidden layers and the last linear layer."""
+
+    def hidden(self, x: torch.Tensor) -> torch.Tensor:
+        """Apply all layers but the last."""
+        for layer in [*self][:-1]:  # a slice of a Sequential is a module, created again on each call
+            x = layer(x)
+        return x
+
+
 class Net(nn.Module):
     """A net with the attribute `head`, its last linear layer or a `DeepHead`."""
 
-    head: nn.Module
+    head: nn.Linear | DeepHead
 
     def latent(self, x: torch.Tensor) -> torch.Tensor:
         """Compute the input of the last linear layer, `[B, D]`."""
@@ -22,16 +32,6 @@ class Net(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Compute logits `[B, C]`."""
         return self.classify(self.latent(x))
-
-
-class DeepHead(nn.Sequential):
-    """Hidden layers and the last linear layer."""
-
-    def hidden(self, x: torch.Tensor) -> torch.Tensor:
-        """Apply all layers but the last."""
-        for layer in [*self][:-1]:  # a slice of a Sequential is a module, created again on each call
-            x = layer(x)
-        return x
 
 
 def check_arguments(dropout: float, **sizes: int) -> None:

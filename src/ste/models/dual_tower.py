@@ -26,6 +26,7 @@ class DualTowerModel(Net):
         ValueError: a tower without columns, a size too small, or dropout outside [0, 1).
     """
 
+    head: DeepHead
     input_view = "flat"
 
     def __init__(

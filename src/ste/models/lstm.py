@@ -24,6 +24,7 @@ class SimpleLSTM(Net):
         ValueError: a size below 1 (hidden_size below 2), or dropout outside [0, 1).
     """
 
+    head: DeepHead
     input_view = "sequence"
 
     def __init__(

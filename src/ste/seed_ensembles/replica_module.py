@@ -12,6 +12,7 @@ from ste.data.datamodule import BatchLoader, DatasetView, TrendDataModule
 from ste.data.window_dataset import Batch
 from ste.errors import ConfigError
 from ste.evaluation.epoch_metrics import EpochMetrics, LogLoss
+from ste.registry import MODELS
 from ste.seed_ensembles.best_epochs import BestEpochs
 from ste.seed_ensembles.mean_prediction import Ensemble, replica_logits
 from ste.seed_ensembles.replica_loader import ReplicaLoader
@@ -19,7 +20,7 @@ from ste.seed_ensembles.replica_optimizer import ReplicaCrossEntropy, ReplicaPla
 from ste.seed_ensembles.stacked_dropout import RandomStreams
 from ste.seed_ensembles.stacking import stack, unstack
 from ste.training.cached_dataset import NormalizedBatch
-from ste.training.module import TrendModule, build_net
+from ste.training.module import TrendModule
 
 
 class ReplicaModule(TrendModule):
@@ -280,5 +281,5 @@ def _nets(name: str, arguments: dict[str, Any], seeds: range, replicas: dict[str
         for i, seed in enumerate(seeds):
             own = {} if replicas["dropout"] is None else {"dropout": replicas["dropout"][i]}
             torch.manual_seed(seed)
-            nets.append(build_net(name, arguments | own))
+            nets.append(MODELS.build(name, arguments | own))
     return nets

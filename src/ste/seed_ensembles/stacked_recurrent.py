@@ -12,6 +12,8 @@ from torch import nn
 
 from ste.seed_ensembles.stacked_linear import affine, stacked
 
+_WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+
 
 class _StackedRecurrent(nn.Module):
     """The same recurrent layers of every replica, oldest step first; parameters are named as PyTorch names them."""
@@ -32,33 +34,19 @@ class _StackedRecurrent(nn.Module):
         for layer in range(self.num_layers):
             if layer:
                 steps = self.dropout(steps)
-            weights = [getattr(self, f"{name}_l{layer}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
-            steps = self._layer(steps, *weights)
+            steps = self._layer(steps, [getattr(self, f"{name}_l{layer}") for name in _WEIGHTS])
         return steps.transpose(1, 2), None
 
-    def _layer(
-        self,
-        x: torch.Tensor,
-        input_weight: torch.Tensor,
-        hidden_weight: torch.Tensor,
-        input_bias: torch.Tensor,
-        hidden_bias: torch.Tensor,
-    ) -> torch.Tensor:
-        """Compute states `[R, T, B, H]` of `[R, T, B, D]`."""
+    def _layer(self, x: torch.Tensor, weights: list[torch.Tensor]) -> torch.Tensor:
+        """Compute states `[R, T, B, H]` of `[R, T, B, D]` with the layer's `_WEIGHTS`."""
         raise NotImplementedError
 
 
 class StackedLSTM(_StackedRecurrent):
     """R LSTMs (Hochreiter and Schmidhuber 1997)."""
 
-    def _layer(
-        self,
-        x: torch.Tensor,
-        input_weight: torch.Tensor,
-        hidden_weight: torch.Tensor,
-        input_bias: torch.Tensor,
-        hidden_bias: torch.Tensor,
-    ) -> torch.Tensor:
+    def _layer(self, x: torch.Tensor, weights: list[torch.Tensor]) -> torch.Tensor:
+        input_weight, hidden_weight, input_bias, hidden_bias = weights
         size = hidden_weight.shape[-1]
         recurrent = hidden_weight.mT
         out: list[torch.Tensor] = []
@@ -77,14 +65,8 @@ class StackedLSTM(_StackedRecurrent):
 class StackedGRU(_StackedRecurrent):
     """R GRUs (Cho et al. 2014), the reset gate applied after the recurrent product, as PyTorch has it."""
 
-    def _layer(
-        self,
-        x: torch.Tensor,
-        input_weight: torch.Tensor,
-        hidden_weight: torch.Tensor,
-        input_bias: torch.Tensor,
-        hidden_bias: torch.Tensor,
-    ) -> torch.Tensor:
+    def _layer(self, x: torch.Tensor, weights: list[torch.Tensor]) -> torch.Tensor:
+        input_weight, hidden_weight, input_bias, hidden_bias = weights
         size = hidden_weight.shape[-1]
         recurrent, bias = hidden_weight.mT, hidden_bias.unsqueeze(1)
         hidden = x.new_zeros(x.shape[0], x.shape[2], size)

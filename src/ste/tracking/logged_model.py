@@ -14,11 +14,10 @@ import mlflow
 import numpy as np
 import torch
 from mlflow.entities import LoggedModelOutput
-from mlflow.tracking import MlflowClient
 
 from ste.seed_ensembles.replica_module import build_module
 from ste.tracking.model_folder import log_folder
-from ste.tracking.run_protocol import TrackedRun
+from ste.tracking.run_writer import TrackedRun
 from ste.training.module import TrendModule
 
 _PACKAGES = ("ste", "torch", "lightning", "torchmetrics", "numpy")
@@ -36,7 +35,7 @@ def log_model(run: TrackedRun, module: TrendModule, example: np.ndarray, step: i
     Returns:
         MLflow's ID of the model.
     """
-    client: MlflowClient = run.client
+    client = run.client
     settings = dict(module.hparams)
     params = {"net": settings["net"], **settings["net_arguments"], "representation": settings["representation"]}
     classes = module.probabilities(torch.from_numpy(example)).shape[1]

@@ -12,6 +12,9 @@ from ste.config.processes import cores
 
 PACKAGES = ("ste", "torch", "lightning", "torchmetrics", "mlflow", "hydra-core", "pandas", "numpy", "TA-Lib")
 
+_GIT_TIMEOUT = 10.0
+"""Seconds after which a git that hangs, on a network drive for example, counts as missing."""
+
 
 def provenance() -> dict[str, str]:
     """Return tags of the commit with a dirty flag, the package versions and the machine."""
@@ -25,9 +28,9 @@ def _git() -> dict[str, str]:
     def git(*arguments: str) -> str | None:
         try:
             return subprocess.check_output(
-                ["git", *arguments], cwd=Path(__file__).parent, stderr=subprocess.DEVNULL, text=True
+                ["git", *arguments], cwd=Path(__file__).parent, stderr=subprocess.DEVNULL, text=True, timeout=_GIT_TIMEOUT
             ).strip()
-        except (OSError, subprocess.CalledProcessError):
+        except (OSError, subprocess.SubprocessError):
             return None
 
     commit = git("rev-parse", "HEAD")

@@ -3,11 +3,10 @@
 import json
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlflow.data import from_pandas
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
@@ -16,15 +15,38 @@ from mlflow.tracking import MlflowClient
 
 from ste.tracking.retry import retried
 from ste.tracking.run_info import RunInfo, find_children
-from ste.tracking.run_protocol import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _MAX_PARAM_LENGTH = 6000
 _MAX_PARAMS = 100  # per call of MLflow
-_MAX_METRICS = 900  # per call of MLflow, which takes 1000 metrics and tags
+_MAX_METRICS = 1000  # per call of MLflow
 
 
-class Run:
-    """A run that this process writes. A thread sends the metrics in order, so that training does not wait.
+@dataclass(frozen=True)
+class Table:
+    """A table that a run is trained or scored on, for MLflow's datasets.
+
+    Attributes:
+        frame: some of its rows.
+        path: of its file, or the folder of its parts.
+        digest: of the file.
+        context: use of the table, such as `train`.
+        targets: name of the label's column.
+        rows: number of rows.
+    """
+
+    frame: "pd.DataFrame"
+    path: Path
+    digest: str
+    context: str
+    targets: str
+    rows: int
+
+
+class TrackedRun:
+    """A run that this process writes; `tracking.tracked_run.tracked_run` starts one.
 
     Args:
         client: of the store.
@@ -41,9 +63,6 @@ class Run:
         self.id = str(run.info.run_id)
         self.name = str(run.info.run_name)
         self.experiment_id = str(run.info.experiment_id)
-        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="metrics")
-        self._pending: list[Future[None]] = []
-        self._buffer: tuple[list[Metric], list[RunTag]] | None = None
 
     def log_params(self, params: dict[str, Any]) -> None:
         """Log a flat dict of parameters."""
@@ -52,51 +71,23 @@ class Run:
             retried(self.client.log_batch, self.id, params=entries[i : i + _MAX_PARAMS])
 
     def log_metrics(self, metrics: Mapping[str, float], step: int = 0, model_id: str | None = None) -> None:
-        """Queue the metrics of one step; see `log_history`."""
+        """Log the metrics of one step, also of a logged model where its ID is given."""
         self.log_history({step: metrics}, model_id)
 
     def log_history(self, history: Mapping[int, Mapping[str, float]], model_id: str | None = None) -> None:
-        """Queue the metrics of several steps; `flush` waits until they are sent.
-
-        Args:
-            history: metrics by step.
-            model_id: logged model that they belong to as well.
-        """
+        """Log the metrics of several steps, as few transactions: each takes as long as a small epoch."""
         now = int(time.time() * 1000)
         entries = [
             Metric(key, float(value), now, step, model_id=model_id)
             for step, metrics in history.items()
             for key, value in metrics.items()
         ]
-        if self._buffer is None:
-            self._queue(entries)
-        else:
-            self._buffer[0].extend(entries)
+        for i in range(0, len(entries), _MAX_METRICS):
+            retried(self.client.log_batch, self.id, metrics=entries[i : i + _MAX_METRICS])
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:
         """Set tags."""
-        entries = [RunTag(key, str(value)) for key, value in tags.items()]
-        if self._buffer is None:
-            retried(self.client.log_batch, self.id, tags=entries)
-        else:
-            self._buffer[1].extend(entries)
-
-    @contextmanager
-    def together(self) -> Iterator[None]:
-        """Send the metrics and tags that are logged inside as one transaction, which takes as long as a small epoch."""
-        metrics: list[Metric] = []
-        tags: list[RunTag] = []
-        self._buffer = metrics, tags
-        try:
-            yield
-        finally:  # also for a run that fails
-            self._buffer = None
-            self._queue(metrics, tags)
-
-    def _queue(self, metrics: list[Metric], tags: Sequence[RunTag] = ()) -> None:
-        for i in range(0, max(len(metrics), 1), _MAX_METRICS):
-            batch, own_tags = metrics[i : i + _MAX_METRICS], tags if i == 0 else ()
-            self._pending.append(self._writer.submit(retried, self.client.log_batch, self.id, batch, (), own_tags))
+        retried(self.client.log_batch, self.id, tags=[RunTag(key, str(value)) for key, value in tags.items()])
 
     def log_file(self, path: Path, folder: str | None = None) -> None:
         """Upload a file."""
@@ -137,20 +128,3 @@ class Run:
     def tag(self, key: str) -> str | None:
         """Read a tag."""
         return self.client.get_run(self.id).data.tags.get(key)
-
-    def flush(self) -> None:
-        """Wait until the queued metrics are sent.
-
-        Raises:
-            MlflowException: the store refused some of them.
-        """
-        pending, self._pending = self._pending, []
-        for future in pending:
-            future.result()
-
-    def close(self) -> None:
-        """Flush, and stop the thread."""
-        try:
-            self.flush()
-        finally:
-            self._writer.shutdown()

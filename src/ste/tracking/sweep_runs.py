@@ -4,7 +4,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
@@ -36,34 +35,16 @@ def has_sweep(tracking: TrackingSettings, output: Path, run_id: str) -> bool:
     return SWEEP_TAG in run.data.tags and run.info.lifecycle_stage == "active"
 
 
-def find_trial_runs(client: MlflowClient, parent: str, number: int | None = None) -> dict[int, RunInfo]:
-    """Find the runs of a sweep's trials by trial number.
+def find_trial_runs(client: MlflowClient, parent: str) -> dict[int, RunInfo]:
+    """Find the runs of a sweep's trials by trial number, the latest of each.
 
     Args:
         client: of the store.
         parent: run ID of the sweep.
-        number: of one trial; None finds all.
     """
     experiment = client.get_run(parent).info.experiment_id
-    where = f"tags.`{PARENT_TAG}` = '{parent}'"
-    if number is not None:
-        where += f" and tags.`{TRIAL_TAG}` = '{number}'"
-    runs = search(client, [experiment], where)
-    return {int(run.tags[TRIAL_TAG]): run for run in reversed(runs) if TRIAL_TAG in run.tags}  # the latest run of each
-
-
-def wait_for_run(run_id: str, output: Path) -> None:
-    """Wait until no process of this machine holds the lock of a run."""
-    path = output / ".running" / f"{run_id}.lock"
-    if path.exists():
-        with FileLock(path):
-            pass
-
-
-def mark_killed(client: MlflowClient, run_id: str) -> None:
-    """Mark the run of a dead process KILLED."""
-    with suppress(MlflowException):
-        client.set_terminated(run_id, "KILLED")
+    runs = search(client, [experiment], f"tags.`{PARENT_TAG}` = '{parent}'")
+    return {int(run.tags[TRIAL_TAG]): run for run in reversed(runs) if TRIAL_TAG in run.tags}
 
 
 def track_failure(
@@ -81,7 +62,7 @@ def track_failure(
     with suppress(MlflowException, RunError):  # the trial's own error is raised
         client = open_store(tracking, output)
         assert sweep.parent is not None
-        if sweep.trial in find_trial_runs(client, sweep.parent, sweep.trial):
+        if sweep.trial in find_trial_runs(client, sweep.parent):
             return  # the run had started and is FAILED already
         with suppress(type(error)), tracked_run(tracking, output, name, trial_params(sweep), tags=trial_tags(sweep)):
             raise error

@@ -23,8 +23,7 @@ from ste.errors import Pruned, RunError
 from ste.tracking.provenance import provenance, user
 from ste.tracking.retry import retried
 from ste.tracking.run_info import ENSEMBLE_TAG, PARENT_TAG, PRUNED_TAG
-from ste.tracking.run_protocol import TrackedRun
-from ste.tracking.run_writer import Run
+from ste.tracking.run_writer import TrackedRun
 from ste.tracking.store import experiment_id, open_store
 
 log = logging.getLogger(__name__)
@@ -46,7 +45,7 @@ def tracked_run(
     parent: TrackedRun | None = None,
     tags: dict[str, Any] | None = None,
     hint: str | None = None,
-) -> Iterator[Run]:
+) -> Iterator[TrackedRun]:
     """Start or resume a run, and set its final status on exit.
 
     The status is FINISHED on a clean exit, FAILED on an exception, with the traceback as an artifact, KILLED when the
@@ -82,7 +81,7 @@ def tracked_run(
         started = client.get_run(resume)  # keeps its name
     run_id = str(started.info.run_id)
     lock = _lock(locks, run_id)
-    run = Run(client, started)
+    run = TrackedRun(client, started)
     status, previous = "FAILED", _raise_on_sigterm()
     try:
         if resume is None:
@@ -91,7 +90,6 @@ def tracked_run(
             client.update_run(run_id, status="RUNNING")
             run.set_tags(provenance())
         yield run
-        run.flush()
         status = "FINISHED"
     except (KeyboardInterrupt, SystemExit):
         status = "KILLED"
@@ -135,23 +133,14 @@ def _lock(locks: Path, run_id: str) -> FileLock:
     return lock
 
 
-def _end(run: Run, status: str) -> None:
-    try:
-        run.close()
-    except Exception:
-        # Without its metrics the run is not complete.
-        with suppress(MlflowException):
-            run.client.set_terminated(run.id, "FAILED" if status == "FINISHED" else status)
-        if status == "FINISHED":
-            raise
-        return
+def _end(run: TrackedRun, status: str) -> None:
     try:
         retried(run.client.set_terminated, run.id, status)
     except MlflowException as error:
         log.warning("run %s could not be marked %s: %s", run.id, status, str(error).splitlines()[0][:200])
 
 
-def _log_traceback(run: Run) -> None:
+def _log_traceback(run: TrackedRun) -> None:
     try:
         run.client.log_text(run.id, traceback.format_exc(), "traceback.txt")
     except Exception as error:  # a full disk must not hide the error that is raised

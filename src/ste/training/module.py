@@ -12,7 +12,6 @@ from torchmetrics.aggregation import MeanMetric
 
 from ste.data.datamodule import BatchLoader, DatasetView, TrendDataModule
 from ste.data.window_dataset import Batch
-from ste.errors import ConfigError
 from ste.evaluation.epoch_metrics import EpochMetrics, Step, TrainingMetrics
 from ste.features.normalization import Normalizer
 from ste.registry import MODELS
@@ -21,25 +20,6 @@ from ste.training.augmentation.batch_transforms import augment_batch, generator
 from ste.training.cached_dataset import NormalizedBatch
 from ste.training.optimizers import build_optimizer, build_scheduler
 from ste.training.run_logger import RunLogger
-
-
-def build_net(name: str, arguments: dict[str, Any]) -> nn.Module:
-    """Build a registered net.
-
-    Args:
-        name: class name in `ste.registry.MODELS`.
-        arguments: keyword arguments of the class.
-
-    Raises:
-        ConfigError: no such net, or an argument that it does not accept.
-    """
-    net_class = MODELS[name]
-    try:
-        net: nn.Module = net_class(**arguments)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"model.{error}.") from None
-    return net
-
 
 STEPS = 32
 """Training steps whose metrics are added together."""
@@ -93,7 +73,7 @@ class TrendModule(pl.LightningModule):
         super().__init__()
         self.save_hyperparameters()
         self.representation = Normalizer(columns, representation)
-        self.net = build_net(net, net_arguments)
+        self.net: nn.Module = MODELS.build(net, net_arguments)
         weights = None if class_weights is None else torch.tensor(class_weights)
         self.loss = nn.CrossEntropyLoss(weight=weights, label_smoothing=label_smoothing)
         self.train_metrics = TrainingMetrics()

@@ -24,7 +24,7 @@ class MetricStore(Protocol):
     name: str
 
     def log_history(self, history: dict[int, dict[str, float]]) -> None:
-        """Queue metrics of several steps."""
+        """Log metrics of several steps."""
 
     def steps(self, metric: str) -> set[int]:
         """Return the steps of a metric that were logged before."""
@@ -44,6 +44,7 @@ class RunLogger(Logger):
         self._run = run
         self._sent = run.steps(curve_name("train/loss"))
         self._pending: dict[int, dict[str, float]] = {}
+        self._by_step: dict[int, dict[str, float]] = {}
         self._sent_at = 0.0
 
     @property
@@ -62,22 +63,23 @@ class RunLogger(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Queue metrics.
+        """Send metrics, at most once per interval.
 
         Args:
             metrics: values by name; `epoch` is their step.
             step: used where there is no `epoch`.
         """
-        if "epoch" not in metrics:
-            self._run.log_history({step or 0: {STEP_PREFIX + name: float(value) for name, value in metrics.items()}})
-            return
-        values = {curve_name(name): float(value) for name, value in metrics.items() if name != "epoch"}
-        self._pending.setdefault(int(metrics["epoch"]), {}).update(values)
+        if "epoch" in metrics:
+            values = {curve_name(name): float(value) for name, value in metrics.items() if name != "epoch"}
+            self._pending.setdefault(int(metrics["epoch"]), {}).update(values)
+        else:
+            values = {STEP_PREFIX + name: float(value) for name, value in metrics.items()}
+            self._by_step.setdefault(step or 0, {}).update(values)
         if time.monotonic() - self._sent_at >= INTERVAL:
             self._send()
 
     def resend(self, history: Sequence[Mapping[str, float]]) -> None:
-        """Queue the epochs of a resumed run that its killed process had not sent."""
+        """Send the epochs of a resumed run that its killed process had not sent."""
         for epoch, metrics in enumerate(history):
             self.log_metrics({**metrics, "epoch": epoch})
 
@@ -91,10 +93,11 @@ class RunLogger(Logger):
         done = {epoch for epoch, metrics in self._pending.items() if curve_name("train/loss") in metrics}
         owed = {epoch: self._pending.pop(epoch) for epoch in sorted(done)}
         owed = {epoch: metrics for epoch, metrics in owed.items() if epoch not in self._sent}
-        if owed:
-            self._run.log_history(owed)
-            self._sent |= set(owed)
+        steps, self._by_step = self._by_step, {}
+        for history in filter(None, (owed, steps)):
+            self._run.log_history(history)
             self._sent_at = time.monotonic()
+        self._sent |= set(owed)
 
 
 def curve_name(name: str) -> str:

@@ -1,13 +1,17 @@
 """Stop unpromising trials of a search while they train."""
 
+from typing import TYPE_CHECKING
+
 import lightning.pytorch as pl
 from optuna.trial import Trial
 
 from ste.config import SweepSettings
 from ste.errors import Pruned
-from ste.tracking.run_protocol import TrackedRun
 from ste.training.module import TrendModule
-from ste.tuning.study import open_storage, open_study, trial_id
+from ste.tuning.study import open_storage, open_study
+
+if TYPE_CHECKING:
+    from ste.tracking.run_writer import TrackedRun
 
 
 class Pruning(pl.Callback):
@@ -26,9 +30,10 @@ class Pruning(pl.Callback):
         assert settings.storage is not None
         assert settings.study is not None
         assert settings.trial is not None
-        self._trial = Trial(
-            open_study(settings), trial_id(open_storage(settings.storage), settings.study, settings.trial)
-        )
+        storage = open_storage(settings.storage)
+        study_id = storage.get_study_id_from_name(settings.study)
+        trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, settings.trial)
+        self._trial = Trial(open_study(settings), trial_id)
         self._monitor, self._run_id = monitor, run_id
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -48,7 +53,7 @@ class Pruning(pl.Callback):
         return True
 
 
-def pruning(settings: SweepSettings, monitor: str, run: TrackedRun | None) -> list[pl.Callback]:
+def pruning(settings: SweepSettings, monitor: str, run: "TrackedRun | None") -> list[pl.Callback]:
     """Build the callback for a trial of a search with a pruner; return an empty list otherwise.
 
     Args:

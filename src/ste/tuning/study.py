@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Callable
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Protocol
 from ste.config import SweepSettings
 from ste.errors import ConfigError, RunError
 from ste.tuning.search_space import Choices, Space, distributions, text_of
-from ste.tuning.trial_result import FAILED, FINISHED, LOST, PRUNED, SweepTrial, TrialResult, TrialRow
+from ste.tuning.trial_result import FINISHED, PRUNED, SweepTrial, TrialResult, TrialRow
 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.pruners import BasePruner
     from optuna.samplers import BaseSampler
     from optuna.storages import BaseStorage
-    from optuna.trial import FrozenTrial
+    from optuna.trial import FrozenTrial, Trial
 
-_RESULT, _COMMAND, _PARENT, _ABANDONED = "outcome", "command", "parent", "abandoned"
+_RESULT, _COMMAND, _PARENT = "outcome", "command", "parent"
 """Attributes of trials and studies; their values are stored, so they never change."""
 _SQLITE_TIMEOUT = 60.0
 """Seconds that a writer waits for another one."""
@@ -70,8 +70,7 @@ class GridSearch:
 class OptunaSearch:
     """An Optuna study that can be resumed.
 
-    Finished, pruned and failed trials count towards the total. A trial whose process died does not count, and its
-    values are tried again.
+    Trials with a result count towards the total. A trial whose process died has none, and its values are tried again.
 
     Args:
         settings: of the sweep, with `storage` and `study`.
@@ -89,7 +88,7 @@ class OptunaSearch:
         self._space = distributions(space)
         self.total = settings.trials
         self.study = open_study(settings, mode)
-        self._storage = open_storage(str(settings.storage))
+        self._asked: dict[int, Trial] = {}
         known = self.study.user_attrs.get(_COMMAND)
         if known is None:
             self.study.set_user_attr(_COMMAND, command)
@@ -109,37 +108,23 @@ class OptunaSearch:
     def parent(self, run_id: str) -> None:
         self.study.set_user_attr(_PARENT, run_id)
 
-    def recover(self, find_result: Callable[[int], TrialResult | None]) -> list[int]:
-        """End the trials that a dead process left running.
-
-        Args:
-            find_result: returns the result of a trial by its number, if its run ended.
-
-        Returns:
-            Numbers of the trials that are repeated.
-        """
+    def recover(self) -> list[int]:
+        """Repeat the trials that a dead process left running, and return their numbers."""
         from optuna.trial import TrialState
 
-        repeated = []
-        for frozen in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            result = find_result(frozen.number)
-            if result is not None and result.status in (FINISHED, PRUNED, FAILED):
-                self._tell(frozen.number, result)
-                continue
-            self._set_attribute(frozen.number, _ABANDONED, True)
+        running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        for frozen in running:
             self.study.tell(frozen.number, state=TrialState.FAIL)
             if frozen.params:
-                self.study.enqueue_trial(frozen.params, user_attrs={"replaces": frozen.number})
-            repeated.append(frozen.number)
-        return repeated
+                self.study.enqueue_trial(frozen.params)
+        return [frozen.number for frozen in running]
 
     def earlier(self) -> list[TrialRow]:
         """Return the trials that count, in order."""
         rows = []
         for frozen in self._counted():
             trial = SweepTrial(frozen.number, {key: text_of(value) for key, value in frozen.params.items()})
-            known = frozen.user_attrs.get(_RESULT)
-            rows.append(TrialRow(trial, TrialResult.from_dict(json.loads(known)) if known else TrialResult(LOST)))
+            rows.append(TrialRow(trial, TrialResult.from_dict(json.loads(frozen.user_attrs[_RESULT]))))
         return rows
 
     def ask(self, count: int) -> list[SweepTrial]:
@@ -148,42 +133,23 @@ class OptunaSearch:
         # A new sampler for each batch: a resumed search samples what it would have sampled.
         self.study.sampler = build_sampler(self._settings, len(self.study.get_trials(deepcopy=False)))
         asked = [self.study.ask(self._space) for _ in range(count)]
+        self._asked |= {trial.number: trial for trial in asked}
         return [SweepTrial(t.number, {key: text_of(value) for key, value in t.params.items()}) for t in asked]
 
     def tell(self, trial: SweepTrial, result: TrialResult) -> None:
         """Store the result of a trial."""
-        self._tell(trial.number, result)
-
-    def _tell(self, number: int, result: TrialResult) -> None:
         from optuna.trial import TrialState
 
-        # Attributes of a trial cannot be set after its state.
-        self._set_attribute(number, _RESULT, json.dumps(result.to_dict()))
+        asked = self._asked.pop(trial.number)
+        asked.set_user_attr(_RESULT, json.dumps(asdict(result)))  # before the state, after which it cannot be set
         if result.status == FINISHED and result.value is not None:
-            self.study.tell(number, result.value)
+            self.study.tell(asked, result.value)
         else:
-            self.study.tell(number, state=TrialState.PRUNED if result.status == PRUNED else TrialState.FAIL)
-
-    def _set_attribute(self, number: int, key: str, value: object) -> None:
-        self._storage.set_trial_user_attr(trial_id(self._storage, str(self._settings.study), number), key, value)
+            self.study.tell(asked, state=TrialState.PRUNED if result.status == PRUNED else TrialState.FAIL)
 
     def _counted(self) -> "list[FrozenTrial]":
-        from optuna.trial import TrialState
-
-        ended: tuple[TrialState, ...] = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-        trials = self.study.get_trials(deepcopy=False, states=ended)
-        return [trial for trial in trials if not trial.user_attrs.get(_ABANDONED)]
-
-
-def trial_id(storage: "BaseStorage", study: str, number: int) -> int:
-    """ID of a trial in its storage.
-
-    Args:
-        storage: of the study.
-        study: name of the study.
-        number: of the trial in its study.
-    """
-    return storage.get_trial_id_from_study_id_trial_number(storage.get_study_id_from_name(study), number)
+        trials = self.study.get_trials(deepcopy=False)
+        return [trial for trial in trials if trial.state.is_finished() and _RESULT in trial.user_attrs]
 
 
 def default_storage(output: Path) -> str:

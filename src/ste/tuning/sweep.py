@@ -6,14 +6,17 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ste.config import SweepSettings, TrackingSettings
-from ste.tracking.run_protocol import TrackedRun
 from ste.tuning.optuna_figures import write_figures
 from ste.tuning.study import OptunaSearch, TrialSource
 from ste.tuning.sweep_console import print_sweep, trial_line
 from ste.tuning.sweep_table import write_table
-from ste.tuning.trial_result import LOST, SweepTrial, TrialResult, TrialRow, best, count_by_status, exit_code, ranked
+from ste.tuning.trial_result import SweepTrial, TrialResult, TrialRow, best, count_by_status, exit_code, ranked
+
+if TYPE_CHECKING:
+    from ste.tracking.run_writer import TrackedRun
 
 Launch = Callable[[list[tuple[SweepTrial, list[str]]]], Iterable[tuple[SweepTrial, TrialResult]]]
 """Runs a batch of trials with the overrides of each, and yields each result as it arrives."""
@@ -67,22 +70,20 @@ def run_sweep(plan: SweepPlan, source: TrialSource, launch: Launch) -> tuple[lis
     """
     with _parent_run(plan, source) as parent:
         if isinstance(source, OptunaSearch):
-            repeated = source.recover(lambda number: _tracked_result(plan, parent, number, wait=True))
-            if repeated:
-                numbers = ", ".join(str(number) for number in repeated)
-                print(f"trial {numbers}: stopped before its end, repeated", file=sys.stderr)
+            for number in source.recover():
+                print(f"trial {number}: stopped before its end, repeated", file=sys.stderr)
         rows = source.earlier()
         if rows:
             print(f"{len(rows)} of {source.total} trials ended earlier", file=sys.stderr)
         while batch := source.ask(plan.width):
             for trial, result in launch([(trial, overrides(plan, trial, parent)) for trial in batch]):
-                if result.run_id is None:
-                    result = _merge(result, _tracked_result(plan, parent, trial.number))  # noqa: PLW2901
                 source.tell(trial, result)
                 rows.append(TrialRow(trial, result))
                 print(trial_line(rows[-1], len(rows), source.total, plan.monitor), flush=True)
                 _log_best(plan, parent, rows)
         rows.sort(key=lambda row: row.trial.number)
+        if parent:
+            rows = _add_runs(rows, parent)
         files = _write_files(plan, rows)
         if parent:
             _log_summary(plan, parent, rows, files)
@@ -92,7 +93,7 @@ def run_sweep(plan: SweepPlan, source: TrialSource, launch: Launch) -> tuple[lis
     return rows, exit_code(rows)
 
 
-def overrides(plan: SweepPlan, trial: SweepTrial, parent: TrackedRun | None) -> list[str]:
+def overrides(plan: SweepPlan, trial: SweepTrial, parent: "TrackedRun | None") -> list[str]:
     """Overrides of a trial's job, as typed."""
     keys = ",".join(quoted(key) for key in plan.swept)
     own = {"sweep.trial": str(trial.number), "sweep.keys": f"[{keys}]"}
@@ -112,7 +113,7 @@ def quoted(text: str) -> str:
 
 
 @contextmanager
-def _parent_run(plan: SweepPlan, source: TrialSource) -> Iterator[TrackedRun | None]:
+def _parent_run(plan: SweepPlan, source: TrialSource) -> Iterator["TrackedRun | None"]:
     """Start or resume the parent run of the trials; None without tracking."""
     if not plan.tracking.enabled:
         yield None
@@ -138,42 +139,20 @@ def _parent_run(plan: SweepPlan, source: TrialSource) -> Iterator[TrackedRun | N
         yield run
 
 
-def _tracked_result(
-    plan: SweepPlan, parent: TrackedRun | None, number: int, *, wait: bool = False
-) -> TrialResult | None:
-    """Read the result of a trial from the store; None if it is not tracked.
+def _add_runs(rows: list[TrialRow], parent: "TrackedRun") -> list[TrialRow]:
+    """Add the runs of failed trials, which their jobs do not return."""
+    from ste.tracking.sweep_runs import find_trial_runs
 
-    Args:
-        plan: of the sweep.
-        parent: its run.
-        number: of the trial.
-        wait: wait while a process holds the run's lock; a RUNNING run without one is marked KILLED.
-    """
-    if parent is None:
-        return None
-    from ste.tracking.sweep_runs import find_trial_runs, mark_killed, wait_for_run
-    from ste.tuning.tracked_trials import result_of_run
-
-    run = find_trial_runs(parent.client, parent.id, number).get(number)
-    if run is not None and wait and run.status == "RUNNING":
-        wait_for_run(run.id, plan.output)
-        run = find_trial_runs(parent.client, parent.id, number)[number]
-        if run.status == "RUNNING":
-            mark_killed(parent.client, run.id)
-            return None
-    return None if run is None else result_of_run(run)
+    runs = find_trial_runs(parent.client, parent.id)
+    return [
+        replace(row, result=replace(row.result, run_id=runs[row.trial.number].id))
+        if row.result.run_id is None and row.trial.number in runs
+        else row
+        for row in rows
+    ]
 
 
-def _merge(result: TrialResult, tracked: TrialResult | None) -> TrialResult:
-    """Add what the store knows to a result: the run of a lost trial may have ended before its process died."""
-    if tracked is None:
-        return result
-    if result.status == LOST and tracked.status != LOST:
-        return tracked
-    return replace(result, run_id=tracked.run_id)
-
-
-def _log_best(plan: SweepPlan, parent: TrackedRun | None, rows: list[TrialRow]) -> None:
+def _log_best(plan: SweepPlan, parent: "TrackedRun | None", rows: list[TrialRow]) -> None:
     top = best(rows, plan.mode)
     if parent and top is not None and top.result.value is not None:
         parent.log_metrics({f"best/{plan.monitor}": top.result.value}, step=len(rows))
@@ -185,7 +164,7 @@ def _write_files(plan: SweepPlan, rows: list[TrialRow]) -> list[Path]:
     return files + ([page] if page else [])
 
 
-def _log_summary(plan: SweepPlan, parent: TrackedRun, rows: list[TrialRow], files: list[Path]) -> None:
+def _log_summary(plan: SweepPlan, parent: "TrackedRun", rows: list[TrialRow], files: list[Path]) -> None:
     from ste.tuning.tracked_trials import best_tags, note
 
     parent.log_metrics({f"trials/{status}": count for status, count in count_by_status(rows).items()})

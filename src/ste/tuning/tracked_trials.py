@@ -1,14 +1,13 @@
-"""Results of trials from MLflow runs and training results, and the tags and description of the parent run."""
+"""Results of trials from training results, and the tags and description of the parent run."""
 
 from ste.evaluation.scorecard import Estimate
-from ste.experiment.artifacts import CHECKPOINT, MONITORED, SPLIT_PREFIX, read_estimates
+from ste.experiment.artifacts import CHECKPOINT
 from ste.experiment.train_result import TrainResult
-from ste.tracking.run_info import BEST_TAG, DIGEST_TAG, PRUNED_TAG, RunInfo
+from ste.tracking.run_info import BEST_TAG
 from ste.tuning.trial_result import (
     FAILED,
     FINISHED,
     LOST,
-    PRUNED,
     SHOWN,
     Interval,
     TrialResult,
@@ -18,28 +17,6 @@ from ste.tuning.trial_result import (
 )
 
 _NOTE_ROWS = 10
-
-
-def result_of_run(run: RunInfo) -> TrialResult:
-    """Read a trial's result from its MLflow run."""
-    if run.status == "FINISHED" and MONITORED in run.metrics:
-        estimates = {split: read_estimates(run.metrics, SPLIT_PREFIX[split]) for split in ("test", "validation")}
-        split = "test" if "accuracy" in estimates["test"] else "validation"
-        examples = run.metrics.get(f"{SPLIT_PREFIX['validation']}/examples", 0)
-        return TrialResult(
-            FINISHED,
-            run.metrics[MONITORED],
-            run.id,
-            _figures(estimates[split]),
-            split,
-            _rows(run.tags.get(DIGEST_TAG, ""), examples),
-            run.metrics.get("fit_seconds"),
-            run.tags.get("validation") == "holdout",
-        )
-    if PRUNED_TAG in run.tags:
-        return TrialResult(PRUNED, run_id=run.id)
-    status = FAILED if run.status == "FAILED" else LOST
-    return TrialResult(status, run_id=run.id, error=f"its run is {run.status}; see its traceback.txt in MLflow")
 
 
 def result_of_training(trained: TrainResult) -> TrialResult:

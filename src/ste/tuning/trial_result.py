@@ -1,7 +1,7 @@
 """A trial of a sweep and its result, in plain values that can be sent between processes."""
 
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 FINISHED, PRUNED, FAILED, LOST = "finished", "pruned", "failed", "lost"
@@ -58,13 +58,9 @@ class TrialResult:
     error: str = ""
     mistake: bool = False
 
-    def to_dict(self) -> dict[str, Any]:
-        """Convert to a dict of plain values, for JSON."""
-        return asdict(self)
-
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "TrialResult":
-        """Create from `to_dict`, also after JSON."""
+        """Create from its fields, also after JSON."""
         return cls(**{**values, "figures": {key: tuple(value) for key, value in values["figures"].items()}})
 
 
