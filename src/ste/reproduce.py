@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from ste.config import ReproduceSettings
+from ste.config import ReproduceSettings, TrainSettings
 from ste.config.fast_imports import fast_imports
 from ste.config.hydra_app import run
 from ste.config.load import compose_train, load_settings, to_dict
@@ -38,7 +38,7 @@ def reproduce_task(config: DictConfig) -> None:
         import torch  # only now: --help answers without it
 
         from ste.data.storage.files import atomic_file
-        from ste.experiment.run import train_config
+        from ste.experiment.run import train
 
     output = Path(settings.paths.output)
     folder = output / "reproduction"
@@ -48,7 +48,7 @@ def reproduce_task(config: DictConfig) -> None:
         overrides = [f"paths.data={settings.paths.data}", f"paths.output={output}"]
         values = to_dict(compose_train([f"experiment=seed_{name}", *overrides]))
         values["trainer"] |= {"threads": 1, "enable_progress_bar": False}  # 12 batches: a second thread only waits
-        result = train_config(values, folder / name, f"{document.title}, seed document")
+        result = train(load_settings(TrainSettings, values), values, folder / name, f"{document.title}, seed document")
         assert result is not None
         with atomic_file(folder / f"{name}_best.pth") as partial:
             torch.save(result.module.net.state_dict(), partial)

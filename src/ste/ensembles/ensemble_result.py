@@ -1,15 +1,12 @@
 """The result of combining tracked runs."""
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from ste.ensembles.pooling import BLOCKS
-from ste.evaluation.predictions import Predictions
 from ste.evaluation.scorecard import Gain, Scorecard
 from ste.evaluation.significance import TESTED
-from ste.evaluation.verdict import Verdict
-from ste.experiment.train_result import summarize
+from ste.experiment.train_result import Result
 
 _METHOD_TEXT = {
     "average": "Mean of the members' probabilities",
@@ -18,47 +15,27 @@ _METHOD_TEXT = {
 }
 
 
-@dataclass(frozen=True)
-class EnsembleResult:
-    """The result of combining tracked runs; `summary.json` holds the same values.
+@dataclass(frozen=True, kw_only=True)
+class EnsembleResult(Result):
+    """The result of combining tracked runs; its scores are compared with the reference baselines.
 
     Attributes:
-        run_id: MLflow's ID.
-        model: name, for printing.
         method: of combining.
         members: titles of the members, in order.
         weights: of each member, mean over folds; exponents for `stacked`.
         best_member: title of the member with the lowest validation log-loss.
         over_best: gains over that member on the test split (or validation), by figure.
         fitted_loss: log-loss on the validation rows that the combination was fitted on; None for `average`.
-        parameters: number of trainable parameters of all members.
-        validation: `holdout`, `walk_forward` or `combinatorial`, as of the members.
-        data_digest: digest of the tables.
-        trials: number of runs of the experiment on the same data, this one included.
-        scores: by split, compared with the reference baselines.
         member_scores: by split, compared with the members as well; not in the summary.
-        verdict: on the test split, against the reference baselines.
-        folder: of the files.
-        predictions: of validation and test rows; not in the summary.
     """
 
-    run_id: str
-    model: str
     method: str
     members: list[str]
     weights: list[float]
     best_member: str
     over_best: dict[str, Gain]
     fitted_loss: float | None
-    parameters: int
-    validation: str
-    data_digest: str
-    trials: int
-    scores: dict[str, Scorecard]
     member_scores: dict[str, Scorecard]
-    verdict: Verdict
-    folder: Path
-    predictions: Predictions
 
     @property
     def description(self) -> str:
@@ -88,7 +65,7 @@ class EnsembleResult:
         """Facts of the run for the end of the command's output and for the log, one line each."""
         return [f"trial {self.trials} on this data in this experiment, its members among them"]
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self, *without: str) -> dict[str, Any]:
         """Return the content of `summary.json`."""
-        out = summarize(self, without=("predictions", "member_scores"))
+        out = super().summary(*without, "member_scores")
         return out | {"over_best": {name: asdict(gain) for name, gain in self.over_best.items()}}

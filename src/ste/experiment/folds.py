@@ -1,6 +1,5 @@
 """Cross-validation: each fold is a tracked run below that of the training."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,48 +22,9 @@ if TYPE_CHECKING:
     from ste.tracking.run_writer import TrackedRun
 
 
-@dataclass(frozen=True)
-class FoldResult:
-    """A fitted fold.
-
-    Attributes:
-        number: of the fold, from 0.
-        predictions: of its validation and test rows.
-        fitted: its model.
-    """
-
-    number: int
-    predictions: Predictions
-    fitted: Fitted
-
-    @classmethod
-    def from_run(cls, parent: "TrackedRun", child: "RunInfo", folder: Path) -> "FoldResult":
-        """Restore a finished fold from its tracked run.
-
-        Args:
-            parent: run of the training.
-            child: run of the fold.
-            folder: for downloads.
-        """
-        from ste.tracking.run_lookup import download
-
-        folder.mkdir(parents=True, exist_ok=True)
-        predictions = Predictions.read(download(parent.client, child, PREDICTIONS, folder))
-        checkpoint = download(parent.client, child, CHECKPOINT, folder)
-        figures = child.metrics
-        fitted = Fitted(
-            model=load_model(checkpoint),
-            parameters=int(figures["parameters"]),
-            epochs=int(figures["epochs"]),
-            best_epoch=int(figures["best_epoch"]),
-            seconds=figures["fit_seconds"],
-            checkpoint=checkpoint,
-            history=[],
-        )
-        return cls(int(child.tags["fold"]), predictions, fitted)
-
-
-def fit_folds(parts: RunParts, checkpoints: Path, folder: Path, run: "TrackedRun | None") -> list[FoldResult]:
+def fit_folds(
+    parts: RunParts, checkpoints: Path, folder: Path, run: "TrackedRun | None"
+) -> tuple[list[Fitted], Predictions]:
     """Fit each fold; a fold that a stopped run finished is read back from its tracked run.
 
     Args:
@@ -72,21 +32,52 @@ def fit_folds(parts: RunParts, checkpoints: Path, folder: Path, run: "TrackedRun
         checkpoints: folder for the checkpoints of all folds.
         folder: of the run's files.
         run: tracked run of the training.
+
+    Returns:
+        The models in the order of the folds, and their predictions of validation and test rows together.
     """
     children = run.children() if run is not None and parts.tracker.resume else {}
-    results = []
+    fits, predictions = [], []
     for fold in parts.data.folds:
         child, own = children.get(fold.number), checkpoints / f"fold-{fold.number}"
         if run is not None and child is not None and child.status == "FINISHED":
-            results.append(FoldResult.from_run(run, child, own))
+            fitted, predicted = _read_fold(run, child, own)
         else:
-            results.append(_fit_fold(parts, fold, own, folder, run, child.id if child else None))
-    return results
+            fitted, predicted = _fit_fold(parts, fold, own, folder, run, child.id if child else None)
+        fits.append(fitted)
+        predictions.append(predicted)
+    return fits, pool_predictions(predictions)
+
+
+def _read_fold(parent: "TrackedRun", child: "RunInfo", folder: Path) -> tuple[Fitted, Predictions]:
+    """Restore a finished fold from its tracked run.
+
+    Args:
+        parent: run of the training.
+        child: run of the fold.
+        folder: for downloads.
+    """
+    from ste.tracking.run_lookup import download
+
+    folder.mkdir(parents=True, exist_ok=True)
+    predictions = Predictions.read(download(parent.client, child, PREDICTIONS, folder))
+    checkpoint = download(parent.client, child, CHECKPOINT, folder)
+    figures = child.metrics
+    fitted = Fitted(
+        model=load_model(checkpoint),
+        parameters=int(figures["parameters"]),
+        epochs=int(figures["epochs"]),
+        best_epoch=int(figures["best_epoch"]),
+        seconds=figures["fit_seconds"],
+        checkpoint=checkpoint,
+        history=[],
+    )
+    return fitted, predictions
 
 
 def _fit_fold(
     parts: RunParts, fold: Fold, checkpoints: Path, folder: Path, parent: "TrackedRun | None", resume: str | None
-) -> FoldResult:
+) -> tuple[Fitted, Predictions]:
     data = parts.data.fold(fold)
     params = {"fold": fold.number, "folds": len(parts.data.folds), **_dates(data)}
     with parts.tracker.open_fold(parent, fold.number, params, resume) as run:
@@ -98,7 +89,7 @@ def _fit_fold(
             own.mkdir(exist_ok=True)
             predictions.write(own / PREDICTIONS)
             track_fold(run, own, fitted, score_splits(parts.scoring, predictions, resamples=0))
-    return FoldResult(fold.number, predictions, fitted)
+    return fitted, predictions
 
 
 def pool_predictions(folds: list[Predictions]) -> Predictions:

@@ -13,7 +13,7 @@ from ste.config.load import load_settings
 from ste.config.run_log import run_log
 from ste.evaluation.predictions import Predictions
 from ste.experiment.artifacts import flatten, write_inputs, write_outputs
-from ste.experiment.folds import fit_folds, pool_predictions
+from ste.experiment.folds import fit_folds
 from ste.experiment.model_setup import Fitter, ModelBuilder, input_view
 from ste.experiment.prediction import OUT_OF_SAMPLE, predict, score_replicas
 from ste.experiment.run_data import RunData
@@ -98,11 +98,6 @@ def parts_from_config(config: Mapping[str, Any], paths: PathSettings) -> RunPart
     return split_settings(load_settings(TrainSettings, {**config, "paths": asdict(paths)}))
 
 
-def train_config(config: dict[str, Any], folder: Path, name: str, command: str = "") -> TrainResult | None:
-    """Train from settings as plain data; see `train`."""
-    return train(load_settings(TrainSettings, config), config, folder, name, command)
-
-
 def no_callbacks(run: "TrackedRun | None") -> tuple[pl.Callback, ...]:
     """Return no callbacks."""
     return ()
@@ -138,7 +133,7 @@ def train(
     record = RunRecord(config, folder, name, command)
     rows = ", ".join(f"{split} {entry['rows']:,}" for split, entry in parts.data.panel.prepared.card["files"].items())
     run_log.info("data %s, rows: %s", parts.data.panel.prepared.digest, rows)
-    result = _train_folds(parts, record) if parts.data.in_folds else _train_holdout(parts, record, callbacks)
+    result = _train(parts, record, callbacks)
     if result is not None:
         for line in result.lines:
             run_log.info(line)
@@ -147,9 +142,9 @@ def train(
     return result
 
 
-def _train_holdout(parts: RunParts, record: RunRecord, callbacks: CallbackFactory) -> TrainResult | None:
-    data = parts.data.holdout()
-    model = parts.builder.build(data)
+def _train(parts: RunParts, record: RunRecord, callbacks: CallbackFactory) -> TrainResult | None:
+    data = parts.data.fold(parts.data.folds[0]) if parts.data.in_folds else parts.data.holdout()
+    model = parts.builder.build(data)  # reports a mistake before anything is tracked
     if not parts.builder.is_baseline:
         parts.fitter.check()
     resume = parts.tracker.resume is not None
@@ -160,36 +155,19 @@ def _train_holdout(parts: RunParts, record: RunRecord, callbacks: CallbackFactor
         return None
     with parts.tracker.open(record.name, flatten(record.config), {"command": record.command}) as run:
         checkpoints = _start(parts, record, run)
-        fitted = parts.fitter.fit(model, data, checkpoints, run, callbacks(run), resume=resume)
-        predictions = predict(fitted.model, data, parts.builder.name)
-        replicas = score_replicas([(fitted.model, data)], SPLITS) if isinstance(fitted.model, ReplicaModule) else None
-        result = _result(parts, record.folder, run, predictions, [fitted], replicas)
-        _write(record.folder, result)
+        if parts.data.in_folds:
+            fits, predictions = fit_folds(parts, checkpoints, record.folder, run)
+        else:
+            fits = [parts.fitter.fit(model, data, checkpoints, run, callbacks(run), resume=resume)]
+            predictions = predict(fits[0].model, data, parts.builder.name)
+        result = _result(parts, record.folder, run, predictions, fits)
+        write_outputs(record.folder, result)
+        if result.replicas is not None:
+            result.replicas.write(record.folder / TABLE)
         if run is not None:
-            track_training(run, record.folder, result, fitted, data)
-    _remove_tracked(checkpoints, result)
-    return result
-
-
-def _train_folds(parts: RunParts, record: RunRecord) -> TrainResult:
-    parts.builder.build(parts.data.fold(parts.data.folds[0]))  # reports a mistake before anything is tracked
-    if not parts.builder.is_baseline:
-        parts.fitter.check()
-    with parts.tracker.open(record.name, flatten(record.config), {"command": record.command}) as run:
-        checkpoints = _start(parts, record, run)
-        folds = fit_folds(parts, checkpoints, record.folder, run)
-        predictions = pool_predictions([fold.predictions for fold in folds])
-        replicas = [
-            (fold.fitted.model, parts.data.fold(split))
-            for fold, split in zip(folds, parts.data.folds, strict=True)
-            if isinstance(fold.fitted.model, ReplicaModule)
-        ]
-        scores = score_replicas(replicas, OUT_OF_SAMPLE) if replicas else None
-        result = _result(parts, record.folder, run, predictions, [fold.fitted for fold in folds], scores)
-        _write(record.folder, result)
-        if run is not None:
-            track_training(run, record.folder, result)
-    _remove_tracked(checkpoints, result)
+            track_training(run, record.folder, result, None if parts.data.in_folds else data)
+    if run is not None:
+        shutil.rmtree(checkpoints, ignore_errors=True)  # they are tracked
     return result
 
 
@@ -204,25 +182,12 @@ def _start(parts: RunParts, record: RunRecord, run: "TrackedRun | None") -> Path
     return checkpoints
 
 
-def _write(folder: Path, result: TrainResult) -> None:
-    write_outputs(folder, result)
-    if result.replicas is not None:
-        result.replicas.write(folder / TABLE)
-
-
-def _remove_tracked(checkpoints: Path, result: TrainResult) -> None:
-    """Remove local checkpoints that are tracked."""
-    if result.run_id is not None:
-        shutil.rmtree(checkpoints, ignore_errors=True)
-
-
 def _result(
     parts: RunParts,
     folder: Path,
     run: "TrackedRun | None",
     predictions: Predictions,
     fitted: list[Fitted],
-    replicas: ReplicaScores | None,
 ) -> TrainResult:
     """Score and judge the predictions."""
     prepared = parts.data.panel.prepared
@@ -247,8 +212,19 @@ def _result(
         predictions=predictions,
         last=fitted[-1],
         card=prepared.card,
-        replicas=replicas,
+        replicas=_score_replicas(parts, fitted),
     )
+
+
+def _score_replicas(parts: RunParts, fitted: list[Fitted]) -> ReplicaScores | None:
+    """Score each replica by itself; None for a single net or a baseline."""
+    models = [one.model for one in fitted if isinstance(one.model, ReplicaModule)]
+    if not models:
+        return None
+    if not parts.data.in_folds:
+        return score_replicas([(models[0], parts.data.holdout())], SPLITS)
+    data = [parts.data.fold(fold) for fold in parts.data.folds]
+    return score_replicas(list(zip(models, data, strict=True)), OUT_OF_SAMPLE)
 
 
 def _monitored(monitor: str, metrics: dict[str, float], fitted: list[Fitted]) -> float:

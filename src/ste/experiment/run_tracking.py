@@ -112,8 +112,7 @@ def track_training(
     run: "TrackedRun",
     folder: Path,
     result: TrainResult,
-    fitted: Fitted | None = None,
-    data: TrendDataModule | None = None,
+    data: TrendDataModule | None,
 ) -> None:
     """Track the result of a training.
 
@@ -121,13 +120,12 @@ def track_training(
         run: tracked run.
         folder: that holds the files of the run.
         result: of the training.
-        fitted: model to track; None for folds, whose own runs track theirs.
-        data: that it was fitted on.
+        data: of the model to track; None for folds, whose own runs track theirs.
     """
     model_id = None
-    if fitted is not None and data is not None:
-        track_checkpoint(run, fitted)
-        model_id = _log_model(run, fitted, data)
+    if data is not None:
+        track_checkpoint(run, result.last)
+        model_id = _log_model(run, result.last, data)
     step = result.best_epoch
     metrics = {"best_epoch": step, "fit_seconds": result.fit_seconds, MONITORED: result.monitored}
     if result.replicas is not None:

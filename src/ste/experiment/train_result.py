@@ -1,8 +1,8 @@
 """The result of a training run."""
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.scorecard import Scorecard
@@ -12,76 +12,26 @@ from ste.training.fit import Fitted
 from ste.training.module import TrendModule
 
 
-class Result(Protocol):
-    """The result of a training or of an ensemble, as artifacts and tracking need it."""
-
-    @property
-    def model(self) -> str: ...  # noqa: D102
-    @property
-    def validation(self) -> str: ...  # noqa: D102
-    @property
-    def trials(self) -> int: ...  # noqa: D102
-    @property
-    def parameters(self) -> int: ...  # noqa: D102
-    @property
-    def scores(self) -> dict[str, Scorecard]: ...  # noqa: D102
-    @property
-    def verdict(self) -> Verdict: ...  # noqa: D102
-    @property
-    def predictions(self) -> Predictions: ...  # noqa: D102
-    def summary(self) -> dict[str, Any]:
-        """Return the content of `summary.json`."""
-
-
-def summarize(result: Any, *, without: tuple[str, ...]) -> dict[str, Any]:
-    """Convert a result to plain values: `metrics` by split, and each attribute by its name.
-
-    Args:
-        result: dataclass of a training or an ensemble.
-        without: attributes to leave out.
-    """
-    out = {field.name: getattr(result, field.name) for field in fields(result) if field.name not in without}
-    out["folder"] = str(result.folder)
-    out["scores"] = {split: card.to_dict() for split, card in result.scores.items()}
-    out["metrics"] = {split: card.metrics for split, card in result.scores.items()}
-    verdict = result.verdict
-    out["verdict"] = {"word": verdict.word, "paragraph": verdict.paragraph, "tags": verdict.tags}
-    return out
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """The result of a training run; `summary.json` holds the same values.
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """The result of a training or of an ensemble; `summary.json` holds the same values.
 
     Attributes:
         run_id: MLflow's ID, or None where tracking is off.
-        model: class name.
-        parameters: number of trainable parameters.
-        epochs: number of trained epochs; of folds, of the longest fit.
-        best_epoch: selected epoch, from 0; of folds, of the last fold.
-        monitor: name of the metric that selected the epoch.
-        monitored: value of that metric on validation at the selected epoch.
-        fit_seconds: duration of the fit alone, summed over folds.
+        model: class name, or `Ensemble`.
+        parameters: number of trainable parameters, of an ensemble those of all members.
         data_digest: digest of the tables.
         validation: `holdout`, `walk_forward` or `combinatorial`.
         trials: number of runs of the experiment on the same data, this one included.
         scores: by split.
         verdict: on the test split, or on validation where there is no test split.
         folder: of `summary.json`, the figures and, without tracking, the checkpoint.
-        predictions: of every split; not in the summary.
-        last: the fitted model, of folds the last one; not in the summary.
-        card: data card of the tables; not in the summary.
-        replicas: scores of each replica; None for a single net.
+        predictions: of every split that was predicted; not in the summary.
     """
 
     run_id: str | None
     model: str
     parameters: int
-    epochs: int
-    best_epoch: int
-    monitor: str
-    monitored: float
-    fit_seconds: float
     data_digest: str
     validation: str
     trials: int
@@ -89,6 +39,43 @@ class TrainResult:
     verdict: Verdict
     folder: Path
     predictions: Predictions
+
+    def summary(self, *without: str) -> dict[str, Any]:
+        """Convert to plain values: `metrics` by split, and each attribute by its name.
+
+        Args:
+            without: attributes to leave out besides `predictions`.
+        """
+        left_out = {*without, "predictions"}
+        out = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in left_out}
+        out["folder"] = str(self.folder)
+        out["scores"] = {split: card.to_dict() for split, card in self.scores.items()}
+        out["metrics"] = {split: card.metrics for split, card in self.scores.items()}
+        verdict = self.verdict
+        out["verdict"] = {"word": verdict.word, "paragraph": verdict.paragraph, "tags": verdict.tags}
+        return out
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainResult(Result):
+    """The result of a training run.
+
+    Attributes:
+        epochs: number of trained epochs; of folds, of the longest fit.
+        best_epoch: selected epoch, from 0; of folds, of the last fold.
+        monitor: name of the metric that selected the epoch.
+        monitored: value of that metric on validation at the selected epoch.
+        fit_seconds: duration of the fit alone, summed over folds.
+        last: the fitted model, of folds the last one; not in the summary.
+        card: data card of the tables; not in the summary.
+        replicas: scores of each replica; None for a single net.
+    """
+
+    epochs: int
+    best_epoch: int
+    monitor: str
+    monitored: float
+    fit_seconds: float
     last: Fitted
     card: dict[str, Any]
     replicas: ReplicaScores | None = None
@@ -122,7 +109,7 @@ class TrainResult:
         luck = ": the best of many is partly luck" if self.trials > 1 else ""
         return [*out, f"trial {self.trials} on this data in this experiment{luck}"]
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self, *without: str) -> dict[str, Any]:
         """Return the content of `summary.json`."""
-        out = summarize(self, without=("predictions", "last", "card"))
-        return out | {"replicas": None if self.replicas is None else self.replicas.to_dict()}
+        out = super().summary(*without, "last", "card")
+        return out | {"replicas": None if self.replicas is None else asdict(self.replicas)}

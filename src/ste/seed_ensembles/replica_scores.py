@@ -1,9 +1,8 @@
 """Scores of single replicas and their spread."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -46,10 +45,6 @@ class ReplicaScores:
                 start = f"{prefixes[split]}/{name}_replica"
                 out |= {f"{start}_mean": mean, f"{start}_std": deviation}
         return out
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return lists and dicts of plain numbers."""
-        return asdict(self)
 
     def write(self, path: Path) -> None:
         """Write a CSV with a row for each replica: seed, best epoch, weight, `<split>_<metric>`."""

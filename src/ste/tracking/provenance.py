@@ -28,7 +28,11 @@ def _git() -> dict[str, str]:
     def git(*arguments: str) -> str | None:
         try:
             return subprocess.check_output(
-                ["git", *arguments], cwd=Path(__file__).parent, stderr=subprocess.DEVNULL, text=True, timeout=_GIT_TIMEOUT
+                ["git", *arguments],
+                cwd=Path(__file__).parent,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                timeout=_GIT_TIMEOUT,
             ).strip()
         except (OSError, subprocess.SubprocessError):
             return None

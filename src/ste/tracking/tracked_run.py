@@ -67,20 +67,26 @@ def tracked_run(
     locks.mkdir(parents=True, exist_ok=True)
     with FileLock(locks / _GUARD):
         _mark_dead(client, locks)
-    if resume is None:
-        started = retried(
-            client.create_run,
-            parent.experiment_id if parent else experiment_id(client, str(settings.experiment)),
-            run_name=name,
-            tags=provenance()
-            | {"mlflow.user": user(), "mlflow.source.name": "ste.train", "mlflow.source.type": "LOCAL"}
-            | ({PARENT_TAG: parent.id} if parent else {})
-            | {key: str(value) for key, value in (tags or {}).items()},
-        )
-    else:
-        started = client.get_run(resume)  # keeps its name
-    run_id = str(started.info.run_id)
-    lock = _lock(locks, run_id)
+        if resume is None:
+            started = retried(
+                client.create_run,
+                parent.experiment_id if parent else experiment_id(client, str(settings.experiment)),
+                run_name=name,
+                tags=provenance()
+                | {"mlflow.user": user(), "mlflow.source.name": "ste.train", "mlflow.source.type": "LOCAL"}
+                | ({PARENT_TAG: parent.id} if parent else {})
+                | {key: str(value) for key, value in (tags or {}).items()},
+            )
+        else:
+            started = client.get_run(resume)  # keeps its name
+        run_id = str(started.info.run_id)
+        lock = FileLock(locks / f"{run_id}.lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise RunError(
+                f"resume={run_id}: that run is RUNNING in another process. Wait for it or stop it."
+            ) from None
     run = TrackedRun(client, started)
     status, previous = "FAILED", _raise_on_sigterm()
     try:
@@ -118,21 +124,6 @@ def tracked_run(
         lock.release()
 
 
-def _lock(locks: Path, run_id: str) -> FileLock:
-    """Acquire the lock of a run.
-
-    Raises:
-        RunError: another process holds it.
-    """
-    lock = FileLock(locks / f"{run_id}.lock")
-    try:
-        with FileLock(locks / _GUARD):  # another process could find the file before it is locked
-            lock.acquire(timeout=0)
-    except Timeout:
-        raise RunError(f"resume={run_id}: that run is RUNNING in another process. Wait for it or stop it.") from None
-    return lock
-
-
 def _end(run: TrackedRun, status: str) -> None:
     try:
         retried(run.client.set_terminated, run.id, status)
@@ -160,15 +151,8 @@ def _raise_on_sigterm() -> Any:
 def _mark_dead(client: MlflowClient, locks: Path) -> None:
     """Mark the runs of dead processes KILLED."""
     for path in locks.glob("*.lock"):
-        lock = FileLock(path)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            continue
-        try:
-            with suppress(MlflowException):  # a run of another store, whose next run marks it
-                if client.get_run(path.stem).info.status == RunStatus.to_string(RunStatus.RUNNING):
-                    client.set_terminated(path.stem, "KILLED")
-                path.unlink(missing_ok=True)
-        finally:
-            lock.release()
+        # Another process holds it, or it is of a run in another store, whose next run marks it.
+        with suppress(Timeout, MlflowException), FileLock(path, timeout=0):
+            if client.get_run(path.stem).info.status == RunStatus.to_string(RunStatus.RUNNING):
+                client.set_terminated(path.stem, "KILLED")
+            path.unlink(missing_ok=True)
