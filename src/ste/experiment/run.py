@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,23 +33,6 @@ if TYPE_CHECKING:
 
 CallbackFactory = Callable[["TrackedRun | None"], tuple[pl.Callback, ...]]
 """Builds further callbacks of a fit for the tracked run, or None where tracking is off."""
-
-
-@dataclass(frozen=True)
-class RunRecord:
-    """How a run is named and repeated.
-
-    Attributes:
-        config: settings as plain data, tracked with the run.
-        folder: of the run's files.
-        name: of the tracked run.
-        command: that was typed.
-    """
-
-    config: dict[str, Any]
-    folder: Path
-    name: str
-    command: str
 
 
 def split_settings(settings: TrainSettings) -> RunParts:
@@ -130,10 +113,9 @@ def train(
     parts = split_settings(settings)
     check_processes(settings.trainer, baseline=parts.builder.is_baseline, method=settings.validation.method)
     use_threads(settings.trainer)
-    record = RunRecord(config, folder, name, command)
     rows = ", ".join(f"{split} {entry['rows']:,}" for split, entry in parts.data.panel.prepared.card["files"].items())
     run_log.info("data %s, rows: %s", parts.data.panel.prepared.digest, rows)
-    result = _train(parts, record, callbacks)
+    result = _train(parts, config, folder, name, command, callbacks)
     if result is not None:
         for line in result.lines:
             run_log.info(line)
@@ -142,7 +124,9 @@ def train(
     return result
 
 
-def _train(parts: RunParts, record: RunRecord, callbacks: CallbackFactory) -> TrainResult | None:
+def _train(
+    parts: RunParts, config: dict[str, Any], folder: Path, name: str, command: str, callbacks: CallbackFactory
+) -> TrainResult | None:
     data = parts.data.fold(parts.data.folds[0]) if parts.data.in_folds else parts.data.holdout()
     model = parts.builder.build(data)  # reports a mistake before anything is tracked
     if not parts.builder.is_baseline:
@@ -150,36 +134,30 @@ def _train(parts: RunParts, record: RunRecord, callbacks: CallbackFactory) -> Tr
     resume = parts.tracker.resume is not None
     if process_rank(parts.fitter.trainer) > 0:
         if not parts.builder.is_baseline:
-            checkpoints = parts.tracker.checkpoints(parts.tracker.resume, record.folder)
+            checkpoints = parts.tracker.checkpoints(parts.tracker.resume, folder)
             parts.fitter.fit(model, data, checkpoints, resume=resume)
         return None
-    with parts.tracker.open(record.name, flatten(record.config), {"command": record.command}) as run:
-        checkpoints = _start(parts, record, run)
+    with parts.tracker.open(name, flatten(config), {"command": command}) as run:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_inputs(folder, config, parts.data.panel)
+        if run is not None:
+            track_inputs(run, folder, parts.data.panel)
+        checkpoints = parts.tracker.checkpoints(run.id if run is not None else parts.tracker.resume, folder)
+        checkpoints.mkdir(parents=True, exist_ok=True)
         if parts.data.in_folds:
-            fits, predictions = fit_folds(parts, checkpoints, record.folder, run)
+            fits, predictions = fit_folds(parts, checkpoints, folder, run)
         else:
             fits = [parts.fitter.fit(model, data, checkpoints, run, callbacks(run), resume=resume)]
             predictions = predict(fits[0].model, data, parts.builder.name)
-        result = _result(parts, record.folder, run, predictions, fits)
-        write_outputs(record.folder, result)
+        result = _result(parts, folder, run, predictions, fits)
+        write_outputs(folder, result)
         if result.replicas is not None:
-            result.replicas.write(record.folder / TABLE)
+            result.replicas.write(folder / TABLE)
         if run is not None:
-            track_training(run, record.folder, result, None if parts.data.in_folds else data)
+            track_training(run, folder, result, None if parts.data.in_folds else data)
     if run is not None:
         shutil.rmtree(checkpoints, ignore_errors=True)  # they are tracked
     return result
-
-
-def _start(parts: RunParts, record: RunRecord, run: "TrackedRun | None") -> Path:
-    """Write and track the inputs, and make the folder of checkpoints."""
-    record.folder.mkdir(parents=True, exist_ok=True)
-    write_inputs(record.folder, record.config, parts.data.panel)
-    if run is not None:
-        track_inputs(run, record.folder, parts.data.panel)
-    checkpoints = parts.tracker.checkpoints(run.id if run is not None else parts.tracker.resume, record.folder)
-    checkpoints.mkdir(parents=True, exist_ok=True)
-    return checkpoints
 
 
 def _result(
