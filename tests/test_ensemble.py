@@ -1,6 +1,5 @@
 """Ensembles: combined as by hand, fitted on validation alone, tracked completely and repeated."""
 
-import csv
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -384,7 +383,7 @@ def test_an_ensemble_is_a_run_that_stands_alone(place: Place, trained: list[Trai
     assert (tags["trials"], tags["verdict.trials"], tags[DIGEST_TAG]) == ("3", "3", trained[0].data_digest)
     assert run.inputs.dataset_inputs[0].dataset.name.startswith("training_data")
     copied = {f"members/{name}/{file}" for name in members for file in ("config.yaml", "best.ckpt")}
-    files = {"config.yaml", "data_card.json", "summary.json", PREDICTIONS, "members.json", "members.csv"}
+    files = {"config.yaml", "data_card.json", "summary.json", PREDICTIONS, "members.json"}
     confusion = {f"confusion/{split}.{kind}" for split in ("validation", "test") for kind in ("png", "csv")}
     assert artifacts(place.client, made) == copied | files | confusion
 
@@ -401,12 +400,11 @@ def test_an_ensemble_is_a_run_that_stands_alone(place: Place, trained: list[Trai
     assert [entry["command"] for entry in content["members"]] == ["typed lstm", "typed logistic"]
     losses = [result.scores["validation"].metrics["log_loss"] for result in trained]
     assert content["best_member"].split()[1] == members[int(np.argmin(losses))][:6]
-    with (place.folder / "ensemble" / "members.csv").open() as file:
-        for row, result in zip(csv.DictReader(file), trained, strict=True):
-            assert row["run_id"] == result.run_id
-            for split in ("validation", "test"):
-                assert float(row[f"{split}_log_loss"]) == result.scores[split].metrics["log_loss"]
-                assert float(row[f"{split}_accuracy"]) == result.scores[split].metrics["accuracy"]
+    for entry, result in zip(content["members"], trained, strict=True):
+        assert entry["run_id"] == result.run_id
+        for split, figures in entry["figures"].items():
+            for name in ("log_loss", "accuracy"):
+                assert figures[name]["value"] == result.scores[split].metrics[name]
 
     for one in members:  # all it needs is its own
         place.client.delete_run(one)

@@ -4,6 +4,9 @@ A message names the place of the error, what was found, what was expected and wh
 and exit with code 2; `STE_DEBUG=1` shows the traceback as well.
 """
 
+import difflib
+from collections.abc import Collection
+
 
 class SteError(Exception):
     """Base of every error that a user can fix."""
@@ -19,6 +22,18 @@ class DataError(SteError):
 
 class RunError(SteError):
     """A tracked run that is missing, unfinished or of the wrong kind."""
+
+
+def check_name(key: str, name: object, known: Collection[str]) -> None:
+    """Check that a setting names one of several things.
+
+    Raises:
+        ConfigError: it does not; the message lists the names and the nearest one.
+    """
+    if name not in known:
+        near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.4)
+        hint = f" Try {key}={near[0]}." if near else ""
+        raise ConfigError(f"{key}={name}: expected one of {', '.join(sorted(known))}.{hint}")
 
 
 class Pruned(Exception):  # noqa: N818 - not an error: a decision of the search

@@ -1,12 +1,11 @@
 """Registries of the components that can be added: one file each, with a decorator."""
 
-import difflib
 import importlib
 import pkgutil
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from ste.errors import ConfigError
+from ste.errors import ConfigError, check_name
 
 T = TypeVar("T", bound=Callable[..., Any])
 
@@ -53,7 +52,7 @@ class Registry(Mapping[str, Any]):
             ConfigError: there is none; the message lists the nearest names.
         """
         self._load()
-        self.require(name, self._components)
+        check_name(self.kind, name, self._components)
         return self._components[name]
 
     def build(self, name: str, arguments: dict[str, Any]) -> Any:
@@ -71,17 +70,6 @@ class Registry(Mapping[str, Any]):
             return component(**arguments)
         except (TypeError, ValueError) as error:
             raise ConfigError(f"model.{error}.") from None
-
-    def require(self, name: str, names: Collection[str]) -> None:
-        """Require a name to be one of several.
-
-        Raises:
-            ConfigError: it is not; the message lists the names and the nearest one.
-        """
-        if name not in names:
-            near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-            hint = f" Try {self.kind}={near[0]}." if near else ""
-            raise ConfigError(f"{self.kind}={name}: expected one of {', '.join(sorted(names))}.{hint}")
 
     def __contains__(self, name: object) -> bool:
         self._load()

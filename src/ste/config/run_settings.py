@@ -20,7 +20,7 @@ from ste.config.validation import (
     PositiveInt,
     Settings,
 )
-from ste.errors import ConfigError
+from ste.errors import ConfigError, check_name
 from ste.registry import METRICS
 
 
@@ -77,7 +77,7 @@ class FitSettings(Settings):
 
     def check(self) -> None:
         """Require a metric that is registered and computed after each epoch."""
-        METRICS.require(self.monitor, [name for name, metric in METRICS.items() if metric.every_epoch])
+        check_name("fit.monitor", self.monitor, [name for name, metric in METRICS.items() if metric.every_epoch])
 
     @property
     def mode(self) -> str:

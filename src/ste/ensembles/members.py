@@ -20,7 +20,6 @@ from ste.evaluation.predictions import Predictions
 from ste.experiment.artifacts import PREDICTIONS
 from ste.experiment.prediction import OUT_OF_SAMPLE
 from ste.experiment.run import parts_from_config
-from ste.experiment.run_parts import RunParts
 from ste.experiment.stored_run import download_checkpoints, predict_checkpoints
 from ste.tracking.run_protocol import RunStore
 
@@ -60,14 +59,6 @@ class Member:
     def title(self) -> str:
         """Short unique name: the model and the first characters of the ID."""
         return f"{self.model} {self.run_id[:6]}"
-
-    def parts(self, paths: PathSettings) -> RunParts:
-        """Rebuild the parts of the member's run.
-
-        Args:
-            paths: folders of now.
-        """
-        return parts_from_config(self.config, paths)
 
 
 def fetch_members(client: RunStore, runs: "Sequence[RunInfo]", folder: Path) -> tuple[list[Member], list[Predictions]]:
@@ -149,7 +140,10 @@ class StoredEnsemble:
             digest: of the tables.
         """
         predictions = [
-            predict_checkpoints(member.parts(paths), member.checkpoints, digest).slice_split(*OUT_OF_SAMPLE)
+            predict_checkpoints(parts_from_config(member.config, paths), member.checkpoints, digest).slice_split(
+                *OUT_OF_SAMPLE
+            )
             for member in self.members
         ]
-        return combine(predictions, self.method, self.strength, NAME).predictions
+        scored = [one.slice_split(*OUT_OF_SAMPLE) for one in predictions]
+        return combine(scored, self.method, self.strength, NAME).predictions

@@ -125,14 +125,16 @@ def combine(members: Sequence[Predictions], method: str, strength: float = 1.0, 
     by_fold: dict[int, Combination] = {}
     for number in np.unique(fold):
         fitting, rest = validation & (fold == number), ~validation & (fold == number)
-        rows = _FittingRows.from_predictions(first, probs, fitting)
         if method != "average":
-            _check_periods(method, rows)
-        combination = _fit(method, strength, rows)
+            _check_periods(method, first, fitting)
+        combination = _fit(method, strength, first, probs, fitting)
         by_fold[int(number)] = combination
         out[rest] = combination(probs[:, rest])
-        in_sample[fitting] = combination(rows.probs)
-        out[fitting] = in_sample[fitting] if method == "average" else _cross_fit(method, strength, rows)
+        in_sample[fitting] = combination(probs[:, fitting])
+        if method == "average":
+            out[fitting] = in_sample[fitting]
+        else:
+            _cross_fit(method, strength, first, probs, fitting, out)
     frame = first.frame.copy()
     frame[list(probability_names(first.classes))] = out
     predictions = replace(first, frame=frame, model=name)
@@ -155,81 +157,40 @@ def add_baselines(predictions: Predictions, members: Mapping[str, Predictions]) 
     return replace(predictions, frame=frame)
 
 
-@dataclass(frozen=True, eq=False)
-class _FittingRows:
-    """Validation rows of one fold, on which a combination is fitted.
-
-    Attributes:
-        probs: the members' probabilities, `[K, N, C]`.
-        labels: `[N]`.
-        majority: that baseline's probabilities, `[N, C]`.
-        periods: index of each row's period, `[N]`.
-        classes: names in label order.
-        unit: of a period, `week` or `day`.
-        horizon: periods that a label looks ahead.
-    """
-
-    probs: np.ndarray
-    labels: np.ndarray
-    majority: np.ndarray
-    periods: np.ndarray
-    classes: tuple[str, ...]
-    unit: str
-    horizon: int
-
-    @classmethod
-    def from_predictions(cls, first: Predictions, probs: np.ndarray, mask: np.ndarray) -> "_FittingRows":
-        return cls(
-            probs[:, mask],
-            first.labels[mask],
-            first.baseline("majority")[mask],
-            first.periods[mask],
-            first.classes,
-            PERIOD[first.frequency],
-            first.horizon,
-        )
-
-    def slice_rows(self, mask: np.ndarray) -> "_FittingRows":
-        return replace(
-            self,
-            probs=self.probs[:, mask],
-            labels=self.labels[mask],
-            majority=self.majority[mask],
-            periods=self.periods[mask],
-        )
-
-
-def _check_periods(method: str, rows: _FittingRows) -> None:
-    periods, min_periods = len(np.unique(rows.periods)), MIN_PERIODS * rows.horizon
+def _check_periods(method: str, first: Predictions, rows: np.ndarray) -> None:
+    periods, min_periods = len(np.unique(first.periods[rows])), MIN_PERIODS * first.horizon
     if periods < min_periods:
         raise DataError(
-            f"method={method}: it is fitted on validation rows, which are of {periods} {rows.unit}s. Expected "
-            f"{min_periods} or more. Try method=average."
+            f"method={method}: it is fitted on validation rows, which are of {periods} {PERIOD[first.frequency]}s. "
+            f"Expected {min_periods} or more. Try method=average."
         )
 
 
-def _fit(method: str, strength: float, rows: _FittingRows) -> Combination:
+def _fit(method: str, strength: float, first: Predictions, probs: np.ndarray, rows: np.ndarray) -> Combination:
+    """Fit a combination.
+
+    Args:
+        method: one of `METHODS`.
+        strength: C of the stacked regression.
+        first: any member's predictions, for labels and majority.
+        probs: the members' probabilities, `[K, N, C]`.
+        rows: validation rows to fit on, bool `[N]`.
+    """
     if method == "average":
-        return Pool(np.full(len(rows.probs), 1 / len(rows.probs)))
-    return _fit_weights(rows) if method == "validation" else _fit_regression(rows, strength)
-
-
-def _fit_weights(rows: _FittingRows) -> Pool:
-    """Weight each member by its gain on majority's log-loss; equally where none gains any."""
-    losses = np.array([log_losses(probs, rows.labels).mean() for probs in rows.probs])
-    gains = np.maximum(log_losses(rows.majority, rows.labels).mean() - losses, 0.0)
-    return Pool(gains / gains.sum() if gains.sum() > 0 else np.full(len(gains), 1 / len(gains)))
-
-
-def _fit_regression(rows: _FittingRows, strength: float) -> Stacking:
-    members, count = len(rows.probs), len(rows.classes)
-    missing = set(range(count)) - set(rows.labels.tolist())
+        return Pool(np.full(len(probs), 1 / len(probs)))
+    labels = first.labels[rows]
+    if method == "validation":  # by the gain on majority's log-loss; equally where none gains any
+        losses = np.array([log_losses(one[rows], labels).mean() for one in probs])
+        gains = np.maximum(log_losses(first.baseline("majority")[rows], labels).mean() - losses, 0.0)
+        return Pool(gains / gains.sum() if gains.sum() > 0 else np.full(len(gains), 1 / len(gains)))
+    members, count = len(probs), len(first.classes)
+    missing = set(range(count)) - set(labels.tolist())
     if missing:
-        name = rows.classes[min(missing)]
+        name = first.classes[min(missing)]
         raise DataError(f"method=stacked: no validation row that it is fitted on is {name}. Try method=average.")
-    logs = _log_probs(rows.probs).transpose(1, 0, 2).reshape(len(rows.labels), members * count)
+    logs = _log_probs(probs[:, rows]).transpose(1, 0, 2).reshape(len(labels), members * count)
     # Newton's method: few parameters, and a handful of steps to the last digits.
-    model = LogisticRegression(C=strength, solver="newton-cholesky", tol=1e-8).fit(logs, rows.labels)
+    model = LogisticRegression(C=strength, solver="newton-cholesky", tol=1e-8).fit(logs, labels)
     coefficients, intercept = model.coef_, model.intercept_
     if count == 2:  # scikit-learn has the score of the second class alone
         coefficients = np.concatenate([np.zeros_like(coefficients), coefficients])
@@ -237,15 +198,15 @@ def _fit_regression(rows: _FittingRows, strength: float) -> Stacking:
     return Stacking(coefficients.reshape(count, members, count), intercept)
 
 
-def _cross_fit(method: str, strength: float, rows: _FittingRows) -> np.ndarray:
-    """Predict each block of periods by a fit on the others, less a horizon on either side, `[N, C]`."""
-    out = np.empty(rows.probs.shape[1:])
-    for block in np.array_split(np.unique(rows.periods), BLOCKS):
-        predicted = (rows.periods >= block[0]) & (rows.periods <= block[-1])
-        purged = (rows.periods < block[0] - rows.horizon) | (rows.periods > block[-1] + rows.horizon)
-        combination = _fit(method, strength, rows.slice_rows(purged))
-        out[predicted] = combination(rows.probs[:, predicted])
-    return out
+def _cross_fit(
+    method: str, strength: float, first: Predictions, probs: np.ndarray, rows: np.ndarray, out: np.ndarray
+) -> None:
+    """Predict each block of periods by a fit on the others, less a horizon on either side, into `out`, `[N, C]`."""
+    periods = first.periods
+    for block in np.array_split(np.unique(periods[rows]), BLOCKS):
+        predicted = rows & (periods >= block[0]) & (periods <= block[-1])
+        purged = (periods < block[0] - first.horizon) | (periods > block[-1] + first.horizon)
+        out[predicted] = _fit(method, strength, first, probs, rows & purged)(probs[:, predicted])
 
 
 def _log_probs(probs: np.ndarray) -> np.ndarray:

@@ -94,7 +94,7 @@ def _predict_again(client: RunStore, run: "RunInfo", paths: PathSettings, folder
     digest = run.tags.get(DIGEST_TAG, "")
     if ENSEMBLE_TAG in run.tags:
         ensemble = StoredEnsemble.from_run(client, run, folder)
-        return ensemble.members[0].parts(paths), ensemble.predict(paths, digest)
+        return parts_from_config(ensemble.members[0].config, paths), ensemble.predict(paths, digest)
     parts = parts_from_config(read_config(client, run), paths)
     checkpoints = download_checkpoints(client, run, folder, in_folds=parts.data.in_folds)
     return parts, predict_checkpoints(parts, checkpoints, digest)

@@ -4,7 +4,6 @@ A class name resolves against the public classes of `lightning.pytorch.callbacks
 the registry alone, so that a stored configuration cannot name anything else.
 """
 
-import difflib
 import inspect
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,13 +16,14 @@ from lightning.pytorch import loggers as lightning_loggers
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 
-from ste.errors import ConfigError
+from ste.errors import ConfigError, check_name
 from ste.registry import CALLBACKS, METRICS
 from ste.training.run_logger import MetricStore, RunLogger
 
 TRACKED = "RunLogger"
 """Name of the logger that writes to the tracked run."""
 
+_TRAINING_CURVES = ("train/loss", "train/accuracy", "train/lr")
 Mappings = Mapping[str, Mapping[str, Any] | None]
 
 
@@ -50,7 +50,8 @@ def build_callbacks(settings: Mappings, monitor: str, mode: str, folder: Path) -
         if "monitor" in accepted and "monitor" not in arguments:
             arguments |= {"monitor": monitor, "mode": arguments.get("mode", mode)}
         elif arguments.get("monitor") is not None:
-            _check_metric(f"callbacks.{key}.monitor", arguments["monitor"])
+            logged = [f"val/{metric.name}" for metric in METRICS.values() if metric.every_epoch]
+            check_name(f"callbacks.{key}.monitor", arguments["monitor"], [*logged, *_TRAINING_CURVES])
         if "dirpath" in accepted and arguments.get("dirpath") is None:
             arguments["dirpath"] = folder
         built.append(_build(f"callbacks.{key}", kind, arguments))
@@ -119,35 +120,17 @@ def _resolve(where: str, entry: Any, known: Mapping[str, Any]) -> tuple[Any, dic
         raise ConfigError(f"{where}={entry}: expected a class name and its arguments. Try {where}={{name: Timer}}.")
     arguments = {str(key): value for key, value in entry.items() if key != "name"}
     name = entry["name"]
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-        hint = f" Try {where}.name={near[0]}." if near else ""
-        raise ConfigError(f"{where}.name={name}: expected one of {', '.join(sorted(known))}.{hint}")
+    check_name(f"{where}.name", name, known)
     return known[name], arguments
 
 
 def _build(where: str, kind: Any, arguments: dict[str, Any]) -> Any:
-    accepted = inspect.signature(kind).parameters
-    open_ended = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in accepted.values())
-    for name in arguments:
-        if name not in accepted and not open_ended:
-            near = difflib.get_close_matches(name, accepted, n=1, cutoff=0.5)
-            hint = f" Try {where}.{near[0]}=..." if near else ""
-            raise ConfigError(
-                f"{where}.{name}: no such argument of {kind.__name__}. Expected one of {', '.join(accepted)}.{hint}"
-            )
     try:
         return kind(**arguments)
     except ModuleNotFoundError as error:  # of an optional package; the message ends with what to install
         raise ConfigError(f"{where}: {kind.__name__}: {str(error).splitlines()[0]}") from None
     except (TypeError, ValueError, KeyError, MisconfigurationException) as error:
-        raise ConfigError(f"{where}: {kind.__name__} does not accept these arguments: {error}.") from None
-
-
-def _check_metric(where: str, name: Any) -> None:
-    logged = [f"val/{metric.name}" for metric in METRICS.values() if metric.every_epoch]
-    logged += ["train/loss", "train/accuracy", "train/lr"]
-    if name not in logged:
-        near = difflib.get_close_matches(str(name), logged, n=1, cutoff=0.3)
-        hint = f" Try {where}={near[0]}." if near else ""
-        raise ConfigError(f"{where}={name}: expected one of {', '.join(logged)}.{hint}")
+        accepted = ", ".join(inspect.signature(kind).parameters)
+        raise ConfigError(
+            f"{where}: {kind.__name__} does not accept these arguments: {error}. Expected some of {accepted}."
+        ) from None

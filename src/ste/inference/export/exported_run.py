@@ -140,7 +140,10 @@ def _load_ensemble(client: RunStore, run: "RunInfo", paths: PathSettings, folder
     from ste.tracking.run_info import DIGEST_TAG
 
     stored = StoredEnsemble.from_run(client, run, folder)
-    members = [_load_member(member.checkpoints[-1], member.parts(paths), member.title) for member in stored.members]
+    members = [
+        _load_member(member.checkpoints[-1], parts_from_config(member.config, paths), member.title)
+        for member in stored.members
+    ]
     check_features(members)
     combinations = {int(fold): content for fold, content in stored.content["combinations"].items()}
     combination = _read_combination(combinations[max(combinations)])
