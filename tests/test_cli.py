@@ -257,7 +257,7 @@ def test_the_seed_document_is_reproduced(reproduction: tuple[Path, str]):
     assert summary["models"]["dual_tower"]["parameters"] == 2_371
     assert summary["models"]["dual_tower"]["arguments"]["stock_size"] == 8
     for model in summary["models"].values():
-        assert model["validation_examples"] == 12
+        assert model["scores"]["validation"]["examples"] == 12
         right = model["metrics"]["validation"]["accuracy"] * 12
         assert right == pytest.approx(round(right), abs=1e-5)
     for text in ("57,731", "2,371", "230 KB", "14 KB", "33.33%", "25.00%", "95 % exact", "do not distinguish"):

@@ -7,12 +7,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from mlflow.tracking import MlflowClient
 
 from ste.config import TrainerSettings, TrainSettings
@@ -21,7 +19,6 @@ from ste.config.processes import environment_rank, worker_overrides
 from ste.errors import ConfigError
 from ste.experiment.run import train
 from ste.training.distributed import (
-    check_examples,
     check_processes,
     lost_process,
     process_rank,
@@ -143,29 +140,13 @@ def test_threads_are_divided(monkeypatch: pytest.MonkeyPatch, environment: Calla
     assert threads_per_process(TrainerSettings()) is None
 
 
-def test_processes_that_cannot_train_together_are_refused(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, environment: Callable[..., None]
-):
+def test_folds_in_several_processes_are_refused(environment: Callable[..., None]):
     two = TrainerSettings(devices=2, strategy="ddp")
     check_processes(two, baseline=True, method="walk_forward")
     with pytest.raises(ConfigError, match=r"trainer\.devices=2: folds are trained in one process"):
         check_processes(two, baseline=False, method="walk_forward")
     with pytest.raises(ConfigError, match=r"trainer\.num_nodes=2: folds"):
         check_processes(TrainerSettings(num_nodes=2), baseline=False, method="walk_forward")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    gpus = replace(two, accelerator="gpu", devices=3)
-    with pytest.raises(ConfigError, match=r"trainer\.devices=3: 2 GPUs were found.*Try trainer\.devices=2"):
-        check_processes(gpus, baseline=False, method="holdout")
-    monkeypatch.setattr("ste.training.distributed.cores", lambda: 1)
-    check_processes(two, baseline=False, method="holdout")
-    assert "trainer.devices=2: that many processes share 1 cores" in caplog.text
-
-
-def test_every_process_needs_an_example():
-    check_examples({"train": 2, "validation": 2}, TrainerSettings(devices=2))
-    with pytest.raises(ConfigError, match=r"trainer\.devices=3: 6 processes in all, and 5 validation examples"):
-        check_examples({"train": 9, "validation": 5}, TrainerSettings(devices=3, num_nodes=2))
 
 
 def test_a_lost_process_is_told_from_another_fault():

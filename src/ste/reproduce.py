@@ -62,27 +62,14 @@ def _summary(folder: Path, results: dict[str, Any]) -> dict[str, Any]:
     models = {}
     for name, result in results.items():
         scaler = result.module.representation
-        models[name] = {
-            "class": result.model,
+        models[name] = json.loads((folder / name / "summary.json").read_text()) | {
             "arguments": result.module.hparams["net_arguments"],
             "file": f"{name}_best.pth",
-            "parameters": result.parameters,
-            "best_epoch": result.best_epoch,
-            "fit_seconds": round(result.fit_seconds, 3),
-            "run_id": result.run_id,
-            "metrics": {split: scores.metrics for split, scores in result.scores.items()},
-            "validation_examples": result.scores["validation"].examples,
             "scaler": {"mean": scaler.mean.tolist(), "scale": scaler.scale.tolist()},
         }
     card = next(iter(results.values())).card
-    return {
-        "data": {split: entry["rows"] for split, entry in card["files"].items()},
-        "data_digest": card["digest"],
-        "features": card["features"],
-        "classes": card["classes"],
-        "settings": {"epochs": 20, "batch_size": 8, "optimizer": "Adam", "learning_rate": 1e-3, "sequence_length": 3},
-        "models": models,
-    }
+    rows = {split: entry["rows"] for split, entry in card["files"].items()}
+    return {"data": rows, "features": card["features"], "classes": card["classes"], "models": models}
 
 
 def _print(folder: Path, results: dict[str, Any]) -> None:

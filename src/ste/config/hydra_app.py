@@ -31,11 +31,6 @@ from ste.errors import SteError
 
 Task = Callable[[DictConfig], Any]
 
-_CANNOT_WRITE = {
-    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.ENOTDIR),
-    *(errno.EEXIST, errno.EDQUOT, errno.EFBIG, errno.EISDIR),
-}
-
 
 def run(command: str, task: Task) -> None:
     """Compose the configuration of a command with the command line and run its task; exit on an error.
@@ -114,7 +109,7 @@ def shell_command(overrides: Iterable[str]) -> str:
 
 def _write_error(error: OSError) -> SteError:
     """Convert an error of writing a file or folder to `SteError`; raise any other `OSError`."""
-    if error.errno not in _CANNOT_WRITE and not (error.errno == errno.ENOENT and error.filename):
+    if error.filename is None and error.errno != errno.ENOSPC:  # of a socket, for example
         raise error
     where = error.filename or "the disk"
     return SteError(

@@ -140,10 +140,8 @@ class StoredEnsemble:
             digest: of the tables.
         """
         predictions = [
-            predict_checkpoints(parts_from_config(member.config, paths), member.checkpoints, digest).slice_split(
-                *OUT_OF_SAMPLE
-            )
+            predict_checkpoints(parts_from_config(member.config, paths), member.checkpoints, digest)
             for member in self.members
         ]
-        scored = [one.slice_split(*OUT_OF_SAMPLE) for one in predictions]
-        return combine(scored, self.method, self.strength, NAME).predictions
+        out_of_sample = [one.slice_split(*OUT_OF_SAMPLE) for one in predictions]
+        return combine(out_of_sample, self.method, self.strength, NAME).predictions

@@ -24,7 +24,7 @@ from ste.seed_ensembles.replica_module import build_module
 from ste.training.augmentation.batch_transforms import MIN_WINDOW
 from ste.training.augmentation.resampled_market import synthetic_rows
 from ste.training.components import build_callbacks, build_loggers
-from ste.training.distributed import check_examples, resolve_processes
+from ste.training.distributed import resolve_processes
 from ste.training.fit import Fitted, Model, fit_baseline, fit_net
 from ste.training.module import TrendModule
 from ste.training.run_logger import MetricStore
@@ -187,7 +187,6 @@ class Fitter:
         built = build_callbacks(self.callbacks, self._metric, self.mode, folder)
         loggers = build_loggers(self.loggers, folder, run)
         trainer = resolve_processes(self.trainer)
-        check_examples({split: len(rows) for split, rows in data.datasets.items()}, trainer)
         try:
             return fit_net(model, data, folder, trainer, [*built, *callbacks], loggers, resume=resume)
         except RunError as error:

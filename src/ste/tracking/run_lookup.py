@@ -91,17 +91,12 @@ def _latest(client: MlflowClient, experiment: str | None) -> RunInfo:
 
 
 def _first(client: MlflowClient, ids: list[str], extra: str, order: str, none: str) -> RunInfo:
-    finished, token = "attributes.status = 'FINISHED'", None
-    while True:
-        page = client.search_runs(
-            ids, filter_string=finished + extra, order_by=[order], max_results=100, page_token=token
-        )
-        for run in page:
-            if trains(run.data.tags):  # neither a fold nor a sweep
-                return RunInfo.from_mlflow(run)
-        token = page.token
-        if not token:
-            raise RunError(f"{none}. Try python -m ste.train model=lstm first.")
+    # The latest thousand hold a run of its own, unless all of them are folds of one run.
+    page = client.search_runs(ids, "attributes.status = 'FINISHED'" + extra, order_by=[order], max_results=1000)
+    found = next((run for run in page if trains(run.data.tags)), None)  # neither a fold nor a sweep
+    if found is None:
+        raise RunError(f"{none}. Try python -m ste.train model=lstm first.")
+    return RunInfo.from_mlflow(found)
 
 
 def read_config(client: MlflowClient, run: RunInfo) -> dict[str, Any]:

@@ -4,7 +4,6 @@ Lightning starts the processes (`trainer.strategy=ddp`), or `torchrun` or SLURM 
 prints; the other ranks train along and exit.
 """
 
-import logging
 import os
 import re
 import signal
@@ -17,8 +16,6 @@ import torch
 from ste.config import TrainerSettings
 from ste.config.processes import cores, environment_rank, launched_by_torchrun
 from ste.errors import ConfigError, RunError
-
-log = logging.getLogger(__name__)
 
 _LOST = re.compile(r"gloo|nccl|connection|broken pipe|timed? ?out|socket|process group", re.IGNORECASE)
 
@@ -47,7 +44,7 @@ def resolve_processes(settings: TrainerSettings) -> TrainerSettings:
 
 
 def check_processes(settings: TrainerSettings, *, baseline: bool, method: str) -> None:
-    """Check that a run can use as many processes as it asks for.
+    """Check that folds are trained in one process.
 
     Args:
         settings: of the Trainer.
@@ -55,28 +52,14 @@ def check_processes(settings: TrainerSettings, *, baseline: bool, method: str) -
         method: `validation.method`.
 
     Raises:
-        ConfigError: folds in several processes, or fewer GPUs than processes.
+        ConfigError: folds in several processes.
     """
     settings = resolve_processes(settings)
-    devices = settings.devices
-    if settings.processes == 1 or baseline:
-        return
-    if method != "holdout":
-        several = f"trainer.num_nodes={settings.num_nodes}" if devices == 1 else f"trainer.devices={devices}"
-        raise ConfigError(f"{several}: folds are trained in one process. Try trainer=cpu, or validation=holdout.")
-    if not isinstance(devices, int):
-        return
-    if settings.accelerator in ("gpu", "cuda") and torch.cuda.is_available():
-        count = torch.cuda.device_count()
-        if devices > count:
-            raise ConfigError(
-                f"trainer.devices={devices}: {count} GPU{'s were' if count > 1 else ' was'} found, and each process "
-                f"needs one. Try trainer.devices={count}."
-            )
-    elif settings.accelerator == "cpu" and devices > cores():
-        log.warning(
-            f"warning: trainer.devices={devices}: that many processes share {cores()} cores and wait for each other; "
-            f"trainer.devices={cores()} is faster"
+    if settings.processes != 1 and not baseline and method != "holdout":
+        name = "num_nodes" if settings.devices == 1 else "devices"
+        raise ConfigError(
+            f"trainer.{name}={getattr(settings, name)}: folds are trained in one process. Try trainer=cpu, or "
+            "validation=holdout."
         )
 
 
@@ -94,27 +77,6 @@ def use_threads(settings: TrainerSettings) -> None:
         torch.set_num_threads(threads)
         if settings.processes != 1:
             os.environ["OMP_NUM_THREADS"] = str(threads)  # Lightning's launcher would set another number
-
-
-def check_examples(counts: dict[str, int], settings: TrainerSettings) -> None:
-    """Check that each process gets an example of each split.
-
-    Args:
-        counts: examples by split, at least `train` and `validation`.
-        settings: with the number of processes.
-
-    Raises:
-        ConfigError: there are fewer examples than processes.
-    """
-    if not isinstance(settings.devices, int):
-        return
-    total = settings.devices * settings.num_nodes
-    for split in ("train", "validation"):
-        if counts[split] < total:
-            raise ConfigError(
-                f"trainer.devices={settings.devices}: {total} processes in all, and {counts[split]} {split} examples. "
-                "Try trainer=cpu."
-            )
 
 
 class OwnSignals(pl.Callback):

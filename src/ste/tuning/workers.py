@@ -6,7 +6,8 @@ from typing import Any
 from ste.config.processes import cores
 
 _CLUSTER = 8
-"""Trials at once if the launcher has no limit: enough to keep a queue busy, few enough for the sampler to adapt."""
+"""Trials at once on Ray or SLURM: enough to keep a queue busy, few enough for the sampler to adapt. The cores of each
+are those that the launcher gives it."""
 
 
 @dataclass(frozen=True)
@@ -38,21 +39,11 @@ def workers_of(launcher: dict[str, Any], wanted: int | None = None, available: i
         jobs = int(launcher.get("n_jobs") or -1)
         count = min(wanted or (jobs if jobs > 0 else max(1, available + 1 + jobs)), max(jobs, 0) or available)
         return Workers(count, _threads_per_trial(available, count), ahead=True)
-    if name == "RayLauncher":
-        ray = launcher.get("ray") or {}
-        init, each = ray.get("init") or {}, float((ray.get("remote") or {}).get("num_cpus") or 1)
-        if init.get("address") not in (None, "local"):
-            return Workers(wanted or _CLUSTER, max(1, int(each)), ahead=True)
-        count = wanted or max(1, int((init.get("num_cpus") or available) / each))
-        return Workers(count, _threads_per_trial(available, count), ahead=True)
+    if name in ("RayLauncher", "SlurmLauncher"):
+        return Workers(wanted or _CLUSTER, ahead=True)
     if name == "LocalLauncher":  # of submitit, which starts all jobs at once
-        cpus = launcher.get("cpus_per_task")
-        count = wanted or max(1, available // int(cpus or 1))
+        count = wanted or available
         return Workers(count, _threads_per_trial(available, count))
-    if name == "SlurmLauncher":
-        cpus = launcher.get("cpus_per_task")
-        limit = int(launcher.get("array_parallelism") or _CLUSTER)
-        return Workers(wanted or min(limit, _CLUSTER), int(cpus) if cpus else None, ahead=True)
     return Workers(wanted or 1)
 
 
