@@ -316,8 +316,8 @@ GRID = {"a": Choices(("2", "1")), "b": Choices(("x", "y"))}
 @pytest.fixture
 def swept(folder: Path) -> tuple[Path, list[TrialRow], int, MlflowClient, Pretend]:
     pretend = Pretend(folder)
-    rows, code = run_sweep(plan(folder), GridSearch(GRID), pretend)
-    return folder, rows, code, open_store(TrackingSettings(), folder / "outputs"), pretend
+    rows = run_sweep(plan(folder), GridSearch(GRID), pretend)
+    return folder, rows, exit_code(rows), open_store(TrackingSettings(), folder / "outputs"), pretend
 
 
 def parent_of(client: MlflowClient) -> RunInfo:
@@ -378,9 +378,9 @@ def test_nothing_takes_a_sweep_or_a_pruned_trial_for_a_trained_run(swept: Any):
 
 
 def test_without_tracking_the_table_is_all_there_is(folder: Path):
-    rows, code = run_sweep(plan(folder, tracking=TrackingSettings(enabled=False)), GridSearch(GRID), Pretend(folder))
+    rows = run_sweep(plan(folder, tracking=TrackingSettings(enabled=False)), GridSearch(GRID), Pretend(folder))
     assert [row.result.status for row in rows] == [FINISHED, FAILED, FINISHED, FINISHED]
-    assert code == 2
+    assert exit_code(rows) == 2
     assert (folder / "sweep" / "sweep.csv").is_file()
     assert not (folder / "outputs").exists()
 
@@ -547,13 +547,13 @@ def test_a_search_is_resumed_below_its_run_and_a_missing_run_is_replaced(folder:
     client = open_store(TrackingSettings(), folder / "outputs")
     parent = parent_of(client)
     assert parent.status == "KILLED"
-    rows, code = run_sweep(whole, OptunaSearch(whole.settings, GRID, "min", "command"), Pretend(folder))
+    rows = run_sweep(whole, OptunaSearch(whole.settings, GRID, "min", "command"), Pretend(folder))
     assert len(rows) == 6
     assert parent_of(client).id == parent.id
     assert parent_of(client).status == "FINISHED"
-    assert code in (0, 2)
+    assert exit_code(rows) in (0, 2)
     elsewhere = replace(whole, tracking=TrackingSettings(uri="sqlite:///other.db"))
-    rows, _ = run_sweep(
+    rows = run_sweep(
         elsewhere, OptunaSearch(replace(whole.settings, trials=7), GRID, "min", "command"), Pretend(folder)
     )
     assert len(rows) == 7

@@ -1,5 +1,6 @@
 """Wrap the task of a sweep's jobs so that each returns a `TrialResult`."""
 
+import traceback
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,7 @@ class ResultTask:
         except SteError as error:
             return TrialResult(FAILED, error=str(error), mistake=True)
         except Exception as error:
+            traceback.print_exc()
             text = str(error).strip().splitlines()
             return TrialResult(FAILED, error=f"{type(error).__name__}: {text[0] if text else ''}"[:300])
         return result

@@ -138,10 +138,10 @@ class SteSweeper(Sweeper):
             extra=extra_overrides(fixed, swept, settings, workers),
         )
         if not isinstance(self.launcher, ForkLauncher):
-            return run_sweep(plan, self._source(plan, swept), self._launch)[0]
+            return run_sweep(plan, self._source(plan, swept), self._launch)
         try:
             self.launcher.start(workers.count)
-            return run_sweep(plan, self._source(plan, swept), self._launch)[0]
+            return run_sweep(plan, self._source(plan, swept), self._launch)
         finally:
             self.launcher.stop()
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Le, Predicate
 
 from ste.config.data_settings import DataSettings
-from ste.config.run_settings import PathSettings, TrackingSettings
+from ste.config.run_settings import PathSettings, StoreSettings
 from ste.config.validation import Expect, FileName, Name, NonNegativeInt, PositiveFloat, Settings
 
 
@@ -32,7 +32,7 @@ class ReproduceSettings(Settings):
 
 
 @dataclass
-class EvaluateSettings(Settings):
+class EvaluateSettings(StoreSettings):
     """A tracked run to score again.
 
     Attributes:
@@ -40,18 +40,14 @@ class EvaluateSettings(Settings):
         split: `train`, `validation`, `test` or `all`.
     """
 
-    tracking: TrackingSettings
-    paths: PathSettings
     run: Name = "latest"
     split: Literal["train", "validation", "test", "all"] = "all"
 
 
 @dataclass
-class UiSettings(Settings):
+class UiSettings(StoreSettings):
     """Address of the MLflow UI, and the runs that it shows."""
 
-    tracking: TrackingSettings
-    paths: PathSettings
     host: Name = "127.0.0.1"
     port: Annotated[int, Ge(1), Le(65535)] = 5000
 
@@ -74,7 +70,7 @@ class AuditSettings(Settings):
 
 
 @dataclass
-class ReportSettings(Settings):
+class ReportSettings(StoreSettings):
     """A tracked run to report on one page.
 
     Attributes:
@@ -83,15 +79,13 @@ class ReportSettings(Settings):
         importance: measure the permutation importance of the features.
     """
 
-    tracking: TrackingSettings
-    paths: PathSettings
     run: Name = "latest"
     file: FileName | None = None
     importance: bool = True
 
 
 @dataclass
-class CompareSettings(Settings):
+class CompareSettings(StoreSettings):
     """The leaderboard of an experiment (`tracking.experiment`).
 
     Attributes:
@@ -100,8 +94,6 @@ class CompareSettings(Settings):
         split: split of the metrics, `test` or `validation`.
     """
 
-    tracking: TrackingSettings
-    paths: PathSettings
     data_digest: str | None = None
     file: FileName | None = None
     split: Literal["test", "validation"] = "test"
@@ -118,7 +110,7 @@ Members = Annotated[str | list[str], Predicate(_names_members), Expect(_MEMBERS)
 
 
 @dataclass
-class EnsembleSettings(Settings):
+class EnsembleSettings(StoreSettings):
     """Tracked runs to combine into one forecast.
 
     Attributes:
@@ -127,8 +119,6 @@ class EnsembleSettings(Settings):
         C: inverse of the L2 penalty of the stacked regression.
     """
 
-    tracking: TrackingSettings
-    paths: PathSettings
     runs: Members = "best:5"
     method: Literal["average", "validation", "stacked"] = "average"
     C: PositiveFloat = 0.1

@@ -205,6 +205,25 @@ class SyntheticSettings(DataSettings):
         )
 
 
+@dataclass(kw_only=True)
+class MarketFiles(Settings):
+    """Daily files of a market that a command reads; the files that complement the bars are optional."""
+
+    bars: str | None = None
+    news: str | None = None
+    macro: str | None = None
+    policy: str | None = None
+
+    def files(self) -> dict[str, str]:
+        """Return the given files by kind."""
+        return self.given(MARKET_COLUMNS)
+
+    def check(self) -> None:
+        """Check that the other files come with bars."""
+        alone = bool(self.bars) or not any((self.news, self.macro, self.policy))
+        self.require(alone, "bars", "a file of daily bars as well as news, macro or policy", example="bars.csv")
+
+
 @dataclass
 class MarketSettings(DataSettings):
     """Files of a real market.

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from annotated_types import Predicate
 
-from ste.config.run_settings import PathSettings, TrackingSettings
-from ste.config.validation import Expect, Name, Settings
+from ste.config.run_settings import StoreSettings
+from ste.config.validation import Expect, Name
 
 
 def _is_onnx(name: str) -> bool:
@@ -23,7 +23,7 @@ ModelName = Annotated[str, Predicate(_is_model_name), Expect("letters, digits, d
 
 
 @dataclass
-class ExportSettings(Settings):
+class ExportSettings(StoreSettings):
     """Which tracked run to export, and where to publish the ONNX file.
 
     Attributes:
@@ -34,8 +34,6 @@ class ExportSettings(Settings):
         promote: set the alias `champion` to it: `auto`, if the run's verdict is better; `yes` or `no`.
     """
 
-    tracking: TrackingSettings
-    paths: PathSettings
     run: Name = "best"
     output: OnnxFile = "model.onnx"
     register: bool = True

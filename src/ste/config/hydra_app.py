@@ -11,7 +11,6 @@ import os
 import re
 import shlex
 import sys
-import traceback
 from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
@@ -88,11 +87,6 @@ def _report_errors(task: Task) -> Task:
                 print(f"error in job {HydraConfig.get().job.num} ({overrides}): {error}", file=sys.stderr)
                 raise error from None
             _exit(str(error))
-        except Exception as error:
-            if HydraConfig.get().mode != RunMode.MULTIRUN:
-                raise
-            traceback.print_exc()  # here: the exception may not be picklable for the process that runs the sweep
-            raise RuntimeError(f"{type(error).__name__}: {error}") from None
 
     return job
 

@@ -7,10 +7,10 @@ from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Le, Predicate
 
-from ste.config.run_settings import PathSettings, TrackingSettings
+from ste.config.data_settings import MarketFiles
+from ste.config.run_settings import PathSettings, StoreSettings
 from ste.config.validation import Expect, Name, NonNegativeFloat, Settings
 from ste.errors import ConfigError, DataError
-from ste.schema import MARKET_COLUMNS
 
 
 def _is_speed(text: str) -> bool:
@@ -23,7 +23,7 @@ Speed = Annotated[str, Predicate(_is_speed), Expect(_SPEED)]
 
 
 @dataclass
-class ReplaySettings(Settings):
+class ReplaySettings(MarketFiles):
     """Market files that are sent as a stream (`source=replay`).
 
     Attributes:
@@ -33,15 +33,7 @@ class ReplaySettings(Settings):
 
     section: ClassVar[str] = "replay"
 
-    bars: str | None = None
-    news: str | None = None
-    macro: str | None = None
-    policy: str | None = None
     speed: Speed = "max"
-
-    def files(self) -> dict[str, str]:
-        """Return the given paths by kind."""
-        return self.given(MARKET_COLUMNS)
 
 
 def _is_redis(url: str) -> bool:
@@ -86,7 +78,7 @@ class LivePaths(PathSettings):
 
 
 @dataclass
-class LiveSettings(Settings):
+class LiveSettings(StoreSettings):
     """Settings of a pipeline from a stream of events to a stream of predictions.
 
     Attributes:
@@ -100,7 +92,6 @@ class LiveSettings(Settings):
         checkpoint_interval: seconds between checkpoints while events arrive.
     """
 
-    tracking: TrackingSettings
     paths: LivePaths
     replay: ReplaySettings = field(default_factory=ReplaySettings)
     redis: RedisSettings = field(default_factory=RedisSettings)

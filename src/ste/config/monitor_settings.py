@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
-from ste.config.run_settings import PathSettings, TrackingSettings
-from ste.config.validation import IsoDate, PositiveInt, Settings
+from ste.config.data_settings import MarketFiles
+from ste.config.run_settings import StoreSettings
+from ste.config.validation import IsoDate, PositiveInt
 from ste.schema import MARKET_COLUMNS
 
 
 @dataclass
-class MonitorSettings(Settings):
+class MonitorSettings(MarketFiles, StoreSettings):
     """Settings of a review of a deployed model.
 
     Attributes:
@@ -25,15 +26,9 @@ class MonitorSettings(Settings):
         json, html: files to write.
     """
 
-    tracking: TrackingSettings
-    paths: PathSettings
     model: str = "champion"
     predictions: str | None = None
     features: str | None = None
-    bars: str | None = None
-    news: str | None = None
-    macro: str | None = None
-    policy: str | None = None
     served: str | None = None
     truth: str | None = None
     since: IsoDate | None = None
@@ -48,8 +43,7 @@ class MonitorSettings(Settings):
         self.require(some, "predictions", "a file of predictions, or features= or bars= to predict from", "FILE")
         both = not (self.features and self.bars)
         self.require(both, "features", f"null, as bars={self.bars} gives the features", "null")
-        alone = bool(self.bars) or not any((self.news, self.macro, self.policy))
-        self.require(alone, "bars", "a file of daily bars as well as news, macro or policy", "bars.csv")
+        super().check()
 
     def files(self) -> dict[str, str]:
         """Return the given tables by setting; predictions are checked when they are read, as they may be JSON lines."""

@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 from annotated_types import Predicate
 
-from ste.config.run_settings import PathSettings, TrackingSettings
-from ste.config.validation import Expect, PositiveInt, Settings
+from ste.config.data_settings import MarketFiles
+from ste.config.run_settings import StoreSettings
+from ste.config.validation import Expect, PositiveInt
 from ste.schema import MARKET_COLUMNS
 
 ENDINGS = (".csv", ".csv.gz", ".parquet")
@@ -22,7 +23,7 @@ Output = Annotated[str, Predicate(_is_output), _OUTPUT]
 
 
 @dataclass
-class PredictSettings(Settings):
+class PredictSettings(MarketFiles, StoreSettings):
     """What to predict, with which model, and where to write the predictions.
 
     Attributes:
@@ -40,14 +41,8 @@ class PredictSettings(Settings):
         cluster: where the workers run: None is this machine, `ray` a Ray cluster (docs/scale.md).
     """
 
-    tracking: TrackingSettings
-    paths: PathSettings
     model: Annotated[str, Predicate(bool), Expect("a file or a run")] = "champion"
     input: str | None = None
-    bars: str | None = None
-    news: str | None = None
-    macro: str | None = None
-    policy: str | None = None
     output: Output = ""
     rejects: str | None = None
     latest: bool = False
@@ -59,8 +54,7 @@ class PredictSettings(Settings):
         """Check the files against each other, and that a table can be divided among workers."""
         one = (self.input is None) != (self.bars is None)
         self.require(one, "input", "a table, or daily bars as bars=FILE, one of the two", example="table.csv")
-        for key in ("news", "macro", "policy"):
-            self.require(getattr(self, key) is None or self.bars is not None, key, "bars=FILE next to it")
+        super().check()
         known = self.rejects is None or self.rejects.endswith(".csv")
         self.require(known, "rejects", "a file ending in .csv", example="rejects.csv")
         self.require(not self.latest or self.bars is not None, "latest", "bars=FILE next to it", example="false")

@@ -195,6 +195,14 @@ class PathSettings(Settings):
 
 
 @dataclass
+class StoreSettings(Settings):
+    """Settings that every command has which reads or writes tracked runs."""
+
+    tracking: TrackingSettings
+    paths: PathSettings
+
+
+@dataclass
 class ValidationSettings(Settings):
     """The splits of the data that a model is trained and scored on.
 

@@ -5,9 +5,9 @@ from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Gt, Le, Lt, Predicate
 
-from ste.config.run_settings import PathSettings, TrackingSettings
+from ste.config.data_settings import MarketFiles
+from ste.config.run_settings import StoreSettings
 from ste.config.validation import Expect, Name, PositiveInt, Settings
-from ste.schema import MARKET_COLUMNS
 
 _DAY = 86_400
 Seconds = Annotated[float, Gt(0), Lt(_DAY), Expect("seconds above 0, less than a day")]
@@ -46,7 +46,7 @@ class LimitSettings(Settings):
 
 
 @dataclass
-class ServeSettings(Settings):
+class ServeSettings(MarketFiles, StoreSettings):
     """Settings of the HTTP service.
 
     Attributes:
@@ -62,8 +62,6 @@ class ServeSettings(Settings):
         monitor: whether drift is counted, and saved to `monitor/` in the output folder.
     """
 
-    tracking: TrackingSettings
-    paths: PathSettings
     limits: LimitSettings = field(default_factory=LimitSettings)
     model: Annotated[str, Predicate(bool), Expect("an ONNX file, a run or an alias")] = "champion"
     host: Name = "127.0.0.1"
@@ -73,17 +71,4 @@ class ServeSettings(Settings):
     threads: PositiveInt = 1
     reload_interval: Annotated[float, Ge(0), Lt(_DAY), Expect("seconds, or 0 for never")] = 1.0
     shutdown_timeout: PositiveInt = 30
-    bars: str | None = None
-    news: str | None = None
-    macro: str | None = None
-    policy: str | None = None
     monitor: bool = True
-
-    def check(self) -> None:
-        """Check that the other market files come with bars."""
-        alone = bool(self.bars) or not any((self.news, self.macro, self.policy))
-        self.require(alone, "bars", "a file of daily bars as well as news, macro or policy", example="bars.csv")
-
-    def files(self) -> dict[str, str]:
-        """Return the given market files by kind."""
-        return self.given(MARKET_COLUMNS)

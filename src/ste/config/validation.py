@@ -116,7 +116,6 @@ def validate_fields(cls: type, section: str, values: dict[str, Any]) -> dict[str
     from pydantic import ValidationError
 
     hints = _hints(cls)
-    values = {name: _number_as_text(values[name], hint) for name, hint in hints.items()}
     try:
         return dict(_adapter(cls).validate_python(values))
     except ValidationError as error:
@@ -169,25 +168,6 @@ def _range(bounds: list[Any]) -> str:
     return f", {most} or less" if high is not None else ""
 
 
-def _number_as_text(value: Any, hint: Any) -> Any:
-    """A number as text where the field is text: `run=123` on the command line is an int."""
-    kinds = _kinds(hint)
-    if isinstance(value, list | tuple):
-        items = next((get_args(kind)[0] for kind in kinds if get_origin(kind) is list), Any)
-        return [_number_as_text(item, items) for item in value]
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return str(value) if number and str in kinds and not {int, float} & set(kinds) else value
-
-
-def _kinds(hint: Any) -> list[Any]:
-    """Types that an annotation allows."""
-    if get_origin(hint) is Annotated:
-        return _kinds(get_args(hint)[0])
-    return (
-        [kind for one in get_args(hint) for kind in _kinds(one)] if get_origin(hint) in (Union, UnionType) else [hint]
-    )
-
-
 @cache
 def _hints(cls: type) -> dict[str, Any]:
     """Annotations of the fields; other settings, which validate themselves, are taken as they are."""
@@ -198,12 +178,12 @@ def _hints(cls: type) -> dict[str, Any]:
 
 @cache
 def _adapter(cls: type) -> Any:
-    """Pydantic's validator of a dataclass's fields as a dict: strict types, finite numbers."""
+    """Pydantic's validator of a dataclass's fields as a dict: finite numbers, and a number as text: `run=123`."""
     from pydantic import ConfigDict, TypeAdapter, with_config
     from typing_extensions import TypedDict
 
-    strict = with_config(ConfigDict(strict=True, allow_inf_nan=False))
-    return TypeAdapter(strict(TypedDict(cls.__name__, _hints(cls))))  # type: ignore[operator]
+    configured = with_config(ConfigDict(allow_inf_nan=False, coerce_numbers_to_str=True))
+    return TypeAdapter(configured(TypedDict(cls.__name__, _hints(cls))))  # type: ignore[operator]
 
 
 def _example(cls: type, name: str) -> object:

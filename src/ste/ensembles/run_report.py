@@ -2,19 +2,15 @@
 
 import json
 import tempfile
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from ste.config import ReportSettings
 from ste.config.run_log import run_log
 from ste.data.storage.files import atomic_file
 from ste.ensembles.members import StoredEnsemble
-from ste.evaluation.explain.permutation_importance import Importance
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.scorecard import Estimate
 from ste.evaluation.verdict import Verdict
@@ -26,7 +22,6 @@ from ste.experiment.run_scores import judge_run, score_splits
 from ste.experiment.stored_run import download_last
 from ste.reporting.html.report_data import MemberRow, ReportData
 from ste.reporting.html.report_page import render_report
-from ste.reporting.plots.figures import bars_figure
 
 if TYPE_CHECKING:
     from ste.tracking.run_info import RunInfo
@@ -89,22 +84,9 @@ def write_report(settings: ReportSettings) -> tuple[Path, Verdict]:
         with atomic_file(file) as partial:
             partial.write_text(page, encoding="utf-8")
         client.log_artifact(run.id, str(file), "report")
-        if importance:
-            for path in _write_importance(importance, folder):
-                client.log_artifact(run.id, str(path), "importance")
     run_log.info("run %s: %s. %s", run.id, verdict.word, verdict.paragraph)
     run_log.info("page %s", file.resolve())
     return file, verdict
-
-
-def _write_importance(importance: Sequence[Importance], folder: Path) -> list[Path]:
-    """Write table and figure."""
-    table, figure = folder / "importance.csv", folder / "importance.png"
-    pd.DataFrame(importance).to_csv(table, index=False)
-    names = [item.name if item.kind == "feature" else f"all {item.name}" for item in importance]
-    rise, low, high = ([getattr(item, field) for item in importance] for field in ("log_loss", "low", "high"))
-    bars_figure(names, rise, "rise of the log-loss when permuted, nats", low, high).savefig(figure, dpi=110)
-    return [table, figure]
 
 
 def _member_rows(ensemble: StoredEnsemble) -> list[MemberRow]:

@@ -6,6 +6,13 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, ReduceLROnPlateau
 
+_OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": torch.optim.SGD,
+    "rmsprop": torch.optim.RMSprop,
+}
+
 
 def build_optimizer(parameters: Any, settings: dict[str, Any], *, fused: bool) -> Optimizer:
     """Build an optimizer of `torch.optim`.
@@ -15,18 +22,13 @@ def build_optimizer(parameters: Any, settings: dict[str, Any], *, fused: bool) -
         settings: `OptimizerSettings` as a dict.
         fused: use fused kernels; RMSprop has none.
     """
-    lr, decay, momentum = settings["lr"], settings["weight_decay"], settings["momentum"]
-    match settings["name"]:
-        case "adam":
-            return torch.optim.Adam(parameters, lr=lr, weight_decay=decay, fused=fused)
-        case "adamw":
-            return torch.optim.AdamW(parameters, lr=lr, weight_decay=decay, fused=fused)
-        case "sgd":
-            return torch.optim.SGD(parameters, lr=lr, weight_decay=decay, momentum=momentum, fused=fused)
-        case "rmsprop":
-            return torch.optim.RMSprop(parameters, lr=lr, weight_decay=decay, momentum=momentum)
-        case name:
-            raise ValueError(f"optimizer {name}: expected adam, adamw, sgd or rmsprop")
+    arguments = {"lr": settings["lr"], "weight_decay": settings["weight_decay"]}
+    name = settings["name"]
+    if name in ("sgd", "rmsprop"):
+        arguments["momentum"] = settings["momentum"]
+    if name != "rmsprop":
+        arguments["fused"] = fused
+    return _OPTIMIZERS[name](parameters, **arguments)
 
 
 def build_scheduler(
@@ -40,18 +42,14 @@ def build_scheduler(
         max_epochs: epochs of the cosine.
         mode: `min` or `max`, which values of the plateau's metric are better.
     """
-    match settings["name"]:
-        case "none":
-            return None
-        case "cosine":
-            return CosineAnnealingLR(optimizer, T_max=max_epochs, eta_min=settings["min_lr"])
-        case "plateau":
-            return ReduceLROnPlateau(
-                optimizer,
-                mode=mode,  # type: ignore[arg-type]
-                factor=settings["factor"],
-                patience=settings["patience"],
-                min_lr=settings["min_lr"],
-            )
-        case name:
-            raise ValueError(f"scheduler {name}: expected none, cosine or plateau")
+    if settings["name"] == "none":
+        return None
+    if settings["name"] == "cosine":
+        return CosineAnnealingLR(optimizer, T_max=max_epochs, eta_min=settings["min_lr"])
+    return ReduceLROnPlateau(
+        optimizer,
+        mode=mode,  # type: ignore[arg-type]
+        factor=settings["factor"],
+        patience=settings["patience"],
+        min_lr=settings["min_lr"],
+    )

@@ -55,21 +55,16 @@ def _varies(rows: list[TrialRow], key: str) -> bool:
 
 
 def _distribution(rows: list[TrialRow], key: str) -> "BaseDistribution":
-    """Choose an axis: categories for few values, else the range of the numbers.
-
-    Fractions that were mostly tried once, such as learning rates, were sampled from an interval and get a range too.
-    """
+    """Choose an axis: categories for texts, else the range of the numbers."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution
 
     values = _values(rows, key)
-    sampled = any(isinstance(value, float) for value in values) and 2 * len(values) > len(rows)
-    if any(isinstance(value, str) for value in values) or (len(values) <= _FEW and not sampled):
+    if any(isinstance(value, str) for value in values):
         return CategoricalDistribution(values)
     low, high = float(values[0]), float(values[-1])
     return FloatDistribution(low, high, log=low > 0 and high / low > _LOG_RATIO)
 
 
-_FEW = 8
 _LOG_RATIO = 50.0  # largest over smallest value, above which the axis is logarithmic
 _BACKGROUND = "#d9dee6"  # Optuna draws the worst trials in almost white
 

@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from ste.config import SweepSettings
 from ste.errors import ConfigError, RunError
@@ -23,21 +23,6 @@ _RESULT, _COMMAND, _PARENT = "outcome", "command", "parent"
 """Attributes of trials and studies; their values are stored, so they never change."""
 _SQLITE_TIMEOUT = 60.0
 """Seconds that a writer waits for another one."""
-
-
-class TrialSource(Protocol):
-    """Proposes trials and takes their results."""
-
-    total: int
-
-    def earlier(self) -> list[TrialRow]:
-        """Trials that ended before this process started."""
-
-    def ask(self, count: int) -> list[SweepTrial]:
-        """Return the next trials, at most `count`; an empty list ends the sweep."""
-
-    def tell(self, trial: SweepTrial, result: TrialResult) -> None:
-        """Store the result of a trial."""
 
 
 class GridSearch:
@@ -150,6 +135,10 @@ class OptunaSearch:
     def _counted(self) -> "list[FrozenTrial]":
         trials = self.study.get_trials(deepcopy=False)
         return [trial for trial in trials if trial.state.is_finished() and _RESULT in trial.user_attrs]
+
+
+TrialSource = GridSearch | OptunaSearch
+"""Proposes trials and takes their results."""
 
 
 def default_storage(output: Path) -> str:

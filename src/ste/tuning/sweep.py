@@ -13,7 +13,7 @@ from ste.tuning.optuna_figures import write_figures
 from ste.tuning.study import OptunaSearch, TrialSource
 from ste.tuning.sweep_console import print_sweep, trial_line
 from ste.tuning.sweep_table import write_table
-from ste.tuning.trial_result import SweepTrial, TrialResult, TrialRow, best, count_by_status, exit_code, ranked
+from ste.tuning.trial_result import SweepTrial, TrialResult, TrialRow, best, count_by_status, ranked
 
 if TYPE_CHECKING:
     from ste.tracking.run_writer import TrackedRun
@@ -57,7 +57,7 @@ class SweepPlan:
     extra: dict[str, str] = field(default_factory=dict)
 
 
-def run_sweep(plan: SweepPlan, source: TrialSource, launch: Launch) -> tuple[list[TrialRow], int]:
+def run_sweep(plan: SweepPlan, source: TrialSource, launch: Launch) -> list[TrialRow]:
     """Run all trials.
 
     Args:
@@ -66,7 +66,7 @@ def run_sweep(plan: SweepPlan, source: TrialSource, launch: Launch) -> tuple[lis
         launch: runs a batch of them.
 
     Returns:
-        Rows in the order of trials, and the exit code: 0, 2 if the user can fix every failure, else 1.
+        Rows in the order of trials.
     """
     with _parent_run(plan, source) as parent:
         if isinstance(source, OptunaSearch):
@@ -90,7 +90,7 @@ def run_sweep(plan: SweepPlan, source: TrialSource, launch: Launch) -> tuple[lis
     print()
     places = {"files": str(plan.folder)} | ({"sweep": parent.id} if parent else {})
     print_sweep(rows, plan.monitor, plan.mode, places)
-    return rows, exit_code(rows)
+    return rows
 
 
 def overrides(plan: SweepPlan, trial: SweepTrial, parent: "TrackedRun | None") -> list[str]:
