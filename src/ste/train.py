@@ -65,12 +65,14 @@ def _train(values: dict[str, Any]) -> "TrainResult | None":
         tracked["tracking"] = tracked["tracking"] | {"uri": without_password(tracked["tracking"]["uri"])}
     folder = Path(HydraConfig.get().runtime.output_dir)
     name, command = _run_name(values["tracking"], values.get("sweep", {})), _command()
-    if settings.sweep.study is None or settings.validation.method != "holdout":
+    sweep = settings.sweep
+    searched = None not in (sweep.storage, sweep.study, sweep.trial) and sweep.pruner != "none"
+    if not searched or settings.validation.method != "holdout":
         return train(settings, tracked, folder, name, command)
-    from ste.tuning.pruning import pruning
+    from ste.tuning.pruning import Pruning
 
     monitor = f"val/{settings.fit.monitor}"
-    return train(settings, tracked, folder, name, command, lambda run: tuple(pruning(settings.sweep, monitor, run)))
+    return train(settings, tracked, folder, name, command, lambda run: Pruning(sweep, monitor, run.id if run else None))
 
 
 def _resumed_values(settings: TrainSettings, run_id: str) -> dict[str, Any]:

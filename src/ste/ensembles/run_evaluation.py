@@ -1,11 +1,9 @@
 """Score a tracked run again from its checkpoints, and compare with what was tracked."""
 
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import pandas as pd
 
 from ste.config import EvaluateSettings, PathSettings
 from ste.config.run_log import run_log
@@ -19,7 +17,6 @@ from ste.experiment.run import parts_from_config
 from ste.experiment.run_parts import RunParts
 from ste.experiment.run_scores import judge_run, score_splits
 from ste.experiment.stored_run import download_checkpoints, predict_checkpoints
-from ste.reporting.plots.figures import equity_figure, reliability_figure
 from ste.tracking.run_protocol import RunStore
 
 if TYPE_CHECKING:
@@ -50,7 +47,7 @@ class Evaluation:
 def evaluate_run(settings: EvaluateSettings) -> Evaluation:
     """Predict with a run's checkpoints and data, score, judge, and compare with the tracked metrics and predictions.
 
-    Where everything is equal, figures are tracked and the verdict's tags are updated: trials may have been added.
+    Where everything is equal, the verdict's tags are updated: trials may have been added.
 
     Raises:
         SteError: no such run or split, missing artifacts, or other data.
@@ -80,9 +77,6 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
     if not found:
         for key, value in verdict.tags.items():
             client.set_tag(run.id, key, value)
-        with tempfile.TemporaryDirectory() as folder:
-            for path in _write_figures(scores, Path(folder)):
-                client.log_artifact(run.id, str(path), path.parent.name)
     return Evaluation(run.id, run.name, predictions.model, shown, verdict, found)
 
 
@@ -98,30 +92,3 @@ def _predict_again(client: RunStore, run: "RunInfo", paths: PathSettings, folder
     parts = parts_from_config(read_config(client, run), paths)
     checkpoints = download_checkpoints(client, run, folder, in_folds=parts.data.in_folds)
     return parts, predict_checkpoints(parts, checkpoints, digest)
-
-
-def _write_figures(scores: dict[str, Scorecard], folder: Path) -> list[Path]:
-    """Write reliability curve, portfolio and confusion fractions of each split outside training, figures and tables."""
-    out = []
-    for split, card in scores.items():
-        if split == "train":
-            continue
-        bins = pd.DataFrame([asdict(one) for one in card.reliability])
-        curve = reliability_figure(*(bins[name].tolist() for name in ("confidence", "accuracy", "examples")))
-        figures = {"reliability": (bins, curve)}
-        if card.portfolio:
-            entries = pd.DataFrame(
-                {name: getattr(card.portfolio, name) for name in ("dates", "returns", "equity", "turnover")}
-            )
-            curve = equity_figure(card.portfolio.dates, card.portfolio.equity, card.portfolio.drawdown)
-            figures["portfolio"] = (entries, curve)
-        for name, (table, figure) in figures.items():
-            (folder / name).mkdir(parents=True, exist_ok=True)
-            out += [folder / name / f"{split}.csv", folder / name / f"{split}.png"]
-            table.to_csv(out[-2], index=False)
-            figure.savefig(out[-1], dpi=110)
-        counts = pd.DataFrame(card.confusion, index=card.classes, columns=card.classes)
-        (folder / "confusion").mkdir(exist_ok=True)
-        out.append(folder / "confusion" / f"{split}_fractions.csv")
-        counts.div(counts.sum(axis=1).clip(lower=1), axis=0).to_csv(out[-1], index_label="true\\predicted")
-    return out

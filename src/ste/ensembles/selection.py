@@ -1,12 +1,9 @@
 """Select the tracked runs of an ensemble: the best ones, the children of a sweep, or named ones."""
 
 from ste.errors import RunError
-from ste.tracking.run_info import DIGEST_TAG, ENSEMBLE_TAG, FOLD_TAG, PARENT_TAG, SWEEP_TAG, RunInfo, find_runs, search
-from ste.tracking.run_lookup import experiment_name, find_experiment, find_run
+from ste.tracking.run_info import DIGEST_TAG, ENSEMBLE_TAG, PARENT_TAG, SWEEP_TAG, RunInfo, search
+from ste.tracking.run_lookup import RANKED_BY, experiment_name, find_experiment, find_run, rank_runs
 from ste.tracking.run_protocol import RunStore
-
-_RANKED_BY = "final_validation/log_loss"
-_EXAMPLES = "final_validation/examples"
 
 
 def find_members(client: RunStore, wanted: str | list[str], experiment: str | None = None) -> list[RunInfo]:
@@ -36,38 +33,26 @@ def find_members(client: RunStore, wanted: str | list[str], experiment: str | No
 
 def _best(client: RunStore, count: int, experiment: str | None) -> list[RunInfo]:
     chosen = find_experiment(client, experiment)
-    runs = [run for run in find_runs(client, chosen.experiment_id) if _trained(run)]
-    latest = next(iter(runs), None)
-    same = [run for run in runs if latest and _rows(run) == _rows(latest)]
+    same = [run for run in rank_runs(client, chosen.experiment_id) if ENSEMBLE_TAG not in run.tags]
     if len(same) < count:
         hint = f"Try runs=best:{len(same)}" if len(same) > 1 else "Train more models"
         raise RunError(
             f"runs=best:{count}: {len(same)} finished training {'run' if len(same) == 1 else 'runs'} of experiment "
             f"{chosen.name} have the latest one's data and validation rows. {hint}, or name runs=[ID,ID]."
         )
-    return sorted(same, key=lambda run: (run.metrics[_RANKED_BY], run.started))[:count]
+    return same[:count]
 
 
 def _children(client: RunStore, parent: str) -> list[RunInfo]:
     sweep = find_run(client, parent, key="runs", sweep=True)
     children = search(client, [sweep.experiment], f"tags.`{PARENT_TAG}` = '{parent}'")
-    finished = [run for run in children if _trained(run)]
+    finished = [run for run in children if run.status == "FINISHED" and RANKED_BY in run.metrics]
     if len(finished) < 2:
         raise RunError(
             f"runs=children:{parent}: that run has {len(finished)} finished training runs below it. Expected a sweep "
             "with two or more. Try runs=best:5."
         )
-    return sorted(finished, key=lambda run: (run.metrics[_RANKED_BY], run.started))
-
-
-def _trained(run: RunInfo) -> bool:
-    """Whether a run is a finished training, no fold, ensemble or sweep."""
-    other = {FOLD_TAG, ENSEMBLE_TAG, SWEEP_TAG} & set(run.tags)
-    return run.status == "FINISHED" and not other and _RANKED_BY in run.metrics
-
-
-def _rows(run: RunInfo) -> tuple[str, float]:
-    return run.tags.get(DIGEST_TAG, ""), run.metrics.get(_EXAMPLES, 0.0)
+    return sorted(finished, key=lambda run: (run.metrics[RANKED_BY], run.started))
 
 
 def _check(client: RunStore, runs: list[RunInfo]) -> None:

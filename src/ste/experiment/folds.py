@@ -80,7 +80,8 @@ def _fit_fold(
 ) -> tuple[Fitted, Predictions]:
     data = parts.data.fold(fold)
     params = {"fold": fold.number, "folds": len(parts.data.folds), **_dates(data)}
-    with parts.tracker.open_fold(parent, fold.number, params, resume) as run:
+    name = f"{parent.name} fold {fold.number}" if parent else ""
+    with parts.tracker.open(name, params, {"fold": fold.number}, resume, parent) as run:
         model = parts.builder.build(data)
         fitted = parts.fitter.fit(model, data, checkpoints, run, resume=resume is not None)
         predictions = predict(fitted.model, data, parts.builder.name, OUT_OF_SAMPLE, fold.number, fold.path)

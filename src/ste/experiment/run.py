@@ -31,8 +31,8 @@ from ste.training.fit import Fitted
 if TYPE_CHECKING:
     from ste.tracking.run_writer import TrackedRun
 
-CallbackFactory = Callable[["TrackedRun | None"], tuple[pl.Callback, ...]]
-"""Builds further callbacks of a fit for the tracked run, or None where tracking is off."""
+CallbackFactory = Callable[["TrackedRun | None"], pl.Callback]
+"""Builds a further callback of a fit for the tracked run, or None where tracking is off."""
 
 
 def split_settings(settings: TrainSettings) -> RunParts:
@@ -81,18 +81,13 @@ def parts_from_config(config: Mapping[str, Any], paths: PathSettings) -> RunPart
     return split_settings(load_settings(TrainSettings, {**config, "paths": asdict(paths)}))
 
 
-def no_callbacks(run: "TrackedRun | None") -> tuple[pl.Callback, ...]:
-    """Return no callbacks."""
-    return ()
-
-
 def train(
     settings: TrainSettings,
     config: dict[str, Any],
     folder: Path,
     name: str,
     command: str = "",
-    callbacks: CallbackFactory = no_callbacks,
+    callback: CallbackFactory | None = None,
 ) -> TrainResult | None:
     """Train, track and score one model, on the tables' own split or fold by fold.
 
@@ -102,7 +97,7 @@ def train(
         folder: for the files of the run.
         name: of the tracked run.
         command: that was typed.
-        callbacks: builds further callbacks of a holdout's fit for the tracked run or None.
+        callback: builds a further callback of a holdout's fit for the tracked run or None; None adds none.
 
     Returns:
         None on every rank of a distributed run but 0.
@@ -115,7 +110,7 @@ def train(
     use_threads(settings.trainer)
     rows = ", ".join(f"{split} {entry['rows']:,}" for split, entry in parts.data.panel.prepared.card["files"].items())
     run_log.info("data %s, rows: %s", parts.data.panel.prepared.digest, rows)
-    result = _train(parts, config, folder, name, command, callbacks)
+    result = _train(parts, config, folder, name, command, callback)
     if result is not None:
         for line in result.lines:
             run_log.info(line)
@@ -125,7 +120,7 @@ def train(
 
 
 def _train(
-    parts: RunParts, config: dict[str, Any], folder: Path, name: str, command: str, callbacks: CallbackFactory
+    parts: RunParts, config: dict[str, Any], folder: Path, name: str, command: str, callback: CallbackFactory | None
 ) -> TrainResult | None:
     data = parts.data.fold(parts.data.folds[0]) if parts.data.in_folds else parts.data.holdout()
     model = parts.builder.build(data)  # reports a mistake before anything is tracked
@@ -137,7 +132,7 @@ def _train(
             checkpoints = parts.tracker.checkpoints(parts.tracker.resume, folder)
             parts.fitter.fit(model, data, checkpoints, resume=resume)
         return None
-    with parts.tracker.open(name, flatten(config), {"command": command}) as run:
+    with parts.tracker.open(name, flatten(config), {"command": command}, parts.tracker.resume) as run:
         folder.mkdir(parents=True, exist_ok=True)
         write_inputs(folder, config, parts.data.panel)
         if run is not None:
@@ -147,7 +142,8 @@ def _train(
         if parts.data.in_folds:
             fits, predictions = fit_folds(parts, checkpoints, folder, run)
         else:
-            fits = [parts.fitter.fit(model, data, checkpoints, run, callbacks(run), resume=resume)]
+            callbacks = () if callback is None else (callback(run),)
+            fits = [parts.fitter.fit(model, data, checkpoints, run, callbacks, resume=resume)]
             predictions = predict(fits[0].model, data, parts.builder.name)
         result = _result(parts, folder, run, predictions, fits)
         write_outputs(folder, result)

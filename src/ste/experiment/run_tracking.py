@@ -46,8 +46,15 @@ class RunTracker:
     resume: str | None = None
 
     @contextmanager
-    def open(self, name: str, params: dict[str, Any], tags: dict[str, Any]) -> Iterator["TrackedRun | None"]:
-        """Open the run; None where tracking is off."""
+    def open(
+        self,
+        name: str,
+        params: dict[str, Any],
+        tags: dict[str, Any],
+        resume: str | None,
+        parent: "TrackedRun | None" = None,
+    ) -> Iterator["TrackedRun | None"]:
+        """Open the run of the training, or that of a fold below its parent's; None where tracking is off."""
         if not self.settings.enabled:
             yield None
             return
@@ -55,21 +62,8 @@ class RunTracker:
             from ste.tracking.sweep_runs import trial_params, trial_tags
             from ste.tracking.tracked_run import tracked_run
 
-        params, tags = params | trial_params(self.sweep), tags | trial_tags(self.sweep)
-        with tracked_run(self.settings, self.output, name, params, self.resume, tags=tags) as run:
-            yield run
-
-    @contextmanager
-    def open_fold(
-        self, parent: "TrackedRun | None", number: int, params: dict[str, Any], resume: str | None
-    ) -> Iterator["TrackedRun | None"]:
-        """Open the run of a fold below its parent's run; None where tracking is off."""
         if parent is None:
-            yield None
-            return
-        from ste.tracking.tracked_run import tracked_run
-
-        name, tags = f"{parent.name} fold {number}", {"fold": number}
+            params, tags = params | trial_params(self.sweep), tags | trial_tags(self.sweep)
         with tracked_run(self.settings, self.output, name, params, resume, parent, tags) as run:
             yield run
 

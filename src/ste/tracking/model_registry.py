@@ -4,7 +4,7 @@ A version is a logged model of MLflow's ONNX flavour; `mlflow.pyfunc` and `mlflo
 """
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,7 +151,10 @@ def _ensure_name(client: MlflowClient, name: str) -> None:
 
 def find_champion(client: MlflowClient, name: str) -> Version | None:
     """Find the version with the alias `champion`."""
-    return _or_none(client.get_model_version_by_alias, name, ALIAS)
+    try:
+        return Version.from_mlflow(client.get_model_version_by_alias(name, ALIAS))
+    except MlflowException:
+        return None
 
 
 def promote(client: MlflowClient, version: Version) -> None:
@@ -165,21 +168,17 @@ def find_version(client: MlflowClient, uri: str) -> Version:
     Raises:
         RunError: there is no such version, or the URI has another form.
     """
-    address = uri.removeprefix("models:/")
-    name, at, alias = address.partition("@")
-    if at and name and alias:
-        version = _or_none(client.get_model_version_by_alias, name, alias)
-        known = ", ".join(sorted(_aliases(client, name))) or "none"
-        missing = f"{uri}: no version of {name} has the alias {alias}; aliases there are: {known}."
-    else:
-        name, slash, number = address.partition("/")
-        if not (slash and name and number.isdigit()):
-            raise RunError(f"{uri}: expected models:/NAME@ALIAS or models:/NAME/VERSION, such as models:/ste@champion.")
-        version = _or_none(client.get_model_version, name, number)
-        missing = f"{uri}: there is no version {number} of {name}."
-    if version is None:
-        raise RunError(f"{missing} Type python -m ste.export run=best name={name}.")
-    return version
+    name, at, alias = uri.removeprefix("models:/").partition("@")
+    try:
+        if at:
+            return Version.from_mlflow(client.get_model_version_by_alias(name, alias))
+        name, number = name.split("/")
+        return Version.from_mlflow(client.get_model_version(name, number))
+    except (MlflowException, ValueError):
+        raise RunError(
+            f"{uri}: no such version. Expected models:/NAME@ALIAS or models:/NAME/VERSION, such as "
+            "models:/ste@champion. Type python -m ste.export run=best to register one."
+        ) from None
 
 
 def fetch(client: MlflowClient, version: Version, folder: Path) -> Path:
@@ -201,17 +200,3 @@ def fetch(client: MlflowClient, version: Version, folder: Path) -> Path:
             f"models:/{version.name}/{version.number}: its {FILE} cannot be downloaded. Export it again: "
             f"python -m ste.export run={version.run_id}."
         ) from None
-
-
-def _or_none(find: Callable[[str, str], ModelVersion], name: str, key: str) -> Version | None:
-    try:
-        return Version.from_mlflow(find(name, key))
-    except MlflowException:
-        return None
-
-
-def _aliases(client: MlflowClient, name: str) -> list[str]:
-    try:
-        return list(client.get_registered_model(name).aliases)
-    except MlflowException:
-        return []

@@ -10,13 +10,13 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from ste.errors import RunError
-from ste.tracking.run_info import BEST_TAG, DIGEST_TAG, FOLD_TAG, PARENT_TAG, SWEEP_TAG, RunInfo, trains
+from ste.tracking.run_info import BEST_TAG, DIGEST_TAG, FOLD_TAG, PARENT_TAG, SWEEP_TAG, RunInfo, find_runs, trains
 
 CONFIG = "config.yaml"
 DATA_CARD = "data_card.json"
 EXPORTED = "served/model.onnx"
 """ONNX artifact of an exported run."""
-_RANKED_BY = "final_validation/log_loss"
+RANKED_BY = "final_validation/log_loss"
 _EXAMPLES = "final_validation/examples"
 
 
@@ -41,11 +41,7 @@ def find_run(
     if wanted == "latest":
         return _latest(client, experiment)
     if wanted == "best":
-        latest = _latest(client, experiment)
-        same = f" and tags.`{DIGEST_TAG}` = '{latest.tags.get(DIGEST_TAG, '')}'"
-        if _EXAMPLES in latest.metrics:
-            same += f" and metrics.`{_EXAMPLES}` = {latest.metrics[_EXAMPLES]:.0f}"
-        return _first(client, [latest.experiment], same, f"metrics.`{_RANKED_BY}` ASC", "no finished run yet")
+        return rank_runs(client, _latest(client, experiment).experiment)[0]
     try:
         run = RunInfo.from_mlflow(client.get_run(wanted))
     except MlflowException:
@@ -82,20 +78,29 @@ def experiment_name(client: MlflowClient, run: RunInfo) -> str:
     return str(client.get_experiment(run.experiment).name)
 
 
+def rank_runs(client: MlflowClient, experiment: str) -> list[RunInfo]:
+    """Find the finished runs on the data and validation rows of the latest one, lowest validation log-loss first."""
+    runs = [run for run in find_runs(client, experiment) if run.status == "FINISHED" and RANKED_BY in run.metrics]
+
+    def rows(run: RunInfo) -> tuple[str, float]:
+        return run.tags.get(DIGEST_TAG, ""), run.metrics.get(_EXAMPLES, 0.0)
+
+    same = [run for run in runs if rows(run) == rows(runs[0])]
+    return sorted(same, key=lambda run: (run.metrics[RANKED_BY], run.started))
+
+
 def _latest(client: MlflowClient, experiment: str | None) -> RunInfo:
     if experiment is None:
-        ids, none = [e.experiment_id for e in client.search_experiments()], "no finished run yet"
+        ids, where = [e.experiment_id for e in client.search_experiments()], ""
     else:
-        ids, none = [find_experiment(client, experiment).experiment_id], f"no finished run in {experiment} yet"
-    return _first(client, ids, "", "attributes.start_time DESC", none)
-
-
-def _first(client: MlflowClient, ids: list[str], extra: str, order: str, none: str) -> RunInfo:
-    # The latest thousand hold a run of its own, unless all of them are folds of one run.
-    page = client.search_runs(ids, "attributes.status = 'FINISHED'" + extra, order_by=[order], max_results=1000)
+        ids, where = [find_experiment(client, experiment).experiment_id], f" in {experiment}"
+    # A thousand runs hold one of a training, unless all of them are folds.
+    page = client.search_runs(
+        ids, "attributes.status = 'FINISHED'", order_by=["attributes.start_time DESC"], max_results=1000
+    )
     found = next((run for run in page if trains(run.data.tags)), None)  # neither a fold nor a sweep
     if found is None:
-        raise RunError(f"{none}. Try python -m ste.train model=lstm first.")
+        raise RunError(f"no finished run{where} yet. Try python -m ste.train model=lstm first.")
     return RunInfo.from_mlflow(found)
 
 

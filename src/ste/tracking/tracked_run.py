@@ -88,7 +88,7 @@ def tracked_run(
                 f"resume={run_id}: that run is RUNNING in another process. Wait for it or stop it."
             ) from None
     run = TrackedRun(client, started)
-    status, previous = "FAILED", _raise_on_sigterm()
+    status, previous = "FAILED", signal.signal(signal.SIGTERM, _stop)
     try:
         if resume is None:
             run.log_params(params)
@@ -117,8 +117,7 @@ def tracked_run(
         _log_traceback(run)
         raise
     finally:
-        with suppress(ValueError):  # not the main thread
-            signal.signal(signal.SIGTERM, previous)
+        signal.signal(signal.SIGTERM, previous)
         _end(run, status)
         Path(lock.lock_file).unlink(missing_ok=True)  # before the release, after which another process could lock it
         lock.release()
@@ -138,14 +137,8 @@ def _log_traceback(run: TrackedRun) -> None:
         log.warning("the traceback could not be tracked: %s", error)
 
 
-def _raise_on_sigterm() -> Any:
-    def stop(signum: int, frame: Any) -> None:
-        raise Stopped(128 + signum)
-
-    try:
-        return signal.signal(signal.SIGTERM, stop)
-    except ValueError:  # not the main thread, which handles signals
-        return signal.SIG_DFL
+def _stop(signum: int, frame: Any) -> None:
+    raise Stopped(128 + signum)
 
 
 def _mark_dead(client: MlflowClient, locks: Path) -> None:

@@ -11,7 +11,7 @@ from ste.training.module import TrendModule
 from ste.tuning.study import open_storage, open_study
 
 if TYPE_CHECKING:
-    from ste.tracking.run_writer import TrackedRun
+    pass
 
 
 class Pruning(pl.Callback):
@@ -51,16 +51,3 @@ class Pruning(pl.Callback):
             return False
         self._trial.report(module.history[-1][self._monitor], len(module.history) - 1)
         return True
-
-
-def pruning(settings: SweepSettings, monitor: str, run: "TrackedRun | None") -> list[pl.Callback]:
-    """Build the callback for a trial of a search with a pruner; return an empty list otherwise.
-
-    Args:
-        settings: of the sweep.
-        monitor: name of the metric in the module's history.
-        run: the trial's tracked run, if any.
-    """
-    if settings.trial is None or settings.storage is None or settings.pruner == "none":
-        return []
-    return [Pruning(settings, monitor, run.id if run else None)]

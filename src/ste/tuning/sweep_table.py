@@ -1,9 +1,10 @@
 """The table of a sweep as CSV and JSON."""
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from ste.tuning.trial_result import SHOWN, TrialRow
 
@@ -43,9 +44,6 @@ def write_table(rows: list[TrialRow], monitor: str, folder: Path) -> list[Path]:
     """
     lines = table(rows, monitor)
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / CSV).open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(lines[0]) if lines else ["trial"])
-        writer.writeheader()
-        writer.writerows(lines)
+    pd.DataFrame(lines).to_csv(folder / CSV, index=False)
     (folder / JSON).write_text(json.dumps(lines, indent=2) + "\n")
     return [folder / CSV, folder / JSON]

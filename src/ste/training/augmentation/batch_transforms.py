@@ -53,10 +53,8 @@ def augment_batch(
             changed = jitter(features, settings["sigma"], varies, rng)
         case "scaling":
             changed = scaling(features, settings["sigma"], rng)
-        case "window_warping":
+        case _:
             changed = window_warping(features, settings["part"], settings["factor"], rng)
-        case name:
-            raise ValueError(f"augment {name}: expected none, jitter, scaling, window_warping, mixup or synthetic")
     chosen = torch.from_numpy(rng.random(len(features)) < settings["fraction"]).to(features.device)
     return torch.where(_per_example(chosen, features), changed, features), label
 
