@@ -108,8 +108,8 @@ def test_a_replica_is_the_run_of_its_seed(model: str, data_folder: Path, tmp_pat
         alone, _ = fitted(data_folder, tmp_path, *overrides, f"seed={5 + i}")
         assert int(together.model.best_epochs[i]) == alone.best_epoch
         epochs.append(alone.epochs)
-        for key, value in together.model.replica_state(i).items():
-            torch.testing.assert_close(value, alone.model.net.state_dict()[key], rtol=1e-5, atol=1e-7, msg=key)
+        for key, value in together.model.net.state_dict().items():
+            torch.testing.assert_close(value[i], alone.model.net.state_dict()[key], rtol=1e-5, atol=1e-7, msg=key)
         torch.testing.assert_close(together.model.replica_probabilities(x)[i], alone.model.probabilities(x))
     assert together.epochs == max(epochs)  # training ends when all have stopped
 
@@ -133,8 +133,8 @@ def test_replicas_take_rates_decays_and_dropout_of_their_own(data_folder: Path, 
     for i in range(3):
         own = [f"optimizer.lr={each['lr'][i]}", f"optimizer.weight_decay={each['weight_decay'][i]}"]
         alone, _ = fitted(data_folder, tmp_path, *common, *own, f"model.dropout={each['dropout'][i]}", f"seed={5 + i}")
-        for key, value in together.model.replica_state(i).items():
-            torch.testing.assert_close(value, alone.model.net.state_dict()[key], rtol=1e-5, atol=1e-7, msg=key)
+        for key, value in together.model.net.state_dict().items():
+            torch.testing.assert_close(value[i], alone.model.net.state_dict()[key], rtol=1e-5, atol=1e-7, msg=key)
 
 
 @pytest.mark.parametrize("weighting", ["uniform", "validation"])

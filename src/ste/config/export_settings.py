@@ -9,17 +9,10 @@ from annotated_types import Predicate
 from ste.config.run_settings import StoreSettings
 from ste.config.validation import Expect, Name
 
-
-def _is_onnx(name: str) -> bool:
-    return name.endswith(".onnx")
-
-
-def _is_model_name(name: str) -> bool:
-    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) is not None
-
-
-OnnxFile = Annotated[str, Predicate(_is_onnx), Expect("a file whose name ends in .onnx")]
-ModelName = Annotated[str, Predicate(_is_model_name), Expect("letters, digits, dots, dashes and underscores")]
+OnnxFile = Annotated[str, Predicate(lambda name: name.endswith(".onnx")), Expect("a file whose name ends in .onnx")]
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NAME_TEXT = Expect("letters, digits, dots, dashes and underscores")
+ModelName = Annotated[str, Predicate(lambda name: _NAME.fullmatch(name) is not None), _NAME_TEXT]
 
 
 @dataclass

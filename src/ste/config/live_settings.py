@@ -36,8 +36,8 @@ class ReplaySettings(MarketFiles):
     speed: Speed = "max"
 
 
-def _is_redis(url: str) -> bool:
-    return url.startswith(("redis://", "rediss://", "unix://"))
+_REDIS = ("redis://", "rediss://", "unix://")
+RedisUrl = Annotated[str, Predicate(lambda url: url.startswith(_REDIS)), Expect("redis://HOST:PORT/DATABASE")]
 
 
 @dataclass
@@ -52,7 +52,7 @@ class RedisSettings(Settings):
 
     section: ClassVar[str] = "redis"
 
-    url: Annotated[str, Predicate(_is_redis), Expect("redis://HOST:PORT/DATABASE")] = "redis://localhost:6379/0"
+    url: RedisUrl = "redis://localhost:6379/0"
     events: Name = "ste:events"
     predictions: Name = "ste:predictions"
 

@@ -158,11 +158,10 @@ class TrainerSettings(Settings):
         return devices * self.num_nodes if isinstance(devices, int) and devices >= 1 else None
 
 
-def _is_store(uri: str) -> bool:
-    return uri.startswith(("sqlite:///", "http://", "https://", "postgresql", "mysql"))
-
-
-StoreUri = Annotated[str, Predicate(_is_store), Expect("sqlite:///FILE or http://SERVER:PORT")]
+_STORES = ("sqlite:///", "http://", "https://", "postgresql", "mysql")
+StoreUri = Annotated[
+    str, Predicate(lambda uri: uri.startswith(_STORES)), Expect("sqlite:///FILE or http://SERVER:PORT")
+]
 
 
 @dataclass

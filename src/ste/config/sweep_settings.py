@@ -7,12 +7,7 @@ from annotated_types import Ge, Lt, Predicate
 
 from ste.config.validation import Expect, Name, NonNegativeInt, PositiveInt, Settings
 
-
-def _is_url(text: str) -> bool:
-    return "://" in text
-
-
-StorageUrl = Annotated[str, Predicate(_is_url), Expect("a URL such as sqlite:///studies.db")]
+StorageUrl = Annotated[str, Predicate(lambda url: "://" in url), Expect("a URL such as sqlite:///studies.db")]
 
 
 @dataclass

@@ -36,7 +36,11 @@ def fit_folds(
     Returns:
         The models in the order of the folds, and their predictions of validation and test rows together.
     """
-    children = run.children() if run is not None and parts.tracker.resume else {}
+    children: dict[int, RunInfo] = {}
+    if run is not None and parts.tracker.resume:
+        from ste.tracking.run_info import find_children
+
+        children = find_children(run.client, run.id)
     fits, predictions = [], []
     for fold in parts.data.folds:
         child, own = children.get(fold.number), checkpoints / f"fold-{fold.number}"

@@ -1,6 +1,5 @@
 """Build, fit and load the model of a run."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,15 +22,12 @@ from ste.registry import MODELS
 from ste.seed_ensembles.replica_module import build_module
 from ste.training.augmentation.batch_transforms import MIN_WINDOW
 from ste.training.augmentation.resampled_market import synthetic_rows
-from ste.training.components import build_callbacks, build_loggers
+from ste.training.components import Mappings, build_callbacks, build_loggers
 from ste.training.distributed import resolve_processes
 from ste.training.fit import Fitted, Model, fit_baseline, fit_net
 from ste.training.module import TrendModule
 from ste.training.run_logger import MetricStore
 from ste.training.trainer import build_trainer
-
-Components = Mapping[str, Mapping[str, Any] | None]
-"""Callbacks or loggers by key: class name and arguments."""
 
 
 def model_name(model: dict[str, Any]) -> str:
@@ -142,8 +138,8 @@ class Fitter:
     """
 
     trainer: TrainerSettings
-    callbacks: Components
-    loggers: Components
+    callbacks: Mappings
+    loggers: Mappings
     monitor: str
     mode: str
     seed: int

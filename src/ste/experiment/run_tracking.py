@@ -25,9 +25,6 @@ from ste.training.module import TrendModule
 if TYPE_CHECKING:
     from ste.tracking.run_writer import TrackedRun
 
-HEADLINE = ("accuracy", "log_loss", "mcc", "auroc")
-"""Figures that MLflow's UI shows with the logged model."""
-
 
 @dataclass(frozen=True)
 class RunTracker:
@@ -81,7 +78,7 @@ def track_inputs(run: "TrackedRun", folder: Path, panel: Panel) -> None:
     from ste.tracking.run_info import DIGEST_TAG
     from ste.tracking.run_writer import Table
 
-    digest = run.tag(DIGEST_TAG)
+    digest = run.client.get_run(run.id).data.tags.get(DIGEST_TAG)
     if digest is not None:  # a resumed run
         if digest != panel.prepared.digest:
             raise RunError(
@@ -138,12 +135,9 @@ def track_result(run: "TrackedRun", folder: Path, result: Result, step: int = 0,
         folder: that holds the files of the run.
         result: of a training or an ensemble.
         step: epoch of the metrics.
-        model_id: of the logged model that gets the headline figures.
+        model_id: of the logged model, which MLflow shows with the same metrics.
     """
-    metrics = score_metrics(result.scores)
-    headline = {name: value for name, value in metrics.items() if name.rsplit("/", 1)[1] in HEADLINE}
-    run.log_metrics(headline, step, model_id)
-    run.log_metrics({name: value for name, value in metrics.items() if name not in headline}, step)
+    run.log_metrics(score_metrics(result.scores), step, model_id)
     run.set_tags(
         {"model": result.model, "model.parameters": result.parameters, "validation": result.validation}
         | {"trials": result.trials}

@@ -18,7 +18,7 @@ from ste.seed_ensembles.mean_prediction import Ensemble, replica_logits
 from ste.seed_ensembles.replica_loader import ReplicaLoader
 from ste.seed_ensembles.replica_optimizer import ReplicaCrossEntropy, ReplicaPlateau, ReplicaViews, clip_replicas
 from ste.seed_ensembles.stacked_dropout import RandomStreams
-from ste.seed_ensembles.stacking import stack, unstack
+from ste.seed_ensembles.stacking import stack
 from ste.training.cached_dataset import NormalizedBatch
 from ste.training.module import TrendModule
 
@@ -100,10 +100,6 @@ class ReplicaModule(TrendModule):
     def replica_probabilities(self, x: torch.Tensor) -> torch.Tensor:
         """Compute each replica's class probabilities, float32 `[R, B, C]`, of raw features."""
         return replica_logits(self.net, self.representation(x), self.count).float().softmax(dim=-1)
-
-    def replica_state(self, replica: int) -> dict[str, torch.Tensor]:
-        """Return the state dict of one replica's net, as its own class loads it."""
-        return unstack(self.net.state_dict(), replica)
 
     def training_loader(self, data: TrendDataModule, cached: DatasetView) -> BatchLoader:
         """Return a loader that gives each replica the batches of its seed."""

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 from typing import Any
 
-import torch
 from torch import nn
 
 from ste.seed_ensembles.stacked_dropout import RandomStreams, StackedDropout
@@ -51,11 +50,6 @@ def stack(nets: Sequence[nn.Module], streams: RandomStreams) -> nn.Module:
     net = deepcopy(nets[0])
     _fill(net, nets, streams)
     return net
-
-
-def unstack(state: dict[str, torch.Tensor], replica: int) -> dict[str, torch.Tensor]:
-    """Return one replica's state dict of the stacked net's."""
-    return {name: value[replica] for name, value in state.items()}
 
 
 def _fill(net: nn.Module, nets: Sequence[nn.Module], streams: RandomStreams) -> None:

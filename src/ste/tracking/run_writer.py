@@ -14,7 +14,6 @@ from mlflow.entities import Run as MlflowRun
 from mlflow.tracking import MlflowClient
 
 from ste.tracking.retry import retried
-from ste.tracking.run_info import RunInfo, find_children
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,11 +119,3 @@ class TrackedRun:
     def steps(self, metric: str) -> set[int]:
         """Return the logged steps of a metric."""
         return {entry.step for entry in self.client.get_metric_history(self.id, metric)}
-
-    def children(self) -> dict[int, RunInfo]:
-        """Find the runs of the folds that have started, by fold number."""
-        return find_children(self.client, self.id)
-
-    def tag(self, key: str) -> str | None:
-        """Read a tag."""
-        return self.client.get_run(self.id).data.tags.get(key)

@@ -25,6 +25,7 @@ TRACKED = "RunLogger"
 
 _TRAINING_CURVES = ("train/loss", "train/accuracy", "train/lr")
 Mappings = Mapping[str, Mapping[str, Any] | None]
+"""Callbacks or loggers by key: class name and arguments."""
 
 
 def build_callbacks(settings: Mappings, monitor: str, mode: str, folder: Path) -> list[pl.Callback]:
