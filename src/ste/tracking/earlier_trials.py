@@ -4,13 +4,12 @@ import json
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from ste.evaluation.scorecard import Portfolio, Scorecard
+from ste.evaluation.scorecard import Scorecard
 from ste.evaluation.significance import Trials
 from ste.tracking.run_info import DIGEST_TAG, RunInfo, find_runs
 
@@ -21,8 +20,11 @@ MAX_PORTFOLIOS = 200
 _CLOCK_TOLERANCE = 1000
 """Milliseconds by which the clocks of two machines may differ."""
 
+_Portfolio = tuple[tuple[list[str], str, float] | None, list[float]]
+"""Dates, kind and costs of a portfolio, and its returns."""
+
 _experiments: dict[tuple[str, str], dict[str, RunInfo]] = {}
-_portfolios: dict[tuple[str, str], dict[str, Any] | None] = {}
+_portfolios: dict[tuple[str, str], _Portfolio] = {}
 # Caches by store: runs that ended do not change.
 
 
@@ -48,9 +50,13 @@ def find_trials(
         [card.figures["portfolio_sharpe"].value] if "portfolio_sharpe" in card.figures else [],
         [card.portfolio.returns],
     )
+    own = (card.portfolio.dates, card.portfolio.kind, card.portfolio.cost_bps)
     for run in [run for run in same if run.id != run_id and run.status == "FINISHED"][:MAX_PORTFOLIOS]:
-        returns = _portfolio_returns(client, run, card.portfolio)
-        if returns is not None:
+        key = (str(client.tracking_uri), run.id)
+        if key not in _portfolios:
+            _portfolios[key] = _read_portfolio(client, run)
+        traded, returns = _portfolios[key]
+        if traded == own:
             columns.append(returns)
             sharpes += [run.metrics[name] for name in ("final_test/portfolio_sharpe",) if name in run.metrics]
     performance = np.array(columns).T if len(columns) > 1 else None
@@ -70,25 +76,11 @@ def _known_runs(client: MlflowClient, experiment: str) -> list[RunInfo]:
     return sorted(known.values(), key=lambda run: -run.started)
 
 
-def _portfolio_returns(client: MlflowClient, run: RunInfo, own: Portfolio) -> list[float] | None:
-    """Read a run's portfolio returns on the test split; None if it traded differently or cannot be read."""
-    key = (str(client.tracking_uri), run.id)
-    if key not in _portfolios:
-        _portfolios[key] = _read_portfolio(client, run)
-    portfolio = _portfolios[key]
-    with suppress(KeyError, TypeError, ValueError):
-        if portfolio and (portfolio["dates"], portfolio["kind"], portfolio["cost_bps"]) == (
-            own.dates,
-            own.kind,
-            own.cost_bps,
-        ):
-            return [float(value) for value in portfolio["returns"]]
-    return None
-
-
-def _read_portfolio(client: MlflowClient, run: RunInfo) -> dict[str, Any] | None:
+def _read_portfolio(client: MlflowClient, run: RunInfo) -> _Portfolio:
+    """Read how a run's portfolio traded the test split, and its returns; nothing where that cannot be read."""
     with suppress(MlflowException, OSError, ValueError, KeyError, TypeError), tempfile.TemporaryDirectory() as folder:
         summary = json.loads(Path(client.download_artifacts(run.id, SUMMARY, folder)).read_text())
         portfolio = summary["scores"]["test"]["portfolio"]
-        return portfolio if isinstance(portfolio, dict) else None
-    return None
+        traded = (portfolio["dates"], portfolio["kind"], portfolio["cost_bps"])
+        return traded, [float(value) for value in portfolio["returns"]]
+    return None, []

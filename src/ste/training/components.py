@@ -78,11 +78,9 @@ def build_loggers(settings: Mappings, folder: Path, run: MetricStore | None) -> 
             continue
         kind, arguments = _resolve(f"loggers.{key}", entry, known)
         if kind is RunLogger:
-            if arguments:
-                raise ConfigError(f"loggers.{key}: {TRACKED} takes no arguments. Try loggers=mlflow.")
-            if run is not None:
-                built.append(RunLogger(run))
-            continue
+            if run is None:
+                continue
+            arguments["run"] = run
         if "save_dir" in inspect.signature(kind).parameters:
             arguments.setdefault("save_dir", folder)
         built.append(_build(f"loggers.{key}", kind, arguments))
