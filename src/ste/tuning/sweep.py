@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ste.config import SweepSettings, TrackingSettings
+from ste.experiment.artifacts import CHECKPOINT
 from ste.tuning.optuna_figures import write_figures
 from ste.tuning.study import OptunaSearch, TrialSource
 from ste.tuning.sweep_console import print_sweep, trial_line
-from ste.tuning.sweep_table import write_table
+from ste.tuning.sweep_table import note, write_table
 from ste.tuning.trial_result import SweepTrial, TrialResult, TrialRow, best, count_by_status, ranked
 
 if TYPE_CHECKING:
@@ -165,10 +166,15 @@ def _write_files(plan: SweepPlan, rows: list[TrialRow]) -> list[Path]:
 
 
 def _log_summary(plan: SweepPlan, parent: "TrackedRun", rows: list[TrialRow], files: list[Path]) -> None:
-    from ste.tuning.tracked_trials import best_tags, note
+    from ste.tracking.run_info import BEST_TAG
 
     parent.log_metrics({f"trials/{status}": count for status, count in count_by_status(rows).items()})
     for path in files:
         parent.log_file(path)
-    text = note(rows, plan.monitor, plan.mode, parent.experiment_id)
-    parent.set_tags(best_tags(rows, plan.mode) | {"mlflow.note.content": text})
+    tags = {"mlflow.note.content": note(rows, plan.monitor, plan.mode, parent.experiment_id)}
+    top = best(rows, plan.mode)
+    if top is not None and top.result.run_id is not None:
+        tags |= {BEST_TAG: top.result.run_id, "best.trial": top.trial.name}
+        if top.result.checkpoint:
+            tags["best.checkpoint"] = f"runs:/{top.result.run_id}/{CHECKPOINT}"
+    parent.set_tags(tags)

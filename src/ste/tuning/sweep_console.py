@@ -22,7 +22,7 @@ def trial_line(row: TrialRow, ended: int, total: int, monitor: str) -> str:
     result = row.result
     head = f"{ended} of {total}  trial {row.trial.number}  {row.trial.name}"
     if result.status == FINISHED:
-        return f"{head}  {monitor} {result.value:.4f}  {_figure(row, 'accuracy')}"
+        return f"{head}  {monitor} {result.value:.4f}  {row.result.figure_text('accuracy')}"
     return f"{head}  {result.status}" + (f": {result.error}" if result.error else "")
 
 
@@ -47,7 +47,10 @@ def print_sweep(rows: list[TrialRow], monitor: str, mode: str, places: dict[str,
         table.add_column(name, justify="right", no_wrap=name != "MCC")
     for row in shown[:_MAX_ROWS]:
         values = [escape(brief("", row.trial.values.get(key, "-")).lstrip("=")) for key in keys]
-        figures = [_figure(row, "accuracy"), *(_figure(row, name).split(" ")[0] for name in ("mcc", "log_loss"))]
+        figures = [
+            row.result.figure_text("accuracy"),
+            *(row.result.figure_text(name).split(" ")[0] for name in ("mcc", "log_loss")),
+        ]
         table.add_row(str(row.trial.number), *values, f"{row.result.value:.4f}", *map(escape, figures))
     if shown:
         console.print(table)
@@ -72,10 +75,3 @@ def print_sweep(rows: list[TrialRow], monitor: str, mode: str, places: dict[str,
             plain.print(f"run    {top.result.run_id}")
     for name, place in places.items():
         plain.print(f"{name:<6} {place}")
-
-
-def _figure(row: TrialRow, name: str) -> str:
-    if name not in row.result.figures:
-        return "-"
-    value, low, high = row.result.figures[name]
-    return f"{value:.4f}" if low is None or high is None else f"{value:.4f} [{low:.3f}, {high:.3f}]"

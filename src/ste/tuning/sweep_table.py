@@ -1,4 +1,4 @@
-"""The table of a sweep as CSV and JSON."""
+"""The table of a sweep as CSV and JSON, and its best trials in Markdown."""
 
 import json
 from pathlib import Path
@@ -6,9 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from ste.tuning.trial_result import SHOWN, TrialRow
+from ste.tuning.trial_result import FINISHED, SHOWN, TrialRow, ranked
 
 CSV, JSON = "sweep.csv", "sweep.json"
+_NOTE_ROWS = 10
 
 
 def table(rows: list[TrialRow], monitor: str) -> list[dict[str, Any]]:
@@ -47,3 +48,22 @@ def write_table(rows: list[TrialRow], monitor: str, folder: Path) -> list[Path]:
     pd.DataFrame(lines).to_csv(folder / CSV, index=False)
     (folder / JSON).write_text(json.dumps(lines, indent=2) + "\n")
     return [folder / CSV, folder / JSON]
+
+
+def note(rows: list[TrialRow], monitor: str, mode: str, experiment: str) -> str:
+    """Write the description of the parent run in Markdown: the best trials, each with a link to its run.
+
+    Args:
+        rows: of the sweep.
+        monitor: name of the monitored metric.
+        mode: whether it is better `min` or `max`.
+        experiment: ID of the runs' experiment.
+    """
+    shown = [row for row in ranked(rows, mode) if row.result.status == FINISHED][:_NOTE_ROWS]
+    split = next((row.result.split for row in shown if row.result.figures), "test")
+    lines = [f"| trial | values | {monitor} | {split} accuracy | run |", "|---|---|---|---|---|"]
+    for row in shown:
+        run_id, values = str(row.result.run_id), row.trial.name.replace("|", "\\|")
+        accuracy, link = row.result.figure_text("accuracy"), f"[{run_id[:8]}](#/experiments/{experiment}/runs/{run_id})"
+        lines.append(f"| {row.trial.number} | {values} | {row.result.value:.4f} | {accuracy} | {link} |")
+    return "\n".join(lines)

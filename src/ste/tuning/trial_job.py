@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ste.config import PathSettings, SweepSettings, TrackingSettings
 from ste.config.load import build_settings
 from ste.errors import Pruned
-from ste.tuning.trial_result import PRUNED, TrialResult
+from ste.tuning.trial_result import FINISHED, PRUNED, SHOWN, TrialResult
 
 if TYPE_CHECKING:
     from ste.experiment.train_result import TrainResult
@@ -39,6 +39,16 @@ def run_trial(values: dict[str, Any], name: str, train: "Callable[[], TrainResul
 
             track_failure(error, sweep, tracking, output, name)
         raise
-    from ste.tuning.tracked_trials import result_of_training
-
-    return result_of_training(trained)
+    split = "test" if "test" in trained.scores else "validation"
+    figures = trained.scores[split].figures
+    shown = {name: (figures[name].value, figures[name].low, figures[name].high) for name in SHOWN if name in figures}
+    return TrialResult(
+        FINISHED,
+        trained.monitored,
+        trained.run_id,
+        shown,
+        split,
+        rows=f"{trained.data_digest[:16]}/{trained.scores['validation'].examples}",
+        seconds=trained.fit_seconds,
+        checkpoint=trained.validation == "holdout",
+    )

@@ -58,6 +58,13 @@ class TrialResult:
     error: str = ""
     mistake: bool = False
 
+    def figure_text(self, name: str) -> str:
+        """Format a metric with its confidence interval; `-` where it is missing."""
+        if name not in self.figures:
+            return "-"
+        value, low, high = self.figures[name]
+        return f"{value:.4f}" if low is None or high is None else f"{value:.4f} [{low:.3f}, {high:.3f}]"
+
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "TrialResult":
         """Create from its fields, also after JSON."""
