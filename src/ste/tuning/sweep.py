@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ste.config import SweepSettings, TrackingSettings
-from ste.experiment.artifacts import CHECKPOINT
 from ste.tuning.optuna_figures import write_figures
 from ste.tuning.study import OptunaSearch, TrialSource
 from ste.tuning.sweep_console import print_sweep, trial_line
@@ -166,6 +165,7 @@ def _write_files(plan: SweepPlan, rows: list[TrialRow]) -> list[Path]:
 
 
 def _log_summary(plan: SweepPlan, parent: "TrackedRun", rows: list[TrialRow], files: list[Path]) -> None:
+    from ste.experiment.artifacts import CHECKPOINT
     from ste.tracking.run_info import BEST_TAG
 
     parent.log_metrics({f"trials/{status}": count for status, count in count_by_status(rows).items()})

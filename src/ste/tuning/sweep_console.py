@@ -4,7 +4,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ste.tuning.trial_result import FAILED, FINISHED, LOST, PRUNED, TrialRow, best, brief, count_by_status, ranked
+from ste.tuning.trial_result import (
+    FAILED,
+    FINISHED,
+    LOST,
+    PRUNED,
+    SHOWN,
+    TrialRow,
+    best,
+    brief,
+    count_by_status,
+    ranked,
+)
 
 _MAX_ROWS = 20
 """Rows of the table; the files have all."""
@@ -47,10 +58,8 @@ def print_sweep(rows: list[TrialRow], monitor: str, mode: str, places: dict[str,
         table.add_column(name, justify="right", no_wrap=name != "MCC")
     for row in shown[:_MAX_ROWS]:
         values = [escape(brief("", row.trial.values.get(key, "-")).lstrip("=")) for key in keys]
-        figures = [
-            row.result.figure_text("accuracy"),
-            *(row.result.figure_text(name).split(" ")[0] for name in ("mcc", "log_loss")),
-        ]
+        accuracy, *others = [row.result.figure_text(name) for name in SHOWN]
+        figures = [accuracy, *(text.split(" ")[0] for text in others)]
         table.add_row(str(row.trial.number), *values, f"{row.result.value:.4f}", *map(escape, figures))
     if shown:
         console.print(table)
