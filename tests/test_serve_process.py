@@ -443,7 +443,7 @@ def composed(folder: Path):
             None,
             "limits.max_queued_examples=10: expected at least limits.max_examples",
         ),
-        (["port=70000"], None, r"port=70000: expected a whole number in \[0, 65535\]"),
+        (["port=70000"], None, r"port=70000: expected a whole number, 0 or more, 65535 or less"),
         (["reload_interval=-1"], None, "reload_interval=-1: expected seconds, or 0 for never"),
     ],
 )

@@ -149,23 +149,12 @@ def describe(hint: Any) -> str:
         return f"a list, each {describe(get_args(hint)[0])}"
     kind, *metadata = get_args(hint) if get_origin(hint) is Annotated else (hint,)
     text = next((entry.text for entry in metadata if isinstance(entry, Expect)), None)
-    return text or _WORDS.get(kind, "another type") + _range(metadata)
+    bounds = (_BOUNDS[type(entry)].format(entry) for entry in metadata if type(entry) in _BOUNDS)
+    return text or _WORDS.get(kind, "another type") + "".join(bounds)
 
 
 _WORDS = {int: "a whole number", float: "a finite number", str: "text", bool: "true or false"}
-
-
-def _range(bounds: list[Any]) -> str:
-    """Bounds in words, such as ` in [0, 1)`."""
-    low = next((bound for bound in bounds if isinstance(bound, Gt | Ge)), None)
-    high = next((bound for bound in bounds if isinstance(bound, Lt | Le)), None)
-    least = None if low is None else low.gt if isinstance(low, Gt) else low.ge
-    most = None if high is None else high.lt if isinstance(high, Lt) else high.le
-    if low is not None and high is not None:
-        return f" in {'(' if isinstance(low, Gt) else '['}{least}, {most}{')' if isinstance(high, Lt) else ']'}"
-    if low is not None:
-        return f" above {least}" if isinstance(low, Gt) else f", {least} or more"
-    return f", {most} or less" if high is not None else ""
+_BOUNDS = {Gt: " above {0.gt}", Ge: ", {0.ge} or more", Lt: ", less than {0.lt}", Le: ", {0.le} or less"}
 
 
 @cache
