@@ -606,7 +606,10 @@ def test_the_command_predicts_the_newest_week_of_bars(tmp_path: Path, sources: P
         (["input=t.csv", "output=o.csv", "rejects=./t.csv"], "rejects=t.csv: is the file of input= too"),
         (["input=t.csv", "output=o.csv", "rejects=o.csv"], "rejects=o.csv: is the output too"),
         (["input=t.csv", "output=o.csv", "latest=true"], "latest=true: expected bars=FILE next to it"),
-        (["input=t.csv", "output=o.csv", "news=t.csv"], "news=t.csv: expected bars=FILE next to it"),
+        (
+            ["input=t.csv", "output=o.csv", "news=t.csv"],
+            "bars=null: expected a file of daily bars as well as news, macro or policy",
+        ),
         (["input=t.csv", "output=o.csv", "threads=0"], "threads=0: expected a whole number, 1 or more"),
         (["input=t.csv", "output=o.csv"], "t.csv: missing columns stock_open"),
         (["bars=t.csv", "output=o.csv"], "bars=t.csv: missing columns open, high, low, close, volume"),
