@@ -93,7 +93,6 @@ LEARNED = {"volatility": gain(0.030, 0.001), "linear": gain(0.035, 0.0005)}
 def test_the_word_needs_every_baseline_of_its_level(accuracy: dict[str, Gain], word: str):
     verdict = judge(card(accuracy), "SimpleLSTM")
     assert verdict.word == verdict.tags["verdict"] == word
-    assert verdict.above_guessing == (word in LEVELS[:2])
 
 
 def test_better_needs_a_baseline_that_learned():
@@ -244,7 +243,6 @@ def test_too_few_weeks_cannot_tell_anything():
     scored = card(CLEAR | LEARNED, method="binomial", periods=2, examples=12, portfolio=book(12))
     verdict = judge(scored, "DualTower", split="validation")
     assert verdict.word == "inconclusive"
-    assert not verdict.above_guessing
     assert "validation split: 12 examples of 2 weeks." in verdict.paragraph
     assert "inconclusive: 2 weeks are too few to resample" in verdict.paragraph
     assert "The best baseline, volatility, has 42.3 % on them." in verdict.paragraph

@@ -4,8 +4,6 @@ Cells are Arrow arrays: text of a CSV, or values of a Parquet file. A cell of an
 or null), so that the checker of `ste.data.columns` can report it.
 """
 
-import re
-from datetime import date
 from typing import Any
 
 import numpy as np
@@ -121,19 +119,9 @@ def _decoded(cells: Any) -> Any:
 
 def _days_of_text(cells: Any) -> np.ndarray:
     try:
-        known = pc.cast(cells, pa.date32())
+        return np.asarray(pc.cast(cells, pa.date32()).to_numpy(zero_copy_only=False)).astype("datetime64[D]")
     except pa.ArrowInvalid:
-        # Each distinct text once: a day of the right form need not exist.
-        encoded = cells.dictionary_encode()
-        each = pa.array([_day(text) for text in encoded.dictionary.to_pylist()], pa.date32())
-        known = each.take(encoded.indices)
-    return np.asarray(known.to_numpy(zero_copy_only=False)).astype("datetime64[D]")
-
-
-def _day(text: str) -> date | None:
-    if not re.match(_DAY, text.strip()):
-        return None
-    try:
-        return date.fromisoformat(text.strip()[:10].replace("/", "-"))
-    except ValueError:
-        return None
+        text = pc.ascii_trim_whitespace(cells).to_pandas()
+        iso = text.where(text.str.match(_DAY, na=False)).str[:10].str.replace("/", "-")
+        days = pd.to_datetime(iso, format="%Y-%m-%d", errors="coerce")  # a day of the right form need not exist
+        return days.to_numpy().astype("datetime64[D]")

@@ -1,6 +1,6 @@
 """The verdict on a split's scores: whether the model is better than its baselines, and by how much."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -21,34 +21,37 @@ LEVELS = ("better", "better than guessing", "not better", "inconclusive")
 """Better than every baseline; than majority and persistence only; than not even those; too few periods."""
 
 
+_TAGGED = {
+    "moves": "move_auroc",
+    "direction": "direction_auroc",
+    "gap_closed": "gap_closed",
+    "sharpe": "portfolio_sharpe",
+}
+
+
 @dataclass(frozen=True)
 class Verdict:
     """The verdict on the scores of one split.
 
     Attributes:
         word: one of `LEVELS`.
-        paragraph: the verdict in sentences, not wrapped.
-        tags: the same numbers as text, for MLflow.
         guessing: comparison with the baselines that use no feature; None where there is none.
         best: comparison with all baselines.
         sharpe: None without a portfolio of `MIN_RETURNS` returns.
         overfitting: None without the returns of other trials.
         suspicions: sentences about scores that are too good to be true.
+        paragraph: the verdict in sentences, not wrapped.
+        tags: the same numbers as text, for MLflow.
     """
 
     word: str
-    paragraph: str
-    tags: dict[str, str]
     guessing: Comparison | None = None
     best: Comparison | None = None
     sharpe: DeflatedSharpe | None = None
     overfitting: Overfitting | None = None
     suspicions: list[str] = field(default_factory=list)
-
-    @property
-    def above_guessing(self) -> bool:
-        """Better than every baseline, or than guessing."""
-        return self.word in LEVELS[:2]
+    paragraph: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 def judge(
@@ -81,19 +84,10 @@ def judge(
     guessing = compare(card, guesses, trials.count)
     best = compare(card, names, trials.count)
     sharpe, overfitting = _portfolio(card, trials, horizon)
-    word = _level(card, names, guessing, best)
     doubts = suspicions(card) if real and horizon == 1 else []
-    text = sentences(card, model, split, word, guessing, best, trials, sharpe, overfitting)
-    return Verdict(
-        word=word,
-        paragraph=" ".join([*text, *doubts]),
-        tags=_tags(card, word, split, guessing, best, trials.count, sharpe, overfitting),
-        guessing=guessing,
-        best=best,
-        sharpe=sharpe,
-        overfitting=overfitting,
-        suspicions=doubts,
-    )
+    verdict = Verdict(_level(card, names, guessing, best), guessing, best, sharpe, overfitting, doubts)
+    text = sentences(card, model, split, verdict, trials)
+    return replace(verdict, paragraph=" ".join([*text, *doubts]), tags=_tags(card, split, verdict, trials.count))
 
 
 def _level(card: Scorecard, names: list[str], guessing: Comparison | None, best: Comparison | None) -> str:
@@ -115,18 +109,9 @@ def _portfolio(card: Scorecard, trials: Trials, horizon: int) -> tuple[DeflatedS
     return sharpe, backtest_overfitting(returns) if returns is not None and enough else None
 
 
-def _tags(
-    card: Scorecard,
-    word: str,
-    split: str,
-    guessing: Comparison | None,
-    best: Comparison | None,
-    trials: int,
-    sharpe: DeflatedSharpe | None,
-    overfitting: Overfitting | None,
-) -> dict[str, str]:
-    tags = {"verdict": word, "verdict.split": split, "verdict.trials": str(trials)}
-    for prefix, against in (("verdict.", best), ("verdict.guessing.", guessing)):
+def _tags(card: Scorecard, split: str, verdict: Verdict, trials: int) -> dict[str, str]:
+    tags = {"verdict": verdict.word, "verdict.split": split, "verdict.trials": str(trials)}
+    for prefix, against in (("verdict.", verdict.best), ("verdict.guessing.", verdict.guessing)):
         if against:
             tags |= {
                 f"{prefix}baseline": against.baseline,
@@ -138,16 +123,11 @@ def _tags(
             }
             if against.log_loss:
                 tags[f"{prefix}log_loss_gain"] = number(against.log_loss.value)
-    for name, figure in (
-        ("moves", "move_auroc"),
-        ("direction", "direction_auroc"),
-        ("gap_closed", "gap_closed"),
-        ("sharpe", "portfolio_sharpe"),
-    ):
+    for name, figure in _TAGGED.items():
         if figure in card.figures:
             tags[f"verdict.{name}"] = estimate(card.figures[figure], number)
-    if sharpe:
-        tags["verdict.deflated_sharpe"] = number(sharpe.probability)
-    if overfitting:
-        tags["verdict.pbo"] = number(overfitting.probability)
+    if verdict.sharpe:
+        tags["verdict.deflated_sharpe"] = number(verdict.sharpe.probability)
+    if verdict.overfitting:
+        tags["verdict.pbo"] = number(verdict.overfitting.probability)
     return tags

@@ -2,10 +2,13 @@
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from ste.evaluation.overfitting import DeflatedSharpe, Overfitting
 from ste.evaluation.scorecard import Estimate, Gain, Scorecard
 from ste.evaluation.significance import ALPHA, TESTED, Comparison, Trials, sidak
+
+if TYPE_CHECKING:
+    from ste.evaluation.verdict import Verdict
 
 # Weekly scores of real markets above these bounds were leaks whenever they were examined (docs/results.md).
 SUSPECT_ACCURACY = 0.46
@@ -52,43 +55,29 @@ def estimate(figure: Estimate, form: Callable[[float], str], unit: str = "") -> 
     return f"{form(figure.value)}{unit} [{form(figure.low)}, {form(figure.high)}]"
 
 
-def sentences(
-    card: Scorecard,
-    model: str,
-    split: str,
-    word: str,
-    guessing: Comparison | None,
-    best: Comparison | None,
-    trials: Trials,
-    sharpe: DeflatedSharpe | None,
-    overfitting: Overfitting | None,
-) -> list[str]:
+def sentences(card: Scorecard, model: str, split: str, verdict: "Verdict", trials: Trials) -> list[str]:
     """The sentences of a verdict, from the score to the Bayes optimum, without suspicions.
 
     Args:
         card: scores of the split.
         model: name to print.
         split: name to print.
-        word: level of the verdict.
-        guessing: comparison with the baselines that use no feature.
-        best: comparison with all baselines.
+        verdict: its level and comparisons.
         trials: runs on the same data.
-        sharpe: of the portfolio.
-        overfitting: of the portfolios of all trials.
     """
     score = (
         f"{model} scored {estimate(card.figures['accuracy'], percent, ' %')} accuracy on the {split} split: "
         f"{_count(card.examples, 'example')} of {_count(card.periods, card.unit)}"
         f"{f' ({card.sample.text})' if card.sample else ''}."
     )
-    if word == "inconclusive":
-        return [score, *_too_few(card, best)]
+    if verdict.word == "inconclusive":
+        return [score, *_too_few(card, verdict.best)]
     return [
         score,
-        *_levels(word, guessing, best, card.identical),
-        *_correction(best, trials),
+        *_levels(verdict, card.identical),
+        *_correction(verdict.best, trials),
         *_composition(card, trials.count),
-        *_portfolio(card, sharpe, overfitting),
+        *_portfolio(card, verdict),
         *_bayes(card),
     ]
 
@@ -135,7 +124,8 @@ def _too_few(card: Scorecard, best: Comparison | None) -> list[str]:
     return [*out, f"The best baseline, {best.baseline}, has {percent(best.accuracy)} % on them."] if best else out
 
 
-def _levels(word: str, guessing: Comparison | None, best: Comparison | None, identical: tuple[str, ...]) -> list[str]:
+def _levels(verdict: "Verdict", identical: tuple[str, ...]) -> list[str]:
+    guessing, best = verdict.guessing, verdict.best
     if best is None:
         return ["There is no baseline to compare it with."]
     out = []
@@ -149,7 +139,7 @@ def _levels(word: str, guessing: Comparison | None, best: Comparison | None, ide
     if guessing is None or best.baseline != guessing.baseline:
         verb = "is" if best.holds else "is not significantly"
         out.append(f"It {verb} better than the best{other} baseline, {best.baseline}: {_against(best, 'its')}.")
-    elif word == "better" or (identical and best.holds):
+    elif verdict.word == "better" or (identical and best.holds):
         out.append(f"It is better than every{other} trained baseline; none has a higher accuracy than {best.baseline}.")
     elif guessing.holds:
         out.append(f"It is not significantly better than every{other} trained baseline: {_p_values(best)}.")
@@ -230,8 +220,8 @@ def _volatility(card: Scorecard) -> str:
     return f" (trailing volatility alone: {percent(baseline['accuracy'].value)} %{move})"
 
 
-def _portfolio(card: Scorecard, sharpe: DeflatedSharpe | None, overfitting: Overfitting | None) -> list[str]:
-    figure = card.figures.get("portfolio_sharpe")
+def _portfolio(card: Scorecard, verdict: "Verdict") -> list[str]:
+    figure, sharpe, overfitting = card.figures.get("portfolio_sharpe"), verdict.sharpe, verdict.overfitting
     if card.portfolio is None or sharpe is None or figure is None or not math.isfinite(figure.value):
         return []
     kind = card.portfolio.kind.replace("_", "-")

@@ -27,9 +27,9 @@ def trailing_volatility(frame: pd.DataFrame) -> np.ndarray:
     Args:
         frame: a table sorted by ticker and date.
     """
-    columns, ranges = _ticker_columns(frame)
-    columns.insert(MARKET, ranges.groupby(frame["date"]).transform("mean"))
-    return _logs(columns)
+    own, ranges = ticker_volatility(frame)
+    means = pd.Series(ranges).groupby(frame["date"].to_numpy()).transform("mean")
+    return with_market_range(own, means.to_numpy())
 
 
 def ticker_volatility(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -41,22 +41,6 @@ def ticker_volatility(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         float64 `[N, K - 1]`, and the range of each row `[N]`; its mean by date is the missing volatility.
     """
-    columns, ranges = _ticker_columns(frame)
-    return _logs(columns), np.asarray(ranges, dtype=np.float64)
-
-
-def with_market_range(own: np.ndarray, ranges: np.ndarray) -> np.ndarray:
-    """Insert the mean range of all tickers into the result of `ticker_volatility`, float64 `[N, K]`.
-
-    Args:
-        own: `[N, K - 1]`.
-        ranges: mean range on each row's date, `[N]`.
-    """
-    logs = np.log(ranges.clip(min=MIN_VOLATILITY))
-    return np.insert(np.asarray(own, dtype=np.float64), MARKET, logs, axis=1)
-
-
-def _ticker_columns(frame: pd.DataFrame) -> tuple[list[Any], pd.Series]:
     ticker = frame["ticker"]
     if "stock_close" in frame:
         ratio, close = frame["stock_high"] / frame["stock_low"], frame["stock_close"]
@@ -70,13 +54,21 @@ def _ticker_columns(frame: pd.DataFrame) -> tuple[list[Any], pd.Series]:
     if "stock_bb_upper" in frame:
         columns.append((frame["stock_bb_upper"] - frame["stock_bb_lower"]) / frame["stock_close"])
         columns.append(frame["macro_vix"])
-    return columns, ranges
-
-
-def _logs(columns: list[Any]) -> np.ndarray:
     values = np.stack([np.asarray(column, dtype=np.float64) for column in columns], axis=1)
-    out = np.log(values.clip(min=MIN_VOLATILITY))
-    return np.where(np.isnan(out), out[:, :1], out)  # the first rows have no deviation yet: their range stands in
+    logs = np.log(values.clip(min=MIN_VOLATILITY))
+    # The first rows have no deviation yet: their range stands in.
+    return np.where(np.isnan(logs), logs[:, :1], logs), np.asarray(ranges, dtype=np.float64)
+
+
+def with_market_range(own: np.ndarray, ranges: np.ndarray) -> np.ndarray:
+    """Insert the mean range of all tickers into the result of `ticker_volatility`, float64 `[N, K]`.
+
+    Args:
+        own: `[N, K - 1]`.
+        ranges: mean range on each row's date, `[N]`.
+    """
+    logs = np.log(ranges.clip(min=MIN_VOLATILITY))
+    return np.insert(np.asarray(own, dtype=np.float64), MARKET, logs, axis=1)
 
 
 def _rolling(values: pd.Series, ticker: pd.Series, window: int) -> Any:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 
 @dataclass(frozen=True)
@@ -72,17 +71,12 @@ def ic_of_ranks(x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> Association
     if good.sum() < 2:
         return NO_ASSOCIATION
     series = np.full(count, np.nan)
-    series[good] = cross[good] / weight[good]
-    return _mean(series, weight, size)
-
-
-def _mean(series: np.ndarray, weight: np.ndarray, sizes: np.ndarray) -> Association:
-    good = np.isfinite(series)
-    ic, w = series[good], weight[good] / weight[good].sum()
+    series[good] = ic = cross[good] / weight[good]
+    w = weight[good] / weight[good].sum()
     value = float(ic @ w)
     empirical = np.sqrt(np.sum(w**2 * (ic - value) ** 2))
     # A random rank correlation has the variance 1 / (n - 1).
-    independent = np.sqrt(np.sum(w**2 / np.maximum(sizes[good] - 1, 1)))
+    independent = np.sqrt(np.sum(w**2 / np.maximum(size[good] - 1, 1)))
     return Association(value, float(max(empirical, independent)), series)
 
 
@@ -104,15 +98,8 @@ def over_time(x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> Association:
     The error is that of independent periods, 1 / sqrt(n - 3). Below 20 periods there is no association.
     """
     known = np.isfinite(x) & np.isfinite(y)
-    code = groups[known]
-    sizes = np.bincount(code)
-    there = sizes > 0
-    n = int(there.sum())
-    if n < 20:
+    means = pd.DataFrame({"x": x, "y": y})[known].groupby(groups[known]).mean()
+    if len(means) < 20 or (means.nunique() == 1).any():
         return NO_ASSOCIATION
-    mean_x, mean_y = (np.bincount(code, v[known])[there] / sizes[there] for v in (x, y))
-    a, b = (rankdata(v) - (n + 1) / 2 for v in (mean_x, mean_y))
-    scale = np.sqrt((a @ a) * (b @ b))
-    if scale == 0:
-        return NO_ASSOCIATION
-    return Association(float(a @ b / scale), float(1 / np.sqrt(n - 3)), np.empty(0))
+    value = means["x"].corr(means["y"], method="spearman")
+    return Association(float(value), float(1 / np.sqrt(len(means) - 3)), np.empty(0))

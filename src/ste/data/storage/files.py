@@ -1,12 +1,11 @@
 """Read and write tables on disk as CSV or Parquet."""
 
 import hashlib
-import os
-import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import pandas as pd
 
@@ -66,21 +65,13 @@ def write_frame(frame: pd.DataFrame, path: Path) -> None:
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path` that replaces `path` at the end, or is deleted on an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(handle)
-    partial = Path(name)
+    partial = path.with_name(f".{path.name}.{uuid4().hex}{path.suffix}")
+    partial.touch()
     try:
         yield partial
-        partial.chmod(0o666 & ~_umask())
-        os.replace(partial, path)
+        partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def sha256(path: Path | str) -> str:

@@ -7,15 +7,14 @@ little-endian arrays (`ARRAYS`), `ranges.f8` (float64 `[D, 2]`: a day and the me
 
 import json
 import logging
-import os
 import shutil
-import tempfile
 from collections.abc import Iterable
 from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
+from uuid import uuid4
 
 import numpy as np
 import pandas as pd
@@ -67,6 +66,7 @@ class TensorWriter:
 
     def __init__(self, folder: Path, features: str, frequency: str) -> None:
         self.folder, self.features, self.frequency = folder, features, frequency
+        self._partial = folder.with_name(f".{folder.name}.{uuid4().hex}")
         self._files: dict[str, BinaryIO] = {}
         self._tickers: list[str] = []
         self._rows = 0
@@ -74,8 +74,7 @@ class TensorWriter:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        self._partial = Path(tempfile.mkdtemp(prefix=f".{self.folder.name}.", dir=self.folder.parent))
+        self._partial.mkdir(parents=True)
         self._files = {name: self._stack.enter_context((self._partial / name).open("wb")) for name in ARRAYS}
         return self
 
@@ -136,10 +135,9 @@ class TensorWriter:
             "digest": digest,
         }
         (self._partial / INDEX).write_text(json.dumps(index) + "\n")
-        self._partial.chmod(0o755)
         if self.folder.exists():
             shutil.rmtree(self.folder)
-        os.replace(self._partial, self.folder)
+        self._partial.rename(self.folder)
 
     def _check_order(self, codes: np.ndarray, names: list[str], day: np.ndarray) -> None:
         ordered = [*self._tickers[-1:], *names]
