@@ -48,12 +48,14 @@ class WindowDataset(Dataset[Batch]):
     Args:
         store: the shared rows.
         rows: bool `[N]`, rows that may end an example.
+        length: periods that an example reads, T.
         history: consecutive periods that an example needs, even where it reads fewer.
     """
 
-    def __init__(self, store: RowStore, rows: np.ndarray, history: int = 1) -> None:
+    def __init__(self, store: RowStore, rows: np.ndarray, length: int, history: int = 1) -> None:
         self.store = store
-        self.needed = max(history, self.length)
+        self.length = length
+        self.needed = max(history, length)
         usable = torch.from_numpy(rows) & (store.history >= self.needed) & (store.label >= 0)
         self.ends = usable.nonzero().squeeze(1)
 
@@ -67,11 +69,6 @@ class WindowDataset(Dataset[Batch]):
     def gather_size(self) -> int:
         """Examples to gather at once where batches are smaller: one batch, since copying rows has no fixed cost."""
         return 1
-
-    @property
-    def length(self) -> int:
-        """Periods that an example reads, T."""
-        raise NotImplementedError
 
     @property
     def device(self) -> torch.device:
@@ -120,36 +117,20 @@ class WindowDataset(Dataset[Batch]):
 
 
 class SequenceDataset(WindowDataset):
-    """Windows of T consecutive periods of one ticker, oldest first (`windows.count_consecutive`).
-
-    Args:
-        store, rows, history: see `WindowDataset`.
-        sequence_length: periods in a window, T.
-    """
-
-    def __init__(self, store: RowStore, rows: np.ndarray, sequence_length: int, history: int = 1) -> None:
-        self._length = sequence_length
-        super().__init__(store, rows, history)
-
-    @property
-    def length(self) -> int:
-        """Periods in a window, T."""
-        return self._length
+    """Windows of T consecutive periods of one ticker, oldest first (`windows.count_consecutive`)."""
 
     def _gather(self, ends: torch.Tensor) -> torch.Tensor:
         # A window's rows are adjacent: copying complete windows is four times as fast as copying row by row.
         rows, size = self.store.features.shape
-        windows = self.store.features.as_strided((max(0, rows - self._length + 1), self._length * size), (size, 1))
-        return windows.index_select(0, ends.reshape(-1) - (self._length - 1)).view(*ends.shape, self._length, size)
+        windows = self.store.features.as_strided((max(0, rows - self.length + 1), self.length * size), (size, 1))
+        return windows.index_select(0, ends.reshape(-1) - (self.length - 1)).view(*ends.shape, self.length, size)
 
 
 class FlatDataset(WindowDataset):
     """Single rows."""
 
-    @property
-    def length(self) -> int:
-        """One period."""
-        return 1
+    def __init__(self, store: RowStore, rows: np.ndarray, history: int = 1) -> None:
+        super().__init__(store, rows, 1, history)
 
     def _gather(self, ends: torch.Tensor) -> torch.Tensor:
         # `index_select` copies complete rows; indexing in brackets is six times as slow in a table of gigabytes.

@@ -26,11 +26,7 @@ def overlapping_splits(table: AuditTable, *, stated: bool = False) -> CheckResul
     splits = {name: rows for name, rows in splits.items() if len(rows)}
     if len(splits) < 2:
         return skipped(OVERLAP, "not run: the table has only one split")
-    alarms = []
-    for first, second in combinations(splits, 2):
-        found = _overlap(table, first, second)
-        if found:
-            alarms.append(found)
+    alarms = [found for pair in combinations(splits, 2) if (found := _overlap(table, *pair))]
     dates = ", ".join(f"{name} {d['date'].min():%Y-%m-%d} to {d['date'].max():%Y-%m-%d}" for name, d in splits.items())
     if stated:
         how = "data.split.by=row splits within a period"

@@ -60,11 +60,7 @@ def future_scalers(table: AuditTable) -> CheckResult:
     spans = _spans(table)
     if not spans:
         return skipped(SCALERS, "not run: the table has only one split")
-    alarms = []
-    for name in table.features:
-        found = _scaled(table, name, spans)
-        if found:
-            alarms.append(found)
+    alarms = [found for name in table.features if (found := _scaled(table, name, spans))]
     seen = f"{len(table.features)} columns; no scaler was fitted beyond training"
     return CheckResult(SCALERS, seen, tuple(alarms))
 

@@ -1,6 +1,5 @@
 """Counts of each split for the data card, accumulated block by block."""
 
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -22,9 +21,8 @@ class SplitSummary:
 
     def __init__(self, settings: DataSettings) -> None:
         self.settings = settings
-        self._days: list[Counter[int]] = [Counter() for _ in SPLITS]
-        self._tickers = [0] * len(SPLITS)
-        self._classes = np.zeros((len(SPLITS), len(CLASS_NAMES)), dtype=np.int64)
+        self._rows = pd.Series(dtype=np.int64)  # by split, day and trend
+        self._tickers = np.zeros(len(SPLITS), dtype=np.int64)
 
     def add(self, rows: pd.DataFrame, split: np.ndarray) -> None:
         """Count rows of a table.
@@ -33,62 +31,49 @@ class SplitSummary:
             rows: all rows of some tickers.
             split: of each row, `[N]`.
         """
-        days = rows["date"].to_numpy().astype("datetime64[D]").astype(np.int64)
-        directions = rows[DIRECTION].to_numpy()
-        for code in range(len(SPLITS)):
-            own = split == code
-            if not own.any():
-                continue
-            first = days[own].min()
-            counts = np.bincount(days[own] - first)
-            present = np.flatnonzero(counts)
-            self._days[code].update(dict(zip((present + first).tolist(), counts[present].tolist(), strict=True)))
-            self._tickers[code] += rows["ticker"][own].nunique()
-            self._classes[code] += np.bincount(directions[own], minlength=len(CLASS_NAMES))
-
-    @property
-    def counts(self) -> np.ndarray:
-        """Rows of each split, int64."""
-        return np.array([days.total() for days in self._days])
+        cells = {"split": split, "day": rows["date"].to_numpy(), "trend": rows[DIRECTION].to_numpy()}
+        counts = pd.DataFrame(cells).value_counts()
+        known = [self._rows, counts] if len(self._rows) else [counts]
+        self._rows = pd.concat(known).groupby(level=["split", "day", "trend"]).sum()
+        self._tickers += [rows["ticker"][split == code].nunique() for code in range(len(SPLITS))]
 
     @property
     def span(self) -> tuple[pd.Timestamp, pd.Timestamp]:
         """First and last date."""
-        days = [day for known in self._days for day in known]
-        return _date(min(days)), _date(max(days))
+        days = self._rows.index.get_level_values("day")
+        return days.min(), days.max()
 
     def check(self) -> None:
         """Raise `DataError` where a required split has no rows, or training has no usable row."""
-        check_splits(self.counts, self.settings.split, *self.span)
-        if self.counts[0] == self._purged()[0]:
+        rows = self._rows.reset_index(name="rows")
+        counts = np.bincount(rows["split"], weights=rows["rows"], minlength=len(SPLITS)).astype(np.int64)
+        check_splits(counts, self.settings.split, *self.span)
+        if counts[0] == self._purged()[0]:
             raise DataError("data.split: no training row is left after the purge. Give the table more rows.")
 
     def entries(self) -> dict[str, dict[str, Any]]:
         """Return the data card's figures of each split that has rows."""
         purged = self._purged()
-        return {
-            name: {
-                "rows": days.total(),
+        out = {}
+        for code in self._rows.index.unique(level="split").tolist():
+            own = self._rows.loc[code]
+            days = own.index.get_level_values("day")
+            classes = own.groupby(level="trend").sum().reindex(range(len(CLASS_NAMES)), fill_value=0)
+            out[SPLITS[code]] = {
+                "rows": int(own.sum()),
                 "purged": int(purged[code]),
-                "first": f"{_date(min(days)):%Y-%m-%d}",
-                "last": f"{_date(max(days)):%Y-%m-%d}",
-                "periods": len(days),
-                "tickers": self._tickers[code],
-                "classes": dict(zip(CLASS_NAMES, self._classes[code].tolist(), strict=True)),
+                "first": f"{days.min():%Y-%m-%d}",
+                "last": f"{days.max():%Y-%m-%d}",
+                "periods": days.nunique(),
+                "tickers": int(self._tickers[code]),
+                "classes": dict(zip(CLASS_NAMES, classes.tolist(), strict=True)),
             }
-            for code, (name, days) in enumerate(zip(SPLITS, self._days, strict=True))
-            if days
-        }
+        return out
 
     def _purged(self) -> np.ndarray:
         """Return the number of purged rows of each split, int64."""
-        codes = np.repeat(np.arange(len(SPLITS)), [len(days) for days in self._days])
-        days = np.array([day for known in self._days for day in known], dtype="datetime64[D]")
-        rows = np.array([count for known in self._days for count in known.values()], dtype=np.int64)
+        rows = self._rows.reset_index(name="rows")
+        split = rows["split"].to_numpy()
         purge = self.settings.split.purged_periods(self.settings.labels.horizon)
-        purged = ~usable_periods(periods(days, self.settings.frequency), codes, purge)
-        return np.bincount(codes[purged], weights=rows[purged], minlength=len(SPLITS)).astype(np.int64)
-
-
-def _date(day: int) -> pd.Timestamp:
-    return pd.Timestamp(day, unit="D")
+        purged = ~usable_periods(periods(rows["day"], self.settings.frequency), split, purge)
+        return np.bincount(split[purged], weights=rows["rows"][purged], minlength=len(SPLITS)).astype(np.int64)

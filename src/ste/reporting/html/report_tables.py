@@ -78,37 +78,28 @@ def headline(scores: Mapping[str, Scorecard], model: str) -> list[RowGroup]:
         RowGroup(
             name,
             f"{count(scores[name].examples, 'example')}, {count(scores[name].periods, scores[name].unit)}",
-            [_headline_row(scores[name], row, model) for row in _who(scores[name])],
+            [
+                TableRow(who(row, model), role, _headline_cells(figures, scores[name].gains.get(row, {})))
+                for row, role, figures in _everyone(scores[name])
+            ],
         )
         for name in order
     ]
 
 
-def _who(score: Scorecard) -> list[str]:
-    """Names of the rows: the model as an empty name, the baselines, and Bayes last."""
-    return [
-        "",
-        *(name for name in score.baselines if name != "bayes"),
-        *(["bayes"] if "bayes" in score.baselines else []),
-    ]
+def _everyone(score: Scorecard) -> list[tuple[str, str, dict[str, Estimate]]]:
+    """Name, role and metrics of the model (an empty name), the baselines, and Bayes last."""
+    baselines = [(name, "baseline", figures) for name, figures in score.baselines.items() if name != "bayes"]
+    bayes = [("bayes", "bayes", score.baselines["bayes"])] if "bayes" in score.baselines else []
+    return [("", "model", score.figures), *baselines, *bayes]
 
 
-def _figures(score: Scorecard, row: str) -> dict[str, Estimate]:
-    return score.figures if row == "" else score.baselines[row]
-
-
-def _role(row: str) -> str:
-    return {"": "model", "bayes": "bayes"}.get(row, "baseline")
-
-
-def _headline_row(score: Scorecard, row: str, model: str) -> TableRow:
-    figures, gains = _figures(score, row), score.gains.get(row, {})
+def _headline_cells(figures: dict[str, Estimate], gains: dict[str, Gain]) -> list[Cell]:
     cells = []
     for name in ("accuracy", "log_loss"):
         gain = gains.get(name)
         cells += [cell(figures.get(name), name), _gain(gain, name), Cell(p_value(gain.p) if gain else NONE)]
-    cells += [cell(figures.get(name), name) for name in ("mcc", "auroc")]
-    return TableRow(who(row, model), _role(row), cells)
+    return [*cells, *(cell(figures.get(name), name) for name in ("mcc", "auroc"))]
 
 
 def _gain(gain: Gain | None, name: str) -> Cell:
@@ -121,9 +112,9 @@ def composition(score: Scorecard, model: str) -> list[TableRow]:
     if "move_auroc" not in score.figures:
         return []
     return [
-        TableRow(who(row, model), _role(row), [cell(_figures(score, row).get(name), name) for name in names])
-        for row in _who(score)
-        if any(name in _figures(score, row) for name in names)
+        TableRow(who(row, model), role, [cell(figures.get(name), name) for name in names])
+        for row, role, figures in _everyone(score)
+        if any(name in figures for name in names)
     ]
 
 
