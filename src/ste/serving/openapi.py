@@ -9,7 +9,7 @@ from ste.schema import FEATURE_SETS, PERIOD
 from ste.serving import openapi_examples as examples
 from ste.serving.bars_request import REQUEST
 from ste.serving.problems import MEDIA_TYPE, TITLES
-from ste.serving.request_features import feature_limits
+from ste.serving.request_features import request_schema
 
 Schema = dict[str, Any]
 _FRACTION: Schema = {"type": "number", "minimum": 0.0, "maximum": 1.000001}
@@ -145,29 +145,10 @@ def _object(properties: Schema, optional: tuple[str, ...] = ()) -> Schema:
 
 
 def _components(card: ModelCard, limits: LimitSettings) -> Schema:
-    length, width = (1 if card.view == "flat" else card.sequence_length), len(card.features)
-    columns = [_feature(card, i) for i in range(width)]
-    row = {
-        "oneOf": [
-            {
-                "type": "array",
-                "prefixItems": columns,
-                "items": {"type": "number"},
-                "minItems": width,
-                "maxItems": width,
-            },
-            _object(dict(zip(card.features, columns, strict=True))),
-        ]
-    }
-    reference = {"$ref": "#/components/schemas/Row"}
-    rows = {"type": "array", "items": reference, "minItems": length, "maxItems": length + limits.max_examples - 1}
-    kinds = [_object({"rows": rows})]
-    if card.view != "flat":
-        window = {"type": "array", "items": reference, "minItems": length, "maxItems": length}
-        windows = {"type": "array", "items": window, "minItems": 1, "maxItems": limits.max_examples}
-        kinds.insert(0, _object({"windows": windows}))
     text: Schema = {"type": "string"}
-    bars_request = REQUEST.json_schema(ref_template="#/components/schemas/{model}")
+    requests = {"PredictRequest": request_schema(card, limits.max_examples), "BarsRequest": REQUEST}
+    schemas = {name: one.json_schema(ref_template="#/components/schemas/{model}") for name, one in requests.items()}
+    parts = [schema.pop("$defs") for schema in schemas.values()]
     prediction = {
         "class": {"enum": card.classes},
         "probabilities": _object(dict.fromkeys(card.classes, _FRACTION)),
@@ -175,10 +156,9 @@ def _components(card: ModelCard, limits: LimitSettings) -> Schema:
     model = {"model": text, "version": text, "run_id": text}
     return {
         "schemas": {
-            "Row": row,
-            "PredictRequest": kinds[0] if len(kinds) == 1 else {"oneOf": kinds},
-            **bars_request.pop("$defs"),
-            "BarsRequest": bars_request,
+            **schemas,
+            **parts[0],
+            **parts[1],
             "Predictions": _object({**model, "predictions": {"type": "array", "items": _object(prediction)}}),
             "BarPredictions": _object(
                 {
@@ -205,14 +185,6 @@ def _components(card: ModelCard, limits: LimitSettings) -> Schema:
             "Problem": _problem(),
         }
     }
-
-
-def _feature(card: ModelCard, i: int) -> Schema:
-    limit = feature_limits(card)[i]
-    name = card.features[i]
-    meaning = next((column.meaning for column in FEATURE_SETS[card.feature_set].columns if column.name == name), "")
-    text = f"{name}: {meaning}" if meaning else name
-    return {"type": "number", "minimum": limit.low, "maximum": limit.high, "description": text}
 
 
 def _problem() -> Schema:
