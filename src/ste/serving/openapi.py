@@ -1,6 +1,10 @@
 """The OpenAPI document of the deployed model, with its feature names, shapes and valid examples."""
 
-from typing import Any
+from datetime import date
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import Field, TypeAdapter
+from typing_extensions import TypedDict  # pydantic asks for it below Python 3.12
 
 from ste import __version__
 from ste.config.serve_settings import LimitSettings
@@ -12,11 +16,82 @@ from ste.serving.problems import MEDIA_TYPE, TITLES
 from ste.serving.request_features import request_schema
 
 Schema = dict[str, Any]
-_FRACTION: Schema = {"type": "number", "minimum": 0.0, "maximum": 1.000001}
 _ERRORS = {
     "body": ("invalid-json", "too-slow", "body-too-large", "not-json", "invalid-request", "busy"),
     "all": ("head-too-large", "internal"),
 }
+
+
+_Probabilities = dict[str, Annotated[float, Field(ge=0.0, le=1.000001)]]
+RowPrediction = TypedDict("RowPrediction", {"class": str, "probabilities": _Probabilities})
+TickerPrediction = TypedDict(
+    "TickerPrediction", {"ticker": str, "date": date, "class": str, "probabilities": _Probabilities}
+)
+
+
+class ServedBy(TypedDict):
+    """The model of a response."""
+
+    model: str
+    version: str
+    run_id: str
+
+
+class PredictResponse(ServedBy):
+    """Predictions in the order of the request."""
+
+    predictions: list[RowPrediction]
+
+
+class BarsResponse(ServedBy):
+    """Predictions by ticker and date."""
+
+    predictions: list[TickerPrediction]
+    without: Annotated[list[str], Field(description="Tickers with too few bars.")]
+    notes: Annotated[list[str], Field(description="Rows that were dropped or adjusted, and suspicious values.")]
+
+
+class ModelResponse(TypedDict):
+    """Model card: inputs, metrics and verdict."""
+
+    name: str
+    version: str
+    features: list[str]
+    classes: list[str]
+
+
+class HealthResponse(TypedDict):
+    """Liveness probe."""
+
+    status: Literal["ok"]
+
+
+class ReadyResponse(ServedBy):
+    """Readiness probe, with the deployed model."""
+
+    status: Literal["ready"]
+    since: str
+    warning: str
+
+
+class FaultDetails(TypedDict):
+    """Invalid field of a body."""
+
+    pointer: Annotated[str, Field(description="JSON pointer to the field, as a URI fragment (RFC 6901).")]
+    detail: str
+
+
+class ProblemDetails(TypedDict):
+    """Problem details (RFC 9457)."""
+
+    type: Annotated[str, Field(json_schema_extra={"format": "uri-reference"})]
+    title: str
+    status: int
+    detail: str
+    errors: NotRequired[Annotated[list[FaultDetails], Field(min_length=1)]]
+
+
+_RESPONSES = (PredictResponse, BarsResponse, ModelResponse, HealthResponse, ReadyResponse, ProblemDetails)
 
 
 def openapi(card: ModelCard, version: str, limits: LimitSettings, needs_key: bool) -> Schema:
@@ -28,7 +103,12 @@ def openapi(card: ModelCard, version: str, limits: LimitSettings, needs_key: boo
         limits: limits of requests.
         needs_key: whether the routes under `/v1` need an API key.
     """
-    components = _components(card, limits)
+    adapters = [request_schema(card, limits.max_examples), REQUEST, *map(TypeAdapter, _RESPONSES)]
+    _, schemas = TypeAdapter.json_schemas(
+        [(str(number), "validation", adapter) for number, adapter in enumerate(adapters)],
+        ref_template="#/components/schemas/{model}",
+    )
+    components = {"schemas": schemas["$defs"]}
     document: Schema = {
         "openapi": "3.1.0",
         "info": {
@@ -39,9 +119,9 @@ def openapi(card: ModelCard, version: str, limits: LimitSettings, needs_key: boo
         "paths": {
             "/v1/predict": {"post": _predict(card, needs_key)},
             "/v1/predict/bars": {"post": _predict_bars(card, needs_key)},
-            "/v1/model": {"get": _get("model", "Model card: inputs, metrics and verdict", "Model", needs_key)},
-            "/healthz": {"get": _get("health", "Liveness probe", "Health", False)},
-            "/readyz": {"get": _get("ready", "Readiness probe, with the deployed model", "Ready", False)},
+            "/v1/model": {"get": _get("model", ModelResponse, needs_key)},
+            "/healthz": {"get": _get("health", HealthResponse, False)},
+            "/readyz": {"get": _get("ready", ReadyResponse, False)},
             "/metrics": {"get": _metrics(needs_key)},
         },
         "components": components,
@@ -65,18 +145,22 @@ def _problems(kinds: tuple[str, ...]) -> Schema:
         status, title = TITLES[kind]
         out[str(status)] = {
             "description": title,
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
         }
         if kind == "no-key":
             out[str(status)]["headers"] = {"www-authenticate": {"schema": {"type": "string"}, "required": True}}
     return out
 
 
-def _json(schema: str, description: str) -> Schema:
+def _json(response: type) -> Schema:
     return {
-        "description": description,
-        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
+        "description": _title(response),
+        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{response.__name__}"}}},
     }
+
+
+def _title(response: type) -> str:
+    return str(response.__doc__).removesuffix(".")
 
 
 def _body(schema: str, body_examples: Schema) -> Schema:
@@ -84,8 +168,8 @@ def _body(schema: str, body_examples: Schema) -> Schema:
     return {"required": True, "content": {"application/json": content}}
 
 
-def _get(name: str, summary: str, schema: str, needs_key: bool) -> Schema:
-    return _operation(name, summary, needs_key, (), _json(schema, summary))
+def _get(name: str, response: type, needs_key: bool) -> Schema:
+    return _operation(name, _title(response), needs_key, (), _json(response))
 
 
 def _predict(card: ModelCard, needs_key: bool) -> Schema:
@@ -94,7 +178,7 @@ def _predict(card: ModelCard, needs_key: bool) -> Schema:
         "Probabilities of rows or windows of features",
         needs_key,
         _ERRORS["body"],
-        _json("Predictions", "Predictions in the order of the request"),
+        _json(PredictResponse),
     )
     if card.view == "flat":
         usage = "A row of features is one example."
@@ -117,7 +201,7 @@ def _predict_bars(card: ModelCard, needs_key: bool) -> Schema:
         "Probabilities of each ticker from its daily bars",
         needs_key,
         _ERRORS["body"],
-        _json("BarPredictions", "Predictions by ticker and date"),
+        _json(BarsResponse),
     )
     lookback = FEATURE_SETS[card.feature_set].lookback
     period = PERIOD[card.frequency]
@@ -133,77 +217,3 @@ def _predict_bars(card: ModelCard, needs_key: bool) -> Schema:
 def _metrics(needs_key: bool) -> Schema:
     response = {"description": "Prometheus metrics", "content": {"text/plain": {"schema": {"type": "string"}}}}
     return _operation("metrics", "Prometheus metrics", needs_key, (), response)
-
-
-def _object(properties: Schema, optional: tuple[str, ...] = ()) -> Schema:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": [name for name in properties if name not in optional],
-        "additionalProperties": False,
-    }
-
-
-def _components(card: ModelCard, limits: LimitSettings) -> Schema:
-    text: Schema = {"type": "string"}
-    requests = {"PredictRequest": request_schema(card, limits.max_examples), "BarsRequest": REQUEST}
-    schemas = {name: one.json_schema(ref_template="#/components/schemas/{model}") for name, one in requests.items()}
-    parts = [schema.pop("$defs") for schema in schemas.values()]
-    prediction = {
-        "class": {"enum": card.classes},
-        "probabilities": _object(dict.fromkeys(card.classes, _FRACTION)),
-    }
-    model = {"model": text, "version": text, "run_id": text}
-    return {
-        "schemas": {
-            **schemas,
-            **parts[0],
-            **parts[1],
-            "Predictions": _object({**model, "predictions": {"type": "array", "items": _object(prediction)}}),
-            "BarPredictions": _object(
-                {
-                    **model,
-                    "predictions": {
-                        "type": "array",
-                        "items": _object({"ticker": text, "date": {"type": "string", "format": "date"}, **prediction}),
-                    },
-                    "without": {"type": "array", "items": text, "description": "Tickers with too few bars."},
-                    "notes": {
-                        "type": "array",
-                        "items": text,
-                        "description": "Rows that were dropped or adjusted, and suspicious values.",
-                    },
-                }
-            ),
-            "Model": {
-                "type": "object",
-                "required": ["name", "version", "features", "classes"],
-                "properties": {"version": text},
-            },
-            "Health": _object({"status": {"const": "ok"}}),
-            "Ready": _object({"status": {"const": "ready"}, **model, "since": text, "warning": text}),
-            "Problem": _problem(),
-        }
-    }
-
-
-def _problem() -> Schema:
-    fault = _object(
-        {
-            "pointer": {"type": "string", "description": "JSON pointer to the field, as a URI fragment (RFC 6901)."},
-            "detail": {"type": "string"},
-        }
-    )
-    return {
-        **_object(
-            {
-                "type": {"type": "string", "format": "uri-reference"},
-                "title": {"type": "string"},
-                "status": {"type": "integer"},
-                "detail": {"type": "string"},
-                "errors": {"type": "array", "items": fault, "minItems": 1},
-            },
-            optional=("errors",),
-        ),
-        "description": "Problem details (RFC 9457).",
-    }
