@@ -2,8 +2,8 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from threading import Lock, Thread
+from dataclasses import dataclass
+from threading import Thread
 from typing import Any
 
 import orjson
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 NONE, COMPUTING, READY, FAILED = "none", "computing", "ready", "failed"
 
 
-@dataclass(frozen=True)
+@dataclass
 class DashboardState:
     """State of the market history of one model version.
 
@@ -61,30 +61,23 @@ class Dashboard:
         drift: Callable[[], DriftReport | None] = lambda: None,
     ) -> None:
         self._settings, self._model, self._drift = settings, model, drift
-        self._lock = Lock()
         self._state: DashboardState | None = None
         self._thread: Thread | None = None
 
     def refresh(self) -> DashboardState:
         """Return the current state; start the computation if the deployed model has changed."""
         model = self._model()
-        with self._lock:
-            if self._state is None or self._state.model.version != model.version:
-                has_bars = self._settings.bars is not None
-                self._state = DashboardState(model, COMPUTING if has_bars else NONE)
-                if has_bars:
-                    self._thread = Thread(target=self._compute, args=(model,), name="dashboard", daemon=True)
-                    self._thread.start()
-            return self._state
+        if self._state is None or self._state.model.version != model.version:
+            self._state = DashboardState(model, NONE if self._settings.bars is None else COMPUTING)
+            if self._settings.bars is not None:
+                self._thread = Thread(target=self._compute, args=(self._state,), name="dashboard", daemon=True)
+                self._thread.start()
+        return self._state
 
-    def wait(self, timeout: float | None = None) -> None:
-        """Wait for the current computation.
-
-        Args:
-            timeout: maximum seconds; None waits until it ends.
-        """
+    def wait(self) -> None:
+        """Wait for the current computation."""
         if self._thread is not None:
-            self._thread.join(timeout)
+            self._thread.join()
 
     def summary(self) -> bytes:
         """Return the model, its test metrics, track record and drift."""
@@ -122,20 +115,15 @@ class Dashboard:
         content = ticker_json(state.history, name, state.model.card)
         return None if content is None else _json(content)
 
-    def _compute(self, model: ServedModel) -> None:
-        state = DashboardState(model, COMPUTING)
+    def _compute(self, state: DashboardState) -> None:
         try:
-            history = market_history(model, open_market(model.card, vars(self._settings)))
-            state = replace(state, state=READY, history=history)
-        except SteError as error:
-            state = replace(state, state=FAILED, message=str(error))
-            log.warning("the dashboard has no market history: %s", error)
-        except Exception:
-            state = replace(state, state=FAILED, message="The history could not be computed. See the service's log.")
-            log.exception("the dashboard has no market history")
-        with self._lock:
-            if self._state is not None and self._state.model.version == model.version:
-                self._state = state
+            state.history = market_history(state.model, open_market(state.model.card, vars(self._settings)))
+            state.state = READY
+        except Exception as error:
+            known = isinstance(error, SteError)
+            state.message = str(error) if known else "The history could not be computed. See the service's log."
+            state.state = FAILED
+            log.warning("the dashboard has no market history: %s", error, exc_info=not known)
 
 
 def _json(content: Any) -> bytes:
