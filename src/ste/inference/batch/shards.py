@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ste.inference.batch.parquet_reader import ParquetFolderReader, ParquetReader, TickerRange
+from ste.inference.batch.parquet_reader import ParquetReader, TickerRange
 from ste.inference.batch.table_chunk import TableChunk, TableReader
 
 _MAX_OVERLAP = 1.5  # rows that all ranges together may read, per row of the table
@@ -75,7 +75,7 @@ def _is_text(kind: Any) -> bool:
 
 def plan_shards(table: TableReader, count: int) -> list[Shard]:
     """Split a table into `count` shards, or fewer if it has fewer row groups to split at."""
-    ranges = table.ticker_ranges() if isinstance(table, ParquetReader | ParquetFolderReader) else None
+    ranges = table.ticker_ranges() if isinstance(table, ParquetReader) else None
     return _range_shards(ranges or [], count) or [Shard(index, count) for index in range(count)]
 
 
@@ -113,7 +113,7 @@ class ShardReader:
             columns: to read, `ticker` among them.
             rows: per chunk of the whole table.
         """
-        if self._shard.by_range and isinstance(self._table, ParquetReader | ParquetFolderReader):
+        if self._shard.by_range and isinstance(self._table, ParquetReader):
             chunks = self._table.chunks(columns, rows, self._shard.overlaps)
         else:
             chunks = self._table.chunks(columns, rows)
