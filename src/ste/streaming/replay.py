@@ -19,36 +19,6 @@ _BATCH = 1024
 _NAT = np.iinfo(np.int64).min  # NumPy's int64 of a missing date
 
 
-class ReplaySpeed:
-    """Rate of a replay.
-
-    Args:
-        speed: `max`, events per second such as `500`, or a multiple of real time such as `86400x` (a day per second).
-    """
-
-    def __init__(self, speed: str) -> None:
-        text = speed.lower()
-        self._per_second = float(text) if text != "max" and not text.endswith("x") else None
-        self._times = float(text[:-1]) if text.endswith("x") and text != "max" else None
-
-    def start(self, days: np.ndarray) -> None:
-        """Start the clock for the events of these days, int64 `[N]`, sorted."""
-        self._started = time.monotonic()
-        self._days = days
-        dated = days[days > _NAT]  # events without a valid date sort first
-        self._first = int(dated[0]) if len(dated) else 0
-
-    def due(self, sent: int) -> int:
-        """Return how many more events are due now, after `sent` of them."""
-        elapsed = time.monotonic() - self._started
-        if self._per_second is not None:
-            return min(int(elapsed * self._per_second) + 1, len(self._days)) - sent
-        if self._times is not None and len(self._days):
-            today = self._first + elapsed * self._times / 86400
-            return int(np.searchsorted(self._days, today, side="right")) - sent
-        return len(self._days) - sent
-
-
 class Replay(EventSource):
     """Market files as a source (columns: `schema.MARKET_COLUMNS`).
 
@@ -56,7 +26,7 @@ class Replay(EventSource):
 
     Args:
         files: path of `bars`, and optionally of `news`, `macro`, `policy`.
-        speed: see `ReplaySpeed`.
+        speed: `max`, events per second such as `500`, or a multiple of real time such as `86400x` (a day per second).
         batch: maximum number of events in one read.
     """
 
@@ -65,7 +35,7 @@ class Replay(EventSource):
         self.name = f"replay of {', '.join(sizes)}"
         self._files = files
         self._batch = batch
-        self._speed = ReplaySpeed(speed)
+        self._speed = speed.lower()
         self._start = self._next = 0
 
     @property
@@ -88,16 +58,19 @@ class Replay(EventSource):
         order = np.argsort(day, kind="stable")
         self._kind, self._row = kind_of[order], row[order]
         self._start = self._next = position or 0
-        self._speed.start(day[order][self._start :])
+        self._days = day[order]
+        dated = self._days[self._start :]
+        dated = dated[dated > _NAT]  # events without a valid date sort first
+        self._first_day = int(dated[0]) if len(dated) else 0
+        self._started = time.monotonic()
         self.finished = self._next >= len(order)
 
     def read(self, timeout: float) -> list[SourceRecord]:
         """Return the events that are due."""
-        due = self._speed.due(self._next - self._start)
-        if due <= 0 and not self.finished:
+        end = min(self._due(), self._next + self._batch)
+        if end <= self._next and not self.finished:
             time.sleep(min(timeout, 0.01))
             return []
-        end = min(self._next + min(due, self._batch), len(self._kind))
         records = [self._record(int(self._kind[i]), int(self._row[i])) for i in range(self._next, end)]
         self._next = end
         self.finished = end >= len(self._kind)
@@ -106,6 +79,16 @@ class Replay(EventSource):
     def backlog(self) -> int:
         """Count the events still to come."""
         return len(self._kind) - self._next
+
+    def _due(self) -> int:
+        """Return the number of events that are due by now."""
+        elapsed = time.monotonic() - self._started
+        if self._speed == "max":
+            return len(self._days)
+        if self._speed.endswith("x"):
+            today = self._first_day + elapsed * float(self._speed[:-1]) / 86400
+            return int(np.searchsorted(self._days, today, side="right"))
+        return min(self._start + int(elapsed * float(self._speed)) + 1, len(self._days))
 
     def _record(self, number: int, row: int) -> SourceRecord:
         kind, names, columns = self._frames[number]

@@ -1,7 +1,6 @@
 """Prediction sinks: a file with a committed length, and standard output."""
 
 import csv
-import fcntl
 import io
 import os
 import sys
@@ -71,14 +70,10 @@ class CommittedFile:
             length: committed bytes; None expects a new or empty file.
 
         Raises:
-            RunError: the file belongs to no checkpoint, lacks committed bytes, or is locked by another pipeline.
+            RunError: the file belongs to no checkpoint, or lacks committed bytes.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._file = file = self._path.open("ab", buffering=0)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunError(f"{self._key}={self._path}: another pipeline writes to it. Choose another file.") from None
         found = file.seek(0, os.SEEK_END)
         if length is None and found:
             raise RunError(
