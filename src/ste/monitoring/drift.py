@@ -57,7 +57,6 @@ class DriftReport:
         effective_periods: number of equally filled periods with the same information (Kish 1965).
         columns: drift of every watched column, sorted by level, then PSI, largest first.
         class_fractions: fraction of each class among the predicted classes.
-        reference_fractions: the same in the reference.
         alarm: whether a column is at one of `ALARM_LEVELS`.
         summary: the result as text.
     """
@@ -68,7 +67,6 @@ class DriftReport:
     effective_periods: float
     columns: tuple[ColumnDrift, ...]
     class_fractions: dict[str, float]
-    reference_fractions: dict[str, float]
     alarm: bool
     summary: str
 
@@ -97,8 +95,6 @@ def drift_report(
     columns = [_column_drift(reference, counts[k], k, effective) for k in range(len(reference.columns))]
     columns = sorted(columns, key=lambda one: (-LEVELS.index(one.level), -one.psi)) if examples else []
     predicted = counts[-1][1 : 1 + len(reference.classes)] / max(examples, 1)
-    expected = np.array(reference.columns[-1].counts)
-    expected = expected / max(int(expected.sum()), 1)
     return DriftReport(
         examples=examples,
         periods=periods,
@@ -106,7 +102,6 @@ def drift_report(
         effective_periods=effective,
         columns=tuple(columns),
         class_fractions=dict(zip(reference.classes, predicted.tolist(), strict=True)),
-        reference_fractions=dict(zip(reference.classes, expected.tolist(), strict=True)),
         alarm=any(one.level in ALARM_LEVELS for one in columns),
         summary=_summary(columns, examples, periods, unit),
     )
