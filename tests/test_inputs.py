@@ -55,7 +55,6 @@ def test_the_examples_are_those_of_training(table: tuple[pd.DataFrame, str], len
     assert found.rows.tolist() == rows[order].tolist()
     assert found.features.dtype == np.float32
     np.testing.assert_array_equal(found.features, dataset[np.arange(len(dataset))].features.numpy()[order])
-    assert sorted([*found.rows, *found.short]) == list(range(len(frame)))
     assert found.ticker.tolist() == frame["ticker"].iloc[found.rows].tolist()
     assert found.date.tolist() == frame["date"].to_numpy()[found.rows].tolist()
 
@@ -65,7 +64,6 @@ def test_a_table_without_rows_has_no_examples():
     found = windows_of_rows(frame, tiny_card(sequence_length=4))
     assert len(found) == 0
     assert found.features.shape == (0, 4, 21)
-    assert found.short.tolist() == []
 
 
 def test_a_missing_column_is_named():

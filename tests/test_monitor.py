@@ -108,17 +108,6 @@ def test_what_came_is_labelled_as_training_was(files: tuple[Monitored, Path], la
         np.testing.assert_allclose(both[RETURN], both["return"])
 
 
-def test_a_table_without_targets_is_judged_by_its_own_later_closes(files: tuple[Monitored, Path]):
-    tiny, _ = files
-    table, card = tiny.table, tiny.model.card
-    bare = table.drop(columns=[RETURN, DIRECTION, "stock_weekly_movement"])
-    known, found = outcomes_of_table(table, card, "t"), outcomes_of_table(bare, card, "t")
-    both = known.merge(found, on=["date", "ticker"], suffixes=("", "_found"))
-    assert len(both) == len(known) - 4  # the last week of each of the 4 tickers has no later close
-    np.testing.assert_allclose(both["return"], both["return_found"], rtol=1e-9)
-    assert (both["label"] == both["label_found"]).all()
-
-
 def test_thresholds_that_are_not_known_are_asked_for(files: tuple[Monitored, Path]):
     tiny, _ = files
     balanced = replace(tiny.model.card, labels={"method": "balanced"})

@@ -26,15 +26,12 @@ class ModelInputs:
         date: close of each window's last period, datetime64 `[E]`.
         ticker: object `[E]`.
         rows: position in the table of each window's last row, int64 `[E]`.
-        short: positions of the rows that end no window because their ticker has too few consecutive periods up to
-            them, int64.
     """
 
     features: np.ndarray
     date: np.ndarray
     ticker: np.ndarray
     rows: np.ndarray
-    short: np.ndarray
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -57,8 +54,7 @@ def windows_of_rows(frame: pd.DataFrame, card: ModelCard) -> ModelInputs:
     code = pd.factorize(ticker)[0]
     order = np.lexsort((date, code))
     history = count_consecutive(code[order], periods(frame["date"], card.frequency)[order])
-    enough = history >= card.sequence_length
-    ends = np.flatnonzero(enough)
+    ends = np.flatnonzero(history >= card.sequence_length)
     ends = ends[np.argsort(order[ends])]
     values = frame[list(card.features)].to_numpy(dtype=np.float32)[order]
     rows = order[ends]
@@ -67,7 +63,6 @@ def windows_of_rows(frame: pd.DataFrame, card: ModelCard) -> ModelInputs:
         date=date[rows],
         ticker=ticker[rows],
         rows=rows,
-        short=np.sort(order[~enough]),
     )
 
 

@@ -10,9 +10,8 @@ from ste.features.feature_rows import feature_rows
 from ste.inference.class_cuts import trends_of_returns
 from ste.inference.model_card import ModelCard
 from ste.labels.targets import future_returns
-from ste.market.calendar import periods
 from ste.market.sources import Market
-from ste.schema import CLASSES, DIRECTION, KEYS, RETURN, ROW_CLOSE, ROW_PERIOD, ROW_VOLATILITY, Trend
+from ste.schema import CLASSES, DIRECTION, KEYS, RETURN, ROW_VOLATILITY, Trend
 
 LABEL = "label"
 
@@ -36,7 +35,7 @@ def outcomes_of_market(market: Market, card: ModelCard) -> pd.DataFrame:
 
 
 def outcomes_of_table(frame: pd.DataFrame, card: ModelCard, where: Path | str) -> pd.DataFrame:
-    """Compute the outcomes of a weekly table, from its targets or, without any, from its later closes.
+    """Compute the outcomes of a weekly table from its targets.
 
     Args:
         frame: table of the card's feature set.
@@ -47,26 +46,16 @@ def outcomes_of_table(frame: pd.DataFrame, card: ModelCard, where: Path | str) -
         Columns as in `outcomes_of_market`.
 
     Raises:
-        DataError: the table has neither targets nor closes, or the labels need the volatility and it has no targets.
+        DataError: the table has no targets.
     """
-    if RETURN in frame:
-        returns = frame[RETURN].to_numpy(dtype=np.float64)
-        if card.labels.get("method") == "volatility":  # a table has the class, not the volatility
-            if DIRECTION not in frame:
-                raise DataError(
-                    f"{where}: no column {DIRECTION}, which these labels need. Give the bars: truth=bars.csv."
-                )
-            return _outcomes(frame, returns, frame[DIRECTION].to_numpy(dtype=np.int64), card)
-        return _outcomes(frame, returns, trends_of_returns(returns, np.ones(len(frame)), card), card)
-    if "stock_close" not in frame or card.labels.get("method") == "volatility":
-        raise DataError(f"{where}: no column {RETURN}, so the outcomes are unknown. Give the bars: truth=bars.csv.")
-    rows = frame.sort_values(["ticker", "date"], kind="stable").reset_index(drop=True)
-    rows[ROW_PERIOD], rows[ROW_CLOSE] = periods(rows["date"], card.frequency), rows["stock_close"]
-    if not len(rows):
-        return _outcomes(rows, np.empty(0), np.empty(0, dtype=np.int64), card)
-    ahead = future_returns(rows, card.horizon)
-    returns = ahead[RETURN].to_numpy(dtype=np.float64)
-    return _outcomes(ahead, returns, trends_of_returns(returns, np.ones(len(ahead)), card), card)
+    needed = DIRECTION if card.labels.get("method") == "volatility" else RETURN  # a table does not have the volatility
+    for name in (RETURN, needed):
+        if name not in frame:
+            raise DataError(f"{where}: no column {name}, so the outcomes are unknown. Give the bars: truth=bars.csv.")
+    returns = frame[RETURN].to_numpy(dtype=np.float64)
+    if needed == DIRECTION:
+        return _outcomes(frame, returns, frame[DIRECTION].to_numpy(dtype=np.int64), card)
+    return _outcomes(frame, returns, trends_of_returns(returns, np.ones(len(frame)), card), card)
 
 
 def _outcomes(rows: pd.DataFrame, returns: np.ndarray, trends: np.ndarray, card: ModelCard) -> pd.DataFrame:

@@ -200,12 +200,9 @@ def _outcomes(
         return outcomes_of_table(read_rows(path, ()), card, path)
     if market is not None:
         return outcomes_of_market(market, card)
-    if rows is None:
+    if rows is None or RETURN not in rows:
         return None
-    needs_targets = card.labels.get("method") == "volatility"
-    if RETURN in rows or ("stock_close" in rows and not needs_targets):
-        return outcomes_of_table(rows, card, str(settings.features))
-    return None
+    return outcomes_of_table(rows, card, str(settings.features))
 
 
 def _note_other_versions(predictions: pd.DataFrame, version: str, notes: list[str]) -> None:
