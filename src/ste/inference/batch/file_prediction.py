@@ -22,7 +22,6 @@ from ste.inference.inputs import rows_of_bars
 from ste.inference.model_card import ModelCard
 from ste.inference.onnx_model import ServedModel
 from ste.inference.registry.lookup import find_model
-from ste.market.calendar import periods
 from ste.schema import FEATURE_SETS, PERIOD
 
 log = logging.getLogger(__name__)
@@ -59,10 +58,10 @@ def predict_file(settings: PredictSettings, progress: ProgressBar) -> FilePredic
     path = find_model(settings.model, settings.tracking, settings.paths)
     check_outputs(settings, path)
     model = ServedModel(path, settings.threads)
-    period, rejects = None, []  # type: tuple[int | None, list[Reject]]
     table: TableReader
+    rejects: list[Reject] = []
     if settings.bars is not None:
-        table, rejects, period = _rows_of_bars(settings, model.card, progress)
+        table, rejects = _rows_of_bars(settings, model.card, progress)
     else:
         table = open_table(Path(str(settings.input)))
     with progress("predicting", table.size) as advance:
@@ -70,7 +69,10 @@ def predict_file(settings: PredictSettings, progress: ProgressBar) -> FilePredic
             run = run_in_processes if settings.cluster is None else run_on_ray
             counts = predict_shards(settings, path, run, advance)
         else:
-            counts = _predict_here(settings, model, table, advance, period, rejects)
+            counts = _predict_here(settings, model, table, advance, rejects)
+    if isinstance(table, FrameReader) and settings.latest:  # of the newest rows, not of the history before them
+        refused = counts.rejected - len(rejects)
+        counts.short = table.frame["ticker"].nunique() - counts.predicted - refused
     return FilePrediction(model, counts, table.where)
 
 
@@ -97,25 +99,23 @@ def _predict_here(
     model: ServedModel,
     table: TableReader,
     advance: Advance,
-    period: int | None,
     rejects: list[Reject],
 ) -> RowCounts:
     """Predict in this process, to one file or to a folder of one part."""
     output, reject_path = Path(settings.output), Path(settings.reject_path)
     if not settings.in_parts:
-        return predict_table(model, table, output, reject_path, advance, period, rejects)
+        return predict_table(model, table, output, reject_path, advance, rejects)
     with atomic_folder(output) as folder, atomic_folder(reject_path) as reject_folder:
         files = folder / part_name(0, settings.ending), reject_folder / part_name(0, ".csv")
-        return predict_table(model, table, *files, advance, period, rejects)
+        return predict_table(model, table, *files, advance, rejects)
 
 
 def _rows_of_bars(
     settings: PredictSettings, card: ModelCard, progress: ProgressBar
-) -> tuple[FrameReader, list[Reject], int | None]:
-    """Compute the feature rows of daily bars.
+) -> tuple[FrameReader, list[Reject]]:
+    """Compute the feature rows of daily bars, and return the rejected bars with them.
 
-    Returns:
-        The rows, the rejected bars, and the index of the newest period if only that is requested.
+    If only the newest period is requested, the rows are those of its windows.
     """
     path = Path(str(settings.bars))
     with progress("reading bars", path.stat().st_size) as advance:
@@ -130,13 +130,11 @@ def _rows_of_bars(
             f"{path}: no ticker has a complete {PERIOD[card.frequency]} with the {lookback} sessions of bars that a "
             "row looks back on. Give longer bars."
         )
-    if not settings.latest:
-        return FrameReader(frame, str(path)), rejects, None
-    index = periods(frame["date"], card.frequency)
-    newest = int(index.max())
-    older = sorted(set(frame["ticker"]) - set(frame["ticker"][index == newest]))
-    if older:
-        some = ", ".join(older[:5]) + (", ..." if len(older) > 5 else "")
-        last = frame["date"][index == newest].iloc[0]
-        log.info(f"{len(older)} tickers without a row of {last:%Y-%m-%d} are left out: {some}")
-    return FrameReader(frame, str(path)), rejects, newest
+    if settings.latest:
+        last = frame.groupby("ticker")["date"].transform("max")
+        older = sorted(set(frame["ticker"][last < last.max()]))
+        if older:
+            some = ", ".join(older[:5]) + (", ..." if len(older) > 5 else "")
+            log.info(f"{len(older)} tickers without a row of {last.max():%Y-%m-%d} are left out: {some}")
+        frame = frame[last == last.max()]
+    return FrameReader(frame, str(path)), rejects

@@ -18,7 +18,6 @@ from ste.inference.batch.writers import PredictionSchema, open_writer
 from ste.inference.inputs import missing_columns
 from ste.inference.model_card import ModelCard
 from ste.inference.onnx_model import ServedModel
-from ste.market.calendar import periods
 from ste.schema import FEATURE_SETS, KEYS, PERIOD, Column
 
 CHUNK = 65_536
@@ -38,26 +37,14 @@ class RowCounts:
         predicted: rows with a prediction in the output.
         rejected: rows in the reject file.
         short: rows whose ticker had too few consecutive periods up to them.
-        older: rows that were not requested because they are older than the newest period.
     """
 
     predicted: int = 0
     rejected: int = 0
     short: int = 0
-    older: int = 0
-
-    @property
-    def rows(self) -> int:
-        """All rows that were read."""
-        return self.predicted + self.rejected + self.short + self.older
 
     def __add__(self, other: "RowCounts") -> "RowCounts":
-        return RowCounts(
-            self.predicted + other.predicted,
-            self.rejected + other.rejected,
-            self.short + other.short,
-            self.older + other.older,
-        )
+        return RowCounts(self.predicted + other.predicted, self.rejected + other.rejected, self.short + other.short)
 
 
 def check_columns(table: TableReader, card: ModelCard) -> None:
@@ -84,7 +71,6 @@ def predict_table(
     output: Path,
     rejects: Path,
     advance: Advance = lambda done: None,
-    period: int | None = None,
     earlier_rejects: list[Reject] | None = None,
 ) -> RowCounts:
     """Predict every valid row of a table that has enough history, in the order of the table.
@@ -97,7 +83,6 @@ def predict_table(
         output: predictions; the ending names the format.
         rejects: CSV file of the rejected rows.
         advance: called with the part of `table.size` that is done.
-        period: index of the only period to predict; None predicts all.
         earlier_rejects: rejects of the data that the table was computed from.
 
     Returns:
@@ -106,7 +91,7 @@ def predict_table(
     Raises:
         DataError: the table cannot be used.
     """
-    predictor = ChunkPredictor(model, table, period)
+    predictor = ChunkPredictor(model, table)
     counts = predictor.counts
     with (
         atomic_file(output) as partial,
@@ -132,7 +117,6 @@ class ChunkPredictor:
     Args:
         model: to predict with.
         table: that the chunks are of.
-        period: index of the only period to predict; None predicts all.
 
     Attributes:
         schema: of the predictions.
@@ -143,8 +127,8 @@ class ChunkPredictor:
         DataError: the table does not have a column that the model reads.
     """
 
-    def __init__(self, model: ServedModel, table: TableReader, period: int | None = None) -> None:
-        self._model, self._period = model, period
+    def __init__(self, model: ServedModel, table: TableReader) -> None:
+        self._model = model
         self._check = row_checker(table, model.card)
         self._history = TickerHistory(model.card)
         self.schema = PredictionSchema(model.card.classes, model.version)
@@ -168,20 +152,14 @@ class ChunkPredictor:
 
     def _predict(self, rows: CheckedRows, ends: WindowEnds) -> tuple[Any, list[Reject]]:
         """Run the model on the windows; rows without a finite prediction are rejected."""
-        short, wanted = ends.short, np.ones(len(ends.rows), dtype=bool)
-        if self._period is not None:
-            period = periods(rows.date, self._model.card.frequency)
-            wanted = period[ends.rows] == self._period
-            self.counts.older += int((~wanted).sum() + (period[short] != self._period).sum())
-            short = short[period[short] == self._period]
-        self.counts.short += len(short)
-        windows = np.flatnonzero(wanted)
-        if not len(windows):
+        self.counts.short += len(ends.short)
+        if not len(ends.rows):
             return None, []
+        windows = np.arange(len(ends.rows))
         shape = (-1, *self._model.card.shape)
         batches = (windows[start : start + BATCH] for start in range(0, len(windows), BATCH))
         probs = np.concatenate([self._model.probabilities(ends.features(at).reshape(shape)) for at in batches])
-        at = ends.rows[windows]
+        at = ends.rows
         finite = np.isfinite(probs).all(axis=1)
         self.counts.predicted += int(finite.sum())
         table = self.schema.table(rows.date[at[finite]], rows.ticker.take(pa.array(at[finite])), probs[finite])
