@@ -31,9 +31,9 @@ from ste.monitoring.market_history import bars_of_periods, hit_rate, market_hist
 from ste.monitoring.outcomes import outcomes_of_market, outcomes_of_table
 from ste.monitoring.recommendation import NO_CHANGE, RETRAIN, WATCH, recommend
 from ste.monitoring.review import predict
-from ste.monitoring.saved_monitor import SavedDriftMonitor, saved_monitor_factory
 from ste.monitoring.track_record import MetricComparison, compare_metrics, join_outcomes, track_record
 from ste.schema import DIRECTION, FEATURES, RETURN, ROW_PERIOD, Trend
+from ste.serving.request_observer import RequestObserver
 from ste.synthetic.generator import generate_market
 
 NEW = "2021-01-01"
@@ -409,28 +409,30 @@ def test_counts_outlive_the_process_and_can_be_looked_at(files, tmp_path, monkey
     card, path = tiny.model.card, tmp_path / "monitor" / "counts.json"
     examples = windows_of_rows(tiny.table[tiny.table["date"] >= NEW], card)
     predicted = tiny.model.probabilities(examples.features)
-    first = SavedDriftMonitor(card, path, save_interval=0.0)
-    first.observe(examples.features, predicted, examples.date)
-    again = SavedDriftMonitor(card, path)
+    first = RequestObserver(tiny.model, lambda run_id: path)
+    first.put(tiny.model, examples.features, predicted, examples.date)
+    first.close()
+    again = RequestObserver(tiny.model, lambda run_id: path)
     assert again.report() == first.report()
+    assert first.report().examples > 0
     assert command(monkeypatch, folder, f"served={path}") == 0
     assert f"{len(examples):,} examples since the counts started" in capsys.readouterr().out
     path.write_text("{}")
-    assert SavedDriftMonitor(card, path).total == 0
+    assert RequestObserver(tiny.model, lambda run_id: path).report().examples == 0
     assert command(monkeypatch, folder, f"served={path}") == 2
     assert "Delete the file" in capsys.readouterr().err
-    assert saved_monitor_factory(tmp_path, 1)(replace(card, reference={})) is None
 
 
-def test_a_full_disk_is_logged_once_and_counting_continues(files, tmp_path, caplog):
+def test_a_full_disk_is_logged_and_counting_continues(files, tmp_path, caplog):
     tiny, _ = files
     (tmp_path / "taken").write_text("a file where a folder should be")
     examples = windows_of_rows(tiny.table[tiny.table["date"] >= NEW], tiny.model.card)
-    monitor = SavedDriftMonitor(tiny.model.card, tmp_path / "taken" / "counts.json", save_interval=0.0)
+    observer = RequestObserver(tiny.model, lambda run_id: tmp_path / "taken" / "counts.json")
     for _ in range(3):
-        monitor.observe(examples.features, tiny.model.probabilities(examples.features), examples.date)
-    assert monitor.total == 3 * len(examples)
-    assert len([record for record in caplog.records if "cannot be saved" in record.message]) == 1
+        observer.put(tiny.model, examples.features, tiny.model.probabilities(examples.features), examples.date)
+        observer.close()
+    assert observer.monitor.total == 3 * len(examples)
+    assert "cannot be saved" in caplog.text
 
 
 # ---- the past of a market

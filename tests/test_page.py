@@ -19,7 +19,6 @@ from ste.config import PathSettings, ServeSettings, SyntheticSettings, TrackingS
 from ste.data.storage.files import write_frame
 from ste.inference.inputs import windows_of_rows
 from ste.inference.onnx_model import ServedModel
-from ste.monitoring.saved_monitor import saved_monitor_factory
 from ste.schema import DIRECTION, RETURN
 from ste.serving import dashboard_data as record
 from ste.serving.api_keys import ApiKeys
@@ -196,7 +195,7 @@ def test_a_new_model_gets_a_new_history(tiny: Monitored, tmp_path: Path):
 
 
 def test_the_drift_of_what_is_served_is_shown_where_there_is_any(tiny: Monitored, tmp_path: Path):
-    app = create_app(tiny.model, settings(), saved_monitor_factory(tmp_path, 1))
+    app = create_app(tiny.model, settings(), lambda run_id: tmp_path / "counts.json")
     examples = windows_of_rows(tiny.table[tiny.table["date"] > "2021-06-01"], tiny.model.card)
     with TestClient(app) as client:
         assert client.get("/v1/page/summary").json()["drift"] is None

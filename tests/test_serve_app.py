@@ -227,12 +227,9 @@ class TestBars:
 
     def test_the_monitor_receives_requests_and_predictions(self, served):
         _, model = served
-        seen, closed = [], []
+        seen = []
 
         class Watching:
-            def save(self):
-                closed.append(len(seen))
-
             def observe(self, features, probabilities, dates):
                 seen.append((features, probabilities, dates))
 
@@ -241,7 +238,9 @@ class TestBars:
 
                 yield GaugeMetricFamily("watched", "Calls.", value=len(seen))
 
-        with TestClient(create_app(model, settings(), monitor_factory=lambda card: Watching())) as client:
+        app = create_app(model, settings())
+        app.state.observer.monitor = Watching()
+        with TestClient(app) as client:
             rows = examples.rows(model.card, 5)
             predictions = client.post("/v1/predict", json={"rows": rows}).json()["predictions"]
             client.post("/v1/predict/bars", json={"bars": records(market(1))})
@@ -251,22 +250,20 @@ class TestBars:
         np.testing.assert_array_equal(features[1, -1], np.array([*rows[4].values()], np.float32))
         np.testing.assert_allclose(seen[0][1][0], [*predictions[0]["probabilities"].values()], rtol=1e-6)
         assert [date < np.datetime64("today") for one in seen for date in one[2]] == [False, False, True]
-        assert closed == [len(seen)]  # after all was counted
 
     def test_a_monitor_that_fails_costs_no_answer(self, served):
         _, model = served
 
         class Broken:
-            def save(self):
-                pass
-
             def observe(self, features, probabilities, dates):
                 raise ValueError
 
             def collect(self):
                 return []
 
-        with TestClient(create_app(model, settings(), monitor_factory=lambda card: Broken())) as client:
+        app = create_app(model, settings())
+        app.state.observer.monitor = Broken()
+        with TestClient(app) as client:
             assert client.post("/v1/predict", json={"rows": examples.rows(model.card, 5)}).status_code == 200
 
     def test_the_docs_page_needs_nothing_from_elsewhere(self, served):

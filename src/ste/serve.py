@@ -16,7 +16,6 @@ def serve_task(config: DictConfig) -> None:
     """Load the model, listen, print the address and serve until stopped."""
     settings = load_settings(ServeSettings, config)
     from ste.inference.onnx_model import ServedModel  # deferred: the libraries of the service load slowly
-    from ste.monitoring.saved_monitor import saved_monitor_factory
     from ste.serving.api_keys import read_keys
     from ste.serving.app import create_app
     from ste.serving.model_file import newest_model_file
@@ -28,8 +27,11 @@ def serve_task(config: DictConfig) -> None:
     model = ServedModel(newest_file(), settings.threads)
     listening = listen(settings.host, settings.port)
     host, port = listening.getsockname()[:2]
-    monitor_factory = saved_monitor_factory(output / "monitor", port) if settings.monitor else lambda card: None
-    app = create_app(model, settings, monitor_factory, keys=keys, newest_file=newest_file)
+
+    def counts_file(run_id: str) -> Path:
+        return output / "monitor" / f"{run_id}-{port}.json"  # two services do not share a file
+
+    app = create_app(model, settings, counts_file if settings.monitor else None, keys, newest_file)
     if not is_loopback(settings.host) and not keys:
         log.warning(
             "host=%s: everyone who can reach this machine can send requests, and no API key is set. Give "

@@ -28,13 +28,13 @@ from ste.serving.error_handlers import add_error_handlers
 from ste.serving.middleware import RequestMiddleware
 from ste.serving.openapi import openapi
 from ste.serving.prometheus import ServiceMetrics
-from ste.serving.request_observer import MonitorFactory, RequestObserver
+from ste.serving.request_observer import RequestObserver
 
 
 def create_app(
     model: ServedModel,
     settings: ServeSettings,
-    monitor_factory: MonitorFactory = lambda card: None,
+    counts_file: Callable[[str], Path] | None = None,
     keys: ApiKeys | None = None,
     newest_file: Callable[[], Path] | None = None,
 ) -> FastAPI:
@@ -46,7 +46,7 @@ def create_app(
     Args:
         model: first model to deploy.
         settings: settings of the service.
-        monitor_factory: creates the drift monitor of a model; by default none is monitored.
+        counts_file: returns the file of the drift counts of a run; None counts no drift.
         keys: valid API keys; None needs no key.
         newest_file: returns the file of the newest model version; None never reloads.
 
@@ -55,7 +55,7 @@ def create_app(
     """
     keys, limits = keys or ApiKeys(), settings.limits
     deployed = DeployedModel(validate_model(model, limits.max_examples), limits.max_examples, settings.threads)
-    observer = RequestObserver(monitor_factory, model)
+    observer = RequestObserver(model, counts_file)
     metrics = ServiceMetrics(deployed, lambda: batcher.queued)
     batcher = Batcher(
         settings.max_batch,

@@ -1,45 +1,46 @@
-"""Pass requests and predictions to the drift monitor in the background."""
+"""Count requests and predictions for drift in the background, and save the counts."""
 
 import asyncio
+import json
 import logging
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from ste.errors import SteError
-from ste.inference.model_card import ModelCard
+from ste.data.storage.files import atomic_file
+from ste.errors import RunError, SteError
 from ste.inference.onnx_model import ServedModel
 from ste.monitoring.drift import DriftReport
-from ste.monitoring.saved_monitor import SavedDriftMonitor
+from ste.monitoring.drift_monitor import DriftMonitor
 
 log = logging.getLogger(__name__)
 
-INTERVAL = 0.2
-"""Seconds between two counts of the queued examples."""
+COUNT_INTERVAL, SAVE_INTERVAL = 0.2, 5.0
+"""Seconds between two counts of the queued examples, and between two saves: what a kill may lose of the counts."""
 
 _Batch = tuple[np.ndarray, np.ndarray, np.ndarray | None]
 
-MonitorFactory = Callable[[ModelCard], SavedDriftMonitor | None]
-"""Creates the monitor of a model; None if it is not monitored."""
-
 
 class RequestObserver(Collector):
-    """Queue examples and pass them to the model's monitor in a thread, at intervals.
+    """Queue examples and count them in the model's monitor, in a thread, at intervals.
 
     Args:
-        factory: creates the monitor of a model.
         model: deployed model.
+        counts_file: returns the file of the counts of a run, from which a restart resumes; None counts nothing.
 
     Attributes:
-        monitor: monitor of the deployed model, or None.
+        monitor: monitor of the deployed model; None if drift is not counted.
     """
 
-    def __init__(self, factory: MonitorFactory, model: ServedModel) -> None:
-        self._factory = factory
+    def __init__(self, model: ServedModel, counts_file: Callable[[str], Path] | None) -> None:
+        self._counts_file = counts_file
         self._queue: list[_Batch] = []
+        self._saved_at = time.monotonic()
         self._set_model(model)
 
     def put(
@@ -55,13 +56,16 @@ class RequestObserver(Collector):
         self._set_model(model)
 
     async def run(self) -> None:
-        """Count the queued examples at intervals until cancelled."""
+        """Count the queued examples and save the counts at intervals until cancelled."""
         while True:
-            await asyncio.sleep(INTERVAL)
-            await asyncio.to_thread(_count, self.monitor, self._take())
+            await asyncio.sleep(COUNT_INTERVAL)
+            if self._queue:
+                await asyncio.to_thread(_count, self.monitor, self._take())
+                if time.monotonic() - self._saved_at >= SAVE_INTERVAL:
+                    await asyncio.to_thread(self._save)
 
     def report(self) -> DriftReport | None:
-        """Compute the drift of the requests; None if it is not monitored."""
+        """Compute the drift of the requests; None if it is not counted."""
         return None if self.monitor is None else self.monitor.report()
 
     def collect(self) -> Iterator[Metric]:
@@ -72,22 +76,44 @@ class RequestObserver(Collector):
     def close(self) -> None:
         """Count the queued examples and save the counts."""
         _count(self.monitor, self._take())
-        if self.monitor is not None:
-            self.monitor.save()
+        self._save()
 
     def _set_model(self, model: ServedModel) -> None:
+        """Create the monitor of a model and resume its counts."""
         self._model, self.monitor = model, None
+        if self._counts_file is None:
+            return
         try:
-            self.monitor = self._factory(model.card)
+            self.monitor = DriftMonitor(model.card)
         except SteError as error:
-            log.warning("drift is not monitored: %s", error)
+            log.warning("drift is not counted: %s", error)
+            return
+        path = self._counts_file(model.card.run_id)
+        if path.is_file():
+            try:
+                if not self.monitor.resume(json.loads(path.read_text(encoding="utf-8"))):
+                    log.warning("%s: counts of another model; counting starts again", path)
+            except (ValueError, RunError, OSError) as error:
+                log.warning("%s: cannot resume from this file (%s); counting starts again", path, error)
+
+    def _save(self) -> None:
+        """Save the counts atomically; after a failure they stay in memory."""
+        if self.monitor is None or self._counts_file is None:
+            return
+        self._saved_at = time.monotonic()
+        path = self._counts_file(self._model.card.run_id)
+        try:
+            with atomic_file(path) as partial:
+                partial.write_text(json.dumps(self.monitor.state), encoding="utf-8")
+        except OSError as error:
+            log.warning("%s: the drift counts cannot be saved (%s)", path, error.strerror)
 
     def _take(self) -> list[_Batch]:
         taken, self._queue = self._queue, []
         return taken
 
 
-def _count(monitor: SavedDriftMonitor | None, batches: list[_Batch]) -> None:
+def _count(monitor: DriftMonitor | None, batches: list[_Batch]) -> None:
     if monitor is None or not batches:
         return
     today = np.datetime64(datetime.now(UTC).date())
