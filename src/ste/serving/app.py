@@ -24,7 +24,7 @@ from ste.serving.dashboard_routes import add_dashboard
 from ste.serving.deployed_model import DeployedModel, validate_model
 from ste.serving.docs_routes import add_docs
 from ste.serving.endpoints import Predict, PredictBars, model_info
-from ste.serving.error_handlers import add_error_handlers
+from ste.serving.error_handlers import add_error_handler
 from ste.serving.middleware import RequestMiddleware
 from ste.serving.openapi import openapi
 from ste.serving.prometheus import ServiceMetrics
@@ -111,7 +111,7 @@ def create_app(
     metrics.registry.register(observer)
     app.state.dashboard = Dashboard(settings, lambda: deployed.current.model, observer.report)
     add_dashboard(app, app.state.dashboard)
-    add_error_handlers(app)
+    add_error_handler(app)
     paths = frozenset(getattr(route, "path", "") for route in app.routes)
     app.add_middleware(RequestMiddleware, direct=direct, keys=keys, on_response=metrics.observe_request, paths=paths)
     return app

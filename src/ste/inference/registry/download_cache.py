@@ -34,7 +34,7 @@ def cache_champion(client: RunStore, champion: "Version", output: Path) -> Path:
         The path of the ONNX file.
     """
     path = cache_version(client, champion, output)
-    write_champion(output, pointer_of(champion, output))
+    write_champion(output, Champion(champion.name, champion.number, champion.run_id, champion.sha256, path.name))
     return path
 
 
@@ -60,9 +60,3 @@ def cache_version(client: RunStore, version: "Version", output: Path) -> Path:
             )
         os.replace(downloaded, path)
     return path
-
-
-def pointer_of(version: "Version", output: Path) -> Champion:
-    """Build the pointer at a registered version."""
-    file = version_path(output, version.name, version.number).name
-    return Champion(version.name, version.number, version.run_id, version.sha256, file)

@@ -10,8 +10,8 @@ import onnx
 
 from ste.config import ExportSettings
 from ste.inference.export.exporter import ExportedModel
-from ste.inference.registry.champion import ALIAS, version_path, write_champion
-from ste.inference.registry.download_cache import cache_champion, lock, pointer_of
+from ste.inference.registry.champion import ALIAS, version_path
+from ste.inference.registry.download_cache import cache_champion, lock
 from ste.tracking.run_protocol import RunStore
 
 if TYPE_CHECKING:
@@ -53,9 +53,9 @@ def publish(client: RunStore, settings: ExportSettings, exported: ExportedModel)
         if moves:
             exported.write(version_path(output, registered.name, registered.number))
             promote(client, registered)
-            write_champion(output, pointer_of(registered, output))
-        elif champion:
-            cache_champion(client, champion, output)  # the alias may have been moved elsewhere
+            champion = registered
+        if champion:
+            cache_champion(client, champion, output)  # the alias may also have been moved elsewhere
     return [done, reason]
 
 
