@@ -23,6 +23,7 @@ from ste.data.build.prepare import prepare
 from ste.data.storage.files import write_frame
 from ste.errors import ConfigError, DataError
 from ste.features.feature_rows import feature_rows
+from ste.leakage import suite
 from ste.leakage.suite import Audit, audit
 from ste.market.sources import Market
 from ste.reporting.audit_text import print_audit
@@ -168,12 +169,13 @@ def test_a_table_without_tickers_is_a_mistake(tables: dict[str, Path], tmp_path:
 # --- worlds and markets ---
 
 
-def test_a_feature_function_that_looks_ahead_is_found(tmp_path: Path):
-    def ahead(market: Market) -> pd.DataFrame:
-        rows = feature_rows(market)
+def test_a_feature_function_that_looks_ahead_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def ahead(market: Market, *how: str) -> pd.DataFrame:
+        rows = feature_rows(market, *how)
         return rows.assign(stock_macd=rows.groupby("ticker")["stock_macd"].shift(-1).fillna(0.0))
 
-    report = audit(SyntheticSettings(**SMALL), tmp_path, shuffles=0, features=ahead)
+    monkeypatch.setattr(suite, "feature_rows", ahead)
+    report = audit(SyntheticSettings(**SMALL), tmp_path, shuffles=0)
     assert where(report) == {("look-ahead", "stock_macd")}
 
 

@@ -169,10 +169,10 @@ def test_rows_that_stand_in_several_paths_make_no_interval_narrower():
 
 def test_one_ticker_a_week_is_the_ordinary_bootstrap():
     predictions = made(weeks=60, tickers=1, seed=3)
-    card = score(predictions, resamples=500, seed=4)
+    card = score(predictions, resamples=500)
     right = predictions.probs.argmax(1) == predictions.labels
-    drawn = Resampling.draw_blocks(60, card.block, 500, 4)
-    starts = np.random.default_rng(4).integers(60, size=(500, -(-60 // card.block)))
+    drawn = Resampling.draw_blocks(60, card.block, 500, 0)
+    starts = np.random.default_rng(0).integers(60, size=(500, -(-60 // card.block)))
     rows = ((starts[:, :, None] + np.arange(card.block)).reshape(500, -1) % 60)[:, :60]
     figure = np.append(right.mean(), right[rows].mean(axis=1))
     estimate = card.figures["accuracy"]

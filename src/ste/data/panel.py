@@ -6,7 +6,6 @@ A single split has one array of row splits; cross-validation has one per fold.
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -56,7 +55,7 @@ class Panel:
             DataError: a file that breaks a rule of its columns.
         """
         how = settings.frequency, settings.features, settings.labels.classes
-        store = _read_store(StoreSource(tuple(prepared.files.items()), prepared.digest, *how, prepared.tensors))
+        store = _read_store(tuple(prepared.files.items()), prepared.tensors, prepared.digest, *how)
         split = store.columns.split
         usable = usable_periods(store.period, split, settings.split.purged_periods(settings.labels.horizon))
         return cls(prepared, settings, store, np.where(usable, split, HISTORY).astype(np.int8))
@@ -109,37 +108,28 @@ class Panel:
         return _read_truth(self.prepared.truth, len(self.classes))
 
 
-class StoreSource(NamedTuple):
-    """The tables of a store and how they are read; the key of the cache of stores.
+@lru_cache(maxsize=1)  # the jobs of a sweep share their rows
+def _read_store(
+    files: tuple[tuple[str, Path], ...], tensors: Path | None, digest: str, frequency: str, features: str, classes: int
+) -> RowStore:
+    """Read every table as one store: in memory, or mapped from disk for tables in parts.
 
-    Attributes:
+    Args:
         files: split and path of each table.
+        tensors: folder of the memory-mapped arrays of tables in parts; None for single files.
         digest: of all tables.
         frequency: `weekly` or `daily`.
         features: name of the feature set.
         classes: 2 or 3.
-        tensors: folder of the memory-mapped arrays of tables in parts; None for single files.
     """
-
-    files: tuple[tuple[str, Path], ...]
-    digest: str
-    frequency: str
-    features: str
-    classes: int
-    tensors: Path | None
-
-
-@lru_cache(maxsize=1)  # the jobs of a sweep share their rows
-def _read_store(source: StoreSource) -> RowStore:
-    """Read every table as one store: in memory, or mapped from disk for tables in parts."""
-    files = dict(source.files)
-    if source.tensors is not None:
-        ensure_tensors(files, source.tensors, source.features, source.frequency, source.digest)
-        return read_tensors(source.tensors, source.classes)
-    frames = {split: read_table(path, source.frequency, source.features) for split, path in files.items()}
+    paths = dict(files)
+    if tensors is not None:
+        ensure_tensors(paths, tensors, features, frequency, digest)
+        return read_tensors(tensors, classes)
+    frames = {split: read_table(path, frequency, features) for split, path in paths.items()}
     frame = pd.concat(frames.values(), ignore_index=True)
     frame["split"] = np.repeat([SPLITS.index(s) for s in frames], [len(f) for f in frames.values()])
-    return RowStore.from_frame(frame, source.frequency, source.features, source.classes)
+    return RowStore.from_frame(frame, frequency, features, classes)
 
 
 def _read_truth(path: Path, classes: int) -> np.ndarray:

@@ -76,17 +76,14 @@ def check_splits(counts: np.ndarray, settings: SplitSettings, first: pd.Timestam
         first: first date of the table, for the message.
         last: last date of the table, for the message.
     """
+    has_fraction = by_fraction(settings) and settings.fractions()[1] > 0
     for code, name in enumerate(SPLITS):
-        wanted = name != "test" or settings.test_start is not None or _test_by_fraction(settings)
+        wanted = name != "test" or settings.test_start is not None or has_fraction
         if wanted and not counts[code]:
             raise DataError(
                 f"data.split: no rows for {name} among {counts.sum()} from {first:%Y-%m-%d} to {last:%Y-%m-%d}. "
                 "Move data.split.validation_start or data.split.test_start, or give the table more rows."
             )
-
-
-def _test_by_fraction(settings: SplitSettings) -> bool:
-    return by_fraction(settings) and settings.fractions()[1] > 0
 
 
 def _cuts(n: int, settings: SplitSettings) -> tuple[int, int]:

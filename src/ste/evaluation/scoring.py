@@ -30,6 +30,7 @@ BAYES_METRICS = {
 
 _MIN_GAP = 0.002  # in expected accuracy, from majority to Bayes; below it no fraction of the gap is given
 _MAX_GROUPS = 1000  # of rows, where rows are resampled
+_SEED = 0  # of the bootstrap
 _IDENTICAL = 1e-6  # largest difference of probabilities that are the same
 
 
@@ -40,7 +41,6 @@ def score(
     kind: str = "long_short",
     resamples: int = RESAMPLES,
     blocks: str = "horizon",
-    seed: int = 0,
 ) -> Scorecard:
     """Score the predictions of one split.
 
@@ -58,7 +58,6 @@ def score(
         blocks: periods resampled together: `horizon`, those that a label looks ahead, for the periods that were
             scored; `auto`, as long as the autocorrelation lasts (`bootstrap.block_length`), which also covers
             other periods of the same kind.
-        seed: of the bootstrap.
 
     Raises:
         DataError: no rows, or rows of several splits.
@@ -72,11 +71,11 @@ def score(
     too_few = rows.periods < MIN_PERIODS * predictions.horizon
     if too_few:
         groups = min(rows.examples, _MAX_GROUPS)
-        over_rows = Resampling.draw_blocks(groups, 1, resamples, seed)
-        over_periods = Resampling.draw_blocks(rows.periods, 1, 0, seed)
+        over_rows = Resampling.draw_blocks(groups, 1, resamples, _SEED)
+        over_periods = Resampling.draw_blocks(rows.periods, 1, 0, _SEED)
         scorer = Scorer(rows, predictions.classes, over_rows, rows.example % groups, binomial=True)
     else:
-        over_periods = Resampling.draw_blocks(rows.periods, block, resamples, seed)
+        over_periods = Resampling.draw_blocks(rows.periods, block, resamples, _SEED)
         scorer = Scorer(rows, predictions.classes, over_periods, rows.period, binomial=False)
 
     own = scorer.figures(probs)

@@ -1,7 +1,7 @@
 """Significance of gains over baselines: paired gains, intersection-union test, correction for trials."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,10 +76,10 @@ def sidak(p: float, tests: int) -> float:
     return 1.0 if p >= 1.0 else -math.expm1(tests * math.log1p(-p))
 
 
-def compare(card: Scorecard, names: Sequence[str], trials: int, metrics: Collection[str] = TESTED) -> Comparison | None:
+def compare(card: Scorecard, names: Sequence[str], trials: int) -> Comparison | None:
     """Compare a model with each of the named baselines; None where there is none.
 
-    A gain in any of `metrics` beats a baseline, so the smallest p-value over those that the baseline has (persistence
+    A gain in any of `TESTED` beats a baseline, so the smallest p-value over those that the baseline has (persistence
     has no log-loss) is corrected for their number and for the trials. To be better than all baselines is to be
     better than each: the largest p-value over them is that of the joint hypothesis and needs no further correction, an
     intersection-union test (Berger 1982, "Multiparameter hypothesis testing and acceptance sampling").
@@ -91,16 +91,15 @@ def compare(card: Scorecard, names: Sequence[str], trials: int, metrics: Collect
         card: scores of a split.
         names: of the baselines; those without a gain in accuracy are ignored.
         trials: number of runs on the same data, including this one.
-        metrics: in which a gain is tested.
     """
     gains = {name: card.gains[name] for name in names if "accuracy" in card.gains.get(name, {})}
     if not gains:
         return None
-    tests = {name: _test(by, trials, metrics) for name, by in gains.items()}
+    tests = {name: _test(by, trials) for name, by in gains.items()}
     best = max(gains, key=lambda name: card.baselines[name]["accuracy"].value)
     hardest = max(tests, key=lambda name: tests[name][0])
     corrected, clearest = tests[hardest]
-    lost = [(metric, name) for name, by in gains.items() for metric in metrics if metric in by and by[metric].high < 0]
+    lost = [(metric, name) for name, by in gains.items() for metric in TESTED if metric in by and by[metric].high < 0]
     gained = corrected <= ALPHA and all(gains[name][tests[name][1]].value > 0 for name in gains)
     return Comparison(
         baseline=best,
@@ -116,8 +115,8 @@ def compare(card: Scorecard, names: Sequence[str], trials: int, metrics: Collect
     )
 
 
-def _test(gains: dict[str, Gain], trials: int, metrics: Collection[str]) -> tuple[float, str]:
+def _test(gains: dict[str, Gain], trials: int) -> tuple[float, str]:
     """Corrected p-value against one baseline, and the metric that it comes from."""
-    tested = [metric for metric in metrics if metric in gains]
+    tested = [metric for metric in TESTED if metric in gains]
     metric = min(tested, key=lambda name: gains[name].p)
     return sidak(gains[metric].p, trials * len(tested)), metric

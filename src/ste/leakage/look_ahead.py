@@ -16,6 +16,7 @@ Features = Callable[[Market], pd.DataFrame]
 """From daily sources to rows of `date`, `ticker` and numeric features."""
 
 _TOLERANCE = 1e-9  # relative: what another order of summation may change
+_CUTS = 4  # dates at which the sources end, spread over the rows
 _DATES = {"bars": "date", "news": "date", "macro": "release_date", "policy": "date"}
 
 
@@ -31,19 +32,18 @@ def truncated(market: Market, last: pd.Timestamp) -> Market:
     return replace(market, bars=bars, news=known("news"), macro=known("macro"), policy=known("policy"))
 
 
-def look_ahead(market: Market, features: Features, cuts: int = 4) -> CheckResult:
+def look_ahead(market: Market, features: Features) -> CheckResult:
     """Find feature columns that change when every daily source ends at a row's own close.
 
     Args:
         market: daily sources.
         features: computes the rows from the market alone.
-        cuts: number of dates at which the sources end, spread over the rows.
     """
     complete = features(market).set_index([*KEYS]).sort_index()
     if complete.empty:
         return skipped(CHECK, "not run: the sources give no row")
     dates = complete.index.get_level_values("date").unique().sort_values()
-    positions = np.unique(np.linspace(0, len(dates) - 1, cuts + 2)[1:-1].astype(int))
+    positions = np.unique(np.linspace(0, len(dates) - 1, _CUTS + 2)[1:-1].astype(int))
     counts: dict[str, int] = {}
     examples: dict[str, str] = {}
     compared = 0

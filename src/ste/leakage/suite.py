@@ -1,6 +1,5 @@
 """All checks on one source of data."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from ste.config import DataSettings, MarketSettings, SplitSettings, SyntheticSet
 from ste.config.header_check import check_columns
 from ste.data.build.labelled_rows import build_table
 from ste.data.build.prepare import prepare
+from ste.data.build.table_folder import content_digest
 from ste.data.columns import check_lines, typed_frame
 from ste.data.sources.market_files import read_market
 from ste.data.storage.files import read_frame, sha256
@@ -21,7 +21,7 @@ from ste.leakage.audit_table import SPLIT, AuditTable
 from ste.leakage.check_result import Alarm, CheckResult, skipped
 from ste.leakage.encoded_labels import encoded_labels
 from ste.leakage.label_horizon import label_horizon
-from ste.leakage.look_ahead import Features, look_ahead
+from ste.leakage.look_ahead import look_ahead
 from ste.leakage.null_models import NULL, null_market_models, shuffled_labels
 from ste.leakage.overlaps import copied_rows, overlapping_splits
 from ste.leakage.preprocessing import future_scalers, future_thresholds
@@ -56,9 +56,7 @@ class Audit:
         return tuple(found for result in self.results for found in result.alarms)
 
 
-def audit(
-    settings: DataSettings, root: Path, *, strict: bool = False, shuffles: int = 2, features: Features | None = None
-) -> Audit:
+def audit(settings: DataSettings, root: Path, *, strict: bool = False, shuffles: int = 2) -> Audit:
     """Run every check that applies to the source.
 
     Args:
@@ -66,7 +64,6 @@ def audit(
         root: folder with the table folders (`paths.data`).
         strict: see `single_columns.single_columns`.
         shuffles: permutations of the labels that models are fitted to; 0 skips them and the null market.
-        features: computes feature rows from a market, for the look-ahead check; None is the project's own.
 
     Raises:
         DataError: a file that cannot be read as a table, or a source without rows.
@@ -90,12 +87,13 @@ def audit(
         files = {split: str(path) for split, path in prepared.files.items()}
     table = read_leniently(files, settings.labels.horizon, settings.frequency)
     results = [contract, *table_checks(table, strict=strict, stated=settings.split.by == "row")]
-    results += source_checks(settings, features)
+    results += source_checks(settings)
     if shuffles:
         results += [shuffled_labels(table, shuffles), null_market(settings, table)]
     tickers = table.frame["ticker"].nunique()
     source = f"data={settings.source}: {len(table.frame):,} rows, {tickers} tickers, {len(table.features)} columns"
-    return Audit(source, _digest(files), tuple(results))
+    digest = content_digest([sha256(path) for path in files.values()], settings)
+    return Audit(source, digest, tuple(results))
 
 
 def table_checks(table: AuditTable, *, strict: bool = False, stated: bool = False) -> list[CheckResult]:
@@ -109,10 +107,6 @@ def table_checks(table: AuditTable, *, strict: bool = False, stated: bool = Fals
         copied_rows(table),
         label_horizon(table),
     ]
-
-
-def _digest(files: dict[str, str]) -> str:
-    return hashlib.sha256("".join(sha256(path) for path in files.values()).encode()).hexdigest()[:16]
 
 
 def _contract(settings: DataSettings) -> CheckResult:
@@ -159,7 +153,7 @@ def read_leniently(files: dict[str, str], horizon: int, frequency: str) -> Audit
     return AuditTable(rows[known], horizon, frequency, named)
 
 
-def source_checks(settings: DataSettings, features: Features | None = None) -> Iterator[CheckResult]:
+def source_checks(settings: DataSettings) -> Iterator[CheckResult]:
     """The checks of the daily sources; none for finished tables."""
     if isinstance(settings, SyntheticSettings):
         market = generate_market(settings)
@@ -172,7 +166,7 @@ def source_checks(settings: DataSettings, features: Features | None = None) -> I
         return feature_rows(sources, settings.frequency, settings.features)
 
     names = settings.files() if isinstance(settings, MarketSettings) else {}
-    yield look_ahead(market, features or own)
+    yield look_ahead(market, own)
     yield odd_bars(market.bars, names.get("bars", "bars"))
     if market.macro is not None:
         yield early_releases(market.macro, names.get("macro", "macro"))

@@ -18,9 +18,9 @@ _NOTE = {
 _IN_SCORES = ("accuracy", "mcc", "log_loss")
 
 
-def console(width: int = 100) -> Console:
-    """Return a console of the terminal's width, or of `width` characters where the output is no terminal."""
-    return Console(width=None if Console().is_terminal else width, highlight=False)
+def console() -> Console:
+    """Return a console of the terminal's width, or of 100 characters where the output is no terminal."""
+    return Console(width=None if Console().is_terminal else 100, highlight=False)
 
 
 def print_scores(model: str, scores: Mapping[str, Scorecard]) -> None:

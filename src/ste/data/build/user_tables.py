@@ -10,7 +10,7 @@ from ste.config import TableSettings
 from ste.data.build.data_card import BUILD, PreparedData, data_card, short_digest, write_card
 from ste.data.build.split_summary import SplitSummary
 from ste.data.build.table_folder import TENSORS, read_card
-from ste.data.sources.table_files import check_table_files
+from ste.data.sources.table_files import check_horizon, check_split_order
 from ste.data.storage.files import sha256
 from ste.data.storage.parquet_shards import digest, digests
 from ste.data.storage.tables import read_table
@@ -22,8 +22,9 @@ def existing_files(settings: TableSettings) -> PreparedData:
     """Check and describe the user's own files, and leave them in place."""
     files = {split: Path(path) for split, path in settings.files().items()}
     frames = {split: read_table(path, settings.frequency, settings.features) for split, path in files.items()}
-    check_table_files(frames, files, settings)
+    check_split_order({split: (frame["date"].min(), frame["date"].max()) for split, frame in frames.items()}, files)
     table = pd.concat(frames.values(), ignore_index=True)
+    check_horizon(table, settings)
     codes = np.repeat([SPLITS.index(s) for s in frames], [len(f) for f in frames.values()]).astype(np.int8)
     summary = SplitSummary(settings)
     summary.add(table, codes)
@@ -34,9 +35,8 @@ def existing_files(settings: TableSettings) -> PreparedData:
 
 
 def existing_parts(settings: TableSettings, folders: dict[str, Path], root: Path) -> PreparedData:
-    """Check and describe the user's own folders of parts, and map them as arrays, on first use."""
+    """Check and describe the user's own folders of parts, on first use."""
     from ste.data.sources.table_parts import checked_blocks
-    from ste.data.storage.memory_mapped import TensorWriter
 
     single = [split for split in settings.files() if split not in folders]
     if single:
@@ -48,22 +48,19 @@ def existing_parts(settings: TableSettings, folders: dict[str, Path], root: Path
     identity = {"build": BUILD, **settings.table_settings(), "parts": parts}
     folder = root / f"tables-{short_digest(identity)}"
     folder.mkdir(parents=True, exist_ok=True)
-    card_path, tensors = folder / "data_card.json", folder / TENSORS
+    card_path = folder / "data_card.json"
     with FileLock(folder / ".lock"):
         card = read_card(card_path)
         reused = card.get("identity") == identity
         if not reused:
             summary = SplitSummary(settings)
-            with TensorWriter(tensors, settings.features, settings.frequency) as writer:
-                for block in checked_blocks(folders, settings):
-                    summary.add(block, block["split"].to_numpy())
-                    writer.append(block)
-                counts = summary.entries()
-                files = {
-                    split: {"file": path.name, "sha256": digest(parts[split]), "parts": parts[split], **counts[split]}
-                    for split, path in folders.items()
-                }
-                card = data_card(settings, files, identity, [], None)
-                writer.finish(card["digest"])
+            for block in checked_blocks(folders, settings):
+                summary.add(block, block["split"].to_numpy())
+            counts = summary.entries()
+            files = {
+                split: {"file": path.name, "sha256": digest(parts[split]), "parts": parts[split], **counts[split]}
+                for split, path in folders.items()
+            }
+            card = data_card(settings, files, identity, [], None)
             write_card(card, card_path)
-    return PreparedData(files=folders, truth=None, card=card, reused=reused, tensors=tensors)
+    return PreparedData(files=folders, truth=None, card=card, reused=reused, tensors=folder / TENSORS)

@@ -12,18 +12,6 @@ from ste.market.calendar import periods
 from ste.schema import PERIOD, RETURN
 
 
-def check_table_files(frames: dict[str, pd.DataFrame], files: dict[str, Path], settings: TableSettings) -> None:
-    """Raise `DataError` unless the splits follow each other in date order and the returns have the stated horizon.
-
-    Args:
-        frames: split to table, in order.
-        files: split to file, for messages.
-        settings: of the tables.
-    """
-    check_split_order({split: (frame["date"].min(), frame["date"].max()) for split, frame in frames.items()}, files)
-    check_horizon(pd.concat(frames.values(), ignore_index=True), settings)
-
-
 def check_split_order(dates: dict[str, tuple[pd.Timestamp, pd.Timestamp]], files: dict[str, Path]) -> None:
     """Raise `DataError` unless the splits follow each other in date order.
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ste.evaluation.scorecard import Estimate
-from ste.reporting.formatting import Cell, cell, label, p_value
+from ste.reporting.formatting import cell, label, p_value
 from ste.reporting.html.render import render
 
 
@@ -31,12 +31,8 @@ def _metrics(record: dict[str, Any] | None) -> list[dict[str, Any]]:
     return [
         {
             "name": label(one["name"]),
-            "cells": [_cell(one[key], one["name"], signed=key == "gain") for key in ("now", "then", "gain")],
+            "cells": [cell(Estimate(**one[key]), one["name"], signed=key == "gain") for key in ("now", "then", "gain")],
             "result": one["result"],
         }
         for one in record["comparisons"]
     ]
-
-
-def _cell(value: dict[str, Any], name: str, *, signed: bool) -> Cell:
-    return cell(Estimate(**value), name, signed=signed)
