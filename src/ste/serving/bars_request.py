@@ -18,96 +18,62 @@ from ste.inference.inputs import rows_of_bars, windows_of_rows
 from ste.inference.model_card import ModelCard
 from ste.market.bar_adjustment import adjusted_bars
 from ste.market.sources import Market
-from ste.schema import ADJUSTED_CLOSE, FEATURE_SETS, PERIOD, SOURCE_NUMBERS, Column
+from ste.schema import ADJUSTED_CLOSE, FEATURE_SETS, MACRO_SERIES, MARKET_COLUMNS, PERIOD, SOURCE_NUMBERS, Column
 from ste.serving.problems import MAX_FAULTS, Fault, Problem
 from ste.serving.request_features import loads
 
 _STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
-Ticker = Annotated[str, Field(min_length=1, max_length=32)]
-Day = Annotated[
+_MAX_VALUE = 1e15
+"""Largest value, so that features stay within float32."""
+_DAY = Annotated[
     date,
     Field(ge=date(1970, 1, 1), le=date(2099, 12, 31)),
     WithJsonSchema({"type": "string", "format": "date", "pattern": r"^(19[7-9]\d|20\d\d)-\d\d-\d\d$"}),
 ]
-_MAX_PRICE, _MAX_VOLUME, _MAX_VALUE = 1e9, 1e15, 1e6
+_KEYS: dict[str, Any] = {
+    "ticker": Annotated[str, Field(min_length=1, max_length=32)],
+    "date": _DAY,
+    "release_date": _DAY,
+    "series": Literal[tuple(MACRO_SERIES)],
+}
 
 
-def _limited(column: Column, largest: float, description: str) -> Any:
-    """Return a field with the column's limits, and an upper bound that keeps features within float32."""
-    high = largest if column.high is None else column.high
-    if column.positive:
-        return Field(gt=0.0, le=high, description=description)
-    return Field(ge=-largest if column.low is None else column.low, le=high, description=description)
+def _number(column: Column) -> Any:
+    high = _MAX_VALUE if column.high is None else column.high
+    low = -_MAX_VALUE if column.low is None else column.low
+    bounds: dict[str, Any] = {"gt": 0.0} if column.positive else {"ge": low}
+    return Annotated[float, Field(**bounds, le=high, description=column.meaning)]
 
 
-_BAR, _NEWS, _MACRO, _POLICY = (
-    {column.name: column for column in SOURCE_NUMBERS[kind]} for kind in ("bars", "news", "macro", "policy")
-)
-Price = Annotated[float, _limited(_BAR["close"], _MAX_PRICE, "Dollars.")]
+def _closed(name: str, fields: dict[str, Any]) -> Any:
+    return with_config(_STRICT)(TypedDict(name, fields))  # type: ignore[operator]
 
 
-@with_config(_STRICT)
-class BarInput(TypedDict):
-    """Daily bar of a ticker."""
-
-    ticker: Ticker
-    date: Day
-    open: Price
-    high: Price
-    low: Price
-    close: Price
-    volume: Annotated[float, _limited(_BAR["volume"], _MAX_VOLUME, "Shares.")]
-    adj_close: NotRequired[
-        Annotated[
-            float, _limited(ADJUSTED_CLOSE, _MAX_PRICE, "Adjusted for dividends and splits; in all bars or in none.")
-        ]
-    ]
-
-
-@with_config(_STRICT)
-class NewsInput(TypedDict):
-    """News of a ticker on a day, known at its close."""
-
-    ticker: Ticker
-    date: Day
-    count: Annotated[float, _limited(_NEWS["count"], 1e9, "Items.")]
-    sentiment: Annotated[float, _limited(_NEWS["sentiment"], 1.0, "Mean of the items.")]
-    relevance: Annotated[float, _limited(_NEWS["relevance"], 1.0, "Mean of the items.")]
-
-
-@with_config(_STRICT)
-class MacroInput(TypedDict):
-    """Macro figure, used from its release date on."""
-
-    series: Literal["gdp_growth", "inflation", "unemployment", "interest_rate", "vix"]
-    release_date: Day
-    value: Annotated[float, _limited(_MACRO["value"], _MAX_VALUE, "Percent.")]
-
-
-@with_config(_STRICT)
-class PolicyInput(TypedDict):
-    """Policy event."""
-
-    date: Day
-    impact: Annotated[float, _limited(_POLICY["impact"], _MAX_VALUE, "Quarter points.")]
-
-
-@with_config(_STRICT)
-class BarsRequest(TypedDict):
-    """Daily market data; weekly models predict complete weeks."""
-
+def _rows(name: str, kind: str, optional: dict[str, Any] | None = None) -> Any:
+    """Build the type of the rows of a kind of market file, with the limits of its columns."""
+    numbers = {column.name: _number(column) for column in SOURCE_NUMBERS[kind]}
+    row: Any = _closed(name, {**{key: (_KEYS | numbers)[key] for key in MARKET_COLUMNS[kind]}, **(optional or {})})
     # Validation stops at the first invalid row: the faults of a million rows would fill the memory.
-    bars: Annotated[list[BarInput], Field(min_length=1), FailFast()]
-    news: NotRequired[Annotated[list[NewsInput], FailFast()]]
-    macro: NotRequired[Annotated[list[MacroInput], FailFast()]]
-    policy: NotRequired[Annotated[list[PolicyInput], FailFast()]]
-    every: NotRequired[
-        Annotated[bool, Field(description="Predict every period of the bars, not only each ticker's latest.")]
-    ]
+    return Annotated[list[row], FailFast()]
 
 
-REQUEST = TypeAdapter(BarsRequest)
+_ADJUSTED = {ADJUSTED_CLOSE.name: NotRequired[_number(ADJUSTED_CLOSE)]}
+REQUEST: TypeAdapter[dict[str, Any]] = TypeAdapter(
+    _closed(
+        "BarsRequest",
+        {
+            "bars": Annotated[_rows("BarInput", "bars", _ADJUSTED), Field(min_length=1)],
+            "news": NotRequired[_rows("NewsInput", "news")],
+            "macro": NotRequired[_rows("MacroInput", "macro")],
+            "policy": NotRequired[_rows("PolicyInput", "policy")],
+            "every": NotRequired[
+                Annotated[bool, Field(description="Predict every period of the bars, not only each ticker's latest.")]
+            ],
+        },
+    )
+)
+"""Daily market data; weekly models predict complete weeks."""
 _MESSAGES = {
     "missing": "missing",
     "extra_forbidden": "unknown field",
@@ -140,7 +106,7 @@ def examples_of_bars(body: bytes, card: ModelCard) -> BarExamples:
     """Compute the examples of a body: each ticker's latest complete period, or with `every` all of them.
 
     Args:
-        body: JSON of `BarsRequest`.
+        body: JSON of `REQUEST`.
         card: card of the model.
 
     Raises:
@@ -180,7 +146,7 @@ def examples_of_bars(body: bytes, card: ModelCard) -> BarExamples:
     return BarExamples(examples.features, tickers, examples.date, without, notes)
 
 
-def _request(body: bytes) -> BarsRequest:
+def _request(body: bytes) -> dict[str, Any]:
     loads(body)  # raises the same problem for invalid JSON on both routes
     try:
         return REQUEST.validate_json(body)
