@@ -144,35 +144,3 @@ def test_probabilities_that_are_not_finite_are_no_prediction() -> None:
     assert set(predictions) < set(every)
     assert engine.counts["final"] == len(predictions)
     assert engine.counts["unusable"] == seen.counts["unusable"] + len(every) - len(predictions)
-
-
-class Recorder:
-    """A monitor that stores its examples."""
-
-    def __init__(self) -> None:
-        self.batches: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-
-    @property
-    def state(self) -> dict[str, Any]:
-        return {"batches": len(self.batches)}
-
-    def resume(self, state: dict[str, Any]) -> bool:
-        self.resumed = state
-        return True
-
-    def observe(self, features: np.ndarray, probabilities: np.ndarray, dates: np.ndarray) -> None:
-        self.batches.append((features, probabilities, dates))
-
-
-def test_a_monitor_sees_final_examples_and_goes_on_with_the_engine() -> None:
-    monitor, model = Recorder(), TinyClassifier(sequence_length=3)
-    engine = Engine(model, provisional=True, monitor=monitor)
-    predictions = [one for one in ran(engine, in_order(untidy_market(7))) if not one.provisional]
-    assert sum(len(features) for features, _, _ in monitor.batches) == len(predictions)
-    features, probabilities, dates = monitor.batches[-1]
-    assert features.shape == (len(probabilities), *model.card.shape)
-    assert features.dtype == np.float32
-    assert {str(day) for day in dates} == {predictions[-1].date}
-    again = Recorder()
-    Engine(model, monitor=again).restore(*engine.state(), engine.features.take_closes())
-    assert again.resumed == {"batches": len(monitor.batches)}

@@ -48,16 +48,14 @@ def live_task(config: DictConfig) -> None:
     settings = load_settings(LiveSettings, config)
     from ste.inference.onnx_model import ServedModel  # deferred: the data libraries load slowly
     from ste.inference.registry.lookup import find_model
-    from ste.monitoring.drift_monitor import DriftMonitor
     from ste.streaming.checkpoints import Checkpoints
     from ste.streaming.engine import Engine
     from ste.streaming.pipeline import Pipeline
 
     paths = settings.paths
     model = ServedModel(find_model(settings.model, settings.tracking, paths))
-    monitor = DriftMonitor(model.card) if model.card.reference else None
     pipeline = Pipeline(
-        Engine(model, settings.max_delay, settings.provisional, monitor),
+        Engine(model, settings.max_delay, settings.provisional),
         _source(settings),
         _sink(settings, model),
         Checkpoints(paths.folder),
@@ -71,8 +69,6 @@ def live_task(config: DictConfig) -> None:
         status = pipeline.run(stop.requested)
     for line in _summary(status, paths.folder):
         _print(line)
-    if monitor is not None:
-        _print(f"drift: {monitor.report().summary}")
     if stop.received is not None:
         _print("stopped; run the same command to resume")
         sys.exit(128 + stop.received)

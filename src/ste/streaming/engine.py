@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ste.inference.onnx_model import ServedModel
-from ste.monitoring.drift_monitor import DriftMonitor
 from ste.streaming.events import Event
 from ste.streaming.running_features import PeriodRows, RunningFeatures
 from ste.streaming.stream_calendar import iso_date_of
@@ -49,7 +48,6 @@ class Engine:
         model: its card defines features, frequency and window length.
         max_delay: days that events may arrive late.
         provisional: also predict at the sessions of a week before its last one.
-        monitor: counts every batch of final examples.
 
     Attributes:
         features: the incremental features.
@@ -57,14 +55,11 @@ class Engine:
             consecutive periods than the model reads) and `unusable` (a value that float32 cannot represent).
     """
 
-    def __init__(
-        self, model: ServedModel, max_delay: int = 0, provisional: bool = False, monitor: DriftMonitor | None = None
-    ) -> None:
+    def __init__(self, model: ServedModel, max_delay: int = 0, provisional: bool = False) -> None:
         card = model.card
         self.features = RunningFeatures(card.feature_set, card.frequency, max_delay, provisional)
         self.counts: Counter[str] = Counter()
         self._model = model
-        self._monitor = monitor
         self._windows: dict[str, _Window] = {}
 
     def feed(self, event: Event) -> list[Prediction]:
@@ -86,7 +81,6 @@ class Engine:
             "frequency": card.frequency,
             "names": card.features,
             "counts": dict(self.counts),
-            "monitor": None if self._monitor is None else self._monitor.state,
             "features": self.features.state(),
             "windows": [[name, window.period_index, len(window.rows)] for name, window in self._windows.items()],
         }
@@ -95,8 +89,6 @@ class Engine:
     def restore(self, meta: dict[str, Any], arrays: dict[str, np.ndarray], closes: np.ndarray) -> None:
         """Restore a state. The model may differ if it has the same features and frequency."""
         self.counts = Counter(meta["counts"])
-        if self._monitor is not None and meta["monitor"] is not None:
-            self._monitor.resume(meta["monitor"])
         self.features.restore(meta["features"], closes)
         self._windows = {
             name: _Window(rows[:length][-self._length :].copy(), period_index)  # the model may read fewer periods now
@@ -142,10 +134,8 @@ class Engine:
         if not finite.all():
             self.counts["unusable"] += int((~finite).sum())
             tickers = list(compress(tickers, finite.tolist()))
-            examples, probabilities = examples[finite], probabilities[finite]
+            probabilities = probabilities[finite]
         self.counts[kind] += len(tickers)
-        if self._monitor is not None and rows.final:
-            self._monitor.observe(examples, probabilities, np.full(len(tickers), rows.day).astype("datetime64[D]"))
         date, labels = iso_date_of(rows.day), probabilities.argmax(axis=1)
         return [
             Prediction(date, name, card.classes[label], _shortest(probs), self._model.version, not rows.final)
