@@ -11,10 +11,10 @@ from ste.evaluation.scorecard import Estimate
 from ste.inference.inputs import rows_of_bars, windows_of_rows
 from ste.inference.model_card import ModelCard
 from ste.inference.onnx_model import ServedModel
-from ste.inference.reference import ReferenceDistributions
 from ste.market.calendar import periods
 from ste.market.sources import Market
 from ste.monitoring.drift import DriftReport
+from ste.monitoring.drift_monitor import WINDOW
 from ste.monitoring.outcomes import LABEL, outcomes_of_market
 from ste.monitoring.review import latest_drift, predict
 from ste.monitoring.track_record import TrackRecord, join_outcomes, track_record
@@ -39,14 +39,8 @@ class MarketHistory:
     notes: tuple[str, ...]
 
 
-def market_history(model: ServedModel, market: Market, drift_periods: int = 26) -> MarketHistory:
-    """Predict every period of a market.
-
-    Args:
-        model: deployed model.
-        market: daily data.
-        drift_periods: number of latest periods that drift is measured over.
-    """
+def market_history(model: ServedModel, market: Market) -> MarketHistory:
+    """Predict every period of a market."""
     card, notes = model.card, list(market.notes)
     examples = windows_of_rows(rows_of_bars(market, card), card)
     predictions = join_outcomes(predict(model, examples), outcomes_of_market(market, card))
@@ -56,8 +50,7 @@ def market_history(model: ServedModel, market: Market, drift_periods: int = 26) 
         probabilities = since.drop(columns=["return", LABEL])
         record = track_record(probabilities, since[["date", "ticker", "return", LABEL]].dropna(), card)
         if card.reference:
-            reference = ReferenceDistributions.from_dict(card.reference)
-            drift = latest_drift(reference, card, probabilities, examples, drift_periods, notes)
+            drift = latest_drift(card, probabilities, examples, WINDOW, notes)
     bars = bars_of_periods(market.bars, card.frequency).merge(predictions, on=["ticker", "date"], how="left")
     return MarketHistory(bars, record, drift, tuple(notes))
 

@@ -43,7 +43,6 @@ def review(model: ServedModel, settings: MonitorSettings) -> MonitorReport:
     notes: list[str] = []
     if settings.served is not None:
         return review_served(model, Path(settings.served))
-    reference = ReferenceDistributions.from_dict(card.reference)
     market = None
     if settings.bars is not None:
         market = open_market(card, vars(settings))
@@ -71,7 +70,7 @@ def review(model: ServedModel, settings: MonitorSettings) -> MonitorReport:
             f"predictions: found none of {since} or later. The model was trained to {card.trained_to}, and predictions "
             "of training rows are no evidence. Give later ones."
         )
-    drift = latest_drift(reference, card, predictions, examples, settings.periods, notes)
+    drift = latest_drift(card, predictions, examples, settings.periods, notes)
     record = None
     outcomes = _outcomes(settings, market, rows, card)
     if outcomes is not None:
@@ -128,7 +127,6 @@ def predict(model: ServedModel, examples: ModelInputs) -> pd.DataFrame:
 
 
 def latest_drift(
-    reference: ReferenceDistributions,
     card: ModelCard,
     predictions: pd.DataFrame,
     examples: ModelInputs | None,
@@ -138,13 +136,13 @@ def latest_drift(
     """Compute the drift over the latest periods; without examples, of the predictions only.
 
     Args:
-        reference: reference distributions of the card.
         card: card of the model.
         predictions: `date`, `ticker` and probabilities.
         examples: inputs of the predictions, in any order, or None.
         periods: number of latest periods.
         notes: list to which notes on omitted rows are appended.
     """
+    reference = ReferenceDistributions.from_dict(card.reference)
     names = list(probability_names(tuple(card.classes)))
     dates = np.sort(predictions["date"].unique())
     latest = predictions[predictions["date"] >= dates[-periods:][0]]

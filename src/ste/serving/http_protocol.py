@@ -21,18 +21,17 @@ LINGER_SECONDS = 0.5
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with limits; `protocol_class` sets them.
+    """uvicorn's protocol with limits.
 
-    Attributes:
+    Args:
+        args, kwargs: arguments of uvicorn's protocol.
         limits: limits of connections and requests.
         on_refusal: called with the kind of each problem sent below the application.
     """
 
-    limits: LimitSettings
-    on_refusal: Callable[[str], None]
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, limits: LimitSettings, on_refusal: Callable[[str], None], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.limits, self.on_refusal = limits, on_refusal
         self._timer: asyncio.TimerHandle | None = None
         self._in_headers = self._refused = False
         self._header_bytes = 0
@@ -106,13 +105,3 @@ class LimitedProtocol(HttpToolsProtocol):
         self.transport.write(problem.message())
         self.transport.write_eof()
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
-
-
-def protocol_class(limits: LimitSettings, on_refusal: Callable[[str], None]) -> type[LimitedProtocol]:
-    """Create a protocol class with these limits.
-
-    Args:
-        limits: limits of connections and requests.
-        on_refusal: called with the kind of each problem sent below the application.
-    """
-    return type("ServiceProtocol", (LimitedProtocol,), {"limits": limits, "on_refusal": staticmethod(on_refusal)})

@@ -4,13 +4,14 @@ import errno
 import logging
 import os
 import socket
+from functools import partial
 
 import uvicorn
 from fastapi import FastAPI
 
 from ste.config.serve_settings import ServeSettings
 from ste.errors import ConfigError
-from ste.serving.http_protocol import protocol_class
+from ste.serving.http_protocol import LimitedProtocol
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -43,7 +44,7 @@ def serve(app: FastAPI, settings: ServeSettings, listening: socket.socket) -> No
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http=protocol_class(limits, app.state.metrics.observe_refusal),
+        http=partial(LimitedProtocol, limits=limits, on_refusal=app.state.metrics.observe_refusal),  # type: ignore[arg-type]
         ws="none",
         lifespan="on",
         log_config=None,

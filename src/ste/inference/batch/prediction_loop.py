@@ -97,14 +97,14 @@ def predict_table(
         atomic_file(output) as partial,
         atomic_file(rejects) as partial_rejects,
         partial_rejects.open("w", newline="", encoding="utf-8") as text,
-        open_writer(partial, output, predictor.schema) as writer,
+        open_writer(partial, output, predictor.schema) as write,
     ):
         reject_file = RejectFile(text, multiple_files=table.multiple_files)
         reject_file.write(earlier_rejects or [])
         for chunk, done in table.chunks(predictor.columns, CHUNK):
             predictions, refused = predictor(chunk)
             if predictions is not None:
-                writer.write(predictions)
+                write(predictions)
             reject_file.write(refused)
             advance(done)
         counts.rejected = reject_file.count

@@ -1,9 +1,9 @@
 """Write predictions to CSV or Parquet, chunk by chunk."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,13 +13,6 @@ import pyarrow.parquet as pq
 from ste.schema import probability_names
 
 CLASS, VERSION = "class", "model_version"
-
-
-class PredictionWriter(Protocol):
-    """Writes Arrow tables of predictions one after the other."""
-
-    def write(self, table: Any) -> None:
-        """Append the rows of a table."""
 
 
 class PredictionSchema:
@@ -62,25 +55,20 @@ class PredictionSchema:
 
 
 @contextmanager
-def open_writer(path: Path, final: Path, schema: PredictionSchema) -> Iterator[PredictionWriter]:
-    """Open a writer to `path` in the format and compression that the ending of `final` names."""
+def open_writer(path: Path, final: Path, schema: PredictionSchema) -> Iterator[Callable[[Any], None]]:
+    """Give a function that appends an Arrow table to `path`, in the format that the ending of `final` names."""
     if final.suffix == ".parquet":
         with pq.ParquetWriter(path, schema.arrow) as writer:
-            yield writer
+            yield writer.write
     else:
         with pa.output_stream(str(path), compression="gzip" if final.suffix == ".gz" else None) as stream:
-            yield _CsvPredictions(stream, schema)
+            stream.write((",".join(schema.arrow.names) + "\n").encode())
+            yield lambda table: _write_csv(table, stream)
 
 
-class _CsvPredictions:
-    def __init__(self, stream: Any, schema: PredictionSchema) -> None:
-        self._stream = stream
-        self._stream.write((",".join(schema.arrow.names) + "\n").encode())
-
-    def write(self, table: Any) -> None:
-        """Append rows; text is quoted only if a ticker of the table needs it."""
-        table = table.set_column(0, "date", table.column("date").cast(pa.date32()))
-        tickers = table.column("ticker").unique()
-        quoting = "needed" if any(set(',"\r\n') & set(name) for name in tickers.to_pylist()) else "none"
-        options = pa.csv.WriteOptions(include_header=False, quoting_style=quoting, batch_size=8192)
-        pa.csv.write_csv(table, self._stream, options)
+def _write_csv(table: Any, stream: Any) -> None:
+    """Write rows without a header; text is quoted only if a ticker of the table needs it."""
+    table = table.set_column(0, "date", table.column("date").cast(pa.date32()))
+    tickers = table.column("ticker").unique()
+    quoting = "needed" if any(set(',"\r\n') & set(name) for name in tickers.to_pylist()) else "none"
+    pa.csv.write_csv(table, stream, pa.csv.WriteOptions(include_header=False, quoting_style=quoting, batch_size=8192))
