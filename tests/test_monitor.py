@@ -135,7 +135,7 @@ def test_the_record_is_the_share_that_was_right(files: tuple[Monitored, Path]):
     new = tiny.table[tiny.table["date"] >= NEW].reset_index(drop=True)
     predicted = predict(tiny.model, windows_of_rows(new, tiny.model.card))
     card = replace(tiny.model.card, reference={"class_fractions": [0.2, 0.5, 0.3]})
-    record = track_record(predicted, outcomes_of_table(new, card, "t"), card, 200)
+    record = track_record(join_outcomes(predicted, outcomes_of_table(new, card, "t")), card, 200)
     assert record is not None
     both = predicted.merge(new[["date", "ticker", DIRECTION]], on=["date", "ticker"])
     right = both[P].to_numpy().argmax(axis=1) == both[DIRECTION].to_numpy()
@@ -155,10 +155,10 @@ def test_what_has_not_come_waits(files: tuple[Monitored, Path]):
     predicted = predict(tiny.model, windows_of_rows(new, tiny.model.card))
     came = outcomes_of_table(new, tiny.model.card, "t")
     early = came[came["date"] < "2021-07-01"]
-    record = track_record(predicted, early, tiny.model.card, resamples=200)
+    record = track_record(join_outcomes(predicted, early), tiny.model.card, resamples=200)
     assert record is not None
     assert record.pending == (predicted["date"] >= "2021-07-01").sum()
-    assert track_record(predicted, came[:0], tiny.model.card) is None
+    assert track_record(join_outcomes(predicted, came[:0]), tiny.model.card) is None
 
 
 def test_a_repeated_row_is_an_error(files: tuple[Monitored, Path]):
@@ -181,7 +181,9 @@ def test_a_difference_counts_where_both_intervals_together_do_not_hold_it(now, t
     tiny, _ = files
     new = tiny.table[tiny.table["date"] >= NEW].reset_index(drop=True)
     predicted = predict(tiny.model, windows_of_rows(new, tiny.model.card))
-    record = track_record(predicted, outcomes_of_table(new, tiny.model.card, "t"), tiny.model.card, resamples=200)
+    record = track_record(
+        join_outcomes(predicted, outcomes_of_table(new, tiny.model.card, "t")), tiny.model.card, resamples=200
+    )
     assert record is not None
     card = replace(record.card, figures={"accuracy": Estimate(*now), "log_loss": Estimate(1.0, 0.9, 1.1)})
     (accuracy,) = compare_metrics(card, {"accuracy": Estimate(*then)})
@@ -197,7 +199,9 @@ def test_fewer_than_ten_weeks_cannot_tell(files: tuple[Monitored, Path]):
     tiny, _ = files
     new = tiny.table[(tiny.table["date"] >= NEW) & (tiny.table["date"] < "2021-03-10")].reset_index(drop=True)
     predicted = predict(tiny.model, windows_of_rows(new, tiny.model.card))
-    record = track_record(predicted, outcomes_of_table(new, tiny.model.card, "t"), tiny.model.card, resamples=200)
+    record = track_record(
+        join_outcomes(predicted, outcomes_of_table(new, tiny.model.card, "t")), tiny.model.card, resamples=200
+    )
     assert record is not None
     assert record.card.method == "binomial"
     assert {one.result for one in record.comparisons} == {"inconclusive"}
@@ -212,7 +216,9 @@ def test_a_score_that_fell_asks_for_training_and_a_shift_alone_for_a_look(files:
     new = tiny.table[tiny.table["date"] >= NEW].reset_index(drop=True)
     examples = windows_of_rows(new, tiny.model.card)
     predicted = predict(tiny.model, examples)
-    record = track_record(predicted, outcomes_of_table(new, tiny.model.card, "t"), tiny.model.card, resamples=200)
+    record = track_record(
+        join_outcomes(predicted, outcomes_of_table(new, tiny.model.card, "t")), tiny.model.card, resamples=200
+    )
     assert record is not None
     monitor = DriftMonitor(tiny.model.card)
     calm = monitor.report()

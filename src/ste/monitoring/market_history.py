@@ -47,10 +47,9 @@ def market_history(model: ServedModel, market: Market) -> MarketHistory:
     since = predictions[predictions["date"] > pd.Timestamp(card.trained_to)].reset_index(drop=True)
     record, drift = None, None
     if len(since):
-        probabilities = since.drop(columns=["return", LABEL])
-        record = track_record(probabilities, since[["date", "ticker", "return", LABEL]].dropna(), card)
+        record = track_record(since, card)
         if card.reference:
-            drift = latest_drift(card, probabilities, examples, WINDOW, notes)
+            drift = latest_drift(card, since, examples, WINDOW, notes)
     bars = bars_of_periods(market.bars, card.frequency).merge(predictions, on=["ticker", "date"], how="left")
     return MarketHistory(bars, record, drift, tuple(notes))
 

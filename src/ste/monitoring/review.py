@@ -21,7 +21,7 @@ from ste.monitoring.input_files import VERSION, is_bars, read_predictions, read_
 from ste.monitoring.monitor_report import MonitorReport
 from ste.monitoring.outcomes import outcomes_of_market, outcomes_of_table
 from ste.monitoring.recommendation import recommend
-from ste.monitoring.track_record import track_record
+from ste.monitoring.track_record import join_outcomes, track_record
 from ste.schema import PERIOD, RETURN, probability_names
 
 MIN_CONSTANT_PERIODS = 8
@@ -74,7 +74,7 @@ def review(model: ServedModel, settings: MonitorSettings) -> MonitorReport:
     record = None
     outcomes = _outcomes(settings, market, rows, card)
     if outcomes is not None:
-        record = track_record(predictions, outcomes, card)
+        record = track_record(join_outcomes(predictions, outcomes), card)
         if record is None:
             notes.append("no outcome of these predictions is known yet")
     dates = predictions["date"]

@@ -80,20 +80,16 @@ class TrackRecord:
         return out | {"figures": {name: asdict(metrics[name]) for name in names if name in metrics}}
 
 
-def track_record(
-    predictions: pd.DataFrame, outcomes: pd.DataFrame, card: ModelCard, resamples: int = 2000
-) -> TrackRecord | None:
+def track_record(rows: pd.DataFrame, card: ModelCard, resamples: int = 2000) -> TrackRecord | None:
     """Score the predictions with known outcomes; None without any.
 
     Intervals resample blocks as long as the metrics' own dependence, because the test covers other weeks than these.
 
     Args:
-        predictions: `date`, `ticker` and a probability of each class; one row per date and ticker.
-        outcomes: outcomes of `ste.monitoring.outcomes`.
+        rows: predictions with their outcomes, of `join_outcomes`.
         card: card of the model.
         resamples: number of bootstrap resamples.
     """
-    rows = join_outcomes(predictions, outcomes)
     known = rows[rows[LABEL] >= 0]
     if known.empty:
         return None
@@ -121,6 +117,10 @@ def track_record(
 
 def join_outcomes(predictions: pd.DataFrame, outcomes: pd.DataFrame) -> pd.DataFrame:
     """Add `return` and `label` to predictions, NaN where the outcome is unknown.
+
+    Args:
+        predictions: `date`, `ticker` and a probability of each class; one row per date and ticker.
+        outcomes: outcomes of `ste.monitoring.outcomes`.
 
     Raises:
         DataError: a date and ticker occurs twice.
