@@ -69,11 +69,10 @@ class RunningFeatures:
         self._max_delay = max_delay
         self._provisional = provisional and frequency == "weekly"
         self._tickers: dict[str, TickerState] = {}
-        self._numbers: dict[str, int] = {}
         self._open: dict[int, OpenPeriod] = {}
         self._releases: dict[tuple[str, int], MacroEvent] = {}
         self._levels: dict[str, tuple[int, float]] = {}
-        self._new_closes: list[tuple[int, float]] = []
+        self._new_closes: list[tuple[str, float]] = []
 
     def feed(self, event: Event) -> list[PeriodRows]:
         """Process an event; return the rows of the periods that it closes, sorted by day."""
@@ -88,7 +87,9 @@ class RunningFeatures:
 
     def take_closes(self) -> np.ndarray:
         """Return the closes used since the last call, `CLOSES` `[M]`; `restore` needs all of them."""
-        taken, self._new_closes = np.array(self._new_closes, dtype=CLOSES), []
+        numbers = {name: number for number, name in enumerate(self._tickers)}
+        taken = np.array([(numbers[name], close) for name, close in self._new_closes], dtype=CLOSES)
+        self._new_closes = []
         return taken
 
     def state(self) -> dict[str, Any]:
@@ -97,8 +98,8 @@ class RunningFeatures:
             "watermark": self.watermark,
             "latest": self.latest,
             "counts": dict(self.counts),
-            "tickers": list(self._numbers),
-            "raw": [self._tickers[name].latest[1] for name in self._numbers],
+            "tickers": list(self._tickers),
+            "raw": [ticker.latest[1] for ticker in self._tickers.values()],
             "open": [
                 [KINDS[type(event)], *event] for _, period in sorted(self._open.items()) for event in period.events()
             ],
@@ -115,12 +116,11 @@ class RunningFeatures:
         """
         self.watermark, self.latest = state["watermark"], state["latest"]
         self.counts = Counter(state["counts"])
-        self._numbers = {name: number for number, name in enumerate(state["tickers"])}
         by_ticker = closes[np.argsort(closes["ticker"], kind="stable")]
-        ends = np.searchsorted(by_ticker["ticker"], np.arange(len(self._numbers) + 1))
+        ends = np.searchsorted(by_ticker["ticker"], np.arange(len(state["tickers"]) + 1))
         self._tickers = {
             name: TickerState.from_closes(self._features, by_ticker["close"][a:b].tolist(), raw)
-            for name, raw, a, b in zip(self._numbers, state["raw"], ends[:-1], ends[1:], strict=True)
+            for name, raw, a, b in zip(state["tickers"], state["raw"], ends[:-1], ends[1:], strict=True)
         }
         self._open = {}
         for kind, *values in state["open"]:
@@ -192,8 +192,7 @@ class RunningFeatures:
             ticker = self._tickers[name].copy()
         else:
             ticker = self._tickers.setdefault(name, TickerState(self._features, []))
-            number = self._numbers.setdefault(name, len(self._numbers))
-            self._new_closes += [(number, bar.close) for bar in bars]
+            self._new_closes += [(name, bar.close) for bar in bars]
         for bar in bars:
             ticker.update(bar)
         return ticker
