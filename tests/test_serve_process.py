@@ -291,19 +291,21 @@ def test_a_stop_answers_what_is_in_flight_and_ends(tmp_path: Path):
     tiny_model(tmp_path / "model.onnx")
     with serving(tmp_path, "model=model.onnx") as running:
         halves = [running.connect() for _ in range(4)]
+        head = request("POST", "/v1/predict", b"", JSON, f"content-length: {len(BODY)}", "expect: 100-continue")
         for connection in halves:
-            connection.sendall(request("POST", "/v1/predict", BODY, JSON)[:-100])
-        time.sleep(0.3)
+            connection.sendall(head)
+            assert connection.recv(100).startswith(b"HTTP/1.1 100 Continue")
+            connection.sendall(BODY[:-100])
         running.process.send_signal(signal.SIGTERM)
-        time.sleep(0.2)
+        with pytest.raises(ConnectionRefusedError):
+            while True:
+                running.connect().close()
         for connection in halves:
             connection.sendall(BODY[-100:])
             status, headers, _ = answer(connection)
             assert (status, headers["connection"]) == (200, "close")
             connection.close()
         assert running.process.wait(10) == -signal.SIGTERM
-        with pytest.raises(ConnectionRefusedError):
-            running.connect()
         assert "Traceback" not in running.log()
 
 
