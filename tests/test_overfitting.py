@@ -50,9 +50,8 @@ def test_annual_trials_are_compared_per_period():
     ratios = [0.3, -0.4, 1.1, 0.6]
     found = deflated_sharpe(returns, ratios, 52)
     assert found.expected_maximum == pytest.approx(expected_maximum(float(np.std(ratios, ddof=1)), 4))
-    direct = sharpe_probability(
-        found.sharpe / 52**0.5, found.expected_maximum / 52**0.5, 150, found.skewness, found.kurtosis
-    )
+    shape = float(skew(returns)), float(kurtosis(returns, fisher=False))
+    direct = sharpe_probability(found.sharpe / 52**0.5, found.expected_maximum / 52**0.5, 150, *shape)
     assert found.probability == pytest.approx(direct)
 
 
@@ -89,9 +88,9 @@ def test_a_portfolio_that_never_moves_shows_nothing():
     assert (found.sharpe, found.probability) == (0.0, 0.5)
 
 
-def brute_force(performance: np.ndarray, blocks: int) -> tuple[float, float]:
+def brute_force(performance: np.ndarray, blocks: int) -> float:
     pieces = np.array_split(np.arange(len(performance)), blocks)
-    below, loss, count = 0.0, 0.0, 0
+    below, count = 0.0, 0
 
     def figures(rows: np.ndarray) -> np.ndarray:
         mean, deviation = performance[rows].mean(axis=0), performance[rows].std(axis=0, ddof=1)
@@ -104,9 +103,8 @@ def brute_force(performance: np.ndarray, blocks: int) -> tuple[float, float]:
         best = np.flatnonzero(inside == inside.max())
         logit = np.log(share / (1 - share))[best].round(9)
         below += np.mean((logit < 0) + 0.5 * (logit == 0))
-        loss += np.mean(outside[best] < 0)
         count += 1
-    return below / count, loss / count
+    return below / count
 
 
 @pytest.mark.parametrize("kind", ["noise", "ties", "flat", "large mean"])
@@ -120,8 +118,8 @@ def test_every_choice_of_blocks_is_counted_as_by_brute_force(kind: str):
     if kind == "large mean":
         performance += 100.0
     found = backtest_overfitting(performance, blocks=8)
-    assert (found.probability, found.loss) == pytest.approx(brute_force(performance, 8))
-    assert (found.blocks, found.combinations, found.trials) == (8, 70, 5)
+    assert found.probability == pytest.approx(brute_force(performance, 8))
+    assert found.trials == 5
 
 
 @pytest.mark.parametrize("trials", [2, 3, 10])
@@ -154,9 +152,7 @@ def test_equal_trials_say_nothing():
 def test_the_order_of_the_trials_does_not_matter(periods: int, trials: int, blocks: int, seed: int):
     rng = np.random.default_rng(seed)
     performance = rng.integers(-2, 3, size=(periods, trials)).astype(float)
-    found = backtest_overfitting(performance, blocks if periods > 16 else min(blocks, 8))
-    assert found.blocks % 2 == 0
-    assert 2 * found.blocks <= periods
+    found = backtest_overfitting(performance, blocks)
     assert 0.0 <= found.probability <= 1.0
-    mixed = backtest_overfitting(performance[:, rng.permutation(trials)], found.blocks)
+    mixed = backtest_overfitting(performance[:, rng.permutation(trials)], blocks)
     assert mixed.probability == pytest.approx(found.probability)

@@ -23,17 +23,12 @@ class DeflatedSharpe:
         expected_maximum: expected annual Sharpe ratio of the best of the trials if none had skill.
         probability: that the true ratio exceeds `expected_maximum`; with one trial, that it exceeds 0.
         trials: number of trials.
-        skewness, kurtosis: of the returns; a normal distribution has 0 and 3.
-        periods: number of returns.
     """
 
     sharpe: float
     expected_maximum: float
     probability: float
     trials: int
-    skewness: float
-    kurtosis: float
-    periods: int
 
 
 @dataclass(frozen=True)
@@ -42,17 +37,11 @@ class Overfitting:
 
     Attributes:
         probability: that the best in sample ranks below the median out of sample; 0.5 without skill.
-        loss: probability that the Sharpe ratio of the best in sample is negative out of sample.
         trials: number of trials compared.
-        blocks: number of blocks of time.
-        combinations: number of ways to choose half of the blocks.
     """
 
     probability: float
-    loss: float
     trials: int
-    blocks: int
-    combinations: int
 
 
 def sharpe_probability(
@@ -122,9 +111,6 @@ def deflated_sharpe(
         expected_maximum=float(hurdle * year),
         probability=sharpe_probability(sharpe, hurdle, len(returns), third, fourth),
         trials=count,
-        skewness=third,
-        kurtosis=fourth,
-        periods=len(returns),
     )
 
 
@@ -150,13 +136,7 @@ def backtest_overfitting(performance: np.ndarray, blocks: int = 16) -> Overfitti
     best = inside == inside.max(axis=1, keepdims=True)
     weight = best / best.sum(axis=1, keepdims=True)
     above_median = np.sign(rankdata(outside, axis=1) - (trials + 1) / 2)
-    return Overfitting(
-        probability=float((weight * (1.0 - above_median) / 2).sum() / len(half)),
-        loss=float((weight * (outside < 0)).sum() / len(half)),
-        trials=trials,
-        blocks=blocks,
-        combinations=len(half),
-    )
+    return Overfitting(float((weight * (1.0 - above_median) / 2).sum() / len(half)), trials)
 
 
 def _sharpes(performance: np.ndarray, half: np.ndarray, blocks: int) -> np.ndarray:

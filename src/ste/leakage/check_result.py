@@ -21,9 +21,6 @@ class Alarm:
     expected: str
     fix: str
 
-    def __str__(self) -> str:
-        return f"{self.where}: {self.seen}. Expected {self.expected}. {self.fix}"
-
 
 @dataclass(frozen=True)
 class CheckResult:

@@ -31,12 +31,10 @@ _MIN_ROWS = 60
 def inputs(table: AuditTable) -> np.ndarray:
     """Every form of every column, scaled by the training rows and clipped at 5 deviations, float64 `[N, F]`."""
     forms = [probe.values for probe in probes(table) if probe.form != "itself" or not _drifts(table, probe.column)]
-    values = np.column_stack(forms) if forms else np.empty((len(table.frame), 0))
-    values = np.where(np.isfinite(values), values, np.nan)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a column without a value in training
-        mean, scale = (np.nan_to_num(f(values[table.training], axis=0)) for f in (np.nanmean, np.nanstd))
-    return np.nan_to_num(np.clip((values - mean) / np.where(scale > 0, scale, 1.0), -5.0, 5.0))
+    values = pd.DataFrame(dict(enumerate(forms)), index=range(len(table.frame))).replace([np.inf, -np.inf], np.nan)
+    train = values[table.training]
+    scaled = (values - train.mean()) / train.std(ddof=0).replace(0.0, 1.0)
+    return scaled.clip(-5.0, 5.0).fillna(0.0).to_numpy()
 
 
 def _drifts(table: AuditTable, name: str) -> bool:

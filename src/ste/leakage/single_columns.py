@@ -110,32 +110,26 @@ def single_columns(table: AuditTable, *, strict: bool = False) -> CheckResult:
     """
     if RETURN not in table.frame or DIRECTION not in table.frame:
         return skipped(CHECK, f"not run: the table has no {RETURN} or no {DIRECTION}")
+    measured = list(_measure(table))
+    headlines = [seen for seen in measured if seen.what == "direction" and seen.step == 1]
+    best = max(headlines, key=_strength, default=None)
+    loud = [seen for seen in measured if seen.alarm or (strict and seen.notable)]
     strongest: dict[str, _Measured] = {}
-    best: _Measured | None = None
-    for seen in _measure(table):
-        headline = seen.what == "direction" and seen.step == 1
-        if headline and (best is None or _strength(seen) > _strength(best)):
-            best = seen
-        loud = seen.alarm or (strict and seen.notable)
-        before = strongest.get(seen.probe.column)
-        if loud and (before is None or abs(seen.now.value) > abs(before.now.value)):
-            strongest[seen.probe.column] = seen
-    ordered = sorted(strongest.values(), key=lambda seen: -abs(seen.now.value))
+    for seen in sorted(loud, key=lambda seen: -abs(seen.now.value)):
+        strongest.setdefault(seen.probe.column, seen)
     notes = []
-    if best is not None and best.notable and not ordered:
+    if best is not None and best.notable and not strongest:
         notes.append(
             f"{best.probe.column} ({best.probe.form}) has an IC of {best.now.value:+.2f}: a synthetic market can reach "
             "that, real weeks have not. On real data, strict=true makes it an alarm."
         )
-    line = (
-        "no column varies"
-        if best is None
-        else (
+    line = "no column varies"
+    if best is not None:
+        line = (
             f"{len(table.features)} columns; the best, {best.probe.column}, has an IC of {best.now.value:+.3f} "
             f"with the coming {table.word}, {best.after.value:+.3f} with the one after"
         )
-    )
-    return CheckResult(CHECK, line, tuple(_alarm(table, seen) for seen in ordered), tuple(notes))
+    return CheckResult(CHECK, line, tuple(_alarm(table, seen) for seen in strongest.values()), tuple(notes))
 
 
 def _strength(seen: _Measured) -> tuple[bool, float]:

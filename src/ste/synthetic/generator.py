@@ -51,9 +51,7 @@ def generate_market(settings: SyntheticSettings) -> Market:
     """
     blocks = list(generate_market_blocks(settings))
     bars, news = (
-        pd.concat([getattr(block, kind) for block in blocks], ignore_index=True).assign(
-            ticker=pd.concat([getattr(block, kind)["ticker"].astype(str) for block in blocks], ignore_index=True)
-        )
+        pd.concat([getattr(block, kind).astype({"ticker": str}) for block in blocks], ignore_index=True)
         for kind in ("bars", "news")
     )
     return Market(bars=bars, news=news, macro=blocks[0].macro, policy=blocks[0].policy)

@@ -16,7 +16,6 @@ from ste.reporting.plots import figures as plots
 from ste.reporting.plots.theme import svg
 from ste.schema import PERIOD
 
-_CURVES = {"loss": "loss", "accuracy": "accuracy"}
 _SERIES = {"train": "training", "val": "validation"}
 _MAX_BARS = 40
 _MIN_IN_BIN = 10
@@ -71,9 +70,9 @@ def _accuracy(score: Scorecard, model: str, split: str) -> Markup:
 def _curves(history: Sequence[Mapping[str, float]]) -> dict[str, dict[str, list[float]]]:
     """Series by panel; a missing value is a gap."""
     panels: dict[str, dict[str, list[float]]] = {}
-    for panel, figure in _CURVES.items():
+    for panel in ("loss", "accuracy"):
         for prefix, series in _SERIES.items():
-            values = [epoch.get(f"{prefix}/{figure}", float("nan")) for epoch in history]
+            values = [epoch.get(f"{prefix}/{panel}", float("nan")) for epoch in history]
             if np.isfinite(values).any():
                 panels.setdefault(panel, {})[series] = values
     return panels
