@@ -18,8 +18,9 @@ import pytest
 import torch
 from hypothesis import settings
 
+from runs import compose_values
 from ste.config import TrainSettings
-from ste.config.load import compose_train, load_settings, to_dict
+from ste.config.load import load_settings
 from ste.training.callbacks import last_checkpoint
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a background job ignores Ctrl-C, and so would its children
@@ -92,7 +93,7 @@ def small(folder: Path) -> Callable[..., Prepared]:
     """Make settings of a training run on a small market in the test's folder, with overrides on top."""
 
     def settings(*overrides: str, world: bool = True) -> Prepared:
-        values = to_dict(compose_train([*(SMALL_WORLD if world else SMALL_WORLD[6:]), *overrides]))
+        values = compose_values(*(SMALL_WORLD if world else SMALL_WORLD[6:]), *overrides)
         return load_settings(TrainSettings, values), values
 
     return settings

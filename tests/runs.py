@@ -1,8 +1,18 @@
-"""Parts of a run from its complete settings, for tests of single parts."""
+"""Settings of a run from overrides, and parts of a run from its settings, for tests of single parts."""
 
+from functools import cache
 from pathlib import Path
+from typing import Any
 
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import OmegaConf
+
+from hydra_plugins.ste_sweepers._job_composer import JobComposer
 from ste.config import TrainSettings
+from ste.config.config_files import conf_dir
+from ste.config.load import to_dict
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
 from ste.evaluation.predictions import Predictions
@@ -11,6 +21,19 @@ from ste.experiment.run import split_settings
 from ste.experiment.run_scores import score_splits
 from ste.experiment.stored_run import predict_checkpoints
 from ste.training.fit import Fitted, Model
+
+
+@cache
+def _composer() -> JobComposer:
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+        loader = GlobalHydra.instance().config_loader()
+        return JobComposer(loader, loader.load_configuration("train", [], RunMode.MULTIRUN))
+
+
+def compose_values(*overrides: str) -> dict[str, Any]:
+    """Compose the configuration of a training as a sweep does: a choice of files once, its values for each call."""
+    config = _composer().compose(list(overrides))
+    return to_dict(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]))
 
 
 def build_data(settings: TrainSettings, panel: Panel) -> TrendDataModule:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
+from runs import compose_values
 from ste.config import TrainSettings
-from ste.config.load import compose_train, load_settings, model_configs
+from ste.config.load import load_settings, model_configs
 from ste.config.run_settings import FitSettings
 from ste.data.window_dataset import Batch
 from ste.errors import ConfigError
@@ -238,9 +239,9 @@ def test_a_checkpoint_from_before_is_read_as_off():
 
 
 def test_settings_reach_the_command_line():
-    fit = load_settings(TrainSettings, compose_train(["fit.adversarial_weight=0.01", "fit.adversarial_size=0.1"])).fit
+    fit = load_settings(TrainSettings, compose_values("fit.adversarial_weight=0.01", "fit.adversarial_size=0.1")).fit
     assert (fit.adversarial_weight, fit.adversarial_size) == (0.01, 0.1)
-    assert load_settings(TrainSettings, compose_train([])).fit == FitSettings()
+    assert load_settings(TrainSettings, compose_values()).fit == FitSettings()
 
 
 @pytest.mark.parametrize(
@@ -255,4 +256,4 @@ def test_settings_reach_the_command_line():
 )
 def test_settings_that_cannot_be_used_are_told(override: str, message: str):
     with pytest.raises(ConfigError, match=re.escape(message)):
-        load_settings(TrainSettings, compose_train([override]))
+        load_settings(TrainSettings, compose_values(override))

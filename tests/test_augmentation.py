@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 
-from runs import build_model, fit_model
+from runs import build_model, compose_values, fit_model
 from ste.config import AugmentSettings, FitSettings, TrainSettings, ValidationSettings
-from ste.config.load import compose_train, load_settings, to_dict
+from ste.config.load import load_settings
 from ste.data.build.prepare import prepare
 from ste.data.cross_validation import folds
 from ste.data.datamodule import BatchLoader, TrendDataModule
@@ -55,7 +55,7 @@ CUTS = ["data.split.validation_start=2018-06-01", "data.split.test_start=2019-03
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    settings = load_settings(TrainSettings, compose_train([*WORLD, *CUTS, *FAST]))
+    settings = load_settings(TrainSettings, compose_values(*WORLD, *CUTS, *FAST))
     folder = tmp_path_factory.mktemp("world")
     return settings, Panel.read(prepare(settings.data, folder), settings.data), daily_sources(settings.data)
 
@@ -381,7 +381,7 @@ def test_balanced_labels_take_the_real_rows_terciles(world: World) -> None:
 
 def test_a_null_market_stays_null() -> None:
     null = [*WORLD, *CUTS, "data.signal=0", "data.tickers=12"]
-    settings = load_settings(TrainSettings, compose_train(null))
+    settings = load_settings(TrainSettings, compose_values(*null))
     market = daily_sources(settings.data)
     days = pd.DatetimeIndex(market.bars["date"].unique())
     drawn = ResampledMarket.fit(market, days, 60, 100).draw(np.random.default_rng(0))
@@ -402,7 +402,7 @@ def test_a_net_finds_nothing_in_a_null_world(name: str, tmp_path: Path) -> None:
         f"augment={name}",
         "trainer.limit_train_batches=null",
     ]
-    settings = load_settings(TrainSettings, compose_train([*null, "trainer.max_epochs=4", "optimizer.lr=0.003"]))
+    settings = load_settings(TrainSettings, compose_values(*null, "trainer.max_epochs=4", "optimizer.lr=0.003"))
     panel = Panel.read(prepare(settings.data, tmp_path), settings.data)
     data = TrendDataModule(panel, "sequence", settings.seed)
     module = fitted(settings, data, tmp_path)
@@ -483,11 +483,11 @@ def test_a_gain_is_that_over_the_same_seed_on_the_same_rows() -> None:
 )
 def test_settings_that_cannot_be_used_are_told(override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(message)):
-        load_settings(TrainSettings, compose_train(override.split()))
+        load_settings(TrainSettings, compose_values(*override.split()))
 
 
 def test_a_configuration_of_before_has_none() -> None:
-    values = to_dict(compose_train([]))
+    values = compose_values()
     del values["augment"]
     assert load_settings(TrainSettings, values).augment == AugmentSettings(name="none")
 
@@ -500,7 +500,7 @@ def test_a_configuration_of_before_has_none() -> None:
     ],
 )
 def test_time_that_cannot_be_warped_is_told(world: World, overrides: list[str], message: str) -> None:
-    settings = load_settings(TrainSettings, compose_train(["augment=window_warping", *overrides]))
+    settings = load_settings(TrainSettings, compose_values("augment=window_warping", *overrides))
     panel = replace(world[1], settings=settings.data)
     with pytest.raises(ConfigError, match=f"augment=window_warping: {message}"):
         build_model(settings, TrendDataModule(panel, input_view(settings.model)))

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 import torch
 
+from runs import compose_values
 from ste.config import LabelSettings, MarketSettings, SplitSettings, TrainSettings
-from ste.config.load import compose_train, load_settings, to_dict
+from ste.config.load import load_settings
 from ste.data.build.prepare import prepare
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import HISTORY, Panel
@@ -280,7 +281,7 @@ def test_a_daily_table_is_read_back_as_daily_alone(panel: Panel):
 def test_a_two_class_world_gives_the_truth_of_the_two(tmp_path: Path):
     overrides = ["data.tickers=2", "data.start=2018-01-01", "data.end=2020-06-30", "data.labels.classes=2"]
     overrides += ["data.split.validation_start=2019-06-01", "data.split.test_start=2020-01-01"]
-    settings = load_settings(TrainSettings, compose_train(overrides))
+    settings = load_settings(TrainSettings, compose_values(*overrides))
     panel = Panel.read(prepare(settings.data, tmp_path), settings.data)
     known = pd.read_csv(panel.prepared.truth, parse_dates=["date"]).set_index(["ticker", "date"]).sort_index()
     assert panel.truth is not None
@@ -295,16 +296,12 @@ def test_a_two_class_world_gives_the_truth_of_the_two(tmp_path: Path):
 def test_a_daily_two_class_run(bars_file: Path, folder: Path, model: str, features: str):
     net = ["model.hidden_size=8", "trainer.max_epochs=2"] if model != "logistic" else []
     kind = "standard" if features == "prices" else "stationary"
-    values = to_dict(
-        compose_train(
-            [
-                *(f"model={model}", *net, "data=market", f"data.bars={bars_file}", "data.frequency=daily"),
-                *(f"data.features={features}", f"data.representation={kind}", "data.labels.classes=2"),
-                *("data.labels.threshold=0.0055", "data.labels.lower=-0.005", "data.sequence_length=5"),
-                *("data.split.validation_start=2018-12-03", "data.split.test_start=2019-03-01"),
-                *("tracking=off", "trainer.threads=1", "trainer.enable_progress_bar=false", "scoring.resamples=200"),
-            ]
-        )
+    values = compose_values(
+        *(f"model={model}", *net, "data=market", f"data.bars={bars_file}", "data.frequency=daily"),
+        *(f"data.features={features}", f"data.representation={kind}", "data.labels.classes=2"),
+        *("data.labels.threshold=0.0055", "data.labels.lower=-0.005", "data.sequence_length=5"),
+        *("data.split.validation_start=2018-12-03", "data.split.test_start=2019-03-01"),
+        *("tracking=off", "trainer.threads=1", "trainer.enable_progress_bar=false", "scoring.resamples=200"),
     )
     result = train(load_settings(TrainSettings, values), values, folder / "run", "daily")
     assert isinstance(result, TrainResult)

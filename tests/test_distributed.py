@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from mlflow.tracking import MlflowClient
 
+from runs import compose_values
 from ste.config import TrainerSettings, TrainSettings
-from ste.config.load import compose_train, load_settings, to_dict
+from ste.config.load import load_settings
 from ste.config.processes import environment_rank, worker_overrides
 from ste.errors import ConfigError
 from ste.experiment.run import train
@@ -158,7 +159,7 @@ def test_gradients_are_averaged_over_processes(folder: Path):
     """Two processes with half of every batch each take the steps of one process with the complete batch."""
     quick = [*SMALL, "data.tickers=2", "model=dual_tower", "model.dropout=0.0", "optimizer=sgd", "optimizer.lr=0.1"]
     quick += ["trainer.max_epochs=2", "tracking=off"]
-    values = to_dict(compose_train([*quick, "data.batch_size=64"]))
+    values = compose_values(*quick, "data.batch_size=64")
     one = train(load_settings(TrainSettings, values), values, folder / "one", "one")
     assert one is not None
     two = summary(folder, *quick, "data.batch_size=32", "trainer=ddp")

@@ -16,9 +16,10 @@ from omegaconf import OmegaConf
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
+from runs import compose_values
 from ste.compare import compare_task
 from ste.config import EnsembleSettings, TrackingSettings, TrainSettings
-from ste.config.load import compose_command, compose_train, load_settings, to_dict
+from ste.config.load import compose_command, load_settings
 from ste.ensemble import ensemble_task
 from ste.ensembles.pooling import BLOCKS, Combined, Stacking, add_baselines, combine
 from ste.ensembles.same_rows import check_same_rows
@@ -334,7 +335,7 @@ class Place:
         self.client = open_store(TrackingSettings(), folder / "outputs")
 
     def fit(self, out: str, *overrides: str) -> TrainResult:
-        values = to_dict(compose_train([*WORLD, *self.paths, *overrides]))
+        values = compose_values(*WORLD, *self.paths, *overrides)
         result = train(load_settings(TrainSettings, values), values, self.folder / out, out, f"typed {out}")
         assert result is not None
         return result
@@ -440,7 +441,7 @@ def test_an_ensemble_that_was_stopped_is_combined_again(place: Place, trained: l
     again = r"this ensemble is KILLED. Combine it again: python -m ste.ensemble 'runs=\[a,b\]'"
     with pytest.raises(RunError, match=again):
         place.do(evaluate_task, "evaluate", f"run={run.id}")
-    values = to_dict(compose_train(place.paths))
+    values = compose_values(*place.paths)
     HydraConfig.instance().set_config(compose_command("train", [], with_hydra=True))
     with pytest.raises(RunError, match=r"that run is an ensemble. Combine it again: python -m ste.ensemble"):
         _resumed_values(load_settings(TrainSettings, values), run.id)

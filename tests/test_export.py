@@ -19,8 +19,9 @@ from mlflow.tracking import MlflowClient
 from omegaconf import OmegaConf
 
 from onnx_files import tiny_model
+from runs import compose_values
 from ste.config import ExportSettings, PathSettings, TrackingSettings, TrainSettings
-from ste.config.load import compose_command, compose_train, load_settings, to_dict
+from ste.config.load import compose_command, load_settings
 from ste.data.storage.files import sha256
 from ste.ensemble import ensemble_task
 from ste.errors import ConfigError, RunError
@@ -60,7 +61,7 @@ class Place:
         self.tables: Path | None = None
 
     def fit(self, name: str, *overrides: str) -> str:
-        values = to_dict(compose_train([*WORLD, *FAST, *self.paths, *overrides]))
+        values = compose_values(*WORLD, *FAST, *self.paths, *overrides)
         result = train(load_settings(TrainSettings, values), values, self.folder / name, name)
         assert isinstance(result, TrainResult)
         return str(result.run_id)

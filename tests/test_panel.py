@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import torch
 
-from runs import build_model
+from runs import build_model, compose_values
 from ste.config import LabelSettings, SplitSettings, SyntheticSettings, TrainSettings
-from ste.config.load import compose_train, load_settings
+from ste.config.load import load_settings
 from ste.data.build.data_card import PreparedData
 from ste.data.build.prepare import prepare
 from ste.data.datamodule import TrendDataModule
@@ -87,7 +87,7 @@ def test_the_documents_rows_come_back_with_a_history_of_one(folder: Path):
     """Its Dual Tower reads all 23 and 12 rows, its LSTM the windows of three within them."""
     rows = {}
     for name in ("seed_lstm", "seed_dual_tower"):
-        settings = load_settings(TrainSettings, compose_train([f"experiment={name}"]))
+        settings = load_settings(TrainSettings, compose_values(f"experiment={name}"))
         panel = Panel.read(prepare(settings.data, folder), settings.data)
         data = TrendDataModule(panel, input_view(settings.model))
         rows[name] = {split: len(dataset) for split, dataset in data.datasets.items()}
@@ -102,7 +102,7 @@ def test_nets_of_both_views_and_baselines_are_predicted_on_the_same_rows(folder:
     overrides += ["data.split.validation_start=2020-03-01", "data.split.test_start=2020-08-01"]
     frames, company = [], []
     for model in models:
-        settings = load_settings(TrainSettings, compose_train([f"model={model}", *overrides]))
+        settings = load_settings(TrainSettings, compose_values(f"model={model}", *overrides))
         panel = Panel.read(prepare(settings.data, folder), settings.data)
         data = TrendDataModule(panel, input_view(settings.model))
         fitted = build_model(settings, data)

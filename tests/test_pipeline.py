@@ -17,9 +17,9 @@ import yaml
 from mlflow.tracking import MlflowClient
 
 from conftest import SMALL_WORLD
-from runs import build_model, evaluate
+from runs import build_model, compose_values, evaluate
 from ste.config import TrackingSettings, TrainSettings
-from ste.config.load import compose_train, load_settings, to_dict
+from ste.config.load import load_settings
 from ste.data.build.prepare import prepare
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
@@ -60,7 +60,7 @@ class Finished:
 
 def finished(folder: Path, *overrides: str) -> Finished:
     paths = [f"paths.data={folder / 'data_output'}", f"paths.output={folder / 'outputs'}"]
-    values = to_dict(compose_train([*SMALL_WORLD, *paths, *overrides]))
+    values = compose_values(*SMALL_WORLD, *paths, *overrides)
     result = train(load_settings(TrainSettings, values), values, folder / "run", "a run")
     assert result is not None
     client = open_store(TrackingSettings(), folder / "outputs")

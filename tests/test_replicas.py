@@ -14,9 +14,9 @@ import torch
 from mlflow.tracking import MlflowClient
 from sklearn.metrics import accuracy_score, log_loss, matthews_corrcoef
 
-from runs import build_model, evaluate, fit_model
+from runs import build_model, compose_values, evaluate, fit_model
 from ste.config import TrackingSettings, TrainSettings
-from ste.config.load import compose_train, load_settings, to_dict
+from ste.config.load import load_settings
 from ste.data.build.prepare import prepare
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
@@ -61,7 +61,7 @@ def client(folder: Path) -> MlflowClient:
 
 def fitted(data_folder: Path, folder: Path, *overrides: str) -> tuple[Fitted, TrendDataModule]:
     """A fit without tracking, of the seed document's rows."""
-    values = to_dict(compose_train([*SEED, f"paths.data={data_folder}", "tracking=off", *overrides]))
+    values = compose_values(*SEED, f"paths.data={data_folder}", "tracking=off", *overrides)
     settings = load_settings(TrainSettings, values)
     panel = Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
     data = TrendDataModule(panel, input_view(settings.model), settings.seed)
@@ -73,7 +73,7 @@ def fitted(data_folder: Path, folder: Path, *overrides: str) -> tuple[Fitted, Tr
 
 def run(folder: Path, *overrides: str, out: str = "run") -> TrainResult:
     """A tracked run on a small world."""
-    values = to_dict(compose_train([*WORLD, f"paths.data={folder / 'data'}", *overrides]))
+    values = compose_values(*WORLD, f"paths.data={folder / 'data'}", *overrides)
     result = train(load_settings(TrainSettings, values), values, Path(out), out)
     assert result is not None
     return result
@@ -188,7 +188,7 @@ def test_a_run_is_scored_as_the_ensemble_and_each_replica_by_itself(folder: Path
     assert [int(row["best_epoch"]) for row in rows] == module.best_epochs.tolist()
     tracked = client.get_run(result.run_id).data
     assert tracked.tags["replicas"] == "3"
-    values = to_dict(compose_train([*WORLD, f"paths.data={folder / 'data'}"]))
+    values = compose_values(*WORLD, f"paths.data={folder / 'data'}")
     settings = load_settings(TrainSettings, values)
     panel = Panel.read(prepare(settings.data, Path(settings.paths.data)), settings.data)
     data = TrendDataModule(panel, "sequence", 0)
@@ -318,7 +318,7 @@ def test_folds_train_replicas_too(folder: Path, client: MlflowClient):
 )
 def test_a_mistake_is_told(overrides: list[str], message: str):
     with pytest.raises(Exception, match=message) as raised:
-        load_settings(TrainSettings, compose_train(overrides))
+        load_settings(TrainSettings, compose_values(*overrides))
     assert isinstance(raised.value, ConfigError) or "train.replica=2" in overrides
 
 
@@ -331,7 +331,7 @@ def test_a_replica_that_diverges_is_named(data_folder: Path, tmp_path: Path):
 
 
 def test_a_configuration_of_before_replicas_is_read(folder: Path):
-    values = to_dict(compose_train([]))
+    values = compose_values()
     del values["train"]
     assert isinstance(load_settings(TrainSettings, values), TrainSettings)
     assert replace(load_settings(TrainSettings, values)).train.replicas == 1

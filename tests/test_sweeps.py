@@ -31,9 +31,10 @@ from hydra_plugins.ste_sweepers._job_composer import JobComposer
 from hydra_plugins.ste_sweepers._job_overrides import extra_overrides, sample_jobs
 from hydra_plugins.ste_sweepers._typed_overrides import grid_values, search_values, split_overrides
 from hydra_plugins.ste_sweepers.fork_launcher import ForkLauncher
+from runs import compose_values
 from ste.config import SweepSettings, TrackingSettings, TrainSettings
 from ste.config.config_files import conf_dir
-from ste.config.load import compose_command, compose_train, load_settings
+from ste.config.load import compose_command, load_settings
 from ste.errors import ConfigError, Pruned, RunError
 from ste.tracking.run_info import RunInfo, find_runs
 from ste.tracking.run_lookup import find_run
@@ -206,7 +207,7 @@ def test_a_search_chooses_its_model_its_sweeper_and_values_that_can_be_used(name
     assert {"optimizer", "optimizer.lr"} <= set(swept)
     distributions(swept)
     for values in sample_jobs(swept):
-        made = load_settings(TrainSettings, compose_train([f"sweep={name}", *(f"{k}={v}" for k, v in values.items())]))
+        made = load_settings(TrainSettings, compose_values(f"sweep={name}", *(f"{k}={v}" for k, v in values.items())))
         assert made.optimizer.name == values["optimizer"]
 
 
@@ -243,7 +244,7 @@ def test_each_trial_has_its_share_of_the_cores(launcher: dict[str, Any], wanted:
 
 
 def test_what_nobody_typed_is_filled_in_and_what_was_typed_stays():
-    default = load_settings(TrainSettings, compose_train([]))
+    default = load_settings(TrainSettings, compose_values())
     lengths = {"data.sequence_length": Choices(("3", "10", "5"))}
     assert extra_overrides({}, lengths, default, Workers(4, 2)) == {
         "trainer.enable_progress_bar": "false",

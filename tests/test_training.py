@@ -12,9 +12,9 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
 
-from runs import build_data, build_model, fit_model
+from runs import build_data, build_model, compose_values, fit_model
 from ste.config import TrainerSettings, TrainSettings
-from ste.config.load import compose_train, load_settings
+from ste.config.load import load_settings
 from ste.data.build.prepare import prepare
 from ste.data.panel import Panel
 from ste.errors import ConfigError
@@ -54,7 +54,7 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def fitted(data_folder: Path, tmp_path: Path) -> Callable[..., Fitted]:
     def run(*overrides: str, sink: Sink | None = None, name: str | None = None) -> Fitted:
-        settings = load_settings(TrainSettings, compose_train([*QUICK, f"paths.data={data_folder}", *overrides]))
+        settings = load_settings(TrainSettings, compose_values(*QUICK, f"paths.data={data_folder}", *overrides))
         panel = Panel.read(prepare(settings.data, data_folder), settings.data)
         data = build_data(settings, panel)
         folder = tmp_path / (name or str(len(list(tmp_path.iterdir()))))
@@ -64,7 +64,7 @@ def fitted(data_folder: Path, tmp_path: Path) -> Callable[..., Fitted]:
 
 
 def callbacks(*overrides: str) -> list[pl.Callback]:
-    settings = load_settings(TrainSettings, compose_train([*QUICK, *overrides]))
+    settings = load_settings(TrainSettings, compose_values(*QUICK, *overrides))
     return build_callbacks(settings.callbacks, f"val/{settings.fit.monitor}", settings.fit.mode, Path())
 
 
@@ -79,7 +79,7 @@ def test_every_trainer_argument_is_a_setting_by_its_own_name():
 
 def test_an_unknown_trainer_argument_is_one_message_with_the_nearest_name():
     with pytest.raises(ConfigError, match=r"trainer\.gradient_clip: no such .*Try trainer\.gradient_clip_val\."):
-        load_settings(TrainSettings, compose_train(["+trainer.gradient_clip=1.0"]))
+        load_settings(TrainSettings, compose_values("+trainer.gradient_clip=1.0"))
 
 
 def test_overfit_batches_gives_the_same_batch_each_epoch(fitted: Callable[..., Fitted], monkeypatch):
@@ -206,7 +206,7 @@ def test_a_callback_that_cannot_be_built_is_one_message(override: str, message: 
 
 
 def test_loggers_are_the_tracked_run_and_lightnings(tmp_path: Path):
-    settings = load_settings(TrainSettings, compose_train(["loggers=[mlflow,csv]"]))
+    settings = load_settings(TrainSettings, compose_values("loggers=[mlflow,csv]"))
     tracked, csv = build_loggers(settings.loggers, tmp_path, Sink())
     assert isinstance(tracked, RunLogger)
     assert csv.save_dir == str(tmp_path)
@@ -217,7 +217,7 @@ def test_loggers_are_the_tracked_run_and_lightnings(tmp_path: Path):
 
 @pytest.mark.skipif(find_spec("tensorboard") is not None, reason="tensorboard is installed")
 def test_a_logger_without_its_package_is_one_message(tmp_path: Path):
-    settings = load_settings(TrainSettings, compose_train(["loggers=tensorboard"]))
+    settings = load_settings(TrainSettings, compose_values("loggers=tensorboard"))
     with pytest.raises(ConfigError, match=r"^loggers\.tensorboard: .*`tensorboard`.*Try `pip install`"):
         build_loggers(settings.loggers, tmp_path, None)
 
@@ -311,14 +311,14 @@ def test_a_net_that_cannot_be_stacked_is_one_message(fitted: Callable[..., Fitte
 
 def test_a_net_that_is_not_registered_is_one_message():
     with pytest.raises(ConfigError, match=r"model\.net=Missing: expected one of .*SimpleLSTM"):
-        load_settings(TrainSettings, compose_train(["model.net=Missing"]))
+        load_settings(TrainSettings, compose_values("model.net=Missing"))
     with pytest.raises(ConfigError, match=r"model\.net=SimpleLTSM: expected one of .*Try model\.net=SimpleLSTM"):
         MODELS["SimpleLTSM"]
 
 
 def test_rare_classes_weigh_more(data_folder: Path):
     settings = load_settings(
-        TrainSettings, compose_train([*QUICK, "fit.class_weights=true", f"paths.data={data_folder}"])
+        TrainSettings, compose_values(*QUICK, "fit.class_weights=true", f"paths.data={data_folder}")
     )
     data = build_data(settings, Panel.read(prepare(settings.data, data_folder), settings.data))
     counts = data.class_counts().double()
@@ -334,7 +334,7 @@ def test_the_epoch_is_selected_on_validation_alone(fitted: Callable[..., Fitted]
     values = [epoch["val/log_loss"] for epoch in result.history]
     assert result.best_epoch == values.index(min(values))
     assert result.monitored == pytest.approx(min(values), rel=1e-6)
-    settings = load_settings(TrainSettings, compose_train([*QUICK, f"paths.data={data_folder}", *overrides]))
+    settings = load_settings(TrainSettings, compose_values(*QUICK, f"paths.data={data_folder}", *overrides))
     rows = build_data(settings, Panel.read(prepare(settings.data, data_folder), settings.data)).datasets["validation"]
     batch = rows[torch.arange(len(rows))]
     loss = torch.nn.functional.nll_loss(result.model.probabilities(batch.features).log(), batch.label)

@@ -15,9 +15,9 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
-from runs import build_model
+from runs import build_model, compose_values
 from ste.config import TrackingSettings, TrainSettings
-from ste.config.load import compose_command, compose_train, load_settings, to_dict
+from ste.config.load import compose_command, load_settings
 from ste.errors import ConfigError, RunError
 from ste.evaluate import evaluate_task
 from ste.evaluation.predictions import Predictions
@@ -52,7 +52,7 @@ class Place:
         self.client: MlflowClient = open_store(TrackingSettings(), folder / "outputs")
 
     def fit(self, *overrides: str, out: str) -> TrainResult:
-        values = to_dict(compose_train([*WORLD, *FAST, *self.paths, *overrides]))
+        values = compose_values(*WORLD, *FAST, *self.paths, *overrides)
         result = train(load_settings(TrainSettings, values), values, self.folder / out, out)
         assert result is not None
         return result
