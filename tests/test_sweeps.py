@@ -456,7 +456,7 @@ def test_rates_that_were_drawn_are_numbers_on_a_logarithmic_scale():
     ]
     search_values = build_study(rows, "min").trials[0].distributions
     assert (search_values["lr"].low, search_values["lr"].high, search_values["lr"].log) == (1e-4, 3e-2, True)
-    assert search_values["size"].choices == (0, 16)
+    assert (search_values["size"].low, search_values["size"].high, search_values["size"].log) == (0, 16, False)
 
 
 def test_the_course_of_a_sweep_has_its_own_numbers_of_trials(tmp_path: Path):
