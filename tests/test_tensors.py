@@ -1,7 +1,6 @@
 """Tables as arrays on disk: the same rows as in memory, whole or not there."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from ste.data.storage.memory_mapped import (
     ARRAYS,
     FORMAT,
     INDEX,
+    TensorWriter,
     read_tensors,
     tensors_digest,
     write_tensors,
@@ -83,13 +83,9 @@ def test_history_starts_anew_with_a_ticker_and_after_a_missing_week(tmp_path: Pa
 def test_a_folder_is_whole_or_not_there(tmp_path: Path) -> None:
     frame = table()
     write_tensors(blocks(frame), tmp_path / "t", "full", "weekly", "first")
-
-    def broken() -> Iterator[pd.DataFrame]:
-        yield blocks(frame)[0]
+    with pytest.raises(RuntimeError), TensorWriter(tmp_path / "t", "full", "weekly") as writer:
+        writer.append(blocks(frame)[0])
         raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        write_tensors(broken(), tmp_path / "t", "full", "weekly", "third")
     assert [path.name for path in tmp_path.iterdir()] == ["t"]
     assert '"first"' in (tmp_path / "t" / INDEX).read_text()
     write_tensors(blocks(frame), tmp_path / "t", "full", "weekly", "second")

@@ -3,8 +3,8 @@
 A table folder holds `training_data_…`, `validation_data_…` and `test_data_…`, the class probabilities `truth_…` of a
 synthetic market, and the `data_card_…json` that lists them with their digests. The card is written last: a folder
 without a card is incomplete and is built again. With `data.format=parts` each table is a folder
-(`ste.data.storage.parquet_shards`), and `tensors_…` next to them holds the same rows as arrays, which the first run
-that reads the table makes.
+(`ste.data.storage.parquet_shards`), and `tensors_…` next to them holds the same rows as arrays; where it is missing
+it is made again.
 """
 
 import logging
@@ -104,7 +104,7 @@ def _build(settings: DataSettings, identity: dict[str, Any], folder: Path) -> Pr
     shutil.rmtree(staging, ignore_errors=True)  # left by a killed build
     try:
         if settings.format == "parts":
-            from ste.data.build.sharded_tables import build_parts  # imported only where tables are built
+            from ste.data.build.sharded_tables import build_parts  # imports torch
 
             staged, suffix = build_parts(settings, staging), ""
         else:
@@ -142,7 +142,7 @@ def _publish(
     card = data_card(settings, files, identity, staged.notes, entries.get(TRUTH))
     names = {name: entry["file"] for name, entry in entries.items()}
     if settings.format == "parts":
-        card["tensors"] = f"{TENSORS}_{period}"
+        names[TENSORS] = card["tensors"] = f"{TENSORS}_{period}"
     card_path = folder / f"data_card_{period}.json"
     for path in replaceable(card_path, [folder / name for name in names.values()], own=settings.folder is None):
         shutil.rmtree(path) if path.is_dir() else path.unlink()

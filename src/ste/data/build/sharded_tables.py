@@ -4,9 +4,10 @@ The start of the splits (with fractions) and the terciles of the training rows d
 over the sources finds them first (`find_table_cuts`).
 """
 
+import ctypes
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -14,15 +15,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ste.config import DataSettings, MarketSettings, SyntheticSettings
 from ste.data.build.data_card import StagedTable
 from ste.data.build.labelled_rows import RowBuilder, label_rows
 from ste.data.build.split_summary import SplitSummary
-from ste.data.build.table_folder import TRUTH
+from ste.data.build.table_folder import TENSORS, TRUTH, content_digest
 from ste.data.sources.daily_sources import source_blocks
 from ste.data.splits import by_fraction, split_codes, split_starts, usable_periods
+from ste.data.storage.memory_mapped import TensorWriter
 from ste.data.storage.parquet_shards import PartsWriter, digest
 from ste.data.table_checks import check_built_table
 from ste.labels.targets import Terciles, return_terciles
@@ -93,7 +96,7 @@ def find_table_cuts(settings: DataSettings, max_rows: int) -> TableCuts:
 
 
 def build_parts(settings: DataSettings, staging: Path) -> StagedTable:
-    """Build the parts of every split, and of the class probabilities where they are known.
+    """Build the parts of every split, of the class probabilities where they are known, and the mapped arrays.
 
     Args:
         settings: of the table.
@@ -108,6 +111,7 @@ def build_parts(settings: DataSettings, staging: Path) -> StagedTable:
     notes: list[str] = []
     with ExitStack() as stack:
         writers = {name: stack.enter_context(PartsWriter(staging / name)) for name in (*SPLITS, TRUTH)}
+        tensors = stack.enter_context(TensorWriter(staging / TENSORS, settings.features, settings.frequency))
         thread = stack.enter_context(ThreadPoolExecutor(1))
 
         def write(table: pd.DataFrame, split: np.ndarray, truth: pd.DataFrame | None) -> None:
@@ -115,6 +119,7 @@ def build_parts(settings: DataSettings, staging: Path) -> StagedTable:
                 writers[name].append(table[split == code])
             if truth is not None:
                 writers[TRUTH].append(truth)
+            tensors.append(table.assign(split=split))
 
         writing: Future[None] | None = None
         for market in source_blocks(settings, max_rows):
@@ -138,4 +143,14 @@ def build_parts(settings: DataSettings, staging: Path) -> StagedTable:
         entries: dict[str, dict[str, Any]] = {
             name: {"sha256": digest(own), "parts": own} for name, own in parts.items() if own
         }
+        tensors.finish(content_digest([entries[name]["sha256"] for name in SPLITS if name in entries], settings))
+    del market, block
+    _free_memory()
     return StagedTable(entries, summary, notes)
+
+
+def _free_memory() -> None:
+    """Return freed memory from the C library to the system before the table is mapped."""
+    pa.default_memory_pool().release_unused()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)

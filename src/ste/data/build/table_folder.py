@@ -88,7 +88,7 @@ def replaceable(card_path: Path, targets: list[Path], *, own: bool) -> list[Path
     existing = [path for path in paths if path.exists()]
     for path in existing:
         entry = built.get(path.name)
-        if changed_files(path, entry) if entry else not own:
+        if changed_files(path, entry) if entry else not own and path.name != card.get("tensors"):
             raise DataError(
                 f"{path}: is there already and was not built by these settings, or was changed since. "
                 "Move it, or choose another place with data.folder=DIR."

@@ -35,8 +35,9 @@ def existing_files(settings: TableSettings) -> PreparedData:
 
 
 def existing_parts(settings: TableSettings, folders: dict[str, Path], root: Path) -> PreparedData:
-    """Check and describe the user's own folders of parts, on first use."""
+    """Check and describe the user's own folders of parts, and map them as arrays, on first use."""
     from ste.data.sources.table_parts import checked_blocks
+    from ste.data.storage.memory_mapped import TensorWriter
 
     single = [split for split in settings.files() if split not in folders]
     if single:
@@ -48,19 +49,22 @@ def existing_parts(settings: TableSettings, folders: dict[str, Path], root: Path
     identity = {"build": BUILD, **settings.table_settings(), "parts": parts}
     folder = root / f"tables-{short_digest(identity)}"
     folder.mkdir(parents=True, exist_ok=True)
-    card_path = folder / "data_card.json"
+    card_path, tensors = folder / "data_card.json", folder / TENSORS
     with FileLock(folder / ".lock"):
         card = read_card(card_path)
         reused = card.get("identity") == identity
         if not reused:
             summary = SplitSummary(settings)
-            for block in checked_blocks(folders, settings):
-                summary.add(block, block["split"].to_numpy())
-            counts = summary.entries()
-            files = {
-                split: {"file": path.name, "sha256": digest(parts[split]), "parts": parts[split], **counts[split]}
-                for split, path in folders.items()
-            }
-            card = data_card(settings, files, identity, [], None)
+            with TensorWriter(tensors, settings.features, settings.frequency) as writer:
+                for block in checked_blocks(folders, settings):
+                    summary.add(block, block["split"].to_numpy())
+                    writer.append(block)
+                counts = summary.entries()
+                files = {
+                    split: {"file": path.name, "sha256": digest(parts[split]), "parts": parts[split], **counts[split]}
+                    for split, path in folders.items()
+                }
+                card = data_card(settings, files, identity, [], None)
+                writer.finish(card["digest"])
             write_card(card, card_path)
-    return PreparedData(files=folders, truth=None, card=card, reused=reused, tensors=folder / TENSORS)
+    return PreparedData(files=folders, truth=None, card=card, reused=reused, tensors=tensors)

@@ -1,4 +1,4 @@
-"""A table larger than memory as arrays on disk: written block by block on first use, memory-mapped for reading.
+"""A table larger than memory as arrays on disk: written block by block, memory-mapped for reading.
 
 Shapes: N rows of all splits, sorted by ticker and date; F features; K volatilities. The folder holds raw
 little-endian arrays (`ARRAYS`), `ranges.f8` (float64 `[D, 2]`: a day and the mean range of its rows) and
@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, BinaryIO, Self
 from uuid import uuid4
 
 import numpy as np
@@ -51,75 +52,109 @@ ARRAYS = {
 
 RANGES = "ranges.f8"
 
-_SUMS = ["sum", "count"]
 
-
-def write_tensors(blocks: Iterable[pd.DataFrame], folder: Path, features: str, frequency: str, digest: str) -> None:
-    """Write the folder of arrays of one table atomically.
+class TensorWriter:
+    """Writes the folder of arrays of one table atomically.
 
     Arrays go out by plain writes: pages of a mapping that is written to would count as memory.
 
     Args:
-        blocks: the columns of `schema.table_columns` and `split`, int8 codes, sorted by ticker and date: each block
-            has all rows of some tickers, which come after those of the blocks before.
-        folder: of the arrays; an older one is replaced at the end.
+        folder: where it will be; an older one is replaced at the end.
         features: name of the table's feature set.
-        frequency: `weekly` or `daily`: the period of a row.
-        digest: of the tables.
-
-    Raises:
-        DataError: rows out of order, or a ticker in two blocks.
+        frequency: what a row of a ticker covers.
     """
-    tickers: list[str] = []
-    ranges: list[pd.DataFrame] = []
-    rows = 0
-    partial = folder.with_name(f".{folder.name}.{uuid4().hex}")
-    partial.mkdir(parents=True)
-    try:
-        with ExitStack() as stack:
-            files = {name: stack.enter_context((partial / name).open("wb")) for name in ARRAYS}
-            for block in blocks:
-                codes, names = pd.factorize(block["ticker"])
-                day = block["date"].to_numpy().astype("datetime64[D]")
-                _check_order(tickers[-1:], names.tolist(), codes, day, folder)
-                period = periods(day, frequency)
-                own, reach = ticker_volatility(block.assign(ticker=codes))
-                values: dict[str, Any] = {
-                    "features.f4": block[list(FEATURE_SETS[features].names)],
-                    "label.i1": block[DIRECTION],
-                    "split.i1": block["split"],
-                    "day.i4": day.astype(np.int64),
-                    "ticker.i4": codes + len(tickers),
-                    "period.i4": period,
-                    "history.i4": count_consecutive(codes, period),
-                    "return.f8": block[RETURN],
-                    "volatility.f4": own,
-                }
-                for name, array in values.items():
-                    files[name].write(np.ascontiguousarray(array, dtype=ARRAYS[name]).data)
-                ranges.append(pd.DataFrame({"day": day.astype(np.int64), "range": reach}).groupby("day").agg(_SUMS))
-                tickers += map(str, names)
-                rows += len(block)
-        sums = pd.concat(ranges).groupby(level=0).sum()
-        means = np.column_stack([sums.index, sums.iloc[:, 0] / sums.iloc[:, 1]])
-        (partial / RANGES).write_bytes(means.astype("<f8").tobytes())
-        index = {"format": FORMAT, "rows": rows, "tickers": tickers, "digest": digest}
-        (partial / INDEX).write_text(json.dumps(index) + "\n")
-        if folder.exists():
-            shutil.rmtree(folder)
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
+    def __init__(self, folder: Path, features: str, frequency: str) -> None:
+        self.folder, self.features, self.frequency = folder, features, frequency
+        self._partial = folder.with_name(f".{folder.name}.{uuid4().hex}")
+        self._files: dict[str, BinaryIO] = {}
+        self._tickers: list[str] = []
+        self._rows = 0
+        self._ranges: dict[int, np.ndarray] = {}  # day to sum and number of its rows' ranges
+        self._stack = ExitStack()
 
-def _check_order(before: list[str], names: list[str], codes: np.ndarray, day: np.ndarray, folder: Path) -> None:
-    same = codes[1:] == codes[:-1]
-    rising = all(a < b for a, b in pairwise([*before, *names]))
-    if not rising or (np.diff(codes) < 0).any() or not (day[1:] > day[:-1])[same].all():
-        raise DataError(
-            f"{folder}: rows of {names[0]} to {names[-1]} are not in order. Expected whole tickers one after "
-            "the other, each with one row per date, oldest first."
-        )
+    def __enter__(self) -> Self:
+        self._partial.mkdir(parents=True)
+        self._files = {name: self._stack.enter_context((self._partial / name).open("wb")) for name in ARRAYS}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stack.close()
+        shutil.rmtree(self._partial, ignore_errors=True)  # already moved after `finish`
+
+    def append(self, rows: pd.DataFrame) -> None:
+        """Write a block.
+
+        Args:
+            rows: the columns of `schema.table_columns` and `split`, int8 codes, sorted by ticker and date: all
+                rows of some tickers, which come after those of the blocks before.
+
+        Raises:
+            DataError: rows out of order, or a ticker in two blocks.
+        """
+        if rows.empty:
+            return
+        codes, names = pd.factorize(rows["ticker"])
+        day = rows["date"].to_numpy().astype("datetime64[D]")
+        self._check_order(codes, [str(name) for name in names], day)
+        period = periods(day, self.frequency)
+        own, reach = ticker_volatility(rows.assign(ticker=codes))
+        values: dict[str, Any] = {
+            "features.f4": rows[list(FEATURE_SETS[self.features].names)].to_numpy(dtype=np.float32),
+            "label.i1": rows[DIRECTION].to_numpy(),
+            "split.i1": rows["split"].to_numpy(),
+            "day.i4": day.astype(np.int64),
+            "ticker.i4": codes + len(self._tickers) - len(names),
+            "period.i4": period,
+            "history.i4": count_consecutive(codes, period),
+            "return.f8": rows[RETURN].to_numpy(dtype=np.float64),
+            "volatility.f4": own,
+        }
+        for name, array in values.items():
+            self._files[name].write(np.ascontiguousarray(array, dtype=ARRAYS[name]).data)
+        self._add_ranges(day.astype(np.int64), reach)
+        self._rows += len(rows)
+
+    def finish(self, digest: str) -> None:
+        """Write the index and move the folder to its place.
+
+        Args:
+            digest: of the tables that the arrays were made from.
+        """
+        days = sorted(self._ranges)
+        means = [total / count for total, count in (self._ranges[day] for day in days)]
+        (self._partial / RANGES).write_bytes(np.column_stack([days, means]).astype("<f8").tobytes())
+        self._stack.close()
+        index = {
+            "format": FORMAT,
+            "rows": self._rows,
+            "feature_set": self.features,
+            "features": list(FEATURE_SETS[self.features].names),
+            "frequency": self.frequency,
+            "tickers": self._tickers,
+            "digest": digest,
+        }
+        (self._partial / INDEX).write_text(json.dumps(index) + "\n")
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
+        self._partial.rename(self.folder)
+
+    def _check_order(self, codes: np.ndarray, names: list[str], day: np.ndarray) -> None:
+        ordered = [*self._tickers[-1:], *names]
+        same = codes[1:] == codes[:-1]
+        rising = all(a < b for a, b in pairwise(ordered))
+        if not rising or (np.diff(codes) < 0).any() or not (day[1:] > day[:-1])[same].all():
+            raise DataError(
+                f"{self.folder}: rows of {names[0]} to {names[-1]} are not in order. Expected whole tickers one after "
+                "the other, each with one row per date, oldest first."
+            )
+        self._tickers += names
+
+    def _add_ranges(self, day: np.ndarray, reach: np.ndarray) -> None:
+        known, at = np.unique(day, return_inverse=True)
+        sums = np.column_stack([np.bincount(at, weights=reach), np.bincount(at)])
+        for one, own in zip(known.tolist(), sums, strict=True):
+            self._ranges[one] = self._ranges[one] + own if one in self._ranges else own
 
 
 def mapped(folder: Path, name: str) -> np.ndarray:
@@ -137,7 +172,7 @@ def tensors_digest(folder: Path) -> str | None:
 
 
 def read_tensors(folder: Path, classes: int = 3) -> RowStore:
-    """Map the store of a folder of arrays; pages are read on access.
+    """Map the store of a folder that a `TensorWriter` finished; pages are read on access.
 
     Args:
         folder: of arrays.
@@ -164,6 +199,14 @@ def read_tensors(folder: Path, classes: int = 3) -> RowStore:
         period=mapped(folder, "period.i4"),
         columns=columns,
     )
+
+
+def write_tensors(blocks: Iterable[pd.DataFrame], folder: Path, features: str, frequency: str, digest: str) -> None:
+    """Write the arrays of a table that is given in blocks, see `TensorWriter.append`."""
+    with TensorWriter(folder, features, frequency) as writer:
+        for block in blocks:
+            writer.append(block)
+        writer.finish(digest)
 
 
 def ensure_tensors(parts: dict[str, Path], folder: Path, features: str, frequency: str, digest: str) -> None:
