@@ -389,7 +389,7 @@ def test_an_invalid_file_of_predictions_is_an_error(text, message, files, tmp_pa
         ({"predictions": "p", "news": "n"}, "bars=null: expected a file of daily bars as well as news"),
         ({"predictions": "p", "since": "2021"}, "since=2021: expected a date"),
         ({"predictions": "p", "periods": 0}, "periods=0: expected a whole number, 1 or more"),
-        ({"predictions": "p", "strict": "yes"}, "strict=yes: expected true or false"),
+        ({"predictions": "p", "strict": "maybe"}, "strict=maybe: expected true or false"),
     ],
 )
 def test_settings_that_cannot_be_used(arguments: dict[str, object], message: str):

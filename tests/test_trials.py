@@ -77,8 +77,8 @@ def test_folds_are_no_trials_and_are_found_through_their_run(client: MlflowClien
             children[number] = past(card([0.1, 0.1, 0.1]), parent=parent, tags={FOLD_TAG: number})
     past(None, parent=TrackedRun(client, client.get_run(parent.id)))  # something else below the same run
     assert {number: run.id for number, run in find_children(client, parent.id).items()} == children
-    assert parent.id in {run.id for run in find_runs(client, "1", "d")}
-    assert not set(children.values()) & {run.id for run in find_runs(client, "1", "d")}
+    assert parent.id in {run.id for run in find_runs(client, "1")}
+    assert not set(children.values()) & {run.id for run in find_runs(client, "1")}
     trials = find_trials(client, parent.id, "d", card([0.0, 0.0, 0.1]))
     assert trials.sharpes == (1.5,)
     assert trials.performance is None

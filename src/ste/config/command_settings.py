@@ -89,12 +89,10 @@ class CompareSettings(StoreSettings):
     """The leaderboard of an experiment (`tracking.experiment`).
 
     Attributes:
-        data_digest: digest of the tables; None is that of the experiment's latest run.
         file: page to write; None is `reports/leaderboard-EXPERIMENT.html` in the output folder.
         split: split of the metrics, `test` or `validation`.
     """
 
-    data_digest: str | None = None
     file: FileName | None = None
     split: Literal["test", "validation"] = "test"
 

@@ -6,7 +6,6 @@ them takes two fifths of the time of a process that only imports the three.
 
 import gc
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -26,12 +25,9 @@ def set_before() -> None:
 @contextmanager
 def fast_imports() -> Iterator[None]:
     """Pause garbage collection during imports and freeze the imported objects."""
-    enabled, known = gc.isenabled(), len(sys.modules)
     gc.disable()
     try:
         yield
     finally:
-        if len(sys.modules) > known:  # without imports there is only garbage to freeze
-            gc.freeze()
-        if enabled:
-            gc.enable()
+        gc.freeze()
+        gc.enable()

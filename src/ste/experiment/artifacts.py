@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pydantic_core
 import yaml
 
 from ste.data.panel import Panel
@@ -41,17 +42,8 @@ def write_outputs(folder: Path, result: Result) -> None:
         counts = pd.DataFrame(scores.confusion, index=scores.classes, columns=scores.classes)
         counts.to_csv(confusion / f"{split}.csv", index_label="true\\predicted")
     result.predictions.slice_split("validation", "test").write(folder / PREDICTIONS)
-    with atomic_file(folder / SUMMARY) as partial:
-        partial.write_text(json.dumps(_finite(result.summary()), indent=2, allow_nan=False) + "\n")
-
-
-def _finite(value: Any) -> Any:
-    """Replace numbers that JSON cannot hold by None."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
+    with atomic_file(folder / SUMMARY) as partial:  # JSON cannot hold numbers that are not finite
+        partial.write_bytes(pydantic_core.to_json(result.summary(), indent=2, inf_nan_mode="null") + b"\n")
 
 
 def score_metrics(scores: dict[str, Scorecard]) -> dict[str, float]:

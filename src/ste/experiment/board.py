@@ -31,10 +31,9 @@ def write_board(settings: CompareSettings) -> tuple[Board, Path]:
     client = open_store(settings.tracking, Path(settings.paths.output))
     experiment = find_experiment(client, settings.tracking.experiment)
     name = experiment.name
-    runs = find_runs(client, experiment.experiment_id, settings.data_digest)
+    runs = find_runs(client, experiment.experiment_id)
     if not runs:
-        wanted = f" on data {settings.data_digest}" if settings.data_digest else ""
-        raise RunError(f"tracking.experiment={name}: no run{wanted} yet. Try python -m ste.train model=lstm first.")
+        raise RunError(f"tracking.experiment={name}: no run yet. Try python -m ste.train model=lstm first.")
     latest = next((run for run in runs if run.status == "FINISHED"), None)
     if latest is None:
         raise RunError(f"tracking.experiment={name}: none of its {len(runs)} runs is FINISHED. Train one to its end.")

@@ -79,18 +79,15 @@ def find_children(client: MlflowClient, parent: str) -> dict[int, RunInfo]:
     return {int(child.tags[FOLD_TAG]): child for child in children if FOLD_TAG in child.tags}
 
 
-def find_runs(client: MlflowClient, experiment: str, digest: str | None = None, since: int = 0) -> list[RunInfo]:
+def find_runs(client: MlflowClient, experiment: str, since: int = 0) -> list[RunInfo]:
     """Find the training runs of an experiment, latest first, without folds and sweeps.
 
     Args:
         client: of the store.
         experiment: its ID.
-        digest: of the data; None is any data.
         since: earliest start, milliseconds since 1970.
     """
-    wanted = [] if digest is None else [f"tags.`{DIGEST_TAG}` = '{digest}'"]
-    wanted += [f"attributes.start_time >= {since}"] if since > 0 else []
-    runs = search(client, [experiment], " and ".join(wanted))
+    runs = search(client, [experiment], f"attributes.start_time >= {since}")
     return [run for run in runs if trains(run.tags)]
 
 

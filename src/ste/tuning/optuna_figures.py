@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ste.tuning.search_space import value_of
-from ste.tuning.trial_result import FINISHED, PRUNED, TrialRow
+from ste.tuning.trial_result import FINISHED, TrialRow
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -27,41 +27,27 @@ def build_study(rows: list[TrialRow], mode: str) -> "Study":
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="minimize" if mode == "min" else "maximize")
-    ended = [row for row in rows if row.result.status in (FINISHED, PRUNED)]
-    keys = [key for key in dict.fromkeys(k for row in ended for k in row.trial.values) if _varies(ended, key)]
-    for row in ended:
-        if not _has_value(row):
-            continue
-        params = {key: value_of(row.trial.values[key]) for key in keys}
-        study.add_trial(
-            optuna.trial.create_trial(
-                params=params, distributions={key: _distribution(ended, key) for key in keys}, value=row.result.value
-            )
-        )
+    finished = _finished(rows)
+    keys = finished[0].trial.values if finished else []  # those of every trial
+    values = {key: [value_of(row.trial.values[key]) for row in finished] for key in keys}
+    space = {key: _distribution(tried) for key, tried in values.items() if len(set(tried)) > 1}
+    for i, row in enumerate(finished):
+        params = {key: values[key][i] for key in space}
+        study.add_trial(optuna.trial.create_trial(params=params, distributions=space, value=row.result.value))
     return study
 
 
-def _has_value(row: TrialRow) -> bool:
-    return row.result.status == FINISHED and row.result.value is not None
+def _finished(rows: list[TrialRow]) -> list[TrialRow]:
+    return [row for row in rows if row.result.status == FINISHED and row.result.value is not None]
 
 
-def _values(rows: list[TrialRow], key: str) -> list[Any]:
-    values = {value_of(row.trial.values[key]) for row in rows if key in row.trial.values}
-    return sorted(values, key=lambda value: (isinstance(value, str), value))
-
-
-def _varies(rows: list[TrialRow], key: str) -> bool:
-    return all(key in row.trial.values for row in rows) and len(_values(rows, key)) > 1
-
-
-def _distribution(rows: list[TrialRow], key: str) -> "BaseDistribution":
+def _distribution(tried: list[Any]) -> "BaseDistribution":
     """Choose an axis: categories for texts, else the range of the numbers."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-    values = _values(rows, key)
-    if any(isinstance(value, str) for value in values):
-        return CategoricalDistribution(values)
-    low, high = float(values[0]), float(values[-1])
+    if any(isinstance(value, str) for value in tried):
+        return CategoricalDistribution(sorted(set(tried), key=str))
+    low, high = float(min(tried)), float(max(tried))
     return FloatDistribution(low, high, log=low > 0 and high / low > _LOG_RATIO)
 
 
@@ -88,7 +74,7 @@ def write_figures(rows: list[TrialRow], monitor: str, mode: str, title: str, fol
     lines = visualization.plot_parallel_coordinate(study, target_name=monitor)
     lines.update_traces(line_width=2, opacity=0.9, selector={"mode": "lines"})
     history = visualization.plot_optimization_history(study, target_name=monitor)
-    numbers = [row.trial.number for row in rows if _has_value(row)]
+    numbers = [row.trial.number for row in _finished(rows)]
     for trace in history.data:  # Optuna numbers the finished trials from 0
         trace.x = [numbers[i] for i in trace.x]
     figures = [lines, history]
