@@ -13,7 +13,7 @@ from ste.config import EnsembleSettings
 from ste.config.run_log import run_log
 from ste.data.storage.files import atomic_file
 from ste.ensembles.ensemble_result import EnsembleResult
-from ste.ensembles.members import FOLDER, MEMBERS, NAME, Member, fetch_members
+from ste.ensembles.members import FOLDER, MEMBERS, NAME, STORED, Member, fetch_members
 from ste.ensembles.pooling import Combined, add_baselines, combine
 from ste.evaluation.scorecard import without_baselines
 from ste.experiment.artifacts import write_outputs
@@ -115,11 +115,7 @@ def _write_members(folder: Path, members: Sequence[Member], combined: Combined, 
         figures = {split: card.baselines[member.title] for split, card in result.member_scores.items()}
         entries.append(
             {
-                "run_id": member.run_id,
-                "name": member.name,
-                "model": member.model,
-                "command": member.command,
-                "parameters": member.parameters,
+                **{name: getattr(member, name) for name in STORED},
                 "weight": weight,
                 "config": f"{FOLDER}/{member.run_id}/config.yaml",
                 "checkpoints": [f"{FOLDER}/{member.run_id}/{path.name}" for path in member.checkpoints],

@@ -31,6 +31,8 @@ FOLDER = "members"
 """Artifact folder: `members/RUN_ID/` holds the configuration and checkpoints of each member."""
 
 NAME = "Ensemble"
+STORED = ("run_id", "name", "model", "command", "parameters")
+"""Attributes of a member in `members.json`."""
 
 
 @dataclass(frozen=True)
@@ -120,11 +122,7 @@ class StoredEnsemble:
         download(client, run, FOLDER, folder)
         members = [
             Member(
-                run_id=entry["run_id"],
-                name=entry["name"],
-                model=entry["model"],
-                command=entry["command"],
-                parameters=entry["parameters"],
+                **{name: entry[name] for name in STORED},
                 config=yaml.safe_load((folder / entry["config"]).read_text()),
                 checkpoints=[folder / path for path in entry["checkpoints"]],
             )

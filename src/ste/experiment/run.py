@@ -136,7 +136,7 @@ def _train(
         folder.mkdir(parents=True, exist_ok=True)
         write_inputs(folder, config, parts.data.panel)
         if run is not None:
-            track_inputs(run, folder, parts.data.panel)
+            track_inputs(run, folder, parts.data)
         checkpoints = parts.tracker.checkpoints(run.id if run is not None else parts.tracker.resume, folder)
         checkpoints.mkdir(parents=True, exist_ok=True)
         if parts.data.in_folds:

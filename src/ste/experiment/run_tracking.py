@@ -12,10 +12,9 @@ import torch
 from ste.config import SweepSettings, TrackingSettings
 from ste.config.fast_imports import fast_imports
 from ste.data.datamodule import TrendDataModule
-from ste.data.panel import Panel
-from ste.errors import RunError
 from ste.evaluation.scorecard import Scorecard
 from ste.experiment.artifacts import CHECKPOINT, MONITORED, PREDICTIONS, SPLIT_PREFIX, SUMMARY, score_metrics
+from ste.experiment.run_data import RunData
 from ste.experiment.train_result import Result, TrainResult
 from ste.schema import DIRECTION, PERIOD
 from ste.seed_ensembles.replica_scores import TABLE
@@ -69,7 +68,7 @@ class RunTracker:
         return self.output / "checkpoints" / run_id if run_id else folder / "checkpoints"
 
 
-def track_inputs(run: "TrackedRun", folder: Path, panel: Panel) -> None:
+def track_inputs(run: "TrackedRun", folder: Path, data: RunData) -> None:
     """Track the configuration, the data card and the tables once; a resumed run must have the same data.
 
     Raises:
@@ -80,12 +79,9 @@ def track_inputs(run: "TrackedRun", folder: Path, panel: Panel) -> None:
 
     digest = run.client.get_run(run.id).data.tags.get(DIGEST_TAG)
     if digest is not None:  # a resumed run
-        if digest != panel.prepared.digest:
-            raise RunError(
-                f"resume={run.id}: the tables have digest {panel.prepared.digest}, the run started on {digest}. "
-                "Restore the files, or train again."
-            )
+        data.check_digest(digest)
         return
+    panel = data.panel
     run.log_file(folder / "config.yaml")
     run.log_file(folder / "data_card.json")
     files = panel.prepared.card["files"]

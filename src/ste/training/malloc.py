@@ -6,7 +6,8 @@ By default glibc returns large blocks to the kernel at every `free` and maps the
 
 import ctypes
 import os
-from collections.abc import Callable, Iterator
+import platform
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 # Of malloc.h.
@@ -26,31 +27,20 @@ def retain_memory() -> Iterator[bool]:
     Yields:
         Whether memory is retained.
     """
-    library = _glibc()
-    if library is None or _chosen_by_user():
+    if platform.libc_ver()[0] != "glibc" or _chosen_by_user():
         yield False
         return
-    _set(library.mallopt, _FITTING)
+    library = ctypes.CDLL(None)
+    for name, value in _FITTING.items():
+        library.mallopt(name, value)
     try:
         yield True
     finally:
-        _set(library.mallopt, _AFTER)
+        for name, value in _AFTER.items():
+            library.mallopt(name, value)
         library.malloc_trim(0)
-
-
-def _glibc() -> ctypes.CDLL | None:
-    try:
-        known = os.confstr("CS_GNU_LIBC_VERSION")
-    except (AttributeError, ValueError, OSError):  # Windows; macOS and musl do not know the name
-        return None
-    return ctypes.CDLL(None) if known and known.startswith("glibc") else None
 
 
 def _chosen_by_user() -> bool:
     names = (f"MALLOC_{name}_" for name in ("MMAP_MAX", "MMAP_THRESHOLD", "TRIM_THRESHOLD", "TOP_PAD"))
     return "glibc.malloc" in os.environ.get("GLIBC_TUNABLES", "") or any(name in os.environ for name in names)
-
-
-def _set(mallopt: Callable[[int, int], int], values: dict[int, int]) -> None:
-    for name, value in values.items():
-        mallopt(name, value)
