@@ -620,7 +620,7 @@ def test_a_trial_is_stopped_where_its_best_is_worse_than_the_others_median(tmp_p
         if found is None:
             done.append(curve)
     assert stopped > 2
-    study = open_study(chosen)
+    study = open_study(chosen, "min")
     states = [trial.state for trial in study.trials]
     assert states.count(optuna.trial.TrialState.PRUNED) == stopped
 

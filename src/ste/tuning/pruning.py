@@ -3,12 +3,13 @@
 from typing import TYPE_CHECKING
 
 import lightning.pytorch as pl
+from optuna import load_study
 from optuna.trial import Trial
 
 from ste.config import SweepSettings
 from ste.errors import Pruned
 from ste.training.module import TrendModule
-from ste.tuning.study import open_storage, open_study
+from ste.tuning.study import build_pruner, open_storage
 
 if TYPE_CHECKING:
     pass
@@ -33,7 +34,8 @@ class Pruning(pl.Callback):
         storage = open_storage(settings.storage)
         study_id = storage.get_study_id_from_name(settings.study)
         trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, settings.trial)
-        self._trial = Trial(open_study(settings), trial_id)
+        study = load_study(study_name=settings.study, storage=storage, pruner=build_pruner(settings))
+        self._trial = Trial(study, trial_id)
         self._monitor, self._run_id = monitor, run_id
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

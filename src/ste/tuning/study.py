@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial, Trial
 
-_RESULT, _COMMAND, _PARENT = "outcome", "command", "parent"
+PARENT = "parent"
+"""Attribute of a study: MLflow run of the search, if it has one."""
+_RESULT, _COMMAND = "outcome", "command"
 """Attributes of trials and studies; their values are stored, so they never change."""
 _SQLITE_TIMEOUT = 60.0
 """Seconds that a writer waits for another one."""
@@ -83,16 +85,6 @@ class OptunaSearch:
                 "Resume it with the same settings, or choose another sweep.study."
             )
 
-    @property
-    def parent(self) -> str | None:
-        """MLflow run of the search, if it has one."""
-        run_id: str | None = self.study.user_attrs.get(_PARENT)
-        return run_id
-
-    @parent.setter
-    def parent(self, run_id: str) -> None:
-        self.study.set_user_attr(_PARENT, run_id)
-
     def recover(self) -> list[int]:
         """Repeat the trials that a dead process left running, and return their numbers."""
         from optuna.trial import TrialState
@@ -150,8 +142,8 @@ def default_storage(output: Path) -> str:
     return f"sqlite:///{(output / 'studies.db').resolve()}"
 
 
-def open_study(settings: SweepSettings, mode: str | None = None) -> "Study":
-    """Open an Optuna study; create it if it is missing and `mode` is given.
+def open_study(settings: SweepSettings, mode: str) -> "Study":
+    """Open an Optuna study; create it if it is missing.
 
     Args:
         settings: of the sweep, with `storage` and `study`.
@@ -165,12 +157,9 @@ def open_study(settings: SweepSettings, mode: str | None = None) -> "Study":
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     assert settings.storage is not None
     try:
-        storage = open_storage(settings.storage)
-        if mode is None:
-            return optuna.load_study(study_name=settings.study, storage=storage, pruner=build_pruner(settings))
         return optuna.create_study(
             study_name=settings.study,
-            storage=storage,
+            storage=open_storage(settings.storage),
             direction="minimize" if mode == "min" else "maximize",
             pruner=build_pruner(settings),
             load_if_exists=True,

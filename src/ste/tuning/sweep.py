@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ste.config import SweepSettings, TrackingSettings
 from ste.tuning.optuna_figures import write_figures
-from ste.tuning.study import OptunaSearch, TrialSource
+from ste.tuning.study import PARENT, OptunaSearch, TrialSource
 from ste.tuning.sweep_console import print_sweep, trial_line
 from ste.tuning.sweep_table import note, write_table
 from ste.tuning.trial_result import SweepTrial, TrialResult, TrialRow, best, count_by_status, ranked
@@ -122,7 +122,7 @@ def _parent_run(plan: SweepPlan, source: TrialSource) -> Iterator["TrackedRun | 
     from ste.tracking.sweep_runs import has_sweep
     from ste.tracking.tracked_run import tracked_run
 
-    known = source.parent if isinstance(source, OptunaSearch) else None
+    known = source.study.user_attrs.get(PARENT) if isinstance(source, OptunaSearch) else None
     if known is not None and not has_sweep(plan.tracking, plan.output, known):
         known = None
     params = {f"sweep.{key}": values for key, values in plan.swept.items()} | plan.fixed
@@ -135,7 +135,7 @@ def _parent_run(plan: SweepPlan, source: TrialSource) -> Iterator["TrackedRun | 
     tags = {SWEEP_TAG: plan.kind, "command": plan.command}
     with tracked_run(plan.tracking, plan.output, plan.name, params, known, tags=tags, hint=hint) as run:
         if isinstance(source, OptunaSearch):
-            source.parent = run.id
+            source.study.set_user_attr(PARENT, run.id)
         yield run
 
 
