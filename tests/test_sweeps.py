@@ -368,7 +368,7 @@ def test_nothing_takes_a_sweep_or_a_pruned_trial_for_a_trained_run(swept: Any):
     folder, rows, _, client, _ = swept
     parent = parent_of(client)
     with pytest.raises(Pruned), tracked_run(TrackingSettings(), folder / "outputs", "hopeless", {}) as run:
-        raise Pruned(3, run.id)
+        raise Pruned(3)
     pruned = client.get_run(run.id)
     assert (pruned.info.status, pruned.data.tags["pruned"]) == ("KILLED", "true")
     assert parent.id not in {found.id for found in find_runs(client, parent.experiment)}
@@ -588,7 +588,7 @@ class At:
 
 
 def stops_after(curve: list[float], of: SweepSettings) -> int | None:
-    callback = Pruning(of, "val/log_loss", "r")
+    callback = Pruning(of, "val/log_loss")
     for epoch in range(len(curve)):
         try:
             callback.on_train_epoch_start(At(epoch), module_with(curve[:epoch]))  # type: ignore[arg-type]

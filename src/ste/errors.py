@@ -41,13 +41,16 @@ class Pruned(Exception):  # noqa: N818 - not an error: a decision of the search
 
     Args:
         epoch: last trained epoch, from 0.
-        run_id: MLflow run ID of the trial, or None.
+
+    Attributes:
+        run_id: MLflow run ID of the trial, if it is tracked.
     """
 
-    def __init__(self, epoch: int, run_id: str | None = None) -> None:
-        super().__init__(epoch, run_id)
+    run_id: str | None = None
+
+    def __init__(self, epoch: int) -> None:
+        super().__init__(epoch)
         self.epoch = epoch
-        self.run_id = run_id
 
     def __str__(self) -> str:
         return f"pruned after epoch {self.epoch}: other trials were better at that epoch"

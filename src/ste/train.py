@@ -66,13 +66,13 @@ def _train(values: dict[str, Any]) -> "TrainResult | None":
     folder = Path(HydraConfig.get().runtime.output_dir)
     name, command = _run_name(values["tracking"], values.get("sweep", {})), _command()
     sweep = settings.sweep
+    callbacks: tuple[Any, ...] = ()
     searched = None not in (sweep.storage, sweep.study, sweep.trial) and sweep.pruner != "none"
-    if not searched or settings.validation.method != "holdout":
-        return train(settings, tracked, folder, name, command)
-    from ste.tuning.pruning import Pruning
+    if searched and settings.validation.method == "holdout":
+        from ste.tuning.pruning import Pruning
 
-    monitor = f"val/{settings.fit.monitor}"
-    return train(settings, tracked, folder, name, command, lambda run: Pruning(sweep, monitor, run.id if run else None))
+        callbacks = (Pruning(sweep, f"val/{settings.fit.monitor}"),)
+    return train(settings, tracked, folder, name, command, callbacks)
 
 
 def _resumed_values(settings: TrainSettings, run_id: str) -> dict[str, Any]:

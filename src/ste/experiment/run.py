@@ -1,7 +1,7 @@
 """Train, track and score one model."""
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,9 +30,6 @@ from ste.training.fit import Fitted
 
 if TYPE_CHECKING:
     from ste.tracking.run_writer import TrackedRun
-
-CallbackFactory = Callable[["TrackedRun | None"], pl.Callback]
-"""Builds a further callback of a fit for the tracked run, or None where tracking is off."""
 
 
 def split_settings(settings: TrainSettings) -> RunParts:
@@ -87,7 +84,7 @@ def train(
     folder: Path,
     name: str,
     command: str = "",
-    callback: CallbackFactory | None = None,
+    callbacks: tuple[pl.Callback, ...] = (),
 ) -> TrainResult | None:
     """Train, track and score one model, on the tables' own split or fold by fold.
 
@@ -97,7 +94,7 @@ def train(
         folder: for the files of the run.
         name: of the tracked run.
         command: that was typed.
-        callback: builds a further callback of a holdout's fit for the tracked run or None; None adds none.
+        callbacks: of a holdout's fit, in addition to those of the settings.
 
     Returns:
         None on every rank of a distributed run but 0.
@@ -110,7 +107,7 @@ def train(
     use_threads(settings.trainer)
     rows = ", ".join(f"{split} {entry['rows']:,}" for split, entry in parts.data.panel.prepared.card["files"].items())
     run_log.info("data %s, rows: %s", parts.data.panel.prepared.digest, rows)
-    result = _train(parts, config, folder, name, command, callback)
+    result = _train(parts, config, folder, name, command, callbacks)
     if result is not None:
         for line in result.lines:
             run_log.info(line)
@@ -120,7 +117,7 @@ def train(
 
 
 def _train(
-    parts: RunParts, config: dict[str, Any], folder: Path, name: str, command: str, callback: CallbackFactory | None
+    parts: RunParts, config: dict[str, Any], folder: Path, name: str, command: str, callbacks: tuple[pl.Callback, ...]
 ) -> TrainResult | None:
     data = parts.data.fold(parts.data.folds[0]) if parts.data.in_folds else parts.data.holdout()
     model = parts.builder.build(data)  # reports a mistake before anything is tracked
@@ -142,7 +139,6 @@ def _train(
         if parts.data.in_folds:
             fits, predictions = fit_folds(parts, checkpoints, folder, run)
         else:
-            callbacks = () if callback is None else (callback(run),)
             fits = [parts.fitter.fit(model, data, checkpoints, run, callbacks, resume=resume)]
             predictions = predict(fits[0].model, data, parts.builder.name)
         result = _result(parts, folder, run, predictions, fits)

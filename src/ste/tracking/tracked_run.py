@@ -102,8 +102,8 @@ def tracked_run(
         if parent is None and ENSEMBLE_TAG not in (tags or {}):
             print(f"\n{hint or f'python -m ste.train resume={run_id} resumes this run'}", file=sys.stderr)
         raise
-    except Pruned:
-        status = "KILLED"
+    except Pruned as stop:
+        status, stop.run_id = "KILLED", run_id
         run.set_tags({PRUNED_TAG: "true"})
         raise
     except MlflowException as error:

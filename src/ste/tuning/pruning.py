@@ -1,7 +1,5 @@
 """Stop unpromising trials of a search while they train."""
 
-from typing import TYPE_CHECKING
-
 import lightning.pytorch as pl
 from optuna import load_study
 from optuna.trial import Trial
@@ -11,9 +9,6 @@ from ste.errors import Pruned
 from ste.training.module import TrendModule
 from ste.tuning.study import build_pruner, open_storage
 
-if TYPE_CHECKING:
-    pass
-
 
 class Pruning(pl.Callback):
     """Report the monitored metric of each epoch to the study, and stop the fit when its pruner decides to.
@@ -21,13 +16,12 @@ class Pruning(pl.Callback):
     Args:
         settings: of the sweep, with storage, study and trial.
         monitor: name of the metric in the module's history, such as `val/log_loss`.
-        run_id: the trial's MLflow run, or None.
 
     Raises:
         Pruned: at the start of the next epoch.
     """
 
-    def __init__(self, settings: SweepSettings, monitor: str, run_id: str | None) -> None:
+    def __init__(self, settings: SweepSettings, monitor: str) -> None:
         assert settings.storage is not None
         assert settings.study is not None
         assert settings.trial is not None
@@ -36,12 +30,12 @@ class Pruning(pl.Callback):
         trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, settings.trial)
         study = load_study(study_name=settings.study, storage=storage, pruner=build_pruner(settings))
         self._trial = Trial(study, trial_id)
-        self._monitor, self._run_id = monitor, run_id
+        self._monitor = monitor
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Report the previous epoch and stop if the trial is pruned; the last epoch is never pruned."""
         if self._report(pl_module) and self._trial.should_prune():
-            raise Pruned(trainer.current_epoch - 1, self._run_id)
+            raise Pruned(trainer.current_epoch - 1)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Report the last epoch."""
