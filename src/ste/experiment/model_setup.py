@@ -101,7 +101,6 @@ class ModelBuilder:
             )
         accepted = MODELS[net].__init__.__annotations__
         arguments = {key: value for key, value in asdict(data.dims).items() if key in accepted} | given
-        MODELS.build(net, arguments)  # reports a wrong size before anything is tracked
         pl.seed_everything(self.seed, verbose=False)
         hyperparameters = {
             "net": net,
@@ -110,12 +109,9 @@ class ModelBuilder:
             "representation": self.representation,
             "optimizer": asdict(self.optimizer),
             "scheduler": asdict(self.scheduler),
-            "monitor": self.loss.monitor,
+            **asdict(self.loss),
             "mode": self.loss.mode,
             "class_weights": _class_weights(data) if self.loss.class_weights else None,
-            "label_smoothing": self.loss.label_smoothing,
-            "adversarial_weight": self.loss.adversarial_weight,
-            "adversarial_size": self.loss.adversarial_size,
             "seed": self.seed,
             "augment": None if self.augment.name == "none" else asdict(self.augment),
         }
