@@ -15,7 +15,7 @@ from ste.config import SplitSettings, TrainSettings
 from ste.config.config_files import COMMON, INFERENCE, conf_dir, group_choices
 from ste.config.load import compose_command, compose_train, load_settings, model_configs
 from ste.errors import ConfigError, SteError
-from ste.experiment.model_setup import input_view, model_name
+from ste.experiment.model_setup import input_view
 from ste.registry import BASELINES, MODELS
 from ste.training.components import build_callbacks
 from ste.training.optimizers import build_optimizer, build_scheduler
@@ -86,7 +86,7 @@ def test_the_groups_are_complete():
 @pytest.mark.parametrize(("group", "name"), CHOICES)
 def test_every_choice_becomes_settings(group: str, name: str, tmp_path: Path):
     settings = load_settings(TrainSettings, compose_train(overrides(group, name, tmp_path)))
-    assert model_name(settings.model) in {*MODELS, *ste.baselines.__all__}
+    assert (settings.model.get("net") or settings.model["baseline"]) in {*MODELS, *ste.baselines.__all__}
     assert input_view(settings.model) in ("sequence", "flat")
 
 

@@ -19,9 +19,6 @@ from ste.evaluation.metrics.base import MIN_PROBABILITY, log_losses
 from ste.evaluation.predictions import Predictions
 from ste.schema import PERIOD, probability_names
 
-METHODS = ("average", "validation", "stacked")
-"""Mean of probabilities; the same weighted by validation log-loss; logistic regression on log-probabilities."""
-
 BLOCKS = 5
 """Number of blocks of periods that validation rows are cross-fitted over."""
 
@@ -111,7 +108,8 @@ def combine(members: Sequence[Predictions], method: str, strength: float = 1.0, 
 
     Args:
         members: validation and test rows of each, checked by `same_rows.check_same_rows`.
-        method: one of `METHODS`.
+        method: `average` of the probabilities; `validation`, the same weighted by validation log-loss; or `stacked`,
+            logistic regression on the log-probabilities.
         strength: C of the stacked regression, the inverse of its L2 penalty.
         name: of the ensemble, for printing.
 
@@ -170,7 +168,7 @@ def _fit(method: str, strength: float, first: Predictions, probs: np.ndarray, ro
     """Fit a combination.
 
     Args:
-        method: one of `METHODS`.
+        method: as of `combine`.
         strength: C of the stacked regression.
         first: any member's predictions, for labels and majority.
         probs: the members' probabilities, `[K, N, C]`.

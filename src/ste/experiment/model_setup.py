@@ -30,11 +30,6 @@ from ste.training.run_logger import MetricStore
 from ste.training.trainer import build_trainer
 
 
-def model_name(model: dict[str, Any]) -> str:
-    """Return a model's class name."""
-    return str(model.get("net") or model["baseline"])
-
-
 def input_view(model: dict[str, Any]) -> str:
     """Return what a model reads: `sequence` (windows) or `flat` (rows)."""
     return "sequence" if "baseline" in model else str(MODELS[model["net"]].input_view)
@@ -69,7 +64,7 @@ class ModelBuilder:
     @property
     def name(self) -> str:
         """Class name of the model."""
-        return model_name(self.model)
+        return str(self.model.get("net") or self.model["baseline"])
 
     @property
     def is_baseline(self) -> bool:
