@@ -1,6 +1,5 @@
 """Many seeds in one run: each is the run of its seed, and together they are the run's prediction."""
 
-import csv
 import json
 import statistics
 from dataclasses import replace
@@ -182,10 +181,9 @@ def test_a_run_is_scored_as_the_ensemble_and_each_replica_by_itself(folder: Path
     module = result.module
     assert isinstance(module, ReplicaModule)
     shown = " ".join(result.lines)
-    with Path("run/replicas.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert [int(row["seed"]) for row in rows] == [0, 1, 2]
-    assert [int(row["best_epoch"]) for row in rows] == module.best_epochs.tolist()
+    replicas = json.loads(Path("run/summary.json").read_text())["replicas"]
+    assert replicas["seeds"] == [0, 1, 2]
+    assert replicas["best_epochs"] == module.best_epochs.tolist()
     tracked = client.get_run(result.run_id).data
     assert tracked.tags["replicas"] == "3"
     values = compose_values(*WORLD, f"paths.data={folder / 'data'}")
@@ -198,13 +196,12 @@ def test_a_run_is_scored_as_the_ensemble_and_each_replica_by_itself(folder: Path
         probs = module.replica_probabilities(batch.features).double().numpy()
         labels = batch.label.numpy()
         accuracies = [accuracy_score(labels, own.argmax(axis=1)) for own in probs]
-        for row, own, accuracy in zip(rows, probs, accuracies, strict=True):
-            assert float(row[f"{split}_accuracy"]) == pytest.approx(accuracy)
-            assert float(row[f"{split}_mcc"]) == pytest.approx(matthews_corrcoef(labels, own.argmax(axis=1)))
+        figures = replicas["figures"][split]
+        assert figures["accuracy"] == pytest.approx(accuracies)
+        for i, own in enumerate(probs):
+            assert figures["mcc"][i] == pytest.approx(matthews_corrcoef(labels, own.argmax(axis=1)))
             shares = own / own.sum(axis=1, keepdims=True)
-            assert float(row[f"{split}_log_loss"]) == pytest.approx(
-                log_loss(labels, shares, labels=[0, 1, 2]), rel=1e-5
-            )
+            assert figures["log_loss"][i] == pytest.approx(log_loss(labels, shares, labels=[0, 1, 2]), rel=1e-5)
         prefix = f"final_{split}/accuracy"
         assert tracked.metrics[f"{prefix}_replica_mean"] == pytest.approx(statistics.mean(accuracies))
         assert tracked.metrics[f"{prefix}_replica_std"] == pytest.approx(statistics.stdev(accuracies))
@@ -214,8 +211,6 @@ def test_a_run_is_scored_as_the_ensemble_and_each_replica_by_itself(folder: Path
             line = f"{statistics.mean(accuracies):.4f} ± {statistics.stdev(accuracies):.4f} over seeds"
             assert f"3 replicas: test accuracy {line}; the ensemble {joint:.4f}" in shown
     assert {"curves/val_log_loss_replica_mean", "curves/val_log_loss", "curves/train_loss"} <= set(tracked.metrics)
-    summary = json.loads(Path("run/summary.json").read_text())
-    assert summary["replicas"]["figures"]["test"]["accuracy"] == [float(row["test_accuracy"]) for row in rows]
     importance, attribution = explain(module, data)
     assert importance
     assert attribution.gap < 1e-2

@@ -23,7 +23,7 @@ from ste.experiment.run_tracking import RunTracker, track_inputs, track_training
 from ste.experiment.train_result import TrainResult
 from ste.schema import SPLITS
 from ste.seed_ensembles.replica_module import ReplicaModule
-from ste.seed_ensembles.replica_scores import TABLE, ReplicaScores
+from ste.seed_ensembles.replica_scores import ReplicaScores
 from ste.training.components import early_stopping_patience
 from ste.training.distributed import check_processes, process_rank, use_threads
 from ste.training.fit import Fitted
@@ -143,8 +143,6 @@ def _train(
             predictions = predict(fits[0].model, data, parts.builder.name)
         result = _result(parts, folder, run, predictions, fits)
         write_outputs(folder, result)
-        if result.replicas is not None:
-            result.replicas.write(folder / TABLE)
         if run is not None:
             track_training(run, folder, result, None if parts.data.in_folds else data)
     if run is not None:

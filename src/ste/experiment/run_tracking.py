@@ -17,7 +17,6 @@ from ste.experiment.artifacts import CHECKPOINT, MONITORED, PREDICTIONS, SPLIT_P
 from ste.experiment.run_data import RunData
 from ste.experiment.train_result import Result, TrainResult
 from ste.schema import DIRECTION, PERIOD
-from ste.seed_ensembles.replica_scores import TABLE
 from ste.training.fit import Fitted
 from ste.training.module import TrendModule
 
@@ -118,7 +117,6 @@ def track_training(
     if result.replicas is not None:
         metrics |= result.replicas.metrics(SPLIT_PREFIX)
         run.set_tags({"replicas": len(result.replicas.seeds)})
-        run.log_file(folder / TABLE)
     run.log_metrics(metrics, step)
     track_result(run, folder, result, step, model_id)
 

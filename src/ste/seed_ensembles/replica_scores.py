@@ -1,18 +1,13 @@
 """Scores of single replicas and their spread."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from ste.data.storage.files import atomic_file
 from ste.evaluation.classification import compared_metrics, compute_metrics
 from ste.evaluation.epoch_metrics import ONCE
 from ste.evaluation.metrics.base import ScoredExamples
-
-TABLE = "replicas.csv"
 
 
 @dataclass(frozen=True)
@@ -45,19 +40,6 @@ class ReplicaScores:
                 start = f"{prefixes[split]}/{name}_replica"
                 out |= {f"{start}_mean": mean, f"{start}_std": deviation}
         return out
-
-    def write(self, path: Path) -> None:
-        """Write a CSV with a row for each replica: seed, best epoch, weight, `<split>_<metric>`."""
-        columns: dict[str, Sequence[float]] = {
-            "replica": range(len(self.seeds)),
-            "seed": self.seeds,
-            "best_epoch": self.best_epochs,
-            "weight": self.weights,
-        }
-        for split, figures in self.figures.items():
-            columns |= {f"{split}_{name}": values for name, values in figures.items()}
-        with atomic_file(path) as partial:
-            pd.DataFrame(columns).to_csv(partial, index=False)
 
 
 def replica_metrics(probs: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) -> dict[str, list[float]]:
