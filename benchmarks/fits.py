@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.reference_loop import PreparedExamples, bare_loop
 from ste.config import TrackingSettings, TrainSettings
-from ste.config.load import compose_train, load_settings
+from ste.config.load import compose_command, load_settings
 from ste.data.datamodule import TrendDataModule
 from ste.experiment.run import split_settings
 from ste.schema import FEATURE_SETS, RETURN
@@ -20,7 +20,7 @@ from ste.tracking.tracked_run import tracked_run
 
 def settings_from(overrides: Sequence[str]) -> TrainSettings:
     """Return the settings of a training command and set torch's threads as the command does."""
-    settings = load_settings(TrainSettings, compose_train(["trainer.enable_progress_bar=false", *overrides]))
+    settings = load_settings(TrainSettings, compose_command("train", ["trainer.enable_progress_bar=false", *overrides]))
     torch.set_num_threads(settings.trainer.threads or 1)
     return settings
 

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from ste.config import TrainSettings
-from ste.config.load import compose_train, load_settings, to_dict
+from ste.config.load import compose_command, load_settings, to_dict
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.scorecard import Scorecard
 from ste.evaluation.scoring import score
@@ -59,7 +59,9 @@ def run(overrides: tuple[str, ...], experiment: str, bars: str, data: str) -> Tr
     fixed = ["tracking=off", "trainer.threads=1", "trainer.enable_progress_bar=false", "scoring.resamples=100"]
     with tempfile.TemporaryDirectory() as folder:
         paths = [f"paths.output={folder}", f"paths.data={data}"]
-        config = to_dict(compose_train([f"experiment={experiment}", f"data.bars={bars}", *fixed, *paths, *overrides]))
+        config = to_dict(
+            compose_command("train", [f"experiment={experiment}", f"data.bars={bars}", *fixed, *paths, *overrides])
+        )
         result = train(load_settings(TrainSettings, config), config, Path(folder) / "run", "next day")
     assert result is not None
     return Trained(

@@ -54,7 +54,7 @@ class Outcome:
 def run_trial(trial: Trial) -> Outcome:
     """Generate the market, train and judge in a temporary folder."""
     from ste.config import TrainSettings
-    from ste.config.load import compose_train, load_settings, to_dict
+    from ste.config.load import compose_command, load_settings, to_dict
     from ste.experiment.run import train
 
     with tempfile.TemporaryDirectory(prefix="verdicts") as folder:
@@ -70,7 +70,7 @@ def run_trial(trial: Trial) -> Outcome:
             "trainer.enable_progress_bar=false",
             *trial.overrides,
         ]
-        config = to_dict(compose_train(overrides))
+        config = to_dict(compose_command("train", overrides))
         result = train(load_settings(TrainSettings, config), config, Path(folder) / "run", f"seed {trial.seed}")
         assert result is not None  # one process trains
         verdict = result.verdict

@@ -13,7 +13,7 @@ from hydra.errors import HydraException
 import ste.baselines
 from ste.config import SplitSettings, TrainSettings
 from ste.config.config_files import COMMON, INFERENCE, conf_dir, group_choices
-from ste.config.load import compose_command, compose_train, load_settings, model_configs
+from ste.config.load import compose_command, load_settings, model_configs
 from ste.errors import ConfigError, SteError
 from ste.experiment.model_setup import input_view
 from ste.registry import BASELINES, MODELS
@@ -85,7 +85,7 @@ def test_the_groups_are_complete():
 
 @pytest.mark.parametrize(("group", "name"), CHOICES)
 def test_every_choice_becomes_settings(group: str, name: str, tmp_path: Path):
-    settings = load_settings(TrainSettings, compose_train(overrides(group, name, tmp_path)))
+    settings = load_settings(TrainSettings, compose_command("train", overrides(group, name, tmp_path)))
     assert (settings.model.get("net") or settings.model["baseline"]) in {*MODELS, *ste.baselines.__all__}
     assert input_view(settings.model) in ("sequence", "flat")
 
@@ -123,7 +123,7 @@ def test_an_experiment_says_how_to_run_it(name: str):
 @pytest.mark.parametrize("name", GROUPS["optimizer"])
 @pytest.mark.parametrize("schedule", GROUPS["scheduler"])
 def test_every_optimizer_and_schedule_moves_a_net(name: str, schedule: str):
-    settings = load_settings(TrainSettings, compose_train([f"optimizer={name}", f"scheduler={schedule}"]))
+    settings = load_settings(TrainSettings, compose_command("train", [f"optimizer={name}", f"scheduler={schedule}"]))
     net = torch.nn.Linear(3, 2)
     before = net.weight.clone()
     optimizer = build_optimizer(net.parameters(), vars(settings.optimizer), fused=True)
@@ -136,7 +136,7 @@ def test_every_optimizer_and_schedule_moves_a_net(name: str, schedule: str):
 
 @pytest.mark.parametrize("name", [name for name in GROUPS["trainer"] if name != "gpu"])
 def test_every_trainer_is_built(name: str, tmp_path: Path):
-    settings = load_settings(TrainSettings, compose_train([f"trainer={name}"]))
+    settings = load_settings(TrainSettings, compose_command("train", [f"trainer={name}"]))
     callbacks = build_callbacks(settings.callbacks, "val/log_loss", "min", tmp_path)
     trainer = build_trainer(settings.trainer, callbacks)
     assert trainer.max_epochs == settings.trainer.max_epochs
@@ -161,7 +161,7 @@ def test_every_baseline_has_one_configuration_which_names_all_its_arguments():
 
 
 def test_the_default_run_is_the_documented_one():
-    settings = load_settings(TrainSettings, compose_train([]))
+    settings = load_settings(TrainSettings, compose_command("train", []))
     assert (settings.model["net"], settings.data.source, settings.optimizer.name) == ("SimpleLSTM", "world", "adam")
     assert (settings.data.tickers, settings.data.start, settings.data.end) == (7, "2015-01-01", "2024-12-31")
     assert settings.data.split == SplitSettings(validation_start="2021-01-01", test_start="2023-01-01")
@@ -242,7 +242,7 @@ def test_the_default_run_is_the_documented_one():
 )
 def test_an_invalid_setting_is_reported_with_a_valid_one(override: str, message: str):
     with pytest.raises(ConfigError, match=re.escape(message)):
-        load_settings(TrainSettings, compose_train(override.split()))
+        load_settings(TrainSettings, compose_command("train", override.split()))
 
 
 @pytest.mark.parametrize(("net", "argument"), [("SimpleLSTM", "hidden_size"), ("DualTowerModel", "tower_hidden_size")])

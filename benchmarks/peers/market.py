@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ste.config import SyntheticSettings, TrainSettings
-from ste.config.load import compose_train, load_settings
+from ste.config.load import compose_command, load_settings
 from ste.data.storage.files import write_frame
 from ste.features.feature_rows import feature_rows
 from ste.market.sources import Market
@@ -46,7 +46,7 @@ class MarketFiles:
 def write_market(folder: Path, tickers: int, sessions: int) -> MarketFiles:
     """Write bars of whole tickers with this number of sessions in both formats."""
     settings = load_settings(
-        TrainSettings, compose_train(["data=world", f"data.tickers={tickers}", *_years(sessions)])
+        TrainSettings, compose_command("train", ["data=world", f"data.tickers={tickers}", *_years(sessions)])
     ).data
     assert isinstance(settings, SyntheticSettings)
     bars = generate_market(settings).bars

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from ste.config import ReproduceSettings, TrainSettings
 from ste.config.fast_imports import fast_imports
 from ste.config.hydra_app import run
-from ste.config.load import compose_train, load_settings, to_dict
+from ste.config.load import compose_command, load_settings, to_dict
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def reproduce_task(config: DictConfig) -> None:
     results = {}
     for name, document in MODELS.items():
         overrides = [f"paths.data={settings.paths.data}", f"paths.output={output}"]
-        values = to_dict(compose_train([f"experiment=seed_{name}", *overrides]))
+        values = to_dict(compose_command("train", [f"experiment=seed_{name}", *overrides]))
         values["trainer"] |= {"threads": 1, "enable_progress_bar": False}  # 12 batches: a second thread only waits
         result = train(load_settings(TrainSettings, values), values, folder / name, f"{document.title}, seed document")
         assert result is not None

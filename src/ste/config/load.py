@@ -42,11 +42,6 @@ def compose_command(command: str, overrides: list[str], *, with_hydra: bool = Fa
         return compose(command, overrides=overrides, return_hydra_config=with_hydra)
 
 
-def compose_train(overrides: list[str]) -> DictConfig:
-    """Compose the configuration of `python -m ste.train`."""
-    return compose_command("train", overrides)
-
-
 def load_settings(cls: type[SettingsType], config: Mapping[str, Any] | DictConfig) -> SettingsType:
     """Validate a configuration as the settings of a command, and check the input files that it names.
 
