@@ -12,6 +12,8 @@ import skops.io
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
@@ -21,10 +23,11 @@ import ste.baselines
 from ste.baselines import REFERENCE_BASELINES, GradientBoosting, Logistic, Majority, Persistence, Volatility
 from ste.baselines.examples import SplitExamples
 from ste.baselines.fitted_baseline import FittedBaseline
+from ste.baselines.sklearn_baseline import SklearnBaseline
 from ste.config import SyntheticSettings
 from ste.data.row_store import RowStore
 from ste.data.window_dataset import FlatDataset, SequenceDataset, WindowDataset
-from ste.errors import ConfigError
+from ste.errors import ConfigError, RunError
 from ste.experiment.model_setup import load_model
 from ste.features.feature_rows import feature_rows
 from ste.features.normalization import Normalizer
@@ -386,7 +389,7 @@ def test_a_checkpoint_gives_back_the_baseline_to_the_bit(name: str, kind: str, t
     np.testing.assert_array_equal(read.table("window"), test.table("window"))
     np.testing.assert_array_equal(again.baseline.predict_proba(read), expected)
     if name in ("Logistic", "Volatility"):
-        assert arguments["C"] == again.baseline.strength
+        assert arguments["C"] == again.baseline.classifier.C
     # Nothing but tensors, numbers and text: it loads without unpickling code.
     assert torch.load(tmp_path / "best.ckpt", weights_only=True)["baseline"] == name
 
@@ -398,6 +401,26 @@ def test_a_checkpoint_that_names_something_else_is_refused(tmp_path: Path):
         load_model(tmp_path / "best.ckpt")
 
 
+@BASELINES.register
+class Discriminant(SklearnBaseline):
+    """A user's baseline: a classifier of scikit-learn, and no serializer."""
+
+    def __init__(self, shrinkage: float = 0.1) -> None:
+        super().__init__(LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage))
+
+
+def test_a_scikit_learn_classifier_needs_no_serializer_of_its_own(tmp_path: Path):
+    train, test = learnable(3)
+    arguments = {"shrinkage": 0.2}
+    model = FittedBaseline("Discriminant", arguments, BASELINES.build("Discriminant", arguments), test.representation)
+    model.baseline.fit(train, test, seed=0)
+    model.save(tmp_path / "best.ckpt")
+    again = load_model(tmp_path / "best.ckpt")
+    assert isinstance(again, FittedBaseline)
+    np.testing.assert_array_equal(again.baseline.predict_proba(test), model.baseline.predict_proba(test))
+    assert model.baseline.parameter_count > 0
+
+
 class Runs:
     """A type that executes something when it is unpickled."""
 
@@ -405,10 +428,16 @@ class Runs:
         return print, ("executed",)
 
 
-def test_a_state_of_untrusted_types_is_not_loaded(capsys: pytest.CaptureFixture[str]):
-    content = torch.frombuffer(bytearray(skops.io.dumps(Runs())), dtype=torch.uint8)
-    with pytest.raises(UntrustedTypesFoundException):
-        Logistic().load_state_dict({"skops": content, "num_classes": 3})
+def test_a_state_of_untrusted_types_is_not_saved_and_not_loaded(capsys: pytest.CaptureFixture[str]):
+    train, test = learnable(3)
+    forest = SklearnBaseline(RandomForestClassifier(2))
+    forest.fit(train, test, seed=0)
+    with pytest.raises(RunError, match=r"its state holds sklearn\.tree\._tree\.Tree"):
+        forest.state_dict()
+    for untrusted in (forest.pipeline, Runs()):
+        content = torch.frombuffer(bytearray(skops.io.dumps(untrusted)), dtype=torch.uint8)
+        with pytest.raises(UntrustedTypesFoundException):
+            Logistic().load_state_dict({"skops": content, "num_classes": 3})
     assert "executed" not in capsys.readouterr().out
 
 

@@ -1,29 +1,18 @@
 """Multinomial logistic regression: on the last period's features, and on volatility alone."""
 
-import warnings
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-import torch
-from sklearn.dummy import DummyClassifier
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from ste.baselines.base import FeatureBaseline
-from ste.baselines.examples import Inputs, SplitExamples
+from ste.baselines.examples import Inputs
+from ste.baselines.sklearn_baseline import SklearnBaseline
 from ste.registry import BASELINES
-
-MAX_ROWS = 100_000
-"""Training examples, evenly spaced, that the regression is fitted on."""
 
 
 @BASELINES.register
-class Logistic(FeatureBaseline):
+class Logistic(SklearnBaseline):
     """Multinomial logistic regression (Cox 1958) on the normalized features of each example's last period.
-
-    The state is written by skops, which holds no code, and is read back only if skops trusts every type in it.
 
     Args:
         C: inverse strength of the L2 penalty, above 0, default 1. A smaller value shrinks the weights more.
@@ -32,41 +21,7 @@ class Logistic(FeatureBaseline):
     def __init__(self, C: float = 1.0) -> None:  # noqa: N803 - scikit-learn's name
         if C <= 0:
             raise ValueError(f"C={C}: expected a number above 0")
-        self.strength = C
-        self.pipeline: Any = None
-        self.num_classes = 0
-
-    def fit(self, train: SplitExamples, validation: SplitExamples, seed: int) -> None:
-        """Fit on at most `MAX_ROWS` training examples; a class without an example gets probability 0."""
-        some = train.thin(MAX_ROWS)
-        self.num_classes = train.num_classes
-        # The regression refuses a single class.
-        several = len(np.unique(some.labels)) > 1
-        classifier = LogisticRegression(C=self.strength, max_iter=300) if several else DummyClassifier()
-        self.pipeline = make_pipeline(StandardScaler(), classifier)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # near its optimum is enough for a baseline
-            self.pipeline.fit(some.table(self.inputs).astype(np.float64), some.labels)
-
-    def predict_inputs(self, x: np.ndarray) -> np.ndarray:
-        """Predict class probabilities, float64 `[N, C]`, from inputs `[N, K]`."""
-        out = np.zeros((len(x), self.num_classes))
-        out[:, self.pipeline.classes_] = self.pipeline.predict_proba(x.astype(np.float64))
-        return out
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the pipeline in skops' format."""
-        from skops.io import dumps
-
-        content = bytearray(dumps(self.pipeline))
-        return {"skops": torch.frombuffer(content, dtype=torch.uint8), "num_classes": self.num_classes}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore the pipeline; a type that skops does not trust is an error."""
-        from skops.io import loads
-
-        self.pipeline = loads(state["skops"].numpy().tobytes())
-        self.num_classes = int(state["num_classes"])
+        super().__init__(LogisticRegression(C=C, max_iter=300))
 
     @property
     def mean(self) -> np.ndarray:

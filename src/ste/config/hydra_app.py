@@ -30,6 +30,8 @@ from ste.errors import SteError
 
 Task = Callable[[DictConfig], Any]
 
+_DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the system names no file when one grows
+
 
 def run(command: str, task: Task) -> None:
     """Compose the configuration of a command with the command line and run its task; exit on an error.
@@ -103,7 +105,7 @@ def shell_command(overrides: Iterable[str]) -> str:
 
 def _write_error(error: OSError) -> SteError:
     """Convert an error of writing a file or folder to `SteError`; raise any other `OSError`."""
-    if error.filename is None and error.errno != errno.ENOSPC:  # of a socket, for example
+    if error.filename is None and error.errno not in _DISK_IS_FULL:  # of a socket, for example
         raise error
     where = error.filename or "the disk"
     return SteError(
