@@ -46,8 +46,8 @@ MUTATIONS = (
     Mutation(
         "scaler fitted on validation",
         "data/datamodule.py",
-        'train = self.datasets["train"]\n        if len(train) * train.length',
-        'train = self.datasets["validation"]\n        if len(train) * train.length',
+        'train = self.datasets["train"]\n        index = evenly_spaced',
+        'train = self.datasets["validation"]\n        index = evenly_spaced',
         ("data_laws::test_scalers_see_training_rows_alone",),
     ),
     Mutation(
@@ -138,8 +138,8 @@ MUTATIONS = (
     Mutation(
         "horizon ignored",
         "labels/targets.py",
-        'codes = pd.factorize(rows["ticker"])[0].astype(np.int64)',
-        'codes, horizon = pd.factorize(rows["ticker"])[0].astype(np.int64), 1',
+        "rows[ROW_PERIOD].to_numpy(), horizon)",
+        "rows[ROW_PERIOD].to_numpy(), 1)",
         ("labels::test_the_horizon_counts_weeks_and_the_last_rows_are_dropped_never_filled",),
     ),
     Mutation(

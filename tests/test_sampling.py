@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from ste.baselines import GradientBoosting, Logistic, boosting, linear
+from ste.baselines import GradientBoosting, Logistic, boosting, sklearn_baseline
 from ste.baselines.examples import SplitExamples
 from ste.baselines.fitted_baseline import FittedBaseline
 from ste.config import SplitSettings, SyntheticSettings
@@ -148,7 +148,7 @@ def test_baselines_gather_only_what_they_look_at(whole: TrendDataModule, monkeyp
     """The linear one is fitted on every k-th of all normalized examples, the trees on as many as fit in memory."""
     model = majority(whole)
     train = SplitExamples(whole.datasets["train"], model.representation, 3, 1)
-    monkeypatch.setattr(linear, "MAX_ROWS", 1000)
+    monkeypatch.setattr(sklearn_baseline, "MAX_ROWS", 1000)
     asked: list[int] = []
     table = SplitExamples.table
     monkeypatch.setattr(SplitExamples, "table", lambda self, inputs: asked.append(len(self)) or table(self, inputs))
