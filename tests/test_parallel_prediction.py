@@ -319,13 +319,17 @@ def test_a_cluster_that_cannot_be_reached_is_reported_at_once(monkeypatch: pytes
 
 @pytest.mark.slow
 def test_ray_data_gives_the_rows_and_values_of_one(tmp_path: Path, table: pd.DataFrame, model: Path):
+    """By the command: a process that has been part of a Ray cluster may end when the cluster does."""
     pytest.importorskip("ray")
     path = tmp_path / "table.parquet"
     table.to_parquet(path)
-    assert_same(model, path, 2, ".csv", run_on_ray)
-    table.assign(macro_vix=table["date"]).to_parquet(path)
-    with pytest.raises(DataError, match=r"table\.parquet: column macro_vix: holds timestamp"):
-        predict_shards(settings_of(path, tmp_path / "o.csv", tmp_path / "r.csv", 2), model, run_on_ray)
+    command = ["ste.predict", f"model={model}", f"input={path}", "output=several.csv", "workers=2", "cluster=ray"]
+    done = subprocess.run([sys.executable, "-m", *command], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    predict_table(ServedModel(model), open_table(path), tmp_path / "one.csv", tmp_path / "one.rejects.csv")
+    for kind, keys in (("csv", ["ticker", "date"]), ("rejects.csv", ["line"])):
+        frames = [read_output(tmp_path / f"{count}.{kind}", keys) for count in ("several", "one")]
+        pd.testing.assert_frame_equal(*frames, check_dtype=False)
 
 
 @pytest.mark.slow
