@@ -260,7 +260,8 @@ def test_the_seed_document_is_reproduced(reproduction: tuple[Path, str]):
         assert model["scores"]["validation"]["examples"] == 12
         right = model["metrics"]["validation"]["accuracy"] * 12
         assert right == pytest.approx(round(right), abs=1e-5)
-    for text in ("57,731", "2,371", "230 KB", "14 KB", "33.33%", "25.00%", "95 % exact", "do not distinguish"):
+    assert printed.count("14 KB") == 2  # the document's and ours
+    for text in ("57,731", "2,371", "230 KB", "33.33%", "25.00%", "95 % exact", "do not distinguish"):
         assert text in printed
 
 

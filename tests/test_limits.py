@@ -48,8 +48,7 @@ def test_over_many_null_worlds_no_model_is_better_than_chance(small, folder):
 
 @pytest.mark.slow
 def test_enough_data_brings_a_model_close_to_the_limit(small, folder):
-    settings, values = small("experiment=known_limit", "trainer.max_epochs=12", "tracking=off", world=False)
-    values["trainer"]["max_epochs"] = settings.trainer.max_epochs = 12
+    settings, values = small("experiment=known_limit", "trainer.max_epochs=7", "tracking=off", world=False)
     result = train(settings, values, folder / "run", "limit")
     assert result is not None
     assert result.scores["train"].examples > 100_000

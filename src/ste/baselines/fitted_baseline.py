@@ -68,8 +68,8 @@ class FittedBaseline:
             "scaling": self.representation.state_dict(),
             "state": self.baseline.state_dict(),
         }
-        with atomic_file(path) as partial:
-            torch.save(content, partial)
+        with atomic_file(path) as partial, partial.open("wb") as file:
+            torch.save(content, file)  # from a path it would save the temporary name too
 
     @classmethod
     def from_checkpoint(cls, content: dict[str, Any]) -> "FittedBaseline":
