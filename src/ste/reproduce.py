@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from omegaconf import DictConfig
@@ -50,8 +51,10 @@ def reproduce_task(config: DictConfig) -> None:
         values["trainer"] |= {"threads": 1, "enable_progress_bar": False}  # 12 batches: a second thread only waits
         result = train(load_settings(TrainSettings, values), values, folder / name, f"{document.title}, seed document")
         assert result is not None
-        with atomic_file(folder / f"{name}_best.pth") as partial, partial.open("wb") as file:
-            torch.save(result.module.net.state_dict(), file)  # from a path it would save the temporary name too
+        with TemporaryDirectory(dir=folder) as staging:  # the archive holds the name that it is saved under
+            weights = Path(staging) / f"{name}_best.pth"
+            torch.save(result.module.net.state_dict(), weights)
+            weights.replace(folder / weights.name)
         results[name] = result
     with atomic_file(folder / "training_summary.json") as partial:
         partial.write_text(json.dumps(_summary(folder, results), indent=2) + "\n")
