@@ -1,7 +1,10 @@
 """List the commands: `python -m ste`."""
 
 import ast
+import sys
 from pathlib import Path
+
+from ste import __version__
 
 COMMANDS = (
     *("generate", "train", "evaluate", "compare", "ensemble", "report", "audit", "reproduce", "ui"),
@@ -17,7 +20,10 @@ def summary(command: str) -> str:
 
 
 def main() -> None:
-    """Print each command with one line on what it does."""
+    """Print each command with one line on what it does, or with `--version` the version."""
+    if "--version" in sys.argv[1:]:
+        print(f"ste {__version__}")
+        return
     print("python -m ste.COMMAND --help lists the settings of a command.\n")
     for command in COMMANDS:
         print(f"  ste.{command:<10} {summary(command)}")

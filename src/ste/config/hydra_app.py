@@ -22,6 +22,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from ste import __version__
 from ste.config.config_files import config_root
 from ste.config.fast_imports import set_before
 from ste.config.help_page import help_page
@@ -46,6 +47,9 @@ def run(command: str, task: Task) -> None:
     try:
         if {"-h", "--help"} & set(sys.argv[1:]):
             _print_help(command, overrides)
+            return
+        if "--version" in sys.argv[1:]:
+            print(f"ste {__version__}")
             return
         root = str(config_root(command))
         hydra.main(version_base="1.3", config_path=root, config_name=command)(_report_errors(task))()
