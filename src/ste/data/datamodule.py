@@ -26,6 +26,8 @@ from ste.schema import PERIOD, SPLITS
 
 FITTED_PERIODS = 1_000_000
 """Maximum number of periods that the scalers are fitted on; a longer training split is sampled evenly."""
+FITTED_CHUNK = 16_384
+"""Periods in memory at once while the scalers of a long training split are fitted."""
 
 
 @dataclass(frozen=True)
@@ -206,11 +208,15 @@ class TrendDataModule(pl.LightningDataModule):
         Where the examples read more than `FITTED_PERIODS` periods, evenly spaced examples are used.
 
         Args:
-            size: examples in a chunk.
+            size: examples in a chunk of a shorter split.
         """
         train = self.datasets["train"]
         index = evenly_spaced(len(train), FITTED_PERIODS // train.length)
-        return (train[part].features for part in index.split(size))
+        if len(train) * train.length > FITTED_PERIODS:
+            size = max(1, FITTED_CHUNK // train.length)
+        for part in index.split(size):
+            yield train[part].features
+            self.panel.store.columns.release()  # the examples of a long split touch every page of a mapped table
 
     def class_counts(self) -> torch.Tensor:
         """Count the training examples of each class, int64 `[C]`."""

@@ -28,6 +28,7 @@ class RowColumns:
         volatility: from rows `[n]` to their trailing volatilities, float64 `[n, K]`; see
             `volatility.trailing_volatility`.
         frame: every row and column of a table in memory.
+        release: frees the memory of mapped features, which are read again on access.
     """
 
     tickers: np.ndarray
@@ -38,6 +39,7 @@ class RowColumns:
     directions: np.ndarray
     volatility: Callable[[np.ndarray], np.ndarray]
     frame: pd.DataFrame | None = None
+    release: Callable[[], None] = lambda: None
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame, ticker: np.ndarray, tickers: np.ndarray) -> "RowColumns":

@@ -7,6 +7,7 @@ little-endian arrays (`ARRAYS`), `ranges.f8` (float64 `[D, 2]`: a day and the me
 
 import json
 import logging
+import mmap
 import shutil
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -159,7 +160,12 @@ class TensorWriter:
 
 def mapped(folder: Path, name: str) -> np.ndarray:
     """Map a flat array of a folder; writes stay in this process and are not saved to disk."""
-    return np.asarray(np.memmap(folder / name, dtype=ARRAYS[name], mode="c"))
+    return np.frombuffer(_pages(folder, name), dtype=ARRAYS[name])
+
+
+def _pages(folder: Path, name: str) -> mmap.mmap:
+    with (folder / name).open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
 
 
 def tensors_digest(folder: Path) -> str | None:
@@ -182,6 +188,7 @@ def read_tensors(folder: Path, classes: int = 3) -> RowStore:
     rows, day, trends = index["rows"], mapped(folder, "day.i4"), mapped(folder, "label.i1")
     volatility = mapped(folder, "volatility.f4").reshape(rows, -1)
     range_day, market_range = np.fromfile(folder / RANGES, dtype="<f8").reshape(-1, 2).T
+    pages = _pages(folder, "features.f4")
     columns = RowColumns(
         np.asarray(index["tickers"], dtype=object),
         mapped(folder, "ticker.i4"),
@@ -191,9 +198,10 @@ def read_tensors(folder: Path, classes: int = 3) -> RowStore:
         trends,
         # Rounded to 32 bits, but for the volatility of all tickers.
         lambda at: with_market_range(volatility[at], market_range[np.searchsorted(range_day, day[at])]),
+        release=lambda: pages.madvise(mmap.MADV_DONTNEED),
     )
     return RowStore(
-        features=torch.from_numpy(mapped(folder, "features.f4").reshape(rows, -1)),
+        features=torch.from_numpy(np.frombuffer(pages, dtype=ARRAYS["features.f4"]).reshape(rows, -1)),
         label=torch.from_numpy(trends) if classes == len(Trend) else class_indices(trends, classes),
         history=torch.from_numpy(mapped(folder, "history.i4")),
         period=mapped(folder, "period.i4"),
