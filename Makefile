@@ -85,7 +85,7 @@ studies: $(READY)  ## measure coverage of the intervals and errors of the verdic
 	$(BIN)/python -m studies.verdicts --signal 0.4
 
 docs: $(READY)  ## build the documentation site in outputs/site
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "outputs/site/index.html"
 
 ui: $(READY)  ## open the MLflow UI on http://127.0.0.1:5000
