@@ -1,6 +1,5 @@
-"""The verdict: its words at each level, what it corrects for, and what its paragraph states."""
+"""The verdict: its words at each level, what it corrects for, and what its sentences state."""
 
-import re
 from dataclasses import replace
 
 import numpy as np
@@ -14,8 +13,13 @@ from ste.evaluation.predictions import Predictions, row_columns
 from ste.evaluation.scorecard import Estimate, Gain, Portfolio, Scorecard
 from ste.evaluation.scoring import score
 from ste.evaluation.significance import ALPHA, Trials, compare, sidak
-from ste.evaluation.verdict import LEVELS, judge
+from ste.evaluation.verdict import LEVELS, Verdict, judge
 from studies.verdicts import Outcome, summary
+
+
+def whole(verdict: Verdict) -> str:
+    return " ".join([verdict.summary, *verdict.details])
+
 
 BASELINES = {"majority": 0.372, "persistence": 0.361, "volatility": 0.423, "linear": 0.418}
 UNDECIDED = Gain(0.010, -0.006, 0.026, 0.11)
@@ -151,25 +155,78 @@ def test_the_correction_keeps_tiny_p_values():
     assert sidak(1.0, 3) == 1.0
 
 
-def test_the_paragraph_states_what_was_found():
+def test_the_summary_is_one_sentence_and_three_points():
+    trials = Trials(3, 0, (0.62, 0.1, -0.4), np.random.default_rng(1).normal(size=(104, 3)))
+    verdict = judge(card(CLEAR), "SimpleLSTM", trials)
+    assert verdict.headline == "SimpleLSTM is better than guessing, but not better than every trained baseline."
+    assert verdict.points == (
+        "It is significantly better than majority and persistence, not than volatility and linear.",
+        "Accuracy on test is 43.3 % [40.3, 46.1], +1.0 points [-0.6, 2.6] against the best baseline, volatility "
+        "(42.3 %); corrected p = 0.5030.",
+        "Most of the score is volatility, not direction: movement AUC 0.620, direction AUC 0.510 [0.490, 0.530].",
+    )
+
+
+def test_the_details_state_the_rest():
     trials = Trials(3, 0, (0.62, 0.1, -0.4), np.random.default_rng(1).normal(size=(104, 3)))
     verdict = judge(card(CLEAR), "SimpleLSTM", trials)
     for part in (
-        "SimpleLSTM scored 43.3 % [40.3, 46.1] accuracy on the test split: 7,532 examples of 88 weeks.",
-        "That is better than guessing: +6.1 points [4.1, 8.1] on majority's 37.2 %, log-loss gain +0.0010 "
+        "Scored are 7,532 examples of 88 weeks.",
+        "It is better than guessing: +6.1 points [4.1, 8.1] on majority's 37.2 %, log-loss gain +0.0010 "
         "[-0.0190, 0.0210], p < 0.0001, corrected < 0.0001 (by accuracy).",
         "It is not significantly better than the best baseline, volatility: +1.0 points [-0.6, 2.6] on its 42.3 %, "
         "log-loss gain +0.0010 [-0.0190, 0.0210], p = 0.1100, corrected 0.5030 (by accuracy).",
         "corrected (Sidak) for 3 trials on this data in this experiment",
-        "movement AUC 0.620 [0.600, 0.640], direction AUC 0.510 [0.490, 0.530]; most of the score is volatility, ",
-        "not direction (trailing volatility alone: 42.3 %, movement 0.610).",
+        "Trailing volatility alone has an accuracy of 42.3 % and a movement AUC of 0.610.",
         "Its long-short portfolio with costs of 10 basis points has a Sharpe ratio of 0.62 [-0.70, 1.90] a year;",
         "that the best of 3 trials has by luck, is ",
         "Over the portfolios of 3 trials the probability of backtest overfitting is",
     ):
-        assert part in verdict.paragraph
-    assert "leak" not in verdict.paragraph
-    assert 4 <= len(re.findall(r"\.(?: |$)", verdict.paragraph)) <= 8
+        assert part in " ".join(verdict.details)
+    assert "leak" not in whole(verdict)
+    assert "artificial" not in whole(verdict)
+
+
+def test_synthetic_rows_are_named_first_and_their_portfolio_is_artificial():
+    verdict = judge(card(CLEAR | LEARNED), "SimpleLSTM", synthetic=True)
+    assert verdict.headline == "On synthetic data, SimpleLSTM is better than every baseline."
+    assert "figures are artificial" in " ".join(verdict.details)
+
+
+@pytest.mark.parametrize(
+    ("changes", "headline"),
+    [
+        ({}, "x is not better than guessing."),
+        ({"identical": ("majority",)}, "x equals the majority baseline, so it is not better than guessing."),
+        ({"method": "binomial", "periods": 2}, "2 weeks are too few to judge x."),
+        ({"method": "binomial", "periods": 1}, "1 week is too few to judge x."),
+    ],
+)
+def test_a_weak_result_has_a_plain_headline(changes: dict[str, object], headline: str):
+    assert judge(card(**changes), "x").headline == headline
+
+
+def test_the_baseline_that_beats_a_model_is_named_first():
+    lost = {"linear": Gain(-0.03, -0.05, -0.01, 0.999)}
+    verdict = judge(card(CLEAR | lost), "x")
+    assert verdict.word == "better than guessing"
+    assert verdict.headline == "x is better than guessing, but worse than the linear baseline."
+
+
+@pytest.mark.parametrize(
+    ("confusion", "same", "point"),
+    [
+        ([[5, 0, 1], [2, 0, 2], [1, 0, 4]], (), "It never predicts Neutral."),
+        ([[5, 0, 0], [4, 0, 0], [3, 0, 0]], (), "It never predicts Neutral or Uptrend."),
+        ([[5, 0, 0], [4, 0, 0], [3, 0, 0]], ("majority",), "It predicts the same class as majority on every row."),
+        ([[5, 1, 1], [2, 3, 2], [1, 1, 4]], (), None),
+        ([[5, 0, 1], [0, 0, 0], [1, 0, 4]], (), None),  # no row is Neutral
+    ],
+)
+def test_a_class_that_is_never_predicted_is_named(confusion: list[list[int]], same: tuple[str, ...], point: str | None):
+    points = judge(card(CLEAR, confusion=confusion, same_classes=same), "x").points
+    found = [sentence for sentence in points if "never predicts" in sentence or "same class" in sentence]
+    assert found == ([point] if point else [])
 
 
 def test_the_tags_hold_the_same_numbers():
@@ -204,27 +261,35 @@ ABOVE, WITHIN, BELOW = Estimate(0.55, 0.52, 0.58), Estimate(0.51, 0.48, 0.54), E
 @pytest.mark.parametrize(
     ("move", "direction", "expected"),
     [
-        (ABOVE, WITHIN, "most of the score is volatility, not direction"),
-        (ABOVE, ABOVE, "both are predicted better than by chance"),
-        (WITHIN, ABOVE, "direction is predicted better than by chance, movement is not"),
-        (WITHIN, WITHIN, "both are indistinguishable from chance"),
-        (ABOVE, BELOW, "the score is volatility, and direction is predicted worse than by chance"),
-        (BELOW, BELOW, "direction is predicted worse than by chance, and movement is indistinguishable from chance"),
-        (Estimate(0.7), Estimate(0.7), "both are indistinguishable from chance"),  # there is no interval
-        (None, ABOVE, "; direction is predicted better than by chance."),
-        (None, WITHIN, "; direction is indistinguishable from chance."),
-        (None, BELOW, "; direction is predicted worse than by chance."),
+        (ABOVE, WITHIN, "Most of the score is volatility, not direction:"),
+        (ABOVE, ABOVE, "Movement and direction are both predicted better than by chance:"),
+        (WITHIN, ABOVE, "Direction is predicted better than by chance, movement is not:"),
+        (WITHIN, WITHIN, "Movement and direction are both indistinguishable from chance:"),
+        (ABOVE, BELOW, "The score is volatility, and direction is predicted worse than by chance:"),
+        (BELOW, BELOW, "Direction is predicted worse than by chance, and movement is indistinguishable from chance:"),
+        (Estimate(0.7), Estimate(0.7), "are both indistinguishable from chance"),  # there is no interval
+        (None, ABOVE, "Direction is predicted better than by chance: direction AUC"),
+        (None, WITHIN, "Direction is indistinguishable from chance: direction AUC"),
+        (None, BELOW, "Direction is predicted worse than by chance: direction AUC"),
     ],
 )
 def test_what_the_score_is_made_of(move: Estimate | None, direction: Estimate, expected: str):
-    assert expected in judge(card(move=move, direction=direction), "x").paragraph
+    assert expected in whole(judge(card(move=move, direction=direction), "x"))
 
 
 def test_two_classes_by_day_have_no_move_figures():
-    scored = card(CLEAR, move=None, classes=("Downtrend", "Uptrend"), unit="day", periods=64, examples=3720)
+    scored = card(
+        CLEAR,
+        move=None,
+        classes=("Downtrend", "Uptrend"),
+        unit="day",
+        periods=64,
+        examples=3720,
+        confusion=[[1, 0], [0, 1]],
+    )
     verdict = judge(scored, "Adv-ALSTM")
-    assert "3,720 examples of 64 days" in verdict.paragraph
-    assert "movement AUC" not in verdict.paragraph
+    assert "3,720 examples of 64 days" in whole(verdict)
+    assert "movement AUC" not in whole(verdict)
     assert "verdict.moves" not in verdict.tags
     assert verdict.sharpe is not None
     weekly = judge(card(CLEAR), "x").sharpe
@@ -243,16 +308,15 @@ def test_too_few_weeks_cannot_tell_anything():
     scored = card(CLEAR | LEARNED, method="binomial", periods=2, examples=12, portfolio=book(12))
     verdict = judge(scored, "DualTower", split="validation")
     assert verdict.word == "inconclusive"
-    assert "validation split: 12 examples of 2 weeks." in verdict.paragraph
-    assert "inconclusive: 2 weeks are too few to resample" in verdict.paragraph
-    assert "The best baseline, volatility, has 42.3 % on them." in verdict.paragraph
+    assert verdict.points[0].startswith("Accuracy on validation is 43.3 % [40.3, 46.1]; the best baseline, volatility")
+    assert "Scored are 12 examples of 2 weeks. 2 weeks are too few to resample." in whole(verdict)
     assert (verdict.sharpe, verdict.overfitting) == (None, None)
 
 
 def test_without_a_baseline_nothing_is_claimed():
     verdict = judge(card(CLEAR, gains={}, baselines={}), "x")
     assert verdict.word == "not better"
-    assert "There is no baseline to compare it with" in verdict.paragraph
+    assert "There is no baseline to compare it with" in whole(verdict)
     assert "verdict.p" not in verdict.tags
 
 
@@ -268,11 +332,11 @@ def test_a_known_world_states_what_share_of_the_gap_is_closed():
     verdict = judge(known, "x")
     assert verdict.word == "better than guessing"  # the truth is no baseline
     assert "it closes 57.3 % [40.1, 74.4] of the gap in expected accuracy between majority and the Bayes optimum" in (
-        verdict.paragraph
+        whole(verdict)
     )
     assert verdict.tags["verdict.gap_closed"] == "0.5730 [0.4010, 0.7440]"
     null = judge(replace(scored, baselines=scored.baselines | bayes), "x")
-    assert "the features hardly change the most probable class" in null.paragraph
+    assert "the features hardly change the most probable class" in whole(null)
 
 
 @pytest.mark.parametrize(
@@ -294,7 +358,7 @@ def test_too_good_to_be_true(accuracy: float, lead: float, direction: float, kno
     }
     baselines = scored.baselines | ({"bayes": {"accuracy": Estimate(0.6)}} if known else {})
     verdict = judge(replace(scored, figures=figures, baselines=baselines), "x")
-    assert len(verdict.suspicions) == verdict.paragraph.count("run python -m ste.audit") == found
+    assert len(verdict.suspicions) == whole(verdict).count("run python -m ste.audit") == found
 
 
 def test_luck_in_a_few_weeks_is_no_leak():
@@ -304,13 +368,13 @@ def test_luck_in_a_few_weeks_is_no_leak():
 
 def test_a_portfolio_without_a_ratio_is_left_out():
     figures = card().figures | {"portfolio_sharpe": Estimate(float("nan"))}
-    assert "portfolio" not in judge(card(figures=figures), "x").paragraph
+    assert "portfolio" not in whole(judge(card(figures=figures), "x"))
     assert judge(card(portfolio=book(5)), "x").sharpe is None
 
 
 def test_no_number_is_written_as_minus_zero():
     scored = card({"majority": Gain(-0.00001, -0.0001, 0.0001, 0.6)})
-    assert "-0.0 " not in judge(scored, "x").paragraph.replace("]", " ")
+    assert "-0.0 " not in whole(judge(scored, "x")).replace("]", " ")
 
 
 @pytest.mark.parametrize(("signal", "better", "holds"), [(0.0, 10, True), (0.0, 11, False), (0.4, 189, False)])
@@ -353,7 +417,7 @@ def test_real_scores_are_judged():
     assert strong.word == "better"  # than linear too, which ranks alike: by log-loss
     assert strong.best is not None
     assert (strong.best.hardest, strong.best.figure) == ("linear", "log_loss")
-    assert "both are predicted better than by chance" in strong.paragraph
+    assert "are both predicted better than by chance" in whole(strong)
     words = [judge(score(predictions(0.0, seed), resamples=200), "oracle").word for seed in range(1, 6)]
     assert words.count("not better") >= 4
 
@@ -366,8 +430,8 @@ def test_a_model_that_is_a_learned_baseline_is_not_better_than_every_baseline():
     assert judge(card(gains=gains), "a net").word == "better"
     verdict = judge(card(gains=gains | {"linear": NOTHING}, identical=("linear",)), "Logistic")
     assert verdict.word == "better than guessing"
-    assert "It is identical to the linear baseline, so it is not better than every baseline." in verdict.paragraph
-    assert "It is better than the best other baseline, volatility" in verdict.paragraph
+    assert "It is identical to the linear baseline, so it is not better than every baseline." in whole(verdict)
+    assert "It is better than the best other baseline, volatility" in whole(verdict)
     assert judge(card(gains=gains | {"linear": NOTHING}), "the same figures, other probabilities").word != "better"
 
 
@@ -391,14 +455,16 @@ def test_a_guess_is_never_better_than_guessing(name: str):
     assert verdict.guessing is None
 
 
-def test_a_better_order_of_the_rows_counts_too():
+def test_a_better_order_of_the_rows_counts_against_probabilities_alone():
+    """Persistence orders no rows, so that a higher AUROC than its own shows nothing: its accuracy must be beaten."""
     gains = {name: {"accuracy": UNDECIDED, "log_loss": UNDECIDED, "auroc": UNDECIDED} for name in BASELINES}
+    del gains["persistence"]["log_loss"]
     ordered = {name: gains[name] | {"auroc": gain(0.1, 1e-6)} for name in ("majority", "persistence")}
-    verdict = judge(card(gains=gains | ordered), "a net")
+    assert judge(card(gains=gains | ordered), "a net").word == "not better"
+    accurate = {"persistence": ordered["persistence"] | {"accuracy": gain(0.06, 1e-6)}}
+    verdict = judge(card(gains=gains | ordered | accurate), "a net")
     assert verdict.word == "better than guessing"
-    assert "(by AUROC)" in verdict.paragraph
-    alone = {"majority": gains["majority"] | {"auroc": gain(0.1, 1e-6)}}
-    assert judge(card(gains=gains | alone), "a net").word == "not better"
+    assert "(by AUROC" in whole(verdict)
 
 
 def test_a_gain_does_not_count_next_to_a_sure_loss():
@@ -408,7 +474,7 @@ def test_a_gain_does_not_count_next_to_a_sure_loss():
     assert judge(card(gains=gains), "a net").word == "better"
     verdict = judge(card(gains=gains | lost), "a net")
     assert verdict.word == "not better"
-    assert "(by AUROC), but its log-loss is significantly worse than majority's" in verdict.paragraph
+    assert "(by AUROC), but its log-loss is significantly worse than majority's" in whole(verdict)
     unsure = {"majority": gains["majority"] | {"log_loss": Gain(-0.008, -0.0185, 0.0024, 0.9)}}
     assert judge(card(gains=gains | unsure), "a net").word == "better"
     learned = {"linear": gains["linear"] | {"accuracy": Gain(-0.03, -0.05, -0.01, 0.999)}}
@@ -419,21 +485,20 @@ def test_direction_must_survive_the_correction_for_trials():
     close = {"majority": {"accuracy": UNDECIDED, "direction_auroc": Gain(0.045, 0.001, 0.09, 0.02)}}
     figures = {"direction": Estimate(0.545, 0.501, 0.588), "move": Estimate(0.51, 0.48, 0.54)}
     once = judge(card(**figures, gains=card().gains | close), "x")
-    assert "direction is predicted better than by chance, movement is not" in once.paragraph
+    assert "Direction is predicted better than by chance, movement is not" in whole(once)
     often = judge(card(**figures, gains=card().gains | close), "x", Trials(40))
-    assert "both are indistinguishable from chance" in often.paragraph
+    assert "are both indistinguishable from chance" in whole(often)
 
 
 def test_runs_on_other_tables_are_reported():
-    assert (
-        "2 more runs of the experiment on other tables are not corrected for"
-        in judge(card(), "x", Trials(1, 2)).paragraph
+    assert "2 more runs of the experiment on other tables are not corrected for" in whole(
+        judge(card(), "x", Trials(1, 2))
     )
-    assert "other tables" not in judge(card(), "x", Trials(3)).paragraph
+    assert "other tables" not in whole(judge(card(), "x", Trials(3)))
 
 
 def test_only_scores_of_real_weeks_can_be_too_good():
     high = card(CLEAR, direction=Estimate(0.60, 0.58, 0.62))
-    assert "leak" in judge(high, "x").paragraph
-    assert "leak" not in judge(high, "x", real=False).paragraph
-    assert "leak" not in judge(high, "x", horizon=3).paragraph
+    assert "leak" in whole(judge(high, "x"))
+    assert "leak" not in whole(judge(high, "x", synthetic=True))
+    assert "leak" not in whole(judge(high, "x", horizon=3))

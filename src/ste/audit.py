@@ -6,6 +6,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from ste.config import AuditSettings
+from ste.config.fast_imports import fast_imports
 from ste.config.hydra_app import run
 from ste.config.load import load_settings
 
@@ -16,8 +17,9 @@ ALARM = 3
 def audit_task(config: DictConfig) -> None:
     """Run the checks on the `data` group and print the results."""
     settings = load_settings(AuditSettings, config)
-    from ste.leakage.suite import audit  # the data libraries load only now
-    from ste.reporting.audit_text import print_audit
+    with fast_imports("pandas and scikit-learn"):
+        from ste.leakage.suite import audit
+        from ste.reporting.audit_text import print_audit
 
     report = audit(settings.data, Path(settings.paths.data), strict=settings.strict, shuffles=settings.shuffles)
     print_audit(report)

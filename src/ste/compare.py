@@ -11,7 +11,7 @@ from ste.config.load import load_settings
 def compare_task(config: DictConfig) -> None:
     """Write the page, and print the experiment's runs, best first."""
     settings = load_settings(CompareSettings, config)
-    with fast_imports():  # mlflow loads only now
+    with fast_imports("MLflow"):  # mlflow loads only now
         from ste.experiment.board import write_board
         from ste.reporting.leaderboard_text import print_leaderboard
 

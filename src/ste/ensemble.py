@@ -14,7 +14,7 @@ from ste.config.load import load_settings
 def ensemble_task(config: DictConfig) -> None:
     """Combine the members, track the ensemble as a run, and print its scores and verdict."""
     settings = load_settings(EnsembleSettings, config)
-    with fast_imports():  # torch and mlflow load only now
+    with fast_imports("torch, Lightning and MLflow"):  # torch and mlflow load only now
         from ste.ensembles.combine import combine_runs
         from ste.reporting.console import print_run, print_scores, print_text, print_verdict
 

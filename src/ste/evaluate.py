@@ -14,7 +14,7 @@ MAX_DIFFERENCES = 12
 def evaluate_task(config: DictConfig) -> None:
     """Score a run again, print its scores and verdict, and fail where they differ from what was tracked."""
     settings = load_settings(EvaluateSettings, config)
-    with fast_imports():  # torch and mlflow load only now
+    with fast_imports("torch, Lightning and MLflow"):  # torch and mlflow load only now
         from ste.ensembles.run_evaluation import evaluate_run
         from ste.errors import RunError
         from ste.reporting.console import print_composition, print_scores, print_verdict

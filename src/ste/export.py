@@ -18,7 +18,7 @@ def export_task(config: DictConfig) -> None:
     settings = load_settings(ExportSettings, config)
     output = Path(settings.output)
     _check_output(output)
-    with fast_imports():
+    with fast_imports("torch, Lightning and MLflow"):
         from ste.inference.export.exporter import export_run  # torch and mlflow are imported after the settings check
         from ste.inference.registry.publish import publish
         from ste.tracking.run_lookup import find_run

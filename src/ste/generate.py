@@ -5,6 +5,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from ste.config import GenerateSettings
+from ste.config.fast_imports import fast_imports
 from ste.config.hydra_app import run
 from ste.config.load import load_settings
 
@@ -12,8 +13,9 @@ from ste.config.load import load_settings
 def generate_task(config: DictConfig) -> None:
     """Build the tables of the `data` group, or find them built already."""
     settings = load_settings(GenerateSettings, config)
-    from ste.data.build.card_text import print_card  # the data libraries load only now
-    from ste.data.build.prepare import prepare
+    with fast_imports("pandas"):
+        from ste.data.build.card_text import print_card
+        from ste.data.build.prepare import prepare
 
     prepared = prepare(settings.data, Path(settings.paths.data))
     print_card(prepared.card, next(iter(prepared.files.values())).parent, prepared.reused)

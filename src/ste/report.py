@@ -11,11 +11,12 @@ from ste.config.load import load_settings
 def report_task(config: DictConfig) -> None:
     """Write the page, track it with the run, and print the verdict and where the page is."""
     settings = load_settings(ReportSettings, config)
-    with fast_imports():  # the libraries of data, nets and tracking load only now
+    with fast_imports("torch, Lightning and MLflow"):  # the libraries of data, nets and tracking load only now
         from ste.ensembles.run_report import write_report
+        from ste.reporting.console import print_verdict
 
     file, verdict = write_report(settings)
-    print(f"Verdict: {verdict.word}. {verdict.paragraph}")
+    print_verdict(verdict)
     print(f"page   {file.resolve()}")
 
 

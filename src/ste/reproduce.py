@@ -35,7 +35,7 @@ ROWS, FEATURES, CLASSES, SECONDS = "23, 12", "21", "3", "about 0.5 (both)"
 def reproduce_task(config: DictConfig) -> None:
     """Train both models with the document's settings, save their weights, and print both results."""
     settings = load_settings(ReproduceSettings, config)
-    with fast_imports():
+    with fast_imports("torch, Lightning and MLflow"):
         import torch  # only now: --help answers without it
 
         from ste.data.storage.files import atomic_file
@@ -48,7 +48,7 @@ def reproduce_task(config: DictConfig) -> None:
     for name, document in MODELS.items():
         overrides = [f"paths.data={settings.paths.data}", f"paths.output={output}"]
         values = to_dict(compose_command("train", [f"experiment=seed_{name}", *overrides]))
-        values["trainer"] |= {"threads": 1, "enable_progress_bar": False}  # 12 batches: a second thread only waits
+        values["trainer"]["threads"] = 1  # 12 batches: a second thread only waits
         result = train(load_settings(TrainSettings, values), values, folder / name, f"{document.title}, seed document")
         assert result is not None
         with TemporaryDirectory(dir=folder) as staging:  # the archive holds the name that it is saved under

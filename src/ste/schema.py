@@ -23,6 +23,9 @@ CLASSES: dict[int, tuple[Trend, ...]] = {3: tuple(Trend), 2: (Trend.DOWNTREND, T
 """Classes of a model, by `data.labels.classes`. With two classes, Neutral rows are neither trained on nor scored; later
 windows read them."""
 
+SYNTHETIC_SOURCES = ("world", "seed")
+"""Values of `data.source` whose rows are of a synthetic market."""
+
 PERIODS_PER_YEAR = {"weekly": 52, "daily": 252}
 """Rows of a ticker in a year, by `data.frequency`."""
 

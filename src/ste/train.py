@@ -13,6 +13,7 @@ from ste.config.fast_imports import fast_imports
 from ste.config.hydra_app import run, shell_command, without_password
 from ste.config.load import load_settings, to_dict
 from ste.config.processes import worker_overrides
+from ste.config.progress import print_no_steps
 from ste.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ def train_task(config: DictConfig) -> Any:
     if values["sweep"]["trial"] is not None:
         from ste.tuning.trial_job import run_trial
 
+        if not sys.stderr.isatty():
+            print_no_steps()  # the sweep prints its trials
+
         values["sweep"]["values"] = _swept_values(values["sweep"]["keys"])
         return run_trial(values, _run_name(values["tracking"], values["sweep"]), lambda: _train(values))
     if values["sweep"]["space"] and HydraConfig.get().mode == RunMode.RUN:
@@ -42,8 +46,7 @@ def train_task(config: DictConfig) -> Any:
 
     print_scores(result.model, result.scores)
     print_verdict(result.verdict)
-    store = values["tracking"]["uri"] or f"sqlite:///{Path(values['paths']['output']) / 'mlflow.db'}"
-    print_run(result.lines, result.folder, result.run_id, without_password(store))
+    print_run(result.lines, result.folder, result.run_id)
     return result.monitored
 
 
@@ -57,8 +60,11 @@ def _train(values: dict[str, Any]) -> "TrainResult | None":
             f"trainer.devices={settings.trainer.devices}: a sweep trains each of its runs in one process. "
             "Try trainer=cpu, or the command without -m."
         )
-    with fast_imports():  # torch, lightning and mlflow load only now
+    with fast_imports("torch, Lightning and MLflow"):
         from ste.experiment.run import train
+
+        if settings.tracking.enabled:
+            import ste.tracking.tracked_run  # noqa: F401 - here, so that the time of its import is shown
 
     tracked = {key: value for key, value in values.items() if key != "sweep"}  # a run is the same in a sweep or alone
     if tracked["tracking"]["uri"]:

@@ -31,7 +31,7 @@ def extra_overrides(fixed: dict[str, str], swept: Space, settings: TrainSettings
         settings: of one of the trials.
         workers: capacity of the launcher.
     """
-    extra = {"trainer.enable_progress_bar": "false"}
+    extra = {}
     if workers.threads is not None and settings.trainer.threads is None:
         extra["trainer.threads"] = str(workers.threads)
     lengths = swept.get("data.sequence_length")

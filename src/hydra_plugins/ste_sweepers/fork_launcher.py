@@ -22,6 +22,7 @@ from omegaconf import DictConfig, open_dict
 
 from hydra_plugins.ste_sweepers._job_composer import JobComposer
 from ste.config.fast_imports import fast_imports
+from ste.config.progress import add_note, send_steps
 from ste.errors import ConfigError
 from ste.tuning.trial_result import LOST, TrialResult
 
@@ -70,7 +71,7 @@ class ForkLauncher(Launcher):
         """
         if "fork" not in multiprocessing.get_all_start_methods() or sys.platform == "darwin":
             raise ConfigError("hydra/launcher=fork: this system cannot fork safely. Try hydra/launcher=joblib.")
-        with fast_imports():
+        with fast_imports("torch, Lightning and MLflow"):
             for name in _MODULES:
                 importlib.import_module(name)
         gc.collect()
@@ -99,14 +100,16 @@ class ForkLauncher(Launcher):
         while busy:
             for ended in wait(list(busy)):
                 pipe = next(one for one in busy if one is ended)
-                index = busy.pop(pipe)
                 try:
                     result = pipe.recv()
                 except (EOFError, OSError):
                     process = self._processes.pop(pipe)
                     process.join()
                     result = _lost(f"its process ended with exit code {process.exitcode}")
-                yield index, result
+                if isinstance(result, str):
+                    add_note(f"trial {initial_job_idx + busy[pipe]}: {result}")
+                    continue
+                yield busy.pop(pipe), result
                 if waiting and pipe in self._processes:
                     self._send(pipe, waiting, busy, initial_job_idx)
         for index, _ in waiting:
@@ -135,6 +138,7 @@ class ForkLauncher(Launcher):
         """Run jobs in a forked process until its pipe is closed."""
         for other in others:
             other.close()  # inherited ends would keep the pipes of the other processes open
+        send_steps(pipe.send)
         while True:
             try:
                 number, overrides = pipe.recv()

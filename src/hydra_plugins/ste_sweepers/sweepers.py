@@ -27,7 +27,7 @@ from hydra_plugins.ste_sweepers._typed_overrides import grid_values, search_valu
 from hydra_plugins.ste_sweepers.fork_launcher import ForkLauncher
 from ste.config import SweepSettings, TrainSettings
 from ste.config.fast_imports import set_before
-from ste.config.hydra_app import shell_command
+from ste.config.hydra_app import end_reading, shell_command
 from ste.config.load import load_settings
 from ste.errors import ConfigError, SteError
 from ste.tuning.search_space import Choices, Space
@@ -101,6 +101,7 @@ class SteSweeper(Sweeper):
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(self.config, folder / "multirun.yaml")
         self._launched = 0
+        end_reading()
         rows = self._run(fixed, swept, settings, folder)
         code = exit_code(rows)
         if code:

@@ -8,7 +8,9 @@ import gc
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+
+from ste.config.progress import step
 
 # 10,000 turns, in which torch's threads wait for each other before they sleep, are as fast as libgomp's 300,000 on an
 # idle machine, and cost a tenth of them on a busy one (docs/decisions.md). Arrow's own pool keeps freed memory: tables
@@ -24,12 +26,17 @@ def set_before() -> None:
 
 
 @contextmanager
-def fast_imports() -> Iterator[None]:
-    """Pause garbage collection during imports and freeze the imported objects."""
+def fast_imports(libraries: str = "") -> Iterator[None]:
+    """Pause garbage collection during imports and freeze the imported objects.
+
+    Args:
+        libraries: names of what is imported, shown while it is.
+    """
     enabled, known = gc.isenabled(), len(sys.modules)
     gc.disable()
     try:
-        yield
+        with step(f"loading {libraries}") if libraries else nullcontext():
+            yield
     finally:
         if len(sys.modules) > known:  # without imports there is only garbage to freeze
             gc.freeze()

@@ -12,6 +12,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from functools import wraps
 from typing import Any
 
@@ -27,9 +28,13 @@ from ste.config.config_files import config_root
 from ste.config.fast_imports import set_before
 from ste.config.help_page import help_page
 from ste.config.override_errors import explain_overrides
+from ste.config.progress import step
 from ste.errors import SteError
 
 Task = Callable[[DictConfig], Any]
+
+_reading = ExitStack()
+"""Holds the step that composes the configuration until the command's own work starts."""
 
 _DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the system names no file when one grows
 
@@ -52,6 +57,8 @@ def run(command: str, task: Task) -> None:
             print(f"ste {__version__}")
             return
         root = str(config_root(command))
+        if not _answers_itself(sys.argv[1:]):
+            _reading.enter_context(step("reading the settings", quiet=True))
         hydra.main(version_base="1.3", config_path=root, config_name=command)(_report_errors(task))()
     except SteError as error:  # of a sweep, whose jobs have printed their own
         _exit(f"at least one job of the sweep failed, the first with: {error}")
@@ -69,6 +76,16 @@ def run(command: str, task: Task) -> None:
         sys.exit(130)
 
 
+def end_reading() -> None:
+    """End the step that composes the configuration; a sweep does so before it starts other processes."""
+    _reading.close()
+
+
+def _answers_itself(arguments: list[str]) -> bool:
+    """Whether Hydra prints something instead of running the command: `--cfg job`, `--info`."""
+    return any(text.startswith(("--cfg", "-c", "--info", "-i", "--resolve")) for text in arguments)
+
+
 def _print_help(command: str, overrides: list[str]) -> None:
     try:
         print(help_page(command, overrides), flush=True)
@@ -81,6 +98,7 @@ def _report_errors(task: Task) -> Task:
 
     @wraps(task)
     def job(config: DictConfig) -> Any:
+        end_reading()
         set_before()
         try:
             return task(config)
@@ -119,6 +137,7 @@ def _write_error(error: OSError) -> SteError:
 
 
 def _exit(message: str) -> None:
+    end_reading()
     if os.environ.get("STE_DEBUG"):
         raise  # noqa: PLE0704 - called in an exception handler
     print(f"error: {message}", file=sys.stderr)

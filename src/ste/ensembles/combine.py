@@ -90,7 +90,7 @@ def combine_runs(settings: EnsembleSettings, folder: Path) -> EnsembleResult:
                 trials=trials.count,
                 scores=scores,
                 member_scores=member_scores,
-                verdict=judge_run(scores, combined.predictions, trials, real=parts.data.real),
+                verdict=judge_run(scores, combined.predictions, trials, synthetic=parts.data.synthetic),
                 folder=folder,
                 predictions=combined.predictions,
             )
@@ -103,7 +103,7 @@ def combine_runs(settings: EnsembleSettings, folder: Path) -> EnsembleResult:
             track_result(run, folder, result)
     for line in (result.description, *result.lines):
         run_log.info(line)
-    run_log.info("verdict: %s. %s", result.verdict.word, result.verdict.paragraph)
+    run_log.info("verdict: %s", result.verdict.summary)
     run_log.info("files %s, run %s", result.folder, result.run_id)
     return result
 

@@ -68,11 +68,11 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
         raise RunError(f"split={settings.split}: run {run.id} has only {', '.join(scores)}.")
     shown: dict[str, Scorecard] = scores if settings.split == "all" else {settings.split: scores[settings.split]}
     trials = find_trials(client, run.id, digest, scores.get("test"))
-    verdict = judge_run(scores, predictions, trials, real=parts.data.real)
+    verdict = judge_run(scores, predictions, trials, synthetic=parts.data.synthetic)
     found = differences(score_metrics(shown), run.metrics)
     if not predictions.slice_split(*tracked.splits).frame.equals(tracked.frame):
         found.append("predictions.parquet: other probabilities than now")
-    run_log.info("run %s: %s. %s", run.id, verdict.word, verdict.paragraph)
+    run_log.info("run %s: %s", run.id, verdict.summary)
     run_log.info("%d differences from what was tracked", len(found))
     if not found:
         for key, value in verdict.tags.items():

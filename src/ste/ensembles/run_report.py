@@ -51,7 +51,7 @@ def write_report(settings: ReportSettings) -> tuple[Path, Verdict]:
         parts = parts_from_config(own, settings.paths)
         scores = score_splits(parts.scoring, predictions)
         trials = find_trials(client, run.id, run.tags.get(DIGEST_TAG, ""), scores.get("test"))
-        verdict = judge_run(scores, predictions, trials, real=parts.data.real)
+        verdict = judge_run(scores, predictions, trials, synthetic=parts.data.synthetic)
         explanation: Explanation = ([], None)
         if settings.importance and ensemble is None:
             data, fold = parts.data.last()
@@ -63,9 +63,7 @@ def write_report(settings: ReportSettings) -> tuple[Path, Verdict]:
                 name=run.name,
                 model=predictions.model,
                 created=datetime.fromtimestamp(run.started / 1000, UTC).isoformat(timespec="seconds"),
-                verdict=verdict.paragraph,
-                word=verdict.word,
-                tags=verdict.tags,
+                verdict=verdict,
                 scores=scores,
                 predictions=predictions,
                 history=read_curves(client, run),
@@ -84,7 +82,7 @@ def write_report(settings: ReportSettings) -> tuple[Path, Verdict]:
         with atomic_file(file) as partial:
             partial.write_text(page, encoding="utf-8")
         client.log_artifact(run.id, str(file), "report")
-    run_log.info("run %s: %s. %s", run.id, verdict.word, verdict.paragraph)
+    run_log.info("run %s: %s", run.id, verdict.summary)
     run_log.info("page %s", file.resolve())
     return file, verdict
 

@@ -45,7 +45,7 @@ def _best(client: RunStore, count: int, experiment: str | None) -> list[RunInfo]
 
 def _children(client: RunStore, parent: str) -> list[RunInfo]:
     sweep = find_run(client, parent, key="runs", sweep=True)
-    children = search(client, [sweep.experiment], f"tags.`{PARENT_TAG}` = '{parent}'")
+    children = search(client, [sweep.experiment], f"tags.`{PARENT_TAG}` = '{sweep.id}'")
     finished = [run for run in children if run.status == "FINISHED" and RANKED_BY in run.metrics]
     if len(finished) < 2:
         raise RunError(

@@ -86,6 +86,7 @@ class Scorecard:
         block: number of neighbouring periods resampled together.
         sample: fraction of the split that was scored; None for the complete split.
         identical: baselines whose probabilities equal the model's on every row.
+        same_classes: baselines that predict the model's class on every row.
     """
 
     examples: int
@@ -102,6 +103,13 @@ class Scorecard:
     block: int = 1
     sample: Sample | None = None
     identical: tuple[str, ...] = ()
+    same_classes: tuple[str, ...] = ()
+
+    @property
+    def never_predicted(self) -> list[str]:
+        """Classes that the model predicts on no row, although rows have them."""
+        counts = zip(self.classes, self.confusion, zip(*self.confusion, strict=True), strict=True)
+        return [name for name, true, predicted in counts if sum(true) and not sum(predicted)]
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -120,6 +128,7 @@ def without_baselines(card: Scorecard, names: Collection[str]) -> Scorecard:
     """Remove baselines from a card; no other value depends on them."""
     baselines = {name: figures for name, figures in card.baselines.items() if name not in names}
     gains = {name: by for name, by in card.gains.items() if name not in names}
-    return replace(
-        card, baselines=baselines, gains=gains, identical=tuple(name for name in card.identical if name not in names)
+    identical, same = (
+        tuple(name for name in found if name not in names) for found in (card.identical, card.same_classes)
     )
+    return replace(card, baselines=baselines, gains=gains, identical=identical, same_classes=same)

@@ -79,7 +79,7 @@ def score(
         scorer = Scorer(rows, predictions.classes, over_periods, rows.period, binomial=False)
 
     own = scorer.figures(probs)
-    baselines, gains, identical = {}, {}, []
+    baselines, gains, identical, same_classes = {}, {}, [], []
     for name in predictions.baselines:
         theirs = predictions.baseline(name)[rows.order]
         figures = scorer.baseline_figures(theirs, probabilistic=name not in ONE_HOT_BASELINES)
@@ -87,6 +87,8 @@ def score(
         gains[name] = scorer.gains(own, figures)
         if np.allclose(theirs, probs, rtol=0.0, atol=_IDENTICAL):
             identical.append(name)
+        if np.array_equal(theirs.argmax(axis=1), probs.argmax(axis=1)):
+            same_classes.append(name)
     estimates = scorer.estimates(own, probs)
     if predictions.truth is not None:
         truth = predictions.truth[rows.order]
@@ -117,6 +119,7 @@ def score(
         block=1 if too_few else block,
         sample=predictions.samples.get(str(predictions.frame["split"].iloc[0])),
         identical=tuple(identical),
+        same_classes=tuple(same_classes),
     )
 
 

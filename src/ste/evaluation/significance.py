@@ -42,6 +42,8 @@ class Comparison:
     """A model compared with several baselines on the same rows.
 
     Attributes:
+        beaten: the baselines that the model is significantly better than, in no tested metric significantly worse.
+        unbeaten: the other baselines.
         baseline: the most accurate baseline, whose gains are printed.
         accuracy: its accuracy.
         gain: in accuracy over it.
@@ -54,6 +56,8 @@ class Comparison:
         holds: significantly better than each baseline, and in no tested metric significantly worse than any.
     """
 
+    beaten: tuple[str, ...]
+    unbeaten: tuple[str, ...]
     baseline: str
     accuracy: float
     gain: Gain
@@ -79,9 +83,10 @@ def sidak(p: float, tests: int) -> float:
 def compare(card: Scorecard, names: Sequence[str], trials: int) -> Comparison | None:
     """Compare a model with each of the named baselines; None where there is none.
 
-    A gain in any of `TESTED` beats a baseline, so the smallest p-value over those that the baseline has (persistence
-    has no log-loss) is corrected for their number and for the trials. To be better than all baselines is to be
-    better than each: the largest p-value over them is that of the joint hypothesis and needs no further correction, an
+    A gain in any of `TESTED` beats a baseline, so the smallest p-value over those that the baseline has is corrected
+    for their number and for the trials. A baseline without probabilities (persistence) is compared by accuracy alone:
+    it orders no rows, so that any ordering would have a higher AUROC. To be better than all baselines is to be better
+    than each: the largest p-value over them is that of the joint hypothesis and needs no further correction, an
     intersection-union test (Berger 1982, "Multiparameter hypothesis testing and acceptance sampling").
 
     A gain in one metric does not count if another metric is significantly worse, its interval entirely below 0: a
@@ -99,9 +104,16 @@ def compare(card: Scorecard, names: Sequence[str], trials: int) -> Comparison | 
     best = max(gains, key=lambda name: card.baselines[name]["accuracy"].value)
     hardest = max(tests, key=lambda name: tests[name][0])
     corrected, clearest = tests[hardest]
-    lost = [(metric, name) for name, by in gains.items() for metric in TESTED if metric in by and by[metric].high < 0]
-    gained = corrected <= ALPHA and all(gains[name][tests[name][1]].value > 0 for name in gains)
+    lost = [(metric, name) for name, by in gains.items() for metric in _tested(by) if by[metric].high < 0]
+    losses = {name for _, name in lost}
+    beaten = [
+        name
+        for name, (p, metric) in tests.items()
+        if p <= ALPHA and gains[name][metric].value > 0 and name not in losses
+    ]
     return Comparison(
+        beaten=tuple(beaten),
+        unbeaten=tuple(name for name in gains if name not in beaten),
         baseline=best,
         accuracy=card.baselines[best]["accuracy"].value,
         gain=gains[best]["accuracy"],
@@ -111,12 +123,17 @@ def compare(card: Scorecard, names: Sequence[str], trials: int) -> Comparison | 
         p=gains[hardest][clearest].p,
         corrected=corrected,
         worse=lost[0] if lost else None,
-        holds=gained and not lost,
+        holds=len(beaten) == len(gains),
     )
 
 
 def _test(gains: dict[str, Gain], trials: int) -> tuple[float, str]:
     """Corrected p-value against one baseline, and the metric that it comes from."""
-    tested = [metric for metric in TESTED if metric in gains]
+    tested = _tested(gains)
     metric = min(tested, key=lambda name: gains[name].p)
     return sidak(gains[metric].p, trials * len(tested)), metric
+
+
+def _tested(gains: dict[str, Gain]) -> list[str]:
+    """Metrics in which a baseline is compared."""
+    return [metric for metric in TESTED if metric in gains and ("log_loss" in gains or metric == "accuracy")]

@@ -1,6 +1,7 @@
 """The verdict on a split's scores: whether the model is better than its baselines, and by how much."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,8 @@ from ste.evaluation.overfitting import (
 from ste.evaluation.predictions import BAYES
 from ste.evaluation.scorecard import Scorecard
 from ste.evaluation.significance import GUESSES, Comparison, Trials, compare
-from ste.evaluation.verdict_text import estimate, number, sentences, suspicions
+from ste.evaluation.verdict_summary import headline, points
+from ste.evaluation.verdict_text import details, estimate, number, suspicions
 from ste.schema import PERIOD, PERIODS_PER_YEAR
 
 LEVELS = ("better", "better than guessing", "not better", "inconclusive")
@@ -40,7 +42,9 @@ class Verdict:
         sharpe: None without a portfolio of `MIN_RETURNS` returns.
         overfitting: None without the returns of other trials.
         suspicions: sentences about scores that are too good to be true.
-        paragraph: the verdict in sentences, not wrapped.
+        headline: the verdict in one sentence.
+        points: what the model beats, by how much and how surely, what the score is made of, and suspicions.
+        details: the other sentences: comparisons, correction for trials, portfolio, Bayes optimum.
         tags: the same numbers as text, for MLflow.
     """
 
@@ -50,8 +54,21 @@ class Verdict:
     sharpe: DeflatedSharpe | None = None
     overfitting: Overfitting | None = None
     suspicions: list[str] = field(default_factory=list)
-    paragraph: str = ""
+    headline: str = ""
+    points: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
     tags: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def summary(self) -> str:
+        """Headline and points as one paragraph."""
+        return " ".join([self.headline, *self.points])
+
+    @property
+    def text(self) -> dict[str, Any]:
+        """Word and sentences as plain values, for files."""
+        sentences = {"points": list(self.points), "details": list(self.details)}
+        return {"word": self.word, "headline": self.headline, **sentences}
 
 
 def judge(
@@ -61,7 +78,7 @@ def judge(
     split: str = "test",
     horizon: int = 1,
     *,
-    real: bool = True,
+    synthetic: bool = False,
 ) -> Verdict:
     """Judge the scores of a split.
 
@@ -75,7 +92,7 @@ def judge(
         trials: runs on the same data up to this one; None is this one alone.
         split: name to print.
         horizon: periods that a label looks ahead, and that the portfolio holds its positions.
-        real: the rows are of a real market, whose scores have known upper bounds.
+        synthetic: the rows are of a synthetic market; scores of a real one have known upper bounds.
     """
     trials = trials or Trials()
     is_guess = bool(set(card.identical) & set(GUESSES))
@@ -84,10 +101,15 @@ def judge(
     guessing = compare(card, guesses, trials.count)
     best = compare(card, names, trials.count)
     sharpe, overfitting = _portfolio(card, trials, horizon)
-    doubts = suspicions(card) if real and horizon == 1 else []
+    doubts = [] if synthetic or horizon > 1 else suspicions(card)
     verdict = Verdict(_level(card, names, guessing, best), guessing, best, sharpe, overfitting, doubts)
-    text = sentences(card, model, split, verdict, trials)
-    return replace(verdict, paragraph=" ".join([*text, *doubts]), tags=_tags(card, split, verdict, trials.count))
+    return replace(
+        verdict,
+        headline=headline(card, model, verdict, synthetic=synthetic),
+        points=tuple(points(card, split, verdict, trials.count)),
+        details=tuple(details(card, verdict, trials, synthetic=synthetic)),
+        tags=_tags(card, split, verdict, trials.count),
+    )
 
 
 def _level(card: Scorecard, names: list[str], guessing: Comparison | None, best: Comparison | None) -> str:

@@ -1,4 +1,4 @@
-"""The sentences of a verdict."""
+"""The details of a verdict in sentences, and the formats of its numbers."""
 
 import math
 from collections.abc import Callable
@@ -15,22 +15,13 @@ SUSPECT_ACCURACY = 0.46
 SUSPECT_LEAD = 0.08  # over majority: where most rows are of one class, 46 % is easy
 SUSPECT_DIRECTION = 0.57
 
+ARTIFICIAL = (
+    "The portfolio's figures are artificial: the signal of a synthetic market is far stronger than a real one's."
+)
+"""What a portfolio on synthetic rows is worth."""
+
 _CHANCE = 0.5  # AUC of a predictor without skill
 _AUDIT = "suspect a leak and run python -m ste.audit"
-
-_DIRECTION = {
-    "above": "direction is predicted better than by chance",
-    "within": "direction is indistinguishable from chance",
-    "below": "direction is predicted worse than by chance",
-}
-_MOVE_AND_DIRECTION = {
-    ("above", True): "both are predicted better than by chance",
-    ("above", False): "direction is predicted better than by chance, movement is not",
-    ("within", True): "most of the score is volatility, not direction",
-    ("within", False): "both are indistinguishable from chance",
-    ("below", True): "the score is volatility, and direction is predicted worse than by chance",
-    ("below", False): "direction is predicted worse than by chance, and movement is indistinguishable from chance",
-}
 
 
 def number(value: float, digits: int = 4) -> str:
@@ -55,29 +46,26 @@ def estimate(figure: Estimate, form: Callable[[float], str], unit: str = "") -> 
     return f"{form(figure.value)}{unit} [{form(figure.low)}, {form(figure.high)}]"
 
 
-def sentences(card: Scorecard, model: str, split: str, verdict: "Verdict", trials: Trials) -> list[str]:
-    """The sentences of a verdict, from the score to the Bayes optimum, without suspicions.
+def details(card: Scorecard, verdict: "Verdict", trials: Trials, *, synthetic: bool) -> list[str]:
+    """Sentences that a summary leaves out: the rows, every comparison, the correction, the portfolio and the optimum.
 
     Args:
         card: scores of the split.
-        model: name to print.
-        split: name to print.
         verdict: its level and comparisons.
         trials: runs on the same data.
+        synthetic: the rows are of a synthetic market.
     """
-    score = (
-        f"{model} scored {estimate(card.figures['accuracy'], percent, ' %')} accuracy on the {split} split: "
-        f"{_count(card.examples, 'example')} of {_count(card.periods, card.unit)}"
-        f"{f' ({card.sample.text})' if card.sample else ''}."
-    )
+    sample = f" ({card.sample.text})" if card.sample else ""
+    rows = f"Scored are {count(card.examples, 'example')} of {count(card.periods, card.unit)}{sample}."
     if verdict.word == "inconclusive":
-        return [score, *_too_few(card, verdict.best)]
+        few = f"{count(card.periods, card.unit)} {'is' if card.periods == 1 else 'are'} too few to resample."
+        return [rows, few]
     return [
-        score,
+        rows,
         *_levels(verdict, card.identical),
         *_correction(verdict.best, trials),
-        *_composition(card, trials.count),
-        *_portfolio(card, verdict),
+        *_volatility(card),
+        *_portfolio(card, verdict, synthetic=synthetic),
         *_bayes(card),
     ]
 
@@ -115,23 +103,14 @@ def against_chance(figure: Estimate) -> str:
     return "within"
 
 
-def _too_few(card: Scorecard, best: Comparison | None) -> list[str]:
-    out = [
-        f"Whether that is better than guessing is inconclusive: {_count(card.periods, card.unit)} "
-        f"{'is' if card.periods == 1 else 'are'} too few to resample, and the examples of one {card.unit} move "
-        "together, so the interval is too narrow."
-    ]
-    return [*out, f"The best baseline, {best.baseline}, has {percent(best.accuracy)} % on them."] if best else out
-
-
 def _levels(verdict: "Verdict", identical: tuple[str, ...]) -> list[str]:
     guessing, best = verdict.guessing, verdict.best
     if best is None:
-        return ["There is no baseline to compare it with."]
+        return []
     out = []
     if guessing:
         verb, whose = "is" if guessing.holds else "is not significantly", f"{guessing.baseline}'s"
-        out.append(f"That {verb} better than guessing: {_against(guessing, whose)}.")
+        out.append(f"It {verb} better than guessing: {_against(guessing, whose)}.")
     if identical:
         names = " and ".join(identical)
         out.append(f"It is identical to the {names} baseline, so it is not better than every baseline.")
@@ -147,12 +126,12 @@ def _levels(verdict: "Verdict", identical: tuple[str, ...]) -> list[str]:
 
 
 def _against(against: Comparison, whose: str) -> str:
-    points = _gain(against.gain, percent, " points")
-    loss = "" if against.log_loss is None else f", log-loss gain {_gain(against.log_loss, number, '')}"
+    points = gain_text(against.gain, percent, " points")
+    loss = "" if against.log_loss is None else f", log-loss gain {gain_text(against.log_loss, number, '')}"
     return f"{points} on {whose} {percent(against.accuracy)} %{loss}, {_p_values(against)}"
 
 
-def _gain(gain: Gain, form: Callable[[float], str], unit: str) -> str:
+def gain_text(gain: Gain, form: Callable[[float], str], unit: str) -> str:
     """A difference with its sign and its interval."""
     value = form(gain.value)
     sign = "" if value.startswith("-") else "+"
@@ -191,19 +170,7 @@ def _correction(best: Comparison | None, trials: Trials) -> list[str]:
     return [text, f"{trials.elsewhere} more {noun} of the experiment on other tables {verb} not corrected for."]
 
 
-def _composition(card: Scorecard, trials: int) -> list[str]:
-    move, direction = card.figures.get("move_auroc"), card.figures.get("direction_auroc")
-    if direction is None:
-        return []
-    way = f"direction AUC {estimate(direction, _auc)}"
-    side = _corrected_side(card, "direction_auroc", trials)
-    if move is None:
-        return [f"Composition: {way}; {_DIRECTION[side]}."]
-    text = _MOVE_AND_DIRECTION[side, _corrected_side(card, "move_auroc", trials) == "above"]
-    return [f"Composition: movement AUC {estimate(move, _auc)}, {way}; {text}{_volatility(card)}."]
-
-
-def _corrected_side(card: Scorecard, name: str, trials: int) -> str:
+def corrected_side(card: Scorecard, name: str, trials: int) -> str:
     """As `against_chance`; `above` only if the gain survives the correction for trials, as the verdict must."""
     side = against_chance(card.figures[name])
     gain = card.gains.get("majority", {}).get(name)
@@ -212,15 +179,15 @@ def _corrected_side(card: Scorecard, name: str, trials: int) -> str:
     return side
 
 
-def _volatility(card: Scorecard) -> str:
+def _volatility(card: Scorecard) -> list[str]:
     baseline = card.baselines.get("volatility", {})
-    if "accuracy" not in baseline:
-        return ""
-    move = f", movement {_auc(baseline['move_auroc'].value)}" if "move_auroc" in baseline else ""
-    return f" (trailing volatility alone: {percent(baseline['accuracy'].value)} %{move})"
+    if "accuracy" not in baseline or "move_auroc" not in card.figures:
+        return []
+    move = f" and a movement AUC of {auc(baseline['move_auroc'].value)}" if "move_auroc" in baseline else ""
+    return [f"Trailing volatility alone has an accuracy of {percent(baseline['accuracy'].value)} %{move}."]
 
 
-def _portfolio(card: Scorecard, verdict: "Verdict") -> list[str]:
+def _portfolio(card: Scorecard, verdict: "Verdict", *, synthetic: bool) -> list[str]:
     figure, sharpe, overfitting = card.figures.get("portfolio_sharpe"), verdict.sharpe, verdict.overfitting
     if card.portfolio is None or sharpe is None or figure is None or not math.isfinite(figure.value):
         return []
@@ -232,6 +199,8 @@ def _portfolio(card: Scorecard, verdict: "Verdict") -> list[str]:
         f"its {'probabilistic' if sharpe.trials == 1 else 'deflated'} Sharpe ratio, the confidence that the true one "
         f"is above {'0' if sharpe.trials == 1 else luck}, is {_confidence(sharpe.probability)}."
     ]
+    if synthetic:
+        out.append(ARTIFICIAL)
     if overfitting:
         out.append(
             f"Over the portfolios of {overfitting.trials} trials the probability of backtest overfitting is "
@@ -256,9 +225,11 @@ def _bayes(card: Scorecard) -> list[str]:
     ]
 
 
-def _auc(value: float) -> str:
+def auc(value: float) -> str:
+    """An area under a ROC curve."""
     return number(value, 3)
 
 
-def _count(n: int, noun: str) -> str:
+def count(n: int, noun: str) -> str:
+    """`1 week`, `1,234 weeks`."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"

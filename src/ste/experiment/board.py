@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ste.config import CompareSettings
+from ste.config.progress import step
 from ste.config.run_log import run_log
 from ste.data.storage.files import atomic_file
 from ste.errors import RunError
@@ -31,7 +32,8 @@ def write_board(settings: CompareSettings) -> tuple[Board, Path]:
     client = open_store(settings.tracking, Path(settings.paths.output))
     experiment = find_experiment(client, settings.tracking.experiment)
     name = experiment.name
-    runs = find_runs(client, experiment.experiment_id)
+    with step("reading the runs"):
+        runs = find_runs(client, experiment.experiment_id)
     if not runs:
         raise RunError(f"tracking.experiment={name}: no run yet. Try python -m ste.train model=lstm first.")
     latest = next((run for run in runs if run.status == "FINISHED"), None)

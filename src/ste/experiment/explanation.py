@@ -6,6 +6,7 @@ import torch
 
 from ste.baselines.base import FeatureBaseline
 from ste.baselines.fitted_baseline import FittedBaseline
+from ste.config.progress import step
 from ste.data.datamodule import TrendDataModule
 from ste.evaluation.explain.integrated_gradients import Attribution, integrated_gradients
 from ste.evaluation.explain.permutation_importance import MAX_ROWS, Importance, even_periods, permutation_importance
@@ -48,7 +49,7 @@ def explain(model: Model, data: TrendDataModule) -> Explanation:
         )
     if isinstance(model, FittedBaseline):
         return importance, None
-    with one_thread():
+    with step("computing integrated gradients"), one_thread():
         return importance, integrated_gradients(model.predictor, features, panel.features, periods)
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from ste.config.progress import step
 from ste.data.cross_validation import Fold
 from ste.data.datamodule import TrendDataModule
 from ste.data.sample import Sample
@@ -47,7 +48,8 @@ def fit_folds(
         if run is not None and child is not None and child.status == "FINISHED":
             fitted, predicted = _read_fold(run, child, own)
         else:
-            fitted, predicted = _fit_fold(parts, fold, own, folder, run, child.id if child else None)
+            with step(f"fold {fold.number + 1} of {len(parts.data.folds)}"):
+                fitted, predicted = _fit_fold(parts, fold, own, folder, run, child.id if child else None)
         fits.append(fitted)
         predictions.append(predicted)
     return fits, pool_predictions(predictions)

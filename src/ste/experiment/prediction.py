@@ -10,6 +10,7 @@ import torch
 from ste.baselines import REFERENCE_BASELINES
 from ste.baselines.examples import SplitExamples
 from ste.baselines.fitted_baseline import FittedBaseline
+from ste.config.progress import step
 from ste.data.datamodule import TrendDataModule
 from ste.evaluation.predictions import BAYES, Predictions, row_columns
 from ste.evaluation.result_cache import ResultCache
@@ -38,6 +39,7 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
+@step("fitting the baselines and predicting")
 def predict(
     model: Model,
     data: TrendDataModule,

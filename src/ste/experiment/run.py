@@ -10,6 +10,7 @@ import lightning.pytorch as pl
 
 from ste.config import PathSettings, TrainSettings
 from ste.config.load import load_settings
+from ste.config.progress import step
 from ste.config.run_log import run_log
 from ste.evaluation.predictions import Predictions
 from ste.experiment.artifacts import flatten, write_inputs, write_outputs
@@ -111,7 +112,7 @@ def train(
     if result is not None:
         for line in result.lines:
             run_log.info(line)
-        run_log.info("verdict: %s. %s", result.verdict.word, result.verdict.paragraph)
+        run_log.info("verdict: %s", result.verdict.summary)
         run_log.info("files %s, run %s", result.folder, result.run_id or "not tracked")
     return result
 
@@ -142,9 +143,10 @@ def _train(
             fits = [parts.fitter.fit(model, data, checkpoints, run, callbacks, resume=resume)]
             predictions = predict(fits[0].model, data, parts.builder.name)
         result = _result(parts, folder, run, predictions, fits)
-        write_outputs(folder, result)
-        if run is not None:
-            track_training(run, folder, result, None if parts.data.in_folds else data)
+        with step("saving the run"):
+            write_outputs(folder, result)
+            if run is not None:
+                track_training(run, folder, result, None if parts.data.in_folds else data)
     if run is not None:
         shutil.rmtree(checkpoints, ignore_errors=True)  # they are tracked
     return result
@@ -175,7 +177,7 @@ def _result(
         validation=parts.data.validation.method,
         trials=trials.count,
         scores=scores,
-        verdict=judge_run(scores, predictions, trials, real=parts.data.real),
+        verdict=judge_run(scores, predictions, trials, synthetic=parts.data.synthetic),
         folder=folder,
         predictions=predictions,
         last=fitted[-1],

@@ -10,6 +10,7 @@ from ste.data.cross_validation import Fold, folds, max_fold_examples
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
 from ste.errors import RunError
+from ste.schema import SYNTHETIC_SOURCES
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,9 @@ class RunData:
         return self.validation.method != "holdout"
 
     @property
-    def real(self) -> bool:
-        """Whether the rows are of a real market."""
-        return self.settings.source in ("market", "csv")
+    def synthetic(self) -> bool:
+        """Whether the rows are of a synthetic market."""
+        return self.settings.source in SYNTHETIC_SOURCES
 
     @cached_property
     def folds(self) -> list[Fold]:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ste.config import ScoringSettings
+from ste.config.progress import step
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.scorecard import Scorecard
 from ste.evaluation.scoring import score
@@ -24,7 +25,7 @@ def score_splits(
         predictions: of one or more splits.
         resamples: of the bootstrap, instead of those of the settings.
     """
-    with one_thread():
+    with step("scoring the predictions"), one_thread():
         return {
             split: score(
                 predictions.slice_split(split),
@@ -37,17 +38,17 @@ def score_splits(
         }
 
 
-def judge_run(scores: dict[str, Scorecard], predictions: Predictions, trials: Trials, *, real: bool) -> Verdict:
+def judge_run(scores: dict[str, Scorecard], predictions: Predictions, trials: Trials, *, synthetic: bool) -> Verdict:
     """Judge the test split, or validation where there is no test split.
 
     Args:
         scores: by split.
         predictions: that were scored.
         trials: runs on the same data, this one included.
-        real: whether the rows are of a real market, whose scores have known bounds.
+        synthetic: whether the rows are of a synthetic market.
     """
     split = "test" if "test" in scores else "validation"
-    return judge(scores[split], predictions.model, trials, split, predictions.horizon, real=real)
+    return judge(scores[split], predictions.model, trials, split, predictions.horizon, synthetic=synthetic)
 
 
 def count_trials(run: "TrackedRun | None", digest: str, scores: dict[str, Scorecard]) -> Trials:

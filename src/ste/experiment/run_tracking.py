@@ -136,7 +136,7 @@ def track_result(run: "TrackedRun", folder: Path, result: Result, step: int = 0,
         {"model": result.model, "model.parameters": result.parameters, "validation": result.validation}
         | {"trials": result.trials}
         | result.verdict.tags
-        | {"mlflow.note.content": result.verdict.paragraph}
+        | {"mlflow.note.content": result.verdict.summary}
     )
     run.log_file(folder / SUMMARY)
     run.log_file(folder / PREDICTIONS)

@@ -51,8 +51,7 @@ class Result:
         out["folder"] = str(self.folder)
         out["scores"] = {split: card.to_dict() for split, card in self.scores.items()}
         out["metrics"] = {split: card.metrics for split, card in self.scores.items()}
-        verdict = self.verdict
-        out["verdict"] = {"word": verdict.word, "paragraph": verdict.paragraph, "tags": verdict.tags}
+        out["verdict"] = self.verdict.text | {"tags": self.verdict.tags}
         return out
 
 
@@ -90,24 +89,25 @@ class TrainResult(Result):
     def lines(self) -> list[str]:
         """Facts of the run for the end of the command's output and for the log, one line each."""
         if self.validation != "holdout":
-            epochs = f"{self.validation.replace('_', '-')}, "
+            epochs = f", {self.validation.replace('_', '-')}"
         elif self.replicas is not None:
-            epochs = f"{self.epochs} epochs, each replica at its own best epoch, "
+            epochs = f", {self.epochs} epochs, each replica at its own best one"
         else:
-            epochs = f"best of {self.epochs} epochs: number {self.best_epoch} (from 0), " if self.epochs else ""
+            epochs = f", epoch {self.best_epoch + 1} of {self.epochs}" if self.epochs else ""
         out = [
-            f"{self.model}, {self.parameters:,} parameters, {epochs}validation {self.monitor} {self.monitored:.4f}; "
-            f"fitted in {self.fit_seconds:.1f} s"
+            f"{self.model}: {self.parameters:,} parameters{epochs}, validation "
+            f"{self.monitor.replace('_', '-')} {self.monitored:.4f}, fitted in {self.fit_seconds:.1f} s."
         ]
         if self.replicas is not None:
             split = "test" if "test" in self.scores else "validation"
             mean, deviation = self.replicas.spread(split, "accuracy")
+            ensemble = self.scores[split].metrics["accuracy"]
             out.append(
-                f"{len(self.replicas.seeds)} replicas: {split} accuracy {mean:.4f} ± {deviation:.4f} over seeds; "
-                f"the ensemble {self.scores[split].metrics['accuracy']:.4f}"
+                f"{len(self.replicas.seeds)} replicas: {split} accuracy {100 * mean:.1f} ± {100 * deviation:.1f} % "
+                f"over seeds; of the ensemble {100 * ensemble:.1f} %."
             )
         luck = ": the best of many is partly luck" if self.trials > 1 else ""
-        return [*out, f"trial {self.trials} on this data in this experiment{luck}"]
+        return [*out, f"Trial {self.trials} on this data in this experiment{luck}."]
 
     def summary(self, *without: str) -> dict[str, Any]:
         """Return the content of `summary.json`."""

@@ -29,7 +29,7 @@ class ModelCard:
         data_digest: of the tables.
         trained_from, trained_to: first and last date of the training rows, `YYYY-MM-DD`.
         metrics: of each split with intervals, as in the run's summary.
-        verdict: `word` and `paragraph`.
+        verdict: `word`, `headline`, `points` and `details` (`ste.evaluation.verdict.Verdict.text`).
         versions: of the packages that trained and exported it.
         parity: largest difference of a probability from PyTorch's on held-out rows.
         reference: distributions of the training data, to measure drift from; empty if there are none.
@@ -52,7 +52,7 @@ class ModelCard:
     trained_from: str
     trained_to: str
     metrics: dict[str, Any]
-    verdict: dict[str, str]
+    verdict: dict[str, Any]
     versions: dict[str, str]
     parity: float
     reference: dict[str, Any]

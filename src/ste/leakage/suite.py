@@ -8,6 +8,7 @@ import pandas as pd
 
 from ste.config import DataSettings, MarketSettings, SplitSettings, SyntheticSettings, TableSettings
 from ste.config.header_check import check_columns
+from ste.config.progress import step
 from ste.data.build.labelled_rows import build_table
 from ste.data.build.prepare import prepare
 from ste.data.build.table_folder import content_digest
@@ -81,15 +82,21 @@ def audit(settings: DataSettings, root: Path, *, strict: bool = False, shuffles:
                 f"data.{split}={path}: is a folder of parts, and an audit holds the complete table in memory. Give "
                 "single files with some of the tickers."
             )
-    contract = _contract(settings)
-    if files is None:
-        prepared = prepare(settings, root)
-        files = {split: str(path) for split, path in prepared.files.items()}
-    table = read_leniently(files, settings.labels.horizon, settings.frequency)
-    results = [contract, *table_checks(table, strict=strict, stated=settings.split.by == "row")]
-    results += source_checks(settings)
+    with step("reading the tables"):
+        contract = _contract(settings)
+        if files is None:
+            prepared = prepare(settings, root)
+            files = {split: str(path) for split, path in prepared.files.items()}
+        table = read_leniently(files, settings.labels.horizon, settings.frequency)
+    with step("checking columns, splits and labels"):
+        results = [contract, *table_checks(table, strict=strict, stated=settings.split.by == "row")]
+    with step("checking the daily sources"):
+        results += source_checks(settings)
     if shuffles:
-        results += [shuffled_labels(table, shuffles), null_market(settings, table)]
+        with step("fitting models to shuffled labels"):
+            results.append(shuffled_labels(table, shuffles))
+        with step("fitting models to a market without signal"):
+            results.append(null_market(settings, table))
     tickers = table.frame["ticker"].nunique()
     source = f"data={settings.source}: {len(table.frame):,} rows, {tickers} tickers, {len(table.features)} columns"
     digest = content_digest([sha256(path) for path in files.values()], settings)

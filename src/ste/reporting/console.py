@@ -1,62 +1,79 @@
-"""Tables and paragraphs that commands print at the end of a run."""
+"""Tables and sentences that commands print, for a terminal of 80 columns."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from ste.evaluation.scorecard import Estimate, Scorecard
 from ste.evaluation.verdict import Verdict
-from ste.reporting.formatting import label, ordered
+from ste.reporting.formatting import SHORT_ID, cell, count, label, ordered, who
+
+WIDTH = 80
+"""Columns of output that goes to no terminal."""
 
 _NOTE = {
-    "binomial": "*exact binomial: too few {unit}s to resample; assumes independent examples, so too narrow",
-    "bootstrap": "95 % intervals resample whole {unit}s, since the tickers of a {unit} move together",
+    "binomial": "* exact binomial: too few {unit}s to resample; assumes independent examples, so too narrow",
+    "bootstrap": "95 % intervals resample whole {unit}s, since the tickers of a {unit} move together.",
 }
 _IN_SCORES = ("accuracy", "mcc", "log_loss")
+_MAX_NAME = 28
 
 
 def console() -> Console:
-    """Return a console of the terminal's width, or of 100 characters where the output is no terminal."""
-    return Console(width=None if Console().is_terminal else 100, highlight=False)
+    """Return a console of the terminal's width, or of 80 columns where the output is no terminal."""
+    return Console(width=None if Console().is_terminal else WIDTH, highlight=False)
+
+
+def plain_table(*columns: str, numbers: Sequence[str] = ()) -> Table:
+    """Return a table without lines, whose cells are not broken.
+
+    Args:
+        columns: headings; `""` for none.
+        numbers: those of columns that are aligned to the right.
+    """
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0), show_header=any(columns))
+    for name in columns:
+        table.add_column(name, justify="right" if name in numbers else "left", no_wrap=True, overflow="ellipsis")
+    return table
 
 
 def print_scores(model: str, scores: Mapping[str, Scorecard]) -> None:
-    """Print one table: the model, the baselines and the Bayes optimum of each split."""
+    """Print the model next to its baselines and the Bayes optimum, and the model on the other splits.
+
+    Args:
+        model: name to print.
+        scores: by split; the baselines are shown for `test`, or for the last split without it.
+    """
     out = console()
-    unit = next(iter(scores.values())).unit
-    table = Table(title=None, box=None, header_style="bold", pad_edge=False)
-    for name in ("split", "examples", f"{unit}s"):
-        table.add_column(name, justify="left" if name == "split" else "right")
-    table.add_column("model")
-    for name in ("accuracy", "95 % interval", "MCC", "log-loss"):
-        table.add_column(name, justify="right")
-    for split, card in scores.items():
-        head = (split, f"{card.examples:,}", f"{card.periods:,}")
-        table.add_row(*head, Text(model, "bold"), *(Text(text, "bold") for text in _row(card.figures, card.method)))
-        for name, figures in card.baselines.items():
-            label = "Bayes (optimum)" if name == "bayes" else name
-            table.add_row("", "", "", label, *map(Text, _row(figures, card.method)), style="dim")
-        table.add_section()
+    columns = ("accuracy", "95 % interval", "MCC", "log-loss")
+    table = plain_table("model", *columns, numbers=columns)
+    main = "test" if "test" in scores else list(scores)[-1]
+    for split in sorted(scores, key=lambda name: name != main):
+        card = scores[split]
+        rows = f"{count(card.examples, 'example')}, {count(card.periods, card.unit)}"
+        table.add_row(Text(f"{split}: {rows}", "dim"))
+        own = _row(card.figures, card.method)
+        table.add_row(*(Text(text, "bold") for text in (f"  {model:.{_MAX_NAME}}", *own)))
+        for name, figures in card.baselines.items() if split == main else ():
+            shown = "Bayes (optimum)" if name == "bayes" else who(name, model)
+            table.add_row(Text(f"  {shown}"), *map(Text, _row(figures, card.method)), style="dim")
     out.print(table)
     for split, card in scores.items():
         if card.sample:
             out.print(f"{split}: scored on {card.examples:,} {card.sample.text}", style="dim")
     for method in sorted({card.method for card in scores.values()}):
-        out.print(_NOTE[method].format(unit=unit), style="dim")
+        out.print(_NOTE[method].format(unit=scores[main].unit), style="dim")
     out.print()
 
 
-def _row(figures: dict[str, Estimate], method: str) -> tuple[str, ...]:
-    accuracy = figures["accuracy"]
-    values = [f"{figures[name].value:.4f}" if name in figures else "-" for name in ("mcc", "log_loss")]
-    return f"{accuracy.value:.4f}", _interval(accuracy) + "*" * (method == "binomial"), *values
-
-
-def _interval(figure: Estimate) -> str:
-    return "-" if figure.low is None or figure.high is None else f"[{figure.low:.3f}, {figure.high:.3f}]"
+def _row(figures: Mapping[str, Estimate], method: str) -> tuple[str, ...]:
+    accuracy = cell(figures.get("accuracy"), "accuracy")
+    others = [cell(figures.get(name), name).text for name in ("mcc", "log_loss")]
+    return accuracy.text, accuracy.interval + "*" * (method == "binomial"), *others
 
 
 def print_composition(scores: Mapping[str, Scorecard]) -> None:
@@ -64,11 +81,10 @@ def print_composition(scores: Mapping[str, Scorecard]) -> None:
     cards = {split: card for split, card in scores.items() if split != "train"}
     if not cards:
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("composition", *cards):
-        table.add_column(name)
+    table = plain_table("metric", *cards)
     for name in ordered(name for card in cards.values() for name in card.figures if name not in _IN_SCORES):
-        table.add_row(label(name), *(Text(_value(card.figures.get(name))) for card in cards.values()))
+        cells = [cell(card.figures.get(name), name) for card in cards.values()]
+        table.add_row(label(name), *(Text(f"{one.text} {one.interval}") for one in cells))
     out = console()
     out.print(table)
     card = next(iter(cards.values()))
@@ -78,16 +94,13 @@ def print_composition(scores: Mapping[str, Scorecard]) -> None:
     out.print()
 
 
-def _value(figure: Estimate | None) -> str:
-    if figure is None:
-        return "-"
-    return f"{figure.value:7.3f}  {_interval(figure)}" if figure.low is not None else f"{figure.value:7.3f}"
-
-
 def print_verdict(verdict: Verdict) -> None:
-    """Print the verdict."""
-    console().print(Text(f"Verdict: {verdict.word}. ", "bold").append(verdict.paragraph, "not bold"))
-    print()
+    """Print the headline and the points of a verdict."""
+    out = console()
+    out.print(Text(verdict.headline, "bold"))
+    for point in verdict.points:
+        out.print(Text(point))
+    out.print()
 
 
 def print_text(text: str) -> None:
@@ -97,21 +110,43 @@ def print_text(text: str) -> None:
     out.print()
 
 
-def print_run(lines: Sequence[str], folder: Path, run_id: str | None, store: str | None = None) -> None:
-    """Print the end of a command that made a run: facts of the run, and where its results are.
+def print_run(lines: Sequence[str], folder: Path, run_id: str | None) -> None:
+    """Print the end of a command that made a run: facts of the run, where its files are, and what to type next.
 
     Args:
-        lines: facts, one line each.
+        lines: facts, a sentence each.
         folder: of the run's files.
         run_id: MLflow's; None where tracking is off.
-        store: address of the tracking store, printed with the command of the UI; None omits that line.
     """
-    out = Console(soft_wrap=True, highlight=False)
+    out = console()
     for line in lines:
         out.print(Text(line))
-    out.print(f"files  {folder}", markup=False)  # the name of a folder may look like markup
+    print_places({"files": str(folder)} | ({"run": run_id} if run_id else {}))
     if run_id:
-        out.print(f"run    {run_id}")
-        out.print(f"page   python -m ste.report run={run_id}")
-        if store is not None:
-            out.print(f"UI     python -m ste.ui, or make ui   (store {store})", markup=False)
+        short = run_id[:SHORT_ID]
+        print_next(
+            {
+                f"python -m ste.report run={short}": "every score and chart, as a page",
+                "python -m ste.compare": "all runs, best first",
+                "python -m ste.ui": "the runs in MLflow",
+                f"python -m ste.export run={short}": "one file for predict and serve",
+            }
+        )
+
+
+def print_places(places: Mapping[str, str]) -> None:
+    """Print paths and IDs, each in one line that can be copied."""
+    out = Console(soft_wrap=True, highlight=False, markup=False)  # the name of a folder may look like markup
+    for name, place in places.items():
+        out.print(f"{name:<6} {place}")
+
+
+def print_next(commands: Mapping[str, str]) -> None:
+    """Print commands to type next, each with what it does."""
+    out = console()
+    out.print()
+    out.print("Next:", style="bold")
+    table = plain_table("", "")
+    for command, effect in commands.items():
+        table.add_row(command, Text(effect, "dim"))
+    out.print(Padding(table, (0, 0, 0, 2)))

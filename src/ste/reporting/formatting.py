@@ -9,6 +9,9 @@ from ste.evaluation.scorecard import Estimate
 NONE = "\N{EN DASH}"
 """Text of a missing value."""
 
+SHORT_ID = 8
+"""Characters of a run ID that tables show; `run=` accepts them."""
+
 MINUS = "\N{MINUS SIGN}"
 
 LABELS = {
@@ -49,6 +52,14 @@ LABELS = {
 """Printed name of each metric, by its name in a scorecard."""
 
 _PERCENT = {
+    "accuracy",
+    "balanced_accuracy",
+    "precision",
+    "recall",
+    "move_accuracy",
+    "direction_accuracy",
+    "expected_accuracy",
+    "bayes_expected_accuracy",
     "portfolio_annual_return",
     "portfolio_volatility",
     "portfolio_max_drawdown",
@@ -87,13 +98,26 @@ def label(name: str) -> str:
     return f"{LABELS.get(figure, figure).removesuffix(' (macro)')}, {of_class.capitalize()}" if of_class else name
 
 
-def number(value: float, name: str = "", *, signed: bool = False) -> str:
-    """Format a value with a typographic minus sign; the metric `name` decides the digits and percent."""
+def number(value: float, name: str = "", *, signed: bool = False, unit: bool = True) -> str:
+    """Format a value with a typographic minus sign.
+
+    Args:
+        value: of the metric.
+        name: of the metric, which decides the digits and percent.
+        signed: with a plus sign.
+        unit: with the percent sign.
+    """
     digits = 4 if name in _FOUR_DIGITS else 2 if name in _TWO_DIGITS else 3
-    text = f"{100 * value:{'+' if signed else ''}.1f} %" if name in _PERCENT else f"{value:{'+' * signed}.{digits}f}"
+    percent = is_percent(name)
+    text = f"{100 * value:{'+' * signed}.1f}" if percent else f"{value:{'+' * signed}.{digits}f}"
     if not any(digit in "123456789" for digit in text):
         text = text.lstrip("+-")  # no sign before a zero
-    return text.replace("-", MINUS)
+    return text.replace("-", MINUS) + " %" * (percent and unit)
+
+
+def is_percent(name: str) -> bool:
+    """Whether a metric, or that of a class such as `precision_uptrend`, is printed in percent."""
+    return name in _PERCENT or name.startswith(("precision_", "recall_"))
 
 
 def cell(figure: Estimate | None, name: str, *, signed: bool = False) -> Cell:
@@ -102,7 +126,7 @@ def cell(figure: Estimate | None, name: str, *, signed: bool = False) -> Cell:
         return Cell()
     if figure.low is None or figure.high is None:
         return Cell(number(figure.value, name, signed=signed), "", figure.value)
-    ends = ", ".join(number(end, name) for end in (figure.low, figure.high))
+    ends = ", ".join(number(end, name, unit=False) for end in (figure.low, figure.high))
     return Cell(number(figure.value, name, signed=signed), f"[{ends}]", figure.value)
 
 

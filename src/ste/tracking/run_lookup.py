@@ -1,5 +1,6 @@
 """Find tracked runs by ID, `latest` or `best`, and read their artifacts."""
 
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ EXPORTED = "served/model.onnx"
 """ONNX artifact of an exported run."""
 RANKED_BY = "final_validation/log_loss"
 _EXAMPLES = "final_validation/examples"
+_MIN_ID = 6  # characters of an ID that identify a run
 
 
 def find_run(
@@ -30,7 +32,7 @@ def find_run(
 
     Args:
         client: of the store.
-        wanted: an ID, `latest` or `best`.
+        wanted: an ID or its first characters, `latest` or `best`.
         experiment: name; None is any experiment for `latest`, and that of the latest run for `best`.
         key: setting that names the run, for messages.
         sweep: accept the parent run of a sweep, which has no model.
@@ -42,12 +44,7 @@ def find_run(
         return _latest(client, experiment)
     if wanted == "best":
         return rank_runs(client, _latest(client, experiment).experiment)[0]
-    try:
-        run = RunInfo.from_mlflow(client.get_run(wanted))
-    except MlflowException:
-        raise RunError(
-            f"{key}={wanted}: no such run. Try {key}=latest or the full ID, as the MLflow UI shows it."
-        ) from None
+    run = _by_id(client, wanted, key)
     if FOLD_TAG in run.tags:
         parent = run.tags.get(PARENT_TAG, "")
         raise RunError(f"{key}={wanted}: that is fold {run.tags[FOLD_TAG]} of run {parent}. Try {key}={parent}.")
@@ -56,6 +53,23 @@ def find_run(
             f"{key}={wanted}: that is a sweep, which has no model. Try {key}={run.tags.get(BEST_TAG, 'best')}."
         )
     return run
+
+
+def _by_id(client: MlflowClient, wanted: str, key: str) -> RunInfo:
+    """Find a run by its ID or by the first characters of it, as tables show them."""
+    found = []
+    if re.fullmatch(rf"[0-9a-f]{{{_MIN_ID},31}}", wanted):
+        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+        found = list(client.search_runs(experiments, f"attributes.run_id LIKE '{wanted}%'", max_results=2))
+        if len(found) > 1:
+            raise RunError(f"{key}={wanted}: the IDs of several runs start like that. Give more characters.")
+    try:
+        return RunInfo.from_mlflow(found[0] if found else client.get_run(wanted))
+    except MlflowException:
+        raise RunError(
+            f"{key}={wanted}: no such run. Expected an ID or its first {_MIN_ID} characters or more, as "
+            f"python -m ste.compare lists them. Try {key}=latest."
+        ) from None
 
 
 def find_experiment(client: MlflowClient, name: str | None = None) -> Experiment:

@@ -14,6 +14,7 @@ from mlflow.tracking import MlflowClient
 
 from ste.config import TrackingSettings
 from ste.config.fast_imports import fast_imports
+from ste.config.progress import step
 from ste.errors import RunError
 
 _SQLITE = "sqlite:///"
@@ -41,7 +42,7 @@ def open_store(settings: TrackingSettings, output: Path) -> MlflowClient:
         ensure_sqlite(path)
         uri = f"{_SQLITE}{path}"
     mlflow.set_tracking_uri(uri)
-    with fast_imports():  # MLflow imports its SQL store here
+    with fast_imports("MLflow's store"):
         client = MlflowClient(uri)
     if uri.startswith("http"):
         try:
@@ -85,7 +86,7 @@ def ensure_sqlite(path: Path) -> None:
     if path.is_file() and path.stat().st_size > 0:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock"):
+    with step("creating the tracking store"), FileLock(f"{path}.lock"):
         if path.is_file() and path.stat().st_size > 0:
             return
         partial = path.with_name(f".{path.name}.partial")

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ste.config import SweepSettings, TrackingSettings
+from ste.config.progress import paused, step
 from ste.tuning.optuna_figures import write_figures
 from ste.tuning.study import PARENT, OptunaSearch, TrialSource
-from ste.tuning.sweep_console import print_sweep, trial_line
+from ste.tuning.sweep_console import print_sweep, print_trial
 from ste.tuning.sweep_table import note, write_table
 from ste.tuning.trial_result import SweepTrial, TrialResult, TrialRow, best, count_by_status, ranked
 
@@ -75,12 +76,16 @@ def run_sweep(plan: SweepPlan, source: TrialSource, launch: Launch) -> list[Tria
         rows = source.earlier()
         if rows:
             print(f"{len(rows)} of {source.total} trials ended earlier", file=sys.stderr)
-        while batch := source.ask(plan.width):
-            for trial, result in launch([(trial, overrides(plan, trial, parent)) for trial in batch]):
-                source.tell(trial, result)
-                rows.append(TrialRow(trial, result))
-                print(trial_line(rows[-1], len(rows), source.total, plan.monitor), flush=True)
-                _log_best(plan, parent, rows)
+        with step("running trials", source.total) as shown:
+            shown.update(len(rows))
+            while batch := source.ask(plan.width):
+                for trial, result in launch([(trial, overrides(plan, trial, parent)) for trial in batch]):
+                    source.tell(trial, result)
+                    rows.append(TrialRow(trial, result))
+                    with paused():
+                        print_trial(rows[-1], len(rows), source.total, plan.monitor)
+                    shown.update(len(rows))
+                    _log_best(plan, parent, rows)
         rows.sort(key=lambda row: row.trial.number)
         if parent:
             rows = _add_runs(rows, parent)
@@ -88,8 +93,7 @@ def run_sweep(plan: SweepPlan, source: TrialSource, launch: Launch) -> list[Tria
         if parent:
             _log_summary(plan, parent, rows, files)
     print()
-    places = {"files": str(plan.folder)} | ({"sweep": parent.id} if parent else {})
-    print_sweep(rows, plan.monitor, plan.mode, places)
+    print_sweep(rows, plan.monitor, plan.mode, plan.folder, parent.id if parent else None)
     return rows
 
 

@@ -1,28 +1,19 @@
 """Print a sweep on the terminal."""
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from pathlib import Path
 
-from ste.tuning.trial_result import (
-    FAILED,
-    FINISHED,
-    LOST,
-    PRUNED,
-    SHOWN,
-    TrialRow,
-    best,
-    brief,
-    count_by_status,
-    ranked,
-)
+from rich.text import Text
+
+from ste.reporting.console import console, plain_table, print_next, print_places
+from ste.reporting.formatting import SHORT_ID, label
+from ste.tuning.trial_result import FAILED, FINISHED, LOST, PRUNED, TrialRow, best, count_by_status, ranked
 
 _MAX_ROWS = 20
 """Rows of the table; the files have all."""
 
 
-def trial_line(row: TrialRow, ended: int, total: int, monitor: str) -> str:
-    """Describe a trial that ended in one line.
+def print_trial(row: TrialRow, ended: int, total: int, monitor: str) -> None:
+    """Print a trial that ended.
 
     Args:
         row: the trial and its result.
@@ -31,56 +22,68 @@ def trial_line(row: TrialRow, ended: int, total: int, monitor: str) -> str:
         monitor: name of the monitored metric.
     """
     result = row.result
-    head = f"{ended} of {total}  trial {row.trial.number}  {row.trial.name}"
     if result.status == FINISHED:
-        return f"{head}  {monitor} {result.value:.4f}  {row.result.figure_text('accuracy')}"
-    return f"{head}  {result.status}" + (f": {result.error}" if result.error else "")
+        accuracy = result.figure_text("accuracy").split(" [")[0]
+        text = f"{label(monitor)} {result.value:.4f}, accuracy {accuracy}"
+    else:
+        text = result.status + (f": {result.error}" if result.error else "")
+    console().print(Text(f"{ended} of {total}  trial {row.trial.number}  {row.trial.name}  {text}"))
 
 
-def print_sweep(rows: list[TrialRow], monitor: str, mode: str, places: dict[str, str]) -> None:
-    """Print the trials, best first, the failures, the best trial and the places of files and runs.
+def print_sweep(rows: list[TrialRow], monitor: str, mode: str, folder: Path, sweep_id: str | None) -> None:
+    """Print the trials, best first, the failures, the best trial, where the files are and what to type next.
 
     Args:
         rows: of the sweep.
         monitor: name of the monitored metric.
         mode: whether it is better `min` or `max`.
-        places: paths and IDs by label.
+        folder: of the sweep's files.
+        sweep_id: MLflow's ID of the sweep, if it is tracked.
     """
-    console = Console(width=None if Console().is_terminal else 120, highlight=False)
+    out = console()
     shown = [row for row in ranked(rows, mode) if row.result.status == FINISHED]
-    keys = list(dict.fromkeys(key for row in rows for key in row.trial.values))
-    table = Table(box=None, header_style="bold", pad_edge=False)
     split = next((row.result.split for row in shown if row.result.figures), "test")
-    table.add_column("trial", justify="right")
-    for key in keys:
-        table.add_column(brief(key, "").rstrip("="))
-    for name in (monitor, f"{split} accuracy", "MCC", "log-loss"):
-        table.add_column(name, justify="right", no_wrap=name != "MCC")
+    numbers = ("trial", label(monitor), "accuracy")
+    table = plain_table(*numbers, "95 % interval", "verdict", "run", "values", numbers=numbers)
+    table.columns[-1].no_wrap = False
     for row in shown[:_MAX_ROWS]:
-        values = [escape(brief("", row.trial.values.get(key, "-")).lstrip("=")) for key in keys]
-        accuracy, *others = [row.result.figure_text(name) for name in SHOWN]
-        figures = [accuracy, *(text.split(" ")[0] for text in others)]
-        table.add_row(str(row.trial.number), *values, f"{row.result.value:.4f}", *map(escape, figures))
+        result = row.result
+        accuracy, _, interval = result.figure_text("accuracy").partition(" [")
+        table.add_row(
+            str(row.trial.number),
+            f"{result.value:.4f}",
+            accuracy,
+            Text(f"[{interval}" if interval else ""),
+            result.verdict,
+            (result.run_id or "")[:SHORT_ID],
+            Text(row.trial.name),
+        )
     if shown:
-        console.print(table)
+        out.print(Text(f"{label(monitor)} of validation, which selects; accuracy and verdict of {split}", "dim"))
+        out.print(table)
     if len(shown) > _MAX_ROWS:
-        console.print(f"and {len(shown) - _MAX_ROWS} more", style="dim")
-    plain = Console(soft_wrap=True, highlight=False, markup=False)
-    plain.print()
+        out.print(f"and {len(shown) - _MAX_ROWS} more", style="dim")
+    out.print()
     for row in rows:
         if row.result.status in (FAILED, LOST):
-            plain.print(f"{row.result.status}  trial {row.trial.number}  {row.trial.name}: {row.result.error}")
+            out.print(Text(f"{row.result.status}  trial {row.trial.number}  {row.trial.name}: {row.result.error}"))
     counts = count_by_status(rows)
-    plain.print(
-        f"{len(rows)} trials: {counts[FINISHED]} finished, {counts[PRUNED]} pruned, {counts[FAILED]} failed; "
-        f"{monitor} is the validation metric that selects: the best of many is partly luck"
+    out.print(
+        f"{len(rows)} trials: {counts[FINISHED]} finished, {counts[PRUNED]} pruned, {counts[FAILED]} failed. "
+        "The best of many is partly luck."
     )
     if len({row.result.rows for row in shown}) > 1:
-        plain.print("the trials were not all scored on the same rows: their metrics are not comparable")
+        out.print("The trials were not all scored on the same rows: their metrics are not comparable.")
     top = best(rows, mode)
     if top is not None:
-        plain.print(f"best   trial {top.trial.number}  {top.trial.name}  {monitor} {top.result.value:.4f}")
-        if top.result.run_id:
-            plain.print(f"run    {top.result.run_id}")
-    for name, place in places.items():
-        plain.print(f"{name:<6} {place}")
+        out.print(Text(f"Best: trial {top.trial.number}, {top.trial.name}, {label(monitor)} {top.result.value:.4f}."))
+    print_places({"files": str(folder)} | ({"sweep": sweep_id} if sweep_id else {}))
+    if top is not None and top.result.run_id and sweep_id:
+        print_next(
+            {
+                f"python -m ste.report run={top.result.run_id[:SHORT_ID]}": "the best trial as a page",
+                f"python -m ste.ensemble runs=children:{sweep_id[:SHORT_ID]}": "the trials as one forecast",
+                "python -m ste.compare": "all runs, best first",
+                "python -m ste.ui": "the runs and the sweep's charts in MLflow",
+            }
+        )

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from ste.reporting.formatting import SHORT_ID
 from ste.tuning.trial_result import FINISHED, SHOWN, TrialRow, ranked
 
 CSV, JSON = "sweep.csv", "sweep.json"
@@ -30,7 +31,13 @@ def table(rows: list[TrialRow], monitor: str) -> list[dict[str, Any]]:
         for name in SHOWN:
             value, low, high = result.figures.get(name, (None, None, None))
             line |= {name: value, f"{name}_low": low, f"{name}_high": high}
-        line |= {"seconds": result.seconds, "run_id": result.run_id, "rows": result.rows, "error": result.error}
+        line |= {
+            "seconds": result.seconds,
+            "verdict": result.verdict,
+            "run_id": result.run_id,
+            "rows": result.rows,
+            "error": result.error,
+        }
         lines.append(line)
     return lines
 
@@ -64,6 +71,9 @@ def note(rows: list[TrialRow], monitor: str, mode: str, experiment: str) -> str:
     lines = [f"| trial | values | {monitor} | {split} accuracy | run |", "|---|---|---|---|---|"]
     for row in shown:
         run_id, values = str(row.result.run_id), row.trial.name.replace("|", "\\|")
-        accuracy, link = row.result.figure_text("accuracy"), f"[{run_id[:8]}](#/experiments/{experiment}/runs/{run_id})"
+        accuracy, link = (
+            row.result.figure_text("accuracy"),
+            f"[{run_id[:SHORT_ID]}](#/experiments/{experiment}/runs/{run_id})",
+        )
         lines.append(f"| {row.trial.number} | {values} | {row.result.value:.4f} | {accuracy} | {link} |")
     return "\n".join(lines)

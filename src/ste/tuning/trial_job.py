@@ -51,4 +51,5 @@ def run_trial(values: dict[str, Any], name: str, train: "Callable[[], TrainResul
         rows=f"{trained.data_digest[:16]}/{trained.scores['validation'].examples}",
         seconds=trained.fit_seconds,
         checkpoint=trained.validation == "holdout",
+        verdict=trained.verdict.word,
     )

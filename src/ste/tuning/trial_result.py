@@ -4,6 +4,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from ste.evaluation.scorecard import Estimate
+from ste.reporting.formatting import cell
+
 FINISHED, PRUNED, FAILED, LOST = "finished", "pruned", "failed", "lost"
 SHOWN = ("accuracy", "mcc", "log_loss")
 """Metrics of the table, each with its confidence interval if it has one."""
@@ -43,6 +46,7 @@ class TrialResult:
         rows: digest of the tables and number of validation examples: values on different rows are not comparable.
         seconds: duration of the fit.
         checkpoint: whether the run has a single best checkpoint.
+        verdict: word of the verdict on that split.
         error: message in one line.
         mistake: whether the user can fix the error.
     """
@@ -55,6 +59,7 @@ class TrialResult:
     rows: str = ""
     seconds: float | None = None
     checkpoint: bool = True
+    verdict: str = ""
     error: str = ""
     mistake: bool = False
 
@@ -62,8 +67,8 @@ class TrialResult:
         """Format a metric with its confidence interval; `-` where it is missing."""
         if name not in self.figures:
             return "-"
-        value, low, high = self.figures[name]
-        return f"{value:.4f}" if low is None or high is None else f"{value:.4f} [{low:.3f}, {high:.3f}]"
+        shown = cell(Estimate(*self.figures[name]), name)
+        return f"{shown.text} {shown.interval}".rstrip()
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "TrialResult":

@@ -15,6 +15,7 @@ from typing import Any
 from filelock import FileLock
 
 from ste.config import DataSettings, MarketSettings, TableSettings
+from ste.config.progress import step
 from ste.data.build.data_card import (
     BUILD,
     PreparedData,
@@ -60,7 +61,10 @@ def prepare(settings: DataSettings, root: Path) -> PreparedData:
     folder = Path(settings.folder) if settings.folder else root / f"{settings.source}-{short_digest(identity)}"
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
-        prepared = _reuse(folder, identity) or _build(settings, identity, folder)
+        prepared = _reuse(folder, identity)
+        if prepared is None:
+            with step("building the tables"):
+                prepared = _build(settings, identity, folder)
     for note in prepared.card["notes"]:
         log.warning(note) if note.startswith("warning") else log.info(note)
     return prepared

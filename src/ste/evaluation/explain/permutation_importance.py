@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ste.config.progress import step
 from ste.evaluation.metrics.base import log_losses
 
 MAX_ROWS = 4_000
@@ -86,17 +87,18 @@ def permutation_importance(
     position = {name: i for i, name in enumerate(columns)}
     parts = [("group", name, [position[c] for c in members if c in position]) for name, members in groups.items()]
     parts += [("feature", name, [i]) for name, i in position.items()]
+    parts = [part for part in parts if part[2]]
     out = []
-    for kind, name, at in parts:
-        if not at:
-            continue
-        loss_rise, right_drop = np.empty((2, repeats, len(labels)))
-        for k, donor in enumerate(donors):
-            other = features.clone()
-            other[..., at] = features[donor][..., at]
-            new_losses, new_right = _per_example(predict, other, labels)
-            loss_rise[k], right_drop[k] = new_losses - losses, right - new_right
-        out.append(_importance(name, kind, loss_rise, right_drop, periods))
+    with step("measuring the importance of features", len(parts)) as shown:
+        for kind, name, at in parts:
+            loss_rise, right_drop = np.empty((2, repeats, len(labels)))
+            for k, donor in enumerate(donors):
+                other = features.clone()
+                other[..., at] = features[donor][..., at]
+                new_losses, new_right = _per_example(predict, other, labels)
+                loss_rise[k], right_drop[k] = new_losses - losses, right - new_right
+            out.append(_importance(name, kind, loss_rise, right_drop, periods))
+            shown.update(len(out))
     return sorted(out, key=lambda i: (i.kind != "group", -i.log_loss, i.name))
 
 

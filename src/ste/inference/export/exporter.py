@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from ste.config import PathSettings
+from ste.config.progress import step
 from ste.data.storage.files import atomic_file
 from ste.evaluation.predictions import Predictions
 from ste.experiment.artifacts import PREDICTIONS, SUMMARY
@@ -70,7 +71,8 @@ def export_run(client: RunStore, run: "RunInfo", paths: PathSettings, folder: Pa
     """
     from ste.tracking.run_lookup import download
 
-    exported = load_run(client, run, paths, folder)
+    with step("loading the run"):
+        exported = load_run(client, run, paths, folder)
     summary = json.loads(download(client, run, SUMMARY, folder).read_text())
     predictions = Predictions.read(download(client, run, PREDICTIONS, folder))
     split = "test" if "test" in exported.data.datasets else "validation"
@@ -78,10 +80,12 @@ def export_run(client: RunStore, run: "RunInfo", paths: PathSettings, folder: Pa
     rows = torch.linspace(0, len(dataset) - 1, min(MAX_ROWS, len(dataset))).long()
     features = dataset[rows].features
     example = torch.cat([features, features])[:2]  # two, also of a single row: a batch of one would be traced as fixed
-    proto = trace(exported.graph, example)
-    with one_thread():
+    with step("converting to ONNX"):
+        proto = trace(exported.graph, example)
+    with step("comparing with PyTorch"), one_thread():
         parity = largest_difference(proto.SerializeToString(), exported.predict_proba, features, f"run={run.id}")
-    card = _model_card(run, exported, summary, predictions, parity)
+    with step("measuring the training data"):
+        card = _model_card(run, exported, summary, predictions, parity)
     return ExportedModel(serialize(proto, card), card, len(rows), split, example.numpy())
 
 
@@ -159,13 +163,13 @@ def _split_metrics(card: dict[str, Any], split: str, predictions: Predictions) -
     return {**metrics, AUTO_BLOCKS: auto_blocks, "baselines": baselines, "reliability": card["reliability"]}
 
 
-def _verdict(run: "RunInfo", summary: dict[str, Any]) -> dict[str, str]:
+def _verdict(run: "RunInfo", summary: dict[str, Any]) -> dict[str, Any]:
     """The verdict at the end of the run, with its present word if later trials changed it."""
-    word, paragraph = summary["verdict"]["word"], summary["verdict"]["paragraph"]
-    now = run.tags.get("verdict", word)
-    if now != word:
-        paragraph += f" Judged again after further trials: {now}."
-    return {"word": now, "paragraph": paragraph}
+    then = {name: summary["verdict"][name] for name in ("word", "headline", "points", "details")}
+    now = run.tags.get("verdict", then["word"])
+    if now != then["word"]:
+        then["points"] = [*then["points"], f"Judged again after further trials: {now}."]
+    return then | {"word": now}
 
 
 def _versions(run: "RunInfo") -> dict[str, str]:

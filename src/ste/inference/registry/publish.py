@@ -120,5 +120,5 @@ def _register(client: RunStore, settings: ExportSettings, exported: ExportedMode
             len(card.classes),
             tags,
             [f"{package}=={version(package)}" for package in _REQUIREMENTS],
-            card.verdict["paragraph"],
+            " ".join([card.verdict["headline"], *card.verdict["points"]]),
         )

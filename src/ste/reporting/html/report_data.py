@@ -8,6 +8,7 @@ from ste.evaluation.explain.integrated_gradients import Attribution
 from ste.evaluation.explain.permutation_importance import Importance
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.scorecard import Estimate, Scorecard
+from ste.evaluation.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,8 @@ class ReportData:
     Attributes:
         run_id, name, model: of the run; the model's is the one to print.
         created: ISO, time of the start.
-        verdict: paragraph of the verdict.
-        word: of the verdict.
+        verdict: on the first of the scores outside training.
         scores: by split. `test` comes first, `train` is in the tables only.
-        tags: numbers of the verdict, as text.
         predictions: out-of-sample rows, for the information coefficients.
         history: metrics of each epoch, as in `TrendModule.history`: `train/loss`, `val/loss` ...
         best_epoch: epoch of the weights, from 0.
@@ -55,13 +54,11 @@ class ReportData:
     name: str
     model: str
     created: str
-    verdict: str
-    word: str
+    verdict: Verdict
     scores: Mapping[str, Scorecard]
     card: Mapping[str, Any]
     config: Mapping[str, Any]
     commands: Sequence[str]
-    tags: Mapping[str, str] = field(default_factory=dict)
     predictions: Predictions | None = None
     history: Sequence[Mapping[str, float]] = ()
     best_epoch: int | None = None

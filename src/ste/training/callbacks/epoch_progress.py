@@ -1,19 +1,18 @@
-"""Progress bar over epochs with losses, the monitored metric, its best value and the time left."""
+"""Progress over epochs with losses, the monitored metric, its best value and the time left."""
 
-import sys
+from contextlib import ExitStack
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ProgressBar
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from ste.config.progress import ProgressStep, step
 from ste.registry import CALLBACKS
 from ste.training.module import TrendModule
 
 
 @CALLBACKS.register
 class EpochProgress(ProgressBar):
-    """Draw one bar over epochs on a terminal; do nothing where standard error is no terminal.
+    """Show how many epochs are trained, with the latest figures (`ste.config.progress`).
 
     Args:
         monitor: metric to show, such as `val/log_loss`.
@@ -25,55 +24,40 @@ class EpochProgress(ProgressBar):
         self.monitor = monitor
         self.better = min if mode == "min" else max
         self.best: float | None = None
-        self.progress: Progress | None = None
-        self.task: TaskID | None = None
+        self._shown: ProgressStep | None = None
+        self._open = ExitStack()
 
     def disable(self) -> None:
-        """Draw nothing (Lightning calls it on every rank but 0)."""
-        self._stop()
+        """Show nothing (Lightning calls it on every rank but 0)."""
+        self._open.close()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draw the bar."""
-        if not (trainer.is_global_zero and sys.stderr.isatty()):
-            return
-        self.progress = Progress(
-            TextColumn("[bold]epoch"),
-            MofNCompleteColumn(),
-            BarColumn(bar_width=28),
-            TextColumn("{task.description}"),
-            TimeRemainingColumn(compact=True),
-            console=Console(stderr=True),
-            refresh_per_second=4,
-        )
-        self.task = self.progress.add_task("", total=trainer.max_epochs, completed=trainer.current_epoch)
-        self.progress.start()
+        """Show the step."""
+        if trainer.is_global_zero:
+            self._shown = self._open.enter_context(step("training", trainer.max_epochs))
+            self._shown.update(trainer.current_epoch)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the previous epoch."""
         self._show(trainer, pl_module)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Show the last epoch and leave the line on the terminal."""
+        """Show the last epoch and end the step."""
         self._show(trainer, pl_module)
-        self._stop()
+        self._open.close()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Release the terminal."""
-        self._stop()
+        """End the step."""
+        self._open.close()
 
     def _show(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, TrendModule)
-        if self.progress is None or self.task is None or not module.history:
+        if self._shown is None or not module.history:
             return
         metrics = module.history[-1]
-        text = f"train loss {metrics['train/loss']:.4f}"
+        text = f"loss {metrics['train/loss']:.4f}"
         if self.monitor in metrics:
             value = metrics[self.monitor]
             self.best = value if self.best is None else self.better(self.best, value)
-            text += f"  {self.monitor} {value:.4f}  best {self.best:.4f}"
-        self.progress.update(self.task, completed=trainer.current_epoch, description=text)
-
-    def _stop(self) -> None:
-        if self.progress is not None:
-            self.progress.stop()
-            self.progress = None
+            text += f", validation {value:.4f}, best {self.best:.4f}"
+        self._shown.update(trainer.current_epoch, text)
