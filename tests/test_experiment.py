@@ -64,7 +64,7 @@ def test_a_runs_log_file_holds_its_progress_and_the_console_does_not_repeat_it(s
     text = log_file.read_text()
     assert f"data {result.data_digest}, rows: train " in text
     assert all(line in text for line in result.lines)
-    assert f"verdict: {result.verdict.word}. {result.verdict.paragraph}" in text
+    assert f"verdict: {result.verdict.summary}" in text
     assert f"run {result.run_id}" in text
     out, err = capfd.readouterr()
     assert "verdict:" not in out + err

@@ -149,7 +149,8 @@ def test_the_file_predicts_as_the_run_did(place: Place, run: str, file: Path):
     assert card.metrics["test"]["baselines"]["majority"]["accuracy"]["value"] == pytest.approx(
         found.data.metrics["final_test/majority_accuracy"]
     )
-    assert card.verdict == {"word": found.data.tags["verdict"], "paragraph": found.data.tags["mlflow.note.content"]}
+    assert card.verdict["word"] == found.data.tags["verdict"]
+    assert " ".join([card.verdict["headline"], *card.verdict["points"]]) == found.data.tags["mlflow.note.content"]
     # The last training label's week ends before validation begins on 2019-07-01.
     assert "2018-01" in card.trained_from
     assert card.trained_to == "2019-06-21"
@@ -244,7 +245,7 @@ def test_a_run_that_was_never_exported_is_exported_when_it_is_asked_for(place: P
 def test_a_missing_model_is_reported_with_what_to_type(place: Place, run: str, file: Path, tmp_path: Path):
     for spec, message in (
         ("nothing.onnx", "model=nothing.onnx: there is no such file. Write one with python -m ste.export output="),
-        ("nothing", "model=nothing: no such run. Try model=latest"),
+        ("nothing", "model=nothing: no such run. Expected an ID or its first 6 characters"),
         ("models:/ste@best", "models:/ste@best: no such version"),
         ("models:/ste/7", "models:/ste/7: no such version. .*Type python -m ste.export run=best"),
         ("models:/other@champion", "no version of other is the champion yet. .*promote=yes"),

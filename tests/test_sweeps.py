@@ -42,6 +42,7 @@ from ste.tracking.store import open_store
 from ste.tracking.sweep_runs import find_trial_runs, track_failure, trial_params, trial_tags
 from ste.tracking.tracked_run import tracked_run
 from ste.training.module import TrendModule
+from ste.reporting.formatting import SHORT_ID
 from ste.tuning.optuna_figures import build_study, write_figures
 from ste.tuning.pruning import Pruning
 from ste.tuning.search_space import Choices, NumberRange, distributions, text_of, value_of
@@ -247,13 +248,12 @@ def test_what_nobody_typed_is_filled_in_and_what_was_typed_stays():
     default = load_settings(TrainSettings, compose_values())
     lengths = {"data.sequence_length": Choices(("3", "10", "5"))}
     assert extra_overrides({}, lengths, default, Workers(4, 2)) == {
-        "trainer.enable_progress_bar": "false",
         "trainer.threads": "2",
         "data.history": "10",
     }
     typed = {"trainer.threads": "1", "trainer.enable_progress_bar": "true", "data.history": "null"}
     assert extra_overrides(typed, lengths, default, Workers(4, 2)) == {}
-    assert extra_overrides({}, {}, default, Workers(1)) == {"trainer.enable_progress_bar": "false"}
+    assert extra_overrides({}, {}, default, Workers(1)) == {}
 
 
 # Results, with a fake launcher
@@ -675,7 +675,7 @@ def test_a_real_search_goes_from_the_command_line_to_the_store(real: Any):
         assert run.metrics["monitored"] == pytest.approx(run.metrics["final_validation/log_loss"], abs=1e-5)
     top = min(finished, key=lambda run: run.metrics["monitored"])
     assert parent.tags["best.run_id"] == top.id
-    assert top.id in done.stdout
+    assert f"python -m ste.report run={top.id[:SHORT_ID]}" in done.stdout
     assert Path(client.download_artifacts(top.id, "checkpoints/best.ckpt", str(folder))).is_file()
 
 

@@ -180,7 +180,7 @@ def test_verdict_and_figures_are_in_the_store_and_in_the_summary(place: Place, f
     run = place.client.get_run(folded.run_id)
     assert folded.verdict.tags.items() <= run.data.tags.items()
     assert folded.verdict.tags["verdict"] == folded.verdict.word
-    assert run.data.tags["mlflow.note.content"] == folded.verdict.paragraph
+    assert run.data.tags["mlflow.note.content"] == folded.verdict.summary
     for split, card in folded.scores.items():
         for name, value in card.metrics.items():
             assert run.data.metrics[f"{SPLIT_PREFIX[split]}/{name}"] == value

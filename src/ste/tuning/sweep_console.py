@@ -84,6 +84,6 @@ def print_sweep(rows: list[TrialRow], monitor: str, mode: str, folder: Path, swe
                 f"python -m ste.report run={top.result.run_id[:SHORT_ID]}": "the best trial as a page",
                 f"python -m ste.ensemble runs=children:{sweep_id[:SHORT_ID]}": "the trials as one forecast",
                 "python -m ste.compare": "all runs, best first",
-                "python -m ste.ui": "the runs and the sweep's charts in MLflow",
+                "python -m ste.ui": "the runs in MLflow",
             }
         )
