@@ -219,7 +219,17 @@ def test_a_newcomer_generates_trains_and_evaluates(folder: Path, call: Callable)
     }
     code, output, errors = call("train", "model=dual_tower", "data=seed", "trainer.max_epochs=2")
     assert code == 0, errors
-    for word in ("majority", "persistence", "volatility", "linear", "Bayes", "2 weeks are too few", "run  ", "files", "ste.ui"):
+    for word in (
+        "majority",
+        "persistence",
+        "volatility",
+        "linear",
+        "Bayes",
+        "2 weeks are too few",
+        "run  ",
+        "files",
+        "ste.ui",
+    ):
         assert word in output, word
     steps = ("loading torch, Lightning and MLflow", "training", "scoring the predictions", "saving the run")
     assert [line for line in errors.splitlines() if line in steps] == list(steps)

@@ -36,13 +36,13 @@ from ste.config import SweepSettings, TrackingSettings, TrainSettings
 from ste.config.config_files import conf_dir
 from ste.config.load import compose_command, load_settings
 from ste.errors import ConfigError, Pruned, RunError
+from ste.reporting.formatting import SHORT_ID
 from ste.tracking.run_info import RunInfo, find_runs
 from ste.tracking.run_lookup import find_run
 from ste.tracking.store import open_store
 from ste.tracking.sweep_runs import find_trial_runs, track_failure, trial_params, trial_tags
 from ste.tracking.tracked_run import tracked_run
 from ste.training.module import TrendModule
-from ste.reporting.formatting import SHORT_ID
 from ste.tuning.optuna_figures import build_study, write_figures
 from ste.tuning.pruning import Pruning
 from ste.tuning.search_space import Choices, NumberRange, distributions, text_of, value_of

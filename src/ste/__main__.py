@@ -1,6 +1,8 @@
 """List the commands: `python -m ste`."""
 
 import ast
+import difflib
+import shlex
 import sys
 from pathlib import Path
 
@@ -24,6 +26,12 @@ def main() -> None:
     if "--version" in sys.argv[1:]:
         print(f"ste {__version__}")
         return
+    if sys.argv[1:]:
+        command = sys.argv[1].removeprefix("ste.")
+        near = difflib.get_close_matches(command, COMMANDS, n=1) or ["train"]
+        typed = shlex.join(["python", "-m", f"ste.{near[0]}", *sys.argv[2:]])
+        print(f"error: {sys.argv[1]}: each command is a module. Try {typed}.", file=sys.stderr)
+        sys.exit(2)
     print("python -m ste.COMMAND --help lists the settings of a command.\n")
     for command in COMMANDS:
         print(f"  ste.{command:<10} {summary(command)}")

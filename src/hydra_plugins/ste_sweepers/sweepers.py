@@ -26,7 +26,7 @@ from hydra_plugins.ste_sweepers._result_task import ResultTask
 from hydra_plugins.ste_sweepers._typed_overrides import grid_values, search_values, split_overrides
 from hydra_plugins.ste_sweepers.fork_launcher import ForkLauncher
 from ste.config import SweepSettings, TrainSettings
-from ste.config.fast_imports import set_before
+from ste.config.fast_imports import fast_imports, set_before
 from ste.config.hydra_app import end_reading, shell_command
 from ste.config.load import load_settings
 from ste.errors import ConfigError, SteError
@@ -118,7 +118,8 @@ class SteSweeper(Sweeper):
 
     def _run(self, fixed: dict[str, str], swept: Space, settings: TrainSettings, folder: Path) -> list[TrialRow]:
         set_before()
-        from ste.tuning.sweep import SweepPlan, run_sweep
+        with fast_imports("Optuna"):
+            from ste.tuning.sweep import SweepPlan, run_sweep
 
         launcher = OmegaConf.to_container(self.config.hydra.launcher, resolve=True)
         assert isinstance(launcher, dict)

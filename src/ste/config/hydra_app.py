@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from functools import wraps
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -24,6 +24,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from ste import __version__
+from ste.config.arguments import Arguments
 from ste.config.config_files import config_root
 from ste.config.fast_imports import set_before
 from ste.config.help_page import help_page
@@ -48,22 +49,27 @@ def run(command: str, task: Task) -> None:
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach this function
     atexit.register(gc.freeze)  # skips the garbage collection of all imported objects at exit
-    overrides = [text for text in sys.argv[1:] if not text.startswith("-")]
     try:
-        if {"-h", "--help"} & set(sys.argv[1:]):
+        arguments = Arguments.parse(sys.argv[1:], f"ste.{command}")
+    except SteError as error:
+        _exit(str(error))
+    overrides = list(arguments.overrides)
+    try:
+        if "--help" in arguments.options:
             _print_help(command, overrides)
             return
-        if "--version" in sys.argv[1:]:
+        if "--version" in arguments.options:
             print(f"ste {__version__}")
             return
+        sys.argv[1:] = [*arguments.options, *overrides]
         root = str(config_root(command))
-        if not _answers_itself(sys.argv[1:]):
+        if not arguments.answered_by_hydra:
             _reading.enter_context(step("reading the settings", quiet=True))
         hydra.main(version_base="1.3", config_path=root, config_name=command)(_report_errors(task))()
     except SteError as error:  # of a sweep, whose jobs have printed their own
         _exit(f"at least one job of the sweep failed, the first with: {error}")
     except (HydraException, OmegaConfBaseException, ValueError) as error:
-        message = explain_overrides(command, overrides)
+        message = explain_overrides(command, overrides, sweep=arguments.is_sweep)
         if message is None:
             if isinstance(error, ValueError) and not isinstance(error, OmegaConfBaseException):
                 raise
@@ -79,11 +85,6 @@ def run(command: str, task: Task) -> None:
 def end_reading() -> None:
     """End the step that composes the configuration; a sweep does so before it starts other processes."""
     _reading.close()
-
-
-def _answers_itself(arguments: list[str]) -> bool:
-    """Whether Hydra prints something instead of running the command: `--cfg job`, `--info`."""
-    return any(text.startswith(("--cfg", "-c", "--info", "-i", "--resolve")) for text in arguments)
 
 
 def _print_help(command: str, overrides: list[str]) -> None:
@@ -136,7 +137,7 @@ def _write_error(error: OSError) -> SteError:
     )
 
 
-def _exit(message: str) -> None:
+def _exit(message: str) -> NoReturn:
     end_reading()
     if os.environ.get("STE_DEBUG"):
         raise  # noqa: PLE0704 - called in an exception handler

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import shlex
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -12,15 +13,30 @@ from ste.config.config_files import config_root, group_choices
 from ste.config.load import compose_command
 
 
-def explain_overrides(command: str, overrides: list[str]) -> str | None:
+def explain_overrides(command: str, overrides: list[str], *, sweep: bool = False) -> str | None:
     """Message about the first override that a command does not have; None if all of them name settings.
 
     Args:
         command: such as `train`.
         overrides: as typed.
+        sweep: several values of a setting are several runs.
     """
     keys = _keys(command, overrides)
-    return next(filter(None, (_explain(command, text, keys) for text in overrides)), None)
+    mistake = next(filter(None, (_explain(command, text, keys) for text in overrides)), None)
+    return mistake or (None if sweep else _several_values(command, overrides))
+
+
+def _several_values(command: str, overrides: list[str]) -> str | None:
+    """Message about a setting with several values outside a sweep."""
+    parser = OverridesParser.create()
+    text = next((text for text in overrides if parser.parse_override(text).is_sweep_override()), None)
+    if text is None:
+        return None
+    if command == "train":
+        again = shlex.join(overrides)
+        return f"{text}: several values, which are a sweep. Try python -m ste.train -m {again}."
+    key, _, values = text.partition("=")
+    return f"{text}: expected one value. Give a list as {key}=[{values}], and quote a text: {key}=\"'{values}'\"."
 
 
 def _explain(command: str, text: str, keys: list[str]) -> str | None:

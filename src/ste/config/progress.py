@@ -1,8 +1,8 @@
 """What a command does and how far it is, on standard error.
 
 On a terminal the current step is animated, with its time and, where its length is known, a bar; a step of a second or
-more leaves a line. Elsewhere each step prints one line when it starts. Worker processes print nothing: a sweep's send
-their steps to the process that started them (`send_steps`).
+more that is not part of another leaves a line. Elsewhere each step prints one line when it starts. Worker processes
+print nothing: a sweep's send their steps to the process that started them (`send_steps`).
 """
 
 import multiprocessing
@@ -70,11 +70,11 @@ class ProgressStep:
             self._progress = None
 
     def end(self) -> None:
-        """Remove the drawing and leave a line of a step that took long."""
+        """Remove the drawing and leave a line of an outermost step that took long."""
         drawn = self._progress is not None
         self.hide()
         seconds = time.monotonic() - self._started
-        if drawn and seconds >= _MIN_SECONDS:
+        if drawn and not _steps and seconds >= _MIN_SECONDS:
             note = f"  {self.note}" if self.note else ""
             print(f"{self.text}{note}  {seconds:.1f} s", file=sys.stderr, flush=True)
 

@@ -72,7 +72,8 @@ def points(card: Scorecard, split: str, verdict: "Verdict", trials: int) -> list
     score = f"Accuracy on {split} is {estimate(card.figures['accuracy'], percent, ' %')}"
     if best is None:
         return [f"{score}.", "There is no baseline to compare it with.", *_never(card), *verdict.suspicions]
-    against = f"the best baseline, {best.baseline} ({percent(best.accuracy)} %)"
+    other = "other " if card.identical else ""
+    against = f"the best {other}baseline, {best.baseline} ({percent(best.accuracy)} %)"
     if verdict.word == "inconclusive":
         few = f"The examples of one {card.unit} move together, so this interval is too narrow."
         return [f"{score}; {against} is not compared.", few, *_never(card)]

@@ -121,7 +121,7 @@ def print_run(lines: Sequence[str], folder: Path, run_id: str | None) -> None:
     out = console()
     for line in lines:
         out.print(Text(line))
-    print_places({"files": str(folder)} | ({"run": run_id} if run_id else {}))
+    print_places({"files": short_path(folder)} | ({"run": run_id} if run_id else {}))
     if run_id:
         short = run_id[:SHORT_ID]
         print_next(
@@ -132,6 +132,12 @@ def print_run(lines: Sequence[str], folder: Path, run_id: str | None) -> None:
                 f"python -m ste.export run={short}": "one file for predict and serve",
             }
         )
+
+
+def short_path(path: Path) -> str:
+    """A path below the current folder relative to it, any other as it is."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def print_places(places: Mapping[str, str]) -> None:

@@ -31,12 +31,12 @@ LABELS = {
     "direction_auroc": "direction: AUC",
     "direction_accuracy": "direction: accuracy",
     "direction_mcc": "direction: MCC",
-    "ic_mean": "information coefficient: mean",
-    "ic_std": "information coefficient: standard deviation",
-    "ic_ir": "information coefficient: IR",
-    "ic_t": "information coefficient: t",
+    "ic_mean": "IC: mean",
+    "ic_std": "IC: deviation",
+    "ic_ir": "IC: IR",
+    "ic_t": "IC: t",
     "rank_ic_mean": "rank IC: mean",
-    "rank_ic_std": "rank IC: standard deviation",
+    "rank_ic_std": "rank IC: deviation",
     "rank_ic_ir": "rank IC: IR",
     "rank_ic_t": "rank IC: t",
     "portfolio_annual_return": "annual return",
@@ -46,8 +46,8 @@ LABELS = {
     "portfolio_turnover": "turnover per period",
     "portfolio_hit_rate": "periods with a gain",
     "expected_accuracy": "expected accuracy",
-    "bayes_expected_accuracy": "expected accuracy of the Bayes optimum",
-    "gap_closed": "closed gap between majority and the Bayes optimum",
+    "bayes_expected_accuracy": "Bayes: expected accuracy",
+    "gap_closed": "gap to Bayes closed",
 }
 """Printed name of each metric, by its name in a scorecard."""
 
@@ -133,6 +133,11 @@ def cell(figure: Estimate | None, name: str, *, signed: bool = False) -> Cell:
 def p_value(p: float) -> str:
     """Format a p-value; below 0.001 as a bound."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def short_verdict(word: str) -> str:
+    """The word of a verdict in ten characters or fewer, for tables."""
+    return {"better than guessing": "> guessing", "inconclusive": "too few"}.get(word, word)
 
 
 def count(number: int, unit: str) -> str:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from rich.text import Text
 
-from ste.reporting.console import console, plain_table, print_next, print_places
-from ste.reporting.formatting import SHORT_ID, label
+from ste.reporting.console import console, plain_table, print_next, print_places, short_path
+from ste.reporting.formatting import SHORT_ID, label, short_verdict
 from ste.tuning.trial_result import FAILED, FINISHED, LOST, PRUNED, TrialRow, best, count_by_status, ranked
 
 _MAX_ROWS = 20
@@ -43,20 +43,19 @@ def print_sweep(rows: list[TrialRow], monitor: str, mode: str, folder: Path, swe
     out = console()
     shown = [row for row in ranked(rows, mode) if row.result.status == FINISHED]
     split = next((row.result.split for row in shown if row.result.figures), "test")
-    numbers = ("trial", label(monitor), "accuracy")
-    table = plain_table(*numbers, "95 % interval", "verdict", "run", "values", numbers=numbers)
+    numbers = (label(monitor), "accuracy")
+    table = plain_table("run", *numbers, "95 % interval", "verdict", "values", numbers=numbers)
     table.columns[-1].no_wrap = False
     for row in shown[:_MAX_ROWS]:
         result = row.result
         accuracy, _, interval = result.figure_text("accuracy").partition(" [")
         table.add_row(
-            str(row.trial.number),
+            (result.run_id or "")[:SHORT_ID],
             f"{result.value:.4f}",
             accuracy,
             Text(f"[{interval}" if interval else ""),
-            result.verdict,
-            (result.run_id or "")[:SHORT_ID],
-            Text(row.trial.name),
+            short_verdict(result.verdict),
+            Text(row.trial.name.removeprefix("model=")),
         )
     if shown:
         out.print(Text(f"{label(monitor)} of validation, which selects; accuracy and verdict of {split}", "dim"))
@@ -77,7 +76,7 @@ def print_sweep(rows: list[TrialRow], monitor: str, mode: str, folder: Path, swe
     top = best(rows, mode)
     if top is not None:
         out.print(Text(f"Best: trial {top.trial.number}, {top.trial.name}, {label(monitor)} {top.result.value:.4f}."))
-    print_places({"files": str(folder)} | ({"sweep": sweep_id} if sweep_id else {}))
+    print_places({"files": short_path(folder)} | ({"sweep": sweep_id} if sweep_id else {}))
     if top is not None and top.result.run_id and sweep_id:
         print_next(
             {

@@ -1,4 +1,4 @@
-"""Print the data card of a table folder."""
+"""Print the data card of a table folder, for a terminal of 80 columns."""
 
 from pathlib import Path
 from typing import Any
@@ -6,25 +6,29 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from ste.schema import PERIOD
+
 
 def print_card(card: dict[str, Any], folder: Path, reused: bool) -> None:
-    """Print the splits, notes and digest of a table folder.
+    """Print the splits, notes, files and digest of a table folder.
 
     Args:
         card: content of the data card.
         folder: of the tables.
         reused: whether the tables existed already.
     """
-    console = Console(soft_wrap=True, highlight=False, width=None if Console().is_terminal else 140)
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("split", "rows", "periods", "first", "last", "down, neutral, up", "file"):
-        table.add_column(name, justify="right" if name in ("rows", "periods") else "left")
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    numbers = ("rows", f"{PERIOD[card['frequency']]}s", *(name.capitalize() for name in card["classes"]))
+    for name in ("split", *numbers[:2], "first", "last", *numbers[2:]):
+        table.add_column(name, justify="right" if name in numbers else "left", no_wrap=True)
     for split, entry in card["files"].items():
-        classes = ", ".join(str(count) for count in entry["classes"].values())
-        table.add_row(
-            split, f"{entry['rows']:,}", f"{entry['periods']:,}", entry["first"], entry["last"], classes, entry["file"]
-        )
+        classes = (f"{count:,}" for count in entry["classes"].values())
+        rows = (f"{entry['rows']:,}", f"{entry['periods']:,}")
+        table.add_row(split, *rows, entry["first"], entry["last"], *classes)
     console.print(table)
     for note in card["notes"]:
-        console.print(note, style="dim", markup=False)
-    console.print(f"{'already in' if reused else 'written to'} {folder}, digest {card['digest']}", markup=False)
+        console.print(note, style="dim")
+    console.print(f"{'Already in' if reused else 'Written to'} {folder}, digest {card['digest']}:")
+    for entry in card["files"].values():
+        console.print(f"  {entry['file']}")
