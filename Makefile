@@ -51,8 +51,8 @@ data: $(READY)  ## write the seed document's 35 rows to data_output
 train: $(READY)  ## train both models on the default synthetic market
 	$(BIN)/python -m ste.train -m model=lstm,dual_tower
 
-sweep: $(READY)  ## train both models with three sequence lengths
-	$(BIN)/python -m ste.train -m model=lstm,dual_tower data.sequence_length=3,5,10
+sweep: $(READY)  ## train both models with two learning rates
+	$(BIN)/python -m ste.train -m model=lstm,dual_tower optimizer.lr=0.001,0.003
 
 compare: $(READY)  ## print the leaderboard of the runs and write it as a page
 	$(BIN)/python -m ste.compare

@@ -13,6 +13,7 @@ from benchmarks import start
 from benchmarks.measurement import Measurement, compare, in_turns
 from benchmarks.part import OPTIONAL_PARTS, PARTS
 from benchmarks.report import COLUMNS, BenchmarkReport, PartResult, cells, markdown
+from benchmarks.terminal import Recording
 
 
 def test_functions_are_measured_in_turns_and_the_first_one_changes():
@@ -113,26 +114,35 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
         asked.append(arguments)
         return 3.0 if "experiment" in arguments[-1] else 2.0 if arguments[0] == "-c" else 0.5
 
+    def recorded(folder: Path, *arguments: str, only_first: bool = False) -> Recording:
+        first = 0.9 if arguments[-1] == "ste.serve" else 0.5
+        return Recording(0, "", (first,) if only_first else (0.5, 2.0, 2.5))
+
     monkeypatch.setattr(start, "command_seconds", seconds)
+    monkeypatch.setattr(start, "record", recorded)
     return asked
 
 
 def test_every_command_is_compared_with_the_imports_of_its_own_rounds(commands: list[tuple[str, ...]]):
     rows = {row.case: row for row in start.measure(quick=False)}
-    assert [row.target for row in rows.values()] == [2.5, 2.5, 1.5, 1.5, None, None]
+    assert [row.target for row in rows.values()] == [2.5, 2.5, 2.5, 2.0, 1.5, 1.5, None, None]
     assert rows["train.replicas=16"].reference == 16 * 3.0
     for name in start.EXPERIMENTS:
         row = rows[f"experiment={name}, the whole command"]
         assert (row.ours, row.reference, row.ratio, row.reached) == (3.0, 2.0, 1.5, True)
         assert commands.count(("-m", "ste.train", f"experiment={name}")) >= 3
     assert rows["--help"].ratio == 0.25
+    assert rows["first output of ste.serve, the slowest of 14 commands"].ratio == 0.45
+    assert rows["longest silence of a first run"].ours == 1.5
     assert ("-c", "import hydra, omegaconf") in commands
     assert ("-c", "import torch, lightning, mlflow") in commands
 
 
 def test_the_quick_start_up_benchmark_runs_one_experiment(commands: list[tuple[str, ...]]):
     cases = [row.case for row in start.measure(quick=True)]
-    assert cases == ["--help", "--cfg job", "experiment=seed_lstm, the whole command"]
+    whole = "experiment=seed_lstm, the whole command"
+    first = "first output of ste.serve, the slowest of 14 commands"
+    assert cases == ["--help", "--cfg job", first, "longest silence of a first run", whole]
     assert sum("torch" in command[-1] for command in commands) == 2
 
 
