@@ -7,7 +7,9 @@ import pytest
 
 import ste
 from ste.__main__ import COMMANDS
+from ste.config.config_files import group_choices
 from ste.config.help_page import WIDTH, help_page
+from ste.config.settings_page import settings_page
 
 COLUMN = " " * 30
 SETTING = re.compile(r" *[\w/]+: ")
@@ -40,3 +42,16 @@ def test_only_the_settings_of_the_command_are_shown():
 def test_the_meaning_follows_the_choice_of_a_group():
     assert "decoupled weight decay" in help_page("train", ["optimizer=adamw"])
     assert "bars: ''                    daily bars:" in help_page("train", ["data=market"])
+
+
+@pytest.mark.slow
+def test_the_reference_has_a_line_with_a_meaning_for_every_setting_of_every_choice():
+    page = settings_page()
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    assert [row for row in rows if row.endswith("|  |")] == []
+    for group in ("model", "data", "validation", "trainer"):
+        for name in group_choices("train", group):
+            assert f"### train: {group}={name}\n" in page
+    assert "| `model.hidden_size` | `64` |" in page
+    assert "| `data.signal` | `0.4` | a finite number, 0 or more, 1 or less |" in page
+    assert "| `max_body_bytes` |" in page
