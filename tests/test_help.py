@@ -54,4 +54,4 @@ def test_the_reference_has_a_line_with_a_meaning_for_every_setting_of_every_choi
             assert f"### train: {group}={name}\n" in page
     assert "| `model.hidden_size` | `64` |" in page
     assert "| `data.signal` | `0.4` | a finite number, 0 or more, 1 or less |" in page
-    assert "| `max_body_bytes` |" in page
+    assert "| `limits.max_body_bytes` |" in page
