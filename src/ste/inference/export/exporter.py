@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ste.config import PathSettings
+from ste.config import DataSettings, PathSettings
 from ste.data.storage.files import atomic_file
+from ste.data.window_dataset import WindowDataset
 from ste.evaluation.predictions import Predictions
 from ste.experiment.artifacts import PREDICTIONS, SUMMARY
 from ste.experiment.prediction import one_thread
@@ -22,6 +23,8 @@ from ste.inference.export.onnx_file import serialize, trace
 from ste.inference.export.parity import MAX_ROWS, largest_difference
 from ste.inference.model_card import ModelCard
 from ste.inference.reference import ReferenceDistributions
+from ste.inference.training_data import SAMPLE_ROWS, training_sample
+from ste.schema import FEATURE_SETS
 from ste.tracking.run_protocol import RunStore
 
 if TYPE_CHECKING:
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
 
 MAX_REFERENCE_ROWS = 50_000
 """Training examples that the reference distributions are measured on."""
+VERDICT_PARTS = ("word", "headline", "points", "details", "paragraph")
+"""What a card stores of the verdict in a run's summary, as far as the run has it."""
 _FILE_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 
@@ -111,7 +116,21 @@ def _model_card(
         parity=parity,
         reference=reference_distributions(exported, predictions),
         made_of=exported.made_of,
+        **_training_rows(train, settings),
     )
+
+
+def _training_rows(train: WindowDataset, settings: DataSettings) -> dict[str, Any]:
+    """Describe the training rows for the card: their tickers, and a sample of the rows."""
+    columns, ends = train.store.columns, train.ends.numpy()
+    chosen = ends[np.unique(np.linspace(0, len(ends) - 1, SAMPLE_ROWS).astype(np.int64))]
+    frame = pd.DataFrame(train.store.features[torch.from_numpy(chosen)].numpy())
+    frame.columns = list(FEATURE_SETS[settings.features].names)
+    frame = frame.assign(date=columns.dates(chosen), ticker=columns.tickers[columns.ticker[chosen]])
+    return {
+        "tickers": columns.tickers[np.unique(columns.ticker[ends])].tolist(),
+        "training_sample": training_sample(frame, settings.features),
+    }
 
 
 def reference_distributions(exported: ExportedRun, predictions: Predictions) -> dict[str, Any]:
@@ -159,13 +178,19 @@ def _split_metrics(card: dict[str, Any], split: str, predictions: Predictions) -
     return {**metrics, AUTO_BLOCKS: auto_blocks, "baselines": baselines, "reliability": card["reliability"]}
 
 
-def _verdict(run: "RunInfo", summary: dict[str, Any]) -> dict[str, str]:
+def _verdict(run: "RunInfo", summary: dict[str, Any]) -> dict[str, Any]:
     """The verdict at the end of the run, with its present word if later trials changed it."""
-    word, paragraph = summary["verdict"]["word"], summary["verdict"]["paragraph"]
+    verdict = {name: summary["verdict"][name] for name in VERDICT_PARTS if name in summary["verdict"]}
+    word = verdict["word"]
     now = run.tags.get("verdict", word)
-    if now != word:
-        paragraph += f" Judged again after further trials: {now}."
-    return {"word": now, "paragraph": paragraph}
+    if now == word:
+        return verdict
+    again = f"Judged again after further trials: {now}."
+    if "points" in verdict:
+        verdict["points"] = [again, *verdict["points"]]
+    if "paragraph" in verdict:
+        verdict["paragraph"] += f" {again}"
+    return {**verdict, "word": now}
 
 
 def _versions(run: "RunInfo") -> dict[str, str]:
