@@ -21,8 +21,9 @@ from omegaconf import OmegaConf
 
 from onnx_files import tiny_model
 from runs import compose_values
-from ste.config import ExportSettings, PathSettings, TrackingSettings, TrainSettings
+from ste.config import ExportSettings, PathSettings, SyntheticSettings, TableSettings, TrackingSettings, TrainSettings
 from ste.config.load import compose_command, load_settings
+from ste.data.build.prepare import prepare
 from ste.data.storage.files import sha256
 from ste.ensemble import ensemble_task
 from ste.errors import ConfigError, RunError
@@ -158,7 +159,7 @@ def test_the_file_predicts_as_the_run_did(place: Place, run: str, file: Path):
     assert card.parity <= parity.TOLERANCE
     assert {"torch", "onnxruntime", "ste", "python"} <= set(card.versions)
     assert card.made_of == ""
-    assert (card.data_source, len(card.tickers or [])) == ("world", 4)
+    assert (card.data_source, card.synthetic, len(card.tickers or [])) == ("world", True, 4)
     sample = card.training_sample["rows"]
     assert len(sample) == SAMPLE_ROWS
     assert card.trained_from <= min(row[0] for row in sample)
@@ -554,6 +555,19 @@ def test_the_card_carries_what_drift_is_measured_from(place: Place, file: Path):
     test = card.metrics["test"]
     assert test["auto_blocks"]["accuracy"]["value"] == test["figures"]["accuracy"]["value"]
     assert "cuts" not in card.labels
+
+
+@pytest.mark.parametrize("format", ["csv", "parts"])
+def test_generated_tables_are_recognized_where_they_are_read_as_files(tmp_path: Path, format: str):
+    settings = SyntheticSettings(source="world", tickers=3, start="2018-01-01", end="2020-06-30", format=format)
+    files = prepare(settings, tmp_path / "built").files
+    shutil.copytree(files["train"].parent, tmp_path / "moved")
+    for card in (tmp_path / "moved").glob("data_card_*.json"):
+        card.unlink()
+    moved = {split: tmp_path / "moved" / path.name for split, path in files.items()}
+    for paths, synthetic in ((files, True), (moved, False)):
+        own = TableSettings(source="csv", **{split: str(path) for split, path in paths.items()})
+        assert exporting.is_synthetic_table(prepare(own, tmp_path / "own")) == synthetic
 
 
 def test_thirds_that_training_decided_are_in_the_card(place: Place):

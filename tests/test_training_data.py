@@ -115,7 +115,7 @@ def test_bars_that_are_too_short_are_described(tiny: Monitored, own: Market, ses
 def earlier_card(**changes: object) -> str:
     """A card of format 2."""
     content = {"format": 2, **asdict(tiny_card()), **changes}
-    del content["tickers"], content["training_sample"]
+    del content["synthetic"], content["tickers"], content["training_sample"]
     return json.dumps(content)
 
 

@@ -10,7 +10,7 @@ from ste.errors import RunError
 FORMAT = 3
 """Increased when an older reader could not use a newer card, or a newer reader an older one."""
 READABLE = (2, FORMAT)
-"""Formats that are read; a card of format 2 has no `tickers` and no `training_sample`."""
+"""Formats that are read; a card of format 2 has no `synthetic`, `tickers` and `training_sample`."""
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 
 
@@ -39,6 +39,8 @@ class ModelCard:
         reference: distributions of the training data, to measure drift from; empty if there are none.
         made_of: description of the parts, for more than one net fitted to one split of the data: the fold, the number
             of replicas, or the members of an ensemble and their weights.
+        synthetic: whether the training table is of a market that the project generated; None in earlier cards, where
+            `data_source` decides.
         tickers: with training rows, sorted; None if they are unknown.
         training_sample: some training rows, to recognize the data (`training_data.is_same_data`); empty if unknown.
     """
@@ -63,6 +65,7 @@ class ModelCard:
     parity: float
     reference: dict[str, Any]
     made_of: str = ""
+    synthetic: bool | None = None
     tickers: list[str] | None = None
     training_sample: dict[str, Any] = field(default_factory=dict)
 

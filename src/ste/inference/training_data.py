@@ -19,7 +19,9 @@ _TOLERANCE = 1e-3
 
 
 def is_synthetic(card: ModelCard) -> bool:
-    """Whether the model was trained on a market that the project generates."""
+    """Whether the model was trained on a market that the project generated."""
+    if card.synthetic is not None:
+        return card.synthetic
     return SOURCES.get(card.data_source) is SyntheticSettings
 
 
