@@ -293,7 +293,7 @@ def test_a_missing_model_is_reported_with_what_to_type(place: Place, run: str, f
         ("models:/ste/7", "models:/ste/7: no such version. .*Type python -m ste.export run=best"),
         (
             "models:/other@champion",
-            "(?s)no model is registered as other yet. .*ste.train model.*promote=yes name=other",
+            "(?s)no model is registered as other yet. .*ste.export run=best promote=yes name=other",
         ),
         ("models:/ste", "Expected models:/NAME@ALIAS or models:/NAME/VERSION"),
     ):

@@ -226,7 +226,7 @@ def test_a_score_that_fell_asks_for_training_and_a_shift_alone_for_a_look(files:
     fell = MetricComparison("accuracy", Estimate(0.3, 0.2, 0.4), Estimate(0.5), Estimate(-0.2, -0.3, -0.1), "worse")
     worse = replace(record, comparisons=(fell,))
     assert recommend(calm, worse).action == RETRAIN
-    assert "accuracy is worse than in the test" in recommend(calm, worse).reason
+    assert "Accuracy is worse than in the test" in recommend(calm, worse).reason
     features = examples.features.copy()
     features[:, :, FEATURES.index("policy_event_count")] += 50  # read by no weight of the model
     monitor.observe(features, tiny.model.probabilities(features), examples.date)

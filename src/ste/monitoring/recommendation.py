@@ -42,7 +42,8 @@ def recommend(drift: DriftReport, record: TrackRecord | None) -> Recommendation:
     drifted = drift.at_level(*ALARM_LEVELS)
     if record is not None and record.worse:
         metrics = " and ".join(one.name.replace("_", "-") for one in record.worse)
-        reason = f"{metrics} is worse than in the {record.split} beyond the intervals."
+        verb = "is" if len(record.worse) == 1 else "are"
+        reason = f"{metrics[0].upper()}{metrics[1:]} {verb} worse than in the {record.split} beyond the intervals."
         return Recommendation(
             RETRAIN, reason + (f" Also beyond chance: drift of {_names(drifted)}." if drifted else "")
         )

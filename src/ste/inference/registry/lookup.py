@@ -53,15 +53,15 @@ def find_model(spec: str, tracking: TrackingSettings, paths: PathSettings) -> Pa
 def check_store(spec: str, tracking: TrackingSettings, paths: PathSettings) -> None:
     """Raise `RunError` if the model `spec` is to be looked up in the default store, and there is none yet."""
     if tracking.uri is None and not (Path(paths.output) / "mlflow.db").is_file():
-        first = _first_model(tracking, paths, "latest")
-        raise RunError(f"model={spec}: {paths.output} holds no runs yet. {first}")
+        raise RunError(f"model={spec}: {_no_runs(tracking, paths)}")
 
 
-def _first_model(tracking: TrackingSettings, paths: PathSettings, run: str, *named: str) -> str:
-    """Return the commands that give a new user a champion."""
+def _no_runs(tracking: TrackingSettings, paths: PathSettings, *named: str) -> str:
+    """Describe a store without runs, and what to type to have a champion."""
     train = command_line("train", tracking, paths, "model=lstm")
-    export = command_line("export", tracking, paths, f"run={run}", "promote=yes", *named)
-    return f"Train a model, and export it as the champion:\n  {train}\n  {export}\n{_AGAIN}"
+    export = command_line("export", tracking, paths, "run=latest", "promote=yes", *named)
+    store = paths.output if tracking.uri is None else "the store"
+    return f"{store} holds no runs yet. Train a model, and export it as the champion:\n  {train}\n  {export}\n{_AGAIN}"
 
 
 def _find_registered(client: RunStore, spec: str, tracking: TrackingSettings, paths: PathSettings) -> Path:
@@ -81,17 +81,24 @@ def _find_registered(client: RunStore, spec: str, tracking: TrackingSettings, pa
 def _no_champion(client: RunStore, name: str, tracking: TrackingSettings, paths: PathSettings) -> str:
     """Describe what there is instead of a champion, and what to type."""
     from ste.tracking.model_registry import find_newest
+    from ste.tracking.run_lookup import find_run
 
     newest = find_newest(client, name)
     named = [] if name == NAME else [f"name={name}"]
     if newest is None:
-        return f"no model is registered as {name} yet. {_first_model(tracking, paths, 'best', *named)}"
-    export = command_line("export", tracking, paths, f"run={newest.run_id}", "promote=yes", *named)
-    return (
-        f"no version of {name} is the champion yet. Version {newest.number} is the newest, with the verdict "
-        f"{newest.verdict}; only better becomes the champion by itself. To make it the champion, type\n  {export}\n"
-        f"{_AGAIN}"
-    )
+        try:
+            find_run(client, "latest", tracking.experiment)
+        except RunError:
+            return _no_runs(tracking, paths, *named)
+        run, found = "best", f"no model is registered as {name} yet. To export the best run as the champion, type"
+    else:
+        run = newest.run_id
+        found = (
+            f"no version of {name} is the champion yet. Version {newest.number} is the newest, with the verdict "
+            f"{newest.verdict}; only better becomes the champion by itself. To make it the champion, type"
+        )
+    export = command_line("export", tracking, paths, f"run={run}", "promote=yes", *named)
+    return f"{found}\n  {export}\n{_AGAIN}"
 
 
 def _find_exported_run(client: RunStore, spec: str, tracking: TrackingSettings, paths: PathSettings) -> Path:

@@ -91,7 +91,8 @@ def _next_commands(settings: ExportSettings, registered: "Version", champion: bo
     model = [] if settings.name == NAME else [f"model=models:/{settings.name}@{ALIAS}"]
     if champion:
         return [f"serve    {command_line('serve', settings.tracking, settings.paths, *model)}"]
-    overrides = [f"run={registered.run_id}", f"output={settings.output}", *named, "promote=yes"]
+    output = [] if settings.output == ExportSettings.output else [f"output={settings.output}"]
+    overrides = [f"run={registered.run_id}", *output, *named, "promote=yes"]
     export = command_line("export", settings.tracking, settings.paths, *overrides)
     return [
         "Serve the file, or make it the champion, which model=champion and make serve need:",
