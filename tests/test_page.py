@@ -504,6 +504,31 @@ def test_while_the_history_is_computed_the_page_waits_without_being_drawn_again(
     assert text_of(browser, "status") == ""
 
 
+def test_a_replaced_model_is_shown_when_its_history_is_ready(service: Any, browser: Any):
+    replaced = """
+        const real = window.fetch;
+        let summaries = 0;
+        window.replaced = false;
+        window.fetch = async (path, ...rest) => {
+          const gone = window.replaced && summaries < 2 && path.startsWith("/v1/page/ticker/");
+          if (gone) return new Response("{}", { status: 404 });
+          const response = await real(path, ...rest);
+          if (!window.replaced || path !== "/v1/page/summary") return response;
+          const content = await response.json();
+          content.model.version = "replacement";
+          if (++summaries < 2) Object.assign(content, { history: { state: "computing", message: "" }, record: null });
+          return new Response(JSON.stringify(content));
+        };
+    """
+    browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": replaced})
+    browser.get(f"http://127.0.0.1:{service.port}/")
+    wait_for(browser, READY)
+    browser.execute_script("window.replaced = true; document.getElementById('next').click()")
+    wait_for(browser, "document.getElementById('subtitle').textContent.endsWith('version replacement')")
+    wait_for(browser, "document.getElementById('status').hidden && !document.getElementById('history').hidden")
+    assert text_of(browser, "alert") == ""
+
+
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("path", ["/", "/docs"])
 def test_no_page_is_wider_than_its_window_and_both_follow_the_color_scheme(

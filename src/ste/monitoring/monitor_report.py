@@ -17,7 +17,7 @@ class MonitorReport:
     Attributes:
         card, version: model card and version of the model.
         drift: drift of inputs and predictions.
-        record: scores since training; None without outcomes.
+        record: out-of-sample scores; None without outcomes.
         recommendation: recommended action.
         since, until: first and last date covered, ISO.
         notes: what was left out, and why.

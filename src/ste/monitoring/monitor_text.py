@@ -66,7 +66,7 @@ def _drift_table(report: MonitorReport) -> Table:
 
 def _metrics_table(record: TrackRecord) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("metric", "since training", record.split, "gain", ""):
+    for name in ("metric", "out of sample", record.split, "gain", ""):
         table.add_column(name, no_wrap=True)
     for one in record.comparisons:
         now, then, gain = _format(one.now), _format(one.then), _format(one.gain, signed=True)

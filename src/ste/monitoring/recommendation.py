@@ -35,7 +35,7 @@ def recommend(drift: DriftReport, record: TrackRecord | None) -> Recommendation:
 
     Args:
         drift: drift of inputs and predictions.
-        record: scores since training; None without outcomes.
+        record: out-of-sample scores; None without outcomes.
     """
     inputs = [one for one in drift.at_level("changed") if one.kind == "feature"]
     outputs = [one for one in drift.at_level("changed") if one.kind != "feature"]
@@ -56,7 +56,7 @@ def recommend(drift: DriftReport, record: TrackRecord | None) -> Recommendation:
         )
     if drifted:
         same = record is not None and record.comparisons and all(c.result in (SAME, BETTER) for c in record.comparisons)
-        scores = f" The scores since training are as in the {record.split}." if record is not None and same else ""
+        scores = f" The out-of-sample scores are as in the {record.split}." if record is not None and same else ""
         return Recommendation(WATCH, f"{_names(drifted)} drifted beyond chance.{scores} {_advice(drifted)}")
     if not drift.examples:
         return Recommendation(NO_CHANGE, "No predictions yet.")

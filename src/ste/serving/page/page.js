@@ -74,6 +74,7 @@ function showSummary() {
 }
 
 function showStatus(history) {
+  if (history.state !== "ready") $("history").hidden = true;
   const text = {
     none: "The service was started without bars, so there are no past predictions. Start it with bars=FILE to see them.",
     computing: "The past predictions of the given bars are being computed. They appear here when they are ready.",
@@ -279,10 +280,10 @@ async function predictOwn(event) {
 function turn(by) {
   const names = state.tickers.map((one) => one.ticker);
   const at = names.indexOf(state.ticker?.ticker);
-  if (at >= 0) chooseTicker(names[(at + by + names.length) % names.length]).catch(showError);
+  if (at >= 0) chooseTicker(names[(at + by + names.length) % names.length]).catch(recover);
 }
 
-$("ticker").addEventListener("change", (event) => chooseTicker(event.target.value).catch(showError));
+$("ticker").addEventListener("change", (event) => chooseTicker(event.target.value).catch(recover));
 $("previous").addEventListener("click", () => turn(-1));
 $("next").addEventListener("click", () => turn(1));
 $("choose").addEventListener("submit", (event) => event.preventDefault());
@@ -295,7 +296,7 @@ $("table-details").addEventListener("toggle", () => $("table-details").open && s
 $("own").addEventListener("submit", predictOwn);
 $("own-file").addEventListener("change", async (event) => { if (event.target.files[0]) $("own-bars").value = await event.target.files[0].text(); });
 $("key").addEventListener("submit", (event) => { event.preventDefault(); sessionStorage.setItem("key", $("key-value").value); location.reload(); });
-addEventListener("hashchange", () => chooseTicker(decodeURIComponent(location.hash.slice(1))).catch(showError)); // other hashes are headings
+addEventListener("hashchange", () => chooseTicker(decodeURIComponent(location.hash.slice(1))).catch(recover)); // other hashes are headings
 let width = innerWidth;
 addEventListener("resize", () => {
   if (innerWidth === width) return;
@@ -308,12 +309,19 @@ addEventListener("resize", () => {
 async function refresh() {
   const summary = await get("/v1/page/summary");
   $("alert").hidden = true;
-  if (summary.history.state !== state.summary?.history.state) {
+  if (summary.history.state !== state.summary?.history.state || summary.model.version !== state.summary.model.version) {
     state.summary = summary;
     showSummary();
     if (summary.history.state === "ready") await showTickers();
   }
   if (summary.history.state === "computing") setTimeout(poll, POLL);
+}
+
+/** After a failed request: the deployed model may have been replaced, and its history be computed again. */
+async function recover(error) {
+  const before = state.summary;
+  await refresh().catch(() => {});
+  if (state.summary === before) showError(error);
 }
 
 function poll() {
