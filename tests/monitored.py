@@ -19,6 +19,7 @@ from ste.inference.inputs import windows_of_rows
 from ste.inference.model_card import ModelCard
 from ste.inference.onnx_model import CARD, INPUT, OUTPUT, ServedModel
 from ste.inference.reference import ReferenceDistributions
+from ste.inference.training_data import SAMPLE_ROWS, training_sample
 from ste.market.calendar import week_numbers
 from ste.schema import DIRECTION, FEATURES, RETURN, class_names, probability_names
 
@@ -98,7 +99,11 @@ def monitored(path: Path, *, length: int | None = 3, until: str = "2020-12-31", 
     figures = {AUTO_BLOCKS: auto_block_metrics(predictions)} | {
         name: scored[name] for name in ("examples", "periods", "unit", "figures", "baselines", "reliability")
     }
-    whole = replace(plain, metrics={"test": figures}, reference=reference.to_dict(), **card)
+    rows = {
+        "tickers": sorted(table["ticker"].unique()),
+        "training_sample": training_sample(table[train].iloc[:: int(train.sum()) // SAMPLE_ROWS], "full"),
+    }
+    whole = replace(plain, metrics={"test": figures}, reference=reference.to_dict(), **{**rows, **card})
     return Monitored(path, _load(path, content, whole), table)
 
 

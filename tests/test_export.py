@@ -1,5 +1,6 @@
 """From a tracked run to one ONNX file: it predicts as the run did, is registered once, and is found by name."""
 
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,8 +21,9 @@ from omegaconf import OmegaConf
 
 from onnx_files import tiny_model
 from runs import compose_values
-from ste.config import ExportSettings, PathSettings, TrackingSettings, TrainSettings
+from ste.config import ExportSettings, PathSettings, SyntheticSettings, TableSettings, TrackingSettings, TrainSettings
 from ste.config.load import compose_command, load_settings
+from ste.data.build.prepare import prepare
 from ste.data.storage.files import sha256
 from ste.ensemble import ensemble_task
 from ste.errors import ConfigError, RunError
@@ -37,6 +39,7 @@ from ste.inference.reference import ReferenceDistributions
 from ste.inference.registry.champion import Champion, pointer_path, read_champion, version_path, write_champion
 from ste.inference.registry.lookup import find_model
 from ste.inference.registry.publish import decide
+from ste.inference.training_data import SAMPLE_ROWS, is_same_data
 from ste.schema import FEATURES
 from ste.tracking.model_registry import find_champion
 from ste.tracking.run_info import find_children
@@ -157,6 +160,15 @@ def test_the_file_predicts_as_the_run_did(place: Place, run: str, file: Path):
     assert card.parity <= parity.TOLERANCE
     assert {"torch", "onnxruntime", "ste", "python"} <= set(card.versions)
     assert card.made_of == ""
+    assert (card.data_source, card.synthetic, len(card.tickers or [])) == ("world", True, 4)
+    sample = card.training_sample["rows"]
+    assert len(sample) == SAMPLE_ROWS
+    assert card.trained_from <= min(row[0] for row in sample)
+    assert max(row[0] for row in sample) <= card.trained_to
+    (path,) = place.data.glob("*/training_data_*.csv")
+    table = pd.read_csv(path, parse_dates=["date"])
+    assert is_same_data(card, table)
+    assert not is_same_data(card, table.assign(stock_close=table["stock_close"] * 1.1))
 
 
 def test_it_is_one_file_without_a_trace_of_the_machine(place: Place, file: Path):
@@ -242,18 +254,55 @@ def test_a_run_that_was_never_exported_is_exported_when_it_is_asked_for(place: P
     assert place.find(other).stat().st_mtime_ns == before
 
 
+def test_what_to_type_next_is_printed_and_works(place: Place, run: str, file: Path, capsys):
+    """Export a first run, ask for the champion, make it the champion as the message names it, and find it."""
+    output = place.folder / "first.onnx"
+    place.export(run, "name=first", output="first.onnx")
+    lines = capsys.readouterr().out.splitlines()
+    assert (
+        "Warning: This model was trained on a synthetic market: its predictions say nothing about real stocks." in lines
+    )
+    folders = f"paths.output={place.output} paths.data={place.data}"
+    assert f"serve    python -m ste.serve model={output} {folders}" in lines
+    (promote,) = [line.removeprefix("promote  ") for line in lines if line.startswith("promote  ")]
+    assert promote == f"python -m ste.export run={run} output={output} name=first promote=yes {folders}"
+    with pytest.raises(RunError) as raised:
+        place.find("models:/first@champion")
+    verdict = place.client.get_run(run).data.tags["verdict"]
+    assert f"no version of first is the champion yet. Version 1 is the newest, with the verdict {verdict};" in str(
+        raised.value
+    )
+    assert f"\n  python -m ste.export run={run} promote=yes name=first {folders}\n" in str(raised.value)
+    place.do(export_task, "export", *shlex.split(promote)[3:-2])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == f"serve    python -m ste.serve model=models:/first@champion {folders}"
+    assert ServedModel(place.find("models:/first@champion")).card.run_id == run
+
+
+def test_without_a_registration_the_file_can_be_served(place: Place, run: str, capsys):
+    place.export(run, "register=false", output="alone.onnx")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2] == "Not registered: register=false."
+    assert lines[-1].startswith(f"serve    python -m ste.serve model={place.folder / 'alone.onnx'} paths.output=")
+
+
 def test_a_missing_model_is_reported_with_what_to_type(place: Place, run: str, file: Path, tmp_path: Path):
     for spec, message in (
         ("nothing.onnx", "model=nothing.onnx: there is no such file. Write one with python -m ste.export output="),
         ("nothing", "model=nothing: no such run. Expected an ID or its first 6 characters"),
         ("models:/ste@best", "models:/ste@best: no such version"),
         ("models:/ste/7", "models:/ste/7: no such version. .*Type python -m ste.export run=best"),
-        ("models:/other@champion", "no version of other is the champion yet. .*promote=yes"),
+        (
+            "models:/other@champion",
+            "(?s)no model is registered as other yet. .*ste.export run=best promote=yes name=other",
+        ),
         ("models:/ste", "Expected models:/NAME@ALIAS or models:/NAME/VERSION"),
     ):
         with pytest.raises(RunError, match=message):
             place.find(spec)
-    with pytest.raises(RunError, match=r"model=champion: .* holds no runs yet. Train one with python -m ste.train"):
+    with pytest.raises(
+        RunError, match=r"model=champion: .* holds no runs yet. Train a model, .*:\n  python -m ste.train"
+    ):
         find_model("champion", TRACKED, PathSettings(output=str(tmp_path)))
 
 
@@ -284,7 +333,7 @@ def settings_of(promote: str = "auto") -> ExportSettings:
         ("auto", "better", None, True, "points at it now: the verdict is better"),
         ("auto", "better", "4", True, "points at it now, before at version 4"),
         ("auto", "better than guessing", "4", False, "stays at version 4: only a verdict of better"),
-        ("auto", "not better", None, False, "points at nothing: .* By hand: .* run=r name=ste promote=yes"),
+        ("auto", "not better", None, False, "points at nothing: only a verdict of better"),
         ("auto", "inconclusive", None, False, "points at nothing"),
         ("yes", "not better", "4", True, "points at it now, before at version 4: promote=yes"),
         ("no", "better", "4", False, "stays at version 4: promote=no"),
@@ -507,6 +556,19 @@ def test_the_card_carries_what_drift_is_measured_from(place: Place, file: Path):
     test = card.metrics["test"]
     assert test["auto_blocks"]["accuracy"]["value"] == test["figures"]["accuracy"]["value"]
     assert "cuts" not in card.labels
+
+
+@pytest.mark.parametrize("format", ["csv", "parts"])
+def test_generated_tables_are_recognized_where_they_are_read_as_files(tmp_path: Path, format: str):
+    settings = SyntheticSettings(source="world", tickers=3, start="2018-01-01", end="2020-06-30", format=format)
+    files = prepare(settings, tmp_path / "built").files
+    shutil.copytree(files["train"].parent, tmp_path / "moved")
+    for card in (tmp_path / "moved").glob("data_card_*.json"):
+        card.unlink()
+    moved = {split: tmp_path / "moved" / path.name for split, path in files.items()}
+    for paths, synthetic in ((files, True), (moved, False)):
+        own = TableSettings(source="csv", **{split: str(path) for split, path in paths.items()})
+        assert exporting.is_synthetic_table(prepare(own, tmp_path / "own")) == synthetic
 
 
 def test_thirds_that_training_decided_are_in_the_card(place: Place):

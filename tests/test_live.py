@@ -93,6 +93,7 @@ def test_it_loads_neither_torch_nor_lightning_nor_mlflow(place: Path, events: li
     run = subprocess.run([sys.executable, "-c", script], cwd=place, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert "LOADED []" in run.stdout
+    assert "\nwarning: This model was trained on a synthetic market: its predictions say" in run.stderr
     assert len((place / "out.csv").read_text().splitlines()) > 10
 
 

@@ -226,7 +226,7 @@ def test_a_score_that_fell_asks_for_training_and_a_shift_alone_for_a_look(files:
     fell = MetricComparison("accuracy", Estimate(0.3, 0.2, 0.4), Estimate(0.5), Estimate(-0.2, -0.3, -0.1), "worse")
     worse = replace(record, comparisons=(fell,))
     assert recommend(calm, worse).action == RETRAIN
-    assert "accuracy is worse than in the test" in recommend(calm, worse).reason
+    assert "Accuracy is worse than in the test" in recommend(calm, worse).reason
     features = examples.features.copy()
     features[:, :, FEATURES.index("policy_event_count")] += 50  # read by no weight of the model
     monitor.observe(features, tiny.model.probabilities(features), examples.date)
@@ -260,8 +260,12 @@ def test_files_in_a_page_out(files, monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert "Recommendation: no change." in printed
     assert "majority" in printed
+    warning = "This model was trained on a synthetic market: its predictions say nothing about real stocks."
+    assert f"\n{warning}\n" in printed
     page = json.loads((folder / "page.json").read_text())
     html = (folder / "p.html").read_text()
+    assert page["warning"] == warning
+    assert f'<p class="note flag">{warning}</p>' in html
     assert page["recommendation"]["reason"] in html
     assert html.count("<tr>") == 1 + 2 + 1 + len(page["drift"]["columns"])
     assert "default-src 'none'" in html
@@ -368,7 +372,7 @@ def test_an_incomplete_last_line_is_left_out_and_a_broken_one_is_an_error(files,
             r"line 2: found 1\.2.*p_neutral, line 2",
         ),
         (f"date,ticker,{','.join(P)}\nsoon,A,1,0,0\n", r"column date, line 2: found soon; expected a day such as"),
-        (f"date,ticker,{','.join(P)}\n2016-01-08,A,1,0,0\n", r"found none of 2018-12-29 or later"),
+        (f"date,ticker,{','.join(P)}\n2016-01-08,AAPL,1,0,0\n", r"found none of 2018-12-29 or later"),
     ],
 )
 def test_an_invalid_file_of_predictions_is_an_error(text, message, files, tmp_path, monkeypatch, capsys):

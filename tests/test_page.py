@@ -162,6 +162,7 @@ def test_without_bars_the_model_is_shown(tiny: Monitored):
     summary = json.loads(bare.summary())
     assert summary["history"]["state"] == "none"
     assert summary["model"]["verdict"]["word"] == "better than guessing"
+    assert summary["model"]["verdict"]["headline"] == "TinyLogistic beats guessing on the test split."
     assert summary["tested"]["calibration"]
     assert (summary["record"], summary["drift"]) == (None, None)
     assert json.loads(bare.tickers())["tickers"] == []
@@ -243,11 +244,34 @@ def test_with_keys_the_page_opens_and_the_data_do_not(client: TestClient):
 # ---- in a browser
 
 
+def arguments_of(tiny: Monitored) -> list[str]:
+    return [f"{kind}={path}" for kind, path in files_of(tiny).items()]
+
+
 @pytest.fixture(scope="module")
 def service(tiny: Monitored) -> Iterator[Any]:
-    with serving(
-        tiny.path.parent, "model=model.onnx", *(f"{kind}={path}" for kind, path in files_of(tiny).items())
-    ) as it:
+    with serving(tiny.path.parent, "model=model.onnx", *arguments_of(tiny)) as it:
+        yield it
+
+
+@pytest.fixture(scope="module")
+def foreign(tiny: Monitored) -> Iterator[Any]:
+    """A service whose bars are of another market than the model's, with tickers of the same names."""
+    folder = tiny.path.parent
+    write_frame(generate_market(SyntheticSettings(**{**WORLD, "seed": 6})).bars, folder / "foreign.csv")
+    with serving(folder, "model=model.onnx", "bars=foreign.csv") as it:
+        yield it
+
+
+@pytest.fixture(scope="module")
+def failed(tiny: Monitored, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A service of a model of real bars, whose own bars are too short."""
+    folder = tmp_path_factory.mktemp("failed")
+    points = [f"Point {i}." for i in (1, 2, 3)]
+    verdict = {"word": "better", "headline": "The headline.", "points": points, "details": ["Detail."]}
+    monitored(folder / "model.onnx", data_source="market", verdict=verdict)
+    write_frame(generate_market(SyntheticSettings(**WORLD)).bars.head(40), folder / "bars.csv")
+    with serving(folder, "model=model.onnx", "bars=bars.csv") as it:
         yield it
 
 
@@ -273,6 +297,26 @@ def browser(tmp_path: Path) -> Iterator[Any]:
     complaints = [line for line in driver.get_log("browser") if line["level"] in ("SEVERE", "WARNING")]
     driver.quit()
     assert complaints == []
+
+
+def resize(browser: Any, width: int, scheme: str = "light") -> None:
+    """Set the width of the page, also below the smallest window of the browser, and the color scheme of the system."""
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+
+
+def overflow(browser: Any) -> int:
+    """Pixels by which the page is wider than its window."""
+    script = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    return int(browser.execute_script(script))
+
+
+def text_of(browser: Any, name: str) -> str:
+    """Text of an element, empty if it is hidden."""
+    script = "const e = document.getElementById(arguments[0]); return e.checkVisibility() ? e.innerText : ''"
+    return str(browser.execute_script(script, name))
 
 
 def wait_for(browser: Any, script: str) -> Any:
@@ -362,11 +406,10 @@ def test_the_record_the_calibration_and_the_verdict_are_there(service: Any, brow
 def test_pasted_bars_are_predicted_on_a_phone_and_a_mistake_is_shown(service: Any, browser: Any, tiny: Monitored):
     from selenium.webdriver.common.by import By
 
-    browser.set_window_size(390, 844)
+    resize(browser, 390)
     browser.get(f"http://127.0.0.1:{service.port}/")
     wait_for(browser, "document.querySelectorAll('#probabilities rect').length")
-    wide = browser.execute_script("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    assert wide == 0
+    assert overflow(browser) == 0
     bars = (tiny.path.parent / "bars.csv").read_text().splitlines()
     own = "\n".join([bars[0], *[line for line in bars[1:] if line.startswith("MSFT")][-200:]])
     put = "document.getElementById('own-bars').value = arguments[0]; document.getElementById('own-send').click()"
@@ -381,3 +424,170 @@ def test_pasted_bars_are_predicted_on_a_phone_and_a_mistake_is_shown(service: An
     browser.execute_script(put, "\n".join(lines))
     wait_for(browser, "document.getElementById('own-result').textContent.includes('many')")
     assert 'Line 4: volume is "many"' in browser.find_element(By.ID, "own-result").text
+
+
+READY = "document.querySelectorAll('#probabilities rect').length"
+
+
+def test_a_model_of_a_synthetic_market_has_a_banner_and_others_have_none(service: Any, failed: Any, browser: Any):
+    browser.get(f"http://127.0.0.1:{service.port}/")
+    wait_for(browser, READY)
+    warning = "This model was trained on a synthetic market: its predictions say nothing about real stocks."
+    assert text_of(browser, "warning") == warning
+    assert "a synthetic market (data=world)" in text_of(browser, "facts")
+    assert f"warning: {warning}" in service.output
+    browser.get(f"http://127.0.0.1:{failed.port}/")
+    wait_for(browser, "!document.getElementById('loaded').hidden")
+    assert text_of(browser, "warning") == ""
+    assert "synthetic" not in browser.execute_script("return document.body.innerText") + failed.output
+
+
+def test_weeks_of_another_market_are_not_shaded(foreign: Any, browser: Any):
+    browser.get(f"http://127.0.0.1:{foreign.port}/")
+    wait_for(browser, READY)
+    browser.execute_script("document.getElementById('range-all').click()")
+    wait_for(browser, "Number(document.getElementById('week').min) === 0")
+    assert browser.execute_script("return document.querySelectorAll('#chart rect.training, #chart .faded').length") == 0
+    assert browser.execute_script("return document.getElementById('legend-training').hidden")
+    predicted = browser.execute_script(f"return {READY}") / 3
+    marks = browser.execute_script("return document.querySelectorAll('#marks circle, #marks line').length")
+    assert marks == predicted
+    record = text_of(browser, "ticker-record")
+    assert re.match(rf"Out of sample, \d+ of {predicted - 1:.0f} predictions for", record)  # the last is still open
+
+
+def test_bars_that_cannot_be_used_are_explained(failed: Any, browser: Any):
+    browser.get(f"http://127.0.0.1:{failed.port}/")
+    wait_for(browser, "document.getElementById('status').classList.contains('alert')")
+    assert text_of(browser, "status").startswith(
+        "There are no past predictions: bars: found 1 ticker, the longest with 40 sessions. A prediction needs 3 "
+    )
+    assert text_of(browser, "history") == ""
+    assert "There are no later outcomes, see above." in text_of(browser, "record-summary")
+    assert "without bars" not in browser.execute_script("return document.body.innerText")
+
+
+def test_the_verdict_is_a_headline_and_points_and_its_details_are_folded(failed: Any, browser: Any):
+    browser.get(f"http://127.0.0.1:{failed.port}/")
+    wait_for(browser, "!document.getElementById('loaded').hidden")
+    assert text_of(browser, "verdict-headline") == "The headline."
+    assert text_of(browser, "verdict-points").split("\n") == ["Point 1.", "Point 2.", "Point 3."]
+    assert not browser.execute_script("return document.getElementById('verdict-details').open")
+    browser.execute_script("document.querySelector('#verdict-details summary').click()")
+    assert text_of(browser, "verdict-rest") == "Detail."
+
+
+def test_while_the_history_is_computed_the_page_waits_without_being_drawn_again(service: Any, browser: Any):
+    computing = """
+        const real = window.fetch;
+        window.summaries = 0;
+        window.fetch = async (path, ...rest) => {
+          const response = await real(path, ...rest);
+          if (path !== "/v1/page/summary" || ++window.summaries > 3) return response;
+          const content = await response.json();
+          const history = { state: "computing", message: "" };
+          Object.assign(content, { history, record: null, drift: null, notes: [] });
+          return new Response(JSON.stringify(content));
+        };
+    """
+    browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": computing})
+    browser.get(f"http://127.0.0.1:{service.port}/")
+    wait_for(browser, "document.getElementById('facts').children.length")
+    assert "are being computed. They appear here" in text_of(browser, "status")
+    assert "busy" in browser.execute_script("return document.getElementById('status').className")
+    assert "Later outcomes are being computed." in text_of(browser, "record-summary")
+    assert "without bars" not in browser.execute_script("return document.body.innerText")
+    browser.execute_script("document.getElementById('facts').firstChild.id = 'first-drawn'")
+    wait_for(browser, "window.summaries === 3")
+    assert browser.execute_script("return document.getElementById('first-drawn') !== null")
+    wait_for(browser, READY)
+    assert text_of(browser, "status") == ""
+
+
+def test_a_replaced_model_is_shown_when_its_history_is_ready(service: Any, browser: Any):
+    replaced = """
+        const real = window.fetch;
+        let summaries = 0;
+        window.replaced = false;
+        window.fetch = async (path, ...rest) => {
+          const gone = window.replaced && summaries < 2 && path.startsWith("/v1/page/ticker/");
+          if (gone) return new Response("{}", { status: 404 });
+          const response = await real(path, ...rest);
+          if (!window.replaced || path !== "/v1/page/summary") return response;
+          const content = await response.json();
+          content.model.version = "replacement";
+          if (++summaries < 2) Object.assign(content, { history: { state: "computing", message: "" }, record: null });
+          return new Response(JSON.stringify(content));
+        };
+    """
+    browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": replaced})
+    browser.get(f"http://127.0.0.1:{service.port}/")
+    wait_for(browser, READY)
+    browser.execute_script("window.replaced = true; document.getElementById('next').click()")
+    wait_for(browser, "document.getElementById('subtitle').textContent.endsWith('version replacement')")
+    wait_for(browser, "document.getElementById('status').hidden && !document.getElementById('history').hidden")
+    assert text_of(browser, "alert") == ""
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_no_page_is_wider_than_its_window_and_both_follow_the_color_scheme(
+    service: Any, browser: Any, path: str, width: int
+):
+    shades = {}
+    for scheme in ("light", "dark"):
+        resize(browser, width, scheme)
+        browser.get(f"http://127.0.0.1:{service.port}{path}")
+        wait_for(browser, READY if path == "/" else "document.querySelectorAll('section').length")
+        browser.execute_script("for (const part of document.querySelectorAll('details')) part.open = true")
+        assert overflow(browser) == 0
+        colors = """
+            const shown = [document.documentElement, document.body].map((one) => getComputedStyle(one));
+            const paper = shown.map((one) => one.backgroundColor).find((color) => !color.endsWith(", 0)"));
+            return [paper, shown[1].color];
+        """
+        shades[scheme] = [sum(map(int, re.findall(r"\d+", color)[:3])) for color in browser.execute_script(colors)]
+    bright, dark = 600, 150  # sums of red, green and blue
+    assert shades["light"][0] > bright
+    assert shades["light"][1] < dark
+    assert shades["dark"][0] < dark
+    assert shades["dark"][1] > bright
+
+
+def focused_controls(browser: Any) -> list[str]:
+    """Press Tab through the page: the name of each control, all of which must show their focus."""
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys as Pressed
+
+    shown = """
+        const element = document.activeElement;
+        if (element === document.body) return null;
+        const drawn = [element, element.nextElementSibling].filter(Boolean).map((one) => getComputedStyle(one));
+        const name = element.id || element.textContent.trim();
+        return [name, drawn.some((style) => style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 1)];
+    """
+    names: list[str] = []
+    for _ in range(80):
+        ActionChains(browser).send_keys(Pressed.TAB).perform()
+        found = browser.execute_script(shown)
+        if found is None:
+            return names
+        assert found[1], f"{found[0]} does not show its focus"
+        names.append(found[0])
+    raise AssertionError(names)
+
+
+def test_every_control_of_the_dashboard_is_reached_by_the_keyboard(service: Any, browser: Any):
+    browser.get(f"http://127.0.0.1:{service.port}/")
+    wait_for(browser, READY)
+    names = focused_controls(browser)
+    controls = ["chip", "previous", "ticker", "next", "range-3", "week", "own-bars", "own-file", "own-send"]
+    assert names[0] == "Skip to the content"
+    assert [name for name in names if name in controls] == controls
+    assert {"As a table", "Compared columns", "API documentation"} <= set(names)
+
+
+def test_every_control_of_the_documentation_is_reached_by_the_keyboard(service: Any, browser: Any):
+    browser.get(f"http://127.0.0.1:{service.port}/docs")
+    wait_for(browser, "document.querySelectorAll('section button').length === 6")
+    assert focused_controls(browser).count("Send") == 6

@@ -73,7 +73,25 @@ def test_the_model_shows_of_itself(served):
     assert content["features"] == model.card.features
     assert content["verdict"] == {"word": "better", "paragraph": "Better."}
     assert content["version"] == model.version
-    assert "reference" not in content
+    assert not {"reference", "training_sample"} & set(content)
+
+
+def test_head_is_answered_wherever_get_is(served):
+    client, _ = served
+    schema = client.get("/openapi.json").json()["paths"]
+    documented = [path for path, methods in schema.items() if "get" in methods]
+    pages = ["/", "/docs", "/docs/docs.js", "/page/style.css", "/v1/page/summary", "/v1/page/tickers", "/openapi.json"]
+    for path in (*documented, *pages):
+        got, asked = client.get(path), client.head(path)
+        assert (asked.status_code, asked.content) == (200, b""), path
+        assert set(asked.headers) == set(got.headers)
+        assert asked.headers["content-type"] == got.headers["content-type"]
+        if path != "/metrics":  # its counters go on
+            assert asked.headers == got.headers
+    assert client.head("/nothing").status_code == client.head("/v1/page/ticker/NONE").status_code == 404
+    refused = client.head("/v1/predict")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
+    assert set(client.post("/healthz").headers["allow"].split(", ")) == {"GET", "HEAD"}
 
 
 def market(tickers: int = 2, days: int = 190) -> pd.DataFrame:
@@ -160,7 +178,9 @@ class TestBars:
         assert plain["predictions"][0]["probabilities"] == pytest.approx(
             adjusted["predictions"][0]["probabilities"], rel=1e-5
         )
-        assert adjusted["notes"] == ["bars: prices and volume adjusted by adj_close / close"]
+        warning = "This model was trained on a synthetic market: its predictions say nothing about real stocks."
+        assert plain["notes"] == [warning]
+        assert adjusted["notes"] == [warning, "bars: prices and volume adjusted by adj_close / close"]
 
     def test_a_ticker_with_too_few_bars_is_named(self, served):
         client, _ = served

@@ -471,8 +471,21 @@ def test_a_port_in_use_is_an_error(composed):
 
 
 def test_a_missing_champion_is_an_error_without_a_store(composed):
-    with pytest.raises(RunError, match=r"model=champion: outputs holds no runs yet\. Train one"):
-        serve_task(composed("model=champion"))
+    with pytest.raises(RunError, match=r"model=champion: other holds no runs yet\. Train a model") as raised:
+        serve_task(composed("model=champion", "paths.output=other"))
+    assert [line.strip() for line in str(raised.value).splitlines()[1:3]] == [
+        "python -m ste.train model=lstm paths.output=other",
+        "python -m ste.export run=latest promote=yes paths.output=other",
+    ]
+
+
+def test_a_model_of_a_synthetic_market_is_announced(composed, folder: Path, monkeypatch, capsys):
+    monkeypatch.setattr(server, "serve", lambda app, settings, listening: listening.close())
+    serve_task(composed())
+    assert "\nwarning: This model was trained on a synthetic market: its" in capsys.readouterr().out
+    tiny_model(folder / "model.onnx", data_source="market")
+    serve_task(composed())
+    assert "synthetic" not in capsys.readouterr().out
 
 
 def test_an_open_address_without_a_key_is_warned_of(composed, monkeypatch, caplog, capsys):

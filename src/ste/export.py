@@ -20,7 +20,8 @@ def export_task(config: DictConfig) -> None:
     _check_output(output)
     with fast_imports("torch, Lightning and MLflow"):
         from ste.inference.export.exporter import export_run  # torch and mlflow are imported after the settings check
-        from ste.inference.registry.publish import publish
+        from ste.inference.registry.publish import publish, serve_file
+        from ste.inference.training_data import synthetic_warning
         from ste.tracking.run_lookup import find_run
         from ste.tracking.store import open_store
 
@@ -42,8 +43,11 @@ def export_task(config: DictConfig) -> None:
         f"largest difference from PyTorch {card.parity:.1e} on {exported.rows:,} {exported.split} rows"
     )
     print(f"Verdict of the run: {card.verdict['word']}.")
-    for sentence in publish(client, settings, exported) if settings.register else ["Not registered: register=false."]:
-        print(sentence)
+    if warning := synthetic_warning(card):
+        print(f"Warning: {warning}")
+    unregistered = ["Not registered: register=false.", f"serve    {serve_file(settings)}"]
+    for line in publish(client, settings, exported) if settings.register else unregistered:
+        print(line)
 
 
 def _check_output(path: Path) -> None:

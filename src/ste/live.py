@@ -48,6 +48,7 @@ def live_task(config: DictConfig) -> None:
     settings = load_settings(LiveSettings, config)
     from ste.inference.onnx_model import ServedModel  # deferred: the data libraries load slowly
     from ste.inference.registry.lookup import find_model
+    from ste.inference.training_data import synthetic_warning
     from ste.streaming.checkpoints import Checkpoints
     from ste.streaming.engine import Engine
     from ste.streaming.pipeline import Pipeline
@@ -65,6 +66,8 @@ def live_task(config: DictConfig) -> None:
     with closing(pipeline), StopSignal() as stop:
         resumed = pipeline.start()
         _print(f"{model.card.name} {model.version}, {model.card.frequency}, windows of {model.card.sequence_length}")
+        if warning := synthetic_warning(model.card):
+            _print(f"warning: {warning}")
         _print(f"{'resumed from' if resumed else 'state in'} {paths.folder}")
         status = pipeline.run(stop.requested)
     for line in _summary(status, paths.folder):

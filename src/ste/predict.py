@@ -19,6 +19,7 @@ def predict_task(config: DictConfig) -> None:
     from ste.inference.batch.file_prediction import (
         predict_file,  # table libraries are imported after the settings check
     )
+    from ste.inference.training_data import synthetic_warning
     from ste.schema import PERIOD
 
     with _exit_on_sigterm():
@@ -29,6 +30,8 @@ def predict_task(config: DictConfig) -> None:
     unpredicted = f"rejected {counts.rejected:,}, {counts.short:,} without enough history"
     print(f"predicted {counts.predicted:,} rows{scope}, {unpredicted}")
     print(f"model    {card.name} {result.model.version}, trained to {card.trained_to}")
+    if warning := synthetic_warning(card):
+        print(f"warning  {warning}")
     print(f"output   {settings.output}")
     print(f"rejects  {settings.reject_path}")
     if not counts.predicted:

@@ -16,6 +16,7 @@ def serve_task(config: DictConfig) -> None:
     """Load the model, listen, print the address and serve until stopped."""
     settings = load_settings(ServeSettings, config)
     from ste.inference.onnx_model import ServedModel  # deferred: the libraries of the service load slowly
+    from ste.inference.training_data import synthetic_warning
     from ste.serving.api_keys import read_keys
     from ste.serving.app import create_app
     from ste.serving.model_file import newest_model_file
@@ -41,6 +42,8 @@ def serve_task(config: DictConfig) -> None:
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     card = model.card
     print(f"{card.name} {model.version} of run {card.run_id}, trained to {card.trained_to}: {card.verdict['word']}")
+    if warning := synthetic_warning(card):
+        print(f"warning: {warning}")
     print(f"serving on {address} (documentation: {address}/docs; stop with Ctrl-C)", flush=True)
     serve(app, settings, listening)
 

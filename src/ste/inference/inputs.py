@@ -14,7 +14,7 @@ from ste.features.feature_rows import feature_rows
 from ste.inference.model_card import ModelCard
 from ste.market.calendar import periods
 from ste.market.sources import Market
-from ste.schema import FEATURE_SETS, KEYS
+from ste.schema import FEATURE_SETS, KEYS, PERIOD
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,13 @@ def rows_of_bars(market: Market, card: ModelCard, last: int | None = None) -> pd
     if last is not None:
         rows = rows.groupby("ticker", sort=False).tail(last)
     return rows.reset_index(drop=True)
+
+
+def needed_bars(card: ModelCard) -> str:
+    """Describe the bars of a ticker that a prediction needs, as the object of a sentence."""
+    period = PERIOD[card.frequency]
+    length = f"a complete {period}" if card.view == "flat" else f"{card.sequence_length} complete {period}s in a row"
+    return f"{length} after the look-back of {FEATURE_SETS[card.feature_set].lookback} sessions"
 
 
 def missing_columns(missing: list[str], card: ModelCard) -> str:

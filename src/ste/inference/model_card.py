@@ -1,13 +1,17 @@
 """The model card: the description of a served model that its ONNX file contains."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+import re
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
 from ste.errors import RunError
 
-FORMAT = 2
+FORMAT = 3
 """Increased when an older reader could not use a newer card, or a newer reader an older one."""
+READABLE = (2, FORMAT)
+"""Formats that are read; a card of format 2 has no `synthetic`, `tickers` and `training_sample`."""
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 
 
 @dataclass(frozen=True)
@@ -29,12 +33,16 @@ class ModelCard:
         data_digest: of the tables.
         trained_from, trained_to: first and last date of the training rows, `YYYY-MM-DD`.
         metrics: of each split with intervals, as in the run's summary.
-        verdict: `word`, `headline`, `points` and `details` (`ste.evaluation.verdict.Verdict.text`).
+        verdict: of the run: `word`, and `headline`, `points` and `details` or, in cards of earlier runs, `paragraph`.
         versions: of the packages that trained and exported it.
         parity: largest difference of a probability from PyTorch's on held-out rows.
         reference: distributions of the training data, to measure drift from; empty if there are none.
         made_of: description of the parts, for more than one net fitted to one split of the data: the fold, the number
             of replicas, or the members of an ensemble and their weights.
+        synthetic: whether the training table is of a market that the project generated; None in earlier cards, where
+            `data_source` decides.
+        tickers: with training rows, sorted; None if they are unknown.
+        training_sample: some training rows, to recognize the data (`training_data.is_same_data`); empty if unknown.
     """
 
     name: str
@@ -57,6 +65,9 @@ class ModelCard:
     parity: float
     reference: dict[str, Any]
     made_of: str = ""
+    synthetic: bool | None = None
+    tickers: list[str] | None = None
+    training_sample: dict[str, Any] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -68,6 +79,21 @@ class ModelCard:
     def class_fractions(self) -> list[float] | None:
         """Fraction of each class in training; None without `reference`."""
         return self.reference.get("class_fractions")
+
+    def verdict_parts(self) -> dict[str, Any]:
+        """Return the verdict as `word`, `headline` (a sentence), `points` (some sentences) and `details` (the rest)."""
+        word = self.verdict.get("word", "")
+        if self.verdict.get("headline"):
+            points, details = self.verdict.get("points", []), self.verdict.get("details", [])
+            return {"word": word, "headline": self.verdict["headline"], "points": points, "details": details}
+        headline, *rest = _SENTENCE_END.split(self.verdict.get("paragraph", ""))
+        return {"word": word, "headline": headline, "points": rest[:2], "details": rest[2:]}
+
+    @property
+    def verdict_text(self) -> str:
+        """The verdict as one paragraph."""
+        parts = self.verdict_parts()
+        return self.verdict.get("paragraph") or " ".join([parts["headline"], *parts["points"], *parts["details"]])
 
     def to_json(self) -> str:
         """Serialize; the same card gives the same text."""
@@ -87,8 +113,9 @@ class ModelCard:
         try:
             content = json.loads(text)
             written = content.pop("format")
-            known = {field.name for field in fields(cls)}
-            if written != FORMAT or set(content) != known:
+            known = {one.name for one in fields(cls)}
+            required = {one.name for one in fields(cls) if one.default is MISSING and one.default_factory is MISSING}
+            if written not in READABLE or not required <= set(content) <= known:
                 raise ValueError
         except (ValueError, TypeError, AttributeError, KeyError):
             raise RunError(

@@ -6,14 +6,16 @@ from math import ceil
 import numpy as np
 import pandas as pd
 
+from ste.errors import DataError
 from ste.evaluation.bootstrap import binomial_interval
 from ste.evaluation.scorecard import Estimate
-from ste.inference.inputs import rows_of_bars, windows_of_rows
+from ste.inference.inputs import needed_bars, rows_of_bars, windows_of_rows
 from ste.inference.model_card import ModelCard
 from ste.inference.onnx_model import ServedModel
+from ste.inference.training_data import early_notes, training_rows
 from ste.market.calendar import periods
 from ste.market.sources import Market
-from ste.monitoring.drift import DriftReport
+from ste.monitoring.drift import DriftReport, count_of
 from ste.monitoring.drift_monitor import WINDOW
 from ste.monitoring.outcomes import LABEL, outcomes_of_market
 from ste.monitoring.review import latest_drift, predict
@@ -27,9 +29,10 @@ class MarketHistory:
 
     Attributes:
         bars: one bar per ticker and period, sorted: `ticker`, `date` (last session), `open`, `high`, `low`, `close`
-            (adjusted, dollars), the model's probabilities, `return` and `label`; NaN where unknown.
-        record: scores of all tickers since training; None without outcomes.
-        drift: drift of the latest periods since training; None without any.
+            (adjusted, dollars), the model's probabilities, `return` and `label`, NaN where unknown; and `training`,
+            whether the row belongs to the model's training (`training_data.training_rows`).
+        record: out-of-sample scores of all tickers; None without outcomes.
+        drift: drift of the latest out-of-sample periods; None without any.
         notes: notes on the files.
     """
 
@@ -40,17 +43,30 @@ class MarketHistory:
 
 
 def market_history(model: ServedModel, market: Market) -> MarketHistory:
-    """Predict every period of a market."""
+    """Predict every period of a market.
+
+    Raises:
+        DataError: no ticker has bars enough for a prediction.
+    """
     card, notes = model.card, list(market.notes)
-    examples = windows_of_rows(rows_of_bars(market, card), card)
+    rows = rows_of_bars(market, card)
+    examples = windows_of_rows(rows, card)
+    if not len(examples):
+        sessions = market.bars.groupby("ticker").size()
+        found = "no ticker"
+        if len(sessions):
+            found = f"{count_of(len(sessions), 'ticker')}, the longest with {count_of(sessions.max(), 'session')}"
+        raise DataError(f"bars: found {found}. A prediction needs {needed_bars(card)}. Give longer bars.")
     predictions = join_outcomes(predict(model, examples), outcomes_of_market(market, card))
-    since = predictions[predictions["date"] > pd.Timestamp(card.trained_to)].reset_index(drop=True)
+    since = predictions[~training_rows(card, predictions, rows)].reset_index(drop=True)
+    notes += early_notes(card, since)
     record, drift = None, None
     if len(since):
         record = track_record(since, card)
         if card.reference:
             drift = latest_drift(card, since, examples, WINDOW, notes)
     bars = bars_of_periods(market.bars, card.frequency).merge(predictions, on=["ticker", "date"], how="left")
+    bars["training"] = training_rows(card, bars, rows)
     return MarketHistory(bars, record, drift, tuple(notes))
 
 
@@ -64,7 +80,7 @@ def bars_of_periods(bars: pd.DataFrame, frequency: str) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class HitRate:
-    """Accuracy of a ticker's predictions since training.
+    """Accuracy of a ticker's out-of-sample predictions.
 
     Attributes:
         correct, examples: number of correct predictions and of all.
@@ -84,7 +100,7 @@ def hit_rate(rows: pd.DataFrame, card: ModelCard) -> HitRate | None:
     Labels over several periods overlap, so only every `horizon`-th prediction counts as a trial of the interval.
 
     Args:
-        rows: rows of one ticker since training, with probabilities and `label`.
+        rows: out-of-sample rows of one ticker, with probabilities and `label`.
         card: card of the model.
     """
     known = rows[rows[LABEL] >= 0]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ste.inference.model_card import ModelCard
+from ste.inference.training_data import synthetic_warning
 from ste.monitoring.drift import DriftReport
 from ste.monitoring.recommendation import Recommendation
 from ste.monitoring.track_record import TrackRecord
@@ -16,7 +17,7 @@ class MonitorReport:
     Attributes:
         card, version: model card and version of the model.
         drift: drift of inputs and predictions.
-        record: scores since training; None without outcomes.
+        record: out-of-sample scores; None without outcomes.
         recommendation: recommended action.
         since, until: first and last date covered, ISO.
         notes: what was left out, and why.
@@ -36,6 +37,7 @@ class MonitorReport:
         return {
             "model": {"name": self.card.name, "run_id": self.card.run_id, "version": self.version},
             "trained_to": self.card.trained_to,
+            "warning": synthetic_warning(self.card),
             "since": self.since,
             "until": self.until,
             "recommendation": {"action": self.recommendation.action, "reason": self.recommendation.reason},

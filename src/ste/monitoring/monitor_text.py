@@ -6,6 +6,7 @@ from rich.table import Table
 
 from ste.evaluation.scorecard import Estimate
 from ste.inference.card_metrics import COMPARED_METRICS
+from ste.inference.training_data import synthetic_warning
 from ste.monitoring.drift import ALARM_LEVELS, LEVELS
 from ste.monitoring.monitor_report import MonitorReport
 from ste.monitoring.recommendation import RETRAIN
@@ -28,7 +29,10 @@ def print_report(report: MonitorReport, console: Console | None = None) -> None:
     console.print(
         f"[bold]{escape(card.name)}[/] of run {escape(card.run_id)}, version {report.version}", soft_wrap=True
     )
-    console.print(f"trained to {card.trained_to}, covers {report.since} to {report.until}\n", soft_wrap=True)
+    console.print(f"trained to {card.trained_to}, covers {report.since} to {report.until}", soft_wrap=True)
+    if warning := synthetic_warning(card):
+        console.print(f"[bold yellow]{warning}[/]", soft_wrap=True)
+    console.print()
     console.print(_drift_table(report))
     rest = report.drift.columns[MAX_COLUMNS:]
     if rest:
@@ -62,7 +66,7 @@ def _drift_table(report: MonitorReport) -> Table:
 
 def _metrics_table(record: TrackRecord) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("metric", "since training", record.split, "gain", ""):
+    for name in ("metric", "out of sample", record.split, "gain", ""):
         table.add_column(name, no_wrap=True)
     for one in record.comparisons:
         now, then, gain = _format(one.now), _format(one.then), _format(one.gain, signed=True)

@@ -35,14 +35,15 @@ def recommend(drift: DriftReport, record: TrackRecord | None) -> Recommendation:
 
     Args:
         drift: drift of inputs and predictions.
-        record: scores since training; None without outcomes.
+        record: out-of-sample scores; None without outcomes.
     """
     inputs = [one for one in drift.at_level("changed") if one.kind == "feature"]
     outputs = [one for one in drift.at_level("changed") if one.kind != "feature"]
     drifted = drift.at_level(*ALARM_LEVELS)
     if record is not None and record.worse:
         metrics = " and ".join(one.name.replace("_", "-") for one in record.worse)
-        reason = f"{metrics} is worse than in the {record.split} beyond the intervals."
+        verb = "is" if len(record.worse) == 1 else "are"
+        reason = f"{metrics[0].upper()}{metrics[1:]} {verb} worse than in the {record.split} beyond the intervals."
         return Recommendation(
             RETRAIN, reason + (f" Also beyond chance: drift of {_names(drifted)}." if drifted else "")
         )
@@ -55,7 +56,7 @@ def recommend(drift: DriftReport, record: TrackRecord | None) -> Recommendation:
         )
     if drifted:
         same = record is not None and record.comparisons and all(c.result in (SAME, BETTER) for c in record.comparisons)
-        scores = f" The scores since training are as in the {record.split}." if record is not None and same else ""
+        scores = f" The out-of-sample scores are as in the {record.split}." if record is not None and same else ""
         return Recommendation(WATCH, f"{_names(drifted)} drifted beyond chance.{scores} {_advice(drifted)}")
     if not drift.examples:
         return Recommendation(NO_CHANGE, "No predictions yet.")

@@ -13,6 +13,7 @@ from ste.inference.inputs import ModelInputs, rows_of_bars, windows_of_rows
 from ste.inference.model_card import ModelCard
 from ste.inference.onnx_model import ServedModel
 from ste.inference.reference import ReferenceDistributions
+from ste.inference.training_data import early_notes, training_rows
 from ste.inference.watched_columns import SLOW_MACRO
 from ste.market.sources import Market
 from ste.monitoring.drift import DriftReport, drift_report
@@ -60,16 +61,7 @@ def review(model: ServedModel, settings: MonitorSettings) -> MonitorReport:
         assert examples is not None
         predictions = predict(model, examples)
         notes.append("no file of predictions was given: the model predicted again")
-    since = settings.since or f"{pd.Timestamp(card.trained_to) + pd.Timedelta(days=1):%Y-%m-%d}"
-    early = predictions["date"] < pd.Timestamp(since)
-    if early.any():
-        notes.append(f"{early.sum():,} predictions before {since} left out" + " (training)" * (not settings.since))
-    predictions = predictions[~early].reset_index(drop=True)
-    if predictions.empty:
-        raise DataError(
-            f"predictions: found none of {since} or later. The model was trained to {card.trained_to}, and predictions "
-            "of training rows are no evidence. Give later ones."
-        )
+    predictions = _out_of_sample(predictions, card, rows, settings.since, notes)
     drift = latest_drift(card, predictions, examples, settings.periods, notes)
     record = None
     outcomes = _outcomes(settings, market, rows, card)
@@ -184,6 +176,27 @@ def suspect_constants(reference: ReferenceDistributions, features: np.ndarray) -
         fraction = counts[codes[k]] / max(sum(counts), 1)
         if np.ptp(last[:, k]) == 0.0 and not column.constant and fraction < 0.5 and name not in SLOW_MACRO:
             out.append(name)
+    return out
+
+
+def _out_of_sample(
+    predictions: pd.DataFrame, card: ModelCard, rows: pd.DataFrame | None, since: str | None, notes: list[str]
+) -> pd.DataFrame:
+    """Leave out the predictions of training rows and those before the setting `since`."""
+    early = training_rows(card, predictions, rows)
+    reason = f"up to {card.trained_to} left out (training)"
+    if since is not None:
+        early, reason = (predictions["date"] < pd.Timestamp(since)).to_numpy(), f"before {since} left out"
+    if early.any():
+        notes.append(f"{early.sum():,} predictions {reason}")
+    if early.all():
+        first = since or f"{pd.Timestamp(card.trained_to) + pd.Timedelta(days=1):%Y-%m-%d}"
+        raise DataError(
+            f"predictions: found none of {first} or later. The model was trained to {card.trained_to}, and predictions "
+            "of training rows are no evidence. Give later ones."
+        )
+    out = predictions[~early].reset_index(drop=True)
+    notes += early_notes(card, out)
     return out
 
 

@@ -23,11 +23,11 @@ WORSE, BETTER, SAME, INCONCLUSIVE = "worse", "better", "as in the test", "inconc
 
 @dataclass(frozen=True)
 class MetricComparison:
-    """A metric since training compared with the test's.
+    """An out-of-sample metric compared with the test's.
 
     Attributes:
         name: name of the metric.
-        now: value since training, with its interval.
+        now: out-of-sample value, with its interval.
         then: value of the test, with its interval.
         gain: improvement, above 0 is better also for losses, with the interval of the difference.
         result: `worse` or `better` if that interval excludes 0, `as in the test`, or `inconclusive`.
@@ -42,7 +42,7 @@ class MetricComparison:
 
 @dataclass(frozen=True)
 class TrackRecord:
-    """Scores since training.
+    """Out-of-sample scores.
 
     Attributes:
         card: scorecard of the predictions with known outcomes.

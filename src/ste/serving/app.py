@@ -28,7 +28,11 @@ from ste.serving.error_handlers import add_error_handler
 from ste.serving.middleware import RequestMiddleware
 from ste.serving.openapi import openapi
 from ste.serving.prometheus import ServiceMetrics
+from ste.serving.read_routes import read_route
 from ste.serving.request_observer import RequestObserver
+
+_ONLY_IN_FILE = ("reference", "training_sample")
+"""Parts of the card that `/v1/model` leaves out: large, and of no use without the file."""
 
 
 def create_app(
@@ -102,7 +106,7 @@ def create_app(
     app.state.deployed, app.state.metrics, app.state.observer = deployed, metrics, observer
     _add_status_routes(app, deployed, metrics)
 
-    @app.get("/openapi.json")
+    @read_route(app, "/openapi.json")
     async def openapi_document() -> Response:
         content = await asyncio.to_thread(document, deployed.current.model)
         return Response(content, media_type="application/json")
@@ -120,24 +124,24 @@ def create_app(
 def _add_status_routes(app: FastAPI, deployed: DeployedModel, metrics: ServiceMetrics) -> None:
     """Add the routes of the model card, health, readiness and metrics."""
 
-    @app.get("/v1/model")
+    @read_route(app, "/v1/model")
     async def model_card() -> Response:
         current = deployed.current
-        card = {key: value for key, value in asdict(current.model.card).items() if key != "reference"}
+        card = {key: value for key, value in asdict(current.model.card).items() if key not in _ONLY_IN_FILE}
         return _json({**card, "version": current.model.version, "since": current.since})
 
-    @app.get("/healthz")
+    @read_route(app, "/healthz")
     async def health() -> Response:
         return _json({"status": "ok"})
 
-    @app.get("/readyz")
+    @read_route(app, "/readyz")
     async def ready() -> Response:
         current = deployed.current
         return _json(
             {"status": "ready", **model_info(current.model), "since": current.since, "warning": deployed.warning}
         )
 
-    @app.get("/metrics")
+    @read_route(app, "/metrics")
     async def prometheus_metrics() -> Response:
         content = await asyncio.to_thread(generate_latest, metrics.registry)
         return Response(content, headers={"content-type": CONTENT_TYPE_LATEST})

@@ -14,11 +14,11 @@ from typing_extensions import TypedDict  # pydantic asks for it below Python 3.1
 from ste.data.columns import shown_value
 from ste.data.sources.market_files import find_source_violations
 from ste.errors import DataError
-from ste.inference.inputs import rows_of_bars, windows_of_rows
+from ste.inference.inputs import needed_bars, rows_of_bars, windows_of_rows
 from ste.inference.model_card import ModelCard
 from ste.market.bar_adjustment import adjusted_bars
 from ste.market.sources import Market
-from ste.schema import ADJUSTED_CLOSE, FEATURE_SETS, MACRO_SERIES, MARKET_COLUMNS, PERIOD, SOURCE_NUMBERS, Column
+from ste.schema import ADJUSTED_CLOSE, MACRO_SERIES, MARKET_COLUMNS, SOURCE_NUMBERS, Column
 from ste.serving.problems import MAX_FAULTS, Fault, Problem
 from ste.serving.request_features import loads
 
@@ -129,11 +129,7 @@ def examples_of_bars(body: bytes, card: ModelCard) -> BarExamples:
     examples = windows_of_rows(rows, card) if len(rows) else None
     all_tickers = sorted(set(bars["ticker"]))
     if examples is None or not len(examples):
-        lookback, period = FEATURE_SETS[card.feature_set].lookback, PERIOD[card.frequency]
-        periods = period if length == 1 else f"{period}s in a row"
-        detail = (
-            f"No ticker has {length} complete {periods} after the look-back of {lookback} sessions. Give more bars."
-        )
+        detail = f"No ticker has {needed_bars(card)}. Give more bars."
         raise Problem(
             "invalid-request", detail, [Fault(("bars",), f"found {len(bars)} bars of {len(all_tickers)} tickers")]
         )

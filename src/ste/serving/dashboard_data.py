@@ -4,11 +4,11 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from ste.evaluation.bootstrap import binomial_interval
 from ste.evaluation.scorecard import Estimate
 from ste.inference.model_card import ModelCard
+from ste.inference.training_data import is_synthetic, synthetic_warning
 from ste.monitoring.drift import DriftReport
 from ste.monitoring.market_history import HitRate, MarketHistory, hit_rate
 from ste.monitoring.outcomes import LABEL
@@ -33,7 +33,10 @@ def model_json(card: ModelCard, version: str) -> dict[str, Any]:
         "sequence_length": card.sequence_length,
         "made_of": card.made_of,
         "thresholds": thresholds_text(card),
-        "verdict": {"word": card.verdict.get("word", ""), "paragraph": card.verdict.get("paragraph", "")},
+        "verdict": card.verdict_parts(),
+        "synthetic": is_synthetic(card),
+        "warning": synthetic_warning(card),
+        "tickers": card.tickers,
     }
 
 
@@ -156,7 +159,7 @@ def latest_predictions(history: MarketHistory, card: ModelCard) -> list[dict[str
 def ticker_json(history: MarketHistory, name: str, card: ModelCard) -> dict[str, Any] | None:
     """Return bars, predictions, outcomes and record of a ticker; None if it does not exist.
 
-    The first `training_periods` periods end within the training data: they are shown and never counted.
+    The first `training_periods` periods belong to the model's training: they are shown and never counted.
 
     Args:
         history: market history.
@@ -167,7 +170,7 @@ def ticker_json(history: MarketHistory, name: str, card: ModelCard) -> dict[str,
     if rows.empty:
         return None
     names = list(probability_names(tuple(card.classes)))
-    training = int((rows["date"] <= pd.Timestamp(card.trained_to)).sum())
+    training = int(rows["training"].sum())
     hits = hit_rate(rows.iloc[training:].dropna(subset=names), card)
     probs = [_numbers(row, 4) for row in rows[names].to_numpy(float)]
     return {

@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ste.serving.dashboard import Dashboard
+from ste.serving.read_routes import read_route
 from ste.serving.static_files import HEADERS, add_static_files
 
 _FOLDER = Path(__file__).parent / "page"
@@ -24,19 +25,19 @@ def add_dashboard(app: FastAPI, dashboard: Dashboard) -> None:
     add_static_files(app, "page", _FOLDER)
     dashboard.refresh()
 
-    @app.get("/")
+    @read_route(app, "/")
     async def index() -> Response:
         return Response(page, media_type="text/html", headers=HEADERS)
 
-    @app.get("/v1/page/summary")
+    @read_route(app, "/v1/page/summary")
     async def summary() -> Response:
         return _json(await run_in_threadpool(dashboard.summary))
 
-    @app.get("/v1/page/tickers")
+    @read_route(app, "/v1/page/tickers")
     async def tickers() -> Response:
         return _json(await run_in_threadpool(dashboard.tickers))
 
-    @app.get("/v1/page/ticker/{name}")
+    @read_route(app, "/v1/page/ticker/{name}")
     async def ticker(name: str) -> Response:
         content = await run_in_threadpool(dashboard.ticker, name)
         if content is None:

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from fastapi.responses import Response
 
 from ste.serving.problems import TITLES
+from ste.serving.read_routes import read_route
 from ste.serving.static_files import HEADERS, add_static_files
 
 _FOLDER = Path(__file__).parent / "docs_page"
@@ -24,6 +25,6 @@ def add_docs(app: FastAPI) -> None:
     page = (_FOLDER / "docs.html").read_text(encoding="utf-8").replace("<!-- problems -->", kinds)
     add_static_files(app, "docs", _FOLDER)
 
-    @app.get("/docs")
+    @read_route(app, "/docs")
     async def docs() -> Response:
         return Response(page, media_type="text/html", headers=HEADERS)

@@ -9,6 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from ste.config.serve_settings import LimitSettings
 from ste.inference.onnx_model import ServedModel
+from ste.inference.training_data import synthetic_warning
 from ste.serving.bars_request import examples_of_bars
 from ste.serving.batcher import Batcher
 from ste.serving.deployed_model import DeployedModel
@@ -71,7 +72,7 @@ class PredictBars:
             **model_info(model),
             "predictions": predictions,
             "without": examples.without,
-            "notes": examples.notes,
+            "notes": [warning, *examples.notes] if (warning := synthetic_warning(model.card)) else examples.notes,
         }
         await send_json(_encode(content), send)
 

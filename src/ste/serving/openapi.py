@@ -9,6 +9,7 @@ from typing_extensions import TypedDict  # pydantic asks for it below Python 3.1
 from ste import __version__
 from ste.config.serve_settings import LimitSettings
 from ste.inference.model_card import ModelCard
+from ste.inference.training_data import synthetic_warning
 from ste.schema import FEATURE_SETS, PERIOD
 from ste.serving import openapi_examples as examples
 from ste.serving.bars_request import REQUEST
@@ -48,7 +49,10 @@ class BarsResponse(ServedBy):
 
     predictions: list[TickerPrediction]
     without: Annotated[list[str], Field(description="Tickers with too few bars.")]
-    notes: Annotated[list[str], Field(description="Rows that were dropped or adjusted, and suspicious values.")]
+    notes: Annotated[
+        list[str],
+        Field(description="Rows that were dropped or adjusted, suspicious values, warnings about the model."),
+    ]
 
 
 class ModelResponse(TypedDict):
@@ -108,13 +112,14 @@ def openapi(card: ModelCard, version: str, limits: LimitSettings, needs_key: boo
         [(str(number), "validation", adapter) for number, adapter in enumerate(adapters)],
         ref_template="#/components/schemas/{model}",
     )
+    about = f"Class probabilities of the coming {PERIOD[card.frequency]} by {card.name} ({version})."
     components = {"schemas": schemas["$defs"]}
     document: Schema = {
         "openapi": "3.1.0",
         "info": {
             "title": "Stock Trend Estimator",
             "version": __version__,
-            "description": f"Class probabilities of the coming {PERIOD[card.frequency]} by {card.name} ({version}).",
+            "description": " ".join(filter(None, (about, synthetic_warning(card)))),
         },
         "paths": {
             "/v1/predict": {"post": _predict(card, needs_key)},

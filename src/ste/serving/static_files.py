@@ -7,6 +7,8 @@ from fastapi import FastAPI
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
+from ste.serving.read_routes import read_route
+
 HEADERS = {
     "cache-control": "no-cache",
     "content-security-policy": (
@@ -22,7 +24,7 @@ def add_static_files(app: FastAPI, prefix: str, folder: Path) -> None:
     """Serve the scripts and style sheets of a folder at `/PREFIX/NAME`."""
     files = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in (".js", ".css")}
 
-    @app.get(f"/{prefix}/{{name}}")
+    @read_route(app, f"/{prefix}/{{name}}")
     async def file(name: str) -> Response:
         if name not in files:
             raise HTTPException(404)

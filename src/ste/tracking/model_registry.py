@@ -39,6 +39,7 @@ class Version:
         run_id: run that was exported.
         sha256: of the ONNX file.
         source: URI of the artifacts.
+        verdict: word of the run's verdict at the export.
     """
 
     name: str
@@ -46,12 +47,14 @@ class Version:
     run_id: str
     sha256: str
     source: str
+    verdict: str
 
     @classmethod
     def from_mlflow(cls, version: ModelVersion) -> "Version":
         """Create from MLflow's own object."""
         tags, source = version.tags, version.source or ""
-        return cls(version.name, str(version.version), version.run_id or "", tags.get(DIGEST, ""), source)
+        sha256, verdict = tags.get(DIGEST, ""), tags.get("verdict", "")
+        return cls(version.name, str(version.version), version.run_id or "", sha256, source, verdict)
 
 
 def find_same(client: MlflowClient, name: str, run_id: str, sha256: str) -> Version | None:
@@ -155,6 +158,12 @@ def find_champion(client: MlflowClient, name: str) -> Version | None:
         return Version.from_mlflow(client.get_model_version_by_alias(name, ALIAS))
     except MlflowException:
         return None
+
+
+def find_newest(client: MlflowClient, name: str) -> Version | None:
+    """Find the version with the highest number; None if there is none."""
+    versions = map(Version.from_mlflow, client.search_model_versions(f"name = '{name}'"))
+    return max(versions, key=lambda version: int(version.number), default=None)
 
 
 def promote(client: MlflowClient, version: Version) -> None:

@@ -27,6 +27,19 @@ def read_card(path: Path) -> dict[str, Any]:
     return card if isinstance(card, dict) and {"files", "truth", "identity"} <= set(card) else {}
 
 
+def source_of_table(path: Path, digest: str) -> str | None:
+    """Return the source of a table that the project built: that of the data card next to it which lists its bytes.
+
+    Args:
+        path: file, or folder of parts.
+        digest: SHA-256 of the table, as in a data card.
+    """
+    for card in map(read_card, sorted(path.parent.glob("data_card_*.json"))):
+        if card and any(entry["sha256"] == digest for entry in card["files"].values()):
+            return card.get("source")
+    return None
+
+
 def entries(card: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the entries of a card: the splits' tables and, where known, the class probabilities."""
     return [*card["files"].values(), *([card["truth"]] if card["truth"] else [])]

@@ -10,9 +10,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ste.config import PathSettings
+from ste.config import DataSettings, PathSettings, SyntheticSettings
+from ste.config.data_settings import SOURCES
 from ste.config.progress import step
+from ste.data.build.data_card import PreparedData
+from ste.data.build.table_folder import source_of_table
 from ste.data.storage.files import atomic_file
+from ste.data.window_dataset import WindowDataset
 from ste.evaluation.predictions import Predictions
 from ste.experiment.artifacts import PREDICTIONS, SUMMARY
 from ste.experiment.prediction import one_thread
@@ -23,6 +27,8 @@ from ste.inference.export.onnx_file import serialize, trace
 from ste.inference.export.parity import MAX_ROWS, largest_difference
 from ste.inference.model_card import ModelCard
 from ste.inference.reference import ReferenceDistributions
+from ste.inference.training_data import SAMPLE_ROWS, training_sample
+from ste.schema import FEATURE_SETS
 from ste.tracking.run_protocol import RunStore
 
 if TYPE_CHECKING:
@@ -30,6 +36,8 @@ if TYPE_CHECKING:
 
 MAX_REFERENCE_ROWS = 50_000
 """Training examples that the reference distributions are measured on."""
+VERDICT_PARTS = ("word", "headline", "points", "details", "paragraph")
+"""What a card stores of the verdict in a run's summary, as far as the run has it."""
 _FILE_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 
@@ -115,7 +123,28 @@ def _model_card(
         parity=parity,
         reference=reference_distributions(exported, predictions),
         made_of=exported.made_of,
+        synthetic=is_synthetic_table(exported.data.panel.prepared),
+        **_training_rows(train, settings),
     )
+
+
+def is_synthetic_table(prepared: PreparedData) -> bool:
+    """Whether a table is of a market that the project generated, also where it is read as a file of the user's."""
+    source = source_of_table(prepared.files["train"], prepared.card["files"]["train"]["sha256"])
+    return any(SOURCES.get(name) is SyntheticSettings for name in (prepared.card["source"], source or ""))
+
+
+def _training_rows(train: WindowDataset, settings: DataSettings) -> dict[str, Any]:
+    """Describe the training rows for the card: their tickers, and a sample of the rows."""
+    columns, ends = train.store.columns, train.ends.numpy()
+    chosen = ends[np.unique(np.linspace(0, len(ends) - 1, SAMPLE_ROWS).astype(np.int64))]
+    frame = pd.DataFrame(train.store.features[torch.from_numpy(chosen)].numpy())
+    frame.columns = list(FEATURE_SETS[settings.features].names)
+    frame = frame.assign(date=columns.dates(chosen), ticker=columns.tickers[columns.ticker[chosen]])
+    return {
+        "tickers": columns.tickers[np.unique(columns.ticker[ends])].tolist(),
+        "training_sample": training_sample(frame, settings.features),
+    }
 
 
 def reference_distributions(exported: ExportedRun, predictions: Predictions) -> dict[str, Any]:
@@ -165,10 +194,10 @@ def _split_metrics(card: dict[str, Any], split: str, predictions: Predictions) -
 
 def _verdict(run: "RunInfo", summary: dict[str, Any]) -> dict[str, Any]:
     """The verdict at the end of the run, with its present word if later trials changed it."""
-    then = {name: summary["verdict"][name] for name in ("word", "headline", "points", "details")}
+    then = {name: summary["verdict"][name] for name in VERDICT_PARTS if name in summary["verdict"]}
     now = run.tags.get("verdict", then["word"])
     if now != then["word"]:
-        then["points"] = [*then["points"], f"Judged again after further trials: {now}."]
+        then["points"] = [f"Judged again after further trials: {now}.", *then.get("points", [])]
     return then | {"word": now}
 
 

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 from ste.config import PathSettings, TrackingSettings
 from ste.errors import RunError
 from ste.inference.registry.champion import ALIAS, FOLDER, NAME, REGISTERED, champion_name, read_champion
+from ste.inference.registry.commands import command_line
 from ste.tracking.run_protocol import RunStore
 
 if TYPE_CHECKING:
     from ste.tracking.run_info import RunInfo
+
+_AGAIN = "Then type this command again; or give it a model: model=latest, or an ONNX file such as model=model.onnx."
 
 
 def find_model(spec: str, tracking: TrackingSettings, paths: PathSettings) -> Path:
@@ -38,34 +41,64 @@ def find_model(spec: str, tracking: TrackingSettings, paths: PathSettings) -> Pa
         champion = read_champion(output, NAME) if spec == ALIAS else None
         if champion:
             return champion[1]
-        if not (output / "mlflow.db").is_file():
-            raise RunError(
-                f"model={spec}: {output} holds no runs yet. Train one with python -m ste.train model=lstm and export "
-                "it with python -m ste.export, or give the path of an ONNX file."
-            )
+        check_store(spec, tracking, paths)
     from ste.tracking.store import open_store
 
     client = open_store(tracking, output)
     if spec == ALIAS or spec.startswith(REGISTERED):
-        return _find_registered(client, spec, output)
+        return _find_registered(client, spec, tracking, paths)
     return _find_exported_run(client, spec, tracking, paths)
 
 
-def _find_registered(client: RunStore, spec: str, output: Path) -> Path:
+def check_store(spec: str, tracking: TrackingSettings, paths: PathSettings) -> None:
+    """Raise `RunError` if the model `spec` is to be looked up in the default store, and there is none yet."""
+    if tracking.uri is None and not (Path(paths.output) / "mlflow.db").is_file():
+        raise RunError(f"model={spec}: {_no_runs(tracking, paths)}")
+
+
+def _no_runs(tracking: TrackingSettings, paths: PathSettings, *named: str) -> str:
+    """Describe a store without runs, and what to type to have a champion."""
+    train = command_line("train", tracking, paths, "model=lstm")
+    export = command_line("export", tracking, paths, "run=latest", "promote=yes", *named)
+    store = paths.output if tracking.uri is None else "the store"
+    return f"{store} holds no runs yet. Train a model, and export it as the champion:\n  {train}\n  {export}\n{_AGAIN}"
+
+
+def _find_registered(client: RunStore, spec: str, tracking: TrackingSettings, paths: PathSettings) -> Path:
     from ste.inference.registry.download_cache import cache_champion, cache_version, lock
     from ste.tracking.model_registry import find_champion, find_version
 
-    name = champion_name(spec)
+    name, output = champion_name(spec), Path(paths.output)
     with lock(output):
         if name is None:
             return cache_version(client, find_version(client, spec), output)
         champion = find_champion(client, name)
         if champion is None:
-            raise RunError(
-                f"model={spec}: no version of {name} is the champion yet. A run whose verdict is better becomes it "
-                f"by python -m ste.export run=best name={name}; any other by adding promote=yes."
-            )
+            raise RunError(f"model={spec}: {_no_champion(client, name, tracking, paths)}")
         return cache_champion(client, champion, output)
+
+
+def _no_champion(client: RunStore, name: str, tracking: TrackingSettings, paths: PathSettings) -> str:
+    """Describe what there is instead of a champion, and what to type."""
+    from ste.tracking.model_registry import find_newest
+    from ste.tracking.run_lookup import find_run
+
+    newest = find_newest(client, name)
+    named = [] if name == NAME else [f"name={name}"]
+    if newest is None:
+        try:
+            find_run(client, "latest", tracking.experiment)
+        except RunError:
+            return _no_runs(tracking, paths, *named)
+        run, found = "best", f"no model is registered as {name} yet. To export the best run as the champion, type"
+    else:
+        run = newest.run_id
+        found = (
+            f"no version of {name} is the champion yet. Version {newest.number} is the newest, with the verdict "
+            f"{newest.verdict}; only better becomes the champion by itself. To make it the champion, type"
+        )
+    export = command_line("export", tracking, paths, f"run={run}", "promote=yes", *named)
+    return f"{found}\n  {export}\n{_AGAIN}"
 
 
 def _find_exported_run(client: RunStore, spec: str, tracking: TrackingSettings, paths: PathSettings) -> Path:

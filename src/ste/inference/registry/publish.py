@@ -10,7 +10,8 @@ import onnx
 
 from ste.config import ExportSettings
 from ste.inference.export.exporter import ExportedModel
-from ste.inference.registry.champion import ALIAS, version_path
+from ste.inference.registry.champion import ALIAS, NAME, version_path
+from ste.inference.registry.commands import command_line
 from ste.inference.registry.download_cache import cache_champion, lock
 from ste.tracking.run_protocol import RunStore
 
@@ -56,7 +57,7 @@ def publish(client: RunStore, settings: ExportSettings, exported: ExportedModel)
             champion = registered
         if champion:
             cache_champion(client, champion, output)  # the alias may also have been moved elsewhere
-    return [done, reason]
+    return [done, reason, *_next_commands(settings, registered, moves)]
 
 
 def decide(
@@ -81,8 +82,28 @@ def decide(
         return True, f"{alias} points at it now{before}: promote=yes."
     if verdict == "better":
         return True, f"{alias} points at it now{before}: the verdict is better, than every baseline."
-    hand = f"By hand: python -m ste.export run={registered.run_id} name={registered.name} promote=yes."
-    return False, f"{alias} {stays}: only a verdict of better, than every baseline, moves it. {hand}"
+    return False, f"{alias} {stays}: only a verdict of better, than every baseline, moves it."
+
+
+def _next_commands(settings: ExportSettings, registered: "Version", champion: bool) -> list[str]:
+    """Return the commands that serve a version and, unless it is the champion, that make it the champion."""
+    named = [] if settings.name == NAME else [f"name={settings.name}"]
+    model = [] if settings.name == NAME else [f"model=models:/{settings.name}@{ALIAS}"]
+    if champion:
+        return [f"serve    {command_line('serve', settings.tracking, settings.paths, *model)}"]
+    output = [] if settings.output == ExportSettings.output else [f"output={settings.output}"]
+    overrides = [f"run={registered.run_id}", *output, *named, "promote=yes"]
+    export = command_line("export", settings.tracking, settings.paths, *overrides)
+    return [
+        "Serve the file, or make it the champion, which model=champion and make serve need:",
+        f"serve    {serve_file(settings)}",
+        f"promote  {export}",
+    ]
+
+
+def serve_file(settings: ExportSettings) -> str:
+    """Return the command that serves the exported file."""
+    return command_line("serve", settings.tracking, settings.paths, f"model={settings.output}")
 
 
 def _register(client: RunStore, settings: ExportSettings, exported: ExportedModel, sha256: str) -> "Version":
@@ -120,5 +141,5 @@ def _register(client: RunStore, settings: ExportSettings, exported: ExportedMode
             len(card.classes),
             tags,
             [f"{package}=={version(package)}" for package in _REQUIREMENTS],
-            " ".join([card.verdict["headline"], *card.verdict["points"]]),
+            card.verdict_text,
         )

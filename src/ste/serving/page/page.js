@@ -3,7 +3,8 @@
 import { calibration, fractionBar, historyChart, intervalChart, kindOf, percent, resultOf } from "./chart.js";
 
 const $ = (id) => document.getElementById(id);
-const state = { summary: null, tickers: [], ticker: null, chart: null, at: 0, first: 0 };
+const state = { summary: null, tickers: [], ticker: null, chart: null, at: 0, first: 0, requests: 0 };
+const POLL = 1000; // milliseconds between two looks at a history that is being computed
 
 /** Create an element with text or children. */
 function make(name, content = "", className = "") {
@@ -40,39 +41,63 @@ const day = (iso) => new Date(`${iso}T00:00:00Z`).toLocaleDateString("en-GB", { 
 
 function showSummary() {
   const { model, tested, record, drift, history, notes } = state.summary;
+  $("loaded").hidden = false; // charts measure their width
+  $("warning").textContent = model.warning;
+  $("warning").hidden = !model.warning;
   document.title = `${model.name} \u00b7 STE`;
   $("title").textContent = `${model.name}: predicted trends`;
   $("subtitle").textContent = `trained on ${day(model.trained_from)} to ${day(model.trained_to)}, ${model.frequency}, version ${model.version}`;
   $("verdict-word").textContent = model.verdict.word;
   $("verdict-word").className = model.verdict.word === "better" ? "better" : "";
-  const sentences = model.verdict.paragraph.match(/.+?[.!?](?=\s+[A-Z]|$)/g) || [model.verdict.paragraph];
-  $("verdict").textContent = sentences.slice(0, 3).join(" ");
-  $("verdict-rest").textContent = sentences.slice(3).join(" ");
-  $("verdict-details").hidden = sentences.length < 4;
+  $("verdict-headline").textContent = model.verdict.headline;
+  $("verdict-points").replaceChildren(...model.verdict.points.map((text) => make("li", text)));
+  $("verdict-rest").replaceChildren(...model.verdict.details.map((text) => make("li", text)));
+  $("verdict-details").hidden = !model.verdict.details.length;
   $("chip").textContent = `verdict: ${model.verdict.word}`;
   $("chip").className = `chip ${model.verdict.word === "better" ? "better" : ""}`;
   $("chip").hidden = false;
   $("legend-flat").hidden = model.classes.length === 2;
-  showRates(model, tested, record);
+  showStatus(history);
+  showRates(model, tested, record, history);
   showCalibration(tested, record);
   showDrift(drift);
   const facts = {
     "Classes": `${model.classes.join(", ")}: ${model.thresholds}`,
     "Inputs": model.view === "flat" ? `${model.features} features of one ${model.unit}` : `${model.features} features of ${count(model.sequence_length, model.unit)}`,
-    "Data": `${model.data_source}, ${model.trained_from} to ${model.trained_to}`,
+    "Data": `${model.synthetic ? "a synthetic market" : "your data"} (data=${model.data_source}), ${model.trained_from} to ${model.trained_to}`,
+    ...(model.tickers ? { "Tickers": `${model.tickers.length}: ${model.tickers.slice(0, 12).join(", ")}${model.tickers.length > 12 ? ", \u2026" : ""}` } : {}),
     "Run": model.run_id,
     ...(model.made_of ? { "Ensemble of": model.made_of } : {}),
   };
   $("facts").replaceChildren(...Object.entries(facts).flatMap(([name, text]) => [make("dt", name), make("dd", text)]));
   $("notes").replaceChildren(...notes.map((note) => make("li", note)));
-  const status = { computing: "The history is being computed. It appears here when it is ready.", failed: history.message, none: "" }[history.state];
-  $("status").textContent = status || "";
-  $("status").hidden = !status;
 }
 
-function showRates(model, tested, record) {
+function showStatus(history) {
+  if (history.state !== "ready") $("history").hidden = true;
+  const text = {
+    none: "The service was started without bars, so there are no past predictions. Start it with bars=FILE to see them.",
+    computing: "The past predictions of the given bars are being computed. They appear here when they are ready.",
+    failed: `There are no past predictions: ${history.message}`,
+    ready: "",
+  }[history.state];
+  $("status").textContent = text;
+  $("status").className = `status ${{ none: "muted", computing: "busy", failed: "alert" }[history.state] || ""}`;
+  $("status").hidden = !text;
+}
+
+function noRecord(model, history) {
+  return {
+    none: "There are no later outcomes: the service was started without bars.",
+    computing: "Later outcomes are being computed.",
+    failed: "There are no later outcomes, see above.",
+    ready: `The given bars have no outcomes after the training, which ended on ${day(model.trained_to)}.`,
+  }[history.state];
+}
+
+function showRates(model, tested, record, history) {
   const rows = [];
-  if (record) rows.push({ label: `since training, ${count(record.examples, "prediction")}`, ...record.accuracy, text: percent(record.accuracy.value) + interval(record.accuracy), kind: "model" });
+  if (record) rows.push({ label: `out of sample, ${count(record.examples, "prediction")}`, ...record.accuracy, text: percent(record.accuracy.value) + interval(record.accuracy), kind: "model" });
   if (tested) {
     const then = record?.comparisons.find((one) => one.name === "accuracy")?.then || tested.accuracy; // its interval also covers that later weeks differ
     rows.push({ label: `in the ${tested.split}, ${count(tested.examples, "prediction")}`, ...then, text: percent(then.value) + interval(then), kind: record ? "" : "model" });
@@ -81,7 +106,8 @@ function showRates(model, tested, record) {
   for (const [name, figure] of Object.entries(baselines)) rows.push({ label: name === "bayes" ? "Bayes-optimal" : name, ...figure, text: percent(figure.value) + interval(figure), kind: "dim" });
   rows.push({ label: "guessing", value: 1 / model.classes.length, text: percent(1 / model.classes.length), kind: "dim" });
   $("rates").replaceChildren(intervalChart(rows, $("rates").clientWidth));
-  $("record-summary").textContent = record ? record.summary : tested ? `Metrics of ${count(tested.periods, model.unit)} of the ${tested.split}. There are no later outcomes: start the service with bars= to add them.` : "";
+  const measured = tested ? `Metrics of ${count(tested.periods, model.unit)} of the ${tested.split}. ` : "";
+  $("record-summary").textContent = record ? record.summary : measured + noRecord(model, history);
 }
 
 function showCalibration(tested, record) {
@@ -92,7 +118,7 @@ function showCalibration(tested, record) {
     return;
   }
   $("calibration").replaceChildren(calibration(bins, $("calibration").clientWidth));
-  $("calibration-note").textContent = `${record ? "Since training" : `In the ${tested.split}`}, ${count(source.examples, "prediction")}: points on the dashed line are perfectly calibrated. Larger points have more predictions; the 95 % intervals account for dependent tickers.`;
+  $("calibration-note").textContent = `${record ? "Out of sample" : `In the ${tested.split}`}, ${count(source.examples, "prediction")}: points on the dashed line are perfectly calibrated. Larger points have more predictions; the 95 % intervals account for dependent tickers.`;
 }
 
 function showDrift(drift) {
@@ -117,7 +143,10 @@ function table(head, rows, numbers = [], classes = []) {
 async function chooseTicker(name) {
   if (!state.tickers.some((one) => one.ticker === name)) return;
   $("ticker").value = name;
-  state.ticker = await get(`/v1/page/ticker/${encodeURIComponent(name)}`);
+  const request = ++state.requests;
+  const ticker = await get(`/v1/page/ticker/${encodeURIComponent(name)}`);
+  if (request !== state.requests) return; // another one was chosen meanwhile
+  state.ticker = ticker;
   history.replaceState(null, "", `#${encodeURIComponent(name)}`);
   state.at = lastPrediction(state.ticker);
   showTicker();
@@ -132,6 +161,7 @@ function showTicker() {
   const { ticker, summary } = state, { model } = summary;
   $("history").hidden = false;
   $("ticker-name").textContent = ticker.ticker;
+  $("legend-training").hidden = !ticker.training_periods;
   const i = lastPrediction(ticker), p = ticker.p[i];
   $("newest-when").textContent = p ? `For the ${model.unit} after ${day(ticker.dates[i])}, close ${ticker.close[i].toFixed(2)}` : "Too few bars for a prediction";
   const above = p ? Math.max(...p) - 1 / p.length : 1;
@@ -142,9 +172,9 @@ function showTicker() {
   const record = ticker.record;
   if (record) {
     const majority = record.majority ? ` Always predicting ${record.majority.class} would have been correct in ${record.majority.correct}.` : "";
-    $("ticker-record").textContent = `Since training, ${record.correct} of ${count(record.examples, "prediction")} for ${ticker.ticker} were correct: ${percent(record.accuracy.value)}${interval(record.accuracy)}.${majority} One ticker alone is little evidence: see all of them below.`;
+    $("ticker-record").textContent = `Out of sample, ${record.correct} of ${count(record.examples, "prediction")} for ${ticker.ticker} were correct: ${percent(record.accuracy.value)}${interval(record.accuracy)}.${majority} One ticker alone is little evidence: see all of them below.`;
   } else {
-    $("ticker-record").textContent = `There are no outcomes of ${ticker.ticker} since training.`;
+    $("ticker-record").textContent = `There are no out-of-sample outcomes of ${ticker.ticker}.`;
   }
   if ($("table-details").open) showTable();
 }
@@ -250,10 +280,10 @@ async function predictOwn(event) {
 function turn(by) {
   const names = state.tickers.map((one) => one.ticker);
   const at = names.indexOf(state.ticker?.ticker);
-  if (at >= 0) chooseTicker(names[(at + by + names.length) % names.length]).catch(showError);
+  if (at >= 0) chooseTicker(names[(at + by + names.length) % names.length]).catch(recover);
 }
 
-$("ticker").addEventListener("change", (event) => chooseTicker(event.target.value).catch(showError));
+$("ticker").addEventListener("change", (event) => chooseTicker(event.target.value).catch(recover));
 $("previous").addEventListener("click", () => turn(-1));
 $("next").addEventListener("click", () => turn(1));
 $("choose").addEventListener("submit", (event) => event.preventDefault());
@@ -266,20 +296,40 @@ $("table-details").addEventListener("toggle", () => $("table-details").open && s
 $("own").addEventListener("submit", predictOwn);
 $("own-file").addEventListener("change", async (event) => { if (event.target.files[0]) $("own-bars").value = await event.target.files[0].text(); });
 $("key").addEventListener("submit", (event) => { event.preventDefault(); sessionStorage.setItem("key", $("key-value").value); location.reload(); });
-addEventListener("hashchange", () => chooseTicker(decodeURIComponent(location.hash.slice(1))).catch(showError)); // other hashes are headings
+addEventListener("hashchange", () => chooseTicker(decodeURIComponent(location.hash.slice(1))).catch(recover)); // other hashes are headings
 let width = innerWidth;
 addEventListener("resize", () => {
   if (innerWidth === width) return;
   width = innerWidth;
   if (state.ticker) showChart();
-  if (state.summary) { showRates(state.summary.model, state.summary.tested, state.summary.record); showCalibration(state.summary.tested, state.summary.record); }
+  if (state.summary) { showRates(state.summary.model, state.summary.tested, state.summary.record, state.summary.history); showCalibration(state.summary.tested, state.summary.record); }
 });
 
-async function start() {
-  state.summary = await get("/v1/page/summary");
-  showSummary();
-  if (state.summary.history.state === "ready") await showTickers();
-  if (state.summary.history.state === "computing") setTimeout(() => start().catch(showError), 1000);
+/** Show the page, and look again while the history is being computed; nothing is drawn again unless it changed. */
+async function refresh() {
+  const summary = await get("/v1/page/summary");
+  $("alert").hidden = true;
+  if (summary.history.state !== state.summary?.history.state || summary.model.version !== state.summary.model.version) {
+    state.summary = summary;
+    showSummary();
+    if (summary.history.state === "ready") await showTickers();
+  }
+  if (summary.history.state === "computing") setTimeout(poll, POLL);
 }
 
-start().catch(showError);
+/** After a failed request: the deployed model may have been replaced, and its history be computed again. */
+async function recover(error) {
+  const before = state.summary;
+  await refresh().catch(() => {});
+  if (state.summary === before) showError(error);
+}
+
+function poll() {
+  refresh().catch((error) => {
+    showError(error);
+    if (state.summary) setTimeout(poll, POLL); // the service may come back
+    else $("status").hidden = true;
+  });
+}
+
+poll();
