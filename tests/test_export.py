@@ -23,6 +23,7 @@ from onnx_files import tiny_model
 from runs import compose_values
 from ste.config import ExportSettings, PathSettings, SyntheticSettings, TableSettings, TrackingSettings, TrainSettings
 from ste.config.load import compose_command, load_settings
+from ste.data.build.data_card import is_synthetic
 from ste.data.build.prepare import prepare
 from ste.data.storage.files import sha256
 from ste.ensemble import ensemble_task
@@ -568,7 +569,7 @@ def test_generated_tables_are_recognized_where_they_are_read_as_files(tmp_path: 
     moved = {split: tmp_path / "moved" / path.name for split, path in files.items()}
     for paths, synthetic in ((files, True), (moved, False)):
         own = TableSettings(source="csv", **{split: str(path) for split, path in paths.items()})
-        assert exporting.is_synthetic_table(prepare(own, tmp_path / "own")) == synthetic
+        assert is_synthetic(prepare(own, tmp_path / "own").card) == synthetic
 
 
 def test_thirds_that_training_decided_are_in_the_card(place: Place):

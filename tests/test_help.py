@@ -6,10 +6,10 @@ from itertools import pairwise
 import pytest
 
 import ste
+from docs.settings_reference import settings_page
 from ste.__main__ import COMMANDS
 from ste.config.config_files import group_choices
 from ste.config.help_page import WIDTH, help_page
-from ste.config.settings_page import settings_page
 
 COLUMN = " " * 30
 SETTING = re.compile(r" *[\w/]+: ")

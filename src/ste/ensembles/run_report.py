@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ste.config import ReportSettings
 from ste.config.run_log import run_log
+from ste.data.build.data_card import is_synthetic
 from ste.data.storage.files import atomic_file
 from ste.ensembles.members import StoredEnsemble
 from ste.evaluation.predictions import Predictions
@@ -51,7 +52,7 @@ def write_report(settings: ReportSettings) -> tuple[Path, Verdict]:
         parts = parts_from_config(own, settings.paths)
         scores = score_splits(parts.scoring, predictions)
         trials = find_trials(client, run.id, run.tags.get(DIGEST_TAG, ""), scores.get("test"))
-        verdict = judge_run(scores, predictions, trials, synthetic=parts.data.synthetic)
+        verdict = judge_run(scores, predictions, trials, synthetic=is_synthetic(card))
         explanation: Explanation = ([], None)
         if settings.importance and ensemble is None:
             data, fold = parts.data.last()

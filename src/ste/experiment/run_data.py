@@ -5,12 +5,12 @@ from functools import cached_property
 from pathlib import Path
 
 from ste.config import DataSettings, ValidationSettings
+from ste.data.build.data_card import is_synthetic
 from ste.data.build.prepare import prepare
 from ste.data.cross_validation import Fold, folds, max_fold_examples
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
 from ste.errors import RunError
-from ste.schema import SYNTHETIC_SOURCES
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class RunData:
     @property
     def synthetic(self) -> bool:
         """Whether the rows are of a synthetic market."""
-        return self.settings.source in SYNTHETIC_SOURCES
+        return is_synthetic(self.panel.prepared.card)
 
     @cached_property
     def folds(self) -> list[Fold]:

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ste.config.data_settings import SOURCES, SyntheticSettings
 from ste.inference.model_card import ModelCard
-from ste.schema import FEATURE_SETS, KEYS
+from ste.schema import FEATURE_SETS, KEYS, SYNTHETIC_SOURCES
 
 SAMPLE_ROWS = 32
 """Training rows in a model card that a market is compared with."""
@@ -18,16 +17,16 @@ _TOLERANCE = 1e-3
 """Relative and absolute difference of equal values; features of bars with rounded prices differ by less."""
 
 
-def is_synthetic(card: ModelCard) -> bool:
+def trained_on_synthetic(card: ModelCard) -> bool:
     """Whether the model was trained on a market that the project generated."""
     if card.synthetic is not None:
         return card.synthetic
-    return SOURCES.get(card.data_source) is SyntheticSettings
+    return card.data_source in SYNTHETIC_SOURCES
 
 
 def synthetic_warning(card: ModelCard) -> str:
     """Return the sentence to print wherever a model of a synthetic market is applied; empty for other models."""
-    if not is_synthetic(card):
+    if not trained_on_synthetic(card):
         return ""
     return "This model was trained on a synthetic market: its predictions say nothing about real stocks."
 
@@ -86,7 +85,7 @@ def training_rows(card: ModelCard, keys: pd.DataFrame, rows: pd.DataFrame | None
         rows: feature rows of the market of `keys`, to compare with the training data; None if they are unknown, which
             is taken for the same data.
     """
-    if is_synthetic(card) and rows is not None and not is_same_data(card, rows):
+    if trained_on_synthetic(card) and rows is not None and not is_same_data(card, rows):
         return np.zeros(len(keys), dtype=bool)
     seen = (keys["date"] <= pd.Timestamp(card.trained_to)).to_numpy()
     return seen if card.tickers is None else seen & keys["ticker"].isin(card.tickers).to_numpy()
@@ -99,7 +98,7 @@ def early_notes(card: ModelCard, keys: pd.DataFrame) -> list[str]:
         card: of the model.
         keys: `date` (datetime64) and `ticker` of the rows that are counted.
     """
-    if card.tickers is None or is_synthetic(card):
+    if card.tickers is None or trained_on_synthetic(card):
         return []
     early = (keys["date"] <= pd.Timestamp(card.trained_to)) & ~keys["ticker"].isin(card.tickers)
     if not early.any():

@@ -8,7 +8,7 @@ import numpy as np
 from ste.evaluation.bootstrap import binomial_interval
 from ste.evaluation.scorecard import Estimate
 from ste.inference.model_card import ModelCard
-from ste.inference.training_data import is_synthetic, synthetic_warning
+from ste.inference.training_data import synthetic_warning, trained_on_synthetic
 from ste.monitoring.drift import DriftReport
 from ste.monitoring.market_history import HitRate, MarketHistory, hit_rate
 from ste.monitoring.outcomes import LABEL
@@ -34,7 +34,7 @@ def model_json(card: ModelCard, version: str) -> dict[str, Any]:
         "made_of": card.made_of,
         "thresholds": thresholds_text(card),
         "verdict": card.verdict_parts(),
-        "synthetic": is_synthetic(card),
+        "synthetic": trained_on_synthetic(card),
         "warning": synthetic_warning(card),
         "tickers": card.tickers,
     }

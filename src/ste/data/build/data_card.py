@@ -10,7 +10,7 @@ from ste.config import DataSettings
 from ste.data.build.split_summary import SplitSummary
 from ste.data.build.table_folder import content_digest
 from ste.data.storage.files import atomic_file
-from ste.schema import FEATURE_SETS, class_names
+from ste.schema import FEATURE_SETS, SYNTHETIC_SOURCES, class_names
 
 BUILD = 2
 """Increase it when the same settings give other bytes: older folders are then built again."""
@@ -66,6 +66,7 @@ def data_card(
     identity: dict[str, Any],
     notes: list[str],
     truth: dict[str, Any] | None,
+    source: str | None = None,
 ) -> dict[str, Any]:
     """Return the content of a data card.
 
@@ -75,9 +76,11 @@ def data_card(
         identity: what decides the tables' bytes.
         notes: of the sources.
         truth: entry of the class probabilities, where they are known.
+        source: that the files of the user were generated from, where it is known.
     """
     return {
         "source": settings.source,
+        "synthetic": (source or settings.source) in SYNTHETIC_SOURCES,
         "seed": getattr(settings, "seed", None),
         "settings": settings.table_settings(),
         "frequency": settings.frequency,
@@ -95,6 +98,11 @@ def data_card(
         "digest": content_digest([entry["sha256"] for entry in files.values()], settings),
         "identity": identity,
     }
+
+
+def is_synthetic(card: dict[str, Any]) -> bool:
+    """Whether the rows that a data card describes are of a synthetic market, also where they are read as files."""
+    return bool(card.get("synthetic", card["source"] in SYNTHETIC_SOURCES))
 
 
 def write_card(card: dict[str, Any], path: Path) -> None:

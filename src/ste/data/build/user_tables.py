@@ -9,7 +9,7 @@ from filelock import FileLock
 from ste.config import TableSettings
 from ste.data.build.data_card import BUILD, PreparedData, data_card, short_digest, write_card
 from ste.data.build.split_summary import SplitSummary
-from ste.data.build.table_folder import TENSORS, read_card
+from ste.data.build.table_folder import TENSORS, read_card, source_of_table
 from ste.data.sources.table_files import check_horizon, check_split_order
 from ste.data.storage.files import sha256
 from ste.data.storage.parquet_shards import digest, digests
@@ -31,7 +31,8 @@ def existing_files(settings: TableSettings) -> PreparedData:
     counts = summary.entries()
     entries = {split: {"file": path.name, "sha256": sha256(path), **counts[split]} for split, path in files.items()}
     identity = {"build": BUILD, **settings.table_settings()}
-    return PreparedData(files=files, truth=None, card=data_card(settings, entries, identity, [], None))
+    source = source_of_table(files["train"], entries["train"]["sha256"])
+    return PreparedData(files=files, truth=None, card=data_card(settings, entries, identity, [], None, source))
 
 
 def existing_parts(settings: TableSettings, folders: dict[str, Path], root: Path) -> PreparedData:
@@ -64,7 +65,8 @@ def existing_parts(settings: TableSettings, folders: dict[str, Path], root: Path
                     split: {"file": path.name, "sha256": digest(parts[split]), "parts": parts[split], **counts[split]}
                     for split, path in folders.items()
                 }
-                card = data_card(settings, files, identity, [], None)
+                source = source_of_table(folders["train"], files["train"]["sha256"])
+                card = data_card(settings, files, identity, [], None, source)
                 writer.finish(card["digest"])
             write_card(card, card_path)
     return PreparedData(files=folders, truth=None, card=card, reused=reused, tensors=tensors)

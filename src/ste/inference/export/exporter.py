@@ -10,11 +10,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ste.config import DataSettings, PathSettings, SyntheticSettings
-from ste.config.data_settings import SOURCES
+from ste.config import DataSettings, PathSettings
 from ste.config.progress import step
-from ste.data.build.data_card import PreparedData
-from ste.data.build.table_folder import source_of_table
+from ste.data.build.data_card import is_synthetic
 from ste.data.storage.files import atomic_file
 from ste.data.window_dataset import WindowDataset
 from ste.evaluation.predictions import Predictions
@@ -123,15 +121,9 @@ def _model_card(
         parity=parity,
         reference=reference_distributions(exported, predictions),
         made_of=exported.made_of,
-        synthetic=is_synthetic_table(exported.data.panel.prepared),
+        synthetic=is_synthetic(exported.data.panel.prepared.card),
         **_training_rows(train, settings),
     )
-
-
-def is_synthetic_table(prepared: PreparedData) -> bool:
-    """Whether a table is of a market that the project generated, also where it is read as a file of the user's."""
-    source = source_of_table(prepared.files["train"], prepared.card["files"]["train"]["sha256"])
-    return any(SOURCES.get(name) is SyntheticSettings for name in (prepared.card["source"], source or ""))
 
 
 def _training_rows(train: WindowDataset, settings: DataSettings) -> dict[str, Any]:

@@ -1,9 +1,11 @@
-"""The reference of all settings in Markdown, from the configuration files and the settings classes."""
+"""Hook of MkDocs: the reference of all settings, from the configuration files and the settings classes."""
 
 import dataclasses
 from collections.abc import Iterator
 from typing import Any, get_type_hints
 
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
 from omegaconf import DictConfig, OmegaConf
 
 import ste.config
@@ -22,6 +24,12 @@ _TITLE = """# All settings
 Generated from the configuration files and the classes that validate them. A setting is typed as `NAME=VALUE` after a
 command; `GROUP=CHOICE` chooses a file of a group. [Settings](settings.md) explains the less obvious ones.
 """
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the page to the site."""
+    files.append(File.generated(config, "all_settings.md", content=settings_page()))
+    return files
 
 
 def settings_page() -> str:
