@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -215,7 +214,7 @@ def test_a_folder_as_output_has_one_part_and_is_replaced(folder: Path, table: pd
         PredictSettings, TrackingSettings(), PathSettings(), model=str(folder / "model.onnx"), input="t.parquet"
     )
     for _ in range(2):
-        result = predict_file(settings(output="out"), lambda title, total: nullcontext(lambda done: None))
+        result = predict_file(settings(output="out"))
         assert [part.name for part in (folder / "out").iterdir()] == ["part-00000.parquet"]
         assert [part.name for part in (folder / "out.rejects.csv").iterdir()] == ["part-00000.csv"]
     assert len(pd.read_parquet("out")) == result.counts.predicted > 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from omegaconf import DictConfig
 
 from ste.config import LiveSettings
+from ste.config.fast_imports import fast_imports
 from ste.config.hydra_app import run
 from ste.config.load import load_settings
 
@@ -46,12 +47,13 @@ class StopSignal:
 def live_task(config: DictConfig) -> None:
     """Run the pipeline from the latest checkpoint to the end of the source or a signal."""
     settings = load_settings(LiveSettings, config)
-    from ste.inference.onnx_model import ServedModel  # deferred: the data libraries load slowly
-    from ste.inference.registry.lookup import find_model
-    from ste.inference.training_data import synthetic_warning
-    from ste.streaming.checkpoints import Checkpoints
-    from ste.streaming.engine import Engine
-    from ste.streaming.pipeline import Pipeline
+    with fast_imports("pandas and ONNX Runtime"):
+        from ste.inference.onnx_model import ServedModel
+        from ste.inference.registry.lookup import find_model
+        from ste.inference.training_data import synthetic_warning
+        from ste.streaming.checkpoints import Checkpoints
+        from ste.streaming.engine import Engine
+        from ste.streaming.pipeline import Pipeline
 
     paths = settings.paths
     model = ServedModel(find_model(settings.model, settings.tracking, paths))

@@ -7,8 +7,10 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from ste.config import MonitorSettings
+from ste.config.fast_imports import fast_imports
 from ste.config.hydra_app import run
 from ste.config.load import load_settings
+from ste.config.progress import step
 
 ALARM_EXIT_CODE = 3
 """Exit code with strict=true unless the recommendation is `no change`."""
@@ -17,14 +19,16 @@ ALARM_EXIT_CODE = 3
 def monitor_task(config: DictConfig) -> None:
     """Review the model, print the report and write its files."""
     settings = load_settings(MonitorSettings, config)
-    from ste.data.storage.files import atomic_file  # deferred: the data libraries load slowly
-    from ste.inference.onnx_model import ServedModel
-    from ste.inference.registry.lookup import find_model
-    from ste.monitoring.monitor_text import print_report
-    from ste.monitoring.review import review
+    with fast_imports("pandas and ONNX Runtime"):
+        from ste.data.storage.files import atomic_file
+        from ste.inference.onnx_model import ServedModel
+        from ste.inference.registry.lookup import find_model
+        from ste.monitoring.monitor_text import print_report
+        from ste.monitoring.review import review
 
     model = find_model(settings.model, settings.tracking, settings.paths)
-    report = review(ServedModel(model), settings)
+    with step("measuring drift and record"):
+        report = review(ServedModel(model), settings)
     print_report(report)
     if settings.json is not None:
         with atomic_file(Path(settings.json)) as partial:

@@ -2,12 +2,13 @@
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from omegaconf import DictConfig
 
 from ste.config import PredictSettings
+from ste.config.fast_imports import fast_imports
 from ste.config.hydra_app import run
 from ste.config.load import load_settings
 
@@ -15,15 +16,14 @@ from ste.config.load import load_settings
 def predict_task(config: DictConfig) -> None:
     """Predict a table or daily bars, and print what became of the rows."""
     settings = load_settings(PredictSettings, config)
-    from ste.errors import DataError
-    from ste.inference.batch.file_prediction import (
-        predict_file,  # table libraries are imported after the settings check
-    )
-    from ste.inference.training_data import synthetic_warning
-    from ste.schema import PERIOD
+    with fast_imports("pandas and ONNX Runtime"):
+        from ste.errors import DataError
+        from ste.inference.batch.file_prediction import predict_file
+        from ste.inference.training_data import synthetic_warning
+        from ste.schema import PERIOD
 
     with _exit_on_sigterm():
-        result = predict_file(settings, _progress)
+        result = predict_file(settings)
     counts, card = result.counts, result.model.card
     period = PERIOD[card.frequency]
     scope = f" of the newest {period}" if settings.latest else ""
@@ -49,21 +49,6 @@ def _exit_on_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, previous)
-
-
-@contextmanager
-def _progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar if standard error is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda done: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn(title), BarColumn(bar_width=28), TaskProgressColumn(), TimeRemainingColumn(compact=True))
-    with Progress(*columns, console=Console(stderr=True), refresh_per_second=4) as progress:
-        task = progress.add_task(title, total=total)
-        yield lambda done: progress.update(task, completed=done)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from ste.config import ServeSettings
+from ste.config.fast_imports import fast_imports
 from ste.config.hydra_app import run
 from ste.config.load import load_settings
 
@@ -15,12 +16,13 @@ log = logging.getLogger("ste.serve")
 def serve_task(config: DictConfig) -> None:
     """Load the model, listen, print the address and serve until stopped."""
     settings = load_settings(ServeSettings, config)
-    from ste.inference.onnx_model import ServedModel  # deferred: the libraries of the service load slowly
-    from ste.inference.training_data import synthetic_warning
-    from ste.serving.api_keys import read_keys
-    from ste.serving.app import create_app
-    from ste.serving.model_file import newest_model_file
-    from ste.serving.server import is_loopback, listen, serve
+    with fast_imports("FastAPI and ONNX Runtime"):
+        from ste.inference.onnx_model import ServedModel
+        from ste.inference.training_data import synthetic_warning
+        from ste.serving.api_keys import read_keys
+        from ste.serving.app import create_app
+        from ste.serving.model_file import newest_model_file
+        from ste.serving.server import is_loopback, listen, serve
 
     output = Path(settings.paths.output)
     keys = read_keys(settings.keys_file)

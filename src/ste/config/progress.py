@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _MIN_SECONDS = 1.0  # of a step that leaves a line
 _REFRESH = 5  # times a second
+_MANY = 10_000  # parts, such as bytes; of more, percent are shown
 
 _steps: list["ProgressStep"] = []
 """The steps that this process is in, the innermost last."""
@@ -157,10 +158,19 @@ def _prints() -> bool:
 
 def _bar(total: int | None) -> "Progress":
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        SpinnerColumn,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     text = TextColumn("{task.description}", markup=False)
-    known = (BarColumn(bar_width=16), TextColumn("{task.completed:,}/{task.total:,}")) if total is not None else ()
+    parts = TextColumn("{task.completed:,}/{task.total:,}") if (total or 0) < _MANY else TaskProgressColumn()
+    known = (BarColumn(bar_width=16), parts) if total is not None else ()
     left = (TimeRemainingColumn(compact=True),) if total is not None else (TimeElapsedColumn(),)
     return Progress(
         SpinnerColumn(),

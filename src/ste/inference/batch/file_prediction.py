@@ -1,12 +1,11 @@
 """Predict the file that the settings of `python -m ste.predict` name."""
 
 import logging
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from ste.config import PredictSettings
+from ste.config.progress import step
 from ste.errors import ConfigError, DataError
 from ste.inference.batch.bar_rows import FrameReader, read_valid_bars
 from ste.inference.batch.output_parts import atomic_folder, is_parts_folder, part_name
@@ -26,9 +25,6 @@ from ste.schema import FEATURE_SETS, PERIOD
 
 log = logging.getLogger(__name__)
 
-ProgressBar = Callable[[str, int], AbstractContextManager[Advance]]
-"""Opens a progress bar with a title and a total."""
-
 
 @dataclass(frozen=True)
 class FilePrediction:
@@ -45,12 +41,11 @@ class FilePrediction:
     source: str
 
 
-def predict_file(settings: PredictSettings, progress: ProgressBar) -> FilePrediction:
+def predict_file(settings: PredictSettings) -> FilePrediction:
     """Predict a table or daily bars, and write predictions and rejects.
 
     Args:
         settings: of the command.
-        progress: opens a progress bar.
 
     Raises:
         SteError: a model, an input or an output that cannot be used.
@@ -61,15 +56,15 @@ def predict_file(settings: PredictSettings, progress: ProgressBar) -> FilePredic
     table: TableReader
     rejects: list[Reject] = []
     if settings.bars is not None:
-        table, rejects = _rows_of_bars(settings, model.card, progress)
+        table, rejects = _rows_of_bars(settings, model.card)
     else:
         table = open_table(Path(str(settings.input)))
-    with progress("predicting", table.size) as advance:
+    with step("predicting", table.size) as shown:
         if settings.distributed:
             run = run_in_processes if settings.cluster is None else run_on_ray
-            counts = predict_shards(settings, path, run, advance)
+            counts = predict_shards(settings, path, run, shown.update)
         else:
-            counts = _predict_here(settings, model, table, advance, rejects)
+            counts = _predict_here(settings, model, table, shown.update, rejects)
     if isinstance(table, FrameReader) and settings.latest:  # of the newest rows, not of the history before them
         refused = counts.rejected - len(rejects)
         counts.short = table.frame["ticker"].nunique() - counts.predicted - refused
@@ -110,20 +105,19 @@ def _predict_here(
         return predict_table(model, table, *files, advance, rejects)
 
 
-def _rows_of_bars(
-    settings: PredictSettings, card: ModelCard, progress: ProgressBar
-) -> tuple[FrameReader, list[Reject]]:
+def _rows_of_bars(settings: PredictSettings, card: ModelCard) -> tuple[FrameReader, list[Reject]]:
     """Compute the feature rows of daily bars, and return the rejected bars with them.
 
     If only the newest period is requested, the rows are those of its windows.
     """
     path = Path(str(settings.bars))
-    with progress("reading bars", path.stat().st_size) as advance:
-        bars, rejects = read_valid_bars(path, advance)
+    with step("reading bars", path.stat().st_size) as shown:
+        bars, rejects = read_valid_bars(path, shown.update)
     market = open_market(card, settings.files(), bars)
     for note in market.notes:
         log.warning(note) if note.startswith("warning") else log.info(note)
-    frame = rows_of_bars(market, card, last=card.sequence_length if settings.latest else None)
+    with step("computing features"):
+        frame = rows_of_bars(market, card, last=card.sequence_length if settings.latest else None)
     if frame.empty:
         lookback = FEATURE_SETS[card.feature_set].lookback
         raise DataError(
