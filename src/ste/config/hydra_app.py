@@ -8,7 +8,6 @@ import atexit
 import errno
 import gc
 import os
-import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable
@@ -29,6 +28,8 @@ from ste.config.fast_imports import set_before
 from ste.config.help_page import help_page
 from ste.config.override_errors import explain_overrides
 from ste.config.progress import step
+from ste.config.run_ids import quote_run_ids
+from ste.config.urls import without_password
 from ste.errors import SteError
 
 Task = Callable[[DictConfig], Any]
@@ -48,6 +49,7 @@ def run(command: str, task: Task) -> None:
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach this function
     atexit.register(gc.freeze)  # skips the garbage collection of all imported objects at exit
+    sys.argv[1:] = [quote_run_ids(text) for text in sys.argv[1:]]
     overrides = [text for text in sys.argv[1:] if not text.startswith("-")]
     try:
         if {"-h", "--help"} & set(sys.argv[1:]):
@@ -113,11 +115,6 @@ def _report_errors(task: Task) -> Task:
             _exit(str(error))
 
     return job
-
-
-def without_password(text: str) -> str:
-    """Remove user and password from URLs, so that a store's address can be saved and printed."""
-    return re.sub(r"//[^/@\s]*@", "//…@", text)
 
 
 def shell_command(overrides: Iterable[str]) -> str:
