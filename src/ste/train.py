@@ -10,11 +10,10 @@ from omegaconf import DictConfig
 
 from ste.config import TrainSettings
 from ste.config.fast_imports import fast_imports
-from ste.config.hydra_app import run, shell_command
+from ste.config.hydra_app import run, shell_command, without_password
 from ste.config.load import load_settings, to_dict
 from ste.config.processes import worker_overrides
 from ste.config.progress import print_no_steps
-from ste.config.urls import without_password
 from ste.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ import atexit
 import errno
 import gc
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable
@@ -29,7 +30,6 @@ from ste.config.help_page import help_page
 from ste.config.override_errors import explain_overrides
 from ste.config.progress import step
 from ste.config.run_ids import quote_run_ids
-from ste.config.urls import without_password
 from ste.errors import SteError
 
 Task = Callable[[DictConfig], Any]
@@ -115,6 +115,11 @@ def _report_errors(task: Task) -> Task:
             _exit(str(error))
 
     return job
+
+
+def without_password(text: str) -> str:
+    """Remove user and password from URLs, so that a store's address can be saved and printed."""
+    return re.sub(r"//[^/@\s]*@", "//…@", text)
 
 
 def shell_command(overrides: Iterable[str]) -> str:

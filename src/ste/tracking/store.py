@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import shutil
 import sqlite3
 import tempfile
@@ -15,7 +16,6 @@ from mlflow.tracking import MlflowClient
 from ste.config import TrackingSettings, UiSettings
 from ste.config.fast_imports import fast_imports
 from ste.config.progress import step
-from ste.config.urls import without_password
 from ste.errors import RunError
 
 _SQLITE = "sqlite:///"
@@ -88,8 +88,9 @@ def run_page(client: MlflowClient, experiment: str, run: str) -> str:
         experiment: ID of the run's experiment.
         run: its ID.
     """
-    local = f"http://{UiSettings.host}:{UiSettings.port}"
-    server = without_password(client.tracking_uri).rstrip("/") if is_server(client) else local
+    server = f"http://{UiSettings.host}:{UiSettings.port}"
+    if is_server(client):
+        server = re.sub(r"//[^/@]*@", "//", client.tracking_uri).rstrip("/")  # a page holds no password
     return f"{server}/#/experiments/{experiment}/runs/{run}"
 
 
