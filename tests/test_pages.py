@@ -93,13 +93,13 @@ def scorecard(**changes: object) -> Scorecard:
     gains = {"majority": {"accuracy": Gain(0.0621, 0.031, 0.093, 0.0004), "log_loss": Gain(0.0468, 0.02, 0.07, 0.012)}}
     dates = [str(day) for day in np.datetime64("2020-01-03") + 7 * np.arange(4)]
     book = Portfolio(
-        dates,
-        [0.1, -0.05, 0.02, 0.01],
-        [1.1, 1.045, 1.0659, 1.0766],
-        [2.0, 1.0, 1.5, 0.5],
-        "long_short",
-        7.5,
-        [1.01, 1.02, 1.03, 1.04],
+        dates=dates,
+        returns=[0.1, -0.05, 0.02, 0.01],
+        equity=[1.1, 1.045, 1.0659, 1.0766],
+        turnover=[2.0, 1.0, 1.5, 0.5],
+        kind="long_short",
+        cost_bps=7.5,
+        benchmark=[1.01, 1.02, 1.03, 1.04],
     )
     plain = Scorecard(
         examples=7532,
