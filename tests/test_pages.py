@@ -18,7 +18,7 @@ from ste.evaluation.predictions import Predictions
 from ste.evaluation.scorecard import Bin, Estimate, Gain, Portfolio, Scorecard
 from ste.evaluation.verdict import Verdict
 from ste.evaluation.verdict_text import ARTIFICIAL
-from ste.reporting.formatting import MINUS, NONE, cell, label, number
+from ste.reporting.formatting import MINUS, NONE, cell, label, number, typographic
 from ste.reporting.html.charts import figures, second_chart
 from ste.reporting.html.leaderboard import Board, BoardRow, luck, rank_runs, render_leaderboard
 from ste.reporting.html.report_data import MemberRow, ReportData
@@ -163,6 +163,9 @@ CARD = {
 }
 
 
+HISTORY = [{"train/loss": 1.1 - k / 100, "val/loss": 1.09, "val/accuracy": 0.4} for k in range(5)]
+
+
 def report(**changes: object) -> ReportData:
     plain = ReportData(
         run_id="8c1f2ab37de94c0f",
@@ -172,7 +175,7 @@ def report(**changes: object) -> ReportData:
         verdict=verdict(),
         scores={"train": scorecard(), "validation": scorecard(), "test": scorecard()},
         predictions=predictions(),
-        history=[{"train/loss": 1.1 - k / 100, "val/loss": 1.09, "val/accuracy": 0.4} for k in range(5)],
+        history=HISTORY,
         best_epoch=2,
         importance=[
             Importance("news", "group", 0.21, 0.01, 0.18, 0.24, 0.1, 0.002),
@@ -321,7 +324,7 @@ def test_a_real_market_shows_its_portfolio_and_benchmark_at_the_top():
     ids=["real", "synthetic", "not trained in epochs", "nothing"],
 )
 def test_the_second_chart_is_the_portfolio_of_a_real_market_or_curves_or_calibration(changes: dict, chart: str | None):
-    shown = report(**changes)
+    shown = only(**{"history": HISTORY, "scores": {"test": scorecard()}, **changes})
     chosen = second_chart(shown, "test", figures(shown, "test"))
     assert (chosen and chosen[0]) == chart
     assert render_report(shown).count("<svg") == len(figures(shown, "test"))  # each chart once
@@ -423,7 +426,7 @@ def test_a_split_of_few_weeks_and_two_classes_is_stated():
     text = Page(render_report(report(scores={"test": replace(few, figures=without)}, attribution=None))).text
     assert "too few days to resample" in text
     assert "With two classes the score is of direction only" in text
-    assert "three tickers or more in a day" in text
+    assert "No portfolio: 88 days are too few for annual figures." in text
     assert "Integrated gradients are for nets; this run has none." in text
 
 
@@ -646,6 +649,11 @@ def test_signs_and_missing_figures():
     assert number(0.012, "log_loss", signed=True) == "+0.0120"
     assert cell(None, "accuracy").text == cell(Estimate(float("nan")), "accuracy").text == NONE
     assert cell(Estimate(0.5), "accuracy").interval == ""
+
+
+def test_minus_signs_of_sentences_are_those_of_numbers():
+    text = "log-loss of run-1 is -0.5 points [-3.4, 2.5], (-1) at 2024-01-05"
+    assert typographic(text) == f"log-loss of run-1 is {MINUS}0.5 points [{MINUS}3.4, 2.5], ({MINUS}1) at 2024-01-05"
 
 
 def test_labels():

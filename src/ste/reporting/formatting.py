@@ -1,6 +1,7 @@
 """Names and digits of metrics, the same on every page."""
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -114,6 +115,11 @@ def number(value: float, name: str = "", *, signed: bool = False, unit: bool = T
     if not any(digit in "123456789" for digit in text):
         text = text.lstrip("+-")  # no sign before a zero
     return text.replace("-", MINUS) + (" points" if signed else " %") * (percent and unit)
+
+
+def typographic(text: str) -> str:
+    """Replace the hyphens before numbers in a sentence by minus signs, as `number` writes them."""
+    return re.sub(r"(?<![\w-])-(?=\d)", MINUS, text)
 
 
 def is_percent(name: str) -> bool:

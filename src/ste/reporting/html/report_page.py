@@ -3,7 +3,7 @@
 import yaml
 
 from ste.evaluation.verdict_text import ARTIFICIAL
-from ste.reporting.formatting import NONE
+from ste.reporting.formatting import NONE, typographic
 from ste.reporting.html import charts
 from ste.reporting.html import report_tables as tables
 from ste.reporting.html.render import render
@@ -47,5 +47,7 @@ def render_report(report: ReportData) -> str:
         config=yaml.safe_dump(report.config, sort_keys=False, allow_unicode=True),
         artificial=ARTIFICIAL,
         none=NONE,
+        importance=tables.importance(report.importance),
+        typographic=typographic,
         interval_text=tables.interval_text,
     )

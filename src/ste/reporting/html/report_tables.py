@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ste.evaluation.explain.permutation_importance import Importance
 from ste.evaluation.predictions import BAYES
 from ste.evaluation.scorecard import Estimate, Gain, Portfolio, Scorecard
 from ste.evaluation.verdict_text import against_chance
@@ -22,7 +23,7 @@ _AGAINST_CHANCE = {
 
 @dataclass(frozen=True)
 class TableRow:
-    """A table row: name, role (`model`, `baseline` or `bayes`) and cells."""
+    """A table row: name, role (`model`, `baseline` or `bayes`; `group` or `feature`) and cells."""
 
     name: str
     role: str
@@ -207,6 +208,29 @@ def _monthly(growth: float | None) -> Cell:
     if growth is None:
         return Cell()
     return Cell(number(growth - 1.0, "portfolio_annual_return", unit=False), "", growth - 1.0)
+
+
+def importance(rows: Sequence[Importance]) -> list[TableRow]:
+    """Permutation importance of groups and features: rise of log-loss and drop of accuracy in points, with errors."""
+
+    def points(value: float) -> Cell:
+        return Cell(number(value, "accuracy", unit=False), "", value)
+
+    return [
+        TableRow(
+            row.name,
+            row.kind,
+            [
+                cell(Estimate(row.log_loss, row.low, row.high), "log_loss"),
+                cell(Estimate(row.log_loss_error), "log_loss"),
+                *(
+                    Cell(number(value, "accuracy", unit=False), "", value)
+                    for value in (row.accuracy, row.accuracy_error)
+                ),
+            ],
+        )
+        for row in rows
+    ]
 
 
 def members(rows: Sequence[MemberRow], splits: Sequence[str]) -> list[tuple[MemberRow, list[Cell]]]:
