@@ -560,8 +560,8 @@ def test_a_better_verdict_below_the_first_rank_is_explained():
     rows = [row("first", 1.0), row("second", 1.1, word="better"), row("other", 0.5, word="better", examples=99)]
     board = replace(BOARD, rows=rows)
     sentence = (
-        "Best by validation log-loss: id-first (GRU), verdict: not better. id-secon (GRU) has the better verdict: "
-        "better. Validation decides"
+        'Best by validation log-loss: id-first (GRU), verdict "not better". id-secon (GRU) has the better verdict '
+        '"better". Validation decides'
     )
     assert sentence in Page(render_leaderboard(board)).text
     assert sentence in " ".join(printed(board).split())

@@ -39,11 +39,12 @@ def choice_text(ranked: Sequence[RunChoice]) -> str:
         ranked: runs on the same rows, lowest validation log-loss first; at least one.
     """
     first = ranked[0]
-    text = f"Best by validation log-loss: {first}, verdict: {first.word or 'none'}."
+    verdict = f'verdict "{first.word}"' if first.word else "without a verdict"
+    text = f"Best by validation log-loss: {first}, {verdict}."
     other = min(ranked, key=lambda run: run.level)
     if other.level >= first.level:
         return text
     return (
-        f"{text} {other} has the better verdict: {other.word}. Validation decides: a choice by the scores that the "
+        f'{text} {other} has the better verdict "{other.word}". Validation decides: a choice by the scores that the '
         "verdict tests selects the luckiest run, and its scores are too high."
     )

@@ -142,6 +142,11 @@ def short_id(run_id: str) -> str:
     return run_id[:SHORT_ID]
 
 
+def shorten(text: str, width: int) -> str:
+    """Cut a text to a number of characters, the last of which is an ellipsis."""
+    return text if len(text) <= width else text[: width - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
 def p_value(p: float) -> str:
     """Format a p-value; below 0.001 as a bound."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -5,7 +5,7 @@ from rich.text import Text
 
 from ste.reporting.console import console as default_console
 from ste.reporting.console import plain_table
-from ste.reporting.formatting import NONE, cell, count, short_id
+from ste.reporting.formatting import NONE, cell, count, short_id, shorten
 from ste.reporting.html.leaderboard import Board, explain_choice, luck, rank_runs, rows_differ
 
 _SHORT_WORDS = {"better than guessing": "> guessing", "inconclusive": "too few"}
@@ -35,7 +35,7 @@ def print_leaderboard(board: Board, console: Console | None = None) -> None:
         cells = [
             "" if run.rank is None else str(run.rank),
             short_id(row.run_id),
-            _shorten(row.model, width) + "*" * (run.other_rows and not with_rows),
+            shorten(row.model, width) + "*" * (run.other_rows and not with_rows),
             run.cells["ranked_by"].text,
             accuracy.text,
             accuracy.interval or NONE,
@@ -70,10 +70,6 @@ def next_commands(board: Board) -> dict[str, str]:
 def _ranking(board: Board) -> str:
     how = "the best run is selected by it" if board.split == "validation" else f"the {board.split} split does not rank"
     return f"Ranked by validation log-loss (val loss): {how}."
-
-
-def _shorten(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def _rows(n: int) -> str:

@@ -12,14 +12,14 @@ from markupsafe import Markup
 from ste.evaluation.overfitting import expected_maximum
 from ste.evaluation.run_choice import RunChoice, choice_text
 from ste.evaluation.scorecard import Estimate
-from ste.reporting.formatting import Cell, cell, number, short_id
+from ste.reporting.formatting import Cell, cell, number, short_id, shorten
 from ste.reporting.html.render import render
 from ste.reporting.plots.figures import ranking_figure
 from ste.reporting.plots.theme import svg
 
 RANKED_BY = "log_loss"
 _NORMAL_95 = 1.96
-_MAX_DOTS = 20  # runs in the chart
+_MAX_DOTS = 12  # runs in the chart
 _MAX_NAME = 18  # characters of a model in the chart
 _COLUMNS = ("accuracy", "mcc", "log_loss", "direction_auroc", "portfolio_sharpe")
 
@@ -211,7 +211,7 @@ def _chart(ranked: Sequence[RankedRun], split: str) -> Markup | None:
     shown = [row.figures["accuracy"] for row in rows]
     best = [max(row.baselines.values(), default=math.nan) for row in rows]
     figure = ranking_figure(
-        [f"{place}  {short_id(row.run_id)} {row.model:.{_MAX_NAME}}" for place, row in enumerate(rows, 1)],
+        [f"{place}  {short_id(row.run_id)} {shorten(row.model, _MAX_NAME)}" for place, row in enumerate(rows, 1)],
         [e.value for e in shown],
         [math.nan if e.low is None else e.low for e in shown],
         [math.nan if e.high is None else e.high for e in shown],
