@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ste.evaluation.verdict import LEVELS
+from ste.evaluation.verdict_levels import LEVELS
 
 SHORT_ID = 8
 """Characters of a run ID that tables and sentences show; `run=` accepts them."""
