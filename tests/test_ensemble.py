@@ -417,7 +417,7 @@ def test_an_ensemble_is_a_run_that_stands_alone(place: Place, trained: list[Trai
         for one in members:
             place.client.restore_run(one)
     page = (tmp_path / "page.html").read_text()
-    assert "<h2>Members</h2>" in page
+    assert "<summary>Members</summary>" in page
     assert all(one in page for one in members)
     assert "typed lstm\ntyped logistic\npython -m ste.ensemble" in page
     assert "for one model on its own normalized features" in page

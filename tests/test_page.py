@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from browser import open_browser
 from monitored import WORLD, Monitored, monitored
 from service import serving
 from ste.config import PathSettings, ServeSettings, SyntheticSettings, TrackingSettings
@@ -27,7 +27,6 @@ from ste.serving.dashboard import Dashboard
 from ste.synthetic.generator import generate_market
 
 PAGE = Path(record.__file__).parent / "page"
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
 
 @pytest.fixture(scope="module")
@@ -277,26 +276,8 @@ def failed(tiny: Monitored, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Any]:
-    webdriver = pytest.importorskip("selenium.webdriver")
-    if CHROMIUM is None or DRIVER is None:
-        pytest.skip("no chromium with its driver on this machine")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for argument in (
-        *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-        *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # no network but the service
-        f"--user-data-dir={tmp_path / 'profile'}",
-        "--window-size=1100,1400",
-    ):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    driver.implicitly_wait(20)
-    yield driver
-    complaints = [line for line in driver.get_log("browser") if line["level"] in ("SEVERE", "WARNING")]
-    driver.quit()
-    assert complaints == []
+    with open_browser(tmp_path / "profile") as driver:
+        yield driver
 
 
 def resize(browser: Any, width: int, scheme: str = "light") -> None:

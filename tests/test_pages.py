@@ -16,12 +16,15 @@ from ste.evaluation.explain.integrated_gradients import Attribution
 from ste.evaluation.explain.permutation_importance import Importance
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.scorecard import Bin, Estimate, Gain, Portfolio, Scorecard
-from ste.reporting.formatting import MINUS, NONE, cell, label, number
-from ste.reporting.html.charts import figures
+from ste.evaluation.verdict import Verdict
+from ste.evaluation.verdict_text import ARTIFICIAL
+from ste.reporting.formatting import MINUS, NONE, cell, label, number, typographic
+from ste.reporting.html.charts import figures, second_chart
 from ste.reporting.html.leaderboard import Board, BoardRow, luck, rank_runs, render_leaderboard
 from ste.reporting.html.report_data import MemberRow, ReportData
 from ste.reporting.html.report_page import render_report
-from ste.reporting.leaderboard_text import print_leaderboard
+from ste.reporting.html.report_tables import key_figures, monthly_returns
+from ste.reporting.leaderboard_text import next_commands, print_leaderboard
 
 CLASSES = ("Downtrend", "Neutral", "Uptrend")
 HOSTILE = "<script>alert(1)</script>\"'&{{ 7 * 7 }}"
@@ -90,7 +93,13 @@ def scorecard(**changes: object) -> Scorecard:
     gains = {"majority": {"accuracy": Gain(0.0621, 0.031, 0.093, 0.0004), "log_loss": Gain(0.0468, 0.02, 0.07, 0.012)}}
     dates = [str(day) for day in np.datetime64("2020-01-03") + 7 * np.arange(4)]
     book = Portfolio(
-        dates, [0.1, -0.05, 0.02, 0.01], [1.1, 1.045, 1.0659, 1.0766], [2.0, 1.0, 1.5, 0.5], "long_short", 7.5
+        dates=dates,
+        returns=[0.1, -0.05, 0.02, 0.01],
+        equity=[1.1, 1.045, 1.0659, 1.0766],
+        turnover=[2.0, 1.0, 1.5, 0.5],
+        kind="long_short",
+        cost_bps=7.5,
+        benchmark=[1.01, 1.02, 1.03, 1.04],
     )
     plain = Scorecard(
         examples=7532,
@@ -106,6 +115,11 @@ def scorecard(**changes: object) -> Scorecard:
         portfolio=book,
     )
     return replace(plain, **changes)
+
+
+def verdict(text: str = "It is better than guessing.", word: str = "better than guessing") -> Verdict:
+    points, details = (f"{text} A point.",), (f"{text} A detail.",)
+    return Verdict(word, headline=text, points=points, details=details, tags={"verdict.p": "0.012"})
 
 
 def predictions(weeks: int = 6, tickers: int = 5, paths: int = 1) -> Predictions:
@@ -149,18 +163,19 @@ CARD = {
 }
 
 
+HISTORY = [{"train/loss": 1.1 - k / 100, "val/loss": 1.09, "val/accuracy": 0.4} for k in range(5)]
+
+
 def report(**changes: object) -> ReportData:
     plain = ReportData(
         run_id="8c1f2ab37de94c0f",
         name="a-run",
         model="SimpleLSTM",
         created="2026-01-02 03:04:05",
-        verdict="It is better than guessing, and most of it is volatility.",
-        word="better than guessing",
+        verdict=verdict(),
         scores={"train": scorecard(), "validation": scorecard(), "test": scorecard()},
-        tags={"verdict.p": "0.012"},
         predictions=predictions(),
-        history=[{"train/loss": 1.1 - k / 100, "val/loss": 1.09, "val/accuracy": 0.4} for k in range(5)],
+        history=HISTORY,
         best_epoch=2,
         importance=[
             Importance("news", "group", 0.21, 0.01, 0.18, 0.24, 0.1, 0.002),
@@ -233,7 +248,7 @@ def test_an_ensemble_shows_its_members_instead_of_curves_and_importance():
     assert HOSTILE in page.text
     assert "Members Weighted by validation." in page.text
     assert "GRU" in page.text
-    assert f"id-1 0.625 0.512 [0.492, 0.532] 1.0456 [1.0256, 1.0656] MLP two id-2 0.375 {NONE} {NONE}" in page.text
+    assert f"id-1 0.625 51.2 % [49.2, 53.2] 1.0456 [1.0256, 1.0656] MLP two id-2 0.375 {NONE} {NONE}" in page.text
     assert "Importance is measured for one model" in page.text
     assert "No curves" not in page.text
     assert "Members" not in assert_self_contained(render_report(only())).text
@@ -242,7 +257,7 @@ def test_an_ensemble_shows_its_members_instead_of_curves_and_importance():
 def test_a_report_is_whole_and_needs_no_network(full: str):
     page = assert_self_contained(full)
     sections = [str(section["id"]) for section in page.all("section")]
-    assert sections == [link["href"][1:] for link in page.all("a") if link["href"] != "#content"]
+    assert sections == [link["href"][1:] for link in page.all("a") if link["href"] != "#content"][: len(sections)]
     for drawing in page.all("svg"):
         assert drawing["role"] == "img"
         assert len(str(drawing["aria-label"])) > 20
@@ -252,16 +267,16 @@ def test_a_report_is_whole_and_needs_no_network(full: str):
 
 def test_the_report_begins_with_the_verdict_and_has_every_number_with_its_interval(full: str):
     text = Page(full).text
-    scores = text.index("All rows of a split are scored on the same examples")
-    assert 0 < text.index("It is better than guessing") < scores
+    scores = text.index("All rows are scored on the same examples")
+    assert 0 < text.index("It is better than guessing. A point.") < text.index("A detail.") < scores
     for shown in (
-        "0.432 [0.412, 0.452]",
+        "43.2 % [41.2, 45.2]",
         "1.0432 [1.0232, 1.0632]",
         f"{MINUS}0.012 [{MINUS}0.032, 0.008]",
-        "+0.062 [0.031, 0.093] < 0.001",
+        "+6.2 points [3.1, 9.3] < 0.001",
         "+0.0468 [0.0200, 0.0700] 0.012",
         f"0.83 [{MINUS}0.07, 1.73]",
-        "5.1 % [3.1 %, 7.1 %]",
+        "5.1 % [3.1, 7.1]",
         "7,532 examples, 88 weeks",
         "costs of 7.5 basis points",
         "0.2000 [0.1700, 0.2300]",
@@ -276,11 +291,72 @@ def test_the_test_split_comes_first_and_train_is_not_drawn(full: str):
     page = Page(full)
     text = page.text
     assert text.index("test 7,532") < text.index("validation 7,532") < text.index("train 7,532")
-    captions = page.text
-    assert "Value of 1 invested, and drawdown, validation" in captions
+    assert "Value of 1 invested, its benchmark, and drawdown, validation" in text
     assert len(list(page.all("svg"))) == len(
         ["accuracy", "reliability", "reliability", "ic", "equity", "equity", "groups", "features", "lags", "curves"]
     )
+
+
+def test_a_synthetic_market_is_marked_and_its_portfolio_is_not_at_the_top(full: str):
+    text = Page(full).text
+    top = text[: text.index("All rows are scored")]
+    assert f"Sharpe ratio, test 0.83 [{MINUS}0.07, 1.73] artificial: synthetic market" in top
+    assert "Metrics over the epochs of training" in top
+    assert "Value of 1 invested" not in top
+    assert f"Trading artificial: synthetic market {ARTIFICIAL}" in text
+
+
+def test_a_real_market_shows_its_portfolio_and_benchmark_at_the_top():
+    text = Page(render_report(report(card=CARD | {"source": "market"}))).text
+    assert "Value of 1 invested on test, after costs, and its benchmark" in text[: text.index("All rows are scored")]
+    assert "artificial" not in text
+    assert "after costs; cash: 0" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "chart"),
+    [
+        ({"card": CARD | {"source": "market"}}, "equity-test"),
+        ({}, "curves"),
+        ({"history": ()}, "reliability-test"),
+        ({"history": (), "scores": {"test": scorecard(reliability=[])}}, None),
+    ],
+    ids=["real", "synthetic", "not trained in epochs", "nothing"],
+)
+def test_the_second_chart_is_the_portfolio_of_a_real_market_or_curves_or_calibration(changes: dict, chart: str | None):
+    shown = only(**{"history": HISTORY, "scores": {"test": scorecard()}, **changes})
+    chosen = second_chart(shown, "test", figures(shown, "test"))
+    assert (chosen and chosen[0]) == chart
+    assert render_report(shown).count("<svg") == len(figures(shown, "test"))  # each chart once
+
+
+@pytest.mark.parametrize(
+    ("word", "tone"), [("better", "good"), ("better than guessing", "fair"), ("not better", ""), ("inconclusive", "")]
+)
+def test_a_colour_stands_for_a_verdict_that_is_in_words_too(word: str, tone: str):
+    text = render_report(only(verdict=verdict(word=word)))
+    assert f'<div class="verdict {tone}"' in text
+    assert f'<span class="badge {tone}">{word}</span>' in text
+
+
+def test_key_figures_compare_with_the_baseline_of_the_verdict():
+    first = key_figures(scorecard(), synthetic=False)[0]
+    assert (first.shown.text, first.reference) == ("43.2 %", "best baseline, majority: 37.0 %")
+    same = key_figures(scorecard(identical=("majority",)), synthetic=True)
+    assert same[0].reference == "best baseline, persistence: 35.0 %"
+    assert [figure.name for figure in same if figure.artificial] == ["Sharpe ratio"]
+    nothing = scorecard(baselines={"majority": {"accuracy": estimate(0.4)}}, identical=("majority",))
+    assert key_figures(nothing, synthetic=False)[0].reference == "no other baseline"
+
+
+def test_monthly_returns_compound_by_the_month_of_the_purchase():
+    portfolio = Portfolio(
+        ["2019-12-27", "2020-01-03", "2020-01-31", "2020-03-06"], [0.5, 0.1, 0.1, -0.5], [], [], "long_only", 0.0
+    )
+    first, second = monthly_returns(portfolio)
+    assert (first.year, second.year) == (2019, 2020)
+    assert [month.text for month in second.months[:4]] == ["21.0", NONE, f"{MINUS}50.0", NONE]
+    assert [first.months[11].text, first.total.text, second.total.text] == ["50.0", "50.0", f"{MINUS}39.5"]
 
 
 def test_the_confusion_matrix_has_counts_and_shares(full: str):
@@ -291,14 +367,15 @@ def test_the_confusion_matrix_has_counts_and_shares(full: str):
 
 def test_a_model_named_as_its_baseline_does_not_hide_it():
     text = figures(only(model="majority"), "test")["accuracy"]
-    assert "majority 0.432, majority 0.370, persistence 0.350, Bayes 0.470" in text
+    assert "majority 43.2 %, majority 37.0 %, persistence 35.0 %, Bayes 47.0 %" in text
 
 
 def test_drawdown_is_what_is_lost_since_the_highest_value():
     text = figures(only(scores={"test": scorecard(reliability=[])}), "test")["equity-test"]
-    assert "largest drawdown 5.0%" in text  # 1.045 of 1.1
+    assert "Benchmark, all tickers, equal weights: 1.040." in text
+    assert "largest drawdown 5.0 %" in text  # 1.045 of 1.1
     early = scorecard(portfolio=Portfolio(["2020-01-03"], [-0.2], [0.8], [1.0], "long_only", 0.0))
-    assert "largest drawdown 20.0%" in figures(only(scores={"test": early}), "test")["equity-test"]
+    assert "largest drawdown 20.0 %" in figures(only(scores={"test": early}), "test")["equity-test"]
 
 
 @pytest.mark.parametrize("paths", [1, 2])
@@ -320,10 +397,11 @@ def test_rows_without_a_return_are_not_ranked():
 
 def test_what_is_missing_is_left_out_with_a_sentence():
     card = scorecard(portfolio=None, reliability=[], figures={"accuracy": estimate(0.4)})
-    bare = ReportData("id", "name", "majority", "2026-01-01", "", "", {"test": card}, CARD, {}, ["python -m ste.train"])
+    bare = ReportData(
+        "id", "name", "majority", "2026-01-01", Verdict("not better"), {"test": card}, CARD, {}, ["python -m ste.train"]
+    )
     text = assert_self_contained(render_report(bare)).text
     for sentence in (
-        "This run has no verdict.",
         "This run has no metrics of movement and direction.",
         "This run has no reliability curve.",
         "No information coefficients:",
@@ -348,7 +426,7 @@ def test_a_split_of_few_weeks_and_two_classes_is_stated():
     text = Page(render_report(report(scores={"test": replace(few, figures=without)}, attribution=None))).text
     assert "too few days to resample" in text
     assert "With two classes the score is of direction only" in text
-    assert "three tickers or more in a day" in text
+    assert "No portfolio: 88 days are too few for annual figures." in text
     assert "Integrated gradients are for nets; this run has none." in text
 
 
@@ -356,12 +434,10 @@ def test_hostile_names_stay_text():
     hostile = report(
         name=HOSTILE,
         model=HOSTILE,
-        verdict=HOSTILE,
-        word=HOSTILE,
+        verdict=replace(verdict(HOSTILE, HOSTILE), tags={HOSTILE: HOSTILE}),
         run_id=HOSTILE,
         commands=[HOSTILE],
         config={HOSTILE: HOSTILE},
-        tags={HOSTILE: HOSTILE},
         provenance={HOSTILE: HOSTILE},
         card=CARD
         | {"notes": [HOSTILE], "files": {HOSTILE: CARD["files"]["test"] | {"file": HOSTILE, "classes": {HOSTILE: 3}}}},
@@ -428,11 +504,11 @@ def test_a_leaderboard_is_whole_sortable_and_states_what_ranks():
     text = render_leaderboard(BOARD)
     page = assert_self_contained(text)
     heads = [head for head in page.all("th") if head.get("scope") == "col"]
-    assert len(heads) == 12 == len(list(page.all("button")))
-    assert [head.get("aria-sort") for head in heads] == ["ascending"] + [None] * 11
+    assert len(heads) == 13 == len(list(page.all("button")))
+    assert [head.get("aria-sort") for head in heads] == ["ascending"] + [None] * 12
     assert "Ranked by validation log-loss, not by the test split" in page.text
     assert "There are 40 trials on this data" in page.text
-    assert "0.420 [0.400, 0.440]" in page.text
+    assert "42.0 % [40.0, 44.0]" in page.text
     (marked,) = [line for line in text.split("<tr") if "flag" in line and "<td" in line]
     assert "id-other" in marked
     assert page.text.index("id-first") < page.text.index("id-secon") < page.text.index("id-other")
@@ -454,42 +530,99 @@ def test_only_the_script_of_the_page_may_run():
     assert HOSTILE in page.text
 
 
+def test_a_leaderboard_links_to_the_report_and_to_mlflow():
+    address = "http://127.0.0.1:5000/#/experiments/1/runs/id-first"
+    rows = [row("first", 1.0, link="id-first.html", mlflow=address), row("second", 1.1)]
+    text = render_leaderboard(replace(BOARD, rows=rows))
+    links = [link["href"] for link in Page(text).all("a")]
+    assert links == ["#content", "id-first.html", address]
+    assert "python -m ste.report run=id-secon" in Page(text).text
+    assert "Links to MLflow open while" in Page(text).text
+    assert "Links to MLflow open while" not in Page(render_leaderboard(replace(BOARD, rows=rows, server=True))).text
+    assert [mark["title"] for mark in Page(text).all("span") if mark.get("class") == "id"] == ["id-first", "id-second"]
+
+
+def test_a_leaderboard_draws_the_ranked_runs_next_to_their_best_baselines():
+    rows = [replace(row, baselines={"majority": 0.35, "linear": 0.44}) for row in BOARD.rows]
+    (drawing,) = Page(render_leaderboard(replace(BOARD, rows=rows))).all("svg")
+    assert "on the test split: id-first 42.0 %, id-secon 42.0 %, id-third 42.0 %." in str(drawing["aria-label"])
+    assert not list(Page(render_leaderboard(Board("e", [row("none", None)], 1))).all("svg"))
+
+
+def test_sharpe_ratios_of_a_synthetic_market_are_marked():
+    assert "artificial" not in render_leaderboard(BOARD)
+    text = Page(render_leaderboard(replace(BOARD, synthetic=True))).text
+    assert "Sharpe ratios: artificial: synthetic market" in text
+    assert "Sharpe ratio, artificial" in text
+
+
+def test_a_better_verdict_below_the_first_rank_is_explained():
+    rows = [row("first", 1.0), row("second", 1.1, word="better"), row("other", 0.5, word="better", examples=99)]
+    board = replace(BOARD, rows=rows)
+    sentence = (
+        'Best by validation log-loss: id-first (GRU), verdict "not better". id-secon (GRU) has the better verdict '
+        '"better". Validation decides'
+    )
+    assert sentence in Page(render_leaderboard(board)).text
+    assert sentence in " ".join(printed(board).split())
+    assert "has the better verdict" not in printed(BOARD)
+
+
 def test_an_empty_leaderboard_is_stated():
     assert "There are no finished runs yet." in Page(render_leaderboard(Board("e", [], 0))).text
 
 
 def printed(board: Board) -> str:
     out = io.StringIO()
-    print_leaderboard(board, Console(file=out, width=100, highlight=False))
+    print_leaderboard(board, Console(file=out, width=80, highlight=False))
     return out.getvalue()
 
 
-def test_the_terminal_shows_the_same_within_100_columns():
+def test_the_terminal_shows_the_same_within_80_columns():
     long = row(
         "a-very-long-name-of-a-run", 1.05, model="TemporalConvolution", examples=7532, word="better than guessing"
     )
-    text = printed(replace(BOARD, rows=[*BOARD.rows, long, row("[red]", 1.3)]))
-    assert max(map(len, text.splitlines())) <= 100
+    text = printed(replace(BOARD, rows=[*BOARD.rows, long, row("[red]", 1.3, model="[red]")]))
+    assert max(map(len, text.splitlines())) <= 80
     lines = [line.split() for line in text.splitlines()]
-    ranks = {line[2]: line[0] for line in lines if line[:1] and line[0].isdigit() and len(line) > 8}
-    assert ranks["first"] == "1"
-    assert ranks["second"] == "3"
-    assert "42.0 [40.0,44.0]" in text
+    ranks = {line[1]: line[0] for line in lines if line[:1] and line[0].isdigit() and len(line) > 6}
+    assert ranks["id-first"] == "1"
+    assert ranks["id-secon"] == "3"
+    assert "42.0 % [40.0, 44.0]" in " ".join(text.split())
     assert "> guessing" in text
     assert "[red]" in text
     assert "99*" in text
     assert "* scored on other rows than most runs" in text
     assert "There are 40 trials on this data" in text
+    assert next_commands(BOARD).keys() >= {"python -m ste.report run=id-first", "python -m ste.ui"}
+
+
+def test_equal_numbers_of_rows_are_stated_once():
+    text = printed(replace(BOARD, rows=BOARD.rows[:3]))
+    assert "acl18: 3 runs, test metrics, 7,532 rows each" in text
+    assert "rows\n" not in text
+    other = printed(replace(BOARD, rows=[*BOARD.rows[:3], row("strange", 0.9, data="other")]))
+    assert "GRU*" in other
 
 
 def test_the_widest_figures_fit_the_terminal():
-    wide = {name: Estimate(-1.2345, -10.1, -9.9) for name in ("mcc", "log_loss", "direction_auroc", "portfolio_sharpe")}
-    wide["accuracy"] = Estimate(1.0, 0.999, 1.0)
-    rows = [row(f"{k}" * 30, 1.0 + k / 100, figures=wide, examples=123_456_789, word="inconclusive") for k in range(9)]
+    wide = {"accuracy": Estimate(1.0, 0.999, 1.0)}
+    rows = [
+        row(
+            f"{k}" * 30,
+            -10.0 - k / 100,
+            figures=wide,
+            examples=123_456_789 - (k == 8),
+            word="better than guessing",
+            model="M" * 40,
+        )
+        for k in range(9)
+    ]
     text = printed(Board("e", rows, trials=9))
-    assert max(map(len, text.splitlines())) <= 100
+    assert max(map(len, text.splitlines())) <= 80
     assert text.count("123.5 M") == 9
-    assert text.count("100.0 [99.9,100.0]") == 9
+    assert text.count("100.0 %  [99.9, 100.0]") == 9
+    assert text.count("> guessing") == 9
 
 
 # --- words ---
@@ -498,10 +631,10 @@ def test_the_widest_figures_fit_the_terminal():
 @pytest.mark.parametrize(
     ("value", "name", "text"),
     [
-        (0.43214, "accuracy", "0.432"),
+        (0.43214, "accuracy", "43.2 %"),
         (1.043214, "log_loss", "1.0432"),
         (-0.5, "portfolio_sharpe", f"{MINUS}0.50"),
-        (-0.0001, "accuracy", "0.000"),
+        (-0.0001, "accuracy", "0.0 %"),
         (0.1234, "portfolio_annual_return", "12.3 %"),
         (-0.1234, "portfolio_max_drawdown", f"{MINUS}12.3 %"),
     ],
@@ -511,10 +644,16 @@ def test_digits(value: float, name: str, text: str):
 
 
 def test_signs_and_missing_figures():
-    assert number(0.012, "accuracy", signed=True) == "+0.012"
-    assert number(0.0, "accuracy", signed=True) == "0.000"
+    assert number(0.012, "accuracy", signed=True) == "+1.2 points"
+    assert number(0.0, "accuracy", signed=True) == "0.0 points"
+    assert number(0.012, "log_loss", signed=True) == "+0.0120"
     assert cell(None, "accuracy").text == cell(Estimate(float("nan")), "accuracy").text == NONE
     assert cell(Estimate(0.5), "accuracy").interval == ""
+
+
+def test_minus_signs_of_sentences_are_those_of_numbers():
+    text = "log-loss of run-1 is -0.5 points [-3.4, 2.5], (-1) at 2024-01-05"
+    assert typographic(text) == f"log-loss of run-1 is {MINUS}0.5 points [{MINUS}3.4, 2.5], ({MINUS}1) at 2024-01-05"
 
 
 def test_labels():

@@ -33,7 +33,7 @@ from ste.experiment.run import train
 from ste.experiment.train_result import TrainResult
 from ste.tracking.run_info import DIGEST_TAG, RunInfo
 from ste.tracking.run_lookup import download, find_experiment, find_run, read_config
-from ste.tracking.store import ensure_sqlite, open_store
+from ste.tracking.store import ensure_sqlite, open_store, run_page
 from ste.tracking.tracked_run import tracked_run
 from ste.training.callbacks import last_checkpoint
 from ste.training.module import TrendModule
@@ -374,6 +374,36 @@ def test_the_latest_and_the_best_run_are_found(folder: Path, client: MlflowClien
         find_run(client, "best", "stee")
     with pytest.raises(RunError, match="no such run"):
         find_run(client, "0" * 32, "ste")
+
+
+def test_the_choice_of_the_best_run_is_printed(
+    folder: Path, client: MlflowClient, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    def track(log_loss: float, word: str) -> str:
+        with tracked_run(TrackingSettings(), Path("outputs"), "r", {}) as run:
+            run.log_metrics({"final_validation/log_loss": log_loss, "final_validation/examples": 12})
+            run.set_tags({DIGEST_TAG: "1", "model": "LSTM", "verdict": word})
+        return run.id
+
+    best, other = track(0.9, "not better"), track(1.0, "better")
+    capsys.readouterr()
+    find_run(client, "latest")
+    assert capsys.readouterr() == ("", "")
+    assert find_run(client, "best").id == best
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(
+        f'Best by validation log-loss: {best[:8]} (LSTM), verdict "not better". {other[:8]} (LSTM) has the better'
+    )
+    monkeypatch.setenv("RANK", "1")  # a worker
+    find_run(client, "best")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_run_has_an_address_in_mlflow(client: MlflowClient):
+    assert run_page(client, "3", "abc") == "http://127.0.0.1:5000/#/experiments/3/runs/abc"
+    server = MlflowClient("https://user:secret@mlflow.example:8080/")
+    assert run_page(server, "3", "abc") == "https://mlflow.example:8080/#/experiments/3/runs/abc"
 
 
 def test_without_runs_there_is_no_latest(client: MlflowClient):

@@ -24,6 +24,8 @@ FIGURES: dict[str, Callable[[], plots.Figure]] = {
     "reliability": lambda: plots.reliability_figure([0.4, 0.6], [0.38, 0.7], [90, 10]),
     "one bin": lambda: plots.reliability_figure([0.4], [0.4], [7]),
     "equity": lambda: plots.equity_figure(DATES, [1.1, 1.0, 0.9, 1.2, 1.3, 1.25], [0, 0.09, 0.18, 0, 0, 0.04]),
+    "benchmark": lambda: plots.equity_figure(DATES[:3], [1.1, 0.5, 0.0], [0, 0.5, 1], [1.0, 30.0, 0.9]),
+    "ranking": lambda: plots.ranking_figure(["a", "b"], [0.4, 0.3], [0.3, np.nan], [0.5, np.nan], [0.35, np.nan], "u"),
     "one period": lambda: plots.equity_figure(DATES[:1], [1.1], [0.0]),
     "coefficients": lambda: plots.coefficients_figure(DATES, [0.1, -0.2, 0.3, 0.0, 0.1, 0.1], "week"),
     "bars": lambda: plots.bars_figure(["a", "b"], [0.3, -0.1], "rise", [0.2, -0.2], [0.4, 0.0]),
@@ -78,6 +80,26 @@ def test_estimates_are_at_their_values_with_their_intervals():
     drawn = [np.asarray(segment).reshape(-1, 2)[:, 0].tolist() for segment in lines.get_segments()]
     assert [0.45, 0.55] in drawn
     assert [0.5, 0.7] in drawn
+
+
+def test_runs_are_drawn_at_their_values_next_to_their_best_baselines():
+    axes = FIGURES["ranking"]().axes[0]
+    (_, dots, diamonds) = axes.collections
+    assert np.asarray(dots.get_offsets()).tolist() == [[0.4, 0], [0.3, 1]]
+    assert np.asarray(diamonds.get_offsets()).tolist()[0] == [0.35, 0]
+
+
+def test_equity_and_benchmark_are_drawn_on_a_logarithmic_axis_with_round_numbers():
+    for name, expected in (("equity", {"0.9", "1.2"}), ("benchmark", {"0.5", "1", "5", "20"})):
+        figure = FIGURES[name]()
+        axes = figure.axes[0]
+        assert axes.get_yscale() == "log"
+        figure.canvas.draw()
+        assert {label.get_text() for label in axes.get_yticklabels()} >= expected
+    portfolio, benchmark = axes.lines[1:]
+    assert list(portfolio.get_ydata()) == [1.1, 0.5, 0.0]
+    assert list(benchmark.get_ydata()) == [1.0, 30.0, 0.9]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["portfolio", plots.BENCHMARK]
 
 
 def test_curves_hold_their_values_and_the_best_epoch():

@@ -164,6 +164,9 @@ def test_rows_that_stand_in_several_paths_make_no_interval_narrower():
             assert again.value == pytest.approx(estimate.value, abs=1e-12), name
             if estimate.low is not None:
                 assert (again.low, again.high) == pytest.approx((estimate.low, estimate.high), abs=1e-6), name
+        if once.portfolio:
+            assert often.portfolio.benchmark == pytest.approx(once.portfolio.benchmark, abs=1e-12)
+            often = replace(often, portfolio=replace(often.portfolio, benchmark=once.portfolio.benchmark))
         assert often.portfolio == once.portfolio
 
 
@@ -276,6 +279,15 @@ def test_the_portfolio_is_dated_by_the_periods_close_and_of_the_first_path():
     assert card.portfolio.dates == [f"{day:%Y-%m-%d}" for day in predictions.frame["date"].drop_duplicates()]
     assert card.portfolio.equity == pytest.approx(np.cumprod(1 + np.array(card.portfolio.returns)))
     assert (card.portfolio.kind, card.portfolio.cost_bps) == ("long_only", 3.0)
+
+
+@pytest.mark.parametrize("horizon", [1, 2])
+def test_the_benchmark_has_the_portfolio_s_holding_periods_and_no_costs(horizon: int):
+    predictions = replace(made(weeks=40), horizon=horizon)
+    free, paid = (score(predictions, resamples=20, cost_bps=cost).portfolio for cost in (0.0, 50.0))
+    mean = predictions.frame.groupby("date")["return"].mean().to_numpy()[::horizon]
+    assert free.benchmark == paid.benchmark == pytest.approx(np.cumprod(1 + mean))
+    assert len(free.benchmark) == len(free.equity) == 40 // horizon
 
 
 def test_a_class_that_never_came_and_one_that_alone_came():

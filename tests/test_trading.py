@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ste.evaluation.bootstrap import Resampling
-from ste.evaluation.portfolio import average_paths, long_only, long_short, portfolio_figures, trade
+from ste.evaluation.portfolio import average_paths, hold_all, long_only, long_short, portfolio_figures, trade
 
 TICKERS = np.tile([0, 1, 2], 2)
 
@@ -38,6 +38,13 @@ def test_two_periods_by_hand_with_costs_and_drift():
     assert trades.turnover == pytest.approx([2.0, second])
     assert trades.returns == pytest.approx([0.148, 0.02 - 0.01 - second * 0.001])
     assert trades.equity == pytest.approx([1.148, 1.148 * (1.01 - second * 0.001)])
+
+
+def test_the_benchmark_holds_every_ticker_with_a_known_return_at_equal_weights():
+    returns = np.array([0.1, -0.2, 0.4, 0.02, np.nan, 0.04, 0.9, np.nan])
+    period = np.array([0, 0, 0, 1, 1, 1, 2, 3])
+    assert hold_all(returns, period, np.array([0, 1, 3])) == pytest.approx([0.1, 0.03, 0.0])
+    assert hold_all(returns, period, np.array([], dtype=int)).tolist() == []
 
 
 def test_the_same_position_held_costs_only_its_drift():

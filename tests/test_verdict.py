@@ -13,7 +13,8 @@ from ste.evaluation.predictions import Predictions, row_columns
 from ste.evaluation.scorecard import Estimate, Gain, Portfolio, Scorecard
 from ste.evaluation.scoring import score
 from ste.evaluation.significance import ALPHA, Trials, compare, sidak
-from ste.evaluation.verdict import LEVELS, Verdict, judge
+from ste.evaluation.verdict import Verdict, judge
+from ste.evaluation.verdict_levels import LEVELS
 from studies.verdicts import Outcome, summary
 
 

@@ -9,15 +9,17 @@ from ste.config.load import load_settings
 
 
 def compare_task(config: DictConfig) -> None:
-    """Write the page, and print the experiment's runs, best first."""
+    """Write the page, and print the experiment's runs, best first, and what to type next."""
     settings = load_settings(CompareSettings, config)
     with fast_imports("MLflow"):  # mlflow loads only now
         from ste.experiment.board import write_board
-        from ste.reporting.leaderboard_text import print_leaderboard
+        from ste.reporting.console import print_next, print_places
+        from ste.reporting.leaderboard_text import next_commands, print_leaderboard
 
     board, file = write_board(settings)
     print_leaderboard(board)
-    print(f"page   {file.resolve()}")
+    print_places({"page": str(file.resolve())})
+    print_next(next_commands(board))
 
 
 def main() -> None:

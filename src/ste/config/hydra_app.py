@@ -30,6 +30,7 @@ from ste.config.fast_imports import set_before
 from ste.config.help_page import help_page
 from ste.config.override_errors import explain_overrides
 from ste.config.progress import step
+from ste.config.run_ids import quote_run_ids
 from ste.errors import SteError
 
 Task = Callable[[DictConfig], Any]
@@ -53,7 +54,7 @@ def run(command: str, task: Task) -> None:
         arguments = Arguments.parse(sys.argv[1:], f"ste.{command}")
     except SteError as error:
         _exit(str(error))
-    overrides = list(arguments.overrides)
+    overrides = [quote_run_ids(text) for text in arguments.overrides]
     try:
         if "--help" in arguments.options:
             _print_help(command, overrides)

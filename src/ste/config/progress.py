@@ -117,6 +117,13 @@ def paused() -> Iterator[None]:
             _steps[-1].show()
 
 
+def print_line(text: str) -> None:
+    """Print a line on standard error; worker processes print nothing."""
+    if _listener is None and _is_main():
+        with paused():
+            print(text, file=sys.stderr, flush=True)
+
+
 def add_note(text: str) -> None:
     """Show a text behind the current step; nothing where there is none."""
     if _steps:

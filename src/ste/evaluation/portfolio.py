@@ -14,7 +14,7 @@ import numpy as np
 from ste.evaluation.bootstrap import Resampling
 from ste.evaluation.classification import Figures
 from ste.evaluation.information_coefficient import MIN_TICKERS
-from ste.evaluation.metrics.base import Metric
+from ste.evaluation.metrics.base import Metric, divide
 
 PORTFOLIO_METRICS = {
     metric.name: metric
@@ -140,6 +140,23 @@ def average_paths(paths: Sequence[Trades]) -> Trades:
     returns, turnover = mean([path.returns for path in paths]), mean([path.turnover for path in paths])
     invested = mean([path.invested.astype(float) for path in paths]) > 0
     return Trades(period, returns, turnover, invested)
+
+
+def hold_all(returns: np.ndarray, period: np.ndarray, traded: np.ndarray) -> np.ndarray:
+    """Return of all tickers at equal weights over each holding period, before costs, float64 `[T]`.
+
+    It is the benchmark of a portfolio: the tickers of the predictions, bought at the same closes and held as long,
+    without any prediction. Weights are equal again at each of these closes. A period without a known return earns 0.
+
+    Args:
+        returns: `[N]`, simple, over the horizon; those that are not finite are left out.
+        period: int64 `[N]`, index of each row's period.
+        traded: int64 `[T]`, periods at whose close positions are taken (`Trades.period`).
+    """
+    known = np.isfinite(returns)
+    count = int(traded.max(initial=-1)) + 1
+    total = np.bincount(period[known], weights=returns[known], minlength=count)
+    return divide(total, np.bincount(period[known], minlength=count))[traded]
 
 
 def portfolio_figures(trades: Trades, resampling: Resampling, per_year: float) -> Figures:

@@ -52,6 +52,7 @@ class Portfolio:
         turnover: sum of absolute changes of weight at each date.
         kind: `long_short` or `long_only`.
         cost_bps: costs per unit of turnover, basis points.
+        benchmark: value of 1 invested in all tickers at equal weights, before costs, after each holding period.
     """
 
     dates: list[str]
@@ -60,6 +61,7 @@ class Portfolio:
     turnover: list[float]
     kind: str
     cost_bps: float
+    benchmark: list[float] = field(default_factory=list)
 
     @property
     def drawdown(self) -> list[float]:

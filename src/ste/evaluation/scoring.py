@@ -9,7 +9,7 @@ from ste.evaluation.classification import Figures, reliability
 from ste.evaluation.estimates import Scorer, confusion, with_intervals
 from ste.evaluation.information_coefficient import RANKING_METRICS, ranking_figures
 from ste.evaluation.metrics.base import Metric
-from ste.evaluation.portfolio import PORTFOLIO_METRICS, Trades, average_paths, portfolio_figures, trade
+from ste.evaluation.portfolio import PORTFOLIO_METRICS, Trades, average_paths, hold_all, portfolio_figures, trade
 from ste.evaluation.predictions import BAYES, Predictions
 from ste.evaluation.scorecard import Portfolio, Scorecard
 from ste.evaluation.scored_rows import ScoredRows
@@ -180,4 +180,5 @@ def _portfolio(trades: Trades, rows: ScoredRows, kind: str, cost_bps: float) -> 
         turnover=trades.turnover.tolist(),
         kind=kind,
         cost_bps=cost_bps,
+        benchmark=np.cumprod(1.0 + hold_all(rows.returns, rows.period, trades.period)).tolist(),
     )

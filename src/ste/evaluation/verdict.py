@@ -15,13 +15,10 @@ from ste.evaluation.overfitting import (
 from ste.evaluation.predictions import BAYES
 from ste.evaluation.scorecard import Scorecard
 from ste.evaluation.significance import GUESSES, Comparison, Trials, compare
+from ste.evaluation.verdict_levels import LEVELS
 from ste.evaluation.verdict_summary import headline, points
 from ste.evaluation.verdict_text import details, estimate, number, suspicions
 from ste.schema import PERIOD, PERIODS_PER_YEAR
-
-LEVELS = ("better", "better than guessing", "not better", "inconclusive")
-"""Better than every baseline; than majority and persistence only; than not even those; too few periods."""
-
 
 _TAGGED = {
     "moves": "move_auroc",

@@ -76,6 +76,14 @@ def read_estimates(metrics: dict[str, float], prefix: str) -> dict[str, Estimate
     }
 
 
+def read_baselines(metrics: dict[str, float], prefix: str) -> dict[str, float]:
+    """Restore the accuracy of each baseline of a split from the metrics of `score_metrics`."""
+    over = f"{prefix}/gain_over_"
+    names = [name.removeprefix(over) for name in metrics if name.startswith(over)]
+    accuracies = {name: metrics.get(f"{prefix}/{name}_accuracy") for name in names}
+    return {name: accuracy for name, accuracy in accuracies.items() if accuracy is not None}
+
+
 def differences(now: dict[str, float], tracked: dict[str, float]) -> list[str]:
     """List the metrics that do not equal the tracked ones exactly, one sentence each; a missing one counts."""
     splits = {prefix: split for split, prefix in SPLIT_PREFIX.items()}

@@ -9,8 +9,9 @@ from ste.config.progress import step
 from ste.config.run_log import run_log
 from ste.data.storage.files import atomic_file
 from ste.errors import RunError
-from ste.experiment.artifacts import SPLIT_PREFIX, read_estimates
+from ste.experiment.artifacts import SPLIT_PREFIX, read_baselines, read_estimates
 from ste.reporting.html.leaderboard import Board, BoardRow, render_leaderboard
+from ste.schema import SYNTHETIC_SOURCES
 
 if TYPE_CHECKING:
     from ste.tracking.run_info import RunInfo
@@ -27,7 +28,7 @@ def write_board(settings: CompareSettings) -> tuple[Board, Path]:
     """
     from ste.tracking.run_info import DIGEST_TAG, find_runs
     from ste.tracking.run_lookup import find_experiment
-    from ste.tracking.store import open_store
+    from ste.tracking.store import is_server, open_store, run_page
 
     client = open_store(settings.tracking, Path(settings.paths.output))
     experiment = find_experiment(client, settings.tracking.experiment)
@@ -48,10 +49,12 @@ def write_board(settings: CompareSettings) -> tuple[Board, Path]:
     split = settings.split if tested else "validation"
     board = Board(
         experiment=name,
-        rows=[_row(run, split, reports, file) for run in finished],
+        rows=[_row(run, split, reports, file, run_page(client, run.experiment, run.id)) for run in finished],
         trials=len(trials),
         split=split,
-        unit=finished[0].tags.get("data.unit", "week"),
+        unit=latest.tags.get("data.unit", "week"),
+        synthetic=latest.tags.get("data.source") in SYNTHETIC_SOURCES,
+        server=is_server(client),
     )
     with atomic_file(file) as partial:
         partial.write_text(render_leaderboard(board), encoding="utf-8")
@@ -59,7 +62,7 @@ def write_board(settings: CompareSettings) -> tuple[Board, Path]:
     return board, file
 
 
-def _row(run: "RunInfo", split: str, reports: Path, page: Path) -> BoardRow:
+def _row(run: "RunInfo", split: str, reports: Path, page: Path, mlflow: str) -> BoardRow:
     from ste.tracking.run_info import DIGEST_TAG
 
     report = reports / f"{run.id}.html"
@@ -70,9 +73,11 @@ def _row(run: "RunInfo", split: str, reports: Path, page: Path) -> BoardRow:
         created=datetime.fromtimestamp(run.started / 1000, UTC).isoformat(timespec="seconds"),
         validation=read_estimates(run.metrics, SPLIT_PREFIX["validation"]),
         figures=read_estimates(run.metrics, SPLIT_PREFIX[split]),
-        word=run.tags.get("verdict", ""),
+        word=run.verdict,
         examples=int(run.metrics.get(f"{SPLIT_PREFIX[split]}/examples", 0)),
         ranked_on=int(run.metrics.get(f"{SPLIT_PREFIX['validation']}/examples", 0)),
         data=run.tags.get(DIGEST_TAG, ""),
+        baselines=read_baselines(run.metrics, SPLIT_PREFIX[split]),
+        mlflow=mlflow,
         link=report.name if report.is_file() and report.parent.resolve() == page.parent.resolve() else "",
     )

@@ -153,6 +153,7 @@ def print_next(commands: Mapping[str, str]) -> None:
     out.print()
     out.print("Next:", style="bold")
     table = plain_table("", "")
+    table.columns[0].min_width = max(map(len, commands))  # a command is never shortened
     for command, effect in commands.items():
         table.add_row(command, Text(effect, "dim"))
     out.print(Padding(table, (0, 0, 0, 2)))

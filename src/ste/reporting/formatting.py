@@ -1,15 +1,17 @@
 """Names and digits of metrics, the same on every page."""
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ste.evaluation import run_choice
 from ste.evaluation.scorecard import Estimate
 
 NONE = "\N{EN DASH}"
 """Text of a missing value."""
 
-SHORT_ID = 8
+SHORT_ID = run_choice.SHORT_ID
 """Characters of a run ID that tables show; `run=` accepts them."""
 
 MINUS = "\N{MINUS SIGN}"
@@ -104,15 +106,20 @@ def number(value: float, name: str = "", *, signed: bool = False, unit: bool = T
     Args:
         value: of the metric.
         name: of the metric, which decides the digits and percent.
-        signed: with a plus sign.
-        unit: with the percent sign.
+        signed: of a difference: with a plus sign, and in points where the metric is in percent.
+        unit: with the percent sign or `points`.
     """
     digits = 4 if name in _FOUR_DIGITS else 2 if name in _TWO_DIGITS else 3
     percent = is_percent(name)
     text = f"{100 * value:{'+' * signed}.1f}" if percent else f"{value:{'+' * signed}.{digits}f}"
     if not any(digit in "123456789" for digit in text):
         text = text.lstrip("+-")  # no sign before a zero
-    return text.replace("-", MINUS) + " %" * (percent and unit)
+    return text.replace("-", MINUS) + (" points" if signed else " %") * (percent and unit)
+
+
+def typographic(text: str) -> str:
+    """Replace the hyphens before numbers in a sentence by minus signs, as `number` writes them."""
+    return re.sub(r"(?<![\w-])-(?=\d)", MINUS, text)
 
 
 def is_percent(name: str) -> bool:
@@ -128,6 +135,16 @@ def cell(figure: Estimate | None, name: str, *, signed: bool = False) -> Cell:
         return Cell(number(figure.value, name, signed=signed), "", figure.value)
     ends = ", ".join(number(end, name, unit=False) for end in (figure.low, figure.high))
     return Cell(number(figure.value, name, signed=signed), f"[{ends}]", figure.value)
+
+
+def short_id(run_id: str) -> str:
+    """The characters of a run ID that tables show."""
+    return run_id[:SHORT_ID]
+
+
+def shorten(text: str, width: int) -> str:
+    """Cut a text to a number of characters, the last of which is an ellipsis."""
+    return text if len(text) <= width else text[: width - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def p_value(p: float) -> str:

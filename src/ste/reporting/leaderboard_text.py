@@ -1,63 +1,76 @@
 """The printed leaderboard of an experiment."""
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from ste.evaluation.scorecard import Estimate
 from ste.reporting.console import console as default_console
-from ste.reporting.formatting import count
-from ste.reporting.html.leaderboard import RANKED_BY, Board, luck, rank_runs
+from ste.reporting.console import plain_table
+from ste.reporting.formatting import NONE, cell, count, short_id, shorten
+from ste.reporting.html.leaderboard import Board, explain_choice, luck, rank_runs, rows_differ
 
-_DIGITS = ("val", "accuracy, %", "MCC", "loss", "AUC", "Sharpe")
 _SHORT_WORDS = {"better than guessing": "> guessing", "inconclusive": "too few"}
+_MAX_MODEL = 18  # characters that fit in 80 columns without the numbers of rows
+_MAX_MODEL_WITH_ROWS = 10
 
 
 def print_leaderboard(board: Board, console: Console | None = None) -> None:
-    """Print the leaderboard, at most 100 characters wide."""
+    """Print the leaderboard, at most 80 characters wide where no word is longer."""
     console = console or default_console()
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
-    for name in ("#", "model", "run", *_DIGITS, "verdict", "rows", "when"):
-        table.add_column(name, justify="right" if name in ("#", "rows", *_DIGITS) else "left", no_wrap=True)
+    with_rows = rows_differ(board)
+    width = _MAX_MODEL_WITH_ROWS if with_rows else _MAX_MODEL
+    columns = (
+        "#",
+        "run",
+        "model",
+        "val loss",
+        "accuracy",
+        "95 % interval",
+        "verdict",
+        *(["rows"] if with_rows else []),
+    )
+    table = plain_table(*columns, numbers=("#", "val loss", "accuracy", "95 % interval", "rows"))
     ranked = rank_runs(board)
     for run in ranked:
-        row, figures = run.row, run.row.figures
+        row, accuracy = run.row, cell(run.row.figures.get("accuracy"), "accuracy")
         cells = [
             "" if run.rank is None else str(run.rank),
-            _short(row.model, 10),
-            _short(row.name, 9),
-            _digits(row.validation.get(RANKED_BY), 3),
-            _accuracy(figures.get("accuracy")),
-            *(_digits(figures.get(name), 3) for name in ("mcc", "log_loss", "direction_auroc")),
-            _digits(figures.get("portfolio_sharpe"), 2),
-            _SHORT_WORDS.get(row.word, _short(row.word, 10)),
-            _rows(row.examples) + "*" * run.other_rows,
-            row.created[5:10],
+            short_id(row.run_id),
+            shorten(row.model, width) + "*" * (run.other_rows and not with_rows),
+            run.cells["ranked_by"].text,
+            accuracy.text,
+            accuracy.interval or NONE,
+            _SHORT_WORDS.get(row.word, row.word or NONE),
         ]
-        table.add_row(*(Text(cell) for cell in cells), style="dim" if run.other_rows else None)  # names are no markup
-    console.print(Text(f"{board.experiment}: {count(len(ranked), 'run')}, {board.split} metrics", style="bold"))
-    console.print(Text(luck(board)))
+        if with_rows:
+            cells.append(_rows(row.examples) + "*" * run.other_rows)
+        table.add_row(*(Text(text) for text in cells), style="dim" if run.other_rows else None)  # names are no markup
+    of_each = "" if with_rows or not ranked else f", {ranked[0].row.examples:,} rows each"
+    console.print(
+        Text(f"{board.experiment}: {count(len(ranked), 'run')}, {board.split} metrics{of_each}", style="bold")
+    )
     console.print(table)
-    ranking = "the best run is selected by it" if board.split == "validation" else "the test split does not rank"
-    console.print(Text(f"ranked by validation log-loss (val): {ranking}; AUC: direction", style="dim"))
     if any(run.other_rows for run in ranked):
         console.print(Text("* scored on other rows than most runs: not ranked, not comparable", style="dim"))
+    console.print()
+    for text in filter(None, (explain_choice(ranked), luck(board), _ranking(board))):
+        console.print(Text(text))
+    console.print()
 
 
-def _short(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "\N{HORIZONTAL ELLIPSIS}"
+def next_commands(board: Board) -> dict[str, str]:
+    """Commands to type after a leaderboard, each with what it does."""
+    best = next((short_id(run.row.run_id) for run in rank_runs(board) if run.rank is not None), "latest")
+    return {
+        f"python -m ste.report run={best}": "the best run, as a page",
+        f"python -m ste.export run={best}": "one file for predict and serve",
+        "python -m ste.ui": "the runs in MLflow",
+    }
+
+
+def _ranking(board: Board) -> str:
+    how = "the best run is selected by it" if board.split == "validation" else f"the {board.split} split does not rank"
+    return f"Ranked by validation log-loss (val loss): {how}."
 
 
 def _rows(n: int) -> str:
     return f"{n:,}" if n < 1_000_000 else f"{n / 1e6:.1f} M"
-
-
-def _digits(figure: Estimate | None, digits: int) -> str:
-    return "-" if figure is None else f"{figure.value:.{digits}f}"
-
-
-def _accuracy(figure: Estimate | None) -> str:
-    """Percent, with its interval."""
-    if figure is None or figure.low is None or figure.high is None:
-        return "-" if figure is None else f"{100 * figure.value:.1f}"
-    return f"{100 * figure.value:.1f} [{100 * figure.low:.1f},{100 * figure.high:.1f}]"

@@ -39,6 +39,11 @@ class RunInfo:
     started: int = 0
     experiment: str = ""
 
+    @property
+    def verdict(self) -> str:
+        """Word of the verdict, or empty."""
+        return self.tags.get("verdict", "")
+
     @classmethod
     def from_mlflow(cls, run: MlflowRun) -> "RunInfo":
         """Create from MLflow's own object."""

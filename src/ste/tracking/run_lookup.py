@@ -10,7 +10,9 @@ from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from ste.config.progress import print_line
 from ste.errors import RunError
+from ste.evaluation.run_choice import RunChoice, choice_text
 from ste.tracking.run_info import BEST_TAG, DIGEST_TAG, FOLD_TAG, PARENT_TAG, SWEEP_TAG, RunInfo, find_runs, trains
 
 CONFIG = "config.yaml"
@@ -28,7 +30,7 @@ def find_run(
     """Find a run by its ID, the `latest` finished run, or the `best` run of an experiment.
 
     `best` has the lowest validation log-loss among the finished runs on the same validation rows as the latest run:
-    log-losses on different rows are not comparable.
+    log-losses on different rows are not comparable. Which run that is, and why, is printed on standard error.
 
     Args:
         client: of the store.
@@ -43,7 +45,9 @@ def find_run(
     if wanted == "latest":
         return _latest(client, experiment)
     if wanted == "best":
-        return rank_runs(client, _latest(client, experiment).experiment)[0]
+        ranked = rank_runs(client, _latest(client, experiment).experiment)
+        print_line(choice_text([RunChoice(run.id, run.tags.get("model", run.name), run.verdict) for run in ranked]))
+        return ranked[0]
     run = _by_id(client, wanted, key)
     if FOLD_TAG in run.tags:
         parent = run.tags.get(PARENT_TAG, "")

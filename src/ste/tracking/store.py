@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import shutil
 import sqlite3
 import tempfile
@@ -12,7 +13,7 @@ from filelock import FileLock
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from ste.config import TrackingSettings
+from ste.config import TrackingSettings, UiSettings
 from ste.config.fast_imports import fast_imports
 from ste.config.progress import step
 from ste.errors import RunError
@@ -44,7 +45,7 @@ def open_store(settings: TrackingSettings, output: Path) -> MlflowClient:
     mlflow.set_tracking_uri(uri)
     with fast_imports("MLflow's store"):
         client = MlflowClient(uri)
-    if uri.startswith("http"):
+    if is_server(client):
         try:
             client.search_experiments(max_results=1)
         except MlflowException:
@@ -72,6 +73,25 @@ def experiment_id(client: MlflowClient, name: str) -> str:
         if found is None:
             raise
         return str(found.experiment_id)
+
+
+def is_server(client: MlflowClient) -> bool:
+    """Whether the store is a server, which shows its runs itself."""
+    return client.tracking_uri.startswith("http")
+
+
+def run_page(client: MlflowClient, experiment: str, run: str) -> str:
+    """Return the address of a run's page in MLflow: on the store's server, or where `python -m ste.ui` shows it.
+
+    Args:
+        client: of the store.
+        experiment: ID of the run's experiment.
+        run: its ID.
+    """
+    server = f"http://{UiSettings.host}:{UiSettings.port}"
+    if is_server(client):
+        server = re.sub(r"//[^/@]*@", "//", client.tracking_uri).rstrip("/")  # a page holds no password
+    return f"{server}/#/experiments/{experiment}/runs/{run}"
 
 
 def ensure_sqlite(path: Path) -> None:

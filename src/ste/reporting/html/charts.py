@@ -17,7 +17,8 @@ from ste.reporting.plots.theme import svg
 from ste.schema import PERIOD
 
 _SERIES = {"train": "training", "val": "validation"}
-_MAX_BARS = 40
+_MAX_BARS = 8  # of features; the table has all
+_MAX_ROWS = 40  # of the attribution
 _MIN_IN_BIN = 10
 
 
@@ -45,6 +46,26 @@ def figures(report: ReportData, main: str) -> dict[str, Markup]:
         if drawn is not None:
             out[f"ic-{split}"] = drawn
     return out | _importance(report)
+
+
+def second_chart(report: ReportData, main: str, drawn: Mapping[str, Markup]) -> tuple[str, str] | None:
+    """Name and caption of the chart next to the accuracies at the top of the page; None where there is none.
+
+    It is the portfolio of a real market, else the training curves, else the calibration.
+
+    Args:
+        report: the run.
+        main: the split that comes first.
+        drawn: names of the charts that there are.
+    """
+    captions = {
+        f"equity-{main}": f"Value of 1 invested on {main}, after costs, and its benchmark, before costs",
+        "curves": "Metrics over the epochs of training",
+        f"reliability-{main}": f"Calibration on {main}: accuracy by highest probability",
+    }
+    if report.synthetic:
+        del captions[f"equity-{main}"]
+    return next(((name, caption) for name, caption in captions.items() if name in drawn), None)
 
 
 def _draw(figure: Figure, name: str, text: str) -> Markup:
@@ -90,9 +111,11 @@ def _reliability(score: Scorecard, split: str) -> Markup:
 def _equity(portfolio: Portfolio, split: str) -> Markup:
     text = (
         f"Value of 1 invested on {portfolio.dates[0]}, {split} split: {portfolio.equity[-1]:.3f} after "
-        f"{len(portfolio.dates)} holding periods, largest drawdown {max(portfolio.drawdown):.1%}."
+        f"{len(portfolio.dates)} holding periods, largest drawdown {100 * max(portfolio.drawdown):.1f} %."
     )
-    figure = plots.equity_figure(portfolio.dates, portfolio.equity, portfolio.drawdown)
+    if portfolio.benchmark:
+        text += f" Benchmark, {plots.BENCHMARK}: {portfolio.benchmark[-1]:.3f}."
+    figure = plots.equity_figure(portfolio.dates, portfolio.equity, portfolio.drawdown, portfolio.benchmark)
     return _draw(figure, f"equity-{split}", text)
 
 
@@ -138,7 +161,7 @@ def _attribution(report: ReportData) -> dict[str, Markup]:
     attribution = report.attribution
     assert attribution is not None
     totals = attribution.by_feature
-    names = sorted(totals, key=lambda name: (-totals[name], name))[:_MAX_BARS]
+    names = sorted(totals, key=lambda name: (-totals[name], name))[:_MAX_ROWS]
     top = ", ".join(f"{name} {totals[name]:.4f}" for name in names[:5])
     if len(attribution.by_lag) == 1:
         figure = plots.bars_figure(names, [totals[name] for name in names], "mean absolute attribution")

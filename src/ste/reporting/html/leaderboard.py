@@ -2,18 +2,25 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from markupsafe import Markup
+
 from ste.evaluation.overfitting import expected_maximum
+from ste.evaluation.run_choice import RunChoice, choice_text
 from ste.evaluation.scorecard import Estimate
-from ste.reporting.formatting import Cell, cell
+from ste.reporting.formatting import Cell, cell, number, short_id, shorten
 from ste.reporting.html.render import render
+from ste.reporting.plots.figures import ranking_figure
+from ste.reporting.plots.theme import svg
 
 RANKED_BY = "log_loss"
 _NORMAL_95 = 1.96
+_MAX_DOTS = 12  # runs in the chart
+_MAX_NAME = 18  # characters of a model in the chart
 _COLUMNS = ("accuracy", "mcc", "log_loss", "direction_auroc", "portfolio_sharpe")
 
 
@@ -30,7 +37,9 @@ class BoardRow:
         examples: scored rows of the displayed split.
         ranked_on: scored rows of the validation split.
         data: digest of the tables.
+        baselines: accuracy of each baseline on the displayed split.
         link: address of the run's report, relative to the page, or empty.
+        mlflow: address of the run's page in MLflow, or empty.
     """
 
     run_id: str
@@ -43,7 +52,9 @@ class BoardRow:
     examples: int = 0
     ranked_on: int = 0
     data: str = ""
+    baselines: Mapping[str, float] = field(default_factory=dict)
     link: str = ""
+    mlflow: str = ""
 
     @property
     def rows_scored(self) -> tuple[str, int, int]:
@@ -67,6 +78,8 @@ class Board:
         trials: number of runs on the data that most rows share, including unfinished runs.
         split: displayed split.
         unit: of a period, `week` or `day`.
+        synthetic: the rows are of a synthetic market, so that Sharpe ratios are artificial.
+        server: the runs are on an MLflow server; otherwise the links to MLflow need `python -m ste.ui`.
     """
 
     experiment: str
@@ -74,6 +87,8 @@ class Board:
     trials: int
     split: str = "test"
     unit: str = "week"
+    synthetic: bool = False
+    server: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,6 +129,17 @@ def rank_runs(board: Board) -> list[RankedRun]:
     return out
 
 
+def explain_choice(ranked: Sequence[RankedRun]) -> str:
+    """State which run is the best one and why; empty where no run has a rank."""
+    runs = [run.row for run in ranked if run.rank is not None]
+    return choice_text([RunChoice(row.run_id, row.model, row.word) for row in runs]) if runs else ""
+
+
+def rows_differ(board: Board) -> bool:
+    """Whether the runs were scored on different numbers of rows."""
+    return len({row.examples for row in board.rows}) > 1
+
+
 def luck(board: Board) -> str:
     """A sentence on how much the best of so many trials gains by luck alone.
 
@@ -147,9 +173,13 @@ def render_leaderboard(board: Board) -> str:
         script="leaderboard.js",
         board=board,
         runs=ranked,
+        choice=explain_choice(ranked),
+        chart=_chart(ranked, board.split),
         luck=luck(board),
         others=sum(run.other_rows for run in ranked),
+        rows_differ=rows_differ(board),
         columns=_columns(board),
+        short_id=short_id,
     )
 
 
@@ -157,16 +187,38 @@ def _columns(board: Board) -> list[dict[str, Any]]:
     """Headings: text, tooltip, whether the column holds numbers, and which end is better."""
     texts = [
         ("rank", "", True, "ascending"),
-        ("model", "", False, ""),
         ("run", "", False, ""),
+        ("model", "", False, ""),
         ("validation log-loss", "ranks the runs; lower is better", True, "ascending"),
         ("accuracy", board.split, True, "descending"),
         ("MCC", board.split, True, "descending"),
         ("log-loss", board.split, True, "ascending"),
         ("direction: AUC", f"{board.split}; 0.5 by chance", True, "descending"),
-        ("Sharpe ratio", f"{board.split}, after costs", True, "descending"),
+        (f"Sharpe ratio{', artificial' if board.synthetic else ''}", f"{board.split}, after costs", True, "descending"),
         ("verdict", "", False, ""),
-        ("rows", board.split, True, "descending"),
+        *([("rows", board.split, True, "descending")] if rows_differ(board) else []),
         ("when", "", False, ""),
+        ("pages", "", False, ""),
     ]
     return [dict(zip(("text", "note", "number", "better"), column, strict=True)) for column in texts]
+
+
+def _chart(ranked: Sequence[RankedRun], split: str) -> Markup | None:
+    """Draw the accuracy of the ranked runs next to their best baselines; None without one."""
+    rows = [run.row for run in ranked if run.rank is not None and "accuracy" in run.row.figures][:_MAX_DOTS]
+    if not rows:
+        return None
+    shown = [row.figures["accuracy"] for row in rows]
+    best = [max(row.baselines.values(), default=math.nan) for row in rows]
+    figure = ranking_figure(
+        [f"{place}  {short_id(row.run_id)} {shorten(row.model, _MAX_NAME)}" for place, row in enumerate(rows, 1)],
+        [e.value for e in shown],
+        [math.nan if e.low is None else e.low for e in shown],
+        [math.nan if e.high is None else e.high for e in shown],
+        best,
+        f"accuracy on {split}",
+    )
+    text = ", ".join(
+        f"{short_id(row.run_id)} {number(e.value, 'accuracy')}" for row, e in zip(rows, shown, strict=True)
+    )
+    return Markup(svg(figure, "accuracies", f"Accuracy of the runs in rank order on the {split} split: {text}."))

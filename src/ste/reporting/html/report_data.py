@@ -9,6 +9,7 @@ from ste.evaluation.explain.permutation_importance import Importance
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.scorecard import Estimate, Scorecard
 from ste.evaluation.verdict import Verdict
+from ste.schema import SYNTHETIC_SOURCES
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,11 @@ class ReportData:
         """Scores of the splits outside training, the test first."""
         names = sorted((name for name in self.scores if name != "train"), key=lambda name: name != "test")
         return {name: self.scores[name] for name in names}
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the rows are of a synthetic market, whose portfolio is worth nothing."""
+        return self.card["source"] in SYNTHETIC_SOURCES
 
     @property
     def unit(self) -> str:

@@ -1,10 +1,14 @@
 """Tables of a report: scorecards and data cards as rows of cells."""
 
+import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ste.evaluation.scorecard import Estimate, Gain, Scorecard
+from ste.evaluation.explain.permutation_importance import Importance
+from ste.evaluation.predictions import BAYES
+from ste.evaluation.scorecard import Estimate, Gain, Portfolio, Scorecard
 from ste.evaluation.verdict_text import against_chance
 from ste.registry import METRICS
 from ste.reporting.formatting import NONE, Cell, cell, count, label, number, ordered, p_value, who
@@ -19,7 +23,7 @@ _AGAINST_CHANCE = {
 
 @dataclass(frozen=True)
 class TableRow:
-    """A table row: name, role (`model`, `baseline` or `bayes`) and cells."""
+    """A table row: name, role (`model`, `baseline` or `bayes`; `group` or `feature`) and cells."""
 
     name: str
     role: str
@@ -37,15 +41,37 @@ class RowGroup:
 
 @dataclass(frozen=True)
 class KeyFigure:
-    """A metric at the top of the page, with the value that it is compared with."""
+    """A metric at the top of the page, with the value that it is compared with.
+
+    Attributes:
+        name: printed name.
+        shown: value and interval.
+        reference: what to compare it with.
+        artificial: it is of a portfolio in a synthetic market.
+    """
 
     name: str
     shown: Cell
     reference: str
+    artificial: bool = False
 
 
-def key_figures(score: Scorecard) -> list[KeyFigure]:
-    """Accuracy, log-loss, movement, direction and Sharpe ratio, each with its reference value."""
+@dataclass(frozen=True)
+class YearOfReturns:
+    """Returns of a calendar year in percent, as text: twelve months, empty where nothing is held, and the year."""
+
+    year: int
+    months: list[Cell]
+    total: Cell
+
+
+def key_figures(score: Scorecard, *, synthetic: bool) -> list[KeyFigure]:
+    """Accuracy, log-loss, movement, direction and Sharpe ratio, each with its reference value.
+
+    Args:
+        score: of the split that comes first.
+        synthetic: whether its rows are of a synthetic market.
+    """
     references = {
         "accuracy": _best_baseline(score, "accuracy"),
         "log_loss": _best_baseline(score, "log_loss"),
@@ -54,16 +80,21 @@ def key_figures(score: Scorecard) -> list[KeyFigure]:
         "portfolio_sharpe": "after costs; cash: 0",
     }
     return [
-        KeyFigure(label(name), cell(score.figures[name], name), reference)
+        KeyFigure(label(name), cell(score.figures[name], name), reference, synthetic and name == "portfolio_sharpe")
         for name, reference in references.items()
         if name in score.figures
     ]
 
 
 def _best_baseline(score: Scorecard, name: str) -> str:
-    values = {who: row[name].value for who, row in score.baselines.items() if name in row and who != "bayes"}
+    """The baseline that the verdict compares with: the best of those that are not identical to the model."""
+    values = {
+        who: row[name].value
+        for who, row in score.baselines.items()
+        if name in row and who != BAYES and who not in score.identical
+    }
     if not values:
-        return "no baseline"
+        return "no other baseline" if score.identical else "no baseline"
     best = (max if METRICS[name].higher_is_better else min)(values, key=lambda who: values[who])
     return f"best baseline, {best}: {number(values[best], name)}"
 
@@ -89,8 +120,8 @@ def headline(scores: Mapping[str, Scorecard], model: str) -> list[RowGroup]:
 
 def _everyone(score: Scorecard) -> list[tuple[str, str, dict[str, Estimate]]]:
     """Name, role and metrics of the model (an empty name), the baselines, and Bayes last."""
-    baselines = [(name, "baseline", figures) for name, figures in score.baselines.items() if name != "bayes"]
-    bayes = [("bayes", "bayes", score.baselines["bayes"])] if "bayes" in score.baselines else []
+    baselines = [(name, "baseline", figures) for name, figures in score.baselines.items() if name != BAYES]
+    bayes = [(BAYES, "bayes", score.baselines[BAYES])] if BAYES in score.baselines else []
     return [("", "model", score.figures), *baselines, *bayes]
 
 
@@ -106,15 +137,21 @@ def _gain(gain: Gain | None, name: str) -> Cell:
     return cell(Estimate(gain.value, gain.low, gain.high) if gain else None, name, signed=True)
 
 
-def composition(score: Scorecard, model: str) -> list[TableRow]:
-    """Movement and direction of the model and the baselines; empty with two classes."""
-    names = [f"{part}_{figure}" for part in ("move", "direction") for figure in ("auroc", "accuracy", "mcc")]
+def composition(score: Scorecard, model: str, *figures: str) -> list[TableRow]:
+    """Movement and direction of the model and the baselines; empty with two classes.
+
+    Args:
+        score: of a split.
+        model: name to print.
+        figures: of movement and of direction: `auroc`, `accuracy` or `mcc`.
+    """
+    names = [f"{part}_{figure}" for part in ("move", "direction") for figure in figures]
     if "move_auroc" not in score.figures:
         return []
     return [
-        TableRow(who(row, model), role, [cell(figures.get(name), name) for name in names])
-        for row, role, figures in _everyone(score)
-        if any(name in figures for name in names)
+        TableRow(who(row, model), role, [cell(own.get(name), name) for name in names])
+        for row, role, own in _everyone(score)
+        if any(name in own for name in names)
     ]
 
 
@@ -146,6 +183,53 @@ def metrics_of(score: Scorecard, *prefixes: str) -> list[TableRow]:
         TableRow(label(name), "model", [cell(figure, name)])
         for name, figure in score.figures.items()
         if name.startswith(prefixes)
+    ]
+
+
+def monthly_returns(portfolio: Portfolio) -> list[YearOfReturns]:
+    """Compound the returns of a portfolio by month and year, oldest first.
+
+    A holding period counts in the month in which its positions are taken.
+    """
+    months: dict[tuple[int, int], float] = defaultdict(lambda: 1.0)
+    for date, value in zip(portfolio.dates, portfolio.returns, strict=True):
+        months[int(date[:4]), int(date[5:7])] *= 1.0 + value
+    return [
+        YearOfReturns(
+            year,
+            [_monthly(months.get((year, month))) for month in range(1, 13)],
+            _monthly(math.prod(growth for (of, _), growth in months.items() if of == year)),
+        )
+        for year in sorted({year for year, _ in months})
+    ]
+
+
+def _monthly(growth: float | None) -> Cell:
+    if growth is None:
+        return Cell()
+    return Cell(number(growth - 1.0, "portfolio_annual_return", unit=False), "", growth - 1.0)
+
+
+def importance(rows: Sequence[Importance]) -> list[TableRow]:
+    """Permutation importance of groups and features: rise of log-loss and drop of accuracy in points, with errors."""
+
+    def points(value: float) -> Cell:
+        return Cell(number(value, "accuracy", unit=False), "", value)
+
+    return [
+        TableRow(
+            row.name,
+            row.kind,
+            [
+                cell(Estimate(row.log_loss, row.low, row.high), "log_loss"),
+                cell(Estimate(row.log_loss_error), "log_loss"),
+                *(
+                    Cell(number(value, "accuracy", unit=False), "", value)
+                    for value in (row.accuracy, row.accuracy_error)
+                ),
+            ],
+        )
+        for row in rows
     ]
 
 

@@ -17,10 +17,14 @@ from ste.reporting.plots.theme import (
     MUTED,
     dated,
     legend,
+    logarithmic,
     name_rows,
     panels,
     percent,
 )
+
+BENCHMARK = "all tickers, equal weights"
+"""Printed name of the benchmark of a portfolio."""
 
 
 def confusion_figure(counts: Sequence[Sequence[int]], classes: Sequence[str], title: str) -> Figure:
@@ -56,12 +60,12 @@ def estimates_figure(
 
     Args:
         names: of the model, its baselines and the Bayes optimum.
-        values: of each row.
+        values: fraction of each row, 0 to 1.
         lows: lower ends of the intervals; NaN where there is none.
         highs: upper ends.
         unit: label of the axis.
     """
-    figure, (axes,) = panels(0.75 + 0.27 * len(names))
+    figure, (axes,) = panels(max(2.6, 0.75 + 0.26 * len(names)))
     rows = np.arange(len(names))
     colours = [MODEL if i == 0 else LIMIT if name == "Bayes" else MUTED for i, name in enumerate(names)]
     axes.axvspan(lows[0], highs[0], color=MODEL, alpha=0.09, linewidth=0)
@@ -69,7 +73,43 @@ def estimates_figure(
     axes.scatter(values, rows, c=colours, s=26, zorder=3)
     name_rows(axes, names)
     axes.set_xlabel(unit)
+    percent(axes.xaxis)
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     axes.grid(axis="x", color=LINE, linewidth=0.6)
+    return figure
+
+
+def ranking_figure(
+    names: Sequence[str],
+    values: Sequence[float],
+    lows: Sequence[float],
+    highs: Sequence[float],
+    baselines: Sequence[float],
+    unit: str,
+) -> Figure:
+    """Draw a dot and its interval for each run, and a diamond for the best baseline on the same rows.
+
+    Args:
+        names: of the runs, the first on top.
+        values: fraction of each run, 0 to 1.
+        lows: lower ends of the intervals; NaN where there is none.
+        highs: upper ends.
+        baselines: value of each run's best baseline; NaN where there is none.
+        unit: label of the axis.
+    """
+    figure, (axes,) = panels(1.0 + 0.24 * len(names))
+    rows = np.arange(len(names))
+    axes.hlines(rows, lows, highs, colors=MODEL, linewidth=1.6)
+    axes.scatter(values, rows, c=MODEL, s=26, zorder=3, label="run, 95 % interval")
+    axes.scatter(
+        baselines, rows, marker="D", s=30, facecolors="none", edgecolors=LIMIT, zorder=4, label="best baseline"
+    )
+    name_rows(axes, names)
+    axes.set_xlabel(unit)
+    percent(axes.xaxis)
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    axes.grid(axis="x", color=LINE, linewidth=0.6)
+    legend(figure, axes)
     return figure
 
 
@@ -80,7 +120,7 @@ def curves_figure(curves: Mapping[str, Mapping[str, Sequence[float]]], best: int
         curves: values by epoch, by series, by panel: `{"loss": {"training": [...], ...}, ...}`.
         best: epoch whose weights are used, from 0.
     """
-    figure, stacked = panels(0.4 + 1.45 * len(curves), len(curves))
+    figure, stacked = panels(0.4 + 1.25 * len(curves), len(curves))
     styles = {"training": (MUTED, (0, (4, 2))), "validation": (MODEL, "-")}
     for axes, (panel, lines) in zip(stacked, curves.items(), strict=True):
         for name, values in lines.items():
@@ -90,6 +130,8 @@ def curves_figure(curves: Mapping[str, Mapping[str, Sequence[float]]], best: int
         if best is not None:
             axes.axvline(best, color=LIMIT, linewidth=0.9, linestyle=":", label=f"best: epoch {best}")
         axes.set_ylabel(panel)
+        if panel == "accuracy":
+            percent(axes.yaxis)
         axes.grid(axis="y", color=LINE, linewidth=0.6)
     stacked[-1].set_xlabel("epoch, from 0")
     stacked[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -105,7 +147,7 @@ def reliability_figure(confidence: Sequence[float], accuracy: Sequence[float], e
         accuracy: of the examples in each bin.
         examples: number of examples in each bin.
     """
-    figure, (axes, counts) = panels(3.6, 2, ratios=(3, 1))
+    figure, (axes, counts) = panels(2.6, 2, ratios=(3, 1))
     ends = min(*confidence, *accuracy) - 0.02, max(*confidence, *accuracy) + 0.02
     axes.plot(ends, ends, color=MUTED, linewidth=0.9, linestyle=(0, (4, 2)), label="calibrated")
     fractions = np.asarray(examples) / max(sum(examples), 1)
@@ -126,24 +168,33 @@ def reliability_figure(confidence: Sequence[float], accuracy: Sequence[float], e
     return figure
 
 
-def equity_figure(dates: Sequence[str], equity: Sequence[float], drawdown: Sequence[float]) -> Figure:
-    """Draw the value of a portfolio and its drawdown.
+def equity_figure(
+    dates: Sequence[str], equity: Sequence[float], drawdown: Sequence[float], benchmark: Sequence[float] = ()
+) -> Figure:
+    """Draw the value of a portfolio on a logarithmic axis, next to its benchmark, and its drawdown.
 
     Args:
         dates: ISO, of each value.
-        equity: value of 1 invested.
+        equity: value of 1 invested; values of 0, after a total loss, are not drawn.
         drawdown: fraction lost since the highest value so far, 0 to 1.
+        benchmark: value of 1 invested in all tickers at equal weights; empty where it is unknown.
     """
-    figure, (axes, below) = panels(3.4, 2, ratios=(2, 1))
+    figure, (axes, below) = panels(2.8, 2, ratios=(2, 1))
     when = np.asarray(dates, dtype="datetime64[D]")
+    axes.set_yscale("log", nonpositive="mask")
     axes.axhline(1.0, color=MUTED, linewidth=0.8)
-    axes.plot(when, equity, color=MODEL, linewidth=1.4)
-    axes.set_ylabel("value of 1")
+    axes.plot(when, equity, color=MODEL, linewidth=1.5, label="portfolio", zorder=3)
+    if len(benchmark):
+        axes.plot(when, benchmark, color=MUTED, linewidth=1.3, linestyle=(0, (4, 2)), label=BENCHMARK)
+    positive = [value for value in (1.0, *equity, *benchmark) if value > 0]
+    logarithmic(axes.yaxis, min(positive), max(positive))
+    axes.set_ylabel("value of 1, log")
     below.fill_between(when, -np.asarray(drawdown), 0.0, color=LOSS, alpha=0.35, linewidth=0)
     below.plot(when, -np.asarray(drawdown), color=LOSS, linewidth=0.8)
     below.set_ylabel("drawdown")
     percent(below.yaxis)
     dated(axes, below)
+    legend(figure, axes)
     return figure
 
 

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 INK, MUTED, LINE = "#1d2126", "#5b6470", "#d9d6cf"
 MODEL, LIMIT, LOSS = "#1f5fa9", "#a8530f", "#a3313d"
@@ -23,8 +23,9 @@ _PROPERTIES = {INK: "--ink", MUTED: "--muted", LINE: "--line", MODEL: "--model",
 
 MINUS = "\N{MINUS SIGN}"
 
-_WIDTH = 5.7
-_FONT = 10.0
+_WIDTH = 5.0  # inches; on a phone of 390 pixels a point is about a pixel, so that the text stays readable
+_FONT = 10.5
+_DECADE = 10.0
 
 
 def svg(figure: Figure, name: str, description: str) -> str:
@@ -68,7 +69,7 @@ def panels(height: float, count: int = 1, ratios: Sequence[float] | None = None)
     for axes in panels:
         axes.spines[["top", "right", "left"]].set_visible(False)
         axes.spines["bottom"].set_color(MUTED)
-        axes.tick_params(colors=MUTED, labelsize=_FONT - 1, length=0, pad=4)
+        axes.tick_params(colors=MUTED, labelsize=_FONT - 0.5, length=0, pad=4)
         axes.set_axisbelow(True)
         for label in (axes.xaxis.label, axes.yaxis.label):
             label.set_color(MUTED)
@@ -104,6 +105,20 @@ def percent(axis: Any) -> None:
         return f"{100 * value + 0.0:.{0 if high - low > 0.04 else 1}f} %".replace("-", MINUS)
 
     axis.set_major_formatter(FuncFormatter(text))
+
+
+def logarithmic(axis: Any, low: float, high: float) -> None:
+    """Format the axis of positive values that is logarithmic: round numbers, also within a factor of ten.
+
+    Args:
+        axis: of a panel whose scale is logarithmic.
+        low: smallest value drawn.
+        high: largest value drawn.
+    """
+    narrow = high < _DECADE * low
+    axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]) if narrow else LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
 
 
 def dated(*panels: Axes) -> None:
