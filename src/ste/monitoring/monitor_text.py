@@ -3,6 +3,7 @@
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from ste.evaluation.scorecard import Estimate
 from ste.inference.card_metrics import COMPARED_METRICS
@@ -11,6 +12,9 @@ from ste.monitoring.drift import ALARM_LEVELS, LEVELS
 from ste.monitoring.monitor_report import MonitorReport
 from ste.monitoring.recommendation import RETRAIN
 from ste.monitoring.track_record import TrackRecord
+from ste.reporting.console import console as default_console
+from ste.reporting.console import plain_table
+from ste.reporting.formatting import Cell, cell, is_percent, label
 
 MAX_COLUMNS = 12
 """Drift columns that are printed."""
@@ -24,14 +28,12 @@ def print_report(report: MonitorReport, console: Console | None = None) -> None:
         report: monitor report.
         console: target; None is standard output.
     """
-    console = console or Console(highlight=False, width=None if Console().is_terminal else 100)
+    console = console or default_console()
     card = report.card
-    console.print(
-        f"[bold]{escape(card.name)}[/] of run {escape(card.run_id)}, version {report.version}", soft_wrap=True
-    )
-    console.print(f"trained to {card.trained_to}, covers {report.since} to {report.until}", soft_wrap=True)
+    console.print(f"[bold]{escape(card.name)}[/] of run {escape(card.run_id)}, version {report.version}")
+    console.print(f"trained to {card.trained_to}, covers {report.since} to {report.until}")
     if warning := synthetic_warning(card):
-        console.print(f"[bold yellow]{warning}[/]", soft_wrap=True)
+        console.print(f"[bold yellow]{warning}[/]")
     console.print()
     console.print(_drift_table(report))
     rest = report.drift.columns[MAX_COLUMNS:]
@@ -42,6 +44,10 @@ def print_report(report: MonitorReport, console: Console | None = None) -> None:
     if report.record is not None:
         console.print()
         console.print(_metrics_table(report.record))
+        for baseline, metrics in report.record.card.baselines.items():
+            shown = (name for name in COMPARED_METRICS if name in metrics)
+            figures = ", ".join(f"{label(name)} {_text(metrics[name], name)}" for name in shown)
+            console.print(f"{baseline}: {figures}", style="dim", markup=False)
         console.print(f"\n{escape(report.record.summary)}")
     for note in report.notes:
         console.print(f"[dim]note: {escape(note)}[/]")
@@ -51,37 +57,29 @@ def print_report(report: MonitorReport, console: Console | None = None) -> None:
 
 
 def _drift_table(report: MonitorReport) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("column")
-    table.add_column("watched as")
-    for name in ("PSI", "by chance", "outside"):
-        table.add_column(name, justify="right")
-    table.add_column("")
+    numbers = ("PSI", "by chance", "outside")
+    table = plain_table("column", *numbers, "", numbers=numbers)
     for one in report.drift.columns[:MAX_COLUMNS]:
         p = "p < 0.001" if one.p < 0.001 else f"p = {one.p:.3f}"
         outside = f"{100 * one.outside:.0f} %"
-        table.add_row(one.title, one.watched_as, f"{one.psi:.3f}", p, outside, one.level, style=_STYLE[one.level])
+        table.add_row(one.title, f"{one.psi:.3f}", p, outside, one.level, style=_STYLE[one.level])
     return table
 
 
 def _metrics_table(record: TrackRecord) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("metric", "out of sample", record.split, "gain", ""):
-        table.add_column(name, no_wrap=True)
+    table = plain_table("metric", "out of sample", record.split, "gain", "")
     for one in record.comparisons:
-        now, then, gain = _format(one.now), _format(one.then), _format(one.gain, signed=True)
-        table.add_row(_label(one.name), now, then, gain, one.result)
-    for name, metrics in record.card.baselines.items():
-        for metric in COMPARED_METRICS:
-            if metric in metrics:
-                table.add_row(f"of {name}", _format(metrics[metric]), "", "", _label(metric), style="dim")
+        now, then = _text(one.now, one.name), _text(one.then, one.name)
+        gain = _cell(one.gain, one.name, signed=True)
+        table.add_row(label(one.name), now, then, Text(gain.text), one.result)
     return table
 
 
-def _label(name: str) -> str:
-    return name.replace("_", "-")
+def _text(figure: Estimate, name: str) -> Text:
+    shown = _cell(figure, name)
+    return Text(f"{shown.text} {shown.interval}".rstrip())
 
 
-def _format(value: Estimate, *, signed: bool = False) -> str:
-    text = f"{value.value:{'+' if signed else ''}.3f}"
-    return text if value.low is None or value.high is None else f"{text} [{value.low:.3f}, {value.high:.3f}]"
+def _cell(figure: Estimate, name: str, *, signed: bool = False) -> Cell:
+    """A cell in percent or with three digits, so that the table fits the terminal."""
+    return cell(figure, name if is_percent(name) else "", signed=signed)

@@ -18,7 +18,7 @@ from ste.monitoring.outcomes import LABEL
 from ste.schema import PERIOD, probability_names
 
 LOWER_IS_BETTER = ("log_loss",)
-WORSE, BETTER, SAME, INCONCLUSIVE = "worse", "better", "as in the test", "inconclusive"
+WORSE, BETTER, SAME, INCONCLUSIVE = "worse", "better", "same", "inconclusive"
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class MetricComparison:
         now: out-of-sample value, with its interval.
         then: value of the test, with its interval.
         gain: improvement, above 0 is better also for losses, with the interval of the difference.
-        result: `worse` or `better` if that interval excludes 0, `as in the test`, or `inconclusive`.
+        result: `worse` or `better` if that interval excludes 0, `same`, or `inconclusive`.
     """
 
     name: str
