@@ -15,6 +15,7 @@ from mlflow.tracking import MlflowClient
 from ste.config import TrackingSettings
 from ste.config.fast_imports import fast_imports
 from ste.errors import RunError
+from ste.tracking.saved_views import save_runs_view
 
 _SQLITE = "sqlite:///"
 _KIND = {"mlflow.experimentKind": "custom_model_development"}  # the UI shows its training pages
@@ -26,7 +27,25 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # report a missin
 
 
 def open_store(settings: TrackingSettings, output: Path) -> MlflowClient:
-    """Open a client of the store; a missing SQLite file is created.
+    """Open a client of the store, to read its runs.
+
+    Args:
+        settings: `uri` may be None, a `sqlite:///` URI or a server's `http(s)://`.
+        output: folder of the default store.
+
+    Raises:
+        RunError: the SQLite file is missing, or no server answers.
+    """
+    uri = _store_uri(settings, output)
+    path = Path(uri.removeprefix(_SQLITE))
+    if uri.startswith(_SQLITE) and not _has_content(path):
+        shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+        raise RunError(f"{shown}: there is no store of runs yet. Try python -m ste.train model=lstm first.")
+    return _connect(uri)
+
+
+def create_store(settings: TrackingSettings, output: Path) -> MlflowClient:
+    """Open a client of the store, to track a run; a missing SQLite file is created.
 
     Args:
         settings: `uri` may be None, a `sqlite:///` URI or a server's `http(s)://`.
@@ -35,11 +54,22 @@ def open_store(settings: TrackingSettings, output: Path) -> MlflowClient:
     Raises:
         RunError: no server answers.
     """
-    uri = settings.uri or f"{_SQLITE}{(output / 'mlflow.db').resolve()}"
+    uri = _store_uri(settings, output)
     if uri.startswith(_SQLITE):
-        path = Path(uri.removeprefix(_SQLITE)).resolve()
-        ensure_sqlite(path)
-        uri = f"{_SQLITE}{path}"
+        ensure_sqlite(Path(uri.removeprefix(_SQLITE)))
+    return _connect(uri)
+
+
+def _store_uri(settings: TrackingSettings, output: Path) -> str:
+    uri = settings.uri or f"{_SQLITE}{output / 'mlflow.db'}"
+    return f"{_SQLITE}{Path(uri.removeprefix(_SQLITE)).resolve()}" if uri.startswith(_SQLITE) else uri
+
+
+def _has_content(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
+
+
+def _connect(uri: str) -> MlflowClient:
     mlflow.set_tracking_uri(uri)
     with fast_imports():  # MLflow imports its SQL store here
         client = MlflowClient(uri)
@@ -65,7 +95,9 @@ def experiment_id(client: MlflowClient, name: str) -> str:
         folder = Path(client.tracking_uri.removeprefix(_SQLITE)).parent / "artifacts"
         location = f"{folder.as_uri()}/{name}"
     try:
-        return str(client.create_experiment(name, artifact_location=location, tags=_KIND))
+        created = str(client.create_experiment(name, artifact_location=location, tags=_KIND))
+        save_runs_view(client, created)
+        return created
     except mlflow.exceptions.MlflowException:  # another process created it
         found = client.get_experiment_by_name(name)
         if found is None:
@@ -82,11 +114,11 @@ def ensure_sqlite(path: Path) -> None:
     Args:
         path: of the SQLite file.
     """
-    if path.is_file() and path.stat().st_size > 0:
+    if _has_content(path):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
-        if path.is_file() and path.stat().st_size > 0:
+        if _has_content(path):
             return
         partial = path.with_name(f".{path.name}.partial")
         shutil.copyfile(_empty_store(), partial)

@@ -50,18 +50,20 @@ def write_table(rows: list[TrialRow], monitor: str, folder: Path) -> list[Path]:
     return [folder / CSV, folder / JSON]
 
 
-def note(rows: list[TrialRow], monitor: str, mode: str, experiment: str) -> str:
-    """Write the description of the parent run in Markdown: the best trials, each with a link to its run.
+def note(rows: list[TrialRow], monitor: str, mode: str, experiment: str, charts: str) -> str:
+    """Write the description of the parent run in Markdown: the best trials, with links to runs and charts.
 
     Args:
         rows: of the sweep.
         monitor: name of the monitored metric.
         mode: whether it is better `min` or `max`.
         experiment: ID of the runs' experiment.
+        charts: address of the charts, relative to that of the UI.
     """
     shown = [row for row in ranked(rows, mode) if row.result.status == FINISHED][:_NOTE_ROWS]
     split = next((row.result.split for row in shown if row.result.figures), "test")
-    lines = [f"| trial | values | {monitor} | {split} accuracy | run |", "|---|---|---|---|---|"]
+    lines = [f"**[Charts of the trials]({charts})**", ""]
+    lines += [f"| trial | values | {monitor} | {split} accuracy | run |", "|---|---|---|---|---|"]
     for row in shown:
         run_id, values = str(row.result.run_id), row.trial.name.replace("|", "\\|")
         accuracy, link = row.result.figure_text("accuracy"), f"[{run_id[:8]}](#/experiments/{experiment}/runs/{run_id})"
