@@ -22,6 +22,9 @@ from ste.errors import ConfigError, RunError
 _START_TIMEOUT = 60.0
 """Seconds within which MLflow's server answers."""
 
+_QUIET = {"MLFLOW_LOGGING_LEVEL": "WARNING", "PYTHONWARNINGS": "ignore"}
+"""Environment of the server, whose messages would hide the address."""
+
 
 def ui_task(config: DictConfig) -> None:
     """Run MLflow's server until it is stopped, print the address of the run table and open it in a browser."""
@@ -44,8 +47,11 @@ def ui_task(config: DictConfig) -> None:
     print(f"MLflow UI on {uri} (Ctrl-C stops it)", flush=True)
     address = ["--host", settings.host, "--port", str(settings.port)]
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, *address, "--workers", "1"]
+    command += ["--uvicorn-opts", "--log-level warning"]  # without a line for each request
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    server = subprocess.Popen(command, start_new_session=True)  # a group of its own: it starts further processes
+    server = subprocess.Popen(
+        command, env=os.environ | _QUIET, start_new_session=True
+    )  # a group of its own: it starts further processes
     try:
         _wait(server, settings)
         host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host

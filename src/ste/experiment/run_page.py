@@ -8,7 +8,7 @@ from typing import Any
 from ste.config import TrainerSettings
 from ste.evaluation.scorecard import Scorecard
 from ste.evaluation.verdict import Verdict
-from ste.evaluation.verdict_text import estimate, percent
+from ste.evaluation.verdict_text import number, percent
 
 _NO_INFLUENCE = (
     *("paths.", "tracking.", "loggers.", "resume"),
@@ -37,16 +37,21 @@ def run_params(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def run_tags(verdict: Verdict, scores: dict[str, Scorecard]) -> dict[str, str]:
-    """Return the tags of a scored run that its row in MLflow shows: the verdict, and the accuracy with its interval.
+    """Return the tags of a scored run that its row in MLflow shows: verdict, accuracy with its interval, and log-loss.
+
+    They are of the test split, or of validation where there is no test split.
 
     Args:
         verdict: of the run.
         scores: by split.
     """
     tags = {key: verdict.tags[key] for key in _VERDICT_TAGS if key in verdict.tags}
-    split = "test" if "test" in scores else "validation"
-    text = estimate(scores[split].figures["accuracy"], percent, " %")
-    return tags | {"accuracy": text if split == "test" else f"{text} ({split})"}
+    figures = scores["test" if "test" in scores else "validation"].figures
+    accuracy, log_loss = figures["accuracy"], figures["log_loss"]
+    tags |= {"accuracy": f"{percent(accuracy.value)} %", "log-loss": number(log_loss.value)}
+    if accuracy.low is not None and accuracy.high is not None:
+        tags["interval"] = f"[{percent(accuracy.low)}, {percent(accuracy.high)}]"
+    return tags
 
 
 def run_note(verdict: Verdict, run_id: str) -> str:

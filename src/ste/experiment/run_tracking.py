@@ -100,7 +100,7 @@ def track_inputs(run: "TrackedRun", folder: Path, data: RunData) -> None:
         ]
     )
     source = panel.settings.source
-    data_tags = {"data": f"{source} {panel.prepared.digest[:8]}"}
+    data_tags = {"data": f"{source} {panel.prepared.digest[:6]}"}
     data_tags |= {"data.source": source, "data.unit": PERIOD[panel.settings.frequency]}
     run.set_tags(data_tags | {DIGEST_TAG: panel.prepared.digest})  # last: the digest marks complete inputs
 

@@ -18,19 +18,15 @@ from ste.tracking.run_info import PARENT_TAG
 RUNS_VIEW = "ste-runs"
 """Key of the view of all runs; the key of a sweep's view is the ID of its run."""
 
+_WORKFLOW = {"workflowType": "machine_learning"}
 _TAG = "mlflow.sharedViewState."
 _MAX_SWEEP_VIEWS = 20
 """Views of the latest sweeps that remain: MLflow lets a user save no more than 40 views of an experiment."""
 
-_COLUMNS = {
-    "tags.`verdict`": 150,
-    "tags.`accuracy`": 155,
-    "tags.`model`": 130,
-    "tags.`data`": 125,
-    "metrics.`final_test/accuracy`": 150,
-    "metrics.`final_test/log_loss`": 150,
-}
-"""Columns of the run table in order, with their widths in pixels."""
+_WIDTHS = {"verdict": 154, "accuracy": 76, "interval": 94, "log-loss": 74, "model": 124, "data": 120}
+"""Tags that are the columns of the run table, in order, with their widths in pixels: they fit a window of 1280."""
+
+_COLUMNS = {f"tags.`{tag}`": width for tag, width in _WIDTHS.items()}
 
 _LINES = (("LINE", "curves/val_log_loss"), ("LINE", "curves/train_loss"))
 """Curves of the trials, below the charts of the compared metric."""
@@ -42,6 +38,11 @@ _FOLDED = ("curves", "final_validation", "final_test", "final_train", "Model met
 def runs_page(experiment_id: str) -> str:
     """Return the address of the run table, relative to that of the UI."""
     return _page(experiment_id, RUNS_VIEW)
+
+
+def run_page(experiment_id: str, run_id: str) -> str:
+    """Return the address of a run, relative to that of the UI."""
+    return f"#/experiments/{experiment_id}/runs/{run_id}?{urlencode(_WORKFLOW)}"
 
 
 def sweep_page(experiment_id: str, parent: str) -> str:
@@ -109,8 +110,7 @@ def save_sweep_view(
 
 
 def _page(experiment_id: str, key: str, **options: str) -> str:
-    options = {"viewStateShareKey": key, "workflowType": "machine_learning", **options}
-    return f"#/experiments/{experiment_id}/runs?{urlencode(options)}"
+    return f"#/experiments/{experiment_id}/runs?{urlencode({'viewStateShareKey': key, **_WORKFLOW, **options})}"
 
 
 def _state(where: str = "", order: str = "attributes.start_time", *, ascending: bool = False) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -167,7 +168,7 @@ def _write_files(plan: SweepPlan, rows: list[TrialRow]) -> list[Path]:
 def _log_summary(plan: SweepPlan, parent: "TrackedRun", rows: list[TrialRow], files: list[Path]) -> None:
     from ste.experiment.artifacts import CHECKPOINT, MONITORED, SPLIT_PREFIX, SUMMARY_ONLY
     from ste.tracking.run_info import BEST_TAG
-    from ste.tracking.saved_views import save_sweep_view, sweep_page
+    from ste.tracking.saved_views import run_page, save_sweep_view, sweep_page
 
     parent.log_metrics({f"trials/{status}": count for status, count in count_by_status(rows).items()})
     for path in files:
@@ -179,7 +180,7 @@ def _log_summary(plan: SweepPlan, parent: "TrackedRun", rows: list[TrialRow], fi
     )
     charts = sweep_page(parent.experiment_id, parent.id)
     tags = {
-        "mlflow.note.content": note(rows, plan.monitor, plan.mode, parent.experiment_id, charts),
+        "mlflow.note.content": note(rows, plan.monitor, plan.mode, charts, partial(run_page, parent.experiment_id)),
         "verdict": f"none: {plan.kind} of {len(rows)} trials",
     }
     top = best(rows, plan.mode)
