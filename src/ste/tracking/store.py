@@ -1,11 +1,15 @@
 """Open the MLflow store: a SQLite file next to its artifacts, or a server."""
 
+import inspect
 import logging
 import os
 import shutil
 import sqlite3
 import tempfile
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import mlflow
 from filelock import FileLock
@@ -16,6 +20,7 @@ from ste.config import TrackingSettings
 from ste.config.fast_imports import fast_imports
 from ste.errors import RunError
 from ste.tracking.saved_views import save_runs_view
+from ste.tracking.stop_signals import signals_held
 
 _SQLITE = "sqlite:///"
 _KIND = {"mlflow.experimentKind": "custom_model_development"}  # the UI shows its training pages
@@ -24,6 +29,27 @@ for _name in ("mlflow", "alembic"):  # importing MLflow sets another level
     logging.getLogger(_name).setLevel(logging.WARNING)
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # report a missing server within seconds
+
+
+class UninterruptedClient(MlflowClient):
+    """Client whose calls end before a signal stops the process.
+
+    An interrupt within a transaction would leave it open, and SQLite locked for the call that ends the run.
+    """
+
+    def __getattribute__(self, name: str) -> Any:
+        """Wrap the public methods."""
+        value = super().__getattribute__(name)
+        return _uninterrupted(value) if inspect.ismethod(value) and not name.startswith("_") else value
+
+
+def _uninterrupted(call: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(call)
+    def held(*arguments: Any, **named: Any) -> Any:
+        with signals_held():
+            return call(*arguments, **named)
+
+    return held
 
 
 def open_store(settings: TrackingSettings, output: Path) -> MlflowClient:
@@ -72,7 +98,7 @@ def _has_content(path: Path) -> bool:
 def _connect(uri: str) -> MlflowClient:
     mlflow.set_tracking_uri(uri)
     with fast_imports():  # MLflow imports its SQL store here
-        client = MlflowClient(uri)
+        client = UninterruptedClient(uri)
     if uri.startswith("http"):
         try:
             client.search_experiments(max_results=1)

@@ -24,7 +24,7 @@ from ste.tracking.provenance import PROVENANCE, provenance, provenance_tags, use
 from ste.tracking.retry import retried
 from ste.tracking.run_info import ENSEMBLE_TAG, PARENT_TAG, PRUNED_TAG, TRIAL_TAG
 from ste.tracking.run_writer import TrackedRun
-from ste.tracking.stop_signals import StopSignals
+from ste.tracking.stop_signals import signals_held, stop_signals
 from ste.tracking.store import create_store, experiment_id
 
 log = logging.getLogger(__name__)
@@ -63,18 +63,18 @@ def tracked_run(
     locks = output / ".running"
     locks.mkdir(parents=True, exist_ok=True)
     is_part = parent is not None or not {ENSEMBLE_TAG, TRIAL_TAG}.isdisjoint(tags or {})
-    with StopSignals() as signals, ExitStack() as stack:
+    with stop_signals(), ExitStack() as stack:
         with FileLock(locks / _GUARD):
             _mark_dead(client, locks)
             experiment = parent.experiment_id if parent else experiment_id(client, str(settings.experiment))
-            with signals.held():  # a run that is created is also ended
+            with signals_held():  # a run that is created is also ended
                 if resume is None:
                     run = TrackedRun(client, _create(client, experiment, name, parent, tags or {}))
                 else:
                     run = TrackedRun(client, client.get_run(resume))  # keeps its name
                 lock = _lock(locks, run.id)
                 printed = None if is_part else hint or f"python -m ste.train resume={run.id} resumes this run"
-                stack.enter_context(_ended(run, lock, signals, printed))
+                stack.enter_context(_ended(run, lock, printed))
         if resume is None:
             run.log_params(params)
         else:
@@ -108,7 +108,7 @@ def _lock(locks: Path, run_id: str) -> FileLock:
 
 
 @contextmanager
-def _ended(run: TrackedRun, lock: FileLock, signals: StopSignals, hint: str | None) -> Iterator[None]:
+def _ended(run: TrackedRun, lock: FileLock, hint: str | None) -> Iterator[None]:
     """Set the final status of a run and release its lock on exit."""
     status = "FAILED"
     try:
@@ -134,7 +134,7 @@ def _ended(run: TrackedRun, lock: FileLock, signals: StopSignals, hint: str | No
         _log_traceback(run)
         raise
     finally:
-        with signals.held():
+        with signals_held():
             _end(run, status)
             Path(lock.lock_file).unlink(
                 missing_ok=True
