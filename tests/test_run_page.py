@@ -188,9 +188,9 @@ def test_a_call_of_the_store_ends_before_a_signal_stops_its_process(store: Mlflo
     """A transaction that an interrupt leaves open would lock the store for the call that ends the run."""
     log_batch = SqlAlchemyStore.log_batch
 
-    def interrupted(*arguments: object) -> None:
+    def interrupted(*arguments: object, **named: object) -> None:
         os.kill(os.getpid(), signal.SIGINT)
-        log_batch(*arguments)
+        log_batch(*arguments, **named)
 
     with pytest.raises(KeyboardInterrupt), tracked_run(TrackingSettings(), tmp_path, "r", {}) as run:
         monkeypatch.setattr(SqlAlchemyStore, "log_batch", interrupted)

@@ -120,7 +120,7 @@ def same_rows(one: pd.DataFrame, other: pd.DataFrame) -> None:
 def test_a_parent_and_its_children_are_tracked_whole(place: Place, folded: TrainResult):
     parent = place.client.get_run(folded.run_id)
     assert parent.info.status == "FINISHED"
-    expected = {"config.yaml", "data_card.json", "summary.json", PREDICTIONS}
+    expected = {"config.yaml", "data_card.json", "summary.json", "provenance.json", PREDICTIONS}
     confusion = {f"confusion/{split}.{kind}" for split in ("validation", "test") for kind in ("png", "csv")}
     assert artifacts(place.client, folded.run_id) == expected | confusion
     assert parent.data.tags["validation"] == folded.validation == parent.data.params["validation.method"]
@@ -130,7 +130,7 @@ def test_a_parent_and_its_children_are_tracked_whole(place: Place, folded: Train
     for number, child in children.items():
         assert child.status == "FINISHED"
         assert child.tags["mlflow.parentRunId"] == folded.run_id
-        assert artifacts(place.client, child.id) == {PREDICTIONS, CHECKPOINT}
+        assert artifacts(place.client, child.id) == {PREDICTIONS, CHECKPOINT, "provenance.json"}
         params = place.client.get_run(child.id).data.params
         assert (params["fold"], params["folds"]) == (str(number), str(len(children)))
         rows = place.predictions(child).slice_split("test").frame
