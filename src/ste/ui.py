@@ -51,7 +51,7 @@ def ui_task(config: DictConfig) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     server = subprocess.Popen(
         command, env=os.environ | _QUIET, start_new_session=True
-    )  # a group of its own: it starts further processes
+    )  # a process group of its own, as it starts workers
     try:
         _wait(server, settings)
         host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host

@@ -31,7 +31,7 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # report a missing server within seconds
 
 
-class UninterruptedClient(MlflowClient):
+class UninterruptedClient(MlflowClient):  # type: ignore[misc]  # MLflow is not typed
     """Client whose calls end before a signal stops the process.
 
     An interrupt within a transaction would leave it open, and SQLite locked for the call that ends the run.
