@@ -67,9 +67,7 @@ class BenchmarkReport:
 
 def machine() -> dict[str, Any]:
     """Return processor, cores, memory in GiB, system, versions, commit and load average."""
-    known = {
-        key: value for key, value in provenance().items() if key not in ("machine.host", "mlflow.source.git.commit")
-    }
+    known = {key: value for key, value in provenance().items() if key != "machine.host"}
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return known | {"machine.memory": round(memory, 1), "load": load_average()}
 

@@ -31,7 +31,12 @@ def tiny_card(view: str = "sequence", sequence_length: int = 4, classes: int = 3
         "trained_from": "2015-01-09",
         "trained_to": "2020-12-25",
         "metrics": {},
-        "verdict": {"word": "better", "paragraph": "Better."},
+        "verdict": {
+            "word": "better",
+            "headline": "TinyNet is better than every baseline.",
+            "points": [],
+            "details": [],
+        },
         "versions": {"ste": "0"},
         "parity": 0.0,
         "reference": {},

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from ste import reproduce
+from ste.schema import table_columns
 
 COMMANDS = (
     "train",
@@ -35,6 +36,7 @@ HEAVY = (
     *("numpy", "scipy", "sqlalchemy", "pyarrow"),
 )
 MISTAKE = "paths.outptu=here"
+NO_STORE = "outputs/mlflow.db: there is no store of runs yet. Try python -m ste.train model=lstm first."
 UNUSED = ("hypothesis", "optuna", "plotly", "lightgbm", "onnx", "onnxruntime", "captum", "skfolio", "arch")
 """What a training of a net on tables that keep their contract has no use for."""
 
@@ -175,6 +177,16 @@ def test_a_training_loads_nothing_that_it_does_not_use_and_contacts_no_host(tmp_
         ("train", ["-m", "hydra/sweeper=ste_optuna", "seed=1"], "nothing to search: choose sweep=lstm"),
         ("train", ["paths.output=t.csv"], "cannot be written"),
         ("train", ["resume=abc", "seed=3"], "uses the settings of that run, which seed=3 would change"),
+        ("train", ["data=csv", "data.train=rows.csv", "data.validation=rows.csv"], "rows.csv"),
+        ("train", ["resume=abc"], NO_STORE),
+        ("compare", [], NO_STORE),
+        ("report", [], NO_STORE),
+        ("evaluate", [], NO_STORE),
+        ("ensemble", [], NO_STORE),
+        ("export", [], NO_STORE),
+        ("ui", [], NO_STORE),
+        ("ui", ["tracking.uri=sqlite:///other.db"], "other.db: there is no store of runs yet"),
+        ("predict", ["model=latest", "input=rows.csv", "output=p.csv"], "outputs holds no runs yet"),
     ],
 )
 def test_a_mistake_is_one_message_and_exit_code_2(
@@ -183,13 +195,15 @@ def test_a_mistake_is_one_message_and_exit_code_2(
     (folder / "bars.csv").write_text("ticker,date\n")
     (folder / "t.csv").write_text("date,ticker,stock_opne\n2024-11-01,A,1\n")
     (folder / "empty.csv").touch()
+    (folder / "rows.csv").write_text(f"date,ticker,{','.join(table_columns('full'))}\n")
+    before = sorted(folder.rglob("*"))
     code, output, errors = call(command, *arguments)
     assert code == 2, output + errors
     assert message in errors
     assert "Traceback" not in errors + output
     assert errors.startswith("error: ")
     assert len(errors.strip().splitlines()) == 1
-    assert not (folder / "outputs" / "mlflow.db").exists()
+    assert sorted(folder.rglob("*")) == before  # no store, no run folder
 
 
 def test_a_mistake_ends_the_process_with_exit_code_2(tmp_path: Path):

@@ -36,7 +36,7 @@ from ste.report import report_task
 from ste.tracking.run_info import DIGEST_TAG, ENSEMBLE_TAG, FOLD_TAG
 from ste.tracking.run_lookup import download, find_run
 from ste.tracking.run_writer import TrackedRun
-from ste.tracking.store import open_store
+from ste.tracking.store import create_store
 from ste.tracking.tracked_run import tracked_run
 from ste.train import _resumed_values
 
@@ -232,7 +232,7 @@ def test_members_with_other_rows_are_refused(other, message: str):
 
 @pytest.fixture
 def client(folder: Path) -> MlflowClient:
-    return open_store(TrackingSettings(), Path("outputs"))
+    return create_store(TrackingSettings(), Path("outputs"))
 
 
 def past(loss: float | None, test: float = 1.0, digest: str = "d", rows: int = 10, **arguments: Any) -> str:
@@ -332,7 +332,7 @@ class Place:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.paths = [f"paths.data={folder / 'data'}", f"paths.output={folder / 'outputs'}"]
-        self.client = open_store(TrackingSettings(), folder / "outputs")
+        self.client = create_store(TrackingSettings(), folder / "outputs")
 
     def fit(self, out: str, *overrides: str) -> TrainResult:
         values = compose_values(*WORLD, *self.paths, *overrides)
@@ -384,7 +384,7 @@ def test_an_ensemble_is_a_run_that_stands_alone(place: Place, trained: list[Trai
     assert (tags["trials"], tags["verdict.trials"], tags[DIGEST_TAG]) == ("3", "3", trained[0].data_digest)
     assert run.inputs.dataset_inputs[0].dataset.name.startswith("training_data")
     copied = {f"members/{name}/{file}" for name in members for file in ("config.yaml", "best.ckpt")}
-    files = {"config.yaml", "data_card.json", "summary.json", PREDICTIONS, "members.json"}
+    files = {"config.yaml", "data_card.json", "summary.json", "provenance.json", PREDICTIONS, "members.json"}
     confusion = {f"confusion/{split}.{kind}" for split in ("validation", "test") for kind in ("png", "csv")}
     assert artifacts(place.client, made) == copied | files | confusion
 

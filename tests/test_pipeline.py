@@ -27,13 +27,14 @@ from ste.data.window_dataset import Batch
 from ste.errors import ConfigError, DataError, RunError
 from ste.evaluation.scorecard import Scorecard
 from ste.experiment import run as pipeline
-from ste.experiment.artifacts import CHECKPOINT, PREDICTIONS, SPLIT_PREFIX
+from ste.experiment.artifacts import CHECKPOINT, PREDICTIONS, SPLIT_PREFIX, score_metrics
 from ste.experiment.model_setup import input_view
 from ste.experiment.run import train
 from ste.experiment.train_result import TrainResult
+from ste.tracking.run_artifacts import read_provenance
 from ste.tracking.run_info import DIGEST_TAG, RunInfo
 from ste.tracking.run_lookup import download, find_experiment, find_run, read_config
-from ste.tracking.store import ensure_sqlite, open_store, run_page
+from ste.tracking.store import create_store, ensure_sqlite, open_store, run_page
 from ste.tracking.tracked_run import tracked_run
 from ste.training.callbacks import last_checkpoint
 from ste.training.module import TrendModule
@@ -93,7 +94,7 @@ def fit(small, *overrides: str, out: str = "run", world: bool = True) -> TrainRe
 
 @pytest.fixture
 def client(folder: Path) -> MlflowClient:
-    return open_store(TrackingSettings(), Path("outputs"))
+    return create_store(TrackingSettings(), Path("outputs"))
 
 
 def data_of(settings: TrainSettings, view: str | None = None) -> TrendDataModule:
@@ -124,7 +125,7 @@ def test_a_run_is_tracked_whole(trained: Finished):
 
     splits = ("train", "validation", "test")
     confusion = {f"confusion/{split}.{kind}" for split in splits for kind in ("png", "csv")}
-    expected = {"config.yaml", "data_card.json", "summary.json", PREDICTIONS, CHECKPOINT}
+    expected = {"config.yaml", "data_card.json", "summary.json", "provenance.json", PREDICTIONS, CHECKPOINT}
     assert tree(client, result.run_id) == expected | confusion
 
     assert run.data.params["data.labels.threshold"] == "0.01"
@@ -134,10 +135,11 @@ def test_a_run_is_tracked_whole(trained: Finished):
     for name in ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_mcc", "train_lr"):
         steps = [m.step for m in client.get_metric_history(result.run_id, f"curves/{name}")]
         assert sorted(steps) == [0, 1, 2], name
-    for split in splits:
-        for name, value in result.scores[split].metrics.items():
-            assert run.data.metrics[f"{SPLIT_PREFIX[split]}/{name}"] == value, name
-        assert f"{SPLIT_PREFIX[split]}/majority_accuracy" in run.data.metrics
+    tracked = score_metrics(result.scores)
+    assert tracked.items() <= run.data.metrics.items()
+    assert tracked["final_test/accuracy"] == result.scores["test"].metrics["accuracy"]
+    assert {f"{SPLIT_PREFIX[split]}/majority_accuracy" for split in ("validation", "test")} <= set(tracked)
+    assert len(run.data.metrics) < 100
 
     inputs = run.inputs.dataset_inputs
     assert [tag.value for entry in inputs for tag in entry.tags] == list(splits)
@@ -147,7 +149,10 @@ def test_a_run_is_tracked_whole(trained: Finished):
 
     tags = run.data.tags
     assert tags[DIGEST_TAG] == card["digest"]
-    assert {"git.commit", "git.dirty", "version.torch", "machine.cpu", "machine.cores"} <= set(tags)
+    assert {"git.commit", "git.dirty", "verdict", "accuracy", "log-loss", "model", "data"} <= set(tags)
+    assert len(tags) < 30
+    known = read_provenance(client, find_run(client, str(result.run_id)))
+    assert {"git.commit", "git.dirty", "version.torch", "machine.cpu", "machine.cores"} <= set(known)
     assert not (trained.folder / "outputs/checkpoints" / str(result.run_id)).exists()
     assert not list((trained.folder / "outputs/.running").glob("*.lock"))
 

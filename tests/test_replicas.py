@@ -30,7 +30,7 @@ from ste.seed_ensembles.best_epochs import BestEpochs
 from ste.seed_ensembles.replica_module import ReplicaModule
 from ste.tracking.run_info import DIGEST_TAG
 from ste.tracking.run_lookup import download, find_run, read_config
-from ste.tracking.store import open_store
+from ste.tracking.store import create_store
 from ste.training.fit import Fitted
 
 FAST = ["trainer.threads=1", "trainer.enable_progress_bar=false", "scoring.resamples=100"]
@@ -55,7 +55,7 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def client(folder: Path) -> MlflowClient:
-    return open_store(TrackingSettings(), Path("outputs"))
+    return create_store(TrackingSettings(), Path("outputs"))
 
 
 def fitted(data_folder: Path, folder: Path, *overrides: str) -> tuple[Fitted, TrendDataModule]:

@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -345,7 +346,10 @@ def test_a_sweep_is_one_run_with_its_trials_below(swept: Any):
 def test_the_parent_holds_the_table_the_best_trial_and_the_figures(swept: Any):
     folder, rows, _, client, _ = swept
     parent = parent_of(client)
-    assert {path.path for path in client.list_artifacts(parent.id)} == {"sweep.csv", "sweep.json", "figures.html"}
+    files = {"sweep.csv", "sweep.json", "figures.html", "provenance.json"}
+    assert {path.path for path in client.list_artifacts(parent.id)} == files
+    assert f"viewStateShareKey={parent.id}" in parent.tags["mlflow.note.content"]
+    assert f"mlflow.sharedViewState.{parent.id}" in client.get_experiment(parent.experiment).tags
     assert parent.tags["best.run_id"] == rows[2].result.run_id
     assert parent.tags["best.checkpoint"] == f"runs:/{rows[2].result.run_id}/checkpoints/best.ckpt"
     assert parent.metrics == {"best/log_loss": 1.0, "trials/finished": 3, "trials/failed": 1, "trials/pruned": 0}
@@ -792,3 +796,32 @@ def test_a_search_that_was_killed_goes_on_and_ends_with_the_trials_asked_for(tmp
     table = json.loads(max(tmp_path.rglob("sweep.json")).read_text())
     assert len({line["run_id"] for line in table}) == len(table) == 5
     assert table[0]["run_id"] == after.tags["best.run_id"]
+
+
+@pytest.mark.slow
+def test_ctrl_c_at_any_moment_leaves_no_run_running(tmp_path: Path):
+    command = [
+        sys.executable,
+        "-m",
+        "ste.train",
+        "-m",
+        *FAST,
+        "model=dual_tower",
+        "seed=range(1,30)",
+        "trainer.max_epochs=20",
+    ]
+    random = Random(0)
+    for _ in range(4):
+        process = subprocess.Popen(
+            command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        )
+        assert process.stdout is not None
+        lines = [process.stdout.readline()]  # a trial has ended, others train
+        time.sleep(random.uniform(0.0, 2.0))
+        os.killpg(process.pid, signal.SIGINT)
+        lines += process.communicate(timeout=120)
+        text = "".join(line for line in lines if line)
+        assert process.returncode == 130, text
+        assert "Traceback" not in text
+        runs = open_store(TrackingSettings(), tmp_path / "outputs").search_runs(["1"])
+        assert {run.info.status for run in runs} <= {"FINISHED", "KILLED"}

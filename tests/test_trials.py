@@ -14,7 +14,7 @@ from ste.evaluation.scorecard import Estimate, Portfolio, Scorecard
 from ste.tracking.earlier_trials import find_trials
 from ste.tracking.run_info import DIGEST_TAG, FOLD_TAG, find_children, find_runs
 from ste.tracking.run_writer import TrackedRun
-from ste.tracking.store import open_store
+from ste.tracking.store import create_store
 from ste.tracking.tracked_run import tracked_run
 
 DATES = ["2024-01-05", "2024-01-12", "2024-01-19"]
@@ -28,7 +28,7 @@ def card(returns: list[float], dates: list[str] = DATES, sharpe: float | None = 
 
 @pytest.fixture
 def client(folder: Path) -> MlflowClient:
-    return open_store(TrackingSettings(), Path("outputs"))
+    return create_store(TrackingSettings(), Path("outputs"))
 
 
 def past(scores: Scorecard | None, digest: str = "d", sharpe: float = 0.5, **kept: Any) -> str:

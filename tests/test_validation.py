@@ -21,16 +21,17 @@ from ste.config.load import compose_command, load_settings
 from ste.errors import ConfigError, RunError
 from ste.evaluate import evaluate_task
 from ste.evaluation.predictions import Predictions
-from ste.experiment.artifacts import CHECKPOINT, PREDICTIONS, SPLIT_PREFIX, differences
+from ste.experiment.artifacts import CHECKPOINT, PREDICTIONS, differences, score_metrics
 from ste.experiment.model_setup import Fitter, load_model
 from ste.experiment.prediction import predict_split
 from ste.experiment.run import split_settings, train
+from ste.experiment.run_page import run_note, run_tags
 from ste.experiment.train_result import TrainResult
 from ste.report import report_task
 from ste.tracking.earlier_trials import find_trials
 from ste.tracking.run_info import DIGEST_TAG, FOLD_TAG, RunInfo, find_children, find_runs
 from ste.tracking.run_lookup import download, find_run, read_config
-from ste.tracking.store import open_store
+from ste.tracking.store import create_store, open_store
 from ste.training import fit as fit_module
 
 WORLD = ["data.tickers=4", "data.start=2018-01-01", "data.end=2020-06-30", "data.batch_size=64"]
@@ -49,7 +50,7 @@ class Place:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.paths = [f"paths.data={folder / 'data'}", f"paths.output={folder / 'outputs'}"]
-        self.client: MlflowClient = open_store(TrackingSettings(), folder / "outputs")
+        self.client: MlflowClient = create_store(TrackingSettings(), folder / "outputs")
 
     def fit(self, *overrides: str, out: str) -> TrainResult:
         values = compose_values(*WORLD, *FAST, *self.paths, *overrides)
@@ -119,7 +120,7 @@ def same_rows(one: pd.DataFrame, other: pd.DataFrame) -> None:
 def test_a_parent_and_its_children_are_tracked_whole(place: Place, folded: TrainResult):
     parent = place.client.get_run(folded.run_id)
     assert parent.info.status == "FINISHED"
-    expected = {"config.yaml", "data_card.json", "summary.json", PREDICTIONS}
+    expected = {"config.yaml", "data_card.json", "summary.json", "provenance.json", PREDICTIONS}
     confusion = {f"confusion/{split}.{kind}" for split in ("validation", "test") for kind in ("png", "csv")}
     assert artifacts(place.client, folded.run_id) == expected | confusion
     assert parent.data.tags["validation"] == folded.validation == parent.data.params["validation.method"]
@@ -129,7 +130,7 @@ def test_a_parent_and_its_children_are_tracked_whole(place: Place, folded: Train
     for number, child in children.items():
         assert child.status == "FINISHED"
         assert child.tags["mlflow.parentRunId"] == folded.run_id
-        assert artifacts(place.client, child.id) == {PREDICTIONS, CHECKPOINT}
+        assert artifacts(place.client, child.id) == {PREDICTIONS, CHECKPOINT, "provenance.json"}
         params = place.client.get_run(child.id).data.params
         assert (params["fold"], params["folds"]) == (str(number), str(len(children)))
         rows = place.predictions(child).slice_split("test").frame
@@ -178,13 +179,13 @@ def test_each_childs_checkpoint_gives_its_predictions(place: Place, folded: Trai
 
 def test_verdict_and_figures_are_in_the_store_and_in_the_summary(place: Place, folded: TrainResult):
     run = place.client.get_run(folded.run_id)
-    assert folded.verdict.tags.items() <= run.data.tags.items()
+    assert run_tags(folded.verdict, folded.scores).items() <= run.data.tags.items()
     assert folded.verdict.tags["verdict"] == folded.verdict.word
-    assert run.data.tags["mlflow.note.content"] == folded.verdict.summary
-    for split, card in folded.scores.items():
-        for name, value in card.metrics.items():
-            assert run.data.metrics[f"{SPLIT_PREFIX[split]}/{name}"] == value
+    assert run.data.tags["mlflow.note.content"] == run_note(folded.verdict, str(folded.run_id))
+    assert score_metrics(folded.scores).items() <= run.data.metrics.items()
     summary = json.loads((folded.folder / "summary.json").read_text())
+    for split, card in folded.scores.items():
+        assert summary["metrics"][split] == card.metrics
     assert summary["verdict"]["tags"] == folded.verdict.tags
     assert summary["validation"] == folded.validation
     assert set(summary["scores"]) == {"validation", "test"}

@@ -7,6 +7,7 @@ any store is opened, because database connections must not be shared.
 import gc
 import importlib
 import multiprocessing
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -81,9 +82,11 @@ class ForkLauncher(Launcher):
             here, there = context.Pipe()
             others = [here, *self._processes]
             process = context.Process(target=self._work, args=(there, others), daemon=True)
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until the process ignores it
             process.start()
-            there.close()
             self._processes[here] = process
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            there.close()
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run jobs and return their results in the same order."""
@@ -139,6 +142,9 @@ class ForkLauncher(Launcher):
         for other in others:
             other.close()  # inherited ends would keep the pipes of the other processes open
         send_steps(pipe.send)
+        # A terminal sends Ctrl-C to all processes; the sweep's own process handles it and ends the others.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         while True:
             try:
                 number, overrides = pipe.recv()

@@ -46,10 +46,17 @@ class EvaluateSettings(StoreSettings):
 
 @dataclass
 class UiSettings(StoreSettings):
-    """Address of the MLflow UI, and the runs that it shows."""
+    """Address of the MLflow UI, and the runs that it shows.
+
+    Attributes:
+        host: address to listen on.
+        port: of the page.
+        browser: open the page in a browser, at a terminal.
+    """
 
     host: Name = "127.0.0.1"
     port: Annotated[int, Ge(1), Le(65535)] = 5000
+    browser: bool = True
 
 
 @dataclass

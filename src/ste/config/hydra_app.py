@@ -31,6 +31,7 @@ from ste.config.help_page import help_page
 from ste.config.override_errors import explain_overrides
 from ste.config.progress import step
 from ste.config.run_ids import quote_run_ids
+from ste.config.run_log import remove_unused_folder
 from ste.errors import SteError
 
 Task = Callable[[DictConfig], Any]
@@ -112,6 +113,7 @@ def _report_errors(task: Task) -> Task:
                 overrides = without_password(" ".join(typed))
                 print(f"error in job {HydraConfig.get().job.num} ({overrides}): {error}", file=sys.stderr)
                 raise error from None
+            remove_unused_folder(HydraConfig.get())
             _exit(str(error))
 
     return job

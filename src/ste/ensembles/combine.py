@@ -68,7 +68,7 @@ def combine_runs(settings: EnsembleSettings, folder: Path) -> EnsembleResult:
             run.log_file(folder / "config.yaml")
             run.log_file(download(client, runs[0], DATA_CARD, folder))
             run.copy_datasets(ids[0])
-            run.set_tags({key: value for key, value in runs[0].tags.items() if key.startswith("data.")})
+            run.set_tags({key: value for key, value in runs[0].tags.items() if key.split(".")[0] == "data"})
             by_title = {member.title: one for member, one in zip(members, predictions, strict=True)}
             member_scores = score_splits(parts.scoring, add_baselines(combined.predictions, by_title))
             scores = {split: without_baselines(card, list(by_title)) for split, card in member_scores.items()}

@@ -14,6 +14,7 @@ from ste.evaluation.scorecard import Scorecard
 from ste.evaluation.verdict import Verdict
 from ste.experiment.artifacts import PREDICTIONS, differences, score_metrics
 from ste.experiment.run import parts_from_config
+from ste.experiment.run_page import run_note, run_tags
 from ste.experiment.run_parts import RunParts
 from ste.experiment.run_scores import judge_run, score_splits
 from ste.experiment.stored_run import download_checkpoints, predict_checkpoints
@@ -47,7 +48,7 @@ class Evaluation:
 def evaluate_run(settings: EvaluateSettings) -> Evaluation:
     """Predict with a run's checkpoints and data, score, judge, and compare with the tracked metrics and predictions.
 
-    Where everything is equal, the verdict's tags are updated: trials may have been added.
+    Where everything is equal, the run's tags and note are updated: trials may have been added.
 
     Raises:
         SteError: no such run or split, missing artifacts, or other data.
@@ -75,8 +76,9 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
     run_log.info("run %s: %s", run.id, verdict.summary)
     run_log.info("%d differences from what was tracked", len(found))
     if not found:
-        for key, value in verdict.tags.items():
+        for key, value in run_tags(verdict, scores).items():
             client.set_tag(run.id, key, value)
+        client.set_tag(run.id, "mlflow.note.content", run_note(verdict, run.id))
     return Evaluation(run.id, run.name, predictions.model, shown, verdict, found)
 
 

@@ -73,7 +73,7 @@ def write_report(settings: ReportSettings) -> tuple[Path, Verdict]:
                 attribution=attribution,
                 card=card,
                 config=config,
-                provenance=read_provenance(run),
+                provenance=read_provenance(client, run),
                 commands=_commands(run, ensemble),
                 members=[] if ensemble is None else _member_rows(ensemble),
                 members_text="" if ensemble is None else ensemble.content["description"],

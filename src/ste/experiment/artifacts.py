@@ -11,12 +11,26 @@ import yaml
 
 from ste.data.panel import Panel
 from ste.data.storage.files import atomic_file
+from ste.evaluation.classification import per_class_name
 from ste.evaluation.scorecard import Estimate, Scorecard
 from ste.experiment.train_result import Result
 from ste.reporting.plots.figures import confusion_figure
 
 SPLIT_PREFIX = {"train": "final_train", "validation": "final_validation", "test": "final_test"}
 """Prefix of each split's metrics at the selected epoch."""
+
+WITH_INTERVAL = ("accuracy", "log_loss", "mcc", "direction_auroc", "portfolio_sharpe")
+"""Figures that are tracked with the ends of their interval: the columns of the leaderboard."""
+
+SUMMARY_ONLY = frozenset(
+    {
+        *("precision", "recall", "f1", "balanced_accuracy", "expected_accuracy", "bayes_expected_accuracy"),
+        *("move_accuracy", "move_mcc", "direction_accuracy", "direction_mcc"),
+        *("ic_std", "ic_ir", "ic_t", "rank_ic_std", "rank_ic_ir", "rank_ic_t"),
+        *("portfolio_hit_rate", "portfolio_volatility", "portfolio_turnover"),
+    }
+)
+"""Figures that are not metrics of the run: they add little to a tracked one."""
 
 PREDICTIONS = "predictions.parquet"
 SUMMARY = "summary.json"
@@ -47,22 +61,30 @@ def write_outputs(folder: Path, result: Result) -> None:
 
 
 def score_metrics(scores: dict[str, Scorecard]) -> dict[str, float]:
-    """Flatten scores to metrics: each figure of each split, and its interval outside training."""
+    """Flatten scores to the tracked metrics, those that runs are compared by; `summary.json` holds all of them.
+
+    Of the training split they are the figures with an interval elsewhere; of the other splits each figure that is not
+    in `SUMMARY_ONLY` and not of one class, the interval of those in `WITH_INTERVAL`, and the accuracy of each baseline.
+    """
     flat: dict[str, float] = {}
     for split, card in scores.items():
         prefix = SPLIT_PREFIX[split]
         flat |= {f"{prefix}/examples": card.examples, f"{prefix}/periods": card.periods}
         for name, figure in card.figures.items():
+            if name not in (WITH_INTERVAL if split == "train" else _tracked(card)):
+                continue
             flat[f"{prefix}/{name}"] = figure.value
-            if split != "train" and figure.low is not None and figure.high is not None:
+            if split != "train" and name in WITH_INTERVAL and figure.low is not None and figure.high is not None:
                 flat |= {f"{prefix}/{name}_low": figure.low, f"{prefix}/{name}_high": figure.high}
-        for baseline, figures in card.baselines.items():
-            shown = ("accuracy", "log_loss")
-            flat |= {f"{prefix}/{baseline}_{name}": figures[name].value for name in shown if name in figures}
-        for baseline, gains in card.gains.items():
-            if "accuracy" in gains:
-                flat[f"{prefix}/gain_over_{baseline}"] = gains["accuracy"].value
+        if split != "train":
+            flat |= {f"{prefix}/{name}_accuracy": by["accuracy"].value for name, by in card.baselines.items()}
     return {name: value for name, value in flat.items() if np.isfinite(value)}
+
+
+def _tracked(card: Scorecard) -> set[str]:
+    """The figures of a split that are metrics of the run."""
+    classes = tuple(per_class_name("", name) for name in card.classes)
+    return {name for name in card.figures if name not in SUMMARY_ONLY and not name.endswith(classes)}
 
 
 def read_estimates(metrics: dict[str, float], prefix: str) -> dict[str, Estimate]:
@@ -92,15 +114,4 @@ def differences(now: dict[str, float], tracked: dict[str, float]) -> list[str]:
         if tracked.get(name) != value:
             prefix, figure = name.split("/")
             out.append(f"{splits[prefix]} {figure}: tracked {tracked.get(name)}, now {value}")
-    return out
-
-
-def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Flatten nested settings to one dict with dotted keys."""
-    out: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, dict):
-            out |= flatten(value, f"{prefix}{key}.")
-        else:
-            out[prefix + key] = value
     return out

@@ -13,11 +13,12 @@ from ste.config.load import load_settings
 from ste.config.progress import step
 from ste.config.run_log import run_log
 from ste.evaluation.predictions import Predictions
-from ste.experiment.artifacts import flatten, write_inputs, write_outputs
+from ste.experiment.artifacts import write_inputs, write_outputs
 from ste.experiment.folds import fit_folds
 from ste.experiment.model_setup import Fitter, ModelBuilder, input_view
 from ste.experiment.prediction import OUT_OF_SAMPLE, predict, score_replicas
 from ste.experiment.run_data import RunData
+from ste.experiment.run_page import run_params
 from ste.experiment.run_parts import RunParts
 from ste.experiment.run_scores import count_trials, judge_run, score_splits
 from ste.experiment.run_tracking import RunTracker, track_inputs, track_training
@@ -130,7 +131,7 @@ def _train(
             checkpoints = parts.tracker.checkpoints(parts.tracker.resume, folder)
             parts.fitter.fit(model, data, checkpoints, resume=resume)
         return None
-    with parts.tracker.open(name, flatten(config), {"command": command}, parts.tracker.resume) as run:
+    with parts.tracker.open(name, run_params(config), {"command": command}, parts.tracker.resume) as run:
         folder.mkdir(parents=True, exist_ok=True)
         write_inputs(folder, config, parts.data.panel)
         if run is not None:

@@ -13,8 +13,17 @@ from ste.config import SweepSettings, TrackingSettings
 from ste.config.fast_imports import fast_imports
 from ste.data.datamodule import TrendDataModule
 from ste.evaluation.scorecard import Scorecard
-from ste.experiment.artifacts import CHECKPOINT, MONITORED, PREDICTIONS, SPLIT_PREFIX, SUMMARY, score_metrics
+from ste.experiment.artifacts import (
+    CHECKPOINT,
+    MONITORED,
+    PREDICTIONS,
+    SPLIT_PREFIX,
+    SUMMARY,
+    WITH_INTERVAL,
+    score_metrics,
+)
 from ste.experiment.run_data import RunData
+from ste.experiment.run_page import run_note, run_tags
 from ste.experiment.train_result import Result, TrainResult
 from ste.schema import DIRECTION, PERIOD
 from ste.training.fit import Fitted
@@ -90,7 +99,9 @@ def track_inputs(run: "TrackedRun", folder: Path, data: RunData) -> None:
             for split, path in panel.prepared.files.items()
         ]
     )
-    data_tags = {"data.source": panel.settings.source, "data.unit": PERIOD[panel.settings.frequency]}
+    source = panel.settings.source
+    data_tags = {"data": f"{source} {panel.prepared.digest[:6]}"}
+    data_tags |= {"data.source": source, "data.unit": PERIOD[panel.settings.frequency]}
     run.set_tags(data_tags | {DIGEST_TAG: panel.prepared.digest})  # last: the digest marks complete inputs
 
 
@@ -115,7 +126,7 @@ def track_training(
     step = result.best_epoch
     metrics = {"best_epoch": step, "fit_seconds": result.fit_seconds, MONITORED: result.monitored}
     if result.replicas is not None:
-        metrics |= result.replicas.metrics(SPLIT_PREFIX)
+        metrics |= result.replicas.metrics(SPLIT_PREFIX, WITH_INTERVAL)
         run.set_tags({"replicas": len(result.replicas.seeds)})
     run.log_metrics(metrics, step)
     track_result(run, folder, result, step, model_id)
@@ -135,8 +146,8 @@ def track_result(run: "TrackedRun", folder: Path, result: Result, step: int = 0,
     run.set_tags(
         {"model": result.model, "model.parameters": result.parameters, "validation": result.validation}
         | {"trials": result.trials}
-        | result.verdict.tags
-        | {"mlflow.note.content": result.verdict.summary}
+        | run_tags(result.verdict, result.scores)
+        | {"mlflow.note.content": run_note(result.verdict, run.id)}
     )
     run.log_file(folder / SUMMARY)
     run.log_file(folder / PREDICTIONS)

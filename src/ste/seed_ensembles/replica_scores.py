@@ -1,6 +1,6 @@
 """Scores of single replicas and their spread."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,11 +31,16 @@ class ReplicaScores:
         values = np.array(self.figures[split][metric])
         return float(values.mean()), float(values.std(ddof=1))
 
-    def metrics(self, prefixes: Mapping[str, str]) -> dict[str, float]:
-        """Return `<prefix>/<metric>_replica_mean` and `_replica_std` of every split and metric."""
+    def metrics(self, prefixes: Mapping[str, str], names: Collection[str]) -> dict[str, float]:
+        """Return `<prefix>/<metric>_replica_mean` and `_replica_std` of every split and some metrics.
+
+        Args:
+            prefixes: by split.
+            names: of the metrics.
+        """
         out: dict[str, float] = {}
         for split, figures in self.figures.items():
-            for name in figures:
+            for name in [name for name in figures if name in names]:
                 mean, deviation = self.spread(split, name)
                 start = f"{prefixes[split]}/{name}_replica"
                 out |= {f"{start}_mean": mean, f"{start}_std": deviation}

@@ -16,9 +16,22 @@ _GIT_TIMEOUT = 10.0
 """Seconds after which a git that hangs, on a network drive for example, counts as missing."""
 
 
+PROVENANCE = "provenance.json"
+"""Artifact of a run that holds its provenance."""
+
+_TAGS = ("git.commit", "git.dirty", "version.ste")
+
+
 def provenance() -> dict[str, str]:
-    """Return tags of the commit with a dirty flag, the package versions and the machine."""
+    """Return the commit with a dirty flag, the package versions and the machine."""
     return {**_git(), **_versions(), **_machine()}
+
+
+def provenance_tags() -> dict[str, str]:
+    """Return the part of the provenance that is tags of a run: the commit and the version of this package."""
+    known = _git() | _versions()
+    commit = {} if known["git.commit"] == "unknown" else {"mlflow.source.git.commit": known["git.commit"]}
+    return commit | {key: known[key] for key in _TAGS}
 
 
 @cache  # the imported code is that of the start of the process
@@ -43,7 +56,7 @@ def _git() -> dict[str, str]:
         return {"git.commit": "unknown", "git.dirty": "unknown"}
     status = (git("status", "--porcelain", "--untracked-files=all") or "").splitlines()
     dirty = [line for line in status if not line.startswith("??") or "src/" in line or "conf/" in line]
-    return {"mlflow.source.git.commit": commit, "git.commit": commit, "git.dirty": str(bool(dirty)).lower()}
+    return {"git.commit": commit, "git.dirty": str(bool(dirty)).lower()}
 
 
 @cache

@@ -1,13 +1,19 @@
 """What pages need of a tracked run besides its figures."""
 
+import json
+import tempfile
 from collections import defaultdict
+from contextlib import suppress
+from pathlib import Path
 
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from ste.tracking.provenance import PROVENANCE
 from ste.tracking.run_info import RunInfo
 from ste.training.run_logger import PREFIX
 
-PROVENANCE = ("git.", "version.", "machine.")
+_PREFIXES = ("git.", "version.", "machine.")
 
 
 def read_curves(client: MlflowClient, run: RunInfo) -> list[dict[str, float]]:
@@ -21,6 +27,9 @@ def read_curves(client: MlflowClient, run: RunInfo) -> list[dict[str, float]]:
     return [epochs[step] for step in sorted(epochs)]
 
 
-def read_provenance(run: RunInfo) -> dict[str, str]:
-    """Tags of code, versions and machine."""
-    return {key: value for key, value in run.tags.items() if key.startswith(PROVENANCE)}
+def read_provenance(client: MlflowClient, run: RunInfo) -> dict[str, str]:
+    """Code, versions and machine of a run; the tags alone of a run that has no such artifact."""
+    tags = {key: value for key, value in run.tags.items() if key.startswith(_PREFIXES)}
+    with suppress(MlflowException, OSError), tempfile.TemporaryDirectory() as folder:
+        return json.loads(Path(client.download_artifacts(run.id, PROVENANCE, folder)).read_text())
+    return tags

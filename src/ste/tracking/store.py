@@ -1,12 +1,16 @@
 """Open the MLflow store: a SQLite file next to its artifacts, or a server."""
 
+import inspect
 import logging
 import os
 import re
 import shutil
 import sqlite3
 import tempfile
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import mlflow
 from filelock import FileLock
@@ -17,6 +21,8 @@ from ste.config import TrackingSettings, UiSettings
 from ste.config.fast_imports import fast_imports
 from ste.config.progress import step
 from ste.errors import RunError
+from ste.tracking.saved_views import save_runs_view
+from ste.tracking.stop_signals import signals_held
 
 _SQLITE = "sqlite:///"
 _KIND = {"mlflow.experimentKind": "custom_model_development"}  # the UI shows its training pages
@@ -27,8 +33,47 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # report a missing server within seconds
 
 
+class UninterruptedClient(MlflowClient):  # type: ignore[misc]  # MLflow is not typed
+    """Client whose calls end before a signal stops the process.
+
+    An interrupt within a transaction would leave it open, and SQLite locked for the call that ends the run.
+    """
+
+    def __getattribute__(self, name: str) -> Any:
+        """Wrap the public methods."""
+        value = super().__getattribute__(name)
+        return _uninterrupted(value) if inspect.ismethod(value) and not name.startswith("_") else value
+
+
+def _uninterrupted(call: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(call)
+    def held(*arguments: Any, **named: Any) -> Any:
+        with signals_held():
+            return call(*arguments, **named)
+
+    return held
+
+
 def open_store(settings: TrackingSettings, output: Path) -> MlflowClient:
-    """Open a client of the store; a missing SQLite file is created.
+    """Open a client of the store, to read its runs.
+
+    Args:
+        settings: `uri` may be None, a `sqlite:///` URI or a server's `http(s)://`.
+        output: folder of the default store.
+
+    Raises:
+        RunError: the SQLite file is missing, or no server answers.
+    """
+    uri = _store_uri(settings, output)
+    path = Path(uri.removeprefix(_SQLITE))
+    if uri.startswith(_SQLITE) and not _has_content(path):
+        shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+        raise RunError(f"{shown}: there is no store of runs yet. Try python -m ste.train model=lstm first.")
+    return _connect(uri)
+
+
+def create_store(settings: TrackingSettings, output: Path) -> MlflowClient:
+    """Open a client of the store, to track a run; a missing SQLite file is created.
 
     Args:
         settings: `uri` may be None, a `sqlite:///` URI or a server's `http(s)://`.
@@ -37,14 +82,25 @@ def open_store(settings: TrackingSettings, output: Path) -> MlflowClient:
     Raises:
         RunError: no server answers.
     """
-    uri = settings.uri or f"{_SQLITE}{(output / 'mlflow.db').resolve()}"
+    uri = _store_uri(settings, output)
     if uri.startswith(_SQLITE):
-        path = Path(uri.removeprefix(_SQLITE)).resolve()
-        ensure_sqlite(path)
-        uri = f"{_SQLITE}{path}"
+        ensure_sqlite(Path(uri.removeprefix(_SQLITE)))
+    return _connect(uri)
+
+
+def _store_uri(settings: TrackingSettings, output: Path) -> str:
+    uri = settings.uri or f"{_SQLITE}{output / 'mlflow.db'}"
+    return f"{_SQLITE}{Path(uri.removeprefix(_SQLITE)).resolve()}" if uri.startswith(_SQLITE) else uri
+
+
+def _has_content(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
+
+
+def _connect(uri: str) -> MlflowClient:
     mlflow.set_tracking_uri(uri)
     with fast_imports("MLflow's store"):
-        client = MlflowClient(uri)
+        client = UninterruptedClient(uri)
     if is_server(client):
         try:
             client.search_experiments(max_results=1)
@@ -67,7 +123,9 @@ def experiment_id(client: MlflowClient, name: str) -> str:
         folder = Path(client.tracking_uri.removeprefix(_SQLITE)).parent / "artifacts"
         location = f"{folder.as_uri()}/{name}"
     try:
-        return str(client.create_experiment(name, artifact_location=location, tags=_KIND))
+        created = str(client.create_experiment(name, artifact_location=location, tags=_KIND))
+        save_runs_view(client, created)
+        return created
     except mlflow.exceptions.MlflowException:  # another process created it
         found = client.get_experiment_by_name(name)
         if found is None:
@@ -103,11 +161,11 @@ def ensure_sqlite(path: Path) -> None:
     Args:
         path: of the SQLite file.
     """
-    if path.is_file() and path.stat().st_size > 0:
+    if _has_content(path):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with step("creating the tracking store"), FileLock(f"{path}.lock"):
-        if path.is_file() and path.stat().st_size > 0:
+        if _has_content(path):
             return
         partial = path.with_name(f".{path.name}.partial")
         shutil.copyfile(_empty_store(), partial)

@@ -10,7 +10,7 @@ from mlflow.tracking import MlflowClient
 from ste.config import SweepSettings, TrackingSettings
 from ste.errors import RunError
 from ste.tracking.run_info import PARENT_TAG, SWEEP_TAG, TRIAL_TAG, RunInfo, search
-from ste.tracking.store import open_store
+from ste.tracking.store import create_store, open_store
 from ste.tracking.tracked_run import tracked_run
 
 
@@ -30,7 +30,7 @@ def has_sweep(tracking: TrackingSettings, output: Path, run_id: str) -> bool:
     """Whether the store has the parent run of a sweep, so that the sweep can be resumed."""
     try:
         run = open_store(tracking, output).get_run(run_id)
-    except MlflowException:
+    except (MlflowException, RunError):
         return False
     return SWEEP_TAG in run.data.tags and run.info.lifecycle_stage == "active"
 
@@ -60,7 +60,7 @@ def track_failure(
         name: of the run.
     """
     with suppress(MlflowException, RunError):  # the trial's own error is raised
-        client = open_store(tracking, output)
+        client = create_store(tracking, output)
         assert sweep.parent is not None
         if sweep.trial in find_trial_runs(client, sweep.parent):
             return  # the run had started and is FAILED already

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -169,16 +170,26 @@ def _write_files(plan: SweepPlan, rows: list[TrialRow]) -> list[Path]:
 
 
 def _log_summary(plan: SweepPlan, parent: "TrackedRun", rows: list[TrialRow], files: list[Path]) -> None:
-    from ste.experiment.artifacts import CHECKPOINT
+    from ste.experiment.artifacts import CHECKPOINT, MONITORED, SPLIT_PREFIX, SUMMARY_ONLY
     from ste.tracking.run_info import BEST_TAG
+    from ste.tracking.saved_views import run_page, save_sweep_view, sweep_page
 
     parent.log_metrics({f"trials/{status}": count for status, count in count_by_status(rows).items()})
     for path in files:
         parent.log_file(path)
-    tags = {"mlflow.note.content": note(rows, plan.monitor, plan.mode, parent.experiment_id)}
+    metric = MONITORED if plan.monitor in SUMMARY_ONLY else f"{SPLIT_PREFIX['validation']}/{plan.monitor}"
+    ascending = plan.mode == "min"
+    save_sweep_view(
+        parent.client, parent.experiment_id, parent.id, parent.name, list(plan.swept), metric, ascending=ascending
+    )
+    charts = sweep_page(parent.experiment_id, parent.id)
+    tags = {
+        "mlflow.note.content": note(rows, plan.monitor, plan.mode, charts, partial(run_page, parent.experiment_id)),
+        "verdict": f"none: {plan.kind} of {len(rows)} trials",
+    }
     top = best(rows, plan.mode)
     if top is not None and top.result.run_id is not None:
-        tags |= {BEST_TAG: top.result.run_id, "best.trial": top.trial.name}
+        tags |= {BEST_TAG: top.result.run_id, "best.trial": top.trial.name, "model": f"best: {top.trial.name}"}
         if top.result.checkpoint:
             tags["best.checkpoint"] = f"runs:/{top.result.run_id}/{CHECKPOINT}"
     parent.set_tags(tags)

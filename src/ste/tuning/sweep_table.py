@@ -1,6 +1,7 @@
 """The table of a sweep as CSV and JSON, and its best trials in Markdown."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -57,23 +58,23 @@ def write_table(rows: list[TrialRow], monitor: str, folder: Path) -> list[Path]:
     return [folder / CSV, folder / JSON]
 
 
-def note(rows: list[TrialRow], monitor: str, mode: str, experiment: str) -> str:
-    """Write the description of the parent run in Markdown: the best trials, each with a link to its run.
+def note(rows: list[TrialRow], monitor: str, mode: str, charts: str, pages: Callable[[str], str]) -> str:
+    """Write the description of the parent run in Markdown: the best trials, with links to runs and charts.
 
     Args:
         rows: of the sweep.
         monitor: name of the monitored metric.
         mode: whether it is better `min` or `max`.
-        experiment: ID of the runs' experiment.
+        charts: address of the charts, relative to that of the UI.
+        pages: from a run ID to the address of the run.
     """
     shown = [row for row in ranked(rows, mode) if row.result.status == FINISHED][:_NOTE_ROWS]
     split = next((row.result.split for row in shown if row.result.figures), "test")
-    lines = [f"| trial | values | {monitor} | {split} accuracy | run |", "|---|---|---|---|---|"]
+    lines = [f"**[Charts of the trials]({charts})**", ""]
+    lines += [f"| trial | values | {monitor} | {split} accuracy | run |", "|---|---|---|---|---|"]
     for row in shown:
         run_id, values = str(row.result.run_id), row.trial.name.replace("|", "\\|")
-        accuracy, link = (
-            row.result.figure_text("accuracy"),
-            f"[{run_id[:SHORT_ID]}](#/experiments/{experiment}/runs/{run_id})",
-        )
+        accuracy = row.result.figure_text("accuracy")
+        link = f"[{run_id[:SHORT_ID]}]({pages(run_id)})"
         lines.append(f"| {row.trial.number} | {values} | {row.result.value:.4f} | {accuracy} | {link} |")
     return "\n".join(lines)

@@ -91,12 +91,17 @@ def export_run(client: RunStore, run: "RunInfo", paths: PathSettings, folder: Pa
     with step("comparing with PyTorch"), one_thread():
         parity = largest_difference(proto.SerializeToString(), exported.predict_proba, features, f"run={run.id}")
     with step("measuring the training data"):
-        card = _model_card(run, exported, summary, predictions, parity)
+        card = _model_card(run, exported, summary, predictions, parity, _versions(client, run))
     return ExportedModel(serialize(proto, card), card, len(rows), split, example.numpy())
 
 
 def _model_card(
-    run: "RunInfo", exported: ExportedRun, summary: dict[str, Any], predictions: Predictions, parity: float
+    run: "RunInfo",
+    exported: ExportedRun,
+    summary: dict[str, Any],
+    predictions: Predictions,
+    parity: float,
+    versions: dict[str, str],
 ) -> ModelCard:
     settings, train = exported.data.settings, exported.data.datasets["train"]
     first, last = (pd.Timestamp(day) for day in (train.dates.min(), train.dates.max()))
@@ -117,7 +122,7 @@ def _model_card(
         trained_to=f"{last:%Y-%m-%d}",
         metrics={split: _split_metrics(card, split, predictions) for split, card in summary["scores"].items()},
         verdict=_verdict(run, summary),
-        versions=_versions(run),
+        versions=versions,
         parity=parity,
         reference=reference_distributions(exported, predictions),
         made_of=exported.made_of,
@@ -193,7 +198,10 @@ def _verdict(run: "RunInfo", summary: dict[str, Any]) -> dict[str, Any]:
     return then | {"word": now}
 
 
-def _versions(run: "RunInfo") -> dict[str, str]:
+def _versions(client: RunStore, run: "RunInfo") -> dict[str, str]:
     """Versions of the packages that trained the model and that wrote the file."""
-    trained = {key.removeprefix("version."): text for key, text in run.tags.items() if key.startswith("version.")}
+    from ste.tracking.run_artifacts import read_provenance
+
+    known, start = read_provenance(client, run), "version."
+    trained = {key.removeprefix(start): text for key, text in known.items() if key.startswith(start)}
     return dict(sorted({**trained, **{name: version(name) for name in _FILE_PACKAGES}}.items()))
