@@ -84,7 +84,8 @@ def test_a_leak_leaves_with_3_and_names_what_where_and_what_next(folder: Path, t
     assert command(monkeypatch, "data=csv", *files, "shuffles=0") == ALARM
     printed = capsys.readouterr().out
     assert re.search(r"single columns +ALARM +news_relevance", printed)
-    assert re.search(r"seen +itself has a rank correlation of \+0\.\d+ with the return of the coming week", printed)
+    seen = r"seen itself has a rank correlation of \+0\.\d+ with the return of the coming week"
+    assert re.search(seen, " ".join(printed.split()))
     assert re.search(r"next +Check how news_relevance is computed", printed)
     assert max(len(line) for line in printed.splitlines()) <= 120
 

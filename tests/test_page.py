@@ -161,7 +161,7 @@ def test_without_bars_the_model_is_shown(tiny: Monitored):
     summary = json.loads(bare.summary())
     assert summary["history"]["state"] == "none"
     assert summary["model"]["verdict"]["word"] == "better than guessing"
-    assert summary["model"]["verdict"]["headline"] == "TinyLogistic beats guessing on the test split."
+    assert summary["model"]["verdict"]["headline"] == "TinyLogistic is better than guessing."
     assert summary["tested"]["calibration"]
     assert (summary["record"], summary["drift"]) == (None, None)
     assert json.loads(bare.tickers())["tickers"] == []

@@ -208,8 +208,8 @@ def test_a_run_is_scored_as_the_ensemble_and_each_replica_by_itself(folder: Path
         joint = accuracy_score(labels, probs.mean(axis=0).argmax(axis=1))
         assert tracked.metrics[prefix] == pytest.approx(joint)
         if split == "test":
-            line = f"{statistics.mean(accuracies):.4f} ± {statistics.stdev(accuracies):.4f} over seeds"
-            assert f"3 replicas: test accuracy {line}; the ensemble {joint:.4f}" in shown
+            line = f"{100 * statistics.mean(accuracies):.1f} ± {100 * statistics.stdev(accuracies):.1f} % over seeds"
+            assert f"3 replicas: test accuracy {line}; of the ensemble {100 * joint:.1f} %" in shown
     assert {"curves/val_log_loss_replica_mean", "curves/val_log_loss", "curves/train_loss"} <= set(tracked.metrics)
     importance, attribution = explain(module, data)
     assert importance

@@ -1,6 +1,5 @@
 """Export a tracked run as one ONNX file: `python -m ste.export run=best output=model.onnx`."""
 
-import os
 import tempfile
 from pathlib import Path
 
@@ -17,11 +16,11 @@ def export_task(config: DictConfig) -> None:
     """Export, compare with PyTorch, write and publish a run, and print what was done."""
     settings = load_settings(ExportSettings, config)
     output = Path(settings.output)
-    _check_output(output)
     with fast_imports("torch, Lightning and MLflow"):
-        from ste.inference.export.exporter import export_run  # torch and mlflow are imported after the settings check
+        from ste.inference.export.exporter import export_run
         from ste.inference.registry.publish import publish, serve_file
         from ste.inference.training_data import synthetic_warning
+        from ste.reporting.console import print_text
         from ste.tracking.run_lookup import find_run
         from ste.tracking.store import open_store
 
@@ -36,29 +35,15 @@ def export_task(config: DictConfig) -> None:
             f"output={output}: cannot be written ({error.strerror}). Make room, or choose another folder."
         ) from None
     card = exported.card
-    print(f"run {tracked.id}  {tracked.name}")
-    print(f"{card.name}{f': {card.made_of}' if card.made_of else ''}")
-    print(
+    print_text(
+        f"{card.name}{f', {card.made_of}' if card.made_of else ''}, of run {tracked.id} ({tracked.name})",
         f"{output}: {len(exported.content) / 1e3:,.0f} kB, features {list(card.shape)} to {', '.join(card.classes)}; "
-        f"largest difference from PyTorch {card.parity:.1e} on {exported.rows:,} {exported.split} rows"
+        f"largest difference from PyTorch {card.parity:.1e} on {exported.rows:,} {exported.split} rows",
+        *(part for part in (card.verdict_parts()["headline"], synthetic_warning(card)) if part),
     )
-    print(f"Verdict of the run: {card.verdict['word']}.")
-    if warning := synthetic_warning(card):
-        print(f"Warning: {warning}")
     unregistered = ["Not registered: register=false.", f"serve    {serve_file(settings)}"]
     for line in publish(client, settings, exported) if settings.register else unregistered:
         print(line)
-
-
-def _check_output(path: Path) -> None:
-    """Raise `ConfigError` if the output cannot be written, before the work begins."""
-    folder = path.parent
-    if not folder.is_dir():
-        raise ConfigError(f"output={path}: there is no folder {folder}. Make it, or try output={path.name}.")
-    if path.is_dir():
-        raise ConfigError(f"output={path}: that is a folder. Expected a file. Try output={path / 'model.onnx'}.")
-    if not os.access(folder, os.W_OK):
-        raise ConfigError(f"output={path}: the folder {folder} cannot be written to. Choose another.")
 
 
 def main() -> None:

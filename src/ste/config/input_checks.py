@@ -10,21 +10,26 @@ from ste.config.data_settings import DataSettings, MarketSettings, TableSettings
 from ste.config.header_check import check_columns
 from ste.config.monitor_settings import MonitorSettings
 from ste.config.predict_settings import PredictSettings
+from ste.config.run_settings import StoreSettings
 from ste.config.serve_settings import ServeSettings
+from ste.config.store_location import check_store
 from ste.config.validation import Settings
 from ste.errors import DataError
 from ste.schema import KEYS, MARKET_COLUMNS, table_columns
 
 
 def check_input_files(settings: Settings) -> None:
-    """Check the paths and header lines of the files that a command reads.
+    """Check the paths and header lines of the files that a command reads, and that there is a store of runs to read.
 
     Raises:
         DataError: a file is missing, is empty, or its header lacks a column.
+        RunError: the store is missing.
     """
     if isinstance(settings, MonitorSettings | PredictSettings | ServeSettings):
         for key, path in settings.files().items():
             check_file(key, Path(path), MARKET_COLUMNS.get(key, KEYS), parts=key == "input")
+    if isinstance(settings, StoreSettings) and not hasattr(settings, "model"):  # a model may be a file
+        check_store(settings.tracking, Path(settings.paths.output))
     data = getattr(settings, "data", None)
     if isinstance(settings, AuditSettings) and isinstance(data, TableSettings):
         return  # the audit reports what is wrong with weekly tables

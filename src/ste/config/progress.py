@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from ste.config.processes import environment_rank
@@ -156,11 +157,12 @@ def _is_main() -> bool:
 
 
 def _draws() -> bool:
-    return sys.stderr.isatty() and _is_main()
+    # The image of the service has no rich: it prints lines on a terminal too.
+    return sys.stderr.isatty() and _is_main() and find_spec("rich") is not None
 
 
 def _prints() -> bool:
-    return _lines and _listener is None and not sys.stderr.isatty() and _is_main()
+    return _lines and _listener is None and _is_main() and not _draws()
 
 
 def _bar(total: int | None) -> "Progress":

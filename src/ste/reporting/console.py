@@ -103,10 +103,11 @@ def print_verdict(verdict: Verdict) -> None:
     out.print()
 
 
-def print_text(text: str) -> None:
-    """Print a paragraph and an empty line."""
+def print_text(*paragraphs: str) -> None:
+    """Print paragraphs, each on lines of its own, and an empty line."""
     out = console()
-    out.print(Text(text))
+    for text in paragraphs:
+        out.print(Text(text))
     out.print()
 
 

@@ -20,11 +20,11 @@ from mlflow.tracking import MlflowClient
 from ste.config import TrackingSettings, UiSettings
 from ste.config.fast_imports import fast_imports
 from ste.config.progress import step
+from ste.config.store_location import SQLITE, check_store, has_content, sqlite_file, store_uri
 from ste.errors import RunError
 from ste.tracking.saved_views import save_runs_view
 from ste.tracking.stop_signals import signals_held
 
-_SQLITE = "sqlite:///"
 _KIND = {"mlflow.experimentKind": "custom_model_development"}  # the UI shows its training pages
 
 for _name in ("mlflow", "alembic"):  # importing MLflow sets another level
@@ -64,12 +64,8 @@ def open_store(settings: TrackingSettings, output: Path) -> MlflowClient:
     Raises:
         RunError: the SQLite file is missing, or no server answers.
     """
-    uri = _store_uri(settings, output)
-    path = Path(uri.removeprefix(_SQLITE))
-    if uri.startswith(_SQLITE) and not _has_content(path):
-        shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-        raise RunError(f"{shown}: there is no store of runs yet. Try python -m ste.train model=lstm first.")
-    return _connect(uri)
+    check_store(settings, output)
+    return _connect(store_uri(settings, output))
 
 
 def create_store(settings: TrackingSettings, output: Path) -> MlflowClient:
@@ -82,19 +78,11 @@ def create_store(settings: TrackingSettings, output: Path) -> MlflowClient:
     Raises:
         RunError: no server answers.
     """
-    uri = _store_uri(settings, output)
-    if uri.startswith(_SQLITE):
-        ensure_sqlite(Path(uri.removeprefix(_SQLITE)))
+    uri = store_uri(settings, output)
+    path = sqlite_file(uri)
+    if path is not None:
+        ensure_sqlite(path)
     return _connect(uri)
-
-
-def _store_uri(settings: TrackingSettings, output: Path) -> str:
-    uri = settings.uri or f"{_SQLITE}{output / 'mlflow.db'}"
-    return f"{_SQLITE}{Path(uri.removeprefix(_SQLITE)).resolve()}" if uri.startswith(_SQLITE) else uri
-
-
-def _has_content(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size > 0
 
 
 def _connect(uri: str) -> MlflowClient:
@@ -119,8 +107,9 @@ def experiment_id(client: MlflowClient, name: str) -> str:
             client.restore_experiment(found.experiment_id)
         return str(found.experiment_id)
     location = None  # a server chooses it
-    if client.tracking_uri.startswith(_SQLITE):
-        folder = Path(client.tracking_uri.removeprefix(_SQLITE)).parent / "artifacts"
+    path = sqlite_file(client.tracking_uri)
+    if path is not None:
+        folder = path.parent / "artifacts"
         location = f"{folder.as_uri()}/{name}"
     try:
         created = str(client.create_experiment(name, artifact_location=location, tags=_KIND))
@@ -161,11 +150,11 @@ def ensure_sqlite(path: Path) -> None:
     Args:
         path: of the SQLite file.
     """
-    if _has_content(path):
+    if has_content(path):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with step("creating the tracking store"), FileLock(f"{path}.lock"):
-        if _has_content(path):
+        if has_content(path):
             return
         partial = path.with_name(f".{path.name}.partial")
         shutil.copyfile(_empty_store(), partial)
@@ -187,6 +176,6 @@ def _empty_store() -> Path:
         if not empty.is_file():
             partial = empty.with_suffix(".partial")
             partial.unlink(missing_ok=True)
-            MlflowClient(f"{_SQLITE}{partial}").search_experiments(max_results=1)
+            MlflowClient(f"{SQLITE}{partial}").search_experiments(max_results=1)
             os.replace(partial, empty)
     return empty
