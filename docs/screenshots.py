@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,7 +35,9 @@ SIZES = {1280: 800, 390: 844}
 """Width and height of the windows, pixels."""
 SCHEMES = ("light", "dark")
 _QUALITY = 82
-_WAIT = 60.0  # seconds for a server to answer
+
+ASSISTANT = '[data-component-id="mlflow.assistant.chat_panel.close"]'
+"""Button that closes the panel which MLflow opens at a first visit."""
 
 Command = tuple[str, ...]
 TRAIN: Command = ("ste.train", "model=lstm")
@@ -58,7 +59,9 @@ class Browser:
         self._driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
         self._folder = folder
 
-    def picture(self, name: str, address: str, seconds: float = 1.0, schemes: Sequence[str] = SCHEMES) -> None:
+    def picture(
+        self, name: str, address: str, seconds: float = 1.0, schemes: Sequence[str] = SCHEMES, close: str = ""
+    ) -> None:
         """Photograph a page at every size and in every color scheme.
 
         Args:
@@ -66,12 +69,18 @@ class Browser:
             address: URL.
             seconds: until the page is drawn.
             schemes: `light`, `dark` or both.
+            close: selector of a button to press first.
         """
         for width, height in SIZES.items():
             for scheme in schemes:
                 self._resize(width, height, scheme)
                 self._driver.get(address)
+                self._driver.execute_script("localStorage.clear()")  # the scheme of an earlier visit
+                self._driver.get(address)
                 time.sleep(seconds)
+                if close:
+                    self._driver.execute_script("document.querySelector(arguments[0])?.click()", close)
+                    time.sleep(seconds / 2)
                 self._save(f"{name}-{width}-{scheme}")
 
     def terminal(self, name: str, output: str) -> None:
@@ -81,7 +90,7 @@ class Browser:
             console.print(Text.from_ansi(line), soft_wrap=True)
         page = console.export_html(theme=DIMMED_MONOKAI, inline_styles=True)
         page = re.sub("<body[^>]*>", '<body style="background: #191919; margin: 12px; color: #d9d9d9">', page)
-        self._resize(12 * 2 + 9 * COLUMNS, 12 * 2 + 19 * ROWS, "dark")
+        self._resize(12 * 2 + 10 * COLUMNS, 12 * 2 + 19 * ROWS, "dark")
         self._driver.get("data:text/html;base64," + base64.b64encode(page.encode()).decode())
         self._save(f"{name}-terminal")
 
@@ -116,26 +125,14 @@ def run(command: Command, folder: Path) -> str:
 
 
 @contextmanager
-def server(command: Command, folder: Path, port: int) -> Iterator[str]:
-    """Run a command that serves on a port, and yield its address once it answers."""
-    with subprocess.Popen([sys.executable, "-m", *command], cwd=folder, stdout=subprocess.DEVNULL) as process:
-        address = f"http://127.0.0.1:{port}"
+def server(command: Command, folder: Path) -> Iterator[str]:
+    """Run a command that serves pages, and yield the address that it prints."""
+    with subprocess.Popen([sys.executable, "-m", *command], cwd=folder, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
         try:
-            _wait_for(address)
-            yield address
+            yield next(found[0] for line in process.stdout if (found := re.search(r"http://\S+", line)))
         finally:
             process.terminate()
-
-
-def _wait_for(address: str) -> None:
-    end = time.monotonic() + _WAIT
-    while time.monotonic() < end:
-        try:
-            urllib.request.urlopen(address, timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.3)
-    raise SystemExit(f"{address}: no answer in {_WAIT:.0f} s.")
 
 
 def free_port() -> int:
@@ -181,12 +178,11 @@ def _take(browser: Browser, folder: Path) -> None:
     browser.picture("report", newest.as_uri())
     browser.picture("leaderboard", next(reports.glob("leaderboard-*.html")).as_uri())
     port = free_port()
-    with server(("ste.ui", f"port={port}", "browser=false"), folder, port) as address:
-        browser.picture("mlflow", address, seconds=6.0, schemes=("light",))
+    with server(("ste.ui", f"port={port}", "browser=false"), folder) as address:
+        browser.picture("mlflow", address, seconds=6.0, schemes=("light",), close=ASSISTANT)
     run(("ste.export", "run=best", "output=model.onnx"), folder)
-    port = free_port()
     bars = write_market(folder)
-    with server(("ste.serve", "model=model.onnx", f"port={port}", *bars), folder, port) as address:
+    with server(("ste.serve", "model=model.onnx", "port=0", *bars), folder) as address:
         browser.picture("dashboard", address, seconds=8.0)
 
 

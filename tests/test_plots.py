@@ -105,7 +105,8 @@ def test_equity_and_benchmark_are_drawn_on_a_logarithmic_axis_with_round_numbers
 def test_curves_hold_their_values_and_the_best_epoch():
     loss, accuracy = FIGURES["curves"]().axes
     assert [list(line.get_ydata()) for line in loss.lines[:2]] == [[1.1, 1.0], [1.2, 1.1]]
-    assert list(loss.lines[2].get_xdata()) == [1, 1]
+    assert list(loss.lines[0].get_xdata()) == [1, 2]
+    assert list(loss.lines[2].get_xdata()) == [2, 2]  # epoch 1 from 0
     assert list(accuracy.lines[0].get_ydata()) == [0.3, 0.4]
 
 

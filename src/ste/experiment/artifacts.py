@@ -12,8 +12,10 @@ import yaml
 from ste.data.panel import Panel
 from ste.data.storage.files import atomic_file
 from ste.evaluation.classification import per_class_name
+from ste.evaluation.predictions import BAYES
 from ste.evaluation.scorecard import Estimate, Scorecard
 from ste.experiment.train_result import Result
+from ste.reporting.formatting import LABELS
 from ste.reporting.plots.figures import confusion_figure
 
 SPLIT_PREFIX = {"train": "final_train", "validation": "final_validation", "test": "final_test"}
@@ -100,10 +102,13 @@ def read_estimates(metrics: dict[str, float], prefix: str) -> dict[str, Estimate
 
 def read_baselines(metrics: dict[str, float], prefix: str) -> dict[str, float]:
     """Restore the accuracy of each baseline of a split from the metrics of `score_metrics`."""
-    over = f"{prefix}/gain_over_"
-    names = [name.removeprefix(over) for name in metrics if name.startswith(over)]
-    accuracies = {name: metrics.get(f"{prefix}/{name}_accuracy") for name in names}
-    return {name: accuracy for name, accuracy in accuracies.items() if accuracy is not None}
+    start, end = f"{prefix}/", "_accuracy"
+    own = {name.removeprefix(start): value for name, value in metrics.items() if name.startswith(start)}
+    return {
+        name.removesuffix(end): value
+        for name, value in own.items()
+        if name.endswith(end) and name not in LABELS and name != f"{BAYES}{end}"  # the model's own, and the optimum's
+    }
 
 
 def differences(now: dict[str, float], tracked: dict[str, float]) -> list[str]:

@@ -125,15 +125,17 @@ def curves_figure(curves: Mapping[str, Mapping[str, Sequence[float]]], best: int
     for axes, (panel, lines) in zip(stacked, curves.items(), strict=True):
         for name, values in lines.items():
             colour, dashes = styles.get(name, (LIMIT, "-"))
-            marker = "o" if len(values) == 1 else None
-            axes.plot(values, color=colour, linestyle=dashes, linewidth=1.5, label=name, marker=marker, markersize=4)
+            epochs = range(1, len(values) + 1)
+            (line,) = axes.plot(epochs, values, color=colour, linestyle=dashes, linewidth=1.5, label=name)
+            if len(values) == 1:
+                line.set(marker="o", markersize=4)
         if best is not None:
-            axes.axvline(best, color=LIMIT, linewidth=0.9, linestyle=":", label=f"best: epoch {best}")
+            axes.axvline(best + 1, color=LIMIT, linewidth=0.9, linestyle=":", label=f"best: epoch {best + 1}")
         axes.set_ylabel(panel)
         if panel == "accuracy":
             percent(axes.yaxis)
         axes.grid(axis="y", color=LINE, linewidth=0.6)
-    stacked[-1].set_xlabel("epoch, from 0")
+    stacked[-1].set_xlabel("epoch")
     stacked[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     legend(figure, stacked[0])
     return figure
