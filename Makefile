@@ -22,7 +22,7 @@ help:  ## print these targets
 setup: $(READY)  ## create .venv with the package and the pinned versions
 
 $(READY): pyproject.toml constraints.txt
-	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) was not found. Install Python 3.11, or type make setup PYTHON=/path/to/python" >&2; exit 2; }
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) was not found. Install Python 3.11 to 3.13, and type make setup PYTHON=/path/to/python" >&2; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[$(EXTRAS)]'
 	touch $@
@@ -71,7 +71,7 @@ bench-more: $(READY)  ## measure bulk prediction of ten million rows and the ser
 	$(BIN)/python -m benchmarks.serving
 
 $(PEERS)/.ready: benchmarks/peers/requirements.txt
-	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) was not found. Install Python 3.11, or type make bench-peers PYTHON=/path/to/python" >&2; exit 2; }
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) was not found. Install Python 3.11 to 3.13, and type make bench-peers PYTHON=/path/to/python" >&2; exit 2; }
 	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/pip install --quiet $(PIP_ARGS) --no-deps -r $<
 	touch $@

@@ -23,7 +23,7 @@ _TAG = "mlflow.sharedViewState."
 _MAX_SWEEP_VIEWS = 20
 """Views of the latest sweeps that remain: MLflow lets a user save no more than 40 views of an experiment."""
 
-_WIDTHS = {"verdict": 154, "accuracy": 76, "interval": 94, "log-loss": 74, "model": 124, "data": 120}
+_WIDTHS = {"verdict": 148, "accuracy": 76, "interval": 106, "log-loss": 74, "model": 124, "data": 114}
 """Tags that are the columns of the run table, in order, with their widths in pixels: they fit a window of 1280."""
 
 _COLUMNS = {f"tags.`{tag}`": width for tag, width in _WIDTHS.items()}
