@@ -9,7 +9,7 @@ from pathlib import Path
 from ste.config import PathSettings, TrackingSettings
 from ste.errors import RunError
 from ste.inference.registry.champion import champion_name, read_champion
-from ste.inference.registry.lookup import check_store, find_model
+from ste.inference.registry.lookup import check_runs_exist, find_model
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ def newest_model_file(spec: str, tracking: TrackingSettings, paths: PathSettings
     name, path, output = champion_name(spec), Path(spec), Path(paths.output)
     known = name is not None and tracking.uri is None and read_champion(output, name)
     if not known and not (spec.endswith(".onnx") or path.is_file()):
-        check_store(spec, tracking, paths)
+        check_runs_exist(spec, tracking, paths)
         log.info("model=%s: looking it up in the tracking store", spec)
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
             try:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ste.config import PathSettings, TrackingSettings
+from ste.config.store_location import has_content, sqlite_file, store_uri
 from ste.errors import RunError
 from ste.inference.registry.champion import ALIAS, FOLDER, NAME, REGISTERED, champion_name, read_champion
 from ste.inference.registry.commands import command_line
@@ -41,7 +42,7 @@ def find_model(spec: str, tracking: TrackingSettings, paths: PathSettings) -> Pa
         champion = read_champion(output, NAME) if spec == ALIAS else None
         if champion:
             return champion[1]
-        check_store(spec, tracking, paths)
+        check_runs_exist(spec, tracking, paths)
     from ste.tracking.store import open_store
 
     client = open_store(tracking, output)
@@ -50,9 +51,10 @@ def find_model(spec: str, tracking: TrackingSettings, paths: PathSettings) -> Pa
     return _find_exported_run(client, spec, tracking, paths)
 
 
-def check_store(spec: str, tracking: TrackingSettings, paths: PathSettings) -> None:
-    """Raise `RunError` if the model `spec` is to be looked up in the default store, and there is none yet."""
-    if tracking.uri is None and not (Path(paths.output) / "mlflow.db").is_file():
+def check_runs_exist(spec: str, tracking: TrackingSettings, paths: PathSettings) -> None:
+    """Raise `RunError` if the model `spec` is to be looked up in a store that does not exist."""
+    path = sqlite_file(store_uri(tracking, Path(paths.output)))
+    if path is not None and not has_content(path):
         raise RunError(f"model={spec}: {_no_runs(tracking, paths)}")
 
 
