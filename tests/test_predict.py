@@ -579,8 +579,8 @@ def test_the_command_predicts_the_newest_week_of_bars(tmp_path: Path, sources: P
     done = ste(tmp_path, "model=model.onnx", *files, "output=monday.csv", "latest=true")
     assert done.returncode == 0, done.stderr
     assert "predicted 3 rows of the newest week, rejected 0, 0 without enough history" in done.stdout
-    warning = "warning  This model was trained on a synthetic market: its predictions say nothing about real stocks."
-    assert warning in done.stdout.splitlines()
+    warning = "warning This model was trained on a synthetic market: its predictions say nothing about real stocks."
+    assert warning in " ".join(done.stdout.split())
     rows = feature_rows(generate_market(WORLD))
     examples = windows_of_rows(rows, card)
     newest = examples.date == examples.date.max()

@@ -9,6 +9,7 @@ from ste.config import ExportSettings
 from ste.config.fast_imports import fast_imports
 from ste.config.hydra_app import run
 from ste.config.load import load_settings
+from ste.config.progress import wrapped
 from ste.errors import ConfigError
 
 
@@ -43,7 +44,7 @@ def export_task(config: DictConfig) -> None:
     )
     unregistered = ["Not registered: register=false.", f"serve    {serve_file(settings)}"]
     for line in publish(client, settings, exported) if settings.register else unregistered:
-        print(line)
+        print(line if line.startswith(("serve ", "promote ")) else wrapped(line))  # commands are copied whole
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from ste.config import LiveSettings
 from ste.config.fast_imports import fast_imports
 from ste.config.hydra_app import run
 from ste.config.load import load_settings
+from ste.config.progress import wrapped
 
 if TYPE_CHECKING:
     from ste.inference.onnx_model import ServedModel
@@ -69,7 +70,7 @@ def live_task(config: DictConfig) -> None:
         resumed = pipeline.start()
         _print(f"{model.card.name} {model.version}, {model.card.frequency}, windows of {model.card.sequence_length}")
         if warning := synthetic_warning(model.card):
-            _print(f"warning: {warning}")
+            _print(wrapped(f"warning: {warning}"))
         _print(f"{'resumed from' if resumed else 'state in'} {paths.folder}")
         status = pipeline.run(stop.requested)
     for line in _summary(status, paths.folder):

@@ -11,6 +11,7 @@ from ste.config import PredictSettings
 from ste.config.fast_imports import fast_imports
 from ste.config.hydra_app import run
 from ste.config.load import load_settings
+from ste.config.progress import wrapped
 
 
 def predict_task(config: DictConfig) -> None:
@@ -31,7 +32,7 @@ def predict_task(config: DictConfig) -> None:
     print(f"predicted {counts.predicted:,} rows{scope}, {unpredicted}")
     print(f"model    {card.name} {result.model.version}, trained to {card.trained_to}")
     if warning := synthetic_warning(card):
-        print(f"warning  {warning}")
+        print(wrapped(f"warning  {warning}", indent=9))
     print(f"output   {settings.output}")
     print(f"rejects  {settings.reject_path}")
     if not counts.predicted:

@@ -9,6 +9,7 @@ from ste.config import ServeSettings
 from ste.config.fast_imports import fast_imports
 from ste.config.hydra_app import run
 from ste.config.load import load_settings
+from ste.config.progress import wrapped
 
 log = logging.getLogger("ste.serve")
 
@@ -45,7 +46,7 @@ def serve_task(config: DictConfig) -> None:
     card = model.card
     print(f"{card.name} {model.version} of run {card.run_id}, trained to {card.trained_to}: {card.verdict['word']}")
     if warning := synthetic_warning(card):
-        print(f"warning: {warning}")
+        print(wrapped(f"warning: {warning}"))
     print(f"serving on {address} (documentation: {address}/docs; stop with Ctrl-C)", flush=True)
     serve(app, settings, listening)
 

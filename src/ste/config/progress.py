@@ -7,10 +7,12 @@ print nothing: a sweep's send their steps to the process that started them (`sen
 
 import multiprocessing
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING
 
 from ste.config.processes import environment_rank
@@ -119,10 +121,21 @@ def paused() -> Iterator[None]:
 
 
 def print_line(text: str) -> None:
-    """Print a line on standard error; worker processes print nothing."""
+    """Print a text on standard error; worker processes print nothing."""
     if _listener is None and _is_main():
         with paused():
-            print(text, file=sys.stderr, flush=True)
+            print(wrapped(text), file=sys.stderr, flush=True)
+
+
+def wrapped(text: str, indent: int = 0) -> str:
+    """Break a text at spaces so that it fits the terminal, or 80 columns.
+
+    Args:
+        text: one paragraph.
+        indent: spaces before each line but the first.
+    """
+    width = get_terminal_size((80, 24)).columns
+    return textwrap.fill(text, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
 
 
 def add_note(text: str) -> None:
