@@ -29,7 +29,7 @@ _QUIET = {"MLFLOW_LOGGING_LEVEL": "WARNING", "PYTHONWARNINGS": "ignore"}
 def ui_task(config: DictConfig) -> None:
     """Run MLflow's server until it is stopped, print the address of the run table and open it in a browser."""
     settings = load_settings(UiSettings, config)
-    with fast_imports():
+    with fast_imports("MLflow"):
         from ste.tracking.run_lookup import find_experiment
         from ste.tracking.saved_views import runs_page, save_runs_view
         from ste.tracking.store import open_store
