@@ -416,7 +416,7 @@ def test_a_model_of_a_synthetic_market_has_a_banner_and_others_have_none(service
     warning = "This model was trained on a synthetic market: its predictions say nothing about real stocks."
     assert text_of(browser, "warning") == warning
     assert "a synthetic market (data=world)" in text_of(browser, "facts")
-    assert f"warning: {warning}" in service.output
+    assert f"warning: {warning}" in " ".join(service.output.split())
     browser.get(f"http://127.0.0.1:{failed.port}/")
     wait_for(browser, "!document.getElementById('loaded').hidden")
     assert text_of(browser, "warning") == ""

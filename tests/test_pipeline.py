@@ -397,7 +397,7 @@ def test_the_choice_of_the_best_run_is_printed(
     assert find_run(client, "best").id == best
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith(
+    assert " ".join(err.split()).startswith(
         f'Best by validation log-loss: {best[:8]} (LSTM), verdict "not better". {other[:8]} (LSTM) has the better'
     )
     monkeypatch.setenv("RANK", "1")  # a worker

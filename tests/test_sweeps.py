@@ -36,6 +36,7 @@ from runs import compose_values
 from ste.config import SweepSettings, TrackingSettings, TrainSettings
 from ste.config.config_files import conf_dir
 from ste.config.load import compose_command, load_settings
+from ste.config.typed_values import quoted
 from ste.errors import ConfigError, Pruned, RunError
 from ste.reporting.formatting import SHORT_ID
 from ste.tracking.run_info import RunInfo, find_runs
@@ -48,7 +49,7 @@ from ste.tuning.optuna_figures import build_study, write_figures
 from ste.tuning.pruning import Pruning
 from ste.tuning.search_space import Choices, NumberRange, distributions, text_of, value_of
 from ste.tuning.study import GridSearch, OptunaSearch, open_study
-from ste.tuning.sweep import SweepPlan, overrides, quoted, run_sweep
+from ste.tuning.sweep import SweepPlan, overrides, run_sweep
 from ste.tuning.trial_result import (
     FAILED,
     FINISHED,

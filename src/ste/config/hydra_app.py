@@ -30,8 +30,8 @@ from ste.config.fast_imports import set_before
 from ste.config.help_page import help_page
 from ste.config.override_errors import explain_overrides
 from ste.config.progress import step
-from ste.config.run_ids import quote_run_ids
 from ste.config.run_log import remove_unused_folder
+from ste.config.typed_values import as_typed
 from ste.errors import SteError
 
 Task = Callable[[DictConfig], Any]
@@ -55,7 +55,7 @@ def run(command: str, task: Task) -> None:
         arguments = Arguments.parse(sys.argv[1:], f"ste.{command}")
     except SteError as error:
         _exit(str(error))
-    overrides = [quote_run_ids(text) for text in arguments.overrides]
+    overrides = [as_typed(text) for text in arguments.overrides]
     try:
         if "--help" in arguments.options:
             _print_help(command, overrides)

@@ -1,6 +1,5 @@
 """Run the trials of a sweep, track them below one parent run and write its table."""
 
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ste.config import SweepSettings, TrackingSettings
 from ste.config.progress import paused, step
+from ste.config.typed_values import quoted
 from ste.tuning.optuna_figures import write_figures
 from ste.tuning.study import PARENT, OptunaSearch, TrialSource
 from ste.tuning.sweep_console import print_sweep, print_trial
@@ -108,13 +108,6 @@ def overrides(plan: SweepPlan, trial: SweepTrial, parent: "TrackedRun | None") -
         own |= {"sweep.storage": quoted(str(plan.settings.storage)), "sweep.study": quoted(str(plan.settings.study))}
     given = plan.fixed | trial.values
     return [f"{key}={value}" for key, value in (given | plan.extra | own).items()]
-
-
-def quoted(text: str) -> str:
-    """Quote a text so that Hydra reads it back unchanged."""
-    # Hydra reads backslashes as escapes only before a quote, the closing one included.
-    inner = re.sub(r"(\\*)'", r"\1\1\\'", text)
-    return "'" + re.sub(r"(\\+)$", r"\1\1", inner) + "'"
 
 
 @contextmanager
