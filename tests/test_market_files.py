@@ -330,6 +330,25 @@ def test_the_real_market_files_give_a_table() -> None:
     assert "1 daily moves beyond +60 % or -38 % that no adjustment explains (AGFS 2016-11-09)" in warnings[0]
 
 
+def test_two_figures_of_a_series_on_one_day_are_refused_with_both_lines(tmp_path: Path):
+    """The later line would win, so that the order of the rows changed the features."""
+    path = tmp_path / "macro.csv"
+    rows = ("unemployment,2017-02-01,4.0", "vix,2017-02-01,12", "unemployment,2017-02-01,9.0")
+    path.write_text("\n".join(("series,release_date,value", *rows)))
+    with pytest.raises(DataError, match=r"column value, line 2, 4: found 4, 9; expected one figure of a series a day"):
+        read_source(str(path), "macro")
+    path.write_text(path.read_text().replace("9.0", "4.0"))  # the same figure, as of a weekend
+    assert len(read_source(str(path), "macro")) == 3
+
+
+@pytest.mark.parametrize("days", [("01/02/2017", "01/03/2017"), ("1.2.2017", "1.3.2017"), ("02-01-2017", "03-01-2017")])
+def test_a_day_that_may_be_a_month_is_refused(tmp_path: Path, days: tuple[str, str]):
+    path = tmp_path / "macro.csv"
+    path.write_text("series,release_date,value\n" + "".join(f"unemployment,{day},4.0\n" for day in days))
+    with pytest.raises(DataError, match=r"column release_date, line 2, 3: .* expected a day such as 2024-11-29"):
+        read_source(str(path), "macro")
+
+
 def test_a_macro_figure_outside_its_range_is_refused(tmp_path: Path):
     path = tmp_path / "macro.csv"
     path.write_text("series,release_date,value\ngdp_growth,2020-01-02,-9\nunemployment,2020-01-02,300\n")

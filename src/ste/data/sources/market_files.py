@@ -134,7 +134,7 @@ def read_source(path: str, kind: str) -> pd.DataFrame:
 def find_source_violations(frame: pd.DataFrame, kind: str) -> list[Violation]:
     """Check the rules of a typed source that involve several columns.
 
-    These are: highs above lows, one row per ticker and day, and the limits of each macro series.
+    These are: highs above lows, one row per ticker and day, and of each macro series its limits and one figure a day.
 
     Args:
         frame: `MARKET_COLUMNS[kind]`.
@@ -156,7 +156,9 @@ def _macro_violations(frame: pd.DataFrame) -> list[Violation]:
         rows = np.flatnonzero(series == name)
         for found in find_violations({column.name: values[rows]}, [column]):
             out.append(Violation("value", rows[found.rows], found.found, f"{name} to be {found.expected}"))
-    return out
+    # The figures of a weekend may share the day of their release; only different ones leave open which holds.
+    figures = frame.groupby(["series", "release_date"], dropna=False)["value"].transform("nunique")
+    return out + violation((figures > 1).to_numpy(), "value", values, "one figure of a series a day")
 
 
 def check_tickers(wanted: list[str], known: set[str], path: str | Path) -> None:
