@@ -36,3 +36,11 @@ def test_every_command_of_the_page_runs(call, page: str):
         more = [change for part, change in SMALLER.items() if part in arguments]
         code, out, errors = call(name, *arguments, *QUICK.get(name, []), *more)
         assert code == 0, f"{line}: {errors or out}"
+
+
+@pytest.mark.slow
+def test_the_example_of_the_python_api_runs(folder: Path, capsys: pytest.CaptureFixture[str]):
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "api.md").read_text(), re.DOTALL)
+    exec(compile(example, "docs/api.md", "exec"), {})
+    assert "On synthetic data, DualTowerModel" in capsys.readouterr().out
+    assert (folder / "outputs" / "mine" / "summary.json").is_file()

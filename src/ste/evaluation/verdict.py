@@ -61,9 +61,8 @@ class Verdict:
         """Headline and points as one paragraph."""
         return " ".join([self.headline, *self.points])
 
-    @property
-    def text(self) -> dict[str, Any]:
-        """Word and sentences as plain values, for files."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return word and sentences as plain values, for files."""
         sentences = {"points": list(self.points), "details": list(self.details)}
         return {"word": self.word, "headline": self.headline, **sentences}
 

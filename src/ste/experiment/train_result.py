@@ -51,7 +51,7 @@ class Result:
         out["folder"] = str(self.folder)
         out["scores"] = {split: card.to_dict() for split, card in self.scores.items()}
         out["metrics"] = {split: card.metrics for split, card in self.scores.items()}
-        out["verdict"] = self.verdict.text | {"tags": self.verdict.tags}
+        out["verdict"] = self.verdict.to_dict() | {"tags": self.verdict.tags}
         return out
 
 
