@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -817,7 +818,9 @@ def test_ctrl_c_at_any_moment_leaves_no_run_running(tmp_path: Path):
             command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
         )
         assert process.stdout is not None
-        lines = [process.stdout.readline()]  # a trial has ended, others train
+        lines = [process.stdout.readline()]
+        while lines[-1] and not re.match(r"\d+ of 29  trial", lines[-1]):
+            lines.append(process.stdout.readline())  # until a trial has ended, and others train
         time.sleep(random.uniform(0.0, 2.0))
         os.killpg(process.pid, signal.SIGINT)
         lines += process.communicate(timeout=120)

@@ -31,7 +31,7 @@ from ste.report import report_task
 from ste.tracking.earlier_trials import find_trials
 from ste.tracking.run_info import DIGEST_TAG, FOLD_TAG, RunInfo, find_children, find_runs
 from ste.tracking.run_lookup import download, find_run, read_config
-from ste.tracking.store import create_store, open_store
+from ste.tracking.store import create_store
 from ste.training import fit as fit_module
 
 WORLD = ["data.tickers=4", "data.start=2018-01-01", "data.end=2020-06-30", "data.batch_size=64"]
@@ -371,7 +371,7 @@ def test_a_walk_forward_that_was_killed_outright_goes_on(place: Place, walked: T
         stderr=subprocess.DEVNULL,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
-    client = open_store(TrackingSettings(), tmp_path / "o")
+    client = create_store(TrackingSettings(), tmp_path / "o")
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline and process.poll() is None:
         runs = client.search_runs(["1"])

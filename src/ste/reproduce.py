@@ -76,13 +76,13 @@ def _summary(folder: Path, results: dict[str, Any]) -> dict[str, Any]:
 
 
 def _print(folder: Path, results: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from ste.evaluation.bootstrap import binomial_interval
+    from ste.reporting.console import console
 
     card = next(iter(results.values())).card
-    console = Console(width=None if Console().is_terminal else 100, highlight=False)
+    out = console()
     table = Table(header_style="bold", title="The seed document's experiment and this reproduction")
     for column in ("", "document", "reproduction"):
         table.add_column(column)
@@ -105,10 +105,10 @@ def _print(folder: Path, results: dict[str, Any]) -> None:
             f"{correct / scores.examples:.2%} ({correct} of {scores.examples}), 95 % exact [{low:.1%}, {high:.1%}]",
         )
         table.add_row(f"{title}: training seconds", SECONDS, f"{result.fit_seconds:.1f}")
-    console.print(table)
+    out.print(table)
     examples = results["lstm"].scores["validation"].examples
     low, high = binomial_interval(examples // 3, examples)
-    console.print(
+    out.print(
         f"{examples} validation rows do not distinguish these models from chance: an accuracy of one third has a 95 % "
         f"interval of [{low:.0%}, {high:.0%}]. That interval assumes independent rows, while these are two weeks of "
         "seven tickers that move together, and the best of 20 epochs was selected on the same rows. The figures show "
@@ -117,7 +117,7 @@ def _print(folder: Path, results: dict[str, Any]) -> None:
         "rows, features, parameters and file sizes must agree."
     )
     files = "lstm_best.pth, dual_tower_best.pth, training_summary.json"
-    console.print(f"files in {folder}: {files}", style="dim", markup=False)
+    out.print(f"files in {folder}: {files}", style="dim", markup=False)
 
 
 def main() -> None:
