@@ -102,7 +102,7 @@ def _print(folder: Path, results: dict[str, Any]) -> None:
         table.add_row(
             f"{title}: best validation accuracy",
             f"{document.accuracy:.2%}",
-            f"{correct / scores.examples:.2%} ({correct} of {scores.examples}), 95 % exact [{low:.1%}, {high:.1%}]",
+            f"{correct / scores.examples:.2%} ({correct} of {scores.examples})\n95 % exact [{low:.1%}, {high:.1%}]",
         )
         table.add_row(f"{title}: training seconds", SECONDS, f"{result.fit_seconds:.1f}")
     out.print(table)
