@@ -29,13 +29,19 @@ def has_content(path: Path) -> bool:
     return path.is_file() and path.stat().st_size > 0
 
 
+def missing_file(settings: TrackingSettings, output: Path) -> Path | None:
+    """Return the SQLite file of a store that does not exist yet; None where there is a store."""
+    path = sqlite_file(store_uri(settings, output))
+    return path if path is not None and not has_content(path) else None
+
+
 def check_store(settings: TrackingSettings, output: Path) -> None:
     """Check that a SQLite store exists, for a command that only reads it.
 
     Raises:
         RunError: there is none.
     """
-    path = sqlite_file(store_uri(settings, output))
-    if path is not None and not has_content(path):
+    path = missing_file(settings, output)
+    if path is not None:
         shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
         raise RunError(f"{shown}: there is no store of runs yet. Try python -m ste.train model=lstm first.")

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from ste.evaluation.scorecard import Estimate, Scorecard
 from ste.evaluation.verdict import Verdict
-from ste.reporting.formatting import SHORT_ID, cell, count, label, ordered, who
+from ste.reporting.formatting import cell, count, label, ordered, short_id, who
 
 WIDTH = 80
 """Columns of output that goes to no terminal."""
@@ -124,7 +124,7 @@ def print_run(lines: Sequence[str], folder: Path, run_id: str | None) -> None:
         out.print(Text(line))
     print_places({"files": short_path(folder)} | ({"run": run_id} if run_id else {}))
     if run_id:
-        short = run_id[:SHORT_ID]
+        short = short_id(run_id)
         print_next(
             {
                 f"python -m ste.report run={short}": "every score and chart, as a page",

@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.text import Text
 
 from ste.reporting.console import console, plain_table, print_next, print_places, short_path
-from ste.reporting.formatting import SHORT_ID, label, short_verdict
+from ste.reporting.formatting import label, short_id, short_verdict
 from ste.tuning.trial_result import FAILED, FINISHED, LOST, PRUNED, TrialRow, best, count_by_status, ranked
 
 _MAX_ROWS = 20
@@ -23,8 +23,7 @@ def print_trial(row: TrialRow, ended: int, total: int, monitor: str) -> None:
     """
     result = row.result
     if result.status == FINISHED:
-        accuracy = result.figure_text("accuracy").split(" [")[0]
-        text = f"{label(monitor)} {result.value:.4f}, accuracy {accuracy}"
+        text = f"{label(monitor)} {result.value:.4f}, accuracy {result.cell('accuracy').text}"
     else:
         text = result.status + (f": {result.error}" if result.error else "")
     console().print(Text(f"{ended} of {total}  trial {row.trial.number}  {row.trial.name}  {text}"))
@@ -48,12 +47,12 @@ def print_sweep(rows: list[TrialRow], monitor: str, mode: str, folder: Path, swe
     table.columns[-1].no_wrap = False
     for row in shown[:_MAX_ROWS]:
         result = row.result
-        accuracy, _, interval = result.figure_text("accuracy").partition(" [")
+        accuracy = result.cell("accuracy")
         table.add_row(
-            (result.run_id or "")[:SHORT_ID],
+            short_id(result.run_id or ""),
             f"{result.value:.4f}",
-            accuracy,
-            Text(f"[{interval}" if interval else ""),
+            accuracy.text,
+            Text(accuracy.interval),
             short_verdict(result.verdict),
             Text(row.trial.name.removeprefix("model=")),
         )
@@ -80,8 +79,8 @@ def print_sweep(rows: list[TrialRow], monitor: str, mode: str, folder: Path, swe
     if top is not None and top.result.run_id and sweep_id:
         print_next(
             {
-                f"python -m ste.report run={top.result.run_id[:SHORT_ID]}": "the best trial as a page",
-                f"python -m ste.ensemble runs=children:{sweep_id[:SHORT_ID]}": "the trials as one forecast",
+                f"python -m ste.report run={short_id(top.result.run_id)}": "the best trial as a page",
+                f"python -m ste.ensemble runs=children:{short_id(sweep_id)}": "the trials as one forecast",
                 "python -m ste.compare": "all runs, best first",
                 "python -m ste.ui": "the runs in MLflow",
             }

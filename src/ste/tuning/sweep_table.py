@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from ste.reporting.formatting import SHORT_ID
+from ste.reporting.formatting import short_id
 from ste.tuning.trial_result import FINISHED, SHOWN, TrialRow, ranked
 
 CSV, JSON = "sweep.csv", "sweep.json"
@@ -75,6 +75,6 @@ def note(rows: list[TrialRow], monitor: str, mode: str, charts: str, pages: Call
     for row in shown:
         run_id, values = str(row.result.run_id), row.trial.name.replace("|", "\\|")
         accuracy = row.result.figure_text("accuracy")
-        link = f"[{run_id[:SHORT_ID]}]({pages(run_id)})"
+        link = f"[{short_id(run_id)}]({pages(run_id)})"
         lines.append(f"| {row.trial.number} | {values} | {row.result.value:.4f} | {accuracy} | {link} |")
     return "\n".join(lines)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ste.evaluation.scorecard import Estimate
-from ste.reporting.formatting import cell
+from ste.reporting.formatting import Cell, cell
 
 FINISHED, PRUNED, FAILED, LOST = "finished", "pruned", "failed", "lost"
 SHOWN = ("accuracy", "mcc", "log_loss")
@@ -63,11 +63,13 @@ class TrialResult:
     error: str = ""
     mistake: bool = False
 
+    def cell(self, name: str) -> Cell:
+        """Return the table cell of a metric; `-` where it is missing."""
+        return cell(Estimate(*self.figures[name]), name) if name in self.figures else Cell("-")
+
     def figure_text(self, name: str) -> str:
         """Format a metric with its confidence interval; `-` where it is missing."""
-        if name not in self.figures:
-            return "-"
-        shown = cell(Estimate(*self.figures[name]), name)
+        shown = self.cell(name)
         return f"{shown.text} {shown.interval}".rstrip()
 
     @classmethod

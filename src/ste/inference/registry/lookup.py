@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ste.config import PathSettings, TrackingSettings
-from ste.config.store_location import has_content, sqlite_file, store_uri
+from ste.config.store_location import missing_file
 from ste.errors import RunError
 from ste.inference.registry.champion import ALIAS, FOLDER, NAME, REGISTERED, champion_name, read_champion
 from ste.inference.registry.commands import command_line
@@ -53,8 +53,7 @@ def find_model(spec: str, tracking: TrackingSettings, paths: PathSettings) -> Pa
 
 def check_runs_exist(spec: str, tracking: TrackingSettings, paths: PathSettings) -> None:
     """Raise `RunError` if the model `spec` is to be looked up in a store that does not exist."""
-    path = sqlite_file(store_uri(tracking, Path(paths.output)))
-    if path is not None and not has_content(path):
+    if missing_file(tracking, Path(paths.output)) is not None:
         raise RunError(f"model={spec}: {_no_runs(tracking, paths)}")
 
 
