@@ -1,6 +1,5 @@
 """The MLflow UI: the address that the command prints, and what a browser shows there."""
 
-import shutil
 import signal
 import socket
 import subprocess
@@ -12,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from browser import open_browser
 from ste import ui
 from ste.config import PathSettings, TrackingSettings, UiSettings
 from ste.tracking.store import create_store, experiment_id, open_store
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 COLUMNS = ("verdict", "accuracy", "interval", "log-loss", "model", "data")
 
 
@@ -110,20 +109,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Any]:
-    webdriver = pytest.importorskip("selenium.webdriver")
-    if CHROMIUM is None or DRIVER is None:
-        pytest.skip("no chromium with its driver on this machine")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for argument in (
-        *("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1600,900"),
-        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-        f"--user-data-dir={tmp_path / 'profile'}",
-    ):
-        options.add_argument(argument)
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
+    with open_browser(tmp_path / "profile", (1600, 900), strict=False) as driver:  # MLflow's pages complain
+        yield driver
 
 
 def wait_for(browser: Any, *words: str) -> str:
