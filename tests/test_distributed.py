@@ -8,9 +8,11 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from lightning.pytorch.callbacks import ModelCheckpoint
 from mlflow.tracking import MlflowClient
 
 from runs import compose_values
@@ -19,6 +21,7 @@ from ste.config.load import load_settings
 from ste.config.processes import environment_rank, worker_overrides
 from ste.errors import ConfigError
 from ste.experiment.run import train
+from ste.training.callbacks.last_checkpoint import LastCheckpoint
 from ste.training.distributed import (
     check_processes,
     lost_process,
@@ -153,6 +156,18 @@ def test_folds_in_several_processes_are_refused(environment: Callable[..., None]
 def test_a_lost_process_is_told_from_another_fault():
     assert "no longer answers" in str(lost_process(RuntimeError("[gloo] Connection closed by peer")))
     assert lost_process(RuntimeError("shapes do not match")) is None
+
+
+@pytest.mark.parametrize("decision", [True, False])
+def test_rank_0_decides_whether_an_epoch_is_saved(monkeypatch: pytest.MonkeyPatch, decision: bool):
+    """All ranks meet in a save, so that one whose own clock says otherwise would wait for the others for ever."""
+    saved = []
+    monkeypatch.setattr(ModelCheckpoint, "on_train_epoch_end", lambda *_: saved.append(True))
+    callback = LastCheckpoint(interval=0.0 if not decision else 1e9)
+    callback._saved_at = 0.0  # of its own clock: due at once, or never
+    other = SimpleNamespace(strategy=SimpleNamespace(broadcast=lambda own: decision))
+    callback.on_train_epoch_end(other, None)  # type: ignore[arg-type]
+    assert saved == [True] * decision
 
 
 def test_gradients_are_averaged_over_processes(folder: Path):

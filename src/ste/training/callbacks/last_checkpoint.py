@@ -31,6 +31,7 @@ class LastCheckpoint(ModelCheckpoint):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save, unless the interval has not passed."""
         now = time.monotonic()
-        if now - self._saved_at >= self.interval:
+        # Rank 0 decides: the ranks' clocks differ, and all of them meet in a save.
+        if trainer.strategy.broadcast(now - self._saved_at >= self.interval):
             self._saved_at = now
             super().on_train_epoch_end(trainer, pl_module)
