@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 from ste.config import MarketSettings
 from ste.config.header_check import check_columns
 from ste.data.sources.market_files import bar_numbers, check_tickers, checked_bars, market_of_bars, read_bars
-from ste.market.bar_adjustment import BarSummary, adjusted_block
+from ste.market.bar_adjustment import adjusted_block
+from ste.market.read_summary import ReadSummary
 from ste.market.sources import Market
 from ste.market.ticker_groups import ticker_ranges, ticker_starts
 from ste.schema import MARKET_COLUMNS
@@ -51,7 +52,7 @@ def _bar_blocks(path: Path, tickers: list[str] | None, max_rows: int, notes: lis
             yield bars.iloc[first:last].reset_index(drop=True).astype({"ticker": "category"})
         return
     check_tickers(tickers or [], set(counts), path)
-    summary = BarSummary()
+    summary = ReadSummary()
     for raw in _raw_blocks(path, counts, max_rows):
         wanted = raw if tickers is None else raw[raw["ticker"].isin(tickers)]
         block = adjusted_block(checked_bars(wanted, path, summary), summary)

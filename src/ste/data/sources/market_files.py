@@ -19,7 +19,8 @@ from ste.data.columns import (
 )
 from ste.data.storage.files import read_frame
 from ste.errors import DataError
-from ste.market.bar_adjustment import BarSummary, adjusted_bars
+from ste.market.bar_adjustment import adjusted_bars
+from ste.market.read_summary import ReadSummary
 from ste.market.sources import MACRO_NEUTRAL, Market
 from ste.schema import ADJUSTED_CLOSE, KEYS, MACRO_SERIES, MARKET_COLUMNS, SOURCE_NUMBERS, Column
 
@@ -78,11 +79,11 @@ def read_bars(path: str | Path, notes: list[str], tickers: list[str] | None = No
     if tickers is not None:
         check_tickers(tickers, set(frame["ticker"]), path)
         frame = frame[frame["ticker"].isin(tickers)]  # the index still counts the file's lines
-    summary = BarSummary()
+    summary = ReadSummary()
     return adjusted_bars(checked_bars(frame, path, summary), notes, summary, path)
 
 
-def checked_bars(frame: pd.DataFrame, path: str | Path, summary: BarSummary) -> pd.DataFrame:
+def checked_bars(frame: pd.DataFrame, path: str | Path, summary: ReadSummary) -> pd.DataFrame:
     """Check raw bars and drop the rows without a price or volume.
 
     Args:
@@ -92,8 +93,7 @@ def checked_bars(frame: pd.DataFrame, path: str | Path, summary: BarSummary) -> 
     """
     numbers = bar_numbers(frame)
     complete = frame[[column.name for column in numbers]].notna().all(axis=1)
-    summary.incomplete += int((~complete).sum())
-    frame = frame[complete]
+    frame = summary.drop(frame, ~complete.to_numpy(), "without a price or volume")
     bars, violations = typed_frame(frame, numbers)
     check_lines(violations or find_source_violations(bars, "bars"), path, frame.index)
     return bars
