@@ -243,7 +243,7 @@ class TestBars:
         bars["date"] = pd.date_range("2022-01-01", periods=len(bars), freq="7D")
         answer = client.post("/v1/predict/bars", json={"bars": records(bars)})
         assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "#/bars")
-        assert "none of the dates is a session" in answer.json()["detail"]
+        assert "190 rows on days without a session" in answer.json()["detail"]
 
     def test_the_monitor_receives_requests_and_predictions(self, served):
         _, model = served

@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le, Lt, Predicate
 
+from ste.config.read_options import ReadingSettings
 from ste.config.validation import Expect, IsoDate, NonNegativeFloat, NonNegativeInt, PositiveInt, Settings
 from ste.schema import MARKET_COLUMNS, SPLITS
 
@@ -206,7 +207,7 @@ class SyntheticSettings(DataSettings):
 
 
 @dataclass(kw_only=True)
-class MarketFiles(Settings):
+class MarketFiles(ReadingSettings):
     """Daily files of a market that a command reads; the files that complement the bars are optional."""
 
     bars: str | None = None
@@ -225,12 +226,11 @@ class MarketFiles(Settings):
 
 
 @dataclass
-class MarketSettings(DataSettings):
+class MarketSettings(ReadingSettings, DataSettings):
     """Files of a real market.
 
     Attributes:
-        bars: daily bars: ticker, date, open, high, low, close, volume and, if prices are not fully
-            adjusted, adj_close.
+        bars: daily bars in any usual shape (docs/data.md): a file, folder, pattern, archive or database.
         news, macro, policy: optional files; missing ones are filled with neutral values.
         tickers: names to read; None reads all.
         start, end: first and last date of the table; None is that of the bars.

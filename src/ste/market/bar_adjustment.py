@@ -14,24 +14,19 @@ _JUMP = np.log(1.6)
 """A daily log return beyond this is more often an unadjusted split than news."""
 
 
-def adjusted_bars(
-    bars: pd.DataFrame, notes: list[str], summary: ReadSummary | None = None, where: object = "bars"
-) -> pd.DataFrame:
+def adjusted_bars(bars: pd.DataFrame, summary: ReadSummary, where: object = "bars") -> pd.DataFrame:
     """Return bars on sessions and on the adjusted scale, sorted by ticker and date.
 
     Args:
         bars: checked, `schema.MARKET_COLUMNS["bars"]`, with `adj_close` where it is known.
-        notes: the summary in words is appended.
-        summary: with the counts of rows that were dropped before.
+        summary: of what is adjusted and set aside.
         where: file or source of the bars, for messages.
 
     Raises:
         DataError: no bar lies on a session.
     """
-    summary = summary or ReadSummary()
     frame = adjusted_block(bars, summary)
     summary.check(where)
-    notes += summary.notes()
     return frame
 
 

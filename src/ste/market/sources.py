@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from ste.market.read_summary import ReadSummary
+
 MACRO_NEUTRAL = {
     "gdp_growth": 2.0,
     "inflation": 2.0,
@@ -33,11 +35,16 @@ class Market:
         news: `MARKET_COLUMNS["news"]`, one row per ticker and day with news, known at that day's close.
         macro: `MARKET_COLUMNS["macro"]`, one row per release; a value may be used from its `release_date` on.
         policy: `MARKET_COLUMNS["policy"]`, one row per event, impact in quarter points.
-        notes: what was adjusted, dropped or filled, for the log and the data card.
+        summary: of what was read, adjusted, set aside and filled.
     """
 
     bars: pd.DataFrame
     news: pd.DataFrame | None = None
     macro: pd.DataFrame | None = None
     policy: pd.DataFrame | None = None
-    notes: list[str] = field(default_factory=list)
+    summary: ReadSummary = field(default_factory=ReadSummary)
+
+    @property
+    def notes(self) -> list[str]:
+        """The lines of the summary, for the log and the data card."""
+        return self.summary.notes()

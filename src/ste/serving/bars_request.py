@@ -12,11 +12,12 @@ from pydantic import ConfigDict, FailFast, Field, TypeAdapter, ValidationError, 
 from typing_extensions import TypedDict  # pydantic asks for it below Python 3.12
 
 from ste.data.columns import shown_value
-from ste.data.sources.market_files import find_source_violations
+from ste.data.sources.side_files import find_relations
 from ste.errors import DataError
 from ste.inference.inputs import needed_bars, rows_of_bars, windows_of_rows
 from ste.inference.model_card import ModelCard
 from ste.market.bar_adjustment import adjusted_bars
+from ste.market.read_summary import ReadSummary
 from ste.market.sources import Market
 from ste.schema import ADJUSTED_CLOSE, MACRO_SERIES, MARKET_COLUMNS, SOURCE_NUMBERS, Column
 from ste.serving.problems import MAX_FAULTS, Fault, Problem
@@ -117,11 +118,11 @@ def examples_of_bars(body: bytes, card: ModelCard) -> BarExamples:
     faults = [*islice(_contradictions(frames), MAX_FAULTS)]
     if faults:
         raise Problem("invalid-request", "The bars are inconsistent.", faults)
-    notes: list[str] = []
+    summary = ReadSummary()
     bars = frames.pop("bars")
     assert bars is not None
     try:
-        market = Market(adjusted_bars(bars, notes), notes=notes, **frames)
+        market = Market(adjusted_bars(bars, summary), summary=summary, **frames)
         length = 1 if card.view == "flat" else card.sequence_length
         rows = rows_of_bars(market, card, None if request.get("every") else length)
     except DataError as error:
@@ -139,7 +140,7 @@ def examples_of_bars(body: bytes, card: ModelCard) -> BarExamples:
         )
     tickers = examples.ticker.tolist()
     without = sorted(set(all_tickers) - set(tickers))
-    return BarExamples(examples.features, tickers, examples.date, without, notes)
+    return BarExamples(examples.features, tickers, examples.date, without, summary.notes())
 
 
 def _request(body: bytes) -> dict[str, Any]:
@@ -153,7 +154,7 @@ def _request(body: bytes) -> dict[str, Any]:
 
 
 def _contradictions(frames: Mapping[str, pd.DataFrame | None]) -> Iterator[Fault]:
-    """Find violations across fields: `adj_close` in some bars only, and `find_source_violations`."""
+    """Find violations across fields: `adj_close` in some bars only, and `find_relations`."""
     for kind, frame in frames.items():
         if frame is None:
             continue
@@ -161,7 +162,7 @@ def _contradictions(frames: Mapping[str, pd.DataFrame | None]) -> Iterator[Fault
             missing = frame[ADJUSTED_CLOSE.name].isna().to_numpy()
             for row in np.flatnonzero(missing != missing[0]):
                 yield Fault((kind, int(row), ADJUSTED_CLOSE.name), "expected in every bar or in none")
-        for found in find_source_violations(frame, kind):
+        for found in find_relations(frame, kind):
             for row, value in zip(found.rows.tolist(), found.found, strict=True):
                 yield Fault((kind, row, found.column), f"found {shown_value(value)}, expected {found.expected}")
 

@@ -7,6 +7,7 @@ without a card is incomplete and is built again. With `data.format=parts` each t
 it is made again.
 """
 
+import hashlib
 import logging
 import shutil
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 from filelock import FileLock
 
 from ste.config import DataSettings, MarketSettings, TableSettings
+from ste.config.file_locations import all_files
 from ste.config.progress import step
 from ste.data.build.data_card import (
     BUILD,
@@ -36,7 +38,6 @@ from ste.data.build.table_folder import (
 )
 from ste.data.build.user_tables import existing_files, existing_parts
 from ste.data.storage.files import sha256, write_frame
-from ste.errors import DataError
 from ste.schema import SPLITS
 
 log = logging.getLogger(__name__)
@@ -75,10 +76,14 @@ def _identity(settings: DataSettings) -> dict[str, Any]:
     identity = settings.table_settings()
     if isinstance(settings, MarketSettings):
         for kind, path in settings.files().items():
-            if not Path(path).is_file():
-                raise DataError(f"data.{kind}={path}: no such file. Give the path of a CSV or Parquet file.")
-            identity[kind] = sha256(path)
+            files = all_files(path) if kind == "bars" else [Path(path).expanduser()]
+            identity[kind] = sha256(files[0]) if len(files) == 1 else _digest(files)
     return {"build": BUILD, **identity}
+
+
+def _digest(files: list[Path]) -> str:
+    """Return the digest of the names and contents of several files."""
+    return hashlib.sha256("".join(f"{file.name} {sha256(file)}\n" for file in files).encode()).hexdigest()
 
 
 def _reuse(folder: Path, identity: dict[str, Any]) -> PreparedData | None:

@@ -30,6 +30,7 @@ from ste.data.storage.parquet_shards import PartsWriter, digest
 from ste.data.table_checks import check_built_table
 from ste.labels.targets import Terciles, return_terciles
 from ste.market.calendar import sessions
+from ste.market.read_summary import ReadSummary
 from ste.market.sources import Market
 from ste.schema import RETURN, ROW_PERIOD, SPLITS
 
@@ -56,7 +57,7 @@ def block_rows(settings: DataSettings) -> int:
     if isinstance(settings, SyntheticSettings):
         tickers = settings.tickers if isinstance(settings.tickers, int) else len(settings.tickers)
         rows = tickers * len(sessions(pd.Timestamp(settings.start), pd.Timestamp(settings.end)))
-    elif isinstance(settings, MarketSettings) and settings.bars.endswith(".parquet"):
+    elif isinstance(settings, MarketSettings) and Path(settings.bars).is_file() and settings.bars.endswith(".parquet"):
         rows = pq.read_metadata(settings.bars).num_rows
     return int(np.clip(rows // _BLOCKS, _MIN_ROWS, _MAX_ROWS))
 
@@ -108,7 +109,7 @@ def build_parts(settings: DataSettings, staging: Path) -> StagedTable:
     max_rows = block_rows(settings)  # no value of the table depends on it
     cuts = find_table_cuts(settings, max_rows)
     builder, summary = RowBuilder(settings), SplitSummary(settings)
-    notes: list[str] = []
+    sources = ReadSummary()
     with ExitStack() as stack:
         writers = {name: stack.enter_context(PartsWriter(staging / name)) for name in (*SPLITS, TRUTH)}
         tensors = stack.enter_context(TensorWriter(staging / TENSORS, settings.features, settings.frequency))
@@ -123,7 +124,7 @@ def build_parts(settings: DataSettings, staging: Path) -> StagedTable:
 
         writing: Future[None] | None = None
         for market in source_blocks(settings, max_rows):
-            notes = market.notes
+            sources = market.summary
             block = builder.build(market)
             if len(block):
                 split = split_codes(block["date"].to_numpy(), block[ROW_PERIOD].to_numpy(), cuts.split_starts)
@@ -146,7 +147,7 @@ def build_parts(settings: DataSettings, staging: Path) -> StagedTable:
         tensors.finish(content_digest([entries[name]["sha256"] for name in SPLITS if name in entries], settings))
     del market, block
     _free_memory()
-    return StagedTable(entries, summary, notes)
+    return StagedTable(entries, summary, sources.notes())
 
 
 def _free_memory() -> None:

@@ -6,8 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from ste.config import DataSettings, MarketSettings, SyntheticSettings
-from ste.data.sources.market_blocks import market_blocks
-from ste.data.sources.market_files import read_market
+from ste.data.sources.market_files import market_blocks, read_market
 from ste.market.sources import Market
 from ste.market.ticker_groups import ticker_ranges, ticker_starts
 from ste.synthetic.generator import generate_market, generate_market_blocks
@@ -31,7 +30,7 @@ def source_blocks(settings: DataSettings, max_rows: int) -> Iterator[Market]:
         max_rows: bars in a block; a ticker with more bars has a block of its own.
 
     Yields:
-        Markets with `ticker` as a category; `notes` is complete after the last block.
+        Markets with `ticker` as a category; `summary` is complete after the last block.
     """
     if isinstance(settings, SyntheticSettings):
         for market in generate_market_blocks(settings):
