@@ -153,7 +153,7 @@ class ReadSummary:
         """
         if self.kept:
             return
-        if not self.set_aside:
+        if not self.set_aside and not self.found:
             raise DataError(f"{where}: has a header and no rows. Expected at least one row.")
         reasons = "".join(f" {found.rows:,} rows {reason}." for reason, found in self.set_aside.items())
         raise DataError(f"{where}: no bar is left.{reasons} Expected daily bars with prices and volume.")

@@ -13,12 +13,13 @@ _NAMES: dict[str, tuple[str, ...]] = {
         # In order of preference: of a file's Symbol and Name, Symbol is the ticker.
         "ticker": "ticker symbol tic sym tsymbol tscode instrument stockcode code asset security stock ric "
         "actsymbol name",
-        "date": "date tradedate tradingdate sessiondate datetime timestamp day time opentime datum dt t index unnamed0",
+        "date": "date dates tradedate tradingdate sessiondate datetime timestamp day time opentime windowstart datum dt "
+        "t index unnamed0",
         "open": "open openprice priceopen pxopen o",
         "high": "high highprice pricehigh pxhigh max h",
         "low": "low lowprice pricelow pxlow min l",
         "close": "close closeprice closelast closingprice priceclose pxlast last latest price c",
-        "volume": "volume vol sharevolume tradingvolume tradedvolume totalvolume pxvolume v",
+        "volume": "volume vol sharevolume tradingvolume tradedvolume totalvolume pxvolume tottrdqty v",
         "adj_close": "adjclose adjustedclose closeadj closeadjusted adjclosingprice adjcloseprice adjustedclosingprice "
         "adjustedcloseprice adjustedprice adjprice adjusted adjcls",
     }.items()
