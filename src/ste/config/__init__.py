@@ -19,6 +19,8 @@ from ste.config.data_settings import (
     DataSettings,
     LabelSettings,
     MarketSettings,
+    RealMarketSettings,
+    SampleSettings,
     SplitSettings,
     SyntheticSettings,
     TableSettings,

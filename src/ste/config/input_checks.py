@@ -6,7 +6,7 @@ import zlib
 from pathlib import Path
 
 from ste.config.command_settings import AuditSettings
-from ste.config.data_settings import DataSettings, MarketSettings, TableSettings
+from ste.config.data_settings import DataSettings, RealMarketSettings, TableSettings
 from ste.config.header_check import check_columns
 from ste.config.monitor_settings import MonitorSettings
 from ste.config.predict_settings import PredictSettings
@@ -43,7 +43,7 @@ def check_data_files(data: DataSettings) -> None:
     Raises:
         DataError: a file is missing, is empty, or its header lacks a column.
     """
-    if isinstance(data, MarketSettings):
+    if isinstance(data, RealMarketSettings):
         for kind, path in data.files().items():
             check_file(f"data.{kind}", Path(path), MARKET_COLUMNS[kind])
     elif isinstance(data, TableSettings):

@@ -14,7 +14,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from ste.config import DataSettings, MarketSettings, TableSettings
+from ste.config import DataSettings, RealMarketSettings, TableSettings
 from ste.config.progress import step
 from ste.data.build.data_card import (
     BUILD,
@@ -73,7 +73,7 @@ def prepare(settings: DataSettings, root: Path) -> PreparedData:
 def _identity(settings: DataSettings) -> dict[str, Any]:
     """Return what decides the tables' bytes: settings, digests of the input files and the build number."""
     identity = settings.table_settings()
-    if isinstance(settings, MarketSettings):
+    if isinstance(settings, RealMarketSettings):
         for kind, path in settings.files().items():
             if not Path(path).is_file():
                 raise DataError(f"data.{kind}={path}: no such file. Give the path of a CSV or Parquet file.")

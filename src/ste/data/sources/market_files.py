@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ste.config import MarketSettings
+from ste.config import MarketSettings, RealMarketSettings
 from ste.config.header_check import check_columns
 from ste.data.columns import (
     Violation,
@@ -34,7 +34,7 @@ def read_market(settings: MarketSettings) -> Market:
     return market_of_bars(read_bars(settings.bars, notes, settings.tickers), settings, notes)
 
 
-def market_of_bars(bars: pd.DataFrame, settings: MarketSettings, notes: list[str]) -> Market:
+def market_of_bars(bars: pd.DataFrame, settings: RealMarketSettings, notes: list[str]) -> Market:
     """Read the other files of `settings` and return them with bars that are read already.
 
     Args:
