@@ -102,8 +102,7 @@ def test_blocks_of_any_size_hold_the_market(market: Market, tmp_path: Path, max_
 
 
 def test_the_card_says_sample_and_real_and_the_split_is_the_configurations(folder: Path, call):
-    code, out, errors = call("generate", "data=sample", "data.folder=out")
-    assert code == 0, errors
+    assert call("generate", "data=sample", "data.folder=out")[0] == 0
     (card_path,) = Path("out").glob("data_card_*.json")
     from ste.data.build.table_folder import read_card
 

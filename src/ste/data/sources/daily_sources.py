@@ -58,13 +58,13 @@ def _sorted_by_ticker(market: Market) -> Market:
 
 def _split_market(market: Market, max_rows: int) -> Iterator[Market]:
     """Split a market with tickers as categories; its news, if there are any, are sorted by ticker."""
-    news_codes = None if market.news is None else market.news["ticker"].cat.codes.to_numpy()
     starts = ticker_starts(market.bars)
     for first, last in ticker_ranges(np.append(starts, len(market.bars)), max_rows):
         bars = market.bars.iloc[first:last].reset_index(drop=True)
         codes = bars["ticker"].cat.codes
         news = None
         if market.news is not None:
+            news_codes = market.news["ticker"].cat.codes.to_numpy()
             begin, end = np.searchsorted(news_codes, [codes.iloc[0], codes.iloc[-1] + 1])
             news = market.news.iloc[begin:end].reset_index(drop=True)
         yield replace(market, bars=bars, news=news)
