@@ -16,8 +16,8 @@ from data_services import LoopbackAdapter, Services, Stock, serving
 from ste.config import FetchSettings, MarketSettings
 from ste.data.sources.market_files import read_market
 from ste.errors import ConfigError
+from ste.fetching.fetch_report import FetchedItem, FetchReport
 from ste.fetching.fred import first_releases, lagged_releases
-from ste.fetching.report import FetchedItem, FetchReport
 from ste.market.calendar import sessions
 
 FAST = ("pause=0", "backoff=0")
@@ -312,8 +312,8 @@ def test_five_macro_series_are_written_with_their_first_releases(fred: Services,
     known = 300 * 1.002**0 * 1.01  # January 2022, as revised before February 2023
     assert rows["inflation"][0] == ("2023-02-10", pytest.approx(100 * (300 * 1.002**12 / known - 1), abs=1e-4))
     assert rows["vix"] == [("2024-01-05", 13.35), ("2024-01-09", 12.76)]
-    # Friday to Sunday are known on Monday, of which Sunday's is the newest; Monday the 15th is a holiday, so that Friday
-    # the 12th to Monday are known on Tuesday.
+    # Friday to Sunday are known on Monday, of which Sunday's is the newest. Monday the 15th is a holiday: Friday the 12th
+    # to Monday are known on Tuesday.
     assert rows["interest_rate"][:2] == [("2024-01-08", pytest.approx(5.02)), ("2024-01-09", pytest.approx(5.03))]
     assert rows["interest_rate"][-2:] == [("2024-01-16", pytest.approx(5.10)), ("2024-01-17", pytest.approx(5.11))]
     assert "12 observations left out" in out

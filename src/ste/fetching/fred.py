@@ -18,8 +18,8 @@ from ste.config import FetchSettings
 from ste.config.fetch_settings import MacroRequest, Transform
 from ste.data.storage.files import read_frame, write_frame
 from ste.errors import ConfigError
+from ste.fetching.fetch_report import FetchedItem, FetchReport
 from ste.fetching.pacing import Pace, ServiceError, TooManyRequestsError, fetch_each
-from ste.fetching.report import FetchedItem, FetchReport
 from ste.registry import FETCHERS
 from ste.schema import MARKET_COLUMNS
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ste.config.progress import ProgressStep, step
-from ste.fetching.report import FetchedItem, FetchReport
+from ste.fetching.fetch_report import FetchedItem, FetchReport
 
 
 class ServiceError(Exception):

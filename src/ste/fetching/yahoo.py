@@ -14,8 +14,8 @@ import pandas as pd
 from ste.config import FetchSettings
 from ste.config.progress import print_line
 from ste.errors import ConfigError
+from ste.fetching.fetch_report import FetchedItem, FetchReport, gap_count
 from ste.fetching.pacing import Pace, ServiceError, TooManyRequestsError, fetch_each
-from ste.fetching.report import FetchedItem, FetchReport, gap_count
 from ste.fetching.ticker_store import ACTION_COLUMNS, BAR_COLUMNS, TickerStore
 from ste.registry import FETCHERS
 from ste.schema import ADJUSTED_CLOSE
@@ -49,9 +49,9 @@ def fetch_yahoo(settings: FetchSettings) -> FetchReport:
         fetch_each(names, lambda name: _fetch_ticker(service, name, store), pace, report)
         complete = True
     finally:
-        kept = store.combine()
-        if not complete and kept:
-            print_line(f"{store.bars}: {kept} tickers; the same command goes on from there")
+        count = store.combine()
+        if not complete and count:
+            print_line(f"{store.bars}: {count} tickers; the same command goes on from there")
     return report
 
 
