@@ -190,10 +190,11 @@ def test_an_unknown_ticker_is_listed_and_the_others_are_fetched(services: Servic
     code, out, _ = call("fetch", "tickers=[AAPL,NOSUCH,MSFT]", *FAST)
     assert code == 0
     (line,) = [line for line in out.splitlines() if line.startswith("failed")]
-    assert line.startswith("failed: NOSUCH:")
+    assert line == "failed: NOSUCH: Yahoo has no such ticker, or no longer has it"
     assert_as_given(services, "AAPL")
     assert_as_given(services, "MSFT")
-    code, out, errors = call("fetch", "tickers=NOSUCH", "folder=none", *FAST)
+    code, out, errors = call("fetch", "tickers=[NOSUCH1,NOSUCH2,NOSUCH3]", "folder=none", *FAST)
+    assert out.count("no such ticker") == 3
     assert code == 2
     assert "nothing was fetched" in errors
     assert not Path("none").exists()
@@ -237,6 +238,23 @@ def test_a_ticker_is_a_name_whatever_it_looks_like(services: Services, call, tic
     services.asked.clear()
     call("fetch", f"tickers={ticker}", *FAST)
     assert services.asked == [(ticker, "2024-06-21")]
+
+
+def test_a_ticker_has_one_spelling(services: Services, call):
+    assert call("fetch", "tickers=[aapl,AAPL]", *FAST)[0] == 0
+    assert list(pd.read_csv(BARS)["ticker"].unique()) == ["AAPL"]
+
+
+@pytest.mark.parametrize("source", ["yahoo", "fred"])
+def test_a_file_of_the_users_own_is_not_replaced(services: Services, call, source: str):
+    own = Path("mine") / ("bars.csv" if source == "yahoo" else "macro.csv")
+    own.parent.mkdir()
+    own.write_text("mine\n1\n")
+    code, _, errors = call("fetch", f"source={source}", "tickers=AAPL", "folder=mine", *FAST)
+    assert code == 2
+    assert str(own) in errors
+    assert own.read_text() == "mine\n1\n"
+    assert services.asked == []
 
 
 def test_gaps_and_splits_are_counted(services: Services, call):
@@ -312,7 +330,7 @@ def test_five_macro_series_are_written_with_their_first_releases(fred: Services,
     known = 300 * 1.002**0 * 1.01  # January 2022, as revised before February 2023
     assert rows["inflation"][0] == ("2023-02-10", pytest.approx(100 * (300 * 1.002**12 / known - 1), abs=1e-4))
     assert rows["vix"] == [("2024-01-05", 13.35), ("2024-01-09", 12.76)]
-    # Friday to Sunday are known on Monday, of which Sunday's is the newest. Monday the 15th is a holiday: Friday the 12th
+    # Friday to Sunday are known on Monday, and Sunday's is the newest. Monday the 15th is a holiday: Friday the 12th
     # to Monday are known on Tuesday.
     assert rows["interest_rate"][:2] == [("2024-01-08", pytest.approx(5.02)), ("2024-01-09", pytest.approx(5.03))]
     assert rows["interest_rate"][-2:] == [("2024-01-16", pytest.approx(5.10)), ("2024-01-17", pytest.approx(5.11))]
@@ -343,7 +361,8 @@ def test_series_can_be_chosen_and_the_others_stay(fred: Services, call):
     assert call("fetch", "source=fred", *only, "series.unemployment=OTHER", *FAST)[0] == 0
     assert [name for name, _ in fred.asked] == ["OTHER"]
     after = pd.read_csv(MACRO)
-    assert after[after["series"] == "unemployment"]["value"].tolist() == [3.0]
+    (row,) = after[after["series"] == "unemployment"].itertuples()
+    assert (row.release_date, row.value) == ("2024-01-03", 3.0)
     others = [frame[frame["series"] != "unemployment"].reset_index(drop=True) for frame in (before, after)]
     pd.testing.assert_frame_equal(*others)
 

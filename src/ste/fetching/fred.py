@@ -16,7 +16,8 @@ from pandas.tseries.holiday import USFederalHolidayCalendar
 
 from ste.config import FetchSettings
 from ste.config.fetch_settings import MacroRequest, Transform
-from ste.data.storage.files import read_frame, write_frame
+from ste.data.sources.market_files import read_source
+from ste.data.storage.files import write_frame
 from ste.errors import ConfigError
 from ste.fetching.fetch_report import FetchedItem, FetchReport
 from ste.fetching.pacing import Pace, ServiceError, TooManyRequestsError, fetch_each
@@ -32,14 +33,15 @@ def fetch_fred(settings: FetchSettings) -> FetchReport:
 
     Raises:
         ConfigError: fredapi or the key is missing.
+        DataError: there is a `macro.csv` already that is no file of macro series.
     """
     requests = settings.macro_requests()
     settings.require(bool(requests), "series", "at least one series", example="{inflation:'CPIAUCSL:yearly'}")
     service = _library()
     path = settings.output() / "macro.csv"
     report = FetchReport({"macro": path})
-    stored = read_frame(path, text=("series",)) if path.is_file() else None
-    parts = {} if stored is None else {str(name): rows for name, rows in stored.groupby("series", sort=False)}
+    stored = read_source(str(path), "macro").groupby("series") if path.is_file() else ()
+    parts = {str(name): rows for name, rows in stored}
 
     def fetch(name: str) -> FetchedItem:
         rows, notes = _release_rows(service, requests[name])

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ste.config.header_check import check_columns
 from ste.data.storage.files import write_frame
+from ste.errors import ConfigError
 from ste.schema import ADJUSTED_CLOSE
 
 BAR_COLUMNS = ("date", "open", "high", "low", "close", ADJUSTED_CLOSE.name, "volume")
@@ -27,6 +28,15 @@ class TickerStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.bars, self.actions = folder / "bars.csv", folder / "actions.csv"
+
+    def check(self) -> None:
+        """Raise `ConfigError` where the folder has bars or actions of another origin: they would be replaced."""
+        foreign = [path for path in (self.bars, self.actions) if path.is_file() and not (self.folder / PARTS).is_dir()]
+        if foreign:
+            raise ConfigError(
+                f"folder={self.folder}: {foreign[0]} was not written by ste.fetch and would be "
+                "replaced. Try folder=bars."
+            )
 
     def read(self, ticker: str) -> pd.DataFrame | None:
         """Return the rows of a ticker, `BAR_COLUMNS` and `ACTION_COLUMNS`; None where there are none."""

@@ -6,6 +6,8 @@ the ticker is fetched as a whole. The last stored session is always replaced: it
 """
 
 import logging
+import warnings
+from http import HTTPStatus
 from typing import Any
 
 import numpy as np
@@ -37,11 +39,12 @@ def fetch_yahoo(settings: FetchSettings) -> FetchReport:
     """Fetch the bars and actions of `settings.tickers` into `bars.csv` and `actions.csv`.
 
     Raises:
-        ConfigError: yfinance is not installed, or no tickers are given.
+        ConfigError: yfinance is not installed, no tickers are given, or the folder holds other bars.
     """
-    names = settings.ticker_names()
+    names = list(dict.fromkeys(name.upper() for name in settings.ticker_names()))  # as yfinance asks for them
     service = _library()
     store = TickerStore(settings.output())
+    store.check()
     report = FetchReport({"bars": store.bars, "actions": store.actions})
     pace = Pace(settings.pause, settings.backoff, settings.retries)
     complete = False
@@ -125,11 +128,15 @@ def _history(service: Any, name: str, start: pd.Timestamp | None) -> pd.DataFram
     ticker = service.Ticker(name)
     span = {"period": "max"} if start is None else {"start": f"{start:%Y-%m-%d}"}
     try:
-        raw = ticker.history(**span, interval="1d", auto_adjust=False, actions=True)
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # yfinance's use of pandas
+            raw = ticker.history(**span, interval="1d", auto_adjust=False, actions=True)
     except service.exceptions.YFRateLimitError:
         raise TooManyRequestsError from None
     # A malformed answer is a KeyError or TypeError in yfinance; it must not stop the other tickers.
     except (service.exceptions.YFException, OSError, ValueError, KeyError, TypeError) as error:
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        if status == HTTPStatus.NOT_FOUND or isinstance(error, service.exceptions.YFTzMissingError):
+            raise ServiceError("Yahoo has no such ticker, or no longer has it") from None
         raise ServiceError(" ".join(str(error).split())[:200] or type(error).__name__) from None
     frame = raw[list(_NAMES)].rename(columns=_NAMES)
     frame.insert(0, "date", pd.to_datetime(raw.index).tz_localize(None).normalize().astype("datetime64[us]"))
