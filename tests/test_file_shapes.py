@@ -9,7 +9,7 @@ import pytest
 
 from file_shapes import FIELDS, SHAPES, TICKERS, FileShape, known_bars
 from ste.config import MarketSettings
-from ste.data.bar_files.bar_files import BarFiles
+from ste.data.bar_files.bar_files import open_bar_files
 from ste.errors import DataError
 from ste.market.read_summary import ReadSummary
 
@@ -19,7 +19,7 @@ DOCS = Path(__file__).parents[1] / "docs" / "files.md"
 def read(what: Path, **options: object) -> tuple[pd.DataFrame, ReadSummary]:
     summary = ReadSummary()
     settings = MarketSettings(source="market", bars=str(what), **options)  # type: ignore[arg-type]
-    blocks = list(BarFiles(settings.bars, settings.read_options(), summary).blocks(1 << 30))
+    blocks = list(open_bar_files(settings.bars, settings.read_options(), summary).blocks(1 << 30))
     return pd.concat([block.astype({"ticker": "str"}) for block in blocks], ignore_index=True), summary
 
 

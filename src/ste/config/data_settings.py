@@ -1,6 +1,7 @@
 """Settings of the data: labels, splits and sources."""
 
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le, Lt, Predicate
@@ -226,17 +227,15 @@ class MarketFiles(ReadingSettings):
 
 
 @dataclass
-class MarketSettings(ReadingSettings, DataSettings):
-    """Files of a real market.
+class RealMarketSettings(ReadingSettings, DataSettings):
+    """A real market, whatever its bars come from.
 
     Attributes:
-        bars: daily bars in any usual shape (docs/data.md): a file, folder, pattern, archive or database.
         news, macro, policy: optional files; missing ones are filled with neutral values.
         tickers: names to read; None reads all.
         start, end: first and last date of the table; None is that of the bars.
     """
 
-    bars: str = ""
     news: str | None = None
     macro: str | None = None
     policy: str | None = None
@@ -244,14 +243,38 @@ class MarketSettings(ReadingSettings, DataSettings):
     start: IsoDate | None = None
     end: IsoDate | None = None
 
+    def files(self) -> dict[str, str]:
+        """Return the given files by kind."""
+        return self.given(kind for kind in MARKET_COLUMNS if hasattr(self, kind))
+
+
+@dataclass
+class MarketSettings(RealMarketSettings):
+    """Files of a real market.
+
+    Attributes:
+        bars: daily bars in any usual shape (docs/files.md): a file, folder, pattern, archive or database.
+    """
+
+    bars: str = ""
+
     def check(self) -> None:
         """Check that there are bars."""
         super().check()
         self.require(bool(self.bars), "bars", "a file of daily bars", example="bars.csv")
 
-    def files(self) -> dict[str, str]:
-        """Return the given files by kind."""
-        return self.given(MARKET_COLUMNS)
+
+SAMPLE_PACKAGE = "bokeh_sampledata"
+"""Distribution that carries the bars of `data=sample`."""
+
+
+@dataclass
+class SampleSettings(RealMarketSettings):
+    """The bars of five US stocks, 2000 to 2013, from the package `bokeh_sampledata`; no file is needed."""
+
+    def table_settings(self) -> dict[str, Any]:
+        """Return the settings that determine the table's bytes, with the version of the package."""
+        return {**super().table_settings(), "package": f"{SAMPLE_PACKAGE} {version(SAMPLE_PACKAGE)}"}
 
 
 @dataclass
@@ -281,6 +304,7 @@ SOURCES: dict[str, type[DataSettings]] = {
     "world": SyntheticSettings,
     "seed": SyntheticSettings,
     "market": MarketSettings,
+    "sample": SampleSettings,
     "csv": TableSettings,
 }
 """Settings class of each `data` group."""

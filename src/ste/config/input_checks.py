@@ -5,7 +5,7 @@ import zlib
 from pathlib import Path
 
 from ste.config.command_settings import AuditSettings
-from ste.config.data_settings import DataSettings, MarketSettings, TableSettings
+from ste.config.data_settings import DataSettings, RealMarketSettings, TableSettings
 from ste.config.file_locations import find_files, nearby
 from ste.config.header_check import check_columns
 from ste.config.monitor_settings import MonitorSettings
@@ -46,7 +46,7 @@ def check_data_files(data: DataSettings) -> None:
     Raises:
         DataError: a file is missing, is empty, or its header lacks a column.
     """
-    if isinstance(data, MarketSettings):
+    if isinstance(data, RealMarketSettings):
         for kind, path in data.files().items():
             check_market_file(kind, path, f"data.{kind}")
     elif isinstance(data, TableSettings):

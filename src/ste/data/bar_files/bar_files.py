@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from itertools import chain, islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,37 +35,50 @@ Piece = tuple[str, Callable[[], BarPart]]
 """Ticker and what reads its bars."""
 
 
-class BarFiles:
-    """The bars of a file, folder, pattern, archive or database.
-
-    Opening finds the tables and their shape; the rows are read by `blocks`.
+def open_bar_files(
+    what: str, options: ReadOptions, summary: ReadSummary, tickers: list[str] | None = None
+) -> "BarFiles":
+    """Find the tables of a file, folder, pattern, archive or database.
 
     Args:
         what: as the user typed it.
         options: how to read.
         summary: of what is understood and left out.
         tickers: names to read; None reads all.
-        key: the setting, for messages.
 
     Raises:
-        DataError: nothing is there, or it has no shape that is known.
+        DataError: nothing is there, or a file cannot be read.
+    """
+    files = find_files(what, f"{options.prefix}bars")
+    tables = list(chain.from_iterable(open_tables(path, options) for path in files))
+    summary.files = len(files)
+    return BarFiles(tables, what, options, summary, tickers)
+
+
+class BarFiles:
+    """The bars of one or more tables, which are read by `blocks`.
+
+    Args:
+        tables: at least one.
+        where: file or source of them, for messages.
+        options: how to read.
+        summary: of what is understood and left out.
+        tickers: names to read; None reads all.
     """
 
     def __init__(
         self,
-        what: str,
+        tables: list[RawTable],
+        where: str,
         options: ReadOptions,
         summary: ReadSummary,
         tickers: list[str] | None = None,
-        key: str = "data.bars",
     ) -> None:
-        self.what, self.options, self.summary = what, options, summary
+        self.where, self.options, self.summary = where, options, summary
+        self._tables = tables
         self._wanted = None if tickers is None else set(tickers)
         self._requested = tickers or []
-        self._files = find_files(what, key)
-        self._tables = list(chain.from_iterable(open_tables(path, options) for path in self._files))
         self._on_faults: OnFaults | None = None
-        summary.files = len(self._files)
 
     def blocks(self, max_rows: int, on_faults: OnFaults | None = None) -> Iterator[pd.DataFrame]:
         """Yield the bars in blocks of complete tickers, in ticker order (see `bar_frame.checked_frame`).
@@ -89,7 +103,7 @@ class BarFiles:
         fields = field_files(self._tables)
         if fields is not None:
             self.summary.shape = "a file for each of open, high, low, close and volume"
-            yield self._chosen([field_part(fields, self.what, self.options)])
+            yield self._chosen([field_part(fields, self.where, self.options)])
             return
         shapes = self._shapes()
         pieces = [
@@ -104,7 +118,7 @@ class BarFiles:
             return
         streamed = None
         if len(self._tables) == 1:
-            streamed = sorted_parts(self._files[0], shapes[0], self.options, max_rows)
+            streamed = sorted_parts(Path(self._tables[0].where), shapes[0], self.options, max_rows)
         if streamed is None:
             yield self._chosen([part for _, part in self._read(pieces)])
             return
@@ -188,7 +202,7 @@ class BarFiles:
         unknown = [name for name in self._requested if name not in names]
         if unknown:
             raise DataError(
-                f"{self.what}: no bars of {', '.join(unknown)}. It has {len(names)} tickers: "
+                f"{self.where}: no bars of {', '.join(unknown)}. It has {len(names)} tickers: "
                 f"{shown_names(sorted(names))}. Try data.tickers=[{sorted(names)[0] if names else 'NAME'}]."
             )
 

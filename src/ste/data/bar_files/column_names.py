@@ -13,8 +13,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
         # In order of preference: of a file's Symbol and Name, Symbol is the ticker.
         "ticker": "ticker symbol tic sym tsymbol tscode instrument stockcode code asset security stock ric "
         "actsymbol name",
-        "date": "date dates tradedate tradingdate sessiondate datetime timestamp day time opentime windowstart datum dt "
-        "t index unnamed0",
+        "date": "date dates tradedate tradingdate sessiondate datetime timestamp day time opentime windowstart datum "
+        "dt t index unnamed0",
         "open": "open openprice priceopen pxopen o",
         "high": "high highprice pricehigh pxhigh max h",
         "low": "low lowprice pricelow pxlow min l",

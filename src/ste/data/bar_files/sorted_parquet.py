@@ -72,7 +72,7 @@ def sorted_parts(path: Path, shape: Shape, options: ReadOptions, max_rows: int) 
         options: how to read.
         max_rows: bars in one part; a ticker with more has a part of its own.
     """
-    if path.is_dir() or options.aggregate or path.suffix.lower() not in (".parquet", ".pq"):
+    if not path.is_file() or options.aggregate or path.suffix.lower() not in (".parquet", ".pq"):
         return None
     counts: dict[str, int] = {}
     last = ""

@@ -15,7 +15,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from ste.config import DataSettings, MarketSettings, TableSettings
+from ste.config import DataSettings, RealMarketSettings, TableSettings
 from ste.config.file_locations import all_files
 from ste.config.progress import step
 from ste.data.build.data_card import (
@@ -74,7 +74,7 @@ def prepare(settings: DataSettings, root: Path) -> PreparedData:
 def _identity(settings: DataSettings) -> dict[str, Any]:
     """Return what decides the tables' bytes: settings, digests of the input files and the build number."""
     identity = settings.table_settings()
-    if isinstance(settings, MarketSettings):
+    if isinstance(settings, RealMarketSettings):
         for kind, path in settings.files().items():
             files = all_files(path) if kind == "bars" else [Path(path).expanduser()]
             identity[kind] = sha256(files[0]) if len(files) == 1 else _digest(files)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ste.config import DataSettings, MarketSettings, SyntheticSettings
+from ste.config import DataSettings, RealMarketSettings, SyntheticSettings
 from ste.data.sources.market_files import market_blocks, read_market
 from ste.market.sources import Market
 from ste.market.ticker_groups import ticker_ranges, ticker_starts
@@ -16,7 +16,7 @@ def daily_sources(settings: DataSettings) -> Market:
     """Return the bars, news, macro releases and policy events that a table is built from."""
     if isinstance(settings, SyntheticSettings):
         return generate_market(settings)
-    assert isinstance(settings, MarketSettings)
+    assert isinstance(settings, RealMarketSettings)
     return read_market(settings)
 
 
@@ -26,7 +26,7 @@ def source_blocks(settings: DataSettings, max_rows: int) -> Iterator[Market]:
     No value depends on the size of the blocks.
 
     Args:
-        settings: of a synthetic market or of market files.
+        settings: of a synthetic or real market.
         max_rows: bars in a block; a ticker with more bars has a block of its own.
 
     Yields:
@@ -36,7 +36,7 @@ def source_blocks(settings: DataSettings, max_rows: int) -> Iterator[Market]:
         for market in generate_market_blocks(settings):
             yield from _split_market(market, max_rows)
     else:
-        assert isinstance(settings, MarketSettings)
+        assert isinstance(settings, RealMarketSettings)
         yield from market_blocks(settings, max_rows)
 
 

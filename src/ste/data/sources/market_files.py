@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pandas as pd
 
-from ste.config import MarketSettings
-from ste.data.bar_files.bar_files import BarFiles
+from ste.config import MarketSettings, RealMarketSettings, SampleSettings
+from ste.data.bar_files.bar_files import BarFiles, open_bar_files
 from ste.data.bar_files.bar_frame import OnFaults
+from ste.data.sources.sample_market import SAMPLE, sample_tables
 from ste.data.sources.side_files import SideFiles
 from ste.market.bar_adjustment import adjusted_block
 from ste.market.read_summary import ReadSummary
@@ -16,8 +17,8 @@ from ste.market.sources import Market
 _ALL = 1 << 62
 
 
-def read_market(settings: MarketSettings, on_faults: OnFaults | None = None) -> Market:
-    """Read the files of `data=market`.
+def read_market(settings: RealMarketSettings, on_faults: OnFaults | None = None) -> Market:
+    """Read a real market.
 
     Args:
         settings: names the files.
@@ -38,7 +39,7 @@ def read_market(settings: MarketSettings, on_faults: OnFaults | None = None) -> 
     return replace(blocks[0], bars=pd.concat(bars, ignore_index=True), news=news)
 
 
-def read_bars(settings: MarketSettings, summary: ReadSummary) -> pd.DataFrame:
+def read_bars(settings: RealMarketSettings, summary: ReadSummary) -> pd.DataFrame:
     """Read the bars alone, on the adjusted scale, sorted by ticker and date.
 
     Args:
@@ -52,7 +53,7 @@ def read_bars(settings: MarketSettings, summary: ReadSummary) -> pd.DataFrame:
     return pd.concat(blocks, ignore_index=True)
 
 
-def market_blocks(settings: MarketSettings, max_rows: int, on_faults: OnFaults | None = None) -> Iterator[Market]:
+def market_blocks(settings: RealMarketSettings, max_rows: int, on_faults: OnFaults | None = None) -> Iterator[Market]:
     """Yield the files of `data=market` in blocks of complete tickers, in ticker order.
 
     No value depends on the size of the blocks. A folder of one file for each ticker, and a Parquet file that is sorted
@@ -78,12 +79,17 @@ def market_blocks(settings: MarketSettings, max_rows: int, on_faults: OnFaults |
 
 
 def bar_blocks(
-    settings: MarketSettings, max_rows: int, summary: ReadSummary, on_faults: OnFaults | None = None
+    settings: RealMarketSettings, max_rows: int, summary: ReadSummary, on_faults: OnFaults | None = None
 ) -> Iterator[pd.DataFrame]:
     """Yield the bars of `market_blocks`."""
-    files = BarFiles(settings.bars, settings.read_options(), summary, settings.tickers)
+    options = settings.read_options()
+    if isinstance(settings, SampleSettings):
+        files = BarFiles(sample_tables(summary), SAMPLE, options, summary, settings.tickers)
+    else:
+        assert isinstance(settings, MarketSettings)
+        files = open_bar_files(settings.bars, options, summary, settings.tickers)
     for raw in files.blocks(max_rows, on_faults):
         block = adjusted_block(raw, summary)
         if len(block):
             yield block
-    summary.check(settings.bars)
+    summary.check(files.where)

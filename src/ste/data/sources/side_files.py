@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ste.config import MarketSettings
+from ste.config import RealMarketSettings
 from ste.config.header_check import check_columns
 from ste.config.read_options import ReadOptions
 from ste.data.bar_files.bar_part import names_of
@@ -146,7 +146,7 @@ class SideFiles:
         macro, policy: None where there is no file.
     """
 
-    def __init__(self, settings: MarketSettings, summary: ReadSummary) -> None:
+    def __init__(self, settings: RealMarketSettings, summary: ReadSummary) -> None:
         options = settings.read_options()
         frames = {
             kind: read_side_file(path, kind, options) if (path := getattr(settings, kind)) else None
