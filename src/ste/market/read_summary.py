@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ste.errors import DataError
+from ste.market.adjustment import AdjustmentCounts
 
 
 @dataclass
@@ -41,6 +42,9 @@ class ReadSummary:
         ignored: columns that are not read, by name.
         set_aside: rows that did not become bars, by reason.
         doubts: rows that became bars and look wrong, by what is wrong with them.
+        remarks: rows that became bars and are told apart, by what they have in common.
+        adjustment: how prices and volume are adjusted.
+        gaps: tickers that start a new history after a gap.
         statements: other sentences, such as how prices are adjusted, in order.
     """
 
@@ -54,6 +58,9 @@ class ReadSummary:
     ignored: list[str] = field(default_factory=list)
     set_aside: dict[str, Finding] = field(default_factory=dict)
     doubts: dict[str, Finding] = field(default_factory=dict)
+    remarks: dict[str, Finding] = field(default_factory=dict)
+    adjustment: AdjustmentCounts = field(default_factory=AdjustmentCounts)
+    gaps: Finding = field(default_factory=Finding)
     statements: list[str] = field(default_factory=list)
 
     def drop(self, bars: pd.DataFrame, rows: np.ndarray, reason: str) -> pd.DataFrame:
@@ -80,6 +87,11 @@ class ReadSummary:
         """
         if rows.any():
             self.count(self.doubts, bars, rows, reason, "" if found is None else found[0])
+
+    def remark(self, bars: pd.DataFrame, rows: np.ndarray, reason: str) -> None:
+        """Count rows that are kept and told apart; arguments as in `doubt`."""
+        if rows.any():
+            self.count(self.remarks, bars, rows, reason)
 
     @staticmethod
     def count(findings: dict[str, Finding], bars: pd.DataFrame, rows: np.ndarray, reason: str, found: str = "") -> None:
@@ -113,11 +125,17 @@ class ReadSummary:
 
     def notes(self) -> list[str]:
         """Return what a reader must know of the bars: one line for each adjustment, reason and doubt."""
-        out = list(self.statements)
+        adjustment = self.adjustment.statement()
+        out = [*self.statements, *([adjustment] if adjustment else [])]
+        if self.gaps.rows:
+            starts = "tickers start" if self.gaps.rows > 1 else "ticker starts"
+            out.append(f"bars: {self.gaps.rows:,} {starts} a new history after a gap (first: {self.gaps.first})")
         if self.ignored:
             out.append(f"bars: columns not read: {', '.join(self.ignored)}")
         for reason, found in self.set_aside.items():
             out.append(f"bars: {found.rows:,} row{'s' * (found.rows > 1)} {reason} set aside (first: {found.first})")
+        for reason, found in self.remarks.items():
+            out.append(f"bars: {found.rows:,} row{'s' * (found.rows > 1)} {reason} (first: {found.first})")
         for reason, found in self.doubts.items():
             out.append(f"warning: {found.rows:,} row{'s' * (found.rows > 1)} {reason} (first: {found.first})")
         return out
