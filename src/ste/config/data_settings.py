@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from annotated_types import Ge, Gt, Le, Lt, Predicate
 
 from ste.config.validation import Expect, IsoDate, NonNegativeFloat, NonNegativeInt, PositiveInt, Settings
-from ste.schema import MARKET_COLUMNS, SPLITS
+from ste.schema import MARKET_COLUMNS, SPLITS, UNIVERSE_COLUMNS
 
 
 @dataclass
@@ -234,6 +234,12 @@ class MarketSettings(DataSettings):
         news, macro, policy: optional files; missing ones are filled with neutral values.
         tickers: names to read; None reads all.
         start, end: first and last date of the table; None is that of the bars.
+        universe: members: ticker, from, to; rows of other tickers and days are history only. None takes all rows.
+        delisted: delistings: ticker, date, return. They close a ticker's last labels: its last close times
+            1 + return, where the date lies within the label's period.
+        delisting_return: assumed for tickers that end before the last period without an entry; None gives them no
+            label there.
+        score_untraded: train on and score rows without a trade; otherwise they are history only.
     """
 
     bars: str = ""
@@ -243,6 +249,10 @@ class MarketSettings(DataSettings):
     tickers: list[str] | None = None
     start: IsoDate | None = None
     end: IsoDate | None = None
+    universe: str | None = None
+    delisted: str | None = None
+    delisting_return: Annotated[float, Ge(-1)] | None = None
+    score_untraded: bool = False
 
     def check(self) -> None:
         """Check that there are bars."""
@@ -251,7 +261,7 @@ class MarketSettings(DataSettings):
 
     def files(self) -> dict[str, str]:
         """Return the given files by kind."""
-        return self.given(MARKET_COLUMNS)
+        return self.given((*MARKET_COLUMNS, *UNIVERSE_COLUMNS))
 
 
 @dataclass

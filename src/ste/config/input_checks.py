@@ -15,7 +15,7 @@ from ste.config.serve_settings import ServeSettings
 from ste.config.store_location import check_store
 from ste.config.validation import Settings
 from ste.errors import DataError
-from ste.schema import KEYS, MARKET_COLUMNS, table_columns
+from ste.schema import KEYS, MARKET_COLUMNS, UNIVERSE_COLUMNS, table_columns
 
 
 def check_input_files(settings: Settings) -> None:
@@ -45,7 +45,7 @@ def check_data_files(data: DataSettings) -> None:
     """
     if isinstance(data, MarketSettings):
         for kind, path in data.files().items():
-            check_file(f"data.{kind}", Path(path), MARKET_COLUMNS[kind])
+            check_file(f"data.{kind}", Path(path), (MARKET_COLUMNS | UNIVERSE_COLUMNS)[kind])
     elif isinstance(data, TableSettings):
         for split, path in data.files().items():
             check_file(f"data.{split}", Path(path), table_columns(data.features), parts=True)

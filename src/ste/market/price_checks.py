@@ -62,7 +62,9 @@ def check_moves(bars: pd.DataFrame, starts: np.ndarray, summary: ReadSummary) ->
     pence = (np.abs(np.abs(moves) - _PENCE) < 0.25) & ~split
     summary.doubt(bars, _in_pence(rows[pence], moves[pence], starts, len(bars)), "in pence: 100 or 1/100 times others")
     found = [f"as of {split_text(factor)}" for factor in factors[split]]
-    summary.doubt(bars, _mask(rows[split], len(bars)), "that move as at an unadjusted split, volume the other way", found)
+    summary.doubt(
+        bars, _mask(rows[split], len(bars)), "that move as at an unadjusted split, volume the other way", found
+    )
     jump = (np.abs(moves) > _JUMP) & ~split & ~pence
     summary.doubt(
         bars, _mask(rows[jump], len(bars)), "move beyond +60 % or -38 % in a day, as an unadjusted split would"
