@@ -25,7 +25,7 @@ def check_built_table(table: pd.DataFrame, features: str) -> None:
 
 
 def find_target_violations(table: pd.DataFrame, frequency: str) -> list[Violation]:
-    """Check the classes, the marks of history, the movement against return and close, and that a ticker has one row per period."""
+    """Check classes, marks of history, the movement against return and close, and one row per ticker and period."""
     classes = table[DIRECTION].to_numpy()
     out = violation(~np.isin(classes, [int(trend) for trend in Trend]), DIRECTION, classes, CLASSES)
     if "stock_close" in table:

@@ -23,8 +23,8 @@ def trailing_volatility(frame: pd.DataFrame) -> np.ndarray:
     """Compute logs of trailing volatilities of each row, known at its close, float64 `[N, K]`.
 
     These are the mean range (log of high over low; Parkinson 1980) of the ticker's last 1, 4 and 12 rows, the
-    standard deviation of its last 12 changes of close (none of them from an earlier history of the ticker), the mean range of all tickers in the period and, in tables
-    that have them, the width of the Bollinger bands and the VIX.
+    standard deviation of its last 12 changes of close, none of them from an earlier history (`market.histories`), the
+    mean range of all tickers in the period and, in tables that have them, the width of the Bollinger bands and the VIX.
 
     Args:
         frame: a table sorted by ticker and date.

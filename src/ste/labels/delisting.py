@@ -47,14 +47,15 @@ def close_ends(ends: pd.DataFrame, delistings: pd.DataFrame, frequency: str, hor
     """
     used = np.zeros(len(delistings), dtype=bool)
     by_ticker = delistings.groupby("ticker", sort=False).indices
-    for row, end in zip(ends.index, ends.itertuples(index=False), strict=True):
-        for at in by_ticker.get(end.ticker, ()):
+    columns = (ends[name].tolist() for name in ("ticker", "date", "until", "period", "close"))
+    for row, (ticker, last, until, period, close) in enumerate(zip(*columns, strict=True)):
+        for at in by_ticker.get(ticker, ()):
             day = delistings["date"].iloc[at]
-            if day < end.date or (not pd.isna(end.until) and day > end.until):
+            if day < last or (not pd.isna(until) and day > until):
                 continue
             known = int(known_periods(pd.Series([day]), frequency)[0])
-            if known <= end.period + horizon:
-                ends.loc[row, ["value", "known"]] = end.close * (1.0 + delistings["return"].iloc[at]), known
+            if known <= period + horizon:
+                ends.loc[row, ["value", "known"]] = close * (1.0 + delistings["return"].iloc[at]), known
                 used[at] = True
             break
     return used
@@ -76,7 +77,7 @@ def values_beyond_end(ends: pd.DataFrame, ticker: pd.Series, period: np.ndarray,
     span = int(max(period.max(), ends["period"].max()) - base) + 1
     key = own * span + ends["period"].to_numpy() - base
     at = np.minimum(np.searchsorted(key, code * span + period - base), len(key) - 1)
-    end, until, known = (ends[name].to_numpy()[at] for name in ("period", "value", "known"))
+    end, value, known = (ends[name].to_numpy()[at] for name in ("period", "value", "known"))
     target = period + horizon
     reaches = (own[at] == code) & (period <= end) & (target >= end) & (target >= known)
-    return np.where(reaches, until, np.nan)
+    return np.where(reaches, value, np.nan)

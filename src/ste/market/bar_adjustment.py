@@ -40,8 +40,8 @@ def adjusted_block(frame: pd.DataFrame, summary: ReadSummary) -> pd.DataFrame:
     """Return the bars of some tickers on sessions and on the adjusted scale, sorted by ticker and date.
 
     Where `adj_close` is given, prices are multiplied by adj_close / close, so that neither a split nor a dividend looks
-    like a move. Volume is put on the scale of the latest shares (`adjustment.adjusted_volume`): a split changes it where
-    the source did not adjust it, a dividend never does.
+    like a move. Volume is put on the scale of the latest shares (`adjustment.adjusted_volume`): a split changes it
+    where the source did not adjust it, a dividend never does.
 
     Args:
         frame: checked bars of complete tickers.

@@ -60,15 +60,13 @@ def check_moves(bars: pd.DataFrame, starts: np.ndarray, summary: ReadSummary) ->
     factors = np.array([_split_factor(bars, row, move, starts) for row, move in zip(rows, moves, strict=True)])
     split = factors > 0
     pence = (np.abs(np.abs(moves) - _PENCE) < 0.25) & ~split
-    summary.doubt(bars, _in_pence(rows[pence], moves[pence], starts, len(bars)), "in pence: 100 or 1/100 times others")
+    in_pence = _in_pence(rows[pence], moves[pence], starts, len(bars))
+    summary.doubt(bars, in_pence, "in pence: 100 or 1/100 times others")
+    at = _mask(rows[split], len(bars))
     found = [f"as of {split_text(factor)}" for factor in factors[split]]
-    summary.doubt(
-        bars, _mask(rows[split], len(bars)), "that move as at an unadjusted split, volume the other way", found
-    )
-    jump = (np.abs(moves) > _JUMP) & ~split & ~pence
-    summary.doubt(
-        bars, _mask(rows[jump], len(bars)), "move beyond +60 % or -38 % in a day, as an unadjusted split would"
-    )
+    summary.doubt(bars, at, "that move as at an unadjusted split, volume the other way", found)
+    jump = _mask(rows[(np.abs(moves) > _JUMP) & ~split & ~pence], len(bars))
+    summary.doubt(bars, jump, "move beyond +60 % or -38 % in a day, as an unadjusted split would")
 
 
 def _mask(rows: np.ndarray, size: int) -> np.ndarray:

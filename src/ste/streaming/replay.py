@@ -135,7 +135,7 @@ def _volume(bars: pd.DataFrame) -> pd.Series:
         return bars["volume"]
     typed = typed[typed["date"].isin(sessions(typed["date"].min(), typed["date"].max()))]
     typed = typed.sort_values(["ticker", "date"], kind="stable")
-    adjusted = adjusted_volume(typed, history_starts(typed), AdjustmentCounts()) if len(typed) else []
     out = bars["volume"].astype(object)
-    out[typed.index] = adjusted
+    if len(typed):
+        out[typed.index] = adjusted_volume(typed, history_starts(typed), AdjustmentCounts())
     return out

@@ -57,8 +57,10 @@ class MarketRows:
             self._used |= close_ends(ends, self._delistings, settings.frequency, settings.labels.horizon)
         last = ends["until"].isna()  # of a ticker's histories
         self._ends += [
-            _End(str(end.ticker), end.date, int(end.period), not np.isnan(end.value))
-            for end in ends[last].itertuples(index=False)
+            _End(str(ticker), date, period, not np.isnan(value))
+            for ticker, date, period, value in zip(
+                *(ends.loc[last, name].tolist() for name in ("ticker", "date", "period", "value")), strict=True
+            )
         ]
         if settings.delisting_return is not None:
             assert self.last_bar is not None

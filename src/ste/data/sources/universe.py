@@ -39,10 +39,10 @@ class Universe:
             rows: `ticker` and `date`, in any order.
         """
         names = self.tickers
-        code = names.get_indexer(rows["ticker"].astype(object))
+        code = names.get_indexer(pd.Index(rows["ticker"].astype(object)))
         day = _days(rows["date"])
-        begin = names.get_indexer(self.spans["ticker"]) * _DAYS + _days(self.spans["from"])
-        end = names.get_indexer(self.spans["ticker"]) * _DAYS + _days(self.spans["to"])
+        own = names.get_indexer(pd.Index(self.spans["ticker"])) * _DAYS
+        begin, end = own + _days(self.spans["from"]), own + _days(self.spans["to"])
         key = code * _DAYS + day
         at = np.searchsorted(begin, key, side="right") - 1
         return (code >= 0) & (at >= 0) & (key <= end[at])
@@ -65,7 +65,9 @@ def read_universe(path: str) -> Universe:
         frame["to"] = frame["to"].astype(object).where(~open_end, str(LAST_DAY))
     spans, violations = typed_frame(frame, (), days=("from", "to"))
     if not violations:
-        violations = violation((spans["to"] < spans["from"]).to_numpy(), "to", spans["to"], "a day not before `from`")
+        violations = violation(
+            (spans["to"] < spans["from"]).to_numpy(), "to", spans["to"].to_numpy(), "a day not before `from`"
+        )
         keys = {name: spans[name].to_numpy() for name in ("ticker", "from")}
         violations += find_repeats(keys, "from", spans["from"], "one span per ticker and first day")
     check_lines(violations, path, frame.index)

@@ -21,7 +21,8 @@ def read_table(path: str | Path, frequency: str = "weekly", features: str = "ful
         features: name of the feature set.
 
     Returns:
-        The table in the file's row order, `date` as datetime64[ns], targets last, then `schema.HISTORY_ONLY` where the file has it.
+        The table in the file's row order, `date` as datetime64[ns], targets last, then
+        `schema.HISTORY_ONLY` where the file has it.
 
     Raises:
         DataError: with the file, the column, the first lines at fault, what was found and what was expected.
