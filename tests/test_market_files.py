@@ -20,6 +20,7 @@ from ste.synthetic.generator import generate_market
 
 REAL = Path(__file__).parents[2] / "shared" / "market"
 PRICES = ["open", "high", "low", "close"]
+AS_THEY_ARE = "bars: no adjusted close: prices and volume of 2 tickers taken as they are"
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,7 @@ def test_files_of_a_market_give_the_features_of_that_market(tmp_path: Path, mark
     read = read_market(settings_of(tmp_path, suffix, **sources(market)))
     expected = feature_rows(market)
     assert len(expected) > 0
-    assert read.notes == []
+    assert read.notes == [AS_THEY_ARE]
     pd.testing.assert_frame_equal(feature_rows(read), expected, check_exact=True)
 
 
@@ -88,16 +89,16 @@ def test_an_unadjusted_split_with_adj_close_gives_the_features_of_adjusted_bars(
     pd.testing.assert_frame_equal(
         feature_rows(read), feature_rows(Market(bars=bars)), rtol=1e-9, atol=1e-9, check_exact=False
     )
-    assert "bars: prices and volume adjusted by adj_close / close" in read.notes
+    assert "1 split (first: AAPL 2024-02-14, 4:1); volume multiplied by the later splits in 1 ticker" in read.notes[0]
     assert not [note for note in read.notes if note.startswith("warning")]
 
 
-def test_adjusting_keeps_the_dollar_volume(tmp_path: Path, market: Market) -> None:
+def test_another_scale_of_the_prices_changes_no_volume(tmp_path: Path, market: Market) -> None:
     raw = market.bars.assign(adj_close=market.bars["close"] * 0.5)
     read = read_bars(save(raw, tmp_path / "bars.csv"), [])
     np.testing.assert_allclose(read["close"], raw["close"] * 0.5)
     assert read[RAW_CLOSE].equals(market.bars["close"])  # as traded
-    np.testing.assert_allclose(read["close"] * read["volume"], raw["close"] * raw["volume"])
+    assert read["volume"].equals(raw["volume"])
 
 
 def test_bars_that_are_adjusted_already_are_left_as_they_are(tmp_path: Path, market: Market) -> None:
@@ -105,7 +106,8 @@ def test_bars_that_are_adjusted_already_are_left_as_they_are(tmp_path: Path, mar
     read = read_bars(save(market.bars.assign(adj_close=market.bars["close"]), tmp_path / "bars.csv"), notes)
     pd.testing.assert_frame_equal(read.drop(columns=RAW_CLOSE), market.bars, check_exact=True)
     assert read[RAW_CLOSE].equals(read["close"])
-    assert notes == []
+    assert len(notes) == 1
+    assert "the close is fully adjusted in 2; volume taken as it is" in notes[0]
 
 
 def test_an_unexplained_jump_is_noted_with_a_warning(tmp_path: Path, market: Market) -> None:
@@ -114,7 +116,8 @@ def test_an_unexplained_jump_is_noted_with_a_warning(tmp_path: Path, market: Mar
     raw = market.bars.assign(**{name: market.bars[name] * np.where(before, 2.0, 1.0) for name in PRICES})
     warnings = [note for note in read_market(settings_of(tmp_path, bars=raw)).notes if note.startswith("warning")]
     assert len(warnings) == 1
-    assert f"1 daily moves beyond +60 % or -38 % that no adjustment explains (MSFT {day:%Y-%m-%d})" in warnings[0]
+    expected = "1 row move beyond +60 % or -38 % in a day, as an unadjusted split would"
+    assert f"{expected} (first: MSFT {day:%Y-%m-%d})" in warnings[0]
 
 
 def test_no_jump_is_seen_where_one_ticker_ends_and_the_next_begins(tmp_path: Path, market: Market) -> None:
@@ -122,7 +125,7 @@ def test_no_jump_is_seen_where_one_ticker_ends_and_the_next_begins(tmp_path: Pat
     bars = market.bars.assign(**{name: market.bars[name] * np.where(dear, 50.0, 1.0) for name in PRICES})
     notes: list[str] = []
     read_bars(save(bars, tmp_path / "bars.csv"), notes)
-    assert notes == []
+    assert notes == [AS_THEY_ARE]
 
 
 def test_rows_without_prices_are_dropped_with_a_note(tmp_path: Path, market: Market) -> None:
@@ -131,7 +134,9 @@ def test_rows_without_prices_are_dropped_with_a_note(tmp_path: Path, market: Mar
     bars.loc[17, "volume"] = ""
     notes: list[str] = []
     read = read_bars(save(bars, tmp_path / "bars.csv"), notes)
-    assert notes == ["bars: 3 rows without a price or volume dropped"]
+    first = market.bars.iloc[3]
+    expected = f"bars: 3 rows without a price or volume set aside (first: {first['ticker']} {first['date']:%Y-%m-%d})"
+    assert notes == [AS_THEY_ARE, expected]
     pd.testing.assert_frame_equal(read, market.bars.drop([3, 10, 17]).reset_index(drop=True), check_exact=True)
 
 
@@ -140,7 +145,8 @@ def test_rows_on_days_without_a_session_are_dropped_with_a_note(tmp_path: Path, 
     notes: list[str] = []
     read = read_bars(save(pd.concat([market.bars, saturday]), tmp_path / "bars.csv"), notes)
     pd.testing.assert_frame_equal(read, market.bars, check_exact=True)
-    assert notes == ["bars: 1 rows on days without a session dropped (first 2024-01-06)"]
+    expected = f"bars: 1 row on days without a session set aside (first: {market.bars['ticker'].iloc[0]} 2024-01-06)"
+    assert notes == [AS_THEY_ARE, expected]
 
 
 def test_what_is_not_given_is_noted(tmp_path: Path, market: Market) -> None:
@@ -148,6 +154,7 @@ def test_what_is_not_given_is_noted(tmp_path: Path, market: Market) -> None:
     assert macro is not None
     read = read_market(settings_of(tmp_path, bars=market.bars, macro=macro[macro["series"] != "gdp_growth"]))
     assert read.notes == [
+        AS_THEY_ARE,
         "no news file: sentiment, count and relevance are 0",
         "no policy file: event count and impact are 0",
         f"no macro series gdp_growth: filled with {MACRO_NEUTRAL['gdp_growth']:g}",
@@ -256,13 +263,13 @@ def test_dates_in_another_form_are_told_and_not_taken_for_1970(tmp_path: Path, m
 
 def test_bars_of_another_exchange_are_told(tmp_path: Path, market: Market) -> None:
     saturdays = market.bars.iloc[:3].assign(date=pd.to_datetime(["2024-01-06", "2024-01-13", "2024-01-20"]))
-    with pytest.raises(DataError, match="none of the dates is a session"):
+    with pytest.raises(DataError, match="3 rows on days without a session"):
         read_market(settings_of(tmp_path, bars=saturdays))
 
 
 def test_bars_without_a_single_whole_row_are_told(tmp_path: Path, market: Market) -> None:
     bars = market.bars.assign(low=np.nan)
-    assert "no row has all of ticker, date, open" in message_of(settings_of(tmp_path, bars=bars), "bars")
+    assert f"{len(bars)} rows without a price or volume" in message_of(settings_of(tmp_path, bars=bars), "bars")
 
 
 def test_bars_too_short_for_a_row_are_told(tmp_path: Path, market: Market) -> None:
@@ -324,10 +331,11 @@ def test_the_real_market_files_give_a_table() -> None:
     assert table["ticker"].nunique() > 80
     assert np.bincount(split).min() > 1000
     assert np.isfinite(table[list(FEATURES)].to_numpy()).all()
-    assert "bars: 3 rows without a price or volume dropped" in market.notes
-    warnings = [note for note in market.notes if note.startswith("warning")]
-    assert len(warnings) == 1
-    assert "1 daily moves beyond +60 % or -38 % that no adjustment explains (AGFS 2016-11-09)" in warnings[0]
+    assert "bars: 3 rows without a price or volume set aside (first: PTR 2016-06-29)" in market.notes
+    assert [note for note in market.notes if note.startswith("warning")] == [
+        "warning: 1 row with a high or low far from open and close (first: CODI 2015-08-24)",
+        "warning: 1 row move beyond +60 % or -38 % in a day, as an unadjusted split would (first: AGFS 2016-11-09)",
+    ]
 
 
 def test_two_figures_of_a_series_on_one_day_are_refused_with_both_lines(tmp_path: Path):
@@ -372,7 +380,6 @@ def test_notes_speak_of_the_tickers_that_are_kept(tmp_path: Path):
     path.write_text("\n".join(rows) + "\n")
     notes: list[str] = []
     assert set(read_bars(path, notes, ["A"])["ticker"]) == {"A"}
-    assert notes == []
+    assert not [note for note in notes if "B 2020" in note]
     read_bars(path, notes)
-    assert len(notes) == 1
-    assert "B 2020-01-03" in notes[0]
+    assert "B 2020-01-03" in notes[-1]

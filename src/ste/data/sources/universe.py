@@ -66,7 +66,7 @@ def read_universe(path: str) -> Universe:
     spans, violations = typed_frame(frame, (), days=("from", "to"))
     if not violations:
         violations = violation(
-            (spans["to"] < spans["from"]).to_numpy(), "to", spans["to"].to_numpy(), "a day not before `from`"
+            (spans["to"] < spans["from"]).to_numpy(), "to", spans["to"].to_numpy(), "a day not before that of from"
         )
         keys = {name: spans[name].to_numpy() for name in ("ticker", "from")}
         violations += find_repeats(keys, "from", spans["from"], "one span per ticker and first day")
