@@ -1,6 +1,6 @@
 """Histories: a ticker's bars without a long gap. Nothing that looks back crosses the start of a history.
 
-After months without a bar a name may belong to another company, or the company is another one than before. The rule
+After months without a bar a name may belong to another firm, or the firm is another one than before. The rule
 depends on the past alone, so that a stream applies it as well. N rows.
 """
 

@@ -42,7 +42,7 @@ class ReadSummary:
         ignored: columns that are not read, by name.
         set_aside: rows that did not become bars, by reason.
         doubts: rows that became bars and look wrong, by what is wrong with them.
-        remarks: rows that became bars and are told apart, by what they have in common.
+        remarks: rows that became bars and that a reader should know of, by what they have in common.
         adjustment: how prices and volume are adjusted.
         gaps: tickers that start a new history after a gap.
         statements: other sentences, such as how prices are adjusted, in order.
@@ -89,7 +89,7 @@ class ReadSummary:
             self.count(self.doubts, bars, rows, reason, "" if found is None else found[0])
 
     def remark(self, bars: pd.DataFrame, rows: np.ndarray, reason: str) -> None:
-        """Count rows that are kept and told apart; arguments as in `doubt`."""
+        """Count rows that a reader should know of; arguments as in `doubt`."""
         if rows.any():
             self.count(self.remarks, bars, rows, reason)
 

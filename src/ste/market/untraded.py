@@ -10,7 +10,7 @@ def untraded_bars(bars: pd.DataFrame, starts: np.ndarray) -> np.ndarray:
     """Return which bars are without a trade, bool `[N]`.
 
     These are bars without volume, and bars whose four prices equal the close before. Where no bar of a history has a
-    volume (an index, say), the volume says nothing and the prices decide.
+    volume (an index, say), the volume shows nothing and the prices decide.
 
     Args:
         bars: sorted by ticker and date; prices before or after the adjustment.

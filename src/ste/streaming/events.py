@@ -13,6 +13,7 @@ An event is one JSON object. Its bounds are those of the market files (`ste.data
 
 from collections.abc import Callable
 from math import isfinite, nan
+from sys import float_info
 from typing import Any, NamedTuple
 
 from ste.data.columns import Limits, is_below, limits
@@ -125,7 +126,7 @@ def _bar(content: dict[str, Any]) -> BarEvent:
         return BarEvent(ticker, day, opened, high, low, close, volume, close)
     ratio = _number(content, ADJUSTED_CLOSE.name) / close
     bar = BarEvent(ticker, day, opened * ratio, high * ratio, low * ratio, close * ratio, volume, close)
-    if not (min(bar.open, bar.low, bar.close) > 0 and isfinite(max(bar.open, bar.high, bar.close))):
+    if not (min(bar.open, bar.low, bar.close) >= float_info.min and isfinite(max(bar.open, bar.high, bar.close))):
         raise EventError(f"adj_close: found {_format(content['adj_close'])} with a close of {close:g}")
     return bar
 

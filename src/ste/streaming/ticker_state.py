@@ -27,10 +27,10 @@ class TickerState:
         feature_set: name of the feature set.
         closes: the adjusted closes of the history until there are enough of them to create the streams.
         day: of the latest session.
-        sessions: number of sessions in the history, which a long gap starts anew (`market.histories`).
+        sessions: number of sessions in the history, which starts again after a long gap (`market.histories`).
         latest, before: adjusted and unadjusted close of the latest session and of the one before it, dollars.
         streams: streams of the indicators; empty before they are created.
-        mirrored_rsi: stream of the RSI of the negative closes, which tells a constant price from a falling one.
+        mirrored_rsi: stream of the RSI of the negative closes, which distinguishes a constant price from a falling one.
     """
 
     feature_set: str
