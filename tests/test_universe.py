@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from onnx_files import tiny_card
 from ste.config import LabelSettings, MarketSettings, SplitSettings, TableSettings, ValidationSettings
 from ste.config.input_checks import check_data_files
 from ste.data.build.prepare import prepare
@@ -22,8 +23,10 @@ from ste.data.storage.parquet_shards import PartsWriter, read_parts_blocks
 from ste.data.storage.tables import read_table
 from ste.errors import DataError
 from ste.evaluation.portfolio import trade
+from ste.labels.delisting import close_ends, history_ends
 from ste.market.calendar import sessions
 from ste.market.untraded import untraded_bars
+from ste.monitoring.outcomes import outcomes_of_table
 from ste.schema import DIRECTION, HISTORY_ONLY, MOVEMENT, RETURN, table_columns
 
 DAYS = sessions(pd.Timestamp("2020-06-01"), pd.Timestamp("2021-06-30"))
@@ -365,6 +368,14 @@ def test_another_mark_than_0_or_1_is_refused(tmp_path: Path) -> None:
         read_table(tmp_path / "bad.csv")
 
 
+def test_the_monitor_scores_no_such_row(tmp_path: Path) -> None:
+    prepared = prepare(settings_of(tmp_path, quiet_market()), tmp_path / "data")
+    table = read_table(prepared.files["train"])
+    found = outcomes_of_table(table, tiny_card(), "table")
+    assert len(found) == len(table) - 2
+    assert not (found["ticker"].eq("AAA") & found["date"].isin(pd.to_datetime(["2021-01-08", "2021-01-15"]))).any()
+
+
 # --- delistings ---
 
 
@@ -458,6 +469,16 @@ def test_a_delisting_belongs_to_the_company_that_ended(tmp_path: Path) -> None:
     assert len(lost) == 1
     assert end - lost["date"].iloc[0] < pd.Timedelta(days=7)
     assert "1 of 1 entries" in notes_about(card, "delisted")[0]
+
+
+def test_a_delisting_of_the_later_company_closes_nothing_of_the_earlier_one() -> None:
+    weeks = pd.to_datetime(["2020-01-03", "2020-01-10", "2020-05-01", "2020-05-08"])
+    bars = pd.DataFrame({"ticker": "XYZ", "date": weeks, "close": [10.0, 20.0, 40.0, 50.0]})
+    ends = history_ends(bars, "weekly")
+    assert ends["close"].tolist() == [20.0, 50.0]
+    entry = pd.DataFrame({"ticker": ["XYZ"], "date": pd.to_datetime(["2020-05-11"]), "return": [-0.5]})
+    assert close_ends(ends, entry, "weekly", 20).tolist() == [True]
+    np.testing.assert_array_equal(ends["value"], [np.nan, 25.0])
 
 
 def test_the_portfolio_takes_the_delisting_return(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Doubts about bars, which are used all the same: prices that no market makes, or that a source writes by mistake. N bars."""
+"""Doubts about bars that are used all the same: prices that no market makes, or written by mistake. N bars."""
 
 import numpy as np
 import pandas as pd

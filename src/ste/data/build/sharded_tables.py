@@ -106,8 +106,8 @@ def find_table_cuts(settings: DataSettings, max_rows: int, last_bar: pd.Timestam
         return TableCuts(starts)
     split = split_codes(days, period, starts)
     training = (split == 0) & usable_periods(period, split, settings.split.purged_periods(settings.labels.horizon))
+    check_training(int((training & ~history_only).sum()), int((training & history_only).sum()))
     training &= ~history_only
-    check_training(int(training.sum()), int(history_only.sum()))
     return TableCuts(starts, return_terciles(returns, training))
 
 

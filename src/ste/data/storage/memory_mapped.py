@@ -199,7 +199,7 @@ def read_tensors(folder: Path, classes: int = 3) -> RowStore:
         mapped(folder, "split.i1"),
         mapped(folder, "return.f8"),
         trends,
-        mapped(folder, "history_only.i1").astype(bool),
+        mapped(folder, "history_only.i1").view(bool),
         # Rounded to 32 bits, but for the volatility of all tickers.
         lambda at: with_market_range(volatility[at], market_range[np.searchsorted(range_day, day[at])]),
         release=lambda: pages.madvise(mmap.MADV_DONTNEED),
