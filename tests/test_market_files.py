@@ -23,6 +23,7 @@ from ste.synthetic.generator import generate_market
 
 REAL = Path(__file__).parents[2] / "shared" / "market"
 PRICES = ["open", "high", "low", "close"]
+AS_THEY_ARE = "bars: no adjusted close: prices and volume of 2 tickers taken as they are"
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,7 @@ def test_files_of_a_market_give_the_features_of_that_market(tmp_path: Path, mark
     read = read_market(settings_of(tmp_path, suffix, **sources(market)))
     expected = feature_rows(market)
     assert len(expected) > 0
-    assert not [note for note in read.notes[1:] if note.split(": ")[0] not in ("news", "macro", "policy")]
+    assert [note for note in read.notes[1:] if note.split(": ")[0] not in ("news", "macro", "policy")] == [AS_THEY_ARE]
     pd.testing.assert_frame_equal(feature_rows(read), expected, check_exact=True)
 
 
@@ -95,16 +96,16 @@ def test_an_unadjusted_split_with_adj_close_gives_the_features_of_adjusted_bars(
     pd.testing.assert_frame_equal(
         feature_rows(read), feature_rows(Market(bars=bars)), rtol=1e-9, atol=1e-9, check_exact=False
     )
-    assert "bars: prices and volume adjusted by adj_close / close" in read.notes
+    assert "1 split (first: AAPL 2024-02-14, 4:1); volume multiplied by the later splits in 1 ticker" in read.notes[1]
     assert not [note for note in read.notes if note.startswith("warning")]
 
 
-def test_adjusting_keeps_the_dollar_volume(tmp_path: Path, market: Market) -> None:
+def test_another_scale_of_the_prices_changes_no_volume(tmp_path: Path, market: Market) -> None:
     raw = market.bars.assign(adj_close=market.bars["close"] * 0.5)
     read = bars_of(save(raw, tmp_path / "bars.csv"))
     np.testing.assert_allclose(read["close"], raw["close"] * 0.5)
     assert read[RAW_CLOSE].equals(market.bars["close"])  # as traded
-    np.testing.assert_allclose(read["close"] * read["volume"], raw["close"] * raw["volume"])
+    assert read["volume"].equals(raw["volume"])
 
 
 def test_bars_that_are_adjusted_already_are_left_as_they_are(tmp_path: Path, market: Market) -> None:
@@ -112,7 +113,8 @@ def test_bars_that_are_adjusted_already_are_left_as_they_are(tmp_path: Path, mar
     read = bars_of(save(market.bars.assign(adj_close=market.bars["close"]), tmp_path / "bars.csv"), summary)
     pd.testing.assert_frame_equal(read.drop(columns=RAW_CLOSE), market.bars, check_exact=True)
     assert read[RAW_CLOSE].equals(read["close"])
-    assert summary.notes()[1:] == []
+    (note,) = summary.notes()[1:]
+    assert "the close is fully adjusted in 2; volume taken as it is" in note
 
 
 def test_an_unexplained_jump_is_noted_with_a_warning(tmp_path: Path, market: Market) -> None:
@@ -129,7 +131,7 @@ def test_no_jump_is_seen_where_one_ticker_ends_and_the_next_begins(tmp_path: Pat
     bars = market.bars.assign(**{name: market.bars[name] * np.where(dear, 50.0, 1.0) for name in PRICES})
     summary = ReadSummary()
     bars_of(save(bars, tmp_path / "bars.csv"), summary)
-    assert summary.notes()[1:] == []
+    assert summary.notes()[1:] == [AS_THEY_ARE]
 
 
 def test_rows_without_prices_are_dropped_with_a_note(tmp_path: Path, market: Market) -> None:
@@ -159,7 +161,7 @@ def test_what_is_not_given_is_noted(tmp_path: Path, market: Market) -> None:
     assert read.summary.assumptions == [
         "no news file: sentiment, count and relevance are 0",
         "no policy file: event count and impact are 0",
-        f"no macro series gdp_growth: filled with {MACRO_NEUTRAL['gdp_growth']:g}",
+        f"no macro series: gdp_growth {MACRO_NEUTRAL['gdp_growth']:g} throughout",
     ]
 
 
@@ -324,10 +326,10 @@ def test_the_real_market_files_give_a_table() -> None:
     assert np.bincount(split).min() > 1000
     assert np.isfinite(table[list(FEATURES)].to_numpy()).all()
     assert market.summary.set_aside["without a price or volume"].rows == 3
-    warnings = [note for note in market.notes if note.startswith("warning")]
-    assert len(warnings) == 1
-    assert "1 row move beyond +60 % or -38 % in a day" in warnings[0]
-    assert "AGFS 2016-11-09" in warnings[0]
+    assert [note for note in market.notes if note.startswith("warning")] == [
+        "warning: 1 row with a high or low far from open and close (first: CODI 2015-08-24)",
+        "warning: 1 row move beyond +60 % or -38 % in a day, as an unadjusted split would (first: AGFS 2016-11-09)",
+    ]
 
 
 def test_two_figures_of_a_series_on_one_day_are_refused_with_both_lines(tmp_path: Path):

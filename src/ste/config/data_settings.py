@@ -8,7 +8,7 @@ from annotated_types import Ge, Gt, Le, Lt, Predicate
 
 from ste.config.read_options import ReadingSettings
 from ste.config.validation import Expect, IsoDate, NonNegativeFloat, NonNegativeInt, PositiveInt, Settings
-from ste.schema import MARKET_COLUMNS, SPLITS
+from ste.schema import MARKET_COLUMNS, SPLITS, UNIVERSE_COLUMNS
 
 
 @dataclass
@@ -234,6 +234,12 @@ class RealMarketSettings(ReadingSettings, DataSettings):
         news, macro, policy: optional files; missing ones are filled with neutral values.
         tickers: names to read; None reads all.
         start, end: first and last date of the table; None is that of the bars.
+        universe: members: ticker, from, to; rows of other tickers and days are history only. None takes all rows.
+        delisted: delistings: ticker, date, return. They close a ticker's last labels: its last close times
+            1 + return, where the date lies within the label's period.
+        delisting_return: assumed for tickers that end before the last period without an entry; None gives them no
+            label there.
+        score_untraded: train on and score rows without a trade; otherwise they are history only.
     """
 
     news: str | None = None
@@ -242,10 +248,14 @@ class RealMarketSettings(ReadingSettings, DataSettings):
     tickers: list[str] | None = None
     start: IsoDate | None = None
     end: IsoDate | None = None
+    universe: str | None = None
+    delisted: str | None = None
+    delisting_return: Annotated[float, Ge(-1)] | None = None
+    score_untraded: bool = False
 
     def files(self) -> dict[str, str]:
         """Return the given files by kind."""
-        return self.given(kind for kind in MARKET_COLUMNS if hasattr(self, kind))
+        return self.given(kind for kind in (*MARKET_COLUMNS, *UNIVERSE_COLUMNS) if hasattr(self, kind))
 
 
 @dataclass
@@ -270,7 +280,13 @@ SAMPLE_PACKAGE = "bokeh_sampledata"
 
 @dataclass
 class SampleSettings(RealMarketSettings):
-    """The bars of five US stocks, 2000 to 2013, from the package `bokeh_sampledata`; no file is needed."""
+    """The bars of five US stocks, 2000 to 2013, from the package `bokeh_sampledata`; no file is needed.
+
+    Attributes:
+        volume: the publisher describes it as raw.
+    """
+
+    volume: Literal["raw", "adjusted"] | None = "raw"
 
     def table_settings(self) -> dict[str, Any]:
         """Return the settings that determine the table's bytes, with the version of the package."""

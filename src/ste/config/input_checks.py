@@ -15,7 +15,7 @@ from ste.config.serve_settings import ServeSettings
 from ste.config.store_location import check_store
 from ste.config.validation import Settings
 from ste.errors import DataError
-from ste.schema import KEYS, MARKET_COLUMNS, table_columns
+from ste.schema import KEYS, MARKET_COLUMNS, UNIVERSE_COLUMNS, table_columns
 
 
 def check_input_files(settings: Settings) -> None:
@@ -68,7 +68,7 @@ def check_market_file(kind: str, path: str, key: str) -> None:
     if kind == "bars":
         find_files(path, key)
     else:
-        check_file(key, Path(path).expanduser(), ())
+        check_file(key, Path(path).expanduser(), UNIVERSE_COLUMNS.get(kind, ()))
 
 
 def check_file(key: str, path: Path, expected: tuple[str, ...], *, parts: bool = False) -> None:

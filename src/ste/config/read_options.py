@@ -36,6 +36,7 @@ class ReadOptions:
         decimal: decimal mark, `.` or `,`; None finds it where it is unambiguous.
         query: table or SELECT statement of a database.
         aggregate: whether several rows of a ticker and day become one bar.
+        volume: `raw` or `adjusted` for splits, where the close is raw; None finds it from the data.
         time_zone: of the exchange; times with a zone are converted to it.
         prefix: of these settings on the command line, for messages.
     """
@@ -45,6 +46,7 @@ class ReadOptions:
     decimal: Literal[".", ","] | None = None
     query: str | None = None
     aggregate: bool = False
+    volume: Literal["raw", "adjusted"] | None = None
     time_zone: str = "America/New_York"
     prefix: str = "data."
 
@@ -59,6 +61,7 @@ class ReadingSettings(Settings):
         decimal: decimal mark, `.` or `,`; None finds it where it is unambiguous.
         query: table or SELECT statement of a database; None is its only table.
         aggregate: whether several rows of a ticker and day become one daily bar.
+        volume: `raw` or `adjusted` for splits, where the close is raw; None finds it from the volumes at the splits.
     """
 
     columns: Columns = field(default_factory=dict)
@@ -66,10 +69,17 @@ class ReadingSettings(Settings):
     decimal: Literal[".", ","] | None = None
     query: Name | None = None
     aggregate: bool = False
+    volume: Literal["raw", "adjusted"] | None = None
 
     def read_options(self) -> ReadOptions:
         """Return the options of the readers."""
         prefix = f"{self.section}." if self.section else ""
         return ReadOptions(
-            dict(self.columns), self.date_format, self.decimal, self.query, self.aggregate, prefix=prefix
+            columns=dict(self.columns),
+            date_format=self.date_format,
+            decimal=self.decimal,
+            query=self.query,
+            aggregate=self.aggregate,
+            volume=self.volume,
+            prefix=prefix,
         )

@@ -10,7 +10,10 @@ import pandas as pd
 from ste.config.header_check import check_columns
 from ste.data.storage.files import read_frame
 from ste.errors import DataError
-from ste.schema import MARKET_COLUMNS
+from ste.market.adjustment import AdjustmentCounts, adjusted_volume
+from ste.market.calendar import sessions
+from ste.market.histories import history_starts
+from ste.schema import ADJUSTED_CLOSE, MARKET_COLUMNS
 from ste.streaming.event_sources import EventSource, SourceRecord
 
 _KINDS = {"macro": "macro", "policy": "policy", "news": "news", "bars": "bar"}
@@ -100,8 +103,11 @@ def _read(key: str, path: str) -> pd.DataFrame:
     """Read the columns of a file that an event has, dates as text."""
     frame = read_frame(path, text=("ticker", "series", "event"))
     check_columns([str(name) for name in frame], MARKET_COLUMNS[key], path)
-    columns = [*MARKET_COLUMNS[key], *(["adj_close"] if key == "bars" and "adj_close" in frame else [])]
+    adjusted = key == "bars" and ADJUSTED_CLOSE.name in frame
+    columns = [*MARKET_COLUMNS[key], *([ADJUSTED_CLOSE.name] if adjusted else [])]
     frame = frame[columns].copy()
+    if adjusted:
+        frame["volume"] = _volume(frame)
     day = frame[_DAY[key]]
     if pd.api.types.is_datetime64_any_dtype(day):
         frame[_DAY[key]] = day.dt.strftime("%Y-%m-%d")
@@ -110,3 +116,26 @@ def _read(key: str, path: str) -> pd.DataFrame:
     if key == "policy":
         frame["id"] = np.arange(len(frame))  # two events of a day stay two events
     return frame
+
+
+def _volume(bars: pd.DataFrame) -> pd.Series:
+    """Return the volume on the scale that tables have it, `[N]`; an event has no such evidence of its own.
+
+    Rows that will be refused as events keep what they hold.
+    """
+    numbers = {
+        name: pd.to_numeric(bars[name], errors="coerce").astype("float64")
+        for name in ("close", "volume", ADJUSTED_CLOSE.name)
+    }
+    typed = pd.DataFrame(
+        {"ticker": bars["ticker"], "date": pd.to_datetime(bars["date"], errors="coerce"), **numbers}, index=bars.index
+    )
+    typed = typed[typed.notna().all(axis=1) & (typed["close"] > 0) & (typed[ADJUSTED_CLOSE.name] > 0)]
+    if typed.empty:
+        return bars["volume"]
+    typed = typed[typed["date"].isin(sessions(typed["date"].min(), typed["date"].max()))]
+    typed = typed.sort_values(["ticker", "date"], kind="stable")
+    out = bars["volume"].astype(object)
+    if len(typed):
+        out[typed.index] = adjusted_volume(typed, history_starts(typed), AdjustmentCounts())
+    return out

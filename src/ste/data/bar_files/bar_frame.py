@@ -1,4 +1,4 @@
-"""Bars of several tables as one checked frame, whose faults are told by file and line."""
+"""Bars of several tables as one checked frame, whose faults are reported by file and line."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -61,8 +61,8 @@ def checked_frame(
         DataError: with the file, column and first lines at fault.
     """
     summary.found += sum(map(len, parts))
-    kept = [_without_gaps(part, summary, on_faults) for part in parts]
-    frame, rows = _joined([part for part in kept if len(part)], summary)
+    complete = [_without_gaps(part, summary, on_faults) for part in parts]
+    frame, rows = _joined([part for part in complete if len(part)], summary)
     if frame.empty:
         return frame
     timed = any(part.time is not None for part in rows.parts)

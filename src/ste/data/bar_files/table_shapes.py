@@ -1,4 +1,4 @@
-"""What the header of a table says about its shape: rows of many tickers, of one, or tickers side by side."""
+"""The shape of a table by its header: rows of many tickers, of one, or tickers side by side."""
 
 import re
 from collections.abc import Sequence

@@ -37,6 +37,7 @@ from ste.data.build.table_folder import (
     replaceable,
 )
 from ste.data.build.user_tables import existing_files, existing_parts
+from ste.data.history_only import history_only_rows, with_history_only
 from ste.data.storage.files import sha256, write_frame
 from ste.schema import SPLITS
 
@@ -129,7 +130,8 @@ def _build_files(settings: DataSettings, staging: Path) -> StagedTable:
     table, split, truth, market = build_table(settings)
     summary = SplitSummary(settings)
     summary.add(table, split)
-    frames = {name: table.loc[split == SPLITS.index(name)] for name in summary.entries()}
+    own = {name: table.loc[split == SPLITS.index(name)] for name in summary.entries()}
+    frames = {name: with_history_only(frame, history_only_rows(frame)) for name, frame in own.items()}
     if truth is not None:
         frames[TRUTH] = truth
     entries = {}

@@ -89,7 +89,7 @@ def bar_blocks(
         assert isinstance(settings, MarketSettings)
         files = open_bar_files(settings.bars, options, summary, settings.tickers)
     for raw in files.blocks(max_rows, on_faults):
-        block = adjusted_block(raw, summary)
+        block = adjusted_block(raw, summary, options.volume)
         if len(block):
             yield block
     summary.check(files.where)

@@ -197,7 +197,8 @@ def _filled_columns(news: pd.DataFrame | None, macro: pd.DataFrame | None, polic
         notes.append("no news file: sentiment, count and relevance are 0")
     if policy is None:
         notes.append("no policy file: event count and impact are 0")
-    for series, value in MACRO_NEUTRAL.items():
-        if macro is None or not (macro["series"] == series).any():
-            notes.append(f"no macro series {series}: filled with {value:g}")
+    known = set() if macro is None else set(macro["series"])
+    filled = [f"{series} {value:g}" for series, value in MACRO_NEUTRAL.items() if series not in known]
+    if filled:
+        notes.append(f"no macro series: {', '.join(filled)} throughout")
     return notes
