@@ -13,6 +13,7 @@ from ste.data.sources.side_files import SideFiles
 from ste.market.bar_adjustment import adjusted_block
 from ste.market.read_summary import ReadSummary
 from ste.market.sources import Market
+from ste.market.spelling import spelled_twice
 
 _ALL = 1 << 62
 
@@ -93,3 +94,5 @@ def bar_blocks(
         if len(block):
             yield block
     summary.check(files.where)
+    for first, second in spelled_twice(summary.tickers):
+        summary.state(f"bars: {first} and {second} differ in spelling alone and are two tickers")
