@@ -5,8 +5,8 @@ import pandas as pd
 
 from ste.data.columns import Violation, check_keyed, find_repeats, find_violations, numeric_columns, violation
 from ste.errors import DataError
-from ste.market.calendar import periods
-from ste.schema import DIRECTION, MOVEMENT, PERIOD, RETURN, Trend
+from ste.market.calendar import Periods
+from ste.schema import DIRECTION, MOVEMENT, RETURN, Trend
 
 CLASSES = "0 (Downtrend), 1 (Neutral) or 2 (Uptrend)"
 
@@ -23,7 +23,7 @@ def check_built_table(table: pd.DataFrame, features: str) -> None:
     check_keyed(violations, lambda _: "data", table, "Fix the ticker's bars, or exclude it with data.tickers=[…].")
 
 
-def find_target_violations(table: pd.DataFrame, frequency: str) -> list[Violation]:
+def find_target_violations(table: pd.DataFrame, periods: Periods) -> list[Violation]:
     """Check the classes, the movement against return and close, and that a ticker has one row per period."""
     classes = table[DIRECTION].to_numpy()
     out = violation(~np.isin(classes, [int(trend) for trend in Trend]), DIRECTION, classes, CLASSES)
@@ -31,8 +31,8 @@ def find_target_violations(table: pd.DataFrame, frequency: str) -> list[Violatio
         close, movement = table["stock_close"].to_numpy(), table[MOVEMENT].to_numpy()
         off = np.abs(movement - table[RETURN].to_numpy() * close) > 1e-4 * close
         out += violation(off, MOVEMENT, movement, f"{RETURN} x stock_close")
-    keys = {"period": periods(table["date"], frequency), "ticker": table["ticker"].to_numpy()}
-    return out + find_repeats(keys, "date", table["date"], f"one row per ticker and {PERIOD[frequency]}")
+    keys = {"period": periods.index(table["date"]), "ticker": table["ticker"].to_numpy()}
+    return out + find_repeats(keys, "date", table["date"], f"one row per ticker and {periods.word}")
 
 
 class ClassOrder:

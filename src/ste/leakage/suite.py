@@ -28,6 +28,7 @@ from ste.leakage.overlaps import copied_rows, overlapping_splits
 from ste.leakage.preprocessing import future_scalers, future_thresholds
 from ste.leakage.single_columns import single_columns
 from ste.leakage.source_files import early_news, early_releases, odd_bars
+from ste.market.calendar import Periods
 from ste.market.sources import Market
 from ste.schema import DIRECTION, KEYS, RETURN, SPLITS, Trend
 from ste.synthetic.generator import generate_market
@@ -87,7 +88,7 @@ def audit(settings: DataSettings, root: Path, *, strict: bool = False, shuffles:
         if files is None:
             prepared = prepare(settings, root)
             files = {split: str(path) for split, path in prepared.files.items()}
-        table = read_leniently(files, settings.labels.horizon, settings.frequency)
+        table = read_leniently(files, settings.labels.horizon, settings.periods)
     with step("checking columns, splits and labels"):
         results = [contract, *table_checks(table, strict=strict, stated=settings.split.by == "row")]
     with step("checking the daily sources"):
@@ -124,7 +125,7 @@ def _contract(settings: DataSettings) -> CheckResult:
     for split, path in settings.files().items():
         read_frame(path)  # a file that is no table cannot be audited
         try:
-            read_table(path, settings.frequency, settings.features)
+            read_table(path, settings.periods, settings.features)
         except DataError as error:
             seen = str(error).removeprefix(f"{path}: ")
             alarms.append(
@@ -135,7 +136,7 @@ def _contract(settings: DataSettings) -> CheckResult:
     return CheckResult(CONTRACT, f"{len(settings.files())} files as ste.train reads them", tuple(alarms))
 
 
-def read_leniently(files: dict[str, str], horizon: int, frequency: str) -> AuditTable:
+def read_leniently(files: dict[str, str], horizon: int, periods: Periods) -> AuditTable:
     """Read tables with columns of any name; rows without a date, ticker, return or class are dropped.
 
     Raises:
@@ -157,7 +158,7 @@ def read_leniently(files: dict[str, str], horizon: int, frequency: str) -> Audit
     if not (known & (rows[SPLIT] == "train")).any():
         raise DataError(f"{files['train']}: no row has date, ticker, return and class. Expected a labelled table.")
     named = {split: f"data.{split}={path}" for split, path in files.items()}
-    return AuditTable(rows[known], horizon, frequency, named)
+    return AuditTable(rows[known], horizon, periods, named)
 
 
 def source_checks(settings: DataSettings) -> Iterator[CheckResult]:
@@ -189,6 +190,7 @@ def null_market(settings: DataSettings, table: AuditTable) -> CheckResult:
     try:
         market = SyntheticSettings(
             source="world",
+            calendar=settings.calendar,
             frequency=settings.frequency,
             features=settings.features,
             labels=settings.labels,
@@ -203,7 +205,7 @@ def null_market(settings: DataSettings, table: AuditTable) -> CheckResult:
     except SteError as error:
         return skipped(NULL, f"not run: no synthetic market could be generated ({str(error).splitlines()[0]})")
     frame = rows.assign(**{SPLIT: [SPLITS[code] for code in codes]})
-    return null_market_models(AuditTable(frame, settings.labels.horizon, settings.frequency))
+    return null_market_models(AuditTable(frame, settings.labels.horizon, settings.periods))
 
 
 def _split_by_date(settings: DataSettings, table: AuditTable) -> SplitSettings | None:

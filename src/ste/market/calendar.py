@@ -1,90 +1,316 @@
-"""Trading sessions and weeks of the New York Stock Exchange.
+"""Sessions of an exchange, and the weeks, days or months that table rows cover.
 
-A period is a week (`weekly`) or a session (`daily`). Its index is an integer; the indices of consecutive periods differ
-by 1.
+A calendar is any of exchange_calendars (`XNYS`, `XLON`, `24/7`, ...) or the days of a file of bars (`bars`). Beyond the
+span that it knows (a library's calendar may start or end with its exchange's records, bars with their last day), its
+usual weekdays count as sessions.
 """
 
+import base64
+import zlib
+from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ste.errors import ConfigError
+from ste.schema import PERIOD
+
 EXCHANGE = "XNYS"
-_FIRST_SESSION = "1990-01-02"
-_MONDAY = 3  # 1970-01-01 was a Thursday, 3 days after a Monday
+BARS = "bars"
+"""Calendar whose sessions are the days in the file of bars."""
+
+_FIXED = np.datetime64("1990-01-02")
+_MARGIN = np.timedelta64(70, "D")
+"""No exchange was closed for longer: Athens stayed closed for five weeks in 2015."""
+_THURSDAY, _SATURDAY, _SUNDAY = 3, 5, 6  # 1970-01-01 was a Thursday
+_USUAL = 0.2  # of the sessions of the most frequent weekday: below are make-up days
 
 
-def sessions(start: pd.Timestamp, end: pd.Timestamp) -> pd.DatetimeIndex:
-    """Return the trading sessions from `start` to `end`, both included, as midnights without a time zone."""
-    # exchange_calendars refuses a span shorter than its holiday rules need; spans of decades also share the cache.
-    known = _sessions_of_years((start.year - 1) // 10 * 10, (end.year + 1) // 10 * 10 + 9)
-    return known[known.searchsorted(start.normalize()) : known.searchsorted(end.normalize(), side="right")]
+@dataclass(frozen=True)
+class _Facts:
+    """What follows from ten years of a calendar's sessions: usual weekdays (Monday is 0), sessions in a year."""
+
+    weekdays: tuple[int, ...]
+    per_year: int
 
 
-@lru_cache(maxsize=16)  # a calendar takes a third of a second to make; only its sessions are cached
-def _sessions_of_years(first: int, last: int) -> pd.DatetimeIndex:
-    import exchange_calendars  # imported on first use: weekly periods need no calendar
-
-    calendar = exchange_calendars.get_calendar(EXCHANGE, start=f"{first}-01-01", end=f"{last}-12-31")
-    return calendar.sessions.tz_localize(None)
+_FACTS = {EXCHANGE: _Facts((0, 1, 2, 3, 4), 252), "24/7": _Facts((0, 1, 2, 3, 4, 5, 6), 365)}
+"""Facts that need no computation, so that a run on a weekly table of these makes no calendar. None of these was closed
+for a complete week since 1960, as `Periods` relies on."""
 
 
-def week_numbers(dates: pd.DatetimeIndex | pd.Series | np.ndarray) -> np.ndarray:
-    """Return the index of the Monday-to-Sunday week of each date, int64 `[N]`."""
-    days = np.asarray(dates, dtype="datetime64[D]").astype(np.int64)
-    return (days + _MONDAY) // 7
+@dataclass(frozen=True)
+class TradingCalendar:
+    """The sessions of an exchange, made by `trading_calendar` or `calendar_of_days`.
 
-
-def session_numbers(dates: pd.DatetimeIndex | pd.Series | np.ndarray) -> np.ndarray:
-    """Return the index of the last session at or before each date, int64 `[N]`.
-
-    The index counts from a fixed day, so that any two tables agree.
+    Attributes:
+        name: of exchange_calendars; or `bars:FIRST:BITMAP`, which holds its days and can be stored.
     """
-    days = np.asarray(dates, dtype="datetime64[D]")
+
+    name: str = EXCHANGE
+
+    @property
+    def label(self) -> str:
+        """Name for messages and settings: `XNYS`, `24/7` or `bars`."""
+        return self.name.partition(":")[0]
+
+    @property
+    def sessions_per_week(self) -> int:
+        """Number of its usual weekdays: 5, or 7 where every day is a session."""
+        return len(_facts(self.name).weekdays)
+
+    @property
+    def sessions_per_year(self) -> int:
+        """Rounded mean of ten years: 252 in New York, 365 where every day is a session."""
+        return _facts(self.name).per_year
+
+    @property
+    def first_weekday(self) -> int:
+        """Weekday that starts a week: Monday (0), or Sunday (6) where it is a usual session and Saturday is none.
+
+        Thus a week's sessions stay together also where trading runs from Sunday to Thursday.
+        """
+        weekdays = _facts(self.name).weekdays
+        return _SUNDAY if _SUNDAY in weekdays and _SATURDAY not in weekdays else 0
+
+    def sessions(self, start: pd.Timestamp, end: pd.Timestamp) -> pd.DatetimeIndex:
+        """Return the sessions from `start` to `end`, both included, as midnights without a time zone."""
+        # exchange_calendars refuses a span shorter than its holiday rules need; spans of decades also share the cache.
+        known = _sessions_of_years(self.name, (start.year - 1) // 10 * 10, (end.year + 1) // 10 * 10 + 9)
+        return known[known.searchsorted(start.normalize()) : known.searchsorted(end.normalize(), side="right")]
+
+    def session_numbers(self, dates: pd.DatetimeIndex | pd.Series | np.ndarray) -> np.ndarray:
+        """Return the index of the last session at or before each date, int64 `[N]`.
+
+        The index counts from a fixed day, so that any two tables agree.
+        """
+        days = np.asarray(dates, dtype="datetime64[D]")
+        if not len(days):
+            return np.empty(0, dtype=np.int64)
+        known = self._days(min(days.min(), _FIXED), max(days.max(), _FIXED))
+        origin = np.searchsorted(known, _FIXED)
+        return _by_day(days, lambda every: np.searchsorted(known, every, side="right").astype(np.int64) - 1 - origin)
+
+    def next_sessions(self, dates: pd.DatetimeIndex | pd.Series | np.ndarray) -> np.ndarray:
+        """Return the first session on or after each date, datetime64[D] `[N]`."""
+        days = np.asarray(dates, dtype="datetime64[D]")
+        if not len(days):
+            return days
+        known = self._days(days.min(), days.max() + _MARGIN)
+        return _by_day(days, lambda every: known[np.searchsorted(known, every)])
+
+    def _days(self, first: np.datetime64, last: np.datetime64) -> np.ndarray:
+        return self.sessions(pd.Timestamp(first), pd.Timestamp(last)).to_numpy().astype("datetime64[D]")
+
+
+def _by_day(days: np.ndarray, function: Any) -> np.ndarray:
+    """Evaluate a function of days with one look-up per calendar day instead of one per row."""
+    every = np.arange(days.min(), days.max() + 1)
+    return function(every)[(days - every[0]).astype(np.int64)]
+
+
+@lru_cache
+def trading_calendar(name: str) -> TradingCalendar:
+    """Return the calendar of a name or alias of exchange_calendars, or one that `calendar_of_days` named.
+
+    Raises:
+        ConfigError: an unknown name, or a calendar that the installed exchange_calendars cannot compute.
+    """
+    if name == BARS:
+        raise ConfigError(f"data.calendar={BARS}: the sessions are those of a file of bars. Give bars, or an exchange.")
+    if name in _FACTS or name.startswith(f"{BARS}:"):
+        return TradingCalendar(name)
+    import exchange_calendars
+
+    names = exchange_calendars.get_calendar_names()
+    found = {known.lower(): known for known in names}.get(name.lower())
+    if found is None:
+        near = ", ".join(get_close_matches(name.upper(), names, n=3, cutoff=0.5)) or f"{EXCHANGE}, XLON, XTKS, 24/7"
+        raise ConfigError(
+            f"data.calendar={name}: expected a calendar of exchange_calendars ({near}, ...), or {BARS}: the days in the "
+            f"file are the sessions. Try data.calendar={near.partition(',')[0]}."
+        )
+    calendar = TradingCalendar(exchange_calendars.resolve_alias(found))
+    try:
+        _facts(calendar.name)
+    except Exception as error:  # the library's calendars fail in their own ways
+        raise ConfigError(
+            f"data.calendar={name}: exchange_calendars {exchange_calendars.__version__} cannot compute this calendar "
+            f"({str(error)[:60]}). Try data.calendar=bars: the days in the file are the sessions."
+        ) from None
+    return calendar
+
+
+def calendar_of_days(dates: pd.DatetimeIndex | pd.Series | np.ndarray) -> TradingCalendar:
+    """Return the calendar whose sessions are these days; its name holds them."""
+    days = np.unique(np.asarray(dates, dtype="datetime64[D]"))
     if not len(days):
-        return np.empty(0, dtype=np.int64)
-    fixed = np.datetime64(_FIRST_SESSION)
-    between = sessions(pd.Timestamp(min(days.min(), fixed)), pd.Timestamp(max(days.max(), fixed)))
-    known = between.to_numpy().astype("datetime64[D]")
-    origin = np.searchsorted(known, fixed)
-    every = np.arange(days.min(), days.max() + 1)  # one look-up per day instead of per row
-    index = np.searchsorted(known, every, side="right").astype(np.int64) - 1 - origin
-    return index[(days - every[0]).astype(np.int64)]
+        return TradingCalendar()
+    bits = np.zeros(int((days[-1] - days[0]).astype(np.int64)) + 1, dtype=bool)
+    bits[(days - days[0]).astype(np.int64)] = True
+    packed = base64.b64encode(zlib.compress(np.packbits(bits).tobytes(), 9)).decode()
+    return TradingCalendar(f"{BARS}:{days[0]}:{packed}")
 
 
-def periods(dates: pd.DatetimeIndex | pd.Series | np.ndarray, frequency: str) -> np.ndarray:
-    """Return the period index of each date, int64 `[N]`.
+@lru_cache(maxsize=16)
+def _bar_days(name: str) -> pd.DatetimeIndex:
+    _, first, packed = name.split(":")
+    bits = np.unpackbits(np.frombuffer(zlib.decompress(base64.b64decode(packed)), dtype=np.uint8))
+    days = np.datetime64(first, "D") + np.flatnonzero(bits)
+    return pd.DatetimeIndex(days.astype("datetime64[ns]"))
 
-    Args:
-        dates: days, N of them.
-        frequency: `weekly` or `daily`.
+
+@lru_cache(maxsize=64)
+def _facts(name: str) -> _Facts:
+    if name in _FACTS:
+        return _FACTS[name]
+    if name.startswith(f"{BARS}:"):
+        known = _bar_days(name)
+    else:
+        calendar = _library_calendar(name, "2010-01-01", "2019-12-31")
+        known = calendar.sessions.tz_localize(None)
+    counts = np.bincount(known.dayofweek, minlength=7)
+    weekdays = tuple(np.flatnonzero(counts >= _USUAL * counts.max()).tolist())
+    years = ((known[-1] - known[0]).days + 1) / 365.25
+    per_year = round(len(known) / years) if years > 1 else round(365.25 / 7 * len(weekdays))
+    return _Facts(weekdays, min(per_year, 365))
+
+
+def _library_calendar(name: str, first: str, last: str) -> Any:
+    """Make a calendar of exchange_calendars for as much of a span as it knows, and at least two years."""
+    import exchange_calendars  # imported on first use: not every run needs sessions
+
+    try:
+        return exchange_calendars.get_calendar(name, start=first, end=last)
+    except ValueError:
+        kind = type(exchange_calendars.get_calendar(name))
+    low, high = kind.bound_min(), kind.bound_max()
+    start, end, enough = pd.Timestamp(first), pd.Timestamp(last), pd.DateOffset(years=2)
+    start = start if high is None else min(start, high - enough)
+    start = start if low is None else max(start, low)
+    end = max(end, start + enough)
+    return kind(start=start, end=end if high is None else min(end, high))
+
+
+@lru_cache(maxsize=64)  # a calendar takes a third of a second to make; only its sessions are cached
+def _sessions_of_years(name: str, first: int, last: int) -> pd.DatetimeIndex:
+    start, end = pd.Timestamp(f"{first}-01-01"), pd.Timestamp(f"{last}-12-31")
+    if name.startswith(f"{BARS}:"):
+        known = _bar_days(name)
+        low, high = known[0], known[-1]
+    else:
+        calendar = _library_calendar(name, f"{first}-01-01", f"{last}-12-31")
+        known = calendar.sessions.tz_localize(None)
+        low, high = start, end
+        if calendar.bound_min() is not None or calendar.bound_max() is not None:
+            low = max(start, calendar.bound_min() or start)
+            high = min(end, calendar.bound_max() or end)
+    inside = known[(known >= start) & (known <= end)].as_unit("ns")
+    day = pd.Timedelta(days=1)
+    beyond = [
+        pd.date_range(start, min(low - day, end), unit="ns"),
+        pd.date_range(max(high + day, start), end, unit="ns"),
+    ]
+    before, after = (days[np.isin(days.dayofweek, _facts(name).weekdays)] for days in beyond)
+    return inside if not len(before) + len(after) else before.append(inside).append(after)
+
+
+@dataclass(frozen=True)
+class Periods:
+    """The periods of table rows: a calendar's weeks, days or months.
+
+    The index of a period is an integer; those of consecutive periods that have sessions differ by 1, so that neither
+    a window nor a label breaks at a week in which an exchange is closed.
+
+    Attributes:
+        frequency: `weekly`, `daily` or `monthly`.
+        calendar: decides the sessions and on which weekday a week starts.
     """
-    return week_numbers(dates) if frequency == "weekly" else session_numbers(dates)
+
+    frequency: str = "weekly"
+    calendar: TradingCalendar = TradingCalendar()
+
+    @property
+    def word(self) -> str:
+        """Period in words: `week`, `day` or `month`."""
+        return PERIOD[self.frequency]
+
+    @property
+    def per_year(self) -> int:
+        """Periods of a ticker in a year, for annualization."""
+        return {"weekly": 52, "monthly": 12}.get(self.frequency) or self.calendar.sessions_per_year
+
+    @property
+    def bars(self) -> int:
+        """Daily bars of a period, for scaling a daily volatility."""
+        week = self.calendar.sessions_per_week
+        return {"weekly": week, "monthly": 30 if week == 7 else 21}.get(self.frequency, 1)
+
+    def index(self, dates: pd.DatetimeIndex | pd.Series | np.ndarray) -> np.ndarray:
+        """Return the period index of each date, int64 `[N]`; of a period without a session, that of the one before."""
+        if self.frequency == "daily":
+            return self.calendar.session_numbers(dates)
+        days = np.asarray(dates, dtype="datetime64[D]")
+        if self.calendar.name in _FACTS or not len(days):
+            return self.spans(days)
+        # Sessions before the first day, so that no date lies before all of them.
+        known = self.calendar._days(min(days.min(), _FIXED) - _MARGIN, max(days.max(), _FIXED))
+        spans = np.unique(self.spans(known))
+        fixed = self.spans(_FIXED[None])[0]
+        offset = fixed - np.searchsorted(spans, fixed, side="right")
+        return _by_day(days, lambda every: np.searchsorted(spans, self.spans(every), side="right") + offset)
+
+    def known(self, dates: pd.DatetimeIndex | pd.Series | np.ndarray) -> np.ndarray:
+        """Return the index of the period at whose close news of each date is known, int64 `[N]`.
+
+        News after the last session of a period, or on a day without a session, is known at the close of the period
+        of the next session.
+        """
+        return self.index(self.calendar.next_sessions(dates))
+
+    def ends(self, days: pd.DatetimeIndex) -> pd.DatetimeIndex:
+        """Return the last day of each period among `days`, which are sorted and reach the end of their last period."""
+        index = self.index(days)
+        return days[np.append(index[1:] != index[:-1], True)]
+
+    def last_sessions(self, dates: pd.DatetimeIndex | pd.Series | np.ndarray) -> pd.DatetimeIndex:
+        """Return the last session of each date's period (see `index`), whether or not the date lies before it."""
+        days = np.asarray(dates, dtype="datetime64[D]")
+        if not len(days):
+            return pd.DatetimeIndex([], dtype="datetime64[ns]")
+        first, last = pd.Timestamp(days.min() - _MARGIN), pd.Timestamp(days.max() + _MARGIN)
+        ends = self.ends(self.calendar.sessions(first, last))
+        at = np.searchsorted(self.index(ends), self.index(days))
+        return ends[at]
+
+    def spans(self, days: np.ndarray) -> np.ndarray:
+        """Return the number of each day's week, day or month since 1970, whether or not it has a session, int64 `[N]`.
+
+        Args:
+            days: datetime64[D] `[N]`.
+        """
+        if self.frequency == "monthly":
+            return days.astype("datetime64[M]").astype(np.int64)
+        numbers = days.astype(np.int64)
+        return numbers if self.frequency == "daily" else (numbers + self._week_offset) // 7
+
+    def span_days(self, number: int) -> tuple[np.datetime64, np.datetime64]:
+        """Return the first and last day of a week, day or month by its number (`spans`)."""
+        day = np.timedelta64(1, "D")
+        if self.frequency == "monthly":
+            first, after = (np.datetime64(each, "M").astype("datetime64[D]") for each in (number, number + 1))
+            return first, after - day
+        length = 7 if self.frequency == "weekly" else 1
+        first = np.datetime64(length * number - (self._week_offset if length == 7 else 0), "D")
+        return first, first + (length - 1) * day
+
+    @property
+    def _week_offset(self) -> int:
+        return (_THURSDAY - self.calendar.first_weekday) % 7
 
 
-def known_periods(dates: pd.Series, frequency: str) -> np.ndarray:
-    """Return the index of the period at whose close news of each date is known, int64 `[N]`.
-
-    News after the last session of a week, or on a day without a session, is known at the close of the next period.
-    """
-    days = pd.DatetimeIndex(dates)
-    if frequency == "daily":
-        return session_numbers(days - pd.Timedelta(days=1)) + 1
-    late = days.to_numpy() > last_session_of_week(days).to_numpy()
-    return week_numbers(days) + late
-
-
-def week_ends(days: pd.DatetimeIndex) -> pd.DatetimeIndex:
-    """Return the last session of each week among `days`, which are sorted and reach the end of their last week."""
-    weeks = week_numbers(days)
-    last = np.append(weeks[1:] != weeks[:-1], True)
-    return days[last]
-
-
-def last_session_of_week(dates: pd.DatetimeIndex) -> pd.DatetimeIndex:
-    """Return the last session of each date's week, whether or not the date lies before it."""
-    unique = pd.DatetimeIndex(dates.unique()).sort_values()
-    week = pd.Timedelta(days=7)
-    ends = week_ends(sessions(unique[0] - week, unique[-1] + week))
-    by_week = pd.Series(ends, index=week_numbers(ends))
-    return pd.DatetimeIndex(by_week.reindex(week_numbers(dates)).to_numpy())
+WEEKS = Periods()
+"""Weeks of New York."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from ste.market.calendar import Periods, TradingCalendar
+
 MACRO_NEUTRAL = {
     "gdp_growth": 2.0,
     "inflation": 2.0,
@@ -33,6 +35,8 @@ class Market:
         news: `MARKET_COLUMNS["news"]`, one row per ticker and day with news, known at that day's close.
         macro: `MARKET_COLUMNS["macro"]`, one row per release; a value may be used from its `release_date` on.
         policy: `MARKET_COLUMNS["policy"]`, one row per event, impact in quarter points.
+        calendar: whose sessions the bars lie on.
+        spacing: of a ticker's bars: `daily`, or `weekly` or `monthly` where each bar covers a period of the rows.
         notes: what was adjusted, dropped or filled, for the log and the data card.
     """
 
@@ -40,4 +44,14 @@ class Market:
     news: pd.DataFrame | None = None
     macro: pd.DataFrame | None = None
     policy: pd.DataFrame | None = None
+    calendar: TradingCalendar = TradingCalendar()
+    spacing: str = "daily"
     notes: list[str] = field(default_factory=list)
+
+    def periods(self, frequency: str) -> Periods:
+        """Return the periods of rows of these sources."""
+        return Periods(frequency, self.calendar)
+
+    def bars_per_period(self, frequency: str) -> int:
+        """Return how many bars of a ticker cover a period."""
+        return 1 if self.spacing == frequency else self.periods(frequency).bars

@@ -16,7 +16,6 @@ from ste.monitoring.drift import LEVELS, DriftReport, drift_report
 FORMAT = 2
 WINDOW = 26
 """Number of latest periods that are counted: half a year of weeks."""
-_MONDAY = 3  # 1970-01-01 was a Thursday
 _LABELS = ["kind", "name"]
 
 
@@ -42,7 +41,7 @@ class DriftMonitor:
         self.reference = ReferenceDistributions.from_dict(card.reference)
         self.total = 0
         self._window = window
-        self._weekly = card.frequency == "weekly"
+        self._spans = card.periods
         self._model = f"{card.run_id}/{card.data_digest}"
         self._counts: dict[int, np.ndarray] = {}
         self._lock = Lock()
@@ -57,8 +56,8 @@ class DriftMonitor:
         """
         codes = self.reference.codes(np.asarray(features), np.asarray(probabilities))
         today = np.datetime64(datetime.now(UTC).date(), "D")
-        days = np.minimum(np.asarray(dates, dtype="datetime64[D]"), today).astype(np.int64)
-        periods = (days + _MONDAY) // 7 if self._weekly else days
+        days = np.minimum(np.asarray(dates, dtype="datetime64[D]"), today)
+        periods = self._spans.spans(days)
         with self._lock:
             self.total += len(codes)
             for period in np.unique(periods).tolist():
@@ -109,8 +108,7 @@ class DriftMonitor:
             if not self._counts:
                 return None
             first, last = min(self._counts), max(self._counts)
-        days = (7 * first - _MONDAY, 7 * last - _MONDAY + 6) if self._weekly else (first, last)
-        return str(np.datetime64(days[0], "D")), str(np.datetime64(days[1], "D"))
+        return str(self._spans.span_days(first)[0]), str(self._spans.span_days(last)[1])
 
     def report(self) -> DriftReport:
         """Compute the drift over the counted periods."""
@@ -119,7 +117,7 @@ class DriftMonitor:
         shape = (len(self.reference.columns), self.reference.width)
         counts = np.sum(periods, axis=0) if periods else np.zeros(shape, dtype=np.int64)
         rows = np.array([period[-1].sum() for period in periods], dtype=np.int64)
-        return drift_report(self.reference, counts, rows, "week" if self._weekly else "day")
+        return drift_report(self.reference, counts, rows, self._spans.word)
 
     def collect(self) -> Iterator[Metric]:
         """Yield Prometheus metrics; the monitor is a collector of prometheus_client."""

@@ -22,7 +22,7 @@ class Prediction(NamedTuple):
         label: class with the highest probability.
         probabilities: class probabilities in the card's order.
         model: version of the model.
-        provisional: whether the week is still open.
+        provisional: whether the period is still open.
     """
 
     date: str
@@ -47,7 +47,7 @@ class Engine:
     Args:
         model: its card defines features, frequency and window length.
         max_delay: days that events may arrive late.
-        provisional: also predict at the sessions of a week before its last one.
+        provisional: also predict at the sessions of a week or month before its last one.
 
     Attributes:
         features: the incremental features.
@@ -57,7 +57,7 @@ class Engine:
 
     def __init__(self, model: ServedModel, max_delay: int = 0, provisional: bool = False) -> None:
         card = model.card
-        self.features = RunningFeatures(card.feature_set, card.frequency, max_delay, provisional)
+        self.features = RunningFeatures(card.feature_set, card.periods, max_delay, provisional)
         self.counts: Counter[str] = Counter()
         self._model = model
         self._windows: dict[str, _Window] = {}
@@ -79,6 +79,7 @@ class Engine:
         meta = {
             "feature_set": card.feature_set,
             "frequency": card.frequency,
+            "calendar": card.calendar,
             "names": card.features,
             "counts": dict(self.counts),
             "features": self.features.state(),
@@ -87,7 +88,7 @@ class Engine:
         return meta, {"windows": windows}
 
     def restore(self, meta: dict[str, Any], arrays: dict[str, np.ndarray], closes: np.ndarray) -> None:
-        """Restore a state. The model may differ if it has the same features and frequency."""
+        """Restore a state. The model may differ if it has the same features, calendar and frequency."""
         self.counts = Counter(meta["counts"])
         self.features.restore(meta["features"], closes)
         self._windows = {

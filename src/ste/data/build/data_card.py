@@ -84,6 +84,7 @@ def data_card(
         "seed": getattr(settings, "seed", None),
         "settings": settings.table_settings(),
         "frequency": settings.frequency,
+        "calendar": settings.calendar,
         "features": list(FEATURE_SETS[settings.features].names),
         "classes": list(class_names(settings.labels.classes)),
         "files": files,

@@ -34,9 +34,9 @@ def build_table(
     rows = builder.build(market)
     builder.check()
     rows = rows.sort_values(["date", "ticker"], kind="stable").reset_index(drop=True)
-    split = assign_splits(rows["date"], settings.split, settings.frequency)
+    split = assign_splits(rows["date"], settings.split, settings.periods)
     purge = settings.split.purged_periods(settings.labels.horizon)
-    training = (split == 0) & usable_rows(rows["date"], split, purge, settings.frequency)
+    training = (split == 0) & usable_rows(rows["date"], split, purge, settings.periods)
     if not training.any():
         raise DataError("data.split: no training row is left after the purge. Give the table more rows.")
     balanced = settings.labels.method == "balanced"

@@ -8,7 +8,6 @@ import pandas as pd
 from ste.config import DataSettings
 from ste.data.splits import check_splits, usable_periods
 from ste.errors import DataError
-from ste.market.calendar import periods
 from ste.schema import CLASS_NAMES, DIRECTION, SPLITS
 
 
@@ -75,5 +74,5 @@ class SplitSummary:
         rows = self._rows.reset_index(name="rows")
         split = rows["split"].to_numpy()
         purge = self.settings.split.purged_periods(self.settings.labels.horizon)
-        purged = ~usable_periods(periods(rows["day"], self.settings.frequency), split, purge)
+        purged = ~usable_periods(self.settings.periods.index(rows["day"]), split, purge)
         return np.bincount(split[purged], weights=rows["rows"][purged], minlength=len(SPLITS)).astype(np.int64)

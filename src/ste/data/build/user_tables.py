@@ -21,7 +21,7 @@ from ste.schema import SPLITS
 def existing_files(settings: TableSettings) -> PreparedData:
     """Check and describe the user's own files, and leave them in place."""
     files = {split: Path(path) for split, path in settings.files().items()}
-    frames = {split: read_table(path, settings.frequency, settings.features) for split, path in files.items()}
+    frames = {split: read_table(path, settings.periods, settings.features) for split, path in files.items()}
     check_split_order({split: (frame["date"].min(), frame["date"].max()) for split, frame in frames.items()}, files)
     table = pd.concat(frames.values(), ignore_index=True)
     check_horizon(table, settings)
@@ -56,7 +56,7 @@ def existing_parts(settings: TableSettings, folders: dict[str, Path], root: Path
         reused = card.get("identity") == identity
         if not reused:
             summary = SplitSummary(settings)
-            with TensorWriter(tensors, settings.features, settings.frequency) as writer:
+            with TensorWriter(tensors, settings.features, settings.periods) as writer:
                 for block in checked_blocks(folders, settings):
                     summary.add(block, block["split"].to_numpy())
                     writer.append(block)

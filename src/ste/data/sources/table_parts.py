@@ -62,4 +62,4 @@ def _check_block(block: pd.DataFrame, folders: dict[str, Path], settings: TableS
     )
     check(violations)
     targets = table.assign(ticker=block["ticker"], **{DIRECTION: block[DIRECTION]})
-    check(find_target_violations(targets, settings.frequency))
+    check(find_target_violations(targets, settings.periods))
