@@ -15,7 +15,7 @@ from ste.config import PathSettings, ServeSettings, TrackingSettings
 from ste.errors import RunError
 from ste.features.feature_rows import feature_rows
 from ste.inference.onnx_model import ServedModel
-from ste.market.calendar import sessions
+from ste.market.calendar import TradingCalendar
 from ste.market.sources import Market
 from ste.schema import FEATURES
 from ste.serving import openapi_examples as examples
@@ -97,7 +97,7 @@ def test_head_is_answered_wherever_get_is(served):
 def market(tickers: int = 2, days: int = 190) -> pd.DataFrame:
     """Random bars, as JSON has them."""
     rng = np.random.default_rng(5)
-    dates = sessions(pd.Timestamp("2022-01-03"), pd.Timestamp("2023-06-30"))[:days]
+    dates = TradingCalendar().sessions(pd.Timestamp("2022-01-03"), pd.Timestamp("2023-06-30"))[:days]
     frames = []
     for i in range(tickers):
         close = 50 * np.exp(np.cumsum(rng.normal(0, 0.02, days)))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ste.config import SyntheticSettings
 from ste.features.feature_rows import feature_rows
-from ste.market.calendar import known_periods, periods, sessions, week_numbers
+from ste.market.calendar import WEEKS, Periods, TradingCalendar
 from ste.market.sources import RAW_CLOSE, Market
 from ste.schema import FEATURE_SETS, ROW_CLOSE, ROW_PERIOD, ROW_VOLATILITY
 from ste.streaming.events import (
@@ -142,7 +142,7 @@ class Disordered:
 
 def disordered(market: Market, frequency: str, rng: np.random.Generator) -> Disordered:
     """Events by the period in which they count, in any order within it, with repeats, corrections and latecomers."""
-    calendar = StreamCalendar(frequency)
+    calendar = StreamCalendar(Periods(frequency))
     events = events_of(market)
     order = rng.permutation(len(events))
     # Of two releases or policy events of a day the file's order counts.
@@ -177,7 +177,7 @@ def test_running_features_are_the_batches_to_the_last_bit(seed: int, case: tuple
     features, frequency = case
     market = untidy_market(seed)
     sent = disordered(market, frequency, np.random.default_rng(seed))
-    running = RunningFeatures(features, frequency)
+    running = RunningFeatures(features, Periods(frequency))
     rows = [one for event in sent.events for one in running.feed(event)]
     rows += running.finish()
     assert_same(rows, market, features, frequency)
@@ -222,13 +222,13 @@ def test_a_state_goes_on_as_if_nothing_had_happened(seed: int, case: tuple[str, 
 @given(seed=st.integers(0, 2**32 - 1), features=st.sampled_from(list(FEATURE_SETS)))
 def test_provisional_rows_are_what_the_week_would_be_if_it_ended_there(seed: int, features: str) -> None:
     market = untidy_market(seed)
-    running = RunningFeatures(features, "weekly", provisional=True)
+    running = RunningFeatures(features, WEEKS, provisional=True)
     rows = [one for event in sorted(events_of(market), key=lambda event: event.day) for one in running.feed(event)]
     rows += running.finish()
     assert_same(rows, market, features, "weekly")
     names = FEATURE_SETS[features].names
     daily = feature_rows(market, "daily", features).set_index(["date", "ticker"])
-    weekly = market.bars.assign(week=week_numbers(market.bars["date"]))
+    weekly = market.bars.assign(week=WEEKS.index(market.bars["date"]))
     closes = set(feature_rows(market, "weekly", features)["date"])
     provisional = [one for one in rows if not one.final]
     assert len(provisional) > 20
@@ -259,7 +259,7 @@ def test_provisional_rows_are_what_the_week_would_be_if_it_ended_there(seed: int
             dates = market.news["date"]
             monday = day - pd.Timedelta(days=day.weekday())
             # From the close before, a Friday or an earlier session, to this one.
-            before = sessions(monday - pd.Timedelta(days=7), monday - pd.Timedelta(days=1))[-1]
+            before = TradingCalendar().sessions(monday - pd.Timedelta(days=7), monday - pd.Timedelta(days=1))[-1]
             count = market.news[(dates > before) & (dates <= day)].groupby("ticker")["count"].sum()
             assert found["news_count"].to_dict() == count.reindex(one.tickers).fillna(0.0).to_dict()
 
@@ -285,8 +285,8 @@ def vix(date: str, value: float) -> MacroEvent:
 @pytest.fixture
 def warm() -> RunningFeatures:
     """A ticker with 100 sessions up to Wednesday 27 November 2024, before Thanksgiving."""
-    running = RunningFeatures("full", "weekly")
-    for day in sessions(pd.Timestamp("2024-07-01"), pd.Timestamp("2024-11-27")):
+    running = RunningFeatures("full", WEEKS)
+    for day in TradingCalendar().sessions(pd.Timestamp("2024-07-01"), pd.Timestamp("2024-11-27")):
         running.feed(bar("A", day.strftime("%Y-%m-%d")))
     running.counts.clear()
     return running
@@ -380,11 +380,15 @@ def test_policy_events_of_a_day_are_distinguished_by_id(warm: RunningFeatures) -
 @pytest.mark.parametrize("frequency", ["weekly", "daily"])
 def test_the_calendar_agrees_with_the_batchs(frequency: str) -> None:
     days = pd.date_range("1995-12-20", "2012-11-05")  # 11 September and Sandy lie in it
-    known = set(sessions(days[0], days[-1]))
-    number = known_periods(pd.Series(days), frequency)
-    ends = pd.Series(days[days.isin(known)], index=periods(days[days.isin(known)], frequency)).groupby(level=0).last()
+    known = set(TradingCalendar().sessions(days[0], days[-1]))
+    number = Periods(frequency).known(days)
+    ends = (
+        pd.Series(days[days.isin(known)], index=Periods(frequency).index(days[days.isin(known)]))
+        .groupby(level=0)
+        .last()
+    )
     order = np.random.default_rng(0).permutation(len(days) - 10)
-    calendar = StreamCalendar(frequency)
+    calendar = StreamCalendar(Periods(frequency))
     for at in order[:3000]:
         day = day_of(days[at].strftime("%Y-%m-%d"))
         assert calendar.is_session(day) == (days[at] in known)

@@ -53,11 +53,12 @@ def live_task(config: DictConfig) -> None:
         from ste.inference.registry.lookup import find_model
         from ste.inference.training_data import synthetic_warning
         from ste.streaming.checkpoints import Checkpoints
-        from ste.streaming.engine import Engine
+        from ste.streaming.engine import Engine, check_streamable
         from ste.streaming.pipeline import Pipeline
 
     paths = settings.paths
     model = ServedModel(find_model(settings.model, settings.tracking, paths))
+    check_streamable(model.card)
     pipeline = Pipeline(
         Engine(model, settings.max_delay, settings.provisional),
         _source(settings),

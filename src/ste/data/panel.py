@@ -113,7 +113,12 @@ class Panel:
 
 @lru_cache(maxsize=1)  # the jobs of a sweep share their rows
 def _read_store(
-    files: tuple[tuple[str, Path], ...], tensors: Path | None, digest: str, periods: Periods, features: str, classes: int
+    files: tuple[tuple[str, Path], ...],
+    tensors: Path | None,
+    digest: str,
+    periods: Periods,
+    features: str,
+    classes: int,
 ) -> RowStore:
     """Read every table as one store: in memory, or mapped from disk for tables in parts.
 

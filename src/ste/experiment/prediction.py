@@ -63,9 +63,7 @@ def predict(
     samples = {split: sample for split, sample in data.samples.items() if split in baselines}
     frames = (_split_frame(model, data, split, baselines[split], fold, path) for split in baselines)
     settings = panel.settings
-    return Predictions.from_frames(
-        frames, panel.classes, settings.frequency, horizon, name, samples, settings.calendar
-    )
+    return Predictions.from_frames(frames, panel.classes, settings.frequency, horizon, name, samples, settings.calendar)
 
 
 def _split_frame(

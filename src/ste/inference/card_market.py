@@ -7,8 +7,11 @@ import pandas as pd
 
 from ste.config import MarketSettings
 from ste.data.sources.market_files import market_of_bars, read_market
+from ste.errors import DataError
 from ste.inference.model_card import ModelCard
 from ste.market.bar_adjustment import adjusted_bars
+from ste.market.calendar import BARS, Periods, TradingCalendar, calendar_of_days
+from ste.market.read_summary import ReadSummary
 from ste.market.sources import Market
 
 SOURCES = ("bars", "news", "macro", "policy")
@@ -27,6 +30,7 @@ def open_market(card: ModelCard, files: Mapping[str, str | None], bars: pd.DataF
     """
     values: dict[str, Any] = {
         "source": "market",
+        "calendar": BARS if card.periods.calendar.label == BARS else card.calendar,
         "frequency": card.frequency,
         "features": card.feature_set,
         "representation": "stationary" if card.feature_set == "full" else "standard",
@@ -34,6 +38,31 @@ def open_market(card: ModelCard, files: Mapping[str, str | None], bars: pd.DataF
     }
     settings = MarketSettings(**values)
     if bars is None:
-        return read_market(settings)
-    notes: list[str] = []
-    return market_of_bars(adjusted_bars(bars, notes), settings, notes)
+        market = read_market(settings)
+    else:
+        notes: list[str] = []
+        summary, calendar = ReadSummary(), bars_calendar(card, bars)
+        adjusted = adjusted_bars(bars, notes, summary, files["bars"], Periods(card.frequency, calendar))
+        market = market_of_bars(adjusted, settings, notes, calendar, summary.spacing)
+    check_card_spacing(card, market)
+    return market
+
+
+def bars_calendar(card: ModelCard, bars: pd.DataFrame) -> TradingCalendar:
+    """Return the calendar of bars for a model; for one trained with `data.calendar=bars`, their days are its sessions.
+
+    Args:
+        card: of the model.
+        bars: with `date`.
+    """
+    calendar = card.periods.calendar
+    return calendar_of_days(bars["date"]) if calendar.label == BARS else calendar
+
+
+def check_card_spacing(card: ModelCard, market: Market) -> None:
+    """Raise `DataError` where bars have another spacing than those that a model was trained on."""
+    if market.spacing != card.spacing:
+        raise DataError(
+            f"bars: are {market.spacing}, and {card.name} was trained on {card.spacing} bars: its indicators would "
+            f"have other lengths. Give {card.spacing} bars."
+        )

@@ -45,6 +45,7 @@ class ModelCard:
         tickers: with training rows, sorted; None if they are unknown.
         training_sample: some training rows, to recognize the data (`training_data.is_same_data`); empty if unknown.
         calendar: of the exchange, see `market.calendar`; earlier cards are of New York.
+        spacing: of the bars that it was trained on: `daily`, or `weekly` or `monthly` like its rows.
     """
 
     name: str
@@ -71,6 +72,7 @@ class ModelCard:
     tickers: list[str] | None = None
     training_sample: dict[str, Any] = field(default_factory=dict)
     calendar: str = EXCHANGE
+    spacing: str = "daily"
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from ste.data.build.labelled_rows import build_table
 from ste.data.build.prepare import prepare
 from ste.data.build.table_folder import content_digest
 from ste.data.columns import check_lines, typed_frame
+from ste.data.sources.daily_sources import with_calendar
 from ste.data.sources.market_files import read_market
 from ste.data.storage.files import read_frame, sha256
 from ste.data.storage.tables import read_table
@@ -70,6 +71,7 @@ def audit(settings: DataSettings, root: Path, *, strict: bool = False, shuffles:
     Raises:
         DataError: a file that cannot be read as a table, or a source without rows.
     """
+    settings = with_calendar(settings)
     if settings.format == "parts":
         example = "data.tickers=100" if isinstance(settings, SyntheticSettings) else "data.tickers=[…]"
         raise DataError(

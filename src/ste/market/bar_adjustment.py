@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from ste.market.calendar import sessions
+from ste.market.calendar import WEEKS, Periods
+from ste.market.calendar_check import check_calendar, on_sessions
 from ste.market.read_summary import ReadSummary
 from ste.market.sources import RAW_CLOSE
 from ste.market.ticker_groups import ticker_starts
@@ -15,7 +16,13 @@ _JUMP = np.log(1.6)
 
 
 def adjusted_bars(
-    bars: pd.DataFrame, notes: list[str], summary: ReadSummary | None = None, where: object = "bars"
+    bars: pd.DataFrame,
+    notes: list[str],
+    summary: ReadSummary | None = None,
+    where: object = "bars",
+    periods: Periods = WEEKS,
+    *,
+    compare: bool = True,
 ) -> pd.DataFrame:
     """Return bars on sessions and on the adjusted scale, sorted by ticker and date.
 
@@ -24,18 +31,22 @@ def adjusted_bars(
         notes: the summary in words is appended.
         summary: with the counts of rows that were dropped before.
         where: file or source of the bars, for messages.
+        periods: of the rows that the bars are for.
+        compare: whether bars of another exchange are refused; else their days are set aside.
 
     Raises:
-        DataError: no bar lies on a session.
+        DataError: no bar lies on a session, or the bars are of another exchange or spacing.
     """
     summary = summary or ReadSummary()
-    frame = adjusted_block(bars, summary)
+    frame = adjusted_block(bars, summary, periods)
+    if compare:
+        check_calendar(summary, periods.calendar, where)
     summary.check(where)
     notes += summary.notes()
     return frame
 
 
-def adjusted_block(frame: pd.DataFrame, summary: ReadSummary) -> pd.DataFrame:
+def adjusted_block(frame: pd.DataFrame, summary: ReadSummary, periods: Periods = WEEKS) -> pd.DataFrame:
     """Return the bars of some tickers on sessions and on the adjusted scale, sorted by ticker and date.
 
     Where `adj_close` is given, prices are multiplied by adj_close / close and volume is divided by it, so that
@@ -44,13 +55,13 @@ def adjusted_block(frame: pd.DataFrame, summary: ReadSummary) -> pd.DataFrame:
     Args:
         frame: checked bars.
         summary: the block's counts are added.
+        periods: of the rows that the bars are for.
     """
     if frame.empty:
         return frame
     frame = frame.sort_values(["ticker", "date"], kind="stable").reset_index(drop=True)
     adjusted = ADJUSTED_CLOSE.name in frame
-    traded = frame["date"].isin(sessions(frame["date"].min(), frame["date"].max())).to_numpy()
-    frame = summary.drop(frame, ~traded, "on days without a session").reset_index(drop=True)
+    frame = on_sessions(frame, summary, periods).reset_index(drop=True)
     if adjusted:
         frame[RAW_CLOSE] = frame["close"]
         ratio = frame[ADJUSTED_CLOSE.name] / frame["close"]

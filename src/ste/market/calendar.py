@@ -58,9 +58,14 @@ class TradingCalendar:
         return self.name.partition(":")[0]
 
     @property
+    def weekdays(self) -> tuple[int, ...]:
+        """Its usual weekdays, Monday is 0; make-up sessions on other days are rare."""
+        return _facts(self.name).weekdays
+
+    @property
     def sessions_per_week(self) -> int:
         """Number of its usual weekdays: 5, or 7 where every day is a session."""
-        return len(_facts(self.name).weekdays)
+        return len(self.weekdays)
 
     @property
     def sessions_per_year(self) -> int:
@@ -73,8 +78,12 @@ class TradingCalendar:
 
         Thus a week's sessions stay together also where trading runs from Sunday to Thursday.
         """
-        weekdays = _facts(self.name).weekdays
-        return _SUNDAY if _SUNDAY in weekdays and _SATURDAY not in weekdays else 0
+        return _SUNDAY if _SUNDAY in self.weekdays and _SATURDAY not in self.weekdays else 0
+
+    @property
+    def known_days(self) -> pd.DatetimeIndex:
+        """The days that the calendar of a file of bars was made from."""
+        return _bar_days(self.name)
 
     def sessions(self, start: pd.Timestamp, end: pd.Timestamp) -> pd.DatetimeIndex:
         """Return the sessions from `start` to `end`, both included, as midnights without a time zone."""
@@ -104,6 +113,9 @@ class TradingCalendar:
 
     def _days(self, first: np.datetime64, last: np.datetime64) -> np.ndarray:
         return self.sessions(pd.Timestamp(first), pd.Timestamp(last)).to_numpy().astype("datetime64[D]")
+
+
+NEW_YORK = TradingCalendar()
 
 
 def _by_day(days: np.ndarray, function: Any) -> np.ndarray:
@@ -170,13 +182,17 @@ def _facts(name: str) -> _Facts:
     if name.startswith(f"{BARS}:"):
         known = _bar_days(name)
     else:
-        calendar = _library_calendar(name, "2010-01-01", "2019-12-31")
-        known = calendar.sessions.tz_localize(None)
+        known = library_sessions(name, "2010-01-01", "2019-12-31")
     counts = np.bincount(known.dayofweek, minlength=7)
     weekdays = tuple(np.flatnonzero(counts >= _USUAL * counts.max()).tolist())
     years = ((known[-1] - known[0]).days + 1) / 365.25
     per_year = round(len(known) / years) if years > 1 else round(365.25 / 7 * len(weekdays))
     return _Facts(weekdays, min(per_year, 365))
+
+
+def library_sessions(name: str, first: str, last: str) -> pd.DatetimeIndex:
+    """Return the sessions that exchange_calendars knows of a span, and of at least two years."""
+    return _library_calendar(name, first, last).sessions.tz_localize(None).as_unit("ns")
 
 
 def _library_calendar(name: str, first: str, last: str) -> Any:
@@ -215,7 +231,7 @@ def _sessions_of_years(name: str, first: int, last: int) -> pd.DatetimeIndex:
         pd.date_range(max(high + day, start), end, unit="ns"),
     ]
     before, after = (days[np.isin(days.dayofweek, _facts(name).weekdays)] for days in beyond)
-    return inside if not len(before) + len(after) else before.append(inside).append(after)
+    return pd.DatetimeIndex(np.concatenate([before, inside, after]))
 
 
 @dataclass(frozen=True)
@@ -231,7 +247,7 @@ class Periods:
     """
 
     frequency: str = "weekly"
-    calendar: TradingCalendar = TradingCalendar()
+    calendar: TradingCalendar = NEW_YORK
 
     @property
     def word(self) -> str:
@@ -259,7 +275,7 @@ class Periods:
         # Sessions before the first day, so that no date lies before all of them.
         known = self.calendar._days(min(days.min(), _FIXED) - _MARGIN, max(days.max(), _FIXED))
         spans = np.unique(self.spans(known))
-        fixed = self.spans(_FIXED[None])[0]
+        fixed = self.spans(np.array([_FIXED]))[0]
         offset = fixed - np.searchsorted(spans, fixed, side="right")
         return _by_day(days, lambda every: np.searchsorted(spans, self.spans(every), side="right") + offset)
 

@@ -41,6 +41,8 @@ class ReadSummary:
         ignored: columns that are not read, by name.
         set_aside: rows that did not become bars, by reason.
         doubts: rows that became bars and look wrong, by what is wrong with them.
+        spacing: of the bars, `daily`, `weekly` or `monthly`; empty where too few bars tell.
+        days: rows on each day that daily bars have, sessions or not.
         statements: other sentences, such as how prices are adjusted, in order.
     """
 
@@ -55,6 +57,8 @@ class ReadSummary:
     set_aside: dict[str, Finding] = field(default_factory=dict)
     doubts: dict[str, Finding] = field(default_factory=dict)
     statements: list[str] = field(default_factory=list)
+    spacing: str = ""
+    days: pd.Series = field(default_factory=lambda: pd.Series(dtype=np.float64))
 
     def drop(self, bars: pd.DataFrame, rows: np.ndarray, reason: str) -> pd.DataFrame:
         """Count rows as set aside and return the others.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from ste.market.calendar import Periods, TradingCalendar
+from ste.market.calendar import NEW_YORK, Periods, TradingCalendar
 
 MACRO_NEUTRAL = {
     "gdp_growth": 2.0,
@@ -44,7 +44,7 @@ class Market:
     news: pd.DataFrame | None = None
     macro: pd.DataFrame | None = None
     policy: pd.DataFrame | None = None
-    calendar: TradingCalendar = TradingCalendar()
+    calendar: TradingCalendar = NEW_YORK
     spacing: str = "daily"
     notes: list[str] = field(default_factory=list)
 

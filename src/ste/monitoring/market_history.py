@@ -65,7 +65,9 @@ def market_history(model: ServedModel, market: Market) -> MarketHistory:
         record = track_record(since, card)
         if card.reference:
             drift = latest_drift(card, since, examples, WINDOW, notes)
-    bars = bars_of_periods(market.bars, market.periods(card.frequency)).merge(predictions, on=["ticker", "date"], how="left")
+    bars = bars_of_periods(market.bars, market.periods(card.frequency)).merge(
+        predictions, on=["ticker", "date"], how="left"
+    )
     bars["training"] = training_rows(card, bars, rows)
     return MarketHistory(bars, record, drift, tuple(notes))
 

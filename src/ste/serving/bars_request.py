@@ -14,9 +14,12 @@ from typing_extensions import TypedDict  # pydantic asks for it below Python 3.1
 from ste.data.columns import shown_value
 from ste.data.sources.market_files import find_source_violations
 from ste.errors import DataError
+from ste.inference.card_market import bars_calendar, check_card_spacing
 from ste.inference.inputs import needed_bars, rows_of_bars, windows_of_rows
 from ste.inference.model_card import ModelCard
 from ste.market.bar_adjustment import adjusted_bars
+from ste.market.calendar import Periods
+from ste.market.read_summary import ReadSummary
 from ste.market.sources import Market
 from ste.schema import ADJUSTED_CLOSE, MACRO_SERIES, MARKET_COLUMNS, SOURCE_NUMBERS, Column
 from ste.serving.problems import MAX_FAULTS, Fault, Problem
@@ -121,12 +124,17 @@ def examples_of_bars(body: bytes, card: ModelCard) -> BarExamples:
     bars = frames.pop("bars")
     assert bars is not None
     try:
-        market = Market(adjusted_bars(bars, notes), notes=notes, **frames)
+        calendar, summary = bars_calendar(card, bars), ReadSummary()
+        adjusted = adjusted_bars(bars, notes, summary, periods=Periods(card.frequency, calendar), compare=False)
+        # Too few bars to tell their spacing are taken as those of training.
+        spacing = summary.spacing or card.spacing
+        market = Market(adjusted, calendar=calendar, spacing=spacing, notes=notes, **frames)
+        check_card_spacing(card, market)
         length = 1 if card.view == "flat" else card.sequence_length
         rows = rows_of_bars(market, card, None if request.get("every") else length)
     except DataError as error:
         raise Problem("invalid-request", str(error), [Fault(("bars",), str(error))]) from None
-    examples = windows_of_rows(rows, card) if len(rows) else None
+    examples = windows_of_rows(rows, card, market.periods(card.frequency)) if len(rows) else None
     all_tickers = sorted(set(bars["ticker"]))
     if examples is None or not len(examples):
         detail = f"No ticker has {needed_bars(card)}. Give more bars."

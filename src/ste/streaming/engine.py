@@ -7,10 +7,28 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ste.errors import RunError
+from ste.inference.model_card import ModelCard
 from ste.inference.onnx_model import ServedModel
+from ste.market.calendar import BARS
+from ste.market.calendar_check import fitting_calendars
 from ste.streaming.events import Event
 from ste.streaming.running_features import PeriodRows, RunningFeatures
 from ste.streaming.stream_calendar import iso_date_of
+
+
+def check_streamable(card: ModelCard) -> None:
+    """Raise `RunError` where the sessions to come, or the bars that the model reads, are not those of a stream."""
+    if card.periods.calendar.label == BARS:
+        days = card.periods.calendar.known_days
+        fits = [name for name, _ in fitting_calendars(days)[:4]]
+        remedy = f"data.calendar={fits[0]} ({', '.join(fits)} fit its days)" if fits else "the calendar of its exchange"
+        raise RunError(
+            f"model: {card.name} was trained with data.calendar=bars, so the sessions to come are unknown. Train with "
+            f"{remedy}."
+        )
+    if card.spacing != "daily":
+        raise RunError(f"model: {card.name} was trained on {card.spacing} bars, and a stream has daily ones.")
 
 
 class Prediction(NamedTuple):

@@ -203,7 +203,8 @@ class _MarketShocks(NamedTuple):
     daily: np.ndarray
 
 
-def _weekly_news(articles: pd.DataFrame, ends: pd.DatetimeIndex, periods: Periods, tickers: list[str]
+def _weekly_news(
+    articles: pd.DataFrame, ends: pd.DatetimeIndex, periods: Periods, tickers: list[str]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return sentiment memory and news count at each week's close as the table has them, `[weeks, tickers]` each."""
     weeks = periods.index(ends)

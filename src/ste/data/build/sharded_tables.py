@@ -54,7 +54,9 @@ def block_rows(settings: DataSettings) -> int:
     rows = _MIN_ROWS * _BLOCKS
     if isinstance(settings, SyntheticSettings):
         tickers = settings.tickers if isinstance(settings.tickers, int) else len(settings.tickers)
-        rows = tickers * len(settings.periods.calendar.sessions(pd.Timestamp(settings.start), pd.Timestamp(settings.end)))
+        rows = tickers * len(
+            settings.periods.calendar.sessions(pd.Timestamp(settings.start), pd.Timestamp(settings.end))
+        )
     elif isinstance(settings, MarketSettings) and settings.bars.endswith(".parquet"):
         rows = pq.read_metadata(settings.bars).num_rows
     return int(np.clip(rows // _BLOCKS, _MIN_ROWS, _MAX_ROWS))
@@ -108,6 +110,7 @@ def build_parts(settings: DataSettings, staging: Path) -> StagedTable:
     cuts = find_table_cuts(settings, max_rows)
     builder, summary = RowBuilder(settings), SplitSummary(settings)
     notes: list[str] = []
+    spacing = "daily"
     with ExitStack() as stack:
         writers = {name: stack.enter_context(PartsWriter(staging / name)) for name in (*SPLITS, TRUTH)}
         tensors = stack.enter_context(TensorWriter(staging / TENSORS, settings.features, settings.periods))
@@ -122,7 +125,7 @@ def build_parts(settings: DataSettings, staging: Path) -> StagedTable:
 
         writing: Future[None] | None = None
         for market in source_blocks(settings, max_rows):
-            notes = market.notes
+            notes, spacing = market.notes, market.spacing
             block = builder.build(market)
             if len(block):
                 split = split_codes(block["date"].to_numpy(), block[ROW_PERIOD].to_numpy(), cuts.split_starts)
@@ -145,7 +148,7 @@ def build_parts(settings: DataSettings, staging: Path) -> StagedTable:
         tensors.finish(content_digest([entries[name]["sha256"] for name in SPLITS if name in entries], settings))
     del market, block
     _free_memory()
-    return StagedTable(entries, summary, notes)
+    return StagedTable(entries, summary, notes, spacing)
 
 
 def _free_memory() -> None:

@@ -15,8 +15,17 @@ import pyarrow.parquet as pq
 
 from ste.config import MarketSettings
 from ste.config.header_check import check_columns
-from ste.data.sources.market_files import bar_numbers, check_tickers, checked_bars, market_of_bars, read_bars
+from ste.data.sources.market_files import (
+    bar_numbers,
+    check_tickers,
+    checked_bars,
+    file_periods,
+    market_of_bars,
+    read_bars,
+)
 from ste.market.bar_adjustment import adjusted_block
+from ste.market.calendar import Periods
+from ste.market.calendar_check import check_calendar
 from ste.market.read_summary import ReadSummary
 from ste.market.sources import Market
 from ste.market.ticker_groups import ticker_ranges, ticker_starts
@@ -33,31 +42,34 @@ def market_blocks(settings: MarketSettings, max_rows: int) -> Iterator[Market]:
     """
     notes: list[str] = []
     filled: list[str] = []
-    others = market_of_bars(pd.DataFrame(), settings, filled)
+    periods, summary = file_periods(settings), ReadSummary()
+    others = market_of_bars(pd.DataFrame(), settings, filled, periods.calendar)
     news = None if others.news is None else others.news.astype({"ticker": "category"})
-    for bars in _bar_blocks(Path(settings.bars), settings.tickers, max_rows, notes):
+    for bars in _bar_blocks(Path(settings.bars), settings.tickers, max_rows, notes, periods, summary):
         tickers = bars["ticker"]
         own = None if news is None else news[news["ticker"].isin(tickers.cat.categories)]
         own = None if own is None else own.astype({"ticker": tickers.dtype})
-        yield replace(others, bars=bars, news=own, notes=notes)
+        yield replace(others, bars=bars, news=own, spacing=summary.spacing or "daily", notes=notes)
     notes += filled
 
 
-def _bar_blocks(path: Path, tickers: list[str] | None, max_rows: int, notes: list[str]) -> Iterator[pd.DataFrame]:
+def _bar_blocks(
+    path: Path, tickers: list[str] | None, max_rows: int, notes: list[str], periods: Periods, summary: ReadSummary
+) -> Iterator[pd.DataFrame]:
     """Yield bars on the adjusted scale, as `read_bars` returns them, block by block."""
     counts = _ticker_counts(path) if path.suffix == ".parquet" else None
     if not counts:
-        bars = read_bars(path, notes, tickers)
+        bars = read_bars(path, notes, tickers, periods, summary)
         for first, last in ticker_ranges(np.append(ticker_starts(bars), len(bars)), max_rows):
             yield bars.iloc[first:last].reset_index(drop=True).astype({"ticker": "category"})
         return
     check_tickers(tickers or [], set(counts), path)
-    summary = ReadSummary()
     for raw in _raw_blocks(path, counts, max_rows):
         wanted = raw if tickers is None else raw[raw["ticker"].isin(tickers)]
-        block = adjusted_block(checked_bars(wanted, path, summary), summary)
+        block = adjusted_block(checked_bars(wanted, path, summary), summary, periods)
         if len(block):
             yield block
+    check_calendar(summary, periods.calendar, path)
     summary.check(path)
     notes += summary.notes()
 

@@ -20,6 +20,7 @@ from ste.data.columns import (
 from ste.data.storage.files import read_frame
 from ste.errors import DataError
 from ste.market.bar_adjustment import adjusted_bars
+from ste.market.calendar import BARS, WEEKS, Periods, TradingCalendar, calendar_of_days
 from ste.market.read_summary import ReadSummary
 from ste.market.sources import MACRO_NEUTRAL, Market
 from ste.schema import ADJUSTED_CLOSE, KEYS, MACRO_SERIES, MARKET_COLUMNS, SOURCE_NUMBERS, Column
@@ -32,23 +33,42 @@ def read_market(settings: MarketSettings) -> Market:
         DataError: a file that is missing, has no such columns or holds impossible values.
     """
     notes: list[str] = []
-    return market_of_bars(read_bars(settings.bars, notes, settings.tickers), settings, notes)
+    summary, periods = ReadSummary(), file_periods(settings)
+    bars = read_bars(settings.bars, notes, settings.tickers, periods, summary)
+    return market_of_bars(bars, settings, notes, periods.calendar, summary.spacing)
 
 
-def market_of_bars(bars: pd.DataFrame, settings: MarketSettings, notes: list[str]) -> Market:
+def file_periods(settings: MarketSettings) -> Periods:
+    """Return the periods of the rows; with `data.calendar=bars` the days of the file of bars are the sessions."""
+    if settings.calendar != BARS:
+        return settings.periods
+    frame = read_frame(settings.bars)
+    check_columns(frame, MARKET_COLUMNS["bars"], settings.bars)
+    if settings.tickers is not None:
+        frame = frame[frame["ticker"].isin(settings.tickers)]
+    typed, violations = typed_frame(frame, (), names=())
+    check_lines(violations, settings.bars, frame.index)
+    return Periods(settings.frequency, calendar_of_days(typed["date"]))
+
+
+def market_of_bars(
+    bars: pd.DataFrame, settings: MarketSettings, notes: list[str], calendar: TradingCalendar, spacing: str = ""
+) -> Market:
     """Read the other files of `settings` and return them with bars that are read already.
 
     Args:
         bars: on the adjusted scale, sorted by ticker and date.
         settings: names the other files.
         notes: what was done to the bars; columns filled with a neutral value are appended.
+        calendar: of the bars.
+        spacing: of the bars, see `Market`; empty is daily.
     """
     news = read_source(settings.news, "news") if settings.news else None
     macro = read_source(settings.macro, "macro") if settings.macro else None
     policy = read_source(settings.policy, "policy") if settings.policy else None
     if settings.features == "full":
         notes += _filled_columns(news, macro, policy)
-    return Market(bars=bars, news=news, macro=macro, policy=policy, notes=notes)
+    return Market(bars, news, macro, policy, calendar, spacing or "daily", notes)
 
 
 def _filled_columns(news: pd.DataFrame | None, macro: pd.DataFrame | None, policy: pd.DataFrame | None) -> list[str]:
@@ -63,13 +83,21 @@ def _filled_columns(news: pd.DataFrame | None, macro: pd.DataFrame | None, polic
     return notes
 
 
-def read_bars(path: str | Path, notes: list[str], tickers: list[str] | None = None) -> pd.DataFrame:
+def read_bars(
+    path: str | Path,
+    notes: list[str],
+    tickers: list[str] | None = None,
+    periods: Periods = WEEKS,
+    summary: ReadSummary | None = None,
+) -> pd.DataFrame:
     """Read daily bars on the adjusted scale (`adjusted_block`), sorted by ticker and date.
 
     Args:
         path: CSV or Parquet.
         notes: what was dropped, adjusted or looks wrong is appended.
         tickers: names to read; None reads all.
+        periods: of the rows that the bars are for.
+        summary: what was found is added.
 
     Raises:
         DataError: with the file, the column and the first lines at fault.
@@ -79,8 +107,8 @@ def read_bars(path: str | Path, notes: list[str], tickers: list[str] | None = No
     if tickers is not None:
         check_tickers(tickers, set(frame["ticker"]), path)
         frame = frame[frame["ticker"].isin(tickers)]  # the index still counts the file's lines
-    summary = ReadSummary()
-    return adjusted_bars(checked_bars(frame, path, summary), notes, summary, path)
+    summary = summary or ReadSummary()
+    return adjusted_bars(checked_bars(frame, path, summary), notes, summary, path, periods)
 
 
 def checked_bars(frame: pd.DataFrame, path: str | Path, summary: ReadSummary) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """Predict the file that the settings of `python -m ste.predict` name."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ste.config import PredictSettings
@@ -56,7 +56,8 @@ def predict_file(settings: PredictSettings) -> FilePrediction:
     table: TableReader
     rejects: list[Reject] = []
     if settings.bars is not None:
-        table, rejects = _rows_of_bars(settings, model.card)
+        table, rejects, calendar = _rows_of_bars(settings, model.card)
+        model.card = replace(model.card, calendar=calendar)  # the days of the file, for a model of `bars`
     else:
         table = open_table(Path(str(settings.input)))
     with step("predicting", table.size) as shown:
@@ -105,8 +106,8 @@ def _predict_here(
         return predict_table(model, table, *files, advance, rejects)
 
 
-def _rows_of_bars(settings: PredictSettings, card: ModelCard) -> tuple[FrameReader, list[Reject]]:
-    """Compute the feature rows of daily bars, and return the rejected bars with them.
+def _rows_of_bars(settings: PredictSettings, card: ModelCard) -> tuple[FrameReader, list[Reject], str]:
+    """Compute the feature rows of daily bars, and return the rejected bars and the name of the calendar with them.
 
     If only the newest period is requested, the rows are those of its windows.
     """
@@ -131,4 +132,4 @@ def _rows_of_bars(settings: PredictSettings, card: ModelCard) -> tuple[FrameRead
             some = ", ".join(older[:5]) + (", ..." if len(older) > 5 else "")
             log.info(f"{len(older)} tickers without a row of {last.max():%Y-%m-%d} are left out: {some}")
         frame = frame[last == last.max()]
-    return FrameReader(frame, str(path)), rejects
+    return FrameReader(frame, str(path)), rejects, market.calendar.name

@@ -128,6 +128,7 @@ def _model_card(
         made_of=exported.made_of,
         synthetic=is_synthetic(exported.data.panel.prepared.card),
         calendar=exported.data.panel.settings.calendar,
+        spacing=exported.data.panel.prepared.card.get("spacing", "daily"),
         **_training_rows(train, settings),
     )
 
