@@ -193,7 +193,7 @@ def test_with_a_delay_events_may_come_that_many_days_late(seed: int, case: tuple
     arrival = np.array([event.day for event in events]) + rng.integers(0, delay + 1, len(events))
     fixed = [i for i, event in enumerate(events) if isinstance(event, MacroEvent | PolicyEvent)]
     arrival[fixed] = [events[i].day for i in fixed]  # their order counts within a day
-    running = RunningFeatures(*case, max_delay=delay)
+    running = RunningFeatures(case[0], Periods(case[1]), max_delay=delay)
     rows = [one for i in np.argsort(arrival, kind="stable") for one in running.feed(events[i])]
     assert_same([*rows, *running.finish()], market, *case)
     assert not [key for key in running.counts if key.endswith(".late")]
@@ -205,7 +205,7 @@ def test_a_state_goes_on_as_if_nothing_had_happened(seed: int, case: tuple[str, 
     market = untidy_market(seed)
     events = sorted(events_of(market), key=lambda event: event.day)
     cut = int(share * len(events))
-    first, second = (RunningFeatures(*case, provisional=True) for _ in range(2))
+    first, second = (RunningFeatures(case[0], Periods(case[1]), provisional=True) for _ in range(2))
     rows = [one for event in events[:cut] for one in first.feed(event)]
     second.restore(orjson.loads(orjson.dumps(first.state())), first.take_closes())
     rest = [one for event in events[cut:] for one in second.feed(event)] + second.finish()

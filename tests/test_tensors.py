@@ -21,6 +21,7 @@ from ste.data.storage.memory_mapped import (
 from ste.data.window_dataset import SequenceDataset
 from ste.errors import DataError
 from ste.features.volatility import trailing_volatility, with_market_range
+from ste.market.calendar import WEEKS
 from ste.schema import DIRECTION, FEATURES, RETURN
 
 

@@ -183,7 +183,7 @@ def _facts(name: str) -> _Facts:
         known = _bar_days(name)
     else:
         known = library_sessions(name, "2010-01-01", "2019-12-31")
-    counts = np.bincount(known.dayofweek, minlength=7)
+    counts = np.bincount(known.day_of_week, minlength=7)
     weekdays = tuple(np.flatnonzero(counts >= _USUAL * counts.max()).tolist())
     years = ((known[-1] - known[0]).days + 1) / 365.25
     per_year = round(len(known) / years) if years > 1 else round(365.25 / 7 * len(weekdays))
@@ -230,7 +230,7 @@ def _sessions_of_years(name: str, first: int, last: int) -> pd.DatetimeIndex:
         pd.date_range(start, min(low - day, end), unit="ns"),
         pd.date_range(max(high + day, start), end, unit="ns"),
     ]
-    before, after = (days[np.isin(days.dayofweek, _facts(name).weekdays)] for days in beyond)
+    before, after = (days[np.isin(days.day_of_week, _facts(name).weekdays)] for days in beyond)
     return pd.DatetimeIndex(np.concatenate([before, inside, after]))
 
 

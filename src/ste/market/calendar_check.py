@@ -106,7 +106,7 @@ def _check_spacing(bars: pd.DataFrame, spacing: str, frequency: str) -> None:
 def _one_bar_per_period(bars: pd.DataFrame, summary: ReadSummary, periods: Periods) -> pd.DataFrame:
     """Date each bar by the last session of its period, so that nothing is known too early."""
     days = bars["date"].to_numpy().astype("datetime64[D]")
-    weekday = bars["date"].dt.dayofweek.to_numpy()
+    weekday = bars["date"].dt.day_of_week.to_numpy()
     # A Sunday may name the week that it ends or, as often, the one that follows: the later one is never too early.
     begins = (weekday == 6) & (periods.frequency == "weekly") & (6 not in periods.calendar.weekdays)
     days = days + begins.astype("timedelta64[D]")
@@ -185,7 +185,7 @@ def fitting_calendars(found: pd.DatetimeIndex) -> list[tuple[str, float]]:
 
     first = max(found[0], found[-1] - pd.DateOffset(years=_SAMPLE))
     found = found[found >= first]
-    weekend = (found.dayofweek >= 5).mean() > 0.2
+    weekend = (found.day_of_week >= 5).mean() > 0.2
     names = ["24/7"] if weekend else exchange_calendars.get_calendar_names(include_aliases=False)
     out = []
     for name in names:
