@@ -240,10 +240,11 @@ class TestBars:
     def test_bars_without_any_session_are_an_error(self, served):
         client, _ = served
         bars = market(1)
-        bars["date"] = pd.date_range("2022-01-01", periods=len(bars), freq="7D")
+        every = pd.date_range("2022-01-01", periods=4 * len(bars))
+        bars["date"] = every[every.day_of_week > 4][: len(bars)]
         answer = client.post("/v1/predict/bars", json={"bars": records(bars)})
         assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "#/bars")
-        assert "none of the dates is a session" in answer.json()["detail"]
+        assert "on days without a session of XNYS" in answer.json()["detail"]
 
     def test_the_monitor_receives_requests_and_predictions(self, served):
         _, model = served

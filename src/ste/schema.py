@@ -26,6 +26,12 @@ windows read them."""
 SYNTHETIC_SOURCES = ("world", "seed")
 """Values of `data.source` whose rows are of a synthetic market."""
 
+EXCHANGE = "XNYS"
+"""Default calendar: New York."""
+
+BARS = "bars"
+"""Calendar whose sessions are the days in the file of bars."""
+
 PERIOD = {"weekly": "week", "daily": "day", "monthly": "month"}
 """Period of a row in words, by `data.frequency`."""
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from annotated_types import Ge, Gt, Le, Len, Lt, Predicate
 
 from ste.config.validation import Expect, IsoDate, NonNegativeFloat, NonNegativeInt, PositiveInt, Settings
-from ste.schema import MARKET_COLUMNS, SPLITS
+from ste.schema import BARS, EXCHANGE, MARKET_COLUMNS, SPLITS
 
 if TYPE_CHECKING:
     from ste.market.calendar import Periods
@@ -126,7 +126,7 @@ class DataSettings(Settings):
     section: ClassVar[str] = "data"
 
     source: str
-    calendar: CalendarName = "XNYS"
+    calendar: CalendarName = EXCHANGE
     frequency: Literal["weekly", "daily", "monthly"] = "weekly"
     features: Literal["full", "prices"] = "full"
     labels: LabelSettings = field(default_factory=LabelSettings)
@@ -140,7 +140,7 @@ class DataSettings(Settings):
 
     def check(self) -> None:
         """Check that features, frequency, format, labels and split can be used together."""
-        if self.calendar not in ("XNYS", "bars"):
+        if self.calendar not in (EXCHANGE, BARS):
             from ste.market.calendar import trading_calendar  # imports pandas
 
             self.calendar = trading_calendar(self.calendar).name

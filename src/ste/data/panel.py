@@ -19,8 +19,8 @@ from ste.data.storage.memory_mapped import ensure_tensors, read_tensors
 from ste.data.storage.parquet_shards import first_rows, read_parts_blocks
 from ste.data.storage.tables import read_table
 from ste.labels.targets import directions, return_terciles
-from ste.market.calendar import BARS, Periods
-from ste.schema import FEATURE_SETS, PROBABILITIES, SPLITS, Trend, class_names
+from ste.market.calendar import Periods
+from ste.schema import BARS, FEATURE_SETS, PROBABILITIES, SPLITS, Trend, class_names
 
 HISTORY = -1
 """Split of a row that ends no example and is read by later windows only."""

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 from ste.data.sample import Sample
 from ste.data.storage.files import atomic_file
 from ste.errors import DataError
-from ste.market.calendar import EXCHANGE, Periods, trading_calendar
-from ste.schema import SPLITS, probability_names
+from ste.market.calendar import Periods, trading_calendar
+from ste.schema import EXCHANGE, SPLITS, probability_names
 
 BAYES = "bayes"
 """Prefix of the true probabilities of a synthetic market."""

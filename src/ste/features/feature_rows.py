@@ -30,8 +30,8 @@ def feature_rows(market: Market, frequency: str = "weekly", features: str = "ful
     Returns:
         `date`, `ticker`, the features, `period` (index of the week, session or month), `close` (adjusted close of the
         period's last session, dollars) and `volatility` (standard deviation of 20 log returns from bar to bar,
-        times the root of the bars in a period), sorted by ticker and date. A row exists where the ticker traded on the period's last
-        session and has the feature set's look-back of bars by then.
+        times the root of the bars in a period), sorted by ticker and date. A row exists where the ticker traded on the
+        period's last session and has the feature set's look-back of bars by then.
     """
     bars = market.bars
     lookback = FEATURE_SETS[features].lookback

@@ -10,11 +10,12 @@ from ste.data.sources.market_files import market_of_bars, read_market
 from ste.errors import DataError
 from ste.inference.model_card import ModelCard
 from ste.market.bar_adjustment import adjusted_bars
-from ste.market.calendar import BARS, Periods, TradingCalendar, calendar_of_days
+from ste.market.calendar import Periods, TradingCalendar, calendar_of_days
 from ste.market.read_summary import ReadSummary
 from ste.market.sources import Market
 
 SOURCES = ("bars", "news", "macro", "policy")
+from ste.schema import BARS
 
 
 def open_market(card: ModelCard, files: Mapping[str, str | None], bars: pd.DataFrame | None = None) -> Market:

@@ -3,10 +3,13 @@
 import json
 import re
 from dataclasses import MISSING, asdict, dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ste.errors import RunError
-from ste.market.calendar import EXCHANGE, Periods, trading_calendar
+from ste.schema import EXCHANGE
+
+if TYPE_CHECKING:
+    from ste.market.calendar import Periods
 
 FORMAT = 3
 """Increased when an older reader could not use a newer card, or a newer reader an older one."""
@@ -81,8 +84,10 @@ class ModelCard:
         return (width,) if self.view == "flat" else (self.sequence_length, width)
 
     @property
-    def periods(self) -> Periods:
+    def periods(self) -> "Periods":
         """The periods of the rows that it reads."""
+        from ste.market.calendar import Periods, trading_calendar  # imports pandas
+
         return Periods(self.frequency, trading_calendar(self.calendar))
 
     @property

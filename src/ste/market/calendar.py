@@ -16,16 +16,13 @@ import numpy as np
 import pandas as pd
 
 from ste.errors import ConfigError
-from ste.schema import PERIOD
-
-EXCHANGE = "XNYS"
-BARS = "bars"
-"""Calendar whose sessions are the days in the file of bars."""
+from ste.market.spans import MONDAY, span_numbers
+from ste.schema import BARS, EXCHANGE, PERIOD
 
 _FIXED = np.datetime64("1990-01-02")
 _MARGIN = np.timedelta64(70, "D")
 """No exchange was closed for longer: Athens stayed closed for five weeks in 2015."""
-_THURSDAY, _SATURDAY, _SUNDAY = 3, 5, 6  # 1970-01-01 was a Thursday
+_SATURDAY, _SUNDAY = 5, 6
 _USUAL = 0.2  # of the sessions of the most frequent weekday: below are make-up days
 
 
@@ -142,8 +139,8 @@ def trading_calendar(name: str) -> TradingCalendar:
     if found is None:
         near = ", ".join(get_close_matches(name.upper(), names, n=3, cutoff=0.5)) or f"{EXCHANGE}, XLON, XTKS, 24/7"
         raise ConfigError(
-            f"data.calendar={name}: expected a calendar of exchange_calendars ({near}, ...), or {BARS}: the days in the "
-            f"file are the sessions. Try data.calendar={near.partition(',')[0]}."
+            f"data.calendar={name}: expected a calendar of exchange_calendars ({near}, ...), or {BARS}: the days in "
+            f"the file are the sessions. Try data.calendar={near.partition(',')[0]}."
         )
     calendar = TradingCalendar(exchange_calendars.resolve_alias(found))
     try:
@@ -179,10 +176,7 @@ def _bar_days(name: str) -> pd.DatetimeIndex:
 def _facts(name: str) -> _Facts:
     if name in _FACTS:
         return _FACTS[name]
-    if name.startswith(f"{BARS}:"):
-        known = _bar_days(name)
-    else:
-        known = library_sessions(name, "2010-01-01", "2019-12-31")
+    known = _bar_days(name) if name.startswith(f"{BARS}:") else library_sessions(name, "2010-01-01", "2019-12-31")
     counts = np.bincount(known.day_of_week, minlength=7)
     weekdays = tuple(np.flatnonzero(counts >= _USUAL * counts.max()).tolist())
     years = ((known[-1] - known[0]).days + 1) / 365.25
@@ -308,24 +302,7 @@ class Periods:
         Args:
             days: datetime64[D] `[N]`.
         """
-        if self.frequency == "monthly":
-            return days.astype("datetime64[M]").astype(np.int64)
-        numbers = days.astype(np.int64)
-        return numbers if self.frequency == "daily" else (numbers + self._week_offset) // 7
-
-    def span_days(self, number: int) -> tuple[np.datetime64, np.datetime64]:
-        """Return the first and last day of a week, day or month by its number (`spans`)."""
-        day = np.timedelta64(1, "D")
-        if self.frequency == "monthly":
-            first, after = (np.datetime64(each, "M").astype("datetime64[D]") for each in (number, number + 1))
-            return first, after - day
-        length = 7 if self.frequency == "weekly" else 1
-        first = np.datetime64(length * number - (self._week_offset if length == 7 else 0), "D")
-        return first, first + (length - 1) * day
-
-    @property
-    def _week_offset(self) -> int:
-        return (_THURSDAY - self.calendar.first_weekday) % 7
+        return span_numbers(days, self.frequency, (MONDAY - self.calendar.first_weekday) % 7)
 
 
 WEEKS = Periods()

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ste.errors import DataError
-from ste.market.calendar import BARS, Periods, TradingCalendar, library_sessions
+from ste.market.calendar import Periods, TradingCalendar, library_sessions
 from ste.market.read_summary import ReadSummary
 from ste.market.ticker_groups import ticker_starts
 
@@ -23,6 +23,7 @@ _SPACINGS = {"weekly": (5, 9), "monthly": (26, 36)}  # days between bars
 _REGULAR = 0.8  # of the gaps between bars are of the spacing
 _GAPS = 8  # gaps that a spacing is judged by
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+from ste.schema import BARS
 
 
 def on_sessions(bars: pd.DataFrame, summary: ReadSummary, periods: Periods) -> pd.DataFrame:

@@ -11,7 +11,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from ste.errors import RunError
 from ste.inference.model_card import ModelCard
 from ste.inference.reference import ReferenceDistributions
+from ste.market.spans import span_days, span_numbers
 from ste.monitoring.drift import LEVELS, DriftReport, drift_report
+from ste.schema import PERIOD
 
 FORMAT = 2
 WINDOW = 26
@@ -41,7 +43,7 @@ class DriftMonitor:
         self.reference = ReferenceDistributions.from_dict(card.reference)
         self.total = 0
         self._window = window
-        self._spans = card.periods
+        self._frequency = card.frequency
         self._model = f"{card.run_id}/{card.data_digest}"
         self._counts: dict[int, np.ndarray] = {}
         self._lock = Lock()
@@ -57,7 +59,7 @@ class DriftMonitor:
         codes = self.reference.codes(np.asarray(features), np.asarray(probabilities))
         today = np.datetime64(datetime.now(UTC).date(), "D")
         days = np.minimum(np.asarray(dates, dtype="datetime64[D]"), today)
-        periods = self._spans.spans(days)
+        periods = span_numbers(days, self._frequency)
         with self._lock:
             self.total += len(codes)
             for period in np.unique(periods).tolist():
@@ -108,7 +110,7 @@ class DriftMonitor:
             if not self._counts:
                 return None
             first, last = min(self._counts), max(self._counts)
-        return str(self._spans.span_days(first)[0]), str(self._spans.span_days(last)[1])
+        return str(span_days(first, self._frequency)[0]), str(span_days(last, self._frequency)[1])
 
     def report(self) -> DriftReport:
         """Compute the drift over the counted periods."""
@@ -117,7 +119,7 @@ class DriftMonitor:
         shape = (len(self.reference.columns), self.reference.width)
         counts = np.sum(periods, axis=0) if periods else np.zeros(shape, dtype=np.int64)
         rows = np.array([period[-1].sum() for period in periods], dtype=np.int64)
-        return drift_report(self.reference, counts, rows, self._spans.word)
+        return drift_report(self.reference, counts, rows, PERIOD[self._frequency])
 
     def collect(self) -> Iterator[Metric]:
         """Yield Prometheus metrics; the monitor is a collector of prometheus_client."""

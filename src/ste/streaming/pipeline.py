@@ -14,7 +14,6 @@ import orjson
 
 from ste.data.storage.files import atomic_file
 from ste.errors import RunError
-from ste.market.calendar import EXCHANGE
 from ste.streaming.checkpoints import Checkpoints
 from ste.streaming.engine import Engine
 from ste.streaming.event_sources import EventSource, SourceRecord
@@ -26,6 +25,7 @@ REJECTS, STATUS = "rejected.jsonl", "status.json"
 _POLL = 0.2  # seconds
 _MAX_REJECT = 300  # characters of a rejected event that are written
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC).date()
+from ste.schema import EXCHANGE
 
 
 class Pipeline:

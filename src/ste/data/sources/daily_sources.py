@@ -14,10 +14,10 @@ from ste.data.sources.market_files import file_periods, read_market
 from ste.data.storage.files import read_frame
 from ste.data.storage.parquet_shards import part_files
 from ste.errors import ConfigError
-from ste.market.calendar import BARS, calendar_of_days
+from ste.market.calendar import calendar_of_days
 from ste.market.sources import Market
 from ste.market.ticker_groups import ticker_ranges, ticker_starts
-from ste.schema import KEYS
+from ste.schema import BARS, KEYS
 from ste.synthetic.generator import generate_market, generate_market_blocks
 
 

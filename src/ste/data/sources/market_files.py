@@ -20,10 +20,10 @@ from ste.data.columns import (
 from ste.data.storage.files import read_frame
 from ste.errors import DataError
 from ste.market.bar_adjustment import adjusted_bars
-from ste.market.calendar import BARS, WEEKS, Periods, TradingCalendar, calendar_of_days
+from ste.market.calendar import WEEKS, Periods, TradingCalendar, calendar_of_days
 from ste.market.read_summary import ReadSummary
 from ste.market.sources import MACRO_NEUTRAL, Market
-from ste.schema import ADJUSTED_CLOSE, KEYS, MACRO_SERIES, MARKET_COLUMNS, SOURCE_NUMBERS, Column
+from ste.schema import ADJUSTED_CLOSE, BARS, KEYS, MACRO_SERIES, MARKET_COLUMNS, SOURCE_NUMBERS, Column
 
 
 def read_market(settings: MarketSettings) -> Market:
