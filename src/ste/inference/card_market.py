@@ -13,9 +13,9 @@ from ste.market.bar_adjustment import adjusted_bars
 from ste.market.calendar import Periods, TradingCalendar, calendar_of_days
 from ste.market.read_summary import ReadSummary
 from ste.market.sources import Market
+from ste.schema import BARS
 
 SOURCES = ("bars", "news", "macro", "policy")
-from ste.schema import BARS
 
 
 def open_market(card: ModelCard, files: Mapping[str, str | None], bars: pd.DataFrame | None = None) -> Market:

@@ -12,6 +12,7 @@ from ste.errors import DataError
 from ste.market.calendar import Periods, TradingCalendar, library_sessions
 from ste.market.read_summary import ReadSummary
 from ste.market.ticker_groups import ticker_starts
+from ste.schema import BARS
 
 _ALLOWED = 0.01
 """Fraction of the rows that may lie off the calendar, and of its sessions that may have no bar."""
@@ -23,7 +24,6 @@ _SPACINGS = {"weekly": (5, 9), "monthly": (26, 36)}  # days between bars
 _REGULAR = 0.8  # of the gaps between bars are of the spacing
 _GAPS = 8  # gaps that a spacing is judged by
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-from ste.schema import BARS
 
 
 def on_sessions(bars: pd.DataFrame, summary: ReadSummary, periods: Periods) -> pd.DataFrame:
@@ -31,8 +31,8 @@ def on_sessions(bars: pd.DataFrame, summary: ReadSummary, periods: Periods) -> p
 
     Args:
         bars: of complete tickers, sorted by ticker and date.
-        summary: the rows on other days are counted, and the spacing is stated; over several blocks, the first one that
-            tells the spacing decides.
+        summary: the rows on other days are counted, and the spacing is stated; over several blocks, the first one
+            with enough bars decides.
         periods: of the rows that the bars are for.
 
     Raises:
@@ -64,7 +64,7 @@ def _gaps(bars: pd.DataFrame) -> np.ndarray:
 
 
 def _spacing(bars: pd.DataFrame) -> str | None:
-    """Return `daily`, `weekly`, `monthly` or `N days apart`; None where the bars do not tell."""
+    """Return `daily`, `weekly`, `monthly` or `N days apart`; None with too few or irregular bars."""
     gaps = _gaps(bars)
     gaps = gaps[np.isfinite(gaps)]
     if len(gaps) < _GAPS:
@@ -97,7 +97,7 @@ def _check_spacing(bars: pd.DataFrame, spacing: str, frequency: str) -> None:
         return
     own = bars[bars["ticker"] == bars["ticker"].iloc[0]]
     days = ", ".join(f"{day:%Y-%m-%d}" for day in own["date"].iloc[:3])
-    remedy = f"Try data.frequency={spacing}, or give daily bars." if spacing in _SPACINGS else "Give daily bars."
+    remedy = f"Train with data.frequency={spacing}, or give daily bars." if spacing in _SPACINGS else "Give daily bars."
     raise DataError(
         f"bars: are {spacing} ({own['ticker'].iloc[0]}: {days}, ...). Expected daily bars"
         f"{'' if frequency == 'daily' else f' or {frequency} ones'} for {frequency} rows. {remedy}"
@@ -115,8 +115,8 @@ def _one_bar_per_period(bars: pd.DataFrame, summary: ReadSummary, periods: Perio
     closed = periods.spans(last.to_numpy().astype("datetime64[D]")) != periods.spans(days)
     word, label = periods.word, periods.calendar.label
     dated = bars.assign(date=last.to_numpy())
-    kept = summary.drop(bars, closed, f"in {word}s without a session of {label}").index
-    dated = dated.loc[kept]
+    inside = summary.drop(bars, closed, f"in {word}s without a session of {label}").index
+    dated = dated.loc[inside]
     repeated = dated.duplicated(["ticker", "date"]).to_numpy()
     dated = summary.drop(dated, repeated, f"in the same {word} as the ticker's bar before")
     weekdays = np.bincount(weekday, minlength=7)
@@ -162,7 +162,7 @@ def check_calendar(summary: ReadSummary, calendar: TradingCalendar, where: objec
         seen = f"no ticker has a bar on {missing:,} of the {len(every):,} sessions of {calendar.label}"
     fits = f"the days are those of {' or '.join(names)}" if names else "no exchange has these days"
     more = "" if names else ": the days in the file are the sessions"
-    raise DataError(f"{where}: {seen}; {fits}. Try data.calendar={names[0] if names else BARS}{more}.")
+    raise DataError(f"{where}: {seen}; {fits}. Train with data.calendar={names[0] if names else BARS}{more}.")
 
 
 def _missing(found: pd.DatetimeIndex, every: pd.DatetimeIndex) -> int:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-MONDAY = 3  # 1970-01-01 was a Thursday: a week that starts on Monday began 3 days before
+MONDAY = 3  # 1970-01-01 was a Thursday: the week of that day starts 3 days before
 _DAY = np.timedelta64(1, "D")
 
 

@@ -126,7 +126,7 @@ def examples_of_bars(body: bytes, card: ModelCard) -> BarExamples:
     try:
         calendar, summary = bars_calendar(card, bars), ReadSummary()
         adjusted = adjusted_bars(bars, notes, summary, periods=Periods(card.frequency, calendar), compare=False)
-        # Too few bars to tell their spacing are taken as those of training.
+        # Too few bars for a spacing are taken as those of training.
         spacing = summary.spacing or card.spacing
         market = Market(adjusted, calendar=calendar, spacing=spacing, notes=notes, **frames)
         check_card_spacing(card, market)

@@ -50,7 +50,7 @@ def predict(card: ModelCard) -> dict[str, dict[str, Any]]:
     return {
         "one window as arrays": {"value": {"windows": [arrays]}},
         "one window by name": {"value": {"windows": [one]}},
-        "the three newest weeks of a ticker": {"value": {"rows": [[*row.values()] for row in longer]}},
+        f"the three newest {card.periods.word}s of a ticker": {"value": {"rows": [[*row.values()] for row in longer]}},
     }
 
 

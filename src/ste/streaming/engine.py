@@ -11,10 +11,10 @@ from ste.errors import RunError
 from ste.inference.model_card import ModelCard
 from ste.inference.onnx_model import ServedModel
 from ste.market.calendar_check import fitting_calendars
+from ste.schema import BARS
 from ste.streaming.events import Event
 from ste.streaming.running_features import PeriodRows, RunningFeatures
 from ste.streaming.stream_calendar import iso_date_of
-from ste.schema import BARS
 
 
 def check_streamable(card: ModelCard) -> None:

@@ -14,6 +14,7 @@ import orjson
 
 from ste.data.storage.files import atomic_file
 from ste.errors import RunError
+from ste.schema import EXCHANGE
 from ste.streaming.checkpoints import Checkpoints
 from ste.streaming.engine import Engine
 from ste.streaming.event_sources import EventSource, SourceRecord
@@ -25,7 +26,6 @@ REJECTS, STATUS = "rejected.jsonl", "status.json"
 _POLL = 0.2  # seconds
 _MAX_REJECT = 300  # characters of a rejected event that are written
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC).date()
-from ste.schema import EXCHANGE
 
 
 class Pipeline:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -20,22 +21,24 @@ from ste.market.ticker_groups import ticker_ranges, ticker_starts
 from ste.schema import BARS, KEYS
 from ste.synthetic.generator import generate_market, generate_market_blocks
 
+AnySettings = TypeVar("AnySettings", bound=DataSettings)
 
-def with_calendar(settings: DataSettings) -> DataSettings:
+
+def with_calendar(settings: AnySettings) -> AnySettings:
     """Return settings whose calendar is known: with `data.calendar=bars`, that of the days in the bars or tables."""
     if settings.calendar != BARS:
         return settings
     if isinstance(settings, MarketSettings):
         calendar = file_periods(settings).calendar
     elif isinstance(settings, TableSettings):
-        dates = [typed_dates(Path(path)) for path in settings.files().values()]
+        dates = [table_dates(Path(path)) for path in settings.files().values()]
         calendar = calendar_of_days(np.concatenate(dates))
     else:
         raise ConfigError(f"data.calendar={BARS}: data={settings.source} has no file of bars. Try data.calendar=XNYS.")
     return replace(settings, calendar=calendar.name)
 
 
-def typed_dates(path: Path) -> np.ndarray:
+def table_dates(path: Path) -> np.ndarray:
     """Return the dates of a table or of a folder of its parts, datetime64 `[N]`."""
     out = []
     for part in part_files(path) if path.is_dir() else [path]:
