@@ -34,15 +34,15 @@ CASES = [(features, frequency) for features in FEATURE_SETS for frequency in ("w
 
 
 @cache
-def world_of(seed: int) -> Market:
+def world_of(seed: int, calendar: str) -> Market:
     return generate_market(
-        SyntheticSettings(source="world", tickers=4, start="2024-01-01", end="2024-05-31", seed=seed)
+        SyntheticSettings(source="world", calendar=calendar, tickers=4, start="2024-01-01", end="2024-05-31", seed=seed)
     )
 
 
-def untidy_market(seed: int) -> Market:
+def untidy_market(seed: int, calendar: str = "XNYS") -> Market:
     """A small world with missing bars, late and delisted tickers, dividends, and news and events on days off."""
-    world = world_of(seed % 8)
+    world = world_of(seed % 8, calendar)
     rng = np.random.default_rng(seed)
     assert world.news is not None
     assert world.policy is not None
@@ -127,7 +127,7 @@ def frame_of(rows: list[PeriodRows], features: str) -> pd.DataFrame:
 
 def assert_same(rows: list[PeriodRows], market: Market, features: str, frequency: str) -> None:
     batch = feature_rows(market, frequency, features).drop(columns=[ROW_CLOSE, ROW_VOLATILITY])
-    assert len(batch) > 20
+    assert len(batch) > 10
     live = frame_of(rows, features)
     pd.testing.assert_frame_equal(live, batch, check_exact=True, check_dtype=False)
 
@@ -142,7 +142,7 @@ class Disordered:
 
 def disordered(market: Market, frequency: str, rng: np.random.Generator) -> Disordered:
     """Events by the period in which they count, in any order within it, with repeats, corrections and latecomers."""
-    calendar = StreamCalendar(Periods(frequency))
+    calendar = StreamCalendar(market.periods(frequency))
     events = events_of(market)
     order = rng.permutation(len(events))
     # Of two releases or policy events of a day the file's order counts.
@@ -183,6 +183,17 @@ def test_running_features_are_the_batches_to_the_last_bit(seed: int, case: tuple
     assert_same(rows, market, features, frequency)
     counted = Counter({key: count for key, count in running.counts.items() if "macro" not in key and "used" not in key})
     assert counted == sent.slipped
+
+
+@pytest.mark.parametrize("frequency", ["weekly", "daily", "monthly"])
+@pytest.mark.parametrize("calendar", ["24/7", "XSHG"])
+def test_live_rows_of_any_calendar_are_the_batches(calendar: str, frequency: str) -> None:
+    market = untidy_market(3, calendar)
+    assert market.calendar.name == calendar
+    sent = disordered(market, frequency, np.random.default_rng(0))
+    running = RunningFeatures("full", market.periods(frequency))
+    rows = [one for event in sent.events for one in running.feed(event)]
+    assert_same([*rows, *running.finish()], market, "full", frequency)
 
 
 @settings(max_examples=4)

@@ -82,6 +82,11 @@ class TradingCalendar:
         """The days that the calendar of a file of bars was made from."""
         return _bar_days(self.name)
 
+    @property
+    def bounds(self) -> tuple[pd.Timestamp, pd.Timestamp]:
+        """First and last day of what is known; beyond them the usual weekdays count as sessions."""
+        return _bounds(self.name)
+
     def sessions(self, start: pd.Timestamp, end: pd.Timestamp) -> pd.DatetimeIndex:
         """Return the sessions from `start` to `end`, both included, as midnights without a time zone."""
         # exchange_calendars refuses a span shorter than its holiday rules need; spans of decades also share the cache.
@@ -205,20 +210,26 @@ def _library_calendar(name: str, first: str, last: str) -> Any:
     return kind(start=start, end=end if high is None else min(end, high))
 
 
+@lru_cache(maxsize=64)
+def _bounds(name: str) -> tuple[pd.Timestamp, pd.Timestamp]:
+    low = high = None
+    if name.startswith(f"{BARS}:"):
+        low, high = _bar_days(name)[[0, -1]]
+    elif name not in _FACTS:
+        calendar = _library_calendar(name, "2010-01-01", "2019-12-31")
+        low, high = calendar.bound_min(), calendar.bound_max()
+    return (low or pd.Timestamp("1900-01-01")), (high or pd.Timestamp("2199-12-31"))
+
+
 @lru_cache(maxsize=64)  # a calendar takes a third of a second to make; only its sessions are cached
 def _sessions_of_years(name: str, first: int, last: int) -> pd.DatetimeIndex:
     start, end = pd.Timestamp(f"{first}-01-01"), pd.Timestamp(f"{last}-12-31")
     if name.startswith(f"{BARS}:"):
         known = _bar_days(name)
-        low, high = known[0], known[-1]
     else:
-        calendar = _library_calendar(name, f"{first}-01-01", f"{last}-12-31")
-        known = calendar.sessions.tz_localize(None)
-        low, high = start, end
-        if calendar.bound_min() is not None or calendar.bound_max() is not None:
-            low = max(start, calendar.bound_min() or start)
-            high = min(end, calendar.bound_max() or end)
-    inside = known[(known >= start) & (known <= end)].as_unit("ns")
+        known = library_sessions(name, f"{first}-01-01", f"{last}-12-31")
+    low, high = _bounds(name)
+    inside = known[(known >= start) & (known <= end)]
     day = pd.Timedelta(days=1)
     beyond = [
         pd.date_range(start, min(low - day, end), unit="ns"),

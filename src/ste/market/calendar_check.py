@@ -3,6 +3,7 @@
 Bars of the wrong exchange lose sessions or leave gaps; weekly bars read as daily ones give indicators of other lengths.
 """
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 import numpy as np
@@ -23,6 +24,10 @@ _SAMPLE = 3  # years of bars that calendars are compared on
 _SPACINGS = {"weekly": (5, 9), "monthly": (26, 36)}  # days between bars
 _REGULAR = 0.8  # of the gaps between bars are of the spacing
 _GAPS = 8  # gaps that a spacing is judged by
+_LARGE = ("XNYS", "XLON", "XETR", "XPAR", "XTKS", "XHKG", "XSHG", "XBOM", "XTSE", "XASX", "BVMF", "XTAI", "CMES")
+"""Compared first, since all of exchange_calendars take ten seconds; named first among equals."""
+_EXACT = 0.001
+_HOLIDAYS = 0.06  # of the weekdays of a year: more missing sessions are a thin ticker's
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
@@ -46,6 +51,7 @@ def on_sessions(bars: pd.DataFrame, summary: ReadSummary, periods: Periods) -> p
         summary.days = summary.days.add(bars["date"].value_counts(), fill_value=0)
         every = periods.calendar.sessions(bars["date"].min(), bars["date"].max())
         _doubt_sparse_tickers(bars, summary)
+        _state_bounds(bars, summary, periods.calendar)
         return summary.drop(bars, ~bars["date"].isin(every).to_numpy(), off_calendar(periods.calendar))
     _check_spacing(bars, summary.spacing, periods.frequency)
     return _one_bar_per_period(bars, summary, periods)
@@ -85,6 +91,17 @@ def _doubt_sparse_tickers(bars: pd.DataFrame, summary: ReadSummary) -> None:
     if sparse.any() and not sparse.all():
         rows = bars["ticker"].isin(sparse.index[sparse]).to_numpy()
         summary.doubt(bars, rows, "of tickers whose bars are a week or more apart, unlike the others'")
+
+
+def _state_bounds(bars: pd.DataFrame, summary: ReadSummary, calendar: TradingCalendar) -> None:
+    low, high = calendar.bounds
+    for beyond, text in (
+        (bars["date"].min() < low, f"from {low:%Y-%m-%d} on"),
+        (bars["date"].max() > high, f"to {high:%Y-%m-%d}"),
+    ):
+        statement = f"bars: the calendar {calendar.label} is known {text}; on the other side its usual weekdays count"
+        if beyond and statement not in summary.statements:
+            summary.statements.append(statement)
 
 
 def _tickers(bars: pd.DataFrame) -> str:
@@ -141,7 +158,10 @@ def check_calendar(summary: ReadSummary, calendar: TradingCalendar, where: objec
         where: the file or source of the bars.
     """
     days = summary.days
-    if days.empty or calendar.label == BARS:
+    if calendar.label == BARS:
+        return
+    days = days[(days.index >= calendar.bounds[0]) & (days.index <= calendar.bounds[1])]
+    if days.empty:
         return
     found = pd.DatetimeIndex(days.index).sort_values()
     every = calendar.sessions(found[0], found[-1])
@@ -152,10 +172,12 @@ def check_calendar(summary: ReadSummary, calendar: TradingCalendar, where: objec
     refused = rows > _ALLOWED * total and off.sum() >= _FEW
     if not refused and (len(found) < _ENOUGH or share <= _ALLOWED):
         return
+    if not refused and share > _HOLIDAYS and set(found.day_of_week.unique()) >= set(calendar.weekdays):
+        return
     best = fitting_calendars(found)
     if not refused and (not best or share < 4 * best[0][1]):
         return
-    names = [name for name, cost in best if cost <= best[0][1] + 0.001][:4]
+    names = [name for name, cost in best if cost <= best[0][1] + _EXACT][:4]
     first = summary.set_aside.get(off_calendar(calendar))
     seen = f"{rows:,} of {total:,} rows are {off_calendar(calendar)}" + (f" (first: {first.first})" if first else "")
     if not refused:
@@ -180,15 +202,22 @@ def fitting_calendars(found: pd.DatetimeIndex) -> list[tuple[str, float]]:
 
     Returns:
         Names, and the fraction of the days that are no sessions plus that of the sessions without a bar. Only
-        calendars with nearly all days are named; of exchanges with the same sessions each.
+        calendars with nearly all days are named.
     """
     import exchange_calendars
 
     first = max(found[0], found[-1] - pd.DateOffset(years=_SAMPLE))
     found = found[found >= first]
-    weekend = (found.day_of_week >= 5).mean() > 0.2
-    names = ["24/7"] if weekend else exchange_calendars.get_calendar_names(include_aliases=False)
-    out = []
+    if (found.day_of_week == 5).mean() > _ALLOWED:  # no exchange trades on Saturdays
+        return _fits(["24/7"], found)
+    large = _fits(_LARGE, found)
+    if large and large[0][1] <= _EXACT:
+        return large
+    return _fits(exchange_calendars.get_calendar_names(include_aliases=False), found)
+
+
+def _fits(names: Iterable[str], found: pd.DatetimeIndex) -> list[tuple[str, float]]:
+    first, out = found[0], []
     for name in names:
         every = _sample_sessions(name, first.year, found[-1].year)
         if every is None:
@@ -198,7 +227,7 @@ def fitting_calendars(found: pd.DatetimeIndex) -> list[tuple[str, float]]:
         missing = _missing(found, every) / max(len(every), 1)
         if off <= _ALLOWED and missing <= 5 * _ALLOWED:
             out.append((name, float(off + missing)))
-    return sorted(out, key=lambda pair: (pair[1], pair[0]))
+    return sorted(out, key=lambda pair: (pair[1], pair[0] not in _LARGE, pair[0]))
 
 
 @lru_cache(maxsize=256)
