@@ -276,7 +276,9 @@ def test_weekly_bars_are_used_as_weeks_and_refused_as_days(tmp_path: Path, weekd
     rows = feature_rows(market, "weekly")
     own = rows[(rows["ticker"] == "A") & (rows["date"] >= "2016-01-01")]
     assert own["date"].tolist() == [
-        day for day in last if pd.Timestamp("2016-01-01") <= day.to_period("W-SUN") <= days[-1].to_period("W-SUN")
+        day
+        for day in last
+        if pd.Timestamp("2016-01-01") <= day <= days[-1] + pd.Timedelta(days=6 - days[-1].day_of_week)
     ]
     close = pd.Series(market.bars.loc[market.bars["ticker"] == "A", "close"].to_numpy())
     np.testing.assert_allclose(own["stock_sma_20"], close.rolling(20).mean().to_numpy()[-len(own) :])
@@ -305,6 +307,11 @@ def test_monthly_bars_are_used_as_months(tmp_path: Path, days: pd.DatetimeIndex)
         read_market(replace(chosen, frequency="weekly"))
     with pytest.raises(DataError, match=r"are 91 days apart .*Give daily bars"):
         read_market(file_of(bars_on(pd.date_range("2000-01-01", periods=40, freq="91D")), tmp_path, name="q.parquet"))
+
+
+def test_weekly_bars_of_an_exchange_that_was_open_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"8 of 520 bars are in weeks without a session of XSHG \(first: A 2016-02-12"):
+        read_market(file_of(bars_on(WEEKLY["Friday"]), tmp_path, calendar="XSHG"))
 
 
 def test_a_second_bar_of_a_week_is_set_aside(tmp_path: Path) -> None:
@@ -357,6 +364,6 @@ def test_a_day_lies_in_the_span_of_its_number(day: int, frequency: str, before: 
 
 def test_bars_of_two_spacings_are_refused() -> None:
     summary = ReadSummary()
-    summary.spacing = "daily"
-    with pytest.raises(DataError, match="are weekly, others daily"):
+    summary.spacing = "monthly"
+    with pytest.raises(DataError, match="some are weekly, others monthly"):
         adjusted_bars(bars_on(WEEKLY["Monday"]), [], summary)

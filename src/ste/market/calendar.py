@@ -5,8 +5,6 @@ span that it knows (a library's calendar may start or end with its exchange's re
 usual weekdays count as sessions.
 """
 
-import base64
-import zlib
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
@@ -16,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ste.errors import ConfigError
+from ste.market.exchange_sessions import FACTS, bar_days, days_name, facts, known_span, sessions_of_years
 from ste.market.spans import MONDAY, span_numbers
 from ste.schema import BARS, EXCHANGE, PERIOD
 
@@ -23,20 +22,6 @@ _FIXED = np.datetime64("1990-01-02")
 _MARGIN = np.timedelta64(70, "D")
 """No exchange was closed for longer: Athens stayed closed for five weeks in 2015."""
 _SATURDAY, _SUNDAY = 5, 6
-_USUAL = 0.2  # of the sessions of the most frequent weekday: below are make-up days
-
-
-@dataclass(frozen=True)
-class _Facts:
-    """What follows from ten years of a calendar's sessions: usual weekdays (Monday is 0), sessions in a year."""
-
-    weekdays: tuple[int, ...]
-    per_year: int
-
-
-_FACTS = {EXCHANGE: _Facts((0, 1, 2, 3, 4), 252), "24/7": _Facts((0, 1, 2, 3, 4, 5, 6), 365)}
-"""Facts that need no computation, so that a run on a weekly table of these makes no calendar. None of these was closed
-for a complete week since 1960, as `Periods` relies on."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +42,7 @@ class TradingCalendar:
     @property
     def weekdays(self) -> tuple[int, ...]:
         """Its usual weekdays, Monday is 0; make-up sessions on other days are rare."""
-        return _facts(self.name).weekdays
+        return facts(self.name).weekdays
 
     @property
     def sessions_per_week(self) -> int:
@@ -67,7 +52,7 @@ class TradingCalendar:
     @property
     def sessions_per_year(self) -> int:
         """Rounded mean of ten years: 252 in New York, 365 where every day is a session."""
-        return _facts(self.name).per_year
+        return facts(self.name).per_year
 
     @property
     def first_weekday(self) -> int:
@@ -80,17 +65,17 @@ class TradingCalendar:
     @property
     def known_days(self) -> pd.DatetimeIndex:
         """The days that the calendar of a file of bars was made from."""
-        return _bar_days(self.name)
+        return bar_days(self.name)
 
     @property
     def bounds(self) -> tuple[pd.Timestamp, pd.Timestamp]:
         """First and last day of what is known; beyond them the usual weekdays count as sessions."""
-        return _bounds(self.name)
+        return known_span(self.name)
 
     def sessions(self, start: pd.Timestamp, end: pd.Timestamp) -> pd.DatetimeIndex:
         """Return the sessions from `start` to `end`, both included, as midnights without a time zone."""
         # exchange_calendars refuses a span shorter than its holiday rules need; spans of decades also share the cache.
-        known = _sessions_of_years(self.name, (start.year - 1) // 10 * 10, (end.year + 1) // 10 * 10 + 9)
+        known = sessions_of_years(self.name, (start.year - 1) // 10 * 10, (end.year + 1) // 10 * 10 + 9)
         return known[known.searchsorted(start.normalize()) : known.searchsorted(end.normalize(), side="right")]
 
     def session_numbers(self, dates: pd.DatetimeIndex | pd.Series | np.ndarray) -> np.ndarray:
@@ -135,7 +120,7 @@ def trading_calendar(name: str) -> TradingCalendar:
     """
     if name == BARS:
         raise ConfigError(f"data.calendar={BARS}: the sessions are those of a file of bars. Give bars, or an exchange.")
-    if name in _FACTS or name.startswith(f"{BARS}:"):
+    if name in FACTS or name.startswith(f"{BARS}:"):
         return TradingCalendar(name)
     import exchange_calendars
 
@@ -149,7 +134,7 @@ def trading_calendar(name: str) -> TradingCalendar:
         )
     calendar = TradingCalendar(exchange_calendars.resolve_alias(found))
     try:
-        _facts(calendar.name)
+        facts(calendar.name)
     except Exception as error:  # the library's calendars fail in their own ways
         raise ConfigError(
             f"data.calendar={name}: exchange_calendars {exchange_calendars.__version__} cannot compute this calendar "
@@ -163,80 +148,7 @@ def calendar_of_days(dates: pd.DatetimeIndex | pd.Series | np.ndarray) -> Tradin
     days = np.unique(np.asarray(dates, dtype="datetime64[D]"))
     if not len(days):
         return TradingCalendar()
-    bits = np.zeros(int((days[-1] - days[0]).astype(np.int64)) + 1, dtype=bool)
-    bits[(days - days[0]).astype(np.int64)] = True
-    packed = base64.b64encode(zlib.compress(np.packbits(bits).tobytes(), 9)).decode()
-    return TradingCalendar(f"{BARS}:{days[0]}:{packed}")
-
-
-@lru_cache(maxsize=16)
-def _bar_days(name: str) -> pd.DatetimeIndex:
-    _, first, packed = name.split(":")
-    bits = np.unpackbits(np.frombuffer(zlib.decompress(base64.b64decode(packed)), dtype=np.uint8))
-    days = np.datetime64(first, "D") + np.flatnonzero(bits)
-    return pd.DatetimeIndex(days.astype("datetime64[ns]"))
-
-
-@lru_cache(maxsize=64)
-def _facts(name: str) -> _Facts:
-    if name in _FACTS:
-        return _FACTS[name]
-    known = _bar_days(name) if name.startswith(f"{BARS}:") else library_sessions(name, "2010-01-01", "2019-12-31")
-    counts = np.bincount(known.day_of_week, minlength=7)
-    weekdays = tuple(np.flatnonzero(counts >= _USUAL * counts.max()).tolist())
-    years = ((known[-1] - known[0]).days + 1) / 365.25
-    per_year = round(len(known) / years) if years > 1 else round(365.25 / 7 * len(weekdays))
-    return _Facts(weekdays, min(per_year, 365))
-
-
-def library_sessions(name: str, first: str, last: str) -> pd.DatetimeIndex:
-    """Return the sessions that exchange_calendars knows of a span, and of at least two years."""
-    return _library_calendar(name, first, last).sessions.tz_localize(None).as_unit("ns")
-
-
-def _library_calendar(name: str, first: str, last: str) -> Any:
-    """Make a calendar of exchange_calendars for as much of a span as it knows, and at least two years."""
-    import exchange_calendars  # imported on first use: not every run needs sessions
-
-    try:
-        return exchange_calendars.get_calendar(name, start=first, end=last)
-    except ValueError:
-        kind = type(exchange_calendars.get_calendar(name))
-    low, high = kind.bound_min(), kind.bound_max()
-    start, end, enough = pd.Timestamp(first), pd.Timestamp(last), pd.DateOffset(years=2)
-    start = start if high is None else min(start, high - enough)
-    start = start if low is None else max(start, low)
-    end = max(end, start + enough)
-    return kind(start=start, end=end if high is None else min(end, high))
-
-
-@lru_cache(maxsize=64)
-def _bounds(name: str) -> tuple[pd.Timestamp, pd.Timestamp]:
-    low = high = None
-    if name.startswith(f"{BARS}:"):
-        low, high = _bar_days(name)[[0, -1]]
-    elif name not in _FACTS:
-        calendar = _library_calendar(name, "2010-01-01", "2019-12-31")
-        low, high = calendar.bound_min(), calendar.bound_max()
-    return (low or pd.Timestamp("1900-01-01")), (high or pd.Timestamp("2199-12-31"))
-
-
-@lru_cache(maxsize=64)  # a calendar takes a third of a second to make; only its sessions are cached
-def _sessions_of_years(name: str, first: int, last: int) -> pd.DatetimeIndex:
-    start, end = pd.Timestamp(f"{first}-01-01"), pd.Timestamp(f"{last}-12-31")
-    if name.startswith(f"{BARS}:"):
-        known = _bar_days(name)
-    else:
-        known = library_sessions(name, f"{first}-01-01", f"{last}-12-31")
-    low, high = _bounds(name)
-    inside = known[(known >= start) & (known <= end)]
-    day = pd.Timedelta(days=1)
-    beyond = [
-        pd.date_range(start, min(low - day, end), unit="ns"),
-        pd.date_range(max(high + day, start), end, unit="ns"),
-    ]
-    before, after = (days[np.isin(days.day_of_week, _facts(name).weekdays)] for days in beyond)
-    return pd.DatetimeIndex(np.concatenate([before, inside, after]))
+    return TradingCalendar(days_name(days))
 
 
 @dataclass(frozen=True)
@@ -275,7 +187,7 @@ class Periods:
         if self.frequency == "daily":
             return self.calendar.session_numbers(dates)
         days = np.asarray(dates, dtype="datetime64[D]")
-        if self.calendar.name in _FACTS or not len(days):
+        if self.calendar.name in FACTS or not len(days):
             return self.spans(days)
         # Sessions before the first day, so that no date lies before all of them.
         known = self.calendar._days(min(days.min(), _FIXED) - _MARGIN, max(days.max(), _FIXED))

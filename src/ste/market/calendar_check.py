@@ -1,7 +1,4 @@
-"""Check bars against a calendar and the spacing of its rows, and name the calendars that fit.
-
-Bars of the wrong exchange lose sessions or leave gaps; weekly bars read as daily ones give indicators of other lengths.
-"""
+"""Check the days of bars against a calendar, and name the calendars that fit."""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -10,9 +7,10 @@ import numpy as np
 import pandas as pd
 
 from ste.errors import DataError
-from ste.market.calendar import Periods, TradingCalendar, library_sessions
+from ste.market.bar_spacing import BarGaps, check_spacing, closed_periods, one_bar_per_period
+from ste.market.calendar import Periods, TradingCalendar
+from ste.market.exchange_sessions import library_sessions
 from ste.market.read_summary import ReadSummary
-from ste.market.ticker_groups import ticker_starts
 from ste.schema import BARS
 
 _ALLOWED = 0.01
@@ -21,14 +19,10 @@ _FEW = 5  # days off the calendar that are an accident rather than another excha
 _ENOUGH = 100  # days of bars from which missing sessions say something about the calendar
 _GAP = 15  # days; a longer gap is a file's own, not a holiday
 _SAMPLE = 3  # years of bars that calendars are compared on
-_SPACINGS = {"weekly": (5, 9), "monthly": (26, 36)}  # days between bars
-_REGULAR = 0.8  # of the gaps between bars are of the spacing
-_GAPS = 8  # gaps that a spacing is judged by
 _LARGE = ("XNYS", "XLON", "XETR", "XPAR", "XTKS", "XHKG", "XSHG", "XBOM", "XTSE", "XASX", "BVMF", "XTAI", "CMES")
 """Compared first, since all of exchange_calendars take ten seconds; named first among equals."""
 _EXACT = 0.001
 _HOLIDAYS = 0.06  # of the weekdays of a year: more missing sessions are a thin ticker's
-_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 def on_sessions(bars: pd.DataFrame, summary: ReadSummary, periods: Periods) -> pd.DataFrame:
@@ -43,18 +37,19 @@ def on_sessions(bars: pd.DataFrame, summary: ReadSummary, periods: Periods) -> p
     Raises:
         DataError: bars of a spacing that the rows cannot be made from.
     """
-    spacing = _spacing(bars)
-    if spacing is not None and summary.spacing not in ("", spacing):
-        raise DataError(f"bars: those of {_tickers(bars)} are {spacing}, others {summary.spacing}. Give one spacing.")
+    gaps = BarGaps.of(bars)
+    spacing = gaps.spacing()
+    if spacing is not None and summary.spacing not in ("", "daily", spacing):
+        raise DataError(f"bars: some are {spacing}, others {summary.spacing}. Give bars of one spacing.")
     summary.spacing = summary.spacing or spacing or ""
     if summary.spacing in ("", "daily"):
-        summary.days = summary.days.add(bars["date"].value_counts(), fill_value=0)
+        _count_days(bars, summary)
         every = periods.calendar.sessions(bars["date"].min(), bars["date"].max())
-        _doubt_sparse_tickers(bars, summary)
+        summary.doubt(bars, gaps.sparse(), "of tickers whose bars are a week or more apart, unlike the others'")
         _state_bounds(bars, summary, periods.calendar)
         return summary.drop(bars, ~bars["date"].isin(every).to_numpy(), off_calendar(periods.calendar))
-    _check_spacing(bars, summary.spacing, periods.frequency)
-    return _one_bar_per_period(bars, summary, periods)
+    check_spacing(bars, summary.spacing, periods.frequency)
+    return one_bar_per_period(bars, summary, periods)
 
 
 def off_calendar(calendar: TradingCalendar) -> str:
@@ -62,35 +57,13 @@ def off_calendar(calendar: TradingCalendar) -> str:
     return f"on days without a session of {calendar.label}"
 
 
-def _gaps(bars: pd.DataFrame) -> np.ndarray:
-    """Return the days from the ticker's bar before to each bar, float64 `[N]`; NaN for a ticker's first."""
-    gaps = np.diff(bars["date"].to_numpy().astype("datetime64[D]").astype(np.int64), prepend=0).astype(np.float64)
-    gaps[ticker_starts(bars)] = np.nan
-    return gaps
-
-
-def _spacing(bars: pd.DataFrame) -> str | None:
-    """Return `daily`, `weekly`, `monthly` or `N days apart`; None with too few or irregular bars."""
-    gaps = _gaps(bars)
-    gaps = gaps[np.isfinite(gaps)]
-    if len(gaps) < _GAPS:
-        return None
-    median = float(np.median(gaps))
-    if median <= 4:
-        return "daily"
-    for name, (low, high) in _SPACINGS.items():
-        if ((gaps >= low) & (gaps <= high)).mean() >= _REGULAR:
-            return name
-    regular = (np.abs(gaps - median) <= 0.2 * median).mean() >= _REGULAR
-    return f"{median:.0f} days apart" if regular else None
-
-
-def _doubt_sparse_tickers(bars: pd.DataFrame, summary: ReadSummary) -> None:
-    gaps = pd.Series(_gaps(bars)).groupby(bars["ticker"].to_numpy())
-    sparse = (gaps.median() >= _SPACINGS["weekly"][0]) & (gaps.count() >= _GAPS)
-    if sparse.any() and not sparse.all():
-        rows = bars["ticker"].isin(sparse.index[sparse]).to_numpy()
-        summary.doubt(bars, rows, "of tickers whose bars are a week or more apart, unlike the others'")
+def _count_days(bars: pd.DataFrame, summary: ReadSummary) -> None:
+    """Add the rows of each day to the summary."""
+    days = bars["date"].to_numpy().astype("datetime64[D]")
+    counts = np.bincount((days - days.min()).astype(np.int64))
+    found = np.flatnonzero(counts)
+    index = pd.DatetimeIndex((days.min() + found).astype("datetime64[ns]"))
+    summary.days = summary.days.add(pd.Series(counts[found], index=index), fill_value=0)
 
 
 def _state_bounds(bars: pd.DataFrame, summary: ReadSummary, calendar: TradingCalendar) -> None:
@@ -104,51 +77,6 @@ def _state_bounds(bars: pd.DataFrame, summary: ReadSummary, calendar: TradingCal
             summary.statements.append(statement)
 
 
-def _tickers(bars: pd.DataFrame) -> str:
-    names = bars["ticker"].unique()
-    return f"{names[0]}, ..." if len(names) > 1 else str(names[0])
-
-
-def _check_spacing(bars: pd.DataFrame, spacing: str, frequency: str) -> None:
-    if spacing == frequency:
-        return
-    own = bars[bars["ticker"] == bars["ticker"].iloc[0]]
-    days = ", ".join(f"{day:%Y-%m-%d}" for day in own["date"].iloc[:3])
-    remedy = f"Train with data.frequency={spacing}, or give daily bars." if spacing in _SPACINGS else "Give daily bars."
-    raise DataError(
-        f"bars: are {spacing} ({own['ticker'].iloc[0]}: {days}, ...). Expected daily bars"
-        f"{'' if frequency == 'daily' else f' or {frequency} ones'} for {frequency} rows. {remedy}"
-    )
-
-
-def _one_bar_per_period(bars: pd.DataFrame, summary: ReadSummary, periods: Periods) -> pd.DataFrame:
-    """Date each bar by the last session of its period, so that nothing is known too early."""
-    days = bars["date"].to_numpy().astype("datetime64[D]")
-    weekday = bars["date"].dt.day_of_week.to_numpy()
-    # A Sunday may name the week that it ends or, as often, the one that follows: the later one is never too early.
-    begins = (weekday == 6) & (periods.frequency == "weekly") & (6 not in periods.calendar.weekdays)
-    days = days + begins.astype("timedelta64[D]")
-    last = periods.last_sessions(days)
-    closed = periods.spans(last.to_numpy().astype("datetime64[D]")) != periods.spans(days)
-    word, label = periods.word, periods.calendar.label
-    dated = bars.assign(date=last.to_numpy())
-    inside = summary.drop(bars, closed, f"in {word}s without a session of {label}").index
-    dated = dated.loc[inside]
-    repeated = dated.duplicated(["ticker", "date"]).to_numpy()
-    dated = summary.drop(dated, repeated, f"in the same {word} as the ticker's bar before")
-    weekdays = np.bincount(weekday, minlength=7)
-    named = f" dated {_WEEKDAYS[int(weekdays.argmax())]}" if weekdays.max() > _REGULAR * len(bars) else ""
-    statement = (
-        f"bars are {periods.frequency}{named}: each is dated by its {word}'s last session, and indicators such as the "
-        f"20-session mean count {word}s"
-    )
-    if begins.any():
-        statement += "; a bar dated Sunday is taken as the week that begins then"
-    if statement not in summary.statements:
-        summary.statements.append(statement)
-    return dated
-
-
 def check_calendar(summary: ReadSummary, calendar: TradingCalendar, where: object) -> None:
     """Raise `DataError` where the days of all bars are those of another calendar.
 
@@ -158,7 +86,8 @@ def check_calendar(summary: ReadSummary, calendar: TradingCalendar, where: objec
         where: the file or source of the bars.
     """
     days = summary.days
-    if calendar.label == BARS:
+    _check_closed_periods(summary, calendar, where)
+    if calendar.label == BARS or days.empty:
         return
     days = days[(days.index >= calendar.bounds[0]) & (days.index <= calendar.bounds[1])]
     if days.empty:
@@ -185,6 +114,18 @@ def check_calendar(summary: ReadSummary, calendar: TradingCalendar, where: objec
     fits = f"the days are those of {' or '.join(names)}" if names else "no exchange has these days"
     more = "" if names else ": the days in the file are the sessions"
     raise DataError(f"{where}: {seen}; {fits}. Train with data.calendar={names[0] if names else BARS}{more}.")
+
+
+def _check_closed_periods(summary: ReadSummary, calendar: TradingCalendar, where: object) -> None:
+    """Refuse weekly or monthly bars of periods in which the exchange of the calendar was closed."""
+    for word in ("week", "month"):
+        closed = summary.set_aside.get(closed_periods(word, calendar))
+        if closed and closed.rows >= _FEW and closed.rows > _ALLOWED * (summary.kept + closed.rows):
+            total = summary.kept + closed.rows
+            raise DataError(
+                f"{where}: {closed.rows:,} of {total:,} bars are {closed_periods(word, calendar)} (first: "
+                f"{closed.first}). Train with the calendar of their exchange, or with data.calendar={BARS}."
+            )
 
 
 def _missing(found: pd.DatetimeIndex, every: pd.DatetimeIndex) -> int:
