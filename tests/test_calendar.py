@@ -30,6 +30,8 @@ from ste.market.read_summary import ReadSummary
 from ste.market.sources import Market
 from ste.market.spans import span_days, span_numbers
 from ste.schema import ROW_PERIOD, ROW_VOLATILITY
+from ste.serving.bars_request import examples_of_bars
+from ste.serving.openapi_examples import predict_bars
 from ste.streaming.engine import check_streamable
 from ste.synthetic.generator import generate_market
 
@@ -338,6 +340,17 @@ def test_a_model_follows_its_calendar_and_the_spacing_of_its_bars(tmp_path: Path
         open_market(weekly, {"bars": file_of(bars_on(days_of("XNYS")), tmp_path, name="n.csv").bars})
     with pytest.raises(RunError, match="a stream has daily ones"):
         check_streamable(weekly)
+
+
+@pytest.mark.parametrize("frequency", ["daily", "weekly", "monthly"])
+@pytest.mark.parametrize("calendar", ["XNYS", "XSHG", "24/7", "bars"])
+def test_the_service_takes_bars_of_any_calendar(calendar: str, frequency: str) -> None:
+    stored = calendar_of_days(days_of("XSHG")).name if calendar == "bars" else calendar
+    card = replace(tiny_card(), calendar=stored, frequency=frequency)
+    body = predict_bars(card)["one ticker"]["value"]
+    examples = examples_of_bars(json.dumps(body).encode(), card)
+    assert [str(day)[:10] for day in examples.dates] == [body["bars"][-1]["date"]]
+    assert len(examples_of_bars(json.dumps(body | {"every": True}).encode(), card).tickers) == 1
 
 
 def test_cards_without_a_calendar_are_of_new_york() -> None:

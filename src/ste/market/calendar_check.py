@@ -37,13 +37,13 @@ def on_sessions(bars: pd.DataFrame, summary: ReadSummary, periods: Periods) -> p
     Raises:
         DataError: bars of a spacing that the rows cannot be made from.
     """
+    _count_days(bars, summary)
     gaps = BarGaps.of(bars)
     spacing = gaps.spacing()
     if spacing is not None and summary.spacing not in ("", "daily", spacing):
         raise DataError(f"bars: some are {spacing}, others {summary.spacing}. Give bars of one spacing.")
     summary.spacing = summary.spacing or spacing or ""
     if summary.spacing in ("", "daily"):
-        _count_days(bars, summary)
         every = periods.calendar.sessions(bars["date"].min(), bars["date"].max())
         summary.doubt(bars, gaps.sparse(), "of tickers whose bars are a week or more apart, unlike the others'")
         _state_bounds(bars, summary, periods.calendar)
@@ -87,7 +87,7 @@ def check_calendar(summary: ReadSummary, calendar: TradingCalendar, where: objec
     """
     days = summary.days
     _check_closed_periods(summary, calendar, where)
-    if calendar.label == BARS or days.empty:
+    if calendar.label == BARS or days.empty or summary.spacing not in ("", "daily"):
         return
     days = days[(days.index >= calendar.bounds[0]) & (days.index <= calendar.bounds[1])]
     if days.empty:
@@ -120,8 +120,8 @@ def _check_closed_periods(summary: ReadSummary, calendar: TradingCalendar, where
     """Refuse weekly or monthly bars of periods in which the exchange of the calendar was closed."""
     for word in ("week", "month"):
         closed = summary.set_aside.get(closed_periods(word, calendar))
-        if closed and closed.rows >= _FEW and closed.rows > _ALLOWED * (summary.kept + closed.rows):
-            total = summary.kept + closed.rows
+        total = int(summary.days.sum())
+        if closed and closed.rows >= _FEW and closed.rows > _ALLOWED * total:
             raise DataError(
                 f"{where}: {closed.rows:,} of {total:,} bars are {closed_periods(word, calendar)} (first: "
                 f"{closed.first}). Train with the calendar of their exchange, or with data.calendar={BARS}."

@@ -42,7 +42,7 @@ class ReadSummary:
         set_aside: rows that did not become bars, by reason.
         doubts: rows that became bars and look wrong, by what is wrong with them.
         spacing: of the bars, `daily`, `weekly` or `monthly`; empty where too few bars tell.
-        days: rows on each day that daily bars have, sessions or not.
+        days: rows on each day, session or not.
         statements: other sentences, such as how prices are adjusted, in order.
     """
 

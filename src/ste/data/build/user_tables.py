@@ -63,7 +63,7 @@ def _with_table_calendar(settings: TableSettings, built: dict[str, Any]) -> Tabl
     if own.partition(":")[0] != stated:
         label = own.partition(":")[0]
         raise DataError(
-            f"data.calendar={stated}: these tables were built with {label}, as their data card says. Try "
+            f"data.calendar={stated}: these tables were built with {label}, see their data card. Try "
             f"data.calendar={label}."
         )
     return replace(settings, calendar=own) if own != BARS else with_calendar(settings)
