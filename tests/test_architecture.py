@@ -14,14 +14,14 @@ SOURCE = ROOT / "src" / "ste"
 PLUGINS = ROOT / "src" / "hydra_plugins"
 COMMANDS = {
     *("train", "generate", "evaluate", "compare", "ensemble", "report", "audit", "reproduce", "ui"),
-    *("export", "predict", "serve", "live", "monitor"),
+    *("export", "predict", "serve", "live", "monitor", "fetch"),
 }
 # A package imports from the rows above its own, and within a row from those to its left. Commands import any of them.
 LAYERS = (
     ("errors", "registry", "schema"),
     ("market", "config", "models"),
     ("features", "labels", "synthetic", "data"),
-    ("baselines", "evaluation", "leakage"),
+    ("baselines", "evaluation", "leakage", "fetching"),
     ("training", "seed_ensembles"),
     ("tracking", "reporting"),
     ("experiment", "ensembles", "inference"),
@@ -43,6 +43,8 @@ FENCES = {
     "uvicorn": {"serving"},
     "redis": {"streaming"},
     "ray": {"inference", "data", "training"},
+    "yfinance": {"fetching"},
+    "fredapi": {"fetching"},
 }
 MODULES = sorted(SOURCE.rglob("*.py"))
 OWN_CODE = [*MODULES, *sorted(PLUGINS.rglob("*.py"))]

@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 
 from ste.config import DataSettings, LabelSettings, MarketSettings, SplitSettings, SyntheticSettings
+from ste.data.bar_files import bar_files
 from ste.data.build import sharded_tables as building_parts
 from ste.data.build.data_card import PreparedData
 from ste.data.build.prepare import prepare
 from ste.data.build.table_folder import STAGING
-from ste.data.sources import market_blocks
 from ste.data.sources.daily_sources import source_blocks
-from ste.data.sources.market_blocks import market_blocks as blocks_of_files
+from ste.data.sources.market_files import market_blocks as blocks_of_files
 from ste.data.sources.market_files import read_market
 from ste.data.storage.parquet_shards import part_files
 from ste.data.table_checks import check_built_table
@@ -168,7 +168,7 @@ def test_bars_in_order_are_never_read_whole(files: dict[str, str], monkeypatch: 
     def whole(*given: object) -> None:
         raise AssertionError("read whole")
 
-    monkeypatch.setattr(market_blocks, "read_bars", whole)
+    monkeypatch.setattr(bar_files.BarFiles, "_read", whole)
     assert sum(1 for _ in blocks_of_files(market_settings(files), 1)) == 6
     with pytest.raises(AssertionError, match="read whole"):
         list(blocks_of_files(market_settings(files, "any_order.parquet"), 1))
@@ -182,7 +182,6 @@ def faulty() -> Iterator[tuple[str, object, str]]:
     yield "close", np.inf, "a price above 0"
     yield "volume", -5.0, "a number of 0 or more"
     yield "low", 1e6, "high at or above low"
-    yield "date", pd.Timestamp("2020-05-04 12:00"), "without a time"
     yield "date", pd.NaT, "date"
 
 

@@ -15,8 +15,7 @@ from onnx_files import tiny_card
 from ste.config import MarketSettings, SyntheticSettings, TableSettings
 from ste.data.build.prepare import prepare
 from ste.data.panel import Panel
-from ste.data.sources.market_blocks import market_blocks
-from ste.data.sources.market_files import read_market
+from ste.data.sources.market_files import market_blocks, read_market
 from ste.errors import ConfigError, DataError, RunError
 from ste.evaluation.predictions import Predictions
 from ste.features.feature_rows import feature_rows
@@ -24,8 +23,8 @@ from ste.inference.card_market import open_market
 from ste.inference.inputs import rows_of_bars
 from ste.inference.model_card import ModelCard
 from ste.market.bar_adjustment import adjusted_bars
-from ste.market.calendar import Periods, calendar_of_days, trading_calendar
-from ste.market.calendar_check import fitting_calendars
+from ste.market.calendar import NEW_YORK, Periods, calendar_of_days, trading_calendar
+from ste.market.calendar_check import check_calendar, fitting_calendars
 from ste.market.read_summary import ReadSummary
 from ste.market.sources import Market
 from ste.market.spans import span_days, span_numbers
@@ -60,16 +59,12 @@ def file_of(bars: pd.DataFrame, folder: Path, name: str = "bars.parquet", **opti
     return MarketSettings(source="market", bars=str(path), **options)  # type: ignore[arg-type]
 
 
-def bar_notes(market: Market) -> list[str]:
-    return [note for note in market.notes if not note.startswith("no ")]
-
-
 @pytest.mark.parametrize("name", EXCHANGES)
 def test_every_session_and_week_of_an_exchange_is_used(tmp_path: Path, name: str) -> None:
     days = days_of(name)
     market = read_market(file_of(bars_on(days), tmp_path, calendar=name))
     assert len(market.bars) == 2 * len(days)
-    assert bar_notes(market) == []
+    assert market.summary.set_aside == market.summary.doubts == {}
     ends = pd.Series(days, index=days).groupby(days.to_period("W-SUN")).last()
     ends = ends[(ends >= days[99]) & (ends < pd.Timestamp(END) - pd.Timedelta(days=7))]
     rows = feature_rows(market, "weekly")
@@ -119,9 +114,11 @@ def test_a_thin_ticker_is_no_reason_to_refuse_a_calendar(tmp_path: Path) -> None
 def test_a_few_rows_off_the_calendar_are_set_aside_and_counted() -> None:
     bars = bars_on(days_of("XNYS", "2018-01-02", "2018-03-14"), ("A",))
     bars.loc[10, "date"] = pd.Timestamp("2018-01-20")  # one of fifty, as in a request
-    notes: list[str] = []
-    assert len(adjusted_bars(bars, notes)) == len(bars) - 1
-    assert notes == ["bars: 1 row on days without a session of XNYS set aside (first: A 2018-01-20)"]
+    summary = ReadSummary()
+    assert len(adjusted_bars(bars, summary)) == len(bars) - 1
+    check_calendar(summary, NEW_YORK, "bars")
+    found = summary.set_aside["on days without a session of XNYS"]
+    assert (found.rows, found.first) == (1, "A 2018-01-20")
 
 
 @pytest.mark.parametrize("off", [4, 12])
@@ -129,12 +126,14 @@ def test_one_percent_of_the_rows_may_lie_off_the_calendar(off: int) -> None:
     days = days_of("XNYS")
     weekend = pd.date_range(START, END)
     weekend = weekend[weekend.day_of_week == 5][:off]
-    bars = bars_on(days.append(weekend).sort_values(), ("A",))
+    bars, summary = bars_on(days.append(weekend).sort_values(), ("A",)), ReadSummary()
+    adjusted_bars(bars, summary)
     if off == 4:
-        assert len(adjusted_bars(bars, [])) == len(days)
+        check_calendar(summary, NEW_YORK, "bars")
+        assert summary.sessions == len(days)
     else:
         with pytest.raises(DataError, match=rf"^bars: {off} of {len(bars)} rows are on days without a session"):
-            adjusted_bars(bars, [])
+            check_calendar(summary, NEW_YORK, "bars")
 
 
 def test_the_days_of_each_exchange_are_recognized() -> None:
@@ -286,7 +285,7 @@ def test_weekly_bars_are_used_as_weeks_and_refused_as_days(tmp_path: Path, weekd
     np.testing.assert_allclose(own["stock_sma_20"], close.rolling(20).mean().to_numpy()[-len(own) :])
     expected = np.log(close).diff().rolling(20).std(ddof=0).to_numpy()[-len(own) :]
     np.testing.assert_allclose(own[ROW_VOLATILITY], expected)  # of weeks, not scaled by the root of five
-    assert [note for note in bar_notes(market) if f"bars are weekly dated {weekday}: " in note]
+    assert [note for note in market.notes if f"bars are weekly dated {weekday}: " in note]
     blocks = list(market_blocks(chosen, 1))
     assert {block.spacing for block in blocks} == {"weekly"}
 
@@ -379,4 +378,4 @@ def test_bars_of_two_spacings_are_refused() -> None:
     summary = ReadSummary()
     summary.spacing = "monthly"
     with pytest.raises(DataError, match="some are weekly, others monthly"):
-        adjusted_bars(bars_on(WEEKLY["Monday"]), [], summary)
+        adjusted_bars(bars_on(WEEKLY["Monday"]), summary)

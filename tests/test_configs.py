@@ -56,7 +56,7 @@ def test_the_groups_are_complete():
     assert set(GROUPS) == groups
     nets = {"alstm", "dual_tower", "gru", "lstm", "mlp", "tcn", "transformer"}
     assert set(GROUPS["model"]) == nets | {"gbm", "logistic", "majority", "persistence", "volatility"}
-    assert GROUPS["data"] == ["csv", "market", "seed", "world"]
+    assert GROUPS["data"] == ["csv", "market", "sample", "seed", "world"]
     assert GROUPS["augment"] == ["jitter", "mixup", "none", "scaling", "synthetic", "window_warping"]
     assert GROUPS["optimizer"] == ["adam", "adamw", "rmsprop", "sgd"]
     assert GROUPS["scheduler"] == ["cosine", "none", "plateau"]

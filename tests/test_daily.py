@@ -20,6 +20,7 @@ from ste.experiment.run import train
 from ste.experiment.train_result import TrainResult
 from ste.features.feature_rows import feature_rows
 from ste.market.calendar import Periods, TradingCalendar
+from ste.market.read_summary import ReadSummary
 from ste.market.sources import RAW_CLOSE, Market
 from ste.schema import DIRECTION, FEATURE_SETS, FEATURES, RETURN, ROW_CLOSE, ROW_PERIOD, ROW_VOLATILITY, Trend
 
@@ -58,7 +59,7 @@ def bars_file(raw: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture(scope="module")
 def market(bars_file: Path) -> Market:
-    return Market(bars=read_bars(bars_file, []))
+    return Market(bars=read_bars(MarketSettings(source="market", bars=str(bars_file)), ReadSummary()))
 
 
 def settings_of(bars_file: Path, **changes: object) -> MarketSettings:

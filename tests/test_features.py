@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ste.config import SyntheticSettings
-from ste.data.sources.market_files import read_source
+from ste.config.read_options import ReadOptions
+from ste.data.sources.side_files import read_side_file
 from ste.features.feature_rows import feature_rows
 from ste.features.macro import macro_features
 from ste.market.calendar import WEEKS, TradingCalendar
@@ -392,7 +393,7 @@ def test_a_macro_figure_is_joined_by_its_release_date_and_not_by_the_month_it_de
         "inflation,2024-09-01,2024-09-01,2024-10-10,2.4\n"
         "inflation,2024-10-01,2024-10-01,2024-11-13,2.6\n"
     )
-    macro = read_source(str(tmp_path / "macro.csv"), "macro")
+    macro = read_side_file(str(tmp_path / "macro.csv"), "macro", ReadOptions())
     fridays = pd.to_datetime(["2024-10-04", "2024-10-11", "2024-11-08", "2024-11-13", "2024-11-15"])
     joined = macro_features(pd.DataFrame({"date": fridays}), macro)
     assert joined["macro_inflation"].tolist() == [2.0, 2.4, 2.4, 2.6, 2.6]

@@ -41,7 +41,7 @@ def test_only_the_settings_of_the_command_are_shown():
 
 def test_the_meaning_follows_the_choice_of_a_group():
     assert "decoupled weight decay" in help_page("train", ["optimizer=adamw"])
-    assert "bars: ''                    daily bars:" in help_page("train", ["data=market"])
+    assert "bars: ''                    daily bars in any usual shape:" in help_page("train", ["data=market"])
 
 
 @pytest.mark.slow

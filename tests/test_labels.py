@@ -1,5 +1,7 @@
 """Targets: what the weeks after a row's close brought, and which class that is."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -70,15 +72,20 @@ def test_a_ticker_never_takes_its_label_from_the_next_one() -> None:
     horizon=st.integers(1, 60),
 )
 def test_labels_join_exactly_the_rows_that_lie_the_horizon_apart(weeks: dict[str, set[int]], horizon: int) -> None:
-    """Any gaps, any tickers, weeks before 1970 (negative numbers) too."""
+    """Any gaps, any tickers, weeks before 1970 (negative numbers) too; 13 weeks without a row start a new history."""
     rows = rows_of({ticker: sorted(weeks[ticker]) for ticker in sorted(weeks)})
     close = {
         (ticker, week): value for ticker, week, value in rows[["ticker", ROW_PERIOD, ROW_CLOSE]].itertuples(index=False)
     }
+
+    def one_history(ticker: str, first: int, last: int) -> bool:
+        between = [week for week in sorted(weeks[ticker]) if first <= week <= last]
+        return all(after - before < 13 for before, after in pairwise(between))
+
     expected = {
         (ticker, week): close[ticker, week + horizon] - value
         for (ticker, week), value in close.items()
-        if (ticker, week + horizon) in close
+        if (ticker, week + horizon) in close and one_history(ticker, week, week + horizon)
     }
     labelled = future_returns(rows, horizon)
     found = dict(zip(zip(labelled["ticker"], labelled[ROW_PERIOD], strict=True), labelled[MOVEMENT], strict=True))

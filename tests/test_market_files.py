@@ -8,18 +8,22 @@ import pytest
 
 from ste.config import MarketSettings, SyntheticSettings
 from ste.config.input_checks import check_data_files
+from ste.config.read_options import ReadOptions
 from ste.data.build.labelled_rows import build_table
 from ste.data.build.prepare import prepare
-from ste.data.sources.market_files import read_bars, read_market, read_source
+from ste.data.sources.market_files import read_bars, read_market
+from ste.data.sources.side_files import read_side_file
 from ste.data.storage.tables import read_table
 from ste.errors import DataError
 from ste.features.feature_rows import feature_rows
+from ste.market.read_summary import ReadSummary
 from ste.market.sources import MACRO_NEUTRAL, RAW_CLOSE, Market
 from ste.schema import FEATURES, KEYS, MARKET_COLUMNS
 from ste.synthetic.generator import generate_market
 
 REAL = Path(__file__).parents[2] / "shared" / "market"
 PRICES = ["open", "high", "low", "close"]
+AS_THEY_ARE = "bars: no adjusted close: prices and volume of 2 tickers taken as they are"
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +46,10 @@ def settings_of(folder: Path, suffix: str = ".csv", **frames: pd.DataFrame) -> M
     return MarketSettings(source="market", **files)
 
 
+def bars_of(path: object, summary: ReadSummary | None = None) -> pd.DataFrame:
+    return read_bars(MarketSettings(source="market", bars=str(path)), summary or ReadSummary())
+
+
 def sources(market: Market) -> dict[str, pd.DataFrame]:
     frames = {kind: getattr(market, kind) for kind in MARKET_COLUMNS}
     assert all(isinstance(frame, pd.DataFrame) and len(frame) > 0 for frame in frames.values())
@@ -62,7 +70,7 @@ def test_files_of_a_market_give_the_features_of_that_market(tmp_path: Path, mark
     read = read_market(settings_of(tmp_path, suffix, **sources(market)))
     expected = feature_rows(market)
     assert len(expected) > 0
-    assert read.notes == []
+    assert [note for note in read.notes[1:] if note.split(": ")[0] not in ("news", "macro", "policy")] == [AS_THEY_ARE]
     pd.testing.assert_frame_equal(feature_rows(read), expected, check_exact=True)
 
 
@@ -88,24 +96,25 @@ def test_an_unadjusted_split_with_adj_close_gives_the_features_of_adjusted_bars(
     pd.testing.assert_frame_equal(
         feature_rows(read), feature_rows(Market(bars=bars)), rtol=1e-9, atol=1e-9, check_exact=False
     )
-    assert "bars: prices and volume adjusted by adj_close / close" in read.notes
+    assert "1 split (first: AAPL 2024-02-14, 4:1); volume multiplied by the later splits in 1 ticker" in read.notes[1]
     assert not [note for note in read.notes if note.startswith("warning")]
 
 
-def test_adjusting_keeps_the_dollar_volume(tmp_path: Path, market: Market) -> None:
+def test_another_scale_of_the_prices_changes_no_volume(tmp_path: Path, market: Market) -> None:
     raw = market.bars.assign(adj_close=market.bars["close"] * 0.5)
-    read = read_bars(save(raw, tmp_path / "bars.csv"), [])
+    read = bars_of(save(raw, tmp_path / "bars.csv"))
     np.testing.assert_allclose(read["close"], raw["close"] * 0.5)
     assert read[RAW_CLOSE].equals(market.bars["close"])  # as traded
-    np.testing.assert_allclose(read["close"] * read["volume"], raw["close"] * raw["volume"])
+    assert read["volume"].equals(raw["volume"])
 
 
 def test_bars_that_are_adjusted_already_are_left_as_they_are(tmp_path: Path, market: Market) -> None:
-    notes: list[str] = []
-    read = read_bars(save(market.bars.assign(adj_close=market.bars["close"]), tmp_path / "bars.csv"), notes)
+    summary = ReadSummary()
+    read = bars_of(save(market.bars.assign(adj_close=market.bars["close"]), tmp_path / "bars.csv"), summary)
     pd.testing.assert_frame_equal(read.drop(columns=RAW_CLOSE), market.bars, check_exact=True)
     assert read[RAW_CLOSE].equals(read["close"])
-    assert notes == []
+    (note,) = summary.notes()[1:]
+    assert "the close is fully adjusted in 2; volume taken as it is" in note
 
 
 def test_an_unexplained_jump_is_noted_with_a_warning(tmp_path: Path, market: Market) -> None:
@@ -114,43 +123,45 @@ def test_an_unexplained_jump_is_noted_with_a_warning(tmp_path: Path, market: Mar
     raw = market.bars.assign(**{name: market.bars[name] * np.where(before, 2.0, 1.0) for name in PRICES})
     warnings = [note for note in read_market(settings_of(tmp_path, bars=raw)).notes if note.startswith("warning")]
     assert len(warnings) == 1
-    assert f"1 daily moves beyond +60 % or -38 % that no adjustment explains (MSFT {day:%Y-%m-%d})" in warnings[0]
+    assert f"(first: MSFT {day:%Y-%m-%d})" in warnings[0]
 
 
 def test_no_jump_is_seen_where_one_ticker_ends_and_the_next_begins(tmp_path: Path, market: Market) -> None:
     dear = market.bars["ticker"] == "MSFT"
     bars = market.bars.assign(**{name: market.bars[name] * np.where(dear, 50.0, 1.0) for name in PRICES})
-    notes: list[str] = []
-    read_bars(save(bars, tmp_path / "bars.csv"), notes)
-    assert notes == []
+    summary = ReadSummary()
+    bars_of(save(bars, tmp_path / "bars.csv"), summary)
+    assert summary.notes()[1:] == [AS_THEY_ARE]
 
 
 def test_rows_without_prices_are_dropped_with_a_note(tmp_path: Path, market: Market) -> None:
     bars = market.bars.astype(dict.fromkeys([*PRICES, "volume"], object))
     bars.loc[[3, 10], [*PRICES, "volume"]] = ""
     bars.loc[17, "volume"] = ""
-    notes: list[str] = []
-    read = read_bars(save(bars, tmp_path / "bars.csv"), notes)
-    assert notes == ["bars: 3 rows without a price or volume dropped"]
+    summary = ReadSummary()
+    read = bars_of(save(bars, tmp_path / "bars.csv"), summary)
+    assert {why: found.rows for why, found in summary.set_aside.items()} == {"without a price or volume": 3}
     pd.testing.assert_frame_equal(read, market.bars.drop([3, 10, 17]).reset_index(drop=True), check_exact=True)
 
 
 def test_rows_on_days_without_a_session_are_dropped_with_a_note(tmp_path: Path, market: Market) -> None:
     saturday = market.bars.iloc[[0]].assign(date=pd.Timestamp("2024-01-06"))
-    notes: list[str] = []
-    read = read_bars(save(pd.concat([market.bars, saturday]), tmp_path / "bars.csv"), notes)
+    summary = ReadSummary()
+    read = bars_of(save(pd.concat([market.bars, saturday]), tmp_path / "bars.csv"), summary)
     pd.testing.assert_frame_equal(read, market.bars, check_exact=True)
-    assert notes == ["bars: 1 rows on days without a session dropped (first 2024-01-06)"]
+    ((why, found),) = summary.set_aside.items()
+    assert "days without a session" in why
+    assert (found.rows, "2024-01-06" in found.first) == (1, True)
 
 
 def test_what_is_not_given_is_noted(tmp_path: Path, market: Market) -> None:
     macro = market.macro
     assert macro is not None
     read = read_market(settings_of(tmp_path, bars=market.bars, macro=macro[macro["series"] != "gdp_growth"]))
-    assert read.notes == [
+    assert read.summary.assumptions == [
         "no news file: sentiment, count and relevance are 0",
         "no policy file: event count and impact are 0",
-        f"no macro series gdp_growth: filled with {MACRO_NEUTRAL['gdp_growth']:g}",
+        f"no macro series: gdp_growth {MACRO_NEUTRAL['gdp_growth']:g} throughout",
     ]
 
 
@@ -196,15 +207,15 @@ def message_of(settings: MarketSettings, kind: str) -> str:
         ("bars", "volume", -5.0, "a number of 0 or more"),
         ("bars", "high", "n.a.", "a price above 0"),
         ("bars", "ticker", "", "a name"),
-        ("bars", "date", "soon", "a day such as 2024-11-29, without a time"),
+        ("bars", "date", "soon", "a day such as 2024-11-29"),
         ("news", "sentiment", 1.5, "a number from -1 to 1"),
         ("news", "sentiment", -1.01, "a number from -1 to 1"),
         ("news", "relevance", 1.2, "a number from 0 to 1"),
         ("news", "count", -1, "a number of 0 or more"),
         ("macro", "series", "cpi", "one of gdp_growth, inflation, unemployment, interest_rate, vix"),
         ("macro", "value", "inf", "a finite number"),
-        ("macro", "release_date", "2024-02-31", "a day such as 2024-11-29, without a time"),
-        ("policy", "impact", "none", "a number of 0 or more"),
+        ("macro", "release_date", "2024-02-31", "a day such as 2024-11-29"),
+        ("policy", "impact", "many", "a number of 0 or more"),
         ("policy", "impact", -2.0, "a number of 0 or more"),
     ],
 )
@@ -236,33 +247,23 @@ def test_a_duplicate_ticker_and_date_is_one_fault(tmp_path: Path, market: Market
 
 
 @pytest.mark.parametrize("kind", MARKET_COLUMNS)
-def test_a_missing_column_is_named_by_the_reader_and_before_it(tmp_path: Path, market: Market, kind: str) -> None:
+def test_a_missing_column_is_named(tmp_path: Path, market: Market, kind: str) -> None:
     frames = sources(market)
     missing = MARKET_COLUMNS[kind][-1]
     frames[kind] = frames[kind].drop(columns=missing)
-    settings = settings_of(tmp_path, **frames)
-    assert f"missing column {missing}" in message_of(settings, kind)
-    with pytest.raises(DataError, match=f"data.{kind}=.*missing column {missing}"):
-        check_data_files(settings)
-
-
-@pytest.mark.parametrize("form", ["%Y%m%d", "%Y-%m-%d 00:00:00-05:00", "%Y-%m-%d 16:00"])
-def test_dates_in_another_form_are_told_and_not_taken_for_1970(tmp_path: Path, market: Market, form: str) -> None:
-    bars = market.bars.assign(date=market.bars["date"].dt.strftime(form))
-    text = message_of(settings_of(tmp_path, bars=bars), "bars")
-    assert f"found {bars['date'].iloc[0]}, " in text
-    assert "expected a day such as 2024-11-29, without a time" in text
+    text = message_of(settings_of(tmp_path, **frames), kind)
+    assert f"no column for {missing}" in text or f"missing column {missing}" in text
 
 
 def test_bars_of_another_exchange_are_told(tmp_path: Path, market: Market) -> None:
     saturdays = market.bars.iloc[:3].assign(date=pd.to_datetime(["2024-01-06", "2024-01-13", "2024-01-20"]))
-    with pytest.raises(DataError, match="none of the dates is a session"):
+    with pytest.raises(DataError, match="no bar is left"):
         read_market(settings_of(tmp_path, bars=saturdays))
 
 
 def test_bars_without_a_single_whole_row_are_told(tmp_path: Path, market: Market) -> None:
     bars = market.bars.assign(low=np.nan)
-    assert "no row has all of ticker, date, open" in message_of(settings_of(tmp_path, bars=bars), "bars")
+    assert "no bar is left" in message_of(settings_of(tmp_path, bars=bars), "bars")
 
 
 def test_bars_too_short_for_a_row_are_told(tmp_path: Path, market: Market) -> None:
@@ -324,10 +325,11 @@ def test_the_real_market_files_give_a_table() -> None:
     assert table["ticker"].nunique() > 80
     assert np.bincount(split).min() > 1000
     assert np.isfinite(table[list(FEATURES)].to_numpy()).all()
-    assert "bars: 3 rows without a price or volume dropped" in market.notes
-    warnings = [note for note in market.notes if note.startswith("warning")]
-    assert len(warnings) == 1
-    assert "1 daily moves beyond +60 % or -38 % that no adjustment explains (AGFS 2016-11-09)" in warnings[0]
+    assert market.summary.set_aside["without a price or volume"].rows == 3
+    assert [note for note in market.notes if note.startswith("warning")] == [
+        "warning: 1 row with a high or low far from open and close (first: CODI 2015-08-24)",
+        "warning: 1 row move beyond +60 % or -38 % in a day, as an unadjusted split would (first: AGFS 2016-11-09)",
+    ]
 
 
 def test_two_figures_of_a_series_on_one_day_are_refused_with_both_lines(tmp_path: Path):
@@ -336,31 +338,31 @@ def test_two_figures_of_a_series_on_one_day_are_refused_with_both_lines(tmp_path
     rows = ("unemployment,2017-02-01,4.0", "vix,2017-02-01,12", "unemployment,2017-02-01,9.0")
     path.write_text("\n".join(("series,release_date,value", *rows)))
     with pytest.raises(DataError, match=r"column value, line 2, 4: found 4, 9; expected one figure of a series a day"):
-        read_source(str(path), "macro")
+        read_side_file(str(path), "macro", ReadOptions())
     path.write_text(path.read_text().replace("9.0", "4.0"))  # the same figure, as of a weekend
-    assert len(read_source(str(path), "macro")) == 3
+    assert len(read_side_file(str(path), "macro", ReadOptions())) == 3
 
 
 @pytest.mark.parametrize("days", [("01/02/2017", "01/03/2017"), ("1.2.2017", "1.3.2017"), ("02-01-2017", "03-01-2017")])
 def test_a_day_that_may_be_a_month_is_refused(tmp_path: Path, days: tuple[str, str]):
     path = tmp_path / "macro.csv"
     path.write_text("series,release_date,value\n" + "".join(f"unemployment,{day},4.0\n" for day in days))
-    with pytest.raises(DataError, match=r"column release_date, line 2, 3: .* expected a day such as 2024-11-29"):
-        read_source(str(path), "macro")
+    with pytest.raises(DataError, match=r"column release_date: .* a day may be a month.*data.date_format=%d/%m/%Y"):
+        read_side_file(str(path), "macro", ReadOptions())
 
 
 def test_a_macro_figure_outside_its_range_is_refused(tmp_path: Path):
     path = tmp_path / "macro.csv"
     path.write_text("series,release_date,value\ngdp_growth,2020-01-02,-9\nunemployment,2020-01-02,300\n")
     with pytest.raises(DataError, match=r"line 3: found 300; expected unemployment to be a number from 0 to 100"):
-        read_source(str(path), "macro")
+        read_side_file(str(path), "macro", ReadOptions())
 
 
 def test_a_high_below_the_low_is_refused(tmp_path: Path):
     path = tmp_path / "bars.csv"
     path.write_text("ticker,date,open,high,low,close,volume\nA,2020-01-02,5,6,4,5,1\nA,2020-01-03,5,4,4.5,5,1\n")
     with pytest.raises(DataError, match=r"column high, line 3: found 4; expected high at or above low"):
-        read_bars(path, [])
+        bars_of(path)
 
 
 def test_notes_speak_of_the_tickers_that_are_kept(tmp_path: Path):
@@ -370,9 +372,10 @@ def test_notes_speak_of_the_tickers_that_are_kept(tmp_path: Path):
         f"{t},2020-01-0{d},{c},{c},{c},{c},1" for t, jump in (("A", 1), ("B", 9)) for d, c in ((2, 5), (3, 5 * jump))
     ]
     path.write_text("\n".join(rows) + "\n")
-    notes: list[str] = []
-    assert set(read_bars(path, notes, ["A"])["ticker"]) == {"A"}
-    assert notes == []
-    read_bars(path, notes)
-    assert len(notes) == 1
-    assert "B 2020-01-03" in notes[0]
+    settings = MarketSettings(source="market", bars=str(path), tickers=["A"])
+    summary = ReadSummary()
+    assert set(read_bars(settings, summary)["ticker"]) == {"A"}
+    assert not summary.doubts
+    bars_of(path, summary)
+    (found,) = summary.doubts.values()
+    assert "B 2020-01-03" in found.first

@@ -14,7 +14,14 @@ QUICK = {
     "audit": ["shuffles=0"],
 }
 SMALLER = {"experiment=known_limit": "data.tickers=4", "train.replicas=16": "train.replicas=2"}
-NEEDS = ("bars.csv", "RUN_ID", "ste.ui", "ste.serve", "ste.predict`")  # files of the user's; commands that do not end
+NEEDS = (
+    "bars.csv",
+    "RUN_ID",
+    "ste.ui",
+    "ste.serve",
+    "ste.fetch",
+    "ste.predict`",
+)  # files of the user's; commands that do not end
 
 
 def commands(page: str) -> list[str]:

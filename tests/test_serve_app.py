@@ -179,8 +179,13 @@ class TestBars:
             adjusted["predictions"][0]["probabilities"], rel=1e-5
         )
         warning = "This model was trained on a synthetic market: its predictions say nothing about real stocks."
-        assert plain["notes"] == [warning]
-        assert adjusted["notes"] == [warning, "bars: prices and volume adjusted by adj_close / close"]
+        assert plain["notes"] == [warning, "bars: no adjusted close: prices and volume of 1 ticker taken as they are"]
+        day = f"{split['date'].iloc[150]:%Y-%m-%d}"
+        assert adjusted["notes"] == [
+            warning,
+            "bars: prices of 1 ticker x adj_close / close; the close is raw in 1; 1 split (first: T0 "
+            f"{day}, 4:1); volume multiplied by the later splits in 1 ticker (first: T0)",
+        ]
 
     def test_a_ticker_with_too_few_bars_is_named(self, served):
         client, _ = served
@@ -244,7 +249,7 @@ class TestBars:
         bars["date"] = every[every.day_of_week > 4][: len(bars)]
         answer = client.post("/v1/predict/bars", json={"bars": records(bars)})
         assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "#/bars")
-        assert "on days without a session of XNYS" in answer.json()["detail"]
+        assert "190 rows on days without a session of XNYS" in answer.json()["detail"]
 
     def test_the_monitor_receives_requests_and_predictions(self, served):
         _, model = served

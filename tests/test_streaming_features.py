@@ -41,7 +41,7 @@ def world_of(seed: int, calendar: str) -> Market:
 
 
 def untidy_market(seed: int, calendar: str = "XNYS") -> Market:
-    """A small world with missing bars, late and delisted tickers, dividends, and news and events on days off."""
+    """A small world with missing bars, late, delisted and reused names, dividends, and news and events on days off."""
     world = world_of(seed % 8, calendar)
     rng = np.random.default_rng(seed)
     assert world.news is not None
@@ -52,6 +52,12 @@ def untidy_market(seed: int, calendar: str = "XNYS") -> Market:
     late, gone = rng.choice(days[: len(days) // 2]), rng.choice(days[len(days) // 2 :])
     bars = bars[(bars["ticker"] != names[0]) | (bars["date"] >= late)]
     bars = bars[(bars["ticker"] != names[1]) | (bars["date"] <= gone)].reset_index(drop=True)
+    if rng.random() < 0.5:  # another company had the name, months before
+        first = bars[bars["ticker"] == names[3]].head(int(rng.integers(1, 120)))
+        gone_by = first["date"].min() - pd.Timedelta(days=int(rng.integers(85, 130)))
+        dates = world.calendar.sessions(gone_by - pd.Timedelta(days=300), gone_by)[-len(first) :]
+        prices = {name: first[name] * 9.0 for name in ("open", "high", "low", "close")}
+        bars = pd.concat([bars, first.assign(date=dates, **prices)]).sort_values(["ticker", "date"], ignore_index=True)
     if rng.random() < 0.5:  # prices in cents tie, and a thin ticker stands still
         prices = ["open", "high", "low", "close"]
         bars[prices] = bars[prices].round(2)

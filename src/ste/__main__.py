@@ -10,7 +10,7 @@ from ste import __version__
 
 COMMANDS = (
     *("generate", "train", "evaluate", "compare", "ensemble", "report", "audit", "reproduce", "ui"),
-    *("export", "predict", "serve", "live", "monitor"),
+    *("export", "predict", "serve", "live", "monitor", "fetch"),
 )
 
 

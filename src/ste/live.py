@@ -61,7 +61,7 @@ def live_task(config: DictConfig) -> None:
     check_streamable(model.card)
     pipeline = Pipeline(
         Engine(model, settings.max_delay, settings.provisional),
-        _source(settings),
+        _source(settings, model),
         _sink(settings, model),
         Checkpoints(paths.folder),
         checkpoint_interval=settings.checkpoint_interval,
@@ -81,13 +81,13 @@ def live_task(config: DictConfig) -> None:
         sys.exit(128 + stop.received)
 
 
-def _source(settings: LiveSettings) -> "EventSource":
+def _source(settings: LiveSettings, model: "ServedModel") -> "EventSource":
     from ste.streaming.event_sources import FileSource, StandardInput
 
     if settings.source == "replay":
         from ste.streaming.replay import Replay
 
-        return Replay(settings.replay.files(), settings.replay.speed)
+        return Replay(settings.replay.files(), settings.replay.speed, calendar=model.card.periods.calendar)
     if settings.source == "redis":
         from ste.streaming.redis_streams import RedisSource, connect
 

@@ -103,3 +103,6 @@ METRICS = Registry("fit.monitor", "ste.evaluation.metrics")
 
 CALLBACKS = Registry("callbacks.name", "ste.training.callbacks")
 """Lightning callbacks of our own, by class name."""
+
+FETCHERS = Registry("source", "ste.fetching")
+"""Services of `python -m ste.fetch` by name: functions of `FetchSettings` that return a `FetchReport`."""

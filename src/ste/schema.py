@@ -197,8 +197,12 @@ KEYS = ("date", "ticker")
 COLUMNS: tuple[str, ...] = KEYS + FEATURES + TARGETS
 
 
+HISTORY_ONLY = "history_only"
+"""Optional last column of a table: 1 in rows that later windows read and that are neither trained on nor scored."""
+
+
 def table_columns(features: str) -> tuple[str, ...]:
-    """Return the columns of a table with this feature set, in order."""
+    """Return the columns of a table with this feature set, in order; `HISTORY_ONLY` may follow."""
     return KEYS + FEATURE_SETS[features].names + TARGETS
 
 
@@ -234,3 +238,9 @@ MARKET_COLUMNS: dict[str, tuple[str, ...]] = {
     kind: (*keys, *(column.name for column in SOURCE_NUMBERS[kind])) for kind, keys in _SOURCE_KEYS.items()
 }
 """Required columns of a market's files, by kind of file; other columns are ignored."""
+
+UNIVERSE_COLUMNS: dict[str, tuple[str, ...]] = {
+    "universe": ("ticker", "from", "to"),
+    "delisted": ("ticker", "date", "return"),
+}
+"""Required columns of the files that say which tickers belong to a market, and when, by kind of file."""

@@ -19,11 +19,14 @@ from ste.config.data_settings import (
     DataSettings,
     LabelSettings,
     MarketSettings,
+    RealMarketSettings,
+    SampleSettings,
     SplitSettings,
     SyntheticSettings,
     TableSettings,
 )
 from ste.config.export_settings import ExportSettings
+from ste.config.fetch_settings import FetchSettings
 from ste.config.live_settings import LivePaths, LiveSettings, RedisSettings, ReplaySettings
 from ste.config.monitor_settings import MonitorSettings
 from ste.config.predict_settings import PredictSettings

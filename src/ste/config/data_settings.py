@@ -1,12 +1,14 @@
 """Settings of the data: labels, splits and sources."""
 
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le, Len, Lt, Predicate
 
+from ste.config.read_options import ReadingSettings
 from ste.config.validation import Expect, IsoDate, NonNegativeFloat, NonNegativeInt, PositiveInt, Settings
-from ste.schema import BARS, EXCHANGE, MARKET_COLUMNS, SPLITS
+from ste.schema import BARS, EXCHANGE, MARKET_COLUMNS, SPLITS, UNIVERSE_COLUMNS
 
 if TYPE_CHECKING:
     from ste.market.calendar import Periods
@@ -226,7 +228,7 @@ class SyntheticSettings(DataSettings):
 
 
 @dataclass(kw_only=True)
-class MarketFiles(Settings):
+class MarketFiles(ReadingSettings):
     """Daily files of a market that a command reads; the files that complement the bars are optional."""
 
     bars: str | None = None
@@ -245,33 +247,70 @@ class MarketFiles(Settings):
 
 
 @dataclass
-class MarketSettings(DataSettings):
-    """Files of a real market.
+class RealMarketSettings(ReadingSettings, DataSettings):
+    """A real market, whatever its bars come from.
 
     Attributes:
-        bars: daily bars: ticker, date, open, high, low, close, volume and, if prices are not fully
-            adjusted, adj_close.
         news, macro, policy: optional files; missing ones are filled with neutral values.
         tickers: names to read; None reads all.
         start, end: first and last date of the table; None is that of the bars.
+        universe: members: ticker, from, to; rows of other tickers and days are history only. None takes all rows.
+        delisted: delistings: ticker, date, return. They close a ticker's last labels: its last close times
+            1 + return, where the date lies within the label's period.
+        delisting_return: assumed for tickers that end before the last period without an entry; None gives them no
+            label there.
+        score_untraded: train on and score rows without a trade; otherwise they are history only.
     """
 
-    bars: str = ""
     news: str | None = None
     macro: str | None = None
     policy: str | None = None
     tickers: list[str] | None = None
     start: IsoDate | None = None
     end: IsoDate | None = None
+    universe: str | None = None
+    delisted: str | None = None
+    delisting_return: Annotated[float, Ge(-1)] | None = None
+    score_untraded: bool = False
+
+    def files(self) -> dict[str, str]:
+        """Return the given files by kind."""
+        return self.given(kind for kind in (*MARKET_COLUMNS, *UNIVERSE_COLUMNS) if hasattr(self, kind))
+
+
+@dataclass
+class MarketSettings(RealMarketSettings):
+    """Files of a real market.
+
+    Attributes:
+        bars: daily bars in any usual shape (docs/files.md): a file, folder, pattern, archive or database.
+    """
+
+    bars: str = ""
 
     def check(self) -> None:
         """Check that there are bars."""
         super().check()
         self.require(bool(self.bars), "bars", "a file of daily bars", example="bars.csv")
 
-    def files(self) -> dict[str, str]:
-        """Return the given files by kind."""
-        return self.given(MARKET_COLUMNS)
+
+SAMPLE_PACKAGE = "bokeh_sampledata"
+"""Distribution that carries the bars of `data=sample`."""
+
+
+@dataclass
+class SampleSettings(RealMarketSettings):
+    """The bars of five US stocks, 2000 to 2013, from the package `bokeh_sampledata`; no file is needed.
+
+    Attributes:
+        volume: the publisher describes it as raw.
+    """
+
+    volume: Literal["raw", "adjusted"] | None = "raw"
+
+    def table_settings(self) -> dict[str, Any]:
+        """Return the settings that determine the table's bytes, with the version of the package."""
+        return {**super().table_settings(), "package": f"{SAMPLE_PACKAGE} {version(SAMPLE_PACKAGE)}"}
 
 
 @dataclass
@@ -301,6 +340,7 @@ SOURCES: dict[str, type[DataSettings]] = {
     "world": SyntheticSettings,
     "seed": SyntheticSettings,
     "market": MarketSettings,
+    "sample": SampleSettings,
     "csv": TableSettings,
 }
 """Settings class of each `data` group."""

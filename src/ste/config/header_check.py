@@ -6,7 +6,14 @@ from difflib import get_close_matches
 from ste.errors import DataError
 
 
-def check_columns(found: Iterable[object], expected: tuple[str, ...], where: object, *, strict: bool = False) -> None:
+def check_columns(
+    found: Iterable[object],
+    expected: tuple[str, ...],
+    where: object,
+    *,
+    strict: bool = False,
+    optional: tuple[str, ...] = (),
+) -> None:
     """Raise `DataError` unless a header has the expected columns.
 
     Args:
@@ -14,10 +21,11 @@ def check_columns(found: Iterable[object], expected: tuple[str, ...], where: obj
         expected: required columns.
         where: the file, for the message.
         strict: refuse other columns.
+        optional: columns that are not refused.
     """
     names = [str(name) for name in found]
     missing = [name for name in expected if name not in names]
-    extra = [name for name in names if name not in expected]
+    extra = [name for name in names if name not in (*expected, *optional)]
     faults = [f"missing column{'s' * (len(missing) > 1)} {', '.join(missing)}"] if missing else []
     if strict and extra:
         faults.append(f"unknown column{'s' * (len(extra) > 1)} {', '.join(extra[:8])}")

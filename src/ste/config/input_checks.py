@@ -1,12 +1,12 @@
 """Checks of input files by path and header line, before any library that reads tables is imported."""
 
-import difflib
 import gzip
 import zlib
 from pathlib import Path
 
 from ste.config.command_settings import AuditSettings
-from ste.config.data_settings import DataSettings, MarketSettings, TableSettings
+from ste.config.data_settings import DataSettings, RealMarketSettings, TableSettings
+from ste.config.file_locations import find_files, nearby
 from ste.config.header_check import check_columns
 from ste.config.monitor_settings import MonitorSettings
 from ste.config.predict_settings import PredictSettings
@@ -15,7 +15,7 @@ from ste.config.serve_settings import ServeSettings
 from ste.config.store_location import check_store
 from ste.config.validation import Settings
 from ste.errors import DataError
-from ste.schema import KEYS, MARKET_COLUMNS, table_columns
+from ste.schema import KEYS, MARKET_COLUMNS, UNIVERSE_COLUMNS, table_columns
 
 
 def check_input_files(settings: Settings) -> None:
@@ -27,7 +27,10 @@ def check_input_files(settings: Settings) -> None:
     """
     if isinstance(settings, MonitorSettings | PredictSettings | ServeSettings):
         for key, path in settings.files().items():
-            check_file(key, Path(path), MARKET_COLUMNS.get(key, KEYS), parts=key == "input")
+            if key in MARKET_COLUMNS:
+                check_market_file(key, path, key)
+            else:
+                check_file(key, Path(path), KEYS, parts=key == "input")
     if isinstance(settings, StoreSettings) and not hasattr(settings, "model"):  # a model may be a file
         check_store(settings.tracking, Path(settings.paths.output))
     data = getattr(settings, "data", None)
@@ -43,12 +46,29 @@ def check_data_files(data: DataSettings) -> None:
     Raises:
         DataError: a file is missing, is empty, or its header lacks a column.
     """
-    if isinstance(data, MarketSettings):
+    if isinstance(data, RealMarketSettings):
         for kind, path in data.files().items():
-            check_file(f"data.{kind}", Path(path), MARKET_COLUMNS[kind])
+            check_market_file(kind, path, f"data.{kind}")
     elif isinstance(data, TableSettings):
         for split, path in data.files().items():
             check_file(f"data.{split}", Path(path), table_columns(data.features), parts=True)
+
+
+def check_market_file(kind: str, path: str, key: str) -> None:
+    """Check that a file of a market is there; its reader checks the rest.
+
+    Args:
+        kind: `bars`, which may be a folder or pattern, or another kind of file.
+        path: as typed.
+        key: the setting, for messages.
+
+    Raises:
+        DataError: nothing is there, or the file is empty.
+    """
+    if kind == "bars":
+        find_files(path, key)
+    else:
+        check_file(key, Path(path).expanduser(), UNIVERSE_COLUMNS.get(kind, ()))
 
 
 def check_file(key: str, path: Path, expected: tuple[str, ...], *, parts: bool = False) -> None:
@@ -70,10 +90,10 @@ def check_file(key: str, path: Path, expected: tuple[str, ...], *, parts: bool =
             raise DataError(f"{key}={path}: a folder without Parquet files. Expected the parts of one table.{hint}")
         return
     if not path.is_file():
-        raise DataError(f"{key}={path}: no such file.{_nearby(path)} Give the path of a CSV or Parquet file.")
+        raise DataError(f"{key}={path}: no such file.{nearby(path)} Give the path of a CSV or Parquet file.")
     if path.stat().st_size == 0:
         raise DataError(f"{key}={path}: the file is empty. Expected a header line and rows.")
-    if path.suffix == ".parquet":
+    if path.suffix == ".parquet" or not expected:
         return
     check_columns(_header(path), expected, f"{key}={path}")
 
@@ -85,12 +105,3 @@ def _header(path: Path) -> list[str]:
         return [name.strip().strip('"') for name in line.decode("utf-8-sig").split(",")]
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read as CSV ({error}). Expected a CSV table.") from None
-
-
-def _nearby(path: Path) -> str:
-    folder = path.parent
-    if not folder.is_dir():
-        return f" There is no folder {folder}."
-    names = sorted(p.name for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
-    near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.5) or names[:6]
-    return f" In {folder}: {', '.join(near)}." if near else f" There are no files in {folder.resolve()}."

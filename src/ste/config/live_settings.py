@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 from annotated_types import Ge, Le, Predicate
 
 from ste.config.data_settings import MarketFiles
+from ste.config.file_locations import find_files
 from ste.config.run_settings import PathSettings, StoreSettings
 from ste.config.validation import Expect, Name, NonNegativeFloat, Settings
 from ste.errors import ConfigError, DataError
@@ -117,5 +118,7 @@ class LiveSettings(StoreSettings):
                 f"sink={self.sink}: found the source itself, expected another file. Try sink=predictions.jsonl."
             )
         for key, path in self.replay.files().items():
-            if not Path(path).is_file():
+            if key == "bars":
+                find_files(path, "replay.bars")
+            elif not Path(path).is_file():
                 raise DataError(f"replay.{key}={path}: no such file. Give the path of a CSV or Parquet file.")

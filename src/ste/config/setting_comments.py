@@ -7,7 +7,7 @@ from pathlib import Path
 from ste.config.config_files import COMMON, conf_dir, config_root
 
 _SETTING = re.compile(r"( *)([\w/]+):")
-_BASE = re.compile(r"^  - (/?(?!_self_)\w+)(?:@_here_)?$", re.MULTILINE)  # a file that a file extends
+_BASE = re.compile(r"^  - (/?(?!_self_)\w+)(?:@(\w+))?$", re.MULTILINE)  # a file that a file extends
 
 
 def setting_comments(command: str, chosen: Mapping[str, str]) -> dict[str, str]:
@@ -46,9 +46,11 @@ def _comments(root: Path, file: str, prefix: str = "") -> dict[str, str]:
     path = root / file
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     found: dict[str, str] = {}
-    for base in _BASE.findall(text):
+    for base, place in _BASE.findall(text):
         extended = base[1:] if base.startswith("/") else str(Path(file).parent / base)
-        found |= _comments(root, f"{extended}.yaml", prefix)
+        inside = "" if place in ("", "_here_") else f"{place}."
+        for folder in (root, conf_dir() / COMMON):
+            found |= _comments(folder, f"{extended}.yaml", prefix + inside)
     for key, line in keyed_lines(text.splitlines()):
         _, mark, comment = line.partition(" # ")
         if mark:

@@ -11,7 +11,7 @@ from hydra.errors import HydraException
 
 _OF_RUNS = re.compile(r"(run|runs|resume|model)=")
 _LIKE_A_NUMBER = re.compile(r"(?<=[=\[,])(?:\d{6,}|\d+e\d{1,30})(?=[\],]|$)")
-_TICKERS = re.compile(r"(\+{0,2}data\.tickers)=(.*)", re.DOTALL)
+_TICKERS = re.compile(r"(\+{0,2}(?:data\.)?tickers)=(.*)", re.DOTALL)
 _COUNT = re.compile(r"[1-9]\d*|null")  # of tickers, or all
 _HOME = re.compile(r"([\w.+]+)=~(?=/)")
 

@@ -45,7 +45,7 @@ def to_numbers(cells: Any, where: str) -> np.ndarray:
     Raises:
         DataError: the column's type holds no numbers.
     """
-    cells = _decoded(cells)
+    cells = decoded(cells)
     kind = cells.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         try:
@@ -69,7 +69,7 @@ def to_days(cells: Any, where: str) -> np.ndarray:
     Raises:
         DataError: the column's type holds no days.
     """
-    cells = _decoded(cells)
+    cells = decoded(cells)
     kind = cells.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         out = _days_of_text(cells)
@@ -94,7 +94,7 @@ def to_names(cells: Any, where: str) -> Any:
     Raises:
         DataError: the column's type is not text.
     """
-    cells = _decoded(cells)
+    cells = decoded(cells)
     if pa.types.is_null(cells.type):
         return pa.nulls(len(cells), pa.string())
     if not (pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type)):
@@ -110,7 +110,7 @@ def cell_text(cells: Any, row: int) -> str:
     return "" if value is None else str(value).removesuffix(" 00:00:00")
 
 
-def _decoded(cells: Any) -> Any:
+def decoded(cells: Any) -> Any:
     """Return cells without dictionary encoding or string views."""
     if pa.types.is_dictionary(cells.type):
         cells = cells.dictionary_decode()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,12 @@ NAME = "a name"
 HIGH_LOW = (("stock_high", "stock_low"), ("price_high", "price_low"), ("high", "low"))
 """Pairs of columns of which the first must not be below the second."""
 _SHOWN = 3  # rows, and columns, that a message lists
+
+
+class Values(Protocol):
+    """Anything that has a value at each position, such as a list or an array."""
+
+    def __getitem__(self, row: int, /) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,7 @@ class Violation:
     expected: str
 
 
-def violation(broken: np.ndarray, column: str, values: Sequence[Any] | np.ndarray, expected: str) -> list[Violation]:
+def violation(broken: np.ndarray, column: str, values: Values, expected: str) -> list[Violation]:
     """Return one `Violation` of the rows where `broken` (bool `[N]`) holds; empty where it holds nowhere.
 
     Args:

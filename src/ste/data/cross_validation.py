@@ -64,7 +64,8 @@ def folds(panel: Panel, settings: ValidationSettings) -> list[Fold]:
         for code, name in enumerate(("training", "validation", "test")):
             if not (split == code).any():
                 raise _too_few(panel, len(known), f"fold {i} would have no {name} period")
-        out.append(Fold(i, split[number], path[number]))
+        row_split = np.where(panel.store.columns.history_only, HISTORY, split[number]).astype(np.int8)
+        out.append(Fold(i, row_split, path[number]))
     return out
 
 

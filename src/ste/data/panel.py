@@ -12,6 +12,7 @@ import pandas as pd
 
 from ste.config import DataSettings, TableSettings
 from ste.data.build.data_card import PreparedData
+from ste.data.history_only import history_only_rows, with_history_only
 from ste.data.row_store import RowStore, class_indices
 from ste.data.splits import usable_periods
 from ste.data.storage.files import read_frame
@@ -34,7 +35,8 @@ class Panel:
         prepared: the tables on disk.
         settings: how they are read.
         store: every row, sorted by ticker and date.
-        row_split: split of each row, int8 `[N]`: 0 train, 1 validation, 2 test, or `HISTORY`; purged.
+        row_split: split of each row, int8 `[N]`: 0 train, 1 validation, 2 test, or `HISTORY`: purged, or
+            history only (`data.history_only`).
         relabelled: whether the labels differ from the tables' own; class probabilities are known for those only.
     """
 
@@ -61,6 +63,7 @@ class Panel:
         store = _read_store(tuple(prepared.files.items()), prepared.tensors, prepared.digest, *how)
         split = store.columns.split
         usable = usable_periods(store.period, split, settings.split.purged_periods(settings.labels.horizon))
+        usable &= ~store.columns.history_only
         return cls(prepared, settings, store, np.where(usable, split, HISTORY).astype(np.int8))
 
     def with_row_split(self, row_split: np.ndarray) -> "Panel":
@@ -83,7 +86,8 @@ class Panel:
         if self.prepared.tensors is not None:
             return first_rows(self.prepared.files[split], count)
         frame = self.store.frame
-        return frame[frame["split"] == SPLITS.index(split)].head(count).drop(columns="split")
+        own = frame[frame["split"] == SPLITS.index(split)]
+        return with_history_only(own, history_only_rows(own)).head(count).drop(columns="split")
 
     @property
     def classes(self) -> tuple[str, ...]:

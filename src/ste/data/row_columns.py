@@ -10,6 +10,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
+from ste.data.history_only import history_only_rows
 from ste.features.volatility import trailing_volatility
 from ste.schema import DIRECTION, RETURN
 
@@ -25,6 +26,7 @@ class RowColumns:
         split: index into `schema.SPLITS` of the row's file, int8 `[N]`.
         returns: simple return over the label's horizon, float64 `[N]`.
         directions: trend of the table's own label, integers `[N]`.
+        history_only: whether a row is neither trained on nor scored, bool `[N]`.
         volatility: from rows `[n]` to their trailing volatilities, float64 `[n, K]`; see
             `volatility.trailing_volatility`.
         frame: every row and column of a table in memory.
@@ -37,6 +39,7 @@ class RowColumns:
     split: np.ndarray
     returns: np.ndarray
     directions: np.ndarray
+    history_only: np.ndarray
     volatility: Callable[[np.ndarray], np.ndarray]
     frame: pd.DataFrame | None = None
     release: Callable[[], None] = lambda: None
@@ -56,6 +59,7 @@ class RowColumns:
             frame["split"].to_numpy(np.int8) if "split" in frame else np.zeros(len(frame), dtype=np.int8),
             frame[RETURN].to_numpy(np.float64),
             frame[DIRECTION].to_numpy(np.int64),
+            history_only_rows(frame),
             lambda rows: volatility()[rows],
             frame,
         )

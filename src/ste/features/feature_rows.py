@@ -14,8 +14,8 @@ from ste.features.news import news_features
 from ste.features.policy import policy_features
 from ste.features.price_ratios import price_features
 from ste.features.technical_indicators import stock_features
+from ste.market.histories import history_starts
 from ste.market.sources import Market
-from ste.market.ticker_groups import ticker_starts
 from ste.schema import FEATURE_SETS, KEYS, ROW_CLOSE, ROW_PERIOD, ROW_VOLATILITY
 
 
@@ -31,14 +31,15 @@ def feature_rows(market: Market, frequency: str = "weekly", features: str = "ful
         `date`, `ticker`, the features, `period` (index of the week, session or month), `close` (adjusted close of the
         period's last session, dollars) and `volatility` (standard deviation of 20 log returns from bar to bar,
         times the root of the bars in a period), sorted by ticker and date. A row exists where the ticker traded on the
-        period's last session and has the feature set's look-back of bars by then.
+        period's last session and has the feature set's look-back of bars by then, all of its present history
+        (`market.histories`).
     """
     bars = market.bars
     lookback = FEATURE_SETS[features].lookback
     periods = market.periods(frequency)
     period = periods.index(bars["date"])
-    # One segment per ticker and period; a segment's last bar carries the row.
-    starts = ticker_starts(bars)
+    # One segment per history and period; a segment's last bar carries the row.
+    starts = history_starts(bars)
     first_of_period = np.append(True, np.diff(period) != 0)
     first_of_period[starts] = True
     first = np.flatnonzero(first_of_period)

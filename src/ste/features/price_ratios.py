@@ -16,9 +16,9 @@ def price_features(bars: pd.DataFrame, starts: np.ndarray, last: np.ndarray, loo
 
     Args:
         bars: sorted by ticker and date, N bars.
-        starts: first bar of each ticker.
+        starts: first bar of each history.
         last: bars that have a row.
-        lookback: bars that a ticker needs.
+        lookback: bars of a history that a row needs.
     """
     close = np.ascontiguousarray(bars["close"], dtype=np.float64)
     raw = np.ascontiguousarray(bars.get(RAW_CLOSE, close), dtype=np.float64)

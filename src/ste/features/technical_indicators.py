@@ -1,10 +1,14 @@
-"""Technical indicators of the `full` feature set: TA-Lib's definitions on each ticker's own bars."""
+"""Technical indicators of the `full` feature set: TA-Lib's definitions on the bars of each history."""
 
 import numpy as np
 import pandas as pd
 import talib
 
 from ste.schema import GROUPS, ROW_VOLATILITY
+
+RSI_SESSIONS = 14
+NO_CHANGE_RSI = 50.0
+"""RSI of a price that has not changed: neither gains nor losses prevail."""
 
 
 def stock_features(
@@ -14,11 +18,11 @@ def stock_features(
 
     Args:
         bars: sorted by ticker and date, N bars.
-        starts: first bar of each ticker.
+        starts: first bar of each history.
         first: first bar of each period and ticker.
         last: last bar of each period and ticker.
         complete: bool, the periods that have a row.
-        lookback: bars that a ticker needs.
+        lookback: bars of a history that a row needs.
     """
     close = np.ascontiguousarray(bars["close"], dtype=np.float64)
     daily = np.full((7, len(bars)), np.nan)
@@ -43,4 +47,15 @@ def _indicators(close: np.ndarray) -> np.ndarray:
     returns = np.diff(np.log(close), prepend=np.nan)
     volatility = np.full_like(close, np.nan)
     volatility[1:] = talib.STDDEV(returns[1:], timeperiod=20)
-    return np.stack([middle, talib.SMA(close, 50), talib.RSI(close, 14), macd, upper, lower, volatility])
+    return np.stack([middle, talib.SMA(close, 50), _rsi(close), macd, upper, lower, volatility])
+
+
+def _rsi(close: np.ndarray) -> np.ndarray:
+    """Return Wilder's relative strength index, float64 `[N]`; 50 of a constant price, for which TA-Lib gives 0.
+
+    TA-Lib's 0 stands for falling prices too. The RSI of the mirrored prices is 100 then, and 0 of a constant price.
+    """
+    rsi = talib.RSI(close, RSI_SESSIONS)
+    if (rsi == 0.0).any():
+        rsi[(rsi == 0.0) & (talib.RSI(-close, RSI_SESSIONS) == 0.0)] = NO_CHANGE_RSI
+    return rsi

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ste.market.histories import history_starts, row_groups
+
 WINDOWS = (1, 4, 12)
 """Periods over which ranges are averaged."""
 
@@ -21,8 +23,8 @@ def trailing_volatility(frame: pd.DataFrame) -> np.ndarray:
     """Compute logs of trailing volatilities of each row, known at its close, float64 `[N, K]`.
 
     These are the mean range (log of high over low; Parkinson 1980) of the ticker's last 1, 4 and 12 rows, the
-    standard deviation of its last 12 changes of close, the mean range of all tickers in the period and, in tables
-    that have them, the width of the Bollinger bands and the VIX.
+    standard deviation of its last 12 changes of close, none of them from an earlier history (`market.histories`), the
+    mean range of all tickers in the period and, in tables that have them, the width of the Bollinger bands and the VIX.
 
     Args:
         frame: a table sorted by ticker and date.
@@ -41,16 +43,16 @@ def ticker_volatility(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         float64 `[N, K - 1]`, and the range of each row `[N]`; its mean by date is the missing volatility.
     """
-    ticker = frame["ticker"]
+    history = pd.Series(row_groups(history_starts(frame), len(frame)), index=frame.index)
     if "stock_close" in frame:
         ratio, close = frame["stock_high"] / frame["stock_low"], frame["stock_close"]
-        change = close / close.groupby(ticker).shift() - 1.0
+        change = close / close.groupby(history).shift() - 1.0
     else:
         ratio = (1.0 + frame["price_high"]) / (1.0 + frame["price_low"])
         change = frame["price_adjusted_change"]
     ranges: pd.Series = np.log(ratio)  # type: ignore[assignment]
-    columns = [_rolling(ranges, ticker, window).mean() for window in WINDOWS]
-    columns.append(_rolling(change, ticker, WINDOWS[-1]).std())
+    columns = [_rolling(ranges, history, window).mean() for window in WINDOWS]
+    columns.append(_rolling(change, history, WINDOWS[-1]).std())
     if "stock_bb_upper" in frame:
         columns.append((frame["stock_bb_upper"] - frame["stock_bb_lower"]) / frame["stock_close"])
         columns.append(frame["macro_vix"])
@@ -71,5 +73,5 @@ def with_market_range(own: np.ndarray, ranges: np.ndarray) -> np.ndarray:
     return np.insert(np.asarray(own, dtype=np.float64), MARKET, logs, axis=1)
 
 
-def _rolling(values: pd.Series, ticker: pd.Series, window: int) -> Any:
-    return values.groupby(ticker, sort=False).rolling(window, min_periods=min(window, 3))
+def _rolling(values: pd.Series, history: pd.Series, window: int) -> Any:
+    return values.groupby(history, sort=False).rolling(window, min_periods=min(window, 3))

@@ -1,50 +1,52 @@
 """Open the market files that the features of a served model need."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import fields
+from typing import Any, ClassVar
 
 import pandas as pd
 
 from ste.config import MarketSettings
-from ste.data.sources.market_files import market_of_bars, read_market
+from ste.config.read_options import ReadingSettings
+from ste.data.bar_files.bar_frame import OnFaults
+from ste.data.sources.market_files import read_market
 from ste.errors import DataError
 from ste.inference.model_card import ModelCard
-from ste.market.bar_adjustment import adjusted_bars
-from ste.market.calendar import Periods, TradingCalendar, calendar_of_days
-from ste.market.read_summary import ReadSummary
+from ste.market.calendar import TradingCalendar, calendar_of_days
 from ste.market.sources import Market
 from ste.schema import BARS
 
 SOURCES = ("bars", "news", "macro", "policy")
 
 
-def open_market(card: ModelCard, files: Mapping[str, str | None], bars: pd.DataFrame | None = None) -> Market:
+class _CommandMarket(MarketSettings):
+    """Market files of a command whose settings have no group."""
+
+    section: ClassVar[str] = ""
+
+
+def open_market(card: ModelCard, given: Mapping[str, Any], on_faults: OnFaults | None = None) -> Market:
     """Read daily bars, news, macro releases and policy events as the features of a model card need them.
 
     Args:
         card: of the model.
-        files: path of each of `SOURCES`; `bars` is required, the others may be None or missing.
-        bars: checked bars of that file, where they were read already; default: they are read here.
+        given: settings of the command: the path of each of `SOURCES`, of which `bars` is required, and how to read
+            them (`ReadingSettings`); what is missing is the default.
+        on_faults: gets the bars with a fault, which are left out; None raises an error for them.
 
     Raises:
         DataError: a file that cannot be used.
     """
+    names = (*SOURCES, *(field.name for field in fields(ReadingSettings)))
     values: dict[str, Any] = {
         "source": "market",
         "calendar": BARS if card.periods.calendar.label == BARS else card.calendar,
         "frequency": card.frequency,
         "features": card.feature_set,
         "representation": "stationary" if card.feature_set == "full" else "standard",
-        **{name: files.get(name) for name in SOURCES},
+        **{name: given[name] for name in names if name in given},
     }
-    settings = MarketSettings(**values)
-    if bars is None:
-        market = read_market(settings)
-    else:
-        notes: list[str] = []
-        summary, calendar = ReadSummary(), bars_calendar(card, bars)
-        adjusted = adjusted_bars(bars, notes, summary, files["bars"], Periods(card.frequency, calendar))
-        market = market_of_bars(adjusted, settings, notes, calendar, summary.spacing)
+    market = read_market(_CommandMarket(**values), on_faults)
     check_card_spacing(card, market)
     return market
 

@@ -9,25 +9,32 @@ import numpy as np
 import pandas as pd
 
 from ste.config import LabelSettings
+from ste.labels.delisting import values_beyond_end
+from ste.market.histories import history_starts, row_groups
 from ste.market.ticker_groups import values_ahead
 from ste.schema import DIRECTION, MOVEMENT, RETURN, ROW_CLOSE, ROW_PERIOD, Trend
 
 Terciles = tuple[float, float]
 
 
-def future_returns(rows: pd.DataFrame, horizon: int) -> pd.DataFrame:
+def future_returns(rows: pd.DataFrame, horizon: int, ends: pd.DataFrame | None = None) -> pd.DataFrame:
     """Add the return and movement over the next `horizon` periods; drop rows whose future is unknown.
 
     Args:
         rows: output of `feature_rows`, sorted by ticker and date.
         horizon: periods ahead, at least 1.
+        ends: of `delisting.close_ends`: values of tickers that ended; None knows none.
 
     Returns:
-        The rows that have a close exactly `horizon` periods later, with `stock_weekly_return` (simple
+        The rows that have a close exactly `horizon` periods later in the same history, or a value of its end by then,
+        with `stock_weekly_return` (simple
         return) and `stock_weekly_movement` (dollars).
     """
     close = rows[ROW_CLOSE].to_numpy(dtype=np.float64)
-    ahead = values_ahead(close, pd.factorize(rows["ticker"])[0], rows[ROW_PERIOD].to_numpy(), horizon)
+    period = rows[ROW_PERIOD].to_numpy()
+    ahead = values_ahead(close, row_groups(history_starts(rows), len(rows)), period, horizon)
+    if ends is not None and len(rows):
+        ahead = np.where(np.isnan(ahead), values_beyond_end(ends, rows["ticker"], period, horizon), ahead)
     known = ~np.isnan(ahead)
     out = rows[known]
     out[RETURN] = (ahead / close)[known] - 1.0

@@ -9,7 +9,7 @@ import pandas as pd
 from ste.labels.targets import closes
 from ste.market.calendar import WEEKS, Periods
 from ste.market.ticker_groups import values_ahead
-from ste.schema import DIRECTION, KEYS, RETURN, SPLITS, TARGETS
+from ste.schema import DIRECTION, HISTORY_ONLY, KEYS, RETURN, SPLITS, TARGETS
 
 SPLIT = "split"
 """Column with the name of a row's split."""
@@ -47,7 +47,7 @@ class AuditTable:
     def features(self) -> tuple[str, ...]:
         """Numeric columns that a model may read."""
         numeric = self.frame.select_dtypes("number").columns
-        return tuple(name for name in numeric if name not in (*KEYS, *TARGETS, SPLIT))
+        return tuple(name for name in numeric if name not in (*KEYS, *TARGETS, HISTORY_ONLY, SPLIT))
 
     @cached_property
     def periods(self) -> np.ndarray:

@@ -6,15 +6,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from ste.config import DataSettings, MarketSettings, SplitSettings, SyntheticSettings, TableSettings
+from ste.config import DataSettings, RealMarketSettings, SplitSettings, SyntheticSettings, TableSettings
 from ste.config.header_check import check_columns
 from ste.config.progress import step
 from ste.data.build.labelled_rows import build_table
 from ste.data.build.prepare import prepare
 from ste.data.build.table_folder import content_digest
 from ste.data.columns import check_lines, typed_frame
-from ste.data.sources.daily_sources import with_calendar
-from ste.data.sources.market_files import read_market
+from ste.data.sources.daily_sources import daily_sources, with_calendar
 from ste.data.storage.files import read_frame, sha256
 from ste.data.storage.tables import read_table
 from ste.errors import DataError, SteError
@@ -32,7 +31,6 @@ from ste.leakage.source_files import early_news, early_releases, odd_bars
 from ste.market.calendar import Periods
 from ste.market.sources import Market
 from ste.schema import DIRECTION, KEYS, RETURN, SPLITS, Trend
-from ste.synthetic.generator import generate_market
 
 CONTRACT = "contract"
 
@@ -165,17 +163,14 @@ def read_leniently(files: dict[str, str], horizon: int, periods: Periods) -> Aud
 
 def source_checks(settings: DataSettings) -> Iterator[CheckResult]:
     """The checks of the daily sources; none for finished tables."""
-    if isinstance(settings, SyntheticSettings):
-        market = generate_market(settings)
-    elif isinstance(settings, MarketSettings):
-        market = read_market(settings)
-    else:
+    if isinstance(settings, TableSettings):
         return
+    market = daily_sources(settings)
 
     def own(sources: Market) -> pd.DataFrame:
         return feature_rows(sources, settings.frequency, settings.features)
 
-    names = settings.files() if isinstance(settings, MarketSettings) else {}
+    names = settings.files() if isinstance(settings, RealMarketSettings) else {}
     yield look_ahead(market, own)
     yield odd_bars(market.bars, names.get("bars", "bars"))
     if market.macro is not None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from ste.market.calendar import NEW_YORK, Periods, TradingCalendar
+from ste.market.read_summary import ReadSummary
 
 MACRO_NEUTRAL = {
     "gdp_growth": 2.0,
@@ -36,8 +37,7 @@ class Market:
         macro: `MARKET_COLUMNS["macro"]`, one row per release; a value may be used from its `release_date` on.
         policy: `MARKET_COLUMNS["policy"]`, one row per event, impact in quarter points.
         calendar: whose sessions the bars lie on.
-        spacing: of a ticker's bars: `daily`, or `weekly` or `monthly` where each bar covers a period of the rows.
-        notes: what was adjusted, dropped or filled, for the log and the data card.
+        summary: of what was read, adjusted, set aside and filled.
     """
 
     bars: pd.DataFrame
@@ -45,8 +45,17 @@ class Market:
     macro: pd.DataFrame | None = None
     policy: pd.DataFrame | None = None
     calendar: TradingCalendar = NEW_YORK
-    spacing: str = "daily"
-    notes: list[str] = field(default_factory=list)
+    summary: ReadSummary = field(default_factory=ReadSummary)
+
+    @property
+    def notes(self) -> list[str]:
+        """The lines of the summary, for the log and the data card."""
+        return self.summary.notes()
+
+    @property
+    def spacing(self) -> str:
+        """Spacing of a ticker's bars: `daily`, or `weekly` or `monthly` where each covers a period of the rows."""
+        return self.summary.spacing or "daily"
 
     def periods(self, frequency: str) -> Periods:
         """Return the periods of rows of these sources."""

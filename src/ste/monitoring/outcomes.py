@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ste.data.history_only import history_only_rows
 from ste.errors import DataError
 from ste.features.feature_rows import feature_rows
 from ste.inference.class_cuts import trends_of_returns
@@ -38,7 +39,7 @@ def outcomes_of_table(frame: pd.DataFrame, card: ModelCard, where: Path | str) -
     """Compute the outcomes of a weekly table from its targets.
 
     Args:
-        frame: table of the card's feature set.
+        frame: table of the card's feature set; rows that are history only have no outcome.
         card: card of the model.
         where: name of the file, for messages.
 
@@ -52,6 +53,7 @@ def outcomes_of_table(frame: pd.DataFrame, card: ModelCard, where: Path | str) -
     for name in (RETURN, needed):
         if name not in frame:
             raise DataError(f"{where}: no column {name}, so the outcomes are unknown. Give the bars: truth=bars.csv.")
+    frame = frame[~history_only_rows(frame)]
     returns = frame[RETURN].to_numpy(dtype=np.float64)
     if needed == DIRECTION:
         return _outcomes(frame, returns, frame[DIRECTION].to_numpy(dtype=np.int64), card)

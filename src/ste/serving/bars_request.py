@@ -12,7 +12,7 @@ from pydantic import ConfigDict, FailFast, Field, TypeAdapter, ValidationError, 
 from typing_extensions import TypedDict  # pydantic asks for it below Python 3.12
 
 from ste.data.columns import shown_value
-from ste.data.sources.market_files import find_source_violations
+from ste.data.sources.side_files import find_relations
 from ste.errors import DataError
 from ste.inference.card_market import bars_calendar, check_card_spacing
 from ste.inference.inputs import needed_bars, rows_of_bars, windows_of_rows
@@ -120,15 +120,15 @@ def examples_of_bars(body: bytes, card: ModelCard) -> BarExamples:
     faults = [*islice(_contradictions(frames), MAX_FAULTS)]
     if faults:
         raise Problem("invalid-request", "The bars are inconsistent.", faults)
-    notes: list[str] = []
+    summary = ReadSummary()
     bars = frames.pop("bars")
     assert bars is not None
     try:
-        calendar, summary = bars_calendar(card, bars), ReadSummary()
-        adjusted = adjusted_bars(bars, notes, summary, periods=Periods(card.frequency, calendar), compare=False)
+        periods = Periods(card.frequency, bars_calendar(card, bars))
+        adjusted = adjusted_bars(bars, summary, periods=periods)
         # Too few bars for a spacing are taken as those of training.
-        spacing = summary.spacing or card.spacing
-        market = Market(adjusted, calendar=calendar, spacing=spacing, notes=notes, **frames)
+        summary.spacing = summary.spacing or card.spacing
+        market = Market(adjusted, calendar=periods.calendar, summary=summary, **frames)
         check_card_spacing(card, market)
         length = 1 if card.view == "flat" else card.sequence_length
         rows = rows_of_bars(market, card, None if request.get("every") else length)
@@ -147,7 +147,7 @@ def examples_of_bars(body: bytes, card: ModelCard) -> BarExamples:
         )
     tickers = examples.ticker.tolist()
     without = sorted(set(all_tickers) - set(tickers))
-    return BarExamples(examples.features, tickers, examples.date, without, notes)
+    return BarExamples(examples.features, tickers, examples.date, without, summary.notes())
 
 
 def _request(body: bytes) -> dict[str, Any]:
@@ -161,7 +161,7 @@ def _request(body: bytes) -> dict[str, Any]:
 
 
 def _contradictions(frames: Mapping[str, pd.DataFrame | None]) -> Iterator[Fault]:
-    """Find violations across fields: `adj_close` in some bars only, and `find_source_violations`."""
+    """Find violations across fields: `adj_close` in some bars only, and `find_relations`."""
     for kind, frame in frames.items():
         if frame is None:
             continue
@@ -169,7 +169,7 @@ def _contradictions(frames: Mapping[str, pd.DataFrame | None]) -> Iterator[Fault
             missing = frame[ADJUSTED_CLOSE.name].isna().to_numpy()
             for row in np.flatnonzero(missing != missing[0]):
                 yield Fault((kind, int(row), ADJUSTED_CLOSE.name), "expected in every bar or in none")
-        for found in find_source_violations(frame, kind):
+        for found in find_relations(frame, kind):
             for row, value in zip(found.rows.tolist(), found.found, strict=True):
                 yield Fault((kind, row, found.column), f"found {shown_value(value)}, expected {found.expected}")
 

@@ -19,7 +19,7 @@ from ste.errors import RunError
 from ste.streaming.running_features import CLOSES
 from ste.streaming.sinks import write_all
 
-FORMAT = 2
+FORMAT = 3
 """Version of the checkpoint's layout; raise it with every incompatible change."""
 _META = "meta"
 

@@ -12,7 +12,8 @@ An event is one JSON object. Its bounds are those of the market files (`ste.data
 """
 
 from collections.abc import Callable
-from math import inf, isfinite, nan
+from math import isfinite, nan
+from sys import float_info
 from typing import Any, NamedTuple
 
 from ste.data.columns import Limits, is_below, limits
@@ -29,7 +30,11 @@ _NAME = 64  # characters of a ticker or an id
 
 
 class BarEvent(NamedTuple):
-    """A ticker's session, prices in adjusted dollars, volume in adjusted shares; `raw` is the unadjusted close."""
+    """A ticker's session, prices in adjusted dollars; `raw` is the unadjusted close.
+
+    Volume is taken as it is: whether it is adjusted for splits shows only in a ticker's bars together
+    (`market.adjustment`), so the sender adjusts it.
+    """
 
     ticker: str
     day: int
@@ -120,9 +125,8 @@ def _bar(content: dict[str, Any]) -> BarEvent:
     if content.get("adj_close") is None:
         return BarEvent(ticker, day, opened, high, low, close, volume, close)
     ratio = _number(content, ADJUSTED_CLOSE.name) / close
-    shares = volume / ratio if ratio > 0 else inf
-    bar = BarEvent(ticker, day, opened * ratio, high * ratio, low * ratio, close * ratio, shares, close)
-    if not (min(bar.open, bar.low, bar.close) > 0 and isfinite(max(bar.open, bar.high, bar.close, shares))):
+    bar = BarEvent(ticker, day, opened * ratio, high * ratio, low * ratio, close * ratio, volume, close)
+    if not (min(bar.open, bar.low, bar.close) >= float_info.min and isfinite(max(bar.open, bar.high, bar.close))):
         raise EventError(f"adj_close: found {_format(content['adj_close'])} with a close of {close:g}")
     return bar
 

@@ -101,6 +101,8 @@ class RunningFeatures:
             "counts": dict(self.counts),
             "tickers": list(self._tickers),
             "raw": [ticker.latest[1] for ticker in self._tickers.values()],
+            "days": [ticker.day for ticker in self._tickers.values()],
+            "sessions": [ticker.sessions for ticker in self._tickers.values()],
             "open": [
                 [KINDS[type(event)], *event] for _, period in sorted(self._open.items()) for event in period.events()
             ],
@@ -120,8 +122,10 @@ class RunningFeatures:
         by_ticker = closes[np.argsort(closes["ticker"], kind="stable")]
         ends = np.searchsorted(by_ticker["ticker"], np.arange(len(state["tickers"]) + 1))
         self._tickers = {
-            name: TickerState.from_closes(self._features, by_ticker["close"][a:b].tolist(), raw)
-            for name, raw, a, b in zip(state["tickers"], state["raw"], ends[:-1], ends[1:], strict=True)
+            name: TickerState.from_closes(self._features, by_ticker["close"][end - count : end].tolist(), day, raw)
+            for name, raw, day, count, end in zip(
+                *(state[key] for key in ("tickers", "raw", "days", "sessions")), ends[1:].tolist(), strict=True
+            )
         }
         self._open = {}
         for kind, *values in state["open"]:

@@ -3,14 +3,17 @@
 import numpy as np
 import pandas as pd
 
-from ste.config import DataSettings, SyntheticSettings
+from ste.config import DataSettings, RealMarketSettings, SyntheticSettings
+from ste.data.build.market_rows import MarketRows
+from ste.data.build.split_summary import check_training
+from ste.data.history_only import history_only_rows, with_history_only
 from ste.data.sources.daily_sources import daily_sources
 from ste.data.splits import assign_splits, usable_rows
 from ste.errors import DataError
 from ste.features.feature_rows import feature_rows
 from ste.labels.targets import Terciles, future_returns, label, return_terciles, thresholds
 from ste.market.sources import Market
-from ste.schema import FEATURE_SETS, KEYS, PERIOD, PROBABILITIES, RETURN, ROW_VOLATILITY, table_columns
+from ste.schema import FEATURE_SETS, HISTORY_ONLY, KEYS, PERIOD, PROBABILITIES, RETURN, ROW_VOLATILITY, table_columns
 from ste.synthetic import return_model
 
 
@@ -30,15 +33,17 @@ def build_table(
         DataError: no labelled row, an empty split, or no training row left by the purge.
     """
     market = daily_sources(settings)
-    builder = RowBuilder(settings)
+    builder = RowBuilder(settings, market.bars["date"].max())
     rows = builder.build(market)
     builder.check()
+    market.summary.of_rows += builder.notes()
     rows = rows.sort_values(["date", "ticker"], kind="stable").reset_index(drop=True)
     split = assign_splits(rows["date"], settings.split, settings.periods)
     purge = settings.split.purged_periods(settings.labels.horizon)
     training = (split == 0) & usable_rows(rows["date"], split, purge, settings.periods)
-    if not training.any():
-        raise DataError("data.split: no training row is left after the purge. Give the table more rows.")
+    history_only = history_only_rows(rows)
+    check_training(int((training & ~history_only).sum()), int((training & history_only).sum()))
+    training &= ~history_only
     balanced = settings.labels.method == "balanced"
     table, truth = label_rows(rows, return_terciles(rows[RETURN].to_numpy(), training) if balanced else None, settings)
     return table, split, truth, market
@@ -49,10 +54,12 @@ class RowBuilder:
 
     Args:
         settings: of the table.
+        last_bar: date of the latest bar of all blocks; needed with `data.delisting_return` only.
     """
 
-    def __init__(self, settings: DataSettings) -> None:
+    def __init__(self, settings: DataSettings, last_bar: pd.Timestamp | None = None) -> None:
         self.settings = settings
+        self._market = MarketRows(settings, last_bar) if isinstance(settings, RealMarketSettings) else None
         self.start, self.end = (getattr(settings, name, None) for name in ("start", "end"))
         self._rows, self._has_features = 0, False
         self._bar_dates: list[pd.Timestamp] = []
@@ -60,17 +67,19 @@ class RowBuilder:
     def build(self, market: Market) -> pd.DataFrame:
         """Compute the rows of a block of tickers between the table's start and end, sorted by ticker and date.
 
-        Where `has_class_probabilities`, `mu` and `sigma` of the return model are among the columns.
+        Where `has_class_probabilities`, `mu` and `sigma` of the return model are among the columns; the last column is
+        `schema.HISTORY_ONLY` where a row needs it.
         """
         settings = self.settings
         self._bar_dates += [market.bars["date"].min(), market.bars["date"].max()]
         rows = feature_rows(market, settings.frequency, settings.features)
+        ends = None if self._market is None else self._market.ends(market.bars)
         if rows.empty:
             return rows
         self._has_features = True
         if isinstance(settings, SyntheticSettings) and has_class_probabilities(settings):
             rows["mu"], rows["sigma"] = return_model.table_moments(rows, settings.signal)
-        rows = future_returns(rows, settings.labels.horizon)
+        rows = future_returns(rows, settings.labels.horizon, ends)
         inside = np.ones(len(rows), dtype=bool)
         if self.start is not None:
             inside &= rows["date"] >= pd.Timestamp(self.start)
@@ -78,10 +87,18 @@ class RowBuilder:
             inside &= rows["date"] <= pd.Timestamp(self.end)
         rows = rows if inside.all() else rows[inside]
         self._rows += len(rows)
-        return rows
+        if self._market is None:
+            return rows
+        return with_history_only(rows, self._market.history_only(rows, market.bars))
+
+    def notes(self) -> list[str]:
+        """Return what was found of members, delistings and rows without trades, after the last block."""
+        return [] if self._market is None else self._market.notes()
 
     def check(self) -> None:
-        """Raise `DataError` where no block gave a row."""
+        """Raise `DataError` where no block gave a row, or no ticker is one of the universe."""
+        if self._market is not None:
+            self._market.check()
         if not self._has_features:
             lookback = FEATURE_SETS[self.settings.features].lookback
             raise DataError(
@@ -116,4 +133,5 @@ def label_rows(
     if has_class_probabilities(settings):
         probabilities = return_model.probabilities(rows["mu"].to_numpy(), rows["sigma"].to_numpy(), low, high)
         truth = rows[list(KEYS)].assign(**dict(zip(PROBABILITIES, probabilities.T, strict=True)))
-    return label(rows, low, high)[list(table_columns(settings.features))], truth
+    columns = [*table_columns(settings.features), *([HISTORY_ONLY] if HISTORY_ONLY in rows else [])]
+    return label(rows, low, high)[columns], truth

@@ -7,6 +7,7 @@ without a card is incomplete and is built again. With `data.format=parts` each t
 it is made again.
 """
 
+import hashlib
 import logging
 import shutil
 from pathlib import Path
@@ -14,7 +15,8 @@ from typing import Any
 
 from filelock import FileLock
 
-from ste.config import DataSettings, MarketSettings, TableSettings
+from ste.config import DataSettings, RealMarketSettings, TableSettings
+from ste.config.file_locations import all_files
 from ste.config.progress import step
 from ste.data.build.data_card import (
     BUILD,
@@ -35,9 +37,9 @@ from ste.data.build.table_folder import (
     replaceable,
 )
 from ste.data.build.user_tables import existing_files, existing_parts
+from ste.data.history_only import history_only_rows, with_history_only
 from ste.data.sources.daily_sources import with_calendar
 from ste.data.storage.files import sha256, write_frame
-from ste.errors import DataError
 from ste.schema import SPLITS
 
 log = logging.getLogger(__name__)
@@ -74,12 +76,16 @@ def prepare(settings: DataSettings, root: Path) -> PreparedData:
 def _identity(settings: DataSettings) -> dict[str, Any]:
     """Return what decides the tables' bytes: settings, digests of the input files and the build number."""
     identity = settings.table_settings()
-    if isinstance(settings, MarketSettings):
+    if isinstance(settings, RealMarketSettings):
         for kind, path in settings.files().items():
-            if not Path(path).is_file():
-                raise DataError(f"data.{kind}={path}: no such file. Give the path of a CSV or Parquet file.")
-            identity[kind] = sha256(path)
+            files = all_files(path) if kind == "bars" else [Path(path).expanduser()]
+            identity[kind] = sha256(files[0]) if len(files) == 1 else _digest(files)
     return {"build": BUILD, **identity}
+
+
+def _digest(files: list[Path]) -> str:
+    """Return the digest of the names and contents of several files."""
+    return hashlib.sha256("".join(f"{file.name} {sha256(file)}\n" for file in files).encode()).hexdigest()
 
 
 def _reuse(folder: Path, identity: dict[str, Any]) -> PreparedData | None:
@@ -126,7 +132,8 @@ def _build_files(settings: DataSettings, staging: Path) -> StagedTable:
     table, split, truth, market = build_table(settings)
     summary = SplitSummary(settings)
     summary.add(table, split)
-    frames = {name: table.loc[split == SPLITS.index(name)] for name in summary.entries()}
+    own = {name: table.loc[split == SPLITS.index(name)] for name in summary.entries()}
+    frames = {name: with_history_only(frame, history_only_rows(frame)) for name, frame in own.items()}
     if truth is not None:
         frames[TRUTH] = truth
     entries = {}

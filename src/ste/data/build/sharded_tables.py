@@ -18,17 +18,19 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ste.config import DataSettings, MarketSettings, SyntheticSettings
+from ste.config import DataSettings, MarketSettings, RealMarketSettings, SyntheticSettings
 from ste.data.build.data_card import StagedTable
 from ste.data.build.labelled_rows import RowBuilder, label_rows
-from ste.data.build.split_summary import SplitSummary
+from ste.data.build.split_summary import SplitSummary, check_training
 from ste.data.build.table_folder import TENSORS, TRUTH, content_digest
+from ste.data.history_only import history_only_rows
 from ste.data.sources.daily_sources import source_blocks
 from ste.data.splits import by_fraction, split_codes, split_starts, usable_periods
 from ste.data.storage.memory_mapped import TensorWriter
 from ste.data.storage.parquet_shards import PartsWriter, digest
 from ste.data.table_checks import check_built_table
 from ste.labels.targets import Terciles, return_terciles
+from ste.market.read_summary import ReadSummary
 from ste.market.sources import Market
 from ste.schema import RETURN, ROW_PERIOD, SPLITS
 
@@ -54,15 +56,21 @@ def block_rows(settings: DataSettings) -> int:
     rows = _MIN_ROWS * _BLOCKS
     if isinstance(settings, SyntheticSettings):
         tickers = settings.tickers if isinstance(settings.tickers, int) else len(settings.tickers)
-        rows = tickers * len(
-            settings.periods.calendar.sessions(pd.Timestamp(settings.start), pd.Timestamp(settings.end))
-        )
-    elif isinstance(settings, MarketSettings) and settings.bars.endswith(".parquet"):
+        span = pd.Timestamp(settings.start), pd.Timestamp(settings.end)
+        rows = tickers * len(settings.periods.calendar.sessions(*span))
+    elif isinstance(settings, MarketSettings) and Path(settings.bars).is_file() and settings.bars.endswith(".parquet"):
         rows = pq.read_metadata(settings.bars).num_rows
     return int(np.clip(rows // _BLOCKS, _MIN_ROWS, _MAX_ROWS))
 
 
-def find_table_cuts(settings: DataSettings, max_rows: int) -> TableCuts:
+def find_last_bar(settings: DataSettings, max_rows: int) -> pd.Timestamp | None:
+    """Return the date of the latest bar, where `data.delisting_return` needs it, in a pass of its own; else None."""
+    if not isinstance(settings, RealMarketSettings) or settings.delisting_return is None:
+        return None
+    return max(market.bars["date"].max() for market in source_blocks(settings, max_rows))
+
+
+def find_table_cuts(settings: DataSettings, max_rows: int, last_bar: pd.Timestamp | None = None) -> TableCuts:
     """Compute the values that depend on all rows, where balanced labels or splits by fraction need them.
 
     The rows are computed as in the build itself; the date, period and return of each row are retained. The tickers
@@ -71,6 +79,7 @@ def find_table_cuts(settings: DataSettings, max_rows: int) -> TableCuts:
     Args:
         settings: of the table.
         max_rows: bars in a block.
+        last_bar: of `find_last_bar`.
     """
     balanced = settings.labels.method == "balanced"
     if not balanced and not by_fraction(settings.split):
@@ -78,21 +87,28 @@ def find_table_cuts(settings: DataSettings, max_rows: int) -> TableCuts:
     blocks: Iterable[Market] = source_blocks(settings, max_rows)
     if isinstance(settings, SyntheticSettings) and not balanced:
         blocks = islice(blocks, 1)
-    builder = RowBuilder(settings)
+    builder = RowBuilder(settings, last_bar)
     retained = []
     for block in map(builder.build, blocks):
         returns = block[RETURN].to_numpy() if balanced else np.empty(0)
         retained.append(
-            (block["date"].to_numpy().astype("datetime64[D]"), block[ROW_PERIOD].to_numpy(np.int32), returns)
+            (
+                block["date"].to_numpy().astype("datetime64[D]"),
+                block[ROW_PERIOD].to_numpy(np.int32),
+                returns,
+                history_only_rows(block),
+            )
         )
     builder.check()
-    days, period, returns = (np.concatenate(each) for each in zip(*retained, strict=True))
+    days, period, returns, history_only = (np.concatenate(each) for each in zip(*retained, strict=True))
     known = np.flatnonzero(np.bincount(period - period.min())) + period.min()
     starts = split_starts(settings.split, known)
     if not balanced:
         return TableCuts(starts)
     split = split_codes(days, period, starts)
     training = (split == 0) & usable_periods(period, split, settings.split.purged_periods(settings.labels.horizon))
+    check_training(int((training & ~history_only).sum()), int((training & history_only).sum()))
+    training &= ~history_only
     return TableCuts(starts, return_terciles(returns, training))
 
 
@@ -107,10 +123,10 @@ def build_parts(settings: DataSettings, staging: Path) -> StagedTable:
         DataError: of the sources, or a split without rows.
     """
     max_rows = block_rows(settings)  # no value of the table depends on it
-    cuts = find_table_cuts(settings, max_rows)
-    builder, summary = RowBuilder(settings), SplitSummary(settings)
-    notes: list[str] = []
-    spacing = "daily"
+    last_bar = find_last_bar(settings, max_rows)
+    cuts = find_table_cuts(settings, max_rows, last_bar)
+    builder, summary = RowBuilder(settings, last_bar), SplitSummary(settings)
+    sources = ReadSummary()
     with ExitStack() as stack:
         writers = {name: stack.enter_context(PartsWriter(staging / name)) for name in (*SPLITS, TRUTH)}
         tensors = stack.enter_context(TensorWriter(staging / TENSORS, settings.features, settings.periods))
@@ -125,7 +141,7 @@ def build_parts(settings: DataSettings, staging: Path) -> StagedTable:
 
         writing: Future[None] | None = None
         for market in source_blocks(settings, max_rows):
-            notes, spacing = market.notes, market.spacing
+            sources = market.summary
             block = builder.build(market)
             if len(block):
                 split = split_codes(block["date"].to_numpy(), block[ROW_PERIOD].to_numpy(), cuts.split_starts)
@@ -148,7 +164,7 @@ def build_parts(settings: DataSettings, staging: Path) -> StagedTable:
         tensors.finish(content_digest([entries[name]["sha256"] for name in SPLITS if name in entries], settings))
     del market, block
     _free_memory()
-    return StagedTable(entries, summary, notes, spacing)
+    return StagedTable(entries, summary, [*sources.notes(), *builder.notes()], sources.spacing or "daily")
 
 
 def _free_memory() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ste.config import DataSettings
+from ste.data.history_only import history_only_rows
 from ste.data.splits import check_splits, usable_periods
 from ste.errors import DataError
 from ste.schema import CLASS_NAMES, DIRECTION, SPLITS
@@ -20,7 +21,7 @@ class SplitSummary:
 
     def __init__(self, settings: DataSettings) -> None:
         self.settings = settings
-        self._rows = pd.Series(dtype=np.int64)  # by split, day and trend
+        self._rows = pd.Series(dtype=np.int64)  # by split, day, trend and whether history only
         self._tickers = np.zeros(len(SPLITS), dtype=np.int64)
 
     def add(self, rows: pd.DataFrame, split: np.ndarray) -> None:
@@ -30,10 +31,15 @@ class SplitSummary:
             rows: all rows of some tickers.
             split: of each row, `[N]`.
         """
-        cells = {"split": split, "day": rows["date"].to_numpy(), "trend": rows[DIRECTION].to_numpy()}
+        cells = {
+            "split": split,
+            "day": rows["date"].to_numpy(),
+            "trend": rows[DIRECTION].to_numpy(),
+            "history": history_only_rows(rows),
+        }
         counts = pd.DataFrame(cells).value_counts()
         known = [self._rows, counts] if len(self._rows) else [counts]
-        self._rows = pd.concat(known).groupby(level=["split", "day", "trend"]).sum()
+        self._rows = pd.concat(known).groupby(level=list(cells)).sum()
         self._tickers += [rows["ticker"][split == code].nunique() for code in range(len(SPLITS))]
 
     @property
@@ -47,12 +53,12 @@ class SplitSummary:
         rows = self._rows.reset_index(name="rows")
         counts = np.bincount(rows["split"], weights=rows["rows"], minlength=len(SPLITS)).astype(np.int64)
         check_splits(counts, self.settings.split, *self.span)
-        if counts[0] == self._purged()[0]:
-            raise DataError("data.split: no training row is left after the purge. Give the table more rows.")
+        purged, history = self._left_out()
+        check_training(int(counts[0] - purged[0] - history[0]), int(history[0]))
 
     def entries(self) -> dict[str, dict[str, Any]]:
         """Return the data card's figures of each split that has rows."""
-        purged = self._purged()
+        purged, history = self._left_out()
         out = {}
         for code in self._rows.index.unique(level="split").tolist():
             own = self._rows.loc[code]
@@ -61,6 +67,7 @@ class SplitSummary:
             out[SPLITS[code]] = {
                 "rows": int(own.sum()),
                 "purged": int(purged[code]),
+                **({"history_only": int(history[code])} if history[code] else {}),
                 "first": f"{days.min():%Y-%m-%d}",
                 "last": f"{days.max():%Y-%m-%d}",
                 "periods": days.nunique(),
@@ -69,10 +76,29 @@ class SplitSummary:
             }
         return out
 
-    def _purged(self) -> np.ndarray:
-        """Return the number of purged rows of each split, int64."""
+    def _left_out(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the number of each split's purged rows, and of the others that are history only, int64."""
         rows = self._rows.reset_index(name="rows")
         split = rows["split"].to_numpy()
         purge = self.settings.split.purged_periods(self.settings.labels.horizon)
         purged = ~usable_periods(self.settings.periods.index(rows["day"]), split, purge)
-        return np.bincount(split[purged], weights=rows["rows"][purged], minlength=len(SPLITS)).astype(np.int64)
+        history = rows["history"].to_numpy(dtype=bool) & ~purged
+        counts = (np.bincount(split[own], rows["rows"][own], len(SPLITS)).astype(np.int64) for own in (purged, history))
+        return next(counts), next(counts)
+
+
+def check_training(usable: int, history_only: int) -> None:
+    """Raise `DataError` where no training row may be trained on.
+
+    Args:
+        usable: training rows that are neither purged nor history only.
+        history_only: training rows that are not purged and history only.
+    """
+    if usable:
+        return
+    if history_only:
+        raise DataError(
+            f"data: all {history_only:,} training rows are history only: their tickers are not traded, or not in "
+            "data.universe at the time. Try data.score_untraded=true, or check the file's tickers and dates."
+        )
+    raise DataError("data.split: no training row is left after the purge. Give the table more rows.")

@@ -7,11 +7,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from ste.config import DataSettings, MarketSettings, SyntheticSettings, TableSettings
+from ste.config import DataSettings, RealMarketSettings, SyntheticSettings, TableSettings
 from ste.config.header_check import check_columns
 from ste.data.columns import check_lines, typed_frame
-from ste.data.sources.market_blocks import market_blocks
-from ste.data.sources.market_files import file_periods, read_market
+from ste.data.sources.market_files import file_periods, market_blocks, read_market
 from ste.data.storage.files import read_frame
 from ste.data.storage.parquet_shards import part_files
 from ste.errors import ConfigError
@@ -28,7 +27,7 @@ def with_calendar(settings: AnySettings) -> AnySettings:
     """Return settings whose calendar is known: with `data.calendar=bars`, that of the days in the bars or tables."""
     if settings.calendar != BARS:
         return settings
-    if isinstance(settings, MarketSettings):
+    if isinstance(settings, RealMarketSettings):
         calendar = file_periods(settings).calendar
     elif isinstance(settings, TableSettings):
         dates = [table_dates(Path(path)) for path in settings.files().values()]
@@ -54,7 +53,7 @@ def daily_sources(settings: DataSettings) -> Market:
     """Return the bars, news, macro releases and policy events that a table is built from."""
     if isinstance(settings, SyntheticSettings):
         return generate_market(settings)
-    assert isinstance(settings, MarketSettings)
+    assert isinstance(settings, RealMarketSettings)
     return read_market(settings)
 
 
@@ -64,17 +63,17 @@ def source_blocks(settings: DataSettings, max_rows: int) -> Iterator[Market]:
     No value depends on the size of the blocks.
 
     Args:
-        settings: of a synthetic market or of market files.
+        settings: of a synthetic or real market.
         max_rows: bars in a block; a ticker with more bars has a block of its own.
 
     Yields:
-        Markets with `ticker` as a category; `notes` is complete after the last block.
+        Markets with `ticker` as a category; `summary` is complete after the last block.
     """
     if isinstance(settings, SyntheticSettings):
         for market in generate_market_blocks(settings):
             yield from _split_market(market, max_rows)
     else:
-        assert isinstance(settings, MarketSettings)
+        assert isinstance(settings, RealMarketSettings)
         yield from market_blocks(settings, max_rows)
 
 

@@ -13,7 +13,7 @@ from ste.data.columns import check_keyed, numeric_columns, typed_frame
 from ste.data.sources.table_files import check_horizon, check_split_order
 from ste.data.storage.parquet_shards import part_files, read_parts_blocks
 from ste.data.table_checks import ClassOrder, find_target_violations
-from ste.schema import DIRECTION, SPLITS, table_columns
+from ste.schema import DIRECTION, HISTORY_ONLY, SPLITS, table_columns
 
 
 def checked_blocks(folders: dict[str, Path], settings: TableSettings) -> Iterator[pd.DataFrame]:
@@ -31,7 +31,7 @@ def checked_blocks(folders: dict[str, Path], settings: TableSettings) -> Iterato
     """
     for folder in folders.values():
         for part in part_files(folder):
-            check_columns(_names(part), table_columns(settings.features), part, strict=True)
+            check_columns(_names(part), table_columns(settings.features), part, strict=True, optional=(HISTORY_ONLY,))
     dates = {split: (pd.Timestamp.max, pd.Timestamp.min) for split in SPLITS if split in folders}
     order = ClassOrder()
     for number, block in enumerate(read_parts_blocks(folders)):
@@ -61,5 +61,6 @@ def _check_block(block: pd.DataFrame, folders: dict[str, Path], settings: TableS
         remedy="Fix the table and run again.",
     )
     check(violations)
-    targets = table.assign(ticker=block["ticker"], **{DIRECTION: block[DIRECTION]})
+    own = [name for name in (DIRECTION, HISTORY_ONLY) if name in block]
+    targets = table.assign(ticker=block["ticker"], **{name: block[name] for name in own})
     check(find_target_violations(targets, settings.periods))

@@ -22,6 +22,7 @@ import pandas as pd
 import torch
 from filelock import FileLock
 
+from ste.data.history_only import history_only_rows
 from ste.data.row_columns import RowColumns
 from ste.data.row_store import RowStore, class_indices
 from ste.data.storage.parquet_shards import read_parts_blocks
@@ -33,7 +34,7 @@ from ste.schema import DIRECTION, FEATURE_SETS, RETURN, Trend
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 """Increase it when the same tables give other arrays: older folders are then rebuilt."""
 
 INDEX = "tensors.json"
@@ -46,6 +47,7 @@ ARRAYS = {
     "ticker.i4": "<i4",  # [N], index into the tickers' names
     "period.i4": "<i4",  # [N], number of the week or session
     "history.i4": "<i4",  # [N], consecutive periods of the ticker that end at the row
+    "history_only.i1": "<i1",  # [N], 1 in rows that are neither trained on nor scored
     "return.f8": "<f8",  # [N]
     "volatility.f4": "<f4",  # [N, K - 1], see `volatility.ticker_volatility`
 }
@@ -108,6 +110,7 @@ class TensorWriter:
             "ticker.i4": codes + len(self._tickers) - len(names),
             "period.i4": period,
             "history.i4": count_consecutive(codes, period),
+            "history_only.i1": history_only_rows(rows),
             "return.f8": rows[RETURN].to_numpy(dtype=np.float64),
             "volatility.f4": own,
         }
@@ -197,6 +200,7 @@ def read_tensors(folder: Path, classes: int = 3) -> RowStore:
         mapped(folder, "split.i1"),
         mapped(folder, "return.f8"),
         trends,
+        mapped(folder, "history_only.i1").view(bool),
         # Rounded to 32 bits, but for the volatility of all tickers.
         lambda at: with_market_range(volatility[at], market_range[np.searchsorted(range_day, day[at])]),
         release=lambda: pages.madvise(mmap.MADV_DONTNEED),

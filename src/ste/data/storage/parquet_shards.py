@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from hashlib import sha256 as sha256_of
-from itertools import repeat
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -16,11 +15,13 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ste.data.history_only import history_only_rows
 from ste.data.storage.files import sha256
 from ste.errors import DataError
-from ste.schema import SPLITS
+from ste.schema import HISTORY_ONLY, SPLITS
 
 THREADS = 2
 """Parts that are written at once."""
@@ -55,6 +56,7 @@ class PartsWriter:
         self.folder = folder
         folder.mkdir(parents=True)
         self._years: dict[int, pq.ParquetWriter] = {}
+        self._marked: set[int] = set()  # years whose part has the column `HISTORY_ONLY`
         self._pool = ThreadPoolExecutor(THREADS)
 
     def __enter__(self) -> Self:
@@ -68,16 +70,21 @@ class PartsWriter:
 
         Args:
             rows: `date`, `ticker` and numbers, sorted by ticker and date; the tickers follow those of earlier
-                blocks.
+                blocks. A year's part has the column `schema.HISTORY_ONLY` where any row of it is history only.
         """
         if rows.empty:
             return
-        table = pa.table({str(name): _array(rows[name]) for name in rows})
+        history_only = history_only_rows(rows)
+        table = pa.table({str(name): _array(rows[name]) for name in rows if name != HISTORY_ONLY})
+        marked = table.append_column(HISTORY_ONLY, pa.array(history_only.astype(np.int8)))
         years = rows["date"].to_numpy().astype("datetime64[Y]").astype(np.int64) + 1970
-        found = np.flatnonzero(np.bincount(years))
-        writers = [self._writer(int(year), table.schema) for year in found]
+        found = np.flatnonzero(np.bincount(years)).tolist()
+        for year in set(years[history_only].tolist()) - self._marked:
+            self._mark(year, marked.schema)
+        tables = [marked if year in self._marked else table for year in found]
+        writers = [self._writer(year, each.schema) for year, each in zip(found, tables, strict=True)]
         rows_of = [pa.array(np.flatnonzero(years == year)) for year in found]
-        list(self._pool.map(_write, repeat(table), writers, rows_of))
+        list(self._pool.map(_write, tables, writers, rows_of))
 
     def close(self) -> dict[str, str]:
         """Finish the files and return the digest of each part, by name."""
@@ -98,6 +105,21 @@ class PartsWriter:
                 store_schema=False,
             )
         return self._years[year]
+
+    def _mark(self, year: int, schema: pa.Schema) -> None:
+        """Give a year's part the column `HISTORY_ONLY`; it is 0 in the blocks before."""
+        self._marked.add(year)
+        if year not in self._years:
+            return
+        self._years.pop(year).close()
+        path = self.folder / f"{year}.parquet"
+        before = path.rename(path.with_suffix(".before"))
+        with pq.ParquetFile(before) as part:
+            for number in range(part.num_row_groups):
+                block = part.read_row_group(number)
+                block = block.append_column(HISTORY_ONLY, pa.array(np.zeros(len(block), dtype=np.int8)))
+                self._writer(year, schema).write_table(block.cast(schema), row_group_size=len(block))
+        before.unlink()
 
     def _finish_files(self) -> None:
         self._pool.shutdown()
@@ -174,7 +196,11 @@ def _groups(file: Path, split: str) -> Iterator[_Group]:
 def _block(groups: list[_Group], files: dict[Path, pq.ParquetFile]) -> pd.DataFrame:
     tables = [files[group.file].read_row_group(group.number, use_threads=False) for group in groups]
     codes = [np.full(len(table), group.split, dtype=np.int8) for group, table in zip(groups, tables, strict=True)]
-    table = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+    table = pa.concat_tables(tables, promote_options="default")
+    if HISTORY_ONLY in table.column_names:  # not all parts have it; it stays the last column
+        marks = pc.fill_null(table[HISTORY_ONLY], 0)
+        table = table.drop_columns(HISTORY_ONLY).append_column(HISTORY_ONLY, marks)
+    table = table.unify_dictionaries().combine_chunks()
     table = table.append_column("split", pa.array(np.concatenate(codes)))
     known = table["ticker"].chunk(0)
     ranks = np.argsort(np.argsort(np.asarray(known.dictionary, dtype=object)))

@@ -8,9 +8,9 @@ import pandas as pd
 from ste.config.header_check import check_columns
 from ste.data.columns import check_lines, numeric_columns, typed_frame, violation
 from ste.data.storage.files import read_frame
-from ste.data.table_checks import ClassOrder, find_target_violations
+from ste.data.table_checks import HISTORY_ONLY_COLUMN, ClassOrder, find_target_violations
 from ste.market.calendar import WEEKS, Periods
-from ste.schema import DIRECTION, Column, table_columns
+from ste.schema import DIRECTION, HISTORY_ONLY, Column, table_columns
 
 
 def read_table(path: str | Path, periods: Periods = WEEKS, features: str = "full") -> pd.DataFrame:
@@ -22,15 +22,20 @@ def read_table(path: str | Path, periods: Periods = WEEKS, features: str = "full
         features: name of the feature set.
 
     Returns:
-        The table in the file's row order, `date` as datetime64[ns], targets last.
+        The table in the file's row order, `date` as datetime64[ns], targets last, then
+        `schema.HISTORY_ONLY` where the file has it.
 
     Raises:
         DataError: with the file, the column, the first lines at fault, what was found and what was expected.
     """
     frame = read_frame(path)
     columns = list(table_columns(features))
-    check_columns(frame, tuple(columns), path, strict=True)
-    table, violations = typed_frame(frame, (*numeric_columns(features), Column(DIRECTION, "")))
+    check_columns(frame, tuple(columns), path, strict=True, optional=(HISTORY_ONLY,))
+    numbers = [*numeric_columns(features), Column(DIRECTION, "")]
+    if HISTORY_ONLY in frame:
+        columns.append(HISTORY_ONLY)
+        numbers.append(HISTORY_ONLY_COLUMN)
+    table, violations = typed_frame(frame, numbers)
     check_lines(violations, path, frame.index)
     days = table["date"].to_numpy()
     backwards = np.append(False, days[1:] < days[:-1])
@@ -39,4 +44,5 @@ def read_table(path: str | Path, periods: Periods = WEEKS, features: str = "full
     order = ClassOrder()
     order.add(table)
     order.check(path)
-    return table[columns].astype({DIRECTION: "int64"})
+    types = {DIRECTION: "int64"} | ({HISTORY_ONLY: "int8"} if HISTORY_ONLY in columns else {})
+    return table[columns].astype(types)

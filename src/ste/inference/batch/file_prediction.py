@@ -6,8 +6,9 @@ from pathlib import Path
 
 from ste.config import PredictSettings
 from ste.config.progress import step
+from ste.data.bar_files.bar_frame import FaultyRow
 from ste.errors import ConfigError, DataError
-from ste.inference.batch.bar_rows import FrameReader, read_valid_bars
+from ste.inference.batch.frame_reader import FrameReader
 from ste.inference.batch.output_parts import atomic_folder, is_parts_folder, part_name
 from ste.inference.batch.parallel import predict_shards
 from ste.inference.batch.prediction_loop import Advance, RowCounts, predict_table
@@ -111,10 +112,17 @@ def _rows_of_bars(settings: PredictSettings, card: ModelCard) -> tuple[FrameRead
 
     If only the newest period is requested, the rows are those of its windows.
     """
-    path = Path(str(settings.bars))
-    with step("reading bars", path.stat().st_size) as shown:
-        bars, rejects = read_valid_bars(path, shown.update)
-    market = open_market(card, settings.files(), bars)
+    path = str(settings.bars)
+    rejects: list[Reject] = []
+
+    def reject(rows: list[FaultyRow]) -> None:
+        rejects.extend(
+            Reject(row.line, row.ticker, row.date, row.column, row.found, f"expected {row.expected}", row.where)
+            for row in rows
+        )
+
+    with step("reading bars"):
+        market = open_market(card, vars(settings), reject)
     for note in market.notes:
         log.warning(note) if note.startswith("warning") else log.info(note)
     with step("computing features"):
@@ -132,4 +140,4 @@ def _rows_of_bars(settings: PredictSettings, card: ModelCard) -> tuple[FrameRead
             some = ", ".join(older[:5]) + (", ..." if len(older) > 5 else "")
             log.info(f"{len(older)} tickers without a row of {last.max():%Y-%m-%d} are left out: {some}")
         frame = frame[last == last.max()]
-    return FrameReader(frame, str(path)), rejects, market.calendar.name
+    return FrameReader(frame, path, len({reject.file for reject in rejects}) > 1), rejects, market.calendar.name
