@@ -26,7 +26,6 @@ from ste.market.bar_adjustment import adjusted_bars
 from ste.market.calendar import NEW_YORK, Periods, calendar_of_days, trading_calendar
 from ste.market.calendar_check import check_calendar, fitting_calendars
 from ste.market.read_summary import ReadSummary
-from ste.market.sources import Market
 from ste.market.spans import span_days, span_numbers
 from ste.schema import ROW_PERIOD, ROW_VOLATILITY
 from ste.serving.bars_request import examples_of_bars

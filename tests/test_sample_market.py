@@ -127,7 +127,7 @@ def test_every_format_holds_the_same_rows(folder: Path, format: str):
     assert rows["csv"] == rows[format]
     first = prepare(SampleSettings(source="sample", **chosen), folder)
     assert first.reused
-    assert len(read_table(first.files["train"], "weekly")) == rows["csv"]["train"]
+    assert len(read_table(first.files["train"])) == rows["csv"]["train"]
 
 
 def test_an_older_package_is_told(monkeypatch: pytest.MonkeyPatch):
