@@ -24,9 +24,9 @@ TICKERS = ("AAPL", "BRK.B", "NA")
 
 
 def known_bars() -> pd.DataFrame:
-    """Bars of three tickers on 40 weekdays of 2024, prices of two decimals, sorted by ticker and date."""
+    """Bars of three tickers on the first 40 sessions of 2024, prices of two decimals, sorted by ticker and date."""
     rng = np.random.default_rng(7)
-    days = pd.bdate_range("2024-01-02", periods=40)
+    days = pd.bdate_range("2024-01-02", periods=42).drop(["2024-01-15", "2024-02-19"])  # holidays
     frames = []
     for at, ticker in enumerate(TICKERS):
         close = np.round((30 + 60 * at) * np.exp(np.cumsum(rng.normal(0, 0.01, len(days)))), 2)

@@ -264,19 +264,19 @@ def stale(bars: pd.DataFrame) -> pd.DataFrame:
         (
             unadjusted_split,
             60,
-            "1 row that move as at an unadjusted split, volume the other way (first: AAA {}, as of 2:1)",
+            "1 row moving as at an unadjusted split, volume the other way (first: AAA {}, as of 2:1)",
         ),
         (
             three_for_two,
             60,
-            "1 row that move as at an unadjusted split, volume the other way (first: AAA {}, as of 3:2)",
+            "1 row moving as at an unadjusted split, volume the other way (first: AAA {}, as of 3:2)",
         ),
         (
             one_for_ten,
             60,
-            "1 row that move as at an unadjusted split, volume the other way (first: AAA {}, as of 1:10)",
+            "1 row moving as at an unadjusted split, volume the other way (first: AAA {}, as of 1:10)",
         ),
-        (crash, 60, "1 row move beyond +60 % or -38 % in a day, as an unadjusted split would (first: AAA {})"),
+        (crash, 60, "1 row moving beyond +60 % or -38 % in a day, as an unadjusted split would (first: AAA {})"),
         (pence, 60, "7 rows in pence: 100 or 1/100 times others (first: AAA {})"),
         (pounds, 110, "10 rows in pence: 100 or 1/100 times others (first: AAA {})"),
         (far_high, 60, "1 row with a high or low far from open and close (first: AAA {})"),

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "ste"
 PLUGINS = ROOT / "src" / "hydra_plugins"
 COMMANDS = {
-    *("train", "generate", "evaluate", "compare", "ensemble", "report", "audit", "reproduce", "ui"),
+    *("train", "generate", "inspect", "evaluate", "compare", "ensemble", "report", "audit", "reproduce", "ui"),
     *("export", "predict", "serve", "live", "monitor", "fetch"),
 }
 # A package imports from the rows above its own, and within a row from those to its left. Commands import any of them.

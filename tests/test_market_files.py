@@ -328,7 +328,7 @@ def test_the_real_market_files_give_a_table() -> None:
     assert market.summary.set_aside["without a price or volume"].rows == 3
     assert [note for note in market.notes if note.startswith("warning")] == [
         "warning: 1 row with a high or low far from open and close (first: CODI 2015-08-24)",
-        "warning: 1 row move beyond +60 % or -38 % in a day, as an unadjusted split would (first: AGFS 2016-11-09)",
+        "warning: 1 row moving beyond +60 % or -38 % in a day, as an unadjusted split would (first: AGFS 2016-11-09)",
     ]
 
 

@@ -7,6 +7,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ste.config.load import compose_command
 from ste.config.typed_values import as_typed
 
 PARSER = OverridesParser.create()
@@ -65,3 +66,18 @@ def test_a_value_is_read_as_it_was_typed(typed: str, read: object):
 )
 def test_sweeps_and_deletions_stay_as_they_are(text: str):
     assert as_typed(text) == text
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("data.columns={ticker: <SYM>, close: Close/Last}", {"ticker": "<SYM>", "close": "Close/Last"}),
+        ("data.columns={close: Adj Close**}", {"close": "Adj Close**"}),
+        ("data.columns={date: 1, open: 2}", {"date": 1, "open": 2}),
+        ("data.columns={volume: 'a, b'}", {"volume": "a, b"}),
+        ("data.columns={}", {}),
+    ],
+)
+def test_names_of_columns_are_read_as_they_were_typed(typed: str, read: dict[str, object]):
+    config = compose_command("inspect", [as_typed(typed), "data.bars=bars.csv"])
+    assert config.data.columns == read

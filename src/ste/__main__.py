@@ -9,7 +9,7 @@ from pathlib import Path
 from ste import __version__
 
 COMMANDS = (
-    *("generate", "train", "evaluate", "compare", "ensemble", "report", "audit", "reproduce", "ui"),
+    *("generate", "inspect", "train", "evaluate", "compare", "ensemble", "report", "audit", "reproduce", "ui"),
     *("export", "predict", "serve", "live", "monitor", "fetch"),
 )
 

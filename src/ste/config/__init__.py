@@ -10,6 +10,7 @@ from ste.config.command_settings import (
     EnsembleSettings,
     EvaluateSettings,
     GenerateSettings,
+    InspectSettings,
     ReportSettings,
     ReproduceSettings,
     UiSettings,

@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Le, Predicate
 
-from ste.config.data_settings import DataSettings
+from ste.config.data_settings import DataSettings, RealMarketSettings
 from ste.config.run_settings import PathSettings, StoreSettings
-from ste.config.validation import Expect, FileName, Name, NonNegativeInt, PositiveFloat, Settings
+from ste.config.validation import Expect, FileName, Name, NonNegativeInt, PositiveFloat, PositiveInt, Settings
+from ste.errors import ConfigError
 
 
 @dataclass
@@ -22,6 +23,35 @@ class GenerateSettings(Settings):
 
     data: DataSettings
     paths: PathSettings
+
+
+@dataclass
+class InspectSettings(Settings):
+    """A market to look at.
+
+    Attributes:
+        data: source of a real market.
+        paths: folders.
+        tickers: rows of the table.
+    """
+
+    data: DataSettings
+    paths: PathSettings
+    tickers: PositiveInt = 20
+
+    def check(self) -> None:
+        """Check that the source has bars of a real market."""
+        self.market()
+
+    def market(self) -> RealMarketSettings:
+        """Return the settings of the market.
+
+        Raises:
+            ConfigError: the source is no real market.
+        """
+        if not isinstance(self.data, RealMarketSettings):
+            raise ConfigError(f"data={self.data.source}: has no files of bars. Try data=market data.bars=bars.csv.")
+        return self.data
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Values of overrides as they were typed: run IDs, names of tickers and paths, which Hydra reads as other things.
+"""Values of overrides as they were typed: run IDs, names and paths, which Hydra reads as other things.
 
 Hydra reads `run=169e8539` as infinity, `data.tickers=[NULL]` as no ticker, and refuses `data.bars=~/step=1.csv`.
 """
@@ -12,6 +12,8 @@ from hydra.errors import HydraException
 _OF_RUNS = re.compile(r"(run|runs|resume|model)=")
 _LIKE_A_NUMBER = re.compile(r"(?<=[=\[,])(?:\d{6,}|\d+e\d{1,30})(?=[\],]|$)")
 _TICKERS = re.compile(r"(\+{0,2}(?:data\.)?tickers)=(.*)", re.DOTALL)
+_COLUMNS = re.compile(r"\+{0,2}((?:data\.|replay\.)?columns)=(.*)", re.DOTALL)
+_POSITION_OR_QUOTED = re.compile(r"\d+$|['\"]")
 _COUNT = re.compile(r"[1-9]\d*|null")  # of tickers, or all
 _HOME = re.compile(r"([\w.+]+)=~(?=/)")
 
@@ -27,6 +29,9 @@ def as_typed(override: str) -> str:
     """
     if _OF_RUNS.match(override):
         return _LIKE_A_NUMBER.sub(r"'\g<0>'", override)
+    columns = _COLUMNS.fullmatch(override)
+    if columns:
+        return f"++{columns[1]}={_mapping(columns[2])}"
     tickers = _TICKERS.fullmatch(override)
     if tickers:
         return f"{tickers[1]}={_names(tickers[2])}"
@@ -34,6 +39,17 @@ def as_typed(override: str) -> str:
     if not equals or value[:1] in ("", "'", '"', "[", "{") or _is_readable(f"{key}={value}"):
         return key + equals + value
     return f"{key}={quoted(value)}"
+
+
+def _mapping(value: str) -> str:
+    """Quote the values of a mapping `{ticker: <SYMBOL>, open: 2}`; a position stays a number."""
+    inner = re.fullmatch(r"\{(.*)\}", value, re.DOTALL)
+    if inner is None:
+        return value
+    pairs = re.findall(r"\s*(\w+)\s*:\s*('[^']*'|\"[^\"]*\"|[^,]*)(?:,|$)", inner[1])
+    names = {key: name.strip() for key, name in pairs}
+    typed = {key: name if _POSITION_OR_QUOTED.match(name) else quoted(name) for key, name in names.items()}
+    return "{" + ", ".join(f"{key}: {name}" for key, name in typed.items()) + "}"
 
 
 def quoted(text: str) -> str:

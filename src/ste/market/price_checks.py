@@ -64,9 +64,9 @@ def check_moves(bars: pd.DataFrame, starts: np.ndarray, summary: ReadSummary) ->
     summary.doubt(bars, in_pence, "in pence: 100 or 1/100 times others")
     at = _mask(rows[split], len(bars))
     found = [f"as of {split_text(factor)}" for factor in factors[split]]
-    summary.doubt(bars, at, "that move as at an unadjusted split, volume the other way", found)
+    summary.doubt(bars, at, "moving as at an unadjusted split, volume the other way", found)
     jump = _mask(rows[(np.abs(moves) > _JUMP) & ~split & ~pence], len(bars))
-    summary.doubt(bars, jump, "move beyond +60 % or -38 % in a day, as an unadjusted split would")
+    summary.doubt(bars, jump, "moving beyond +60 % or -38 % in a day, as an unadjusted split would")
 
 
 def _mask(rows: np.ndarray, size: int) -> np.ndarray:

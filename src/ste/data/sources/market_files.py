@@ -17,6 +17,7 @@ from ste.market.calendar import Periods, calendar_of_days
 from ste.market.calendar_check import check_calendar
 from ste.market.read_summary import ReadSummary
 from ste.market.sources import Market
+from ste.market.spelling import spelled_twice
 from ste.schema import BARS
 
 _ALL, _DAYS_BLOCK = 1 << 62, 1 << 20  # bars in a block
@@ -99,6 +100,8 @@ def bar_blocks(
             yield block
     check_calendar(summary, periods.calendar, files.where)
     summary.check(files.where)
+    for first, second in spelled_twice(summary.tickers):
+        summary.state(f"bars: {first} and {second} differ in spelling alone and are two tickers")
 
 
 def file_periods(settings: RealMarketSettings, on_faults: OnFaults | None = None) -> Periods:
