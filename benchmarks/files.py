@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.measurement import Measurement, absolute, compare, in_turns
-from ste.market.calendar import sessions
+from ste.market.calendar import NEW_YORK
 
 TIME_TARGET, PEAK_TARGET = 2.0, 4.0
 """Wall time against that of Polars, and GiB at the peak."""
@@ -63,7 +63,7 @@ def measure(quick: bool) -> Iterator[Measurement]:
 def write_folder(folder: Path, files: int) -> None:
     """Write a folder of files with `ROWS` sessions each; the prices repeat every few files."""
     rng = np.random.default_rng(0)
-    days = sessions(pd.Timestamp("2000-01-03"), pd.Timestamp("2024-12-31"))[:ROWS]
+    days = NEW_YORK.sessions(pd.Timestamp("2000-01-03"), pd.Timestamp("2024-12-31"))[:ROWS]
     templates = []
     for _ in range(_TEMPLATES):
         close = np.round(50 * np.exp(np.cumsum(rng.normal(0, 0.01, ROWS))), 2) + 1

@@ -58,7 +58,7 @@ def with_plain_baseline(runs: list[Predictions], plain: list[Predictions]) -> Pr
     baselines = [name for name in own.frame if "." in str(name)]
     claims = other.frame[[*keys, *names]].rename(columns={name: f"{PLAIN}.{name}" for name in names})
     frame = own.frame.drop(columns=baselines).merge(claims, on=keys, how="left", validate="one_to_one")
-    return Predictions(frame, own.classes, own.frequency, own.horizon, own.model)
+    return Predictions(frame, own.classes, own.frequency, own.horizon, own.model, calendar=own.calendar)
 
 
 def row(name: str, chosen: str, card: Scorecard) -> str:

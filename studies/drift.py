@@ -19,7 +19,7 @@ from ste.config import SyntheticSettings
 from ste.data.build.labelled_rows import build_table
 from ste.evaluation.bootstrap import binomial_interval
 from ste.inference.reference import ReferenceDistributions
-from ste.market.calendar import week_numbers
+from ste.market.calendar import WEEKS
 from ste.monitoring.drift import DriftReport, drift_report
 from ste.schema import DIRECTION, FEATURES, class_names
 from studies.coverage import views
@@ -62,7 +62,7 @@ def setup(seed: int, *, years: int, held: int, weeks: int, tickers: int) -> Setu
         source="world", seed=seed, start=f"{2025 - years}-01-01", end="2024-12-31", tickers=tickers
     )
     table, _, _, _ = build_table(settings)
-    week = week_numbers(table["date"])
+    week = WEEKS.index(table["date"])
     live = week > week.max() - weeks
     train = week <= week.max() - weeks - held
     classifier = make_pipeline(StandardScaler(), LogisticRegression()).fit(views(table[train]), table[DIRECTION][train])

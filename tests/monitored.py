@@ -20,7 +20,7 @@ from ste.inference.model_card import ModelCard
 from ste.inference.onnx_model import CARD, INPUT, OUTPUT, ServedModel
 from ste.inference.reference import ReferenceDistributions
 from ste.inference.training_data import SAMPLE_ROWS, training_sample
-from ste.market.calendar import week_numbers
+from ste.market.calendar import WEEKS
 from ste.schema import DIRECTION, FEATURES, RETURN, class_names, probability_names
 
 CLASSES = class_names(3)
@@ -92,8 +92,8 @@ def monitored(path: Path, *, length: int | None = 3, until: str = "2020-12-31", 
         probabilities,
         plain.features,
         plain.classes,
-        periods=week_numbers(pd.DatetimeIndex(train_examples.date)),
-        probability_periods=week_numbers(pd.DatetimeIndex(test_examples.date)),
+        periods=WEEKS.index(pd.DatetimeIndex(train_examples.date)),
+        probability_periods=WEEKS.index(pd.DatetimeIndex(test_examples.date)),
         labels=table[train][DIRECTION].to_numpy()[train_examples.rows],
     )
     rows = table[test].iloc[test_examples.rows]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from onnx_files import tiny_card, tiny_probabilities
 from ste.inference.model_card import ModelCard
-from ste.market.calendar import sessions
+from ste.market.calendar import TradingCalendar
 
 
 class TinyClassifier:
@@ -27,7 +27,7 @@ def small_stream(tickers: int = 3, count: int = 130, seed: int = 0, last: str = 
     """Events in the order of their days: bars of `count` sessions, and some news, releases and statements."""
     rng = np.random.default_rng(seed)
     end = pd.Timestamp(last)
-    days = sessions(end - pd.Timedelta(days=2 * count + 20), end)[-count:].strftime("%Y-%m-%d")
+    days = TradingCalendar().sessions(end - pd.Timedelta(days=2 * count + 20), end)[-count:].strftime("%Y-%m-%d")
     close = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.02, (count, tickers)), axis=0))
     events: list[dict[str, Any]] = []
     for day, closes in zip(days, close, strict=True):

@@ -13,13 +13,13 @@ from ste.config import MarketSettings
 from ste.data.sources.market_files import market_blocks
 from ste.market.adjustment import AdjustmentCounts, adjusted_volume, split_text
 from ste.market.bar_adjustment import adjusted_bars, adjusted_block
-from ste.market.calendar import sessions
+from ste.market.calendar import NEW_YORK
 from ste.market.histories import history_starts
 from ste.market.read_summary import ReadSummary
 from ste.market.sources import RAW_CLOSE
 from ste.streaming.replay import Replay
 
-DAYS = sessions(pd.Timestamp("2021-01-04"), pd.Timestamp("2021-12-31"))
+DAYS = NEW_YORK.sessions(pd.Timestamp("2021-01-04"), pd.Timestamp("2021-12-31"))
 PRICES = ["open", "high", "low", "close"]
 
 

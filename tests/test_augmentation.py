@@ -27,7 +27,7 @@ from ste.evaluation.predictions import Predictions
 from ste.evaluation.scoring import score
 from ste.experiment.model_setup import input_view
 from ste.experiment.prediction import predict, predict_split
-from ste.market.calendar import week_numbers
+from ste.market.calendar import WEEKS
 from ste.market.sources import Market
 from ste.schema import RETURN
 from ste.synthetic.block_bootstrap import ResampledMarket
@@ -305,7 +305,7 @@ def test_what_comes_after_the_training_rows_changes_nothing(world: World, valida
     train = TrendDataModule(panel, "sequence").datasets["train"]
     days = training_days(panel, market.bars["date"])
     first = panel.store.frame["date"][panel.row_split == 1].min()
-    assert week_numbers(days).max() < week_numbers(pd.DatetimeIndex([first]))[0]
+    assert WEEKS.index(days).max() < WEEKS.index(pd.DatetimeIndex([first]))[0]
     changed = after(market, days[-1], np.random.default_rng(0))
     (one, rows), (other, again) = (synthetic_rows(settings.augment, panel, train, 0, m) for m in (market, changed))
     assert torch.equal(one.features, other.features)
@@ -321,7 +321,7 @@ def test_sessions_of_a_tested_block_are_left_out_on_both_sides(world: World) -> 
     _, panel, market = world
     cut = folds(panel, ValidationSettings(method="combinatorial", folds=4, test_folds=2, embargo=4))[1]
     panel = panel.with_row_split(cut.row_split)
-    weeks = set(week_numbers(training_days(panel, market.bars["date"])))
+    weeks = set(WEEKS.index(training_days(panel, market.bars["date"])))
     period = panel.store.period
     assert not weeks & set(period[panel.row_split > 0])
     assert weeks == {w + h for w in period[panel.row_split == 0] for h in (0, 1)}

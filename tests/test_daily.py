@@ -19,13 +19,13 @@ from ste.errors import DataError
 from ste.experiment.run import train
 from ste.experiment.train_result import TrainResult
 from ste.features.feature_rows import feature_rows
-from ste.market.calendar import periods, session_numbers, sessions
+from ste.market.calendar import Periods, TradingCalendar
 from ste.market.read_summary import ReadSummary
 from ste.market.sources import RAW_CLOSE, Market
 from ste.schema import DIRECTION, FEATURE_SETS, FEATURES, RETURN, ROW_CLOSE, ROW_PERIOD, ROW_VOLATILITY, Trend
 
 PRICES = FEATURE_SETS["prices"].names
-DAYS = sessions(pd.Timestamp("2018-01-02"), pd.Timestamp("2019-06-28"))
+DAYS = TradingCalendar().sessions(pd.Timestamp("2018-01-02"), pd.Timestamp("2019-06-28"))
 DIVIDEND = 40  # the session on which every ticker trades without its dividend
 
 
@@ -184,18 +184,18 @@ def test_daily_news_counts_for_the_first_session_that_knows_it(market: Market):
 
 
 def test_sessions_are_numbered_without_holes_from_one_fixed_day():
-    numbers = session_numbers(DAYS)
+    numbers = TradingCalendar().session_numbers(DAYS)
     assert (np.diff(numbers) == 1).all()
     some = DAYS[[3, 50, 60]]
-    assert session_numbers(some).tolist() == numbers[[3, 50, 60]].tolist()  # whatever else is asked
-    early = sessions(pd.Timestamp("1985-06-03"), pd.Timestamp("1990-01-10"))
-    assert (np.diff(session_numbers(early)) == 1).all()
-    assert session_numbers(early)[early == "1990-01-02"].tolist() == [0]
-    assert session_numbers(pd.DatetimeIndex(["1990-01-02"])).tolist() == [0]
-    sunday, friday = session_numbers(pd.DatetimeIndex(["2018-07-08", "2018-07-06"]))
+    assert TradingCalendar().session_numbers(some).tolist() == numbers[[3, 50, 60]].tolist()  # whatever else is asked
+    early = TradingCalendar().sessions(pd.Timestamp("1985-06-03"), pd.Timestamp("1990-01-10"))
+    assert (np.diff(TradingCalendar().session_numbers(early)) == 1).all()
+    assert TradingCalendar().session_numbers(early)[early == "1990-01-02"].tolist() == [0]
+    assert TradingCalendar().session_numbers(pd.DatetimeIndex(["1990-01-02"])).tolist() == [0]
+    sunday, friday = TradingCalendar().session_numbers(pd.DatetimeIndex(["2018-07-08", "2018-07-06"]))
     assert sunday == friday
-    assert periods(DAYS, "daily").tolist() == numbers.tolist()
-    assert session_numbers(pd.DatetimeIndex([])).shape == (0,)
+    assert Periods("daily").index(DAYS).tolist() == numbers.tolist()
+    assert TradingCalendar().session_numbers(pd.DatetimeIndex([])).shape == (0,)
 
 
 def test_a_holiday_is_no_gap_and_a_missing_session_is(raw: pd.DataFrame, tmp_path: Path):
@@ -272,11 +272,11 @@ def test_the_purge_counts_sessions(panel: Panel):
 
 def test_a_daily_table_is_read_back_as_daily_alone(panel: Panel):
     path = panel.prepared.files["train"]
-    assert len(read_table(path, "daily", "prices")) > 0
+    assert len(read_table(path, Periods("daily"), "prices")) > 0
     with pytest.raises(DataError, match=r"column date, .*expected one row per ticker and week"):
-        read_table(path, "weekly", "prices")
+        read_table(path, Periods("weekly"), "prices")
     with pytest.raises(DataError, match="stock_open"):
-        read_table(path, "daily", "full")
+        read_table(path, Periods("daily"), "full")
 
 
 def test_a_two_class_world_gives_the_truth_of_the_two(tmp_path: Path):

@@ -26,7 +26,7 @@ from ste.inference.inputs import windows_of_rows
 from ste.inference.reference import ReferenceDistributions
 from ste.inference.stability import bin_edges, effective_periods, p_value, psi, window_psi
 from ste.inference.watched_columns import watched_description, watched_values
-from ste.market.calendar import week_numbers
+from ste.market.calendar import WEEKS
 from ste.monitoring.drift import drift_report
 from ste.monitoring.drift_monitor import DriftMonitor
 from ste.schema import FEATURE_SETS, FEATURES
@@ -312,7 +312,7 @@ def test_only_the_latest_periods_count_and_a_future_date_removes_none(tiny: Moni
     monitor = DriftMonitor(tiny.model.card, window=5)
     monitor.observe(features, probabilities, dates)
     counted_periods = {int(number) for number in monitor.state["periods"]}
-    assert counted_periods == set(np.unique(week_numbers(pd.DatetimeIndex(dates)))[-5:])
+    assert counted_periods == set(np.unique(WEEKS.index(pd.DatetimeIndex(dates)))[-5:])
     before = monitor.report().examples
     far = np.full(3, np.datetime64("2900-01-05"))
     monitor.observe(features[:3], probabilities[:3], far)

@@ -14,7 +14,7 @@ from ste.config.read_options import ReadOptions
 from ste.data.sources.side_files import read_side_file
 from ste.features.feature_rows import feature_rows
 from ste.features.macro import macro_features
-from ste.market.calendar import sessions, week_numbers
+from ste.market.calendar import WEEKS, TradingCalendar
 from ste.market.sources import MACRO_NEUTRAL, Market
 from ste.schema import FEATURE_COLUMNS, FEATURE_SETS, FEATURES, GROUPS, KEYS, ROW_VOLATILITY
 from ste.synthetic.generator import generate_market
@@ -26,7 +26,7 @@ LOOKBACK = FEATURE_SETS["full"].lookback
 def bars_until(last: str, count: int, ticker: str = "AAPL", seed: int = 0) -> pd.DataFrame:
     """A random walk of `count` sessions that ends on `last`."""
     end = pd.Timestamp(last)
-    days = sessions(end - pd.Timedelta(days=2 * count + 20), end)[-count:]
+    days = TradingCalendar().sessions(end - pd.Timedelta(days=2 * count + 20), end)[-count:]
     assert days[-1] == end
     rng = np.random.default_rng(seed)
     close = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.02, count)))
@@ -270,7 +270,7 @@ def test_a_week_ends_on_its_last_session(last: str, closed: str) -> None:
     assert pd.Timestamp(closed) not in set(bars["date"])
     dates = feature_rows(Market(bars=bars))["date"]
     assert dates.iloc[-1] == pd.Timestamp(last)
-    assert (np.diff(week_numbers(dates)) == 1).all()
+    assert (np.diff(WEEKS.index(dates)) == 1).all()
 
 
 @pytest.mark.parametrize(("count", "rows"), [(LOOKBACK - 1, 0), (LOOKBACK, 1), (LOOKBACK + 4, 2)])

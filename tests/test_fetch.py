@@ -18,7 +18,7 @@ from ste.data.sources.market_files import read_market
 from ste.errors import ConfigError
 from ste.fetching.fetch_report import FetchedItem, FetchReport
 from ste.fetching.fred import first_releases, lagged_releases
-from ste.market.calendar import sessions
+from ste.market.calendar import NEW_YORK
 
 FAST = ("pause=0", "backoff=0")
 BARS, ACTIONS = Path("data_output/yahoo/bars.csv"), Path("data_output/yahoo/actions.csv")
@@ -26,7 +26,7 @@ MACRO = Path("data_output/fred/macro.csv")
 
 
 def stock(seed: int, start: str = "2024-01-02", end: str = "2024-12-31", **events: dict[str, float]) -> Stock:
-    days = sessions(pd.Timestamp(start), pd.Timestamp(end))
+    days = NEW_YORK.sessions(pd.Timestamp(start), pd.Timestamp(end))
     rng = np.random.default_rng(seed)
     close = 100 * np.exp(np.cumsum(rng.normal(0, 0.01, len(days))))
     for day, ratio in events.get("splits", {}).items():

@@ -11,7 +11,7 @@ from ste.features.feature_rows import feature_rows
 from ste.features.volatility import ticker_volatility
 from ste.labels.targets import future_returns
 from ste.market.bar_adjustment import adjusted_bars
-from ste.market.calendar import sessions
+from ste.market.calendar import NEW_YORK, Periods
 from ste.market.histories import history_starts, starts_history
 from ste.market.read_summary import ReadSummary
 from ste.market.sources import Market
@@ -25,7 +25,7 @@ CASES = [("full", "weekly"), ("full", "daily"), ("prices", "daily")]
 
 def bars_of(ticker: str, start: str, count: int, price: float, seed: int = 0) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
-    days = sessions(pd.Timestamp(start), pd.Timestamp(start) + pd.Timedelta(days=2 * count + 10))[:count]
+    days = NEW_YORK.sessions(pd.Timestamp(start), pd.Timestamp(start) + pd.Timedelta(days=2 * count + 10))[:count]
     close = price * np.exp(np.cumsum(rng.normal(0.0, 0.02, count)))
     spread = 1.0 + rng.uniform(0.001, 0.02, (2, count))
     return pd.DataFrame(
@@ -86,7 +86,7 @@ def test_the_first_means_after_a_gap_hold_new_bars_only() -> None:
 def test_an_earlier_company_changes_no_later_row(seed: int, count: int, gap: int, features: str) -> None:
     after = bars_of("XYZ", "2014-01-06", 130, 26.0, seed)
     end = after["date"].iloc[0] - pd.Timedelta(days=gap)
-    days = sessions(end - pd.Timedelta(days=500), end)[-count:]
+    days = NEW_YORK.sessions(end - pd.Timedelta(days=500), end)[-count:]
     before = bars_of("XYZ", "2000-01-03", len(days), 5.0, seed + 1).assign(date=days)
     rows = feature_rows(Market(bars=pd.concat([before, after], ignore_index=True)), "daily", features)
     alone = feature_rows(Market(bars=after), "daily", features)
@@ -136,7 +136,7 @@ def test_the_stream_starts_anew_too_and_goes_on_from_its_state(features: str, fr
         BarEvent("XYZ", int(day), *map(float, values), float(values[3]))
         for day, values in zip(days, bars[[*PRICES, "volume"]].to_numpy(), strict=True)
     ]
-    first, second = RunningFeatures(features, frequency), RunningFeatures(features, frequency)
+    first, second = (RunningFeatures(features, Periods(frequency)) for _ in range(2))
     closes = [one for event in events[:cut] for one in first.feed(event)]
     second.restore(orjson.loads(orjson.dumps(first.state())), first.take_closes())
     closes += [one for event in events[cut:] for one in second.feed(event)] + second.finish()
@@ -155,7 +155,7 @@ def test_a_constant_price_has_an_rsi_of_50_offline_and_live(frequency: str) -> N
     rows = feature_rows(Market(bars=both), frequency).groupby("ticker")["stock_rsi"]
     assert rows.agg(["min", "max"]).loc["FLAT"].tolist() == [50.0, 50.0]
     assert rows.max()["FALL"] == pytest.approx(0.0)
-    running = RunningFeatures("full", frequency)
+    running = RunningFeatures("full", Periods(frequency))
     closes = []
     for day, values in zip(bars["date"], bars[[*PRICES, "volume"]].to_numpy(), strict=True):
         number = int(np.datetime64(day, "D").astype(int))

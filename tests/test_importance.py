@@ -18,7 +18,7 @@ from ste.data.window_dataset import SequenceDataset
 from ste.evaluation.explain.integrated_gradients import integrated_gradients
 from ste.evaluation.explain.permutation_importance import donor_rows, even_periods, permutation_importance
 from ste.features.normalization import Normalizer
-from ste.market.calendar import week_numbers
+from ste.market.calendar import WEEKS
 from ste.models.lstm import SimpleLSTM
 from ste.schema import FEATURES, GROUPS
 
@@ -224,7 +224,7 @@ def test_the_drivers_of_a_world_come_out_on_top():
             nn.functional.cross_entropy(net(x[part]), y[part]).backward()
             optimizer.step()
     prepared = representation(held_out[torch.arange(len(held_out))].features)
-    weeks = week_numbers(held_out.frame["date"])
+    weeks = WEEKS.index(held_out.frame["date"])
 
     found = permutation_importance(
         lambda part: net(part).softmax(1),

@@ -17,11 +17,11 @@ from ste.data.window_dataset import FlatDataset, SequenceDataset
 from ste.errors import DataError
 from ste.features.feature_rows import feature_rows
 from ste.inference.inputs import rows_of_bars, windows_of_rows
-from ste.market.calendar import session_numbers, sessions
+from ste.market.calendar import Periods, TradingCalendar
 from ste.schema import DIRECTION, FEATURE_SETS, RETURN
 from ste.synthetic.generator import generate_market
 
-SESSIONS = sessions(pd.Timestamp("2024-01-02"), pd.Timestamp("2024-03-28"))
+SESSIONS = TradingCalendar().sessions(pd.Timestamp("2024-01-02"), pd.Timestamp("2024-03-28"))
 
 
 @st.composite
@@ -47,7 +47,7 @@ def tables(draw_: st.DrawFn) -> tuple[pd.DataFrame, str]:
 def test_the_examples_are_those_of_training(table: tuple[pd.DataFrame, str], length: int, view: str):
     frame, frequency = table
     found = windows_of_rows(frame, tiny_card(view, length, frequency=frequency))
-    store = RowStore.from_frame(frame.assign(row=np.arange(len(frame))), frequency)
+    store = RowStore.from_frame(frame.assign(row=np.arange(len(frame))), Periods(frequency))
     every = np.ones(len(frame), dtype=bool)
     dataset = SequenceDataset(store, every, length) if view == "sequence" else FlatDataset(store, every)
     rows = dataset.frame["row"].to_numpy()
@@ -117,10 +117,10 @@ def test_features_that_bars_do_not_give_are_reported():
 
 
 def test_sessions_before_the_fixed_day_are_counted_from_it_too():
-    days = sessions(pd.Timestamp("1988-12-20"), pd.Timestamp("1990-01-10"))
-    whole = session_numbers(days)
+    days = TradingCalendar().sessions(pd.Timestamp("1988-12-20"), pd.Timestamp("1990-01-10"))
+    whole = TradingCalendar().session_numbers(days)
     assert (np.diff(whole) == 1).all()
-    assert session_numbers(days[:10]).tolist() == whole[:10].tolist()
+    assert TradingCalendar().session_numbers(days[:10]).tolist() == whole[:10].tolist()
     assert whole[days == pd.Timestamp("1990-01-02")].tolist() == [0]
 
 

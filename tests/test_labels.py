@@ -13,7 +13,7 @@ from ste.data.build.labelled_rows import build_table
 from ste.data.splits import assign_splits, usable_rows
 from ste.features.feature_rows import feature_rows
 from ste.labels.targets import directions, future_returns, label, return_terciles, thresholds
-from ste.market.calendar import week_numbers
+from ste.market.calendar import WEEKS
 from ste.schema import DIRECTION, MOVEMENT, RETURN, ROW_CLOSE, ROW_PERIOD, ROW_VOLATILITY
 from ste.synthetic.generator import generate_market
 
@@ -28,7 +28,7 @@ def rows_of(weeks: dict[str, list[int]], closes: dict[str, list[float]] | None =
         dates = MONDAY_OF_WEEK_0 + pd.to_timedelta(7 * np.array(numbers) + 4, unit="D")
         parts.append(pd.DataFrame({"date": dates, "ticker": ticker, ROW_CLOSE: values}))
     rows = pd.concat(parts, ignore_index=True)
-    return rows.assign(**{ROW_PERIOD: week_numbers(rows["date"]), ROW_VOLATILITY: 0.02})
+    return rows.assign(**{ROW_PERIOD: WEEKS.index(rows["date"]), ROW_VOLATILITY: 0.02})
 
 
 def test_return_and_movement_are_next_weeks_over_this_ones() -> None:
@@ -105,7 +105,7 @@ def test_a_world_before_1970_has_weeks_and_labels_like_any_other(start: str, end
     assert len(future_returns(rows, 1)) == len(rows) - 2
     table, *_ = build_table(settings)
     assert len(table) > 100
-    weeks = week_numbers(table.loc[table["ticker"] == "AAPL", "date"])
+    weeks = WEEKS.index(table.loc[table["ticker"] == "AAPL", "date"])
     assert (np.diff(weeks) == 1).all()
 
 

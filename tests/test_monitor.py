@@ -22,6 +22,7 @@ from ste.features.feature_rows import feature_rows
 from ste.inference.batch.output_parts import part_name
 from ste.inference.class_cuts import CUTS, class_cuts
 from ste.inference.inputs import windows_of_rows
+from ste.market.calendar import WEEKS
 from ste.market.sources import Market
 from ste.monitor import ALARM_EXIT_CODE, main
 from ste.monitoring import review as review_module
@@ -465,7 +466,7 @@ def test_a_history_holds_every_period_and_its_bars_are_the_periods_own(files, ma
     assert past.record is not None
     since = predicted[predicted["date"] > tiny.model.card.trained_to]
     assert past.record.card.examples == len(since)
-    assert ROW_PERIOD not in bars_of_periods(market.bars, "weekly")
+    assert ROW_PERIOD not in bars_of_periods(market.bars, WEEKS)
 
 
 def test_a_tickers_hits_have_the_exact_interval(files):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ste.errors import DataError
 from ste.evaluation.predictions import Predictions, row_columns
 from ste.experiment.run import train
-from ste.market.calendar import week_numbers
+from ste.market.calendar import WEEKS
 from ste.schema import probability_names
 
 CLASSES = ("Downtrend", "Neutral", "Uptrend")
@@ -132,7 +132,7 @@ def test_splits_are_selected_and_renumbered():
 
 def test_periods_are_the_calendars():
     one = predictions()
-    assert one.periods.tolist() == week_numbers(one.frame["date"]).tolist()
+    assert one.periods.tolist() == WEEKS.index(one.frame["date"]).tolist()
 
 
 def test_a_runs_file_loads_with_pandas_alone_and_explains_itself(small, folder: Path):

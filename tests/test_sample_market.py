@@ -14,7 +14,7 @@ from ste.data.sources.daily_sources import daily_sources, source_blocks
 from ste.data.sources.market_files import read_market
 from ste.data.storage.tables import read_table
 from ste.errors import DataError
-from ste.market.calendar import sessions
+from ste.market.calendar import NEW_YORK
 from ste.market.sources import RAW_CLOSE, Market
 
 TICKERS = ["AAPL", "FB", "GOOG", "IBM", "MSFT"]
@@ -29,7 +29,7 @@ def market() -> Market:
 def test_every_ticker_has_each_session_of_its_span(market: Market):
     assert list(market.bars["ticker"].unique()) == TICKERS
     for _, bars in market.bars.groupby("ticker"):
-        expected = sessions(bars["date"].iloc[0], bars["date"].iloc[-1])
+        expected = NEW_YORK.sessions(bars["date"].iloc[0], bars["date"].iloc[-1])
         assert np.array_equal(bars["date"].to_numpy(dtype="datetime64[ns]"), expected.to_numpy("datetime64[ns]"))
     assert str(market.bars["date"].min().date()) == "2000-03-01"
     assert str(market.bars["date"].max().date()) == "2013-03-01"
@@ -127,7 +127,7 @@ def test_every_format_holds_the_same_rows(folder: Path, format: str):
     assert rows["csv"] == rows[format]
     first = prepare(SampleSettings(source="sample", **chosen), folder)
     assert first.reused
-    assert len(read_table(first.files["train"], "weekly")) == rows["csv"]["train"]
+    assert len(read_table(first.files["train"])) == rows["csv"]["train"]
 
 
 def test_an_older_package_is_told(monkeypatch: pytest.MonkeyPatch):

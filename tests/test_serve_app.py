@@ -15,7 +15,7 @@ from ste.config import PathSettings, ServeSettings, TrackingSettings
 from ste.errors import RunError
 from ste.features.feature_rows import feature_rows
 from ste.inference.onnx_model import ServedModel
-from ste.market.calendar import sessions
+from ste.market.calendar import TradingCalendar
 from ste.market.sources import Market
 from ste.schema import FEATURES
 from ste.serving import openapi_examples as examples
@@ -97,7 +97,7 @@ def test_head_is_answered_wherever_get_is(served):
 def market(tickers: int = 2, days: int = 190) -> pd.DataFrame:
     """Random bars, as JSON has them."""
     rng = np.random.default_rng(5)
-    dates = sessions(pd.Timestamp("2022-01-03"), pd.Timestamp("2023-06-30"))[:days]
+    dates = TradingCalendar().sessions(pd.Timestamp("2022-01-03"), pd.Timestamp("2023-06-30"))[:days]
     frames = []
     for i in range(tickers):
         close = 50 * np.exp(np.cumsum(rng.normal(0, 0.02, days)))
@@ -245,10 +245,11 @@ class TestBars:
     def test_bars_without_any_session_are_an_error(self, served):
         client, _ = served
         bars = market(1)
-        bars["date"] = pd.date_range("2022-01-01", periods=len(bars), freq="7D")
+        every = pd.date_range("2022-01-01", periods=4 * len(bars))
+        bars["date"] = every[every.day_of_week > 4][: len(bars)]
         answer = client.post("/v1/predict/bars", json={"bars": records(bars)})
         assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "#/bars")
-        assert "190 rows on days without a session" in answer.json()["detail"]
+        assert "190 rows on days without a session of XNYS" in answer.json()["detail"]
 
     def test_the_monitor_receives_requests_and_predictions(self, served):
         _, model = served

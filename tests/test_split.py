@@ -16,7 +16,7 @@ from ste.data.build.prepare import prepare
 from ste.data.splits import assign_splits, usable_rows
 from ste.data.storage.tables import read_table
 from ste.errors import ConfigError, DataError
-from ste.market.calendar import week_numbers
+from ste.market.calendar import WEEKS
 
 FRIDAY = pd.Timestamp("2015-01-02")
 SEED_PRESET = Path(__file__).parents[1] / "conf" / "data" / "seed.yaml"
@@ -29,7 +29,7 @@ def fridays(weeks: list[int], rows: int = 1) -> pd.Series:
 
 def check_purge(dates: pd.Series, split: np.ndarray, keep: np.ndarray, horizon: int, embargo: int) -> None:
     """The law: a row that counts has its label, and its embargo, before the first week of the next split."""
-    weeks = week_numbers(dates)
+    weeks = WEEKS.index(dates)
     for code in (0, 1):
         later = weeks[split > code]
         counting = weeks[(split == code) & keep]
@@ -66,8 +66,8 @@ def test_no_label_reaches_the_next_split_when_cut_by_fractions(
     wanted = [0, 1] if test == 0 else [0, 1, 2]
     assert sorted(set(split)) == wanted
     assert (np.diff(split) >= 0).all()  # in date order
-    for week in set(week_numbers(dates)):
-        assert len(set(split[week_numbers(dates) == week])) == 1  # a week lies in one split
+    for week in set(WEEKS.index(dates)):
+        assert len(set(split[WEEKS.index(dates) == week])) == 1  # a week lies in one split
     assert keep[split == wanted[-1]].all()
     assume(all(keep[split == code].any() for code in wanted))
     check_purge(dates, split, keep, horizon, embargo)

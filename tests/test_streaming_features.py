@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ste.config import SyntheticSettings
 from ste.features.feature_rows import feature_rows
-from ste.market.calendar import known_periods, periods, sessions, week_numbers
+from ste.market.calendar import WEEKS, Periods, TradingCalendar
 from ste.market.sources import RAW_CLOSE, Market
 from ste.schema import FEATURE_SETS, ROW_CLOSE, ROW_PERIOD, ROW_VOLATILITY
 from ste.streaming.events import (
@@ -34,15 +34,15 @@ CASES = [(features, frequency) for features in FEATURE_SETS for frequency in ("w
 
 
 @cache
-def world_of(seed: int) -> Market:
+def world_of(seed: int, calendar: str) -> Market:
     return generate_market(
-        SyntheticSettings(source="world", tickers=4, start="2024-01-01", end="2024-05-31", seed=seed)
+        SyntheticSettings(source="world", calendar=calendar, tickers=4, start="2024-01-01", end="2024-05-31", seed=seed)
     )
 
 
-def untidy_market(seed: int) -> Market:
+def untidy_market(seed: int, calendar: str = "XNYS") -> Market:
     """A small world with missing bars, late, delisted and reused names, dividends, and news and events on days off."""
-    world = world_of(seed % 8)
+    world = world_of(seed % 8, calendar)
     rng = np.random.default_rng(seed)
     assert world.news is not None
     assert world.policy is not None
@@ -55,7 +55,7 @@ def untidy_market(seed: int) -> Market:
     if rng.random() < 0.5:  # another company had the name, months before
         first = bars[bars["ticker"] == names[3]].head(int(rng.integers(1, 120)))
         gone_by = first["date"].min() - pd.Timedelta(days=int(rng.integers(85, 130)))
-        dates = sessions(gone_by - pd.Timedelta(days=300), gone_by)[-len(first) :]
+        dates = world.calendar.sessions(gone_by - pd.Timedelta(days=300), gone_by)[-len(first) :]
         prices = {name: first[name] * 9.0 for name in ("open", "high", "low", "close")}
         bars = pd.concat([bars, first.assign(date=dates, **prices)]).sort_values(["ticker", "date"], ignore_index=True)
     if rng.random() < 0.5:  # prices in cents tie, and a thin ticker stands still
@@ -133,7 +133,7 @@ def frame_of(rows: list[PeriodRows], features: str) -> pd.DataFrame:
 
 def assert_same(rows: list[PeriodRows], market: Market, features: str, frequency: str) -> None:
     batch = feature_rows(market, frequency, features).drop(columns=[ROW_CLOSE, ROW_VOLATILITY])
-    assert len(batch) > 20
+    assert len(batch) > 10
     live = frame_of(rows, features)
     pd.testing.assert_frame_equal(live, batch, check_exact=True, check_dtype=False)
 
@@ -148,7 +148,7 @@ class Disordered:
 
 def disordered(market: Market, frequency: str, rng: np.random.Generator) -> Disordered:
     """Events by the period in which they count, in any order within it, with repeats, corrections and latecomers."""
-    calendar = StreamCalendar(frequency)
+    calendar = StreamCalendar(market.periods(frequency))
     events = events_of(market)
     order = rng.permutation(len(events))
     # Of two releases or policy events of a day the file's order counts.
@@ -183,12 +183,23 @@ def test_running_features_are_the_batches_to_the_last_bit(seed: int, case: tuple
     features, frequency = case
     market = untidy_market(seed)
     sent = disordered(market, frequency, np.random.default_rng(seed))
-    running = RunningFeatures(features, frequency)
+    running = RunningFeatures(features, Periods(frequency))
     rows = [one for event in sent.events for one in running.feed(event)]
     rows += running.finish()
     assert_same(rows, market, features, frequency)
     counted = Counter({key: count for key, count in running.counts.items() if "macro" not in key and "used" not in key})
     assert counted == sent.slipped
+
+
+@pytest.mark.parametrize("frequency", ["weekly", "daily", "monthly"])
+@pytest.mark.parametrize("calendar", ["24/7", "XSHG"])
+def test_live_rows_of_any_calendar_are_the_batches(calendar: str, frequency: str) -> None:
+    market = untidy_market(3, calendar)
+    assert market.calendar.name == calendar
+    sent = disordered(market, frequency, np.random.default_rng(0))
+    running = RunningFeatures("full", market.periods(frequency))
+    rows = [one for event in sent.events for one in running.feed(event)]
+    assert_same([*rows, *running.finish()], market, "full", frequency)
 
 
 @settings(max_examples=4)
@@ -199,7 +210,7 @@ def test_with_a_delay_events_may_come_that_many_days_late(seed: int, case: tuple
     arrival = np.array([event.day for event in events]) + rng.integers(0, delay + 1, len(events))
     fixed = [i for i, event in enumerate(events) if isinstance(event, MacroEvent | PolicyEvent)]
     arrival[fixed] = [events[i].day for i in fixed]  # their order counts within a day
-    running = RunningFeatures(*case, max_delay=delay)
+    running = RunningFeatures(case[0], Periods(case[1]), max_delay=delay)
     rows = [one for i in np.argsort(arrival, kind="stable") for one in running.feed(events[i])]
     assert_same([*rows, *running.finish()], market, *case)
     assert not [key for key in running.counts if key.endswith(".late")]
@@ -211,7 +222,7 @@ def test_a_state_goes_on_as_if_nothing_had_happened(seed: int, case: tuple[str, 
     market = untidy_market(seed)
     events = sorted(events_of(market), key=lambda event: event.day)
     cut = int(share * len(events))
-    first, second = (RunningFeatures(*case, provisional=True) for _ in range(2))
+    first, second = (RunningFeatures(case[0], Periods(case[1]), provisional=True) for _ in range(2))
     rows = [one for event in events[:cut] for one in first.feed(event)]
     second.restore(orjson.loads(orjson.dumps(first.state())), first.take_closes())
     rest = [one for event in events[cut:] for one in second.feed(event)] + second.finish()
@@ -228,13 +239,13 @@ def test_a_state_goes_on_as_if_nothing_had_happened(seed: int, case: tuple[str, 
 @given(seed=st.integers(0, 2**32 - 1), features=st.sampled_from(list(FEATURE_SETS)))
 def test_provisional_rows_are_what_the_week_would_be_if_it_ended_there(seed: int, features: str) -> None:
     market = untidy_market(seed)
-    running = RunningFeatures(features, "weekly", provisional=True)
+    running = RunningFeatures(features, WEEKS, provisional=True)
     rows = [one for event in sorted(events_of(market), key=lambda event: event.day) for one in running.feed(event)]
     rows += running.finish()
     assert_same(rows, market, features, "weekly")
     names = FEATURE_SETS[features].names
     daily = feature_rows(market, "daily", features).set_index(["date", "ticker"])
-    weekly = market.bars.assign(week=week_numbers(market.bars["date"]))
+    weekly = market.bars.assign(week=WEEKS.index(market.bars["date"]))
     closes = set(feature_rows(market, "weekly", features)["date"])
     provisional = [one for one in rows if not one.final]
     assert len(provisional) > 20
@@ -265,7 +276,7 @@ def test_provisional_rows_are_what_the_week_would_be_if_it_ended_there(seed: int
             dates = market.news["date"]
             monday = day - pd.Timedelta(days=day.weekday())
             # From the close before, a Friday or an earlier session, to this one.
-            before = sessions(monday - pd.Timedelta(days=7), monday - pd.Timedelta(days=1))[-1]
+            before = TradingCalendar().sessions(monday - pd.Timedelta(days=7), monday - pd.Timedelta(days=1))[-1]
             count = market.news[(dates > before) & (dates <= day)].groupby("ticker")["count"].sum()
             assert found["news_count"].to_dict() == count.reindex(one.tickers).fillna(0.0).to_dict()
 
@@ -291,8 +302,8 @@ def vix(date: str, value: float) -> MacroEvent:
 @pytest.fixture
 def warm() -> RunningFeatures:
     """A ticker with 100 sessions up to Wednesday 27 November 2024, before Thanksgiving."""
-    running = RunningFeatures("full", "weekly")
-    for day in sessions(pd.Timestamp("2024-07-01"), pd.Timestamp("2024-11-27")):
+    running = RunningFeatures("full", WEEKS)
+    for day in TradingCalendar().sessions(pd.Timestamp("2024-07-01"), pd.Timestamp("2024-11-27")):
         running.feed(bar("A", day.strftime("%Y-%m-%d")))
     running.counts.clear()
     return running
@@ -386,11 +397,15 @@ def test_policy_events_of_a_day_are_distinguished_by_id(warm: RunningFeatures) -
 @pytest.mark.parametrize("frequency", ["weekly", "daily"])
 def test_the_calendar_agrees_with_the_batchs(frequency: str) -> None:
     days = pd.date_range("1995-12-20", "2012-11-05")  # 11 September and Sandy lie in it
-    known = set(sessions(days[0], days[-1]))
-    number = known_periods(pd.Series(days), frequency)
-    ends = pd.Series(days[days.isin(known)], index=periods(days[days.isin(known)], frequency)).groupby(level=0).last()
+    known = set(TradingCalendar().sessions(days[0], days[-1]))
+    number = Periods(frequency).known(days)
+    ends = (
+        pd.Series(days[days.isin(known)], index=Periods(frequency).index(days[days.isin(known)]))
+        .groupby(level=0)
+        .last()
+    )
     order = np.random.default_rng(0).permutation(len(days) - 10)
-    calendar = StreamCalendar(frequency)
+    calendar = StreamCalendar(Periods(frequency))
     for at in order[:3000]:
         day = day_of(days[at].strftime("%Y-%m-%d"))
         assert calendar.is_session(day) == (days[at] in known)

@@ -24,12 +24,12 @@ from ste.data.storage.tables import read_table
 from ste.errors import DataError
 from ste.evaluation.portfolio import trade
 from ste.labels.delisting import close_ends, history_ends
-from ste.market.calendar import sessions
+from ste.market.calendar import NEW_YORK, WEEKS, Periods
 from ste.market.untraded import untraded_bars
 from ste.monitoring.outcomes import outcomes_of_table
 from ste.schema import DIRECTION, HISTORY_ONLY, MOVEMENT, RETURN, table_columns
 
-DAYS = sessions(pd.Timestamp("2020-06-01"), pd.Timestamp("2021-06-30"))
+DAYS = NEW_YORK.sessions(pd.Timestamp("2020-06-01"), pd.Timestamp("2021-06-30"))
 PRICES = ["open", "high", "low", "close"]
 NAMES = ["AAA", "BBB", "CCC", "DDD"]
 
@@ -305,7 +305,7 @@ def test_weeks_without_a_trade_are_history_only(tmp_path: Path, how: str) -> Non
     assert notes_about(card, "data:") == [
         "data: 3 rows without trades: history only, not trained on or scored (first: AAA 2021-01-08)"
     ]
-    days = len(sessions(pd.Timestamp("2021-01-04"), pd.Timestamp("2021-01-20"))) + 5 + 2
+    days = len(NEW_YORK.sessions(pd.Timestamp("2021-01-04"), pd.Timestamp("2021-01-20"))) + 5 + 2
     assert f"bars: {days} rows without trades (first: AAA 2021-01-04)" in card["notes"]
     assert [card["files"][split].get("history_only") for split in ("train", "validation", "test")] == [2, 1, None]
 
@@ -319,10 +319,10 @@ def test_weeks_without_a_trade_are_scored_on_demand(tmp_path: Path) -> None:
 def test_days_without_a_trade_are_history_only_in_daily_tables(tmp_path: Path) -> None:
     settings = settings_of(tmp_path, quiet_market(), frequency="daily")
     prepared = prepare(settings, tmp_path / "data")
-    frames = [read_table(path, "daily") for path in prepared.files.values()]
+    frames = [read_table(path, Periods("daily")) for path in prepared.files.values()]
     rows = pd.concat([frame[history_only_rows(frame)] for frame in frames])
     assert set(rows["ticker"]) == {"AAA"}
-    assert len(rows) == len(sessions(pd.Timestamp("2021-01-04"), pd.Timestamp("2021-01-20"))) + 5 + 2
+    assert len(rows) == len(NEW_YORK.sessions(pd.Timestamp("2021-01-04"), pd.Timestamp("2021-01-20"))) + 5 + 2
 
 
 def test_where_no_bar_has_a_volume_the_volume_says_nothing() -> None:
@@ -419,7 +419,9 @@ def test_a_delisting_closes_the_last_daily_labels(tmp_path: Path, horizon: int) 
     settings = settings_of(tmp_path, bars, **gone(frequency="daily", labels=LabelSettings(horizon=horizon)))
     settings.delisted = str(tmp_path / "delisted.csv")
     Path(settings.delisted).write_text("ticker,date,return\nDDD,2021-04-15,-0.4\n")
-    frame = pd.concat([read_table(path, "daily") for path in prepare(settings, tmp_path / "data").files.values()])
+    frame = pd.concat(
+        [read_table(path, Periods("daily")) for path in prepare(settings, tmp_path / "data").files.values()]
+    )
     own = frame[frame["ticker"] == "DDD"].tail(horizon + 1)
     closes = bars[bars["ticker"] == "DDD"]["close"].to_numpy()
     assert own["date"].iloc[-1] == pd.Timestamp("2021-04-14")
@@ -459,7 +461,7 @@ def test_an_assumed_return_closes_tickers_without_an_entry(tmp_path: Path, how: 
 
 def test_a_delisting_belongs_to_the_company_that_ended(tmp_path: Path) -> None:
     early = bars_of("DDD", 9)
-    early = early.assign(date=sessions(pd.Timestamp("2015-01-02"), pd.Timestamp("2019-01-01"))[: len(early)])
+    early = early.assign(date=NEW_YORK.sessions(pd.Timestamp("2015-01-02"), pd.Timestamp("2019-01-01"))[: len(early)])
     end = early["date"].iloc[-1]
     entry = pd.DataFrame([("DDD", end + pd.Timedelta(days=1), -1.0)], columns=["ticker", "date", "return"])
     bars = pd.concat([market_of(), early], ignore_index=True)
@@ -474,10 +476,10 @@ def test_a_delisting_belongs_to_the_company_that_ended(tmp_path: Path) -> None:
 def test_a_delisting_of_the_later_company_closes_nothing_of_the_earlier_one() -> None:
     weeks = pd.to_datetime(["2020-01-03", "2020-01-10", "2020-05-01", "2020-05-08"])
     bars = pd.DataFrame({"ticker": "XYZ", "date": weeks, "close": [10.0, 20.0, 40.0, 50.0]})
-    ends = history_ends(bars, "weekly")
+    ends = history_ends(bars, WEEKS)
     assert ends["close"].tolist() == [20.0, 50.0]
     entry = pd.DataFrame({"ticker": ["XYZ"], "date": pd.to_datetime(["2020-05-11"]), "return": [-0.5]})
-    assert close_ends(ends, entry, "weekly", 20).tolist() == [True]
+    assert close_ends(ends, entry, WEEKS, 20).tolist() == [True]
     np.testing.assert_array_equal(ends["value"], [np.nan, 25.0])
 
 

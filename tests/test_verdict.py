@@ -284,6 +284,7 @@ def test_two_classes_by_day_have_no_move_figures():
         move=None,
         classes=("Downtrend", "Uptrend"),
         unit="day",
+        per_year=252,
         periods=64,
         examples=3720,
         confusion=[[1, 0], [0, 1]],

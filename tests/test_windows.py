@@ -19,7 +19,7 @@ from ste.data.panel import Panel
 from ste.data.row_store import RowStore
 from ste.data.window_dataset import Batch, FlatDataset, SequenceDataset, forward_batch_size
 from ste.errors import DataError
-from ste.market.calendar import week_numbers
+from ste.market.calendar import WEEKS
 from ste.schema import DIRECTION, FEATURES, KEYS, RETURN, SPLITS
 from ste.seed_ensembles.replica_loader import ReplicaLoader
 
@@ -187,7 +187,7 @@ def test_validation_windows_look_back_into_training_weeks(module: TrendDataModul
 
 def test_no_training_example_has_a_label_that_reaches_validation(module: TrendDataModule) -> None:
     for name, later in (("train", "validation"), ("validation", "test")):
-        weeks, first = (week_numbers(module.datasets[split].frame["date"]) for split in (name, later))
+        weeks, first = (WEEKS.index(module.datasets[split].frame["date"]) for split in (name, later))
         assert len(weeks) > 0
         assert weeks.max() + 2 == first.min() - 1  # horizon 1, embargo 1, and no week lost beyond that
 

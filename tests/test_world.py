@@ -20,7 +20,7 @@ from ste.data.storage.tables import read_table
 from ste.errors import ConfigError, DataError
 from ste.features.feature_rows import feature_rows
 from ste.labels.targets import directions, future_returns
-from ste.market.calendar import week_numbers
+from ste.market.calendar import WEEKS
 from ste.schema import CLASS_NAMES, COLUMNS, DIRECTION, FEATURES, KEYS, PROBABILITIES, RETURN, ROW_PERIOD
 from ste.synthetic import generator as drawing
 from ste.synthetic import return_model as model
@@ -98,7 +98,7 @@ def test_a_worlds_bars_could_be_a_markets() -> None:
 def test_every_week_of_the_asked_span_has_every_ticker(horizon: int) -> None:
     settings = small(labels=LabelSettings(horizon=horizon))
     table, *_ = build_table(settings)
-    weeks = np.unique(week_numbers(table["date"]))
+    weeks = np.unique(WEEKS.index(table["date"]))
     assert len(table) == 3 * len(weeks)
     assert (np.diff(weeks) == 1).all()
     assert len(weeks) == 53  # the first ends on 3 January, the last on 31 December: New Year 2021 is a Friday
@@ -130,7 +130,7 @@ def test_the_law_of_the_table_is_the_law_that_the_prices_were_drawn_from(monkeyp
         market = generate_market(settings)
     rows = feature_rows(market)
     mu, sigma = model.table_moments(rows, settings.signal)
-    first_week = week_numbers(market.bars["date"]).min()
+    first_week = WEEKS.index(market.bars["date"]).min()
     # The moments of week w were drawn at the close of week w - 1, tickers in the bars' order.
     coming = (rows[ROW_PERIOD] + 1 - first_week).to_numpy()
     ticker = pd.factorize(rows["ticker"])[0]

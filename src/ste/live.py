@@ -53,14 +53,15 @@ def live_task(config: DictConfig) -> None:
         from ste.inference.registry.lookup import find_model
         from ste.inference.training_data import synthetic_warning
         from ste.streaming.checkpoints import Checkpoints
-        from ste.streaming.engine import Engine
+        from ste.streaming.engine import Engine, check_streamable
         from ste.streaming.pipeline import Pipeline
 
     paths = settings.paths
     model = ServedModel(find_model(settings.model, settings.tracking, paths))
+    check_streamable(model.card)
     pipeline = Pipeline(
         Engine(model, settings.max_delay, settings.provisional),
-        _source(settings),
+        _source(settings, model),
         _sink(settings, model),
         Checkpoints(paths.folder),
         checkpoint_interval=settings.checkpoint_interval,
@@ -80,13 +81,13 @@ def live_task(config: DictConfig) -> None:
         sys.exit(128 + stop.received)
 
 
-def _source(settings: LiveSettings) -> "EventSource":
+def _source(settings: LiveSettings, model: "ServedModel") -> "EventSource":
     from ste.streaming.event_sources import FileSource, StandardInput
 
     if settings.source == "replay":
         from ste.streaming.replay import Replay
 
-        return Replay(settings.replay.files(), settings.replay.speed)
+        return Replay(settings.replay.files(), settings.replay.speed, calendar=model.card.periods.calendar)
     if settings.source == "redis":
         from ste.streaming.redis_streams import RedisSource, connect
 

@@ -1,7 +1,7 @@
 """Names, groups, units and bounds of the columns of tables and market files.
 
-A table has one row per ticker and period: a week, or with `data.frequency=daily` a session. `date` is the period's last
-session. Features are known at that session's close; targets cover the `horizon` periods after it. Prices are in
+A table has one row per ticker and period: a week, or by `data.frequency` a session or a month. `date` is the period's
+last session. Features are known at that session's close; targets cover the `horizon` periods after it. Prices are in
 dollars, adjusted as the bars are.
 """
 
@@ -26,10 +26,13 @@ windows read them."""
 SYNTHETIC_SOURCES = ("world", "seed")
 """Values of `data.source` whose rows are of a synthetic market."""
 
-PERIODS_PER_YEAR = {"weekly": 52, "daily": 252}
-"""Rows of a ticker in a year, by `data.frequency`."""
+EXCHANGE = "XNYS"
+"""Default calendar: New York."""
 
-PERIOD = {"weekly": "week", "daily": "day"}
+BARS = "bars"
+"""Calendar whose sessions are the days in the file of bars."""
+
+PERIOD = {"weekly": "week", "daily": "day", "monthly": "month"}
 """Period of a row in words, by `data.frequency`."""
 
 

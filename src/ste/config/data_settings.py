@@ -2,13 +2,16 @@
 
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from annotated_types import Ge, Gt, Le, Lt, Predicate
+from annotated_types import Ge, Gt, Le, Len, Lt, Predicate
 
 from ste.config.read_options import ReadingSettings
 from ste.config.validation import Expect, IsoDate, NonNegativeFloat, NonNegativeInt, PositiveInt, Settings
-from ste.schema import MARKET_COLUMNS, SPLITS, UNIVERSE_COLUMNS
+from ste.schema import BARS, EXCHANGE, MARKET_COLUMNS, SPLITS, UNIVERSE_COLUMNS
+
+if TYPE_CHECKING:
+    from ste.market.calendar import Periods
 
 
 @dataclass
@@ -98,13 +101,18 @@ class SplitSettings(Settings):
         return max(self.purge or 0, horizon) + self.embargo
 
 
+CalendarName = Annotated[str, Len(1), Expect("a calendar such as XNYS, XLON, 24/7 or bars")]
+
+
 @dataclass
 class DataSettings(Settings):
     """Settings of every source of tables.
 
     Attributes:
         source: which kind of source it is; set by the config group.
-        frequency: `weekly` or `daily`: the period of a row.
+        calendar: of the exchange: a name of exchange_calendars such as `XNYS`, `24/7`, or `bars` (the days in the file
+            are the sessions).
+        frequency: `weekly`, `daily` or `monthly`: the period of a row.
         features: `full`, the 21 of the weekly table, or `prices`, the 11 of Feng et al. (2019).
         labels, split: settings of their own.
         format: of the tables: `csv` or `parquet`, a file for each split; or `parts`, a folder of Parquet files by year,
@@ -120,7 +128,8 @@ class DataSettings(Settings):
     section: ClassVar[str] = "data"
 
     source: str
-    frequency: Literal["weekly", "daily"] = "weekly"
+    calendar: CalendarName = EXCHANGE
+    frequency: Literal["weekly", "daily", "monthly"] = "weekly"
     features: Literal["full", "prices"] = "full"
     labels: LabelSettings = field(default_factory=LabelSettings)
     split: SplitSettings = field(default_factory=SplitSettings)
@@ -133,6 +142,10 @@ class DataSettings(Settings):
 
     def check(self) -> None:
         """Check that features, frequency, format, labels and split can be used together."""
+        if self.calendar not in (EXCHANGE, BARS):
+            from ste.market.calendar import trading_calendar  # imports pandas
+
+            self.calendar = trading_calendar(self.calendar).name
         fits = self.features == "full" or self.representation == "standard"
         self.require(fits, "representation", f"standard with data.features={self.features}", example="standard")
         daily = self.features == "full" or self.frequency == "daily"
@@ -150,6 +163,13 @@ class DataSettings(Settings):
             "by",
             "date; only data=seed, with its own weeks and a horizon of 1, repeats the document's split within a week",
         )
+
+    @property
+    def periods(self) -> "Periods":
+        """The periods of the rows; a calendar `bars` must be known (`data.sources.daily_sources.with_calendar`)."""
+        from ste.market.calendar import Periods, trading_calendar
+
+        return Periods(self.frequency, trading_calendar(self.calendar))
 
     def _is_seed_table(self) -> bool:
         """Whether this is the seed document's own table, which is split without a purge."""

@@ -20,7 +20,8 @@ from ste.data.storage.memory_mapped import ensure_tensors, read_tensors
 from ste.data.storage.parquet_shards import first_rows, read_parts_blocks
 from ste.data.storage.tables import read_table
 from ste.labels.targets import directions, return_terciles
-from ste.schema import FEATURE_SETS, PROBABILITIES, SPLITS, Trend, class_names
+from ste.market.calendar import Periods
+from ste.schema import BARS, FEATURE_SETS, PROBABILITIES, SPLITS, Trend, class_names
 
 HISTORY = -1
 """Split of a row that ends no example and is read by later windows only."""
@@ -56,7 +57,9 @@ class Panel:
         Raises:
             DataError: a file that breaks a rule of its columns.
         """
-        how = settings.frequency, settings.features, settings.labels.classes
+        if settings.calendar == BARS:  # the days are known since the tables were built
+            settings = replace(settings, calendar=prepared.card["calendar"])
+        how = settings.periods, settings.features, settings.labels.classes
         store = _read_store(tuple(prepared.files.items()), prepared.tensors, prepared.digest, *how)
         split = store.columns.split
         usable = usable_periods(store.period, split, settings.split.purged_periods(settings.labels.horizon))
@@ -114,7 +117,12 @@ class Panel:
 
 @lru_cache(maxsize=1)  # the jobs of a sweep share their rows
 def _read_store(
-    files: tuple[tuple[str, Path], ...], tensors: Path | None, digest: str, frequency: str, features: str, classes: int
+    files: tuple[tuple[str, Path], ...],
+    tensors: Path | None,
+    digest: str,
+    periods: Periods,
+    features: str,
+    classes: int,
 ) -> RowStore:
     """Read every table as one store: in memory, or mapped from disk for tables in parts.
 
@@ -122,18 +130,18 @@ def _read_store(
         files: split and path of each table.
         tensors: folder of the memory-mapped arrays of tables in parts; None for single files.
         digest: of all tables.
-        frequency: `weekly` or `daily`.
+        periods: of the rows.
         features: name of the feature set.
         classes: 2 or 3.
     """
     paths = dict(files)
     if tensors is not None:
-        ensure_tensors(paths, tensors, features, frequency, digest)
+        ensure_tensors(paths, tensors, features, periods, digest)
         return read_tensors(tensors, classes)
-    frames = {split: read_table(path, frequency, features) for split, path in paths.items()}
+    frames = {split: read_table(path, periods, features) for split, path in paths.items()}
     frame = pd.concat(frames.values(), ignore_index=True)
     frame["split"] = np.repeat([SPLITS.index(s) for s in frames], [len(f) for f in frames.values()])
-    return RowStore.from_frame(frame, frequency, features, classes)
+    return RowStore.from_frame(frame, periods, features, classes)
 
 
 def _read_truth(path: Path, classes: int) -> np.ndarray:

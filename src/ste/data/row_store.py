@@ -11,7 +11,7 @@ import torch
 
 from ste.data.row_columns import RowColumns
 from ste.data.windows import count_consecutive
-from ste.market.calendar import periods
+from ste.market.calendar import WEEKS, Periods
 from ste.schema import CLASSES, FEATURE_SETS, Trend
 
 
@@ -23,7 +23,7 @@ class RowStore:
         features: float32 `[N, F]`, raw values of the table.
         label: integers `[N]`, class index; -1 where the row's trend is not one of the model's classes.
         history: integers `[N]`, consecutive periods of the same ticker that end at the row (`count_consecutive`).
-        period: integers `[N]`, period index (`market.calendar.periods`).
+        period: integers `[N]`, period index (`market.calendar.Periods`).
         columns: dates, tickers, returns and other columns that no net reads.
     """
 
@@ -49,13 +49,13 @@ class RowStore:
 
     @classmethod
     def from_frame(
-        cls, frame: pd.DataFrame, frequency: str = "weekly", features: str = "full", classes: int = 3
+        cls, frame: pd.DataFrame, periods: Periods = WEEKS, features: str = "full", classes: int = 3
     ) -> "RowStore":
         """Convert a table in any row order.
 
         Args:
             frame: columns of `schema.table_columns`.
-            frequency: `weekly` or `daily`: the period of a row.
+            periods: of the rows; default: weeks of New York.
             features: name of the feature set.
             classes: 2 or 3, see `schema.CLASSES`.
         """
@@ -63,7 +63,7 @@ class RowStore:
         order = np.lexsort((frame["date"].to_numpy(), codes))
         frame = frame.take(order).reset_index(drop=True)
         columns = RowColumns.from_frame(frame, codes[order], np.asarray(tickers, dtype=object))
-        period = periods(frame["date"], frequency)
+        period = periods.index(frame["date"])
         values = np.ascontiguousarray(frame[list(FEATURE_SETS[features].names)], dtype=np.float32)
         return cls(
             features=torch.from_numpy(values),

@@ -10,17 +10,17 @@ import pandas as pd
 
 from ste.config import SplitSettings
 from ste.errors import DataError
-from ste.market.calendar import periods
+from ste.market.calendar import WEEKS, Periods
 from ste.schema import SPLITS
 
 
-def assign_splits(dates: pd.Series, settings: SplitSettings, frequency: str = "weekly") -> np.ndarray:
+def assign_splits(dates: pd.Series, settings: SplitSettings, periods: Periods = WEEKS) -> np.ndarray:
     """Assign each row to a split: 0 train, 1 validation, 2 test, int8 `[N]`.
 
     Args:
         dates: the rows' dates, sorted.
         settings: dates or fractions; fractions count periods, or rows with `by=row`.
-        frequency: `weekly` or `daily`: the period of a row.
+        periods: of the rows; default: weeks of New York.
 
     Raises:
         DataError: a split would be empty.
@@ -28,7 +28,7 @@ def assign_splits(dates: pd.Series, settings: SplitSettings, frequency: str = "w
     if settings.by == "row":
         split = np.digitize(np.arange(len(dates)), _cuts(len(dates), settings)).astype(np.int8)
     else:
-        period = periods(dates, frequency)
+        period = periods.index(dates)
         split = split_codes(dates.to_numpy(), period, split_starts(settings, np.unique(period)))
     check_splits(np.bincount(split, minlength=len(SPLITS)), settings, dates.min(), dates.max())
     return split
@@ -93,19 +93,19 @@ def _cuts(n: int, settings: SplitSettings) -> tuple[int, int]:
     return first, second
 
 
-def usable_rows(dates: pd.Series, split: np.ndarray, purge: int, frequency: str = "weekly") -> np.ndarray:
+def usable_rows(dates: pd.Series, split: np.ndarray, purge: int, periods: Periods = WEEKS) -> np.ndarray:
     """Mark the rows that may be trained on or scored: all but each split's last `purge` periods before the next.
 
     Args:
         dates: the rows' dates.
         split: of `assign_splits`.
         purge: periods, `SplitSettings.purged_periods`.
-        frequency: `weekly` or `daily`: the period of a row.
+        periods: of the rows; default: weeks of New York.
 
     Returns:
         bool `[N]`. A row of period w is usable if w + purge lies before the next split's first period.
     """
-    return usable_periods(periods(dates, frequency), split, purge)
+    return usable_periods(periods.index(dates), split, purge)
 
 
 def usable_periods(period: np.ndarray, split: np.ndarray, purge: int) -> np.ndarray:

@@ -5,8 +5,8 @@ import pandas as pd
 
 from ste.data.columns import Violation, check_keyed, find_repeats, find_violations, numeric_columns, violation
 from ste.errors import DataError
-from ste.market.calendar import periods
-from ste.schema import DIRECTION, HISTORY_ONLY, MOVEMENT, PERIOD, RETURN, Column, Trend
+from ste.market.calendar import Periods
+from ste.schema import DIRECTION, HISTORY_ONLY, MOVEMENT, RETURN, Column, Trend
 
 HISTORY_ONLY_COLUMN = Column(HISTORY_ONLY, "whether the row is neither trained on nor scored", 0.0, 1.0)
 CLASSES = "0 (Downtrend), 1 (Neutral) or 2 (Uptrend)"
@@ -24,7 +24,7 @@ def check_built_table(table: pd.DataFrame, features: str) -> None:
     check_keyed(violations, lambda _: "data", table, "Fix the ticker's bars, or exclude it with data.tickers=[…].")
 
 
-def find_target_violations(table: pd.DataFrame, frequency: str) -> list[Violation]:
+def find_target_violations(table: pd.DataFrame, periods: Periods) -> list[Violation]:
     """Check classes, marks of history, the movement against return and close, and one row per ticker and period."""
     classes = table[DIRECTION].to_numpy()
     out = violation(~np.isin(classes, [int(trend) for trend in Trend]), DIRECTION, classes, CLASSES)
@@ -35,8 +35,8 @@ def find_target_violations(table: pd.DataFrame, frequency: str) -> list[Violatio
     if HISTORY_ONLY in table:
         marks = table[HISTORY_ONLY].to_numpy()
         out += violation(~np.isin(marks, [0, 1]), HISTORY_ONLY, marks, "1 (neither trained on nor scored) or 0")
-    keys = {"period": periods(table["date"], frequency), "ticker": table["ticker"].to_numpy()}
-    return out + find_repeats(keys, "date", table["date"], f"one row per ticker and {PERIOD[frequency]}")
+    keys = {"period": periods.index(table["date"]), "ticker": table["ticker"].to_numpy()}
+    return out + find_repeats(keys, "date", table["date"], f"one row per ticker and {periods.word}")
 
 
 class ClassOrder:

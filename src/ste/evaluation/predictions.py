@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 from ste.data.sample import Sample
 from ste.data.storage.files import atomic_file
 from ste.errors import DataError
-from ste.market.calendar import periods
-from ste.schema import SPLITS, probability_names
+from ste.market.calendar import Periods, trading_calendar
+from ste.schema import EXCHANGE, SPLITS, probability_names
 
 BAYES = "bayes"
 """Prefix of the true probabilities of a synthetic market."""
@@ -37,10 +37,11 @@ class Predictions:
     Attributes:
         frame: one row per example (and path).
         classes: names in label order.
-        frequency: `weekly` or `daily`.
+        frequency: `weekly`, `daily` or `monthly`.
         horizon: periods that a label looks ahead.
         model: name to print.
         samples: by split, of splits that hold some of their tickers only: how much of the split that is.
+        calendar: whose sessions number the periods, see `market.calendar`.
     """
 
     frame: pd.DataFrame
@@ -49,6 +50,7 @@ class Predictions:
     horizon: int = 1
     model: str = "model"
     samples: Mapping[str, Sample] = field(default_factory=dict)
+    calendar: str = EXCHANGE
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -65,8 +67,13 @@ class Predictions:
 
     @cached_property
     def periods(self) -> np.ndarray:
-        """Calendar number of each row's week (or session), int64 `[N]`."""
-        return periods(self.frame["date"], self.frequency)
+        """Calendar number of each row's week, session or month, int64 `[N]`."""
+        return self.row_periods.index(self.frame["date"])
+
+    @property
+    def row_periods(self) -> Periods:
+        """The periods that the rows cover."""
+        return Periods(self.frequency, trading_calendar(self.calendar))
 
     @cached_property
     def probs(self) -> np.ndarray:
@@ -114,6 +121,7 @@ class Predictions:
         horizon: int,
         model: str,
         samples: Mapping[str, Sample] = MappingProxyType({}),
+        calendar: str = EXCHANGE,
     ) -> "Predictions":
         """Join the frames of several splits or folds, sorted by split, date, ticker, fold and path.
 
@@ -126,7 +134,7 @@ class Predictions:
             kind="stable",
             ignore_index=True,
         )
-        return cls(frame, classes, frequency, horizon, model, samples)
+        return cls(frame, classes, frequency, horizon, model, samples, calendar)
 
     def write(self, path: Path) -> None:
         """Write a Parquet file atomically; attributes that are not columns are in its metadata."""
@@ -135,6 +143,7 @@ class Predictions:
             "frequency": self.frequency,
             "horizon": self.horizon,
             "model": self.model,
+            "calendar": self.calendar,
         }
         if self.samples:
             meta["samples"] = {split: asdict(sample) for split, sample in self.samples.items()}
@@ -162,6 +171,7 @@ class Predictions:
             int(meta["horizon"]),
             str(meta["model"]),
             {split: Sample(**counts) for split, counts in meta.get("samples", {}).items()},
+            meta.get("calendar", EXCHANGE),
         )
 
 

@@ -76,7 +76,7 @@ class Scorecard:
 
     Attributes:
         examples, periods: number of examples and of the periods that they lie in.
-        unit: of a period, `week` or `day`.
+        unit: of a period, `week`, `day` or `month`.
         method: `bootstrap` over periods, or `binomial` with too few periods.
         classes: names in label order.
         figures: the model's metrics, by name.
@@ -89,6 +89,7 @@ class Scorecard:
         sample: fraction of the split that was scored; None for the complete split.
         identical: baselines whose probabilities equal the model's on every row.
         same_classes: baselines that predict the model's class on every row.
+        per_year: periods in a year.
     """
 
     examples: int
@@ -106,6 +107,7 @@ class Scorecard:
     sample: Sample | None = None
     identical: tuple[str, ...] = ()
     same_classes: tuple[str, ...] = ()
+    per_year: int = 52
 
     @property
     def never_predicted(self) -> list[str]:

@@ -13,7 +13,6 @@ from ste.evaluation.portfolio import PORTFOLIO_METRICS, Trades, average_paths, h
 from ste.evaluation.predictions import BAYES, Predictions
 from ste.evaluation.scorecard import Portfolio, Scorecard
 from ste.evaluation.scored_rows import ScoredRows
-from ste.schema import PERIOD, PERIODS_PER_YEAR
 
 ONE_HOT_BASELINES = ("persistence",)
 """Baselines that predict a class and no probabilities."""
@@ -101,13 +100,13 @@ def score(
     # A few weeks do not make an annual return.
     trades = None if too_few else _trades(predictions, probs, rows, kind, cost_bps)
     if trades:
-        per_year = PERIODS_PER_YEAR[predictions.frequency] / predictions.horizon
+        per_year = predictions.row_periods.per_year / predictions.horizon
         traded = portfolio_figures(trades, over_periods, per_year)
         estimates |= with_intervals(traded, over_periods, PORTFOLIO_METRICS)
     return Scorecard(
         examples=rows.examples,
         periods=rows.periods,
-        unit=PERIOD[predictions.frequency],
+        unit=predictions.row_periods.word,
         method="binomial" if too_few else "bootstrap",
         classes=predictions.classes,
         figures=estimates,
@@ -120,6 +119,7 @@ def score(
         sample=predictions.samples.get(str(predictions.frame["split"].iloc[0])),
         identical=tuple(identical),
         same_classes=tuple(same_classes),
+        per_year=predictions.row_periods.per_year,
     )
 
 

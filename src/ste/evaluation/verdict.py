@@ -18,7 +18,6 @@ from ste.evaluation.significance import GUESSES, Comparison, Trials, compare
 from ste.evaluation.verdict_levels import LEVELS
 from ste.evaluation.verdict_summary import headline, points
 from ste.evaluation.verdict_text import details, estimate, number, suspicions
-from ste.schema import PERIOD, PERIODS_PER_YEAR
 
 _TAGGED = {
     "moves": "move_auroc",
@@ -120,8 +119,7 @@ def _level(card: Scorecard, names: list[str], guessing: Comparison | None, best:
 def _portfolio(card: Scorecard, trials: Trials, horizon: int) -> tuple[DeflatedSharpe | None, Overfitting | None]:
     if card.portfolio is None or len(card.portfolio.returns) < MIN_RETURNS or card.method == "binomial":
         return None, None
-    per_year = {PERIOD[frequency]: count for frequency, count in PERIODS_PER_YEAR.items()}[card.unit]
-    sharpe = deflated_sharpe(np.array(card.portfolio.returns), trials.sharpes, per_year / horizon, trials.count)
+    sharpe = deflated_sharpe(np.array(card.portfolio.returns), trials.sharpes, card.per_year / horizon, trials.count)
     returns = trials.performance
     enough = returns is not None and returns.shape[0] >= MIN_RETURNS and returns.shape[1] > 1
     return sharpe, backtest_overfitting(returns) if returns is not None and enough else None

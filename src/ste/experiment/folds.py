@@ -113,7 +113,8 @@ def pool_predictions(folds: list[Predictions]) -> Predictions:
         for split in OUT_OF_SAMPLE
         if any(split in part.samples for part in folds)
     }
-    return Predictions.from_frames(frames, first.classes, first.frequency, first.horizon, first.model, samples)
+    how = first.frequency, first.horizon, first.model
+    return Predictions.from_frames(frames, first.classes, *how, samples, first.calendar)
 
 
 def _dates(data: TrendDataModule) -> dict[str, str]:

@@ -62,7 +62,8 @@ def predict(
     baselines = _predict_baselines(model, data, [split for split in splits if split in data.datasets])
     samples = {split: sample for split, sample in data.samples.items() if split in baselines}
     frames = (_split_frame(model, data, split, baselines[split], fold, path) for split in baselines)
-    return Predictions.from_frames(frames, panel.classes, panel.settings.frequency, horizon, name, samples)
+    settings = panel.settings
+    return Predictions.from_frames(frames, panel.classes, settings.frequency, horizon, name, samples, settings.calendar)
 
 
 def _split_frame(

@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from ste.market.calendar import known_periods
+from ste.market.calendar import WEEKS, Periods
 from ste.schema import GROUPS, ROW_PERIOD
 
 
-def news_features(rows: pd.DataFrame, news: pd.DataFrame | None, frequency: str = "weekly") -> pd.DataFrame:
+def news_features(rows: pd.DataFrame, news: pd.DataFrame | None, periods: Periods = WEEKS) -> pd.DataFrame:
     """Compute the count, and the count-weighted sentiment and relevance, of each row's period up to its close.
 
     News dated after a period's last session (a weekend) counts for the next period.
@@ -15,7 +15,7 @@ def news_features(rows: pd.DataFrame, news: pd.DataFrame | None, frequency: str 
     Args:
         rows: `ticker` and `period`, N rows.
         news: `MARKET_COLUMNS["news"]`; None gives zeros.
-        frequency: `weekly` or `daily`: the period of a row.
+        periods: of the rows; default: weeks of New York.
 
     Returns:
         The columns of `GROUPS["news"]`, float64, with the index of `rows`.
@@ -24,7 +24,7 @@ def news_features(rows: pd.DataFrame, news: pd.DataFrame | None, frequency: str 
     if news is None or news.empty or rows.empty:
         return out
     code, news_code = _shared_codes(rows["ticker"], news["ticker"])
-    period, known = rows[ROW_PERIOD].to_numpy(), known_periods(news["date"], frequency)
+    period, known = rows[ROW_PERIOD].to_numpy(), periods.known(news["date"])
     low, high = period.min(), period.max()
     used = np.flatnonzero((news_code >= 0) & (known >= low) & (known <= high))
     # A group is a ticker's period. Its items are summed in date order, so that the order of the file does not matter.

@@ -3,17 +3,17 @@
 import numpy as np
 import pandas as pd
 
-from ste.market.calendar import known_periods
+from ste.market.calendar import WEEKS, Periods
 from ste.schema import GROUPS, ROW_PERIOD
 
 
-def policy_features(rows: pd.DataFrame, policy: pd.DataFrame | None, frequency: str = "weekly") -> pd.DataFrame:
+def policy_features(rows: pd.DataFrame, policy: pd.DataFrame | None, periods: Periods = WEEKS) -> pd.DataFrame:
     """Compute the number and the summed impact of the events of each row's period up to its close.
 
     Args:
         rows: `period`, N rows.
         policy: `MARKET_COLUMNS["policy"]`; None gives zeros.
-        frequency: `weekly` or `daily`: the period of a row.
+        periods: of the rows; default: weeks of New York.
 
     Returns:
         The columns of `GROUPS["policy"]`, float64, with the index of `rows`.
@@ -22,7 +22,7 @@ def policy_features(rows: pd.DataFrame, policy: pd.DataFrame | None, frequency: 
     if policy is None or policy.empty or rows.empty:
         return out
     policy = policy.sort_values("date", kind="stable")
-    events = policy["impact"].astype(float).groupby(known_periods(policy["date"], frequency))
+    events = policy["impact"].astype(float).groupby(periods.known(policy["date"]))
     period = rows[ROW_PERIOD].to_numpy()
     every = range(period.min(), period.max() + 1)
     for name, known in (("policy_event_count", events.size()), ("policy_impact_score", events.sum())):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ste.market.calendar import sessions
+from ste.market.calendar import NEW_YORK
 
 _WIDTH = 80
 _NAME = 16
@@ -71,7 +71,7 @@ def gap_count(dates: pd.Series) -> int:
     Args:
         dates: datetime64 of the rows, in order.
     """
-    known = sessions(dates.iloc[0], dates.iloc[-1]).to_numpy().astype("datetime64[D]")
+    known = NEW_YORK.sessions(dates.iloc[0], dates.iloc[-1]).to_numpy().astype("datetime64[D]")
     return int((~np.isin(known, dates.to_numpy().astype("datetime64[D]"))).sum())
 
 

@@ -4,12 +4,17 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, ClassVar
 
+import pandas as pd
+
 from ste.config import MarketSettings
 from ste.config.read_options import ReadingSettings
 from ste.data.bar_files.bar_frame import OnFaults
 from ste.data.sources.market_files import read_market
+from ste.errors import DataError
 from ste.inference.model_card import ModelCard
+from ste.market.calendar import TradingCalendar, calendar_of_days
 from ste.market.sources import Market
+from ste.schema import BARS
 
 SOURCES = ("bars", "news", "macro", "policy")
 
@@ -35,9 +40,32 @@ def open_market(card: ModelCard, given: Mapping[str, Any], on_faults: OnFaults |
     names = (*SOURCES, *(field.name for field in fields(ReadingSettings)))
     values: dict[str, Any] = {
         "source": "market",
+        "calendar": BARS if card.periods.calendar.label == BARS else card.calendar,
         "frequency": card.frequency,
         "features": card.feature_set,
         "representation": "stationary" if card.feature_set == "full" else "standard",
         **{name: given[name] for name in names if name in given},
     }
-    return read_market(_CommandMarket(**values), on_faults)
+    market = read_market(_CommandMarket(**values), on_faults)
+    check_card_spacing(card, market)
+    return market
+
+
+def bars_calendar(card: ModelCard, bars: pd.DataFrame) -> TradingCalendar:
+    """Return the calendar of bars for a model; for one trained with `data.calendar=bars`, their days are its sessions.
+
+    Args:
+        card: of the model.
+        bars: with `date`.
+    """
+    calendar = card.periods.calendar
+    return calendar_of_days(bars["date"]) if calendar.label == BARS else calendar
+
+
+def check_card_spacing(card: ModelCard, market: Market) -> None:
+    """Raise `DataError` where bars have another spacing than those that a model was trained on."""
+    if market.spacing != card.spacing:
+        raise DataError(
+            f"bars: are {market.spacing}, and {card.name} was trained on {card.spacing} bars: its indicators would "
+            f"have other lengths. Give {card.spacing} bars."
+        )

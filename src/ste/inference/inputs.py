@@ -12,9 +12,9 @@ from ste.data.windows import count_consecutive, gather_windows
 from ste.errors import DataError
 from ste.features.feature_rows import feature_rows
 from ste.inference.model_card import ModelCard
-from ste.market.calendar import periods
+from ste.market.calendar import Periods
 from ste.market.sources import Market
-from ste.schema import FEATURE_SETS, KEYS, PERIOD
+from ste.schema import FEATURE_SETS, KEYS
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,13 @@ class ModelInputs:
         return len(self.rows)
 
 
-def windows_of_rows(frame: pd.DataFrame, card: ModelCard) -> ModelInputs:
+def windows_of_rows(frame: pd.DataFrame, card: ModelCard, periods: Periods | None = None) -> ModelInputs:
     """Assemble every window of a table; none spans a missing period or two tickers.
 
     Args:
         frame: `date` (datetime64), `ticker` and the card's features, in any row order.
         card: of the model.
+        periods: of the rows; None are the card's.
 
     Raises:
         DataError: a column that the model reads is missing.
@@ -53,7 +54,7 @@ def windows_of_rows(frame: pd.DataFrame, card: ModelCard) -> ModelInputs:
     date, ticker = frame["date"].to_numpy(), frame["ticker"].to_numpy(dtype=object)
     code = pd.factorize(ticker)[0]
     order = np.lexsort((date, code))
-    history = count_consecutive(code[order], periods(frame["date"], card.frequency)[order])
+    history = count_consecutive(code[order], (periods or card.periods).index(frame["date"])[order])
     ends = np.flatnonzero(history >= card.sequence_length)
     ends = ends[np.argsort(order[ends])]
     values = frame[list(card.features)].to_numpy(dtype=np.float32)[order]
@@ -97,7 +98,7 @@ def rows_of_bars(market: Market, card: ModelCard, last: int | None = None) -> pd
 
 def needed_bars(card: ModelCard) -> str:
     """Describe the bars of a ticker that a prediction needs, as the object of a sentence."""
-    period = PERIOD[card.frequency]
+    period = card.periods.word
     length = f"a complete {period}" if card.view == "flat" else f"{card.sequence_length} complete {period}s in a row"
     return f"{length} after the look-back of {FEATURE_SETS[card.feature_set].lookback} sessions"
 

@@ -3,9 +3,13 @@
 import json
 import re
 from dataclasses import MISSING, asdict, dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ste.errors import RunError
+from ste.schema import EXCHANGE
+
+if TYPE_CHECKING:
+    from ste.market.calendar import Periods
 
 FORMAT = 3
 """Increased when an older reader could not use a newer card, or a newer reader an older one."""
@@ -24,7 +28,7 @@ class ModelCard:
         feature_set: name of the table's feature set (`schema.FEATURE_SETS`).
         features: names in column order, F of them.
         classes: names in the order of the probabilities, C of them.
-        frequency: `weekly` or `daily` rows.
+        frequency: `weekly`, `daily` or `monthly` rows.
         horizon: periods that a label looks ahead.
         view: `sequence` (windows `[B, T, F]`) or `flat` (rows `[B, F]`).
         sequence_length: T; 1 for a flat view.
@@ -43,6 +47,8 @@ class ModelCard:
             `data_source` decides.
         tickers: with training rows, sorted; None if they are unknown.
         training_sample: some training rows, to recognize the data (`training_data.is_same_data`); empty if unknown.
+        calendar: of the exchange, see `market.calendar`; earlier cards are of New York.
+        spacing: of the bars that it was trained on: `daily`, or `weekly` or `monthly` like its rows.
     """
 
     name: str
@@ -68,12 +74,21 @@ class ModelCard:
     synthetic: bool | None = None
     tickers: list[str] | None = None
     training_sample: dict[str, Any] = field(default_factory=dict)
+    calendar: str = EXCHANGE
+    spacing: str = "daily"
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of one example: `(T, F)` or `(F,)`."""
         width = len(self.features)
         return (width,) if self.view == "flat" else (self.sequence_length, width)
+
+    @property
+    def periods(self) -> "Periods":
+        """The periods of the rows that it reads."""
+        from ste.market.calendar import Periods, trading_calendar  # imports pandas
+
+        return Periods(self.frequency, trading_calendar(self.calendar))
 
     @property
     def class_fractions(self) -> list[float] | None:

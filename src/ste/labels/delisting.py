@@ -7,16 +7,16 @@ a label, and with it the purge, is the same with and without delistings.
 import numpy as np
 import pandas as pd
 
-from ste.market.calendar import known_periods, periods
+from ste.market.calendar import Periods
 from ste.market.histories import history_starts
 
 
-def history_ends(bars: pd.DataFrame, frequency: str) -> pd.DataFrame:
+def history_ends(bars: pd.DataFrame, periods: Periods) -> pd.DataFrame:
     """Return the end of each history (`market.histories`).
 
     Args:
         bars: on the adjusted scale, sorted by ticker and date.
-        frequency: `weekly` or `daily`.
+        periods: of the rows.
 
     Returns:
         One row per history, sorted: `ticker`, `date` of the last bar, its `period`, `close`; `until`, the day before
@@ -29,11 +29,11 @@ def history_ends(bars: pd.DataFrame, frequency: str) -> pd.DataFrame:
     begins = pd.Series(bars["date"].to_numpy()[starts]) - pd.Timedelta(days=1)
     again = ends["ticker"].eq(ends["ticker"].shift(-1))
     ends["until"] = begins.shift(-1).where(again)
-    ends["period"] = periods(ends["date"], frequency)
+    ends["period"] = periods.index(ends["date"])
     return ends.assign(value=np.nan, known=0)
 
 
-def close_ends(ends: pd.DataFrame, delistings: pd.DataFrame, frequency: str, horizon: int) -> np.ndarray:
+def close_ends(ends: pd.DataFrame, delistings: pd.DataFrame, periods: Periods, horizon: int) -> np.ndarray:
     """Set the value of the histories that end with a delisting; return which delistings were used, bool `[D]`.
 
     A delisting belongs to the history that ended on its day or before, the first one after that end. It is of no use
@@ -42,7 +42,7 @@ def close_ends(ends: pd.DataFrame, delistings: pd.DataFrame, frequency: str, hor
     Args:
         ends: of `history_ends`; `value` and `known`, the period from which it is known, are set.
         delistings: of `read_delistings`, D of them.
-        frequency: `weekly` or `daily`.
+        periods: of the rows.
         horizon: periods of a label.
     """
     used = np.zeros(len(delistings), dtype=bool)
@@ -53,7 +53,7 @@ def close_ends(ends: pd.DataFrame, delistings: pd.DataFrame, frequency: str, hor
             day = delistings["date"].iloc[at]
             if day < last or (not pd.isna(until) and day > until):
                 continue
-            known = int(known_periods(pd.Series([day]), frequency)[0])
+            known = int(periods.known(pd.DatetimeIndex([day]))[0])
             if known <= period + horizon:
                 ends.loc[row, ["value", "known"]] = close * (1.0 + delistings["return"].iloc[at]), known
                 used[at] = True

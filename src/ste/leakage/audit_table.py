@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from ste.labels.targets import closes
-from ste.market.calendar import periods
+from ste.market.calendar import WEEKS, Periods
 from ste.market.ticker_groups import values_ahead
-from ste.schema import DIRECTION, HISTORY_ONLY, KEYS, PERIOD, RETURN, SPLITS, TARGETS
+from ste.schema import DIRECTION, HISTORY_ONLY, KEYS, RETURN, SPLITS, TARGETS
 
 SPLIT = "split"
 """Column with the name of a row's split."""
@@ -25,13 +25,13 @@ class AuditTable:
     Attributes:
         frame: the columns of `ste.schema` and any other numeric ones, and `split`: train, validation, test.
         horizon: periods that the labels look ahead, as configured.
-        frequency: `weekly` or `daily`.
+        row_periods: of the rows.
         files: setting and file of each split, for messages.
     """
 
     frame: pd.DataFrame
     horizon: int = 1
-    frequency: str = "weekly"
+    row_periods: Periods = WEEKS
     files: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -40,8 +40,8 @@ class AuditTable:
 
     @property
     def word(self) -> str:
-        """Period of a row: `week` or `day`."""
-        return PERIOD[self.frequency]
+        """Period of a row: `week`, `day` or `month`."""
+        return self.row_periods.word
 
     @cached_property
     def features(self) -> tuple[str, ...]:
@@ -51,8 +51,8 @@ class AuditTable:
 
     @cached_property
     def periods(self) -> np.ndarray:
-        """Calendar number of each row's week or day, int64 `[N]`; consecutive periods differ by 1."""
-        return periods(self.frame["date"], self.frequency)
+        """Calendar number of each row's period, int64 `[N]`; consecutive periods differ by 1."""
+        return self.row_periods.index(self.frame["date"])
 
     @cached_property
     def period_codes(self) -> np.ndarray:

@@ -13,7 +13,7 @@ from ste.data.build.labelled_rows import build_table
 from ste.data.build.prepare import prepare
 from ste.data.build.table_folder import content_digest
 from ste.data.columns import check_lines, typed_frame
-from ste.data.sources.daily_sources import daily_sources
+from ste.data.sources.daily_sources import daily_sources, with_calendar
 from ste.data.storage.files import read_frame, sha256
 from ste.data.storage.tables import read_table
 from ste.errors import DataError, SteError
@@ -28,6 +28,7 @@ from ste.leakage.overlaps import copied_rows, overlapping_splits
 from ste.leakage.preprocessing import future_scalers, future_thresholds
 from ste.leakage.single_columns import single_columns
 from ste.leakage.source_files import early_news, early_releases, odd_bars
+from ste.market.calendar import Periods
 from ste.market.sources import Market
 from ste.schema import DIRECTION, KEYS, RETURN, SPLITS, Trend
 
@@ -68,6 +69,7 @@ def audit(settings: DataSettings, root: Path, *, strict: bool = False, shuffles:
     Raises:
         DataError: a file that cannot be read as a table, or a source without rows.
     """
+    settings = with_calendar(settings)
     if settings.format == "parts":
         example = "data.tickers=100" if isinstance(settings, SyntheticSettings) else "data.tickers=[…]"
         raise DataError(
@@ -86,7 +88,7 @@ def audit(settings: DataSettings, root: Path, *, strict: bool = False, shuffles:
         if files is None:
             prepared = prepare(settings, root)
             files = {split: str(path) for split, path in prepared.files.items()}
-        table = read_leniently(files, settings.labels.horizon, settings.frequency)
+        table = read_leniently(files, settings.labels.horizon, settings.periods)
     with step("checking columns, splits and labels"):
         results = [contract, *table_checks(table, strict=strict, stated=settings.split.by == "row")]
     with step("checking the daily sources"):
@@ -123,7 +125,7 @@ def _contract(settings: DataSettings) -> CheckResult:
     for split, path in settings.files().items():
         read_frame(path)  # a file that is no table cannot be audited
         try:
-            read_table(path, settings.frequency, settings.features)
+            read_table(path, settings.periods, settings.features)
         except DataError as error:
             seen = str(error).removeprefix(f"{path}: ")
             alarms.append(
@@ -134,7 +136,7 @@ def _contract(settings: DataSettings) -> CheckResult:
     return CheckResult(CONTRACT, f"{len(settings.files())} files as ste.train reads them", tuple(alarms))
 
 
-def read_leniently(files: dict[str, str], horizon: int, frequency: str) -> AuditTable:
+def read_leniently(files: dict[str, str], horizon: int, periods: Periods) -> AuditTable:
     """Read tables with columns of any name; rows without a date, ticker, return or class are dropped.
 
     Raises:
@@ -156,7 +158,7 @@ def read_leniently(files: dict[str, str], horizon: int, frequency: str) -> Audit
     if not (known & (rows[SPLIT] == "train")).any():
         raise DataError(f"{files['train']}: no row has date, ticker, return and class. Expected a labelled table.")
     named = {split: f"data.{split}={path}" for split, path in files.items()}
-    return AuditTable(rows[known], horizon, frequency, named)
+    return AuditTable(rows[known], horizon, periods, named)
 
 
 def source_checks(settings: DataSettings) -> Iterator[CheckResult]:
@@ -185,6 +187,7 @@ def null_market(settings: DataSettings, table: AuditTable) -> CheckResult:
     try:
         market = SyntheticSettings(
             source="world",
+            calendar=settings.calendar,
             frequency=settings.frequency,
             features=settings.features,
             labels=settings.labels,
@@ -199,7 +202,7 @@ def null_market(settings: DataSettings, table: AuditTable) -> CheckResult:
     except SteError as error:
         return skipped(NULL, f"not run: no synthetic market could be generated ({str(error).splitlines()[0]})")
     frame = rows.assign(**{SPLIT: [SPLITS[code] for code in codes]})
-    return null_market_models(AuditTable(frame, settings.labels.horizon, settings.frequency))
+    return null_market_models(AuditTable(frame, settings.labels.horizon, settings.periods))
 
 
 def _split_by_date(settings: DataSettings, table: AuditTable) -> SplitSettings | None:

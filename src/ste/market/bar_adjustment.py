@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from ste.market.adjustment import adjusted_volume
-from ste.market.calendar import sessions
+from ste.market.calendar import WEEKS, Periods
+from ste.market.calendar_check import on_sessions
 from ste.market.histories import days_before, history_starts
 from ste.market.price_checks import check_moves, check_prices
 from ste.market.read_summary import ReadSummary
@@ -17,24 +18,30 @@ from ste.schema import ADJUSTED_CLOSE, MARKET_COLUMNS
 _PRICES = ("open", "high", "low", "close")
 
 
-def adjusted_bars(bars: pd.DataFrame, summary: ReadSummary, where: object = "bars") -> pd.DataFrame:
+def adjusted_bars(
+    bars: pd.DataFrame, summary: ReadSummary, where: object = "bars", periods: Periods = WEEKS
+) -> pd.DataFrame:
     """Return bars on sessions and on the adjusted scale, sorted by ticker and date.
 
     Args:
         bars: checked, `schema.MARKET_COLUMNS["bars"]`, with `adj_close` where it is known.
         summary: of what is adjusted and set aside.
         where: file or source of the bars, for messages.
+        periods: of the rows that the bars are for.
 
     Raises:
-        DataError: no bar lies on a session.
+        DataError: no bar lies on a session, or the rows cannot be made from bars of this spacing.
     """
-    frame = adjusted_block(bars, summary)
+    frame = adjusted_block(bars, summary, periods)
     summary.check(where)
     return frame
 
 
 def adjusted_block(
-    frame: pd.DataFrame, summary: ReadSummary, volume: Literal["raw", "adjusted"] | None = None
+    frame: pd.DataFrame,
+    summary: ReadSummary,
+    periods: Periods = WEEKS,
+    volume: Literal["raw", "adjusted"] | None = None,
 ) -> pd.DataFrame:
     """Return the bars of some tickers on sessions and on the adjusted scale, sorted by ticker and date.
 
@@ -45,14 +52,14 @@ def adjusted_block(
     Args:
         frame: checked bars of complete tickers.
         summary: the block's counts are added.
+        periods: of the rows that the bars are for.
         volume: whether the source adjusted it for splits; None finds it from the data.
     """
     if frame.empty:
         return frame
     frame = frame.sort_values(["ticker", "date"], kind="stable").reset_index(drop=True)
     adjusted = ADJUSTED_CLOSE.name in frame
-    traded = frame["date"].isin(sessions(frame["date"].min(), frame["date"].max())).to_numpy()
-    frame = summary.drop(frame, ~traded, "on days without a session").reset_index(drop=True)
+    frame = on_sessions(frame, summary, periods).reset_index(drop=True)
     if frame.empty:
         return frame
     starts = history_starts(frame)

@@ -62,6 +62,8 @@ class ReadSummary:
         ignored: columns that are not read, by name.
         set_aside: rows that did not become bars, by reason.
         doubts: rows that became bars and look wrong, by what is wrong with them.
+        spacing: of the bars, `daily`, `weekly` or `monthly`; empty where too few bars tell.
+        days: rows on each day, session or not.
         remarks: rows that became bars and that a reader should know of, by what they have in common.
         adjustment: how prices and volume are adjusted.
         gaps: tickers that start a new history after a gap.
@@ -85,6 +87,8 @@ class ReadSummary:
     adjustment: AdjustmentCounts = field(default_factory=AdjustmentCounts)
     gaps: Finding = field(default_factory=Finding)
     statements: list[str] = field(default_factory=list)
+    spacing: str = ""
+    days: pd.Series = field(default_factory=lambda: pd.Series(dtype=np.float64))
     side: dict[str, SideFile] = field(default_factory=dict)
     assumptions: list[str] = field(default_factory=list)
     of_rows: list[str] = field(default_factory=list)

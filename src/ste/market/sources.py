@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from ste.market.calendar import NEW_YORK, Periods, TradingCalendar
 from ste.market.read_summary import ReadSummary
 
 MACRO_NEUTRAL = {
@@ -35,6 +36,7 @@ class Market:
         news: `MARKET_COLUMNS["news"]`, one row per ticker and day with news, known at that day's close.
         macro: `MARKET_COLUMNS["macro"]`, one row per release; a value may be used from its `release_date` on.
         policy: `MARKET_COLUMNS["policy"]`, one row per event, impact in quarter points.
+        calendar: whose sessions the bars lie on.
         summary: of what was read, adjusted, set aside and filled.
     """
 
@@ -42,9 +44,23 @@ class Market:
     news: pd.DataFrame | None = None
     macro: pd.DataFrame | None = None
     policy: pd.DataFrame | None = None
+    calendar: TradingCalendar = NEW_YORK
     summary: ReadSummary = field(default_factory=ReadSummary)
 
     @property
     def notes(self) -> list[str]:
         """The lines of the summary, for the log and the data card."""
         return self.summary.notes()
+
+    @property
+    def spacing(self) -> str:
+        """Spacing of a ticker's bars: `daily`, or `weekly` or `monthly` where each covers a period of the rows."""
+        return self.summary.spacing or "daily"
+
+    def periods(self, frequency: str) -> Periods:
+        """Return the periods of rows of these sources."""
+        return Periods(frequency, self.calendar)
+
+    def bars_per_period(self, frequency: str) -> int:
+        """Return how many bars of a ticker cover a period."""
+        return 1 if self.spacing == frequency else self.periods(frequency).bars

@@ -53,7 +53,7 @@ class DriftReport:
     Attributes:
         examples: number of examples.
         periods: number of distinct periods of the examples.
-        unit: unit of a period, `week` or `day`.
+        unit: unit of a period, `week`, `day` or `month`.
         effective_periods: number of equally filled periods with the same information (Kish 1965).
         columns: drift of every watched column, sorted by level, then PSI, largest first.
         class_fractions: fraction of each class among the predicted classes.

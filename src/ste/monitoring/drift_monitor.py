@@ -11,12 +11,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from ste.errors import RunError
 from ste.inference.model_card import ModelCard
 from ste.inference.reference import ReferenceDistributions
+from ste.market.spans import span_days, span_numbers
 from ste.monitoring.drift import LEVELS, DriftReport, drift_report
+from ste.schema import PERIOD
 
 FORMAT = 2
 WINDOW = 26
 """Number of latest periods that are counted: half a year of weeks."""
-_MONDAY = 3  # 1970-01-01 was a Thursday
 _LABELS = ["kind", "name"]
 
 
@@ -42,7 +43,7 @@ class DriftMonitor:
         self.reference = ReferenceDistributions.from_dict(card.reference)
         self.total = 0
         self._window = window
-        self._weekly = card.frequency == "weekly"
+        self._frequency = card.frequency
         self._model = f"{card.run_id}/{card.data_digest}"
         self._counts: dict[int, np.ndarray] = {}
         self._lock = Lock()
@@ -57,8 +58,8 @@ class DriftMonitor:
         """
         codes = self.reference.codes(np.asarray(features), np.asarray(probabilities))
         today = np.datetime64(datetime.now(UTC).date(), "D")
-        days = np.minimum(np.asarray(dates, dtype="datetime64[D]"), today).astype(np.int64)
-        periods = (days + _MONDAY) // 7 if self._weekly else days
+        days = np.minimum(np.asarray(dates, dtype="datetime64[D]"), today)
+        periods = span_numbers(days, self._frequency)
         with self._lock:
             self.total += len(codes)
             for period in np.unique(periods).tolist():
@@ -109,8 +110,7 @@ class DriftMonitor:
             if not self._counts:
                 return None
             first, last = min(self._counts), max(self._counts)
-        days = (7 * first - _MONDAY, 7 * last - _MONDAY + 6) if self._weekly else (first, last)
-        return str(np.datetime64(days[0], "D")), str(np.datetime64(days[1], "D"))
+        return str(span_days(first, self._frequency)[0]), str(span_days(last, self._frequency)[1])
 
     def report(self) -> DriftReport:
         """Compute the drift over the counted periods."""
@@ -119,7 +119,7 @@ class DriftMonitor:
         shape = (len(self.reference.columns), self.reference.width)
         counts = np.sum(periods, axis=0) if periods else np.zeros(shape, dtype=np.int64)
         rows = np.array([period[-1].sum() for period in periods], dtype=np.int64)
-        return drift_report(self.reference, counts, rows, "week" if self._weekly else "day")
+        return drift_report(self.reference, counts, rows, PERIOD[self._frequency])
 
     def collect(self) -> Iterator[Metric]:
         """Yield Prometheus metrics; the monitor is a collector of prometheus_client."""

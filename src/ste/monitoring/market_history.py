@@ -13,7 +13,7 @@ from ste.inference.inputs import needed_bars, rows_of_bars, windows_of_rows
 from ste.inference.model_card import ModelCard
 from ste.inference.onnx_model import ServedModel
 from ste.inference.training_data import early_notes, training_rows
-from ste.market.calendar import periods
+from ste.market.calendar import Periods
 from ste.market.sources import Market
 from ste.monitoring.drift import DriftReport, count_of
 from ste.monitoring.drift_monitor import WINDOW
@@ -50,7 +50,7 @@ def market_history(model: ServedModel, market: Market) -> MarketHistory:
     """
     card, notes = model.card, list(market.notes)
     rows = rows_of_bars(market, card)
-    examples = windows_of_rows(rows, card)
+    examples = windows_of_rows(rows, card, market.periods(card.frequency))
     if not len(examples):
         sessions = market.bars.groupby("ticker").size()
         found = "no ticker"
@@ -65,14 +65,16 @@ def market_history(model: ServedModel, market: Market) -> MarketHistory:
         record = track_record(since, card)
         if card.reference:
             drift = latest_drift(card, since, examples, WINDOW, notes)
-    bars = bars_of_periods(market.bars, card.frequency).merge(predictions, on=["ticker", "date"], how="left")
+    bars = bars_of_periods(market.bars, market.periods(card.frequency)).merge(
+        predictions, on=["ticker", "date"], how="left"
+    )
     bars["training"] = training_rows(card, bars, rows)
     return MarketHistory(bars, record, drift, tuple(notes))
 
 
-def bars_of_periods(bars: pd.DataFrame, frequency: str) -> pd.DataFrame:
+def bars_of_periods(bars: pd.DataFrame, periods: Periods) -> pd.DataFrame:
     """Aggregate daily bars to one bar per ticker and period, dated by its last session."""
-    period_index = periods(bars["date"], frequency)
+    period_index = periods.index(bars["date"])
     grouped = bars.assign(period_index=period_index).groupby(["ticker", "period_index"], sort=True)
     columns = {"date": "last", "open": "first", "high": "max", "low": "min", "close": "last"}
     return grouped.agg(columns).reset_index().drop(columns="period_index")

@@ -53,7 +53,11 @@ def review(model: ServedModel, settings: MonitorSettings) -> MonitorReport:
         rows = rows_of_bars(market, card)
     elif settings.features is not None:
         rows = read_rows(Path(settings.features), card.features)
-    examples = None if rows is None else windows_of_rows(rows, card)
+    examples = (
+        None
+        if rows is None
+        else windows_of_rows(rows, card, None if market is None else market.periods(card.frequency))
+    )
     if settings.predictions is not None:
         predictions = read_predictions(Path(settings.predictions), card, notes)
         _note_other_versions(predictions, model.version, notes)

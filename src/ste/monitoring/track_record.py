@@ -101,7 +101,9 @@ def track_record(rows: pd.DataFrame, card: ModelCard, resamples: int = 2000) -> 
         majority = zip(names, card.class_fractions, strict=True)
         frame = frame.assign(**{f"majority.{name}": fraction for name, fraction in majority})
     scored = score(
-        Predictions(frame, classes, card.frequency, card.horizon, card.name), resamples=resamples, blocks="auto"
+        Predictions(frame, classes, card.frequency, card.horizon, card.name, calendar=card.calendar),
+        resamples=resamples,
+        blocks="auto",
     )
     split = "test" if "test" in card.metrics else "validation"
     record = TrackRecord(

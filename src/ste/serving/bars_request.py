@@ -14,9 +14,11 @@ from typing_extensions import TypedDict  # pydantic asks for it below Python 3.1
 from ste.data.columns import shown_value
 from ste.data.sources.side_files import find_relations
 from ste.errors import DataError
+from ste.inference.card_market import bars_calendar, check_card_spacing
 from ste.inference.inputs import needed_bars, rows_of_bars, windows_of_rows
 from ste.inference.model_card import ModelCard
 from ste.market.bar_adjustment import adjusted_bars
+from ste.market.calendar import Periods
 from ste.market.read_summary import ReadSummary
 from ste.market.sources import Market
 from ste.schema import ADJUSTED_CLOSE, MACRO_SERIES, MARKET_COLUMNS, SOURCE_NUMBERS, Column
@@ -122,12 +124,17 @@ def examples_of_bars(body: bytes, card: ModelCard) -> BarExamples:
     bars = frames.pop("bars")
     assert bars is not None
     try:
-        market = Market(adjusted_bars(bars, summary), summary=summary, **frames)
+        periods = Periods(card.frequency, bars_calendar(card, bars))
+        adjusted = adjusted_bars(bars, summary, periods=periods)
+        # Too few bars for a spacing are taken as those of training.
+        summary.spacing = summary.spacing or card.spacing
+        market = Market(adjusted, calendar=periods.calendar, summary=summary, **frames)
+        check_card_spacing(card, market)
         length = 1 if card.view == "flat" else card.sequence_length
         rows = rows_of_bars(market, card, None if request.get("every") else length)
     except DataError as error:
         raise Problem("invalid-request", str(error), [Fault(("bars",), str(error))]) from None
-    examples = windows_of_rows(rows, card) if len(rows) else None
+    examples = windows_of_rows(rows, card, market.periods(card.frequency)) if len(rows) else None
     all_tickers = sorted(set(bars["ticker"]))
     if examples is None or not len(examples):
         detail = f"No ticker has {needed_bars(card)}. Give more bars."

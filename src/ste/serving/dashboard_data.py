@@ -29,6 +29,7 @@ def model_json(card: ModelCard, version: str) -> dict[str, Any]:
         **{name: getattr(card, name) for name in names},
         "version": version,
         "unit": PERIOD[card.frequency],
+        "per_year": card.periods.per_year,
         "features": len(card.features),
         "sequence_length": card.sequence_length,
         "made_of": card.made_of,

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ste.inference.model_card import ModelCard
-from ste.market.calendar import sessions
+from ste.market.calendar import Periods
 from ste.schema import FEATURE_SETS
 from ste.serving.request_features import feature_limits
 
@@ -18,7 +18,9 @@ _TYPICAL = {
     "macro_vix": 15.0, "policy_event_count": 0.0, "policy_impact_score": 0.0,
 }  # fmt: skip
 _LAST = pd.Timestamp("2024-11-29")
-"""A Friday, last session of its week."""
+"""A Friday, last session of its week and month in New York."""
+_SPAN = {"daily": 1, "weekly": 7, "monthly": 31}
+"""Days between bars, by their spacing."""
 
 
 def rows(card: ModelCard, count: int) -> list[dict[str, float]]:
@@ -48,15 +50,18 @@ def predict(card: ModelCard) -> dict[str, dict[str, Any]]:
     return {
         "one window as arrays": {"value": {"windows": [arrays]}},
         "one window by name": {"value": {"windows": [one]}},
-        "the three newest weeks of a ticker": {"value": {"rows": [[*row.values()] for row in longer]}},
+        f"the three newest {card.periods.word}s of a ticker": {"value": {"rows": [[*row.values()] for row in longer]}},
     }
 
 
-def bars(lookback: int, length: int, weekly: bool) -> list[dict[str, Any]]:
+def bars(lookback: int, length: int, periods: Periods, spacing: str = "daily") -> list[dict[str, Any]]:
     """Make bars of one ticker, just long enough for one example."""
-    days = sessions(_LAST - pd.Timedelta(days=3 * (lookback + 7 * length) // 2 + 20), _LAST)
-    needed = lookback + (5 * (length - 1) if weekly else length - 1)
-    days = days[-(needed + (5 if weekly else 0)) :]
+    last = periods.last_sessions(np.array([_LAST.to_datetime64()]))[0]
+    days = periods.calendar.sessions(last - pd.Timedelta(days=_SPAN[spacing] * 2 * (lookback + 31 * length)), last)
+    if spacing != "daily":
+        days = periods.ends(days)
+    first = days.get_indexer(periods.ends(days)[-length:])[0]
+    days = days[first - lookback + 1 :]
     i = np.arange(len(days))
     close = (100.0 + 8.0 * np.sin(i / 9.0) + 0.05 * i).round(2).tolist()
     return [
@@ -76,7 +81,7 @@ def bars(lookback: int, length: int, weekly: bool) -> list[dict[str, Any]]:
 def predict_bars(card: ModelCard) -> dict[str, dict[str, Any]]:
     """Make an example of `POST /v1/predict/bars` by name."""
     length = 1 if card.view == "flat" else card.sequence_length
-    daily = bars(FEATURE_SETS[card.feature_set].lookback, length, card.frequency == "weekly")
+    daily = bars(FEATURE_SETS[card.feature_set].lookback, length, card.periods, card.spacing)
     value: dict[str, Any] = {"bars": daily}
     if card.feature_set == "full":
         last = daily[-1]["date"]

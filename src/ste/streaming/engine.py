@@ -7,10 +7,28 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ste.errors import RunError
+from ste.inference.model_card import ModelCard
 from ste.inference.onnx_model import ServedModel
+from ste.market.calendar_check import fitting_calendars
+from ste.schema import BARS
 from ste.streaming.events import Event
 from ste.streaming.running_features import PeriodRows, RunningFeatures
 from ste.streaming.stream_calendar import iso_date_of
+
+
+def check_streamable(card: ModelCard) -> None:
+    """Raise `RunError` where the sessions to come, or the bars that the model reads, are not those of a stream."""
+    if card.periods.calendar.label == BARS:
+        days = card.periods.calendar.known_days
+        fits = [name for name, _ in fitting_calendars(days)[:4]]
+        remedy = f"data.calendar={fits[0]} ({', '.join(fits)} fit its days)" if fits else "the calendar of its exchange"
+        raise RunError(
+            f"model: {card.name} was trained with data.calendar=bars, so the sessions to come are unknown. Train with "
+            f"{remedy}."
+        )
+    if card.spacing != "daily":
+        raise RunError(f"model: {card.name} was trained on {card.spacing} bars, and a stream has daily ones.")
 
 
 class Prediction(NamedTuple):
@@ -22,7 +40,7 @@ class Prediction(NamedTuple):
         label: class with the highest probability.
         probabilities: class probabilities in the card's order.
         model: version of the model.
-        provisional: whether the week is still open.
+        provisional: whether the period is still open.
     """
 
     date: str
@@ -47,7 +65,7 @@ class Engine:
     Args:
         model: its card defines features, frequency and window length.
         max_delay: days that events may arrive late.
-        provisional: also predict at the sessions of a week before its last one.
+        provisional: also predict at the sessions of a week or month before its last one.
 
     Attributes:
         features: the incremental features.
@@ -57,7 +75,7 @@ class Engine:
 
     def __init__(self, model: ServedModel, max_delay: int = 0, provisional: bool = False) -> None:
         card = model.card
-        self.features = RunningFeatures(card.feature_set, card.frequency, max_delay, provisional)
+        self.features = RunningFeatures(card.feature_set, card.periods, max_delay, provisional)
         self.counts: Counter[str] = Counter()
         self._model = model
         self._windows: dict[str, _Window] = {}
@@ -79,6 +97,7 @@ class Engine:
         meta = {
             "feature_set": card.feature_set,
             "frequency": card.frequency,
+            "calendar": card.calendar,
             "names": card.features,
             "counts": dict(self.counts),
             "features": self.features.state(),
@@ -87,7 +106,7 @@ class Engine:
         return meta, {"windows": windows}
 
     def restore(self, meta: dict[str, Any], arrays: dict[str, np.ndarray], closes: np.ndarray) -> None:
-        """Restore a state. The model may differ if it has the same features and frequency."""
+        """Restore a state. The model may differ if it has the same features, calendar and frequency."""
         self.counts = Counter(meta["counts"])
         self.features.restore(meta["features"], closes)
         self._windows = {

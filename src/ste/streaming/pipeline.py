@@ -14,6 +14,7 @@ import orjson
 
 from ste.data.storage.files import atomic_file
 from ste.errors import RunError
+from ste.schema import EXCHANGE
 from ste.streaming.checkpoints import Checkpoints
 from ste.streaming.engine import Engine
 from ste.streaming.event_sources import EventSource, SourceRecord
@@ -172,6 +173,7 @@ class Pipeline:
             ("sink", meta["sink_name"], self._sink.name),
             ("model", saved["feature_set"], engine["feature_set"]),
             ("model", saved["frequency"], engine["frequency"]),
+            ("model", saved.get("calendar", EXCHANGE), engine["calendar"]),
             ("model", ", ".join(saved["names"]), ", ".join(engine["names"])),
         ):
             if found != expected:

@@ -11,7 +11,7 @@ from ste.config.header_check import check_columns
 from ste.data.storage.files import read_frame
 from ste.errors import DataError
 from ste.market.adjustment import AdjustmentCounts, adjusted_volume
-from ste.market.calendar import sessions
+from ste.market.calendar import NEW_YORK, TradingCalendar
 from ste.market.histories import history_starts
 from ste.schema import ADJUSTED_CLOSE, MARKET_COLUMNS
 from ste.streaming.event_sources import EventSource, SourceRecord
@@ -31,13 +31,16 @@ class Replay(EventSource):
         files: path of `bars`, and optionally of `news`, `macro`, `policy`.
         speed: `max`, events per second such as `500`, or a multiple of real time such as `86400x` (a day per second).
         batch: maximum number of events in one read.
+        calendar: of the exchange.
     """
 
-    def __init__(self, files: dict[str, str], speed: str = "max", batch: int = _BATCH) -> None:
+    def __init__(
+        self, files: dict[str, str], speed: str = "max", batch: int = _BATCH, calendar: TradingCalendar = NEW_YORK
+    ) -> None:
         sizes = (f"{kind} {path} ({Path(path).stat().st_size} bytes)" for kind, path in sorted(files.items()))
         self.name = f"replay of {', '.join(sizes)}"
         self._files = files
-        self._batch = batch
+        self._batch, self._calendar = batch, calendar
         self._speed = speed.lower()
         self._start = self._next = 0
 
@@ -52,7 +55,7 @@ class Replay(EventSource):
         for number, (key, kind) in enumerate(_KINDS.items()):
             if key not in self._files:
                 continue
-            frame = _read(key, self._files[key])
+            frame = _read(key, self._files[key], self._calendar)
             self._frames[number] = (kind, list(frame.columns), [frame[name].tolist() for name in frame])
             days.append(pd.to_datetime(frame[_DAY[key]], errors="coerce").to_numpy("datetime64[D]").astype(np.int64))
             kinds.append(np.full(len(frame), number))
@@ -99,7 +102,7 @@ class Replay(EventSource):
         return SourceRecord(f"{kind} line {row + 2}", {**content, "kind": kind})
 
 
-def _read(key: str, path: str) -> pd.DataFrame:
+def _read(key: str, path: str, calendar: TradingCalendar) -> pd.DataFrame:
     """Read the columns of a file that an event has, dates as text."""
     frame = read_frame(path, text=("ticker", "series", "event"))
     check_columns([str(name) for name in frame], MARKET_COLUMNS[key], path)
@@ -107,7 +110,7 @@ def _read(key: str, path: str) -> pd.DataFrame:
     columns = [*MARKET_COLUMNS[key], *([ADJUSTED_CLOSE.name] if adjusted else [])]
     frame = frame[columns].copy()
     if adjusted:
-        frame["volume"] = _volume(frame)
+        frame["volume"] = _volume(frame, calendar)
     day = frame[_DAY[key]]
     if pd.api.types.is_datetime64_any_dtype(day):
         frame[_DAY[key]] = day.dt.strftime("%Y-%m-%d")
@@ -118,7 +121,7 @@ def _read(key: str, path: str) -> pd.DataFrame:
     return frame
 
 
-def _volume(bars: pd.DataFrame) -> pd.Series:
+def _volume(bars: pd.DataFrame, calendar: TradingCalendar) -> pd.Series:
     """Return the volume on the scale that tables have it, `[N]`; an event has no such evidence of its own.
 
     Rows that will be refused as events keep what they hold.
@@ -133,7 +136,7 @@ def _volume(bars: pd.DataFrame) -> pd.Series:
     typed = typed[typed.notna().all(axis=1) & (typed["close"] > 0) & (typed[ADJUSTED_CLOSE.name] > 0)]
     if typed.empty:
         return bars["volume"]
-    typed = typed[typed["date"].isin(sessions(typed["date"].min(), typed["date"].max()))]
+    typed = typed[typed["date"].isin(calendar.sessions(typed["date"].min(), typed["date"].max()))]
     typed = typed.sort_values(["ticker", "date"], kind="stable")
     out = bars["volume"].astype(object)
     if len(typed):

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ste.market.calendar import Periods
 from ste.market.sources import MACRO_NEUTRAL
 from ste.schema import FEATURE_SETS
 from ste.streaming.events import KINDS, BarEvent, CloseEvent, Event, MacroEvent, NewsEvent, PolicyEvent
@@ -50,9 +51,9 @@ class RunningFeatures:
 
     Args:
         features: name of the feature set.
-        frequency: `weekly` or `daily`.
+        periods: of the rows.
         max_delay: days that events may arrive late.
-        provisional: also return rows at the sessions of a week before its last one, as if the week ended there.
+        provisional: also return rows at the sessions of a week or month before its last one, as if it ended there.
 
     Attributes:
         watermark: last closed day; None before the first event.
@@ -60,14 +61,14 @@ class RunningFeatures:
         counts: number of events by kind and status, such as `bar.used`.
     """
 
-    def __init__(self, features: str, frequency: str, max_delay: int = 0, provisional: bool = False) -> None:
-        self.calendar = StreamCalendar(frequency)
+    def __init__(self, features: str, periods: Periods, max_delay: int = 0, provisional: bool = False) -> None:
+        self.calendar = StreamCalendar(periods)
         self.watermark: int | None = None
         self.latest: int | None = None
         self.counts: Counter[str] = Counter()
         self._features = features
         self._max_delay = max_delay
-        self._provisional = provisional and frequency == "weekly"
+        self._provisional = provisional and periods.frequency != "daily"
         self._tickers: dict[str, TickerState] = {}
         self._open: dict[int, OpenPeriod] = {}
         self._releases: dict[tuple[str, int], MacroEvent] = {}

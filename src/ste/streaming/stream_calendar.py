@@ -4,9 +4,8 @@ from datetime import date
 from functools import lru_cache
 
 import numpy as np
-import pandas as pd
 
-from ste.market.calendar import periods, sessions
+from ste.market.calendar import Periods
 
 _EPOCH = date(1970, 1, 1).toordinal()
 _CACHED_DAYS = 1 << 16
@@ -33,38 +32,43 @@ class StreamCalendar:
     """Sessions and periods of the exchange by day; agrees with `ste.market.calendar`.
 
     Args:
-        frequency: `weekly` or `daily` periods.
+        periods: of the rows.
     """
 
-    def __init__(self, frequency: str) -> None:
-        self._frequency = frequency
+    def __init__(self, periods: Periods) -> None:
+        self._periods = periods
 
     def is_session(self, day: int) -> bool:
         """Whether the exchange is open."""
-        return _next_session(day) == day
+        return _next_session(self._periods, day) == day
 
     def close_of(self, day: int) -> int:
         """Return the last session of the first period that ends on or after a day; its events belong to that period."""
-        session = _next_session(day)
-        return session if self._frequency == "daily" else _last_session_of_week(session)
+        return _close_of(self._periods, day)
 
     def period_index(self, close: int) -> int:
         """Return the index of the period that ends with a session; consecutive periods differ by 1."""
-        return int(periods(np.array([close], dtype="datetime64[D]"), self._frequency)[0])
+        return _index_of(self._periods, close)
 
 
 @lru_cache(_CACHED_DAYS)
-def _next_session(day: int) -> int:
+def _next_session(periods: Periods, day: int) -> int:
     """Return the first session on or after a day."""
-    return _sessions(day, day + 14)[0]  # two weeks always contain a session
+    return int(periods.calendar.next_sessions(_days(day))[0].astype(np.int64))
 
 
 @lru_cache(_CACHED_DAYS)
-def _last_session_of_week(day: int) -> int:
-    weekday = (day + 3) % 7  # 1970-01-01 was a Thursday
-    return _sessions(day, day + 6 - weekday)[-1]
+def _close_of(periods: Periods, day: int) -> int:
+    session = _next_session(periods, day)
+    if periods.frequency == "daily":
+        return session
+    return int(periods.last_sessions(_days(session)).to_numpy().astype("datetime64[D]").astype(np.int64)[0])
 
 
-def _sessions(first: int, last: int) -> list[int]:
-    found = sessions(pd.Timestamp(first, unit="D"), pd.Timestamp(last, unit="D"))
-    return found.to_numpy().astype("datetime64[D]").astype(int).tolist()
+@lru_cache(_CACHED_DAYS)
+def _index_of(periods: Periods, day: int) -> int:
+    return int(periods.index(_days(day))[0])
+
+
+def _days(day: int) -> np.ndarray:
+    return np.array([day], dtype="datetime64[D]")

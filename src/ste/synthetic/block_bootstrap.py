@@ -18,7 +18,7 @@ import pandas as pd
 
 from ste.errors import DataError
 from ste.features.macro import latest_release
-from ste.market.calendar import sessions
+from ste.market.calendar import TradingCalendar
 from ste.market.sources import MACRO_NEUTRAL, Market
 
 _SHAPE = ("open", "high", "low")
@@ -41,6 +41,7 @@ class ResampledMarket:
         macro: value of each series known at each fitted session, `[D]`.
         starts: positions of the fitted sessions that a block may start on.
         block: sessions in a block.
+        calendar: of the sessions.
     """
 
     days: pd.DatetimeIndex
@@ -56,6 +57,7 @@ class ResampledMarket:
     macro: dict[str, np.ndarray]
     starts: np.ndarray
     block: int
+    calendar: TradingCalendar
 
     @classmethod
     def fit(cls, market: Market, days: pd.DatetimeIndex, block: int, lookback: int) -> "ResampledMarket":
@@ -79,7 +81,7 @@ class ResampledMarket:
                 "Try data.tickers=[...] with those that do, or augment=mixup."
             )
         span = len(days) + lookback
-        every = sessions(days[0] - pd.Timedelta(days=30 + 2 * span), days[-1])
+        every = market.calendar.sessions(days[0] - pd.Timedelta(days=30 + 2 * span), days[-1])
         number = every.get_indexer(days)
         starts = _block_starts(number, block)
         if not len(starts):
@@ -112,6 +114,7 @@ class ResampledMarket:
             macro={name: values for name, values in macro.items() if values is not None},
             starts=starts,
             block=block,
+            calendar=market.calendar,
         )
 
     def draw(self, rng: np.random.Generator) -> Market:
@@ -134,6 +137,7 @@ class ResampledMarket:
             news=self._resampled(self.news, own_at),
             macro=self._macro(market_at),
             policy=self._resampled(self.policy, market_at),
+            calendar=self.calendar,
         )
 
     def _blocks(self, rng: np.random.Generator) -> np.ndarray:

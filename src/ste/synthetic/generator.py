@@ -13,6 +13,7 @@ risk over the market's, and the remainder is idiosyncratic.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ import pandas as pd
 
 from ste.config import SyntheticSettings
 from ste.features.news import news_features
-from ste.market.calendar import sessions, week_ends, week_numbers
+from ste.market.calendar import Periods
 from ste.market.sources import Market
 from ste.schema import FEATURE_SETS, ROW_PERIOD
 from ste.synthetic import return_model
@@ -54,7 +55,7 @@ def generate_market(settings: SyntheticSettings) -> Market:
         pd.concat([getattr(block, kind).astype({"ticker": str}) for block in blocks], ignore_index=True)
         for kind in ("bars", "news")
     )
-    return Market(bars=bars, news=news, macro=blocks[0].macro, policy=blocks[0].policy)
+    return replace(blocks[0], bars=bars, news=news)
 
 
 def generate_market_blocks(settings: SyntheticSettings) -> Iterator[Market]:
@@ -69,16 +70,24 @@ def generate_market_blocks(settings: SyntheticSettings) -> Iterator[Market]:
     for number, start in enumerate(range(0, len(tickers), BLOCK)):
         block = tickers[start : start + BLOCK]
         articles = _news(_stream(news, number), days, block)
-        bars, shared = _bars(_stream(prices, number), days, block, vix, articles, settings.signal, shared)
-        yield Market(bars=bars, news=articles, macro=releases, policy=events)
+        bars, shared = _bars(
+            _stream(prices, number), days, _weeks(settings), block, vix, articles, settings.signal, shared
+        )
+        yield Market(bars=bars, news=articles, macro=releases, policy=events, calendar=settings.periods.calendar)
 
 
 def _days(settings: SyntheticSettings) -> pd.DatetimeIndex:
     start, end = pd.Timestamp(settings.start), pd.Timestamp(settings.end)
-    beyond = pd.Timedelta(weeks=settings.labels.horizon + 1)
-    days = sessions(start - pd.Timedelta(days=int(_BURN_IN * 1.5)), end + beyond)
-    days = days[week_numbers(days) > week_numbers(days[:1])[0]]  # a complete first week
-    return days[days <= week_ends(days)[-2]]  # and a complete last one
+    weeks, periods = _weeks(settings), settings.labels.horizon + 1
+    beyond = pd.DateOffset(months=periods) if settings.frequency == "monthly" else pd.DateOffset(weeks=periods)
+    days = weeks.calendar.sessions(start - pd.Timedelta(days=int(_BURN_IN * 1.5)), end + beyond)
+    days = days[weeks.index(days) > weeks.index(days[:1])[0]]  # a complete first week
+    return days[days <= weeks.ends(days)[-2]]  # and a complete last one
+
+
+def _weeks(settings: SyntheticSettings) -> Periods:
+    """Return the weeks that returns are drawn for, at every frequency of the rows."""
+    return Periods("weekly", settings.periods.calendar)
 
 
 def _stream(part: np.random.SeedSequence, block: int) -> np.random.Generator:
@@ -111,6 +120,7 @@ def _news(rng: np.random.Generator, days: pd.DatetimeIndex, tickers: list[str]) 
 def _bars(
     rng: np.random.Generator,
     days: pd.DatetimeIndex,
+    weeks: Periods,
     tickers: list[str],
     vix: np.ndarray,
     articles: pd.DataFrame,
@@ -123,7 +133,7 @@ def _bars(
         The bars, and the market's shocks: `shared`, or newly drawn where it is None.
     """
     n_days, n = len(days), len(tickers)
-    ends = week_ends(days)
+    ends = weeks.ends(days)
     last = days.get_indexer(ends)
     first = np.append(0, last[:-1] + 1)
 
@@ -135,7 +145,7 @@ def _bars(
     gaps, reach, churn = rng.standard_normal((3, n_days, n))
     reach = np.abs(reach)
 
-    memory, count = _weekly_news(articles, ends, tickers)
+    memory, count = _weekly_news(articles, ends, weeks, tickers)
     log_price = np.empty((n_days, n))
     hectic = np.empty((n_days, n))  # log risk of each day over its typical value
     level = np.log(price)
@@ -152,12 +162,12 @@ def _bars(
         log_return = mu + sigma * weekly[w]
         # The bridge has the full regime at every signal: days look alike, the weekly sums do not.
         noise = daily[a:b] - daily[a:b].mean(axis=0)
-        steps = log_return / (b - a) + return_model.SIGMA / np.sqrt(5) * np.exp(risk_log) * noise
+        steps = log_return / (b - a) + return_model.SIGMA / np.sqrt(weeks.bars) * np.exp(risk_log) * noise
         log_price[a:b] = level + np.cumsum(steps, axis=0)
         hectic[a:b] = risk_log
         level = log_price[b - 1]
 
-    scale = return_model.SIGMA / np.sqrt(5) * np.exp(hectic)
+    scale = return_model.SIGMA / np.sqrt(weeks.bars) * np.exp(hectic)
     close = np.exp(log_price)
     previous = np.vstack([price[None], close[:-1]])
     opened = previous * np.exp(0.3 * scale * gaps)
@@ -193,12 +203,14 @@ class _MarketShocks(NamedTuple):
     daily: np.ndarray
 
 
-def _weekly_news(articles: pd.DataFrame, ends: pd.DatetimeIndex, tickers: list[str]) -> tuple[np.ndarray, np.ndarray]:
+def _weekly_news(
+    articles: pd.DataFrame, ends: pd.DatetimeIndex, periods: Periods, tickers: list[str]
+) -> tuple[np.ndarray, np.ndarray]:
     """Return sentiment memory and news count at each week's close as the table has them, `[weeks, tickers]` each."""
-    weeks = week_numbers(ends)
+    weeks = periods.index(ends)
     who = pd.Categorical.from_codes(np.tile(np.arange(len(tickers)), len(weeks)), dtype=pd.CategoricalDtype(tickers))
     rows = pd.DataFrame({"ticker": who, ROW_PERIOD: np.repeat(weeks, len(tickers))})
-    table = news_features(rows, articles)
+    table = news_features(rows, articles, periods)
     sentiment, count = (
         table[name].to_numpy().reshape(len(weeks), len(tickers)) for name in ("news_sentiment", "news_count")
     )

@@ -48,11 +48,13 @@ class StagedTable:
         entries: digests of each split's table and, where known, of the class probabilities, for the data card.
         summary: counts of the splits.
         notes: of the sources.
+        spacing: of the bars, see `Market`.
     """
 
     entries: dict[str, dict[str, Any]]
     summary: SplitSummary
     notes: list[str]
+    spacing: str = "daily"
 
 
 def short_digest(identity: dict[str, Any]) -> str:
@@ -84,6 +86,7 @@ def data_card(
         "seed": getattr(settings, "seed", None),
         "settings": settings.table_settings(),
         "frequency": settings.frequency,
+        "calendar": settings.calendar,
         "features": list(FEATURE_SETS[settings.features].names),
         "classes": list(class_names(settings.labels.classes)),
         "files": files,

@@ -38,9 +38,9 @@ def build_table(
     builder.check()
     market.summary.of_rows += builder.notes()
     rows = rows.sort_values(["date", "ticker"], kind="stable").reset_index(drop=True)
-    split = assign_splits(rows["date"], settings.split, settings.frequency)
+    split = assign_splits(rows["date"], settings.split, settings.periods)
     purge = settings.split.purged_periods(settings.labels.horizon)
-    training = (split == 0) & usable_rows(rows["date"], split, purge, settings.frequency)
+    training = (split == 0) & usable_rows(rows["date"], split, purge, settings.periods)
     history_only = history_only_rows(rows)
     check_training(int((training & ~history_only).sum()), int((training & history_only).sum()))
     training &= ~history_only

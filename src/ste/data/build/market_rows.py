@@ -9,7 +9,6 @@ from ste.config import RealMarketSettings
 from ste.data.sources.universe import read_delistings, read_universe
 from ste.errors import DataError
 from ste.labels.delisting import close_ends, history_ends
-from ste.market.calendar import periods
 from ste.market.histories import history_starts
 from ste.market.read_summary import Finding
 from ste.market.untraded import untraded_bars
@@ -52,9 +51,9 @@ class MarketRows:
     def ends(self, bars: pd.DataFrame) -> pd.DataFrame:
         """Return the ends of a block's histories with their values, for `targets.future_returns`."""
         settings = self.settings
-        ends = history_ends(bars, settings.frequency)
+        ends = history_ends(bars, settings.periods)
         if self._delistings is not None:
-            self._used |= close_ends(ends, self._delistings, settings.frequency, settings.labels.horizon)
+            self._used |= close_ends(ends, self._delistings, settings.periods, settings.labels.horizon)
         last = ends["until"].isna()  # of a ticker's histories
         self._ends += [
             _End(str(ticker), date, period, not np.isnan(value))
@@ -64,7 +63,7 @@ class MarketRows:
         ]
         if settings.delisting_return is not None:
             assert self.last_bar is not None
-            latest = periods(np.array([self.last_bar], dtype="datetime64[D]"), settings.frequency)[0]
+            latest = settings.periods.index(np.array([self.last_bar], dtype="datetime64[D]"))[0]
             early = last & (ends["period"] < latest) & ends["value"].isna()
             ends.loc[early, "value"] = ends["close"] * (1.0 + settings.delisting_return)
             ends.loc[early, "known"] = ends["period"]
@@ -150,7 +149,7 @@ class MarketRows:
         untraded = untraded_bars(bars, starts)
         if not untraded.any():
             return np.zeros(len(rows), dtype=bool)
-        period = periods(bars["date"], self.settings.frequency)
+        period = self.settings.periods.index(bars["date"])
         begins = np.append(True, np.diff(period) != 0)
         begins[starts] = True
         first = np.flatnonzero(begins)

@@ -38,6 +38,7 @@ from ste.data.build.table_folder import (
 )
 from ste.data.build.user_tables import existing_files, existing_parts
 from ste.data.history_only import history_only_rows, with_history_only
+from ste.data.sources.daily_sources import with_calendar
 from ste.data.storage.files import sha256, write_frame
 from ste.schema import SPLITS
 
@@ -110,6 +111,7 @@ def _prepared(folder: Path, card: dict[str, Any], reused: bool = False) -> Prepa
 
 def _build(settings: DataSettings, identity: dict[str, Any], folder: Path) -> PreparedData:
     """Build the tables in the staging folder and move them to their places, the card last."""
+    settings = with_calendar(settings)
     staging = folder / STAGING
     shutil.rmtree(staging, ignore_errors=True)  # left by a killed build
     try:
@@ -139,7 +141,7 @@ def _build_files(settings: DataSettings, staging: Path) -> StagedTable:
         file = staging / f"{name}.{settings.format}"
         write_frame(frame, file)
         entries[name] = {"sha256": sha256(file)}
-    return StagedTable(entries, summary, market.notes)
+    return StagedTable(entries, summary, market.notes, market.spacing)
 
 
 def _publish(
@@ -150,7 +152,7 @@ def _publish(
         name: {"file": f"{FILE_NAMES[name]}_{period}{suffix}", **entry} for name, entry in staged.entries.items()
     }
     files = {name: entries[name] | counts for name, counts in staged.summary.entries().items()}
-    card = data_card(settings, files, identity, staged.notes, entries.get(TRUTH))
+    card = data_card(settings, files, identity, staged.notes, entries.get(TRUTH)) | {"spacing": staged.spacing}
     names = {name: entry["file"] for name, entry in entries.items()}
     if settings.format == "parts":
         names[TENSORS] = card["tensors"] = f"{TENSORS}_{period}"

@@ -30,7 +30,6 @@ from ste.data.storage.memory_mapped import TensorWriter
 from ste.data.storage.parquet_shards import PartsWriter, digest
 from ste.data.table_checks import check_built_table
 from ste.labels.targets import Terciles, return_terciles
-from ste.market.calendar import sessions
 from ste.market.read_summary import ReadSummary
 from ste.market.sources import Market
 from ste.schema import RETURN, ROW_PERIOD, SPLITS
@@ -57,7 +56,8 @@ def block_rows(settings: DataSettings) -> int:
     rows = _MIN_ROWS * _BLOCKS
     if isinstance(settings, SyntheticSettings):
         tickers = settings.tickers if isinstance(settings.tickers, int) else len(settings.tickers)
-        rows = tickers * len(sessions(pd.Timestamp(settings.start), pd.Timestamp(settings.end)))
+        span = pd.Timestamp(settings.start), pd.Timestamp(settings.end)
+        rows = tickers * len(settings.periods.calendar.sessions(*span))
     elif isinstance(settings, MarketSettings) and Path(settings.bars).is_file() and settings.bars.endswith(".parquet"):
         rows = pq.read_metadata(settings.bars).num_rows
     return int(np.clip(rows // _BLOCKS, _MIN_ROWS, _MAX_ROWS))
@@ -129,7 +129,7 @@ def build_parts(settings: DataSettings, staging: Path) -> StagedTable:
     sources = ReadSummary()
     with ExitStack() as stack:
         writers = {name: stack.enter_context(PartsWriter(staging / name)) for name in (*SPLITS, TRUTH)}
-        tensors = stack.enter_context(TensorWriter(staging / TENSORS, settings.features, settings.frequency))
+        tensors = stack.enter_context(TensorWriter(staging / TENSORS, settings.features, settings.periods))
         thread = stack.enter_context(ThreadPoolExecutor(1))
 
         def write(table: pd.DataFrame, split: np.ndarray, truth: pd.DataFrame | None) -> None:
@@ -164,7 +164,7 @@ def build_parts(settings: DataSettings, staging: Path) -> StagedTable:
         tensors.finish(content_digest([entries[name]["sha256"] for name in SPLITS if name in entries], settings))
     del market, block
     _free_memory()
-    return StagedTable(entries, summary, [*sources.notes(), *builder.notes()])
+    return StagedTable(entries, summary, [*sources.notes(), *builder.notes()], sources.spacing or "daily")
 
 
 def _free_memory() -> None:

@@ -9,7 +9,6 @@ from ste.config import DataSettings
 from ste.data.history_only import history_only_rows
 from ste.data.splits import check_splits, usable_periods
 from ste.errors import DataError
-from ste.market.calendar import periods
 from ste.schema import CLASS_NAMES, DIRECTION, SPLITS
 
 
@@ -82,7 +81,7 @@ class SplitSummary:
         rows = self._rows.reset_index(name="rows")
         split = rows["split"].to_numpy()
         purge = self.settings.split.purged_periods(self.settings.labels.horizon)
-        purged = ~usable_periods(periods(rows["day"], self.settings.frequency), split, purge)
+        purged = ~usable_periods(self.settings.periods.index(rows["day"]), split, purge)
         history = rows["history"].to_numpy(dtype=bool) & ~purged
         counts = (np.bincount(split[own], rows["rows"][own], len(SPLITS)).astype(np.int64) for own in (purged, history))
         return next(counts), next(counts)

@@ -27,8 +27,8 @@ def read_card(path: Path) -> dict[str, Any]:
     return card if isinstance(card, dict) and {"files", "truth", "identity"} <= set(card) else {}
 
 
-def source_of_table(path: Path, digest: str) -> str | None:
-    """Return the source of a table that the project built: that of the data card next to it which lists its bytes.
+def card_of_table(path: Path, digest: str) -> dict[str, Any]:
+    """Return the data card of a table that the project built: the one next to it which lists its bytes; else empty.
 
     Args:
         path: file, or folder of parts.
@@ -36,8 +36,8 @@ def source_of_table(path: Path, digest: str) -> str | None:
     """
     for card in map(read_card, sorted(path.parent.glob("data_card_*.json"))):
         if card and any(entry["sha256"] == digest for entry in card["files"].values()):
-            return card.get("source")
-    return None
+            return card
+    return {}
 
 
 def entries(card: dict[str, Any]) -> list[dict[str, Any]]:

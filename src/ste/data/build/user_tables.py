@@ -1,6 +1,8 @@
 """Check and describe the user's own tables, which stay where they are."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,19 +11,25 @@ from filelock import FileLock
 from ste.config import TableSettings
 from ste.data.build.data_card import BUILD, PreparedData, data_card, short_digest, write_card
 from ste.data.build.split_summary import SplitSummary
-from ste.data.build.table_folder import TENSORS, read_card, source_of_table
+from ste.data.build.table_folder import TENSORS, card_of_table, read_card
+from ste.data.sources.daily_sources import table_dates, with_calendar
 from ste.data.sources.table_files import check_horizon, check_split_order
 from ste.data.storage.files import sha256
 from ste.data.storage.parquet_shards import digest, digests
 from ste.data.storage.tables import read_table
 from ste.errors import DataError
-from ste.schema import SPLITS
+from ste.market.calendar_check import check_calendar
+from ste.market.read_summary import ReadSummary
+from ste.schema import BARS, SPLITS
 
 
 def existing_files(settings: TableSettings) -> PreparedData:
     """Check and describe the user's own files, and leave them in place."""
     files = {split: Path(path) for split, path in settings.files().items()}
-    frames = {split: read_table(path, settings.frequency, settings.features) for split, path in files.items()}
+    digests_of = {split: sha256(path) for split, path in files.items() if path.is_file()}
+    built = card_of_table(files["train"], digests_of.get("train", ""))
+    settings = _with_table_calendar(settings, built)
+    frames = _read_files(settings, files)
     check_split_order({split: (frame["date"].min(), frame["date"].max()) for split, frame in frames.items()}, files)
     table = pd.concat(frames.values(), ignore_index=True)
     check_horizon(table, settings)
@@ -29,10 +37,54 @@ def existing_files(settings: TableSettings) -> PreparedData:
     summary = SplitSummary(settings)
     summary.add(table, codes)
     counts = summary.entries()
-    entries = {split: {"file": path.name, "sha256": sha256(path), **counts[split]} for split, path in files.items()}
+    entries = {
+        split: {"file": path.name, "sha256": digests_of[split], **counts[split]} for split, path in files.items()
+    }
     identity = {"build": BUILD, **settings.table_settings()}
-    source = source_of_table(files["train"], entries["train"]["sha256"])
-    return PreparedData(files=files, truth=None, card=data_card(settings, entries, identity, [], None, source))
+    card = _card(settings, entries, identity, built)
+    return PreparedData(files=files, truth=None, card=card)
+
+
+def _card(
+    settings: TableSettings, entries: dict[str, dict[str, Any]], identity: dict[str, Any], built: dict[str, Any]
+) -> dict[str, Any]:
+    card = data_card(settings, entries, identity, [], None, built.get("source"))
+    return card | {"spacing": built.get("spacing", "daily")}
+
+
+def _with_table_calendar(settings: TableSettings, built: dict[str, Any]) -> TableSettings:
+    """Return settings with a known calendar: for tables that the project built, the one of their data card.
+
+    Raises:
+        DataError: another calendar than that of the data card.
+    """
+    stated = settings.periods.calendar.label if settings.calendar != BARS else BARS
+    own = str(built.get("calendar", settings.calendar))
+    if own.partition(":")[0] != stated:
+        label = own.partition(":")[0]
+        raise DataError(
+            f"data.calendar={stated}: these tables were built with {label}, see their data card. Try "
+            f"data.calendar={label}."
+        )
+    return replace(settings, calendar=own) if own != BARS else with_calendar(settings)
+
+
+def _read_files(settings: TableSettings, files: dict[str, Path]) -> dict[str, pd.DataFrame]:
+    """Read the user's files; daily rows on the days of another exchange are refused with its name."""
+    try:
+        frames = {split: read_table(path, settings.periods, settings.features) for split, path in files.items()}
+        dates = [frame["date"].to_numpy() for frame in frames.values()]
+    except DataError:
+        _check_days(settings, files, [table_dates(path) for path in files.values()])
+        raise
+    _check_days(settings, files, dates)
+    return frames
+
+
+def _check_days(settings: TableSettings, files: dict[str, Path], dates: list[np.ndarray]) -> None:
+    if settings.frequency == "daily":
+        days = pd.Series(np.concatenate(dates)).value_counts()
+        check_calendar(ReadSummary(days=days), settings.periods.calendar, files["train"])
 
 
 def existing_parts(settings: TableSettings, folders: dict[str, Path], root: Path) -> PreparedData:
@@ -40,13 +92,15 @@ def existing_parts(settings: TableSettings, folders: dict[str, Path], root: Path
     from ste.data.sources.table_parts import checked_blocks
     from ste.data.storage.memory_mapped import TensorWriter
 
+    parts = {split: digests(path) for split, path in folders.items()}
     single = [split for split in settings.files() if split not in folders]
     if single:
         raise DataError(
             f"data.{single[0]}={settings.files()[single[0]]}: is a file, and data.{next(iter(folders))} a folder of "
             "parts. Expected all of them in one form."
         )
-    parts = {split: digests(path) for split, path in folders.items()}
+    built = card_of_table(folders["train"], digest(parts["train"]))
+    settings = _with_table_calendar(settings, built)
     identity = {"build": BUILD, **settings.table_settings(), "parts": parts}
     folder = root / f"tables-{short_digest(identity)}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -56,7 +110,7 @@ def existing_parts(settings: TableSettings, folders: dict[str, Path], root: Path
         reused = card.get("identity") == identity
         if not reused:
             summary = SplitSummary(settings)
-            with TensorWriter(tensors, settings.features, settings.frequency) as writer:
+            with TensorWriter(tensors, settings.features, settings.periods) as writer:
                 for block in checked_blocks(folders, settings):
                     summary.add(block, block["split"].to_numpy())
                     writer.append(block)
@@ -65,8 +119,7 @@ def existing_parts(settings: TableSettings, folders: dict[str, Path], root: Path
                     split: {"file": path.name, "sha256": digest(parts[split]), "parts": parts[split], **counts[split]}
                     for split, path in folders.items()
                 }
-                source = source_of_table(folders["train"], files["train"]["sha256"])
-                card = data_card(settings, files, identity, [], None, source)
+                card = _card(settings, files, identity, built)
                 writer.finish(card["digest"])
             write_card(card, card_path)
     return PreparedData(files=folders, truth=None, card=card, reused=reused, tensors=tensors)

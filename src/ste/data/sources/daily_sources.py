@@ -2,14 +2,51 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
-from ste.config import DataSettings, RealMarketSettings, SyntheticSettings
-from ste.data.sources.market_files import market_blocks, read_market
+from ste.config import DataSettings, RealMarketSettings, SyntheticSettings, TableSettings
+from ste.config.header_check import check_columns
+from ste.data.columns import check_lines, typed_frame
+from ste.data.sources.market_files import file_periods, market_blocks, read_market
+from ste.data.storage.files import read_frame
+from ste.data.storage.parquet_shards import part_files
+from ste.errors import ConfigError
+from ste.market.calendar import calendar_of_days
 from ste.market.sources import Market
 from ste.market.ticker_groups import ticker_ranges, ticker_starts
+from ste.schema import BARS, KEYS
 from ste.synthetic.generator import generate_market, generate_market_blocks
+
+AnySettings = TypeVar("AnySettings", bound=DataSettings)
+
+
+def with_calendar(settings: AnySettings) -> AnySettings:
+    """Return settings whose calendar is known: with `data.calendar=bars`, that of the days in the bars or tables."""
+    if settings.calendar != BARS:
+        return settings
+    if isinstance(settings, RealMarketSettings):
+        calendar = file_periods(settings).calendar
+    elif isinstance(settings, TableSettings):
+        dates = [table_dates(Path(path)) for path in settings.files().values()]
+        calendar = calendar_of_days(np.concatenate(dates))
+    else:
+        raise ConfigError(f"data.calendar={BARS}: data={settings.source} has no file of bars. Try data.calendar=XNYS.")
+    return replace(settings, calendar=calendar.name)
+
+
+def table_dates(path: Path) -> np.ndarray:
+    """Return the dates of a table or of a folder of its parts, datetime64 `[N]`."""
+    out = []
+    for part in part_files(path) if path.is_dir() else [path]:
+        frame = read_frame(part)
+        check_columns(frame, KEYS, part)
+        typed, violations = typed_frame(frame, (), names=())
+        check_lines(violations, part, frame.index)
+        out.append(typed["date"].to_numpy())
+    return np.concatenate(out)
 
 
 def daily_sources(settings: DataSettings) -> Market:

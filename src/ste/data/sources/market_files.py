@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ste.config import MarketSettings, RealMarketSettings, SampleSettings
@@ -11,11 +13,14 @@ from ste.data.bar_files.bar_frame import OnFaults
 from ste.data.sources.sample_market import SAMPLE, sample_tables
 from ste.data.sources.side_files import SideFiles
 from ste.market.bar_adjustment import adjusted_block
+from ste.market.calendar import Periods, calendar_of_days
+from ste.market.calendar_check import check_calendar
 from ste.market.read_summary import ReadSummary
 from ste.market.sources import Market
 from ste.market.spelling import spelled_twice
+from ste.schema import BARS
 
-_ALL = 1 << 62
+_ALL, _DAYS_BLOCK = 1 << 62, 1 << 20  # bars in a block
 
 
 def read_market(settings: RealMarketSettings, on_faults: OnFaults | None = None) -> Market:
@@ -71,28 +76,50 @@ def market_blocks(settings: RealMarketSettings, max_rows: int, on_faults: OnFaul
     Raises:
         DataError: as `read_market`; a block's fault is raised when the block is read.
     """
-    summary = ReadSummary()
+    summary, periods = ReadSummary(), file_periods(settings, on_faults)
     side = SideFiles(settings, summary)
-    for bars in bar_blocks(settings, max_rows, summary, on_faults):
+    for bars in bar_blocks(settings, max_rows, summary, on_faults, periods):
         news = side.news_of(bars)
-        yield Market(bars=bars, news=news, macro=side.macro, policy=side.policy, summary=summary)
+        yield Market(bars, news, side.macro, side.policy, periods.calendar, summary)
     side.finish()
 
 
 def bar_blocks(
-    settings: RealMarketSettings, max_rows: int, summary: ReadSummary, on_faults: OnFaults | None = None
+    settings: RealMarketSettings,
+    max_rows: int,
+    summary: ReadSummary,
+    on_faults: OnFaults | None = None,
+    periods: Periods | None = None,
 ) -> Iterator[pd.DataFrame]:
-    """Yield the bars of `market_blocks`."""
-    options = settings.read_options()
-    if isinstance(settings, SampleSettings):
-        files = BarFiles(sample_tables(summary), SAMPLE, options, summary, settings.tickers)
-    else:
-        assert isinstance(settings, MarketSettings)
-        files = open_bar_files(settings.bars, options, summary, settings.tickers)
+    """Yield the bars of `market_blocks`; `periods` None are those of the settings."""
+    periods = periods or file_periods(settings, on_faults)
+    files = _bar_files(settings, summary)
     for raw in files.blocks(max_rows, on_faults):
-        block = adjusted_block(raw, summary, options.volume)
+        block = adjusted_block(raw, summary, periods, settings.read_options().volume)
         if len(block):
             yield block
+    check_calendar(summary, periods.calendar, files.where)
     summary.check(files.where)
     for first, second in spelled_twice(summary.tickers):
         summary.state(f"bars: {first} and {second} differ in spelling alone and are two tickers")
+
+
+def file_periods(settings: RealMarketSettings, on_faults: OnFaults | None = None) -> Periods:
+    """Return the periods of the rows; with `data.calendar=bars` the days of the bars are the sessions."""
+    if settings.calendar != BARS:
+        return settings.periods
+
+    def ignored(*_: Any) -> None:
+        """Leave the faults to the reading itself."""
+
+    files = _bar_files(settings, ReadSummary())
+    days = [raw["date"].unique() for raw in files.blocks(_DAYS_BLOCK, None if on_faults is None else ignored)]
+    return Periods(settings.frequency, calendar_of_days(np.concatenate(days)))
+
+
+def _bar_files(settings: RealMarketSettings, summary: ReadSummary) -> BarFiles:
+    options = settings.read_options()
+    if isinstance(settings, SampleSettings):
+        return BarFiles(sample_tables(summary), SAMPLE, options, summary, settings.tickers)
+    assert isinstance(settings, MarketSettings)
+    return open_bar_files(settings.bars, options, summary, settings.tickers)

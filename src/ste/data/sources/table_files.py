@@ -8,8 +8,7 @@ import pandas as pd
 from ste.config import TableSettings
 from ste.errors import DataError
 from ste.labels.targets import closes, horizon_agreement
-from ste.market.calendar import periods
-from ste.schema import PERIOD, RETURN
+from ste.schema import RETURN
 
 
 def check_split_order(dates: dict[str, tuple[pd.Timestamp, pd.Timestamp]], files: dict[str, Path]) -> None:
@@ -31,7 +30,7 @@ def check_split_order(dates: dict[str, tuple[pd.Timestamp, pd.Timestamp]], files
 def check_horizon(table: pd.DataFrame, settings: TableSettings) -> None:
     """Raise `DataError` where the labels have another horizon than the settings: the purge would be too short."""
     rows = table.sort_values(["ticker", "date"], kind="stable")
-    codes, period = pd.factorize(rows["ticker"])[0], periods(rows["date"], settings.frequency)
+    codes, period = pd.factorize(rows["ticker"])[0], settings.periods.index(rows["date"])
     agreement = horizon_agreement(rows[RETURN].to_numpy(), closes(rows), codes, period, range(1, 14))
     best = max(agreement, key=lambda h: agreement[h], default=None)
     stated_horizon = settings.labels.horizon
@@ -39,7 +38,7 @@ def check_horizon(table: pd.DataFrame, settings: TableSettings) -> None:
     if best is not None and best != stated_horizon and agreement[best] > 0.8 > agreement.get(stated_horizon, 0.0):
         raise DataError(
             f"data.labels.horizon={stated_horizon}: in these tables {RETURN} is the return over {best} "
-            f"{PERIOD[settings.frequency]}s ({agreement[best]:.0%} of the rows agree with their ticker's own later "
+            f"{settings.periods.word}s ({agreement[best]:.0%} of the rows agree with their ticker's own later "
             "close). "
             f"Try data.labels.horizon={best}, which also decides the purge."
         )

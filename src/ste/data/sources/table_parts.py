@@ -63,4 +63,4 @@ def _check_block(block: pd.DataFrame, folders: dict[str, Path], settings: TableS
     check(violations)
     own = [name for name in (DIRECTION, HISTORY_ONLY) if name in block]
     targets = table.assign(ticker=block["ticker"], **{name: block[name] for name in own})
-    check(find_target_violations(targets, settings.frequency))
+    check(find_target_violations(targets, settings.periods))

@@ -29,7 +29,7 @@ from ste.data.storage.parquet_shards import read_parts_blocks
 from ste.data.windows import count_consecutive
 from ste.errors import DataError
 from ste.features.volatility import ticker_volatility, with_market_range
-from ste.market.calendar import periods
+from ste.market.calendar import Periods
 from ste.schema import DIRECTION, FEATURE_SETS, RETURN, Trend
 
 log = logging.getLogger(__name__)
@@ -64,11 +64,11 @@ class TensorWriter:
     Args:
         folder: where it will be; an older one is replaced at the end.
         features: name of the table's feature set.
-        frequency: what a row of a ticker covers.
+        periods: of the rows.
     """
 
-    def __init__(self, folder: Path, features: str, frequency: str) -> None:
-        self.folder, self.features, self.frequency = folder, features, frequency
+    def __init__(self, folder: Path, features: str, periods: Periods) -> None:
+        self.folder, self.features, self.periods = folder, features, periods
         self._partial = folder.with_name(f".{folder.name}.{uuid4().hex}")
         self._files: dict[str, BinaryIO] = {}
         self._tickers: list[str] = []
@@ -100,7 +100,7 @@ class TensorWriter:
         codes, names = pd.factorize(rows["ticker"])
         day = rows["date"].to_numpy().astype("datetime64[D]")
         self._check_order(codes, [str(name) for name in names], day)
-        period = periods(day, self.frequency)
+        period = self.periods.index(day)
         own, reach = ticker_volatility(rows.assign(ticker=codes))
         values: dict[str, Any] = {
             "features.f4": rows[list(FEATURE_SETS[self.features].names)].to_numpy(dtype=np.float32),
@@ -134,7 +134,8 @@ class TensorWriter:
             "rows": self._rows,
             "feature_set": self.features,
             "features": list(FEATURE_SETS[self.features].names),
-            "frequency": self.frequency,
+            "frequency": self.periods.frequency,
+            "calendar": self.periods.calendar.name,
             "tickers": self._tickers,
             "digest": digest,
         }
@@ -213,25 +214,25 @@ def read_tensors(folder: Path, classes: int = 3) -> RowStore:
     )
 
 
-def write_tensors(blocks: Iterable[pd.DataFrame], folder: Path, features: str, frequency: str, digest: str) -> None:
+def write_tensors(blocks: Iterable[pd.DataFrame], folder: Path, features: str, periods: Periods, digest: str) -> None:
     """Write the arrays of a table that is given in blocks, see `TensorWriter.append`."""
-    with TensorWriter(folder, features, frequency) as writer:
+    with TensorWriter(folder, features, periods) as writer:
         for block in blocks:
             writer.append(block)
         writer.finish(digest)
 
 
-def ensure_tensors(parts: dict[str, Path], folder: Path, features: str, frequency: str, digest: str) -> None:
+def ensure_tensors(parts: dict[str, Path], folder: Path, features: str, periods: Periods, digest: str) -> None:
     """Write the arrays of tables in parts in one pass, unless they exist.
 
     Args:
         parts: split to the folder of its parts.
         folder: of the arrays.
         features: their feature set.
-        frequency: what a row covers.
+        periods: of the rows.
         digest: of all the tables.
     """
     with FileLock(folder.with_name(f".{folder.name}.lock")):
         if tensors_digest(folder) != digest:
             log.info(f"making {folder} from the tables' parts")
-            write_tensors(read_parts_blocks(parts), folder, features, frequency, digest)
+            write_tensors(read_parts_blocks(parts), folder, features, periods, digest)

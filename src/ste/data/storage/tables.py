@@ -9,15 +9,16 @@ from ste.config.header_check import check_columns
 from ste.data.columns import check_lines, numeric_columns, typed_frame, violation
 from ste.data.storage.files import read_frame
 from ste.data.table_checks import HISTORY_ONLY_COLUMN, ClassOrder, find_target_violations
+from ste.market.calendar import WEEKS, Periods
 from ste.schema import DIRECTION, HISTORY_ONLY, Column, table_columns
 
 
-def read_table(path: str | Path, frequency: str = "weekly", features: str = "full") -> pd.DataFrame:
+def read_table(path: str | Path, periods: Periods = WEEKS, features: str = "full") -> pd.DataFrame:
     """Read one split's table.
 
     Args:
         path: CSV or Parquet.
-        frequency: `weekly` or `daily`: the period of a row.
+        periods: of the rows; default: weeks of New York.
         features: name of the feature set.
 
     Returns:
@@ -39,7 +40,7 @@ def read_table(path: str | Path, frequency: str = "weekly", features: str = "ful
     days = table["date"].to_numpy()
     backwards = np.append(False, days[1:] < days[:-1])
     violations = violation(backwards, "date", days, "dates in ascending order")
-    check_lines(violations + find_target_violations(table, frequency), path, frame.index)
+    check_lines(violations + find_target_violations(table, periods), path, frame.index)
     order = ClassOrder()
     order.add(table)
     order.check(path)

@@ -1,7 +1,7 @@
 """Predict the file that the settings of `python -m ste.predict` name."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ste.config import PredictSettings
@@ -57,7 +57,8 @@ def predict_file(settings: PredictSettings) -> FilePrediction:
     table: TableReader
     rejects: list[Reject] = []
     if settings.bars is not None:
-        table, rejects = _rows_of_bars(settings, model.card)
+        table, rejects, calendar = _rows_of_bars(settings, model.card)
+        model.card = replace(model.card, calendar=calendar)  # the days of the file, for a model of `bars`
     else:
         table = open_table(Path(str(settings.input)))
     with step("predicting", table.size) as shown:
@@ -106,8 +107,8 @@ def _predict_here(
         return predict_table(model, table, *files, advance, rejects)
 
 
-def _rows_of_bars(settings: PredictSettings, card: ModelCard) -> tuple[FrameReader, list[Reject]]:
-    """Compute the feature rows of daily bars, and return the rejected bars with them.
+def _rows_of_bars(settings: PredictSettings, card: ModelCard) -> tuple[FrameReader, list[Reject], str]:
+    """Compute the feature rows of daily bars, and return the rejected bars and the name of the calendar with them.
 
     If only the newest period is requested, the rows are those of its windows.
     """
@@ -139,4 +140,4 @@ def _rows_of_bars(settings: PredictSettings, card: ModelCard) -> tuple[FrameRead
             some = ", ".join(older[:5]) + (", ..." if len(older) > 5 else "")
             log.info(f"{len(older)} tickers without a row of {last.max():%Y-%m-%d} are left out: {some}")
         frame = frame[last == last.max()]
-    return FrameReader(frame, path, len({reject.file for reject in rejects}) > 1), rejects
+    return FrameReader(frame, path, len({reject.file for reject in rejects}) > 1), rejects, market.calendar.name

@@ -11,7 +11,6 @@ import numpy as np
 from ste.data.windows import count_consecutive, gather_windows
 from ste.inference.batch.row_checks import CheckedRows
 from ste.inference.model_card import ModelCard
-from ste.market.calendar import periods
 
 OUT_OF_ORDER = "expected the rows of a ticker in date order: an earlier row is of a later {}. Sort the file by date"
 REPEATED = "expected one row per ticker and {}: an earlier row is of the same"
@@ -50,7 +49,7 @@ class TickerHistory:
 
     def __init__(self, card: ModelCard) -> None:
         self._length = card.sequence_length
-        self._frequency = card.frequency
+        self._periods = card.periods
         self._ids: dict[str, int] = {}
         self._last = np.empty(0, dtype=np.int64)  # newest period, [K]
         self._count = np.empty(0, dtype=np.int64)  # carried rows, [K]
@@ -59,7 +58,7 @@ class TickerHistory:
     def add(self, rows: CheckedRows) -> WindowEnds:
         """Add the next rows and find the windows that end in them."""
         ticker = self._encode(rows)
-        period = periods(rows.date, self._frequency)
+        period = self._periods.index(rows.date)
         order = np.argsort(ticker, kind="stable")
         ahead = self._ahead(ticker[order], period[order])
         out_of_order, repeated = np.sort(order[ahead < 0]), np.sort(order[ahead == 0])

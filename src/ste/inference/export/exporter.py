@@ -127,6 +127,8 @@ def _model_card(
         reference=reference_distributions(exported, predictions),
         made_of=exported.made_of,
         synthetic=is_synthetic(exported.data.panel.prepared.card),
+        calendar=exported.data.panel.settings.calendar,
+        spacing=exported.data.panel.prepared.card.get("spacing", "daily"),
         **_training_rows(train, settings),
     )
 

@@ -77,7 +77,7 @@ class Board:
         rows: in any order.
         trials: number of runs on the data that most rows share, including unfinished runs.
         split: displayed split.
-        unit: of a period, `week` or `day`.
+        unit: of a period, `week`, `day` or `month`.
         synthetic: the rows are of a synthetic market, so that Sharpe ratios are artificial.
         server: the runs are on an MLflow server; otherwise the links to MLflow need `python -m ste.ui`.
     """

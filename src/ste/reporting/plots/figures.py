@@ -206,7 +206,7 @@ def coefficients_figure(dates: Sequence[str], values: Sequence[float], period: s
     Args:
         dates: ISO, of each period.
         values: correlation of score and return over the tickers of a period, -1 to 1.
-        period: `week` or `day`.
+        period: `week`, `day` or `month`.
     """
     figure, (axes, summed) = panels(3.4, 2)
     when, heights = np.asarray(dates, dtype="datetime64[D]"), np.asarray(values, dtype=float)
@@ -257,7 +257,7 @@ def lags_figure(names: Sequence[str], by_lag: Sequence[Sequence[float]], period:
     Args:
         names: of F features, the first on top.
         by_lag: not negative, `[T][F]`, oldest period first.
-        period: `week` or `day`.
+        period: `week`, `day` or `month`.
     """
     table = np.asarray(by_lag, dtype=float)
     shade = table / max(table.max(initial=0.0), 1e-12)

@@ -181,7 +181,7 @@ function showTicker() {
 
 function showChart() {
   const { ticker } = state;
-  const periods = Number(new FormData($("choose")).get("range")) * (state.summary.model.frequency === "daily" ? 5 : 1);
+  const periods = Number(new FormData($("choose")).get("range")) * state.summary.model.per_year;
   state.first = periods ? Math.max(0, ticker.dates.length - periods) : 0;
   state.chart = historyChart(ticker, state.first, $("chart").clientWidth);
   $("chart").replaceChildren(state.chart.root);
@@ -195,7 +195,7 @@ function point(i) {
   chart.point(i);
   $("week").value = i;
   const p = ticker.p[i], change = i ? ticker.close[i] / ticker.close[i - 1] - 1 : 0;
-  const parts = [`${model.frequency === "weekly" ? "Week to " : ""}${day(ticker.dates[i])}: close ${ticker.close[i].toFixed(2)} (${change >= 0 ? "+" : ""}${percent(change)}). `];
+  const parts = [`${{ weekly: "Week to ", monthly: "Month to " }[model.frequency] || ""}${day(ticker.dates[i])}: close ${ticker.close[i].toFixed(2)} (${change >= 0 ? "+" : ""}${percent(change)}). `];
   if (p) {
     const best = p.indexOf(Math.max(...p));
     parts.push(`Predicted: ${model.classes.map((name, k) => `${name} ${percent(p[k])}`).reverse().join(", ")}. `);

@@ -12,7 +12,6 @@ from ste.data.window_dataset import WindowDataset
 from ste.errors import DataError
 from ste.features.feature_rows import feature_rows
 from ste.labels.targets import future_returns, label, return_terciles, thresholds
-from ste.market.calendar import periods
 from ste.market.sources import Market
 from ste.schema import FEATURE_SETS, ROW_VOLATILITY, table_columns
 from ste.synthetic.block_bootstrap import ResampledMarket
@@ -50,7 +49,7 @@ def synthetic_rows(
     while found < wanted:
         frame = _labelled(fitted.draw(rng), panel)
         usable = _usable(
-            RowStore.from_frame(frame, chosen.frequency, chosen.features, chosen.labels.classes), train.needed
+            RowStore.from_frame(frame, chosen.periods, chosen.features, chosen.labels.classes), train.needed
         )
         if not usable.any():
             raise DataError(
@@ -60,7 +59,7 @@ def synthetic_rows(
         found += int(usable.sum())
         frames.append(frame.assign(ticker=frame["ticker"] + f"~{len(frames)}"))
     store = RowStore.from_frame(
-        pd.concat(frames, ignore_index=True), chosen.frequency, chosen.features, chosen.labels.classes
+        pd.concat(frames, ignore_index=True), chosen.periods, chosen.features, chosen.labels.classes
     )
     rows = np.zeros(len(store), dtype=bool)
     rows[rng.choice(np.flatnonzero(_usable(store, train.needed)), wanted, replace=False)] = True
@@ -74,12 +73,12 @@ def training_days(panel: Panel, dates: pd.Series) -> pd.DatetimeIndex:
         panel: rows and splits.
         dates: of the bars.
     """
-    frequency, horizon = panel.settings.frequency, panel.settings.labels.horizon
+    horizon = panel.settings.labels.horizon
     period, row_split = panel.store.period, panel.row_split
     trained = np.unique(period[row_split == 0][:, None] + np.arange(horizon + 1))
     others = np.unique(period[(row_split != 0) & (row_split != HISTORY)])
     days = pd.DatetimeIndex(dates.unique()).sort_values()
-    return days[np.isin(periods(days, frequency), np.setdiff1d(trained, others))]
+    return days[np.isin(panel.settings.periods.index(days), np.setdiff1d(trained, others))]
 
 
 def _labelled(market: Market, panel: Panel) -> pd.DataFrame:
