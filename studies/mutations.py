@@ -138,8 +138,8 @@ MUTATIONS = (
     Mutation(
         "horizon ignored",
         "labels/targets.py",
-        "rows[ROW_PERIOD].to_numpy(), horizon)",
-        "rows[ROW_PERIOD].to_numpy(), 1)",
+        "len(rows)), period, horizon)",
+        "len(rows)), period, 1)",
         ("labels::test_the_horizon_counts_weeks_and_the_last_rows_are_dropped_never_filled",),
     ),
     Mutation(

@@ -162,13 +162,13 @@ def test_predictions_are_annualized_by_their_calendar(tmp_path: Path) -> None:
     assert (np.diff(read.periods) == 1).all()
 
 
-def test_names_are_found_by_alias_and_unknown_ones_refused_with_near_names() -> None:
+def test_names_are_found_by_alias_and_unknown_ones_refused_with_near_names(tmp_path: Path) -> None:
     assert SyntheticSettings(source="world", calendar="NYSE").calendar == "XNYS"
     assert trading_calendar("xlon") == trading_calendar("XLON")
     with pytest.raises(ConfigError, match=r"data\.calendar=XLN: .*Try data\.calendar=XLON"):
         SyntheticSettings(source="world", calendar="XLN")
     with pytest.raises(ConfigError, match=r"data=world has no file of bars"):
-        prepare(SyntheticSettings(source="world", calendar="bars"), Path("unused"))
+        prepare(SyntheticSettings(source="world", calendar="bars"), tmp_path)
 
 
 def test_a_week_that_starts_on_sunday_stays_together() -> None:

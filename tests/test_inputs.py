@@ -129,7 +129,7 @@ def test_sessions_before_the_fixed_day_are_counted_from_it_too():
     [
         "ste.inference.inputs",
         "ste.inference.batch.prediction_loop",
-        "ste.inference.batch.bar_rows",
+        "ste.inference.batch.frame_reader",
         "ste.inference.registry.lookup",
     ],
 )

@@ -161,7 +161,13 @@ def test_a_runs_file_loads_with_pandas_alone_and_explains_itself(small, folder: 
         assert accuracies[split] == result.scores[split].metrics["accuracy"]
     assert set(accuracies) == {"validation", "test"}
     meta = json.loads(pq.read_table(folder / "run/predictions.parquet").schema.metadata[b"ste"])
-    assert meta == {"classes": list(CLASSES), "frequency": "weekly", "horizon": 1, "model": "Logistic"}
+    assert meta == {
+        "calendar": "XNYS",
+        "classes": list(CLASSES),
+        "frequency": "weekly",
+        "horizon": 1,
+        "model": "Logistic",
+    }
     # Rows are the table's: one per ticker and week, with its own return.
     frame = pd.read_parquet(folder / "run/predictions.parquet")
     assert not frame.duplicated(["date", "ticker"]).any()
