@@ -57,3 +57,24 @@ def test_the_documentation_lists_the_shapes():
     assert [name for name, _ in rows] == [shape.name for shape in SHAPES]
     assert [result for _, result in rows] == ["refused" if shape.refused else "read" for shape in SHAPES]
     assert len(rows) >= 40
+
+
+@pytest.mark.parametrize(
+    ("calendar", "zone", "days"),
+    [
+        ("XNYS", "America/New_York", ["2024-03-08", "2024-03-11"]),  # the clock changes between them
+        ("XTKS", "Asia/Tokyo", ["2024-03-08", "2024-03-11"]),
+        ("XLON", "Europe/London", ["2024-03-28", "2024-04-02"]),
+        ("24/7", "UTC", ["2024-03-09", "2024-03-10"]),
+    ],
+)
+@pytest.mark.parametrize("written", ["UTC", "own"])
+def test_midnights_of_an_exchange_are_its_days_in_any_zone(
+    tmp_path: Path, calendar: str, zone: str, days: list[str], written: str
+):
+    stamps = pd.DatetimeIndex(days).tz_localize(zone)
+    text = (stamps.tz_convert("UTC") if written == "UTC" else stamps).strftime("%Y-%m-%dT%H:%M:%S%z")
+    frame = pd.DataFrame({"ticker": "A", "date": text, "open": 1, "high": 2, "low": 1, "close": 2, "volume": 3})
+    frame.to_csv(tmp_path / "bars.csv", index=False)
+    found, _ = read(tmp_path / "bars.csv", calendar=calendar)
+    assert found["date"].dt.strftime("%Y-%m-%d").tolist() == days

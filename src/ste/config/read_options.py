@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from annotated_types import Predicate
 
 from ste.config.validation import Expect, Name, Settings
+from ste.schema import EXCHANGE
 
 FIELDS = ("open", "high", "low", "close", "volume")
 """Numeric columns of a bar that a file must have."""
@@ -37,7 +38,7 @@ class ReadOptions:
         query: table or SELECT statement of a database.
         aggregate: whether several rows of a ticker and day become one bar.
         volume: `raw` or `adjusted` for splits, where the close is raw; None finds it from the data.
-        time_zone: of the exchange; times with a zone are converted to it.
+        calendar: whose exchange times with a zone are converted to; with `bars` they stay as written.
         prefix: of these settings on the command line, for messages.
     """
 
@@ -47,7 +48,7 @@ class ReadOptions:
     query: str | None = None
     aggregate: bool = False
     volume: Literal["raw", "adjusted"] | None = None
-    time_zone: str = "America/New_York"
+    calendar: str = EXCHANGE
     prefix: str = "data."
 
 
@@ -81,5 +82,6 @@ class ReadingSettings(Settings):
             query=self.query,
             aggregate=self.aggregate,
             volume=self.volume,
+            calendar=getattr(self, "calendar", EXCHANGE),
             prefix=prefix,
         )

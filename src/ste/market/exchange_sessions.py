@@ -25,9 +25,19 @@ class Facts:
     per_year: int
 
 
+_ZONES = {EXCHANGE: "America/New_York", "24/7": "UTC"}
 FACTS = {EXCHANGE: Facts((0, 1, 2, 3, 4), 252), "24/7": Facts((0, 1, 2, 3, 4, 5, 6), 365)}
 """Facts that need no computation, so that a run on a weekly table of these makes no calendar. None of these was closed
 for a complete week since 1960, as `Periods` relies on."""
+
+
+def time_zone(name: str) -> str | None:
+    """Return the time zone of a calendar's exchange; None for the days of a file of bars."""
+    if name in _ZONES or name.startswith(BARS):
+        return _ZONES.get(name)
+    import exchange_calendars
+
+    return str(exchange_calendars.get_calendar(name).tz)
 
 
 def days_name(days: np.ndarray) -> str:

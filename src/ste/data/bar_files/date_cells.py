@@ -13,6 +13,7 @@ from ste.config.read_options import ReadOptions
 from ste.data.bar_files.raw_table import NULLS
 from ste.data.cells import FIRST_DAY, LAST_DAY, decoded
 from ste.errors import DataError
+from ste.market.exchange_sessions import time_zone
 
 _ISO = r"^\d{4}([-/.])\d{1,2}([-/.])\d{1,2}([ T]\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?)?\s*(Z|UTC|[+-]\d{2}:?\d{2})?$"
 _COMPACT = r"^\d{8}([ T]?\d{4}(\d{2})?)?$"
@@ -45,7 +46,7 @@ def to_times(cells: Any, where: str, options: ReadOptions) -> Times:
     Args:
         cells: Arrow array of text, dates, times or numbers `[N]`.
         where: file and column, for messages.
-        options: with the format of text that is not ISO 8601, and the exchange's time zone.
+        options: with the format of text that is not ISO 8601, and the calendar, whose exchange has the clock.
 
     Raises:
         DataError: every date fits two readings, such as 1/2/2024.
@@ -56,7 +57,7 @@ def to_times(cells: Any, where: str, options: ReadOptions) -> Times:
         return _times(pd.Series(pc.cast(cells, pa.timestamp("ns")).to_pandas()))
     if pa.types.is_timestamp(kind):
         stamps = pd.Series(cells.to_pandas())
-        return _zoned(stamps, stamps.dt.tz_localize(None), options.time_zone) if kind.tz else _times(stamps)
+        return _zoned(stamps, stamps.dt.tz_localize(None), options.calendar) if kind.tz else _times(stamps)
     if pa.types.is_null(kind):
         return Times(np.full(len(cells), np.datetime64("NaT"), "datetime64[D]"), None)
     text = pc.utf8_trim_whitespace(pc.cast(cells, pa.string()))
@@ -88,24 +89,24 @@ def _times_of_text(text: Any, where: str, options: ReadOptions) -> Times:
     if count == 0 or pattern == _NUMERIC:
         return _times(_numeric(series.where(fits), where, options.prefix) if count else _by_month_name(series))
     if pattern == _EPOCH:
-        return _epoch(series.where(fits), options.time_zone)
+        return _epoch(series.where(fits), options.calendar)
     if pattern == _ISO:
-        return _iso(series.where(fits), options.time_zone)
+        return _iso(series.where(fits), options.calendar)
     compact = series.where(fits).str.replace(r"[ T]", "", regex=True)
     form = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}[int(compact.str.len().mode().iloc[0])]
     return _times(pd.to_datetime(compact, format=form, errors="coerce"))
 
 
-def _epoch(series: pd.Series, time_zone: str) -> Times:
+def _epoch(series: pd.Series, calendar: str) -> Times:
     """Read seconds since 1970, or thousandths, millionths and so on by their number of digits."""
     digits = series.str.replace(r"\.0+$", "", regex=True)
     unit = _UNITS[int(digits.str.len().mode().iloc[0])]
     number = pd.to_numeric(digits, errors="coerce")
     stamps = pd.Series(pd.Timestamp(0) + pd.to_timedelta(number, unit=unit), index=series.index)  # type: ignore[call-overload]
-    return _zoned(pd.Series(pd.DatetimeIndex(stamps).tz_localize("UTC"), index=series.index), stamps, time_zone)
+    return _zoned(pd.Series(pd.DatetimeIndex(stamps).tz_localize("UTC"), index=series.index), stamps, calendar)
 
 
-def _iso(written: pd.Series, time_zone: str) -> Times:
+def _iso(written: pd.Series, calendar: str) -> Times:
     """Read ISO 8601 and what differs from it in separators and zeros: 2024/1/5."""
     zone = written.str.contains(r":\d.*(?:Z|UTC|[+-]\d{2}:?\d{2})$", na=False)
     clock = written.where(~zone, written.str.replace(r"\s*(?:Z|UTC|[+-]\d{2}:?\d{2})$", "", regex=True))
@@ -116,7 +117,7 @@ def _iso(written: pd.Series, time_zone: str) -> Times:
         local = local.fillna(pd.to_datetime(clock[padded], format="mixed", errors="coerce", yearfirst=True))
     if zone.any():
         stamps = pd.to_datetime(written.where(zone), utc=True, format="mixed", errors="coerce")
-        return _zoned(stamps, local, time_zone)
+        return _zoned(stamps, local, calendar)
     return _times(local)
 
 
@@ -148,15 +149,18 @@ def _by_month_name(series: pd.Series) -> pd.Series:
     return max(tried, key=lambda one: one.notna().sum())
 
 
-def _zoned(stamps: pd.Series, written: pd.Series, time_zone: str) -> Times:
+def _zoned(stamps: pd.Series, written: pd.Series, calendar: str) -> Times:
     """Return times on the exchange's clock.
 
     Args:
         stamps: with a zone; NaT where a cell has none.
         written: the same without their zone, as the file has them.
-        time_zone: of the exchange.
+        calendar: name of the exchange's; without a known zone, times stay as written.
     """
-    local = stamps.dt.tz_convert(ZoneInfo(time_zone)).dt.tz_localize(None).fillna(written)
+    zone = time_zone(calendar)
+    if zone is None:
+        return _times(written)
+    local = stamps.dt.tz_convert(ZoneInfo(zone)).dt.tz_localize(None).fillna(written)
     clock = written - written.dt.normalize()
     exchange = local - local.dt.normalize()
     if (clock.dropna() == _MIDNIGHT).all() and not (exchange.dropna() == _MIDNIGHT).all():

@@ -17,7 +17,7 @@ from filelock import FileLock
 
 from ste.config import DataSettings, RealMarketSettings, TableSettings
 from ste.config.file_locations import all_files
-from ste.config.progress import step
+from ste.config.progress import step, wrapped
 from ste.data.build.data_card import (
     BUILD,
     PreparedData,
@@ -69,7 +69,7 @@ def prepare(settings: DataSettings, root: Path) -> PreparedData:
             with step("building the tables"):
                 prepared = _build(settings, identity, folder)
     for note in prepared.card["notes"]:
-        log.warning(note) if note.startswith("warning") else log.info(note)
+        log.log(logging.WARNING if note.startswith("warning") else logging.INFO, wrapped(note, indent=2))
     return prepared
 
 

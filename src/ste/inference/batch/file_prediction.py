@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ste.config import PredictSettings
-from ste.config.progress import step
+from ste.config.progress import step, wrapped
 from ste.data.bar_files.bar_frame import FaultyRow
 from ste.errors import ConfigError, DataError
 from ste.inference.batch.frame_reader import FrameReader
@@ -124,7 +124,7 @@ def _rows_of_bars(settings: PredictSettings, card: ModelCard) -> tuple[FrameRead
     with step("reading bars"):
         market = open_market(card, vars(settings), reject)
     for note in market.notes:
-        log.warning(note) if note.startswith("warning") else log.info(note)
+        log.log(logging.WARNING if note.startswith("warning") else logging.INFO, wrapped(note, indent=2))
     with step("computing features"):
         frame = rows_of_bars(market, card, last=card.sequence_length if settings.latest else None)
     if frame.empty:
