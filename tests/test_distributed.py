@@ -170,6 +170,7 @@ def test_rank_0_decides_whether_an_epoch_is_saved(monkeypatch: pytest.MonkeyPatc
     assert saved == [True] * decision
 
 
+@pytest.mark.slow
 def test_gradients_are_averaged_over_processes(folder: Path):
     """Two processes with half of every batch each take the steps of one process with the complete batch."""
     quick = [*SMALL, "data.tickers=2", "model=dual_tower", "model.dropout=0.0", "optimizer=sgd", "optimizer.lr=0.1"]

@@ -235,7 +235,7 @@ def test_a_state_goes_on_as_if_nothing_had_happened(seed: int, case: tuple[str, 
     assert first.state() == second.state()
 
 
-@settings(max_examples=4)
+@settings(max_examples=2)
 @given(seed=st.integers(0, 2**32 - 1), features=st.sampled_from(list(FEATURE_SETS)))
 def test_provisional_rows_are_what_the_week_would_be_if_it_ended_there(seed: int, features: str) -> None:
     market = untidy_market(seed)

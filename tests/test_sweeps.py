@@ -658,6 +658,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.Com
     return folder, done
 
 
+@pytest.mark.slow
 def test_a_real_search_goes_from_the_command_line_to_the_store(real: Any):
     folder, done = real
     client = open_store(TrackingSettings(), folder / "outputs")

@@ -22,7 +22,7 @@ from ste.data.bar_files.raw_table import NULLS
 from ste.errors import DataError
 
 _SAMPLE, _LARGEST = 1 << 13, 1 << 24  # bytes that decide the layout; a line of a wide table can be long
-_LINES, _FEW = 40, 8
+_LINES, _BODY, _FEW = 24, 10, 8  # lines that are looked at, of them for the delimiter, and the fewest to read
 _DELIMITERS = ",;\t|"
 _LIKE_A_VALUE = re.compile(
     r"^\s*[-+$€£¥(]?\s*[\d.,'\u00a0]*\d[\d.,'\u00a0]*\s*[%KMBT)]?\s*$|^\s*\d+[-/.]\d+[-/.]\d+", re.I
@@ -134,7 +134,7 @@ def _layout_of(sample: bytes, complete: bool, where: str) -> _Layout:
     lines = lines[:_LINES]
     if not any(line.strip() for line in lines):
         raise DataError(f"{where}: the file is empty. Expected a header line and rows.")
-    delimiter = _delimiter_of(lines)
+    delimiter = _delimiter_of(lines[-_BODY:])  # a title has no delimiter
     rows = [next(csv.reader(io.StringIO(line), delimiter=delimiter), []) for line in lines]
     width = Counter(len(row) for row in rows if len(row) > 1).most_common(1)
     columns = width[0][0] if width else 1
