@@ -18,7 +18,7 @@ from ste.inference.watched_columns import SLOW_MACRO
 from ste.market.sources import Market
 from ste.monitoring.drift import DriftReport, drift_report
 from ste.monitoring.drift_monitor import DriftMonitor
-from ste.monitoring.input_files import VERSION, is_bars, read_predictions, read_rows
+from ste.monitoring.input_files import VERSION, is_table, read_predictions, read_rows
 from ste.monitoring.monitor_report import MonitorReport
 from ste.monitoring.outcomes import outcomes_of_market, outcomes_of_table
 from ste.monitoring.recommendation import recommend
@@ -209,10 +209,11 @@ def _outcomes(
 ) -> pd.DataFrame | None:
     """Compute the outcomes from the best source given; None without any."""
     if settings.truth is not None:
-        path = Path(settings.truth)
-        if is_bars(path):
-            return outcomes_of_market(open_market(card, {"bars": str(path)}), card)
-        return outcomes_of_table(read_rows(path, ()), card, path)
+        if is_table(settings.truth, settings.read_options()):
+            path = Path(settings.truth).expanduser()
+            return outcomes_of_table(read_rows(path, ()), card, path)
+        sides = dict.fromkeys(("news", "macro", "policy"))
+        return outcomes_of_market(open_market(card, {**vars(settings), **sides, "bars": settings.truth}), card)
     if market is not None:
         return outcomes_of_market(market, card)
     if rows is None or RETURN not in rows:
