@@ -108,7 +108,8 @@ class Replay(EventSource):
     def _record(self, number: int, row: int) -> SourceRecord:
         if number not in self._frames:
             fault = self._faults[row]
-            reason = f"{fault.column}: found {fault.found or 'nothing'}; expected {fault.expected}"
+            found = f"{fault.column}: found" if fault.column else "found"
+            reason = f"{found} {fault.found or 'nothing'}; expected {fault.expected}"
             return SourceRecord(f"{fault.where}, line {fault.line}", EventError(reason))
         kind, names, columns = self._frames[number]
         content = {name: column[row] for name, column in zip(names, columns, strict=True)}
