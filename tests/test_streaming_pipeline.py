@@ -246,6 +246,8 @@ def test_invalid_events_are_reported_and_the_stream_continues(
         (orjson.dumps({**bar, "adj_close": 1e-320}), "adj_close: found 1e-320 with a close of"),
         (orjson.dumps({**bar, "close": 1e-9, "adj_close": 1e308}), "adj_close: found 1e+308 with a close of 1e-09"),
         (b'{"kind": "bar", "ticker": "T0", "date": "2024-11-01", "open": 1' + b"0" * 400 + b"}", "not JSON"),
+        (orjson.dumps({**bar, "raw_close": -1}), "raw_close: found -1; expected a price above 0"),
+        (orjson.dumps({**bar, "raw_close": 1, "adj_close": 1}), "raw_close: found next to adj_close"),
         (orjson.dumps({**bar, "ticker": ""}), "ticker: found ''; expected a name"),
         (orjson.dumps({**bar, "date": "2024-11-30"}), "date: found 2024-11-30, which is no session"),
         (orjson.dumps({**bar, "date": "29.11.2024"}), "date: found '29.11.2024'; expected a date"),
