@@ -14,7 +14,16 @@ import pytest
 from file_shapes import SHAPES, TICKERS, FileShape, csv, long
 from monitored import Monitored, monitored
 from onnx_files import tiny_card
-from ste.config import MonitorSettings, PathSettings, PredictSettings, ServeSettings, TrackingSettings
+from ste.config import (
+    MarketSettings,
+    MonitorSettings,
+    PathSettings,
+    PredictSettings,
+    ServeSettings,
+    TableSettings,
+    TrackingSettings,
+)
+from ste.data.build.prepare import prepare
 from ste.errors import DataError
 from ste.inference.batch.file_prediction import predict_file
 from ste.inference.card_market import open_market
@@ -199,6 +208,7 @@ def test_a_shape_is_monitored_as_the_long_file(tiny: Monitored, pair: tuple[Case
     assert scored[0].record is not None
     assert scored[0].record.card.examples == own.record.card.examples
     assert comparable(scored[0]) == comparable(scored[1])
+    assert any(note.startswith("truth: bars: 510 rows of 3 tickers") for note in scored[0].notes)
 
 
 # --- what a replay reports ---
@@ -287,6 +297,23 @@ def test_another_adjustment_than_in_training_is_noted(
     notes = open_market(replace(tiny_card(), adjusted=trained), {"bars": str(path)}).notes
     assert [note for note in notes if noted and noted in note] == [note for note in notes if "was trained on" in note]
     assert any("was trained on" in note for note in notes) == bool(noted)
+
+
+@pytest.mark.parametrize("adjusted", [True, False])
+@pytest.mark.parametrize("form", ["csv", "parts"])
+def test_the_data_card_states_the_adjustment(tmp_path: Path, form: Any, adjusted: bool) -> None:
+    bars = half_a_year()
+    path = csv(bars.assign(adj_close=bars["close"] / 2) if adjusted else bars, tmp_path / "bars.csv")
+    built = prepare(MarketSettings(source="market", bars=str(path), format=form), tmp_path)
+    expected = {
+        True: "prices of 3 tickers x adj_close / close; the close is fully adjusted in 3; volume taken as it is",
+        False: "no adjusted close: prices and volume of 3 tickers taken as they are",
+    }[adjusted]
+    stated = {"adjustment": expected, "adjusted": adjusted, "spacing": "daily"}
+    assert {key: built.card[key] for key in stated} == stated
+    tables = {split: str(file) for split, file in built.files.items()}
+    own = prepare(TableSettings(source="csv", **tables, format=form), tmp_path / "own")
+    assert {key: own.card[key] for key in stated} == stated
 
 
 def test_a_card_without_an_adjustment_is_read() -> None:
