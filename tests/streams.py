@@ -8,8 +8,10 @@ import orjson
 import pandas as pd
 
 from onnx_files import tiny_card, tiny_probabilities
+from ste.config.live_settings import ReplaySettings
 from ste.inference.model_card import ModelCard
 from ste.market.calendar import TradingCalendar
+from ste.streaming.replay import Replay
 
 
 class TinyClassifier:
@@ -60,3 +62,8 @@ def market_files(folder: Path, events: list[dict[str, Any]]) -> dict[str, str]:
         files[name] = str(folder / f"{name}.csv")
         pd.DataFrame(rows).to_csv(files[name], index=False)
     return files
+
+
+def replay_of(files: dict[str, str], batch: int = 1024, card: ModelCard | None = None, **settings: Any) -> Replay:
+    """The files as a source, for a tiny model."""
+    return Replay(card or tiny_card(), ReplaySettings(**files, **settings), batch)

@@ -17,7 +17,8 @@ from ste.market.calendar import NEW_YORK
 from ste.market.histories import history_starts
 from ste.market.read_summary import ReadSummary
 from ste.market.sources import RAW_CLOSE
-from ste.streaming.replay import Replay
+from ste.streaming.events import EventError
+from streams import replay_of
 
 DAYS = NEW_YORK.sessions(pd.Timestamp("2021-01-04"), pd.Timestamp("2021-12-31"))
 PRICES = ["open", "high", "low", "close"]
@@ -195,13 +196,17 @@ def test_a_replayed_file_has_the_volume_of_the_tables(tmp_path: Path) -> None:
         [as_traded(bars[bars["ticker"] == name], {60: 7.0}, {30: 0.02}, "raw") for name in "AB"], ignore_index=True
     )
     raw.loc[5, "volume"] = np.nan  # refused as an event, set aside of a table
-    raw.sample(frac=1.0, random_state=0).to_csv(tmp_path / "bars.csv", index=False)
-    replay = Replay({"bars": str(tmp_path / "bars.csv")})
+    shuffled = raw.sample(frac=1.0, random_state=0)
+    shuffled.to_csv(tmp_path / "bars.csv", index=False)
+    replay = replay_of({"bars": str(tmp_path / "bars.csv")})
     replay.open(None)
-    events = [record.content for record in replay.read(0.0)]
-    found = pd.DataFrame(events).astype({"volume": float}).sort_values(["ticker", "date"])["volume"].to_numpy()
-    assert np.isnan(found[5])
-    np.testing.assert_allclose(np.delete(found, 5), np.delete(bars["volume"].to_numpy(), 5), rtol=1e-9)
+    records = replay.read(0.0)
+    events = [record.content for record in records if isinstance(record.content, dict)]
+    found = pd.DataFrame(events).sort_values(["ticker", "date"])["volume"].to_numpy()
+    np.testing.assert_allclose(found, np.delete(bars["volume"].to_numpy(), 5), rtol=1e-9)
+    (refused,) = [record for record in records if isinstance(record.content, EventError)]
+    assert refused.where == f"{tmp_path / 'bars.csv'}, line {shuffled.index.get_loc(5) + 2}"
+    assert str(refused.content) == "volume: found nothing; expected a number"
 
 
 # --- doubts: kept, counted and named ---

@@ -279,6 +279,17 @@ def test_gaps_and_splits_are_counted(services: Services, call):
     assert out.splitlines()[1].split()[4:6] == ["3", "1"]
 
 
+def test_gaps_are_counted_by_the_chosen_calendar(services: Services, call):
+    services.today = "2024-12-31"
+    _, out, _ = call("fetch", "tickers=AAPL", "calendar=24/7", *FAST)
+    days = services.stocks["AAPL"].days
+    assert out.splitlines()[1].split()[4] == str((days[-1] - days[0]).days + 1 - len(days))
+    code, _, errors = call("fetch", "tickers=AAPL", "calendar=XNIS", *FAST)
+    assert code == 2
+    assert "calendar=XNIS: expected a calendar of exchange_calendars" in errors
+    assert "data.calendar" not in errors
+
+
 def test_what_was_fetched_is_a_market_and_trains(services: Services, call):
     services.today = "2024-12-31"
     call("fetch", "tickers=[AAPL,MSFT]", *FAST)

@@ -19,9 +19,8 @@ from ste.streaming.checkpoints import Checkpoints
 from ste.streaming.engine import Engine
 from ste.streaming.event_sources import FileSource
 from ste.streaming.pipeline import Pipeline
-from ste.streaming.replay import Replay
 from ste.streaming.sinks import CommittedFile, FileSink
-from streams import TinyClassifier, lines, market_files, small_stream
+from streams import TinyClassifier, lines, market_files, replay_of, small_stream
 
 CLASSES = ("Downtrend", "Neutral", "Uptrend")
 
@@ -162,7 +161,7 @@ def test_a_replay_of_market_files_equals_their_events(
     tmp_path: Path, events: list[dict[str, Any]], undisturbed: bytes
 ) -> None:
     files = market_files(tmp_path, events)
-    status = ran(tmp_path, source=Replay(files))
+    status = ran(tmp_path, source=replay_of(files))
     assert (tmp_path / "out.jsonl").read_bytes() == undisturbed
     assert status["read"] == len(events)
     assert status["rejected"] == 0
@@ -172,7 +171,7 @@ def test_a_stop_and_a_restart_go_on_in_the_middle(tmp_path: Path, events: list[d
     files = market_files(tmp_path, events)
     reads = []
     for stop in (40, 1, 20, 10**6):
-        work = opened(tmp_path, source=Replay(files, batch=7))
+        work = opened(tmp_path, source=replay_of(files, batch=7))
         work.start()
         batches = iter(range(stop))
         reads.append(work.run(lambda batches=batches: next(batches, None) is None)["read"])
@@ -247,6 +246,8 @@ def test_invalid_events_are_reported_and_the_stream_continues(
         (orjson.dumps({**bar, "adj_close": 1e-320}), "adj_close: found 1e-320 with a close of"),
         (orjson.dumps({**bar, "close": 1e-9, "adj_close": 1e308}), "adj_close: found 1e+308 with a close of 1e-09"),
         (b'{"kind": "bar", "ticker": "T0", "date": "2024-11-01", "open": 1' + b"0" * 400 + b"}", "not JSON"),
+        (orjson.dumps({**bar, "raw_close": -1}), "raw_close: found -1; expected a price above 0"),
+        (orjson.dumps({**bar, "raw_close": 1, "adj_close": 1}), "raw_close: found next to adj_close"),
         (orjson.dumps({**bar, "ticker": ""}), "ticker: found ''; expected a name"),
         (orjson.dumps({**bar, "date": "2024-11-30"}), "date: found 2024-11-30, which is no session"),
         (orjson.dumps({**bar, "date": "29.11.2024"}), "date: found '29.11.2024'; expected a date"),
@@ -450,7 +451,7 @@ def test_an_invalid_date_does_not_start_the_clock_of_a_replay(tmp_path: Path, mo
     bars.assign(**dict.fromkeys(("open", "high", "low", "close", "volume"), 1.0)).to_csv(tmp_path / "bars.csv")
     now = [1000.0]
     monkeypatch.setattr("ste.streaming.replay.time.monotonic", lambda: now[0])
-    replay = Replay({"bars": str(tmp_path / "bars.csv")}, "86400x")  # a day a second
+    replay = replay_of({"bars": str(tmp_path / "bars.csv")}, speed="86400x")  # a day a second
     replay.open(None)
     due = []
     for second in (0.5, 1.5, 2.5, 3.5):

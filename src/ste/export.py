@@ -40,6 +40,7 @@ def export_task(config: DictConfig) -> None:
         f"{card.name}{f', {card.made_of}' if card.made_of else ''}, of run {tracked.id} ({tracked.name})",
         f"{output}: {len(exported.content) / 1e3:,.0f} kB, features {list(card.shape)} to {', '.join(card.classes)}; "
         f"largest difference from PyTorch {card.parity:.1e} on {exported.rows:,} {exported.split} rows",
+        f"calendar {card.periods.calendar.label}{f'; bars: {card.adjustment}' if card.adjustment else ''}",
         *(part for part in (card.verdict_parts()["headline"], synthetic_warning(card)) if part),
     )
     unregistered = ["Not registered: register=false.", f"serve    {serve_file(settings)}"]

@@ -59,9 +59,10 @@ def live_task(config: DictConfig) -> None:
     paths = settings.paths
     model = ServedModel(find_model(settings.model, settings.tracking, paths))
     check_streamable(model.card)
+    source = _source(settings, model)
     pipeline = Pipeline(
         Engine(model, settings.max_delay, settings.provisional),
-        _source(settings, model),
+        source,
         _sink(settings, model),
         Checkpoints(paths.folder),
         checkpoint_interval=settings.checkpoint_interval,
@@ -72,6 +73,8 @@ def live_task(config: DictConfig) -> None:
         _print(f"{model.card.name} {model.version}, {model.card.frequency}, windows of {model.card.sequence_length}")
         if warning := synthetic_warning(model.card):
             _print(wrapped(f"warning: {warning}"))
+        for note in source.notes:
+            _print(wrapped(note))
         _print(f"{'resumed from' if resumed else 'state in'} {paths.folder}")
         status = pipeline.run(stop.requested)
     for line in _summary(status, paths.folder):
@@ -87,7 +90,7 @@ def _source(settings: LiveSettings, model: "ServedModel") -> "EventSource":
     if settings.source == "replay":
         from ste.streaming.replay import Replay
 
-        return Replay(settings.replay.files(), settings.replay.speed, calendar=model.card.periods.calendar)
+        return Replay(model.card, settings.replay)
     if settings.source == "redis":
         from ste.streaming.redis_streams import RedisSource, connect
 

@@ -260,7 +260,10 @@ class RealMarketSettings(ReadingSettings, DataSettings):
         delisting_return: assumed for tickers that end before the last period without an entry; None gives them no
             label there.
         score_untraded: train on and score rows without a trade; otherwise they are history only.
+        by_model: whether the card of a model states calendar and frequency, which messages on bars then say.
     """
+
+    by_model: ClassVar[bool] = False
 
     news: str | None = None
     macro: str | None = None

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from ste.config.data_settings import CalendarName
 from ste.config.run_settings import PathSettings
 from ste.config.validation import Folder, Name, NonNegativeFloat, NonNegativeInt, Settings
 from ste.errors import ConfigError, check_name
-from ste.schema import MACRO_SERIES
+from ste.schema import EXCHANGE, MACRO_SERIES
 
 Transform = Literal["level", "yearly", "annualized"]
 
@@ -41,6 +42,7 @@ class FetchSettings(Settings):
     Attributes:
         source: `yahoo` (bars and actions) or `fred` (macro series).
         tickers: of Yahoo; or one file with a ticker a line.
+        calendar: of the exchange whose sessions the report counts gaps by: a name of exchange_calendars, or `24/7`.
         series: by name of `schema.MACRO_SERIES`, `ID`, `ID:TRANSFORM` or `ID:TRANSFORM:LAG` (`MacroRequest`); None
             leaves a series out.
         folder: of the files; None is `SOURCE` in `paths.data`.
@@ -53,6 +55,7 @@ class FetchSettings(Settings):
 
     source: Name
     tickers: list[str] = field(default_factory=list)
+    calendar: CalendarName = EXCHANGE
     series: dict[str, str | None] = field(default_factory=dict)
     folder: Folder | None = None
     pause: NonNegativeFloat = 1.0
@@ -61,9 +64,13 @@ class FetchSettings(Settings):
     paths: PathSettings = field(default_factory=PathSettings)
 
     def check(self) -> None:
-        """Check the names of the series and what is asked for them."""
+        """Check the names of the series, what is asked for them, and the calendar."""
         for name in self.series:
             check_name("series", name, MACRO_SERIES)
+        if self.calendar != EXCHANGE:
+            from ste.market.calendar import trading_calendar  # imports pandas
+
+            trading_calendar(self.calendar, "calendar")
         self.macro_requests()
 
     def output(self) -> Path:

@@ -29,6 +29,8 @@ def check_input_files(settings: Settings) -> None:
         for key, path in settings.files().items():
             if key in MARKET_COLUMNS:
                 check_market_file(key, path, key)
+            elif key == "truth":  # bars in any shape, or a table
+                find_files(path, key)
             else:
                 check_file(key, Path(path), KEYS, parts=key == "input")
     if isinstance(settings, StoreSettings) and not hasattr(settings, "model"):  # a model may be a file

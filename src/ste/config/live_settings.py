@@ -28,7 +28,8 @@ class ReplaySettings(MarketFiles):
     """Market files that are sent as a stream (`source=replay`).
 
     Attributes:
-        bars, news, macro, policy: paths of the files; None leaves the file out.
+        bars: daily bars in any usual shape (docs/files.md).
+        news, macro, policy: paths of the files; None leaves the file out.
         speed: `max`, events per second such as `500`, or a multiple of real time such as `86400x`.
     """
 
@@ -120,5 +121,5 @@ class LiveSettings(StoreSettings):
         for key, path in self.replay.files().items():
             if key == "bars":
                 find_files(path, "replay.bars")
-            elif not Path(path).is_file():
+            elif not Path(path).expanduser().is_file():
                 raise DataError(f"replay.{key}={path}: no such file. Give the path of a CSV or Parquet file.")

@@ -19,7 +19,7 @@ class MonitorSettings(MarketFiles, StoreSettings):
         features: weekly table of the predictions' inputs, to measure the drift of the features.
         bars, news, macro, policy: daily files to compute the inputs from, instead of `features`.
         served: drift counts of a service (`monitor/` in its output folder), instead of files.
-        truth: later bars or a labelled table with the outcomes; None uses the given bars or table.
+        truth: later bars in any shape, or a labelled table, with the outcomes; None uses the given bars or table.
         since: first date to include, ISO; None is the day after the model's training.
         periods: number of latest periods that drift is measured over.
         strict: exit with code 3 unless the recommendation is `no change`.

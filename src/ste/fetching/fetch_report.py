@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ste.market.calendar import NEW_YORK
+from ste.market.calendar import TradingCalendar
 
 _WIDTH = 80
 _NAME = 16
@@ -65,13 +65,14 @@ class FetchReport:
         return out
 
 
-def gap_count(dates: pd.Series) -> int:
-    """Return how many sessions of the New York Stock Exchange have no row.
+def gap_count(dates: pd.Series, calendar: TradingCalendar) -> int:
+    """Return how many sessions have no row.
 
     Args:
         dates: datetime64 of the rows, in order.
+        calendar: of the exchange.
     """
-    known = NEW_YORK.sessions(dates.iloc[0], dates.iloc[-1]).to_numpy().astype("datetime64[D]")
+    known = calendar.sessions(dates.iloc[0], dates.iloc[-1]).to_numpy().astype("datetime64[D]")
     return int((~np.isin(known, dates.to_numpy().astype("datetime64[D]"))).sum())
 
 

@@ -19,6 +19,7 @@ from ste.errors import ConfigError
 from ste.fetching.fetch_report import FetchedItem, FetchReport, gap_count
 from ste.fetching.pacing import Pace, ServiceError, TooManyRequestsError, fetch_each
 from ste.fetching.ticker_store import ACTION_COLUMNS, BAR_COLUMNS, TickerStore
+from ste.market.calendar import TradingCalendar, trading_calendar
 from ste.registry import FETCHERS
 from ste.schema import ADJUSTED_CLOSE
 
@@ -46,10 +47,11 @@ def fetch_yahoo(settings: FetchSettings) -> FetchReport:
     store = TickerStore(settings.output())
     store.check()
     report = FetchReport({"bars": store.bars, "actions": store.actions})
+    calendar = trading_calendar(settings.calendar, "calendar")
     pace = Pace(settings.pause, settings.backoff, settings.retries)
     complete = False
     try:
-        fetch_each(names, lambda name: _fetch_ticker(service, name, store), pace, report)
+        fetch_each(names, lambda name: _fetch_ticker(service, name, store, calendar), pace, report)
         complete = True
     finally:
         count = store.combine()
@@ -74,8 +76,8 @@ def _library() -> Any:
     return yfinance
 
 
-def _fetch_ticker(service: Any, name: str, store: TickerStore) -> FetchedItem:
-    """Bring a ticker in the store up to date."""
+def _fetch_ticker(service: Any, name: str, store: TickerStore, calendar: TradingCalendar) -> FetchedItem:
+    """Bring a ticker in the store up to date, and count the sessions of the calendar that it has no row on."""
     stored, change = store.read(name), "new"
     notes: tuple[str, ...] = ()
     frame = None
@@ -97,7 +99,7 @@ def _fetch_ticker(service: Any, name: str, store: TickerStore) -> FetchedItem:
         frame["date"].iloc[0],
         frame["date"].iloc[-1],
         change,
-        gaps=gap_count(frame["date"]),
+        gaps=gap_count(frame["date"], calendar),
         splits=int((frame["split"] != 0).sum()),
         notes=notes,
     )

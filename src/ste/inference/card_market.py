@@ -23,9 +23,22 @@ class _CommandMarket(MarketSettings):
     """Market files of a command whose settings have no group."""
 
     section: ClassVar[str] = ""
+    by_model: ClassVar[bool] = True
 
 
-def open_market(card: ModelCard, given: Mapping[str, Any], on_faults: OnFaults | None = None) -> Market:
+class _ReplayMarket(MarketSettings):
+    """Market files of `python -m ste.live source=replay`."""
+
+    section: ClassVar[str] = "replay"
+    by_model: ClassVar[bool] = True
+
+
+_SECTIONS: dict[str, type[MarketSettings]] = {one.section: one for one in (_CommandMarket, _ReplayMarket)}
+
+
+def open_market(
+    card: ModelCard, given: Mapping[str, Any], on_faults: OnFaults | None = None, section: str = ""
+) -> Market:
     """Read daily bars, news, macro releases and policy events as the features of a model card need them.
 
     Args:
@@ -33,6 +46,7 @@ def open_market(card: ModelCard, given: Mapping[str, Any], on_faults: OnFaults |
         given: settings of the command: the path of each of `SOURCES`, of which `bars` is required, and how to read
             them (`ReadingSettings`); what is missing is the default.
         on_faults: gets the bars with a fault, which are left out; None raises an error for them.
+        section: of these settings, for messages.
 
     Raises:
         DataError: a file that cannot be used.
@@ -46,8 +60,8 @@ def open_market(card: ModelCard, given: Mapping[str, Any], on_faults: OnFaults |
         "representation": "stationary" if card.feature_set == "full" else "standard",
         **{name: given[name] for name in names if name in given},
     }
-    market = read_market(_CommandMarket(**values), on_faults)
-    check_card_spacing(card, market)
+    market = read_market(_SECTIONS[section](**values), on_faults)
+    check_card_bars(card, market)
     return market
 
 
@@ -62,10 +76,24 @@ def bars_calendar(card: ModelCard, bars: pd.DataFrame) -> TradingCalendar:
     return calendar_of_days(bars["date"]) if calendar.label == BARS else calendar
 
 
-def check_card_spacing(card: ModelCard, market: Market) -> None:
-    """Raise `DataError` where bars have another spacing than those that a model was trained on."""
+def check_card_bars(card: ModelCard, market: Market) -> None:
+    """Compare bars with those that a model was trained on: another spacing is refused, another adjustment is noted.
+
+    Raises:
+        DataError: the bars have another spacing.
+    """
     if market.spacing != card.spacing:
         raise DataError(
             f"bars: are {market.spacing}, and {card.name} was trained on {card.spacing} bars: its indicators would "
             f"have other lengths. Give {card.spacing} bars."
+        )
+    adjusted = market.summary.adjustment.adjusted
+    if card.adjusted and adjusted is False:
+        market.summary.state(
+            f"bars: no adjusted close, and {card.name} was trained on adjusted prices: a split or dividend looks like "
+            "a move, unless these prices are adjusted already"
+        )
+    elif card.adjusted is False and adjusted:
+        market.summary.state(
+            f"bars: prices are adjusted, and {card.name} was trained on prices without an adjusted close"
         )

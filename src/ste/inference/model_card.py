@@ -49,6 +49,9 @@ class ModelCard:
         training_sample: some training rows, to recognize the data (`training_data.is_same_data`); empty if unknown.
         calendar: of the exchange, see `market.calendar`; earlier cards are of New York.
         spacing: of the bars that it was trained on: `daily`, or `weekly` or `monthly` like its rows.
+        adjustment: how prices and volume of those bars are adjusted, in words; empty where it is unknown, as in earlier
+            cards.
+        adjusted: whether those bars had an adjusted close; None where it is unknown.
     """
 
     name: str
@@ -76,6 +79,8 @@ class ModelCard:
     training_sample: dict[str, Any] = field(default_factory=dict)
     calendar: str = EXCHANGE
     spacing: str = "daily"
+    adjustment: str = ""
+    adjusted: bool | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -63,6 +63,12 @@ class AdjustmentCounts:
     volume_adjusted: list[str] = field(default_factory=list)
     volume_assumed: list[str] = field(default_factory=list)
 
+    @property
+    def adjusted(self) -> bool | None:
+        """Whether any ticker has an adjusted close; None before any bar."""
+        known = self.raw + self.split_adjusted + self.fully_adjusted
+        return known > 0 if known or self.without else None
+
     def statement(self) -> str:
         """Return the counts in one sentence; empty before any bar."""
         known = self.raw + self.split_adjusted + self.fully_adjusted

@@ -19,7 +19,12 @@ _PRICES = ("open", "high", "low", "close")
 
 
 def adjusted_bars(
-    bars: pd.DataFrame, summary: ReadSummary, where: object = "bars", periods: Periods = WEEKS
+    bars: pd.DataFrame,
+    summary: ReadSummary,
+    where: object = "bars",
+    periods: Periods = WEEKS,
+    *,
+    by_model: bool = False,
 ) -> pd.DataFrame:
     """Return bars on sessions and on the adjusted scale, sorted by ticker and date.
 
@@ -28,11 +33,12 @@ def adjusted_bars(
         summary: of what is adjusted and set aside.
         where: file or source of the bars, for messages.
         periods: of the rows that the bars are for.
+        by_model: whether the card of a model states them, rather than settings.
 
     Raises:
         DataError: no bar lies on a session, or the rows cannot be made from bars of this spacing.
     """
-    frame = adjusted_block(bars, summary, periods)
+    frame = adjusted_block(bars, summary, periods, by_model=by_model)
     summary.check(where)
     return frame
 
@@ -42,6 +48,8 @@ def adjusted_block(
     summary: ReadSummary,
     periods: Periods = WEEKS,
     volume: Literal["raw", "adjusted"] | None = None,
+    *,
+    by_model: bool = False,
 ) -> pd.DataFrame:
     """Return the bars of some tickers on sessions and on the adjusted scale, sorted by ticker and date.
 
@@ -54,12 +62,13 @@ def adjusted_block(
         summary: the block's counts are added.
         periods: of the rows that the bars are for.
         volume: whether the source adjusted it for splits; None finds it from the data.
+        by_model: whether the card of a model states the periods, rather than settings.
     """
     if frame.empty:
         return frame
     frame = frame.sort_values(["ticker", "date"], kind="stable").reset_index(drop=True)
     adjusted = ADJUSTED_CLOSE.name in frame
-    frame = on_sessions(frame, summary, periods).reset_index(drop=True)
+    frame = on_sessions(frame, summary, periods, by_model).reset_index(drop=True)
     if frame.empty:
         return frame
     starts = history_starts(frame)

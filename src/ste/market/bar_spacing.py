@@ -67,13 +67,24 @@ def closed_periods(word: str, calendar: TradingCalendar) -> str:
     return f"in {word}s without a session of {calendar.label}"
 
 
-def check_spacing(bars: pd.DataFrame, spacing: str, frequency: str) -> None:
-    """Raise `DataError` where rows of a frequency cannot be made from bars of a spacing."""
+def check_spacing(bars: pd.DataFrame, spacing: str, frequency: str, by_model: bool = False) -> None:
+    """Raise `DataError` where rows of a frequency cannot be made from bars of a spacing.
+
+    Args:
+        bars: to name some of.
+        spacing: of the bars.
+        frequency: of the rows.
+        by_model: whether the card of a model states the frequency, rather than a setting.
+    """
     if spacing == frequency:
         return
     own = bars[bars["ticker"] == bars["ticker"].iloc[0]]
     days = ", ".join(f"{day:%Y-%m-%d}" for day in own["date"].iloc[:3])
-    remedy = f"Train with data.frequency={spacing}, or give daily bars." if spacing in _SPACINGS else "Give daily bars."
+    remedy = "Give daily bars."
+    if by_model:
+        remedy = f"The model reads {frequency} rows: give bars such as it was trained on."
+    elif spacing in _SPACINGS:
+        remedy = f"Train with data.frequency={spacing}, or give daily bars."
     raise DataError(
         f"bars: are {spacing} ({own['ticker'].iloc[0]}: {days}, ...). Expected daily bars"
         f"{'' if frequency == 'daily' else f' or {frequency} ones'} for {frequency} rows. {remedy}"

@@ -112,14 +112,18 @@ def _by_day(days: np.ndarray, function: Any) -> np.ndarray:
 
 
 @lru_cache
-def trading_calendar(name: str) -> TradingCalendar:
+def trading_calendar(name: str, key: str = "data.calendar") -> TradingCalendar:
     """Return the calendar of a name or alias of exchange_calendars, or one that `calendar_of_days` named.
+
+    Args:
+        name: as typed.
+        key: the setting, for messages.
 
     Raises:
         ConfigError: an unknown name, or a calendar that the installed exchange_calendars cannot compute.
     """
     if name == BARS:
-        raise ConfigError(f"data.calendar={BARS}: the sessions are those of a file of bars. Give bars, or an exchange.")
+        raise ConfigError(f"{key}={BARS}: the sessions are those of a file of bars. Give bars, or an exchange.")
     if name in FACTS or name.startswith(f"{BARS}:"):
         return TradingCalendar(name)
     import exchange_calendars
@@ -129,16 +133,16 @@ def trading_calendar(name: str) -> TradingCalendar:
     if found is None:
         near = ", ".join(get_close_matches(name.upper(), names, n=3, cutoff=0.5)) or f"{EXCHANGE}, XLON, XTKS, 24/7"
         raise ConfigError(
-            f"data.calendar={name}: expected a calendar of exchange_calendars ({near}, ...), or {BARS}: the days in "
-            f"the file are the sessions. Try data.calendar={near.partition(',')[0]}."
+            f"{key}={name}: expected a calendar of exchange_calendars ({near}, ...), or {BARS}: the days in "
+            f"the file are the sessions. Try {key}={near.partition(',')[0]}."
         )
     calendar = TradingCalendar(exchange_calendars.resolve_alias(found))
     try:
         facts(calendar.name)
     except Exception as error:  # the library's calendars fail in their own ways
         raise ConfigError(
-            f"data.calendar={name}: exchange_calendars {exchange_calendars.__version__} cannot compute this calendar "
-            f"({str(error)[:60]}). Try data.calendar=bars: the days in the file are the sessions."
+            f"{key}={name}: exchange_calendars {exchange_calendars.__version__} cannot compute this calendar "
+            f"({str(error)[:60]}). Try {key}=bars: the days in the file are the sessions."
         ) from None
     return calendar
 

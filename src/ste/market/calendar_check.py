@@ -25,7 +25,7 @@ _EXACT = 0.001
 _HOLIDAYS = 0.06  # of the weekdays of a year: more missing sessions are a thin ticker's
 
 
-def on_sessions(bars: pd.DataFrame, summary: ReadSummary, periods: Periods) -> pd.DataFrame:
+def on_sessions(bars: pd.DataFrame, summary: ReadSummary, periods: Periods, by_model: bool = False) -> pd.DataFrame:
     """Return the bars on sessions; a weekly or monthly bar is dated by the last session of its period.
 
     Args:
@@ -33,6 +33,7 @@ def on_sessions(bars: pd.DataFrame, summary: ReadSummary, periods: Periods) -> p
         summary: the rows on other days are counted, and the spacing is stated; over several blocks, the first one
             with enough bars decides.
         periods: of the rows that the bars are for.
+        by_model: whether the card of a model states them, rather than settings.
 
     Raises:
         DataError: bars of a spacing that the rows cannot be made from.
@@ -48,7 +49,7 @@ def on_sessions(bars: pd.DataFrame, summary: ReadSummary, periods: Periods) -> p
         summary.doubt(bars, gaps.sparse(), "of tickers whose bars are a week or more apart, unlike the others'")
         _state_bounds(bars, summary, periods.calendar)
         return summary.drop(bars, ~bars["date"].isin(every).to_numpy(), off_calendar(periods.calendar))
-    check_spacing(bars, summary.spacing, periods.frequency)
+    check_spacing(bars, summary.spacing, periods.frequency, by_model)
     return one_bar_per_period(bars, summary, periods)
 
 
@@ -77,16 +78,17 @@ def _state_bounds(bars: pd.DataFrame, summary: ReadSummary, calendar: TradingCal
             summary.statements.append(statement)
 
 
-def check_calendar(summary: ReadSummary, calendar: TradingCalendar, where: object) -> None:
+def check_calendar(summary: ReadSummary, calendar: TradingCalendar, where: object, *, by_model: bool = False) -> None:
     """Raise `DataError` where the days of all bars are those of another calendar.
 
     Args:
         summary: of the complete file.
         calendar: that the bars were read with.
         where: the file or source of the bars.
+        by_model: whether the card of a model states the calendar, rather than a setting.
     """
     days = summary.days
-    _check_closed_periods(summary, calendar, where)
+    _check_closed_periods(summary, calendar, where, by_model)
     if calendar.label == BARS or days.empty or summary.spacing not in ("", "daily"):
         return
     days = days[(days.index >= calendar.bounds[0]) & (days.index <= calendar.bounds[1])]
@@ -113,18 +115,24 @@ def check_calendar(summary: ReadSummary, calendar: TradingCalendar, where: objec
         seen = f"no ticker has a bar on {missing:,} of the {len(every):,} sessions of {calendar.label}"
     fits = f"the days are those of {' or '.join(names)}" if names else "no exchange has these days"
     more = "" if names else ": the days in the file are the sessions"
-    raise DataError(f"{where}: {seen}; {fits}. Train with data.calendar={names[0] if names else BARS}{more}.")
+    remedy = f"Train with data.calendar={names[0] if names else BARS}{more}."
+    raise DataError(f"{where}: {seen}; {fits}. {_bars_of(calendar) if by_model else remedy}")
 
 
-def _check_closed_periods(summary: ReadSummary, calendar: TradingCalendar, where: object) -> None:
+def _bars_of(calendar: TradingCalendar) -> str:
+    return f"The model was trained on the calendar {calendar.label}: give bars of it."
+
+
+def _check_closed_periods(summary: ReadSummary, calendar: TradingCalendar, where: object, by_model: bool) -> None:
     """Refuse weekly or monthly bars of periods in which the exchange of the calendar was closed."""
     for word in ("week", "month"):
         closed = summary.set_aside.get(closed_periods(word, calendar))
         total = int(summary.days.sum())
         if closed and closed.rows >= _FEW and closed.rows > _ALLOWED * total:
+            remedy = f"Train with the calendar of their exchange, or with data.calendar={BARS}."
             raise DataError(
                 f"{where}: {closed.rows:,} of {total:,} bars are {closed_periods(word, calendar)} (first: "
-                f"{closed.first}). Train with the calendar of their exchange, or with data.calendar={BARS}."
+                f"{closed.first}). {_bars_of(calendar) if by_model else remedy}"
             )
 
 

@@ -7,13 +7,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ste.config.file_locations import find_files
 from ste.config.header_check import check_columns
+from ste.config.read_options import ReadOptions
+from ste.data.bar_files.reader_registry import open_tables
 from ste.data.columns import check_lines, find_repeats, typed_frame, violation
 from ste.data.storage.files import read_frame
 from ste.errors import DataError
 from ste.inference.batch.output_parts import is_parts_folder
 from ste.inference.model_card import ModelCard
-from ste.schema import KEYS, RETURN, Column, probability_names
+from ste.schema import DIRECTION, KEYS, RETURN, Column, probability_names
 
 LINES = (".jsonl", ".ndjson", ".json")
 VERSION = "model_version"
@@ -121,7 +124,15 @@ def read_rows(path: Path, names: Sequence[str]) -> pd.DataFrame:
     return frame.assign(**typed)
 
 
-def is_bars(path: Path) -> bool:
-    """Whether a file holds daily bars rather than a weekly table."""
-    frame = read_frame(path)
-    return "close" in frame and RETURN not in frame and "stock_close" not in frame
+def is_table(what: str, options: ReadOptions) -> bool:
+    """Whether outcomes are those of a weekly table, by its header, rather than daily bars in any shape.
+
+    Args:
+        what: path, folder or pattern, as typed.
+        options: how to read.
+
+    Raises:
+        DataError: nothing is there, or the first file cannot be read.
+    """
+    first = next(open_tables(find_files(what, "truth")[0], options))
+    return bool({RETURN, DIRECTION, "stock_close"} & set(first.header[-1]))

@@ -18,7 +18,7 @@ from ste.inference.watched_columns import SLOW_MACRO
 from ste.market.sources import Market
 from ste.monitoring.drift import DriftReport, drift_report
 from ste.monitoring.drift_monitor import DriftMonitor
-from ste.monitoring.input_files import VERSION, is_bars, read_predictions, read_rows
+from ste.monitoring.input_files import VERSION, is_table, read_predictions, read_rows
 from ste.monitoring.monitor_report import MonitorReport
 from ste.monitoring.outcomes import outcomes_of_market, outcomes_of_table
 from ste.monitoring.recommendation import recommend
@@ -68,7 +68,7 @@ def review(model: ServedModel, settings: MonitorSettings) -> MonitorReport:
     predictions = _out_of_sample(predictions, card, rows, settings.since, notes)
     drift = latest_drift(card, predictions, examples, settings.periods, notes)
     record = None
-    outcomes = _outcomes(settings, market, rows, card)
+    outcomes = _outcomes(settings, market, rows, card, notes)
     if outcomes is not None:
         record = track_record(join_outcomes(predictions, outcomes), card)
         if record is None:
@@ -205,14 +205,18 @@ def _out_of_sample(
 
 
 def _outcomes(
-    settings: MonitorSettings, market: Market | None, rows: pd.DataFrame | None, card: ModelCard
+    settings: MonitorSettings, market: Market | None, rows: pd.DataFrame | None, card: ModelCard, notes: list[str]
 ) -> pd.DataFrame | None:
-    """Compute the outcomes from the best source given; None without any."""
+    """Compute the outcomes from the best source given, and note how it was read; None without any."""
     if settings.truth is not None:
-        path = Path(settings.truth)
-        if is_bars(path):
-            return outcomes_of_market(open_market(card, {"bars": str(path)}), card)
-        return outcomes_of_table(read_rows(path, ()), card, path)
+        if is_table(settings.truth, settings.read_options()):
+            path = Path(settings.truth).expanduser()
+            return outcomes_of_table(read_rows(path, ()), card, path)
+        sides = dict.fromkeys(("news", "macro", "policy"))
+        later = open_market(card, {**vars(settings), **sides, "bars": settings.truth})
+        # What stands in for the other files plays no part in outcomes.
+        notes += [f"truth: {note}" for note in later.notes if note not in later.summary.assumptions]
+        return outcomes_of_market(later, card)
     if market is not None:
         return outcomes_of_market(market, card)
     if rows is None or RETURN not in rows:

@@ -14,7 +14,7 @@ from typing_extensions import TypedDict  # pydantic asks for it below Python 3.1
 from ste.data.columns import shown_value
 from ste.data.sources.side_files import find_relations
 from ste.errors import DataError
-from ste.inference.card_market import bars_calendar, check_card_spacing
+from ste.inference.card_market import bars_calendar, check_card_bars
 from ste.inference.inputs import needed_bars, rows_of_bars, windows_of_rows
 from ste.inference.model_card import ModelCard
 from ste.market.bar_adjustment import adjusted_bars
@@ -125,11 +125,11 @@ def examples_of_bars(body: bytes, card: ModelCard) -> BarExamples:
     assert bars is not None
     try:
         periods = Periods(card.frequency, bars_calendar(card, bars))
-        adjusted = adjusted_bars(bars, summary, periods=periods)
+        adjusted = adjusted_bars(bars, summary, periods=periods, by_model=True)
         # Too few bars for a spacing are taken as those of training.
         summary.spacing = summary.spacing or card.spacing
         market = Market(adjusted, calendar=periods.calendar, summary=summary, **frames)
-        check_card_spacing(card, market)
+        check_card_bars(card, market)
         length = 1 if card.view == "flat" else card.sequence_length
         rows = rows_of_bars(market, card, None if request.get("every") else length)
     except DataError as error:

@@ -38,6 +38,8 @@ def model_json(card: ModelCard, version: str) -> dict[str, Any]:
         "synthetic": trained_on_synthetic(card),
         "warning": synthetic_warning(card),
         "tickers": card.tickers,
+        "calendar": card.periods.calendar.label,
+        "adjustment": card.adjustment,
     }
 
 

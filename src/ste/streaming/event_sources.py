@@ -8,6 +8,7 @@ import select
 import sys
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from io import FileIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,10 +39,12 @@ class EventSource(ABC):
     Attributes:
         name: identifies the source; saved in the checkpoint.
         finished: whether no more records will come.
+        notes: what was understood of the source, in lines, after `open`.
     """
 
     name: str
     finished = False
+    notes: Sequence[str] = ()
 
     @property
     @abstractmethod

@@ -4,7 +4,7 @@ An event is one JSON object. Its bounds are those of the market files (`ste.data
 
 | kind | fields |
 |---|---|
-| bar | ticker, date, open, high, low, close, volume, [adj_close] |
+| bar | ticker, date, open, high, low, close, volume, [adj_close or raw_close] |
 | news | ticker, date, count, sentiment, relevance |
 | macro | series, release_date, value |
 | policy | date, impact, [id] |
@@ -17,6 +17,7 @@ from sys import float_info
 from typing import Any, NamedTuple
 
 from ste.data.columns import Limits, is_below, limits
+from ste.market.sources import RAW_CLOSE
 from ste.schema import ADJUSTED_CLOSE, MACRO_SERIES, SOURCE_NUMBERS
 from ste.streaming.stream_calendar import StreamCalendar, day_of, iso_date_of
 
@@ -24,6 +25,7 @@ _HORIZON = (day_of("1950-01-01"), day_of("2100-01-01"))
 _LIMITS = {
     **{column.name: limits(column) for columns in SOURCE_NUMBERS.values() for column in columns},
     ADJUSTED_CLOSE.name: limits(ADJUSTED_CLOSE),
+    RAW_CLOSE: limits(ADJUSTED_CLOSE),
 }
 _MACRO_LIMITS = {series: limits(column) for series, column in MACRO_SERIES.items()}
 _NAME = 64  # characters of a ticker or an id
@@ -122,7 +124,12 @@ def _bar(content: dict[str, Any]) -> BarEvent:
     opened, high, low, close, volume = (_number(content, name) for name in ("open", "high", "low", "close", "volume"))
     if is_below(high, low):
         raise EventError(f"high: found {high:g} below the low {low:g}")
-    if content.get("adj_close") is None:
+    adjusted = content.get(ADJUSTED_CLOSE.name) is not None
+    if content.get(RAW_CLOSE) is not None:
+        if adjusted:
+            raise EventError("raw_close: found next to adj_close; expected one of the two")
+        return BarEvent(ticker, day, opened, high, low, close, volume, _number(content, RAW_CLOSE))
+    if not adjusted:
         return BarEvent(ticker, day, opened, high, low, close, volume, close)
     ratio = _number(content, ADJUSTED_CLOSE.name) / close
     bar = BarEvent(ticker, day, opened * ratio, high * ratio, low * ratio, close * ratio, volume, close)

@@ -1,47 +1,44 @@
 """Replay market files as a stream, in the order of their dates, at any speed."""
 
 import time
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from ste.config.header_check import check_columns
-from ste.data.storage.files import read_frame
-from ste.errors import DataError
-from ste.market.adjustment import AdjustmentCounts, adjusted_volume
-from ste.market.calendar import NEW_YORK, TradingCalendar
-from ste.market.histories import history_starts
-from ste.schema import ADJUSTED_CLOSE, MARKET_COLUMNS
+from ste.config.file_locations import all_files
+from ste.config.live_settings import ReplaySettings
+from ste.config.read_options import ReadingSettings
+from ste.data.bar_files.bar_frame import FaultyRow
+from ste.inference.card_market import open_market
+from ste.inference.model_card import ModelCard
+from ste.schema import KEYS
 from ste.streaming.event_sources import EventSource, SourceRecord
+from ste.streaming.events import EventError
 
-_KINDS = {"macro": "macro", "policy": "policy", "news": "news", "bars": "bar"}
-_DAY = {"macro": "release_date", "policy": "date", "news": "date", "bars": "date"}
+_DAY = {"macro": "release_date", "policy": "date", "news": "date", "bar": "date"}
 _BATCH = 1024
 _NAT = np.iinfo(np.int64).min  # NumPy's int64 of a missing date
 
 
 class Replay(EventSource):
-    """Market files as a source (columns: `schema.MARKET_COLUMNS`).
+    """Market files as a source, read as tables and `ste.predict` read them.
 
-    Events of one day come in the order macro, policy, news, bars, and within each in the order of the file.
+    Bars are sent on the adjusted scale, with the raw close where they were adjusted. Events of one day come in the
+    order macro, policy, news, bars, and within each in the order of the file, bars in that of the tickers. A bar with a
+    fault comes last and is a rejected event; one without a date comes first of all.
 
     Args:
-        files: path of `bars`, and optionally of `news`, `macro`, `policy`.
-        speed: `max`, events per second such as `500`, or a multiple of real time such as `86400x` (a day per second).
+        card: of the model, whose calendar decides the sessions.
+        settings: names the files and states how they are read.
         batch: maximum number of events in one read.
-        calendar: of the exchange.
     """
 
-    def __init__(
-        self, files: dict[str, str], speed: str = "max", batch: int = _BATCH, calendar: TradingCalendar = NEW_YORK
-    ) -> None:
-        sizes = (f"{kind} {path} ({Path(path).stat().st_size} bytes)" for kind, path in sorted(files.items()))
-        self.name = f"replay of {', '.join(sizes)}"
-        self._files = files
-        self._batch, self._calendar = batch, calendar
-        self._speed = speed.lower()
+    def __init__(self, card: ModelCard, settings: ReplaySettings, batch: int = _BATCH) -> None:
+        self.name = _name(settings)
+        self._card, self._settings, self._batch = card, settings, batch
+        self._speed = settings.speed.lower()
         self._start = self._next = 0
 
     @property
@@ -51,16 +48,28 @@ class Replay(EventSource):
 
     def open(self, position: Any) -> None:
         """Read the files and start after the given number of events."""
-        self._frames, days, kinds, rows = {}, [], [], []
-        for number, (key, kind) in enumerate(_KINDS.items()):
-            if key not in self._files:
+        self._faults: list[FaultyRow] = []
+        market = open_market(self._card, vars(self._settings), self._faults.extend, self._settings.section)
+        self.notes = market.notes
+        policy = market.policy
+        if policy is not None:
+            policy = policy.assign(id=np.arange(len(policy)))  # two events of a day stay two events
+        frames = {"macro": market.macro, "policy": policy, "news": market.news, "bar": market.bars}
+        self._frames: dict[int, tuple[str, list[str], list[list[Any]]]] = {}
+        days: list[np.ndarray] = []
+        for kind, frame in frames.items():
+            if frame is None:
                 continue
-            frame = _read(key, self._files[key], self._calendar)
-            self._frames[number] = (kind, list(frame.columns), [frame[name].tolist() for name in frame])
-            days.append(pd.to_datetime(frame[_DAY[key]], errors="coerce").to_numpy("datetime64[D]").astype(np.int64))
-            kinds.append(np.full(len(frame), number))
-            rows.append(np.arange(len(frame)))
-        day, kind_of, row = (np.concatenate(part) for part in (days, kinds, rows))
+            day = frame[_DAY[kind]].to_numpy().astype("datetime64[D]")
+            columns = frame.assign(**{_DAY[kind]: np.datetime_as_string(day)})
+            self._frames[len(days)] = (kind, list(columns.columns), [columns[name].tolist() for name in columns])
+            days.append(day)
+        days.append(np.array([fault.date or "NaT" for fault in self._faults], dtype="datetime64[D]"))
+        day, kind_of, row = (
+            np.concatenate(days).astype(np.int64),
+            np.repeat(np.arange(len(days)), [len(each) for each in days]),
+            np.concatenate([np.arange(len(each)) for each in days]),
+        )
         order = np.argsort(day, kind="stable")
         self._kind, self._row = kind_of[order], row[order]
         self._start = self._next = position or 0
@@ -97,48 +106,24 @@ class Replay(EventSource):
         return min(self._start + int(elapsed * float(self._speed)) + 1, len(self._days))
 
     def _record(self, number: int, row: int) -> SourceRecord:
+        if number not in self._frames:
+            fault = self._faults[row]
+            found = f"{fault.column}: found" if fault.column else "found"
+            reason = f"{found} {fault.found or 'nothing'}; expected {fault.expected}"
+            return SourceRecord(f"{fault.where}, line {fault.line}", EventError(reason))
         kind, names, columns = self._frames[number]
         content = {name: column[row] for name, column in zip(names, columns, strict=True)}
-        return SourceRecord(f"{kind} line {row + 2}", {**content, "kind": kind})
+        where = " ".join(str(content[name]) for name in ("series", *KEYS[::-1], "release_date") if name in content)
+        return SourceRecord(f"{kind} {where}", {**content, "kind": kind})
 
 
-def _read(key: str, path: str, calendar: TradingCalendar) -> pd.DataFrame:
-    """Read the columns of a file that an event has, dates as text."""
-    frame = read_frame(path, text=("ticker", "series", "event"))
-    check_columns([str(name) for name in frame], MARKET_COLUMNS[key], path)
-    adjusted = key == "bars" and ADJUSTED_CLOSE.name in frame
-    columns = [*MARKET_COLUMNS[key], *([ADJUSTED_CLOSE.name] if adjusted else [])]
-    frame = frame[columns].copy()
-    if adjusted:
-        frame["volume"] = _volume(frame, calendar)
-    day = frame[_DAY[key]]
-    if pd.api.types.is_datetime64_any_dtype(day):
-        frame[_DAY[key]] = day.dt.strftime("%Y-%m-%d")
-    if not frame[_DAY[key]].map(lambda value: isinstance(value, str)).any():
-        raise DataError(f"{path}: column {_DAY[key]} holds no dates. Expected days such as 2024-11-29.")
-    if key == "policy":
-        frame["id"] = np.arange(len(frame))  # two events of a day stay two events
-    return frame
-
-
-def _volume(bars: pd.DataFrame, calendar: TradingCalendar) -> pd.Series:
-    """Return the volume on the scale that tables have it, `[N]`; an event has no such evidence of its own.
-
-    Rows that will be refused as events keep what they hold.
-    """
-    numbers = {
-        name: pd.to_numeric(bars[name], errors="coerce").astype("float64")
-        for name in ("close", "volume", ADJUSTED_CLOSE.name)
-    }
-    typed = pd.DataFrame(
-        {"ticker": bars["ticker"], "date": pd.to_datetime(bars["date"], errors="coerce"), **numbers}, index=bars.index
-    )
-    typed = typed[typed.notna().all(axis=1) & (typed["close"] > 0) & (typed[ADJUSTED_CLOSE.name] > 0)]
-    if typed.empty:
-        return bars["volume"]
-    typed = typed[typed["date"].isin(calendar.sessions(typed["date"].min(), typed["date"].max()))]
-    typed = typed.sort_values(["ticker", "date"], kind="stable")
-    out = bars["volume"].astype(object)
-    if len(typed):
-        out[typed.index] = adjusted_volume(typed, history_starts(typed), AdjustmentCounts())
-    return out
+def _name(settings: ReplaySettings) -> str:
+    """Name the files with their sizes, and how they are read where it is not the default: what decides the events."""
+    sizes = []
+    for kind, path in sorted(settings.files().items()):
+        files = all_files(path, f"replay.{kind}") if kind == "bars" else [Path(path).expanduser()]
+        sizes.append(f"{kind} {path} ({sum(file.stat().st_size for file in files)} bytes)")
+    defaults = ReadingSettings()
+    options = {field.name: getattr(settings, field.name) for field in fields(ReadingSettings)}
+    stated = [f"{name}={value}" for name, value in options.items() if value != getattr(defaults, name)]
+    return f"replay of files {', '.join([*sizes, *stated])}"

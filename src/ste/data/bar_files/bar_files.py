@@ -90,9 +90,9 @@ class BarFiles:
         Raises:
             DataError: of a row, or a ticker that was asked for has no bars.
         """
-        aggregate, self._on_faults = self.options.aggregate, on_faults
+        self._on_faults = on_faults
         for parts in self._parts(max_rows):
-            frame = checked_frame(parts, self.summary, on_faults, aggregate=aggregate)
+            frame = checked_frame(parts, self.summary, self.options, on_faults)
             bounds = np.append(ticker_starts(frame), len(frame))
             for first, last in ticker_ranges(bounds, max_rows):
                 block = frame.iloc[first:last].reset_index(drop=True)

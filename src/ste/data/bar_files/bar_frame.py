@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ste.config.read_options import FIELDS
+from ste.config.read_options import FIELDS, ReadOptions
 from ste.data.bar_files.bar_part import BarPart
 from ste.data.cells import cell_text
 from ste.data.columns import NAME, Violation, check_lines, find_repeats, find_violations, violation
@@ -44,15 +44,18 @@ OnFaults = Callable[[list[FaultyRow]], None]
 
 
 def checked_frame(
-    parts: Sequence[BarPart], summary: ReadSummary, on_faults: OnFaults | None = None, *, aggregate: bool = False
+    parts: Sequence[BarPart],
+    summary: ReadSummary,
+    options: ReadOptions,
+    on_faults: OnFaults | None = None,
 ) -> pd.DataFrame:
     """Return the bars of some tables, checked, sorted by ticker and date.
 
     Args:
         parts: complete tickers.
         summary: rows that are no bars are counted.
+        options: whether several rows of a ticker and day become one bar.
         on_faults: gets the rows with a fault, which are left out; None raises an error for them.
-        aggregate: whether several rows of a ticker and day become one bar.
 
     Returns:
         `ticker` (category), `date` (datetime64[ns]), the fields and, where any table has it, `adj_close`.
@@ -67,8 +70,8 @@ def checked_frame(
         return frame
     timed = any(part.time is not None for part in rows.parts)
     if timed:
-        frame = _one_per_day(frame, rows, summary, aggregate=aggregate)
-        if aggregate:
+        frame = _one_per_day(frame, rows, summary, options)
+        if options.aggregate:
             return frame
     for find in (_find_faults, _find_repeats):
         violations = find(frame)
@@ -221,18 +224,18 @@ def _find_repeats(frame: pd.DataFrame) -> list[Violation]:
     return find_repeats({"key": key}, "date", days, "one row per ticker and day")
 
 
-def _one_per_day(frame: pd.DataFrame, rows: _Rows, summary: ReadSummary, *, aggregate: bool) -> pd.DataFrame:
+def _one_per_day(frame: pd.DataFrame, rows: _Rows, summary: ReadSummary, options: ReadOptions) -> pd.DataFrame:
     """Check that a ticker has one row a day, or make it one."""
     parts = [part.time if part.time is not None else np.zeros(len(part), "timedelta64[ns]") for part in rows.parts]
     time = np.concatenate(parts)
     repeated = frame.duplicated(["ticker", "date"], keep=False).to_numpy()
-    if not aggregate:
+    if not options.aggregate:
         if repeated.any() and len(np.unique(time[repeated])) > 1:
             part, at = rows.place(int(np.argmax(repeated)))
             raise DataError(
                 f"{part.where}: several rows of a ticker on one day, at different times (line {part.line[at]}: "
                 f"{cell_text(part.raw['date'], at)}). Expected daily bars. To make one bar of each day: "
-                "data.aggregate=true."
+                f"{options.prefix}aggregate=true."
             )
         return frame
     faults = [one for one in _find_faults(frame) if one.column != "date"]

@@ -10,6 +10,7 @@ from ste.config import DataSettings
 from ste.data.build.split_summary import SplitSummary
 from ste.data.build.table_folder import content_digest
 from ste.data.storage.files import atomic_file
+from ste.market.read_summary import ReadSummary
 from ste.schema import FEATURE_SETS, SYNTHETIC_SOURCES, class_names
 
 BUILD = 3
@@ -48,13 +49,22 @@ class StagedTable:
         entries: digests of each split's table and, where known, of the class probabilities, for the data card.
         summary: counts of the splits.
         notes: of the sources.
-        spacing: of the bars, see `Market`.
+        bars: `bars_entry` of what the table was built from.
     """
 
     entries: dict[str, dict[str, Any]]
     summary: SplitSummary
     notes: list[str]
-    spacing: str = "daily"
+    bars: dict[str, Any]
+
+
+def bars_entry(summary: ReadSummary) -> dict[str, Any]:
+    """Return what a data card states of the bars: their spacing (see `Market`), and how they are adjusted, in words."""
+    return {
+        "spacing": summary.spacing or "daily",
+        "adjustment": summary.adjustment.statement().removeprefix("bars: "),
+        "adjusted": summary.adjustment.adjusted,
+    }
 
 
 def short_digest(identity: dict[str, Any]) -> str:

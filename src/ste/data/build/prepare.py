@@ -22,6 +22,7 @@ from ste.data.build.data_card import (
     BUILD,
     PreparedData,
     StagedTable,
+    bars_entry,
     data_card,
     short_digest,
     write_card,
@@ -141,7 +142,7 @@ def _build_files(settings: DataSettings, staging: Path) -> StagedTable:
         file = staging / f"{name}.{settings.format}"
         write_frame(frame, file)
         entries[name] = {"sha256": sha256(file)}
-    return StagedTable(entries, summary, market.notes, market.spacing)
+    return StagedTable(entries, summary, market.notes, bars_entry(market.summary))
 
 
 def _publish(
@@ -152,7 +153,7 @@ def _publish(
         name: {"file": f"{FILE_NAMES[name]}_{period}{suffix}", **entry} for name, entry in staged.entries.items()
     }
     files = {name: entries[name] | counts for name, counts in staged.summary.entries().items()}
-    card = data_card(settings, files, identity, staged.notes, entries.get(TRUTH)) | {"spacing": staged.spacing}
+    card = data_card(settings, files, identity, staged.notes, entries.get(TRUTH)) | staged.bars
     names = {name: entry["file"] for name, entry in entries.items()}
     if settings.format == "parts":
         names[TENSORS] = card["tensors"] = f"{TENSORS}_{period}"

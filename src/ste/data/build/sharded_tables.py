@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ste.config import DataSettings, MarketSettings, RealMarketSettings, SyntheticSettings
-from ste.data.build.data_card import StagedTable
+from ste.data.build.data_card import StagedTable, bars_entry
 from ste.data.build.labelled_rows import RowBuilder, label_rows
 from ste.data.build.split_summary import SplitSummary, check_training
 from ste.data.build.table_folder import TENSORS, TRUTH, content_digest
@@ -164,7 +164,7 @@ def build_parts(settings: DataSettings, staging: Path) -> StagedTable:
         tensors.finish(content_digest([entries[name]["sha256"] for name in SPLITS if name in entries], settings))
     del market, block
     _free_memory()
-    return StagedTable(entries, summary, [*sources.notes(), *builder.notes()], sources.spacing or "daily")
+    return StagedTable(entries, summary, [*sources.notes(), *builder.notes()], bars_entry(sources))
 
 
 def _free_memory() -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 from filelock import FileLock
 
 from ste.config import TableSettings
-from ste.data.build.data_card import BUILD, PreparedData, data_card, short_digest, write_card
+from ste.data.build.data_card import BUILD, PreparedData, bars_entry, data_card, short_digest, write_card
 from ste.data.build.split_summary import SplitSummary
 from ste.data.build.table_folder import TENSORS, card_of_table, read_card
 from ste.data.sources.daily_sources import table_dates, with_calendar
@@ -49,7 +49,7 @@ def _card(
     settings: TableSettings, entries: dict[str, dict[str, Any]], identity: dict[str, Any], built: dict[str, Any]
 ) -> dict[str, Any]:
     card = data_card(settings, entries, identity, [], None, built.get("source"))
-    return card | {"spacing": built.get("spacing", "daily")}
+    return card | {key: built[key] for key in bars_entry(ReadSummary()) if key in built}
 
 
 def _with_table_calendar(settings: TableSettings, built: dict[str, Any]) -> TableSettings:

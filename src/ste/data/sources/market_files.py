@@ -95,10 +95,10 @@ def bar_blocks(
     periods = periods or file_periods(settings, on_faults)
     files = _bar_files(settings, summary)
     for raw in files.blocks(max_rows, on_faults):
-        block = adjusted_block(raw, summary, periods, settings.read_options().volume)
+        block = adjusted_block(raw, summary, periods, settings.read_options().volume, by_model=settings.by_model)
         if len(block):
             yield block
-    check_calendar(summary, periods.calendar, files.where)
+    check_calendar(summary, periods.calendar, files.where, by_model=settings.by_model)
     summary.check(files.where)
     for first, second in spelled_twice(summary.tickers):
         summary.state(f"bars: {first} and {second} differ in spelling alone and are two tickers")

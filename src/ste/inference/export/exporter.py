@@ -105,6 +105,7 @@ def _model_card(
 ) -> ModelCard:
     settings, train = exported.data.settings, exported.data.datasets["train"]
     first, last = (pd.Timestamp(day) for day in (train.dates.min(), train.dates.max()))
+    stated = exported.data.panel.prepared.card
     return ModelCard(
         name=exported.name,
         run_id=run.id,
@@ -126,9 +127,9 @@ def _model_card(
         parity=parity,
         reference=reference_distributions(exported, predictions),
         made_of=exported.made_of,
-        synthetic=is_synthetic(exported.data.panel.prepared.card),
+        synthetic=is_synthetic(stated),
         calendar=exported.data.panel.settings.calendar,
-        spacing=exported.data.panel.prepared.card.get("spacing", "daily"),
+        **{key: stated[key] for key in ("spacing", "adjustment", "adjusted") if key in stated},
         **_training_rows(train, settings),
     )
 

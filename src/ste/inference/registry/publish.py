@@ -123,7 +123,9 @@ def _register(client: RunStore, settings: ExportSettings, exported: ExportedMode
         "sequence_length": str(card.sequence_length),
         "classes": ", ".join(card.classes),
         "trained": f"{card.trained_from} to {card.trained_to}",
+        "calendar": card.periods.calendar.label,
         "parity": f"{card.parity:.2g}",
+        **({"adjustment": card.adjustment[:4000]} if card.adjustment else {}),
         **({"made_of": card.made_of[:4000]} if card.made_of else {}),
     }
     with tempfile.TemporaryDirectory() as scratch:

@@ -66,6 +66,8 @@ function showSummary() {
     "Inputs": model.view === "flat" ? `${model.features} features of one ${model.unit}` : `${model.features} features of ${count(model.sequence_length, model.unit)}`,
     "Data": `${model.synthetic ? "a synthetic market" : "your data"} (data=${model.data_source}), ${model.trained_from} to ${model.trained_to}`,
     ...(model.tickers ? { "Tickers": `${model.tickers.length}: ${model.tickers.slice(0, 12).join(", ")}${model.tickers.length > 12 ? ", \u2026" : ""}` } : {}),
+    "Calendar": model.calendar,
+    ...(model.adjustment ? { "Training bars": model.adjustment } : {}),
     "Run": model.run_id,
     ...(model.made_of ? { "Ensemble of": model.made_of } : {}),
   };
