@@ -13,6 +13,7 @@ from ste.config.read_options import ReadOptions
 from ste.data.bar_files.bar_part import BarPart, read_part
 from ste.data.bar_files.raw_table import ArrowTable
 from ste.data.bar_files.table_shapes import Shape
+from ste.errors import DataError
 from ste.market.ticker_groups import ticker_ranges
 
 _BATCH, _BUFFER = 1 << 15, 1 << 18  # rows, and bytes of each column, in one read
@@ -43,6 +44,12 @@ class SortedParquet:
 
     def parts(self) -> Iterator[BarPart]:
         """Yield the bars of complete tickers."""
+        try:
+            yield from self._parts()
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"{self.path}: cannot be read ({str(error).splitlines()[0]}).") from None
+
+    def _parts(self) -> Iterator[BarPart]:
         columns = self.shape.by_ticker[None]
         bounds = np.cumsum([0, *self.counts.values()])
         # Buffered streams: otherwise the columns of a complete row group are in memory at once.
@@ -55,7 +62,9 @@ class SortedParquet:
             pending: list[pa.RecordBatch] = []
             for first, last in ticker_ranges(bounds, self.max_rows):
                 while sum(map(len, pending)) < last - first:
-                    pending.append(next(batches))
+                    if (batch := next(batches, None)) is None:
+                        raise DataError(f"{self.path}: changed while it was read. Run again when it is complete.")
+                    pending.append(batch)
                 table = pa.Table.from_batches(pending).select(order)
                 pending = table[last - first :].to_batches()
                 cells = [column.combine_chunks() for column in table[: last - first].columns]
