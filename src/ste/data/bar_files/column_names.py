@@ -150,13 +150,12 @@ def unknown_columns(header: Sequence[str], found: ColumnMap, options: ReadOption
         )
     known = ", ".join(f"{header[at]} as {key}" for key, at in found.positions.items() if header[at] != key)
     unused = [name for name in header if name.strip() in {one.strip() for one in found.ignored}]
-    example = ", ".join(
-        f"{key}: {name}" for key, name in zip(missing, [*unused, *["NAME"] * len(missing)], strict=False)
-    )
+    names = [*unused, *["NAME"] * len(missing)]
+    example = ", ".join(f"{key}: {name}" for key, name in zip(missing, names, strict=False))
     return DataError(
         f"{where}: no column for {', '.join(missing)}. Found the columns {shown_names(header)}"
         f"{f' ({known})' if known else ''}. Expected date, open, high, low, close and volume under their usual names. "
-        f"Say which is which, for example {options.prefix}columns={{{example}}}; or leave out a file that holds no bars."
+        f"Say which is which, for example {options.prefix}columns={{{example}}}; or leave out a file without bars."
     )
 
 

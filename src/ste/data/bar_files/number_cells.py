@@ -1,6 +1,5 @@
 """Numbers as people write them: `$1,234.50`, `62.1M`, `1.234,50`."""
 
-import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -67,10 +66,9 @@ def to_floats(cells: Any, mark: Mark) -> np.ndarray:
     text, factor = _stripped(cells if is_text(cells) else pc.cast(cells, pa.string()))
     other = "," if mark == "." else "."
     # Thousands, or lakhs as in 12,34,567; any other place of the other mark is no number.
-    whole = (
-        rf"\d*|\d{{1,3}}(?:[{other}{_BLANKS}]\d{{3}})+|\d{{1,2}}(?:{re.escape(other)}\d{{2}})+{re.escape(other)}\d{{3}}"
-    )
-    known = pc.match_substring_regex(text, rf"^[-+]?(?:{whole})(?:{re.escape(mark)}\d*)?(?:[eE][-+]?\d+)?$")
+    lakhs = rf"\d{{1,2}}(?:[{other}]\d{{2}})+[{other}]\d{{3}}"
+    whole = rf"\d*|\d{{1,3}}(?:[{other}{_BLANKS}]\d{{3}})+|{lakhs}"
+    known = pc.match_substring_regex(text, rf"^[-+]?(?:{whole})(?:[{mark}]\d*)?(?:[eE][-+]?\d+)?$")
     known = pc.and_(known, pc.match_substring_regex(text, r"^[^eE]*\d"))
     text = pc.replace_substring_regex(text, rf"[{other}{_BLANKS}]", "")
     text = pc.replace_substring(text, ",", ".") if mark == "," else text

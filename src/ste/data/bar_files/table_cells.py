@@ -35,9 +35,9 @@ def read_cells(
     cells = _read(table, columns, text)
     values = [cells[name] for name in numbers]
     # A parser takes 12.345 for a number with a point; where the mark may be a comma, it has to stay text.
-    if any(map(is_text, values)) or options.decimal == ",":
-        if any(pa.types.is_floating(each.type) for each in values):
-            cells = _read(table, columns, set(columns.values()))
+    has_comma = options.decimal == "," or any(map(is_text, values))
+    if has_comma and any(pa.types.is_floating(each.type) for each in values):
+        cells = _read(table, columns, set(columns.values()))
     return cells, decimal_mark([cells[name] for name in numbers], options, table.where)
 
 

@@ -39,9 +39,7 @@ class Archive:
             raise DataError(f"{path}: the archive holds no text table. Expected CSV files.")
         for name in members:
             if PurePosixPath(name).suffix.lower() not in TEXT_ENDINGS:
-                raise DataError(
-                    f"{path}: holds {name}, which is no plain text. Unpack the archive and give its folder."
-                )
+                raise DataError(f"{path}: holds {name}, which is no plain text. Unpack it and give the folder.")
         alone = len(members) == 1
         for name in members:
             yield TextTable(_opener(path, name), str(path) if alone else f"{path}/{name}", stem_of(PurePosixPath(name)))
