@@ -35,6 +35,28 @@ def find_files(what: str, key: str = "data.bars") -> list[Path]:
         raise DataError(f"{key}={what}: cannot be read ({reason}). Give a file, a folder or a pattern.") from None
 
 
+def find_file(what: str, key: str) -> Path:
+    """Return the path of one file.
+
+    Args:
+        what: as typed; `~` is the home folder.
+        key: the setting, for messages.
+
+    Raises:
+        DataError: it is no file.
+    """
+    remedy = "Give the path of a CSV or Parquet file."
+    try:
+        path = Path(what).expanduser()
+        if path.is_file():
+            return path
+        found = "is a folder." if path.is_dir() else f"no such file.{nearby(path)}"
+    except (OSError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"{key}={what}: cannot be read ({reason}). {remedy}") from None
+    raise DataError(f"{key}={what}: {found} {remedy}")
+
+
 def _found(path: Path, what: str, key: str) -> list[Path]:
     if path.is_file() or is_store(path):
         return [path]

@@ -145,8 +145,8 @@ def unknown_columns(header: Sequence[str], found: ColumnMap, options: ReadOption
         )
     if missing == ["volume"]:
         return DataError(
-            f"{where}: no column for volume. Found the columns {shown_names(header)}. A bar has a volume: state its "
-            f"column, {options.prefix}columns={{volume: NAME}}, or add one of zeros where none is traded."
+            f"{where}: no column for volume. Found the columns {shown_names(header)}. Expected a volume in every bar: "
+            f"state its column, {options.prefix}columns={{volume: NAME}}, or add one of zeros where none is traded."
         )
     known = ", ".join(f"{header[at]} as {key}" for key, at in found.positions.items() if header[at] != key)
     unused = [name for name in header if name.strip() in {one.strip() for one in found.ignored}]
