@@ -20,6 +20,9 @@ from file_shapes import FIELDS, csv, known_bars, long, one
 from ste.config import MarketSettings
 from ste.config.read_options import ReadOptions
 from ste.data.bar_files.bar_files import open_bar_files
+from ste.data.bar_files.reader_registry import open_tables
+from ste.data.bar_files.sorted_parquet import sorted_parts
+from ste.data.bar_files.table_shapes import shape_of
 from ste.data.sources.universe import read_delistings, read_universe
 from ste.errors import ConfigError, DataError
 from ste.market.read_summary import ReadSummary
@@ -202,6 +205,21 @@ def test_files_that_are_not_read_are_stated(tmp_path: Path):
     assert f"bars: 1 table has no rows (first: MSFT in {tmp_path}/MSFT.csv)" in notes
 
 
+def test_a_folder_that_cannot_be_listed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    csv(AAPL, tmp_path / "AAPL.csv")
+    csv(NA, tmp_path / "locked" / "NA.csv")
+    scan = os.scandir
+
+    def denied(path: Any) -> Any:
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    with pytest.raises(DataError, match=r"data.bars=.*cannot be read \(Permission denied\)"):
+        read(tmp_path)
+
+
 def test_linked_folders_are_read_once(tmp_path: Path):
     csv(AAPL, tmp_path / "bars" / "AAPL.csv")
     csv(NA, tmp_path / "more" / "NA.csv")
@@ -257,6 +275,19 @@ def test_a_damaged_parquet_file_is_refused(tmp_path: Path):
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"bars.parquet: cannot be read"):
         read(path)
+
+
+@pytest.mark.parametrize("rows", [60, 100])
+def test_a_parquet_file_that_changes_while_it_is_read_is_refused(tmp_path: Path, rows: int):
+    path = tmp_path / "bars.parquet"
+    BARS[:80].to_parquet(path)
+    options = ReadOptions()
+    (opened,) = open_tables(path, options)
+    stream = sorted_parts(path, shape_of(opened, options), options, 1 << 20)
+    assert stream is not None
+    BARS[:rows].to_parquet(path)
+    with pytest.raises(DataError, match="changed while it was read"):
+        list(stream.parts())
 
 
 def test_a_pipe_is_refused(tmp_path: Path):

@@ -86,10 +86,15 @@ def unread_files(what: str) -> list[Path]:
     return [one for one in _files_below(path, broken=True) if not is_data(one.relative_to(path)) or not one.is_file()]
 
 
+def _refuse(error: OSError) -> None:
+    """Raise the error of a folder that cannot be listed, which `os.walk` would pass over."""
+    raise error
+
+
 def _files_below(folder: Path, *, broken: bool = False) -> list[Path]:
     """Return the files of a folder, sorted, through links to other folders but into each folder once."""
     seen, out = set(), []
-    for name, folders, files in os.walk(folder, followlinks=True):
+    for name, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
         real = os.path.realpath(name)
         folders[:] = sorted(one for one in folders if not one.startswith(_HIDDEN)) if real not in seen else []
         if real in seen:

@@ -60,11 +60,11 @@ class SortedParquet:
             here = replace(columns, positions={name: order.index(column) for name, column in used.items()})
             batches = file.iter_batches(_BATCH, columns=order)
             pending: list[pa.RecordBatch] = []
+            if file.metadata.num_rows != bounds[-1]:
+                raise DataError(f"{self.path}: changed while it was read. Run again when it is complete.")
             for first, last in ticker_ranges(bounds, self.max_rows):
                 while sum(map(len, pending)) < last - first:
-                    if (batch := next(batches, None)) is None:
-                        raise DataError(f"{self.path}: changed while it was read. Run again when it is complete.")
-                    pending.append(batch)
+                    pending.append(next(batches))
                 table = pa.Table.from_batches(pending).select(order)
                 pending = table[last - first :].to_batches()
                 cells = [column.combine_chunks() for column in table[: last - first].columns]
