@@ -597,7 +597,7 @@ SHAPES = (
         refused="has the tables notes, prices.*data.query=notes",
     ),
     FileShape("Excel", lambda b, f: _excel(f), refused="is an Excel workbook. Save its sheet as CSV"),
-    FileShape("JSON", bytes_in("bars.json", b'{"AAPL": [1, 2]}'), refused="is JSON. Expected a table"),
+    FileShape("JSON", bytes_in("bars.json", b'{"AAPL": [1, 2]}'), refused="is JSON. Expected CSV"),
     FileShape("pickle", bytes_in("bars.pkl", b"\x80\x04\x95\x00\x00"), refused="is a pickle, which could run any code"),
     FileShape("HDF5", bytes_in("bars.h5", b"\x89HDF\r\n\x1a\n"), refused="is HDF5. Expected CSV"),
     FileShape("web page", bytes_in("bars.csv", b"<!DOCTYPE html><html></html>"), refused="is a web page"),

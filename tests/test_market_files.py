@@ -226,7 +226,7 @@ def test_a_bad_value_is_told_by_file_column_and_line(
     frames[kind] = with_cell(frames[kind], 2, column, value)
     text = message_of(settings_of(tmp_path, **frames), kind)
     assert "1 fault in the table" in text
-    found = str(value).removesuffix(".0")
+    found = str(value).removesuffix(".0") or "an empty cell"
     assert f"column {column}, line 4: found {found}; expected {expected}." in text
 
 

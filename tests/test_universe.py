@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from onnx_files import tiny_card
 from ste.config import LabelSettings, MarketSettings, SplitSettings, TableSettings, ValidationSettings
-from ste.config.input_checks import check_data_files
+from ste.config.read_options import ReadOptions
 from ste.data.build.prepare import prepare
 from ste.data.cross_validation import folds
 from ste.data.datamodule import TrendDataModule
@@ -199,7 +199,7 @@ def test_spans_that_overlap_or_touch_are_joined(tmp_path: Path) -> None:
         ("A", "2019-05-01", "2019-05-01"),
     )
     rows.to_csv(tmp_path / "m.csv", index=False)
-    found = read_universe(str(tmp_path / "m.csv")).spans
+    found = read_universe(str(tmp_path / "m.csv"), ReadOptions()).spans
     assert found["ticker"].tolist() == ["A", "B", "B"]
     assert found["from"].dt.strftime("%Y-%m-%d").tolist() == ["2019-05-01", "2020-01-01", "2020-08-02"]
     assert found["to"].dt.strftime("%Y-%m-%d").tolist() == ["2019-05-01", "2020-07-31", "2199-12-31"]
@@ -229,7 +229,7 @@ def test_membership_is_the_union_of_the_spans(
         any(name == n and begin <= day <= (begin + length if length else 10**6) for n, begin, length in own)
         for name, day in asked
     ]
-    universe = read_universe(str(path))
+    universe = read_universe(str(path), ReadOptions())
     assert isinstance(universe, Universe)
     assert universe.members(rows).tolist() == expected
 
@@ -239,7 +239,7 @@ def test_membership_is_the_union_of_the_spans(
     [
         ("ticker,from\nA,2020-01-01\n", "missing column to"),
         ("ticker,from,to\nA,2020-01-01,2019-01-01\n", "column to, line 2.*a day not before that of from"),
-        ("ticker,from,to\nA,01/02/2020,\n", "column from, line 2.*expected a day"),
+        ("ticker,from,to\nA,01/02/2020,\n", "column from: dates such as 01/02/2020 have no number above 12"),
         ("ticker,from,to\nA,2020-01-01,soon\n", "column to, line 2: found soon"),
         ("ticker,from,to\nA,2020-01-01,\nA,2020-01-01,2021-01-01\n", "column from, line 3.*one span per ticker"),
         ("ticker,from,to\n,2020-01-01,\n", "column ticker, line 2.*a name"),
@@ -248,7 +248,7 @@ def test_membership_is_the_union_of_the_spans(
 def test_a_fault_in_the_universe_is_refused_with_its_line(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "m.csv").write_text(text)
     with pytest.raises(DataError, match=f"(?s){message}"):
-        read_universe(str(tmp_path / "m.csv"))
+        read_universe(str(tmp_path / "m.csv"), ReadOptions())
 
 
 @pytest.mark.parametrize(
@@ -260,20 +260,20 @@ def test_a_fault_in_the_universe_is_refused_with_its_line(tmp_path: Path, text: 
             "column return, line 2: found -1.5; expected a number of -1 or more",
         ),
         ("ticker,date,return\nA,2020-01-01,\n", "column return, line 2"),
-        ("ticker,date,return\nA,1.2.2020,0\n", "column date, line 2"),
+        ("ticker,date,return\nA,1.2.2020,0\n", "column date: dates such as 1.2.2020"),
         ("ticker,date,return\nA,2020-01-01,0\nA,2020-01-01,0.1\n", "column date, line 3.*one row per ticker and day"),
     ],
 )
 def test_a_fault_in_the_delistings_is_refused_with_its_line(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "d.csv").write_text(text)
     with pytest.raises(DataError, match=f"(?s){message}"):
-        read_delistings(str(tmp_path / "d.csv"))
+        read_delistings(str(tmp_path / "d.csv"), ReadOptions())
 
 
-def test_the_headers_are_checked_before_anything_is_read(tmp_path: Path) -> None:
+def test_a_universe_without_its_columns_is_refused(tmp_path: Path) -> None:
     settings = settings_of(tmp_path, market_of(), universe=pd.DataFrame({"name": ["A"], "from": [1], "to": [2]}))
-    with pytest.raises(DataError, match=r"data.universe=.*missing column ticker"):
-        check_data_files(settings)
+    with pytest.raises(DataError, match=r"universe.csv: missing column ticker"):
+        prepare(settings, tmp_path / "data")
 
 
 # --- rows without trades ---

@@ -1,20 +1,18 @@
-"""Which files a path, folder or pattern means, and which ticker a file is named after."""
+"""Which files a path, folder or pattern means."""
 
 import difflib
 import glob
+import os
 import re
 from pathlib import Path, PurePath
 
 from ste.errors import DataError
 
 _COMPRESSED = (".gz", ".zst", ".bz2", ".xz", ".zip")
-_ENDINGS = (".csv", ".txt", ".tsv", ".dat", ".asc", ".parquet", ".pq", ".feather", ".arrow", ".ipc")
+TEXT_ENDINGS = (".csv", ".txt", ".tsv", ".dat", ".asc")
+_ENDINGS = (*TEXT_ENDINGS, ".parquet", ".pq", ".feather", ".arrow", ".ipc")
 _NOT_DATA = re.compile(r"(readme|licen[cs]e|changelog)\b", re.I)
-_NOISE = re.compile(
-    r"daily|weekly|monthly|hist|historical|history|data|prices?|quotes?|ohlcv?|stocks?|bars|adjusted|max|1d|d1|download|"
-    r"historicaldata|(historical-(data|prices|quotes)|hist)([-_]?\d+)*|\d{4}-?\d{2}-?\d{2}|\d{8,}|\(\d+\)|to",
-    re.I,
-)
+_HIDDEN = (".", "__MACOSX")
 
 
 def find_files(what: str, key: str = "data.bars") -> list[Path]:
@@ -27,11 +25,43 @@ def find_files(what: str, key: str = "data.bars") -> list[Path]:
     Raises:
         DataError: nothing is there.
     """
-    path = Path(what).expanduser()
+    if re.match(r"\w+://", what):
+        raise DataError(f"{key}={what}: is an address. Expected files on this machine; download them first.")
+    try:
+        path = Path(what).expanduser()
+        return _found(path, what, key)
+    except (OSError, RuntimeError) as error:  # a name that is too long, no permission, a user without a home folder
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"{key}={what}: cannot be read ({reason}). Give a file, a folder or a pattern.") from None
+
+
+def find_file(what: str, key: str) -> Path:
+    """Return the path of one file.
+
+    Args:
+        what: as typed; `~` is the home folder.
+        key: the setting, for messages.
+
+    Raises:
+        DataError: it is no file.
+    """
+    remedy = "Give the path of a CSV or Parquet file."
+    try:
+        path = Path(what).expanduser()
+        if path.is_file():
+            return path
+        found = "is a folder." if path.is_dir() else f"no such file.{nearby(path)}"
+    except (OSError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"{key}={what}: cannot be read ({reason}). {remedy}") from None
+    raise DataError(f"{key}={what}: {found} {remedy}")
+
+
+def _found(path: Path, what: str, key: str) -> list[Path]:
     if path.is_file() or is_store(path):
         return [path]
     if path.is_dir():
-        found = sorted(one for one in path.rglob("*") if one.is_file() and is_data(one.relative_to(path)))
+        found = [one for one in _files_below(path) if is_data(one.relative_to(path))]
         if not found:
             raise DataError(
                 f"{key}={what}: the folder holds no file with bars. Expected files ending in "
@@ -39,11 +69,40 @@ def find_files(what: str, key: str = "data.bars") -> list[Path]:
             )
         return found
     if glob.has_magic(what):
-        found = sorted(Path(one) for one in glob.glob(str(path), recursive=True) if Path(one).is_file())
-        if found:
-            return found
+        matching = sorted(Path(one) for one in glob.glob(str(path), recursive=True) if Path(one).is_file())
+        if matching:
+            return list({one.resolve(): one for one in reversed(matching)}.values())[::-1]  # links lead to one twice
         raise DataError(f"{key}={what}: no file has such a name. Expected a pattern such as {key}='bars/*.csv'.")
+    if path.exists():
+        raise DataError(f"{key}={what}: is no file on disk, such as a pipe. Write its content to a file and give that.")
     raise DataError(f"{key}={what}: no such file.{nearby(path)} Give a file, a folder or a pattern of files.")
+
+
+def unread_files(what: str) -> list[Path]:
+    """Return the files of a folder that `find_files` leaves out by their names, hidden ones aside, sorted."""
+    path = Path(what).expanduser()
+    if not path.is_dir() or is_store(path):
+        return []
+    return [one for one in _files_below(path, broken=True) if not is_data(one.relative_to(path)) or not one.is_file()]
+
+
+def _refuse(error: OSError) -> None:
+    """Raise the error of a folder that cannot be listed, which `os.walk` would pass over."""
+    raise error
+
+
+def _files_below(folder: Path, *, broken: bool = False) -> list[Path]:
+    """Return the files of a folder, sorted, through links to other folders but into each folder once."""
+    seen, out = set(), []
+    for name, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
+        real = os.path.realpath(name)
+        folders[:] = sorted(one for one in folders if not one.startswith(_HIDDEN)) if real not in seen else []
+        if real in seen:
+            continue
+        seen.add(real)
+        paths = (Path(name, file) for file in files if not file.startswith(_HIDDEN))
+        out += [path for path in paths if broken or path.is_file()]
+    return sorted(out)
 
 
 def all_files(what: str, key: str = "data.bars") -> list[Path]:
@@ -69,7 +128,7 @@ def is_store(path: Path) -> bool:
 
 def is_data(path: PurePath) -> bool:
     """Whether a file in a folder or archive holds data, by its name."""
-    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
+    hidden = any(part.startswith(_HIDDEN) for part in path.parts)
     return not hidden and not _NOT_DATA.match(path.name) and _ending(path)[1] in (*_ENDINGS, *_COMPRESSED)
 
 
@@ -86,21 +145,3 @@ def _ending(path: PurePath) -> tuple[str, str]:
         inner = PurePath(name).suffix.lower()
         return (name[: -len(inner)], suffix) if inner in _ENDINGS else (name, suffix)
     return (name[: -len(suffix)], suffix) if suffix in _ENDINGS else (name, suffix)
-
-
-def ticker_of(where: str, stem: str) -> str:
-    """Return the ticker that a file is named after, in capitals.
-
-    Words that describe the content are left out: `IBM` of `daily_IBM`, `AAPL` of `aapl_historical-data-11-30-2026`. A
-    folder `ticker=AAPL` names it too.
-
-    Args:
-        where: path of the file.
-        stem: its name without endings.
-    """
-    partition = re.search(r"(?:^|/)(?:ticker|symbol)=([^/]+)/", where, re.I)
-    if partition:
-        return partition[1]
-    words = [word for word in re.split(r"[ _]+", stem) if word]
-    names = [word for word in words if not _NOISE.fullmatch(word)]
-    return (names[0] if len(names) == 1 else stem.strip()).upper()

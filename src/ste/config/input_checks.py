@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ste.config.command_settings import AuditSettings
 from ste.config.data_settings import DataSettings, RealMarketSettings, TableSettings
-from ste.config.file_locations import find_files, nearby
+from ste.config.file_locations import find_file, find_files, nearby
 from ste.config.header_check import check_columns
 from ste.config.monitor_settings import MonitorSettings
 from ste.config.predict_settings import PredictSettings
@@ -15,7 +15,7 @@ from ste.config.serve_settings import ServeSettings
 from ste.config.store_location import check_store
 from ste.config.validation import Settings
 from ste.errors import DataError
-from ste.schema import KEYS, MARKET_COLUMNS, UNIVERSE_COLUMNS, table_columns
+from ste.schema import KEYS, MARKET_COLUMNS, table_columns
 
 
 def check_input_files(settings: Settings) -> None:
@@ -70,7 +70,7 @@ def check_market_file(kind: str, path: str, key: str) -> None:
     if kind == "bars":
         find_files(path, key)
     else:
-        check_file(key, Path(path).expanduser(), UNIVERSE_COLUMNS.get(kind, ()))
+        check_file(key, find_file(path, key), ())
 
 
 def check_file(key: str, path: Path, expected: tuple[str, ...], *, parts: bool = False) -> None:

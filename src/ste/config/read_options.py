@@ -1,6 +1,7 @@
 """What a user states about files that cannot be read from their content alone."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from annotated_types import Predicate
@@ -19,12 +20,20 @@ def _are_known(columns: dict[str, str | int]) -> bool:
     return set(columns) <= set(NAMED)
 
 
+def _is_format(text: str) -> bool:
+    day = datetime(2024, 1, 31, tzinfo=UTC)
+    try:
+        return datetime.strptime(day.strftime(text), text).year == day.year
+    except ValueError:
+        return False
+
+
 Columns = Annotated[
     dict[str, str | int],
     Predicate(_are_known),
     Expect(f"names or positions of {', '.join(NAMED)}", "{ticker: Symbol, close: Last}"),
 ]
-DateFormat = Annotated[str, Predicate(lambda text: "%" in text), Expect("a format such as %d.%m.%Y", "%d.%m.%Y")]
+DateFormat = Annotated[str, Predicate(_is_format), Expect("a format such as %d.%m.%Y", "%d.%m.%Y")]
 
 
 @dataclass(frozen=True)

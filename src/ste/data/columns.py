@@ -240,4 +240,4 @@ def shown_value(value: Any) -> str:
     """Return a found value as a message shows it: a day without midnight, a number without `.0`."""
     if isinstance(value, np.datetime64 | pd.Timestamp):
         return str(pd.Timestamp(value)).removesuffix(" 00:00:00")
-    return str(value).removesuffix(".0")
+    return str(value).removesuffix(".0") or "an empty cell"

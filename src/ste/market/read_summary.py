@@ -66,6 +66,7 @@ class ReadSummary:
         days: rows on each day, session or not.
         remarks: rows that became bars and that a reader should know of, by what they have in common.
         adjustment: how prices and volume are adjusted.
+        empty: files, or tickers of a file, without a row.
         gaps: tickers that start a new history after a gap.
         statements: other sentences, such as how prices are adjusted, in order.
         side: what was used of each other file.
@@ -85,6 +86,7 @@ class ReadSummary:
     doubts: dict[str, Finding] = field(default_factory=dict)
     remarks: dict[str, Finding] = field(default_factory=dict)
     adjustment: AdjustmentCounts = field(default_factory=AdjustmentCounts)
+    empty: Finding = field(default_factory=Finding)
     gaps: Finding = field(default_factory=Finding)
     statements: list[str] = field(default_factory=list)
     spacing: str = ""
@@ -183,6 +185,9 @@ class ReadSummary:
         if self.gaps.rows:
             starts = "tickers start" if self.gaps.rows > 1 else "ticker starts"
             out.append(f"bars: {self.gaps.rows:,} {starts} a new history after a gap (first: {self.gaps.first})")
+        if self.empty.rows:
+            noun = "table has" if self.empty.rows == 1 else "tables have"
+            out.append(f"bars: {self.empty.rows:,} {noun} no rows (first: {self.empty.first})")
         if self.ignored:
             out.append(f"bars: columns not read: {', '.join(self.ignored)}")
         for reason, found in self.set_aside.items():
@@ -200,9 +205,10 @@ class ReadSummary:
     def _headline(self) -> str:
         span = f"{self.first:%Y-%m-%d} to {self.last:%Y-%m-%d}" if self.bars else "none"
         files = f"{self.files:,} files, " if self.files > 1 else ""
+        days = "day" if self.sessions == 1 else "days"
         names = "ticker" if len(self.tickers) == 1 else "tickers"
         return (
-            f"bars: {_rows(self.bars)} of {len(self.tickers):,} {names} on {self.sessions:,} days, {span} "
+            f"bars: {_rows(self.bars)} of {len(self.tickers):,} {names} on {self.sessions:,} {days}, {span} "
             f"({files}{self.shape})"
         )
 

@@ -1,6 +1,7 @@
 """Read the bars of files in any shape, complete or in blocks of tickers."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -12,13 +13,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from ste.config.file_locations import find_files, ticker_of
+from ste.config.file_locations import find_files, unread_files
 from ste.config.progress import step
 from ste.config.read_options import ReadOptions
 from ste.data.bar_files.bar_frame import FaultyRow, OnFaults, checked_frame
 from ste.data.bar_files.bar_part import BarPart, read_part
 from ste.data.bar_files.column_names import ColumnMap, shown_names
 from ste.data.bar_files.field_tables import field_part
+from ste.data.bar_files.file_ticker import check_no_year, ticker_of
 from ste.data.bar_files.raw_table import RawTable
 from ste.data.bar_files.reader_registry import open_tables
 from ste.data.bar_files.sorted_parquet import sorted_parts
@@ -52,6 +54,9 @@ def open_bar_files(
     files = find_files(what, f"{options.prefix}bars")
     tables = list(chain.from_iterable(open_tables(path, options) for path in files))
     summary.files = len(files)
+    if unread := unread_files(what):
+        noun = "file" if len(unread) == 1 else "files"
+        summary.state(f"bars: {len(unread):,} {noun} not read, by the name (first: {unread[0].name})")
     return BarFiles(tables, what, options, summary, tickers)
 
 
@@ -113,6 +118,7 @@ class BarFiles:
         ]
         if not any(shape.has_ticker_column for shape in shapes):
             self._check_tickers({ticker for ticker, _ in pieces})
+            self._state_joined(pieces)
             wanted = [piece for piece in pieces if self._wanted is None or piece[0] in self._wanted]
             yield from self._grouped(sorted(wanted, key=lambda piece: piece[0]), max_rows)
             return
@@ -144,6 +150,15 @@ class BarFiles:
         if group:
             yield group
 
+    def _state_joined(self, pieces: list[Piece]) -> None:
+        """State which tickers come from several files, which may have been meant as several tickers."""
+        count = Counter(ticker for ticker, _ in pieces)
+        joined = [ticker for ticker, tables in count.items() if tables > 1]
+        if joined:
+            noun = "ticker is" if len(joined) == 1 else "tickers are"
+            first = f"{joined[0]} from {count[joined[0]]} files"
+            self.summary.state(f"bars: {len(joined):,} {noun} joined from several files (first: {first})")
+
     def _shapes(self) -> list[Shape]:
         """Return the shape of each table; tables with the same header have the same."""
         known: dict[Any, Shape] = {}
@@ -168,7 +183,10 @@ class BarFiles:
                     for ticker, read in islice(left, threads * _AHEAD - len(waiting)):
                         waiting.append((ticker, pool.submit(read)))
                     ticker, future = waiting.pop(0)
-                    yield ticker, future.result()
+                    part = future.result()
+                    if not len(part):
+                        self.summary.empty.add(1, f"{ticker} in {part.where}" if ticker else part.where)
+                    yield ticker, part
                     shown.update(done)
             finally:
                 for _, future in waiting:
@@ -225,6 +243,8 @@ def _pieces(table: RawTable, shape: Shape, options: ReadOptions) -> Iterator[Pie
 def _of_ticker(table: RawTable, columns: ColumnMap, ticker: str, options: ReadOptions, padded: bool) -> BarPart:
     """Read one ticker; of tickers side by side, a day without any value is another ticker's."""
     part = read_part(table, columns, ticker, options)
+    if ticker == table.stem:
+        check_no_year(ticker, part.day, table.where)
     if padded:
         empty = np.all([np.isnan(values) for values in part.values.values()], axis=0) & part.missing
         part = part.take(~empty) if empty.any() else part

@@ -1,7 +1,7 @@
 """Bars of several tables as one checked frame, whose faults are reported by file and line."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -76,7 +76,7 @@ def checked_frame(
     for find in (_find_faults, _find_repeats):
         violations = find(frame)
         if violations and on_faults is None:
-            rows.check(violations)
+            rows.check(_with_first(violations, frame, rows) if find is _find_repeats else violations)
         elif violations and on_faults is not None:
             faults, bad = rows.described(violations, frame)
             on_faults(faults)
@@ -222,6 +222,17 @@ def _find_repeats(frame: pd.DataFrame) -> list[Violation]:
     if (np.diff(key) > 0).all():
         return []
     return find_repeats({"key": key}, "date", days, "one row per ticker and day")
+
+
+def _with_first(repeats: list[Violation], frame: pd.DataFrame, rows: _Rows) -> list[Violation]:
+    """Say where the row is that the first of these rows repeats."""
+    row = frame.iloc[int(repeats[0].rows[0])]
+    same = (frame["ticker"] == row["ticker"]) & (frame["date"] == row["date"])
+    part, at = rows.place(int(np.argmax(same)))
+    return [
+        replace(repeats[0], expected=f"{repeats[0].expected}; line {part.line[at]} of {part.where} has it too"),
+        *repeats[1:],
+    ]
 
 
 def _one_per_day(frame: pd.DataFrame, rows: _Rows, summary: ReadSummary, options: ReadOptions) -> pd.DataFrame:

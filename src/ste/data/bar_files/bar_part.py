@@ -4,14 +4,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ste.config.read_options import FIELDS, ReadOptions
 from ste.data.bar_files.column_names import ColumnMap
 from ste.data.bar_files.date_cells import to_times
-from ste.data.bar_files.number_cells import decimal_mark, is_missing, to_floats
+from ste.data.bar_files.number_cells import is_missing, to_floats
 from ste.data.bar_files.raw_table import RawTable
+from ste.data.bar_files.table_cells import read_cells
 from ste.data.cells import decoded
 from ste.errors import DataError
 
@@ -78,11 +80,8 @@ def read_part(table: RawTable, columns: ColumnMap, ticker: str | None, options: 
     Raises:
         DataError: the file cannot be read, or its dates or numbers are ambiguous.
     """
-    names = list(columns.positions)
-    text = {columns.positions[name] for name in ("ticker", "date", "time") if name in columns.positions}
-    cells = dict(zip(names, table.read(list(columns.positions.values()), text), strict=True))
-    numbers = [name for name in (*FIELDS, "adj_close") if name in cells]
-    mark = decimal_mark([decoded(cells[name]) for name in numbers], options, table.where)
+    numbers = [name for name in (*FIELDS, "adj_close") if name in columns.positions]
+    cells, mark = read_cells(table, columns.positions, numbers, options)
     times = to_times(cells["date"], f"{table.where}: column date", options)
     time = times.time
     if "time" in cells and time is None:
@@ -125,6 +124,11 @@ def _clock(cells: Any) -> np.ndarray | None:
     text = pc.replace_substring(pc.utf8_trim_whitespace(pc.cast(decoded(cells), pa.string())), ":", "")
     digits = pc.utf8_slice_codeunits(pc.utf8_rpad(pc.utf8_lpad(text, 4, "0"), 6, "0"), 0, 6)
     known = pc.match_substring_regex(digits, r"^\d{6}$")
+    if pc.any(pc.match_substring_regex(text, "(?i)[ap]m$")).as_py():
+        plain = pd.Series(text.to_pandas()).str.replace(" ", "")
+        stamps = pd.to_datetime(plain.str.zfill(6), format="%I%M%p", errors="coerce")
+        stamps = stamps.fillna(pd.to_datetime(plain.str.zfill(8), format="%I%M%S%p", errors="coerce"))
+        return (stamps - stamps.dt.normalize()).fillna(pd.Timedelta(0)).to_numpy().astype("timedelta64[ns]")
     number = pc.cast(pc.if_else(known, digits, pa.scalar(None, pa.string())), pa.int64())
     value = number.fill_null(0).to_numpy(zero_copy_only=False)
     seconds = value // 10000 * 3600 + value // 100 % 100 * 60 + value % 100

@@ -25,6 +25,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     }.items()
 }
 """Plain names (`plain_name`) of each column."""
+_LONGEST = 40  # characters of a name in a message
 _FULLY_ADJUSTED = {name: (f"adj{name}", f"adjusted{name}", f"{name}adj", f"{name}adjusted") for name in FIELDS}
 
 
@@ -83,6 +84,9 @@ def map_columns(header: Sequence[str], options: ReadOptions, where: str) -> Colu
     positions = {}
     for key, name in options.columns.items():
         positions[key] = _stated_position(header, name, f"{stated}={{{key}: {name}}}: {where}")
+        twice = [other for other, at in positions.items() if at == positions[key] and other != key]
+        if twice:
+            raise DataError(f"{stated}: {where}: {twice[0]} and {key} are the same column {name}. Expected two.")
     plain = [plain_name(name) for name in header]
     free = [at for at in range(len(header)) if at not in positions.values()]
     adjusted_only = not any(plain[at] in _NAMES["open"] for at in free)
@@ -94,10 +98,10 @@ def map_columns(header: Sequence[str], options: ReadOptions, where: str) -> Colu
         for name in (*usual, *further):
             found = [at for at in free if plain[at] == name]
             if len(found) > 1:
-                both = " and ".join(header[at] or "(no name)" for at in found[:2])
+                both = " and ".join(f"{at + 1} ({header[at] or 'no name'})" for at in found[:2])
                 raise DataError(
                     f"{where}: the columns {both} both look like {key}. Say which one it is: "
-                    f"{stated}={{{key}: {header[found[0]]}}}."
+                    f"{stated}={{{key}: {found[0] + 1}}}."
                 )
             if found:
                 positions[key] = found[0]
@@ -119,28 +123,43 @@ def map_columns(header: Sequence[str], options: ReadOptions, where: str) -> Colu
 def _stated_position(header: Sequence[str], name: str | int, where: str) -> int:
     if isinstance(name, int):
         if not 1 <= name <= len(header):
-            raise DataError(f"{where} has {len(header)} columns.")
+            raise DataError(f"{where} has {len(header)} columns. Expected a position from 1 to {len(header)}.")
         return name - 1
     for spelling in (str.strip, plain_name):
         found = [at for at, one in enumerate(header) if spelling(one) == spelling(name)]
         if len(found) == 1:
             return found[0]
-    raise DataError(f"{where} has no such column. It has {', '.join(header)}.")
+        if found:
+            places = " and ".join(str(at + 1) for at in found[:2])
+            raise DataError(f"{where} has columns of this name at {places}. Give the position instead of the name.")
+    raise DataError(f"{where} has no such column. It has {shown_names(header)}.")
 
 
 def unknown_columns(header: Sequence[str], found: ColumnMap, options: ReadOptions, where: str) -> DataError:
     """Return the error for a table whose columns are not those of bars, with the line to type."""
     missing = found.missing()
-    known = ", ".join(f"{header[at] or '(no name)'} as {key}" for key, at in found.positions.items())
-    unused = [name for name in header if name.strip() in {one.strip() for one in found.ignored}] or ["NAME"]
-    example = ", ".join(f"{key}: {unused[min(at, len(unused) - 1)]}" for at, key in enumerate(missing))
+    if len(header) == 1:
+        return DataError(
+            f"{where}: has one column, {shown_names(header)}. Expected a table whose fields are separated by commas, "
+            "semicolons, tabs or |."
+        )
+    if missing == ["volume"]:
+        return DataError(
+            f"{where}: no column for volume. Found the columns {shown_names(header)}. Expected a volume in every bar: "
+            f"state its column, {options.prefix}columns={{volume: NAME}}, or add one of zeros where none is traded."
+        )
+    known = ", ".join(f"{header[at]} as {key}" for key, at in found.positions.items() if header[at] != key)
+    unused = [name for name in header if name.strip() in {one.strip() for one in found.ignored}]
+    names = [*unused, *["NAME"] * len(missing)]
+    example = ", ".join(f"{key}: {name}" for key, name in zip(missing, names, strict=False))
     return DataError(
-        f"{where}: no column for {', '.join(missing)}. Found the columns {', '.join(header)}"
+        f"{where}: no column for {', '.join(missing)}. Found the columns {shown_names(header)}"
         f"{f' ({known})' if known else ''}. Expected date, open, high, low, close and volume under their usual names. "
-        f"Say which is which, for example {options.prefix}columns={{{example}}}."
+        f"Say which is which, for example {options.prefix}columns={{{example}}}; or leave out a file without bars."
     )
 
 
 def shown_names(names: Sequence[str], most: int = 12) -> str:
     """Return names for a message, the first `most` of them."""
-    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+    short = [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 3]}..." for name in names[:most]]
+    return ", ".join(short) + (", ..." if len(names) > most else "")

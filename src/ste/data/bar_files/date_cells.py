@@ -19,6 +19,8 @@ _ISO = r"^\d{4}([-/.])\d{1,2}([-/.])\d{1,2}([ T]\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?
 _COMPACT = r"^\d{8}([ T]?\d{4}(\d{2})?)?$"
 _EPOCH = r"^\d{9,10}(\.0+)?$|^\d{12,13}$|^\d{15,16}$|^\d{18,19}$"
 _NUMERIC = r"^\d{1,2}([-/.])\d{1,2}([-/.])\d{4}([ T,].*)?$"
+_EXCEL_DAY = r"^[2-6]\d{4}(\.\d+)?$"
+_OFFSET = r"\s*(?:Z|UTC|[+-]\d{2}:?\d{2})$"
 _SHORT = r"^\d{1,2}[-/.]\d{1,2}[-/.]\d{2}$"
 _MONTH_NAMES = ("%b %d, %Y", "%B %d, %Y", "%d-%b-%Y", "%d %b %Y", "%d %B %Y", "%Y-%b-%d", "%a %b %d %Y")
 _UNITS = {10: "s", 9: "s", 13: "ms", 12: "ms", 16: "us", 15: "us", 19: "ns", 18: "ns"}
@@ -54,7 +56,7 @@ def to_times(cells: Any, where: str, options: ReadOptions) -> Times:
     cells = decoded(cells)
     kind = cells.type
     if pa.types.is_date(kind):
-        return _times(pd.Series(pc.cast(cells, pa.timestamp("ns")).to_pandas()))
+        return Times(_bounded(pc.cast(cells, pa.date32()).to_numpy(zero_copy_only=False)), None)
     if pa.types.is_timestamp(kind):
         stamps = pd.Series(cells.to_pandas())
         return _zoned(stamps, stamps.dt.tz_localize(None), options.calendar) if kind.tz else _times(stamps)
@@ -75,9 +77,9 @@ def to_times(cells: Any, where: str, options: ReadOptions) -> Times:
 def _times_of_text(text: Any, where: str, options: ReadOptions) -> Times:
     series = text.to_pandas().astype(object)
     if options.date_format is not None:
-        stated = pd.to_datetime(series, format=options.date_format, errors="coerce")
-        if stated.notna().sum() > _count(text, _ISO):
-            return _times(stated)
+        stated = _stated(series, options)
+        if (~np.isnat(stated.day)).sum() > _count(text, _ISO):
+            return stated
     counts = {pattern: _count(text, pattern) for pattern in (_ISO, _COMPACT, _EPOCH, _NUMERIC, _SHORT)}
     pattern, count = max(counts.items(), key=lambda item: item[1])
     fits = pd.Series(pc.match_substring_regex(text, pattern).to_pandas().fillna(False).astype(bool))
@@ -85,6 +87,11 @@ def _times_of_text(text: Any, where: str, options: ReadOptions) -> Times:
         raise DataError(
             f"{where}: {series[fits].iloc[0]} has a year of two digits. Say how dates are written, for example "
             f"{options.prefix}date_format=%d.%m.%y."
+        )
+    if count == 0 and _count(text, _EXCEL_DAY):
+        raise DataError(
+            f"{where}: {series[series.notna()].iloc[0]} looks like Excel's number of a day. Format the column as dates "
+            "and save it again."
         )
     if count == 0 or pattern == _NUMERIC:
         return _times(_numeric(series.where(fits), where, options.prefix) if count else _by_month_name(series))
@@ -95,6 +102,17 @@ def _times_of_text(text: Any, where: str, options: ReadOptions) -> Times:
     compact = series.where(fits).str.replace(r"[ T]", "", regex=True)
     form = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}[int(compact.str.len().mode().iloc[0])]
     return _times(pd.to_datetime(compact, format=form, errors="coerce"))
+
+
+def _stated(series: pd.Series, options: ReadOptions) -> Times:
+    """Read dates of the format that the user states."""
+    form = options.date_format or ""
+    if "%z" not in form:
+        return _times(pd.to_datetime(series, format=form, errors="coerce"))
+    stamps = pd.to_datetime(series, format=form, errors="coerce", utc=True)
+    clock = series.str.replace(_OFFSET, "", regex=True)
+    written = pd.to_datetime(clock, format=form.replace("%z", "").rstrip(), errors="coerce")
+    return _zoned(stamps, written, options.calendar)
 
 
 def _epoch(series: pd.Series, calendar: str) -> Times:
@@ -109,7 +127,7 @@ def _epoch(series: pd.Series, calendar: str) -> Times:
 def _iso(written: pd.Series, calendar: str) -> Times:
     """Read ISO 8601 and what differs from it in separators and zeros: 2024/1/5."""
     zone = written.str.contains(r":\d.*(?:Z|UTC|[+-]\d{2}:?\d{2})$", na=False)
-    clock = written.where(~zone, written.str.replace(r"\s*(?:Z|UTC|[+-]\d{2}:?\d{2})$", "", regex=True))
+    clock = written.where(~zone, written.str.replace(_OFFSET, "", regex=True))
     clock = clock.str.replace(r"^(\d{4})[/.](\d{1,2})[/.]", r"\1-\2-", regex=True)
     local = pd.to_datetime(clock, format="ISO8601", errors="coerce")
     padded = local.isna() & clock.notna()

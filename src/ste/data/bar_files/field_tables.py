@@ -10,8 +10,9 @@ from ste.config.read_options import FIELDS, ReadOptions
 from ste.data.bar_files.bar_part import BarPart
 from ste.data.bar_files.column_names import is_date_name
 from ste.data.bar_files.date_cells import to_times
-from ste.data.bar_files.number_cells import decimal_mark, to_floats
+from ste.data.bar_files.number_cells import to_floats
 from ste.data.bar_files.raw_table import RawTable
+from ste.data.bar_files.table_cells import read_cells
 from ste.errors import DataError
 
 
@@ -60,10 +61,9 @@ def _wide(table: RawTable, options: ReadOptions) -> pd.DataFrame:
     names = [header[at] for at in tickers]
     if len(set(names)) < len(names):
         raise DataError(f"{table.where}: two columns of one ticker. Expected one column for each.")
-    days, *cells = table.read([dates[0], *tickers], {dates[0]})
-    times = to_times(days, f"{table.where}: column date", options)
+    cells, mark = read_cells(table, {"date": dates[0]} | dict(zip(names, tickers, strict=True)), names, options)
+    times = to_times(cells["date"], f"{table.where}: column date", options)
     if np.isnat(times.day).any() or len(np.unique(times.day)) < len(times.day):
         raise DataError(f"{table.where}: a date is missing, unreadable or there twice. Expected one row for each day.")
-    mark = decimal_mark(cells, options, table.where)
-    columns = dict(zip(names, (to_floats(one, mark) for one in cells), strict=True))
+    columns = {name: to_floats(cells[name], mark) for name in names}
     return pd.DataFrame(columns, index=times.day.astype("datetime64[ns]"))

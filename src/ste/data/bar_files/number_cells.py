@@ -14,8 +14,8 @@ from ste.errors import DataError
 
 Mark = Literal[".", ","]
 _FACTORS = {"K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
-_MARKED = r"^[-+]?(\d+|\d{1,3}(\.\d{3})+|\d{1,3}(,\d{3})+|\d{1,3}([ \x{a0}']\d{3})+)?([.,]\d+)?([eE][+-]?\d+)?$"
-_POINT = r"\.(\d{1,2}|\d{4,})([eE]|$)|,\d{3}\.\d|,\d{3},"  # what only a decimal point explains
+_BLANKS = r" '\x{a0}\x{2009}\x{2019}\x{202f}"  # between thousands
+_POINT = r"\.(\d{1,2}|\d{4,})([eE]|$)|,\d{3}\.\d|,\d{2,3},"  # what only a decimal point explains
 _COMMA = r",(\d{1,2}|\d{4,})([eE]|$)|\.\d{3},\d|\.\d{3}\."  # what only a decimal comma explains
 _EITHER = r",\d{3}$"
 
@@ -24,20 +24,18 @@ def decimal_mark(columns: Sequence[Any], options: ReadOptions, where: str) -> Ma
     """Find the decimal mark of a file.
 
     Args:
-        columns: Arrow arrays of its numeric columns.
-        options: with the mark that the user states, which decides.
+        columns: Arrow arrays of its numeric columns; those that are no text have no mark.
+        options: with the mark that the user states, which decides where the cells do not.
         where: the file, for messages.
 
     Raises:
         DataError: the cells fit both marks, or contradict each other.
     """
-    if options.decimal is not None:
-        return options.decimal
     key = f"{options.prefix}decimal"
-    texts = [_stripped(cells)[0] for cells in columns if _is_text(cells)]
+    texts = [_stripped(cells)[0] for cells in columns if is_text(cells)]
     point, comma = (_first(texts, pattern) for pattern in (_POINT, _COMMA))
-    if any(pa.types.is_floating(cells.type) for cells in columns):
-        point = point or "numbers with a decimal point"
+    if options.decimal is not None and bool(point) == bool(comma):
+        return options.decimal
     if point and comma:
         raise DataError(
             f"{where}: {point} has a decimal point and {comma} a decimal comma. Expected one of them in a file. Say "
@@ -65,13 +63,15 @@ def to_floats(cells: Any, mark: Mark) -> np.ndarray:
         return np.full(len(cells), np.nan)
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return np.asarray(pc.cast(cells, pa.float64(), safe=False).to_numpy(zero_copy_only=False))
-    text, factor = _stripped(cells if _is_text(cells) else pc.cast(cells, pa.string()))
-    text = pc.if_else(pc.match_substring_regex(text, _MARKED), text, pa.scalar(None, text.type))
+    text, factor = _stripped(cells if is_text(cells) else pc.cast(cells, pa.string()))
     other = "," if mark == "." else "."
-    text = pc.replace_substring_regex(text, rf"[{other} \x{{a0}}']", "")
+    # Thousands, or lakhs as in 12,34,567; any other place of the other mark is no number.
+    lakhs = rf"\d{{1,2}}(?:[{other}]\d{{2}})+[{other}]\d{{3}}"
+    whole = rf"\d*|\d{{1,3}}(?:[{other}{_BLANKS}]\d{{3}})+|{lakhs}"
+    known = pc.match_substring_regex(text, rf"^[-+]?(?:{whole})(?:[{mark}]\d*)?(?:[eE][-+]?\d+)?$")
+    known = pc.and_(known, pc.match_substring_regex(text, r"^[^eE]*\d"))
+    text = pc.replace_substring_regex(text, rf"[{other}{_BLANKS}]", "")
     text = pc.replace_substring(text, ",", ".") if mark == "," else text
-    text = pc.if_else(pc.match_substring_regex(text, r"\d"), text, pa.scalar(None, text.type))
-    known = pc.match_substring_regex(text, r"^[+-]?\d*\.?\d*([eE][+-]?\d+)?$")
     values = pc.cast(pc.if_else(known, pc.utf8_ltrim(text, "+"), pa.scalar(None, text.type)), pa.float64())
     return np.asarray(values.to_numpy(zero_copy_only=False), dtype=np.float64) * factor
 
@@ -80,12 +80,13 @@ def is_missing(cells: Any) -> np.ndarray:
     """Return which cells `[N]` are empty or say that there is no value, bool."""
     cells = decoded(cells)
     empty = pc.is_null(cells, nan_is_null=True)
-    if _is_text(cells):
+    if is_text(cells):
         empty = pc.or_(empty, pc.is_in(pc.utf8_trim_whitespace(cells), pa.array(NULLS, cells.type)))
     return np.asarray(empty.to_numpy(zero_copy_only=False))
 
 
-def _is_text(cells: Any) -> bool:
+def is_text(cells: Any) -> bool:
+    """Whether cells are text."""
     return pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type)
 
 

@@ -18,6 +18,8 @@ class Reader(Protocol):
 
     last: bool
     """Whether it accepts what no other reader does."""
+    has_queries: bool
+    """Whether the user may state a query."""
 
     def accepts(self, path: Path, head: bytes) -> bool:
         """Whether a file is of this kind.
@@ -47,8 +49,8 @@ _REFUSED = {
     b"\x93NUMPY": "a NumPy file",
     b"\xd0\xcf\x11\xe0": "an Excel workbook",
     b"%PDF": "a PDF",
-    b"<!DOC": "a web page",
-    b"<html": "a web page",
+    **dict.fromkeys((b"<!DOC", b"<html", b"<head", b"<body", b"<table", b"<div", b"<?xml"), "a web page or XML"),
+    **dict.fromkeys((b"{", b"[{"), "JSON"),
 }
 
 
@@ -67,11 +69,15 @@ def open_tables(path: Path, options: ReadOptions) -> Iterator[RawTable]:
             raise DataError(f"{path}: cannot be read ({error.strerror}).") from None
         if not head:
             raise DataError(f"{path}: the file is empty. Expected a header line and rows.")
+    start = b"".join(head.removeprefix(b"\xef\xbb\xbf").lower().split())
     for magic, kind in _REFUSED.items():
-        if head.lower().startswith(magic.lower()):
+        if start.startswith(magic.lower()):
             raise DataError(f"{path}: is {kind}. Expected CSV, Parquet, Feather, SQLite, DuckDB or a Qlib store.")
     for reader in sorted((READERS[name]() for name in READERS), key=lambda one: one.last):
         if reader.accepts(path, head):
+            if options.query is not None and not reader.has_queries:
+                key = f"{options.prefix}query"
+                raise DataError(f"{key}={options.query}: {path} is no database. Leave {key} out.")
             return reader.tables(path, options)
     raise DataError(
         f"{path}: is of no kind that is read. Expected CSV, Parquet, Feather, SQLite, DuckDB or a Qlib store."

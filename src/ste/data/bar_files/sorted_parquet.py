@@ -13,6 +13,7 @@ from ste.config.read_options import ReadOptions
 from ste.data.bar_files.bar_part import BarPart, read_part
 from ste.data.bar_files.raw_table import ArrowTable
 from ste.data.bar_files.table_shapes import Shape
+from ste.errors import DataError
 from ste.market.ticker_groups import ticker_ranges
 
 _BATCH, _BUFFER = 1 << 15, 1 << 18  # rows, and bytes of each column, in one read
@@ -43,6 +44,12 @@ class SortedParquet:
 
     def parts(self) -> Iterator[BarPart]:
         """Yield the bars of complete tickers."""
+        try:
+            yield from self._parts()
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"{self.path}: cannot be read ({str(error).splitlines()[0]}).") from None
+
+    def _parts(self) -> Iterator[BarPart]:
         columns = self.shape.by_ticker[None]
         bounds = np.cumsum([0, *self.counts.values()])
         # Buffered streams: otherwise the columns of a complete row group are in memory at once.
@@ -53,6 +60,8 @@ class SortedParquet:
             here = replace(columns, positions={name: order.index(column) for name, column in used.items()})
             batches = file.iter_batches(_BATCH, columns=order)
             pending: list[pa.RecordBatch] = []
+            if file.metadata.num_rows != bounds[-1]:
+                raise DataError(f"{self.path}: changed while it was read. Run again when it is complete.")
             for first, last in ticker_ranges(bounds, self.max_rows):
                 while sum(map(len, pending)) < last - first:
                     pending.append(next(batches))

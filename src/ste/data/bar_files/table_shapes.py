@@ -134,7 +134,18 @@ def _split_names(header: Sequence[str]) -> list[list[str]] | None:
 
 def field_files(tables: Sequence[RawTable]) -> dict[str, RawTable] | None:
     """Return the tables by field where each file is named after one: `open.csv`, `close.csv` and so on; else None."""
-    by_field = {field_of(table.stem): table for table in tables}
-    if None in by_field or not {"close"} <= set(by_field) or len(by_field) != len(tables):
-        return None
-    return {str(name): table for name, table in by_field.items()}
+    by_field = {name: table for table in tables if (name := field_of(table.stem)) and not _has_prices(table)}
+    if len(by_field) == len(tables) and "close" in by_field:
+        return by_field
+    others = [table for table in tables if table not in by_field.values()]
+    if set(FIELDS) <= set(by_field):
+        raise DataError(
+            f"{others[0].where}: is next to a file for each of open, high, low, close and volume, and none of them. "
+            "Move it out of the folder."
+        )
+    return None
+
+
+def _has_prices(table: RawTable) -> bool:
+    """Whether a table has prices of its own: `C.csv` and `V.csv` may be tickers."""
+    return sum(field_of(name) in FIELDS[:4] for level in table.header for name in level) >= len(FIELDS[:4])

@@ -11,7 +11,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -115,6 +115,9 @@ class TextTable:
             with self._open() as file:
                 return pa_csv.read_csv(file, reading, parsing, options)
         except pa.ArrowInvalid as error:
+            if "invalid UTF8" in str(error) and layout.encoding == "utf-8":  # not so in the sample
+                self._layout = replace(layout, encoding="cp1252")
+                return self._parsed(columns, text, threads=threads)
             if "Empty CSV" in str(error):
                 raise DataError(f"{self.where}: has a header and no rows. Expected at least one row.") from None
             raise DataError(f"{self.where}: cannot be read as text ({str(error).splitlines()[0]}).") from None
@@ -128,26 +131,52 @@ class TextTable:
 
 def _layout_of(sample: bytes, complete: bool, where: str) -> _Layout:
     encoding, text = _decoded(sample, where)
-    lines = text.splitlines()
+    lines = re.split("\r\n|\n|\r", text)  # as Arrow does: other separators of Unicode end no line
     if not complete and len(lines) > 1:
         lines = lines[:-1]  # it may be cut
-    lines = lines[:_LINES]
-    if not any(line.strip() for line in lines):
+    if not any(line.strip() for line in lines[:_LINES]):
         raise DataError(f"{where}: the file is empty. Expected a header line and rows.")
+    lines, heights = _without_breaks(lines[:_LINES])
     delimiter = _delimiter_of(lines[-_BODY:])  # a title has no delimiter
     rows = [next(csv.reader(io.StringIO(line), delimiter=delimiter), []) for line in lines]
     width = Counter(len(row) for row in rows if len(row) > 1).most_common(1)
     columns = width[0][0] if width else 1
     first = next(at for at, row in enumerate(rows) if len(row) == columns)
     if _is_data(rows[first]):
+        above = rows[first - 1] if first else []
+        if len(above) == columns - 1 and sum(field_of(name) is not None for name in above) > 1:
+            if any(row[-1].strip() for row in rows[first:] if len(row) == columns):
+                raise DataError(
+                    f"{where}: its rows have {columns} fields, its header {len(above)} names. Expected a name for each."
+                )
+            return _Layout(encoding, delimiter, [[*(name.strip() for name in above), ""]], sum(heights[:first]))
+        first = sum(heights[:first])
         return _Layout(encoding, delimiter, [[str(at + 1) for at in range(columns)]], first)
     levels = [rows[first]]
     for row in rows[first + 1 : first + 3]:
         if len(row) == columns and _is_level(row, levels[0]):
             levels.append(row)
-    skip = first + len(levels)
+    skip = sum(heights[: first + len(levels)])
     header = [[name.strip().lstrip("\ufeff") for name in level] for level in levels]
     return _Layout(encoding, delimiter, header, skip)
+
+
+def _without_breaks(lines: Sequence[str]) -> tuple[list[str], list[int]]:
+    """Join lines that a quoted cell with line breaks spans, such as a header of Excel.
+
+    Returns:
+        The joined lines, and how many lines of the file each of them is.
+    """
+    joined: list[str] = []
+    heights: list[int] = []
+    for line in lines:
+        if joined and joined[-1].count('"') % 2 and heights[-1] < _FEW:
+            joined[-1] += f" {line}"
+            heights[-1] += 1
+        else:
+            joined.append(line)
+            heights.append(1)
+    return (joined, heights) if max(heights) < _FEW else (list(lines), [1] * len(lines))
 
 
 def _decoded(sample: bytes, where: str) -> tuple[str, str]:

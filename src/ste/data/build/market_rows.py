@@ -11,6 +11,7 @@ from ste.errors import DataError
 from ste.labels.delisting import close_ends, history_ends
 from ste.market.histories import history_starts
 from ste.market.read_summary import Finding
+from ste.market.spelling import Spellings
 from ste.market.untraded import untraded_bars
 from ste.schema import PERIOD, ROW_PERIOD
 
@@ -37,15 +38,17 @@ class MarketRows:
     settings: RealMarketSettings
     last_bar: pd.Timestamp | None = None
     _ends: list[_End] = field(default_factory=list)
-    _matched: set[str] = field(default_factory=set)
+    _missing: list[str] = field(default_factory=list)
     _outside: Finding = field(default_factory=Finding)
     _untraded: Finding = field(default_factory=Finding)
 
     def __post_init__(self) -> None:
         """Read the files of members and delistings."""
-        settings = self.settings
-        self._universe = read_universe(settings.universe) if settings.universe else None
-        self._delistings = read_delistings(settings.delisted) if settings.delisted else None
+        settings, options = self.settings, self.settings.read_options()
+        self._universe = read_universe(settings.universe, options) if settings.universe else None
+        self._delistings = read_delistings(settings.delisted, options) if settings.delisted else None
+        self._members = Spellings("universe", () if self._universe is None else self._universe.tickers)
+        self._gone = Spellings("delisted", () if self._delistings is None else self._delistings["ticker"].unique())
         self._used = np.zeros(0 if self._delistings is None else len(self._delistings), dtype=bool)
 
     def ends(self, bars: pd.DataFrame) -> pd.DataFrame:
@@ -53,7 +56,10 @@ class MarketRows:
         settings = self.settings
         ends = history_ends(bars, settings.periods)
         if self._delistings is not None:
-            self._used |= close_ends(ends, self._delistings, settings.periods, settings.labels.horizon)
+            spelled = self._gone.match(ends["ticker"].unique())
+            own = self._delistings[self._delistings["ticker"].isin(list(spelled))]
+            own = own.assign(ticker=own["ticker"].map(spelled)).sort_values(["ticker", "date"], kind="stable")
+            self._used[own.index] |= close_ends(ends, own, settings.periods, settings.labels.horizon)
         last = ends["until"].isna()  # of a ticker's histories
         self._ends += [
             _End(str(ticker), date, period, not np.isnan(value))
@@ -67,8 +73,6 @@ class MarketRows:
             early = last & (ends["period"] < latest) & ends["value"].isna()
             ends.loc[early, "value"] = ends["close"] * (1.0 + settings.delisting_return)
             ends.loc[early, "known"] = ends["period"]
-        if self._universe is not None:
-            self._matched |= set(self._universe.tickers) & set(ends["ticker"])
         return ends
 
     def history_only(self, rows: pd.DataFrame, bars: pd.DataFrame) -> np.ndarray:
@@ -80,7 +84,8 @@ class MarketRows:
         """
         outside = np.zeros(len(rows), dtype=bool)
         if self._universe is not None:
-            outside = ~self._universe.members(rows)
+            spelled = self._members.match(bars["ticker"].unique())
+            outside = ~self._universe.renamed(spelled).members(rows)
             _count(self._outside, rows, outside)
         if self.settings.score_untraded:
             return outside
@@ -89,9 +94,11 @@ class MarketRows:
         return outside | untraded
 
     def check(self) -> None:
-        """Raise `DataError` where no ticker of the universe has bars."""
-        if self._universe is not None and not self._matched:
-            known = sorted(end.ticker for end in self._ends)
+        """Raise `DataError` where no ticker of the universe has bars, or a name fits several tickers."""
+        known = sorted({end.ticker for end in self._ends})
+        self._gone.finish(known)
+        self._missing = self._members.finish(known)
+        if self._universe is not None and not self._members.matched:
             raise DataError(
                 f"data.universe={self._universe.path}: none of its {len(self._universe.tickers):,} tickers has bars "
                 f"({', '.join(map(str, self._universe.tickers[:4]))}, ...). The bars are of {', '.join(known[:4])}, "
@@ -102,12 +109,12 @@ class MarketRows:
         """Return what was found, one line each."""
         out = []
         if self._universe is not None:
-            others = sorted({end.ticker for end in self._ends} - self._matched)
-            missing = sorted(set(self._universe.tickers) - self._matched)
-            text = f"universe: {len(self._matched):,} of {len(self._universe.tickers):,} tickers have bars"
+            others = sorted({end.ticker for end in self._ends} - set(self._members.matched.values()))
+            missing = self._missing
+            text = f"universe: {len(self._members.matched):,} of {len(self._universe.tickers):,} tickers have bars"
             text += f" (first without: {missing[0]})" if missing else ""
             text += f"; {_tickers(len(others))} with bars not in it (first: {others[0]})" if others else ""
-            out.append(text)
+            out += [text, *self._members.statements()]
         for found, why in ((self._outside, "outside data.universe"), (self._untraded, "without trades")):
             if found.rows:
                 rows = f"{found.rows:,} row{'s' * (found.rows > 1)}"
@@ -124,7 +131,7 @@ class MarketRows:
                     f"; the others lie before the ticker's last bar, after the end of its last label, or have no bars "
                     f"(first: {other['ticker']} {other['date']:%Y-%m-%d})"
                 )
-            out.append(text)
+            out += [text, *self._gone.statements()]
         if not self._ends:
             return out
         last_bar = max(end.date for end in self._ends)

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ste.config.header_check import check_columns
-from ste.data.cells import LAST_DAY
-from ste.data.columns import check_lines, find_repeats, typed_frame, violation
-from ste.data.storage.files import read_frame
+from ste.config.read_options import ReadOptions
+from ste.data.columns import check_lines, find_repeats, violation
+from ste.data.sources.side_tables import TableColumns, read_side_table
 from ste.schema import UNIVERSE_COLUMNS, Column
 
 _DELISTING_RETURN = Column("return", "from the last close to what a holder received, simple", low=-1.0)
@@ -32,12 +31,23 @@ class Universe:
         """Members, sorted."""
         return pd.Index(self.spans["ticker"].unique())
 
+    def renamed(self, spelled: dict[str, str]) -> "Universe":
+        """Return the spans of some tickers under the names that bars have.
+
+        Args:
+            spelled: ticker of the bars by ticker of the file.
+        """
+        own = self.spans[self.spans["ticker"].isin(list(spelled))]
+        return Universe(self.path, _merged(own.assign(ticker=own["ticker"].map(spelled))))
+
     def members(self, rows: pd.DataFrame) -> np.ndarray:
         """Return which rows lie in a span of their ticker, bool `[N]`.
 
         Args:
             rows: `ticker` and `date`, in any order.
         """
+        if self.spans.empty:
+            return np.zeros(len(rows), dtype=bool)
         names = self.tickers
         code = names.get_indexer(pd.Index(rows["ticker"].astype(object)))
         day = _days(rows["date"])
@@ -48,34 +58,36 @@ class Universe:
         return (code >= 0) & (at >= 0) & (key <= end[at])
 
 
-def read_universe(path: str) -> Universe:
+def read_universe(path: str, options: ReadOptions) -> Universe:
     """Read a file of members: `ticker`, `from` and `to`, days; an empty `to` is a member to this day.
 
     A ticker may have several spans; those that overlap or touch count as one.
 
+    Args:
+        path: as `side_tables.read_side_table`.
+        options: how to read.
+
     Raises:
         DataError: with the file, the column and the first lines at fault.
     """
-    frame = read_frame(path)
-    check_columns(frame, UNIVERSE_COLUMNS["universe"], path)
-    open_end = frame["to"].isna()
-    if pd.api.types.is_datetime64_any_dtype(frame["to"]):
-        frame["to"] = frame["to"].fillna(pd.Timestamp(LAST_DAY))
-    else:
-        frame["to"] = frame["to"].astype(object).where(~open_end, str(LAST_DAY))
-    spans, violations = typed_frame(frame, (), days=("from", "to"))
+    columns = TableColumns(days=("from", "to"), names=("ticker",), open_days=("to",))
+    spans, violations, lines = read_side_table(path, "universe", UNIVERSE_COLUMNS["universe"], columns, options)
     if not violations:
         violations = violation(
             (spans["to"] < spans["from"]).to_numpy(), "to", spans["to"].to_numpy(), "a day not before that of from"
         )
         keys = {name: spans[name].to_numpy() for name in ("ticker", "from")}
         violations += find_repeats(keys, "from", spans["from"], "one span per ticker and first day")
-    check_lines(violations, path, frame.index)
+    check_lines(violations, path, lines)
     return Universe(path, _merged(spans))
 
 
-def read_delistings(path: str) -> pd.DataFrame:
+def read_delistings(path: str, options: ReadOptions) -> pd.DataFrame:
     """Read a file of delistings.
+
+    Args:
+        path: as `side_tables.read_side_table`.
+        options: how to read.
 
     Returns:
         `ticker`, `date` from which the outcome was known, and `return`: simple, from the last close to what a holder
@@ -84,15 +96,14 @@ def read_delistings(path: str) -> pd.DataFrame:
     Raises:
         DataError: with the file, the column and the first lines at fault.
     """
-    frame = read_frame(path)
-    check_columns(frame, UNIVERSE_COLUMNS["delisted"], path)
-    typed, violations = typed_frame(frame, (_DELISTING_RETURN,))
+    names = UNIVERSE_COLUMNS["delisted"]
+    columns = TableColumns(days=("date",), names=("ticker",), numbers=(_DELISTING_RETURN,))
+    typed, violations, lines = read_side_table(path, "delisted", names, columns, options)
     if not violations:
         keys = {name: typed[name].to_numpy() for name in ("ticker", "date")}
         violations = find_repeats(keys, "date", typed["date"], "one row per ticker and day")
-    check_lines(violations, path, frame.index)
-    columns = list(UNIVERSE_COLUMNS["delisted"])
-    return typed[columns].sort_values(["ticker", "date"], kind="stable", ignore_index=True)
+    check_lines(violations, path, lines)
+    return typed.sort_values(["ticker", "date"], kind="stable", ignore_index=True)
 
 
 def _merged(spans: pd.DataFrame) -> pd.DataFrame:

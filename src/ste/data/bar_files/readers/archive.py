@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from ste.config.file_locations import is_data, stem_of
+from ste.config.file_locations import TEXT_ENDINGS, is_data, stem_of
 from ste.config.read_options import ReadOptions
 from ste.data.bar_files.raw_table import RawTable
 from ste.data.bar_files.reader_registry import READERS
@@ -19,6 +19,7 @@ class Archive:
     """A zip archive whose members are text tables, one ticker in each or not."""
 
     last = False
+    has_queries = False
 
     def accepts(self, path: Path, head: bytes) -> bool:
         """Accept zip files."""
@@ -36,6 +37,9 @@ class Archive:
         members = [name for name in sorted(names) if not name.endswith("/") and is_data(PurePosixPath(name))]
         if not members:
             raise DataError(f"{path}: the archive holds no text table. Expected CSV files.")
+        for name in members:
+            if PurePosixPath(name).suffix.lower() not in TEXT_ENDINGS:
+                raise DataError(f"{path}: holds {name}, which is no plain text. Unpack it and give the folder.")
         alone = len(members) == 1
         for name in members:
             yield TextTable(_opener(path, name), str(path) if alone else f"{path}/{name}", stem_of(PurePosixPath(name)))

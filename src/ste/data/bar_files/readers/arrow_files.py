@@ -30,11 +30,14 @@ class ColumnFile:
         self.where, self.stem = str(path), stem_of(path)
         self.skipped: list[tuple[int, str]] = []
         self.path, self.names = path, list(schema.names)
-        self.header = _levels([_plain(name) for name in schema.names])
+        self.header = _levels([_plain(field) for field in schema])
 
     def read(self, columns: Sequence[int], text: Collection[int]) -> list[Any]:
         """Return columns as Arrow arrays."""
         names = [self.names[at] for at in columns]
+        repeated = next((name for name in names if self.names.count(name) > 1), None)
+        if repeated is not None:
+            raise DataError(f"{self.path}: has two columns {repeated}. Expected one of each name.")
         try:
             read = pq.read_table if _is_parquet(self.path) else feather.read_table
             table = read(str(self.path), columns=names)
@@ -48,6 +51,7 @@ class ArrowFiles:
     """Parquet and Feather (Arrow IPC) files."""
 
     last = False
+    has_queries = False
 
     def accepts(self, path: Path, head: bytes) -> bool:
         """Accept by the first bytes, or by the ending, so that a broken file is named as what it should be."""
@@ -79,9 +83,10 @@ def _is_parquet(path: Path) -> bool:
     return head == b"PAR1" or path.suffix.lower() == ".parquet"
 
 
-def _plain(name: str) -> str:
-    """Return a column's name; pandas calls an index without one `__index_level_0__`."""
-    return "" if name.startswith("__index_level_") else name
+def _plain(field: pa.Field) -> str:
+    """Return a column's name; pandas calls an index without one `__index_level_0__`, which may hold the dates."""
+    unnamed = field.name.startswith("__index_level_") and not pa.types.is_integer(field.type)
+    return "" if unnamed else str(field.name)
 
 
 def _levels(names: Sequence[str]) -> list[list[str]]:

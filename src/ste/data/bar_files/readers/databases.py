@@ -1,5 +1,6 @@
 """SQLite and DuckDB: a table, or a SELECT statement of the user."""
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -25,6 +26,7 @@ class SQLite:
     """An SQLite file, opened for reading only."""
 
     last = False
+    has_queries = True
 
     def accepts(self, path: Path, head: bytes) -> bool:
         """Accept by the first bytes."""
@@ -49,6 +51,7 @@ class DuckDB:
     """A DuckDB file, opened for reading only; it needs the package duckdb."""
 
     last = False
+    has_queries = True
 
     def accepts(self, path: Path, head: bytes) -> bool:
         """Accept by the bytes after the checksum."""
@@ -64,7 +67,7 @@ class DuckDB:
             # A query reads this file and no other.
             with duckdb.connect(str(path), read_only=True, config={"enable_external_access": "false"}) as store:
                 names = [name for (name,) in store.execute(_DUCKDB_TABLES).fetchall()]
-                table: pa.Table = store.execute(_statement(options, names, path)).to_arrow_table()
+                table: pa.Table = store.sql(_statement(options, names, path)).to_arrow_table()
         except duckdb.Error as error:
             raise _refused(path, error) from None
         cells = [column.combine_chunks() for column in table.columns]
@@ -80,7 +83,7 @@ def _statement(options: ReadOptions, names: list[str], path: Path) -> str:
     name = names[0] if query is None else query.strip()
     if name in names:
         return 'SELECT * FROM "' + name.replace('"', '""') + '"'
-    if not name.lower().startswith(("select ", "with ")):
+    if not re.match(r"(select|with)\b", name, re.IGNORECASE):
         raise DataError(f"{key}={name}: {path} has no such table. It has {shown}. Or give a SELECT statement.")
     return name
 

@@ -21,6 +21,7 @@ class QlibStore:
     """A folder that Qlib's `dump_bin` wrote, with daily bars."""
 
     last = False
+    has_queries = False
 
     def accepts(self, path: Path, head: bytes) -> bool:
         """Accept folders with a calendar and features."""
@@ -36,6 +37,8 @@ class QlibStore:
         except ValueError:
             raise DataError(f"{calendar}: holds something else than days. Expected one ISO date a line.") from None
         folders = sorted(one for one in (path / "features").iterdir() if one.is_dir())
+        if not folders:
+            raise DataError(f"{path}: holds no instruments. Expected a folder for each one in {path / 'features'}.")
         for folder in folders:
             files = {name: folder / f"{name}.day.bin" for name in FIELDS}
             missing = [name for name, file in files.items() if not file.is_file()]
@@ -58,6 +61,6 @@ def _series(file: Path, days: int) -> tuple[int, np.ndarray]:
     """Return the position of a field's first day, and its values."""
     values = np.fromfile(file, dtype="<f4")
     first = int(values[0]) if len(values) and np.isfinite(values[0]) else -1
-    if not 0 <= first <= first + len(values) - 1 <= days:
+    if file.stat().st_size % 4 or not 0 <= first <= first + len(values) - 1 <= days:
         raise DataError(f"{file}: does not fit the store's calendar of {days} days. Expected Qlib's binary format.")
     return first, values[1:].astype(np.float64)

@@ -14,7 +14,6 @@ from ste.config.read_options import ReadOptions
 from ste.data.bar_files.raw_table import RawTable
 from ste.data.bar_files.reader_registry import READERS
 from ste.data.bar_files.text_table import TextTable
-from ste.errors import DataError
 
 _LARGE = 1 << 24  # bytes from which one file is parsed on all cores; smaller ones are read side by side
 
@@ -24,6 +23,7 @@ class Text:
     """CSV and other delimited text, plain or compressed with gzip, Zstandard, bzip2 or xz."""
 
     last = True
+    has_queries = False
 
     def accepts(self, path: Path, head: bytes) -> bool:
         """Accept any file that no other reader accepts."""
@@ -33,8 +33,6 @@ class Text:
         """Open the one table."""
         with path.open("rb") as file:
             head = file.read(6)
-        if head[:1] in (b"{", b"[") and path.suffix.lower() in (".json", ".jsonl", ".ndjson"):
-            raise DataError(f"{path}: is JSON. Expected a table, for example pandas.read_json(…).to_csv(…).")
         yield TextTable(_opener(path, head), str(path), stem_of(path), threads=path.stat().st_size >= _LARGE)
 
 
