@@ -354,3 +354,13 @@ def test_spellings_do_not_depend_on_the_blocks():
     names.match(["Snap"])
     with pytest.raises(DataError, match=r"data.news: the ticker snap may be SNAP"):
         names.finish(["BRK.B", "SNAP", "Snap"])
+
+
+def test_a_folder_names_the_ticker_of_files_that_are_named_alike(tmp_path: Path):
+    for at, ticker in enumerate(("AAPL", "MSFT")):
+        (tmp_path / ticker).mkdir()
+        rows = f"date,open,high,low,close,volume\n2024-01-0{at + 2},5,6,4,5,1\n"
+        (tmp_path / ticker / "daily.csv").write_text(rows)
+    summary = ReadSummary()
+    blocks = open_bar_files(str(tmp_path), ReadOptions(), summary).blocks(9)
+    assert [str(name) for block in blocks for name in block["ticker"]] == ["AAPL", "MSFT"]

@@ -111,10 +111,11 @@ class BarFiles:
             yield self._chosen([field_part(fields, self.where, self.options)])
             return
         shapes = self._shapes()
+        stems = Counter(table.stem for table in self._tables)
         pieces = [
             piece
             for table, shape in zip(self._tables, shapes, strict=True)
-            for piece in _pieces(table, shape, self.options)
+            for piece in _pieces(table, shape, self.options, shared=stems[table.stem] > 1)
         ]
         if not any(shape.has_ticker_column for shape in shapes):
             self._check_tickers({ticker for ticker, _ in pieces})
@@ -229,14 +230,14 @@ def _tickers(part: BarPart) -> list[str | None]:
     return [part.ticker] if isinstance(part.ticker, str) else part.ticker.unique().to_pylist()
 
 
-def _pieces(table: RawTable, shape: Shape, options: ReadOptions) -> Iterator[Piece]:
+def _pieces(table: RawTable, shape: Shape, options: ReadOptions, *, shared: bool) -> Iterator[Piece]:
     """Yield what reads each ticker of a table; one that reads all where a column holds the ticker."""
     padded = len(shape.by_ticker) > 1
     for name, columns in shape.by_ticker.items():
         if shape.has_ticker_column:
             yield "", partial(read_part, table, columns, None, options)
         else:
-            ticker = name or ticker_of(table.where, table.stem)
+            ticker = name or ticker_of(table.where, table.stem, shared=shared)
             yield ticker, partial(_of_ticker, table, columns, ticker, options, padded)
 
 

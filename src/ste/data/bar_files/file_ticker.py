@@ -18,7 +18,7 @@ _NOISE = re.compile(
 )
 
 
-def ticker_of(where: str, stem: str) -> str:
+def ticker_of(where: str, stem: str, *, shared: bool = False) -> str:
     """Return the ticker that a file is named after, in capitals.
 
     Words that describe the content are left out: `IBM` of `daily_IBM`, `AAPL` of `aapl_historical-data-11-30-2026` and
@@ -27,6 +27,8 @@ def ticker_of(where: str, stem: str) -> str:
     Args:
         where: path of the file.
         stem: its name without endings.
+        shared: whether another table has this name; its folder then names the ticker of a name that describes the
+            content alone, such as `AAPL/daily.csv`.
 
     Raises:
         DataError: the file is a part in folders that name something else.
@@ -43,6 +45,8 @@ def ticker_of(where: str, stem: str) -> str:
         )
     words = [word for word in re.split(r"[ _]+", stem) if word]
     names = [word for word in words if not _NOISE.fullmatch(word)]
+    if not names and shared:
+        return PurePath(where).parent.name.upper()
     if len(names) > 1:
         names = [word for word in names if not _YEAR.fullmatch(word)]
     return (names[0] if len(names) == 1 else stem.strip()).upper()
