@@ -115,7 +115,8 @@ def test_a_bad_cell_is_told_by_column_line_and_value(
 ) -> None:
     text = message_of(save(with_cell(row, column, value), tmp_path))
     assert "1 fault in the table" in text
-    found = "nan" if value == "" and column != "ticker" else str(value).removesuffix(".0")
+    empty = "an empty cell" if column == "ticker" else "nan"
+    found = empty if value == "" else str(value).removesuffix(".0")
     assert f"column {column}, line {line}: found {found}; expected {expected}" in text
 
 
