@@ -103,7 +103,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
         subprocess.run([sys.executable, "-m", "ste.train", *arguments, *quick], cwd=folder, check=True)
     process = command(folder, f"port={free_port()}")
     yield address(process)[0], folder
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)  # Ctrl-C is ignored where the tests run in the background of a shell
     process.communicate()
 
 

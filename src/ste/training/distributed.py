@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import lightning.pytorch as pl
 import torch
+import torch.distributed as dist
 
 from ste.config import TrainerSettings
 from ste.config.processes import cores, environment_rank, launched_by_torchrun
@@ -79,38 +80,49 @@ def use_threads(settings: TrainerSettings) -> None:
             os.environ["OMP_NUM_THREADS"] = str(threads)  # Lightning's launcher would set another number
 
 
-class OwnSignals(pl.Callback):
-    """Restore the process's own SIGTERM handler during a distributed fit.
+class OwnEnd(pl.Callback):
+    """Let a distributed fit end as one of a single process does.
 
-    Lightning's handler broadcasts to the other ranks, which may be waiting for a gradient average at that moment: both
-    would then wait for each other.
+    It restores the process's own SIGTERM handler: Lightning's broadcasts to the other ranks, which may be waiting for a
+    gradient average at that moment, so that both would wait for each other.
+
+    It takes the launched processes from Lightning's observer, which looks at them every five seconds and kills this
+    process too where one is lost, before it could mark its run. Gloo reports a lost process at the next collective
+    operation; NCCL would wait for minutes, so that with it the observer stays.
+
+    Attributes:
+        processes: launched by this one, for `stop_launched`.
     """
 
     def __init__(self) -> None:
         self._own = signal.getsignal(signal.SIGTERM)
+        self.processes: list[subprocess.Popen[bytes]] = []
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Restore the handler."""
+        """Restore the handler and take the processes."""
         signal.signal(signal.SIGTERM, self._own)
+        launched = getattr(trainer.strategy.launcher, "procs", [])
+        if launched and dist.get_backend() == "gloo":
+            self.processes += launched
+            launched.clear()
 
 
-def stop_launched(trainer: pl.Trainer, wait: float = 0.0) -> None:
+def stop_launched(trainer: pl.Trainer, end: OwnEnd, wait: float = 0.0) -> None:
     """Wait for the processes that Lightning launched, then end those that still run.
-
-    Lightning observes them and kills this process too when one of them fails; the observer ends with its list.
 
     Args:
         trainer: of the fit that ended.
+        end: callback of that fit.
         wait: seconds for each.
     """
-    processes = getattr(trainer.strategy.launcher, "procs", [])
-    for process in processes:
-        try:
-            process.wait(wait)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    processes.clear()
+    for processes in (end.processes, getattr(trainer.strategy.launcher, "procs", [])):
+        for process in processes:
+            try:
+                process.wait(wait)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        processes.clear()
 
 
 def lost_process(error: RuntimeError) -> RunError | None:

@@ -20,7 +20,7 @@ from ste.data.datamodule import DatasetView, TrendDataModule
 from ste.errors import ConfigError
 from ste.training.cached_dataset import CachedDataset, fits, normalized_rows
 from ste.training.components import own_epochs
-from ste.training.distributed import OwnSignals, lost_process, stop_launched
+from ste.training.distributed import OwnEnd, lost_process, stop_launched
 from ste.training.grouped_batches import can_group, grouped
 from ste.training.malloc import retain_memory
 from ste.training.module import TrendModule
@@ -108,7 +108,8 @@ def fit_net(
     in_groups = can_group(module, settings, chosen)
     # The step of a group clips gradients itself.
     for_trainer = replace(settings, gradient_clip_val=None, gradient_clip_algorithm=None) if in_groups else settings
-    trainer = build_trainer(for_trainer, [*chosen, *([OwnSignals()] if several else [])], loggers)
+    end = OwnEnd()
+    trainer = build_trainer(for_trainer, [*chosen, *([end] if several else [])], loggers)
     if settings.precision == "64-true":
         module.double()  # Lightning would convert after it has read a checkpoint, whose values would be rounded
     last = folder / LAST if resume and (folder / LAST).is_file() else None
@@ -123,7 +124,7 @@ def fit_net(
                     one.sampler = SequentialSampler(range(len(one.dataset)))  # type: ignore[assignment]
             with grouped(module, training, settings) if in_groups else nullcontext(training) as loader:
                 trainer.fit(module, loader, validation, ckpt_path=last, weights_only=True)
-            stop_launched(trainer, wait=30.0)
+            stop_launched(trainer, end, wait=30.0)
     except SystemExit as stop:
         if isinstance(stop.__context__, KeyboardInterrupt):  # Lightning turns Ctrl-C into an exit
             raise KeyboardInterrupt from None
@@ -139,7 +140,7 @@ def fit_net(
             raise
         raise lost from error
     finally:
-        stop_launched(trainer)
+        stop_launched(trainer, end)
         if dist.is_initialized():
             dist.destroy_process_group()  # rank 0 scores complete splits, alone
     return _fitted(module, data, trainer, folder, time.perf_counter() - started)
