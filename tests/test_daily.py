@@ -13,14 +13,13 @@ from ste.config.load import load_settings
 from ste.data.build.prepare import prepare
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import HISTORY, Panel
-from ste.data.sources.market_files import read_bars
+from ste.data.sources.market_files import read_market
 from ste.data.storage.tables import read_table
 from ste.errors import DataError
 from ste.experiment.run import train
 from ste.experiment.train_result import TrainResult
 from ste.features.feature_rows import feature_rows
 from ste.market.calendar import Periods, TradingCalendar
-from ste.market.read_summary import ReadSummary
 from ste.market.sources import RAW_CLOSE, Market
 from ste.schema import DIRECTION, FEATURE_SETS, FEATURES, RETURN, ROW_CLOSE, ROW_PERIOD, ROW_VOLATILITY, Trend
 
@@ -59,7 +58,7 @@ def bars_file(raw: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture(scope="module")
 def market(bars_file: Path) -> Market:
-    return Market(bars=read_bars(MarketSettings(source="market", bars=str(bars_file)), ReadSummary()))
+    return Market(bars=read_market(MarketSettings(source="market", bars=str(bars_file))).bars)
 
 
 def settings_of(bars_file: Path, **changes: object) -> MarketSettings:

@@ -11,7 +11,7 @@ from ste.config.input_checks import check_data_files
 from ste.config.read_options import ReadOptions
 from ste.data.build.labelled_rows import build_table
 from ste.data.build.prepare import prepare
-from ste.data.sources.market_files import read_bars, read_market
+from ste.data.sources.market_files import bar_blocks, read_market
 from ste.data.sources.side_files import read_side_file
 from ste.data.storage.tables import read_table
 from ste.errors import DataError
@@ -46,8 +46,10 @@ def settings_of(folder: Path, suffix: str = ".csv", **frames: pd.DataFrame) -> M
     return MarketSettings(source="market", **files)
 
 
-def bars_of(path: object, summary: ReadSummary | None = None) -> pd.DataFrame:
-    return read_bars(MarketSettings(source="market", bars=str(path)), summary or ReadSummary())
+def bars_of(path: object, summary: ReadSummary | None = None, tickers: list[str] | None = None) -> pd.DataFrame:
+    settings = MarketSettings(source="market", bars=str(path), tickers=tickers)
+    blocks = [block.astype({"ticker": "str"}) for block in bar_blocks(settings, 1 << 62, summary or ReadSummary())]
+    return pd.concat(blocks, ignore_index=True)
 
 
 def sources(market: Market) -> dict[str, pd.DataFrame]:
@@ -372,9 +374,8 @@ def test_notes_speak_of_the_tickers_that_are_kept(tmp_path: Path):
         f"{t},2020-01-0{d},{c},{c},{c},{c},1" for t, jump in (("A", 1), ("B", 9)) for d, c in ((2, 5), (3, 5 * jump))
     ]
     path.write_text("\n".join(rows) + "\n")
-    settings = MarketSettings(source="market", bars=str(path), tickers=["A"])
     summary = ReadSummary()
-    assert set(read_bars(settings, summary)["ticker"]) == {"A"}
+    assert set(bars_of(path, summary, ["A"])["ticker"]) == {"A"}
     assert not summary.doubts
     bars_of(path, summary)
     (found,) = summary.doubts.values()

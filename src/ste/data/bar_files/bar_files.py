@@ -247,6 +247,6 @@ def _of_ticker(table: RawTable, columns: ColumnMap, ticker: str, options: ReadOp
     if ticker == table.stem:
         check_no_year(ticker, part.day, table.where)
     if padded:
-        empty = np.all([np.isnan(values) for values in part.values.values()], axis=0) & part.missing
+        empty = part.without_values & part.missing
         part = part.take(~empty) if empty.any() else part
     return part

@@ -8,13 +8,13 @@ import pandas as pd
 
 from ste.config.read_options import FIELDS, ReadOptions
 from ste.data.bar_files.bar_part import BarPart
+from ste.data.bar_files.date_cells import DAY
 from ste.data.cells import cell_text
 from ste.data.columns import NAME, Violation, check_lines, find_repeats, find_violations, violation
 from ste.errors import DataError
 from ste.market.read_summary import ReadSummary
 from ste.schema import ADJUSTED_CLOSE, SOURCE_NUMBERS
 
-DAY = "a day such as 2024-11-29"
 _ADJUSTED = ADJUSTED_CLOSE.name
 
 
@@ -86,7 +86,7 @@ def checked_frame(
 
 def _without_gaps(part: BarPart, summary: ReadSummary, on_faults: OnFaults | None) -> BarPart:
     """Set aside the lines that are no bars, and the rows that lack a number."""
-    nothing = np.isnat(part.day) & np.all([np.isnan(values) for values in part.values.values()], axis=0)
+    nothing = np.isnat(part.day) & part.without_values
     incomplete = part.missing & ~nothing
     if on_faults is not None and incomplete.any():
         on_faults([_incomplete(part, row) for row in np.flatnonzero(incomplete).tolist()])

@@ -45,6 +45,11 @@ class BarPart:
     def __len__(self) -> int:
         return len(self.day)
 
+    @property
+    def without_values(self) -> np.ndarray:
+        """Which rows have no number at all, bool `[N]`."""
+        return np.all([np.isnan(values) for values in self.values.values()], axis=0)
+
     def ticker_of(self, row: int) -> str:
         """Return the ticker of a row, empty where it is unknown."""
         return self.ticker if isinstance(self.ticker, str) else self.ticker[row].as_py() or ""

@@ -25,6 +25,8 @@ _SHORT = r"^\d{1,2}[-/.]\d{1,2}[-/.]\d{2}$"
 _MONTH_NAMES = ("%b %d, %Y", "%B %d, %Y", "%d-%b-%Y", "%d %b %Y", "%d %B %Y", "%Y-%b-%d", "%a %b %d %Y")
 _UNITS = {10: "s", 9: "s", 13: "ms", 12: "ms", 16: "us", 15: "us", 19: "ns", 18: "ns"}
 _MIDNIGHT = pd.Timedelta(0)
+DAY = "a day such as 2024-11-29"
+"""What a date is expected to be, for messages."""
 
 
 @dataclass(frozen=True)

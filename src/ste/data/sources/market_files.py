@@ -45,20 +45,6 @@ def read_market(settings: RealMarketSettings, on_faults: OnFaults | None = None)
     return replace(blocks[0], bars=pd.concat(bars, ignore_index=True), news=news)
 
 
-def read_bars(settings: RealMarketSettings, summary: ReadSummary) -> pd.DataFrame:
-    """Read the bars alone, on the adjusted scale, sorted by ticker and date.
-
-    Args:
-        settings: names the files.
-        summary: of what was read.
-
-    Raises:
-        DataError: as `read_market`.
-    """
-    blocks = [block.astype({"ticker": "str"}) for block in bar_blocks(settings, _ALL, summary)]
-    return pd.concat(blocks, ignore_index=True)
-
-
 def market_blocks(settings: RealMarketSettings, max_rows: int, on_faults: OnFaults | None = None) -> Iterator[Market]:
     """Yield the files of `data=market` in blocks of complete tickers, in ticker order.
 
@@ -95,7 +81,7 @@ def bar_blocks(
     periods = periods or file_periods(settings, on_faults)
     files = _bar_files(settings, summary)
     for raw in files.blocks(max_rows, on_faults):
-        block = adjusted_block(raw, summary, periods, settings.read_options().volume, by_model=settings.by_model)
+        block = adjusted_block(raw, summary, periods, settings.volume, by_model=settings.by_model)
         if len(block):
             yield block
     check_calendar(summary, periods.calendar, files.where, by_model=settings.by_model)

@@ -14,7 +14,7 @@ from ste.config.header_check import check_columns
 from ste.config.read_options import ReadOptions
 from ste.data.bar_files.bar_part import names_of
 from ste.data.bar_files.column_names import plain_name
-from ste.data.bar_files.date_cells import to_times
+from ste.data.bar_files.date_cells import DAY, to_times
 from ste.data.bar_files.number_cells import Mark, is_missing, to_floats
 from ste.data.bar_files.reader_registry import open_tables
 from ste.data.bar_files.table_cells import read_cells
@@ -22,8 +22,6 @@ from ste.data.cells import LAST_DAY, cell_text
 from ste.data.columns import NAME, Violation, find_violations, violation
 from ste.errors import DataError
 from ste.schema import Column
-
-DAY = "a day such as 2024-11-29"
 
 
 @dataclass(frozen=True)
