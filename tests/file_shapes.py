@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,14 @@ def yfinance(bars: pd.DataFrame, *, tickers: tuple[str, ...] = TICKERS) -> pd.Da
     return wide.rename_axis(index="Date")
 
 
-def header_levels(bars: pd.DataFrame, folder: Path, *, order: tuple[str, str], index_row: bool, adjusted: bool) -> Path:
+def header_levels(
+    bars: pd.DataFrame,
+    folder: Path,
+    *,
+    order: tuple[str, str] = ("Price", "Ticker"),
+    index_row: bool = True,
+    adjusted: bool = False,
+) -> Path:
     wide = yfinance(bars)
     if adjusted:
         for ticker in TICKERS:
@@ -414,23 +422,10 @@ SHAPES = (
     FileShape("Alpaca", alpaca),
     FileShape("Barchart", footer, tickers=AAPL),
     FileShape("yfinance history", folder_of(lambda t: f"{t}.csv", history)),
-    FileShape(
-        "yfinance download",
-        lambda b, f: header_levels(b, f, order=("Price", "Ticker"), index_row=True, adjusted=False),
-    ),
-    FileShape(
-        "yfinance download with Adj Close",
-        lambda b, f: header_levels(b, f, order=("Price", "Ticker"), index_row=True, adjusted=True),
-        adjusted=True,
-    ),
-    FileShape(
-        "yfinance download, ticker first",
-        lambda b, f: header_levels(b, f, order=("Ticker", "Price"), index_row=True, adjusted=False),
-    ),
-    FileShape(
-        "yfinance download, two header lines",
-        lambda b, f: header_levels(b, f, order=("Price", "Ticker"), index_row=False, adjusted=False),
-    ),
+    FileShape("yfinance download", header_levels),
+    FileShape("yfinance download with Adj Close", partial(header_levels, adjusted=True), adjusted=True),
+    FileShape("yfinance download, ticker first", partial(header_levels, order=("Ticker", "Price"))),
+    FileShape("yfinance download, two header lines", partial(header_levels, index_row=False)),
     FileShape("Yahoo web page", yahoo_page, tickers=AAPL, adjusted=True, volume=1.0),
     FileShape(
         "semicolons and decimal commas",
