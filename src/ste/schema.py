@@ -5,8 +5,9 @@ last session. Features are known at that session's close; targets cover the `hor
 dollars, adjusted as the bars are.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import IntEnum
+from typing import Any
 
 
 class Trend(IntEnum):
@@ -47,9 +48,16 @@ def probability_names(classes: tuple[str, ...]) -> tuple[str, ...]:
 
 
 SCALES = {"price": "log_ratio", "volume": "window_mean", "count": "log1p", "percent": "none", "ratio": "none"}
-"""Normalization of a column by its unit: `log_ratio` to the close, `window_mean` (log ratio to the window's mean),
-`log1p` or `none`. A column may declare another one: `ratio` (to the close, less 1), `close_fraction`, `band_position`,
-or `window_change` (since the window's first period)."""
+"""Normalization of a column by its unit, where it declares none; see `NORMALIZATIONS`."""
+
+NORMALIZATIONS = (
+    *("none", "log", "log1p", "log_ratio", "ratio", "close_fraction", "band_position", "window_mean", "window_change"),
+    "rank",
+)
+"""Normalizations by `data.representation=stationary`, before scaling: `none`; `log`; `log1p`; `log_ratio` and `ratio` (less
+1) to the close; `close_fraction`; `band_position` (-1 at the lower of the column's `bands`, 1 at the upper); `window_mean`
+(log ratio to the window's mean); `window_change` (since the window's first period); `rank` (across the tickers of a date,
+computed with the table)."""
 
 
 @dataclass(frozen=True)
@@ -64,16 +72,24 @@ class Column:
         positive: whether values must be above 0; `low` is then unused.
         unit: key of `SCALES`: `price` (dollars), `volume`, `count`, `percent` or `ratio`. It decides how `stationary`
             normalizes the column.
-        scale: normalization that replaces the unit's; None is the unit's.
+        scale: of `NORMALIZATIONS`, replaces the unit's; None is the unit's.
+        expr: expression that computes it (`ste.expressions`); empty for a column that a ready table has.
+        group: kind of source, or any name that the user gives; reports value the columns of a group together.
+        fill: value where the expression has none, such as 0 / 0; None leaves such a row out.
+        bands: names of the lower and upper band, with the normalization `band_position`.
     """
 
     name: str
-    meaning: str
+    meaning: str = ""
     low: float | None = None
     high: float | None = None
     positive: bool = False
     unit: str = "ratio"
     scale: str | None = None
+    expr: str = ""
+    group: str = ""
+    fill: float | None = None
+    bands: tuple[str, str] | None = None
 
     @property
     def normalization(self) -> str:
@@ -81,75 +97,15 @@ class Column:
         return SCALES[self.unit] if self.scale is None else self.scale
 
 
-STOCK = (
-    Column("stock_open", "first trade of the week, dollars", positive=True, unit="price"),
-    Column("stock_high", "highest trade of the week, dollars", positive=True, unit="price"),
-    Column("stock_low", "lowest trade of the week, dollars", positive=True, unit="price"),
-    Column("stock_close", "last trade of the week, dollars", positive=True, unit="price", scale="band_position"),
-    Column("stock_volume", "shares traded in the week", 0.0, unit="volume"),
-    Column("stock_sma_20", "mean close of 20 sessions, dollars", positive=True, unit="price"),
-    Column("stock_sma_50", "mean close of 50 sessions, dollars", positive=True, unit="price"),
-    Column("stock_rsi", "Wilder's relative strength index, 14 sessions, 0 to 100", 0.0, 100.0, unit="percent"),
-    Column(
-        "stock_macd",
-        "12-session less 26-session exponential mean of the close, dollars",
-        unit="price",
-        scale="close_fraction",
-    ),
-    Column(
-        "stock_bb_upper", "mean close of 20 sessions plus 2 standard deviations, dollars", unit="price", scale="ratio"
-    ),
-    Column(
-        "stock_bb_lower", "mean close of 20 sessions less 2 standard deviations, dollars", unit="price", scale="ratio"
-    ),
+PERIOD_BAR = (
+    Column("period_high", "highest price of the period, dollars", positive=True, unit="price", expr="PMax($high)"),
+    Column("period_low", "lowest price of the period, dollars", positive=True, unit="price", expr="PMin($low)"),
+    Column("period_close", "close of the period, dollars", positive=True, unit="price", expr="PLast($close)"),
 )
-NEWS = (
-    Column("news_sentiment", "mean sentiment of the week's items, -1 to 1; 0 without news", -1.0, 1.0),
-    Column("news_count", "items in the week", 0.0, unit="count"),
-    Column("news_relevance", "mean relevance of the week's items, 0 to 1; 0 without news", 0.0, 1.0),
-)
-MACRO = (
-    Column("macro_gdp_growth", "latest released real GDP growth, percent", unit="percent", scale="window_change"),
-    Column(
-        "macro_inflation",
-        "latest released consumer price inflation over a year, percent",
-        unit="percent",
-        scale="window_change",
-    ),
-    Column(
-        "macro_unemployment",
-        "latest released unemployment rate, percent",
-        0.0,
-        100.0,
-        unit="percent",
-        scale="window_change",
-    ),
-    Column("macro_interest_rate", "latest released policy rate, percent", unit="percent", scale="window_change"),
-    Column("macro_vix", "VIX at the close, annualised percent", 0.0, unit="percent", scale="log1p"),
-)
-POLICY = (
-    Column("policy_event_count", "policy events in the week", 0.0, unit="count"),
-    Column("policy_impact_score", "sum of the week's event impacts, quarter points", 0.0, unit="count"),
-)
-GROUPS: dict[str, tuple[str, ...]] = {
-    name: tuple(column.name for column in columns)
-    for name, columns in {"stock": STOCK, "news": NEWS, "macro": MACRO, "policy": POLICY}.items()
-}
-FEATURE_COLUMNS = STOCK + NEWS + MACRO + POLICY
-FEATURES: tuple[str, ...] = tuple(column.name for column in FEATURE_COLUMNS)
+"""What baselines and checks read of a row. A table has those as further columns which no feature is."""
 
-PRICES = (
-    Column("price_open", "open over close, less 1", -1.0),
-    Column("price_high", "high over close, less 1", -1.0),
-    Column("price_low", "low over close, less 1", -1.0),
-    Column("price_change", "close over the close before, less 1, as traded", -1.0),
-    Column("price_adjusted_change", "the same with dividends", -1.0),
-    *(
-        Column(f"price_mean_{n}", f"mean adjusted close of {n} sessions over this one, less 1", -1.0)
-        for n in (5, 10, 15, 20, 25, 30)
-    ),
-)
-"""The 11 price features of Feng et al. (IJCAI 2019), table 1, for daily rows."""
+ROW_PERIOD, ROW_CLOSE, ROW_VOLATILITY = "period", "period_close", "volatility"
+"""Auxiliary columns of feature rows that labels are computed from, see `features.feature_rows`."""
 
 
 @dataclass(frozen=True)
@@ -157,32 +113,77 @@ class FeatureSet:
     """The features of a table.
 
     Attributes:
+        name: of the set; of joined sets with `+` between them.
         columns: in table order.
-        groups: their names by kind of source.
-        lookback: sessions of a ticker's bars that a row needs, those of its own period included.
+        lookback: bars of a ticker that a row needs at least, those of its own period included; 0 where the expressions
+            decide. It replaces what recursive functions ask for (`ste.expressions.expression.lookback`).
+        frequency: of the rows, where the set has a meaning for one only; None fits any.
     """
 
+    name: str
     columns: tuple[Column, ...]
-    groups: dict[str, tuple[str, ...]]
-    lookback: int
+    lookback: int = 0
+    frequency: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         """Column names, F of them."""
         return tuple(column.name for column in self.columns)
 
+    @property
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """Column names by group, in the order of their first columns."""
+        out: dict[str, tuple[str, ...]] = {}
+        for column in self.columns:
+            out[column.group] = (*out.get(column.group, ()), column.name)
+        return out
 
-FEATURE_SETS = {
-    # RSI and MACD are recursive: after 100 sessions the start of the series weighs less than 0.5 %.
-    "full": FeatureSet(FEATURE_COLUMNS, GROUPS, lookback=100),
-    "prices": FeatureSet(PRICES, {"stock": tuple(column.name for column in PRICES)}, lookback=31),
-}
-"""Feature sets by `data.features`."""
+    @property
+    def from_bars(self) -> bool:
+        """Whether every column has an expression, so that the set is computed from daily sources."""
+        return all(column.expr for column in self.columns)
 
+    def period_bar(self) -> dict[str, str]:
+        """Return the column of the table that holds each of `PERIOD_BAR`: a feature of that expression, or itself."""
+        features = {column.expr: column.name for column in reversed(self.columns)}
+        return {bar.name: features.get(bar.expr, bar.name) for bar in PERIOD_BAR}
 
-def columns_normalized_by(normalization: str, columns: tuple[Column, ...] = FEATURE_COLUMNS) -> tuple[str, ...]:
-    """Return the names of the columns with this normalization, in table order."""
-    return tuple(column.name for column in columns if column.normalization == normalization)
+    @property
+    def close(self) -> str | None:
+        """The feature that is the close, to which prices are normalized; None where there is none."""
+        name = self.period_bar()[ROW_CLOSE]
+        return name if name in self.names else None
+
+    def needing_close(self) -> tuple[str, ...]:
+        """Return the features that `stationary` normalizes by the close."""
+        relative = ("log_ratio", "ratio", "close_fraction", "band_position")
+        return tuple(column.name for column in self.columns if column.normalization in relative)
+
+    @property
+    def further_columns(self) -> tuple[str, ...]:
+        """Columns of `PERIOD_BAR` that no feature is."""
+        return tuple(name for name, column in self.period_bar().items() if name == column)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the definitions as plain values, defaults left out."""
+        default = Column("")
+        columns = [
+            {
+                key: list(value) if isinstance(value, tuple) else value
+                for key, value in asdict(one).items()
+                if value != getattr(default, key)
+            }
+            for one in self.columns
+        ]
+        return {"name": self.name, "lookback": self.lookback, "frequency": self.frequency, "columns": columns}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "FeatureSet":
+        """Restore a set from `to_dict`."""
+        columns = tuple(
+            Column(**{**one, "bands": tuple(one["bands"])} if one.get("bands") else one) for one in values["columns"]
+        )
+        return cls(values["name"], columns, values["lookback"], values["frequency"])
 
 
 RETURN = "stock_weekly_return"
@@ -190,20 +191,16 @@ MOVEMENT = "stock_weekly_movement"
 DIRECTION = "stock_trend_direction"
 TARGETS = (RETURN, MOVEMENT, DIRECTION)
 
-ROW_PERIOD, ROW_CLOSE, ROW_VOLATILITY = "period", "close", "volatility"
-"""Auxiliary columns of feature rows that labels are computed from, see `features.feature_rows`."""
-
 KEYS = ("date", "ticker")
-COLUMNS: tuple[str, ...] = KEYS + FEATURES + TARGETS
 
 
 HISTORY_ONLY = "history_only"
 """Optional last column of a table: 1 in rows that later windows read and that are neither trained on nor scored."""
 
 
-def table_columns(features: str) -> tuple[str, ...]:
-    """Return the columns of a table with this feature set, in order; `HISTORY_ONLY` may follow."""
-    return KEYS + FEATURE_SETS[features].names + TARGETS
+def table_columns(features: FeatureSet) -> tuple[str, ...]:
+    """Return the columns of a built table with this feature set, in order; `HISTORY_ONLY` may follow."""
+    return KEYS + features.names + TARGETS + features.further_columns
 
 
 SPLITS = ("train", "validation", "test")
@@ -231,8 +228,17 @@ SOURCE_NUMBERS: dict[str, tuple[Column, ...]] = {
 ADJUSTED_CLOSE = Column("adj_close", "close adjusted for dividends and splits, dollars", positive=True)
 """Optional column of bars."""
 
-MACRO_SERIES: dict[str, Column] = {column.name.removeprefix("macro_"): column for column in MACRO}
-"""Column of each macro series; its bounds hold for the released values."""
+MACRO_SERIES: dict[str, Column] = {
+    column.name: column
+    for column in (
+        Column("gdp_growth", "real GDP growth, percent"),
+        Column("inflation", "consumer price inflation over a year, percent"),
+        Column("unemployment", "unemployment rate, percent", 0.0, 100.0),
+        Column("interest_rate", "policy rate, percent"),
+        Column("vix", "VIX at the close, annualised percent", 0.0),
+    )
+}
+"""Released value of each macro series."""
 
 MARKET_COLUMNS: dict[str, tuple[str, ...]] = {
     kind: (*keys, *(column.name for column in SOURCE_NUMBERS[kind])) for kind, keys in _SOURCE_KEYS.items()

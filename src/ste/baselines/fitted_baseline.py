@@ -11,6 +11,7 @@ from ste.baselines.base import Baseline
 from ste.baselines.examples import SplitExamples
 from ste.data.datamodule import TrendDataModule
 from ste.data.storage.files import atomic_file
+from ste.features.column_forms import ColumnForms
 from ste.features.normalization import Normalizer
 from ste.registry import BASELINES
 
@@ -45,7 +46,7 @@ class FittedBaseline:
         """
         arguments = {key: value for key, value in model.items() if key != "baseline"}
         baseline = BASELINES.build(model["baseline"], arguments)
-        normalization = Normalizer(list(data.panel.features), representation)
+        normalization = Normalizer(ColumnForms.from_features(data.panel.settings.feature_set).to_dict(), representation)
         normalization.fit(data.training_chunks)
         return cls(model["baseline"], arguments, baseline, normalization)
 
@@ -63,7 +64,7 @@ class FittedBaseline:
         content = {
             "baseline": self.name,
             "arguments": self.arguments,
-            "columns": self.representation.columns,
+            "forms": self.representation.forms.to_dict(),
             "representation": self.representation.kind,
             "scaling": self.representation.state_dict(),
             "state": self.baseline.state_dict(),
@@ -74,7 +75,7 @@ class FittedBaseline:
     @classmethod
     def from_checkpoint(cls, content: dict[str, Any]) -> "FittedBaseline":
         """Restore a baseline from the content of a checkpoint, loaded with `weights_only=True`."""
-        representation = Normalizer(list(content["columns"]), content["representation"])
+        representation = Normalizer(content["forms"], content["representation"])
         representation.load_state_dict(content["scaling"])
         baseline = BASELINES.build(content["baseline"], content["arguments"])
         baseline.load_state_dict(content["state"])

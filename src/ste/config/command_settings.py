@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Le, Predicate
 
+from ste.config.feature_sets import DEFAULT
 from ste.config.data_settings import DataSettings, RealMarketSettings
 from ste.config.run_settings import PathSettings, StoreSettings
 from ste.config.validation import Expect, FileName, Name, NonNegativeInt, PositiveFloat, PositiveInt, Settings
@@ -17,12 +18,14 @@ class GenerateSettings(Settings):
     """A table to write.
 
     Attributes:
+        features: feature sets, which `data.features` follows.
         data: source and table settings.
         paths: folders.
     """
 
     data: DataSettings
     paths: PathSettings
+    features: str | list[str] = DEFAULT
 
 
 @dataclass
@@ -30,6 +33,7 @@ class InspectSettings(Settings):
     """A market to look at.
 
     Attributes:
+        features: feature sets, which `data.features` follows.
         data: source of a real market.
         paths: folders.
         tickers: rows of the table.
@@ -37,6 +41,7 @@ class InspectSettings(Settings):
 
     data: DataSettings
     paths: PathSettings
+    features: str | list[str] = DEFAULT
     tickers: PositiveInt = 20
 
     def check(self) -> None:
@@ -94,6 +99,7 @@ class AuditSettings(Settings):
     """Data to check for leaks.
 
     Attributes:
+        features: feature sets, which `data.features` follows.
         data: source and table settings.
         strict: report an association stronger than any measured on real weeks as an alarm, although a synthetic
             market can have one.
@@ -102,6 +108,7 @@ class AuditSettings(Settings):
 
     data: DataSettings
     paths: PathSettings
+    features: str | list[str] = DEFAULT
     strict: bool = False
     shuffles: NonNegativeInt = 2
 

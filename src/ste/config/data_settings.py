@@ -1,14 +1,17 @@
 """Settings of the data: labels, splits and sources."""
 
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le, Len, Lt, Predicate
 
+from ste.config.feature_sets import ALL_COLUMNS, DEFAULT, load_feature_set
 from ste.config.read_options import ReadingSettings
+from ste.config.table_features import table_feature_set
 from ste.config.validation import Expect, IsoDate, NonNegativeFloat, NonNegativeInt, PositiveInt, Settings
-from ste.schema import BARS, EXCHANGE, MARKET_COLUMNS, SPLITS, UNIVERSE_COLUMNS
+from ste.schema import BARS, EXCHANGE, MARKET_COLUMNS, SPLITS, UNIVERSE_COLUMNS, FeatureSet
 
 if TYPE_CHECKING:
     from ste.market.calendar import Periods
@@ -113,7 +116,8 @@ class DataSettings(Settings):
         calendar: of the exchange: a name of exchange_calendars such as `XNYS`, `24/7`, or `bars` (the days in the file
             are the sessions).
         frequency: `weekly`, `daily` or `monthly`: the period of a row.
-        features: `full`, the 21 of the weekly table, or `prices`, the 11 of Feng et al. (2019).
+        features: name or file of a feature set, or several (`config.feature_sets`); for ready tables also `columns`, all
+            of their numeric columns.
         labels, split: settings of their own.
         format: of the tables: `csv` or `parquet`, a file for each split; or `parts`, a folder of Parquet files by year,
             for tables larger than memory.
@@ -130,7 +134,7 @@ class DataSettings(Settings):
     source: str
     calendar: CalendarName = EXCHANGE
     frequency: Literal["weekly", "daily", "monthly"] = "weekly"
-    features: Literal["full", "prices"] = "full"
+    features: str | list[str] = DEFAULT
     labels: LabelSettings = field(default_factory=LabelSettings)
     split: SplitSettings = field(default_factory=SplitSettings)
     format: Literal["csv", "parquet", "parts"] = "csv"
@@ -146,10 +150,16 @@ class DataSettings(Settings):
             from ste.market.calendar import trading_calendar  # imports pandas
 
             self.calendar = trading_calendar(self.calendar).name
-        fits = self.features == "full" or self.representation == "standard"
-        self.require(fits, "representation", f"standard with data.features={self.features}", example="standard")
-        daily = self.features == "full" or self.frequency == "daily"
-        self.require(daily, "frequency", f"daily with data.features={self.features}", example="daily")
+        own = self.feature_set.frequency
+        self.require(own in (None, self.frequency), "frequency", f"{own} with features={self.features}", example=own)
+        relative = self.feature_set.needing_close() if self.representation == "stationary" else ()
+        self.require(
+            not relative or self.feature_set.close is not None,
+            "representation",
+            f"standard, as {', '.join(relative[:4])} is normalized by the close and no column of {self.feature_set.name} has "
+            "expr: PLast($close). Divide by $close in its expr, or add such a column",
+            example="standard",
+        )
         streams = self.format != "parts" or self.split.by == "date"
         self.require(streams, "format", "csv or parquet with data.split.by=row", example="parquet")
         purge, horizon = self.split.purge, self.labels.horizon
@@ -163,6 +173,11 @@ class DataSettings(Settings):
             "by",
             "date; only data=seed, with its own weeks and a horizon of 1, repeats the document's split within a week",
         )
+
+    @cached_property
+    def feature_set(self) -> FeatureSet:
+        """The definitions of the features."""
+        return load_feature_set(self.features)
 
     @property
     def periods(self) -> "Periods":
@@ -184,7 +199,8 @@ class DataSettings(Settings):
     def table_settings(self) -> dict[str, Any]:
         """Return the settings that determine the table's bytes, as plain data; the others determine how it is read."""
         views = ("folder", "sequence_length", "history", "batch_size", "representation")
-        return {key: value for key, value in asdict(self).items() if key not in views}
+        own = {key: value for key, value in asdict(self).items() if key not in views}
+        return own | {"features": self.feature_set.to_dict()}
 
 
 _TICKERS = "a number such as data.tickers=50 or names such as data.tickers=[AAPL,MSFT]"
@@ -333,6 +349,13 @@ class TableSettings(DataSettings):
         super().check()
         self.require(bool(self.train), "train", "a weekly table", example="training_data.csv")
         self.require(bool(self.validation), "validation", "a weekly table", example="validation_data.csv")
+
+    @cached_property
+    def feature_set(self) -> FeatureSet:
+        """The definitions of the features; with `features=columns` the numeric columns of the training table."""
+        if ALL_COLUMNS not in self.features:
+            return load_feature_set(self.features)
+        return table_feature_set(self.train, self.features)
 
     def files(self) -> dict[str, str]:
         """Return the given files by split."""

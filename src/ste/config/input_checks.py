@@ -15,7 +15,7 @@ from ste.config.serve_settings import ServeSettings
 from ste.config.store_location import check_store
 from ste.config.validation import Settings
 from ste.errors import DataError
-from ste.schema import KEYS, MARKET_COLUMNS, table_columns
+from ste.schema import KEYS, MARKET_COLUMNS, TARGETS
 
 
 def check_input_files(settings: Settings) -> None:
@@ -53,7 +53,7 @@ def check_data_files(data: DataSettings) -> None:
             check_market_file(kind, path, f"data.{kind}")
     elif isinstance(data, TableSettings):
         for split, path in data.files().items():
-            check_file(f"data.{split}", Path(path), table_columns(data.features), parts=True)
+            check_file(f"data.{split}", Path(path), KEYS + data.feature_set.names + TARGETS, parts=True)
 
 
 def check_market_file(kind: str, path: str, key: str) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from annotated_types import Ge, Gt, Le, Lt, Predicate
 
 from ste.config.augmentation_settings import AugmentSettings
+from ste.config.feature_sets import DEFAULT
 from ste.config.data_settings import DataSettings
 from ste.config.replica_settings import ReplicaSettings
 from ste.config.sweep_settings import SweepSettings
@@ -267,6 +268,7 @@ class TrainSettings(Settings):
     """All settings of a training run.
 
     Attributes:
+        features: feature sets, which `data.features` follows.
         model: `net` names a class of `ste.models`, or `baseline` one of `ste.baselines`; the other keys are
             its arguments.
         validation: the splits it is trained and scored on.
@@ -288,6 +290,7 @@ class TrainSettings(Settings):
     trainer: TrainerSettings
     tracking: TrackingSettings
     paths: PathSettings
+    features: str | list[str] = DEFAULT
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     seed: Annotated[int, Ge(0), Lt(2**32)] = 0
     resume: str | None = None

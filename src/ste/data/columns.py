@@ -4,7 +4,7 @@ The rule of a numeric column is an interval (`Limits`), declared by its `schema.
 NaN and lies in no interval. N rows.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,11 +15,11 @@ import pandas as pd
 
 from ste.data.cells import as_text, cells_of_series, to_days, to_names, to_numbers
 from ste.errors import DataError
-from ste.schema import FEATURE_SETS, MOVEMENT, RETURN, Column
+from ste.schema import MOVEMENT, PERIOD_BAR, RETURN, Column, FeatureSet
 
 DAY = "a day such as 2024-11-29, without a time"
 NAME = "a name"
-HIGH_LOW = (("stock_high", "stock_low"), ("price_high", "price_low"), ("high", "low"))
+HIGH_LOW = (("stock_high", "stock_low"), ("price_high", "price_low"), ("period_high", "period_low"), ("high", "low"))
 """Pairs of columns of which the first must not be below the second."""
 _SHOWN = 3  # rows, and columns, that a message lists
 
@@ -142,9 +142,15 @@ def find_repeats(keys: Mapping[str, Any], column: str, shown: Any, expected: str
     return violation(repeated, column, np.asarray(shown, dtype=object), expected) if repeated.any() else []
 
 
-def numeric_columns(features: str) -> tuple[Column, ...]:
-    """Return the columns of a table that hold any number: a feature set's, the return and the movement."""
-    return (*FEATURE_SETS[features].columns, Column(RETURN, "", low=-1.0), Column(MOVEMENT, ""))
+def numeric_columns(features: FeatureSet, names: Container[object]) -> tuple[Column, ...]:
+    """Return the columns of a table that hold any number: features, return, movement and those of the period's bar.
+
+    Args:
+        features: of the table.
+        names: of the table's columns; a ready table may lack the columns of the period's bar.
+    """
+    bar = (one for one in PERIOD_BAR if one.name in features.further_columns and one.name in names)
+    return (*features.columns, Column(RETURN, "", low=-1.0), Column(MOVEMENT, ""), *bar)
 
 
 def typed_frame(

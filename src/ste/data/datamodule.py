@@ -38,7 +38,7 @@ class DataDims:
         input_size: features of a row, F.
         num_classes: classes, C.
         sequence_length: periods in a window, T; 1 for a flat net.
-        stock_size: features of the stock group, which come first.
+        stock_size: features of the first group.
     """
 
     input_size: int
@@ -199,7 +199,7 @@ class TrendDataModule(pl.LightningDataModule):
             input_size=len(self.panel.features),
             num_classes=len(self.panel.classes),
             sequence_length=self.settings.sequence_length if self.view == "sequence" else 1,
-            stock_size=len(self.panel.groups["stock"]),
+            stock_size=len(next(iter(self.panel.groups.values()))),
         )
 
     def training_chunks(self, size: int = 65536) -> Iterator[torch.Tensor]:

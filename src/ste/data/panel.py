@@ -21,7 +21,7 @@ from ste.data.storage.parquet_shards import first_rows, read_parts_blocks
 from ste.data.storage.tables import read_table
 from ste.labels.targets import directions, return_terciles
 from ste.market.calendar import Periods
-from ste.schema import BARS, FEATURE_SETS, PROBABILITIES, SPLITS, Trend, class_names
+from ste.schema import BARS, PROBABILITIES, SPLITS, FeatureSet, Trend, class_names
 
 HISTORY = -1
 """Split of a row that ends no example and is read by later windows only."""
@@ -59,7 +59,7 @@ class Panel:
         """
         if settings.calendar == BARS:  # the days are known since the tables were built
             settings = replace(settings, calendar=prepared.card["calendar"])
-        how = settings.periods, settings.features, settings.labels.classes
+        how = settings.periods, settings.feature_set, settings.labels.classes
         store = _read_store(tuple(prepared.files.items()), prepared.tensors, prepared.digest, *how)
         split = store.columns.split
         usable = usable_periods(store.period, split, settings.split.purged_periods(settings.labels.horizon))
@@ -97,12 +97,12 @@ class Panel:
     @property
     def features(self) -> tuple[str, ...]:
         """Names of the features in column order."""
-        return FEATURE_SETS[self.settings.features].names
+        return self.settings.feature_set.names
 
     @property
     def groups(self) -> dict[str, tuple[str, ...]]:
         """Names of the features by kind of source."""
-        return FEATURE_SETS[self.settings.features].groups
+        return self.settings.feature_set.groups
 
     @cached_property
     def truth(self) -> np.ndarray | None:
@@ -121,7 +121,7 @@ def _read_store(
     tensors: Path | None,
     digest: str,
     periods: Periods,
-    features: str,
+    features: FeatureSet,
     classes: int,
 ) -> RowStore:
     """Read every table as one store: in memory, or mapped from disk for tables in parts.
@@ -131,17 +131,17 @@ def _read_store(
         tensors: folder of the memory-mapped arrays of tables in parts; None for single files.
         digest: of all tables.
         periods: of the rows.
-        features: name of the feature set.
+        features: of the tables.
         classes: 2 or 3.
     """
     paths = dict(files)
     if tensors is not None:
         ensure_tensors(paths, tensors, features, periods, digest)
         return read_tensors(tensors, classes)
-    frames = {split: read_table(path, periods, features) for split, path in paths.items()}
+    frames = {split: read_table(path, features, periods) for split, path in paths.items()}
     frame = pd.concat(frames.values(), ignore_index=True)
     frame["split"] = np.repeat([SPLITS.index(s) for s in frames], [len(f) for f in frames.values()])
-    return RowStore.from_frame(frame, periods, features, classes)
+    return RowStore.from_frame(frame, features, periods, classes)
 
 
 def _read_truth(path: Path, classes: int) -> np.ndarray:

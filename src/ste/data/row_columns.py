@@ -12,7 +12,7 @@ import pandas as pd
 
 from ste.data.history_only import history_only_rows
 from ste.features.volatility import trailing_volatility
-from ste.schema import DIRECTION, RETURN
+from ste.schema import DIRECTION, RETURN, FeatureSet
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,12 +45,14 @@ class RowColumns:
     release: Callable[[], None] = lambda: None
 
     @classmethod
-    def from_frame(cls, frame: pd.DataFrame, ticker: np.ndarray, tickers: np.ndarray) -> "RowColumns":
+    def from_frame(
+        cls, frame: pd.DataFrame, ticker: np.ndarray, tickers: np.ndarray, features: FeatureSet
+    ) -> "RowColumns":
         """Take the columns of a table that is sorted by ticker and date; volatilities are computed on first use."""
 
         @cache
         def volatility() -> np.ndarray:
-            return trailing_volatility(frame)
+            return trailing_volatility(frame, features)
 
         return cls(
             tickers,

@@ -12,7 +12,7 @@ import torch
 from ste.data.row_columns import RowColumns
 from ste.data.windows import count_consecutive
 from ste.market.calendar import WEEKS, Periods
-from ste.schema import CLASSES, FEATURE_SETS, Trend
+from ste.schema import CLASSES, FeatureSet, Trend
 
 
 @dataclass(frozen=True)
@@ -49,22 +49,22 @@ class RowStore:
 
     @classmethod
     def from_frame(
-        cls, frame: pd.DataFrame, periods: Periods = WEEKS, features: str = "full", classes: int = 3
+        cls, frame: pd.DataFrame, features: FeatureSet, periods: Periods = WEEKS, classes: int = 3
     ) -> "RowStore":
         """Convert a table in any row order.
 
         Args:
             frame: columns of `schema.table_columns`.
+            features: the table's feature set.
             periods: of the rows; default: weeks of New York.
-            features: name of the feature set.
             classes: 2 or 3, see `schema.CLASSES`.
         """
         codes, tickers = pd.factorize(frame["ticker"], sort=True)
         order = np.lexsort((frame["date"].to_numpy(), codes))
         frame = frame.take(order).reset_index(drop=True)
-        columns = RowColumns.from_frame(frame, codes[order], np.asarray(tickers, dtype=object))
+        columns = RowColumns.from_frame(frame, codes[order], np.asarray(tickers, dtype=object), features)
         period = periods.index(frame["date"])
-        values = np.ascontiguousarray(frame[list(FEATURE_SETS[features].names)], dtype=np.float32)
+        values = np.ascontiguousarray(frame[list(features.names)], dtype=np.float32)
         return cls(
             features=torch.from_numpy(values),
             label=class_indices(columns.directions, classes),

@@ -6,32 +6,33 @@ import pandas as pd
 from ste.data.columns import Violation, check_keyed, find_repeats, find_violations, numeric_columns, violation
 from ste.errors import DataError
 from ste.market.calendar import Periods
-from ste.schema import DIRECTION, HISTORY_ONLY, MOVEMENT, RETURN, Column, Trend
+from ste.schema import DIRECTION, HISTORY_ONLY, MOVEMENT, RETURN, ROW_CLOSE, Column, FeatureSet, Trend
 
 HISTORY_ONLY_COLUMN = Column(HISTORY_ONLY, "whether the row is neither trained on nor scored", 0.0, 1.0)
 CLASSES = "0 (Downtrend), 1 (Neutral) or 2 (Uptrend)"
 
 
-def check_built_table(table: pd.DataFrame, features: str) -> None:
+def check_built_table(table: pd.DataFrame, features: FeatureSet) -> None:
     """Raise `DataError` where features computed from daily sources break a column rule.
 
     Args:
         table: columns of `schema.table_columns`.
-        features: name of the feature set.
+        features: its feature set.
     """
     values = {str(name): table[name].to_numpy() for name in table}
-    violations = find_violations(values, numeric_columns(features))
+    violations = find_violations(values, numeric_columns(features, values))
     check_keyed(violations, lambda _: "data", table, "Fix the ticker's bars, or exclude it with data.tickers=[…].")
 
 
-def find_target_violations(table: pd.DataFrame, periods: Periods) -> list[Violation]:
+def find_target_violations(table: pd.DataFrame, periods: Periods, features: FeatureSet) -> list[Violation]:
     """Check classes, marks of history, the movement against return and close, and one row per ticker and period."""
     classes = table[DIRECTION].to_numpy()
     out = violation(~np.isin(classes, [int(trend) for trend in Trend]), DIRECTION, classes, CLASSES)
-    if "stock_close" in table:
-        close, movement = table["stock_close"].to_numpy(), table[MOVEMENT].to_numpy()
+    own = features.period_bar()[ROW_CLOSE]
+    if own in table:
+        close, movement = table[own].to_numpy(), table[MOVEMENT].to_numpy()
         off = np.abs(movement - table[RETURN].to_numpy() * close) > 1e-4 * close
-        out += violation(off, MOVEMENT, movement, f"{RETURN} x stock_close")
+        out += violation(off, MOVEMENT, movement, f"{RETURN} x {own}")
     if HISTORY_ONLY in table:
         marks = table[HISTORY_ONLY].to_numpy()
         out += violation(~np.isin(marks, [0, 1]), HISTORY_ONLY, marks, "1 (neither trained on nor scored) or 0")

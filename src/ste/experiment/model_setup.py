@@ -18,6 +18,7 @@ from ste.config import (
 )
 from ste.data.datamodule import TrendDataModule
 from ste.errors import ConfigError, DataError, RunError
+from ste.features.column_forms import ColumnForms
 from ste.registry import MODELS
 from ste.seed_ensembles.replica_module import build_module
 from ste.training.augmentation.batch_transforms import MIN_WINDOW
@@ -100,7 +101,7 @@ class ModelBuilder:
         hyperparameters = {
             "net": net,
             "net_arguments": arguments,
-            "columns": list(data.panel.features),
+            "forms": ColumnForms.from_features(data.panel.settings.feature_set).to_dict(),
             "representation": self.representation,
             "optimizer": asdict(self.optimizer),
             "scheduler": asdict(self.scheduler),

@@ -1,41 +1,85 @@
 """Compute the feature rows of a table from daily sources, with past data only.
 
-This is the one engine for tables, bulk prediction and the service. Each group of columns has its own module: technical
-indicators, price ratios, news, macro and policy.
+This is the one engine for tables, bulk prediction, the service and the live pipeline: it evaluates the expressions of a
+feature set (`ste.expressions`) on the bars of each history.
 """
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ste.features.macro import macro_features
-from ste.features.news import news_features
-from ste.features.policy import policy_features
-from ste.features.price_ratios import price_features
-from ste.features.technical_indicators import stock_features
+from ste.errors import DataError
+from ste.expressions.expression import BarPeriods, Evaluator, Expression, lookback, parse
+from ste.features.bar_fields import PERIOD_FIELDS, Fields
+from ste.market.calendar import Periods
 from ste.market.histories import history_starts
 from ste.market.sources import Market
-from ste.schema import FEATURE_SETS, KEYS, ROW_CLOSE, ROW_PERIOD, ROW_VOLATILITY
+from ste.schema import KEYS, PERIOD_BAR, ROW_PERIOD, ROW_VOLATILITY, FeatureSet
+
+_VOLATILITY = "TA.STDDEV(Log($close) - Ref(Log($close), 1), 20)"
+_VOLATILITY_BARS = 21
 
 
-def feature_rows(market: Market, frequency: str = "weekly", features: str = "full") -> pd.DataFrame:
+@cache
+def expressions(features: FeatureSet) -> tuple[Expression, ...]:
+    """Return the parsed expression of each column."""
+    return tuple(parse(column.expr, column.name) for column in features.columns)
+
+
+@cache
+def needed_fields(features: FeatureSet) -> frozenset[str]:
+    """Return the names of the fields `$NAME` that the set reads; empty for a set of a ready table's columns."""
+    return frozenset().union(*(parse(one.expr, one.name).fields for one in features.columns if one.expr))
+
+
+@cache
+def is_cross_sectional(features: FeatureSet) -> bool:
+    """Return whether a row depends on the other tickers of its date."""
+    return any(parse(one.expr, one.name).cross_sectional for one in features.columns if one.expr)
+
+
+@cache
+def look_back(features: FeatureSet, bars_per_period: int) -> int:
+    """Return how many bars of a ticker a row needs, those of its own period included.
+
+    Args:
+        features: computed from bars.
+        bars_per_period: most bars of a ticker in a period.
+    """
+    needs = [lookback(one, bars_per_period, PERIOD_FIELDS) for one in expressions(features)]
+    finite = max(bars for bars, _ in needs)
+    recursive = max(bars for _, bars in needs)
+    return max(finite, features.lookback or recursive, _VOLATILITY_BARS)
+
+
+def feature_rows(market: Market, frequency: str, features: FeatureSet) -> pd.DataFrame:
     """Compute the feature rows of every ticker and period, without labels.
 
     Args:
         market: daily sources; bars sorted by ticker and date.
         frequency: `weekly`, `daily` or `monthly`: the period of a row.
-        features: name of the feature set.
+        features: the set, with an expression for each column.
 
     Returns:
-        `date`, `ticker`, the features, `period` (index of the week, session or month), `close` (adjusted close of the
-        period's last session, dollars) and `volatility` (standard deviation of 20 log returns from bar to bar,
+        `date`, `ticker`, the features, `period` (index of the week, session or month), the columns of
+        `schema.PERIOD_BAR` (adjusted, dollars) and `volatility` (standard deviation of 20 log returns from bar to bar,
         times the root of the bars in a period), sorted by ticker and date. A row exists where the ticker traded on the
-        period's last session and has the feature set's look-back of bars by then, all of its present history
-        (`market.histories`).
+        period's last session, has the feature set's look-back of bars by then, all of its present history
+        (`market.histories`), and a value of every feature; what the last rule leaves out is counted in
+        `market.summary`.
+
+    Raises:
+        ConfigError: an expression names a field that the market does not have.
     """
+    if not features.from_bars:
+        missing = [column.name for column in features.columns if not column.expr]
+        raise DataError(
+            f"features={features.name}: {', '.join(missing[:4])} has no expr, so it cannot be computed from bars. "
+            "Give it one, or a ready table that has the column (data=csv)."
+        )
     bars = market.bars
-    lookback = FEATURE_SETS[features].lookback
     periods = market.periods(frequency)
     period = periods.index(bars["date"])
     # One segment per history and period; a segment's last bar carries the row.
@@ -46,25 +90,49 @@ def feature_rows(market: Market, frequency: str = "weekly", features: str = "ful
     last = np.append(first[1:], len(bars)) - 1
     age = last - np.repeat(starts, np.diff(np.append(np.searchsorted(first, starts), len(first)))) + 1
     dates = bars["date"].to_numpy()[last]
-    complete = age >= lookback
+    complete = age >= look_back(features, market.bars_per_period(frequency))
     if frequency != "daily":
         complete &= dates == periods.last_sessions(dates).to_numpy()
-    if features == "full":
-        stock = stock_features(bars, starts, first, last, complete, lookback)
-    else:
-        stock = price_features(bars, starts, last[complete], lookback)
+    evaluator = _evaluator(market, periods, period, starts, first, last)
+    values = _columns(evaluator, features)
+    defined = np.ones(len(last), dtype=bool)
+    for name in features.names:
+        undefined = complete & ~np.isfinite(values[name])
+        if undefined.any():
+            _count_undefined(market, name, undefined & defined, last)
+            defined &= ~undefined
+    complete &= defined
+    values |= {bar.name: evaluator.values(parse(bar.expr)) for bar in PERIOD_BAR}
+    root = np.sqrt(market.bars_per_period(frequency))
+    values[ROW_VOLATILITY] = evaluator.values(parse(_VOLATILITY)) * root
     last = last[complete]
-    stock[ROW_VOLATILITY] *= np.sqrt(market.bars_per_period(frequency))
     keys = bars[["date", "ticker"]].iloc[last].reset_index(drop=True)
     columns: dict[str, Any] = {"date": keys["date"], "ticker": keys["ticker"], ROW_PERIOD: period[last]}
-    columns |= stock | {ROW_CLOSE: bars["close"].to_numpy()[last]}
+    columns |= {name: column[complete] for name, column in values.items()}
     rows = pd.DataFrame(columns, copy=False)
-    if features == "full":
-        for group in (
-            news_features(rows, market.news, periods),
-            macro_features(rows, market.macro),
-            policy_features(rows, market.policy, periods),
-        ):
-            columns |= {str(name): group[name] for name in group}
-        rows = pd.DataFrame(columns, copy=False)
-    return rows[[*KEYS, *FEATURE_SETS[features].names, ROW_PERIOD, ROW_CLOSE, ROW_VOLATILITY]]
+    return rows[[*KEYS, *features.names, ROW_PERIOD, *(bar.name for bar in PERIOD_BAR), ROW_VOLATILITY]]
+
+
+def _evaluator(
+    market: Market, periods: Periods, period: np.ndarray, starts: np.ndarray, first: np.ndarray, last: np.ndarray
+) -> Evaluator:
+    day = market.bars["date"].to_numpy().astype("datetime64[D]").astype(np.int64)
+    return Evaluator(BarPeriods(day, starts, first, last, Fields(market, periods, period, last)))
+
+
+def _columns(evaluator: Evaluator, features: FeatureSet) -> dict[str, np.ndarray]:
+    """Evaluate the columns, float64 `[P]` each; an undefined value is the column's `fill`."""
+    out = {}
+    for column, values in zip(features.columns, evaluator.table(expressions(features)), strict=True):
+        if column.fill is not None:
+            values = np.where(np.isfinite(values), values, column.fill)
+        out[column.name] = values
+    return out
+
+
+def _count_undefined(market: Market, name: str, rows: np.ndarray, last: np.ndarray) -> None:
+    if rows.any():
+        at = last[rows]
+        market.summary.count(
+            market.summary.undefined, market.bars.iloc[at], np.ones(len(at), dtype=bool), f"without a value of {name}"
+        )

@@ -1,29 +1,24 @@
-"""Macro columns: the latest released value of each series, joined by release date."""
+"""Macro fields: the latest released value of each series, joined by release date."""
 
 import numpy as np
 import pandas as pd
 
 from ste.market.sources import MACRO_NEUTRAL
-from ste.schema import MACRO_SERIES
 
-
-def macro_features(rows: pd.DataFrame, macro: pd.DataFrame | None) -> pd.DataFrame:
-    """Join the latest release of each series on or before the row's date.
+def macro_level(macro: pd.DataFrame | None, series: str, dates: pd.Series) -> np.ndarray:
+    """Return the latest value of a series released on or before each date, float64 `[N]`.
 
     Args:
-        rows: `date`, N rows.
         macro: `MARKET_COLUMNS["macro"]`; a series that is missing, or not yet released, has its neutral value.
-
-    Returns:
-        One column per macro series, float64, with the index of `rows`.
+        series: name of the series.
+        dates: `[N]`.
     """
-    out = pd.DataFrame(index=rows.index)
-    days = rows["date"].to_numpy().astype("datetime64[D]")
+    days = dates.to_numpy().astype("datetime64[D]")
     every = np.arange(days.min(), days.max() + 1) if len(days) else days  # one look-up per day instead of per row
-    for series, column in MACRO_SERIES.items():
-        known = latest_release(macro, series, every)
-        out[column.name] = MACRO_NEUTRAL[series] if known is None else known[(days - every[:1]).astype(np.int64)]
-    return out
+    known = latest_release(macro, series, every)
+    if known is None:
+        return np.full(len(days), MACRO_NEUTRAL[series])
+    return known[(days - every[:1]).astype(np.int64)]
 
 
 def latest_release(macro: pd.DataFrame | None, series: str, dates: np.ndarray) -> np.ndarray | None:

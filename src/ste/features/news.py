@@ -1,10 +1,12 @@
-"""News columns: count, sentiment and relevance of a period's items."""
+"""News fields: count, sentiment and relevance of a period's items."""
 
 import numpy as np
 import pandas as pd
 
 from ste.market.calendar import WEEKS, Periods
-from ste.schema import GROUPS, ROW_PERIOD
+from ste.schema import ROW_PERIOD
+
+NEWS_FIELDS = ("news_sentiment", "news_count", "news_relevance")
 
 
 def news_features(rows: pd.DataFrame, news: pd.DataFrame | None, periods: Periods = WEEKS) -> pd.DataFrame:
@@ -18,9 +20,9 @@ def news_features(rows: pd.DataFrame, news: pd.DataFrame | None, periods: Period
         periods: of the rows; default: weeks of New York.
 
     Returns:
-        The columns of `GROUPS["news"]`, float64, with the index of `rows`.
+        The columns of `NEWS_FIELDS`, float64, with the index of `rows`.
     """
-    out = pd.DataFrame(0.0, index=rows.index, columns=list(GROUPS["news"]))
+    out = pd.DataFrame(0.0, index=rows.index, columns=list(NEWS_FIELDS))
     if news is None or news.empty or rows.empty:
         return out
     code, news_code = _shared_codes(rows["ticker"], news["ticker"])

@@ -1,27 +1,20 @@
 """Normalize raw features of a table before they enter a net; part of the model, so that a checkpoint is complete.
 
 `standard` scales each column by its training mean and standard deviation. `stationary` first removes what drifts, as
-each column declares in the schema (`Column.normalization`): prices become their log ratio to the row's close, the MACD
-a fraction of the close, the bands their distance from it, volume its log ratio to the window's mean (a flat row: log
-dollar volume), counts and the VIX the log of 1 plus the value. The close becomes its position between the bands, -1 at
-the lower and 1 at the upper. Slow macro figures become their change since the window's first period (a flat row: 0),
+each column declares (`Column.normalization`): in the default set prices become their log ratio to the row's close, the
+MACD a fraction of the close, the bands their distance from it, volume its log ratio to the window's mean (a flat row:
+log dollar volume), counts and the VIX the log of 1 plus the value. The close becomes its position between the bands, -1
+at the lower and 1 at the upper. Slow macro figures become their change since the window's first period (a flat row: 0),
 because their level identifies the date rather than the market; docs/decisions.md has the measured effect.
 """
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import nn
 
-from ste.schema import columns_normalized_by
-
-SLOW_MACRO = columns_normalized_by("window_change")
-
-_RATIOS, _LOGS = columns_normalized_by("log_ratio"), columns_normalized_by("log1p")
-_SINGLE = ("stock_close", "stock_volume", "stock_macd", "stock_bb_upper", "stock_bb_lower")
-assert set(_SINGLE) == {
-    name for kind in ("band_position", "window_mean", "close_fraction", "ratio") for name in columns_normalized_by(kind)
-}
+from ste.features.column_forms import ColumnForms
 
 CLIP = 6.0
 """Standard deviations at which a normalized feature is clipped, so that a shock does not dominate."""
@@ -31,8 +24,8 @@ class Normalizer(nn.Module):
     """Normalizes raw features `[B, T, F]` or `[B, F]` to features of the same shape.
 
     Args:
-        columns: the table's feature names, in order.
-        kind: `stationary` (of the `full` feature set only) or `standard`.
+        forms: how `stationary` normalizes each column, as plain values (`ColumnForms.to_dict`).
+        kind: `stationary` or `standard`.
 
     Attributes:
         mean, scale: float32 `[F]`, fitted on training rows only; buffers, so that they are saved with the weights.
@@ -42,23 +35,18 @@ class Normalizer(nn.Module):
     mean: torch.Tensor
     scale: torch.Tensor
     varies: torch.Tensor
-    _ratios: torch.Tensor
-    _slow: torch.Tensor
-    _logs: torch.Tensor
-    _rest: torch.Tensor
-    _order: torch.Tensor
 
-    def __init__(self, columns: list[str], kind: str) -> None:
+    def __init__(self, forms: dict[str, Any], kind: str) -> None:
         super().__init__()
         self.kind = kind
-        self.columns = list(columns)
-        self.register_buffer("mean", torch.zeros(len(columns)))
-        self.register_buffer("scale", torch.ones(len(columns)))
-        self.register_buffer("varies", torch.ones(len(columns), dtype=torch.bool), persistent=False)
-        self._at = {name: i for i, name in enumerate(columns)}
+        self.forms = ColumnForms.from_dict(forms)
+        count = len(self.forms.names)
+        self.register_buffer("mean", torch.zeros(count))
+        self.register_buffer("scale", torch.ones(count))
+        self.register_buffer("varies", torch.ones(count, dtype=torch.bool), persistent=False)
         if kind == "stationary":
             for name, indices in self._positions().items():
-                self.register_buffer(name, torch.tensor(indices), persistent=False)
+                self.register_buffer(f"_{name}", torch.tensor(indices, dtype=torch.int64), persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return normalized features with about zero mean and unit variance over the training rows."""
@@ -78,7 +66,7 @@ class Normalizer(nn.Module):
             return self(x)
         ready = self(x.unsqueeze(1)).squeeze(1)
         if self.kind == "stationary":
-            for column in self._windowed:
+            for column in self.forms.at("window_mean", "window_change"):
                 ready[:, column] = x[:, column]
         return ready
 
@@ -86,24 +74,19 @@ class Normalizer(nn.Module):
         """Return a function that completes windows `[B, T, F]` of `rows` in place; None where none is needed."""
         if self.kind != "stationary":
             return None
-        volume, *slow = self._windowed
-        side_by_side = slow == list(range(slow[0], slow[-1] + 1))  # as in the weekly table; a slice copies nothing
-        at = slice(slow[0], slow[-1] + 1) if side_by_side else torch.tensor(slow, device=device)
-        mean, scale = self.mean.to(device), self.scale.to(device)
-        of_volume, of_slow = (mean[volume], scale[volume]), (mean[at], scale[at])
+        steps = []
+        for kind, relative in (("window_mean", _against_mean), ("window_change", _since_first)):
+            columns = self.forms.at(kind)
+            if columns:
+                at = _selection(columns, device)
+                steps.append((at, relative, self.mean.to(device)[at], self.scale.to(device)[at]))
 
         def finish(x: torch.Tensor) -> torch.Tensor:
-            against, since = _against_mean(x[..., volume, None]), _since_first(x[..., at])
-            x[..., volume] = ((against.squeeze(-1) - of_volume[0]) / of_volume[1]).clamp_(-CLIP, CLIP)
-            x[..., at] = ((since - of_slow[0]) / of_slow[1]).clamp_(-CLIP, CLIP)
+            for at, relative, mean, scale in steps:
+                x[..., at] = ((relative(x[..., at]) - mean) / scale).clamp_(-CLIP, CLIP)
             return x
 
-        return finish
-
-    @property
-    def _windowed(self) -> list[int]:
-        """Columns that depend on the window."""
-        return [self._at[name] for name in ("stock_volume", *SLOW_MACRO)]
+        return finish if steps else None
 
     @torch.no_grad()
     def fit(self, chunks: Callable[[], Iterable[torch.Tensor]]) -> None:
@@ -131,37 +114,60 @@ class Normalizer(nn.Module):
         self.varies.copy_(~constant)
 
     def _positions(self) -> dict[str, list[int]]:
-        """Return the columns of each kind, and the position of each column after concatenating the kinds."""
-        kinds = {"_ratios": _RATIOS, "_slow": SLOW_MACRO, "_logs": _LOGS}
-        rest = [name for name in self.columns if name not in (*_RATIOS, *_SINGLE, *SLOW_MACRO, *_LOGS)]
-        joined = [*_RATIOS, *_SINGLE, *SLOW_MACRO, *_LOGS, *rest]
-        positions = {kind: [self._at[name] for name in names] for kind, names in kinds.items()}
-        order = [joined.index(name) for name in self.columns]
-        return positions | {"_rest": [self._at[name] for name in rest], "_order": order}
+        """Return the columns of each kind, and the position of each column after joining the kinds."""
+        kinds = {kind: self.forms.at(kind) for kind in _FORMS}
+        joined = [column for columns in kinds.values() for column in columns]
+        bands = [self.forms.bands[str(column)] for column in kinds["band_position"]]
+        return {
+            **kinds,
+            "lower": [lower for lower, _ in bands],
+            "upper": [upper for _, upper in bands],
+            "order": [joined.index(column) for column in range(len(joined))],
+        }
 
     def _stationary(self, x: torch.Tensor) -> torch.Tensor:
         """Normalize each kind of column at once, then restore the table's order: few operations in a graph."""
-        at = self._at
-        close, upper, lower, macd, volume = (
-            x[..., at[f"stock_{name}"], None] for name in ("close", "bb_upper", "bb_lower", "macd", "volume")
-        )
-        width = (upper - lower).clamp(min=1e-6 * close)
-        position = ((2.0 * close - upper - lower) / width).clamp(-3.0, 3.0)
+        close = None if self.forms.close is None else x[..., self.forms.close, None]
+        parts = [form(self, self._select(x, kind), x, close) for kind, form in _FORMS.items() if self.forms.at(kind)]
+        return self._select(torch.cat(parts, dim=-1), "order")
+
+    def _select(self, x: torch.Tensor, name: str) -> torch.Tensor:
         # `index_select`: an index in brackets takes five times as long.
-        ratios = torch.log(x.index_select(-1, self._ratios) / close)
-        bands = torch.cat([upper, lower], dim=-1) / close - 1.0
-        slow, logs = x.index_select(-1, self._slow), torch.log1p(x.index_select(-1, self._logs))
+        return x.index_select(-1, self.get_buffer(f"_{name}"))
+
+    def _band_position(self, values: torch.Tensor, x: torch.Tensor, close: torch.Tensor) -> torch.Tensor:
+        lower, upper = self._select(x, "lower"), self._select(x, "upper")
+        width = (upper - lower).clamp(min=1e-6 * close)
+        return ((2.0 * values - upper - lower) / width).clamp(-3.0, 3.0)
+
+    def _window_mean(self, values: torch.Tensor, x: torch.Tensor, close: torch.Tensor | None) -> torch.Tensor:
         if x.dim() == 3:
-            volume, slow = _against_mean(volume), _since_first(slow)
-        else:
-            volume = torch.log1p(volume * close)
-            slow = torch.zeros_like(slow)
-        kinds = [ratios, position, volume, macd / close, bands, slow, logs, x.index_select(-1, self._rest)]
-        return torch.cat(kinds, dim=-1).index_select(-1, self._order)
+            return _against_mean(values)
+        return torch.log1p(values if close is None else values * close)
+
+
+_FORMS: dict[str, Callable[..., torch.Tensor]] = {
+    "log_ratio": lambda own, values, x, close: torch.log(values / close),
+    "band_position": Normalizer._band_position,
+    "window_mean": Normalizer._window_mean,
+    "close_fraction": lambda own, values, x, close: values / close,
+    "ratio": lambda own, values, x, close: values / close - 1.0,
+    "window_change": lambda own, values, x, close: _since_first(values) if x.dim() == 3 else torch.zeros_like(values),
+    "log": lambda own, values, x, close: torch.log(values),
+    "log1p": lambda own, values, x, close: torch.log1p(values),
+    "none": lambda own, values, x, close: values,
+}
+"""Normalized values of the columns of each kind, from the raw values, all columns `x`, and the close."""
+
+
+def _selection(columns: list[int], device: torch.device) -> slice | torch.Tensor:
+    """Return an index of columns; a slice, which copies nothing, where they lie side by side."""
+    side_by_side = columns == list(range(columns[0], columns[-1] + 1))
+    return slice(columns[0], columns[-1] + 1) if side_by_side else torch.tensor(columns, device=device)
 
 
 def _against_mean(volume: torch.Tensor) -> torch.Tensor:
-    """Return the log ratio of volumes `[B, T, 1]` to their window's mean."""
+    """Return the log ratio of volumes `[B, T, K]` to their window's mean."""
     return torch.log((1.0 + volume) / (1.0 + volume.mean(dim=1, keepdim=True)))
 
 

@@ -1,10 +1,12 @@
-"""Policy columns: number and summed impact of a period's events."""
+"""Policy fields: number and summed impact of a period's events."""
 
 import numpy as np
 import pandas as pd
 
 from ste.market.calendar import WEEKS, Periods
-from ste.schema import GROUPS, ROW_PERIOD
+from ste.schema import ROW_PERIOD
+
+POLICY_FIELDS = ("policy_event_count", "policy_impact_score")
 
 
 def policy_features(rows: pd.DataFrame, policy: pd.DataFrame | None, periods: Periods = WEEKS) -> pd.DataFrame:
@@ -16,15 +18,15 @@ def policy_features(rows: pd.DataFrame, policy: pd.DataFrame | None, periods: Pe
         periods: of the rows; default: weeks of New York.
 
     Returns:
-        The columns of `GROUPS["policy"]`, float64, with the index of `rows`.
+        The columns of `POLICY_FIELDS`, float64, with the index of `rows`.
     """
-    out = pd.DataFrame(0.0, index=rows.index, columns=list(GROUPS["policy"]))
+    out = pd.DataFrame(0.0, index=rows.index, columns=list(POLICY_FIELDS))
     if policy is None or policy.empty or rows.empty:
         return out
     policy = policy.sort_values("date", kind="stable")
     events = policy["impact"].astype(float).groupby(periods.known(policy["date"]))
     period = rows[ROW_PERIOD].to_numpy()
     every = range(period.min(), period.max() + 1)
-    for name, known in (("policy_event_count", events.size()), ("policy_impact_score", events.sum())):
+    for name, known in zip(POLICY_FIELDS, (events.size(), events.sum()), strict=True):
         out[name] = known.reindex(every).fillna(0.0).to_numpy(dtype=np.float64)[period - every.start]
     return out

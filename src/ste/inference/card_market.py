@@ -56,11 +56,10 @@ def open_market(
         "source": "market",
         "calendar": BARS if card.periods.calendar.label == BARS else card.calendar,
         "frequency": card.frequency,
-        "features": card.feature_set,
-        "representation": "stationary" if card.feature_set == "full" else "standard",
+        "representation": "standard",  # the model has its own
         **{name: given[name] for name in names if name in given},
     }
-    market = read_market(_SECTIONS[section](**values), on_faults)
+    market = read_market(_SECTIONS[section](**values), on_faults, card.feature_set)
     check_card_bars(card, market)
     return market
 

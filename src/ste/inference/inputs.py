@@ -10,11 +10,11 @@ import pandas as pd
 
 from ste.data.windows import count_consecutive, gather_windows
 from ste.errors import DataError
-from ste.features.feature_rows import feature_rows
+from ste.features.feature_rows import feature_rows, look_back
 from ste.inference.model_card import ModelCard
 from ste.market.calendar import Periods
 from ste.market.sources import Market
-from ste.schema import FEATURE_SETS, KEYS
+from ste.schema import KEYS
 
 
 @dataclass(frozen=True)
@@ -82,10 +82,9 @@ def rows_of_bars(market: Market, card: ModelCard, last: int | None = None) -> pd
     Raises:
         DataError: the model reads features that are not computed from bars.
     """
-    known = FEATURE_SETS.get(card.feature_set)
-    if known is None or not set(card.features) <= set(known.names):
+    if not card.feature_set.from_bars:
         raise DataError(
-            f"bars: {card.name} reads features that are not computed from bars ({card.feature_set}). "
+            f"bars: {card.name} reads features that are not computed from bars ({card.feature_set.name}). "
             "Give a table that has them."
         )
     if market.bars.empty:
@@ -100,7 +99,13 @@ def needed_bars(card: ModelCard) -> str:
     """Describe the bars of a ticker that a prediction needs, as the object of a sentence."""
     period = card.periods.word
     length = f"a complete {period}" if card.view == "flat" else f"{card.sequence_length} complete {period}s in a row"
-    return f"{length} after the look-back of {FEATURE_SETS[card.feature_set].lookback} sessions"
+    return f"{length} after the look-back of {card_look_back(card)} sessions"
+
+
+def card_look_back(card: ModelCard) -> int:
+    """Return how many bars of a ticker a row of the model needs; 0 where its features are not computed from bars."""
+    bars = 1 if card.spacing == card.frequency else card.periods.bars
+    return look_back(card.feature_set, bars) if card.feature_set.from_bars else 0
 
 
 def missing_columns(missing: list[str], card: ModelCard) -> str:
@@ -108,5 +113,5 @@ def missing_columns(missing: list[str], card: ModelCard) -> str:
     noun = "columns" if len(missing) > 1 else "column"
     return (
         f"missing {noun} {', '.join(missing)}. {card.name} reads {card.frequency} rows of the feature set "
-        f"{card.feature_set}: date, ticker and {len(card.features)} features."
+        f"{card.feature_set.name}: date, ticker and {len(card.features)} features."
     )

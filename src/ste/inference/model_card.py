@@ -3,18 +3,17 @@
 import json
 import re
 from dataclasses import MISSING, asdict, dataclass, field, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ste.errors import RunError
-from ste.schema import EXCHANGE
+from ste.schema import EXCHANGE, FeatureSet
 
 if TYPE_CHECKING:
     from ste.market.calendar import Periods
 
-FORMAT = 3
+FORMAT = 4
 """Increased when an older reader could not use a newer card, or a newer reader an older one."""
-READABLE = (2, FORMAT)
-"""Formats that are read; a card of format 2 has no `synthetic`, `tickers` and `training_sample`."""
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 
 
@@ -25,8 +24,7 @@ class ModelCard:
     Attributes:
         name: class name of the model.
         run_id: of the tracked run that trained it.
-        feature_set: name of the table's feature set (`schema.FEATURE_SETS`).
-        features: names in column order, F of them.
+        definitions: of the feature set: `schema.FeatureSet.to_dict`, with which bars alone give the features.
         classes: names in the order of the probabilities, C of them.
         frequency: `weekly`, `daily` or `monthly` rows.
         horizon: periods that a label looks ahead.
@@ -43,8 +41,8 @@ class ModelCard:
         reference: distributions of the training data, to measure drift from; empty if there are none.
         made_of: description of the parts, for more than one net fitted to one split of the data: the fold, the number
             of replicas, or the members of an ensemble and their weights.
-        synthetic: whether the training table is of a market that the project generated; None in earlier cards, where
-            `data_source` decides.
+        synthetic: whether the training table is of a market that the project generated; None where `data_source`
+            decides.
         tickers: with training rows, sorted; None if they are unknown.
         training_sample: some training rows, to recognize the data (`training_data.is_same_data`); empty if unknown.
         calendar: of the exchange, see `market.calendar`; earlier cards are of New York.
@@ -56,8 +54,7 @@ class ModelCard:
 
     name: str
     run_id: str
-    feature_set: str
-    features: list[str]
+    definitions: dict[str, Any]
     classes: list[str]
     frequency: str
     horizon: int
@@ -94,6 +91,16 @@ class ModelCard:
         from ste.market.calendar import Periods, trading_calendar  # imports pandas
 
         return Periods(self.frequency, trading_calendar(self.calendar))
+
+    @cached_property
+    def feature_set(self) -> FeatureSet:
+        """The features with their definitions."""
+        return FeatureSet.from_dict(self.definitions)
+
+    @cached_property
+    def features(self) -> list[str]:
+        """Names of the features in column order, F of them."""
+        return list(self.feature_set.names)
 
     @property
     def class_fractions(self) -> list[float] | None:
@@ -135,10 +142,15 @@ class ModelCard:
             written = content.pop("format")
             known = {one.name for one in fields(cls)}
             required = {one.name for one in fields(cls) if one.default is MISSING and one.default_factory is MISSING}
-            if written not in READABLE or not required <= set(content) <= known:
+            if written != FORMAT or not required <= set(content) <= known:
                 raise ValueError
         except (ValueError, TypeError, AttributeError, KeyError):
             raise RunError(
                 f"{where}: its model card is not of format {FORMAT}. Export the model again: python -m ste.export."
             ) from None
-        return cls(**content)
+        card = cls(**content)
+        try:
+            _ = card.feature_set
+        except (KeyError, TypeError):
+            raise RunError(f"{where}: its model card has no valid feature definitions. Export the model again.") from None
+        return card

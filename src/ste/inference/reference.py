@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from ste.errors import RunError
+from ste.features.column_forms import ColumnForms
 from ste.inference.stability import WindowPsi, bin_edges, window_psi
 from ste.inference.watched_columns import watched_values
 
-FORMAT = 2
+FORMAT = 3
 _CHUNK = 4096  # rows whose bins are searched at once
 PREDICTED = "predicted class"
 
@@ -72,7 +73,7 @@ class ReferenceDistributions:
     """Distributions of a model's training features and out-of-sample predictions.
 
     Attributes:
-        features: names of the features, F of them.
+        forms: how the F features are watched.
         classes: names of the classes, C of them.
         columns: F features, C probabilities and the predicted class, in this order: K of them.
         periods: number of distinct periods of the training rows and of the predictions.
@@ -80,7 +81,7 @@ class ReferenceDistributions:
         class_fractions: of the training labels.
     """
 
-    features: tuple[str, ...]
+    forms: ColumnForms
     classes: tuple[str, ...]
     columns: tuple[WatchedColumn, ...]
     periods: tuple[int, int]
@@ -92,7 +93,7 @@ class ReferenceDistributions:
         cls,
         features: np.ndarray,
         probabilities: np.ndarray,
-        names: Sequence[str],
+        columns: FeatureSet,
         classes: Sequence[str],
         periods: np.ndarray,
         probability_periods: np.ndarray,
@@ -104,7 +105,7 @@ class ReferenceDistributions:
             features: raw features of the training examples: windows float32 `[N, T, F]`, of which the latest period
                 counts, or rows `[N, F]`.
             probabilities: out-of-sample predictions, `[M, C]`.
-            names: of the features.
+            columns: the feature set.
             classes: names.
             periods: int `[N]`, index of each example's week or session (`ste.market.calendar.periods`), since rows of
                 one period move together.
@@ -112,14 +113,15 @@ class ReferenceDistributions:
             labels: int `[N]`, classes of the training examples, for the majority baseline.
         """
         x, p = np.asarray(features), np.asarray(probabilities, dtype=np.float64)
-        values = np.concatenate([watched_values(x[i : i + _CHUNK], names) for i in range(0, len(x), _CHUNK)])
+        names, forms = columns.names, ColumnForms.from_features(columns)
+        values = np.concatenate([watched_values(x[i : i + _CHUNK], forms) for i in range(0, len(x), _CHUNK)])
         column = WatchedColumn.from_values
-        columns = [column(name, "feature", values[:, i], periods) for i, name in enumerate(names)]
-        columns += [column(name, "probability", p[:, i], probability_periods) for i, name in enumerate(classes)]
-        columns.append(WatchedColumn.from_predicted(p, probability_periods))
+        watched = [column(name, "feature", values[:, i], periods) for i, name in enumerate(names)]
+        watched += [column(name, "probability", p[:, i], probability_periods) for i, name in enumerate(classes)]
+        watched.append(WatchedColumn.from_predicted(p, probability_periods))
         sizes = len(np.unique(periods)), len(np.unique(probability_periods))
         fractions = (np.bincount(labels, minlength=len(classes)) / len(labels)).tolist()
-        return cls(tuple(names), tuple(classes), tuple(columns), sizes, x.ndim == 3, fractions)
+        return cls(forms, tuple(classes), tuple(watched), sizes, x.ndim == 3, fractions)
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to plain values that JSON can hold."""
@@ -141,7 +143,7 @@ class ReferenceDistributions:
             ]
             training_periods, predicted_periods = content["periods"]
             return cls(
-                tuple(content["features"]),
+                ColumnForms.from_dict(content["forms"]),
                 tuple(content["classes"]),
                 tuple(columns),
                 (training_periods, predicted_periods),
@@ -156,7 +158,13 @@ class ReferenceDistributions:
 
     def predictions_only(self) -> "ReferenceDistributions":
         """The reference of the predictions alone, for when the features are not available."""
-        return replace(self, features=(), columns=self.columns[len(self.features) :], windowed=False)
+        nothing = ColumnForms([], [], None, {})
+        return replace(self, forms=nothing, columns=self.columns[len(self.features) :], windowed=False)
+
+    @property
+    def features(self) -> list[str]:
+        """Names of the features, F of them."""
+        return self.forms.names
 
     @property
     def width(self) -> int:
@@ -171,7 +179,7 @@ class ReferenceDistributions:
             probabilities: `[N, C]`.
         """
         p = np.asarray(probabilities, dtype=np.float64)
-        values = np.column_stack([watched_values(features, self.features), p, p.argmax(axis=1)])
+        values = np.column_stack([watched_values(features, self.forms), p, p.argmax(axis=1)])
         out = np.empty(values.shape, dtype=np.int64)
         for i in range(0, len(values), _CHUNK):
             out[i : i + _CHUNK] = (values[i : i + _CHUNK, :, None] > self._edges).sum(axis=2)

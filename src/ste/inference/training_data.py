@@ -3,16 +3,20 @@
 Shapes: N rows of a table.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ste.features.bar_fields import BAR_FIELDS
+from ste.features.feature_rows import needed_fields
 from ste.inference.model_card import ModelCard
-from ste.schema import FEATURE_SETS, KEYS, SYNTHETIC_SOURCES
+from ste.schema import KEYS, SYNTHETIC_SOURCES, FeatureSet
 
 SAMPLE_ROWS = 32
 """Training rows in a model card that a market is compared with."""
+SAMPLE_COLUMNS = 11
 _TOLERANCE = 1e-3
 """Relative and absolute difference of equal values; features of bars with rounded prices differ by less."""
 
@@ -31,17 +35,18 @@ def synthetic_warning(card: ModelCard) -> str:
     return "This model was trained on a synthetic market: its predictions say nothing about real stocks."
 
 
-def training_sample(rows: pd.DataFrame, feature_set: str) -> dict[str, Any]:
+def training_sample(rows: pd.DataFrame, features: FeatureSet) -> dict[str, Any]:
     """Return the values of some training rows for a model card, as plain values.
 
     Args:
         rows: about `SAMPLE_ROWS` training rows: `date` (datetime64), `ticker` and features.
-        feature_set: name of the feature set; the features of the bars are selected.
+        features: the set; at most `SAMPLE_COLUMNS` are selected, those of the bars first.
 
     Returns:
         `columns` and `rows`: date, ticker and the values of the columns.
     """
-    columns = list(FEATURE_SETS[feature_set].groups["stock"])
+    of_bars = [one.name for one in features.columns if needed_fields(replace(features, columns=(one,))) <= {*BAR_FIELDS}]
+    columns = [*of_bars, *(name for name in features.names if name not in of_bars)][:SAMPLE_COLUMNS]
     values = rows[columns].to_numpy(dtype=np.float64)
     keys = zip(rows["date"], rows["ticker"], strict=True)
     return {

@@ -12,7 +12,7 @@ from ste.config import LabelSettings
 from ste.labels.delisting import values_beyond_end
 from ste.market.histories import history_starts, row_groups
 from ste.market.ticker_groups import values_ahead
-from ste.schema import DIRECTION, MOVEMENT, RETURN, ROW_CLOSE, ROW_PERIOD, Trend
+from ste.schema import DIRECTION, MOVEMENT, RETURN, ROW_CLOSE, ROW_PERIOD, FeatureSet, Trend
 
 Terciles = tuple[float, float]
 
@@ -42,15 +42,15 @@ def future_returns(rows: pd.DataFrame, horizon: int, ends: pd.DataFrame | None =
     return out
 
 
-def closes(table: pd.DataFrame) -> np.ndarray:
-    """Return the close of each row, or the compounded changes of the price in a table of price ratios, `[N]`.
+def closes(table: pd.DataFrame, features: FeatureSet) -> np.ndarray | None:
+    """Return the close of each row, float64 `[N]`; None where the table has none.
 
     Args:
-        table: sorted by ticker and date, with `stock_close` or `price_adjusted_change`.
+        table: columns of a table.
+        features: its feature set.
     """
-    if "stock_close" in table:
-        return table["stock_close"].to_numpy(dtype=np.float64)
-    return (1.0 + table["price_adjusted_change"]).groupby(table["ticker"]).cumprod().to_numpy(dtype=np.float64)
+    name = features.period_bar()[ROW_CLOSE]
+    return table[name].to_numpy(dtype=np.float64) if name in table else None
 
 
 def horizon_agreement(

@@ -6,16 +6,15 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from ste.labels.targets import closes
 from ste.market.calendar import WEEKS, Periods
 from ste.market.ticker_groups import values_ahead
-from ste.schema import DIRECTION, HISTORY_ONLY, KEYS, RETURN, SPLITS, TARGETS
+from ste.schema import DIRECTION, HISTORY_ONLY, KEYS, PERIOD_BAR, RETURN, ROW_CLOSE, SPLITS, TARGETS
 
 SPLIT = "split"
 """Column with the name of a row's split."""
 
 CLOSE = "stock_close"
-CHANGE = "price_adjusted_change"
+"""Column of the close in a table of `weekly21`; other tables have `schema.ROW_CLOSE`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +46,8 @@ class AuditTable:
     def features(self) -> tuple[str, ...]:
         """Numeric columns that a model may read."""
         numeric = self.frame.select_dtypes("number").columns
-        return tuple(name for name in numeric if name not in (*KEYS, *TARGETS, HISTORY_ONLY, SPLIT))
+        others = {*KEYS, *TARGETS, HISTORY_ONLY, SPLIT, *(bar.name for bar in PERIOD_BAR)}
+        return tuple(name for name in numeric if name not in others)
 
     @cached_property
     def periods(self) -> np.ndarray:
@@ -87,8 +87,9 @@ class AuditTable:
 
     @cached_property
     def close(self) -> np.ndarray | None:
-        """Close of each row, or the compounded changes of the price, float64 `[N]`; None without either column."""
-        return closes(self.frame) if CLOSE in self.frame or CHANGE in self.frame else None
+        """Close of each row, float64 `[N]`; None without such a column."""
+        name = next((name for name in (CLOSE, ROW_CLOSE) if name in self.frame), None)
+        return None if name is None else self.column(name)
 
     def column(self, name: str) -> np.ndarray:
         """A column as float64 `[N]`."""

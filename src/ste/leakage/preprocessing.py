@@ -21,7 +21,12 @@ THRESHOLDS = "thresholds"
 _FITTED, _NOT_FITTED = 0.004, 0.04  # distance from a scaler's form: below on fitted rows, above on others
 _EXACT, _NOT_EXACT = 1e-4, 1e-3  # the same where no row was dropped after scaling
 _MIN_VALUES = 20  # distinct values; with fewer, a column may look scaled by chance
-_BOUNDED = frozenset(column.name for column in FEATURE_COLUMNS if column.low is not None and column.high is not None)
+_BOUNDED = frozenset(
+    column.name
+    for name in known_sets()
+    for column in load_feature_set(name).columns
+    if column.low is not None and column.high is not None
+)
 _QUANTILES = {"terciles": (1 / 3, 2 / 3), "quarters": (1 / 4, 3 / 4), "fifths": (1 / 5, 4 / 5), "30/40/30": (0.3, 0.7)}
 _MIN_ROWS = 300  # with fewer, exact counts may be chance
 _GRID = 0.0005  # a threshold on this grid was typed and not computed

@@ -77,7 +77,7 @@ class _Measured:
 
 def probes(table: AuditTable) -> Iterator[Probe]:
     """Every feature itself, its change within the ticker and, where it is a price, both relative to the close."""
-    close = table.column(CLOSE) if CLOSE in table.frame else None
+    close = table.close
     if close is not None:
         close = np.where(close > 0, close, np.nan)  # a scaled close is no price
     for name in table.features:

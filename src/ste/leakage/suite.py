@@ -125,7 +125,7 @@ def _contract(settings: DataSettings) -> CheckResult:
     for split, path in settings.files().items():
         read_frame(path)  # a file that is no table cannot be audited
         try:
-            read_table(path, settings.periods, settings.features)
+            read_table(path, settings.feature_set, settings.periods)
         except DataError as error:
             seen = str(error).removeprefix(f"{path}: ")
             alarms.append(
@@ -168,7 +168,7 @@ def source_checks(settings: DataSettings) -> Iterator[CheckResult]:
     market = daily_sources(settings)
 
     def own(sources: Market) -> pd.DataFrame:
-        return feature_rows(sources, settings.frequency, settings.features)
+        return feature_rows(sources, settings.frequency, settings.feature_set)
 
     names = settings.files() if isinstance(settings, RealMarketSettings) else {}
     yield look_ahead(market, own)

@@ -71,6 +71,7 @@ class ReadSummary:
         statements: other sentences, such as how prices are adjusted, in order.
         side: what was used of each other file.
         assumptions: values that stand in for what no file has.
+        undefined: rows of the table that have no value of a feature, by feature.
         of_rows: sentences on the rows of the table that was built.
     """
 
@@ -93,6 +94,7 @@ class ReadSummary:
     days: pd.Series = field(default_factory=lambda: pd.Series(dtype=np.float64))
     side: dict[str, SideFile] = field(default_factory=dict)
     assumptions: list[str] = field(default_factory=list)
+    undefined: dict[str, Finding] = field(default_factory=dict)
     of_rows: list[str] = field(default_factory=list)
     _days: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool), repr=False)
 
@@ -200,7 +202,10 @@ class ReadSummary:
             text = f"{kind}: {one.matched:,} of {_rows(one.rows)} {one.how}"
             names = ", ".join(one.unknown[:_SHOWN]) + (", ..." if len(one.unknown) > _SHOWN else "")
             out.append(text + (f"; no bars of {names}" if names else ""))
-        return [*out, *self.assumptions, *self.of_rows]
+        out += self.assumptions
+        for reason, found in self.undefined.items():
+            out.append(f"features: {_rows(found.rows)} {reason} left out (first: {found.first})")
+        return [*out, *self.of_rows]
 
     def _headline(self) -> str:
         span = f"{self.first:%Y-%m-%d} to {self.last:%Y-%m-%d}" if self.bars else "none"

@@ -126,7 +126,7 @@ def _column_drift(reference: ReferenceDistributions, counts: np.ndarray, k: int,
     outside = float(counts[0] + counts[size + 1 :].sum()) / max(n, 1)
     watched_as = ""
     if column.kind == "feature":
-        watched_as = watched_description(column.name, reference.features, flat=not reference.windowed)
+        watched_as = watched_description(column.name, reference.forms, flat=not reference.windowed)
     return ColumnDrift(column.name, column.kind, value, p, outside, level, watched_as, column.constant)
 
 

@@ -8,9 +8,10 @@ from typing_extensions import TypedDict  # pydantic asks for it below Python 3.1
 
 from ste import __version__
 from ste.config.serve_settings import LimitSettings
+from ste.inference.inputs import card_look_back
 from ste.inference.model_card import ModelCard
 from ste.inference.training_data import synthetic_warning
-from ste.schema import FEATURE_SETS, PERIOD
+from ste.schema import PERIOD
 from ste.serving import openapi_examples as examples
 from ste.serving.bars_request import REQUEST
 from ste.serving.problems import MEDIA_TYPE, TITLES
@@ -208,7 +209,7 @@ def _predict_bars(card: ModelCard, needs_key: bool) -> Schema:
         _ERRORS["body"],
         _json(BarsResponse),
     )
-    lookback = FEATURE_SETS[card.feature_set].lookback
+    lookback = card_look_back(card)
     period = PERIOD[card.frequency]
     length = f"one complete {period}" if card.view == "flat" else f"{card.sequence_length} complete {period}s in a row"
     out["description"] = (

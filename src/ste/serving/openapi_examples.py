@@ -5,9 +5,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ste.features.bar_fields import BAR_FIELDS
+from ste.features.feature_rows import needed_fields
+from ste.inference.inputs import card_look_back
 from ste.inference.model_card import ModelCard
 from ste.market.calendar import Periods
-from ste.schema import FEATURE_SETS
 from ste.serving.request_features import feature_limits
 
 _TYPICAL = {
@@ -81,9 +83,9 @@ def bars(lookback: int, length: int, periods: Periods, spacing: str = "daily") -
 def predict_bars(card: ModelCard) -> dict[str, dict[str, Any]]:
     """Make an example of `POST /v1/predict/bars` by name."""
     length = 1 if card.view == "flat" else card.sequence_length
-    daily = bars(FEATURE_SETS[card.feature_set].lookback, length, card.periods, card.spacing)
+    daily = bars(card_look_back(card), length, card.periods, card.spacing)
     value: dict[str, Any] = {"bars": daily}
-    if card.feature_set == "full":
+    if not needed_fields(card.feature_set) <= {*BAR_FIELDS}:
         last = daily[-1]["date"]
         value["news"] = [{"ticker": "AAA", "date": last, "count": 3.0, "sentiment": 0.2, "relevance": 0.7}]
         value["macro"] = [{"series": "vix", "release_date": last, "value": 14.1}]

@@ -22,7 +22,6 @@ from typing_extensions import TypedDict  # pydantic asks for it below Python 3.1
 
 from ste.data.columns import Limits, limits
 from ste.inference.model_card import ModelCard
-from ste.schema import FEATURE_SETS, Column
 from ste.serving.problems import MAX_FAULTS, Fault, Problem
 
 _ARRAY, _OBJECT = "array", "object"
@@ -44,8 +43,7 @@ def loads(body: bytes) -> Any:
 
 def feature_limits(card: ModelCard) -> list[Limits]:
     """Return the limits of each feature: the table's own, within float32."""
-    columns = {column.name: column for column in FEATURE_SETS[card.feature_set].columns}
-    return [limits(columns.get(name, Column(name, "")), np.float32) for name in card.features]
+    return [limits(column, np.float32) for column in card.feature_set.columns]
 
 
 def request_schema(card: ModelCard, max_examples: int) -> TypeAdapter[Any]:
@@ -59,7 +57,7 @@ def request_schema(card: ModelCard, max_examples: int) -> TypeAdapter[Any]:
         card: card of the model.
         max_examples: maximum number of examples in one request.
     """
-    meanings = {column.name: column.meaning for column in FEATURE_SETS[card.feature_set].columns}
+    meanings = {column.name: column.meaning for column in card.feature_set.columns}
     numbers: dict[str, Any] = {
         name: Annotated[
             float,

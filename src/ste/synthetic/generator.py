@@ -20,15 +20,17 @@ import numpy as np
 import pandas as pd
 
 from ste.config import SyntheticSettings
+from ste.features.feature_rows import look_back
 from ste.features.news import news_features
 from ste.market.calendar import Periods
 from ste.market.sources import Market
-from ste.schema import FEATURE_SETS, ROW_PERIOD
+from ste.schema import ROW_PERIOD
 from ste.synthetic import return_model
 from ste.synthetic.market_conditions import autoregression, draw_macro, draw_policy, draw_vix
 
 SEED_TICKERS = ("AAPL", "MSFT", "GOOGL", "AMZN", "NVDA", "META", "TSLA")
-_BURN_IN = FEATURE_SETS["full"].lookback + 60  # sessions before the first row: look-back, news memory, settled bands
+_SETTLED = 60  # sessions before the look-back of the first row: news memory, settled bands
+_MIN_LOOKBACK = 100  # sessions, so that the sets with less are computed on the same market
 BLOCK = 256
 """Tickers drawn at once. A larger market has other bytes with another block size."""
 _WARM_UP = 20  # sessions of a random walk that fill the first bands
@@ -80,7 +82,9 @@ def _days(settings: SyntheticSettings) -> pd.DatetimeIndex:
     start, end = pd.Timestamp(settings.start), pd.Timestamp(settings.end)
     weeks, periods = _weeks(settings), settings.labels.horizon + 1
     beyond = pd.DateOffset(months=periods) if settings.frequency == "monthly" else pd.DateOffset(weeks=periods)
-    days = weeks.calendar.sessions(start - pd.Timedelta(days=int(_BURN_IN * 1.5)), end + beyond)
+    lookback = look_back(settings.feature_set, settings.periods.bars) if settings.feature_set.from_bars else 0
+    burn_in = max(lookback, _MIN_LOOKBACK) + _SETTLED
+    days = weeks.calendar.sessions(start - pd.Timedelta(days=int(burn_in * 1.5)), end + beyond)
     days = days[weeks.index(days) > weeks.index(days[:1])[0]]  # a complete first week
     return days[days <= weeks.ends(days)[-2]]  # and a complete last one
 

@@ -38,6 +38,9 @@ NEWS = 15.0
 SENTIMENT = 0.22
 """Typical weekly risk and mean (log), typical VIX, band width, news count; scale of the memory."""
 
+COLUMNS = ("macro_vix", "stock_bb_upper", "stock_bb_lower", "stock_close", "news_sentiment", "news_count")
+"""Columns of `weekly21` that decide the coming return."""
+
 
 def spread(signal: float) -> float:
     """Return the fraction of the risk's variation that the features reveal; 1 from the default signal of 0.4 on."""
@@ -85,7 +88,7 @@ def table_moments(rows: pd.DataFrame, signal: float) -> tuple[np.ndarray, np.nda
     """Return mean and standard deviation of the log return one week after each row, float64 `[N]` each.
 
     Args:
-        rows: weekly features sorted by ticker and week, without a missing week.
+        rows: `COLUMNS` sorted by ticker and week, without a missing week.
         signal: of the market, 0 to 1.
 
     Returns:

@@ -33,7 +33,7 @@ class TrendModule(pl.LightningModule):
     Args:
         net: class name in `ste.registry.MODELS`.
         net_arguments: keyword arguments of the net.
-        columns: feature names of the table, in order.
+        forms: how each feature is normalized (`ColumnForms.to_dict`).
         representation: `stationary` or `standard`.
         optimizer: `OptimizerSettings` as a dict.
         scheduler: `SchedulerSettings` as a dict.
@@ -57,7 +57,7 @@ class TrendModule(pl.LightningModule):
         self,
         net: str,
         net_arguments: dict[str, Any],
-        columns: list[str],
+        forms: dict[str, Any],
         representation: str,
         optimizer: dict[str, Any],
         scheduler: dict[str, Any],
@@ -72,7 +72,7 @@ class TrendModule(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        self.representation = Normalizer(columns, representation)
+        self.representation = Normalizer(forms, representation)
         self.net: nn.Module = MODELS.build(net, net_arguments)
         weights = None if class_weights is None else torch.tensor(class_weights)
         self.loss = nn.CrossEntropyLoss(weight=weights, label_smoothing=label_smoothing)

@@ -11,7 +11,7 @@ from ste.data.build.split_summary import SplitSummary
 from ste.data.build.table_folder import content_digest
 from ste.data.storage.files import atomic_file
 from ste.market.read_summary import ReadSummary
-from ste.schema import FEATURE_SETS, SYNTHETIC_SOURCES, class_names
+from ste.schema import SYNTHETIC_SOURCES, class_names
 
 BUILD = 3
 """Increase it when the same settings give other bytes: older folders are then built again."""
@@ -97,7 +97,7 @@ def data_card(
         "settings": settings.table_settings(),
         "frequency": settings.frequency,
         "calendar": settings.calendar,
-        "features": list(FEATURE_SETS[settings.features].names),
+        "features": list(settings.feature_set.names),
         "classes": list(class_names(settings.labels.classes)),
         "files": files,
         "truth": truth,

@@ -4,16 +4,17 @@ import numpy as np
 import pandas as pd
 
 from ste.config import DataSettings, RealMarketSettings, SyntheticSettings
+from ste.config.feature_sets import DEFAULT, load_feature_set
 from ste.data.build.market_rows import MarketRows
 from ste.data.build.split_summary import check_training
 from ste.data.history_only import history_only_rows, with_history_only
 from ste.data.sources.daily_sources import daily_sources
 from ste.data.splits import assign_splits, usable_rows
 from ste.errors import DataError
-from ste.features.feature_rows import feature_rows
+from ste.features.feature_rows import feature_rows, look_back
 from ste.labels.targets import Terciles, future_returns, label, return_terciles, thresholds
 from ste.market.sources import Market
-from ste.schema import FEATURE_SETS, HISTORY_ONLY, KEYS, PERIOD, PROBABILITIES, RETURN, ROW_VOLATILITY, table_columns
+from ste.schema import HISTORY_ONLY, KEYS, PERIOD, PROBABILITIES, RETURN, ROW_VOLATILITY, table_columns
 from ste.synthetic import return_model
 
 
@@ -62,6 +63,7 @@ class RowBuilder:
         self._market = MarketRows(settings, last_bar) if isinstance(settings, RealMarketSettings) else None
         self.start, self.end = (getattr(settings, name, None) for name in ("start", "end"))
         self._rows, self._has_features = 0, False
+        self._bars_per_period = 1
         self._bar_dates: list[pd.Timestamp] = []
 
     def build(self, market: Market) -> pd.DataFrame:
@@ -71,14 +73,15 @@ class RowBuilder:
         `schema.HISTORY_ONLY` where a row needs it.
         """
         settings = self.settings
+        self._bars_per_period = market.bars_per_period(settings.frequency)
         self._bar_dates += [market.bars["date"].min(), market.bars["date"].max()]
-        rows = feature_rows(market, settings.frequency, settings.features)
+        rows = feature_rows(market, settings.frequency, settings.feature_set)
         ends = None if self._market is None else self._market.ends(market.bars)
         if rows.empty:
             return rows
         self._has_features = True
         if isinstance(settings, SyntheticSettings) and has_class_probabilities(settings):
-            rows["mu"], rows["sigma"] = return_model.table_moments(rows, settings.signal)
+            rows["mu"], rows["sigma"] = _moments(market, rows, settings)
         rows = future_returns(rows, settings.labels.horizon, ends)
         inside = np.ones(len(rows), dtype=bool)
         if self.start is not None:
@@ -100,7 +103,7 @@ class RowBuilder:
         if self._market is not None:
             self._market.check()
         if not self._has_features:
-            lookback = FEATURE_SETS[self.settings.features].lookback
+            lookback = look_back(self.settings.feature_set, self._bars_per_period)
             raise DataError(
                 f"data: no ticker has the {lookback} sessions of bars that a row looks back on. Give longer bars."
             )
@@ -114,8 +117,23 @@ class RowBuilder:
 
 def has_class_probabilities(settings: DataSettings) -> bool:
     """Return whether the class probabilities are known: in a weekly synthetic market with a horizon of one."""
-    weekly = (settings.frequency, settings.labels.horizon, settings.features) == ("weekly", 1, "full")
+    weekly = (settings.frequency, settings.labels.horizon) == ("weekly", 1)
     return isinstance(settings, SyntheticSettings) and weekly
+
+
+def _moments(market: Market, rows: pd.DataFrame, settings: SyntheticSettings) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and deviation of each row's coming log return, which depend on columns of `weekly21`, whatever the set.
+
+    NaN where a ticker has no such row; such rows have no class probabilities.
+    """
+    known = rows
+    if not set(return_model.COLUMNS) <= set(rows):
+        known = feature_rows(market, settings.frequency, load_feature_set(DEFAULT))
+    moments = dict(zip(("mu", "sigma"), return_model.table_moments(known, settings.signal), strict=True))
+    if known is rows:
+        return moments["mu"], moments["sigma"]
+    joined = rows[list(KEYS)].merge(known[list(KEYS)].assign(**moments), on=list(KEYS), how="left")
+    return joined["mu"].to_numpy(), joined["sigma"].to_numpy()
 
 
 def label_rows(
@@ -133,5 +151,5 @@ def label_rows(
     if has_class_probabilities(settings):
         probabilities = return_model.probabilities(rows["mu"].to_numpy(), rows["sigma"].to_numpy(), low, high)
         truth = rows[list(KEYS)].assign(**dict(zip(PROBABILITIES, probabilities.T, strict=True)))
-    columns = [*table_columns(settings.features), *([HISTORY_ONLY] if HISTORY_ONLY in rows else [])]
+    columns = [*table_columns(settings.feature_set), *([HISTORY_ONLY] if HISTORY_ONLY in rows else [])]
     return label(rows, low, high)[columns], truth

@@ -129,7 +129,7 @@ def build_parts(settings: DataSettings, staging: Path) -> StagedTable:
     sources = ReadSummary()
     with ExitStack() as stack:
         writers = {name: stack.enter_context(PartsWriter(staging / name)) for name in (*SPLITS, TRUTH)}
-        tensors = stack.enter_context(TensorWriter(staging / TENSORS, settings.features, settings.periods))
+        tensors = stack.enter_context(TensorWriter(staging / TENSORS, settings.feature_set, settings.periods))
         thread = stack.enter_context(ThreadPoolExecutor(1))
 
         def write(table: pd.DataFrame, split: np.ndarray, truth: pd.DataFrame | None) -> None:
@@ -146,7 +146,7 @@ def build_parts(settings: DataSettings, staging: Path) -> StagedTable:
             if len(block):
                 split = split_codes(block["date"].to_numpy(), block[ROW_PERIOD].to_numpy(), cuts.split_starts)
                 table, truth = label_rows(block, cuts.terciles, settings)
-                check_built_table(table, settings.features)
+                check_built_table(table, settings.feature_set)
                 summary.add(table, split)
                 if isinstance(settings, SyntheticSettings):  # every block has the same dates: fail early
                     summary.check()

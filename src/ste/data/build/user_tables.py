@@ -72,7 +72,7 @@ def _with_table_calendar(settings: TableSettings, built: dict[str, Any]) -> Tabl
 def _read_files(settings: TableSettings, files: dict[str, Path]) -> dict[str, pd.DataFrame]:
     """Read the user's files; daily rows on the days of another exchange are refused with its name."""
     try:
-        frames = {split: read_table(path, settings.periods, settings.features) for split, path in files.items()}
+        frames = {split: read_table(path, settings.feature_set, settings.periods) for split, path in files.items()}
         dates = [frame["date"].to_numpy() for frame in frames.values()]
     except DataError:
         _check_days(settings, files, [table_dates(path) for path in files.values()])
@@ -110,7 +110,7 @@ def existing_parts(settings: TableSettings, folders: dict[str, Path], root: Path
         reused = card.get("identity") == identity
         if not reused:
             summary = SplitSummary(settings)
-            with TensorWriter(tensors, settings.features, settings.periods) as writer:
+            with TensorWriter(tensors, settings.feature_set, settings.periods) as writer:
                 for block in checked_blocks(folders, settings):
                     summary.add(block, block["split"].to_numpy())
                     writer.append(block)

@@ -12,23 +12,27 @@ from ste.data.bar_files.bar_files import BarFiles, open_bar_files
 from ste.data.bar_files.bar_frame import OnFaults
 from ste.data.sources.sample_market import SAMPLE, sample_tables
 from ste.data.sources.side_files import SideFiles
+from ste.features.feature_rows import needed_fields
 from ste.market.bar_adjustment import adjusted_block
 from ste.market.calendar import Periods, calendar_of_days
 from ste.market.calendar_check import check_calendar
 from ste.market.read_summary import ReadSummary
 from ste.market.sources import Market
 from ste.market.spelling import spelled_twice
-from ste.schema import BARS
+from ste.schema import BARS, FeatureSet
 
 _ALL, _DAYS_BLOCK = 1 << 62, 1 << 20  # bars in a block
 
 
-def read_market(settings: RealMarketSettings, on_faults: OnFaults | None = None) -> Market:
+def read_market(
+    settings: RealMarketSettings, on_faults: OnFaults | None = None, features: FeatureSet | None = None
+) -> Market:
     """Read a real market.
 
     Args:
         settings: names the files.
         on_faults: gets the bars with a fault, which are left out; None raises an error for them.
+        features: that will be computed; None are those of the settings.
 
     Returns:
         The market; its bars are on the adjusted scale, sorted by ticker and date.
@@ -36,7 +40,7 @@ def read_market(settings: RealMarketSettings, on_faults: OnFaults | None = None)
     Raises:
         DataError: a file that is missing, is of no known shape or holds impossible values.
     """
-    blocks = list(market_blocks(settings, _ALL, on_faults))
+    blocks = list(market_blocks(settings, _ALL, on_faults, features))
     bars = [block.bars.astype({"ticker": "str"}) for block in blocks]
     news = None
     if blocks[0].news is not None:
@@ -45,7 +49,12 @@ def read_market(settings: RealMarketSettings, on_faults: OnFaults | None = None)
     return replace(blocks[0], bars=pd.concat(bars, ignore_index=True), news=news)
 
 
-def market_blocks(settings: RealMarketSettings, max_rows: int, on_faults: OnFaults | None = None) -> Iterator[Market]:
+def market_blocks(
+    settings: RealMarketSettings,
+    max_rows: int,
+    on_faults: OnFaults | None = None,
+    features: FeatureSet | None = None,
+) -> Iterator[Market]:
     """Yield the files of `data=market` in blocks of complete tickers, in ticker order.
 
     No value depends on the size of the blocks. A folder of one file for each ticker, and a Parquet file that is sorted
@@ -55,6 +64,7 @@ def market_blocks(settings: RealMarketSettings, max_rows: int, on_faults: OnFaul
         settings: names the files.
         max_rows: bars in a block; a ticker with more bars has a block of its own.
         on_faults: gets the bars with a fault, which are left out; None raises an error for them.
+        features: that will be computed; None are those of the settings.
 
     Yields:
         Markets with `ticker` as a category, at least one; their summary is the same and complete after the last block.
@@ -63,7 +73,7 @@ def market_blocks(settings: RealMarketSettings, max_rows: int, on_faults: OnFaul
         DataError: as `read_market`; a block's fault is raised when the block is read.
     """
     summary, periods = ReadSummary(), file_periods(settings, on_faults)
-    side = SideFiles(settings, summary)
+    side = SideFiles(settings, summary, needed_fields(features or settings.feature_set))
     for bars in bar_blocks(settings, max_rows, summary, on_faults, periods):
         news = side.news_of(bars)
         yield Market(bars, news, side.macro, side.policy, periods.calendar, summary)

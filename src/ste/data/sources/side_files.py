@@ -7,6 +7,9 @@ from ste.config import RealMarketSettings
 from ste.config.read_options import ReadOptions
 from ste.data.columns import Violation, check_lines, find_low_highs, find_repeats, find_violations, violation
 from ste.data.sources.side_tables import TableColumns, read_side_table
+from ste.features.bar_fields import MACRO
+from ste.features.news import NEWS_FIELDS
+from ste.features.policy import POLICY_FIELDS
 from ste.market.read_summary import ReadSummary, SideFile
 from ste.market.sources import MACRO_NEUTRAL
 from ste.market.spelling import Spellings
@@ -73,13 +76,14 @@ class SideFiles:
 
     Args:
         settings: names the files.
-        summary: what matched the bars, and columns filled with a neutral value, are added.
+        summary: what matched the bars, and fields filled with a neutral value, are added.
+        fields: names of the fields that features read.
 
     Attributes:
         macro, policy: None where there is no file.
     """
 
-    def __init__(self, settings: RealMarketSettings, summary: ReadSummary) -> None:
+    def __init__(self, settings: RealMarketSettings, summary: ReadSummary, fields: frozenset[str]) -> None:
         options = settings.read_options()
         frames = {
             kind: read_side_file(path, kind, options) if (path := getattr(settings, kind)) else None
@@ -88,8 +92,7 @@ class SideFiles:
         self._news, self.macro, self.policy = frames["news"], frames["macro"], frames["policy"]
         self._summary, self._matched = summary, 0
         self._spellings = Spellings("news", () if self._news is None else self._news["ticker"].unique())
-        if settings.features == "full":
-            summary.assumptions += _filled_columns(self._news, self.macro, self.policy)
+        summary.assumptions += _filled_fields(self._news, self.macro, self.policy, fields)
 
     def news_of(self, bars: pd.DataFrame) -> pd.DataFrame | None:
         """Return the news of the tickers of a block of bars, with `ticker` as the same category."""
@@ -122,14 +125,21 @@ class SideFiles:
             side["policy"] = SideFile(len(self.policy), int(inside.sum()), "within the bars")
 
 
-def _filled_columns(news: pd.DataFrame | None, macro: pd.DataFrame | None, policy: pd.DataFrame | None) -> list[str]:
+def _filled_fields(
+    news: pd.DataFrame | None, macro: pd.DataFrame | None, policy: pd.DataFrame | None, fields: frozenset[str]
+) -> list[str]:
+    """Describe the neutral values that stand in for fields which features read and no file has."""
     notes = []
-    if news is None:
+    if news is None and not fields.isdisjoint(NEWS_FIELDS):
         notes.append("no news file: sentiment, count and relevance are 0")
-    if policy is None:
+    if policy is None and not fields.isdisjoint(POLICY_FIELDS):
         notes.append("no policy file: event count and impact are 0")
     known = set() if macro is None else set(macro["series"])
-    filled = [f"{series} {value:g}" for series, value in MACRO_NEUTRAL.items() if series not in known]
+    filled = [
+        f"{series} {value:g}"
+        for series, value in MACRO_NEUTRAL.items()
+        if series not in known and f"{MACRO}{series}" in fields
+    ]
     if filled:
         notes.append(f"no macro series: {', '.join(filled)} throughout")
     return notes

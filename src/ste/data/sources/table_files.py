@@ -30,8 +30,11 @@ def check_split_order(dates: dict[str, tuple[pd.Timestamp, pd.Timestamp]], files
 def check_horizon(table: pd.DataFrame, settings: TableSettings) -> None:
     """Raise `DataError` where the labels have another horizon than the settings: the purge would be too short."""
     rows = table.sort_values(["ticker", "date"], kind="stable")
+    close = closes(rows, settings.feature_set)
+    if close is None:
+        return  # nothing to compare with
     codes, period = pd.factorize(rows["ticker"])[0], settings.periods.index(rows["date"])
-    agreement = horizon_agreement(rows[RETURN].to_numpy(), closes(rows), codes, period, range(1, 14))
+    agreement = horizon_agreement(rows[RETURN].to_numpy(), close, codes, period, range(1, 14))
     best = max(agreement, key=lambda h: agreement[h], default=None)
     stated_horizon = settings.labels.horizon
     # Files may round, or adjust closes on another scale: refuse clear cases only.

@@ -12,8 +12,9 @@ from ste.config.header_check import check_columns
 from ste.data.columns import check_keyed, numeric_columns, typed_frame
 from ste.data.sources.table_files import check_horizon, check_split_order
 from ste.data.storage.parquet_shards import part_files, read_parts_blocks
+from ste.data.storage.tables import required_columns
 from ste.data.table_checks import ClassOrder, find_target_violations
-from ste.schema import DIRECTION, HISTORY_ONLY, SPLITS, table_columns
+from ste.schema import DIRECTION, HISTORY_ONLY, SPLITS
 
 
 def checked_blocks(folders: dict[str, Path], settings: TableSettings) -> Iterator[pd.DataFrame]:
@@ -31,7 +32,7 @@ def checked_blocks(folders: dict[str, Path], settings: TableSettings) -> Iterato
     """
     for folder in folders.values():
         for part in part_files(folder):
-            check_columns(_names(part), table_columns(settings.features), part, strict=True, optional=(HISTORY_ONLY,))
+            check_columns(_names(part), required_columns(settings.feature_set), part)
     dates = {split: (pd.Timestamp.max, pd.Timestamp.min) for split in SPLITS if split in folders}
     order = ClassOrder()
     for number, block in enumerate(read_parts_blocks(folders)):
@@ -53,7 +54,7 @@ def _names(part: Path) -> list[str]:
 
 
 def _check_block(block: pd.DataFrame, folders: dict[str, Path], settings: TableSettings) -> None:
-    table, violations = typed_frame(block, numeric_columns(settings.features), names=())
+    table, violations = typed_frame(block, numeric_columns(settings.feature_set, block), names=())
     check = partial(
         check_keyed,
         where=lambda row: str(folders[SPLITS[int(block["split"].iloc[row])]]),
@@ -63,4 +64,4 @@ def _check_block(block: pd.DataFrame, folders: dict[str, Path], settings: TableS
     check(violations)
     own = [name for name in (DIRECTION, HISTORY_ONLY) if name in block]
     targets = table.assign(ticker=block["ticker"], **{name: block[name] for name in own})
-    check(find_target_violations(targets, settings.periods))
+    check(find_target_violations(targets, settings.periods, settings.feature_set))

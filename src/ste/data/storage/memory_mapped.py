@@ -30,7 +30,7 @@ from ste.data.windows import count_consecutive
 from ste.errors import DataError
 from ste.features.volatility import ticker_volatility, with_market_range
 from ste.market.calendar import Periods
-from ste.schema import DIRECTION, FEATURE_SETS, RETURN, Trend
+from ste.schema import DIRECTION, RETURN, FeatureSet, Trend
 
 log = logging.getLogger(__name__)
 
@@ -63,11 +63,11 @@ class TensorWriter:
 
     Args:
         folder: where it will be; an older one is replaced at the end.
-        features: name of the table's feature set.
+        features: the table's feature set.
         periods: of the rows.
     """
 
-    def __init__(self, folder: Path, features: str, periods: Periods) -> None:
+    def __init__(self, folder: Path, features: FeatureSet, periods: Periods) -> None:
         self.folder, self.features, self.periods = folder, features, periods
         self._partial = folder.with_name(f".{folder.name}.{uuid4().hex}")
         self._files: dict[str, BinaryIO] = {}
@@ -101,9 +101,9 @@ class TensorWriter:
         day = rows["date"].to_numpy().astype("datetime64[D]")
         self._check_order(codes, [str(name) for name in names], day)
         period = self.periods.index(day)
-        own, reach = ticker_volatility(rows.assign(ticker=codes))
+        own, reach = ticker_volatility(rows.assign(ticker=codes), self.features)
         values: dict[str, Any] = {
-            "features.f4": rows[list(FEATURE_SETS[self.features].names)].to_numpy(dtype=np.float32),
+            "features.f4": rows[list(self.features.names)].to_numpy(dtype=np.float32),
             "label.i1": rows[DIRECTION].to_numpy(),
             "split.i1": rows["split"].to_numpy(),
             "day.i4": day.astype(np.int64),
@@ -132,8 +132,8 @@ class TensorWriter:
         index = {
             "format": FORMAT,
             "rows": self._rows,
-            "feature_set": self.features,
-            "features": list(FEATURE_SETS[self.features].names),
+            "feature_set": self.features.name,
+            "features": list(self.features.names),
             "frequency": self.periods.frequency,
             "calendar": self.periods.calendar.name,
             "tickers": self._tickers,
@@ -214,7 +214,7 @@ def read_tensors(folder: Path, classes: int = 3) -> RowStore:
     )
 
 
-def write_tensors(blocks: Iterable[pd.DataFrame], folder: Path, features: str, periods: Periods, digest: str) -> None:
+def write_tensors(blocks: Iterable[pd.DataFrame], folder: Path, features: FeatureSet, periods: Periods, digest: str) -> None:
     """Write the arrays of a table that is given in blocks, see `TensorWriter.append`."""
     with TensorWriter(folder, features, periods) as writer:
         for block in blocks:
@@ -222,7 +222,7 @@ def write_tensors(blocks: Iterable[pd.DataFrame], folder: Path, features: str, p
         writer.finish(digest)
 
 
-def ensure_tensors(parts: dict[str, Path], folder: Path, features: str, periods: Periods, digest: str) -> None:
+def ensure_tensors(parts: dict[str, Path], folder: Path, features: FeatureSet, periods: Periods, digest: str) -> None:
     """Write the arrays of tables in parts in one pass, unless they exist.
 
     Args:

@@ -1,5 +1,6 @@
 """Read a labelled table from disk and check it."""
 
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -10,37 +11,56 @@ from ste.data.columns import check_lines, numeric_columns, typed_frame, violatio
 from ste.data.storage.files import read_frame
 from ste.data.table_checks import HISTORY_ONLY_COLUMN, ClassOrder, find_target_violations
 from ste.market.calendar import WEEKS, Periods
-from ste.schema import DIRECTION, HISTORY_ONLY, Column, table_columns
+from ste.schema import DIRECTION, HISTORY_ONLY, KEYS, TARGETS, Column, FeatureSet
 
 
-def read_table(path: str | Path, periods: Periods = WEEKS, features: str = "full") -> pd.DataFrame:
+def required_columns(features: FeatureSet) -> tuple[str, ...]:
+    """Return the columns that a ready table must have."""
+    return KEYS + features.names + TARGETS
+
+
+def table_names(features: FeatureSet, names: Container[object]) -> list[str]:
+    """Return the columns that are read of a table, in order: keys, features, targets and those it has besides.
+
+    Args:
+        features: of the table.
+        names: of the table's columns.
+    """
+    return [*required_columns(features), *(one for one in (*features.further_columns, HISTORY_ONLY) if one in names)]
+
+
+def unread_columns(features: FeatureSet, names: Iterable[object]) -> list[str]:
+    """Return the columns of a table that are not read."""
+    found = [str(name) for name in names]
+    return [name for name in found if name not in table_names(features, found)]
+
+
+def read_table(path: str | Path, features: FeatureSet, periods: Periods = WEEKS) -> pd.DataFrame:
     """Read one split's table.
 
     Args:
         path: CSV or Parquet.
+        features: columns to read; further columns are left out.
         periods: of the rows; default: weeks of New York.
-        features: name of the feature set.
 
     Returns:
-        The table in the file's row order, `date` as datetime64[ns], targets last, then
-        `schema.HISTORY_ONLY` where the file has it.
+        The columns of `table_names` in the file's row order, `date` as datetime64[ns].
 
     Raises:
         DataError: with the file, the column, the first lines at fault, what was found and what was expected.
     """
     frame = read_frame(path)
-    columns = list(table_columns(features))
-    check_columns(frame, tuple(columns), path, strict=True, optional=(HISTORY_ONLY,))
-    numbers = [*numeric_columns(features), Column(DIRECTION, "")]
-    if HISTORY_ONLY in frame:
-        columns.append(HISTORY_ONLY)
+    check_columns(frame, required_columns(features), path)
+    columns = table_names(features, frame)
+    numbers = [*numeric_columns(features, frame), Column(DIRECTION, "")]
+    if HISTORY_ONLY in columns:
         numbers.append(HISTORY_ONLY_COLUMN)
     table, violations = typed_frame(frame, numbers)
     check_lines(violations, path, frame.index)
     days = table["date"].to_numpy()
     backwards = np.append(False, days[1:] < days[:-1])
     violations = violation(backwards, "date", days, "dates in ascending order")
-    check_lines(violations + find_target_violations(table, periods), path, frame.index)
+    check_lines(violations + find_target_violations(table, periods, features), path, frame.index)
     order = ClassOrder()
     order.add(table)
     order.check(path)

@@ -18,11 +18,11 @@ from ste.inference.batch.rejects import Reject
 from ste.inference.batch.table_chunk import TableReader
 from ste.inference.batch.table_reader import open_table
 from ste.inference.card_market import open_market
-from ste.inference.inputs import rows_of_bars
+from ste.inference.inputs import card_look_back, rows_of_bars
 from ste.inference.model_card import ModelCard
 from ste.inference.onnx_model import ServedModel
 from ste.inference.registry.lookup import find_model
-from ste.schema import FEATURE_SETS, PERIOD
+from ste.schema import PERIOD
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +128,7 @@ def _rows_of_bars(settings: PredictSettings, card: ModelCard) -> tuple[FrameRead
     with step("computing features"):
         frame = rows_of_bars(market, card, last=card.sequence_length if settings.latest else None)
     if frame.empty:
-        lookback = FEATURE_SETS[card.feature_set].lookback
+        lookback = card_look_back(card)
         raise DataError(
             f"{path}: no ticker has a complete {PERIOD[card.frequency]} with the {lookback} sessions of bars that a "
             "row looks back on. Give longer bars."

@@ -18,7 +18,7 @@ from ste.inference.batch.writers import PredictionSchema, open_writer
 from ste.inference.inputs import missing_columns
 from ste.inference.model_card import ModelCard
 from ste.inference.onnx_model import ServedModel
-from ste.schema import FEATURE_SETS, KEYS, PERIOD, Column
+from ste.schema import KEYS, PERIOD
 
 CHUNK = 65_536
 """Rows that are read at once."""
@@ -61,8 +61,7 @@ def row_checker(table: TableReader, card: ModelCard) -> RowChecker:
         DataError: the table does not have one of them.
     """
     check_columns(table, card)
-    known = {column.name: column for kind in FEATURE_SETS.values() for column in kind.columns}
-    return RowChecker([known.get(name, Column(name, "")) for name in card.features], table.where)
+    return RowChecker(list(card.feature_set.columns), table.where)
 
 
 def predict_table(

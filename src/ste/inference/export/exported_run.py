@@ -162,7 +162,7 @@ def check_features(members: Sequence[ExportedMember]) -> None:
     """Raise `RunError` unless all members read the same columns, since a served ensemble has one input."""
     first = members[0]
     for member in members[1:]:
-        own, expected = member.model.representation.columns, first.model.representation.columns
+        own, expected = member.model.representation.forms.names, first.model.representation.forms.names
         if own != expected:
             raise RunError(
                 f"{member.title} reads {len(own)} features ({own[0]}, ...), {first.title} {len(expected)} "

@@ -26,7 +26,6 @@ from ste.inference.export.parity import MAX_ROWS, largest_difference
 from ste.inference.model_card import ModelCard
 from ste.inference.reference import ReferenceDistributions
 from ste.inference.training_data import SAMPLE_ROWS, training_sample
-from ste.schema import FEATURE_SETS
 from ste.tracking.run_protocol import RunStore
 
 if TYPE_CHECKING:
@@ -109,8 +108,7 @@ def _model_card(
     return ModelCard(
         name=exported.name,
         run_id=run.id,
-        feature_set=settings.features,
-        features=list(exported.data.panel.features),
+        definitions=settings.feature_set.to_dict(),
         classes=list(exported.data.panel.classes),
         frequency=settings.frequency,
         horizon=settings.labels.horizon,
@@ -139,11 +137,11 @@ def _training_rows(train: WindowDataset, settings: DataSettings) -> dict[str, An
     columns, ends = train.store.columns, train.ends.numpy()
     chosen = ends[np.unique(np.linspace(0, len(ends) - 1, SAMPLE_ROWS).astype(np.int64))]
     frame = pd.DataFrame(train.store.features[torch.from_numpy(chosen)].numpy())
-    frame.columns = list(FEATURE_SETS[settings.features].names)
+    frame.columns = list(settings.feature_set.names)
     frame = frame.assign(date=columns.dates(chosen), ticker=columns.tickers[columns.ticker[chosen]])
     return {
         "tickers": columns.tickers[np.unique(columns.ticker[ends])].tolist(),
-        "training_sample": training_sample(frame, settings.features),
+        "training_sample": training_sample(frame, settings.feature_set),
     }
 
 
@@ -160,7 +158,7 @@ def reference_distributions(exported: ExportedRun, predictions: Predictions) -> 
     reference = ReferenceDistributions.from_examples(
         batch.features.numpy(),
         predictions.probs,
-        panel.features,
+        panel.settings.feature_set,
         panel.classes,
         periods=train.store.period[ends.numpy()],
         probability_periods=predictions.periods,

@@ -10,10 +10,10 @@ from ste.data.row_store import RowStore
 from ste.data.sources.daily_sources import daily_sources
 from ste.data.window_dataset import WindowDataset
 from ste.errors import DataError
-from ste.features.feature_rows import feature_rows
+from ste.features.feature_rows import feature_rows, look_back
 from ste.labels.targets import future_returns, label, return_terciles, thresholds
 from ste.market.sources import Market
-from ste.schema import FEATURE_SETS, ROW_VOLATILITY, table_columns
+from ste.schema import ROW_VOLATILITY, table_columns
 from ste.synthetic.block_bootstrap import ResampledMarket
 
 STREAM = 0x5EED
@@ -40,7 +40,7 @@ def synthetic_rows(
     """
     chosen = panel.settings
     source = daily_sources(chosen) if market is None else market
-    days, lookback = training_days(panel, source.bars["date"]), FEATURE_SETS[chosen.features].lookback
+    days, lookback = training_days(panel, source.bars["date"]), look_back(chosen.feature_set, source.bars_per_period(chosen.frequency))
     fitted = ResampledMarket.fit(source, days, settings.block, lookback)
     rng = np.random.default_rng([seed, STREAM])
     wanted = max(round(settings.amount * len(train)), 1)
@@ -49,7 +49,7 @@ def synthetic_rows(
     while found < wanted:
         frame = _labelled(fitted.draw(rng), panel)
         usable = _usable(
-            RowStore.from_frame(frame, chosen.periods, chosen.features, chosen.labels.classes), train.needed
+            RowStore.from_frame(frame, chosen.feature_set, chosen.periods, chosen.labels.classes), train.needed
         )
         if not usable.any():
             raise DataError(
@@ -59,7 +59,7 @@ def synthetic_rows(
         found += int(usable.sum())
         frames.append(frame.assign(ticker=frame["ticker"] + f"~{len(frames)}"))
     store = RowStore.from_frame(
-        pd.concat(frames, ignore_index=True), chosen.periods, chosen.features, chosen.labels.classes
+        pd.concat(frames, ignore_index=True), chosen.feature_set, chosen.periods, chosen.labels.classes
     )
     rows = np.zeros(len(store), dtype=bool)
     rows[rng.choice(np.flatnonzero(_usable(store, train.needed)), wanted, replace=False)] = True
@@ -83,12 +83,12 @@ def training_days(panel: Panel, dates: pd.Series) -> pd.DatetimeIndex:
 
 def _labelled(market: Market, panel: Panel) -> pd.DataFrame:
     chosen = panel.settings
-    rows = future_returns(feature_rows(market, chosen.frequency, chosen.features), chosen.labels.horizon)
+    rows = future_returns(feature_rows(market, chosen.frequency, chosen.feature_set), chosen.labels.horizon)
     # With balanced labels, the terciles of the real training rows.
     balanced = chosen.labels.method == "balanced"
     terciles = return_terciles(panel.store.columns.returns[panel.row_split == 0]) if balanced else None
     low, high = thresholds(rows[ROW_VOLATILITY].to_numpy(), chosen.labels, terciles)
-    return label(rows, low, high)[list(table_columns(chosen.features))].reset_index(drop=True)
+    return label(rows, low, high)[list(table_columns(chosen.feature_set))].reset_index(drop=True)
 
 
 def _usable(store: RowStore, needed: int) -> np.ndarray:

@@ -1,0 +1,86 @@
+"""The fields of feature expressions: columns of the bars, news, macro figures, policy events and files of the user."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ste.errors import ConfigError, check_name
+from ste.features.macro import macro_level
+from ste.features.news import NEWS_FIELDS, news_features
+from ste.features.policy import POLICY_FIELDS, policy_features
+from ste.market.calendar import Periods
+from ste.market.sources import RAW_CLOSE, Market
+from ste.schema import MACRO_SERIES, ROW_PERIOD
+
+BAR_FIELDS = ("open", "high", "low", "close", "volume", "raw_close", "vwap")
+MACRO = "macro_"
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Values of the fields `$NAME` on the bars of a market.
+
+    Attributes:
+        market: daily sources; N bars sorted by ticker and date.
+        periods: of the rows.
+        period: period index of each bar, int64 `[N]`.
+        last: last bar of each period, int64 `[P]`.
+    """
+
+    market: Market
+    periods: Periods
+    period: np.ndarray
+    last: np.ndarray
+
+    def __call__(self, name: str) -> tuple[np.ndarray, bool]:
+        """Return a field, float64, and whether it has a value per period `[P]` rather than per bar `[N]`.
+
+        Raises:
+            ConfigError: there is no such field.
+        """
+        if name in BAR_FIELDS:
+            return _bar_field(self.market.bars, name), False
+        if name in MACRO_FIELDS:
+            return macro_level(self.market.macro, name.removeprefix(MACRO), self.market.bars["date"]), False
+        if name in (*NEWS_FIELDS, *POLICY_FIELDS):
+            return self._period_field(name), True
+        table, _, column = name.partition(".")
+        if table in self.market.extra:
+            return self.market.extra[table].as_of(self.market.bars, column), False
+        raise unknown_field(name, (f"{one}.{value}" for one, t in self.market.extra.items() for value in t.value_columns))
+
+    def _period_field(self, name: str) -> np.ndarray:
+        keys = self.market.bars[["date", "ticker"]].iloc[self.last].reset_index(drop=True)
+        rows = keys.assign(**{ROW_PERIOD: self.period[self.last]})
+        if name in NEWS_FIELDS:
+            frame = news_features(rows, self.market.news, self.periods)
+        else:
+            frame = policy_features(rows, self.market.policy, self.periods)
+        return frame[name].to_numpy(dtype=np.float64)
+
+
+MACRO_FIELDS = tuple(f"{MACRO}{series}" for series in MACRO_SERIES)
+FIELDS = (*BAR_FIELDS, *MACRO_FIELDS, *NEWS_FIELDS, *POLICY_FIELDS)
+"""Every field but those of the user's own files, `$NAME.column`."""
+PERIOD_FIELDS = frozenset((*NEWS_FIELDS, *POLICY_FIELDS))
+"""Fields with one value per period: what became known in it up to its close."""
+
+
+def unknown_field(name: str, own: "Callable[[], list[str]] | object" = ()) -> ConfigError:
+    """Make the error of a field that no source has."""
+    known = [*FIELDS, *own]  # type: ignore[misc]
+    try:
+        check_name("$field", name, known)
+    except ConfigError as error:
+        return error
+    return ConfigError(f"$field={name}: not available")
+
+
+def _bar_field(bars: pd.DataFrame, name: str) -> np.ndarray:
+    if name == "vwap" and name not in bars:
+        # The typical price stands in: bars rarely have a volume-weighted average price.
+        return np.asarray((bars["high"] + bars["low"] + bars["close"]) / 3.0, dtype=np.float64)
+    column = "close" if name == RAW_CLOSE and name not in bars else name
+    return np.ascontiguousarray(bars[column], dtype=np.float64)
