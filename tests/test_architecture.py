@@ -19,7 +19,7 @@ COMMANDS = {
 # A package imports from the rows above its own, and within a row from those to its left. Commands import any of them.
 LAYERS = (
     ("errors", "registry", "schema"),
-    ("market", "config", "models"),
+    ("expressions", "market", "config", "models"),
     ("features", "labels", "synthetic", "data"),
     ("baselines", "evaluation", "leakage", "fetching"),
     ("training", "seed_ensembles"),

@@ -106,3 +106,6 @@ CALLBACKS = Registry("callbacks.name", "ste.training.callbacks")
 
 FETCHERS = Registry("source", "ste.fetching")
 """Services of `python -m ste.fetch` by name: functions of `FetchSettings` that return a `FetchReport`."""
+
+FEATURE_FUNCTIONS = Registry("feature function", "ste.expressions.functions")
+"""Operators and functions of feature expressions (`ste.expressions.operators.Operator`), by name."""

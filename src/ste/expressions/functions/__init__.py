@@ -1,0 +1,1 @@
+"""The built-in operators, one file per family, each registered by name."""

@@ -1,0 +1,105 @@
+"""Functions of the user's own in expressions.
+
+@feature_function(lookback=lambda n: n)
+def my_range(high: np.ndarray, low: np.ndarray, n: int = 5) -> np.ndarray: ...
+"""
+
+import inspect
+import typing
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+
+from ste.errors import ConfigError
+from ste.expressions.history_operators import HistoryOperator
+from ste.expressions.operators import MAX_WINDOW, Array, Parameter
+from ste.registry import FEATURE_FUNCTIONS
+
+F = TypeVar("F", bound=Callable[..., Array])
+
+
+class UserFunction(HistoryOperator):
+    """A function that a user registered.
+
+    Args:
+        function: takes one history's values float64 [n] per array argument, then plain numbers; returns [n].
+        lookback: values that a result depends on, the current one included, or a function of the plain numbers that
+            returns it.
+
+    Raises:
+        ConfigError: its arguments are not annotated as arrays, then numbers.
+    """
+
+    user_defined = True
+
+    def __init__(self, function: Callable[..., Array], lookback: int | Callable[..., int]) -> None:
+        self._function = function
+        self._lookback = lookback
+        name = function.__name__
+        kinds = typing.get_type_hints(function)
+        arrays, parameters = 0, []
+        for argument in inspect.signature(function).parameters.values():
+            kind = kinds.get(argument.name)
+            if kind in (int, float):
+                default = None if argument.default is inspect.Parameter.empty else argument.default
+                parameters.append(Parameter(argument.name, kind is int, -MAX_WINDOW, MAX_WINDOW, default))
+            elif (typing.get_origin(kind) or kind) is np.ndarray and not parameters:
+                arrays += 1
+            else:
+                raise ConfigError(
+                    f"feature function {name}: argument {argument.name} is {kind}; expected np.ndarray for each "
+                    "input, then int or float."
+                )
+        if not arrays:
+            raise ConfigError(f"feature function {name}: no input. Annotate it, such as x: np.ndarray.")
+        super().__init__(name, arrays, parameters)
+
+    def window(self, numbers: tuple[float, ...]) -> int:
+        """The registered look-back.
+
+        Raises:
+            ConfigError: it is not a whole number of 1 or more.
+        """
+        given = self._lookback(*self._plain(numbers)) if callable(self._lookback) else self._lookback
+        if not isinstance(given, int | np.integer) or not 1 <= given <= MAX_WINDOW:
+            raise ConfigError(
+                f"feature function {self.name}: look-back {given!r}; expected a whole number from 1 to {MAX_WINDOW}."
+            )
+        return int(given)
+
+    def of_history(self, inputs: list[Array], numbers: tuple[float, ...]) -> tuple[Array, ...]:
+        """Call the function and check what it returns.
+
+        Raises:
+            ConfigError: it fails, or returns something else than one number per value.
+        """
+        try:
+            result = self._function(*(values.copy() for values in inputs), *self._plain(numbers))
+        except Exception as error:
+            raise ConfigError(f"feature function {self.name}: {type(error).__name__}: {error}.") from error
+        expected = f"expected numbers of shape {inputs[0].shape}"
+        if not isinstance(result, np.ndarray) or result.shape != inputs[0].shape:
+            found = f"shape {result.shape}" if isinstance(result, np.ndarray) else type(result).__name__
+            raise ConfigError(f"feature function {self.name}: returned {found}; {expected}.")
+        if result.dtype.kind not in "fiub":
+            raise ConfigError(f"feature function {self.name}: returned type {result.dtype}; {expected}.")
+        return (result.astype(np.float64),)
+
+    def _plain(self, numbers: tuple[float, ...]) -> list[float]:
+        return [int(value) if p.integer else value for p, value in zip(self.parameters, numbers, strict=True)]
+
+
+def feature_function(lookback: int | Callable[..., int]) -> Callable[[F], F]:
+    """Register a function for expressions under its own name; used as a decorator.
+
+    Args:
+        lookback: values that a result depends on, the current one included; an int, or a function of the plain
+            arguments.
+    """
+
+    def register(function: F) -> F:
+        FEATURE_FUNCTIONS.add(function.__name__, UserFunction(function, lookback))
+        return function
+
+    return register
