@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Le, Predicate
 
-from ste.config.feature_sets import DEFAULT
 from ste.config.data_settings import DataSettings, RealMarketSettings
+from ste.config.feature_sets import DEFAULT
 from ste.config.run_settings import PathSettings, StoreSettings
 from ste.config.validation import Expect, FileName, Name, NonNegativeInt, PositiveFloat, PositiveInt, Settings
 from ste.errors import ConfigError

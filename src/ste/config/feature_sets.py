@@ -15,7 +15,7 @@ from annotated_types import Predicate
 
 from ste.config.config_files import conf_dir
 from ste.config.file_locations import nearby
-from ste.config.validation import Expect, NonNegativeInt, Settings, validate_fields
+from ste.config.validation import Expect, NonNegativeInt, Settings
 from ste.errors import ConfigError, check_name
 from ste.schema import HISTORY_ONLY, KEYS, NORMALIZATIONS, PERIOD_BAR, SCALES, TARGETS, Column, FeatureSet
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from annotated_types import Ge, Gt, Le, Lt, Predicate
 
 from ste.config.augmentation_settings import AugmentSettings
-from ste.config.feature_sets import DEFAULT
 from ste.config.data_settings import DataSettings
+from ste.config.feature_sets import DEFAULT
 from ste.config.replica_settings import ReplicaSettings
 from ste.config.sweep_settings import SweepSettings
 from ste.config.validation import (

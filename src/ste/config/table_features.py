@@ -10,7 +10,7 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from ste.config.feature_sets import ALL_COLUMNS, DEFAULT, join, known_sets, load_feature_set
 from ste.errors import ConfigError, DataError
-from ste.schema import FeatureSet, Column, HISTORY_ONLY, KEYS, PERIOD_BAR, TARGETS
+from ste.schema import HISTORY_ONLY, KEYS, PERIOD_BAR, TARGETS, Column, FeatureSet
 
 _ROWS = 2000  # of the table that decide the units
 _OTHERS = {*KEYS, *TARGETS, HISTORY_ONLY, "label_end", "split", *(column.name for column in PERIOD_BAR)}
@@ -35,9 +35,7 @@ def table_feature_set(table: str, chosen: str | Sequence[str]) -> FeatureSet:
     defined = {column.name for one in given for column in one.columns}
     shipped = {column.name: column for name in known_sets() for column in load_feature_set(name).columns}
     head = _first_rows(Path(table).expanduser())
-    numeric = [
-        str(name) for name in head if is_numeric_dtype(head[name].dtype) and not is_bool_dtype(head[name].dtype)
-    ]
+    numeric = [str(name) for name in head if is_numeric_dtype(head[name].dtype) and not is_bool_dtype(head[name].dtype)]
     own = [name for name in numeric if name not in _OTHERS and name not in defined]
     if not own and not given:
         raise ConfigError(

@@ -1,12 +1,13 @@
 """The fields of feature expressions: columns of the bars, news, macro figures, policy events and files of the user."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 import numpy as np
 import pandas as pd
 
-from ste.errors import ConfigError, check_name
+from ste.errors import ConfigError
 from ste.features.macro import macro_level
 from ste.features.news import NEWS_FIELDS, news_features
 from ste.features.policy import POLICY_FIELDS, policy_features
@@ -46,10 +47,7 @@ class Fields:
             return macro_level(self.market.macro, name.removeprefix(MACRO), self.market.bars["date"]), False
         if name in (*NEWS_FIELDS, *POLICY_FIELDS):
             return self._period_field(name), True
-        table, _, column = name.partition(".")
-        if table in self.market.extra:
-            return self.market.extra[table].as_of(self.market.bars, column), False
-        raise unknown_field(name, (f"{one}.{value}" for one, t in self.market.extra.items() for value in t.value_columns))
+        raise unknown_field(name)
 
     def _period_field(self, name: str) -> np.ndarray:
         keys = self.market.bars[["date", "ticker"]].iloc[self.last].reset_index(drop=True)
@@ -68,14 +66,14 @@ PERIOD_FIELDS = frozenset((*NEWS_FIELDS, *POLICY_FIELDS))
 """Fields with one value per period: what became known in it up to its close."""
 
 
-def unknown_field(name: str, own: "Callable[[], list[str]] | object" = ()) -> ConfigError:
-    """Make the error of a field that no source has."""
-    known = [*FIELDS, *own]  # type: ignore[misc]
-    try:
-        check_name("$field", name, known)
-    except ConfigError as error:
-        return error
-    return ConfigError(f"$field={name}: not available")
+def unknown_field(name: str, own: Sequence[str] = ()) -> ConfigError:
+    """Make the error of a field that no source has; `own` are the fields of the user's files."""
+    near = get_close_matches(name, [*FIELDS, *own], n=1, cutoff=0.4)
+    hint = f" Try ${near[0]}." if near else ""
+    listed = ", ".join(f"${one}" for one in (*FIELDS, *own))
+    return ConfigError(
+        f"features: no field ${name}. Expected one of {listed}, or $NAME.column with data.extra.NAME=FILE.{hint}"
+    )
 
 
 def _bar_field(bars: pd.DataFrame, name: str) -> np.ndarray:

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from ste.errors import DataError
-from ste.expressions.expression import BarPeriods, Evaluator, Expression, lookback, parse
+from ste.expressions.evaluator import BarPeriods, Evaluator
+from ste.expressions.expression import Expression, lookback, parse
 from ste.features.bar_fields import PERIOD_FIELDS, Fields
 from ste.market.calendar import Periods
 from ste.market.histories import history_starts

@@ -5,6 +5,7 @@ import pandas as pd
 
 from ste.market.sources import MACRO_NEUTRAL
 
+
 def macro_level(macro: pd.DataFrame | None, series: str, dates: pd.Series) -> np.ndarray:
     """Return the latest value of a series released on or before each date, float64 `[N]`.
 

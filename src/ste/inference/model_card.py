@@ -152,5 +152,7 @@ class ModelCard:
         try:
             _ = card.feature_set
         except (KeyError, TypeError):
-            raise RunError(f"{where}: its model card has no valid feature definitions. Export the model again.") from None
+            raise RunError(
+                f"{where}: its model card has no valid feature definitions. Export the model again."
+            ) from None
         return card

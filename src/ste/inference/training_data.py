@@ -45,7 +45,9 @@ def training_sample(rows: pd.DataFrame, features: FeatureSet) -> dict[str, Any]:
     Returns:
         `columns` and `rows`: date, ticker and the values of the columns.
     """
-    of_bars = [one.name for one in features.columns if needed_fields(replace(features, columns=(one,))) <= {*BAR_FIELDS}]
+    of_bars = [
+        one.name for one in features.columns if needed_fields(replace(features, columns=(one,))) <= {*BAR_FIELDS}
+    ]
     columns = [*of_bars, *(name for name in features.names if name not in of_bars)][:SAMPLE_COLUMNS]
     values = rows[columns].to_numpy(dtype=np.float64)
     keys = zip(rows["date"], rows["ticker"], strict=True)

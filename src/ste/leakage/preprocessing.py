@@ -13,7 +13,7 @@ from scipy.stats import rankdata
 
 from ste.leakage.audit_table import AuditTable
 from ste.leakage.check_result import Alarm, CheckResult, skipped
-from ste.schema import DIRECTION, FEATURE_COLUMNS, RETURN, Trend
+from ste.schema import DIRECTION, RETURN, Trend
 
 SCALERS = "scalers"
 THRESHOLDS = "thresholds"

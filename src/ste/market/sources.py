@@ -37,7 +37,6 @@ class Market:
         macro: `MARKET_COLUMNS["macro"]`, one row per release; a value may be used from its `release_date` on.
         policy: `MARKET_COLUMNS["policy"]`, one row per event, impact in quarter points.
         calendar: whose sessions the bars lie on.
-        extra: tables of the user's own columns by name.
         summary: of what was read, adjusted, set aside and filled.
     """
 

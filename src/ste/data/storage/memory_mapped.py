@@ -214,7 +214,9 @@ def read_tensors(folder: Path, classes: int = 3) -> RowStore:
     )
 
 
-def write_tensors(blocks: Iterable[pd.DataFrame], folder: Path, features: FeatureSet, periods: Periods, digest: str) -> None:
+def write_tensors(
+    blocks: Iterable[pd.DataFrame], folder: Path, features: FeatureSet, periods: Periods, digest: str
+) -> None:
     """Write the arrays of a table that is given in blocks, see `TensorWriter.append`."""
     with TensorWriter(folder, features, periods) as writer:
         for block in blocks:

@@ -40,7 +40,10 @@ def synthetic_rows(
     """
     chosen = panel.settings
     source = daily_sources(chosen) if market is None else market
-    days, lookback = training_days(panel, source.bars["date"]), look_back(chosen.feature_set, source.bars_per_period(chosen.frequency))
+    days, lookback = (
+        training_days(panel, source.bars["date"]),
+        look_back(chosen.feature_set, source.bars_per_period(chosen.frequency)),
+    )
     fitted = ResampledMarket.fit(source, days, settings.block, lookback)
     rng = np.random.default_rng([seed, STREAM])
     wanted = max(round(settings.amount * len(train)), 1)
