@@ -54,10 +54,10 @@ NORMALIZATIONS = (
     *("none", "log", "log1p", "log_ratio", "ratio", "close_fraction", "band_position", "window_mean", "window_change"),
     "rank",
 )
-"""Normalizations by `data.representation=stationary`, before scaling: `none`; `log`; `log1p`; `log_ratio` and `ratio` (less
-1) to the close; `close_fraction`; `band_position` (-1 at the lower of the column's `bands`, 1 at the upper); `window_mean`
-(log ratio to the window's mean); `window_change` (since the window's first period); `rank` (across the tickers of a date,
-computed with the table)."""
+"""Normalizations by `data.representation=stationary`, before scaling: `none`; `log`; `log1p`; `log_ratio` and `ratio`
+(less 1) to the close; `close_fraction`; `band_position` (-1 at the lower of the column's `bands`, 1 at the upper);
+`window_mean` (log ratio to the window's mean); `window_change` (since the window's first period); `rank` (across the
+tickers of a date, computed with the table)."""
 
 
 @dataclass(frozen=True)

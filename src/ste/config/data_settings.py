@@ -116,8 +116,8 @@ class DataSettings(Settings):
         calendar: of the exchange: a name of exchange_calendars such as `XNYS`, `24/7`, or `bars` (the days in the file
             are the sessions).
         frequency: `weekly`, `daily` or `monthly`: the period of a row.
-        features: name or file of a feature set, or several (`config.feature_sets`); for ready tables also `columns`, all
-            of their numeric columns.
+        features: name or file of a feature set, or several (`config.feature_sets`); for ready tables also `columns`,
+            all of their numeric columns.
         labels, split: settings of their own.
         format: of the tables: `csv` or `parquet`, a file for each split; or `parts`, a folder of Parquet files by year,
             for tables larger than memory.
@@ -156,8 +156,8 @@ class DataSettings(Settings):
         self.require(
             not relative or self.feature_set.close is not None,
             "representation",
-            f"standard, as {', '.join(relative[:4])} is normalized by the close and no column of {self.feature_set.name} has "
-            "expr: PLast($close). Divide by $close in its expr, or add such a column",
+            f"standard, as {', '.join(relative[:4])} is normalized by the close and no column has expr: PLast($close). "
+            "Divide by $close in its expr, or add such a column",
             example="standard",
         )
         streams = self.format != "parts" or self.split.by == "date"

@@ -116,8 +116,8 @@ def join(sets: Sequence[FeatureSet]) -> FeatureSet:
     frequencies = {one.frequency for one in sets if one.frequency}
     if len(frequencies) > 1:
         raise ConfigError(
-            f"features={'+'.join(one.name for one in sets)}: are for {' and '.join(sorted(frequencies))} rows. Expected "
-            "sets of one frequency."
+            f"features={'+'.join(one.name for one in sets)}: are for {' and '.join(sorted(frequencies))} rows. "
+            "Expected sets of one frequency."
         )
     return FeatureSet(
         "+".join(one.name for one in sets),

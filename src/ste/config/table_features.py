@@ -39,8 +39,8 @@ def table_feature_set(table: str, chosen: str | Sequence[str]) -> FeatureSet:
     own = [name for name in numeric if name not in _OTHERS and name not in defined]
     if not own and not given:
         raise ConfigError(
-            f"features={ALL_COLUMNS}: {table} has no numeric column but {', '.join(numeric) or 'none'}. Expected features, "
-            f"or another set. Try features={DEFAULT}."
+            f"features={ALL_COLUMNS}: {table} has no numeric column but {', '.join(numeric) or 'none'}. Expected "
+            f"features, or another set. Try features={DEFAULT}."
         )
     columns = tuple(
         shipped[name] if name in shipped else Column(name, name, unit=_unit(head[name]), group="own") for name in own

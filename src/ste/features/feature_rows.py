@@ -125,9 +125,8 @@ def _columns(evaluator: Evaluator, features: FeatureSet) -> dict[str, np.ndarray
     """Evaluate the columns, float64 `[P]` each; an undefined value is the column's `fill`."""
     out = {}
     for column, values in zip(features.columns, evaluator.table(expressions(features)), strict=True):
-        if column.fill is not None:
-            values = np.where(np.isfinite(values), values, column.fill)
-        out[column.name] = values
+        filled = values if column.fill is None else np.where(np.isfinite(values), values, column.fill)
+        out[column.name] = filled
     return out
 
 

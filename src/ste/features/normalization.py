@@ -46,7 +46,7 @@ class Normalizer(nn.Module):
         self.register_buffer("varies", torch.ones(count, dtype=torch.bool), persistent=False)
         if kind == "stationary":
             for name, indices in self._positions().items():
-                self.register_buffer(f"_{name}", torch.tensor(indices, dtype=torch.int64), persistent=False)
+                self.register_buffer(f"_at_{name}", torch.tensor(indices, dtype=torch.int64), persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return normalized features with about zero mean and unit variance over the training rows."""
@@ -133,7 +133,7 @@ class Normalizer(nn.Module):
 
     def _select(self, x: torch.Tensor, name: str) -> torch.Tensor:
         # `index_select`: an index in brackets takes five times as long.
-        return x.index_select(-1, self.get_buffer(f"_{name}"))
+        return x.index_select(-1, self.get_buffer(f"_at_{name}"))
 
     def _band_position(self, values: torch.Tensor, x: torch.Tensor, close: torch.Tensor) -> torch.Tensor:
         lower, upper = self._select(x, "lower"), self._select(x, "upper")

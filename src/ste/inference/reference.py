@@ -15,6 +15,7 @@ from ste.errors import RunError
 from ste.features.column_forms import ColumnForms
 from ste.inference.stability import WindowPsi, bin_edges, window_psi
 from ste.inference.watched_columns import watched_values
+from ste.schema import FeatureSet
 
 FORMAT = 3
 _CHUNK = 4096  # rows whose bins are searched at once

@@ -6,11 +6,13 @@ to.
 """
 
 from collections.abc import Callable
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
 from scipy.stats import rankdata
 
+from ste.config.feature_sets import known_sets, load_feature_set
 from ste.leakage.audit_table import AuditTable
 from ste.leakage.check_result import Alarm, CheckResult, skipped
 from ste.schema import DIRECTION, RETURN, Trend
@@ -21,15 +23,16 @@ THRESHOLDS = "thresholds"
 _FITTED, _NOT_FITTED = 0.004, 0.04  # distance from a scaler's form: below on fitted rows, above on others
 _EXACT, _NOT_EXACT = 1e-4, 1e-3  # the same where no row was dropped after scaling
 _MIN_VALUES = 20  # distinct values; with fewer, a column may look scaled by chance
-_BOUNDED = frozenset(
-    column.name
-    for name in known_sets()
-    for column in load_feature_set(name).columns
-    if column.low is not None and column.high is not None
-)
 _QUANTILES = {"terciles": (1 / 3, 2 / 3), "quarters": (1 / 4, 3 / 4), "fifths": (1 / 5, 4 / 5), "30/40/30": (0.3, 0.7)}
 _MIN_ROWS = 300  # with fewer, exact counts may be chance
 _GRID = 0.0005  # a threshold on this grid was typed and not computed
+
+
+@cache
+def _bounded() -> frozenset[str]:
+    """Return the names of shipped features with a lower and an upper bound."""
+    columns = (column for name in known_sets() for column in load_feature_set(name).columns)
+    return frozenset(column.name for column in columns if column.low is not None and column.high is not None)
 
 
 def _standard(values: np.ndarray) -> float:
@@ -86,7 +89,7 @@ def _scaled(table: AuditTable, name: str, spans: dict[str, np.ndarray]) -> Alarm
     if not np.isfinite(values).all() or len(np.unique(values[:5000])) < _MIN_VALUES:
         return None
     for kind, (distance, words) in _SCALER_FORMS.items():
-        if kind == "min-max" and name in _BOUNDED:
+        if kind == "min-max" and name in _bounded():
             continue
         for span, rows in spans.items():
             over, train = distance(values[rows]), distance(values[table.training])

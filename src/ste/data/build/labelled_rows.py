@@ -122,7 +122,7 @@ def has_class_probabilities(settings: DataSettings) -> bool:
 
 
 def _moments(market: Market, rows: pd.DataFrame, settings: SyntheticSettings) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and deviation of each row's coming log return, which depend on columns of `weekly21`, whatever the set.
+    """Return mean and deviation of each row's coming log return, which columns of `weekly21` decide, whatever the set.
 
     NaN where a ticker has no such row; such rows have no class probabilities.
     """
