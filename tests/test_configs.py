@@ -214,9 +214,8 @@ def test_the_default_run_is_the_documented_one():
         ("data.labels.lower=0.02", r"data.labels.lower=0.02: expected null with data.labels.method=balanced, else at"),
         ("data.labels.method=balanced data.labels.lower=-0.01", r"data.labels.lower=-0.01: expected null"),
         ("data.frequency=hourly", r"data.frequency=hourly: expected one of weekly, daily"),
-        ("features=prices11", r"data.representation=stationary: expected standard with features=prices11"),
         (
-            "features=prices11 data.representation=standard",
+            "features=prices11",
             r"data.frequency=weekly: expected daily with features=prices11. Try data.frequency=daily",
         ),
         ("data.history=0", r"data.history=0: expected a whole number, 1 or more, or null"),

@@ -293,13 +293,12 @@ def test_a_two_class_world_gives_the_truth_of_the_two(tmp_path: Path):
 # --- a whole run ---
 
 
-@pytest.mark.parametrize(("model", "features"), [("lstm", "prices"), ("logistic", "prices"), ("mlp", "full")])
+@pytest.mark.parametrize(("model", "features"), [("lstm", "prices11"), ("logistic", "prices11"), ("mlp", "weekly21")])
 def test_a_daily_two_class_run(bars_file: Path, folder: Path, model: str, features: str):
     net = ["model.hidden_size=8", "trainer.max_epochs=2"] if model != "logistic" else []
-    kind = "standard" if features == "prices" else "stationary"
     values = compose_values(
         *(f"model={model}", *net, "data=market", f"data.bars={bars_file}", "data.frequency=daily"),
-        *(f"data.features={features}", f"data.representation={kind}", "data.labels.classes=2"),
+        *(f"features={features}", "data.labels.classes=2"),
         *("data.labels.threshold=0.0055", "data.labels.lower=-0.005", "data.sequence_length=5"),
         *("data.split.validation_start=2018-12-03", "data.split.test_start=2019-03-01"),
         *("tracking=off", "trainer.threads=1", "trainer.enable_progress_bar=false", "scoring.resamples=200"),

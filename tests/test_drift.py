@@ -265,7 +265,7 @@ def test_a_reference_comes_back_from_json_as_it_was(flat: bool):
 )
 def test_what_is_no_reference_is_refused_in_words(change: dict[str, object]):
     whole = reference_of(np.ones((9, 1)), np.full((9, 3), 1 / 3)).to_dict()
-    with pytest.raises(RunError, match=r"not of format 2.*Export the model again"):
+    with pytest.raises(RunError, match=r"not of format 3.*Export the model again"):
         ReferenceDistributions.from_dict({**whole, **change} if change else {})
 
 

@@ -70,7 +70,7 @@ def test_a_table_without_rows_has_no_examples():
 def test_a_missing_column_is_named():
     frame = pd.DataFrame({"date": pd.to_datetime(["2024-01-05"]), "ticker": ["A"]})
     with pytest.raises(
-        DataError, match=r"missing columns stock_open, .* Tiny reads weekly rows of the feature set full"
+        DataError, match=r"missing columns stock_open, .* Tiny reads weekly rows of the feature set weekly21"
     ):
         windows_of_rows(frame, tiny_card())
 
@@ -113,7 +113,7 @@ def test_an_unfinished_week_has_no_row():
 def test_features_that_bars_do_not_give_are_reported():
     market = generate_market(SyntheticSettings(source="world", tickers=1, start="2023-01-02", end="2023-09-29"))
     with pytest.raises(DataError, match="reads features that are not computed from bars"):
-        rows_of_bars(market, tiny_card(features=["stock_open", "mood"]))
+        rows_of_bars(market, tiny_card(features=FeatureSet("own", (Column("mood"),))))
 
 
 def test_sessions_before_the_fixed_day_are_counted_from_it_too():
