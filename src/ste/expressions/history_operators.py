@@ -5,7 +5,7 @@ from abc import abstractmethod
 import numpy as np
 
 from ste.expressions.operators import Array, Operator
-from ste.expressions.spans import Spans
+from ste.expressions.history_spans import Spans
 
 
 class HistoryOperator(Operator):

@@ -6,7 +6,7 @@ Variances and covariances of two parts are merged by Chan's formula, which keeps
 import numpy as np
 
 from ste.expressions.operators import Array
-from ste.expressions.windows import Rolling, State, each_value, merge_windows
+from ste.expressions.rolling import Rolling, State, each_value, merge_windows
 from ste.registry import FEATURE_FUNCTIONS
 
 CONSTANT = 2e-5

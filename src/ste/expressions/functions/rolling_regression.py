@@ -4,7 +4,7 @@ import numpy as np
 
 from ste.expressions.functions.rolling_moments import CONSTANT
 from ste.expressions.operators import Array
-from ste.expressions.windows import Rolling, State, merge_windows
+from ste.expressions.rolling import Rolling, State, merge_windows
 from ste.registry import FEATURE_FUNCTIONS
 
 

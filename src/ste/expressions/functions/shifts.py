@@ -3,7 +3,7 @@
 import numpy as np
 
 from ste.expressions.operators import WINDOW, Array, Operator
-from ste.expressions.spans import Spans
+from ste.expressions.history_spans import Spans
 from ste.registry import FEATURE_FUNCTIONS
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ste.expressions.operators import WINDOW, Array, Operator, Parameter
-from ste.expressions.spans import Spans
+from ste.expressions.history_spans import Spans
 
 State = tuple[Array, ...]
 
@@ -31,10 +31,8 @@ def merge_windows(values: State, window: int, merge: Callable[[State, State, int
     while True:
         if window & size:
             count = length - covered - size + 1
-            if done is None:
-                done = powers
-            else:
-                done = merge(_slice(done, size, count), _slice(powers, 0, count), covered)
+            older = _slice(powers, 0, count)
+            done = powers if done is None else merge(_slice(done, size, count), older, covered)
             covered += size
             if covered == window:
                 return done
@@ -64,7 +62,7 @@ def means(values: Array, window: int) -> tuple[Array, Array]:
     return total / count, count
 
 
-def each_value(values: Array, window: int) -> "list[Array]":
+def each_value(values: Array, window: int) -> list[Array]:
     """The values of each window as views, the newest first: `window` arrays [m]."""
     size = len(values) - window + 1
     return [values[start : start + size] for start in range(window - 1, -1, -1)]
