@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ste.expressions.operators import WINDOW, Array, Operator, Parameter
 from ste.expressions.history_spans import Spans
+from ste.expressions.operators import WINDOW, Array, Operator, Parameter
 
 State = tuple[Array, ...]
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ste.expressions.operators import Array
 from ste.expressions.history_spans import Spans
+from ste.expressions.operators import Array
 from ste.expressions.rolling import Rolling, State, merge_windows
 from ste.registry import FEATURE_FUNCTIONS
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ste.expressions.operators import Array
 from ste.expressions.history_spans import Spans
+from ste.expressions.operators import Array
 from ste.expressions.rolling import Rolling, State, means, merge_windows, sums
 from ste.registry import FEATURE_FUNCTIONS
 
