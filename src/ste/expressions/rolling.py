@@ -1,8 +1,8 @@
 """Rolling operators: a kernel over windows, and the merging of windows of doubled length.
 
-A window's value is built from its halves, those from theirs: log2(N) passes over a column instead of N. The order of the
-operations depends on the window's length alone, so equal windows give equal bits wherever a column starts; running sums
-would not.
+A window's value is built from its halves, those from theirs: log2(N) passes over a column instead of N. The order of
+the operations depends on the window's length alone, so equal windows give equal bits wherever a column starts; running
+sums would not.
 """
 
 from collections.abc import Callable, Sequence

@@ -80,7 +80,7 @@ def _power_sums(values: Array, window: int, powers: tuple[int, ...]) -> tuple[Ar
         deviation = np.where(np.isnan(value), 0.0, value - mean)
         square = deviation * deviation
         for total, power in zip(totals, powers, strict=True):
-            total += {2: square, 3: square * deviation, 4: square * square}[power]
+            np.add(total, {2: square, 3: square * deviation, 4: square * square}[power], out=total)
     return count, *totals
 
 
