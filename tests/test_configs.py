@@ -14,6 +14,7 @@ import ste.baselines
 from feature_sets import COLUMNS
 from ste.config import SplitSettings, TrainSettings
 from ste.config.config_files import COMMON, INFERENCE, conf_dir, group_choices
+from ste.config.feature_sets import FOLDER
 from ste.config.load import compose_command, load_settings, model_configs
 from ste.errors import ConfigError, SteError
 from ste.experiment.model_setup import input_view
@@ -26,7 +27,7 @@ FOLDERS = [path for root in (conf_dir(), conf_dir() / COMMON) for path in sorted
 GROUPS = {
     folder.name: sorted(path.stem for path in folder.glob("*.yaml"))
     for folder in FOLDERS
-    if folder.name not in (COMMON, INFERENCE)
+    if folder.name not in (COMMON, INFERENCE, FOLDER)
 }
 CHOICES = [(group, name) for group, names in GROUPS.items() for name in names]
 ROOTS = sorted(

@@ -156,7 +156,7 @@ def test_a_constant_price_has_an_rsi_of_50_offline_and_live(frequency: str) -> N
     rows = feature_rows(Market(bars=both), frequency, WEEKLY21).groupby("ticker")["stock_rsi"]
     assert rows.agg(["min", "max"]).loc["FLAT"].tolist() == [50.0, 50.0]
     assert rows.max()["FALL"] == pytest.approx(0.0)
-    running = RunningFeatures("full", Periods(frequency))
+    running = RunningFeatures(WEEKLY21, Periods(frequency))
     closes = []
     for day, values in zip(bars["date"], bars[[*PRICES, "volume"]].to_numpy(), strict=True):
         number = int(np.datetime64(day, "D").astype(int))
