@@ -90,7 +90,7 @@ def monitored(path: Path, *, length: int | None = 3, until: str = "2020-12-31", 
     reference = ReferenceDistributions.from_examples(
         train_examples.features,
         probabilities,
-        plain.features,
+        plain.feature_set,
         plain.classes,
         periods=WEEKS.index(pd.DatetimeIndex(train_examples.date)),
         probability_periods=WEEKS.index(pd.DatetimeIndex(test_examples.date)),

@@ -19,7 +19,7 @@ from ste.errors import DataError
 from ste.features.feature_rows import feature_rows
 from ste.inference.inputs import rows_of_bars, windows_of_rows
 from ste.market.calendar import Periods, TradingCalendar
-from ste.schema import DIRECTION, RETURN, FeatureSet
+from ste.schema import DIRECTION, RETURN, Column, FeatureSet
 from ste.synthetic.generator import generate_market
 
 SESSIONS = TradingCalendar().sessions(pd.Timestamp("2024-01-02"), pd.Timestamp("2024-03-28"))
