@@ -150,8 +150,8 @@ def _not_numeric(cells: Any) -> str:
 def _numbers(cells: dict[str, Any], mark: Mark) -> tuple[dict[str, np.ndarray], list[Violation]]:
     """Return the values of columns, and the cells that are neither a finite number nor empty."""
     values, out = {}, []
-    for name, own in cells.items():
-        own = pc.cast(own, pa.int8()) if pa.types.is_boolean(own.type) else own
+    for name, raw in cells.items():
+        own = pc.cast(raw, pa.int8()) if pa.types.is_boolean(raw.type) else raw
         values[name] = to_floats(own, mark)
         broken = ~np.isfinite(values[name]) & ~is_missing(own)
         out += violation(broken, name, CellTexts(own), _NUMBER)
