@@ -143,13 +143,13 @@ def test_an_empty_cell_is_no_new_value(tmp_path: Path):
 REFUSED = {
     "no lag": (
         "ticker,date,x\nA,2024-01-02,1\n",
-        "has no column known_at, so that no row says since when it is known. Try data.extra_lag.mine=0 if the values "
-        "are known at the close of date, or data.extra_lag.mine=1 if they are known the next day.",
+        "has no column known_at: the days from which its rows are known are missing. Try data.extra_lag.mine=0 if "
+        "the values are known at the close of date, or data.extra_lag.mine=1 if they are known the next day.",
     ),
     "no dates": (
         "ticker,sector\nA,3\n",
-        "has no column date or known_at, so that no row says since when it is known. Expected one of them; give "
-        "values that never change the day from which they were known.",
+        "has no column date or known_at: the days from which its rows are known are missing. Expected one of "
+        "them; give values that never change the day from which they were known.",
     ),
     "known before its date": (
         "ticker,date,known_at,x\nA,2024-01-02,2024-01-02,1\nA,2024-01-09,2024-01-08,1\n",

@@ -76,13 +76,12 @@ class ExtraTable:
         """
         own = self.columns[column]
         code = self._codes_of(tickers)
-        key = code * _SPAN + _number(np.asarray(days))
-        at = np.searchsorted(own.key, key, side="right") - 1
-        known = (at >= 0) & (code >= 0)
-        known[known] = own.key[at[known]] // _SPAN == code[known]
-        out = np.full(len(key), np.nan)
-        out[known] = own.value[at[known]]
-        return out
+        if not len(own.key):
+            return np.full(len(code), np.nan)
+        first = code * _SPAN  # no key of the ticker is smaller
+        at = np.searchsorted(own.key, first + _number(np.asarray(days)), side="right") - 1
+        known = (at >= 0) & (own.key[at] >= first) & (code >= 0)
+        return np.where(known, own.value[at], np.nan)
 
     def renamed(self, spelled: Mapping[str, str]) -> "ExtraTable":
         """Return the values of some tickers under the names that bars have; the arrays are shared.

@@ -85,16 +85,16 @@ def _key_places(table: RawTable, path: str) -> dict[str, int]:
 
 
 def _check_datable(keys: dict[str, int], lag: int | None, path: str, lag_key: str) -> None:
-    """Refuse a table that does not say when its rows were known."""
+    """Refuse a table whose rows cannot be dated."""
     if "known_at" not in keys and "date" not in keys:
         raise DataError(
-            f"{path}: has no column date or known_at, so that no row says since when it is known. Expected one of "
-            "them; give values that never change the day from which they were known."
+            f"{path}: has no column date or known_at: the days from which its rows are known are missing. Expected "
+            "one of them; give values that never change the day from which they were known."
         )
     if "known_at" not in keys and lag is None:
         raise DataError(
-            f"{path}: has no column known_at, so that no row says since when it is known. Try {lag_key}=0 if the "
-            f"values are known at the close of date, or {lag_key}=1 if they are known the next day."
+            f"{path}: has no column known_at: the days from which its rows are known are missing. Try {lag_key}=0 if "
+            f"the values are known at the close of date, or {lag_key}=1 if they are known the next day."
         )
     if "date" not in keys and lag is not None:
         raise DataError(f"{lag_key}={lag}: counts from the column date, which {path} has not. Leave {lag_key} out.")
