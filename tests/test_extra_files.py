@@ -275,6 +275,12 @@ def test_a_file_for_every_ticker_counts_what_was_known_by_the_last_bar(tmp_path:
     assert "extra.mine: 1 of 2 rows known by then" in read_market(chosen).notes
 
 
+@pytest.mark.parametrize("text", ["name,known_at,x\nApple Inc,2024-01-02,1\n", "known_at,x\n2030-01-02,1\n"])
+def test_a_file_that_gives_no_bar_a_value_is_a_warning(tmp_path: Path, market: Market, text: str):
+    notes = read_market(settings_of(market, tmp_path, mine=written(text, tmp_path))).notes
+    assert "warning: extra.mine: no row belongs to the bars, so its columns have no value" in notes
+
+
 def test_two_spellings_of_one_ticker_are_refused(tmp_path: Path, market: Market):
     text = "ticker,known_at,x\nA.APL,2024-01-02,1\nA-APL,2024-01-03,1\n"
     with pytest.raises(DataError, match=r"the tickers A-APL and A\.APL both mean AAPL of the bars"):

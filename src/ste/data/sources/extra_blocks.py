@@ -64,7 +64,12 @@ class ExtraBlocks:
             last: date of the latest bar.
         """
         for _, reading in self._tables.values():
-            self._summary.side[reading.kind] = reading.side(tickers, pd.Timestamp(last).to_datetime64())
+            side = reading.side(tickers, pd.Timestamp(last).to_datetime64())
+            self._summary.side[reading.kind] = side
+            if not side.matched:
+                self._summary.state(
+                    f"warning: {reading.kind}: no row belongs to the bars, so its columns have no value"
+                )
             for statement in reading.statements():
                 self._summary.state(statement)
 
