@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -211,7 +212,7 @@ def _outcomes(
         if is_table(settings.truth, settings.read_options()):
             path = Path(settings.truth).expanduser()
             return outcomes_of_table(read_rows(path, ()), card, path)
-        sides = dict.fromkeys(("news", "macro", "policy"))
+        sides: dict[str, Any] = {**dict.fromkeys(("news", "macro", "policy")), "extra": {}, "extra_lag": {}}
         later = open_market(card, {**vars(settings), **sides, "bars": settings.truth})
         # What stands in for the other files plays no part in outcomes.
         notes += [f"truth: {note}" for note in later.notes if note not in later.summary.assumptions]
