@@ -17,6 +17,7 @@ from ste.data.sources.market_files import file_periods, market_blocks, read_mark
 from ste.data.storage.files import read_frame
 from ste.data.storage.parquet_shards import part_files
 from ste.errors import ConfigError
+from ste.features.feature_rows import is_cross_sectional
 from ste.market.calendar import calendar_of_days
 from ste.market.read_summary import ReadSummary
 from ste.market.sources import Market
