@@ -106,3 +106,6 @@ CALLBACKS = Registry("callbacks.name", "ste.training.callbacks")
 
 FETCHERS = Registry("source", "ste.fetching")
 """Services of `python -m ste.fetch` by name: functions of `FetchSettings` that return a `FetchReport`."""
+
+LABELS = Registry("data.labels.method", "ste.labels.methods")
+"""Label methods by name: subclasses of `ste.labels.label_method.LabelMethod`, or functions that return `Labels`."""

@@ -12,8 +12,9 @@ from ste.config.header_check import check_columns
 from ste.data.columns import check_keyed, numeric_columns, typed_frame
 from ste.data.sources.table_files import check_horizon, check_split_order
 from ste.data.storage.parquet_shards import part_files, read_parts_blocks
+from ste.data.table_labels import TableLabels
 from ste.data.table_checks import ClassOrder, find_target_violations
-from ste.schema import DIRECTION, HISTORY_ONLY, SPLITS, table_columns
+from ste.schema import DIRECTION, HISTORY_ONLY, LABEL_END, SPLITS, table_columns
 
 
 def checked_blocks(folders: dict[str, Path], settings: TableSettings) -> Iterator[pd.DataFrame]:
@@ -31,11 +32,13 @@ def checked_blocks(folders: dict[str, Path], settings: TableSettings) -> Iterato
     """
     for folder in folders.values():
         for part in part_files(folder):
-            check_columns(_names(part), table_columns(settings.features), part, strict=True, optional=(HISTORY_ONLY,))
+            optional = (LABEL_END, HISTORY_ONLY)
+            check_columns(_names(part), table_columns(settings.features), part, strict=True, optional=optional)
     dates = {split: (pd.Timestamp.max, pd.Timestamp.min) for split in SPLITS if split in folders}
-    order = ClassOrder()
+    labels = TableLabels.of(settings.labels)
+    order = ClassOrder(labels)
     for number, block in enumerate(read_parts_blocks(folders)):
-        _check_block(block, folders, settings)
+        _check_block(block, folders, settings, labels)
         if number == 0:
             check_horizon(block.astype({"ticker": str}), settings)
         order.add(block)
@@ -52,7 +55,9 @@ def _names(part: Path) -> list[str]:
     return [str(name) for name in pq.read_schema(part).names]
 
 
-def _check_block(block: pd.DataFrame, folders: dict[str, Path], settings: TableSettings) -> None:
+def _check_block(
+    block: pd.DataFrame, folders: dict[str, Path], settings: TableSettings, labels: TableLabels
+) -> None:
     table, violations = typed_frame(block, numeric_columns(settings.features), names=())
     check = partial(
         check_keyed,
@@ -61,6 +66,6 @@ def _check_block(block: pd.DataFrame, folders: dict[str, Path], settings: TableS
         remedy="Fix the table and run again.",
     )
     check(violations)
-    own = [name for name in (DIRECTION, HISTORY_ONLY) if name in block]
+    own = [name for name in (DIRECTION, LABEL_END, HISTORY_ONLY) if name in block]
     targets = table.assign(ticker=block["ticker"], **{name: block[name] for name in own})
-    check(find_target_violations(targets, settings.periods))
+    check(find_target_violations(targets, settings.periods, labels))
