@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ste.schema import COLUMNS, FEATURES, Trend
+from ste.schema import COLUMNS, FEATURES
 
 _LOOKBACK = 100  # sessions before a ticker's first row, as in our tables
 
@@ -59,7 +59,7 @@ def generate(path: Path, tickers: int, days: int, seed: int = 0) -> int:
                 change = movement / rows[-1]["stock_close"]
                 rows[-1]["stock_weekly_return"] = change
                 rows[-1]["stock_weekly_movement"] = movement
-                trend = Trend.UPTREND if change > 0.01 else Trend.DOWNTREND if change < -0.01 else Trend.NEUTRAL
+                trend = 2 if change > 0.01 else 0 if change < -0.01 else 1
                 rows[-1]["stock_trend_direction"] = int(trend)
             closes.append(close)
             if t < _LOOKBACK or t == _LOOKBACK + days:

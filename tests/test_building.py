@@ -97,7 +97,7 @@ def check_same(settings: DataSettings, folder: Path) -> PreparedData:
 LABELS = [
     LabelSettings(),
     LabelSettings(method="volatility", threshold=0.5, horizon=2),
-    LabelSettings(method="balanced"),
+    LabelSettings(method="terciles"),
 ]
 
 

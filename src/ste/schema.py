@@ -7,7 +7,6 @@ dollars, adjusted as the bars are.
 
 from dataclasses import dataclass
 
-
 CLASSES: dict[int, tuple[int, ...]] = {2: (0, 2), 3: (0, 1, 2), 4: (0, 1, 3, 4), 5: (0, 1, 2, 3, 4)}
 """Trends that are classes of a model, by `data.labels.classes`: codes of a table's `stock_trend_direction`, from the
 strongest fall to the strongest rise. With an even number the Neutral rows are neither trained on nor scored; later

@@ -80,12 +80,16 @@ class Panel:
         # A ready table keeps its own labels.
         relabel = method.needs_training and not isinstance(self.settings, TableSettings)
         if relabel:
-            columns, unread = store.columns, np.empty(0)
-            scored = ~columns.history_only
-            fitted = method.fit(AllRows(unread, store.period, columns.returns, scored, row_split == 0))
-            _, trends = method.trends(columns.returns, store.period, unread, fitted)
+            returns, unread = store.columns.returns, np.empty(0)
+            _, trends = method.trends(returns, store.period, unread, self.fit_labels(row_split))
             store = replace(store, label=class_indices(trends, self.settings.labels.classes))
         return replace(self, store=store, row_split=row_split, relabelled=relabel)
+
+    def fit_labels(self, row_split: np.ndarray) -> object:
+        """Fit the label method to the training rows of a split, int8 `[N]`."""
+        columns, unread = self.store.columns, np.empty(0)
+        rows = AllRows(unread, self.store.period, columns.returns, ~columns.history_only, row_split == 0)
+        return label_method(self.settings.labels).fit(rows)
 
     def first_rows(self, split: str, count: int = 100) -> pd.DataFrame:
         """Return the first rows of a split's table with the table's own columns."""

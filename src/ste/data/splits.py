@@ -130,9 +130,7 @@ def usable_rows(dates: pd.Series, split: np.ndarray, purge: int, periods: Period
     return usable_periods(periods.index(dates), split, purge)
 
 
-def usable_periods(
-    period: np.ndarray, split: np.ndarray, purge: int, reach: np.ndarray | None = None
-) -> np.ndarray:
+def usable_periods(period: np.ndarray, split: np.ndarray, purge: int, reach: np.ndarray | None = None) -> np.ndarray:
     """Mark usable rows by their period index `[N]`, see `usable_rows`.
 
     Args:

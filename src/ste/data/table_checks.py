@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from ste.data.columns import Violation, check_keyed, find_repeats, find_violations, numeric_columns, violation
-from ste.data.table_labels import TableLabels
+from ste.data.table_labels import THREE_TRENDS, TableLabels
 from ste.errors import DataError
 from ste.market.calendar import Periods
 from ste.schema import DIRECTION, HISTORY_ONLY, LABEL_END, MOVEMENT, RETURN, Column
@@ -25,7 +25,7 @@ def check_built_table(table: pd.DataFrame, features: str) -> None:
 
 
 def find_target_violations(
-    table: pd.DataFrame, periods: Periods, labels: TableLabels = TableLabels()
+    table: pd.DataFrame, periods: Periods, labels: TableLabels = THREE_TRENDS
 ) -> list[Violation]:
     """Check trends, ends, marks of history, the movement against return and close, and one row per ticker and period.
 
@@ -61,7 +61,7 @@ class ClassOrder:
         labels: of the tables; those of methods that cut each date by itself are not ordered.
     """
 
-    def __init__(self, labels: TableLabels = TableLabels()) -> None:
+    def __init__(self, labels: TableLabels = THREE_TRENDS) -> None:
         self._ordered, self._neutral = labels.ordered, labels.trend_count // 2
         self._down: tuple[float, str] = (-np.inf, "")
         self._up: tuple[float, str] = (np.inf, "")

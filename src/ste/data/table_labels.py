@@ -1,6 +1,7 @@
 """What the labels of a ready table are: how many trends, how far they look, and in which columns they stand."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -51,7 +52,11 @@ class TableLabels:
         return trend_count(self.classes)
 
 
-def with_own_labels(frame: pd.DataFrame, labels: TableLabels, where: object) -> pd.DataFrame:
+THREE_TRENDS = TableLabels()
+"""The labels of a table with three classes that look one period ahead."""
+
+
+def with_own_labels(frame: pd.DataFrame, labels: TableLabels, where: str | Path) -> pd.DataFrame:
     """Return a raw table with the targets of `schema.TARGETS`, from the user's own columns where they are named.
 
     Args:
@@ -77,6 +82,5 @@ def with_own_labels(frame: pd.DataFrame, labels: TableLabels, where: object) -> 
     if labels.return_column is not None:
         out[RETURN] = frame[labels.return_column]
     if RETURN in out and (labels.return_column is not None or MOVEMENT not in out):
-        close = out["stock_close"] if "stock_close" in out else 1.0
-        out[MOVEMENT] = out[RETURN] * close
+        out[MOVEMENT] = out[RETURN] * out.get("stock_close", 1.0)
     return out

@@ -1,7 +1,7 @@
 """The interface of a label method: the rows that it reads, and the labels that it returns.
 
-N rows of complete tickers, sorted by ticker and period; M rows of a complete table; B bars. Nothing here imports pandas, so
-that settings are checked at once.
+N rows of complete tickers, sorted by ticker and period; M rows of a complete table; B bars. Nothing here imports
+pandas, so that settings are checked at once.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ste.config import LabelSettings
+from ste.errors import DataError
 from ste.registry import LABELS
 from ste.schema import CLASSES, trend_count
 
@@ -213,12 +214,8 @@ class FunctionLabel(LabelMethod):
         return Labels(trend_of_class[classes], returns.astype(np.float64), ends.astype(np.int64))
 
 
-def check_shapes(
-    name: str, rows: int, classes: np.ndarray, returns: np.ndarray, ends: np.ndarray, count: int
-) -> None:
+def check_shapes(name: str, rows: int, classes: np.ndarray, returns: np.ndarray, ends: np.ndarray, count: int) -> None:
     """Raise `DataError` unless a label function returned a whole class, a return and an end for each row."""
-    from ste.errors import DataError
-
     shapes = {"classes": classes.shape, "returns": returns.shape, "ends": ends.shape}
     for part, shape in shapes.items():
         if shape != (rows,):

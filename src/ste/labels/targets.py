@@ -11,7 +11,7 @@ import pandas as pd
 
 from ste.errors import DataError
 from ste.labels.delisting import values_beyond_end
-from ste.labels.label_method import NO_TREND, LabelBars, LabelMethod, LabelRows
+from ste.labels.label_method import NO_TREND, AllRows, LabelBars, LabelMethod, LabelRows
 from ste.market.calendar import Periods
 from ste.market.histories import history_starts, row_groups
 from ste.market.ticker_groups import values_ahead
@@ -123,6 +123,19 @@ def labelled_returns(
     if method.varying_end:
         out[LABEL_END] = end_dates(out["date"], out[ROW_PERIOD].to_numpy() + labels.ends[there], periods)
     return out
+
+
+def fit_to_rows(method: LabelMethod, rows: pd.DataFrame) -> object:
+    """Fit a method to rows that are all scored and trained on; None where it needs none.
+
+    Args:
+        method: of the labels.
+        rows: of `labelled_returns`.
+    """
+    if not method.needs_all_rows:
+        return None
+    every, tickers = np.ones(len(rows), dtype=bool), rows["ticker"].to_numpy(dtype=object)
+    return method.fit(AllRows(tickers, rows[ROW_PERIOD].to_numpy(), rows[RETURN].to_numpy(), every, every))
 
 
 def with_trends(rows: pd.DataFrame, method: LabelMethod, fitted: object) -> tuple[pd.DataFrame, np.ndarray]:

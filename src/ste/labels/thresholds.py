@@ -92,4 +92,3 @@ def separating_edges(returns: np.ndarray, trends: np.ndarray, count: int) -> lis
             return None
         out.append(float((low.max() + high.min()) / 2))
     return out
-

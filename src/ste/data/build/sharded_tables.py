@@ -1,7 +1,7 @@
 """Build a table in parts block by block: one block of tickers is computed while the block before it is written.
 
-The start of the splits (with fractions), the terciles of the training rows and the returns of a date's tickers depend on
-all rows; a pass of its own over the sources finds them first (`find_table_cuts`).
+The start of the splits (with fractions), the terciles of the training rows and the returns of a date's tickers depend
+on all rows; a pass of its own over the sources finds them first (`find_table_cuts`).
 """
 
 import ctypes
@@ -111,7 +111,8 @@ def find_table_cuts(settings: DataSettings, max_rows: int, last_bar: pd.Timestam
     split, purge = split_codes(days, period, starts), settings.split.purged_periods(settings.labels.horizon)
     training = (split == 0) & usable_periods(period, split, purge, reach if len(reach) else None)
     check_training(int((training & ~history_only).sum()), int((training & history_only).sum()))
-    return TableCuts(starts, builder.method.fit(AllRows(tickers, period, returns, ~history_only, training & ~history_only)))
+    every = AllRows(tickers, period, returns, ~history_only, training & ~history_only)
+    return TableCuts(starts, builder.method.fit(every))
 
 
 def build_parts(settings: DataSettings, staging: Path) -> StagedTable:

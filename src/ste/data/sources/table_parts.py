@@ -12,8 +12,8 @@ from ste.config.header_check import check_columns
 from ste.data.columns import check_keyed, numeric_columns, typed_frame
 from ste.data.sources.table_files import check_horizon, check_split_order
 from ste.data.storage.parquet_shards import part_files, read_parts_blocks
-from ste.data.table_labels import TableLabels
 from ste.data.table_checks import ClassOrder, find_target_violations
+from ste.data.table_labels import TableLabels
 from ste.schema import DIRECTION, HISTORY_ONLY, LABEL_END, SPLITS, table_columns
 
 
@@ -55,9 +55,7 @@ def _names(part: Path) -> list[str]:
     return [str(name) for name in pq.read_schema(part).names]
 
 
-def _check_block(
-    block: pd.DataFrame, folders: dict[str, Path], settings: TableSettings, labels: TableLabels
-) -> None:
+def _check_block(block: pd.DataFrame, folders: dict[str, Path], settings: TableSettings, labels: TableLabels) -> None:
     table, violations = typed_frame(block, numeric_columns(settings.features), names=())
     check = partial(
         check_keyed,

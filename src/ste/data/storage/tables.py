@@ -9,13 +9,13 @@ from ste.config.header_check import check_columns
 from ste.data.columns import check_lines, numeric_columns, typed_frame, violation
 from ste.data.storage.files import read_frame
 from ste.data.table_checks import HISTORY_ONLY_COLUMN, ClassOrder, find_target_violations
-from ste.data.table_labels import TableLabels, with_own_labels
+from ste.data.table_labels import THREE_TRENDS, TableLabels, with_own_labels
 from ste.market.calendar import WEEKS, Periods
 from ste.schema import DIRECTION, HISTORY_ONLY, LABEL_END, Column, table_columns
 
 
 def read_table(
-    path: str | Path, periods: Periods = WEEKS, features: str = "full", labels: TableLabels = TableLabels()
+    path: str | Path, periods: Periods = WEEKS, features: str = "full", labels: TableLabels = THREE_TRENDS
 ) -> pd.DataFrame:
     """Read one split's table.
 

@@ -40,7 +40,12 @@ class TripleBarrier(LabelMethod):
         """Yield the rules of the barriers."""
         yield from super().rules(settings)
         yield settings.value("upper") > 0, "upper", "a multiple of the volatility, above 0", 2.0
-        yield settings.lower is None or settings.lower < 0, "lower", "a negative multiple of the volatility, or null", -2.0
+        yield (
+            settings.lower is None or settings.lower < 0,
+            "lower",
+            "a negative multiple of the volatility, or null",
+            -2.0,
+        )
 
     def labels(self, rows: LabelRows) -> Labels:
         """Follow the closes of each row until a barrier is touched."""
