@@ -154,7 +154,7 @@ def panel(row_split: list[int], horizon: int = 1) -> Panel:
     frame["split"] = np.maximum(split, 0)
     chosen = SimpleNamespace(
         sequence_length=1, history=1, frequency="weekly", batch_size=4, features="full",
-        labels=SimpleNamespace(horizon=horizon, classes=3, method="fixed"),
+        labels=LabelSettings(horizon=horizon),
         split=SplitSettings(),
     )  # fmt: skip
     return Panel(SimpleNamespace(files={}), chosen, RowStore.from_frame(frame), split)

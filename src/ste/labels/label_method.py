@@ -179,6 +179,10 @@ class LabelMethod:
         """
         raise NotImplementedError
 
+    def left_out(self, ticker: np.ndarray) -> np.ndarray:
+        """Return which rows, by the names of their tickers `[N]`, get no class whatever their return, bool `[N]`."""
+        return np.zeros(len(ticker), dtype=bool)
+
     def edges(self, volatility: np.ndarray, fitted: Any) -> tuple[Any, ...] | None:
         """Return the returns between the trends, ascending, one for all rows or `[N]`; None if there are none."""
         return None

@@ -156,7 +156,7 @@ def with_trends(rows: pd.DataFrame, method: LabelMethod, fitted: object) -> tupl
         returns, trends = method.trends(own, rows[ROW_PERIOD].to_numpy(), rows[ROW_VOLATILITY].to_numpy(), fitted)
         if not method.plain_return:
             rows = rows.assign(**{RETURN: returns, MOVEMENT: returns * rows[ROW_CLOSE].to_numpy()})
-    without = trends == NO_TREND
+    without = (trends == NO_TREND) | method.left_out(rows["ticker"].to_numpy(dtype=object))
     return rows.assign(**{DIRECTION: np.where(without, method.trend_count // 2, trends)}), without
 
 

@@ -19,7 +19,7 @@ MIN_TICKERS = 2
 class Excess(ThresholdMethod):
     """The return less the mean return of the period's tickers at equal weights, or less that of a benchmark.
 
-    Rows that are history only are no part of the mean. The label of the benchmark itself is always Neutral.
+    Rows that are history only are no part of the mean. The benchmark itself has no class: its excess is always 0.
 
     Args:
         benchmark: ticker among the rows; None is the mean.
@@ -28,7 +28,7 @@ class Excess(ThresholdMethod):
     needs_all_rows: ClassVar[bool] = True
     plain_return: ClassVar[bool] = False
     meaning: ClassVar[str] = "{ahead} return over the market's between fixed thresholds"
-    without: ClassVar[str] = "on dates without a market return"
+    without: ClassVar[str] = "of the benchmark or on dates without a market return"
 
     benchmark: str | None = None
 
@@ -51,6 +51,10 @@ class Excess(ThresholdMethod):
             )
         order = np.argsort(rows.period[own])
         return ByPeriod(rows.period[own][order], rows.returns[own][order])
+
+    def left_out(self, ticker: np.ndarray) -> np.ndarray:
+        """Return which rows are of the benchmark."""
+        return np.asarray(ticker == self.benchmark, dtype=bool) & (self.benchmark is not None)
 
     def trends(
         self, returns: np.ndarray, period: np.ndarray, volatility: np.ndarray, fitted: Any
