@@ -98,6 +98,9 @@ LABELS = [
     LabelSettings(),
     LabelSettings(method="volatility", threshold=0.5, horizon=2),
     LabelSettings(method="terciles"),
+    LabelSettings(method="triple_barrier", horizon=3, arguments={"upper": 1.0}),
+    LabelSettings(method="cross_sectional", classes=4),
+    LabelSettings(method="excess", classes=5, arguments={"benchmark": "MSFT"}),
 ]
 
 

@@ -13,7 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ste.config import SplitSettings, ValidationSettings
+from ste.config import LabelSettings, SplitSettings, ValidationSettings
 from ste.data.cross_validation import folds
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import HISTORY, Panel

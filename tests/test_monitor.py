@@ -14,6 +14,7 @@ import pytest
 from monitored import WORLD, Monitored, monitored
 from ste.config import LabelSettings, MonitorSettings, PathSettings, SyntheticSettings, TrackingSettings
 from ste.data.build.labelled_rows import build_table
+from ste.data.history_only import history_only_rows
 from ste.data.storage.files import write_frame
 from ste.errors import ConfigError, DataError, RunError
 from ste.evaluation.bootstrap import binomial_interval
@@ -34,7 +35,7 @@ from ste.monitoring.outcomes import outcomes_of_market, outcomes_of_table
 from ste.monitoring.recommendation import NO_CHANGE, RETRAIN, WATCH, recommend
 from ste.monitoring.review import predict
 from ste.monitoring.track_record import MetricComparison, compare_metrics, join_outcomes, track_record
-from ste.schema import DIRECTION, FEATURES, RETURN, ROW_PERIOD, class_names
+from ste.schema import CLASSES, DIRECTION, FEATURES, RETURN, ROW_PERIOD, class_names
 from ste.serving.request_observer import RequestObserver
 from ste.synthetic.generator import generate_market
 
@@ -91,6 +92,10 @@ def command(monkeypatch: pytest.MonkeyPatch, folder: Path, *arguments: str) -> i
         LabelSettings(method="terciles"),
         LabelSettings(horizon=3),
         LabelSettings(classes=2),
+        LabelSettings(classes=5),
+        LabelSettings(method="cross_sectional", classes=4),
+        LabelSettings(method="excess", horizon=2),
+        LabelSettings(method="triple_barrier", horizon=3),
     ],
     ids=lambda labels: f"{labels.method}-{labels.threshold}-{labels.horizon}-{labels.classes}",
 )
@@ -102,8 +107,9 @@ def test_what_came_is_labelled_as_training_was(files: tuple[Monitored, Path], la
         stored[CUTS] = separating_edges(training[RETURN].to_numpy(), training[DIRECTION].to_numpy(), 3)
     names = list(class_names(labels.classes))
     card = replace(files[0].model.card, labels=stored, horizon=labels.horizon, classes=names)
-    index = {0: 0, 1: -1, 2: 1} if labels.classes == 2 else {0: 0, 1: 1, 2: 2}
-    expected = table[["date", "ticker", RETURN]].assign(label=table[DIRECTION].map(index))
+    index = {trend: CLASSES[labels.classes].index(trend) for trend in CLASSES[labels.classes]}
+    own = table[DIRECTION].map(index).fillna(-1).where(~history_only_rows(table), -1)
+    expected = table[["date", "ticker", RETURN]].assign(label=own)
     for found in (outcomes_of_market(market, card), outcomes_of_table(table, card, "table")):
         both = expected.merge(found, on=["date", "ticker"], how="left", suffixes=("", "_found"))
         assert (both["label"] == both["label_found"]).mean() > (0.999 if labels.method == "terciles" else 0.99999)

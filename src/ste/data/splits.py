@@ -105,7 +105,7 @@ def label_reach(
         periods: of the rows; default: weeks of New York.
 
     Returns:
-        None for a table whose labels all end with the horizon: `SplitSettings.purged_periods` says it.
+        None for a table whose labels all end with the horizon: see `SplitSettings.purged_periods`.
     """
     return None if LABEL_END not in table else end_reach(periods.index(table[LABEL_END]), period, settings)
 

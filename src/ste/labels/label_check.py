@@ -102,7 +102,11 @@ def _ends(method: LabelMethod, bars: pd.DataFrame, labels: _Labels, seed: int) -
     own = labels.rows.drop(columns="without")
     for at in sample.tolist():
         key, row = labels.rows.index[at], own.iloc[at]
-        end = key[1] + method.horizon if LABEL_END not in row else int(WEEKS.index(np.array([row[LABEL_END]], dtype="datetime64[D]"))[0])
+        end = (
+            key[1] + method.horizon
+            if LABEL_END not in row
+            else int(WEEKS.index(np.array([row[LABEL_END]], dtype="datetime64[D]"))[0])
+        )
         known = bars[period <= end].reset_index(drop=True)
         cut = _Labels.of(method, known, labels.fitted).rows.drop(columns="without")
         where = f"{key[0]} {row['date']:%Y-%m-%d}"

@@ -12,7 +12,7 @@ from ste.registry import LABELS
 
 
 @dataclass(frozen=True)
-class Column(LabelMethod):
+class TableColumn(LabelMethod):
     """Classes that stand in a ready table (`data=csv`), from 0 to the number of classes less 1.
 
     `data.labels.horizon` must state how far they look ahead: it decides the purge. A column `label_end` may state the
@@ -46,4 +46,4 @@ class Column(LabelMethod):
         )
 
 
-LABELS.add("column", Column)
+LABELS.add("column", TableColumn)

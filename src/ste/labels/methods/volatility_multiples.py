@@ -12,7 +12,7 @@ from ste.registry import LABELS
 
 
 @dataclass(frozen=True)
-class Volatility(ThresholdMethod):
+class VolatilityMultiples(ThresholdMethod):
     """As `fixed`, with thresholds times the trailing volatility over a period, so that calm stocks move too."""
 
     ordered: ClassVar[bool] = True
@@ -30,4 +30,4 @@ class Volatility(ThresholdMethod):
         return volatility
 
 
-LABELS.add("volatility", Volatility)
+LABELS.add("volatility", VolatilityMultiples)
