@@ -93,7 +93,7 @@ def command(monkeypatch: pytest.MonkeyPatch, folder: Path, *arguments: str) -> i
         LabelSettings(horizon=3),
         LabelSettings(classes=2),
         LabelSettings(classes=5),
-        LabelSettings(method="cross_sectional", classes=4),
+        LabelSettings(method="cross_sectional", classes=2),
         LabelSettings(method="excess", horizon=2),
         LabelSettings(method="triple_barrier", horizon=3),
     ],
