@@ -23,7 +23,7 @@ from ste.data.storage.parquet_shards import part_files
 from ste.data.table_checks import check_built_table
 from ste.errors import ConfigError, DataError
 from ste.market.sources import Market
-from ste.schema import LABEL_END
+from ste.schema import HISTORY_ONLY, LABEL_END
 from ste.synthetic import generator as drawing
 from ste.synthetic.generator import generate_market
 
@@ -68,6 +68,9 @@ def content(prepared: PreparedData) -> dict[str, pd.DataFrame]:
     """Each split's rows and the truth's, by ticker and date."""
     paths = prepared.files | ({"truth": prepared.truth} if prepared.truth else {})
     frames = {name: pd.read_parquet(path) for name, path in paths.items()}
+    for frame in frames.values():
+        if HISTORY_ONLY in frame:  # not in every part
+            frame[HISTORY_ONLY] = frame[HISTORY_ONLY].fillna(0).astype(np.int8)
     return {
         name: frame.sort_values(["ticker", "date"])
         .reset_index(drop=True)
