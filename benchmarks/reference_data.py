@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ste.config.feature_sets import DEFAULT, load_feature_set
-from ste.schema import Trend, table_columns
+from ste.schema import table_columns
 
 _SET = load_feature_set(DEFAULT)
 FEATURES, COLUMNS = _SET.names, table_columns(_SET)
@@ -63,7 +63,7 @@ def generate(path: Path, tickers: int, days: int, seed: int = 0) -> int:
                 change = movement / rows[-1]["stock_close"]
                 rows[-1]["stock_weekly_return"] = change
                 rows[-1]["stock_weekly_movement"] = movement
-                trend = Trend.UPTREND if change > 0.01 else Trend.DOWNTREND if change < -0.01 else Trend.NEUTRAL
+                trend = 2 if change > 0.01 else 0 if change < -0.01 else 1
                 rows[-1]["stock_trend_direction"] = int(trend)
             closes.append(close)
             if t < _LOOKBACK or t == _LOOKBACK + days:

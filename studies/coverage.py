@@ -25,7 +25,7 @@ from ste.config import SyntheticSettings
 from ste.data.build.labelled_rows import build_table
 from ste.evaluation.predictions import Predictions, row_columns
 from ste.evaluation.scoring import score
-from ste.schema import DIRECTION, PROBABILITIES, RETURN, class_names, probability_names
+from ste.schema import DIRECTION, RETURN, class_names, probability_names
 
 CLASSES = class_names(3)
 BASELINE = "majority"
@@ -54,7 +54,7 @@ def world(seed: int, dates: tuple[str, str], tickers: int, signal: float) -> tup
     settings = SyntheticSettings(source="world", seed=seed, start=start, end=end, tickers=tickers, signal=signal)
     table, _, truth, _ = build_table(settings)
     assert truth is not None
-    return table, truth[list(PROBABILITIES)].to_numpy()
+    return table, truth[list(probability_names(class_names(3)))].to_numpy()
 
 
 def views(table: pd.DataFrame) -> np.ndarray:

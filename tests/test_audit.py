@@ -209,7 +209,7 @@ def test_a_clean_world_raises_no_alarm(tmp_path: Path, seed: int, signal: float)
 @pytest.mark.parametrize("seed", range(20))
 def test_clean_worlds_raise_no_alarm_over_20_seeds(tmp_path: Path, seed: int):
     signal = (0.0, 0.4, 1.0)[seed // 3 % 3]  # every signal with every method
-    method = ("fixed", "volatility", "balanced")[seed % 3]
+    method = ("fixed", "volatility", "terciles")[seed % 3]
     labels = LabelSettings(method=method, threshold=0.5 if method == "volatility" else 0.01)
     world = SyntheticSettings(**{**SMALL, "tickers": 7, "end": "2022-12-31"}, seed=seed, signal=signal, labels=labels)
     assert audit(world, tmp_path).alarms == ()

@@ -371,7 +371,7 @@ def test_a_drawn_market_is_one_of_its_kind(world: World) -> None:
 
 def test_balanced_labels_take_the_real_rows_terciles(world: World) -> None:
     settings, panel, market = world
-    balanced = replace(settings.data, labels=replace(settings.data.labels, method="balanced"))
+    balanced = replace(settings.data, labels=replace(settings.data.labels, method="terciles"))
     panel = replace(panel, settings=balanced).with_row_split(panel.row_split)
     train = TrendDataModule(panel, "sequence").datasets["train"]
     store, _ = synthetic_rows(settings.augment, panel, train, 0, market)

@@ -33,7 +33,8 @@ from ste.experiment.model_setup import load_model
 from ste.features.feature_rows import feature_rows
 from ste.features.normalization import Normalizer
 from ste.features.volatility import trailing_volatility
-from ste.labels.targets import future_returns, label
+from ste.labels.targets import future_returns
+from ste.labels.thresholds import directions
 from ste.registry import BASELINES
 from ste.schema import CLASSES, DIRECTION, RETURN
 from ste.synthetic.generator import generate_market
@@ -369,7 +370,7 @@ ARGUMENTS = {
 def test_a_checkpoint_gives_back_the_baseline_to_the_bit(name: str, kind: str, tmp_path: Path):
     world = SyntheticSettings(source="world", tickers=4, start="2019-01-01", end="2020-12-31")
     rows = future_returns(feature_rows(generate_market(world), "weekly", WEEKLY21), 1)
-    frame = label(rows, np.full(len(rows), -0.01), np.full(len(rows), 0.01))
+    frame = rows.assign(**{DIRECTION: directions(rows[RETURN].to_numpy(), -0.01, 0.01)})
     early = (frame["date"] < "2020-06-01").to_numpy()
     representation = Normalizer(FORMS, kind)
     train, test = (examples(frame, rows=chosen, length=3, representation=representation) for chosen in (early, ~early))

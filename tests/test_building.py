@@ -24,6 +24,7 @@ from ste.data.storage.parquet_shards import part_files
 from ste.data.table_checks import check_built_table
 from ste.errors import ConfigError, DataError
 from ste.market.sources import Market
+from ste.schema import HISTORY_ONLY, LABEL_END
 from ste.synthetic import generator as drawing
 from ste.synthetic.generator import generate_market
 
@@ -68,8 +69,13 @@ def content(prepared: PreparedData) -> dict[str, pd.DataFrame]:
     """Each split's rows and the truth's, by ticker and date."""
     paths = prepared.files | ({"truth": prepared.truth} if prepared.truth else {})
     frames = {name: pd.read_parquet(path) for name, path in paths.items()}
+    for frame in frames.values():
+        if HISTORY_ONLY in frame:  # not in every part
+            frame[HISTORY_ONLY] = frame[HISTORY_ONLY].fillna(0).astype(np.int8)
     return {
-        name: frame.sort_values(["ticker", "date"]).reset_index(drop=True).astype({"date": "datetime64[ns]"})
+        name: frame.sort_values(["ticker", "date"])
+        .reset_index(drop=True)
+        .astype({day: "datetime64[ns]" for day in ("date", LABEL_END) if day in frame})
         for name, frame in frames.items()
     }
 
@@ -98,7 +104,10 @@ def check_same(settings: DataSettings, folder: Path) -> PreparedData:
 LABELS = [
     LabelSettings(),
     LabelSettings(method="volatility", threshold=0.5, horizon=2),
-    LabelSettings(method="balanced"),
+    LabelSettings(method="terciles"),
+    LabelSettings(method="triple_barrier", horizon=3, arguments={"upper": 1.0}),
+    LabelSettings(method="cross_sectional", classes=4),
+    LabelSettings(method="excess", classes=5, arguments={"benchmark": "MSFT"}),
 ]
 
 
@@ -114,7 +123,9 @@ def test_a_world_in_parts_is_the_world_in_files(
     tmp_path: Path, labels: LabelSettings, split: SplitSettings, frequency: str
 ) -> None:
     parts = check_same(replace(WORLD, labels=labels, split=split, frequency=frequency), tmp_path)
-    assert (parts.truth is not None) == (frequency == "weekly" and labels.horizon == 1)
+    assert (parts.truth is not None) == (
+        frequency == "weekly" and labels.horizon == 1 and labels.method in ("fixed", "volatility", "terciles")
+    )
     for folder in parts.files.values():
         assert all(pd.read_parquet(file)["date"].dt.year.eq(int(file.stem)).all() for file in part_files(folder))
 
@@ -124,6 +135,8 @@ def test_a_world_in_parts_is_the_world_in_files(
     [
         *((name, {}) for name in ("any_order.parquet", "days.parquet", "bars.csv", "slashes.csv")),
         ("in_order.parquet", {"frequency": "daily", "labels": LABELS[2]}),
+        ("in_order.parquet", {"labels": LABELS[3]}),  # blocks of a few tickers: labels compare them all
+        ("in_order.parquet", {"labels": replace(LABELS[4], classes=5)}),
         ("in_order.parquet", {"split": DATES, "labels": LABELS[1], "start": "2020-01-01", "end": "2021-10-31"}),
         ("in_order.parquet", {"tickers": ["META", "AAPL"], "frequency": "daily", "news": None}),
         ("bars.csv", {"features": "prices11", "frequency": "daily", "representation": "standard"}),

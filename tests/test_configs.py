@@ -48,13 +48,15 @@ def overrides(group: str, name: str, folder: Path) -> list[str]:
         **{other: ([f"data.bars={table}"], MARKET_COLUMNS["bars"]) for other in ("acl18", "kdd17", "weekly")},
     }
     extra, columns = needed.get(name, ([], ())) if group in ("data", "experiment") else ([], ())
+    if (group, name) == ("labels", "column"):
+        extra = ["data.labels.column=my_label"]
     table.write_text(",".join(columns) + "\n1\n")
     return [f"{group}={name}", *extra]
 
 
 def test_the_groups_are_complete():
     groups = {"augment", "model", "data", "optimizer", "scheduler", "trainer", "tracking", "validation", "experiment"}
-    groups |= {"sweep", "callbacks", "loggers"}
+    groups |= {"sweep", "callbacks", "loggers", "labels"}
     assert set(GROUPS) == groups
     nets = {"alstm", "dual_tower", "gru", "lstm", "mlp", "tcn", "transformer"}
     assert set(GROUPS["model"]) == nets | {"gbm", "logistic", "majority", "persistence", "volatility"}
@@ -198,7 +200,7 @@ def test_the_default_run_is_the_documented_one():
         ("data.end=2010-01-01", r"data.end=2010-01-01: expected a date after data.start=2015-01-01"),
         ("data.tickers=[A,A]", r"expected different names"),
         ("data.tickers=none", r"data.tickers=none: expected a number such as"),
-        ("data.labels.method=magic", r"expected one of fixed, volatility, balanced. Try data.labels.method=fixed"),
+        ("data.labels.method=magic", r"expected one of column, cross_sectional, excess, fixed, terciles"),
         ("data.labels.horizon=1.5", r"data.labels.horizon=1.5: expected a whole number"),
         ("data.representation=raw", r"expected one of stationary, standard"),
         ("optimizer.lr=0", r"optimizer.lr=0: expected a finite number above 0. Try optimizer.lr=0.001"),
@@ -211,9 +213,9 @@ def test_the_default_run_is_the_documented_one():
         ("seed=-1", r"seed=-1: expected a whole number"),
         ("model=logistic model.C=strong", r"model.C=strong: expected a finite number. Try model.C=1.0"),
         ("model=gbm model.baseline=Oracle", r"model.baseline=Oracle: expected one of GradientBoosting, Logistic"),
-        ("data.labels.classes=4", r"data.labels.classes=4: expected one of 3, 2. Try data.labels.classes=3"),
-        ("data.labels.lower=0.02", r"data.labels.lower=0.02: expected null with data.labels.method=balanced, else at"),
-        ("data.labels.method=balanced data.labels.lower=-0.01", r"data.labels.lower=-0.01: expected null"),
+        ("data.labels.classes=6", r"data.labels.classes=6: expected one of 3, 2, 4, 5. Try data.labels.classes=3"),
+        ("data.labels.lower=0.02", r"data.labels.lower=0.02: expected at most data.labels.threshold=0.01, or null"),
+        ("data.labels.method=terciles data.labels.lower=-0.01", r"data.labels.lower=-0.01: expected null"),
         ("data.frequency=hourly", r"data.frequency=hourly: expected one of weekly, daily"),
         (
             "features=prices11",

@@ -22,7 +22,7 @@ from ste.experiment.train_result import TrainResult
 from ste.features.feature_rows import feature_rows
 from ste.market.calendar import Periods, TradingCalendar
 from ste.market.sources import RAW_CLOSE, Market
-from ste.schema import DIRECTION, RETURN, ROW_CLOSE, ROW_PERIOD, ROW_VOLATILITY, FeatureSet, Trend
+from ste.schema import DIRECTION, RETURN, ROW_CLOSE, ROW_PERIOD, ROW_VOLATILITY, FeatureSet
 
 PRICES = PRICES11.names
 DAYS = TradingCalendar().sessions(pd.Timestamp("2018-01-02"), pd.Timestamp("2019-06-28"))
@@ -241,7 +241,7 @@ def test_rows_between_the_thresholds_have_no_class_and_serve_as_history(panel: P
     expected = np.where(returns > 0.0055, 1, np.where(returns < -0.005, 0, -1))
     assert label.tolist() == expected.tolist()
     assert 0.2 < (label == -1).mean() < 0.5
-    between = panel.store.frame[DIRECTION].to_numpy() == Trend.NEUTRAL
+    between = panel.store.frame[DIRECTION].to_numpy() == 1
     assert (between == (label == -1)).all()
     data = TrendDataModule(panel, "sequence")
     seen = 0

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feature_sets import COLUMNS, FEATURES, FORMS, WEEKLY21
-from ste.config import SplitSettings, ValidationSettings
+from ste.config import LabelSettings, SplitSettings, ValidationSettings
 from ste.data.cross_validation import folds
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import HISTORY, Panel
@@ -155,7 +155,7 @@ def panel(row_split: list[int], horizon: int = 1) -> Panel:
     frame["split"] = np.maximum(split, 0)
     chosen = SimpleNamespace(
         sequence_length=1, history=1, frequency="weekly", batch_size=4, features="weekly21",
-        labels=SimpleNamespace(horizon=horizon, classes=3, method="fixed"),
+        labels=LabelSettings(horizon=horizon),
         split=SplitSettings(),
     )  # fmt: skip
     return Panel(SimpleNamespace(files={}), chosen, RowStore.from_frame(frame, WEEKLY21), split)

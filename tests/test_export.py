@@ -575,9 +575,7 @@ def test_generated_tables_are_recognized_where_they_are_read_as_files(tmp_path: 
 
 
 def test_thirds_that_training_decided_are_in_the_card(place: Place):
-    path = place.export(
-        place.fit("balanced", *MLP, "data.labels.method=balanced"), "register=false", output="thirds.onnx"
-    )
+    path = place.export(place.fit("terciles", *MLP, "labels=terciles"), "register=false", output="thirds.onnx")
     low, high = ServedModel(path).card.labels["cuts"]
     assert -0.05 < low < high < 0.05
     assert ServedModel(path).card.metrics["train"]["examples"] > 0

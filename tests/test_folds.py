@@ -273,7 +273,7 @@ def test_too_many_combinations_are_told():
 
 
 def balanced(panel: Panel, kind: type = SyntheticSettings) -> Panel:
-    labels = LabelSettings(method="balanced")
+    labels = LabelSettings(method="terciles")
     if kind is TableSettings:
         chosen = TableSettings(source="csv", train="a.csv", validation="b.csv", labels=labels)
     else:

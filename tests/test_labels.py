@@ -13,7 +13,9 @@ from ste.config import LabelSettings, SplitSettings, SyntheticSettings
 from ste.data.build.labelled_rows import build_table
 from ste.data.splits import assign_splits, usable_rows
 from ste.features.feature_rows import feature_rows
-from ste.labels.targets import directions, future_returns, label, return_terciles, thresholds
+from ste.labels.label_method import AllRows, label_method
+from ste.labels.targets import future_returns
+from ste.labels.thresholds import directions
 from ste.market.calendar import WEEKS
 from ste.schema import DIRECTION, MOVEMENT, RETURN, ROW_CLOSE, ROW_PERIOD, ROW_VOLATILITY
 from ste.synthetic.generator import generate_market
@@ -125,49 +127,55 @@ def labelled_rows(n: int = 400, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame({RETURN: rng.normal(0.002, 0.03, n), ROW_VOLATILITY: rng.uniform(0.01, 0.08, n)})
 
 
+def trends_of(rows: pd.DataFrame, settings: LabelSettings, training: np.ndarray | None = None) -> np.ndarray:
+    """Trends by a method that reads returns, volatilities and which rows are trained on."""
+    method, none = label_method(settings), np.zeros(len(rows), dtype=np.int64)
+    every = np.ones(len(rows), dtype=bool)
+    returns = rows[RETURN].to_numpy()
+    fitted = method.fit(AllRows(none, none, returns, every, every if training is None else training))
+    return method.trends(returns, none, rows[ROW_VOLATILITY].to_numpy(), fitted)[1]
+
+
 def test_fixed_thresholds_are_plus_and_minus_the_setting() -> None:
     rows = labelled_rows()
-    low, high = thresholds(rows[ROW_VOLATILITY].to_numpy(), LabelSettings(method="fixed", threshold=0.025))
-    assert (low == -0.025).all()
-    assert (high == 0.025).all()
-    classes = label(rows, low, high)[DIRECTION]
+    classes = trends_of(rows, LabelSettings(method="fixed", threshold=0.025))
     assert (classes[rows[RETURN] > 0.025] == 2).all()
     assert (classes[rows[RETURN] < -0.025] == 0).all()
     assert (classes[rows[RETURN].abs() <= 0.025] == 1).all()
-    assert sorted(classes.unique()) == [0, 1, 2]
+    assert set(classes.tolist()) == {0, 1, 2}
 
 
 def test_volatility_thresholds_scale_with_each_rows_own_trailing_volatility() -> None:
     rows = labelled_rows()
-    low, high = thresholds(rows[ROW_VOLATILITY].to_numpy(), LabelSettings(method="volatility", threshold=0.5))
+    method = label_method(LabelSettings(method="volatility", threshold=0.5))
+    low, high = method.edges(rows[ROW_VOLATILITY].to_numpy(), None)
     np.testing.assert_array_equal(high, 0.5 * rows[ROW_VOLATILITY])
     np.testing.assert_array_equal(low, -high)
 
 
-def test_balanced_thresholds_are_the_training_rows_terciles() -> None:
+def test_terciles_are_those_of_the_training_rows() -> None:
     rows = labelled_rows(600)
     training = np.arange(600) < 300
-    terciles = return_terciles(rows[RETURN].to_numpy(), training)
-    low, high = thresholds(rows[ROW_VOLATILITY].to_numpy(), LabelSettings(method="balanced"), terciles)
-    assert np.ptp(low) == np.ptp(high) == 0.0
-    classes = directions(rows[RETURN].to_numpy(), low, high)
+    classes = trends_of(rows, LabelSettings(method="terciles"), training)
     assert np.bincount(classes[training]).tolist() == [100, 100, 100]
 
 
-def test_balanced_thresholds_know_nothing_of_the_other_rows() -> None:
+def test_terciles_know_nothing_of_the_other_rows() -> None:
     rows = labelled_rows(600)
     training = np.arange(600) < 300
     other = rows.assign(**{RETURN: np.where(training, rows[RETURN], rows[RETURN] * 100.0 + 5.0)})
-    assert return_terciles(rows[RETURN].to_numpy(), training) == return_terciles(other[RETURN].to_numpy(), training)
+    settings = LabelSettings(method="terciles", classes=5)
+    found = [trends_of(each, settings, training)[training] for each in (rows, other)]
+    np.testing.assert_array_equal(*found)
 
 
-def balanced_world(horizon: int) -> SyntheticSettings:
+def terciles_world(horizon: int) -> SyntheticSettings:
     return SyntheticSettings(
         source="world",
         tickers=3,
         start="2018-01-01",
         end="2020-12-31",
-        labels=LabelSettings(method="balanced", horizon=horizon),
+        labels=LabelSettings(method="terciles", horizon=horizon),
         split=SplitSettings(validation_start="2019-07-01", test_start="2020-03-01"),
     )
 
@@ -175,7 +183,7 @@ def balanced_world(horizon: int) -> SyntheticSettings:
 @pytest.mark.parametrize("horizon", [1, 4])
 def test_a_tables_terciles_leave_out_the_purged_rows_too(horizon: int) -> None:
     """A purged training row's return lies in the validation weeks: it may not place a threshold."""
-    settings = balanced_world(horizon)
+    settings = terciles_world(horizon)
     table, split, _, _ = build_table(settings)
     np.testing.assert_array_equal(split, assign_splits(table["date"], settings.split))
     trained_on = (split == 0) & usable_rows(table["date"], split, settings.split.purged_periods(horizon))
@@ -187,7 +195,7 @@ def test_a_tables_terciles_leave_out_the_purged_rows_too(horizon: int) -> None:
     np.testing.assert_array_equal(table[DIRECTION], directions(table[RETURN].to_numpy(), low, high))
 
 
-@pytest.mark.parametrize(("method", "threshold"), [("fixed", 0.01), ("volatility", 0.5), ("balanced", 0.01)])
+@pytest.mark.parametrize(("method", "threshold"), [("fixed", 0.01), ("volatility", 0.5), ("terciles", 0.01)])
 def test_a_tables_targets_agree_with_its_own_closes(method: str, threshold: float) -> None:
     labels = LabelSettings(horizon=2, method=method, threshold=threshold)
     settings = SyntheticSettings(source="world", tickers=2, start="2020-01-01", end="2020-12-31", labels=labels)

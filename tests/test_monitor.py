@@ -15,14 +15,16 @@ from feature_sets import FEATURES, WEEKLY21
 from monitored import WORLD, Monitored, monitored
 from ste.config import LabelSettings, MonitorSettings, PathSettings, SyntheticSettings, TrackingSettings
 from ste.data.build.labelled_rows import build_table
+from ste.data.history_only import history_only_rows
 from ste.data.storage.files import write_frame
 from ste.errors import ConfigError, DataError, RunError
 from ste.evaluation.bootstrap import binomial_interval
 from ste.evaluation.scorecard import Estimate
 from ste.features.feature_rows import feature_rows
 from ste.inference.batch.output_parts import part_name
-from ste.inference.class_cuts import CUTS, class_cuts
+from ste.inference.class_cuts import CUTS
 from ste.inference.inputs import windows_of_rows
+from ste.labels.thresholds import separating_edges
 from ste.market.calendar import WEEKS
 from ste.market.sources import Market
 from ste.monitor import ALARM_EXIT_CODE, main
@@ -34,7 +36,7 @@ from ste.monitoring.outcomes import outcomes_of_market, outcomes_of_table
 from ste.monitoring.recommendation import NO_CHANGE, RETRAIN, WATCH, recommend
 from ste.monitoring.review import predict
 from ste.monitoring.track_record import MetricComparison, compare_metrics, join_outcomes, track_record
-from ste.schema import DIRECTION, RETURN, ROW_PERIOD, Trend
+from ste.schema import CLASSES, DIRECTION, RETURN, ROW_PERIOD, class_names
 from ste.serving.request_observer import RequestObserver
 from ste.synthetic.generator import generate_market
 
@@ -88,31 +90,36 @@ def command(monkeypatch: pytest.MonkeyPatch, folder: Path, *arguments: str) -> i
         LabelSettings(),
         LabelSettings(threshold=0.02, lower=-0.005),
         LabelSettings(method="volatility", threshold=0.5),
-        LabelSettings(method="balanced"),
+        LabelSettings(method="terciles"),
         LabelSettings(horizon=3),
         LabelSettings(classes=2),
+        LabelSettings(classes=5),
+        LabelSettings(method="cross_sectional", classes=2),
+        LabelSettings(method="excess", horizon=2),
+        LabelSettings(method="triple_barrier", horizon=3),
     ],
     ids=lambda labels: f"{labels.method}-{labels.threshold}-{labels.horizon}-{labels.classes}",
 )
 def test_what_came_is_labelled_as_training_was(files: tuple[Monitored, Path], labels: LabelSettings):
     table, split, _, market = build_table(SyntheticSettings(**WORLD, labels=labels))
     stored = {**vars(labels)}
-    if labels.method == "balanced":
+    if labels.method == "terciles":
         training = table[split == 0]
-        stored[CUTS] = class_cuts(training[RETURN].to_numpy(), training[DIRECTION].to_numpy())
-    names = ["Downtrend", "Uptrend"] if labels.classes == 2 else [trend.name.capitalize() for trend in Trend]
+        stored[CUTS] = separating_edges(training[RETURN].to_numpy(), training[DIRECTION].to_numpy(), 3)
+    names = list(class_names(labels.classes))
     card = replace(files[0].model.card, labels=stored, horizon=labels.horizon, classes=names)
-    index = {0: 0, 1: -1, 2: 1} if labels.classes == 2 else {0: 0, 1: 1, 2: 2}
-    expected = table[["date", "ticker", RETURN]].assign(label=table[DIRECTION].map(index))
+    index = {trend: CLASSES[labels.classes].index(trend) for trend in CLASSES[labels.classes]}
+    own = table[DIRECTION].map(index).fillna(-1).where(~history_only_rows(table), -1)
+    expected = table[["date", "ticker", RETURN]].assign(label=own)
     for found in (outcomes_of_market(market, card), outcomes_of_table(table, card, "table")):
         both = expected.merge(found, on=["date", "ticker"], how="left", suffixes=("", "_found"))
-        assert (both["label"] == both["label_found"]).mean() > (0.999 if labels.method == "balanced" else 0.99999)
+        assert (both["label"] == both["label_found"]).mean() > (0.999 if labels.method == "terciles" else 0.99999)
         np.testing.assert_allclose(both[RETURN], both["return"])
 
 
 def test_thresholds_that_are_not_known_are_asked_for(files: tuple[Monitored, Path]):
     tiny, _ = files
-    balanced = replace(tiny.model.card, labels={"method": "balanced"})
+    balanced = replace(tiny.model.card, labels={"method": "terciles"})
     with pytest.raises(RunError, match=r"terciles.*does not contain.*python -m ste\.export"):
         outcomes_of_table(tiny.table, balanced, "t")
     volatile = replace(tiny.model.card, labels={"method": "volatility", "threshold": 0.5})
@@ -124,9 +131,9 @@ def test_thresholds_that_are_not_known_are_asked_for(files: tuple[Monitored, Pat
 
 def test_cuts_part_the_classes_or_are_none():
     returns, trends = np.array([-0.03, -0.02, 0.0, 0.01, 0.05]), np.array([0, 0, 1, 1, 2])
-    assert class_cuts(returns, trends) == pytest.approx([-0.01, 0.03])
-    assert class_cuts(returns, trends[::-1]) is None
-    assert class_cuts(returns, np.zeros(5, dtype=int)) is None
+    assert separating_edges(returns, trends, 3) == pytest.approx([-0.01, 0.03])
+    assert separating_edges(returns, trends[::-1], 3) is None
+    assert separating_edges(returns, np.zeros(5, dtype=int), 3) is None
 
 
 # ---- the score so far

@@ -148,8 +148,8 @@ def test_intervals_of_the_calibration_allow_for_weeks_that_move_together(tiny: M
     [
         ({"method": "fixed", "threshold": 0.01, "lower": None}, "the next week's return below -1.0 % or above +1.0 %"),
         ({"method": "volatility", "threshold": 0.5}, "beyond 0.5 times the ticker's own volatility"),
-        ({"method": "balanced", "cuts": [-0.012, 0.015]}, "below -1.2 % or above +1.5 %"),
-        ({"method": "balanced"}, "terciles of the next week's return in training"),
+        ({"method": "terciles", "cuts": [-0.012, 0.015]}, "below -1.2 % or above +1.5 %"),
+        ({"method": "terciles"}, "terciles of the next week's return in training"),
     ],
 )
 def test_the_thresholds_are_described(tiny: Monitored, labels: dict[str, Any], words: str):

@@ -482,7 +482,7 @@ def test_a_gpu_that_is_not_there_is_reported(small, monkeypatch):
 
 @pytest.mark.parametrize(
     "labels",
-    ["data.labels.method=balanced", "data.labels.method=volatility data.labels.threshold=0.4", "data.labels.horizon=3"],
+    ["labels=terciles", "data.labels.method=volatility data.labels.threshold=0.4", "data.labels.horizon=3"],
 )
 def test_other_labels_train_too(small, labels: str):
     result = fit(small, *labels.split(), "trainer.max_epochs=1", "tracking=off")

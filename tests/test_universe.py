@@ -128,7 +128,7 @@ def test_rows_outside_the_universe_are_read_by_windows_and_are_no_examples(
     tmp_path: Path, how: str, model: str
 ) -> None:
     members = spans(("AAA", "2020-01-01", None), ("BBB", "2020-12-01", "2021-04-15"), ("ZZZ", "2020-01-01", None))
-    labels = LabelSettings(method="balanced") if model == "terciles" else LabelSettings()
+    labels = LabelSettings(method="terciles") if model == "terciles" else LabelSettings()
     changes: dict[str, Any] = {"universe": members, "format": how, "labels": labels}
     settings = settings_of(tmp_path / "with", market_of(), **changes)
     plain = settings_of(tmp_path / "without", market_of())

@@ -20,12 +20,15 @@ from ste.data.storage.files import read_frame, sha256
 from ste.data.storage.tables import read_table
 from ste.errors import ConfigError, DataError
 from ste.features.feature_rows import feature_rows
-from ste.labels.targets import directions, future_returns
+from ste.labels.targets import future_returns
+from ste.labels.thresholds import directions
 from ste.market.calendar import WEEKS
-from ste.schema import CLASS_NAMES, DIRECTION, KEYS, PROBABILITIES, RETURN, ROW_PERIOD
+from ste.schema import DIRECTION, KEYS, RETURN, ROW_PERIOD, class_names, probability_names
 from ste.synthetic import generator as drawing
 from ste.synthetic import return_model as model
 from ste.synthetic.generator import SEED_TICKERS, generate_market, ticker_names
+
+PROBABILITIES = probability_names(class_names(3))
 
 
 def small(**changes: object) -> SyntheticSettings:
@@ -344,7 +347,7 @@ def test_the_card_agrees_with_the_files(prepared: PreparedData) -> None:
         assert entry["tickers"] == 3
         assert (entry["first"], entry["last"]) == tuple(table["date"].dt.strftime("%Y-%m-%d").iloc[[0, -1]])
         counts = table[DIRECTION].value_counts()
-        assert entry["classes"] == {name: counts.get(code, 0) for code, name in enumerate(CLASS_NAMES)}
+        assert entry["classes"] == {name: counts.get(code, 0) for code, name in enumerate(class_names(3))}
     assert prepared.truth is not None
     assert card["truth"] == {"file": prepared.truth.name, "sha256": sha256(prepared.truth)}
     assert card["features"] == list(FEATURES)

@@ -109,3 +109,5 @@ FETCHERS = Registry("source", "ste.fetching")
 
 FEATURE_FUNCTIONS = Registry("feature function", "ste.expressions.functions")
 """Operators and functions of feature expressions (`ste.expressions.operators.Operator`), by name."""
+LABELS = Registry("data.labels.method", "ste.labels.methods")
+"""Label methods by name: subclasses of `ste.labels.label_method.LabelMethod`, or functions that return `Labels`."""

@@ -6,23 +6,18 @@ dollars, adjusted as the bars are.
 """
 
 from dataclasses import asdict, dataclass
-from enum import IntEnum
 from typing import Any
 
-
-class Trend(IntEnum):
-    """Class of a row's return by the label thresholds."""
-
-    DOWNTREND = 0
-    NEUTRAL = 1
-    UPTREND = 2
-
-
-CLASS_NAMES: tuple[str, ...] = tuple(trend.name.capitalize() for trend in Trend)
-
-CLASSES: dict[int, tuple[Trend, ...]] = {3: tuple(Trend), 2: (Trend.DOWNTREND, Trend.UPTREND)}
-"""Classes of a model, by `data.labels.classes`. With two classes, Neutral rows are neither trained on nor scored; later
+CLASSES: dict[int, tuple[int, ...]] = {2: (0, 2), 3: (0, 1, 2), 4: (0, 1, 3, 4), 5: (0, 1, 2, 3, 4)}
+"""Trends that are classes of a model, by `data.labels.classes`: codes of a table's `stock_trend_direction`, from the
+strongest fall to the strongest rise. With an even number the Neutral rows are neither trained on nor scored; later
 windows read them."""
+
+TREND_NAMES: dict[int, tuple[str, ...]] = {
+    3: ("Downtrend", "Neutral", "Uptrend"),
+    5: ("Strong downtrend", "Downtrend", "Neutral", "Uptrend", "Strong uptrend"),
+}
+"""Names of the trends in a table, by their number (`trend_count`)."""
 
 SYNTHETIC_SOURCES = ("world", "seed")
 """Values of `data.source` whose rows are of a synthetic market."""
@@ -37,14 +32,39 @@ PERIOD = {"weekly": "week", "daily": "day", "monthly": "month"}
 """Period of a row in words, by `data.frequency`."""
 
 
+def trend_count(classes: int) -> int:
+    """Return the number of trends that a table distinguishes: 3 for two or three classes, 5 for four or five."""
+    return classes | 1
+
+
+def trend_names(classes: int) -> tuple[str, ...]:
+    """Return the names of a table's trends in the order of their codes, Neutral in the middle."""
+    return TREND_NAMES[trend_count(classes)]
+
+
 def class_names(count: int) -> tuple[str, ...]:
-    """Return the names of the classes in order, `Downtrend` first."""
-    return tuple(CLASS_NAMES[trend] for trend in CLASSES[count])
+    """Return the names of the classes in order, that of the strongest fall first."""
+    return tuple(trend_names(count)[trend] for trend in CLASSES[count])
+
+
+def neutral_class(count: int) -> int | None:
+    """Return the index of the class Neutral; None with an even number of classes, which have none."""
+    return count // 2 if count % 2 else None
+
+
+def rising(count: int) -> slice:
+    """Return which columns of class probabilities `[N, C]` are of rises; the first as many are of falls."""
+    return slice((count + 1) // 2, None)
+
+
+def falling(count: int) -> slice:
+    """Return which columns of class probabilities `[N, C]` are of falls."""
+    return slice(None, count // 2)
 
 
 def probability_names(classes: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the column names of class probabilities: `p_downtrend` and so on."""
-    return tuple(f"p_{name.lower()}" for name in classes)
+    """Return the column names of class probabilities: `p_downtrend`, `p_strong_downtrend` and so on."""
+    return tuple(f"p_{name.lower().replace(' ', '_')}" for name in classes)
 
 
 SCALES = {"price": "log_ratio", "volume": "window_mean", "count": "log1p", "percent": "none", "ratio": "none"}
@@ -191,23 +211,28 @@ MOVEMENT = "stock_weekly_movement"
 DIRECTION = "stock_trend_direction"
 TARGETS = (RETURN, MOVEMENT, DIRECTION)
 
+ROW_TREND = "trend"
+"""Auxiliary column of rows whose label method decides their trend together with their return."""
+
+
 KEYS = ("date", "ticker")
 
+
+LABEL_END = "label_end"
+"""Optional column after the targets: the last session of the period in which the row's label is known. A table has it
+where labels may end before their horizon; the purge then follows it."""
 
 HISTORY_ONLY = "history_only"
 """Optional last column of a table: 1 in rows that later windows read and that are neither trained on nor scored."""
 
 
 def table_columns(features: FeatureSet) -> tuple[str, ...]:
-    """Return the columns of a built table with this feature set, in order; `HISTORY_ONLY` may follow."""
+    """Return the columns of a built table, in order; `LABEL_END` and `HISTORY_ONLY` may follow."""
     return KEYS + features.names + TARGETS + features.further_columns
 
 
 SPLITS = ("train", "validation", "test")
 """The splits of a table, in date order."""
-
-PROBABILITIES = ("p_downtrend", "p_neutral", "p_uptrend")
-"""Columns of the class probabilities of a synthetic market, in class order."""
 
 _SOURCE_KEYS = {"bars": KEYS[::-1], "news": KEYS[::-1], "macro": ("series", "release_date"), "policy": ("date",)}
 SOURCE_NUMBERS: dict[str, tuple[Column, ...]] = {

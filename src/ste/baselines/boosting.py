@@ -79,7 +79,7 @@ class GradientBoosting(FeatureBaseline):
             "verbosity": -1,
         }
         train, validation = (examples.thin(MAX_VALUES // examples.window_size) for examples in (train, validation))
-        data = lightgbm.Dataset(train.table(self.inputs), train.labels)
+        data = lightgbm.Dataset(train.table(self.inputs), train.labels, weight=train.weights)
         self.booster = lightgbm.train(
             parameters,
             data,

@@ -84,6 +84,12 @@ class SplitExamples:
         """Labels, int64 `[N]`."""
         return self.dataset.labels.numpy()
 
+    @property
+    def weights(self) -> np.ndarray | None:
+        """Weight of each example in training, float64 `[N]`; None where all count alike."""
+        weights = self.dataset.weights
+        return None if weights is None else weights.numpy().astype(np.float64)
+
     def table(self, inputs: Inputs) -> np.ndarray:
         """Return the inputs of a baseline, `[N, K]`."""
         return np.concatenate(list(self.chunks(inputs)))

@@ -11,14 +11,17 @@ from ste.registry import BASELINES
 
 @BASELINES.register
 class Majority:
-    """Predict the class frequencies of the training rows for every example."""
+    """Predict the class frequencies of the training rows, weighted as the examples are, for every example."""
 
     def __init__(self) -> None:
         self.frequencies = np.empty(0)
 
     def fit(self, train: SplitExamples, validation: SplitExamples, seed: int) -> None:
         """Count the classes."""
+        weights = train.weights
         counts = train.class_counts()
+        if weights is not None:
+            counts = np.bincount(train.labels, weights, minlength=train.num_classes)
         self.frequencies = counts / counts.sum()
 
     def predict_proba(self, examples: SplitExamples) -> np.ndarray:

@@ -10,10 +10,11 @@ from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import has_fit_parameter
 
 from ste.baselines.base import FeatureBaseline
 from ste.baselines.examples import SplitExamples
-from ste.errors import RunError
+from ste.errors import ConfigError, RunError
 
 MAX_ROWS = 100_000
 """Training examples, evenly spaced, that a scikit-learn baseline is fitted on."""
@@ -47,7 +48,7 @@ class SklearnBaseline(FeatureBaseline):
         self.pipeline = make_pipeline(StandardScaler(), classifier)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # near its optimum is enough for a baseline
-            self.pipeline.fit(x, y)
+            self.pipeline.fit(x, y, **_weights(classifier, some.weights))
 
     def predict_inputs(self, x: np.ndarray) -> np.ndarray:
         """Predict class probabilities, float64 `[N, C]`, from inputs `[N, K]`."""
@@ -85,3 +86,18 @@ class SklearnBaseline(FeatureBaseline):
         fitted = vars(self.pipeline[-1])
         arrays = [value for name, value in fitted.items() if name.endswith("_") and isinstance(value, np.ndarray)]
         return sum(array.size for array in arrays if array.dtype.kind == "f")
+
+
+def _weights(classifier: ClassifierMixin, weights: np.ndarray | None) -> dict[str, np.ndarray]:
+    """Return the argument of `Pipeline.fit` that weighs the examples of its last step.
+
+    Raises:
+        ConfigError: the classifier takes no weights.
+    """
+    if weights is None:
+        return {}
+    if not has_fit_parameter(classifier, "sample_weight"):
+        raise ConfigError(
+            f"data.labels.weights: {type(classifier).__name__} cannot weigh examples. Try data.labels.weights=none."
+        )
+    return {f"{type(classifier).__name__.lower()}__sample_weight": weights}

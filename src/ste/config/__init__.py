@@ -18,7 +18,6 @@ from ste.config.command_settings import (
 from ste.config.data_settings import (
     SOURCES,
     DataSettings,
-    LabelSettings,
     MarketSettings,
     RealMarketSettings,
     SampleSettings,
@@ -28,6 +27,7 @@ from ste.config.data_settings import (
 )
 from ste.config.export_settings import ExportSettings
 from ste.config.fetch_settings import FetchSettings
+from ste.config.label_settings import LabelSettings
 from ste.config.live_settings import LivePaths, LiveSettings, RedisSettings, ReplaySettings
 from ste.config.monitor_settings import MonitorSettings
 from ste.config.predict_settings import PredictSettings

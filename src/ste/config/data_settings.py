@@ -9,46 +9,13 @@ from annotated_types import Ge, Gt, Le, Len, Lt, Predicate
 
 from ste.config.extra_settings import ExtraSettings
 from ste.config.feature_sets import ALL_COLUMNS, DEFAULT, load_feature_set
+from ste.config.label_settings import LabelSettings
 from ste.config.read_options import ReadingSettings
-from ste.config.validation import Expect, IsoDate, NonNegativeFloat, NonNegativeInt, PositiveInt, Settings
+from ste.config.validation import Expect, IsoDate, NonNegativeInt, PositiveInt, Settings
 from ste.schema import BARS, EXCHANGE, MARKET_COLUMNS, SPLITS, UNIVERSE_COLUMNS, FeatureSet
 
 if TYPE_CHECKING:
     from ste.market.calendar import Periods
-
-
-@dataclass
-class LabelSettings(Settings):
-    """How the class of a row is derived from the return after it.
-
-    Attributes:
-        horizon: periods ahead.
-        method: `fixed` (threshold is a simple return), `volatility` (threshold is a multiple of the
-            ticker's trailing volatility over a period) or `balanced` (terciles of the training rows).
-        threshold: a return above it is an Uptrend.
-        lower: a return below it is a Downtrend; None is the negative of `threshold`.
-        classes: 3; or 2, which leaves out the rows between the thresholds from training and scoring.
-    """
-
-    section: ClassVar[str] = "data.labels"
-
-    horizon: PositiveInt = 1
-    method: Literal["fixed", "volatility", "balanced"] = "fixed"
-    threshold: NonNegativeFloat = 0.01
-    lower: float | None = None
-    classes: Literal[3, 2] = 3
-
-    def check(self) -> None:
-        """Check the thresholds against the method and each other."""
-        below = self.lower is None or (self.lower <= self.threshold and self.method != "balanced")
-        expected = f"null with data.labels.method=balanced, else at most data.labels.threshold={self.threshold:g}"
-        self.require(below, "lower", expected)
-        self.require(
-            self.method != "volatility" or self.threshold >= 0.05,
-            "threshold",
-            "a multiple of the trailing volatility, 0.05 or more, with data.labels.method=volatility",
-            example=0.5,
-        )
 
 
 @dataclass

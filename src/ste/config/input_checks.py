@@ -15,7 +15,7 @@ from ste.config.serve_settings import ServeSettings
 from ste.config.store_location import check_store
 from ste.config.validation import Settings
 from ste.errors import DataError
-from ste.schema import KEYS, MARKET_COLUMNS, TARGETS
+from ste.schema import KEYS, MARKET_COLUMNS, RETURN, TARGETS
 
 
 def check_input_files(settings: Settings) -> None:
@@ -56,7 +56,15 @@ def check_data_files(data: DataSettings) -> None:
             check_market_file(kind, path, f"data.{kind}")
     elif isinstance(data, TableSettings):
         for split, path in data.files().items():
-            check_file(f"data.{split}", Path(path), KEYS + data.feature_set.names + TARGETS, parts=True)
+            check_file(f"data.{split}", Path(path), _expected_columns(data), parts=True)
+
+
+def _expected_columns(data: TableSettings) -> tuple[str, ...]:
+    """Return the columns of a ready table; the user's own columns may stand for its targets."""
+    features, column = KEYS + data.feature_set.names, data.labels.arguments.get("column")
+    if column is None:
+        return features + TARGETS
+    return (*features, column, data.labels.arguments.get("return_column") or RETURN)
 
 
 def check_market_file(kind: str, path: str, key: str) -> None:

@@ -76,6 +76,7 @@ def build_settings(cls: type[SettingsType], values: Mapping[str, Any]) -> Settin
         raise ConfigError(
             f"{cls.section}={values}: expected settings. Give its settings one by one, {prefix}NAME=VALUE."
         )
+    values = cls.gathered(values)
     dataclass: type = cls
     known = {field.name: field for field in fields(dataclass)}
     unknown = sorted(str(key) for key in set(values) - set(known))

@@ -7,6 +7,7 @@ from pathlib import Path
 from ste.config.config_files import COMMON, conf_dir, config_root
 
 _SETTING = re.compile(r"( *)([\w/]+):")
+_PACKAGE = re.compile(r"# @package ([\w.]+)$", re.MULTILINE)
 _BASE = re.compile(r"^  - (/?(?!_self_)\w+)(?:@(\w+))?$", re.MULTILINE)  # a file that a file extends
 
 
@@ -21,8 +22,15 @@ def setting_comments(command: str, chosen: Mapping[str, str]) -> dict[str, str]:
     comments = _comments(root, f"{command}.yaml")
     for group, name in chosen.items():
         for folder in (root, conf_dir() / COMMON):
-            comments |= _comments(folder, f"{group}/{name}.yaml", f"{group}.")
+            comments |= _comments(folder, f"{group}/{name}.yaml", f"{_package(folder, group, name)}.")
     return comments
+
+
+def _package(folder: Path, group: str, name: str) -> str:
+    """Return where a group's file stands in the configuration: its first line may name it."""
+    path = folder / group / f"{name}.yaml"
+    found = _PACKAGE.match(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return found[1] if found else group
 
 
 def keyed_lines(lines: list[str]) -> Iterator[tuple[str, str]]:

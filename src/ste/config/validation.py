@@ -4,7 +4,7 @@ Fields are validated by pydantic, which is imported at the first validation: `--
 """
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import cache
 from types import NoneType, UnionType
@@ -64,6 +64,11 @@ class Settings:
         for name, value in validate_fields(type(self), self.section, vars(self)).items():
             setattr(self, name, value)
         self.check()
+
+    @classmethod
+    def gathered(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the fields of a configuration; subclasses override it where a field gathers several keys."""
+        return values
 
     def check(self) -> None:
         """Check rules between fields; subclasses override it and call `require`."""

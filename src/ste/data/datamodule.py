@@ -22,6 +22,7 @@ from ste.data.window_dataset import (
     forward_batch_size,
 )
 from ste.errors import DataError
+from ste.labels.weights import example_weights
 from ste.schema import PERIOD, SPLITS
 
 FITTED_PERIODS = 1_000_000
@@ -100,8 +101,10 @@ class BatchLoader:
         size = self.batch_size
         for indices in self.on_device(order).split(size * max(1, self.dataset.gather_size // size)):
             gathered = self.dataset[indices]
-            for features, label in zip(gathered.features.split(size), gathered.label.split(size), strict=True):
-                yield type(gathered)(features, label)
+            features, labels = gathered.features.split(size), gathered.label.split(size)
+            weights = (None,) * len(labels) if gathered.weight is None else gathered.weight.split(size)
+            for batch in zip(features, labels, weights, strict=True):
+                yield type(gathered)(*batch)
 
     def on_device(self, order: torch.Tensor) -> torch.Tensor:
         """Move the epoch's index order to the dataset's device, once, so that no step waits for a copy."""
@@ -158,6 +161,7 @@ class TrendDataModule(pl.LightningDataModule):
         present = [code for code in range(len(SPLITS)) if (panel.row_split == code).any() or code < 2]
         self.datasets = {SPLITS[code]: self._dataset(panel.store, panel.row_split == code) for code in present}
         self.extra_training: WindowDataset | None = None
+        self.datasets["train"].weight = self._training_weights()
         for name, dataset in self.datasets.items():
             if not len(dataset):
                 where = panel.prepared.files.get(name, "data")
@@ -180,6 +184,19 @@ class TrendDataModule(pl.LightningDataModule):
         if self.view == "sequence":
             return SequenceDataset(store, rows, self.settings.sequence_length, self._history)
         return FlatDataset(store, rows, self._history)
+
+    def _training_weights(self) -> torch.Tensor | None:
+        """Return the weight of each row that ends a training example, float32 `[N]`; None where all count alike."""
+        settings, store, train = self.settings.labels, self.panel.store, self.datasets["train"]
+        ends = train.ends.numpy()
+        period = store.period[ends]
+        label_end = period + settings.horizon if store.label_end is None else store.label_end[ends]
+        weights = example_weights(settings.weights, settings.half_life, store.columns.ticker[ends], period, label_end)
+        if weights is None:
+            return None
+        out = torch.zeros(len(store))
+        out[train.ends] = torch.from_numpy(weights).float()
+        return out
 
     def add_training_examples(self, store: RowStore, rows: np.ndarray) -> None:
         """Add the examples that end at these rows of another store to the training batches.

@@ -14,14 +14,24 @@ from ste.config import DataSettings, TableSettings
 from ste.data.build.data_card import PreparedData
 from ste.data.history_only import history_only_rows, with_history_only
 from ste.data.row_store import RowStore, class_indices
-from ste.data.splits import usable_periods
+from ste.data.splits import end_reach, usable_periods
 from ste.data.storage.files import read_frame
 from ste.data.storage.memory_mapped import ensure_tensors, read_tensors
 from ste.data.storage.parquet_shards import first_rows, read_parts_blocks
 from ste.data.storage.tables import read_table
-from ste.labels.targets import directions, return_terciles
+from ste.data.table_labels import TableLabels
+from ste.labels.label_method import AllRows, label_method
 from ste.market.calendar import Periods
-from ste.schema import BARS, PROBABILITIES, SPLITS, FeatureSet, Trend, class_names
+from ste.schema import (
+    BARS,
+    CLASSES,
+    SPLITS,
+    FeatureSet,
+    class_names,
+    probability_names,
+    trend_count,
+    trend_names,
+)
 
 HISTORY = -1
 """Split of a row that ends no example and is read by later windows only."""
@@ -59,27 +69,36 @@ class Panel:
         """
         if settings.calendar == BARS:  # the days are known since the tables were built
             settings = replace(settings, calendar=prepared.card["calendar"])
-        how = settings.periods, settings.feature_set, settings.labels.classes
+        how = settings.periods, settings.feature_set, TableLabels.of(settings.labels)
         store = _read_store(tuple(prepared.files.items()), prepared.tensors, prepared.digest, *how)
         split = store.columns.split
-        usable = usable_periods(store.period, split, settings.split.purged_periods(settings.labels.horizon))
+        ends, purge = store.label_end, settings.split.purged_periods(settings.labels.horizon)
+        reach = None if ends is None else end_reach(ends, store.period, settings.split)
+        usable = usable_periods(store.period, split, purge, reach)
         usable &= ~store.columns.history_only
         return cls(prepared, settings, store, np.where(usable, split, HISTORY).astype(np.int8))
 
     def with_row_split(self, row_split: np.ndarray) -> "Panel":
-        """Return the same rows with other splits; tercile labels are computed again from the new training rows.
+        """Return the same rows with other splits; labels that are fitted to training rows are fitted again.
 
         Args:
             row_split: int8 `[N]`, purged.
         """
         store = self.store
+        method = label_method(self.settings.labels)
         # A ready table keeps its own labels.
-        relabel = self.settings.labels.method == "balanced" and not isinstance(self.settings, TableSettings)
+        relabel = method.needs_training and not isinstance(self.settings, TableSettings)
         if relabel:
-            returns = store.columns.returns
-            classes = directions(returns, *return_terciles(returns[row_split == 0]))
-            store = replace(store, label=class_indices(classes, self.settings.labels.classes))
+            returns, unread = store.columns.returns, np.empty(0)
+            _, trends = method.trends(returns, store.period, unread, self.fit_labels(row_split))
+            store = replace(store, label=class_indices(trends, self.settings.labels.classes))
         return replace(self, store=store, row_split=row_split, relabelled=relabel)
+
+    def fit_labels(self, row_split: np.ndarray) -> object:
+        """Fit the label method to the training rows of a split, int8 `[N]`."""
+        columns, unread = self.store.columns, np.empty(0)
+        rows = AllRows(unread, self.store.period, columns.returns, ~columns.history_only, row_split == 0)
+        return label_method(self.settings.labels).fit(rows)
 
     def first_rows(self, split: str, count: int = 100) -> pd.DataFrame:
         """Return the first rows of a split's table with the table's own columns."""
@@ -108,7 +127,7 @@ class Panel:
     def truth(self) -> np.ndarray | None:
         """P(class | features) of every row in a synthetic market, float64 `[N, C]`, or None.
 
-        With two classes the probabilities are conditional on the row being one of them.
+        With two or four classes the probabilities are conditional on the row being one of them.
         """
         if self.prepared.truth is None or self.relabelled:
             return None
@@ -122,7 +141,7 @@ def _read_store(
     digest: str,
     periods: Periods,
     features: FeatureSet,
-    classes: int,
+    labels: TableLabels,
 ) -> RowStore:
     """Read every table as one store: in memory, or mapped from disk for tables in parts.
 
@@ -132,25 +151,26 @@ def _read_store(
         digest: of all tables.
         periods: of the rows.
         features: of the tables.
-        classes: 2 or 3.
+        labels: of the tables.
     """
     paths = dict(files)
     if tensors is not None:
         ensure_tensors(paths, tensors, features, periods, digest)
-        return read_tensors(tensors, classes)
-    frames = {split: read_table(path, features, periods) for split, path in paths.items()}
+        return read_tensors(tensors, labels.classes)
+    frames = {split: read_table(path, features, periods, labels) for split, path in paths.items()}
     frame = pd.concat(frames.values(), ignore_index=True)
     frame["split"] = np.repeat([SPLITS.index(s) for s in frames], [len(f) for f in frames.values()])
-    return RowStore.from_frame(frame, features, periods, classes)
+    return RowStore.from_frame(frame, features, periods, labels.classes)
 
 
 def _read_truth(path: Path, classes: int) -> np.ndarray:
     """Read P(class | features) of every row, sorted by ticker and date, from a file or a folder of parts."""
+    names = list(probability_names(trend_names(classes)))
     if path.is_dir():
-        values = np.concatenate([block[list(PROBABILITIES)] for block in read_parts_blocks({SPLITS[0]: path})])
+        values = np.concatenate([block[names] for block in read_parts_blocks({SPLITS[0]: path})])
     else:
-        values = read_frame(path).sort_values(["ticker", "date"])[list(PROBABILITIES)].to_numpy()
-    if classes == 2:
-        values = values[:, [Trend.DOWNTREND, Trend.UPTREND]]
+        values = read_frame(path).sort_values(["ticker", "date"])[names].to_numpy()
+    if classes < trend_count(classes):
+        values = values[:, CLASSES[classes]]
         values = values / values.sum(axis=1, keepdims=True)
     return values

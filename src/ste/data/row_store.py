@@ -12,7 +12,7 @@ import torch
 from ste.data.row_columns import RowColumns
 from ste.data.windows import count_consecutive
 from ste.market.calendar import WEEKS, Periods
-from ste.schema import CLASSES, FeatureSet, Trend
+from ste.schema import CLASSES, LABEL_END, FeatureSet, trend_count
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class RowStore:
         history: integers `[N]`, consecutive periods of the same ticker that end at the row (`count_consecutive`).
         period: integers `[N]`, period index (`market.calendar.Periods`).
         columns: dates, tickers, returns and other columns that no net reads.
+        label_end: integers `[N]`, period in which the label is known; None where that is the horizon for all rows.
     """
 
     features: torch.Tensor
@@ -32,6 +33,7 @@ class RowStore:
     history: torch.Tensor
     period: np.ndarray
     columns: RowColumns
+    label_end: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.label)
@@ -57,7 +59,7 @@ class RowStore:
             frame: columns of `schema.table_columns`.
             features: the table's feature set.
             periods: of the rows; default: weeks of New York.
-            classes: 2 or 3, see `schema.CLASSES`.
+            classes: 2 to 5, see `schema.CLASSES`.
         """
         codes, tickers = pd.factorize(frame["ticker"], sort=True)
         order = np.lexsort((frame["date"].to_numpy(), codes))
@@ -71,6 +73,7 @@ class RowStore:
             history=torch.from_numpy(count_consecutive(columns.ticker, period)),
             period=period,
             columns=columns,
+            label_end=periods.index(frame[LABEL_END]) if LABEL_END in frame else None,
         )
 
 
@@ -79,8 +82,8 @@ def class_indices(directions: np.ndarray, classes: int) -> torch.Tensor:
 
     Args:
         directions: trends, integers `[N]`; the indices have the same type.
-        classes: 2 or 3, see `schema.CLASSES`.
+        classes: 2 to 5, see `schema.CLASSES`.
     """
-    index = np.full(len(Trend), -1, dtype=directions.dtype)
+    index = np.full(trend_count(classes), -1, dtype=directions.dtype)
     index[list(CLASSES[classes])] = np.arange(classes)
     return torch.from_numpy(index[directions])

@@ -11,7 +11,7 @@ import pandas as pd
 from ste.config import SplitSettings
 from ste.errors import DataError
 from ste.market.calendar import WEEKS, Periods
-from ste.schema import SPLITS
+from ste.schema import LABEL_END, SPLITS
 
 
 def assign_splits(dates: pd.Series, settings: SplitSettings, periods: Periods = WEEKS) -> np.ndarray:
@@ -93,6 +93,28 @@ def _cuts(n: int, settings: SplitSettings) -> tuple[int, int]:
     return first, second
 
 
+def label_reach(
+    table: pd.DataFrame, period: np.ndarray, settings: SplitSettings, periods: Periods = WEEKS
+) -> np.ndarray | None:
+    """Return the last period that each row's own label, purge and embargo cover, int64 `[N]`.
+
+    Args:
+        table: rows, of which `schema.LABEL_END` is read.
+        period: index of each row's period `[N]`.
+        settings: `purge`, which can only extend what the label covers, and `embargo`.
+        periods: of the rows; default: weeks of New York.
+
+    Returns:
+        None for a table whose labels all end with the horizon: see `SplitSettings.purged_periods`.
+    """
+    return None if LABEL_END not in table else end_reach(periods.index(table[LABEL_END]), period, settings)
+
+
+def end_reach(ends: np.ndarray, period: np.ndarray, settings: SplitSettings) -> np.ndarray:
+    """Return `label_reach` of labels that end in these periods, int64 `[N]`."""
+    return np.maximum(ends, period.astype(np.int64) + (settings.purge or 0)) + settings.embargo
+
+
 def usable_rows(dates: pd.Series, split: np.ndarray, purge: int, periods: Periods = WEEKS) -> np.ndarray:
     """Mark the rows that may be trained on or scored: all but each split's last `purge` periods before the next.
 
@@ -108,13 +130,20 @@ def usable_rows(dates: pd.Series, split: np.ndarray, purge: int, periods: Period
     return usable_periods(periods.index(dates), split, purge)
 
 
-def usable_periods(period: np.ndarray, split: np.ndarray, purge: int) -> np.ndarray:
-    """Mark usable rows by their period index `[N]`, see `usable_rows`."""
+def usable_periods(period: np.ndarray, split: np.ndarray, purge: int, reach: np.ndarray | None = None) -> np.ndarray:
+    """Mark usable rows by their period index `[N]`, see `usable_rows`.
+
+    Args:
+        period: index of each row's period `[N]`.
+        split: of `assign_splits`.
+        purge: periods; 0 marks every row.
+        reach: last period that each row covers (`label_reach`); None is `period` + `purge`.
+    """
     usable = np.ones(len(period), dtype=bool)
     if purge == 0:
         return usable
     for code in range(len(SPLITS) - 1):
         later = period[split > code]
         if len(later):
-            usable &= (split != code) | (period + purge < later.min())
+            usable &= (split != code) | ((period + purge if reach is None else reach) < later.min())
     return usable

@@ -26,10 +26,12 @@ class Batch(NamedTuple):
     Attributes:
         features: float32 `[B, T, F]` (sequence) or `[B, F]` (flat), raw values of the table.
         label: int64 `[B]`, the class of each window's last period.
+        weight: float32 `[B]`, how much each example counts in training; None where all count alike.
     """
 
     features: torch.Tensor
     label: torch.Tensor
+    weight: torch.Tensor | None = None
 
 
 def forward_batch_size(periods: int, device: torch.device) -> int:
@@ -56,6 +58,7 @@ class WindowDataset(Dataset[Batch]):
         self.store = store
         self.length = length
         self.needed = max(history, length)
+        self.weight: torch.Tensor | None = None  # of each row, float32 `[N]`
         usable = torch.from_numpy(rows) & (store.history >= self.needed) & (store.label >= 0)
         self.ends = usable.nonzero().squeeze(1)
 
@@ -80,7 +83,8 @@ class WindowDataset(Dataset[Batch]):
 
     def __getitem__(self, index: torch.Tensor | int) -> Batch:
         ends = self.ends[index]
-        return Batch(self._gather(ends), self.store.label[ends].long())
+        weight = None if self.weight is None else self.weight[ends]
+        return Batch(self._gather(ends), self.store.label[ends].long(), weight)
 
     def _gather(self, ends: torch.Tensor) -> torch.Tensor:
         raise NotImplementedError
@@ -110,6 +114,11 @@ class WindowDataset(Dataset[Batch]):
     def returns(self) -> np.ndarray:
         """Simple return over the label's horizon, float64 `[len(self)]`."""
         return self.store.columns.returns[self.ends.numpy()]
+
+    @property
+    def weights(self) -> torch.Tensor | None:
+        """Weight of each example in training, float32 `[len(self)]`; None where all count alike."""
+        return None if self.weight is None else self.weight[self.ends]
 
     def class_counts(self, classes: int) -> torch.Tensor:
         """Count the examples of each class, int64 `[C]`."""
@@ -176,4 +185,8 @@ class JoinedDataset(Dataset[Batch]):
         own = index < len(first)
         one, other = first[index[own]], second[index[~own] - len(first)]
         order = torch.cat([own.nonzero().squeeze(1), (~own).nonzero().squeeze(1)]).argsort()
-        return type(one)(*(torch.cat(pair)[order] for pair in zip(one, other, strict=True)))
+        weight = None
+        if one.weight is not None:  # the examples of the other dataset count as the mean of these
+            weight = torch.cat([one.weight, torch.ones_like(other.label, dtype=one.weight.dtype)])[order]
+        features, label = (torch.cat([one[i], other[i]])[order] for i in (0, 1))  # type: ignore[list-item]
+        return type(one)(features, label, weight)

@@ -58,7 +58,7 @@ def metrics_by_name(classes: tuple[str, ...]) -> dict[str, Metric]:
 
 def per_class_name(name: str, of_class: str) -> str:
     """Name of a metric of one class, such as `precision_uptrend`."""
-    return f"{name}_{of_class.lower()}"
+    return f"{name}_{of_class.lower().replace(' ', '_')}"
 
 
 def reliability(probs: np.ndarray, labels: np.ndarray) -> list[Bin]:

@@ -15,6 +15,7 @@ from ste.evaluation.bootstrap import Resampling
 from ste.evaluation.classification import Figures
 from ste.evaluation.information_coefficient import MIN_TICKERS
 from ste.evaluation.metrics.base import Metric, divide
+from ste.schema import falling, rising
 
 PORTFOLIO_METRICS = {
     metric.name: metric
@@ -54,6 +55,12 @@ class Trades:
         return np.cumprod(1.0 + self.returns)
 
 
+def lean(probs: np.ndarray) -> np.ndarray:
+    """Return the probability of a rise less that of a fall, `[N]`, of class probabilities `[N, C]`."""
+    classes = probs.shape[1]
+    return probs[:, rising(classes)].sum(axis=1) - probs[:, falling(classes)].sum(axis=1)
+
+
 def long_short(score: np.ndarray) -> np.ndarray:
     """Weights `[K]`: the top third of the tickers long, the bottom third short, 100 % each, equal weights.
 
@@ -90,8 +97,8 @@ def trade(
     """Trade one path of predictions.
 
     Args:
-        probs: `[N, C]`; the last class rises, the first falls. `long_short` ranks by
-            p_up - p_down, `long_only` holds the tickers whose top class is the last.
+        probs: `[N, C]`. `long_short` ranks by the probability of a rise less that of a fall (`lean`), `long_only`
+            holds the tickers whose most probable class is a rise.
         returns: `[N]`, simple, over the horizon.
         period: int64 `[N]`, ascending index of each row's period.
         period_index: int64 `[P]`, calendar number of each period; consecutive periods differ by 1.
@@ -108,7 +115,7 @@ def trade(
     begins = np.searchsorted(period, np.arange(len(period_index) + 1))
     if not (np.diff(begins) >= MIN_TICKERS).any():
         return None
-    score, rises = probs[:, -1] - probs[:, 0], probs.argmax(axis=1) == probs.shape[1] - 1
+    score, rises = lean(probs), probs.argmax(axis=1) >= (probs.shape[1] + 1) // 2
     drifted = np.zeros(int(ticker.max()) + 1)  # weights before the trade
     entries, last = [], None
     for p in range(len(period_index)):

@@ -9,10 +9,11 @@ from ste.evaluation.classification import Figures, reliability
 from ste.evaluation.estimates import Scorer, confusion, with_intervals
 from ste.evaluation.information_coefficient import RANKING_METRICS, ranking_figures
 from ste.evaluation.metrics.base import Metric
-from ste.evaluation.portfolio import PORTFOLIO_METRICS, Trades, average_paths, hold_all, portfolio_figures, trade
+from ste.evaluation.portfolio import PORTFOLIO_METRICS, Trades, average_paths, hold_all, lean, portfolio_figures, trade
 from ste.evaluation.predictions import BAYES, Predictions
 from ste.evaluation.scorecard import Portfolio, Scorecard
 from ste.evaluation.scored_rows import ScoredRows
+from ste.schema import neutral_class
 
 ONE_HOT_BASELINES = ("persistence",)
 """Baselines that predict a class and no probabilities."""
@@ -94,7 +95,7 @@ def score(
         baselines[BAYES] = scorer.estimates(scorer.baseline_figures(truth), truth)
         majority = predictions.baseline("majority")[rows.order] if "majority" in predictions.baselines else None
         estimates |= with_intervals(_against_bayes(probs, majority, truth, scorer), scorer.resampling, BAYES_METRICS)
-    if len(predictions.classes) > 2:
+    if neutral_class(len(predictions.classes)) is not None:
         ranking = _ranking(probs, rows, over_periods)
         estimates |= with_intervals(ranking, over_periods, RANKING_METRICS)
     # A few weeks do not make an annual return.
@@ -139,17 +140,17 @@ def _against_bayes(probs: np.ndarray, majority: np.ndarray | None, truth: np.nda
 
 def _ranking(probs: np.ndarray, rows: ScoredRows, resampling: Resampling) -> Figures:
     known = np.isfinite(rows.returns)
-    rank_by = (probs[:, -1] - probs[:, 0])[known]
+    rank_by = lean(probs)[known]
     return ranking_figures(rank_by, rows.returns[known], rows.period[known], rows.path[known], resampling)
 
 
 def _trades(predictions: Predictions, probs: np.ndarray, rows: ScoredRows, kind: str, cost_bps: float) -> Trades | None:
     """The portfolio of all paths together, or None.
 
-    With two classes there is none: rows between the thresholds are left out by their future return, so that the
+    Without a class Neutral there is none: rows between the thresholds are left out by their future return, so that the
     remaining rows could not have been chosen in time.
     """
-    if len(predictions.classes) == 2:
+    if neutral_class(len(predictions.classes)) is None:
         return None
     spans, out = set(), []
     for path in np.unique(rows.path):

@@ -110,7 +110,9 @@ def _predict_baselines(model: Model, data: TrendDataModule, splits: list[str]) -
     panel, settings = data.panel, data.settings
     if len(panel.row_split) > _MAX_CACHED_ROWS or data.samples:
         return compute()
-    read = (data.view, settings.sequence_length, settings.history, settings.labels.horizon, splits)
+    labels = settings.labels
+    weights = (labels.weights, labels.half_life) if labels.weights != "none" else ()
+    read = (data.view, settings.sequence_length, settings.history, labels.horizon, *weights, splits)
     kind = model.representation.kind
     scaling = [values.numpy() for values in model.representation.state_dict().values()]
     return _CACHE.get(

@@ -1,55 +1,42 @@
-"""Classes of returns, cut as the labels of a served model were."""
-
-import numpy as np
+"""Trends of returns, cut as the labels of a served model were."""
 
 from ste.config import LabelSettings
+from ste.config.load import build_settings
 from ste.errors import RunError
 from ste.inference.model_card import ModelCard
-from ste.labels.targets import directions, thresholds
-from ste.schema import Trend
+from ste.labels.label_method import LabelMethod, label_method
 
 CUTS = "cuts"
-"""Key of a card's `labels`: the returns `[low, high]` between the classes, where the settings do not contain them
-(the method `balanced`, and ready tables)."""
+"""Key of a card's `labels`: the returns between the trends, ascending, where the settings do not contain them (labels
+that are fitted to training rows, and ready tables); None where no returns separate them."""
 
 
-def class_cuts(returns: np.ndarray, trends: np.ndarray) -> list[float] | None:
-    """Recover the returns between the classes from labelled rows; None where no two returns separate them.
+def method_of(card: ModelCard) -> LabelMethod:
+    """Return the label method of a model.
 
-    Args:
-        returns: `[N]`.
-        trends: `Trend` of each row `[N]`.
+    Raises:
+        ConfigError: no method has that name here.
     """
-    out = []
-    for below, above in ((Trend.DOWNTREND, Trend.NEUTRAL), (Trend.NEUTRAL, Trend.UPTREND)):
-        low, high = returns[trends <= below], returns[trends >= above]
-        if not len(low) or not len(high) or low.max() > high.min():
-            return None
-        out.append(float((low.max() + high.min()) / 2))
-    return out
+    labels = {name: value for name, value in card.labels.items() if name != CUTS}
+    return label_method(build_settings(LabelSettings, labels))
 
 
-def trends_of_returns(returns: np.ndarray, volatility: np.ndarray, card: ModelCard) -> np.ndarray:
-    """Cut returns by the thresholds of a model card.
-
-    Args:
-        returns: `[N]`.
-        volatility: `[N]`, read with labels of the method `volatility` only.
-        card: card of the model.
+def known_edges(card: ModelCard) -> tuple[float, ...] | None:
+    """Return the returns between the trends of a model's labels, for `labels.thresholds.directions`.
 
     Returns:
-        `Trend` of each return, int64 `[N]`.
+        None where they differ between rows.
 
     Raises:
         RunError: the card does not contain its thresholds.
     """
-    labels = LabelSettings(**{name: value for name, value in card.labels.items() if name != CUTS})
     cuts = card.labels.get(CUTS)
     if cuts is not None:
-        return directions(returns, *cuts)
-    if labels.method == "balanced":
+        return tuple(cuts)
+    method = method_of(card)
+    if method.needs_training:
         raise RunError(
             f"model of run {card.run_id}: its labels are the terciles of the training rows, and its card does not "
             "contain them. Export it again (python -m ste.export)."
         )
-    return directions(returns, *thresholds(volatility, labels))
+    return method.fixed_edges()

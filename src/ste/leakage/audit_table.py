@@ -26,12 +26,16 @@ class AuditTable:
         horizon: periods that the labels look ahead, as configured.
         row_periods: of the rows.
         files: setting and file of each split, for messages.
+        trends: number of trends that the classes distinguish, Neutral in the middle.
+        plain_return: whether the returns are those from close to close over the horizon.
     """
 
     frame: pd.DataFrame
     horizon: int = 1
     row_periods: Periods = WEEKS
     files: dict[str, str] = field(default_factory=dict)
+    trends: int = 3
+    plain_return: bool = True
 
     def __post_init__(self) -> None:
         ordered = self.frame.sort_values(["ticker", "date"], kind="stable").reset_index(drop=True)

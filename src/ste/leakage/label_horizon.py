@@ -13,6 +13,8 @@ _MIN_AGREEMENT = 0.8  # fraction of the rows; files may round, or adjust closes 
 
 def label_horizon(table: AuditTable) -> CheckResult:
     """Compare the horizon measured on the closes with the configured one."""
+    if not table.plain_return:
+        return skipped(CHECK, "not run: the labels are not of the return from close to close over the horizon")
     if RETURN not in table.frame or table.close is None:
         return skipped(CHECK, f"not run: the table has no {RETURN} or no {CLOSE}")
     horizons = (*range(1, _MAX_HORIZON + 1), -table.horizon)

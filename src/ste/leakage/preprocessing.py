@@ -15,7 +15,7 @@ from scipy.stats import rankdata
 from ste.config.feature_sets import known_sets, load_feature_set
 from ste.leakage.audit_table import AuditTable
 from ste.leakage.check_result import Alarm, CheckResult, skipped
-from ste.schema import DIRECTION, RETURN, Trend
+from ste.schema import DIRECTION, RETURN
 
 SCALERS = "scalers"
 THRESHOLDS = "thresholds"
@@ -147,8 +147,8 @@ def _scaled_alarm(table: AuditTable, name: str, span: str, rows: np.ndarray, wor
 def future_thresholds(table: AuditTable) -> CheckResult:
     """Find classes cut at quantiles of rows beyond training."""
     spans = _spans(table)
-    if not spans or RETURN not in table.frame or DIRECTION not in table.frame:
-        return skipped(THRESHOLDS, "not run: needs returns, labels and more than one split")
+    if not spans or RETURN not in table.frame or DIRECTION not in table.frame or table.trends != 3:
+        return skipped(THRESHOLDS, "not run: needs returns, labels of three trends and more than one split")
     train = _fractions(table, table.training)
     limits = _limits(table)
     typed = limits is not None and all(_typed(low, high) for low, high in limits)
@@ -169,7 +169,7 @@ def future_thresholds(table: AuditTable) -> CheckResult:
                     f"its classes are {kind} of {span} ({', '.join(f'{s:.4f}' for s in fractions)}), and not of the "
                     f"training rows ({shown})",
                     "thresholds fixed beforehand, or quantiles of the training rows",
-                    "Cut the classes again: data.labels.method=balanced takes the terciles of the training rows.",
+                    "Cut the classes again: labels=terciles takes the terciles of the training rows.",
                 )
                 return CheckResult(THRESHOLDS, line, (alarm,))
     return CheckResult(THRESHOLDS, line)
@@ -177,13 +177,13 @@ def future_thresholds(table: AuditTable) -> CheckResult:
 
 def _fractions(table: AuditTable, rows: np.ndarray) -> np.ndarray:
     """Fraction of each class among the rows, `[C]`."""
-    counts = np.bincount(table.labels[rows], minlength=len(Trend))[: len(Trend)]
+    counts = np.bincount(table.labels[rows], minlength=table.trends)[: table.trends]
     return counts / counts.sum()
 
 
 def _limits(table: AuditTable) -> list[tuple[float, float]] | None:
     """Returns between which each threshold lies, or None where no common threshold separates the classes."""
-    groups = [table.returns[table.labels == trend] for trend in Trend]
+    groups = [table.returns[table.labels == trend] for trend in range(table.trends)]
     groups = [group for group in groups if len(group)]
     limits = [(float(a.max()), float(b.min())) for a, b in pairwise(groups)]
     return limits if all(low <= high for low, high in limits) else None

@@ -17,7 +17,7 @@ from sklearn.metrics import roc_auc_score
 from ste.leakage.association import Association, centred_ranks, difference, ic_of_ranks, over_time
 from ste.leakage.audit_table import CLOSE, AuditTable
 from ste.leakage.check_result import Alarm, CheckResult, skipped
-from ste.schema import DIRECTION, RETURN, Trend
+from ste.schema import DIRECTION, RETURN
 
 CHECK = "single columns"
 
@@ -192,8 +192,9 @@ def _alarm(table: AuditTable, seen: _Measured) -> Alarm:
 
 def _auc(table: AuditTable, values: np.ndarray) -> float:
     """Area under the ROC curve of Up against Down, in either direction, over all rows or within periods."""
-    moved = (table.labels != Trend.NEUTRAL) & np.isfinite(values)
-    up = table.labels[moved] == Trend.UPTREND
+    neutral = table.trends // 2
+    moved = (table.labels != neutral) & np.isfinite(values)
+    up = table.labels[moved] > neutral
     if up.all() or not up.any():
         return 0.5
     by_period = centred_ranks(values[moved], table.period_codes[moved])

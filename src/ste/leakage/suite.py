@@ -16,6 +16,7 @@ from ste.data.columns import check_lines, typed_frame
 from ste.data.sources.daily_sources import daily_sources, with_calendar
 from ste.data.storage.files import read_frame, sha256
 from ste.data.storage.tables import read_table
+from ste.data.table_labels import TableLabels, with_own_labels
 from ste.errors import DataError, SteError
 from ste.features.feature_rows import feature_rows
 from ste.leakage.audit_table import SPLIT, AuditTable
@@ -30,7 +31,7 @@ from ste.leakage.single_columns import single_columns
 from ste.leakage.source_files import early_news, early_releases, odd_bars
 from ste.market.calendar import Periods
 from ste.market.sources import Market
-from ste.schema import DIRECTION, KEYS, RETURN, SPLITS, Trend
+from ste.schema import DIRECTION, KEYS, RETURN, SPLITS
 
 CONTRACT = "contract"
 
@@ -88,7 +89,7 @@ def audit(settings: DataSettings, root: Path, *, strict: bool = False, shuffles:
         if files is None:
             prepared = prepare(settings, root)
             files = {split: str(path) for split, path in prepared.files.items()}
-        table = read_leniently(files, settings.labels.horizon, settings.periods)
+        table = read_leniently(files, TableLabels.of(settings.labels), settings.periods)
     with step("checking columns, splits and labels"):
         results = [contract, *table_checks(table, strict=strict, stated=settings.split.by == "row")]
     with step("checking the daily sources"):
@@ -125,7 +126,7 @@ def _contract(settings: DataSettings) -> CheckResult:
     for split, path in settings.files().items():
         read_frame(path)  # a file that is no table cannot be audited
         try:
-            read_table(path, settings.feature_set, settings.periods)
+            read_table(path, settings.feature_set, settings.periods, TableLabels.of(settings.labels))
         except DataError as error:
             seen = str(error).removeprefix(f"{path}: ")
             alarms.append(
@@ -136,7 +137,7 @@ def _contract(settings: DataSettings) -> CheckResult:
     return CheckResult(CONTRACT, f"{len(settings.files())} files as ste.train reads them", tuple(alarms))
 
 
-def read_leniently(files: dict[str, str], horizon: int, periods: Periods) -> AuditTable:
+def read_leniently(files: dict[str, str], labels: TableLabels, periods: Periods) -> AuditTable:
     """Read tables with columns of any name; rows without a date, ticker, return or class are dropped.
 
     Raises:
@@ -144,7 +145,7 @@ def read_leniently(files: dict[str, str], horizon: int, periods: Periods) -> Aud
     """
     frames = []
     for split, path in files.items():
-        frame = read_frame(path)
+        frame = with_own_labels(read_frame(path), labels, path)
         check_columns(frame, KEYS, path)
         frame = frame[frame["date"].notna()]
         typed, violations = typed_frame(frame, numbers=(), names=())
@@ -154,11 +155,11 @@ def read_leniently(files: dict[str, str], horizon: int, periods: Periods) -> Aud
     needed = [name for name in (*KEYS, RETURN, DIRECTION) if name in rows]
     known = rows[needed].notna().all(axis=1)
     if DIRECTION in rows:
-        known &= rows[DIRECTION].isin([int(trend) for trend in Trend])
+        known &= rows[DIRECTION].isin(range(labels.trend_count))
     if not (known & (rows[SPLIT] == "train")).any():
         raise DataError(f"{files['train']}: no row has date, ticker, return and class. Expected a labelled table.")
     named = {split: f"data.{split}={path}" for split, path in files.items()}
-    return AuditTable(rows[known], horizon, periods, named)
+    return AuditTable(rows[known], labels.horizon, periods, named, labels.trend_count, labels.plain_return)
 
 
 def source_checks(settings: DataSettings) -> Iterator[CheckResult]:
@@ -202,7 +203,7 @@ def null_market(settings: DataSettings, table: AuditTable) -> CheckResult:
     except SteError as error:
         return skipped(NULL, f"not run: no synthetic market could be generated ({str(error).splitlines()[0]})")
     frame = rows.assign(**{SPLIT: [SPLITS[code] for code in codes]})
-    return null_market_models(AuditTable(frame, settings.labels.horizon, settings.periods))
+    return null_market_models(AuditTable(frame, settings.labels.horizon, settings.periods, trends=table.trends))
 
 
 def _split_by_date(settings: DataSettings, table: AuditTable) -> SplitSettings | None:

@@ -8,11 +8,12 @@ import pandas as pd
 from ste.data.history_only import history_only_rows
 from ste.errors import DataError
 from ste.features.feature_rows import feature_rows
-from ste.inference.class_cuts import trends_of_returns
+from ste.inference.class_cuts import known_edges, method_of
 from ste.inference.model_card import ModelCard
-from ste.labels.targets import future_returns
+from ste.labels.targets import fit_to_rows, labelled_returns, with_trends
+from ste.labels.thresholds import directions
 from ste.market.sources import Market
-from ste.schema import CLASSES, DIRECTION, KEYS, RETURN, ROW_VOLATILITY, Trend
+from ste.schema import CLASSES, DIRECTION, KEYS, RETURN, trend_count
 
 LABEL = "label"
 
@@ -29,10 +30,13 @@ def outcomes_of_market(market: Market, card: ModelCard) -> pd.DataFrame:
         model with two classes.
     """
     rows = feature_rows(market, card.frequency, card.feature_set)
-    ahead = future_returns(rows, card.horizon)
-    volatility = ahead[ROW_VOLATILITY].to_numpy(dtype=np.float64)
-    returns = ahead[RETURN].to_numpy()
-    return _outcomes(ahead, returns, trends_of_returns(returns, volatility, card), card)
+    method, edges = method_of(card), known_edges(card)
+    rows = labelled_returns(rows, method, market.bars, market.periods(card.frequency))
+    if edges is not None:
+        return _outcomes(rows, directions(rows[RETURN].to_numpy(), *edges), card)
+    rows, without = with_trends(rows, method, fit_to_rows(method, rows))
+    outcomes = _outcomes(rows, rows[DIRECTION].to_numpy(), card)
+    return outcomes.assign(**{LABEL: np.where(without, -1, outcomes[LABEL])})
 
 
 def outcomes_of_table(frame: pd.DataFrame, card: ModelCard, where: Path | str) -> pd.DataFrame:
@@ -49,19 +53,20 @@ def outcomes_of_table(frame: pd.DataFrame, card: ModelCard, where: Path | str) -
     Raises:
         DataError: the table has no targets.
     """
-    needed = DIRECTION if card.labels.get("method") == "volatility" else RETURN  # a table does not have the volatility
+    edges = known_edges(card)
+    needed = DIRECTION if edges is None else RETURN  # a table holds neither volatilities nor bars
     for name in (RETURN, needed):
         if name not in frame:
             raise DataError(f"{where}: no column {name}, so the outcomes are unknown. Give the bars: truth=bars.csv.")
     frame = frame[~history_only_rows(frame)]
-    returns = frame[RETURN].to_numpy(dtype=np.float64)
-    if needed == DIRECTION:
-        return _outcomes(frame, returns, frame[DIRECTION].to_numpy(dtype=np.int64), card)
-    return _outcomes(frame, returns, trends_of_returns(returns, np.ones(len(frame)), card), card)
+    if edges is None:
+        return _outcomes(frame, frame[DIRECTION].to_numpy(dtype=np.int64), card)
+    return _outcomes(frame, directions(frame[RETURN].to_numpy(dtype=np.float64), *edges), card)
 
 
-def _outcomes(rows: pd.DataFrame, returns: np.ndarray, trends: np.ndarray, card: ModelCard) -> pd.DataFrame:
-    index = np.full(len(Trend), -1, dtype=np.int64)
-    index[list(CLASSES[len(card.classes)])] = np.arange(len(card.classes))
-    keys = rows[list(KEYS)].reset_index(drop=True)
+def _outcomes(rows: pd.DataFrame, trends: np.ndarray, card: ModelCard) -> pd.DataFrame:
+    count = len(card.classes)
+    index = np.full(trend_count(count), -1, dtype=np.int64)
+    index[list(CLASSES[count])] = np.arange(count)
+    keys, returns = rows[list(KEYS)].reset_index(drop=True), rows[RETURN].to_numpy(dtype=np.float64)
     return keys.assign(**{"return": returns, LABEL: index[np.asarray(trends, dtype=np.int64)]})

@@ -97,7 +97,11 @@ def label(name: str) -> str:
     if name in LABELS:
         return LABELS[name]
     figure, _, of_class = name.partition("_")
-    return f"{LABELS.get(figure, figure).removesuffix(' (macro)')}, {of_class.capitalize()}" if of_class else name
+    return (
+        f"{LABELS.get(figure, figure).removesuffix(' (macro)')}, {of_class.replace('_', ' ').capitalize()}"
+        if of_class
+        else name
+    )
 
 
 def number(value: float, name: str = "", *, signed: bool = False, unit: bool = True) -> str:

@@ -93,7 +93,7 @@ class ReplicaModule(TrendModule):
         """Return normalized features: one batch for all, `[B, ...]`, or one for each replica, `[R, B, ...]`."""
         if isinstance(batch, NormalizedBatch) or batch.label.dim() == 1:
             return super().normalized(batch)
-        flat = Batch(batch.features.flatten(0, 1), batch.label.flatten())
+        flat = Batch(batch.features.flatten(0, 1), batch.label.flatten())  # the weight is read by the loss alone
         return super().normalized(flat).unflatten(0, batch.label.shape)
 
     @torch.no_grad()

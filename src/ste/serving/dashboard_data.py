@@ -7,6 +7,7 @@ import numpy as np
 
 from ste.evaluation.bootstrap import binomial_interval
 from ste.evaluation.scorecard import Estimate
+from ste.inference.class_cuts import CUTS, method_of
 from ste.inference.model_card import ModelCard
 from ste.inference.training_data import synthetic_warning, trained_on_synthetic
 from ste.monitoring.drift import DriftReport
@@ -14,6 +15,7 @@ from ste.monitoring.market_history import HitRate, MarketHistory, hit_rate
 from ste.monitoring.outcomes import LABEL
 from ste.monitoring.recommendation import recommend
 from ste.monitoring.track_record import TrackRecord
+from ste.registry import LABELS
 from ste.schema import PERIOD, probability_names
 
 MAX_DRIFT_COLUMNS = 8
@@ -44,18 +46,20 @@ def model_json(card: ModelCard, version: str) -> dict[str, Any]:
 
 
 def thresholds_text(card: ModelCard) -> str:
-    """Describe the thresholds between the classes."""
+    """Describe the classes: the returns between them, or in words what decides them."""
     labels, unit = card.labels, PERIOD[card.frequency]
     ahead = f"the next {unit}'s" if card.horizon == 1 else f"the next {card.horizon} {unit}s'"
-    if labels.get("method") == "volatility":
+    name, cuts = labels.get("method", "fixed"), labels.get(CUTS)
+    if cuts is None and name == "volatility":
         return f"{ahead} return beyond {labels.get('threshold', 0):g} times the ticker's own volatility"
-    cuts = labels.get("cuts")
-    if cuts is None and labels.get("method") != "balanced":
-        above = float(labels.get("threshold", 0.01))
-        cuts = [-above if labels.get("lower") is None else float(labels["lower"]), above]
+    if cuts is None and name in LABELS:
+        cuts = method_of(card).fixed_edges()
     if cuts is None:
-        return f"terciles of {ahead} return in training"
-    return f"{ahead} return below {100 * cuts[0]:+.1f} % or above {100 * cuts[1]:+.1f} %"
+        meaning = getattr(LABELS.get(name), "meaning", "") if name in LABELS else ""
+        return (meaning or f"the label {name} of {{ahead}} prices").format(ahead=ahead)
+    middle = len(cuts) // 2
+    strong = f", strong below {100 * cuts[0]:+.1f} % or above {100 * cuts[-1]:+.1f} %" if middle > 1 else ""
+    return f"{ahead} return below {100 * cuts[middle - 1]:+.1f} % or above {100 * cuts[middle]:+.1f} %{strong}"
 
 
 def tested_json(card: ModelCard) -> dict[str, Any] | None:

@@ -106,15 +106,16 @@ def table_moments(rows: pd.DataFrame, signal: float) -> tuple[np.ndarray, np.nda
     return moments(signal, risk(vix, 2 * half / middle), edges)
 
 
-def probabilities(mu: np.ndarray, sigma: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Return P(Downtrend, Neutral, Uptrend) of normal log returns, float64 `[N, 3]`.
+def probabilities(mu: np.ndarray, sigma: np.ndarray, *edges: np.ndarray | float) -> np.ndarray:
+    """Return the probability of each trend of normal log returns, float64 `[N, trends]`.
 
     Args:
         mu: mean of the log return, float64 `[N]`, from `table_moments`.
         sigma: its standard deviation.
-        low: simple return below which a row's label is a Downtrend.
-        high: simple return above which it is an Uptrend.
+        edges: simple returns between the trends, ascending, an even number of them.
     """
-    down = ndtr((np.log1p(low) - mu) / sigma)
-    up = ndtr((mu - np.log1p(high)) / sigma)
-    return np.stack([down, 1.0 - down - up, up], axis=1)
+    middle = len(edges) // 2
+    below = [ndtr((np.log1p(edge) - mu) / sigma) for edge in edges[:middle]]
+    above = [ndtr((mu - np.log1p(edge)) / sigma) for edge in edges[middle:]]
+    down, up = np.diff(below, axis=0, prepend=0.0), -np.diff(above, axis=0, append=0.0)
+    return np.stack([*down, 1.0 - below[-1] - above[0], *up], axis=1)

@@ -46,6 +46,7 @@ class CachedDataset(Dataset[Batch]):
             self._finish = representation.to_windows(device)
             starts = starts - (steps - 1)
         self._starts, self._labels = starts.to(device), dataset.labels.to(device)
+        self._weights = None if dataset.weights is None else dataset.weights.to(device)
 
     @property
     def device(self) -> torch.device:
@@ -65,10 +66,11 @@ class CachedDataset(Dataset[Batch]):
         # `index_select` copies complete rows; indexing with brackets copies value by value.
         chosen = index.flatten()
         label = self._labels.index_select(0, chosen).view(index.shape)
+        weight = None if self._weights is None else self._weights.index_select(0, chosen).view(index.shape)
         features = self._rows.index_select(0, self._starts.index_select(0, chosen))
         if self._finish is not None:
             features = self._finish(features)
-        return NormalizedBatch(features.unflatten(0, index.shape) if index.dim() > 1 else features, label)
+        return NormalizedBatch(features.unflatten(0, index.shape) if index.dim() > 1 else features, label, weight)
 
 
 def fits(rows: int, columns: int, item_bytes: int, device: torch.device) -> bool:

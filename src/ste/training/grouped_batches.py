@@ -58,7 +58,11 @@ class BatchGroup:
 
     def to(self, device: torch.device, **_: Any) -> "BatchGroup":
         """Return the group on a device (Lightning calls it; cached batches are there already)."""
-        return BatchGroup(self.first, [type(batch)(*(part.to(device) for part in batch)) for batch in self.batches])
+        return BatchGroup(self.first, [_moved(batch, device) for batch in self.batches])
+
+
+def _moved(batch: Batch, device: torch.device) -> Batch:
+    return type(batch)(*(None if part is None else part.to(device) for part in batch))  # type: ignore[arg-type]
 
 
 class GroupedLoader:

@@ -20,6 +20,7 @@ from ste.training.augmentation.batch_transforms import augment_batch, generator
 from ste.training.cached_dataset import NormalizedBatch
 from ste.training.optimizers import build_optimizer, build_scheduler
 from ste.training.run_logger import RunLogger
+from ste.training.weighted_loss import weighted_cross_entropy
 
 STEPS = 32
 """Training steps whose metrics are added together."""
@@ -144,14 +145,14 @@ class TrendModule(pl.LightningModule):
         features, target = self._augmented(batch, batch_idx)
         latent: torch.Tensor = self.net.latent(features)  # type: ignore[operator]
         logits = self.net.classify(latent)  # type: ignore[operator]
-        loss = self.loss(logits, target)
+        loss = self._mean_loss(logits, target, batch.weight)
         self._steps.append(Step(loss.detach(), logits.detach(), batch.label))
         if len(self._steps) == STEPS:
             self._update_train_metrics()
         weight = float(self.hparams["adversarial_weight"])
         if weight > 0.0:
             away = perturbation(self._latent_loss, latent, target, self.hparams["adversarial_size"])
-            loss = loss + weight * self._latent_loss(latent + away, target)
+            loss = loss + weight * self._latent_loss(latent + away, target, batch.weight)
         return loss
 
     def _augmented(self, batch: Batch, batch_idx: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -184,8 +185,16 @@ class TrendModule(pl.LightningModule):
         else:
             nn.utils.clip_grad_norm_(self.net.parameters(), max_value)
 
-    def _latent_loss(self, latent: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        return self.loss(self.net.classify(latent), target)  # type: ignore[operator]
+    def _latent_loss(
+        self, latent: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        return self._mean_loss(self.net.classify(latent), target, weight)  # type: ignore[operator]
+
+    def _mean_loss(self, logits: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
+        """Return the mean loss of a batch; `weight` is that of each example, or None."""
+        if weight is None:
+            return self.loss(logits, target)
+        return weighted_cross_entropy(logits, target, weight, self.loss.weight, self.loss.label_smoothing)
 
     def on_train_epoch_end(self) -> None:
         """Log the epoch's training metrics and append all of its metrics to the history."""

@@ -9,12 +9,25 @@ from ste.data.build.market_rows import MarketRows
 from ste.data.build.split_summary import check_training
 from ste.data.history_only import history_only_rows, with_history_only
 from ste.data.sources.daily_sources import daily_sources
-from ste.data.splits import assign_splits, usable_rows
+from ste.data.splits import assign_splits, label_reach, usable_periods
 from ste.errors import DataError
 from ste.features.feature_rows import feature_rows, look_back
-from ste.labels.targets import Terciles, future_returns, label, return_terciles, thresholds
+from ste.labels.label_method import AllRows, label_method
+from ste.labels.targets import labelled_returns, with_trends
+from ste.market.read_summary import Finding
 from ste.market.sources import Market
-from ste.schema import HISTORY_ONLY, KEYS, PERIOD, PROBABILITIES, RETURN, ROW_VOLATILITY, table_columns
+from ste.schema import (
+    HISTORY_ONLY,
+    KEYS,
+    LABEL_END,
+    PERIOD,
+    RETURN,
+    ROW_PERIOD,
+    ROW_VOLATILITY,
+    probability_names,
+    table_columns,
+    trend_names,
+)
 from ste.synthetic import return_model
 
 
@@ -37,16 +50,21 @@ def build_table(
     builder = RowBuilder(settings, market.bars["date"].max())
     rows = builder.build(market)
     builder.check()
-    market.summary.of_rows += builder.notes()
     rows = rows.sort_values(["date", "ticker"], kind="stable").reset_index(drop=True)
     split = assign_splits(rows["date"], settings.split, settings.periods)
-    purge = settings.split.purged_periods(settings.labels.horizon)
-    training = (split == 0) & usable_rows(rows["date"], split, purge, settings.periods)
+    purge, period = settings.split.purged_periods(settings.labels.horizon), rows[ROW_PERIOD].to_numpy()
+    reach = label_reach(rows, period, settings.split, settings.periods)
+    training = (split == 0) & usable_periods(period, split, purge, reach)
     history_only = history_only_rows(rows)
     check_training(int((training & ~history_only).sum()), int((training & history_only).sum()))
-    training &= ~history_only
-    balanced = settings.labels.method == "balanced"
-    table, truth = label_rows(rows, return_terciles(rows[RETURN].to_numpy(), training) if balanced else None, settings)
+    fitted = None
+    if builder.method.needs_all_rows:
+        tickers, returns = rows["ticker"].to_numpy(dtype=object), rows[RETURN].to_numpy()
+        fitted = builder.method.fit(AllRows(tickers, period, returns, ~history_only, training & ~history_only))
+    table, truth = builder.label(rows, fitted)
+    market.summary.of_rows += builder.notes()
+    training &= ~history_only_rows(table)
+    builder.check_labelled(int(training.sum()))
     return table, split, truth, market
 
 
@@ -62,8 +80,10 @@ class RowBuilder:
         self.settings = settings
         self._market = MarketRows(settings, last_bar) if isinstance(settings, RealMarketSettings) else None
         self.start, self.end = (getattr(settings, name, None) for name in ("start", "end"))
+        self.method = label_method(settings.labels)
         self._rows, self._has_features = 0, False
         self._bars_per_period = 1
+        self._without = Finding()
         self._bar_dates: list[pd.Timestamp] = []
 
     def build(self, market: Market) -> pd.DataFrame:
@@ -82,7 +102,7 @@ class RowBuilder:
         self._has_features = True
         if isinstance(settings, SyntheticSettings) and has_class_probabilities(settings):
             rows["mu"], rows["sigma"] = _moments(market, rows, settings)
-        rows = future_returns(rows, settings.labels.horizon, ends)
+        rows = labelled_returns(rows, self.method, market.bars, settings.periods, ends)
         inside = np.ones(len(rows), dtype=bool)
         if self.start is not None:
             inside &= rows["date"] >= pd.Timestamp(self.start)
@@ -94,9 +114,47 @@ class RowBuilder:
             return rows
         return with_history_only(rows, self._market.history_only(rows, market.bars))
 
+    def label(self, rows: pd.DataFrame, fitted: object) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+        """Return the table's own columns of rows, and their class probabilities where they are known.
+
+        Args:
+            rows: of `build`; rows without a class become history only and are counted.
+            fitted: of `LabelMethod.fit`, to the rows of all blocks; None where the method needs none.
+        """
+        truth = None
+        if has_class_probabilities(self.settings):
+            edges = self.method.edges(rows[ROW_VOLATILITY].to_numpy(), fitted)
+            assert edges is not None
+            probabilities = return_model.probabilities(rows["mu"].to_numpy(), rows["sigma"].to_numpy(), *edges)
+            names = probability_names(trend_names(self.settings.labels.classes))
+            truth = rows[list(KEYS)].assign(**dict(zip(names, probabilities.T, strict=True)))
+        table, without = with_trends(rows, self.method, fitted)
+        if without.any():
+            first = rows.iloc[int(np.argmax(without))]
+            self._without.add(int(without.sum()), f"{first['ticker']} {first['date']:%Y-%m-%d}")
+            table = with_history_only(table, history_only_rows(table) | without)
+        optional = [name for name in (LABEL_END, HISTORY_ONLY) if name in table]
+        return table[[*table_columns(self.settings.feature_set), *optional]], truth
+
     def notes(self) -> list[str]:
-        """Return what was found of members, delistings and rows without trades, after the last block."""
-        return [] if self._market is None else self._market.notes()
+        """Return what was found of members, delistings, and rows without trades or classes, after the last block."""
+        notes = [] if self._market is None else self._market.notes()
+        if self._without.rows:
+            rows = f"{self._without.rows:,} row{'s' * (self._without.rows > 1)}"
+            notes.append(f"labels: {rows} {self.method.without}: history only (first: {self._without.first})")
+        return notes
+
+    def check_labelled(self, usable: int) -> None:
+        """Raise `DataError` where no training row has a class.
+
+        Args:
+            usable: training rows that have one.
+        """
+        if not usable:
+            raise DataError(
+                f"data.labels.method={self.settings.labels.method}: {self._without.rows:,} rows are "
+                f"{self.method.without}, and no training row has a class. Give more tickers, or try labels=terciles."
+            )
 
     def check(self) -> None:
         """Raise `DataError` where no block gave a row, or no ticker is one of the universe."""
@@ -118,7 +176,8 @@ class RowBuilder:
 def has_class_probabilities(settings: DataSettings) -> bool:
     """Return whether the class probabilities are known: in a weekly synthetic market with a horizon of one."""
     weekly = (settings.frequency, settings.labels.horizon) == ("weekly", 1)
-    return isinstance(settings, SyntheticSettings) and weekly
+    own = settings.labels.method in ("fixed", "volatility", "terciles")
+    return isinstance(settings, SyntheticSettings) and weekly and own
 
 
 def _moments(market: Market, rows: pd.DataFrame, settings: SyntheticSettings) -> tuple[np.ndarray, np.ndarray]:
@@ -134,22 +193,3 @@ def _moments(market: Market, rows: pd.DataFrame, settings: SyntheticSettings) ->
         return moments["mu"], moments["sigma"]
     joined = rows[list(KEYS)].merge(known[list(KEYS)].assign(**moments), on=list(KEYS), how="left")
     return joined["mu"].to_numpy(), joined["sigma"].to_numpy()
-
-
-def label_rows(
-    rows: pd.DataFrame, terciles: Terciles | None, settings: DataSettings
-) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """Return the table's own columns of rows, and their class probabilities where they are known.
-
-    Args:
-        rows: of `RowBuilder.build`.
-        terciles: of the training rows' returns, with balanced labels.
-        settings: of the table.
-    """
-    low, high = thresholds(rows[ROW_VOLATILITY].to_numpy(), settings.labels, terciles)
-    truth = None
-    if has_class_probabilities(settings):
-        probabilities = return_model.probabilities(rows["mu"].to_numpy(), rows["sigma"].to_numpy(), low, high)
-        truth = rows[list(KEYS)].assign(**dict(zip(PROBABILITIES, probabilities.T, strict=True)))
-    columns = [*table_columns(settings.feature_set), *([HISTORY_ONLY] if HISTORY_ONLY in rows else [])]
-    return label(rows, low, high)[columns], truth

@@ -1,7 +1,7 @@
 """Build a table in parts block by block: one block of tickers is computed while the block before it is written.
 
-The start of the splits (with fractions) and the terciles of the training rows depend on all rows; a pass of its own
-over the sources finds them first (`find_table_cuts`).
+The start of the splits (with fractions), the terciles of the training rows and the returns of a date's tickers depend
+on all rows; a pass of its own over the sources finds them first (`find_table_cuts`).
 """
 
 import ctypes
@@ -20,16 +20,16 @@ import pyarrow.parquet as pq
 
 from ste.config import DataSettings, MarketSettings, RealMarketSettings, SyntheticSettings
 from ste.data.build.data_card import StagedTable, bars_entry
-from ste.data.build.labelled_rows import RowBuilder, label_rows
+from ste.data.build.labelled_rows import RowBuilder
 from ste.data.build.split_summary import SplitSummary, check_training
 from ste.data.build.table_folder import TENSORS, TRUTH, content_digest
 from ste.data.history_only import history_only_rows
 from ste.data.sources.daily_sources import source_blocks
-from ste.data.splits import by_fraction, split_codes, split_starts, usable_periods
+from ste.data.splits import by_fraction, label_reach, split_codes, split_starts, usable_periods
 from ste.data.storage.memory_mapped import TensorWriter
 from ste.data.storage.parquet_shards import PartsWriter, digest
 from ste.data.table_checks import check_built_table
-from ste.labels.targets import Terciles, return_terciles
+from ste.labels.label_method import AllRows
 from ste.market.read_summary import ReadSummary
 from ste.market.sources import Market
 from ste.schema import RETURN, ROW_PERIOD, SPLITS
@@ -44,11 +44,11 @@ class TableCuts:
 
     Attributes:
         split_starts: where validation and test start (`splits.split_starts`).
-        terciles: of the training rows' returns, with balanced labels.
+        fitted: of `LabelMethod.fit`, for labels that need all rows.
     """
 
     split_starts: np.ndarray
-    terciles: Terciles | None = None
+    fitted: object = None
 
 
 def block_rows(settings: DataSettings) -> int:
@@ -71,7 +71,7 @@ def find_last_bar(settings: DataSettings, max_rows: int) -> pd.Timestamp | None:
 
 
 def find_table_cuts(settings: DataSettings, max_rows: int, last_bar: pd.Timestamp | None = None) -> TableCuts:
-    """Compute the values that depend on all rows, where balanced labels or splits by fraction need them.
+    """Compute the values that depend on all rows, where labels or splits by fraction need them.
 
     The rows are computed as in the build itself; the date, period and return of each row are retained. The tickers
     of a synthetic market have rows in the same periods, so one block is enough for splits by fraction.
@@ -81,35 +81,38 @@ def find_table_cuts(settings: DataSettings, max_rows: int, last_bar: pd.Timestam
         max_rows: bars in a block.
         last_bar: of `find_last_bar`.
     """
-    balanced = settings.labels.method == "balanced"
-    if not balanced and not by_fraction(settings.split):
+    builder = RowBuilder(settings, last_bar)
+    fits = builder.method.needs_all_rows
+    if not fits and not by_fraction(settings.split):
         return TableCuts(split_starts(settings.split, np.empty(0, dtype=np.int64)))
     blocks: Iterable[Market] = source_blocks(settings, max_rows)
-    if isinstance(settings, SyntheticSettings) and not balanced:
+    if isinstance(settings, SyntheticSettings) and not fits:
         blocks = islice(blocks, 1)
-    builder = RowBuilder(settings, last_bar)
     retained = []
     for block in map(builder.build, blocks):
-        returns = block[RETURN].to_numpy() if balanced else np.empty(0)
+        period = block[ROW_PERIOD].to_numpy(np.int32)
+        reach = label_reach(block, period, settings.split, settings.periods)
         retained.append(
             (
                 block["date"].to_numpy().astype("datetime64[D]"),
-                block[ROW_PERIOD].to_numpy(np.int32),
-                returns,
+                period,
+                block[RETURN].to_numpy() if fits else np.empty(0),
+                block["ticker"].to_numpy(dtype=object) if fits else np.empty(0),
                 history_only_rows(block),
+                np.empty(0) if reach is None else reach,
             )
         )
     builder.check()
-    days, period, returns, history_only = (np.concatenate(each) for each in zip(*retained, strict=True))
+    days, period, returns, tickers, history_only, reach = (np.concatenate(each) for each in zip(*retained, strict=True))
     known = np.flatnonzero(np.bincount(period - period.min())) + period.min()
     starts = split_starts(settings.split, known)
-    if not balanced:
+    if not fits:
         return TableCuts(starts)
-    split = split_codes(days, period, starts)
-    training = (split == 0) & usable_periods(period, split, settings.split.purged_periods(settings.labels.horizon))
+    split, purge = split_codes(days, period, starts), settings.split.purged_periods(settings.labels.horizon)
+    training = (split == 0) & usable_periods(period, split, purge, reach if len(reach) else None)
     check_training(int((training & ~history_only).sum()), int((training & history_only).sum()))
-    training &= ~history_only
-    return TableCuts(starts, return_terciles(returns, training))
+    every = AllRows(tickers, period, returns, ~history_only, training & ~history_only)
+    return TableCuts(starts, builder.method.fit(every))
 
 
 def build_parts(settings: DataSettings, staging: Path) -> StagedTable:
@@ -145,7 +148,7 @@ def build_parts(settings: DataSettings, staging: Path) -> StagedTable:
             block = builder.build(market)
             if len(block):
                 split = split_codes(block["date"].to_numpy(), block[ROW_PERIOD].to_numpy(), cuts.split_starts)
-                table, truth = label_rows(block, cuts.terciles, settings)
+                table, truth = builder.label(block, cuts.fitted)
                 check_built_table(table, settings.feature_set)
                 summary.add(table, split)
                 if isinstance(settings, SyntheticSettings):  # every block has the same dates: fail early

@@ -7,9 +7,9 @@ import pandas as pd
 
 from ste.config import DataSettings
 from ste.data.history_only import history_only_rows
-from ste.data.splits import check_splits, usable_periods
+from ste.data.splits import check_splits, label_reach, usable_periods
 from ste.errors import DataError
-from ste.schema import CLASS_NAMES, DIRECTION, SPLITS
+from ste.schema import DIRECTION, SPLITS, trend_names
 
 
 class SplitSummary:
@@ -37,6 +37,10 @@ class SplitSummary:
             "trend": rows[DIRECTION].to_numpy(),
             "history": history_only_rows(rows),
         }
+        periods = self.settings.periods
+        reach = label_reach(rows, periods.index(rows["date"]), self.settings.split, periods)
+        if reach is not None:
+            cells["reach"] = reach
         counts = pd.DataFrame(cells).value_counts()
         known = [self._rows, counts] if len(self._rows) else [counts]
         self._rows = pd.concat(known).groupby(level=list(cells)).sum()
@@ -63,7 +67,8 @@ class SplitSummary:
         for code in self._rows.index.unique(level="split").tolist():
             own = self._rows.loc[code]
             days = own.index.get_level_values("day")
-            classes = own.groupby(level="trend").sum().reindex(range(len(CLASS_NAMES)), fill_value=0)
+            names = trend_names(self.settings.labels.classes)
+            classes = own.groupby(level="trend").sum().reindex(range(len(names)), fill_value=0)
             out[SPLITS[code]] = {
                 "rows": int(own.sum()),
                 "purged": int(purged[code]),
@@ -72,7 +77,7 @@ class SplitSummary:
                 "last": f"{days.max():%Y-%m-%d}",
                 "periods": days.nunique(),
                 "tickers": int(self._tickers[code]),
-                "classes": dict(zip(CLASS_NAMES, classes.tolist(), strict=True)),
+                "classes": dict(zip(names, classes.tolist(), strict=True)),
             }
         return out
 
@@ -81,7 +86,8 @@ class SplitSummary:
         rows = self._rows.reset_index(name="rows")
         split = rows["split"].to_numpy()
         purge = self.settings.split.purged_periods(self.settings.labels.horizon)
-        purged = ~usable_periods(self.settings.periods.index(rows["day"]), split, purge)
+        reach = rows["reach"].to_numpy() if "reach" in rows else None
+        purged = ~usable_periods(self.settings.periods.index(rows["day"]), split, purge, reach)
         history = rows["history"].to_numpy(dtype=bool) & ~purged
         counts = (np.bincount(split[own], rows["rows"][own], len(SPLITS)).astype(np.int64) for own in (purged, history))
         return next(counts), next(counts)

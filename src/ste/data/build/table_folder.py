@@ -9,7 +9,7 @@ from ste.config import DataSettings
 from ste.data.storage.files import sha256
 from ste.data.storage.parquet_shards import digests, part_files
 from ste.errors import DataError
-from ste.schema import CLASS_NAMES
+from ste.schema import trend_count
 
 STAGING = ".building"
 """Folder inside a table folder where the parts are written until all are complete."""
@@ -48,7 +48,7 @@ def entries(card: dict[str, Any]) -> list[dict[str, Any]]:
 def content_digest(contents: list[str], settings: DataSettings) -> str:
     """Combine the digests of the tables into one short digest."""
     joined = "".join(contents)
-    if settings.labels.classes != len(CLASS_NAMES):  # the same bytes give other examples
+    if settings.labels.classes != trend_count(settings.labels.classes):  # the same bytes give other examples
         joined += f"classes={settings.labels.classes}"
     return hashlib.sha256(joined.encode()).hexdigest()[:16]
 

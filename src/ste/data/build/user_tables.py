@@ -18,6 +18,7 @@ from ste.data.sources.table_files import check_horizon, check_split_order
 from ste.data.storage.files import sha256
 from ste.data.storage.parquet_shards import digest, digests
 from ste.data.storage.tables import read_table, table_header, unread_columns
+from ste.data.table_labels import TableLabels
 from ste.errors import DataError
 from ste.market.calendar_check import check_calendar
 from ste.market.read_summary import ReadSummary
@@ -79,7 +80,8 @@ def _with_table_calendar(settings: TableSettings, built: dict[str, Any]) -> Tabl
 def _read_files(settings: TableSettings, files: dict[str, Path]) -> dict[str, pd.DataFrame]:
     """Read the user's files; daily rows on the days of another exchange are refused with its name."""
     try:
-        frames = {split: read_table(path, settings.feature_set, settings.periods) for split, path in files.items()}
+        how = settings.feature_set, settings.periods, TableLabels.of(settings.labels)
+        frames = {split: read_table(path, *how) for split, path in files.items()}
         dates = [frame["date"].to_numpy() for frame in frames.values()]
     except DataError:
         _check_days(settings, files, [table_dates(path) for path in files.values()])
@@ -105,6 +107,11 @@ def existing_parts(settings: TableSettings, folders: dict[str, Path], root: Path
         raise DataError(
             f"data.{single[0]}={settings.files()[single[0]]}: is a file, and data.{next(iter(folders))} a folder of "
             "parts. Expected all of them in one form."
+        )
+    if "column" in settings.labels.arguments:
+        raise DataError(
+            f"data.labels.column={settings.labels.arguments['column']}: is read from single files, and data.train is a "
+            "folder of parts. Try a Parquet file, or write the classes as stock_trend_direction."
         )
     built = card_of_table(folders["train"], digest(parts["train"]))
     settings = _with_table_calendar(settings, built)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from ste.config import TableSettings
+from ste.data.table_labels import TableLabels
 from ste.errors import DataError
 from ste.labels.targets import closes, horizon_agreement
 from ste.schema import RETURN
@@ -28,7 +29,12 @@ def check_split_order(dates: dict[str, tuple[pd.Timestamp, pd.Timestamp]], files
 
 
 def check_horizon(table: pd.DataFrame, settings: TableSettings) -> None:
-    """Raise `DataError` where the labels have another horizon than the settings: the purge would be too short."""
+    """Raise `DataError` where the labels have another horizon than the settings: the purge would be too short.
+
+    Returns that are not those of the closes over the horizon, such as excess returns, cannot be checked.
+    """
+    if not TableLabels.of(settings.labels).plain_return:
+        return
     rows = table.sort_values(["ticker", "date"], kind="stable")
     close = closes(rows, settings.feature_set)
     if close is None:

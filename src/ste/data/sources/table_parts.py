@@ -14,7 +14,8 @@ from ste.data.sources.table_files import check_horizon, check_split_order
 from ste.data.storage.parquet_shards import part_files, read_parts_blocks
 from ste.data.storage.tables import required_columns
 from ste.data.table_checks import ClassOrder, find_target_violations
-from ste.schema import DIRECTION, HISTORY_ONLY, SPLITS
+from ste.data.table_labels import TableLabels
+from ste.schema import DIRECTION, HISTORY_ONLY, LABEL_END, SPLITS
 
 
 def checked_blocks(folders: dict[str, Path], settings: TableSettings) -> Iterator[pd.DataFrame]:
@@ -34,9 +35,10 @@ def checked_blocks(folders: dict[str, Path], settings: TableSettings) -> Iterato
         for part in part_files(folder):
             check_columns(_names(part), required_columns(settings.feature_set), part)
     dates = {split: (pd.Timestamp.max, pd.Timestamp.min) for split in SPLITS if split in folders}
-    order = ClassOrder()
+    labels = TableLabels.of(settings.labels)
+    order = ClassOrder(labels)
     for number, block in enumerate(read_parts_blocks(folders)):
-        _check_block(block, folders, settings)
+        _check_block(block, folders, settings, labels)
         if number == 0:
             check_horizon(block.astype({"ticker": str}), settings)
         order.add(block)
@@ -53,7 +55,7 @@ def _names(part: Path) -> list[str]:
     return [str(name) for name in pq.read_schema(part).names]
 
 
-def _check_block(block: pd.DataFrame, folders: dict[str, Path], settings: TableSettings) -> None:
+def _check_block(block: pd.DataFrame, folders: dict[str, Path], settings: TableSettings, labels: TableLabels) -> None:
     table, violations = typed_frame(block, numeric_columns(settings.feature_set, block), names=())
     check = partial(
         check_keyed,
@@ -62,6 +64,6 @@ def _check_block(block: pd.DataFrame, folders: dict[str, Path], settings: TableS
         remedy="Fix the table and run again.",
     )
     check(violations)
-    own = [name for name in (DIRECTION, HISTORY_ONLY) if name in block]
+    own = [name for name in (DIRECTION, LABEL_END, HISTORY_ONLY) if name in block]
     targets = table.assign(ticker=block["ticker"], **{name: block[name] for name in own})
-    check(find_target_violations(targets, settings.periods, settings.feature_set))
+    check(find_target_violations(targets, settings.periods, settings.feature_set, labels))

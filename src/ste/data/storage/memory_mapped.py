@@ -30,7 +30,7 @@ from ste.data.windows import count_consecutive
 from ste.errors import DataError
 from ste.features.volatility import has_period_bar, ticker_volatility, with_market_range
 from ste.market.calendar import Periods
-from ste.schema import DIRECTION, RETURN, FeatureSet, Trend
+from ste.schema import DIRECTION, LABEL_END, RETURN, FeatureSet, trend_count
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,7 @@ ARRAYS = {
     "period.i4": "<i4",  # [N], number of the week or session
     "history.i4": "<i4",  # [N], consecutive periods of the ticker that end at the row
     "history_only.i1": "<i1",  # [N], 1 in rows that are neither trained on nor scored
+    "label_end.i4": "<i4",  # [N], period in which the label is known; empty where that is the horizon for all rows
     "return.f8": "<f8",  # [N]
     "volatility.f4": "<f4",  # [N, K - 1], see `volatility.ticker_volatility`
 }
@@ -110,6 +111,7 @@ class TensorWriter:
             "period.i4": period,
             "history.i4": count_consecutive(codes, period),
             "history_only.i1": history_only_rows(rows),
+            "label_end.i4": self.periods.index(rows[LABEL_END]) if LABEL_END in rows else [],
             "return.f8": rows[RETURN].to_numpy(dtype=np.float64),
         }
         if has_period_bar(rows, self.features):
@@ -168,6 +170,10 @@ def mapped(folder: Path, name: str) -> np.ndarray:
     return np.frombuffer(_pages(folder, name), dtype=ARRAYS[name])
 
 
+def _has_rows(file: Path) -> bool:
+    return file.is_file() and file.stat().st_size > 0
+
+
 def _pages(folder: Path, name: str) -> mmap.mmap:
     with (folder / name).open("rb") as file:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
@@ -187,7 +193,7 @@ def read_tensors(folder: Path, classes: int = 3) -> RowStore:
 
     Args:
         folder: of arrays.
-        classes: 2 or 3, see `schema.CLASSES`.
+        classes: 2 to 5, see `schema.CLASSES`.
     """
     index = json.loads((folder / INDEX).read_text())
     rows, day, trends = index["rows"], mapped(folder, "day.i4"), mapped(folder, "label.i1")
@@ -205,10 +211,11 @@ def read_tensors(folder: Path, classes: int = 3) -> RowStore:
     )
     return RowStore(
         features=torch.from_numpy(np.frombuffer(pages, dtype=ARRAYS["features.f4"]).reshape(rows, -1)),
-        label=torch.from_numpy(trends) if classes == len(Trend) else class_indices(trends, classes),
+        label=torch.from_numpy(trends) if classes == trend_count(classes) else class_indices(trends, classes),
         history=torch.from_numpy(mapped(folder, "history.i4")),
         period=mapped(folder, "period.i4"),
         columns=columns,
+        label_end=mapped(folder, "label_end.i4") if _has_rows(folder / "label_end.i4") else None,
     )
 
 

@@ -132,7 +132,7 @@ def _array(column: pd.Series) -> Any:
     if column.name == "ticker":
         return pa.array(column, pa.string())
     values = column.to_numpy()
-    return pa.array(values.astype("datetime64[ms]") if column.name == "date" else values)
+    return pa.array(values.astype("datetime64[ms]") if values.dtype.kind == "M" else values)
 
 
 def _write(table: pa.Table, writer: pq.ParquetWriter, rows: Any) -> None:

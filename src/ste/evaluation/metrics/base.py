@@ -13,6 +13,7 @@ import numpy as np
 from ste.evaluation.bootstrap import Resampling
 from ste.evaluation.roc import area_under_roc
 from ste.registry import METRICS
+from ste.schema import falling, neutral_class, rising
 
 MIN_PROBABILITY = 1e-7
 """Lower bound of a probability inside a logarithm, so that one certain mistake is not infinite."""
@@ -27,7 +28,7 @@ class ScoredExamples:
         labels: int64 `[N]`, index into `classes`.
         unit: int64 `[N]`, index of each example's unit.
         resampling: of the U units; its first row is the data itself.
-        classes: `Downtrend`, `Neutral` (with three classes), `Uptrend`.
+        classes: from the strongest fall to the strongest rise, see `schema.class_names`.
     """
 
     probs: np.ndarray
@@ -44,12 +45,32 @@ class ScoredExamples:
     @cached_property
     def moved(self) -> np.ndarray:
         """Whether the true class is not Neutral, bool `[N]`."""
-        return (self.labels == 0) | (self.labels == len(self.classes) - 1)
+        return self.labels != (-1 if self.neutral is None else self.neutral)
+
+    @property
+    def neutral(self) -> int | None:
+        """Index of the class Neutral; None where there is none."""
+        return neutral_class(len(self.classes))
+
+    @cached_property
+    def rise(self) -> np.ndarray:
+        """Probability of the classes that rise, `[N]`."""
+        return self.probs[:, rising(len(self.classes))].sum(axis=1)
+
+    @cached_property
+    def fall(self) -> np.ndarray:
+        """Probability of the classes that fall, `[N]`."""
+        return self.probs[:, falling(len(self.classes))].sum(axis=1)
+
+    @property
+    def rose(self) -> np.ndarray:
+        """Whether the true class is a rise, bool `[N]`."""
+        return self.labels >= (len(self.classes) + 1) // 2
 
     @cached_property
     def direction_confusion(self) -> np.ndarray:
         """Down or Up among the examples that moved, true by predicted, float64 `[1 + R, 2, 2]`."""
-        truth, call = (self.labels > 0).astype(np.int64), self.probs[:, -1] > self.probs[:, 0]
+        truth, call = self.rose.astype(np.int64), self.rise > self.fall
         return self.contingency(truth[self.moved], call[self.moved], 2, self.unit[self.moved])
 
     @cached_property

@@ -1,12 +1,12 @@
-"""The two questions of three classes: whether the price moves at all, and in which direction."""
+"""The two questions of three or five classes: whether the price moves at all, and in which direction.
+
+Two and four classes have the second one only.
+"""
 
 import numpy as np
 
 from ste.evaluation.metrics.base import ScoredExamples, matthews, metric, share_correct
 from ste.evaluation.roc import area_under_roc
-
-_TO_MOVE = np.array([[0, 1], [1, 0], [0, 1]])
-"""Adds three classes up to Neutral or a move."""
 
 
 @metric(0.0, 1.0, every_epoch=False)
@@ -26,7 +26,7 @@ def move_mcc(examples: ScoredExamples) -> np.ndarray | None:
 @metric(0.0, 1.0, every_epoch=False)
 def move_auroc(examples: ScoredExamples) -> np.ndarray | None:
     """Area under the ROC curve of 1 - P(Neutral) for a move, which equals that of P(Neutral) for Neutral."""
-    return examples.class_areas[1] if len(examples.classes) == 3 else None
+    return None if examples.neutral is None else examples.class_areas[examples.neutral]
 
 
 @metric(0.0, 1.0, every_epoch=False)
@@ -45,11 +45,15 @@ def direction_mcc(examples: ScoredExamples) -> np.ndarray:
 def direction_auroc(examples: ScoredExamples) -> np.ndarray:
     """Area under the ROC curve of P(Up) / (P(Up) + P(Down)) among the examples that moved."""
     moved = examples.moved
-    up, down = examples.probs[moved, -1], examples.probs[moved, 0]
+    up, down = examples.rise[moved], examples.fall[moved]
     score = np.divide(up, up + down, out=np.full(len(up), 0.5), where=up + down > 0)
-    return area_under_roc(score, examples.labels[moved] > 0, examples.unit[moved], examples.resampling)
+    return area_under_roc(score, examples.rose[moved], examples.unit[moved], examples.resampling)
 
 
 def _move_confusion(examples: ScoredExamples) -> np.ndarray | None:
-    """Neutral or a move, true by predicted, `[1 + R, 2, 2]`; None with two classes."""
-    return _TO_MOVE.T @ examples.confusion @ _TO_MOVE if len(examples.classes) == 3 else None
+    """Neutral or a move, true by predicted, `[1 + R, 2, 2]`; None without a class Neutral."""
+    if examples.neutral is None:
+        return None
+    moves = np.arange(len(examples.classes)) != examples.neutral
+    to_move = np.stack([~moves, moves], axis=1).astype(np.int64)
+    return to_move.T @ examples.confusion @ to_move

@@ -19,13 +19,15 @@ from ste.evaluation.predictions import Predictions
 from ste.experiment.artifacts import PREDICTIONS, SUMMARY
 from ste.experiment.prediction import one_thread
 from ste.inference.card_metrics import AUTO_BLOCKS, COMPARED_METRICS, auto_block_metrics
-from ste.inference.class_cuts import CUTS, class_cuts
+from ste.inference.class_cuts import CUTS
 from ste.inference.export.exported_run import ExportedRun, load_run
 from ste.inference.export.onnx_file import serialize, trace
 from ste.inference.export.parity import MAX_ROWS, largest_difference
 from ste.inference.model_card import ModelCard
 from ste.inference.reference import ReferenceDistributions
 from ste.inference.training_data import SAMPLE_ROWS, training_sample
+from ste.labels.label_method import label_method
+from ste.labels.thresholds import separating_edges
 from ste.tracking.run_protocol import RunStore
 
 if TYPE_CHECKING:
@@ -171,10 +173,10 @@ def reference_distributions(exported: ExportedRun, predictions: Predictions) -> 
 def _label_settings(exported: ExportedRun) -> dict[str, Any]:
     """The settings of the labels; where they do not contain the thresholds, with those recovered from the rows."""
     panel = exported.data.panel
-    labels = asdict(panel.settings.labels)
-    if labels["method"] == "balanced" or panel.settings.source == "csv":
+    labels, method = asdict(panel.settings.labels), label_method(panel.settings.labels)
+    if method.needs_training or panel.settings.source == "csv":
         train, columns = panel.row_split == 0, panel.store.columns
-        labels[CUTS] = class_cuts(columns.returns[train], columns.directions[train])
+        labels[CUTS] = separating_edges(columns.returns[train], columns.directions[train], method.trend_count)
     return labels
 
 

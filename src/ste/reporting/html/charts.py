@@ -7,6 +7,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from ste.evaluation.information_coefficient import coefficient_series
+from ste.evaluation.portfolio import lean
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.scorecard import Portfolio, Scorecard
 from ste.evaluation.scored_rows import ScoredRows
@@ -126,7 +127,7 @@ def _coefficients(predictions: Predictions | None, split: str) -> Markup | None:
     predictions = predictions.slice_split(split)
     rows = ScoredRows.from_predictions(predictions)
     known, probs = np.isfinite(rows.returns), predictions.probs[rows.order]
-    score = (probs[:, -1] - probs[:, 0])[known]
+    score = lean(probs)[known]
     series = coefficient_series(
         score, rows.returns[known], rows.period[known], rows.path[known], rows.periods, ranked=True
     )

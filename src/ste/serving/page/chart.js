@@ -22,7 +22,7 @@ export function ticks(low, high, count) {
 
 const LEFT = 2, RIGHT = 46, TOP = 8, PRICE = 236, GAP = 38, PROBS = 108, MARKS = 34, AXIS = 22;
 const HEIGHT = TOP + PRICE + GAP + PROBS + MARKS + AXIS;
-const KINDS = (count) => (count === 2 ? ["down", "up"] : ["down", "flat", "up"]);
+const KINDS = (count) => [...(count > 3 ? ["plunge"] : []), "down", ...(count % 2 ? ["flat"] : []), "up", ...(count > 3 ? ["surge"] : [])];
 
 /**
  * Draw a ticker's history: prices, the model's probabilities below them, and whether each prediction was correct.

@@ -56,7 +56,8 @@ function showSummary() {
   $("chip").textContent = `verdict: ${model.verdict.word}`;
   $("chip").className = `chip ${model.verdict.word === "better" ? "better" : ""}`;
   $("chip").hidden = false;
-  $("legend-flat").hidden = model.classes.length === 2;
+  $("legend-flat").hidden = model.classes.length % 2 === 0;
+  for (const name of ["surge", "plunge"]) $(`legend-${name}`).hidden = model.classes.length < 4;
   showStatus(history);
   showRates(model, tested, record, history);
   showCalibration(tested, record);

@@ -5,15 +5,17 @@ import pandas as pd
 import torch
 
 from ste.config import AugmentSettings
+from ste.data.history_only import with_history_only
 from ste.data.panel import HISTORY, Panel
 from ste.data.row_store import RowStore
 from ste.data.sources.daily_sources import daily_sources
 from ste.data.window_dataset import WindowDataset
 from ste.errors import DataError
 from ste.features.feature_rows import feature_rows, look_back
-from ste.labels.targets import future_returns, label, return_terciles, thresholds
+from ste.labels.label_method import label_method
+from ste.labels.targets import fit_to_rows, labelled_returns, with_trends
 from ste.market.sources import Market
-from ste.schema import ROW_VOLATILITY, table_columns
+from ste.schema import table_columns
 from ste.synthetic.block_bootstrap import ResampledMarket
 
 STREAM = 0x5EED
@@ -85,16 +87,15 @@ def training_days(panel: Panel, dates: pd.Series) -> pd.DatetimeIndex:
 
 
 def _labelled(market: Market, panel: Panel) -> pd.DataFrame:
-    chosen = panel.settings
-    rows = future_returns(feature_rows(market, chosen.frequency, chosen.feature_set), chosen.labels.horizon)
-    # With balanced labels, the terciles of the real training rows.
-    balanced = chosen.labels.method == "balanced"
-    terciles = return_terciles(panel.store.columns.returns[panel.row_split == 0]) if balanced else None
-    low, high = thresholds(rows[ROW_VOLATILITY].to_numpy(), chosen.labels, terciles)
-    return label(rows, low, high)[list(table_columns(chosen.feature_set))].reset_index(drop=True)
+    chosen, method = panel.settings, label_method(panel.settings.labels)
+    rows = feature_rows(market, chosen.frequency, chosen.feature_set)
+    rows = labelled_returns(rows, method, market.bars, chosen.periods)
+    fitted = panel.fit_labels(panel.row_split) if method.needs_training else fit_to_rows(method, rows)
+    table, without = with_trends(rows, method, fitted)
+    return with_history_only(table[list(table_columns(chosen.feature_set))], without).reset_index(drop=True)
 
 
 def _usable(store: RowStore, needed: int) -> np.ndarray:
     """Rows that can end an example, bool `[N]`."""
     usable: torch.Tensor = (store.history >= needed) & (store.label >= 0)
-    return usable.numpy()
+    return usable.numpy() & ~store.columns.history_only
