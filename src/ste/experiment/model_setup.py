@@ -1,6 +1,7 @@
 """Build, fit and load the model of a run."""
 
 from dataclasses import asdict, dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,15 @@ from ste.training.trainer import build_trainer
 
 def input_view(model: dict[str, Any]) -> str:
     """Return what a model reads: `sequence` (windows) or `flat` (rows)."""
-    return "sequence" if "baseline" in model else str(MODELS[model["net"]].input_view)
+    if "baseline" in model:
+        return "sequence"
+    view = getattr(MODELS[model["net"]], "input_view", None)
+    if view not in ("sequence", "flat"):
+        raise ConfigError(
+            f"model.net={model['net']}: its class has input_view={view!r}; expected 'sequence', windows [B, T, F], or "
+            "'flat', rows [B, F]."
+        )
+    return str(view)
 
 
 @dataclass(frozen=True)
@@ -94,7 +103,7 @@ class ModelBuilder:
                 f"augment=window_warping: {net} reads {data.dims.sequence_length} of a ticker's periods; expected "
                 f"{MIN_WINDOW} or more, between which time can be stretched. Try augment=jitter, or model=lstm."
             )
-        accepted = MODELS[net].__init__.__annotations__
+        accepted = signature(MODELS[net]).parameters
         arguments = {key: value for key, value in asdict(data.dims).items() if key in accepted} | given
         pl.seed_everything(self.seed, verbose=False)
         hyperparameters = {
