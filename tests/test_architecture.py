@@ -39,6 +39,7 @@ FENCES = {
     "plotly": {"tuning"},
     "onnx": {"inference"},
     "onnxruntime": {"inference"},
+    "skl2onnx": {"inference"},
     "fastapi": {"serving"},
     "starlette": {"serving"},
     "uvicorn": {"serving"},

@@ -72,7 +72,9 @@ class ModelBuilder:
 
     @property
     def name(self) -> str:
-        """Class name of the model."""
+        """Class name of the model, of an estimator that of scikit-learn."""
+        if "estimator" in self.model:
+            return str(self.model["estimator"]).rpartition(".")[2]
         return str(self.model.get("net") or self.model["baseline"])
 
     @property
