@@ -21,8 +21,9 @@ from ste.data.datamodule import TrendDataModule
 from ste.errors import ConfigError, DataError, RunError
 from ste.registry import MODELS
 from ste.seed_ensembles.replica_module import build_module
-from ste.training.augmentation.batch_transforms import MIN_WINDOW
+from ste.training.augmentation.batch_transforms import transform_of
 from ste.training.augmentation.resampled_market import synthetic_rows
+from ste.training.augmentation.transforms.window_warping import MIN_WINDOW
 from ste.training.components import Mappings, build_callbacks, build_loggers
 from ste.training.distributed import resolve_processes
 from ste.training.fit import Fitted, Model, fit_baseline, fit_net
@@ -107,6 +108,8 @@ class ModelBuilder:
             )
         accepted = signature(MODELS[net]).parameters
         arguments = {key: value for key, value in asdict(data.dims).items() if key in accepted} | given
+        if self.augment.name not in ("none", "synthetic"):
+            transform_of(asdict(self.augment))
         pl.seed_everything(self.seed, verbose=False)
         hyperparameters = {
             "net": net,
@@ -123,7 +126,13 @@ class ModelBuilder:
         }
         if self.replicas.replicas > 1:
             hyperparameters["replicas"] = asdict(self.replicas) | {"patience": self.patience}
-        return build_module(hyperparameters)
+        module = build_module(hyperparameters)
+        if self.augment.name == "mixup" and not module.loss.per_example:
+            raise ConfigError(
+                f"augment=mixup: fit.loss={self.loss.loss} compares examples, whose labels mixup averages. "
+                "Try augment=none."
+            )
+        return module
 
 
 @dataclass(frozen=True)
