@@ -26,7 +26,7 @@ LAYERS = (
     ("training", "seed_ensembles"),
     ("tracking", "reporting"),
     ("experiment", "ensembles", "inference"),
-    ("monitoring", "serving", "streaming", "tuning"),
+    ("monitoring", "serving", "streaming", "tuning", "conformance"),
 )
 RANK = {name: (row, column) for row, names in enumerate(LAYERS) for column, name in enumerate(names)}
 # Libraries that one part of the code base uses on behalf of all others.

@@ -1,0 +1,124 @@
+"""Run the checks of a component and collect their results."""
+
+import traceback
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ste.errors import ConfigError, check_name
+from ste.registry import KINDS, Registry
+
+SUITES = Registry("kind", "ste.conformance.suites")
+"""Function of each kind that returns the checks of a component by its name."""
+
+
+class NotApplicable(Exception):  # noqa: N818 - no error: a check that a component need not pass
+    """The component does not have what a check is about; the text says what that means for the user."""
+
+
+class CheckFailure(Exception):  # noqa: N818 - the result of a check
+    """A component does not do what a check expects; the text says what was found and what to change."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check of a component.
+
+    Attributes:
+        title: what holds, in a few words.
+        run: returns a note on what was measured, or raises `CheckFailure` or `NotApplicable`; any other exception is
+            a failure of the component's own code.
+    """
+
+    title: str
+    run: Callable[[], str]
+
+
+@dataclass(frozen=True)
+class CheckOutcome:
+    """Outcome of a check.
+
+    Attributes:
+        title: of the check.
+        status: `passed`, `failed` or `n/a`.
+        note: what was measured or found.
+    """
+
+    title: str
+    status: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Conformance:
+    """Outcomes of a component's checks.
+
+    Attributes:
+        kind: of the component.
+        name: of the component.
+        outcomes: in the order of the checks.
+    """
+
+    kind: str
+    name: str
+    outcomes: list[CheckOutcome]
+
+    @property
+    def passed(self) -> bool:
+        """Whether no check failed."""
+        return all(one.status != "failed" for one in self.outcomes)
+
+
+def find_kind(name: str) -> str:
+    """Return the kind of a component by its name; a plugin's comes first.
+
+    Raises:
+        ConfigError: no kind has the name, or several have it.
+    """
+    if "." in name:
+        return "estimator"
+    own = [kind for kind, registry in KINDS.items() if registry.plugin(name) is not None]
+    kinds = own or [kind for kind in SUITES if kind in KINDS and name in KINDS[kind]]
+    if not kinds:
+        known = [one for registry in KINDS.values() for one in registry.of_plugins]
+        check_name("component", name, known or list(KINDS["model"]))
+    if len(kinds) > 1:
+        raise ConfigError(f"component={name}: {' and '.join(kinds)} have it. Try kind={kinds[0]}.")
+    return kinds[0]
+
+
+def run_checks(kind: str, name: str) -> Conformance:
+    """Run the checks of a component.
+
+    Args:
+        kind: one of `SUITES`.
+        name: of the component, or the import path of an estimator.
+
+    Raises:
+        ConfigError: a kind without checks, or an unknown component.
+    """
+    checks: list[Check] = SUITES[kind](name)
+    return Conformance(kind, name, [_outcome(check) for check in checks])
+
+
+def _outcome(check: Check) -> CheckOutcome:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return CheckOutcome(check.title, "passed", check.run())
+    except NotApplicable as reason:
+        return CheckOutcome(check.title, "n/a", str(reason))
+    except CheckFailure as failure:
+        return CheckOutcome(check.title, "failed", str(failure))
+    except Exception as error:  # of the user's code
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        text = str(error).strip().splitlines()
+        note = f"{type(error).__name__}: {text[0] if text else ''} ({Path(last.filename).name}, line {last.lineno})"
+        return CheckOutcome(check.title, "failed", note)
+
+
+def expect(ok: bool, otherwise: str) -> None:
+    """Raise `CheckFailure` with a text unless something holds."""
+    if not ok:
+        raise CheckFailure(otherwise)
