@@ -7,7 +7,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from ste.config.fast_imports import fast_imports, set_before
 from ste.errors import ConfigError
-from ste.plugins import load_plugin
+from ste.plugins import PLUGINS, load_plugin
 
 _KEY = "plugins"
 
@@ -21,7 +21,7 @@ def load_typed_plugins(overrides: Iterable[str]) -> None:
     Raises:
         ConfigError: a value that is no list of modules, or a module that cannot be imported.
     """
-    modules = typed_plugins(overrides)
+    modules = [module for module in typed_plugins(overrides) if module not in PLUGINS]
     if modules:
         set_before()
         with fast_imports(", ".join(modules)):

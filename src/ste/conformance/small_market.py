@@ -1,7 +1,8 @@
 """A small synthetic market on which components are fitted."""
 
-import tempfile
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from ste.config import PathSettings
 from ste.config.load import compose_command, to_dict
@@ -23,5 +24,11 @@ def small_parts(*overrides: str, seed: int = 0) -> RunParts:
         seed: of the run; the market is the same.
     """
     config = to_dict(compose_command("train", [*_OVERRIDES, *overrides, f"seed={seed}"]))
-    folder = Path(tempfile.gettempdir()) / "ste-check"
+    folder = Path(_temporary().name)
     return parts_from_config(config, PathSettings(data=str(folder / "data"), output=str(folder / "outputs")))
+
+
+@cache
+def _temporary() -> TemporaryDirectory[str]:
+    """A folder that is removed when the process ends."""
+    return TemporaryDirectory(prefix="ste-check-")

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ste.errors import ConfigError, check_name
-from ste.registry import KINDS, Registry
+from ste.registry import Registry
 
 SUITES = Registry("kind", "ste.conformance.suites")
 """Function of each kind that returns the checks of a component by its name."""
@@ -68,24 +67,6 @@ class Conformance:
     def passed(self) -> bool:
         """Whether no check failed."""
         return all(one.status != "failed" for one in self.outcomes)
-
-
-def find_kind(name: str) -> str:
-    """Return the kind of a component by its name; a plugin's comes first.
-
-    Raises:
-        ConfigError: no kind has the name, or several have it.
-    """
-    if "." in name:
-        return "estimator"
-    own = [kind for kind, registry in KINDS.items() if registry.plugin(name) is not None]
-    kinds = own or [kind for kind in SUITES if kind in KINDS and name in KINDS[kind]]
-    if not kinds:
-        known = [one for registry in KINDS.values() for one in registry.of_plugins]
-        check_name("component", name, known or list(KINDS["model"]))
-    if len(kinds) > 1:
-        raise ConfigError(f"component={name}: {' and '.join(kinds)} have it. Try kind={kinds[0]}.")
-    return kinds[0]
 
 
 def run_checks(kind: str, name: str) -> Conformance:

@@ -48,9 +48,7 @@ class TransformUnderTest:
         """Check the features."""
         before, after = self.batch().features, self.apply(self.batch()).features
         found, expected = (after.shape, after.dtype), (before.shape, before.dtype)
-        expect(
-            found == expected, f"{list(after.shape)} of {after.dtype}: expected {list(before.shape)}, {before.dtype}"
-        )
+        expect(found == expected, f"{list(after.shape)} of {after.dtype}: expected {list(before.shape)} as before")
         expect(bool(after.isfinite().all()), "features that are not finite")
         return ""
 

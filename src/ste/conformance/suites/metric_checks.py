@@ -56,9 +56,7 @@ class MetricUnderTest:
     def shape(self) -> str:
         """Check the shape."""
         found = self.values(self.examples(0)).shape
-        expect(
-            found == (1 + _RESAMPLES,), f"shape {list(found)}: expected [{1 + _RESAMPLES}], the data, then resamples"
-        )
+        expect(found == (1 + _RESAMPLES,), f"shape {list(found)}: expected [{1 + _RESAMPLES}], data and resamples")
         return f"{float(self.values(self.examples(0))[0]):.3f} at random"
 
     def range(self) -> str:

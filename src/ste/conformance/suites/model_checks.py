@@ -124,9 +124,7 @@ class NetUnderTest:
     def seed(self) -> str:
         """Check that seed and steps decide the weights."""
         first, second = (self._trained(self.build(seed=7)) for _ in range(2))
-        expect(
-            _equal(first, second), "two trainings of seed 7 differ. Draw random numbers from torch's generator alone"
-        )
+        expect(_equal(first, second), "two trainings of a seed differ. Draw numbers from torch's generator alone")
         other = self.build(seed=8)
         expect(not _equal(self.build(seed=7), other), "seeds 7 and 8 give the same weights")
         return ""
