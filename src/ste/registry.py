@@ -85,6 +85,11 @@ class Registry(Mapping[str, Any]):
             raise TypeError(f"{self.kind}: a component of this kind has no option {', '.join(options)}")
         self.add(name, component, plugin)
 
+    def remove(self, name: str) -> None:
+        """Remove the component of a plugin, where there is one of that name."""
+        if self._plugins.pop(name, None) is not None:
+            del self._components[name]
+
     def plugin(self, name: str) -> Plugin | None:
         """Return the plugin that a component comes from; None for one of the project, and for an unknown one."""
         return self._plugins.get(name)

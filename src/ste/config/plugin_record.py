@@ -12,15 +12,20 @@ ORIGINS = "origins"
 """Key of the record: by module, `distribution` and `components` (`KIND NAME`)."""
 
 
-def record_plugins(config: Mapping[str, Any], functions: Collection[str] = ()) -> dict[str, Any]:
+def record_plugins(
+    config: Mapping[str, Any], functions: Collection[str] = (), kinds: Collection[str] | None = None
+) -> dict[str, Any]:
     """Return a configuration with the plugins whose components it names, under `plugins` and `origins`.
 
     Args:
         config: of a run, as plain data.
         functions: names of further components that it needs, such as the functions of its feature sets.
+        kinds: of the components that are needed; None is all.
     """
     used: dict[Plugin, list[str]] = {}
     for kind, registry in KINDS.items():
+        if kinds is not None and kind not in kinds:
+            continue
         named = {*_values(config, registry.kind.split(".")), *functions}
         if kind == "feature":
             named |= set(re.findall(r"\w+", str(config.get("data", ""))))
@@ -67,6 +72,23 @@ def check_imported(modules: Collection[str]) -> None:
                 f"plugins=[{module}]: a configuration file names it, and only the command line imports a module. "
                 f"Try plugins=[{module}] on the command line."
             )
+
+
+def check_needed(modules: Collection[str], what: str) -> None:
+    """Check that the plugins which something needs are imported.
+
+    Args:
+        modules: of the plugins.
+        what: needs them, for the message.
+
+    Raises:
+        ConfigError: one is not.
+    """
+    if modules:
+        load_installed_plugins()
+    for module in modules:
+        if module not in PLUGINS:
+            raise ConfigError(missing_plugin(what, module))
 
 
 def missing_plugin(what: str, module: str, distribution: str = "") -> str:

@@ -52,6 +52,7 @@ class ModelCard:
         adjustment: how prices and volume of those bars are adjusted, in words; empty where it is unknown, as in earlier
             cards.
         adjusted: whether those bars had an adjusted close; None where it is unknown.
+        plugins: modules whose feature functions compute the features; they must be imported where it is served.
     """
 
     name: str
@@ -81,6 +82,7 @@ class ModelCard:
     spacing: str = "daily"
     adjustment: str = ""
     adjusted: bool | None = None
+    plugins: list[str] = field(default_factory=list)
 
     @property
     def shape(self) -> tuple[int, ...]:
