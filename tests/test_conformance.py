@@ -7,7 +7,7 @@ import pytest
 
 from conftest import Call
 from plugin_files import LOSS, METRIC, NET, forgotten_plugins
-from ste.conformance.suite import SUITES, run_checks
+from ste.conformance.component_checks import SUITES, run_checks
 from ste.conformance.templates.scaffold import template_kinds
 from ste.plugins import load_plugin
 

@@ -18,8 +18,8 @@ def check_task(config: DictConfig) -> None:
     """Run the checks of the components and print a table for each."""
     settings = load_settings(CheckSettings, config)
     with fast_imports("torch, Lightning and ONNX"):
+        from ste.conformance.component_checks import run_checks
         from ste.conformance.find_components import find_components
-        from ste.conformance.suite import run_checks
         from ste.conformance.table import print_conformance
 
     results = []

@@ -3,7 +3,7 @@
 import os
 
 from ste.config.load import model_configs
-from ste.conformance.suite import SUITES
+from ste.conformance.component_checks import SUITES
 from ste.errors import ConfigError, check_name
 from ste.plugins import PLUGINS, load_installed_plugins, load_plugin
 from ste.registry import KINDS

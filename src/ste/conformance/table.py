@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ste.conformance.suite import Conformance
+from ste.conformance.component_checks import Conformance
 from ste.reporting.console import console as default_console
 
 _STYLE = {"passed": "passed", "failed": "[bold red]FAILED[/]", "n/a": "[dim]n/a[/]"}

@@ -3,7 +3,7 @@
 import torch
 
 from ste.config import AugmentSettings
-from ste.conformance.suite import SUITES, Check, expect
+from ste.conformance.component_checks import SUITES, Check, expect
 from ste.training.augmentation.base import AugmentedBatch
 from ste.training.augmentation.batch_transforms import generator, transform_of
 

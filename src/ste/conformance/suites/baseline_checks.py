@@ -10,8 +10,8 @@ import torch
 from ste.baselines.base import FeatureBaseline
 from ste.baselines.fitted_baseline import FittedBaseline
 from ste.config.load import model_configs
+from ste.conformance.component_checks import SUITES, Check, NotApplicable, expect
 from ste.conformance.small_market import small_parts
-from ste.conformance.suite import SUITES, Check, NotApplicable, expect
 from ste.errors import RunError
 from ste.inference.export.graph import model_graph
 from ste.inference.export.onnx_file import trace

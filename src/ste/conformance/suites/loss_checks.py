@@ -2,7 +2,7 @@
 
 import torch
 
-from ste.conformance.suite import SUITES, Check, NotApplicable, expect
+from ste.conformance.component_checks import SUITES, Check, NotApplicable, expect
 from ste.errors import ConfigError
 from ste.training.losses.base import Loss, LossInputs
 from ste.training.losses.build import build_loss

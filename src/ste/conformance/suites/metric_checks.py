@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ste.conformance.suite import SUITES, Check, NotApplicable, expect
+from ste.conformance.component_checks import SUITES, Check, NotApplicable, expect
 from ste.evaluation.bootstrap import Resampling
 from ste.evaluation.metrics.base import Metric, ScoredExamples
 from ste.registry import METRICS

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from ste.config.load import model_configs
-from ste.conformance.suite import SUITES, Check, NotApplicable, expect
+from ste.conformance.component_checks import SUITES, Check, NotApplicable, expect
 from ste.data.window_dataset import Batch
 from ste.inference.export.onnx_file import trace
 from ste.inference.export.parity import TOLERANCE, largest_difference
@@ -25,7 +25,7 @@ def model_checks(name: str) -> list[Check]:
     """Return the checks of a net."""
     net = NetUnderTest(name)
     return [
-        Check("input_view says what it reads", net.view),
+        Check("input_view names what it reads", net.view),
         Check("logits [B, C] for any batch size", net.shapes),
         Check("sizes come from the data", net.sizes),
         Check("an example is predicted alone as in a batch", net.independence),

@@ -123,9 +123,9 @@ def _convert(baseline: Estimator) -> tuple[onnx.GraphProto, torch.dtype]:
 
 def _needed(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
     """Nodes that the probabilities depend on, in order."""
-    wanted, kept = {graph.output[_PROBABILITIES].name}, []
+    wanted, nodes = {graph.output[_PROBABILITIES].name}, []
     for node in reversed(graph.node):
         if wanted & set(node.output):
             wanted |= set(node.input)
-            kept.append(node)
-    return kept[::-1]
+            nodes.append(node)
+    return nodes[::-1]

@@ -13,11 +13,11 @@ SUITES = Registry("kind", "ste.conformance.suites")
 
 
 class NotApplicable(Exception):  # noqa: N818 - no error: a check that a component need not pass
-    """The component does not have what a check is about; the text says what that means for the user."""
+    """The component does not have what a check is about; the text names what that means for the user."""
 
 
 class CheckFailure(Exception):  # noqa: N818 - the result of a check
-    """A component does not do what a check expects; the text says what was found and what to change."""
+    """A component does not do what a check expects; the text names what was found and what to change."""
 
 
 @dataclass(frozen=True)
