@@ -55,7 +55,7 @@ def test_the_groups_are_complete():
     groups |= {"sweep", "callbacks", "loggers"}
     assert set(GROUPS) == groups
     nets = {"alstm", "dual_tower", "gru", "lstm", "mlp", "tcn", "transformer"}
-    assert set(GROUPS["model"]) == nets | {"gbm", "logistic", "majority", "persistence", "volatility"}
+    assert set(GROUPS["model"]) == nets | {"gbm", "logistic", "majority", "persistence", "sklearn", "volatility"}
     assert GROUPS["data"] == ["csv", "market", "sample", "seed", "world"]
     assert GROUPS["augment"] == ["jitter", "mixup", "none", "scaling", "synthetic", "window_warping"]
     assert GROUPS["optimizer"] == ["adam", "adamw", "rmsprop", "sgd"]
