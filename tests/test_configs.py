@@ -208,7 +208,7 @@ def test_the_default_run_is_the_documented_one():
         ("model.net=Popen", r"model.net=Popen: expected one of"),
         ("seed=-1", r"seed=-1: expected a whole number"),
         ("model=logistic model.C=strong", r"model.C=strong: expected a finite number. Try model.C=1.0"),
-        ("model=gbm model.baseline=Oracle", r"model.baseline=Oracle: expected one of GradientBoosting, Logistic"),
+        ("model=gbm model.baseline=Oracle", r"model.baseline=Oracle: expected one of Estimator, GradientBoosting, Logistic"),
         ("data.labels.classes=4", r"data.labels.classes=4: expected one of 3, 2. Try data.labels.classes=3"),
         ("data.labels.lower=0.02", r"data.labels.lower=0.02: expected null with data.labels.method=balanced, else at"),
         ("data.labels.method=balanced data.labels.lower=-0.01", r"data.labels.lower=-0.01: expected null"),
