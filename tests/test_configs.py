@@ -59,7 +59,7 @@ def test_the_groups_are_complete():
     groups |= {"sweep", "callbacks", "loggers", "labels"}
     assert set(GROUPS) == groups
     nets = {"alstm", "dual_tower", "gru", "lstm", "mlp", "tcn", "transformer"}
-    assert set(GROUPS["model"]) == nets | {"gbm", "logistic", "majority", "persistence", "volatility"}
+    assert set(GROUPS["model"]) == nets | {"gbm", "logistic", "majority", "persistence", "sklearn", "volatility"}
     assert GROUPS["data"] == ["csv", "market", "sample", "seed", "world"]
     assert GROUPS["augment"] == ["jitter", "mixup", "none", "scaling", "synthetic", "window_warping"]
     assert GROUPS["optimizer"] == ["adam", "adamw", "rmsprop", "sgd"]
@@ -212,7 +212,10 @@ def test_the_default_run_is_the_documented_one():
         ("model.net=Popen", r"model.net=Popen: expected one of"),
         ("seed=-1", r"seed=-1: expected a whole number"),
         ("model=logistic model.C=strong", r"model.C=strong: expected a finite number. Try model.C=1.0"),
-        ("model=gbm model.baseline=Oracle", r"model.baseline=Oracle: expected one of GradientBoosting, Logistic"),
+        (
+            "model=gbm model.baseline=Oracle",
+            r"model.baseline=Oracle: expected one of Estimator, GradientBoosting, Logistic",
+        ),
         ("data.labels.classes=6", r"data.labels.classes=6: expected one of 3, 2, 4, 5. Try data.labels.classes=3"),
         ("data.labels.lower=0.02", r"data.labels.lower=0.02: expected at most data.labels.threshold=0.01, or null"),
         ("data.labels.method=terciles data.labels.lower=-0.01", r"data.labels.lower=-0.01: expected null"),

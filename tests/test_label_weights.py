@@ -25,10 +25,10 @@ from ste.data.window_dataset import Batch, JoinedDataset
 from ste.errors import ConfigError
 from ste.features.normalization import Normalizer
 from ste.labels.weights import age_weights, average_uniqueness, example_weights
-from ste.seed_ensembles.replica_optimizer import ReplicaCrossEntropy
 from ste.training.fit import fit_net
+from ste.training.losses.base import LossInputs
+from ste.training.losses.cross_entropy import CrossEntropy
 from ste.training.module import TrendModule
-from ste.training.weighted_loss import weighted_cross_entropy
 
 
 @settings(max_examples=80, deadline=None)
@@ -94,19 +94,20 @@ def test_a_weight_counts_as_so_many_examples(smoothing: float, classes: torch.Te
     torch.manual_seed(0)
     logits, target = torch.randn(6, 3), torch.tensor([0, 1, 2, 2, 1, 0])
     one = nn.CrossEntropyLoss(weight=classes, label_smoothing=smoothing)
-    same = weighted_cross_entropy(logits, target, torch.ones(6), classes, smoothing)
+    loss = CrossEntropy()
+    loss.set_up(3, None if classes is None else classes.tolist(), smoothing)
+    same = loss(logits, target, LossInputs(torch.ones(6)))
     torch.testing.assert_close(same, one(logits, target))
     counts = torch.tensor([3, 1, 0, 1, 1, 0])
     repeated = torch.repeat_interleave(torch.arange(6), counts)
-    found = weighted_cross_entropy(logits, target, counts.float(), classes, smoothing)
+    found = loss(logits, target, LossInputs(counts.float()))
     if classes is None:
         torch.testing.assert_close(found, one(logits[repeated], target[repeated]))
-    replicas = weighted_cross_entropy(logits[None], target[None], counts.float()[None], classes, smoothing)
+    replicas = loss(logits[None], target[None], LossInputs(counts.float()[None]))
     torch.testing.assert_close(replicas, found[None])
-    unweighted = ReplicaCrossEntropy(classes, smoothing)(logits[None], target[None])
-    torch.testing.assert_close(unweighted[0], same)
+    torch.testing.assert_close(loss(logits[None], target[None])[0], same)
     fractions = torch.softmax(torch.randn(6, 3), dim=1)
-    soft = weighted_cross_entropy(logits, fractions, torch.ones(6), classes, smoothing)
+    soft = loss(logits, fractions, LossInputs(torch.ones(6)))
     torch.testing.assert_close(soft, one(logits, fractions))
 
 

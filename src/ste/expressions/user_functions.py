@@ -22,6 +22,7 @@ class UserFunction(HistoryOperator):
         function: takes one history's values float64 [n] per array argument, then plain numbers; returns [n].
         lookback: values that a result depends on, the current one included, or a function of the plain numbers that
             returns it.
+        name: in expressions; None is the function's own.
 
     Raises:
         ConfigError: its arguments are not annotated as arrays, then numbers.
@@ -29,10 +30,12 @@ class UserFunction(HistoryOperator):
 
     user_defined = True
 
-    def __init__(self, function: Callable[..., Array], lookback: int | Callable[..., int]) -> None:
+    def __init__(
+        self, function: Callable[..., Array], lookback: int | Callable[..., int], name: str | None = None
+    ) -> None:
         self._function = function
         self._lookback = lookback
-        name = function.__name__
+        name = name or function.__name__
         kinds = typing.get_type_hints(function)
         arrays, parameters = 0, []
         for argument in inspect.signature(function).parameters.values():
@@ -86,6 +89,11 @@ class UserFunction(HistoryOperator):
         return [int(value) if p.integer else value for p, value in zip(self.parameters, numbers, strict=True)]
 
 
+def user_function(function: Callable[..., Array], name: str, lookback: int | Callable[..., int]) -> UserFunction:
+    """Make the operator of a registered function, as `ste.registry` asks for it."""
+    return UserFunction(function, lookback, name)
+
+
 def feature_function(lookback: int | Callable[..., int]) -> Callable[[F], F]:
     """Register a function for expressions under its own name; used as a decorator.
 
@@ -95,7 +103,7 @@ def feature_function(lookback: int | Callable[..., int]) -> Callable[[F], F]:
     """
 
     def register(function: F) -> F:
-        FEATURE_FUNCTIONS.add(function.__name__, UserFunction(function, lookback))
+        FEATURE_FUNCTIONS.declare(function, None, {"lookback": lookback})
         return function
 
     return register
