@@ -214,7 +214,7 @@ def test_the_default_run_is_the_documented_one():
         ("model=logistic model.C=strong", r"model.C=strong: expected a finite number. Try model.C=1.0"),
         (
             "model=gbm model.baseline=Oracle",
-            r"model.baseline=Oracle: expected one of Estimator, GradientBoosting, Logistic",
+            r"model.baseline=Oracle: expected one of Estimator, GradientBoosting",
         ),
         ("data.labels.classes=6", r"data.labels.classes=6: expected one of 3, 2, 4, 5. Try data.labels.classes=3"),
         ("data.labels.lower=0.02", r"data.labels.lower=0.02: expected at most data.labels.threshold=0.01, or null"),

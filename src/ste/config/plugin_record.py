@@ -1,6 +1,5 @@
 """The plugins that a run needs, stored with it as data: a stored configuration never causes an import."""
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -27,8 +26,6 @@ def record_plugins(
         if kinds is not None and kind not in kinds:
             continue
         named = {*_values(config, registry.kind.split(".")), *functions}
-        if kind == "feature":
-            named |= set(re.findall(r"\w+", str(config.get("data", ""))))
         for name, plugin in registry.of_plugins.items():
             if name in named:
                 used.setdefault(plugin, []).append(f"{kind} {name}")

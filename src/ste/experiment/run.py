@@ -24,6 +24,7 @@ from ste.experiment.run_parts import RunParts
 from ste.experiment.run_scores import count_trials, judge_run, score_splits
 from ste.experiment.run_tracking import RunTracker, track_inputs, track_training
 from ste.experiment.train_result import TrainResult
+from ste.features.feature_rows import own_functions
 from ste.schema import SPLITS
 from ste.seed_ensembles.replica_module import ReplicaModule
 from ste.seed_ensembles.replica_scores import ReplicaScores
@@ -105,7 +106,7 @@ def train(
     Raises:
         SteError: settings, data or a run to resume that cannot be used.
     """
-    parts, config = split_settings(settings), record_plugins(config)
+    parts, config = split_settings(settings), record_plugins(config, own_functions(settings.data.feature_set))
     check_processes(settings.trainer, baseline=parts.builder.is_baseline, method=settings.validation.method)
     use_threads(settings.trainer)
     rows = ", ".join(f"{split} {entry['rows']:,}" for split, entry in parts.data.panel.prepared.card["files"].items())

@@ -36,6 +36,12 @@ def needed_fields(features: FeatureSet) -> frozenset[str]:
 
 
 @cache
+def own_functions(features: FeatureSet) -> frozenset[str]:
+    """Return the names of the user's functions that the set calls."""
+    return frozenset().union(*(parse(one.expr, one.name).functions for one in features.columns if one.expr))
+
+
+@cache
 def is_cross_sectional(features: FeatureSet) -> bool:
     """Return whether a row depends on the other tickers of its date."""
     return any(parse(one.expr, one.name).cross_sectional for one in features.columns if one.expr)

@@ -19,6 +19,7 @@ from ste.data.window_dataset import WindowDataset
 from ste.evaluation.predictions import Predictions
 from ste.experiment.artifacts import PREDICTIONS, SUMMARY
 from ste.experiment.prediction import one_thread
+from ste.features.feature_rows import own_functions
 from ste.inference.card_metrics import AUTO_BLOCKS, COMPARED_METRICS, auto_block_metrics
 from ste.inference.class_cuts import CUTS
 from ste.inference.export.exported_run import ExportedRun, load_run
@@ -131,7 +132,7 @@ def _model_card(
         synthetic=is_synthetic(stated),
         calendar=exported.data.panel.settings.calendar,
         extra_lag=dict(getattr(settings, "extra_lag", {})),
-        plugins=record_plugins({"data": asdict(settings)}, kinds=("feature",)).get("plugins", []),
+        plugins=record_plugins({}, own_functions(settings.feature_set), kinds=("feature",)).get("plugins", []),
         **{key: stated[key] for key in ("spacing", "adjustment", "adjusted") if key in stated},
         **_training_rows(train, settings),
     )
