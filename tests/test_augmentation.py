@@ -18,7 +18,8 @@ from ste.config import AugmentSettings, FitSettings, TrainSettings, ValidationSe
 from ste.config.load import load_settings
 from ste.data.build.prepare import prepare
 from ste.data.cross_validation import folds
-from ste.data.datamodule import BatchLoader, TrendDataModule
+from ste.data.batch_loader import BatchLoader
+from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
 from ste.data.sources.daily_sources import daily_sources
 from ste.data.window_dataset import Batch, JoinedDataset

@@ -14,7 +14,8 @@ from ste.config import LabelSettings, SplitSettings, SyntheticSettings
 from ste.data import datamodule
 from ste.data.build.data_card import PreparedData
 from ste.data.build.prepare import prepare
-from ste.data.datamodule import BatchLoader, TrendDataModule
+from ste.data.batch_loader import BatchLoader
+from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
 from ste.data.row_store import RowStore
 from ste.data.window_dataset import Batch, FlatDataset, SequenceDataset, forward_batch_size

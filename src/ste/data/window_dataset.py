@@ -25,11 +25,19 @@ class Batch(NamedTuple):
 
     Attributes:
         features: float32 `[B, T, F]` (sequence) or `[B, F]` (flat), raw values of the table.
-        label: int64 `[B]`, the class of each window's last period.
+        label: int64 `[B]`, the class of each window's last period; in a batch with groups -1 for an example that is
+            read with the others of its date, but not trained on or scored.
+        group: int64 `[B]`, equal for the examples of one date; None where no net or loss compares them.
     """
 
     features: torch.Tensor
     label: torch.Tensor
+    group: torch.Tensor | None = None
+
+    @property
+    def labelled(self) -> torch.Tensor:
+        """Positions of the examples with a label, int64; of a batch with groups."""
+        return (self.label >= 0).nonzero().squeeze(1)
 
 
 def forward_batch_size(periods: int, device: torch.device) -> int:
@@ -50,6 +58,9 @@ class WindowDataset(Dataset[Batch]):
         rows: bool `[N]`, rows that may end an example.
         length: periods that an example reads, T.
         history: consecutive periods that an example needs, even where it reads fewer.
+
+    Attributes:
+        group: date of each example, int64 `[N]`, in a dataset of `market`; else None.
     """
 
     def __init__(self, store: RowStore, rows: np.ndarray, length: int, history: int = 1) -> None:
@@ -58,11 +69,27 @@ class WindowDataset(Dataset[Batch]):
         self.needed = max(history, length)
         usable = torch.from_numpy(rows) & (store.history >= self.needed) & (store.label >= 0)
         self.ends = usable.nonzero().squeeze(1)
+        self.group: torch.Tensor | None = None
+        self._labelled = torch.empty(0, dtype=torch.bool)
 
     def with_ends(self, ends: torch.Tensor) -> Self:
         """Return the dataset restricted to the examples that end at these rows, int64 `[n]`."""
         other = copy(self)
         other.ends = ends
+        return other
+
+    def market(self) -> Self:
+        """Return every example of the dates of these, whatever its label or split, with the dates as groups.
+
+        Those that are not in this dataset have the label -1: a net that reads all tickers of a date reads them, as it
+        does when it is served, and they are not trained on or scored. With two classes, for example, a ticker would
+        otherwise be missing from a date because of the return that follows.
+        """
+        period = self.store.period
+        rows = (self.store.history >= self.needed).numpy() & np.isin(period, np.unique(period[self.ends.numpy()]))
+        other = self.with_ends(torch.from_numpy(np.flatnonzero(rows)))
+        other.group = torch.from_numpy(period[rows].astype(np.int64))
+        other._labelled = torch.isin(other.ends, self.ends)
         return other
 
     @property
@@ -80,7 +107,10 @@ class WindowDataset(Dataset[Batch]):
 
     def __getitem__(self, index: torch.Tensor | int) -> Batch:
         ends = self.ends[index]
-        return Batch(self._gather(ends), self.store.label[ends].long())
+        label = self.store.label[ends].long()
+        if self.group is None:
+            return Batch(self._gather(ends), label)
+        return Batch(self._gather(ends), label.where(self._labelled[index], -1), self.group[index])
 
     def _gather(self, ends: torch.Tensor) -> torch.Tensor:
         raise NotImplementedError
@@ -103,8 +133,9 @@ class WindowDataset(Dataset[Batch]):
 
     @property
     def labels(self) -> torch.Tensor:
-        """Class of each example, int64 `[len(self)]`."""
-        return self.store.label[self.ends].long()
+        """Class of each example, int64 `[len(self)]`; -1 of the others of a date, see `market`."""
+        labels = self.store.label[self.ends].long()
+        return labels if self.group is None else labels.where(self._labelled, -1)
 
     @property
     def returns(self) -> np.ndarray:
@@ -148,6 +179,14 @@ class ExampleSource(Protocol):
     def gather_size(self) -> int:
         """Examples to gather at once where batches are smaller."""
 
+    @property
+    def group(self) -> torch.Tensor | None:
+        """Date of each example, int64 `[N]`, where batches have groups."""
+
+    @property
+    def labels(self) -> torch.Tensor:
+        """Class of each example, int64 `[N]`; -1 of those that are only read with the others of their date."""
+
     def __len__(self) -> int: ...
     def __getitem__(self, index: torch.Tensor) -> Batch: ...
 
@@ -157,6 +196,9 @@ class JoinedDataset(Dataset[Batch]):
 
     def __init__(self, first: ExampleSource, second: ExampleSource) -> None:
         self.parts = (first, second)
+        self._shift = 0
+        if first.group is not None and second.group is not None:
+            self._shift = int(first.group.max() - second.group.min()) + 1
 
     @property
     def device(self) -> torch.device:
@@ -168,6 +210,17 @@ class JoinedDataset(Dataset[Batch]):
         """Examples to gather at once, as in the first dataset."""
         return self.parts[0].gather_size
 
+    @property
+    def group(self) -> torch.Tensor | None:
+        """Date of each example; no date of one dataset is a date of the other."""
+        first, second = (part.group for part in self.parts)
+        return None if first is None or second is None else torch.cat([first, second + self._shift])
+
+    @property
+    def labels(self) -> torch.Tensor:
+        """Class of each example."""
+        return torch.cat([part.labels for part in self.parts])
+
     def __len__(self) -> int:
         return sum(map(len, self.parts))
 
@@ -176,4 +229,7 @@ class JoinedDataset(Dataset[Batch]):
         own = index < len(first)
         one, other = first[index[own]], second[index[~own] - len(first)]
         order = torch.cat([own.nonzero().squeeze(1), (~own).nonzero().squeeze(1)]).argsort()
-        return type(one)(*(torch.cat(pair)[order] for pair in zip(one, other, strict=True)))
+        features, label = torch.cat([one.features, other.features])[order], torch.cat([one.label, other.label])[order]
+        if one.group is None or other.group is None:
+            return type(one)(features, label)
+        return type(one)(features, label, torch.cat([one.group, other.group + self._shift])[order])

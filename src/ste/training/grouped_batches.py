@@ -17,7 +17,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from ste.config import TrainerSettings
-from ste.data.datamodule import BatchLoader
+from ste.data.batch_loader import BatchLoader
 from ste.data.window_dataset import Batch
 from ste.training.module import TrendModule
 
@@ -58,7 +58,8 @@ class BatchGroup:
 
     def to(self, device: torch.device, **_: Any) -> "BatchGroup":
         """Return the group on a device (Lightning calls it; cached batches are there already)."""
-        return BatchGroup(self.first, [type(batch)(*(part.to(device) for part in batch)) for batch in self.batches])
+        moved = ((part if part is None else part.to(device) for part in batch) for batch in self.batches)
+        return BatchGroup(self.first, [type(batch)(*parts) for batch, parts in zip(self.batches, moved, strict=True)])
 
 
 class GroupedLoader:
