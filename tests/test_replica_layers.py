@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from ste.registry import MODELS
-from ste.seed_ensembles.replica_optimizer import ReplicaCrossEntropy, ReplicaViews, clip_replicas
+from ste.seed_ensembles.replica_losses import ReplicaCrossEntropy
+from ste.seed_ensembles.replica_optimizer import ReplicaViews, clip_replicas
 from ste.seed_ensembles.stacked_dropout import RandomStreams, StackedDropout
 from ste.seed_ensembles.stacking import stack
 

@@ -98,6 +98,9 @@ MODELS = Registry("model.net", "ste.models")
 BASELINES = Registry("model.baseline", "ste.baselines")
 """Baseline estimators, by class name."""
 
+LOSSES = Registry("fit.loss", "ste.training.losses")
+"""Training losses other than cross-entropy, by name."""
+
 METRICS = Registry("fit.monitor", "ste.evaluation.metrics")
 """Metrics of class probabilities (`ste.evaluation.metrics.base.Metric`), by name."""
 

@@ -60,6 +60,8 @@ class FitSettings(Settings):
     Attributes:
         monitor: validation metric that selects the epoch, one of `ste.registry.METRICS`; callbacks that take a
             monitor use it by default.
+        loss: `cross_entropy`, or a name in `ste.registry.LOSSES` such as `ranking`.
+        loss_arguments: of the loss, by name.
         class_weights: weight classes by the inverse of their frequency in the training rows.
         label_smoothing: fraction of the target spread over all classes.
         adversarial_weight: weight, beta, of the loss on perturbed latent representations; 0 does not perturb
@@ -70,6 +72,8 @@ class FitSettings(Settings):
     section: ClassVar[str] = "fit"
 
     monitor: str = "log_loss"
+    loss: Name = "cross_entropy"
+    loss_arguments: dict[str, Any] = field(default_factory=dict)
     class_weights: bool = False
     label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0
     adversarial_weight: NonNegativeFloat = 0.0

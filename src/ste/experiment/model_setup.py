@@ -112,7 +112,14 @@ class ModelBuilder:
         }
         if self.replicas.replicas > 1:
             hyperparameters["replicas"] = asdict(self.replicas) | {"patience": self.patience}
-        return build_module(hyperparameters)
+        module = build_module(hyperparameters)
+        if module.whole_dates and self.augment.name == "mixup":
+            reads = net if module.sees_market else f"fit.loss={self.loss.loss}"
+            raise ConfigError(
+                f"augment=mixup: averages examples of different dates, and {reads} compares the tickers of one date. "
+                "Try augment=jitter."
+            )
+        return module
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The LightningModule of every net."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import lightning.pytorch as pl
@@ -10,11 +11,13 @@ from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics.aggregation import MeanMetric
 
-from ste.data.datamodule import BatchLoader, DatasetView, TrendDataModule
+from ste.data.batch_loader import BatchLoader
+from ste.data.datamodule import DatasetView, TrendDataModule
 from ste.data.window_dataset import Batch
+from ste.errors import ConfigError
 from ste.evaluation.epoch_metrics import EpochMetrics, Step, TrainingMetrics
 from ste.features.normalization import Normalizer
-from ste.registry import MODELS
+from ste.registry import LOSSES, MODELS
 from ste.training.adversarial import perturbation
 from ste.training.augmentation.batch_transforms import augment_batch, generator
 from ste.training.cached_dataset import NormalizedBatch
@@ -45,6 +48,8 @@ class TrendModule(pl.LightningModule):
         adversarial_size: L2 norm, epsilon, of the perturbation.
         seed: of dropout and augmentation; each epoch's random stream depends on it and the epoch alone.
         augment: `AugmentSettings` as a dict, or None.
+        loss: `cross_entropy`, or a name in `ste.registry.LOSSES`.
+        loss_arguments: of that loss, by name.
 
     Attributes:
         history: metrics of each epoch by name, saved in the checkpoint.
@@ -69,13 +74,15 @@ class TrendModule(pl.LightningModule):
         adversarial_size: float = 0.05,
         seed: int = 0,
         augment: dict[str, Any] | None = None,
+        loss: str = "cross_entropy",
+        loss_arguments: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
         self.representation = Normalizer(columns, representation)
         self.net: nn.Module = MODELS.build(net, net_arguments)
         weights = None if class_weights is None else torch.tensor(class_weights)
-        self.loss = nn.CrossEntropyLoss(weight=weights, label_smoothing=label_smoothing)
+        self.loss: nn.Module = build_loss(loss, loss_arguments or {}, weights, label_smoothing)
         self.train_metrics = TrainingMetrics()
         self.val_loss = MeanMetric()
         self.val_metrics = EpochMetrics(net_arguments["num_classes"])
@@ -83,14 +90,36 @@ class TrendModule(pl.LightningModule):
         self._steps: list[Step] = []
         self._learning_rate = 0.0
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Compute logits `[B, C]` of raw features, `[B, T, F]` or `[B, F]` as the net reads them."""
-        return self.net(self.representation(x))
+    @property
+    def sees_market(self) -> bool:
+        """Whether the net reads the examples of a date together (`ste.models.base.MarketNet`)."""
+        return bool(getattr(self.net, "sees_market", False))
+
+    @property
+    def whole_dates(self) -> bool:
+        """Whether the net or the loss needs batches of whole dates."""
+        return self.sees_market or bool(getattr(self.loss, "needs_groups", False))
+
+    def inputs(self, features: torch.Tensor, group: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
+        """Return the inputs of the net: features, and the dates `[B]` where it reads them.
+
+        Raises:
+            TypeError: no dates, and the net reads them.
+        """
+        if not self.sees_market:
+            return (features,)
+        if group is None:
+            raise TypeError(f"{type(self.net).__name__} reads the date of each example")
+        return features, group
+
+    def forward(self, x: torch.Tensor, group: torch.Tensor | None = None) -> torch.Tensor:
+        """Compute logits `[B, C]` of raw features, `[B, T, F]` or `[B, F]` as the net reads them, and their dates."""
+        return self.net(*self.inputs(self.representation(x), group))
 
     @torch.no_grad()
-    def probabilities(self, x: torch.Tensor) -> torch.Tensor:
-        """Compute class probabilities, float32 `[B, C]`, of raw features."""
-        return self(x).float().softmax(dim=1)
+    def probabilities(self, x: torch.Tensor, group: torch.Tensor | None = None) -> torch.Tensor:
+        """Compute class probabilities, float32 `[B, C]`, of raw features and their dates, int64 `[B]`."""
+        return self(x, group).float().softmax(dim=1)
 
     @property
     def predictor(self) -> nn.Module:
@@ -110,7 +139,7 @@ class TrendModule(pl.LightningModule):
             data: examples.
             cached: replaces a dataset by its cached, normalized form.
         """
-        return data.train_dataloader(cached)
+        return data.train_dataloader(cached, whole_dates=self.whole_dates)
 
     def select_epochs(self, validation: Iterable[Batch]) -> int:
         """Load the best epoch's weights, where `selects_epochs`, and return the epoch."""
@@ -140,19 +169,40 @@ class TrendModule(pl.LightningModule):
         return (seed << 20) + self.current_epoch * 64 + self.global_rank
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
-        """Compute the loss of a batch: cross-entropy, plus that of the perturbed batch with `adversarial_weight`."""
+        """Compute the loss of a batch, plus that of the perturbed batch with `adversarial_weight`."""
         features, target = self._augmented(batch, batch_idx)
-        latent: torch.Tensor = self.net.latent(features)  # type: ignore[operator]
+        latent: torch.Tensor = self.net.latent(*self.inputs(features, batch.group))  # type: ignore[operator]
+        label, group = batch.label, batch.group
+        if group is not None:  # the others of a date were read by the net
+            rows = batch.labelled
+            latent, label, group = latent[rows], label[rows], group[rows]
+            target = label
+        return self._objective(latent, target, label, group)
+
+    def _objective(
+        self, latent: torch.Tensor, target: torch.Tensor, label: torch.Tensor, group: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Compute the loss of latent representations and add the step to the epoch's metrics."""
         logits = self.net.classify(latent)  # type: ignore[operator]
-        loss = self.loss(logits, target)
-        self._steps.append(Step(loss.detach(), logits.detach(), batch.label))
-        if len(self._steps) == STEPS:
-            self._update_train_metrics()
+        loss = self.loss_of(logits, target, group)
+        self._add_step(loss.detach(), logits.detach(), label)
         weight = float(self.hparams["adversarial_weight"])
         if weight > 0.0:
-            away = perturbation(self._latent_loss, latent, target, self.hparams["adversarial_size"])
-            loss = loss + weight * self._latent_loss(latent + away, target)
+            latent_loss = partial(self._latent_loss, group=group)
+            away = perturbation(latent_loss, latent, target, self.hparams["adversarial_size"])
+            loss = loss + weight * latent_loss(latent + away, target)
         return loss
+
+    def loss_of(self, logits: torch.Tensor, target: torch.Tensor, group: torch.Tensor | None) -> torch.Tensor:
+        """Compute the loss of logits `[B, C]`, targets and, for a loss that needs them, dates `[B]`."""
+        if getattr(self.loss, "needs_groups", False):
+            return self.loss(logits, target, group)  # type: ignore[no-any-return]
+        return self.loss(logits, target)  # type: ignore[no-any-return]
+
+    def _add_step(self, loss: torch.Tensor, logits: torch.Tensor, label: torch.Tensor) -> None:
+        self._steps.append(Step(loss, logits, label))
+        if len(self._steps) == STEPS:
+            self._update_train_metrics()
 
     def _augmented(self, batch: Batch, batch_idx: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return normalized features and the target: labels `[B]` or class fractions `[B, C]`."""
@@ -184,8 +234,8 @@ class TrendModule(pl.LightningModule):
         else:
             nn.utils.clip_grad_norm_(self.net.parameters(), max_value)
 
-    def _latent_loss(self, latent: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        return self.loss(self.net.classify(latent), target)  # type: ignore[operator]
+    def _latent_loss(self, latent: torch.Tensor, target: torch.Tensor, group: torch.Tensor | None) -> torch.Tensor:
+        return self.loss_of(self.net.classify(latent), target, group)  # type: ignore[operator]
 
     def on_train_epoch_end(self) -> None:
         """Log the epoch's training metrics and append all of its metrics to the history."""
@@ -199,9 +249,12 @@ class TrendModule(pl.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add a batch to the epoch's validation metrics."""
-        logits = self.net(self.normalized(batch))
-        self.val_loss.update(self.loss(logits, batch.label), len(batch.label))
-        self.val_metrics.update(logits.float().softmax(dim=1), batch.label)
+        logits, label, group = self.net(*self.inputs(self.normalized(batch), batch.group)), batch.label, batch.group
+        if group is not None:
+            rows = batch.labelled
+            logits, label, group = logits[rows], label[rows], group[rows]
+        self.val_loss.update(self.loss_of(logits, label, group), len(label))
+        self.val_metrics.update(logits.float().softmax(dim=1), label)
 
     def on_validation_epoch_end(self) -> None:
         """Log the epoch's validation metrics."""
@@ -244,3 +297,27 @@ class TrendModule(pl.LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "epoch", "monitor": f"val/{self.hparams['monitor']}"},
         }
+
+
+def build_loss(name: str, arguments: dict[str, Any], class_weights: torch.Tensor | None, smoothing: float) -> nn.Module:
+    """Build a loss.
+
+    Args:
+        name: `cross_entropy`, or a name in `ste.registry.LOSSES`.
+        arguments: of the loss, by name.
+        class_weights: weight of each class, `[C]`, or None.
+        smoothing: fraction of the target spread over all classes.
+
+    Raises:
+        ConfigError: no such loss, or an argument that it does not accept.
+    """
+    if name == "cross_entropy":
+        if arguments:
+            raise ConfigError(f"fit.loss_arguments={arguments}: cross_entropy has none. Try fit.loss_arguments={{}}.")
+        return nn.CrossEntropyLoss(weight=class_weights, label_smoothing=smoothing)
+    kind = LOSSES[name]
+    try:
+        loss: nn.Module = kind(**arguments, class_weights=class_weights, label_smoothing=smoothing)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"fit.loss_arguments: {name}: {error}.") from None
+    return loss
