@@ -52,6 +52,8 @@ class ModelCard:
         adjustment: how prices and volume of those bars are adjusted, in words; empty where it is unknown, as in earlier
             cards.
         adjusted: whether those bars had an adjusted close; None where it is unknown.
+        sees_market: whether it predicts the tickers of a date together, so that its second input is the date of each
+            example (`onnx_model`).
     """
 
     name: str
@@ -81,6 +83,7 @@ class ModelCard:
     spacing: str = "daily"
     adjustment: str = ""
     adjusted: bool | None = None
+    sees_market: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -2,7 +2,6 @@
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from ste.models.base import MarketNet, check_arguments
 from ste.registry import MODELS
@@ -23,7 +22,8 @@ class _MarketLayer(nn.Module):
         same = (group[..., :, None] == group[..., None, :]).unsqueeze(-3)  # [1, B, B]: never empty, for itself
         projected = self.query_key_value(self.norm(x)).unflatten(-1, (3, self.num_heads, -1))
         query, key, value = projected.movedim(-3, 0).transpose(-3, -2).unbind(0)  # [heads, B, H / heads]
-        attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=same)
+        score = query @ key.mT / query.shape[-1] ** 0.5
+        attended = score.masked_fill(~same, float("-inf")).softmax(dim=-1) @ value
         return x + self.dropout(self.out(attended.transpose(-3, -2).flatten(-2)))
 
 
