@@ -34,6 +34,11 @@ class Batch(NamedTuple):
     label: torch.Tensor
     group: torch.Tensor | None = None
 
+    def on(self, device: torch.device) -> Self:
+        """Return the batch on a device."""
+        group = None if self.group is None else self.group.to(device)
+        return type(self)(self.features.to(device), self.label.to(device), group)
+
     @property
     def labelled(self) -> torch.Tensor:
         """Positions of the examples with a label, int64; of a batch with groups."""

@@ -20,9 +20,7 @@ class ReplicaCrossEntropy(nn.Module):
         self.register_buffer("weight", weight)
         self.label_smoothing = label_smoothing
 
-    def forward(
-        self, logits: torch.Tensor, label: torch.Tensor, group: torch.Tensor | None = None
-    ) -> torch.Tensor:
+    def forward(self, logits: torch.Tensor, label: torch.Tensor, group: torch.Tensor | None = None) -> torch.Tensor:
         """Compute losses `[R]` of logits `[R, B, C]` and labels `[R, B]`.
 
         In batches of whole dates, which `group` tells, an example of the label -1 does not count.

@@ -148,7 +148,7 @@ class ReplicaModule(TrendModule):
 
     def loss_of(self, logits: torch.Tensor, target: torch.Tensor, group: torch.Tensor | None) -> torch.Tensor:
         """Compute losses `[R]` of logits `[R, B, C]`, targets `[R, B]` and, in batches of whole dates, dates."""
-        return self.loss(logits, target) if group is None else self.loss(logits, target, group)  # type: ignore[no-any-return]
+        return self.loss(logits, target) if group is None else self.loss(logits, target, group)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add a batch to the epoch's metrics, the ensemble's and each replica's."""

@@ -38,7 +38,9 @@ class StackedDropout(nn.Module):
 
     retained: torch.Tensor
 
-    def __init__(self, rates: Sequence[float], streams: RandomStreams, *, channels: bool = False, batch: int = 0) -> None:
+    def __init__(
+        self, rates: Sequence[float], streams: RandomStreams, *, channels: bool = False, batch: int = 0
+    ) -> None:
         super().__init__()
         self.rates = list(rates)
         self.streams = streams

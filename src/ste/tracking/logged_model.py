@@ -1,8 +1,8 @@
 """Log a trained model to MLflow as weights and plain settings, without pickle.
 
 `mlflow.pyfunc.load_model(uri).predict(x)` takes raw features, float32 `[B, T, F]` or `[B, F]`, and returns class
-probabilities `[B, C]`. To a net that reads the tickers of a date together, all examples of a call are of one date. MLflow's torch flavour would pickle code or trace the net; the loader of this module reads a
-state dict with `weights_only=True`.
+probabilities `[B, C]`; to a net that reads the tickers of a date together, all examples of a call are of one date.
+MLflow's torch flavour would pickle code or trace the net; the loader of this module reads a state dict with `weights_only=True`.
 """
 
 import json

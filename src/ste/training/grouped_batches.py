@@ -58,8 +58,7 @@ class BatchGroup:
 
     def to(self, device: torch.device, **_: Any) -> "BatchGroup":
         """Return the group on a device (Lightning calls it; cached batches are there already)."""
-        moved = ((part if part is None else part.to(device) for part in batch) for batch in self.batches)
-        return BatchGroup(self.first, [type(batch)(*parts) for batch, parts in zip(self.batches, moved, strict=True)])
+        return BatchGroup(self.first, [batch.on(device) for batch in self.batches])
 
 
 class GroupedLoader:

@@ -196,8 +196,8 @@ class TrendModule(pl.LightningModule):
     def loss_of(self, logits: torch.Tensor, target: torch.Tensor, group: torch.Tensor | None) -> torch.Tensor:
         """Compute the loss of logits `[B, C]`, targets and, for a loss that needs them, dates `[B]`."""
         if getattr(self.loss, "needs_groups", False):
-            return self.loss(logits, target, group)  # type: ignore[no-any-return]
-        return self.loss(logits, target)  # type: ignore[no-any-return]
+            return self.loss(logits, target, group)
+        return self.loss(logits, target)
 
     def _add_step(self, loss: torch.Tensor, logits: torch.Tensor, label: torch.Tensor) -> None:
         self._steps.append(Step(loss, logits, label))

@@ -37,15 +37,11 @@ def model_graph(model: Model) -> nn.Module:
     Raises:
         RunError: a baseline that reads more than the features of a window.
     """
-    if isinstance(model, ReplicaModule):
-        replicas = _ReplicasGraph(model.net, model.weights)
-        if model.sees_market:
-            return _MarketGraph(model.representation, replicas, normalize=False).eval()
-        return _GraphChain(model.representation, replicas).eval()
     if not isinstance(model, FittedBaseline):
-        if model.sees_market:
-            return _MarketGraph(model.representation, model.net).eval()
-        return _GraphChain(model.representation, model.net, nn.Softmax(dim=-1)).eval()
+        several = isinstance(model, ReplicaModule)
+        net = _ReplicasGraph(model.net, model.weights) if several else _ProbabilityGraph(model.net)
+        chain = _MarketGraph if model.sees_market else _GraphChain
+        return chain(model.representation, net).eval()
     baseline = model.baseline
     if isinstance(baseline, Majority):
         return _MajorityGraph(baseline)
@@ -111,16 +107,27 @@ class _GraphChain(nn.Sequential):
 
 
 class _MarketGraph(nn.Module):
-    """A net that reads the dates of the examples, with its normalization; `normalize` applies a softmax."""
+    """Normalization, then a net that reads the dates of the examples too."""
 
-    def __init__(self, representation: nn.Module, net: nn.Module, *, normalize: bool = True) -> None:
+    def __init__(self, representation: nn.Module, net: nn.Module) -> None:
         super().__init__()
         self.representation, self.net = representation, net
-        self.normalize = normalize
 
     def forward(self, features: torch.Tensor, group: torch.Tensor) -> torch.Tensor:
         out: torch.Tensor = self.net(self.representation(features), group)
-        return out.softmax(dim=-1) if self.normalize else out
+        return out
+
+
+class _ProbabilityGraph(nn.Module):
+    """Class probabilities of a net."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.net(*inputs)
+        return logits.softmax(dim=-1)
 
 
 class _ReplicasGraph(nn.Module):
