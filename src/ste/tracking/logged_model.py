@@ -2,7 +2,8 @@
 
 `mlflow.pyfunc.load_model(uri).predict(x)` takes raw features, float32 `[B, T, F]` or `[B, F]`, and returns class
 probabilities `[B, C]`; to a net that reads the tickers of a date together, all examples of a call are of one date.
-MLflow's torch flavour would pickle code or trace the net; the loader of this module reads a state dict with `weights_only=True`.
+MLflow's torch flavour would pickle code or trace the net; the loader of this module reads a state dict with
+`weights_only=True`.
 """
 
 import json

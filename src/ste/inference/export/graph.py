@@ -38,10 +38,12 @@ def model_graph(model: Model) -> nn.Module:
         RunError: a baseline that reads more than the features of a window.
     """
     if not isinstance(model, FittedBaseline):
-        several = isinstance(model, ReplicaModule)
-        net = _ReplicasGraph(model.net, model.weights) if several else _ProbabilityGraph(model.net)
+        if isinstance(model, ReplicaModule):
+            parts: list[nn.Module] = [_ReplicasGraph(model.net, model.weights)]
+        else:
+            parts = [model.net, nn.Softmax(dim=-1)]
         chain = _MarketGraph if model.sees_market else _GraphChain
-        return chain(model.representation, net).eval()
+        return chain(model.representation, *parts).eval()
     baseline = model.baseline
     if isinstance(baseline, Majority):
         return _MajorityGraph(baseline)
@@ -107,27 +109,15 @@ class _GraphChain(nn.Sequential):
 
 
 class _MarketGraph(nn.Module):
-    """Normalization, then a net that reads the dates of the examples too."""
+    """Normalization, a net that reads the dates of the examples too, and what follows."""
 
-    def __init__(self, representation: nn.Module, net: nn.Module) -> None:
+    def __init__(self, representation: nn.Module, net: nn.Module, *after: nn.Module) -> None:
         super().__init__()
-        self.representation, self.net = representation, net
+        self.representation, self.net, self.after = representation, net, nn.Sequential(*after)
 
     def forward(self, features: torch.Tensor, group: torch.Tensor) -> torch.Tensor:
-        out: torch.Tensor = self.net(self.representation(features), group)
+        out: torch.Tensor = self.after(self.net(self.representation(features), group))
         return out
-
-
-class _ProbabilityGraph(nn.Module):
-    """Class probabilities of a net."""
-
-    def __init__(self, net: nn.Module) -> None:
-        super().__init__()
-        self.net = net
-
-    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.net(*inputs)
-        return logits.softmax(dim=-1)
 
 
 class _ReplicasGraph(nn.Module):
