@@ -16,9 +16,9 @@ from torch.nn.functional import cross_entropy
 from runs import build_model, compose_values, fit_model
 from ste.config import AugmentSettings, FitSettings, TrainSettings, ValidationSettings
 from ste.config.load import load_settings
+from ste.data.batch_loader import BatchLoader
 from ste.data.build.prepare import prepare
 from ste.data.cross_validation import folds
-from ste.data.batch_loader import BatchLoader
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
 from ste.data.sources.daily_sources import daily_sources

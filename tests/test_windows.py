@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from ste.config import LabelSettings, SplitSettings, SyntheticSettings
 from ste.data import datamodule
+from ste.data.batch_loader import BatchLoader
 from ste.data.build.data_card import PreparedData
 from ste.data.build.prepare import prepare
-from ste.data.batch_loader import BatchLoader
 from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
 from ste.data.row_store import RowStore
@@ -71,7 +71,7 @@ def all_rows(store: RowStore) -> np.ndarray:
 def test_a_window_never_crosses_a_ticker_or_a_missing_week(weeks: Weeks, length: int, shuffle: int) -> None:
     store = RowStore.from_frame(frame_of(weeks).sample(frac=1.0, random_state=shuffle))
     dataset = SequenceDataset(store, all_rows(store), length)
-    features, _ = everything(dataset)
+    features = everything(dataset).features
     assert features.shape == (len(dataset), length, len(FEATURES))
     assert (features[:, :, TICKER] == features[:, :1, TICKER]).all()
     assert (torch.diff(features[:, :, WEEK], dim=1) == 1).all()
