@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ste.config import LabelSettings, SplitSettings, SyntheticSettings
-from ste.data import datamodule
+from ste.data import batch_loader, datamodule
 from ste.data.batch_loader import BatchLoader
 from ste.data.build.data_card import PreparedData
 from ste.data.build.prepare import prepare
@@ -312,7 +312,7 @@ def test_processes_take_disjoint_shards_that_are_equal_when_shuffled(
     shards, lengths = [], []
     for rank in range(world_size):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(datamodule, "_process", lambda rank=rank: (rank, world_size))
+            patch.setattr(batch_loader, "process", lambda rank=rank: (rank, world_size))
             loader = loader_of(n, batch, seed)
             shards.append(epoch_of(loader, epoch=4))
             lengths.append(len(loader))
@@ -330,7 +330,7 @@ def test_shuffled_shards_of_an_epoch_are_parts_of_the_order_of_one_process(monke
     whole = epoch_of(loader_of(90, 8, seed=1), epoch=2)
     shards = []
     for rank in range(3):
-        monkeypatch.setattr(datamodule, "_process", lambda rank=rank: (rank, 3))
+        monkeypatch.setattr(batch_loader, "process", lambda rank=rank: (rank, 3))
         shards.append(epoch_of(loader_of(90, 8, seed=1), epoch=2))
     assert [index for step in zip(*shards, strict=True) for index in step] == whole
 

@@ -1,7 +1,5 @@
 """The base of the nets: their forward pass, and the checks of their sizes."""
 
-from typing import ClassVar
-
 import torch
 from torch import nn
 
@@ -23,7 +21,7 @@ class Net(nn.Module):
         sees_market: whether an example is predicted together with the others of its date, see `MarketNet`.
     """
 
-    sees_market: ClassVar[bool] = False
+    sees_market = False
     head: nn.Linear | DeepHead
 
     def latent(self, x: torch.Tensor) -> torch.Tensor:

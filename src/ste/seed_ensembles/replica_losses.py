@@ -23,7 +23,7 @@ class ReplicaCrossEntropy(nn.Module):
     def forward(self, logits: torch.Tensor, label: torch.Tensor, group: torch.Tensor | None = None) -> torch.Tensor:
         """Compute losses `[R]` of logits `[R, B, C]` and labels `[R, B]`.
 
-        In batches of whole dates, which `group` tells, an example of the label -1 does not count.
+        In batches of whole dates, which have a `group`, an example of the label -1 does not count.
         """
         if group is not None:
             return self._of_labelled(logits, label)

@@ -104,8 +104,9 @@ class Batcher:
             )
             for part in parts
         ]
-        out = np.empty((count, len(model.card.classes)), dtype=np.float32)
-        out[np.concatenate(parts)] = np.concatenate(await asyncio.gather(*jobs))
+        joined = np.concatenate(await asyncio.gather(*jobs))
+        out = np.empty_like(joined)
+        out[np.concatenate(parts)] = joined
         return out
 
     def close(self) -> None:
