@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ste.config import LabelSettings, SplitSettings, SyntheticSettings
-from ste.data import batch_loader, datamodule
+from ste.data import batch_loader
 from ste.data.batch_loader import BatchLoader
 from ste.data.build.data_card import PreparedData
 from ste.data.build.prepare import prepare
