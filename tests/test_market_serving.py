@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from starlette.testclient import TestClient
 
 from ste.config.serve_settings import LimitSettings
 from ste.errors import ConfigError
+from ste.features.feature_rows import feature_rows
 from ste.inference.batch import prediction_loop
 from ste.inference.batch.date_prediction import DatePredictor
 from ste.inference.batch.frame_reader import FrameReader
@@ -18,13 +20,16 @@ from ste.inference.batch.prediction_loop import predict_table
 from ste.inference.inputs import ModelInputs, windows_of_rows
 from ste.inference.model_card import ModelCard
 from ste.inference.onnx_model import GROUP, ServedModel
+from ste.market.sources import Market
 from ste.monitoring.review import predict
 from ste.schema import FEATURES, probability_names
+from ste.serving.app import create_app
 from ste.serving.batcher import Batcher
 from ste.serving.openapi import openapi
 from ste.serving.request_features import FeatureReader
 from ste.streaming.engine import Engine
 from test_export import GRU, Place
+from test_serve_app import market, records, settings
 from test_streaming_engine import examples, in_order, ran
 from test_streaming_features import untidy_market
 
@@ -164,13 +169,31 @@ def test_windows_are_one_date_and_rows_one_ticker(model: ServedModel, table: pd.
     assert "send one date per request" in document["paths"]["/v1/predict"]["post"]["description"]
 
 
+def test_the_service_answers_for_whole_dates(model: ServedModel, table: pd.DataFrame):
+    inputs = windows_of_rows(table, model.card)
+    windows = inputs.features[inputs.date == inputs.date.max()]
+    bars = market()
+    rows = feature_rows(Market(bars))
+    by_bars = windows_of_rows(rows, model.card)
+    expected = by_period(model, by_bars)
+    with TestClient(create_app(model, settings())) as client:
+        answer = client.post("/v1/predict", json={"windows": windows.astype(float).tolist()}).json()
+        found = [[*one["probabilities"].values()] for one in answer["predictions"]]
+        np.testing.assert_allclose(found, model.probabilities(windows), atol=1e-5)
+        answer = client.post("/v1/predict/bars", json={"bars": records(bars), "every": True}).json()
+    found_by_key = {(one["ticker"], one["date"]): [*one["probabilities"].values()] for one in answer["predictions"]}
+    keys = [(ticker, f"{pd.Timestamp(day):%Y-%m-%d}") for ticker, day in zip(by_bars.ticker, by_bars.date, strict=True)]
+    assert len(keys) == len(found_by_key) > 10
+    np.testing.assert_allclose([found_by_key[key] for key in keys], expected, atol=1e-4)
+
+
 # --- live ---
 
 
 def test_a_live_close_is_one_date(model: ServedModel):
-    market = untidy_market(1)
-    predictions = ran(Engine(model), in_order(market))
-    expected = examples(market, model)  # type: ignore[arg-type]
+    daily = untidy_market(1)
+    predictions = ran(Engine(model), in_order(daily))
+    expected = examples(daily, model)  # type: ignore[arg-type]
     assert {(one.date, one.ticker) for one in predictions} == set(expected)
     for day in {one.date for one in predictions}:
         closed = [one for one in predictions if one.date == day]
@@ -187,7 +210,7 @@ def test_an_ensemble_gives_the_dates_to_the_members_that_read_them(place: Place,
 
     other = place.fit("gru", *GRU, "data.history=3")
     place.do(ensemble_task, "ensemble", f"runs=[{run},{other}]")
-    both = ServedModel(place.export("last", output="both.onnx"))
+    both = ServedModel(place.export("latest", output="both.onnx"))
     assert both.card.sees_market
     inputs = windows_of_rows(table, both.card)
     assert np.isfinite(by_period(both, inputs)).all()
