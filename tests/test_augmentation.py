@@ -199,6 +199,8 @@ def test_a_batch_is_drawn_from_seed_epoch_batch_and_process(name: str) -> None:
 @given(order=st.permutations(range(9)), first=st.integers(1, 8))
 def test_joined_examples_come_in_the_order_asked(order: list[int], first: int) -> None:
     class Plain:
+        group = None
+
         def __init__(self, values: torch.Tensor) -> None:
             self.values = values
 
