@@ -109,8 +109,8 @@ MUTATIONS = (
     Mutation(
         "ONNX without scaling",
         "inference/export/graph.py",
-        "return _GraphChain(model.representation, model.net, nn.Softmax(dim=-1)).eval()",
-        "return _GraphChain(nn.Identity(), model.net, nn.Softmax(dim=-1)).eval()",
+        "return chain(model.representation, *parts).eval()",
+        "return chain(nn.Identity(), *parts).eval()",
         ("onnx::test_every_net_predicts_the_same_in_a_batch_of_any_size[SimpleLSTM-stationary]",),
     ),
     Mutation(
@@ -152,9 +152,30 @@ MUTATIONS = (
     Mutation(
         "epoch chosen on test",
         "data/datamodule.py",
-        'return self._in_order(view(self.scored["validation"]))',
-        'return self._in_order(view(self.scored.get("test", self.scored["validation"])))',
+        'return self._in_order(self.scored["validation"], view, whole_dates)',
+        'return self._in_order(self.scored.get("test", self.scored["validation"]), view, whole_dates)',
         ("training::test_the_epoch_is_selected_on_validation_alone",),
+    ),
+    Mutation(
+        "attention across dates",
+        "models/market_attention.py",
+        'score.masked_fill(~same, float("-inf")).softmax(dim=-1)',
+        "(score + 0.0 * same).softmax(dim=-1)",
+        ("market_models::test_the_tickers_of_a_date_attend_to_each_other_and_to_no_other_date",),
+    ),
+    Mutation(
+        "a date without the tickers that have no label",
+        "data/window_dataset.py",
+        "rows = (self.store.history >= self.needed).numpy() &",
+        "rows = ((self.store.history >= self.needed) & (self.store.label >= 0)).numpy() &",
+        ("market_models::test_a_date_includes_the_tickers_without_a_label",),
+    ),
+    Mutation(
+        "requests as one market",
+        "serving/batcher.py",
+        "[code + offset for code, offset in zip(codes, before, strict=True)]",
+        "[code + 0 * offset for code, offset in zip(codes, before, strict=True)]",
+        ("market_serving::test_requests_are_markets_of_their_own",),
     ),
 )
 

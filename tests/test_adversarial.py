@@ -33,7 +33,7 @@ class Before(TrendModule):
     """The training step without adversarial training."""
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
-        logits = self(batch.features)
+        logits = self(batch.features, batch.group)
         loss = self.loss(logits, batch.label)
         self.train_metrics.update([Step(loss.detach(), logits.detach(), batch.label)])
         return loss
@@ -59,7 +59,9 @@ def batches(net: str, n: int = 48, size: int = 16) -> list[Batch]:
     x = torch.randn((n, T, F), generator=torch.Generator().manual_seed(1))
     y = torch.bucketize(x[:, -1, 0].contiguous(), torch.tensor([-0.4, 0.4]))
     x = x if MODELS[net].input_view == "sequence" else x[:, -1]
-    return [Batch(x[i : i + size], y[i : i + size]) for i in range(0, n, size)]
+    dates = torch.arange(n) // 4 if MODELS[net].sees_market else None
+    groups = [None] * (n // size) if dates is None else dates.split(size)
+    return [Batch(x[i : i + size], y[i : i + size], group) for i, group in zip(range(0, n, size), groups, strict=True)]
 
 
 def fitted(trained: TrendModule, net: str, epochs: int = 3, precision: str = "32-true") -> TrendModule:
@@ -115,7 +117,7 @@ def test_each_row_moves_by_epsilon_along_its_gradient(seed: int, rows: int, widt
 def test_the_loss_rises_by_epsilon_times_the_gradients_norm(net: str):
     model = module(net).double().eval()
     batch = batches(net)[0]
-    latent = model.net.latent(batch.features.double()).detach().requires_grad_()
+    latent = model.net.latent(*model.inputs(batch.features.double(), batch.group)).detach().requires_grad_()
 
     def losses(e: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return cross_entropy(model.net.classify(e), y, reduction="none")
@@ -170,7 +172,7 @@ def test_the_objective_is_the_papers(net: str, more: dict[str, Any]):
         smoothing = more.get("label_smoothing", 0.0)
         return cross_entropy(model.net.classify(e), batch.label, weight=weight, label_smoothing=smoothing)
 
-    latent = model.net.latent(model.representation(batch.features))
+    latent = model.net.latent(*model.inputs(model.representation(batch.features), batch.group))
     (gradient,) = torch.autograd.grad(loss(latent), latent, retain_graph=True)
     step = torch.stack([0.2 * row / row.norm() for row in gradient]).detach()
     expected = loss(latent) + 0.3 * loss(latent + step)
@@ -219,7 +221,7 @@ def test_it_trains_in_mixed_precision():
 def test_double_precision_stays_double():
     on = module("SimpleGRU", adversarial_weight=0.5).double()
     batch = batches("SimpleGRU")[0]
-    loss = on.training_step(Batch(batch.features.double(), batch.label), 0)
+    loss = on.training_step(Batch(batch.features.double(), batch.label, batch.group), 0)
     loss.backward()
     assert loss.dtype == torch.float64
     assert all(p.grad.dtype == torch.float64 for p in on.net.parameters())

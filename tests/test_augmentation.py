@@ -16,9 +16,10 @@ from torch.nn.functional import cross_entropy
 from runs import build_model, compose_values, fit_model
 from ste.config import AugmentSettings, FitSettings, TrainSettings, ValidationSettings
 from ste.config.load import load_settings
+from ste.data.batch_loader import BatchLoader
 from ste.data.build.prepare import prepare
 from ste.data.cross_validation import folds
-from ste.data.datamodule import BatchLoader, TrendDataModule
+from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
 from ste.data.sources.daily_sources import daily_sources
 from ste.data.window_dataset import Batch, JoinedDataset
@@ -202,6 +203,8 @@ def test_a_batch_is_drawn_from_seed_epoch_batch_and_process(name: str) -> None:
 @given(order=st.permutations(range(9)), first=st.integers(1, 8))
 def test_joined_examples_come_in_the_order_asked(order: list[int], first: int) -> None:
     class Plain:
+        group = None
+
         def __init__(self, values: torch.Tensor) -> None:
             self.values = values
 

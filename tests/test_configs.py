@@ -58,7 +58,7 @@ def test_the_groups_are_complete():
     groups = {"augment", "model", "data", "optimizer", "scheduler", "trainer", "tracking", "validation", "experiment"}
     groups |= {"sweep", "callbacks", "loggers", "labels"}
     assert set(GROUPS) == groups
-    nets = {"alstm", "dual_tower", "gru", "lstm", "mlp", "tcn", "transformer"}
+    nets = {"alstm", "dual_tower", "gru", "lstm", "market_attention", "mlp", "tcn", "transformer"}
     assert set(GROUPS["model"]) == nets | {"gbm", "logistic", "majority", "persistence", "sklearn", "volatility"}
     assert GROUPS["data"] == ["csv", "market", "sample", "seed", "world"]
     assert GROUPS["augment"] == ["jitter", "mixup", "none", "scaling", "synthetic", "window_warping"]

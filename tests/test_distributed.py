@@ -171,10 +171,11 @@ def test_rank_0_decides_whether_an_epoch_is_saved(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.slow
-def test_gradients_are_averaged_over_processes(folder: Path):
-    """Two processes with half of every batch each take the steps of one process with the complete batch."""
-    quick = [*SMALL, "data.tickers=2", "model=dual_tower", "model.dropout=0.0", "optimizer=sgd", "optimizer.lr=0.1"]
-    quick += ["trainer.max_epochs=2", "tracking=off"]
+@pytest.mark.parametrize("model", ["dual_tower", "market_attention"])
+def test_gradients_are_averaged_over_processes(model: str, folder: Path):
+    """Two processes with half of every batch each, in whole dates, take the steps of one with the complete batch."""
+    quick = [*SMALL, "data.tickers=2", f"model={model}", "model.dropout=0.0", "optimizer=sgd", "optimizer.lr=0.1"]
+    quick += ["data.start=2018-01-08", "trainer.max_epochs=2", "tracking=off"]  # an even number of weeks
     values = compose_values(*quick, "data.batch_size=64")
     one = train(load_settings(TrainSettings, values), values, folder / "one", "one")
     assert one is not None

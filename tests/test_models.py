@@ -9,11 +9,13 @@ import pytest
 import torch
 
 from feature_sets import FEATURES
+from net_inputs import net_inputs
 from ste.config.load import model_configs
 from ste.models.alstm import AttentiveLSTM
 from ste.models.dual_tower import DualTowerModel
 from ste.models.gru import SimpleGRU
 from ste.models.lstm import SimpleLSTM
+from ste.models.market_attention import MarketAttention
 from ste.models.mlp import MLP
 from ste.models.tcn import TCN
 from ste.models.transformer import TransformerClassifier, _positions
@@ -57,32 +59,32 @@ def module(net: torch.nn.Module) -> TrendModule:
 @pytest.mark.parametrize("n", [1, 4, 33])
 @pytest.mark.parametrize("weeks", [1, 4, 10])
 def test_logits_have_a_row_per_example(net: torch.nn.Module, n: int, weeks: int):
-    assert net(example(type(net), n, weeks)).shape == (n, C)
+    assert net(*net_inputs(net, example(type(net), n, weeks))).shape == (n, C)
 
 
 @pytest.mark.parametrize("classes", [2, 3, 5])
 def test_classes_and_features_are_the_datas(net: torch.nn.Module, classes: int):
     other = type(net)(num_classes=classes, input_size=11)
-    assert other(example(type(net), 4, weeks=15, features=11)).shape == (4, classes)
+    assert other(*net_inputs(net, example(type(net), 4, weeks=15, features=11))).shape == (4, classes)
 
 
 def test_a_net_is_its_last_linear_layer_on_its_latent_representation(net: torch.nn.Module):
     net.eval()
-    x = example(type(net), 5)
-    latent = net.latent(x)
+    x = net_inputs(net, example(type(net), 5))
+    latent = net.latent(*x)
     assert latent.dim() == 2
     assert len(latent) == 5
-    assert torch.equal(net(x), net.classify(latent))
+    assert torch.equal(net(*x), net.classify(latent))
     last = [module for module in net.modules() if isinstance(module, torch.nn.Linear)][-1]
     assert latent.shape[1] == last.in_features
-    torch.testing.assert_close(net(x), latent @ last.weight.T + last.bias)
+    torch.testing.assert_close(net(*x), latent @ last.weight.T + last.bias)
 
 
 def test_the_same_seed_gives_the_same_net(net: torch.nn.Module):
     def gradients() -> list[torch.Tensor]:
         torch.manual_seed(3)
         again = type(net)()
-        again(example(type(net), 7)).square().sum().backward()
+        again(*net_inputs(net, example(type(net), 7))).square().sum().backward()
         return [p.grad for p in again.parameters()]
 
     assert all(torch.equal(a, b) for a, b in zip(gradients(), gradients(), strict=True))
@@ -91,40 +93,42 @@ def test_the_same_seed_gives_the_same_net(net: torch.nn.Module):
 def test_a_net_becomes_one_graph_for_batches_of_any_size(net: torch.nn.Module):
     x = example(type(net), 6)
     net.eval()
+    inputs = [net_inputs(net, x[:n]) for n in (4, 6, 1)]
+    batch = torch.export.Dim("batch", min=1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # how torch keeps the weights of its recurrent layers
-        graph = torch.export.export(net, (x[:4],), dynamic_shapes=({0: torch.export.Dim("batch", min=1)},)).module()
-    torch.testing.assert_close(graph(x), net(x))
-    torch.testing.assert_close(graph(x[:1]), net(x[:1]))
+        graph = torch.export.export(net, inputs[0], dynamic_shapes=({0: batch},) * len(inputs[0])).module()
+    for one in inputs[1:]:
+        torch.testing.assert_close(graph(*one), net(*one))
 
 
 def test_an_example_does_not_depend_on_its_batch(net: torch.nn.Module):
     x = example(type(net), 6)
     net.eval()
-    torch.testing.assert_close(net(x)[2:3], net(x[2:3]))
+    torch.testing.assert_close(net(*net_inputs(net, x, apart=True))[2:3], net(*net_inputs(net, x[2:3])))
 
 
 def test_every_parameter_learns(net: torch.nn.Module):
-    net(example(type(net), 16)).square().sum().backward()
+    net(*net_inputs(net, example(type(net), 16))).square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
 
 
 def test_every_feature_is_read(net: torch.nn.Module):
     x = example(type(net), 16).requires_grad_()
-    net(x)[:, 0].sum().backward()
+    net(*net_inputs(net, x))[:, 0].sum().backward()
     assert (x.grad.abs().reshape(-1, F).sum(0) > 0).all()
 
 
 def test_eight_examples_can_be_learnt_by_heart(net: torch.nn.Module):
-    x, y = example(type(net), 8), torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
+    x, y = net_inputs(net, example(type(net), 8)), torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
     for _ in range(300):
         optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(net(x), y).backward()
+        torch.nn.functional.cross_entropy(net(*x), y).backward()
         optimizer.step()
     net.eval()
-    assert torch.nn.functional.cross_entropy(net(x), y) < 0.1
-    assert (net(x).argmax(1) == y).all()
+    assert torch.nn.functional.cross_entropy(net(*x), y) < 0.1
+    assert (net(*x).argmax(1) == y).all()
 
 
 def test_a_checkpoint_alone_gives_the_same_probabilities(net: torch.nn.Module, tmp_path: Path):
@@ -139,20 +143,21 @@ def test_a_checkpoint_alone_gives_the_same_probabilities(net: torch.nn.Module, t
         trainer.fit(model, train_dataloaders=[x])
     trainer.save_checkpoint(tmp_path / "m.ckpt")
     again = TrendModule.load_from_checkpoint(tmp_path / "m.ckpt", weights_only=True)
-    assert torch.equal(model.eval().probabilities(x), again.eval().probabilities(x))
+    inputs = net_inputs(net, x)
+    assert torch.equal(model.eval().probabilities(*inputs), again.eval().probabilities(*inputs))
     assert dict(again.hparams) == dict(model.hparams)
 
 
 def test_probabilities_sum_to_one(net: torch.nn.Module):
-    probs = module(net).eval().probabilities(example(type(net), 9))
+    probs = module(net).eval().probabilities(*net_inputs(net, example(type(net), 9)))
     torch.testing.assert_close(probs.sum(1), torch.ones(9))
     assert (probs > 0).all()
 
 
 def test_dropout_is_off_in_evaluation(net: torch.nn.Module):
     noisy = type(net)(dropout=0.5).eval()
-    x = example(type(net), 4)
-    assert torch.equal(noisy(x), noisy(x))
+    x = net_inputs(net, example(type(net), 4))
+    assert torch.equal(noisy(*x), noisy(*x))
 
 
 @pytest.mark.parametrize("dropout", [-0.1, 1.0])
@@ -176,6 +181,8 @@ def test_an_impossible_dropout_is_refused(net: torch.nn.Module, dropout: float):
         (TransformerClassifier, {"hidden_size": 0}, "hidden_size=0: expected an even number, 2 or more"),
         (TransformerClassifier, {"num_layers": 0}, "num_layers=0: expected 1 or more"),
         (TransformerClassifier, {"num_heads": 5}, "num_heads=5: expected a divisor of hidden_size=32"),
+        (MarketAttention, {"num_heads": 3}, "num_heads=3: expected a divisor of hidden_size=32"),
+        (MarketAttention, {"hidden_size": 0}, "hidden_size=0: expected 1 or more"),
         (TransformerClassifier, {"num_heads": 0}, "num_heads=0: expected a divisor of hidden_size=32"),
     ],
 )
@@ -195,6 +202,7 @@ def test_sizes_that_cannot_be_are_refused(net: type, arguments: dict[str, int], 
         (AttentiveLSTM, {}, 10_435),
         (TCN, {}, 5_955),
         (TransformerClassifier, {}, 17_763),
+        (MarketAttention, {}, 9_635),
     ],
 )
 def test_the_documented_numbers_of_parameters(net: type, arguments: dict[str, int], parameters: int):
@@ -215,7 +223,7 @@ def test_a_sequence_net_reads_the_order_of_weeks(net: type):
     torch.manual_seed(0)
     built, x = net().eval(), example(net, 3)
     shuffled = x[:, [2, 0, 1, 3]]  # the last week stays
-    assert ((built(x) - built(shuffled)).abs().amax(1) > 1e-4).all()
+    assert ((built(*net_inputs(net, x)) - built(*net_inputs(net, shuffled))).abs().amax(1) > 1e-4).all()
 
 
 @pytest.mark.parametrize("net", SEQUENCE_NETS)
@@ -223,7 +231,7 @@ def test_a_sequence_net_depends_on_every_week(net: type):
     torch.manual_seed(0)
     built, x = net(**({"sequence_length": 10} if net is TCN else {})).eval(), example(net, 4, weeks=10)
     x.requires_grad_()
-    built(x)[:, 0].sum().backward()
+    built(*net_inputs(net, x))[:, 0].sum().backward()
     assert (x.grad.abs().sum(2) > 0).all()
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from feature_sets import FEATURES, FORMS
+from net_inputs import net_inputs
 from onnx_files import tiny_model, tiny_probabilities
 from ste.baselines import GradientBoosting, Logistic, Majority, Persistence, Volatility
 from ste.baselines.examples import Inputs, select_inputs
@@ -74,7 +75,8 @@ def fresh(net: str, kind: str = "stationary", replicas: int = 0, **arguments: An
 def served(proto: onnx.ModelProto) -> Callable[[torch.Tensor], np.ndarray]:
     """An ONNX graph as a function."""
     session = ort.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
-    return lambda x: session.run([OUTPUT], {INPUT: x.numpy()})[0]
+    names = [given.name for given in session.get_inputs()]
+    return lambda *inputs: session.run([OUTPUT], dict(zip(names, (x.numpy() for x in inputs), strict=True)))[0]
 
 
 # --- the graph ---
@@ -93,7 +95,8 @@ def test_every_net_predicts_the_same_in_a_batch_of_any_size(net: str, kind: str)
     module = fresh(net, kind)
     flat = MODELS[net].input_view == "flat"
     x = raw(64)[:, -1] if flat else raw(64)
-    run = served(trace(model_graph(module), x[:2]))
+    dates = torch.zeros(2, dtype=torch.int64) if module.sees_market else None
+    run = served(trace(model_graph(module), x[:2], dates))
 
     @settings(max_examples=20)
     @given(count=st.integers(1, 300), seed=st.integers(0, 2**16))
@@ -101,10 +104,13 @@ def test_every_net_predicts_the_same_in_a_batch_of_any_size(net: str, kind: str)
     @example(count=2, seed=0)
     def check(count: int, seed: int) -> None:
         batch = raw(count, seed)[:, -1] if flat else raw(count, seed)
-        found = run(batch)
+        inputs = net_inputs(module, batch)
+        if module.sees_market:  # some dates of several tickers, some of one
+            inputs = batch, torch.from_numpy(np.random.default_rng(seed).integers(0, count // 3 + 1, count))
+        found = run(*inputs)
         assert found.shape == (count, 3)
         assert found.dtype == np.float32
-        np.testing.assert_allclose(found, module.probabilities(batch).numpy(), atol=1e-6)
+        np.testing.assert_allclose(found, module.probabilities(*inputs).numpy(), atol=1e-6)
 
     check()
 

@@ -8,13 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from net_inputs import net_inputs
 from ste.registry import MODELS
 from ste.seed_ensembles.replica_optimizer import ReplicaViews, clip_replicas
 from ste.seed_ensembles.stacked_dropout import RandomStreams, StackedDropout
 from ste.seed_ensembles.stacking import stack
 
 REPLICAS = 3
-SMALL = {"SimpleLSTM": {"hidden_size": 6}, "TransformerClassifier": {"hidden_size": 8, "num_heads": 2}}
+SMALL = {
+    "SimpleLSTM": {"hidden_size": 6},
+    "MarketAttention": {"hidden_size": 8},
+    "TransformerClassifier": {"hidden_size": 8, "num_heads": 2},
+}
 NETS = list(MODELS)
 
 
@@ -39,10 +44,10 @@ def test_a_stack_of_nets_gives_each_one_s_logits_and_gradients(name: str, weeks:
     whole = stack(nets, RandomStreams(REPLICAS))
     assert [n for n, _ in whole.named_parameters()] == [n for n, _ in nets[0].named_parameters()]
     x = inputs_of(nets[0], weeks)
-    logits = whole(x)
+    logits = whole(*net_inputs(whole, x))
     logits.square().sum().backward()
     for i, net in enumerate(nets):
-        own = net(x[i])
+        own = net(*net_inputs(net, x[i]))
         torch.testing.assert_close(logits[i], own, rtol=1e-10, atol=1e-12)
         own.square().sum().backward()
         for (key, stacked), alone in zip(whole.named_parameters(), net.parameters(), strict=True):
@@ -56,7 +61,8 @@ def test_one_replica_s_state_loads_into_its_class(name: str):
     other = nets_of(name, 1)[0]
     other.load_state_dict({name: value[2] for name, value in whole.state_dict().items()})
     x = inputs_of(other)[0]
-    torch.testing.assert_close(other(x), nets[2](x))
+    x = net_inputs(other, x)
+    torch.testing.assert_close(other(*x), nets[2](*x))
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -66,12 +72,13 @@ def test_dropout_masks_are_those_of_the_replica_alone(name: str):
     whole = stack(nets, streams)
     streams.seed([7, 8, 9])
     x = inputs_of(nets[0])
-    logits = whole(x)
+    logits = whole(*net_inputs(whole, x))
     for i, net in enumerate(nets):
         torch.manual_seed(7 + i)
-        torch.testing.assert_close(logits[i], net(x[i]), rtol=1e-10, atol=1e-12)
+        torch.testing.assert_close(logits[i], net(*net_inputs(net, x[i])), rtol=1e-10, atol=1e-12)
     whole.eval()
-    torch.testing.assert_close(whole(x)[0], nets[0].eval()(x[0]), rtol=1e-10, atol=1e-12)
+    alone = nets[0].eval()(*net_inputs(whole, x[0]))
+    torch.testing.assert_close(whole(*net_inputs(whole, x))[0], alone, rtol=1e-10, atol=1e-12)
 
 
 def test_one_draw_for_all_replicas_drops_each_one_s_share():

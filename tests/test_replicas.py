@@ -13,6 +13,7 @@ import torch
 from mlflow.tracking import MlflowClient
 from sklearn.metrics import accuracy_score, log_loss, matthews_corrcoef
 
+from net_inputs import net_inputs
 from runs import build_model, compose_values, evaluate, fit_model
 from ste.config import TrackingSettings, TrainSettings
 from ste.config.load import load_settings
@@ -90,6 +91,7 @@ KINDS = {
     ],
     "alstm": ["fit.adversarial_weight=0.5", "fit.class_weights=true", "trainer.gradient_clip_val=0.1"],
     "tcn": ["optimizer=adamw", "fit.monitor=loss", "callbacks.early_stopping=null"],
+    "market_attention": ["model.hidden_size=8", "model.num_layers=2", "model.dropout=0.2", "fit.loss=ranking"],
     "transformer": ["scheduler=cosine", "model.hidden_size=8", "trainer.gradient_clip_val=null"],
     "mlp": ["optimizer=sgd", "fit.monitor=mcc", "fit.adversarial_weight=0.1"],
 }
@@ -101,7 +103,7 @@ def test_a_replica_is_the_run_of_its_seed(model: str, data_folder: Path, tmp_pat
     overrides = [f"model={model}", "trainer.precision=64-true", *KINDS[model]]
     together, data = fitted(data_folder, tmp_path, *overrides, THREE)
     assert isinstance(together.model, ReplicaModule)
-    x = data.datasets["validation"][torch.arange(4)].features
+    inputs = net_inputs(together.model.net, data.datasets["validation"][torch.arange(4)].features)
     epochs = []
     for i in range(3):
         alone, _ = fitted(data_folder, tmp_path, *overrides, f"seed={5 + i}")
@@ -109,7 +111,8 @@ def test_a_replica_is_the_run_of_its_seed(model: str, data_folder: Path, tmp_pat
         epochs.append(alone.epochs)
         for key, value in together.model.net.state_dict().items():
             torch.testing.assert_close(value[i], alone.model.net.state_dict()[key], rtol=1e-5, atol=1e-7, msg=key)
-        torch.testing.assert_close(together.model.replica_probabilities(x)[i], alone.model.probabilities(x))
+        own = together.model.replica_probabilities(*inputs)[i]
+        torch.testing.assert_close(own, alone.model.probabilities(*inputs))
     assert together.epochs == max(epochs)  # training ends when all have stopped
 
 

@@ -16,6 +16,8 @@ from ste.serving.problems import Problem
 class Doubling:
     """A model that notes the size of each run, and can be held up or fail on a row."""
 
+    card = SimpleNamespace(sees_market=False)
+
     def __init__(self, poison: float | None = None) -> None:
         self.sizes: list[int] = []
         self.going = threading.Event()
@@ -79,7 +81,7 @@ def test_what_arrives_during_a_run_goes_into_the_next_one_together():
 
 
 def test_two_models_are_never_mixed():
-    old, new = Doubling(), SimpleNamespace(probabilities=lambda features: features * 3)
+    old, new = Doubling(), SimpleNamespace(card=Doubling.card, probabilities=lambda features: features * 3)
 
     async def ask() -> list[np.ndarray]:
         batcher = Batcher(64, 1000, 10.0)

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from feature_sets import FEATURES, WEEKLY21
 from ste.config import LabelSettings, SplitSettings, SyntheticSettings
-from ste.data import datamodule
+from ste.data import batch_loader
+from ste.data.batch_loader import BatchLoader
 from ste.data.build.data_card import PreparedData
 from ste.data.build.prepare import prepare
-from ste.data.datamodule import BatchLoader, TrendDataModule
+from ste.data.datamodule import TrendDataModule
 from ste.data.panel import Panel
 from ste.data.row_store import RowStore
 from ste.data.window_dataset import Batch, FlatDataset, SequenceDataset, forward_batch_size
@@ -71,7 +72,7 @@ def all_rows(store: RowStore) -> np.ndarray:
 def test_a_window_never_crosses_a_ticker_or_a_missing_week(weeks: Weeks, length: int, shuffle: int) -> None:
     store = RowStore.from_frame(frame_of(weeks).sample(frac=1.0, random_state=shuffle), WEEKLY21)
     dataset = SequenceDataset(store, all_rows(store), length)
-    features, _ = everything(dataset)
+    features = everything(dataset).features
     assert features.shape == (len(dataset), length, len(FEATURES))
     assert (features[:, :, TICKER] == features[:, :1, TICKER]).all()
     assert (torch.diff(features[:, :, WEEK], dim=1) == 1).all()
@@ -312,7 +313,7 @@ def test_processes_take_disjoint_shards_that_are_equal_when_shuffled(
     shards, lengths = [], []
     for rank in range(world_size):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(datamodule, "_process", lambda rank=rank: (rank, world_size))
+            patch.setattr(batch_loader, "process", lambda rank=rank: (rank, world_size))
             loader = loader_of(n, batch, seed)
             shards.append(epoch_of(loader, epoch=4))
             lengths.append(len(loader))
@@ -330,7 +331,7 @@ def test_shuffled_shards_of_an_epoch_are_parts_of_the_order_of_one_process(monke
     whole = epoch_of(loader_of(90, 8, seed=1), epoch=2)
     shards = []
     for rank in range(3):
-        monkeypatch.setattr(datamodule, "_process", lambda rank=rank: (rank, 3))
+        monkeypatch.setattr(batch_loader, "process", lambda rank=rank: (rank, 3))
         shards.append(epoch_of(loader_of(90, 8, seed=1), epoch=2))
     assert [index for step in zip(*shards, strict=True) for index in step] == whole
 

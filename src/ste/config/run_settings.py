@@ -66,7 +66,8 @@ class FitSettings(Settings):
             monitor use it by default.
         class_weights: weight classes by the inverse of their frequency in the training rows.
         label_smoothing: fraction of the target spread over all classes.
-        loss: of a net, one of `ste.registry.LOSSES`: `cross_entropy`, `focal`, `ordinal` or a plugin's.
+        loss: of a net, one of `ste.registry.LOSSES`: `cross_entropy`, `focal`, `ordinal`, `ranking` or a
+            plugin's.
         loss_arguments: keyword arguments of the loss's class, such as `gamma` of focal.
         adversarial_weight: weight, beta, of the loss on perturbed latent representations; 0 does not perturb
             (`ste.training.adversarial`).

@@ -1,19 +1,18 @@
 """Lightning data module: train, validation and test batches of a panel."""
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import lightning.pytorch as pl
 import numpy as np
 import torch
-import torch.distributed as dist
 
+from ste.data.batch_loader import BatchLoader
+from ste.data.date_loader import MAX_EXAMPLES, DateLoader
 from ste.data.panel import Panel
 from ste.data.row_store import RowStore
 from ste.data.sampling import sample_tickers
 from ste.data.window_dataset import (
-    Batch,
     ExampleSource,
     FlatDataset,
     JoinedDataset,
@@ -56,79 +55,9 @@ def _unchanged(dataset: WindowDataset) -> ExampleSource:
     return dataset
 
 
-class BatchLoader:
-    """Iterate over a dataset in batches, each gathered by one index operation.
-
-    The order of an epoch depends on the seed and the epoch alone, so that a resumed run has the order of an
-    uninterrupted one. In a distributed run each process takes every world-size-th index; when shuffling, the
-    remainder that does not divide evenly is dropped, so that all processes make the same number of steps.
-
-    Args:
-        dataset: examples.
-        batch_size: examples in a batch of this process.
-        shuffle_seed: seed of the shuffling; None iterates in the dataset's order and includes the last, smaller
-            batch.
-    """
-
-    def __init__(self, dataset: ExampleSource, batch_size: int, shuffle_seed: int | None = None) -> None:
-        self.dataset = dataset
-        self.batch_size = batch_size
-        self.shuffle_seed = shuffle_seed
-        # Lightning calls `loader.sampler.set_epoch` before each epoch and reads both attributes.
-        self.sampler, self.batch_sampler = self, None
-        self._epoch = 0
-
-    @property
-    def examples(self) -> int:
-        """Number of examples in a whole batch."""
-        return self.batch_size
-
-    def set_epoch(self, epoch: int) -> None:
-        """Set the epoch whose order the next iteration has."""
-        self._epoch = epoch
-
-    def __len__(self) -> int:
-        return math.ceil(self._process_examples() / self.batch_size)
-
-    def __iter__(self) -> Iterator[Batch]:
-        rank, size = _process()
-        if self.shuffle_seed is None:
-            order = torch.arange(len(self.dataset))[rank::size]
-        else:
-            order = self.shuffled(self.shuffle_seed)[rank::size][: self._process_examples()]
-        if not len(order):  # `split` would give one empty batch
-            return
-        size = self.batch_size
-        for indices in self.on_device(order).split(size * max(1, self.dataset.gather_size // size)):
-            gathered = self.dataset[indices]
-            features, labels = gathered.features.split(size), gathered.label.split(size)
-            weights = (None,) * len(labels) if gathered.weight is None else gathered.weight.split(size)
-            for batch in zip(features, labels, weights, strict=True):
-                yield type(gathered)(*batch)
-
-    def on_device(self, order: torch.Tensor) -> torch.Tensor:
-        """Move the epoch's index order to the dataset's device, once, so that no step waits for a copy."""
-        return order.to(self.dataset.device)
-
-    def shuffled(self, seed: int) -> torch.Tensor:
-        """Return the order of the examples in this epoch for a seed, int64 `[N]`."""
-        generator = torch.Generator().manual_seed((seed << 20) + self._epoch)
-        return torch.randperm(len(self.dataset), generator=generator)
-
-    def _process_examples(self) -> int:
-        rank, size = _process()
-        if self.shuffle_seed is None:
-            return len(range(rank, len(self.dataset), size))
-        return len(self.dataset) // size
-
-
 def evenly_spaced(count: int, max_indices: int) -> torch.Tensor:
     """Return at most `max_indices` evenly spaced indices below `count`, from 0 on, int64."""
     return torch.arange(0, count, max(1, -(-count // max(1, max_indices))))
-
-
-def _process() -> tuple[int, int]:
-    return (dist.get_rank(), dist.get_world_size()) if dist.is_available() and dist.is_initialized() else (0, 1)
 
 
 class TrendDataModule(pl.LightningDataModule):
@@ -244,23 +173,28 @@ class TrendDataModule(pl.LightningDataModule):
         truth = self.panel.truth
         return None if truth is None else truth[self.scored[split].ends.numpy()]
 
-    def train_dataloader(self, view: DatasetView = _unchanged) -> BatchLoader:
+    def train_dataloader(self, view: DatasetView = _unchanged, *, whole_dates: bool = False) -> BatchLoader:
         """Return shuffled training batches.
 
         Args:
             view: what the batches are gathered from; default: the dataset itself.
+            whole_dates: whether batches consist of complete dates, see `DateLoader`.
         """
-        train = view(self.datasets["train"])
-        examples = train if self.extra_training is None else JoinedDataset(train, view(self.extra_training))
-        return BatchLoader(examples, self.settings.batch_size, shuffle_seed=self.seed)
+        parts = [self.datasets["train"]] + ([] if self.extra_training is None else [self.extra_training])
+        first, *further = [view(part.market() if whole_dates else part) for part in parts]
+        examples = JoinedDataset(first, *further) if further else first
+        loader = DateLoader if whole_dates else BatchLoader
+        return loader(examples, self.settings.batch_size, shuffle_seed=self.seed)
 
-    def val_dataloader(self, view: DatasetView = _unchanged) -> BatchLoader:
-        """Return validation batches in order; `view` as in `train_dataloader`."""
-        return self._in_order(view(self.scored["validation"]))
+    def val_dataloader(self, view: DatasetView = _unchanged, *, whole_dates: bool = False) -> BatchLoader:
+        """Return validation batches in order; arguments as of `train_dataloader`."""
+        return self._in_order(self.scored["validation"], view, whole_dates)
 
-    def loader(self, split: str) -> BatchLoader:
-        """Return batches of a split's scored examples in order."""
-        return self._in_order(self.scored[split])
+    def loader(self, split: str, *, whole_dates: bool = False) -> BatchLoader:
+        """Return batches of a split's scored examples in order; with `whole_dates` in the order of their dates."""
+        return self._in_order(self.scored[split], _unchanged, whole_dates)
 
-    def _in_order(self, examples: ExampleSource) -> BatchLoader:
-        return BatchLoader(examples, forward_batch_size(self.datasets["train"].length, examples.device))
+    def _in_order(self, dataset: WindowDataset, view: DatasetView, whole_dates: bool) -> BatchLoader:
+        examples = view(dataset.market() if whole_dates else dataset)
+        size = forward_batch_size(self.datasets["train"].length, examples.device)
+        return DateLoader(examples, min(size, MAX_EXAMPLES)) if whole_dates else BatchLoader(examples, size)

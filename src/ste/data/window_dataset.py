@@ -3,6 +3,7 @@
 B examples in a batch, T periods in a window, F features.
 """
 
+from collections.abc import Iterator
 from copy import copy
 from typing import NamedTuple, Protocol, Self
 
@@ -25,13 +26,32 @@ class Batch(NamedTuple):
 
     Attributes:
         features: float32 `[B, T, F]` (sequence) or `[B, F]` (flat), raw values of the table.
-        label: int64 `[B]`, the class of each window's last period.
+        label: int64 `[B]`, the class of each window's last period; in a batch with groups -1 for an example that is
+            read with the others of its date, but not trained on or scored.
         weight: float32 `[B]`, how much each example counts in training; None where all count alike.
+        group: int64 `[B]`, equal for the examples of one date; None where no net or loss compares them.
     """
 
     features: torch.Tensor
     label: torch.Tensor
     weight: torch.Tensor | None = None
+    group: torch.Tensor | None = None
+
+    def on(self, device: torch.device) -> Self:
+        """Return the batch on a device."""
+        return type(self)(*(None if part is None else part.to(device) for part in self))
+
+    def split(self, sizes: int | list[int]) -> Iterator[Self]:
+        """Yield consecutive parts of this size, or of these sizes."""
+        features = self.features.split(sizes)
+        others = ([None] * len(features) if part is None else part.split(sizes) for part in self[1:])
+        for parts in zip(features, *others, strict=True):
+            yield type(self)(*parts)
+
+    @property
+    def labelled(self) -> torch.Tensor:
+        """Positions of the examples with a label, int64; of a batch with groups."""
+        return (self.label >= 0).nonzero().squeeze(1)
 
 
 def forward_batch_size(periods: int, device: torch.device) -> int:
@@ -52,6 +72,9 @@ class WindowDataset(Dataset[Batch]):
         rows: bool `[N]`, rows that may end an example.
         length: periods that an example reads, T.
         history: consecutive periods that an example needs, even where it reads fewer.
+
+    Attributes:
+        group: date of each example, int64 `[N]`, in a dataset of `market`; else None.
     """
 
     def __init__(self, store: RowStore, rows: np.ndarray, length: int, history: int = 1) -> None:
@@ -61,11 +84,27 @@ class WindowDataset(Dataset[Batch]):
         self.weight: torch.Tensor | None = None  # of each row, float32 `[N]`
         usable = torch.from_numpy(rows) & (store.history >= self.needed) & (store.label >= 0)
         self.ends = usable.nonzero().squeeze(1)
+        self.group: torch.Tensor | None = None
+        self._labelled = torch.empty(0, dtype=torch.bool)
 
     def with_ends(self, ends: torch.Tensor) -> Self:
         """Return the dataset restricted to the examples that end at these rows, int64 `[n]`."""
         other = copy(self)
         other.ends = ends
+        return other
+
+    def market(self) -> Self:
+        """Return every example of the dates of these, whatever its label or split, with the dates as groups.
+
+        Those that are not in this dataset have the label -1: a net that reads all tickers of a date reads them, as it
+        does when it is served, and they are not trained on or scored. With two classes, for example, a ticker would
+        otherwise be missing from a date because of the return that follows.
+        """
+        period = self.store.period
+        rows = (self.store.history >= self.needed).numpy() & np.isin(period, np.unique(period[self.ends.numpy()]))
+        other = self.with_ends(torch.from_numpy(np.flatnonzero(rows)))
+        other.group = torch.from_numpy(period[rows].astype(np.int64))
+        other._labelled = torch.isin(other.ends, self.ends)
         return other
 
     @property
@@ -83,8 +122,10 @@ class WindowDataset(Dataset[Batch]):
 
     def __getitem__(self, index: torch.Tensor | int) -> Batch:
         ends = self.ends[index]
-        weight = None if self.weight is None else self.weight[ends]
-        return Batch(self._gather(ends), self.store.label[ends].long(), weight)
+        label, weight = self.store.label[ends].long(), None if self.weight is None else self.weight[ends]
+        if self.group is None:
+            return Batch(self._gather(ends), label, weight)
+        return Batch(self._gather(ends), label.where(self._labelled[index], -1), weight, self.group[index])
 
     def _gather(self, ends: torch.Tensor) -> torch.Tensor:
         raise NotImplementedError
@@ -107,8 +148,9 @@ class WindowDataset(Dataset[Batch]):
 
     @property
     def labels(self) -> torch.Tensor:
-        """Class of each example, int64 `[len(self)]`."""
-        return self.store.label[self.ends].long()
+        """Class of each example, int64 `[len(self)]`; -1 of the others of a date, see `market`."""
+        labels = self.store.label[self.ends].long()
+        return labels if self.group is None else labels.where(self._labelled, -1)
 
     @property
     def returns(self) -> np.ndarray:
@@ -157,6 +199,14 @@ class ExampleSource(Protocol):
     def gather_size(self) -> int:
         """Examples to gather at once where batches are smaller."""
 
+    @property
+    def group(self) -> torch.Tensor | None:
+        """Date of each example, int64 `[N]`, where batches have groups."""
+
+    @property
+    def labels(self) -> torch.Tensor:
+        """Class of each example, int64 `[N]`; -1 of those that are only read with the others of their date."""
+
     def __len__(self) -> int: ...
     def __getitem__(self, index: torch.Tensor) -> Batch: ...
 
@@ -166,6 +216,9 @@ class JoinedDataset(Dataset[Batch]):
 
     def __init__(self, first: ExampleSource, second: ExampleSource) -> None:
         self.parts = (first, second)
+        self._shift = 0
+        if first.group is not None and second.group is not None:
+            self._shift = int(first.group.max() - second.group.min()) + 1
 
     @property
     def device(self) -> torch.device:
@@ -177,6 +230,17 @@ class JoinedDataset(Dataset[Batch]):
         """Examples to gather at once, as in the first dataset."""
         return self.parts[0].gather_size
 
+    @property
+    def group(self) -> torch.Tensor | None:
+        """Date of each example; no date of one dataset is a date of the other."""
+        first, second = (part.group for part in self.parts)
+        return None if first is None or second is None else torch.cat([first, second + self._shift])
+
+    @property
+    def labels(self) -> torch.Tensor:
+        """Class of each example."""
+        return torch.cat([part.labels for part in self.parts])
+
     def __len__(self) -> int:
         return sum(map(len, self.parts))
 
@@ -185,8 +249,10 @@ class JoinedDataset(Dataset[Batch]):
         own = index < len(first)
         one, other = first[index[own]], second[index[~own] - len(first)]
         order = torch.cat([own.nonzero().squeeze(1), (~own).nonzero().squeeze(1)]).argsort()
-        weight = None
+        features, label = torch.cat([one.features, other.features])[order], torch.cat([one.label, other.label])[order]
+        weight, group = None, None
         if one.weight is not None:  # the examples of the other dataset count as the mean of these
             weight = torch.cat([one.weight, torch.ones_like(other.label, dtype=one.weight.dtype)])[order]
-        features, label = (torch.cat([one[i], other[i]])[order] for i in (0, 1))  # type: ignore[list-item]
-        return type(one)(features, label, weight)
+        if one.group is not None and other.group is not None:
+            group = torch.cat([one.group, other.group + self._shift])[order]
+        return type(one)(features, label, weight, group)

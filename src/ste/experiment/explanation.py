@@ -29,6 +29,8 @@ def explain(model: Model, data: TrendDataModule) -> Explanation:
     if predictor is None:
         return [], None
     dataset = data.scored.get("test", data.scored["validation"])
+    if not isinstance(model, FittedBaseline) and model.sees_market:
+        dataset = dataset.market()
     panel = data.panel
     every = panel.store.period[dataset.ends.numpy()]
     with torch.no_grad(), one_thread():
@@ -46,18 +48,19 @@ def explain(model: Model, data: TrendDataModule) -> Explanation:
             dataset.tickers[rows],
             panel.features,
             panel.groups,
+            group=batch.group,
         )
     if isinstance(model, FittedBaseline):
         return importance, None
     with step("computing integrated gradients"), one_thread():
-        return importance, integrated_gradients(model.predictor, features, panel.features, periods)
+        return importance, integrated_gradients(model.predictor, features, panel.features, periods, group=batch.group)
 
 
-def _predictor(model: Model) -> Callable[[torch.Tensor], torch.Tensor] | None:
-    """Return a function from normalized features `[n, T, F]` or `[n, F]` to probabilities, or None."""
+def _predictor(model: Model) -> Callable[..., torch.Tensor] | None:
+    """Return a function from normalized features `[n, T, F]` or `[n, F]`, and dates, to probabilities, or None."""
     if not isinstance(model, FittedBaseline):
         net = model.predictor
-        return lambda x: net(x).float().softmax(dim=1)
+        return lambda *inputs: net(*inputs).float().softmax(dim=1)
     baseline = model.baseline
     if not isinstance(baseline, FeatureBaseline) or not baseline.reads_window:
         return None

@@ -128,10 +128,11 @@ class ModelBuilder:
         if self.replicas.replicas > 1:
             hyperparameters["replicas"] = asdict(self.replicas) | {"patience": self.patience}
         module = build_module(hyperparameters)
-        if self.augment.name == "mixup" and not module.loss.per_example:
+        if module.whole_dates and self.augment.name == "mixup":
+            reads = net if module.sees_market else f"fit.loss={self.loss.loss}"
             raise ConfigError(
-                f"augment=mixup: fit.loss={self.loss.loss} compares examples, whose labels mixup averages. "
-                "Try augment=none."
+                f"augment=mixup: averages examples of different dates, and {reads} compares the tickers of one date. "
+                "Try augment=jitter."
             )
         return module
 

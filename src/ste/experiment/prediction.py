@@ -125,9 +125,10 @@ def predict_split(model: Model, data: TrendDataModule, split: str) -> np.ndarray
     """Predict the scored examples of a split with a model alone, `[N, C]`."""
     if isinstance(model, FittedBaseline):
         return model.predict_proba(data, split)
+    loader = data.loader(split, whole_dates=model.sees_market)
     with one_thread():
-        parts = [model.probabilities(batch.features) for batch in data.loader(split)]
-    return torch.cat(parts).numpy()
+        parts = [model.probabilities(batch.features, batch.group) for batch in loader]
+    return loader.restore(torch.cat(parts)).numpy()
 
 
 def score_replicas(parts: Sequence[tuple[ReplicaModule, TrendDataModule]], splits: Sequence[str]) -> ReplicaScores:
@@ -148,6 +149,7 @@ def score_replicas(parts: Sequence[tuple[ReplicaModule, TrendDataModule]], split
 
 def _predict_replicas(module: ReplicaModule, data: TrendDataModule, split: str) -> np.ndarray:
     """Predict the scored examples of a split with each replica, float64 `[R, N, C]`."""
+    loader = data.loader(split, whole_dates=module.sees_market)
     with one_thread():
-        parts = [module.replica_probabilities(batch.features) for batch in data.loader(split)]
-    return torch.cat(parts, dim=1).double().numpy()
+        parts = [module.replica_probabilities(batch.features, batch.group) for batch in loader]
+    return loader.restore(torch.cat(parts, dim=1).transpose(0, 1)).transpose(0, 1).double().numpy()

@@ -26,12 +26,14 @@ class ModelInputs:
         date: close of each window's last period, datetime64 `[E]`.
         ticker: object `[E]`.
         rows: position in the table of each window's last row, int64 `[E]`.
+        period: index of each window's last period, int64 `[E]`: the same for all tickers of a date.
     """
 
     features: np.ndarray
     date: np.ndarray
     ticker: np.ndarray
     rows: np.ndarray
+    period: np.ndarray
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -54,7 +56,8 @@ def windows_of_rows(frame: pd.DataFrame, card: ModelCard, periods: Periods | Non
     date, ticker = frame["date"].to_numpy(), frame["ticker"].to_numpy(dtype=object)
     code = pd.factorize(ticker)[0]
     order = np.lexsort((date, code))
-    history = count_consecutive(code[order], (periods or card.periods).index(frame["date"])[order])
+    period = (periods or card.periods).index(frame["date"])
+    history = count_consecutive(code[order], period[order])
     ends = np.flatnonzero(history >= card.sequence_length)
     ends = ends[np.argsort(order[ends])]
     values = frame[list(card.features)].to_numpy(dtype=np.float32)[order]
@@ -64,6 +67,7 @@ def windows_of_rows(frame: pd.DataFrame, card: ModelCard, periods: Periods | Non
         date=date[rows],
         ticker=ticker[rows],
         rows=rows,
+        period=np.asarray(period)[rows],
     )
 
 

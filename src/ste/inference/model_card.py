@@ -52,6 +52,8 @@ class ModelCard:
         adjusted: whether those bars had an adjusted close; None where it is unknown.
         extra_lag: calendar days after which a row of the user's file without `known_at` was known, by name of the file.
         plugins: modules whose feature functions compute the features; they must be imported where it is served.
+        sees_market: whether it predicts the tickers of a date together, so that its second input is the date of each
+            example (`onnx_model`).
     """
 
     name: str
@@ -82,6 +84,7 @@ class ModelCard:
     adjusted: bool | None = None
     extra_lag: dict[str, int] = field(default_factory=dict)
     plugins: list[str] = field(default_factory=list)
+    sees_market: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from ste.inference.model_card import ModelCard
 
 CARD = "ste.card"
 """Key of the card in the file's metadata."""
-INPUT, OUTPUT = "features", "probabilities"
+INPUT, GROUP, OUTPUT = "features", "group", "probabilities"
 
 
 class ServedModel:
@@ -54,11 +54,17 @@ class ServedModel:
         check_needed(self.card.plugins, f"model={path}: a function of its features")
         self.version = hashlib.sha256(content).hexdigest()[:12]
 
-    def probabilities(self, features: np.ndarray) -> np.ndarray:
+    def probabilities(self, features: np.ndarray, groups: np.ndarray | None = None) -> np.ndarray:
         """Predict class probabilities, float32 `[B, C]`.
 
         Args:
             features: raw, float32 `[B, T, F]` or `[B, F]`; `card.shape` is the shape of one example.
+            groups: integers `[B]`, equal for the examples of one date and of no other meaning; read by a model that
+                predicts the tickers of a date together (`card.sees_market`). None: all are of one date.
         """
-        (out,) = self._session.run([OUTPUT], {INPUT: np.ascontiguousarray(features, dtype=np.float32)})
+        inputs = {INPUT: np.ascontiguousarray(features, dtype=np.float32)}
+        if self.card.sees_market:
+            given = np.zeros(len(features)) if groups is None else groups
+            inputs[GROUP] = np.ascontiguousarray(given, dtype=np.int64)
+        (out,) = self._session.run([OUTPUT], inputs)
         return np.asarray(out)

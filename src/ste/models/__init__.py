@@ -8,6 +8,9 @@ columns that describe the stock) come from the data where the configuration leav
 The forward pass of the base class is `classify(latent(x))`: `latent`, which each net writes, returns the input of the
 last linear layer, `[B, D]`, and `classify` is that layer. Adversarial training perturbs the latent representation.
 
+A net that predicts the tickers of a date together inherits `MarketNet`: it declares `sees_market` and takes the date of
+each example as a second input, `group`, int64 `[B]`.
+
 A net indexes dimensions from the last, so that it also runs with a leading dimension of replicas
 (`ste.seed_ensembles`), whose layers are stacked.
 """

@@ -15,8 +15,13 @@ class DeepHead(nn.Sequential):
 
 
 class Net(nn.Module):
-    """A net with the attribute `head`, its last linear layer or a `DeepHead`."""
+    """A net with the attribute `head`, its last linear layer or a `DeepHead`.
 
+    Attributes:
+        sees_market: whether an example is predicted together with the others of its date, see `MarketNet`.
+    """
+
+    sees_market = False
     head: nn.Linear | DeepHead
 
     def latent(self, x: torch.Tensor) -> torch.Tensor:
@@ -32,6 +37,23 @@ class Net(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Compute logits `[B, C]`."""
         return self.classify(self.latent(x))
+
+
+class MarketNet(Net):
+    """A net that reads the examples of a date together, so that its second input is the date of each example.
+
+    Examples of one date have equal groups, which mean nothing else; a date may have any number of examples.
+    """
+
+    sees_market = True
+
+    def latent(self, x: torch.Tensor, group: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        """Compute the input of the last linear layer, `[B, D]`, of examples and their groups, int64 `[B]`."""
+        raise NotImplementedError
+
+    def forward(self, x: torch.Tensor, group: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        """Compute logits `[B, C]`."""
+        return self.classify(self.latent(x, group))
 
 
 def check_arguments(dropout: float, **sizes: int) -> None:

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from ste.config import MonitorSettings
+from ste.data.date_loader import MAX_EXAMPLES
 from ste.errors import DataError, RunError
+from ste.inference.by_date import predict_in_batches
 from ste.inference.card_market import open_market
 from ste.inference.inputs import ModelInputs, rows_of_bars, windows_of_rows
 from ste.inference.model_card import ModelCard
@@ -113,9 +115,8 @@ def review_served(model: ServedModel, path: Path) -> MonitorReport:
 
 def predict(model: ServedModel, examples: ModelInputs) -> pd.DataFrame:
     """Predict examples: `date`, `ticker` and a probability of each class, sorted by date and ticker."""
-    x = examples.features
-    parts = [model.probabilities(x[i : i + _CHUNK]) for i in range(0, len(x), _CHUNK)]
-    probs = np.concatenate(parts) if parts else np.empty((0, len(model.card.classes)))
+    size = MAX_EXAMPLES if model.card.sees_market else _CHUNK
+    probs = predict_in_batches(model, examples.period, lambda rows: examples.features[rows], size)
     names = probability_names(tuple(model.card.classes))
     frame = pd.DataFrame({"date": pd.to_datetime(examples.date), "ticker": examples.ticker})
     frame[list(names)] = probs.astype(np.float64)

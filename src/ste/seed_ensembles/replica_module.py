@@ -8,14 +8,15 @@ from torch import nn
 from torchmetrics import Metric
 from torchmetrics.aggregation import MeanMetric
 
-from ste.data.datamodule import BatchLoader, DatasetView, TrendDataModule
+from ste.data.batch_loader import BatchLoader
+from ste.data.datamodule import DatasetView, TrendDataModule
 from ste.data.window_dataset import Batch
 from ste.errors import ConfigError
 from ste.evaluation.epoch_metrics import EpochMetrics, LogLoss
 from ste.registry import MODELS
 from ste.seed_ensembles.best_epochs import BestEpochs
 from ste.seed_ensembles.mean_prediction import Ensemble, replica_logits
-from ste.seed_ensembles.replica_loader import ReplicaLoader
+from ste.seed_ensembles.replica_loader import PADDING, ReplicaDateLoader, ReplicaLoader
 from ste.seed_ensembles.replica_optimizer import ReplicaPlateau, ReplicaViews, clip_replicas
 from ste.seed_ensembles.stacked_dropout import RandomStreams
 from ste.seed_ensembles.stacking import stack
@@ -83,9 +84,9 @@ class ReplicaModule(TrendModule):
         """The ensemble; its logits are the log of the mean probabilities."""
         return Ensemble(self.net, self.weights)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, group: torch.Tensor | None = None) -> torch.Tensor:
         """Compute the log of the ensemble's probabilities, `[B, C]`, of raw features, `[B, T, F]` or `[B, F]`."""
-        return self.predictor(self.representation(x))
+        return self.predictor(*self.inputs(self.representation(x), group))
 
     def normalized(self, batch: Batch) -> torch.Tensor:
         """Return normalized features: one batch for all, `[B, ...]`, or one for each replica, `[R, B, ...]`."""
@@ -95,13 +96,20 @@ class ReplicaModule(TrendModule):
         return super().normalized(flat).unflatten(0, batch.label.shape)
 
     @torch.no_grad()
-    def replica_probabilities(self, x: torch.Tensor) -> torch.Tensor:
-        """Compute each replica's class probabilities, float32 `[R, B, C]`, of raw features."""
-        return replica_logits(self.net, self.representation(x), self.count).float().softmax(dim=-1)
+    def replica_probabilities(self, x: torch.Tensor, group: torch.Tensor | None = None) -> torch.Tensor:
+        """Compute each replica's class probabilities, float32 `[R, B, C]`, of raw features and their dates."""
+        return self._replica_logits(self.representation(x), group).float().softmax(dim=-1)
+
+    def _replica_logits(self, x: torch.Tensor, group: torch.Tensor | None) -> torch.Tensor:
+        features, *dates = self.inputs(x, group)
+        return replica_logits(self.net, features, self.count, *dates)
 
     def training_loader(self, data: TrendDataModule, cached: DatasetView) -> BatchLoader:
         """Return a loader that gives each replica the batches of its seed."""
-        return ReplicaLoader(cached(data.datasets["train"]), data.settings.batch_size, data.seed, self.count)
+        train, size = data.datasets["train"], data.settings.batch_size
+        if self.whole_dates:
+            return ReplicaDateLoader(cached(train.market()), size, data.seed, self.count)
+        return ReplicaLoader(cached(train), size, data.seed, self.count)
 
     def on_train_start(self) -> None:
         """Restore a resumed plateau schedule; stop at once where all replicas had stopped."""
@@ -118,21 +126,54 @@ class ReplicaModule(TrendModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """Compute the sum of the replicas' losses, whose gradients are each replica's own."""
-        return super().training_step(batch, batch_idx).sum()
+        if batch.group is None:
+            return super().training_step(batch, batch_idx).sum()
+        # Dropout must draw for each replica what it draws for its own batch, without the padding.
+        self.streams.sizes = (batch.group != PADDING).sum(dim=1).tolist()
+        try:
+            latent = self.net.latent(*self.inputs(self.normalized(batch), batch.group))  # type: ignore[operator]
+        finally:
+            self.streams.sizes = None
+        logits = self.net.classify(latent)  # type: ignore[operator]
+        return self._objective(logits, latent, batch.label, batch.label, loss_inputs(batch)).sum()
+
+    def _add_step(self, loss: torch.Tensor, logits: torch.Tensor, label: torch.Tensor) -> None:
+        if self.whole_dates:
+            known = label >= 0
+            logits, label = logits[known], label[known]
+        super()._add_step(loss, logits, label)
+
+    def loss_of(self, logits: torch.Tensor, target: torch.Tensor, inputs: LossInputs) -> torch.Tensor:
+        """Compute losses `[R]` of logits `[R, B, C]` and targets `[R, B]`; examples of the label -1 do not count."""
+        if inputs.group is None:
+            return self.loss(logits, target, inputs)
+        losses = []
+        for i, own in enumerate(target):
+            rows = own >= 0
+            parts = LossInputs(*(None if part is None else part[i] for part in inputs))
+            losses.append(self.loss(logits[i][rows], own[rows], parts.at(rows)))
+        return torch.stack(losses)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add a batch to the epoch's metrics, the ensemble's and each replica's."""
-        logits = replica_logits(self.net, self.normalized(batch), self.count)
-        inputs = LossInputs(*(None if part is None else part.expand(self.count, -1) for part in loss_inputs(batch)))
-        losses = self.loss(logits, batch.label.expand(self.count, -1), inputs)
-        self.val_loss.update(losses, len(batch.label))
+        logits, label, inputs = (
+            self._replica_logits(self.normalized(batch), batch.group),
+            batch.label,
+            loss_inputs(batch),
+        )
+        if batch.group is not None:
+            rows = batch.labelled
+            logits, label, inputs = logits[:, rows], label[rows], inputs.at(rows)
+        inputs = LossInputs(*(None if part is None else part.expand(self.count, -1) for part in inputs))
+        losses = self.loss_of(logits, label.expand(self.count, -1), inputs)
+        self.val_loss.update(losses, len(label))
         probs = logits.float().softmax(dim=-1)
-        self.val_metrics.update(probs.mean(dim=0), batch.label)
+        self.val_metrics.update(probs.mean(dim=0), label)
         for i, metric in enumerate(self.replica_metrics):
             if isinstance(metric, MeanMetric):
-                metric.update(losses[i], len(batch.label))
+                metric.update(losses[i], len(label))
             else:
-                metric.update(probs[i], batch.label)  # type: ignore[operator]
+                metric.update(probs[i], label)  # type: ignore[operator]
 
     def on_validation_epoch_end(self) -> None:
         """Log the epoch's metrics, update each replica's best epoch and step their plateau schedules."""
@@ -251,8 +292,10 @@ class ReplicaModule(TrendModule):
             self.eval()
             losses = [LogLoss() for _ in range(self.count)]
             for batch in validation:
-                for loss, probs in zip(losses, self.replica_probabilities(batch.features), strict=True):
-                    loss.update(probs, batch.label)
+                rows = slice(None) if batch.group is None else batch.labelled
+                each = self.replica_probabilities(batch.features, batch.group)[:, rows]
+                for loss, probs in zip(losses, each, strict=True):
+                    loss.update(probs, batch.label[rows])
             self.weights.copy_(torch.stack([-loss.compute() for loss in losses]).softmax(dim=0))
         return int(self.best_epochs.median())
 

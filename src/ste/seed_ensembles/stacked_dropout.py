@@ -7,9 +7,14 @@ from torch import nn
 
 
 class RandomStreams:
-    """One random stream per replica, so that each draws what it would draw in its own run."""
+    """One random stream per replica, so that each draws what it would draw in its own run.
+
+    Attributes:
+        sizes: examples of each replica's batch, where the rest of a common size is padding; None where they are alike.
+    """
 
     def __init__(self, count: int) -> None:
+        self.sizes: list[int] | None = None
         self.generators = [torch.Generator() for _ in range(count)]
 
     def seed(self, seeds: Sequence[int]) -> None:
@@ -28,15 +33,19 @@ class StackedDropout(nn.Module):
         rates: dropout rate of each replica.
         streams: random streams of the replicas.
         channels: drop complete rows of the last dimension (`nn.Dropout1d`).
+        batch: dimension of the examples in the tensor of one replica.
     """
 
     retained: torch.Tensor
 
-    def __init__(self, rates: Sequence[float], streams: RandomStreams, *, channels: bool = False) -> None:
+    def __init__(
+        self, rates: Sequence[float], streams: RandomStreams, *, channels: bool = False, batch: int = 0
+    ) -> None:
         super().__init__()
         self.rates = list(rates)
         self.streams = streams
         self.channels = channels
+        self.batch = batch
         self.register_buffer("retained", 1.0 - torch.tensor(self.rates), persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -54,7 +63,11 @@ class StackedDropout(nn.Module):
         return torch.bernoulli(retained.expand(shape)) / retained
 
     def _draw_separately(self, mask: torch.Tensor) -> torch.Tensor:
-        for part, rate, generator in zip(mask, self.rates, self.streams.generators, strict=True):
-            if rate:
-                part.bernoulli_(1.0 - rate, generator=generator).div_(1.0 - rate)
+        sizes = self.streams.sizes or [mask.shape[1 + self.batch]] * len(mask)
+        for part, rate, generator, size in zip(mask, self.rates, self.streams.generators, sizes, strict=True):
+            if not rate:
+                continue
+            own = part.narrow(self.batch, 0, size)
+            drawn = own if own.is_contiguous() else torch.empty_like(own, memory_format=torch.contiguous_format)
+            own.copy_(drawn.bernoulli_(1.0 - rate, generator=generator).div_(1.0 - rate))
         return mask

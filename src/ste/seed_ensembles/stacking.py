@@ -21,7 +21,7 @@ _SAME = (nn.ReLU, nn.GELU, nn.Tanh, nn.Sigmoid, nn.Identity, nn.ConstantPad1d)
 
 def _recurrent(kind: Callable[..., nn.Module]) -> Callable[[Sequence[Any], RandomStreams], nn.Module]:
     def build(layers: Sequence[Any], streams: RandomStreams) -> nn.Module:
-        return kind(layers, StackedDropout([layer.dropout for layer in layers], streams))
+        return kind(layers, StackedDropout([layer.dropout for layer in layers], streams, batch=1))
 
     return build
 

@@ -98,6 +98,7 @@ class BarExamples:
         features: float32 `[E, *card.shape]`.
         tickers: ticker of each example, E of them.
         dates: date of each example's last close, datetime64 `[E]`.
+        periods: index of each example's last period, int64 `[E]`, equal for the tickers of one date.
         without: tickers with too few bars for an example.
         notes: notes on dropped, adjusted or filled values.
     """
@@ -105,6 +106,7 @@ class BarExamples:
     features: np.ndarray
     tickers: list[str]
     dates: np.ndarray
+    periods: np.ndarray
     without: list[str]
     notes: list[str]
 
@@ -158,7 +160,7 @@ def examples_of_bars(body: bytes, card: ModelCard) -> BarExamples:
         )
     tickers = examples.ticker.tolist()
     without = sorted(set(all_tickers) - set(tickers))
-    return BarExamples(examples.features, tickers, examples.date, without, summary.notes())
+    return BarExamples(examples.features, tickers, examples.date, examples.period, without, summary.notes())
 
 
 def _request(body: bytes) -> dict[str, Any]:

@@ -9,8 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ste.data.date_loader import date_chunks
 from ste.inference.onnx_model import ServedModel
 from ste.serving.problems import Problem
+
+_Inputs = tuple[np.ndarray, np.ndarray | None]
+"""Features `[B, …]` of a job, and the groups `[B]` of a model that reads them."""
 
 OnExamples = Callable[[ServedModel, np.ndarray, np.ndarray, np.ndarray | None], None]
 """Callback with model, features `[B, …]`, probabilities `[B, C]`, and dates `[B]` if known."""
@@ -23,6 +27,7 @@ class _Job:
     model: ServedModel
     features: np.ndarray
     dates: np.ndarray | None
+    groups: np.ndarray | None
     result: "asyncio.Future[np.ndarray]"
     queued_at: float
 
@@ -57,7 +62,11 @@ class Batcher:
         self.queued = 0
 
     async def probabilities(
-        self, model: ServedModel, features: np.ndarray, dates: np.ndarray | None = None
+        self,
+        model: ServedModel,
+        features: np.ndarray,
+        dates: np.ndarray | None = None,
+        groups: np.ndarray | None = None,
     ) -> np.ndarray:
         """Compute class probabilities, float32 `[B, C]`.
 
@@ -65,6 +74,8 @@ class Batcher:
             model: model to run.
             features: `[B, T, F]` or `[B, F]`, any B.
             dates: date of each example's last period, datetime64 `[B]`, if known.
+            groups: integers `[B]`, equal for the examples of one date, for a model that predicts them together; None:
+                all are of one date. Examples of different requests are of different markets.
 
         Raises:
             Problem: the queue is full, or the examples waited too long.
@@ -74,19 +85,39 @@ class Batcher:
             raise Problem(
                 "busy", f"{self.queued} examples are queued for the model. Try again.", headers={"retry-after": "1"}
             )
+        if not model.card.sees_market:
+            groups = None
+        elif groups is None:
+            groups = np.zeros(count, dtype=np.int64)
         if count <= self.max_batch:
-            return await self._put(model, features, dates)
-        slices = [slice(i, i + self.max_batch) for i in range(0, count, self.max_batch)]
-        parts = [self._put(model, features[part], None if dates is None else dates[part]) for part in slices]
-        return np.concatenate(await asyncio.gather(*parts))
+            return await self._put(model, features, dates, groups)
+        if groups is None:
+            parts = np.split(np.arange(count), range(self.max_batch, count, self.max_batch))
+        else:
+            parts = date_chunks(groups, self.max_batch)
+        jobs = [
+            self._put(
+                model,
+                features[part],
+                None if dates is None else dates[part],
+                None if groups is None else groups[part],
+            )
+            for part in parts
+        ]
+        joined = np.concatenate(await asyncio.gather(*jobs))
+        out = np.empty_like(joined)
+        out[np.concatenate(parts)] = joined
+        return out
 
     def close(self) -> None:
         """Wait for the current run and stop the thread."""
         self._thread.shutdown()
 
-    def _put(self, model: ServedModel, features: np.ndarray, dates: np.ndarray | None) -> "asyncio.Future[np.ndarray]":
+    def _put(
+        self, model: ServedModel, features: np.ndarray, dates: np.ndarray | None, groups: np.ndarray | None
+    ) -> "asyncio.Future[np.ndarray]":
         loop = asyncio.get_running_loop()
-        job = _Job(model, features, dates, loop.create_future(), time.monotonic())
+        job = _Job(model, features, dates, groups, loop.create_future(), time.monotonic())
         self._jobs.append(job)
         self.queued += len(features)
         if not self._running:
@@ -99,7 +130,7 @@ class Batcher:
         if not batch:
             self._running = False
             return
-        run = self._thread.submit(_run, batch[0].model, [job.features for job in batch])
+        run = self._thread.submit(_run, batch[0].model, [(job.features, job.groups) for job in batch])
         run.add_done_callback(lambda done: loop.call_soon_threadsafe(self._finish_run, loop, batch, done))
 
     def _take_batch(self) -> list[_Job]:
@@ -140,19 +171,34 @@ class Batcher:
                 self._on_examples(job.model, job.features, result, job.dates)
 
 
-def _run(model: ServedModel, parts: list[np.ndarray]) -> list[np.ndarray | Exception]:
+def _run(model: ServedModel, parts: list[_Inputs]) -> list[np.ndarray | Exception]:
     """Compute the probabilities of each part; after a failure run each part alone, so that only bad parts fail."""
     if len(parts) > 1:
         try:
-            together = model.probabilities(np.concatenate(parts))
-            ends = np.cumsum([len(part) for part in parts])
+            features = [part for part, _ in parts]
+            together = _predict(model, np.concatenate(features), _distinct([groups for _, groups in parts]))
+            ends = np.cumsum([len(part) for part in features])
             return [*np.split(together, ends[:-1])]
         except Exception:  # reported below, for the failing part alone
             pass
     out: list[np.ndarray | Exception] = []
     for part in parts:
         try:
-            out.append(model.probabilities(part))
+            out.append(_predict(model, *part))
         except Exception as error:
             out.append(error)
     return out
+
+
+def _predict(model: ServedModel, features: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
+    return model.probabilities(features) if groups is None else model.probabilities(features, groups)
+
+
+def _distinct(parts: list[np.ndarray | None]) -> np.ndarray | None:
+    """Number the groups of several jobs so that no group of one is a group of another."""
+    given = [part for part in parts if part is not None]
+    if not given:
+        return None
+    codes = [np.unique(part, return_inverse=True)[1] for part in given]
+    before = np.cumsum([0, *(int(code.max()) + 1 for code in codes[:-1])])
+    return np.concatenate([code + offset for code, offset in zip(codes, before, strict=True)])

@@ -30,7 +30,8 @@ class Predict:
         """Parse the body, run the model, send the response."""
         body = await read_json(scope, receive, self.limits)
         current = self.deployed.current
-        probabilities = await self.batcher.probabilities(current.model, current.reader.read(body))
+        features, groups = current.reader.read_with_groups(body)
+        probabilities = await self.batcher.probabilities(current.model, features, groups=groups)
         content = {**model_info(current.model), "predictions": _predictions(current.model, probabilities)}
         await send_json(_encode(content), send)
 
@@ -60,7 +61,7 @@ class PredictBars:
             examples = await loop.run_in_executor(self._thread, examples_of_bars, body, model.card)
         finally:
             self._queued -= 1
-        probabilities = await self.batcher.probabilities(model, examples.features, examples.dates)
+        probabilities = await self.batcher.probabilities(model, examples.features, examples.dates, examples.periods)
         dates = np.datetime_as_string(examples.dates, unit="D").tolist()
         predictions = [
             {"ticker": ticker, "date": date, **prediction}

@@ -197,6 +197,14 @@ def _predict(card: ModelCard, needs_key: bool) -> Schema:
         f"{usage} A row is an array of {len(card.features)} numbers in the order of the model's features, or an object "
         "by name. Features are raw; the model scales them."
     )
+    if card.sees_market:
+        out["description"] += (
+            " The model predicts the tickers of a date together: "
+            + ("rows" if card.view == "flat" else "windows")
+            + " of a request are taken for all tickers of one date, so send one date per request."
+        )
+        if card.view != "flat":
+            out["description"] += " Each example of `rows` is a date of its own with a single ticker."
     out["requestBody"] = _body("PredictRequest", examples.predict(card))
     return out
 
@@ -216,6 +224,10 @@ def _predict_bars(card: ModelCard, needs_key: bool) -> Schema:
         f"The service computes the features as in training. The look-back is {lookback} sessions, and an example "
         f"needs {length}. News, macro figures and policy events default to neutral values."
     )
+    if card.sees_market:
+        out["description"] += (
+            " The model predicts the tickers of a date together: send the bars of all tickers in one request."
+        )
     out["requestBody"] = _body("BarsRequest", examples.predict_bars(card))
     return out
 

@@ -100,7 +100,17 @@ class FeatureReader:
         self._limits = feature_limits(card)
 
     def read(self, body: bytes) -> np.ndarray:
-        """Parse the examples of a body, float32 `[B, T, F]` or `[B, F]`.
+        """Parse the examples of a body, float32 `[B, T, F]` or `[B, F]`; see `read_with_groups`."""
+        return self.read_with_groups(body)[0]
+
+    def read_with_groups(self, body: bytes) -> tuple[np.ndarray, np.ndarray]:
+        """Parse the examples of a body and their dates.
+
+        The windows of a request are taken for the tickers of one date, and so are the rows of a flat model. The
+        examples of consecutive `rows` of one ticker are of different dates.
+
+        Returns:
+            Features, float32 `[B, T, F]` or `[B, F]`, and groups, int64 `[B]`, equal for examples of one date.
 
         Raises:
             Problem: the body is invalid; lists the faults of its first invalid example.
@@ -117,11 +127,11 @@ class FeatureReader:
         rows = chain.from_iterable(items) if key == "windows" else items
         numbers = chain.from_iterable(row.values() if isinstance(row, dict) else row for row in rows)
         values = np.fromiter(numbers, dtype=np.float32).reshape(-1, len(self.card.features))
-        if self.card.view == "flat":
-            return values
-        if key == "windows":
-            return values.reshape(-1, *self.card.shape)
-        return np.lib.stride_tricks.sliding_window_view(values, self.card.sequence_length, axis=0).transpose(0, 2, 1)
+        if self.card.view == "flat" or key == "windows":
+            examples = values.reshape(-1, *self.card.shape)
+            return examples, np.zeros(len(examples), dtype=np.int64)
+        windows = np.lib.stride_tricks.sliding_window_view(values, self.card.sequence_length, axis=0)
+        return windows.transpose(0, 2, 1), np.arange(len(windows))
 
     def _problem(self, faults: Any) -> Problem:
         detail = (

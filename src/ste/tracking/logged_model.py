@@ -1,8 +1,9 @@
 """Log a trained model to MLflow as weights and plain settings, without pickle.
 
 `mlflow.pyfunc.load_model(uri).predict(x)` takes raw features, float32 `[B, T, F]` or `[B, F]`, and returns class
-probabilities `[B, C]`. MLflow's torch flavour would pickle code or trace the net; the loader of this module reads a
-state dict with `weights_only=True`.
+probabilities `[B, C]`; to a net that reads the tickers of a date together, all examples of a call are of one date.
+MLflow's torch flavour would pickle code or trace the net; the loader of this module reads a state dict with
+`weights_only=True`.
 """
 
 import json
@@ -38,7 +39,7 @@ def log_model(run: TrackedRun, module: TrendModule, example: np.ndarray, step: i
     client = run.client
     settings = dict(module.hparams)
     params = {"net": settings["net"], **settings["net_arguments"], "representation": settings["representation"]}
-    classes = module.probabilities(torch.from_numpy(example)).shape[1]
+    classes = TrendPredictor(module).predict(example).shape[1]
 
     def save(path: Path, **common: Any) -> None:
         data = path.with_name("trend")
@@ -69,7 +70,9 @@ class TrendPredictor:
         """Predict class probabilities `[B, C]` from raw features."""
         if isinstance(features, dict):
             features = features["features"]
-        return self.module.probabilities(torch.from_numpy(np.asarray(features, dtype=np.float32))).numpy()
+        x = torch.from_numpy(np.asarray(features, dtype=np.float32))
+        group = torch.zeros(len(x), dtype=torch.int64) if self.module.sees_market else None
+        return self.module.probabilities(x, group).numpy()
 
 
 def _load_pyfunc(path: str) -> TrendPredictor:

@@ -20,6 +20,8 @@ def log_folder(
     classes: int,
     save: Callable[..., None],
     params: dict[str, Any] | None = None,
+    *,
+    group: bool = False,
 ) -> str:
     """Save a model to a folder and log it with its run.
 
@@ -35,6 +37,7 @@ def log_folder(
         classes: C of the output, probabilities float32 `[B, C]`.
         save: writes the folder; takes its path and the arguments that `save_model` of every flavour has.
         params: of the logged model.
+        group: whether the model has a second input `group`, the date of each example, int64 `[B]`.
 
     Returns:
         MLflow's ID of the model.
@@ -42,14 +45,18 @@ def log_folder(
     texts = {key: str(value) for key, value in (params or {}).items()}
     logged = client.create_logged_model(experiment, name=name, source_run_id=run_id, params=texts)
     model_id, dtype = str(logged.model_id), np.dtype("float32")
+    inputs, given = [TensorSpec(dtype, (-1, *example.shape[1:]), "features")], {"features": example}
+    if group:
+        inputs.append(TensorSpec(np.dtype("int64"), (-1,), "group"))
+        given["group"] = np.zeros(len(example), dtype=np.int64)
     signature = ModelSignature(
-        inputs=Schema([TensorSpec(dtype, (-1, *example.shape[1:]), "features")]),
+        inputs=Schema(inputs),
         outputs=Schema([TensorSpec(dtype, (-1, classes), "probabilities")]),
     )
     model = Model(artifact_path=logged.artifact_location, run_id=run_id, model_uuid=model_id, model_id=model_id)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model"
-        save(path, mlflow_model=model, signature=signature, input_example={"features": example})
+        save(path, mlflow_model=model, signature=signature, input_example=given)
         client.log_model_artifacts(model_id, str(path))
     client.finalize_logged_model(model_id, "READY")
     return model_id

@@ -114,7 +114,8 @@ def register(
         )
         shutil.copyfile(file, path / FILE)  # the exported bytes
 
-    model_id = log_folder(client, run.info.experiment_id, run_id, MODEL_NAME, example, classes, save)
+    group = len(proto.graph.input) > 1
+    model_id = log_folder(client, run.info.experiment_id, run_id, MODEL_NAME, example, classes, save, group=group)
     version = retried(
         client.create_model_version,
         name,

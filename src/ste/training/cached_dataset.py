@@ -45,13 +45,14 @@ class CachedDataset(Dataset[Batch]):
             self._rows = rows.as_strided(size, (stride, stride, one))
             self._finish = representation.to_windows(device)
             starts = starts - (steps - 1)
-        self._starts, self._labels = starts.to(device), dataset.labels.to(device)
+        self._starts, self.labels = starts.to(device), dataset.labels.to(device)
         self._weights = None if dataset.weights is None else dataset.weights.to(device)
+        self.group = None if dataset.group is None else dataset.group.to(device)
 
     @property
     def device(self) -> torch.device:
         """Device of the examples, and of an index of them."""
-        return self._labels.device
+        return self.labels.device
 
     @property
     def gather_size(self) -> int:
@@ -65,12 +66,16 @@ class CachedDataset(Dataset[Batch]):
         """Return the examples of an index `[B]`, or of several replicas `[R, B]`."""
         # `index_select` copies complete rows; indexing with brackets copies value by value.
         chosen = index.flatten()
-        label = self._labels.index_select(0, chosen).view(index.shape)
-        weight = None if self._weights is None else self._weights.index_select(0, chosen).view(index.shape)
+        label = self.labels.index_select(0, chosen).view(index.shape)
+        weight, group = (
+            None if part is None else part.index_select(0, chosen).view(index.shape)
+            for part in (self._weights, self.group)
+        )
         features = self._rows.index_select(0, self._starts.index_select(0, chosen))
         if self._finish is not None:
             features = self._finish(features)
-        return NormalizedBatch(features.unflatten(0, index.shape) if index.dim() > 1 else features, label, weight)
+        features = features.unflatten(0, index.shape) if index.dim() > 1 else features
+        return NormalizedBatch(features, label, weight, group)
 
 
 def fits(rows: int, columns: int, item_bytes: int, device: torch.device) -> bool:

@@ -116,8 +116,9 @@ def fit_net(
     started = time.perf_counter()
     try:
         with retain_memory():
+            whole = module.whole_dates
             cached = _cached(module, data, trainer.strategy.root_device)
-            training, validation = module.training_loader(data, cached), data.val_dataloader(cached)
+            training, validation = module.training_loader(data, cached), data.val_dataloader(cached, whole_dates=whole)
             if settings.overfit_batches:
                 # Lightning leaves a sequential sampler alone: same batches each epoch
                 for one in (training, validation):
@@ -175,7 +176,7 @@ def _fitted(module: TrendModule, data: TrendDataModule, trainer: pl.Trainer, fol
     module = module.cpu().float().eval()  # as it is loaded again, whatever its precision was
     path, epoch, monitored = folder / BEST, max(trainer.current_epoch - 1, 0), None
     if module.selects_epochs:
-        epoch = module.select_epochs(data.val_dataloader())
+        epoch = module.select_epochs(data.val_dataloader(whole_dates=module.whole_dates))
         trainer.save_checkpoint(path, weights_only=True)
     elif best is not None:
         if best.best_model_score is None or not torch.isfinite(best.best_model_score):

@@ -17,7 +17,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from ste.config import TrainerSettings
-from ste.data.datamodule import BatchLoader
+from ste.data.batch_loader import BatchLoader
 from ste.data.window_dataset import Batch
 from ste.training.module import TrendModule
 
@@ -58,11 +58,7 @@ class BatchGroup:
 
     def to(self, device: torch.device, **_: Any) -> "BatchGroup":
         """Return the group on a device (Lightning calls it; cached batches are there already)."""
-        return BatchGroup(self.first, [_moved(batch, device) for batch in self.batches])
-
-
-def _moved(batch: Batch, device: torch.device) -> Batch:
-    return type(batch)(*(None if part is None else part.to(device) for part in batch))  # type: ignore[arg-type]
+        return BatchGroup(self.first, [batch.on(device) for batch in self.batches])
 
 
 class GroupedLoader:

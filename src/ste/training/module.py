@@ -10,7 +10,8 @@ from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics.aggregation import MeanMetric
 
-from ste.data.datamodule import BatchLoader, DatasetView, TrendDataModule
+from ste.data.batch_loader import BatchLoader
+from ste.data.datamodule import DatasetView, TrendDataModule
 from ste.data.window_dataset import Batch
 from ste.evaluation.epoch_metrics import EpochMetrics, Step, TrainingMetrics
 from ste.features.normalization import Normalizer
@@ -19,6 +20,7 @@ from ste.training.adversarial import check_adversarial, perturbation
 from ste.training.augmentation.batch_transforms import augment_batch, generator
 from ste.training.cached_dataset import NormalizedBatch
 from ste.training.lone_example import running_statistics
+from ste.training.losses.base import LossInputs
 from ste.training.losses.build import build_loss, loss_inputs
 from ste.training.optimizers import build_optimizer, build_scheduler
 from ste.training.run_logger import RunLogger
@@ -91,14 +93,36 @@ class TrendModule(pl.LightningModule):
         self._steps: list[Step] = []
         self._learning_rate = 0.0
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Compute logits `[B, C]` of raw features, `[B, T, F]` or `[B, F]` as the net reads them."""
-        return self.net(self.representation(x))
+    @property
+    def sees_market(self) -> bool:
+        """Whether the net reads the examples of a date together (`ste.models.base.MarketNet`)."""
+        return bool(getattr(self.net, "sees_market", False))
+
+    @property
+    def whole_dates(self) -> bool:
+        """Whether the net or the loss needs batches of whole dates."""
+        return self.sees_market or self.loss.needs_groups
+
+    def inputs(self, features: torch.Tensor, group: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
+        """Return the inputs of the net: features, and the dates `[B]` where it reads them.
+
+        Raises:
+            TypeError: no dates, and the net reads them.
+        """
+        if not self.sees_market:
+            return (features,)
+        if group is None:
+            raise TypeError(f"{type(self.net).__name__} reads the date of each example")
+        return features, group
+
+    def forward(self, x: torch.Tensor, group: torch.Tensor | None = None) -> torch.Tensor:
+        """Compute logits `[B, C]` of raw features, `[B, T, F]` or `[B, F]` as the net reads them, and their dates."""
+        return self.net(*self.inputs(self.representation(x), group))
 
     @torch.no_grad()
-    def probabilities(self, x: torch.Tensor) -> torch.Tensor:
-        """Compute class probabilities, float32 `[B, C]`, of raw features."""
-        return self(x).float().softmax(dim=1)
+    def probabilities(self, x: torch.Tensor, group: torch.Tensor | None = None) -> torch.Tensor:
+        """Compute class probabilities, float32 `[B, C]`, of raw features and their dates, int64 `[B]`."""
+        return self(x, group).float().softmax(dim=1)
 
     @property
     def predictor(self) -> nn.Module:
@@ -118,7 +142,7 @@ class TrendModule(pl.LightningModule):
             data: examples.
             cached: replaces a dataset by its cached, normalized form.
         """
-        return data.train_dataloader(cached)
+        return data.train_dataloader(cached, whole_dates=self.whole_dates)
 
     def select_epochs(self, validation: Iterable[Batch]) -> int:
         """Load the best epoch's weights, where `selects_epochs`, and return the epoch."""
@@ -150,27 +174,52 @@ class TrendModule(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """Compute the loss of a batch, plus that of the perturbed batch with `adversarial_weight`."""
         features, target = self._augmented(batch, batch_idx)
-        inputs = loss_inputs(batch)
         beta = float(self.hparams["adversarial_weight"])
         latent: torch.Tensor | None = None
+        read = self.inputs(features, batch.group)
         with running_statistics(self.net, alone=batch.label.shape[-1] == 1):
             if beta > 0.0:
-                latent = self.net.latent(features)  # type: ignore[operator]
+                latent = self.net.latent(*read)  # type: ignore[operator]
                 logits = self.net.classify(latent)  # type: ignore[operator]
             else:
-                logits = self.net(features)
-        loss = self.loss(logits, target, inputs)
-        self._steps.append(Step(loss.detach(), logits.detach(), batch.label))
-        if len(self._steps) == STEPS:
-            self._update_train_metrics()
-        if latent is not None:
+                logits = self.net(*read)
+        label, inputs = batch.label, loss_inputs(batch)
+        if batch.group is not None:  # the others of a date were read by the net
+            rows = batch.labelled
+            logits, label, inputs = logits[rows], label[rows], inputs.at(rows)
+            latent, target = None if latent is None else latent[rows], label
+        return self._objective(logits, latent, target, label, inputs)
+
+    def _objective(
+        self,
+        logits: torch.Tensor,
+        latent: torch.Tensor | None,
+        target: torch.Tensor,
+        label: torch.Tensor,
+        inputs: LossInputs,
+    ) -> torch.Tensor:
+        """Compute the loss of logits, add the step to the epoch's metrics and, with `latent`, the perturbed loss."""
+        loss = self.loss_of(logits, target, inputs)
+        self._add_step(loss.detach(), logits.detach(), label)
+        beta = float(self.hparams["adversarial_weight"])
+        if latent is not None and beta > 0.0:
 
             def perturbed(latent: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-                return self.loss(self.net.classify(latent), target, inputs)  # type: ignore[operator]
+                return self.loss_of(self.net.classify(latent), target, inputs)  # type: ignore[operator]
 
             away = perturbation(perturbed, latent, target, self.hparams["adversarial_size"])
             loss = loss + beta * perturbed(latent + away, target)
         return loss
+
+    def loss_of(self, logits: torch.Tensor, target: torch.Tensor, inputs: LossInputs) -> torch.Tensor:
+        """Compute the mean loss of logits `[B, C]` and targets."""
+        loss: torch.Tensor = self.loss(logits, target, inputs)
+        return loss
+
+    def _add_step(self, loss: torch.Tensor, logits: torch.Tensor, label: torch.Tensor) -> None:
+        self._steps.append(Step(loss, logits, label))
+        if len(self._steps) == STEPS:
+            self._update_train_metrics()
 
     def _augmented(self, batch: Batch, batch_idx: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return normalized features and the target: labels `[B]` or class fractions `[B, C]`."""
@@ -214,9 +263,16 @@ class TrendModule(pl.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add a batch to the epoch's validation metrics."""
-        logits = self.net(self.normalized(batch))
-        self.val_loss.update(self.loss(logits, batch.label, loss_inputs(batch)), len(batch.label))
-        self.val_metrics.update(logits.float().softmax(dim=1), batch.label)
+        logits, label, inputs = (
+            self.net(*self.inputs(self.normalized(batch), batch.group)),
+            batch.label,
+            loss_inputs(batch),
+        )
+        if batch.group is not None:
+            rows = batch.labelled
+            logits, label, inputs = logits[rows], label[rows], inputs.at(rows)
+        self.val_loss.update(self.loss_of(logits, label, inputs), len(label))
+        self.val_metrics.update(logits.float().softmax(dim=1), label)
 
     def on_validation_epoch_end(self) -> None:
         """Log the epoch's validation metrics."""

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from ste.config.progress import step
+from ste.data.date_loader import date_chunks
 from ste.evaluation.metrics.base import log_losses
 
 MAX_ROWS = 4_000
@@ -21,7 +22,11 @@ BATCH = 1024
 
 _NORMAL_95 = 1.96
 
-Predict = Callable[[torch.Tensor], torch.Tensor]
+MARKET_BATCH = 256
+"""Examples in one forward pass over whole dates, where several dates fit."""
+
+Predict = Callable[..., torch.Tensor]
+"""From normalized features, and their dates where the model reads them, to probabilities `[n, C]`."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ def permutation_importance(
     groups: Mapping[str, Sequence[str]],
     repeats: int = 5,
     seed: int = 0,
+    group: torch.Tensor | None = None,
 ) -> list[Importance]:
     """Rise of the loss when a feature is replaced by that of another week (Breiman 2001; Fisher et al. 2019).
 
@@ -68,22 +74,25 @@ def permutation_importance(
     correlated features seem unimportant one by one.
 
     Args:
-        predict: from normalized features, float32 `[n, T, F]` or `[n, F]`, to probabilities `[n, C]`.
+        predict: from normalized features, float32 `[n, T, F]` or `[n, F]`, and with `group` also dates `[n]`, to
+            probabilities `[n, C]`.
         features: normalized features of held-out examples, `[N, T, F]` or `[N, F]`.
-        labels: int64 `[N]`.
+        labels: int64 `[N]`; -1 of examples that are read with the others of their date and not scored.
         periods: `[N]`, the week or session of each; two or more different ones.
         tickers: `[N]`.
         columns: F feature names in order.
         groups: feature names by group; names that are not in `columns` are ignored.
         repeats: permutations per feature.
         seed: of the permutations.
+        group: dates of the examples, int64 `[N]`, of a model that reads those of a date together; else None.
 
     Returns:
         Groups, then features, each with the largest rise first.
     """
     rng = np.random.default_rng(seed)
     donors = [torch.from_numpy(donor_rows(periods, tickers, rng)) for _ in range(repeats)]
-    losses, right = _per_example(predict, features, labels)
+    losses, right = _per_example(predict, features, labels, group)
+    scored = periods[labels >= 0]
     position = {name: i for i, name in enumerate(columns)}
     parts = [("group", name, [position[c] for c in members if c in position]) for name, members in groups.items()]
     parts += [("feature", name, [i]) for name, i in position.items()]
@@ -91,13 +100,13 @@ def permutation_importance(
     out = []
     with step("measuring the importance of features", len(parts)) as shown:
         for kind, name, at in parts:
-            loss_rise, right_drop = np.empty((2, repeats, len(labels)))
+            loss_rise, right_drop = np.empty((2, repeats, len(scored)))
             for k, donor in enumerate(donors):
                 other = features.clone()
                 other[..., at] = features[donor][..., at]
-                new_losses, new_right = _per_example(predict, other, labels)
+                new_losses, new_right = _per_example(predict, other, labels, group)
                 loss_rise[k], right_drop[k] = new_losses - losses, right - new_right
-            out.append(_importance(name, kind, loss_rise, right_drop, periods))
+            out.append(_importance(name, kind, loss_rise, right_drop, scored))
             shown.update(len(out))
     return sorted(out, key=lambda i: (i.kind != "group", -i.log_loss, i.name))
 
@@ -143,10 +152,18 @@ def donor_rows(periods: np.ndarray, tickers: np.ndarray, rng: np.random.Generato
 
 
 @torch.no_grad()
-def _per_example(predict: Predict, x: torch.Tensor, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Log-loss and correctness of each example, float64 `[N]` each."""
-    probs = torch.cat([predict(part) for part in x.split(BATCH)]).double().cpu().numpy()
-    return log_losses(probs, y), (probs.argmax(axis=1) == y).astype(float)
+def _per_example(
+    predict: Predict, x: torch.Tensor, y: np.ndarray, group: torch.Tensor | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Log-loss and correctness of each example with a label, float64 each."""
+    if group is None:
+        joined = torch.cat([predict(part) for part in x.split(BATCH)])
+    else:
+        rows = [torch.from_numpy(chunk) for chunk in date_chunks(group.numpy(), MARKET_BATCH)]
+        joined = torch.cat([predict(x[chunk], group[chunk]) for chunk in rows])[torch.cat(rows).argsort()]
+    known = y >= 0
+    probs, label = joined.double().cpu().numpy()[known], y[known]
+    return log_losses(probs, label), (probs.argmax(axis=1) == label).astype(float)
 
 
 def _importance(name: str, kind: str, loss_rise: np.ndarray, right_drop: np.ndarray, weeks: np.ndarray) -> Importance:

@@ -8,6 +8,7 @@ from ste.config import PredictSettings
 from ste.config.progress import step, wrapped
 from ste.data.bar_files.bar_frame import FaultyRow
 from ste.errors import ConfigError, DataError
+from ste.inference.batch.date_prediction import DatePredictor
 from ste.inference.batch.frame_reader import FrameReader
 from ste.inference.batch.output_parts import atomic_folder, is_parts_folder, part_name
 from ste.inference.batch.parallel import predict_shards
@@ -54,6 +55,12 @@ def predict_file(settings: PredictSettings) -> FilePrediction:
     path = find_model(settings.model, settings.tracking, settings.paths)
     check_outputs(settings, path)
     model = ServedModel(path, settings.threads)
+    if model.card.sees_market and settings.distributed:
+        key = f"workers={settings.workers}" if settings.workers > 1 else f"cluster={settings.cluster}"
+        raise ConfigError(
+            f"{key}: {model.card.name} predicts the tickers of a date together, and workers split a table by ticker. "
+            "Try workers=1 without cluster."
+        )
     table: TableReader
     rejects: list[Reject] = []
     if settings.bars is not None:
@@ -100,11 +107,12 @@ def _predict_here(
 ) -> RowCounts:
     """Predict in this process, to one file or to a folder of one part."""
     output, reject_path = Path(settings.output), Path(settings.reject_path)
+    predictor = DatePredictor(model, table) if model.card.sees_market else None
     if not settings.in_parts:
-        return predict_table(model, table, output, reject_path, advance, rejects)
+        return predict_table(model, table, output, reject_path, advance, rejects, predictor)
     with atomic_folder(output) as folder, atomic_folder(reject_path) as reject_folder:
         files = folder / part_name(0, settings.ending), reject_folder / part_name(0, ".csv")
-        return predict_table(model, table, *files, advance, rejects)
+        return predict_table(model, table, *files, advance, rejects, predictor)
 
 
 def _rows_of_bars(settings: PredictSettings, card: ModelCard) -> tuple[FrameReader, list[Reject], str]:

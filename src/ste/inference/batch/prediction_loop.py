@@ -1,6 +1,6 @@
 """Predict a table chunk by chunk: read, check, assemble windows, run the model, write."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,7 @@ def predict_table(
     rejects: Path,
     advance: Advance = lambda done: None,
     earlier_rejects: list[Reject] | None = None,
+    predictor: "ChunkPredictor | None" = None,
 ) -> RowCounts:
     """Predict every valid row of a table that has enough history, in the order of the table.
 
@@ -83,6 +84,7 @@ def predict_table(
         rejects: CSV file of the rejected rows.
         advance: called with the part of `table.size` that is done.
         earlier_rejects: rejects of the data that the table was computed from.
+        predictor: of the table's chunks; None is a `ChunkPredictor`.
 
     Returns:
         Counts of the rows; `rejected` includes `earlier_rejects`.
@@ -90,7 +92,7 @@ def predict_table(
     Raises:
         DataError: the table cannot be used.
     """
-    predictor = ChunkPredictor(model, table)
+    predictor = predictor or ChunkPredictor(model, table)
     counts = predictor.counts
     with (
         atomic_file(output) as partial,
@@ -106,6 +108,9 @@ def predict_table(
                 write(predictions)
             reject_file.write(refused)
             advance(done)
+        for predictions, refused in predictor.finish():
+            write(predictions)
+            reject_file.write(refused)
         counts.rejected = reject_file.count
     return counts
 
@@ -145,11 +150,14 @@ class ChunkPredictor:
         for bad, reason in ((ends.out_of_order, OUT_OF_ORDER), (ends.repeated, REPEATED)):
             text = reason.format(PERIOD[self._model.card.frequency])
             rejects += [rows.reject(int(row), "date", str(rows.date[row]), text) for row in bad]
-        predictions, not_finite = self._predict(rows, ends)
-        rejects += not_finite
-        return predictions, [reject._replace(file=chunk.file) for reject in rejects]
+        predictions, not_finite = self._predict(rows, ends, chunk.file)
+        return predictions, [*(reject._replace(file=chunk.file) for reject in rejects), *not_finite]
 
-    def _predict(self, rows: CheckedRows, ends: WindowEnds) -> tuple[Any, list[Reject]]:
+    def finish(self) -> Iterator[tuple[Any, list[Reject]]]:
+        """Yield what the end of the table completes, as `__call__` does for a chunk."""
+        yield from ()
+
+    def _predict(self, rows: CheckedRows, ends: WindowEnds, file: str) -> tuple[Any, list[Reject]]:
         """Run the model on the windows; rows without a finite prediction are rejected."""
         self.counts.short += len(ends.short)
         if not len(ends.rows):
@@ -159,8 +167,23 @@ class ChunkPredictor:
         batches = (windows[start : start + BATCH] for start in range(0, len(windows), BATCH))
         probs = np.concatenate([self._model.probabilities(ends.features(at).reshape(shape)) for at in batches])
         at = ends.rows
+        return self.result(rows.line[at], rows.date[at], rows.ticker.take(pa.array(at)), probs, file)
+
+    def result(
+        self, line: np.ndarray, date: np.ndarray, ticker: Any, probs: np.ndarray, file: str
+    ) -> tuple[Any, list[Reject]]:
+        """Count predictions and return them as an Arrow table, and rejects of the rows without a finite one.
+
+        Args:
+            line: of each row, see `Reject`, int64 `[E]`.
+            date: datetime64[D] `[E]`.
+            ticker: Arrow text `[E]`.
+            probs: float32 `[E, C]`.
+            file: that the lines are in.
+        """
         finite = np.isfinite(probs).all(axis=1)
         self.counts.predicted += int(finite.sum())
-        table = self.schema.table(rows.date[at[finite]], rows.ticker.take(pa.array(at[finite])), probs[finite])
+        table = self.schema.table(date[finite], ticker.filter(pa.array(finite)), probs[finite])
         reason = "expected features that give a finite prediction; a value of the window is far out of range"
-        return table, [rows.reject(int(row), "", "", reason) for row in at[~finite]]
+        bad = np.flatnonzero(~finite).tolist()
+        return table, [Reject(int(line[i]), str(ticker[i]), str(date[i]), "", "", reason, file) for i in bad]

@@ -25,19 +25,21 @@ class WindowEnds:
         rows: positions in the chunk of the last row of each window, int64 `[E]`.
         short: positions of the rows with too few consecutive periods, int64.
         out_of_order, repeated: positions of the rows that go back in time, or repeat a period, int64.
+        values: rows of the chunk and those carried from earlier ones, by ticker, float32 `[M, F]`.
+        at: position in `values` of the last row of each window, int64 `[E]`.
     """
 
     rows: np.ndarray
     short: np.ndarray
     out_of_order: np.ndarray
     repeated: np.ndarray
-    _values: np.ndarray
-    _at: np.ndarray
+    values: np.ndarray
+    at: np.ndarray
     _length: int
 
     def features(self, selected: np.ndarray) -> np.ndarray:
         """Gather the windows at some positions of `rows`, float32 `[len(selected), T, F]`."""
-        return gather_windows(self._values, self._at[selected], self._length)
+        return gather_windows(self.values, self.at[selected], self._length)
 
 
 class TickerHistory:

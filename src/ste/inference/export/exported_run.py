@@ -49,10 +49,15 @@ class ExportedMember:
         data = self.run.data
         return data.settings.sequence_length if data.view == "sequence" else None
 
-    def predict_proba(self, features: torch.Tensor) -> np.ndarray:
+    @property
+    def sees_market(self) -> bool:
+        """Whether it reads the dates of the examples too."""
+        return not isinstance(self.model, FittedBaseline) and self.model.sees_market
+
+    def predict_proba(self, features: torch.Tensor, group: torch.Tensor | None = None) -> np.ndarray:
         """Predict probabilities `[B, C]` from raw features as the model reads them, by PyTorch or a baseline's code."""
         if not isinstance(self.model, FittedBaseline):
-            return self.model.probabilities(features).numpy()
+            return self.model.probabilities(features, group).numpy()
         baseline = self.model.baseline
         if isinstance(baseline, Majority):
             return np.tile(baseline.frequencies, (len(features), 1))
@@ -85,18 +90,24 @@ class ExportedRun:
         return all(member.length is None for member in self.members)
 
     @property
+    def sees_market(self) -> bool:
+        """Whether it reads the dates of the examples too."""
+        return any(member.sees_market for member in self.members)
+
+    @property
     def graph(self) -> nn.Module:
-        """The module to trace: raw features to probabilities."""
+        """The module to trace: raw features, and dates where it reads them, to probabilities."""
         graphs = [model_graph(member.model) for member in self.members]
         if self.combination is None:
             return graphs[0]
-        return EnsembleGraph(graphs, [member.length for member in self.members], self.combination).eval()
+        market = [member.sees_market for member in self.members]
+        return EnsembleGraph(graphs, [member.length for member in self.members], self.combination, market).eval()
 
-    def predict_proba(self, features: torch.Tensor) -> np.ndarray:
-        """Predict probabilities `[B, C]` from the same raw features as the graph, without the graph."""
+    def predict_proba(self, features: torch.Tensor, group: torch.Tensor | None = None) -> np.ndarray:
+        """Predict probabilities `[B, C]` from the same inputs as the graph, without the graph."""
         if self.combination is None:
-            return self.members[0].predict_proba(features)
-        probs = [member.predict_proba(slice_window(features, member.length)) for member in self.members]
+            return self.members[0].predict_proba(features, group)
+        probs = [member.predict_proba(slice_window(features, member.length), group) for member in self.members]
         return self.combination(np.stack(probs).astype(np.float64))
 
 

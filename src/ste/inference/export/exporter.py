@@ -14,8 +14,10 @@ from ste.config import DataSettings, PathSettings
 from ste.config.plugin_record import record_plugins
 from ste.config.progress import step
 from ste.data.build.data_card import is_synthetic
+from ste.data.date_loader import MAX_EXAMPLES
 from ste.data.storage.files import atomic_file
 from ste.data.window_dataset import WindowDataset
+from ste.evaluation.explain.permutation_importance import even_periods
 from ste.evaluation.predictions import Predictions
 from ste.experiment.artifacts import PREDICTIONS, SUMMARY
 from ste.experiment.prediction import one_thread
@@ -85,17 +87,27 @@ def export_run(client: RunStore, run: "RunInfo", paths: PathSettings, folder: Pa
     summary = json.loads(download(client, run, SUMMARY, folder).read_text())
     predictions = Predictions.read(download(client, run, PREDICTIONS, folder))
     split = "test" if "test" in exported.data.datasets else "validation"
-    dataset = exported.data.datasets[split]
-    rows = torch.linspace(0, len(dataset) - 1, min(MAX_ROWS, len(dataset))).long()
-    features = dataset[rows].features
+    features, group = _compared_examples(exported.data.datasets[split], exported.sees_market)
     example = torch.cat([features, features])[:2]  # two, also of a single row: a batch of one would be traced as fixed
+    dates = None if group is None else torch.zeros(2, dtype=torch.int64)
     with step("converting to ONNX"):
-        proto = trace(exported.graph, example)
+        proto = trace(exported.graph, example, dates)
     with step("comparing with PyTorch"), one_thread():
-        parity = largest_difference(proto.SerializeToString(), exported.predict_proba, features, f"run={run.id}")
+        name, content = f"run={run.id}", proto.SerializeToString()
+        parity = largest_difference(content, exported.predict_proba, features, name, group)
     with step("measuring the training data"):
         card = _model_card(run, exported, summary, predictions, parity, _versions(client, run))
-    return ExportedModel(serialize(proto, card), card, len(rows), split, example.numpy())
+    return ExportedModel(serialize(proto, card), card, len(features), split, example.numpy())
+
+
+def _compared_examples(dataset: WindowDataset, whole_dates: bool) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Select evenly spaced held-out examples, or whole dates with their groups: raw features, and groups or None."""
+    if whole_dates:
+        market = dataset.market()
+        assert market.group is not None
+        batch = market[torch.from_numpy(even_periods(market.group.numpy(), MAX_EXAMPLES))]
+        return batch.features, batch.group
+    return dataset[torch.linspace(0, len(dataset) - 1, min(MAX_ROWS, len(dataset))).long()].features, None
 
 
 def _model_card(
@@ -133,6 +145,7 @@ def _model_card(
         calendar=exported.data.panel.settings.calendar,
         extra_lag=dict(getattr(settings, "extra_lag", {})),
         plugins=record_plugins({}, own_functions(settings.feature_set), kinds=("feature",)).get("plugins", []),
+        sees_market=exported.sees_market,
         **{key: stated[key] for key in ("spacing", "adjustment", "adjusted") if key in stated},
         **_training_rows(train, settings),
     )

@@ -33,15 +33,19 @@ def model_graph(model: Model) -> nn.Module:
         model: fitted.
 
     Returns:
-        A module from raw features, `[B, T, F]` or `[B, F]` as the model reads them, to probabilities float32 `[B, C]`.
+        A module from raw features, `[B, T, F]` or `[B, F]` as the model reads them, to probabilities float32 `[B, C]`;
+        of a net that sees the market, from features and dates, int64 `[B]`.
 
     Raises:
         RunError: a baseline that reads more than the features of a window.
     """
-    if isinstance(model, ReplicaModule):
-        return _GraphChain(model.representation, _ReplicasGraph(model.net, model.weights)).eval()
     if not isinstance(model, FittedBaseline):
-        return _GraphChain(model.representation, model.net, nn.Softmax(dim=-1)).eval()
+        if isinstance(model, ReplicaModule):
+            parts: list[nn.Module] = [_ReplicasGraph(model.net, model.weights)]
+        else:
+            parts = [model.net, nn.Softmax(dim=-1)]
+        chain = _MarketGraph if model.sees_market else _GraphChain
+        return chain(model.representation, *parts).eval()
     baseline = model.baseline
     if isinstance(baseline, Majority):
         return _MajorityGraph(baseline)
@@ -74,18 +78,28 @@ class EnsembleGraph(nn.Module):
         members: of `model_graph`.
         lengths: periods that each member reads; None is one row without a time dimension.
         combination: fitted weights or stacking.
+        market: whether each member reads the dates of the examples too; None: no member does.
     """
 
-    def __init__(self, members: Sequence[nn.Module], lengths: Sequence[int | None], combination: Combination) -> None:
+    def __init__(
+        self,
+        members: Sequence[nn.Module],
+        lengths: Sequence[int | None],
+        combination: Combination,
+        market: Sequence[bool] | None = None,
+    ) -> None:
         super().__init__()
+        self.market = [False] * len(members) if market is None else list(market)
         self.members = nn.ModuleList(members)
         self.lengths = list(lengths)
         self.combine = _PoolGraph(combination) if isinstance(combination, Pool) else _StackingGraph(combination)
 
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Predict probabilities float32 `[B, C]` from raw features, `[B, T, F]` or `[B, F]`."""
-        lengths = zip(self.members, self.lengths, strict=True)
-        probs = [member(slice_window(features, length)) for member, length in lengths]
+    def forward(self, features: torch.Tensor, group: torch.Tensor | None = None) -> torch.Tensor:
+        """Predict probabilities float32 `[B, C]` from raw features, `[B, T, F]` or `[B, F]`, and dates `[B]`."""
+        parts = zip(self.members, self.lengths, self.market, strict=True)
+        probs = [
+            member(slice_window(features, length), *([group] if market else [])) for member, length, market in parts
+        ]
         return self.combine(torch.stack(probs).double()).float()
 
 
@@ -98,6 +112,18 @@ class _GraphChain(nn.Sequential):
         return features
 
 
+class _MarketGraph(nn.Module):
+    """Normalization, a net that reads the dates of the examples too, and what follows."""
+
+    def __init__(self, representation: nn.Module, net: nn.Module, *after: nn.Module) -> None:
+        super().__init__()
+        self.representation, self.net, self.after = representation, net, nn.Sequential(*after)
+
+    def forward(self, features: torch.Tensor, group: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.after(self.net(self.representation(features), group))
+        return out
+
+
 class _ReplicasGraph(nn.Module):
     """Weighted mean of the probabilities of K replicas."""
 
@@ -108,8 +134,10 @@ class _ReplicasGraph(nn.Module):
         self.net = net
         self.register_buffer("weights", weights.float().view(-1, 1, 1))
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        logits = self.net(x.expand(len(self.weights), *x.shape))
+    def forward(self, x: torch.Tensor, group: torch.Tensor | None = None) -> torch.Tensor:
+        count = len(self.weights)
+        dates = [] if group is None else [group.expand(count, -1)]
+        logits = self.net(x.expand(count, *x.shape), *dates)
         mean = (self.weights * logits.softmax(dim=-1)).sum(dim=0)
         return mean / mean.sum(dim=-1, keepdim=True)
 

@@ -12,25 +12,28 @@ from torch import nn
 from ste.inference.export.estimators import insert_estimators, number_estimators
 from ste.inference.export.trees import insert_trees, number_trees
 from ste.inference.model_card import ModelCard
-from ste.inference.onnx_model import CARD, INPUT, OUTPUT
+from ste.inference.onnx_model import CARD, GROUP, INPUT, OUTPUT
 
 
-def trace(module: nn.Module, example: torch.Tensor) -> onnx.ModelProto:
+def trace(module: nn.Module, example: torch.Tensor, group: torch.Tensor | None = None) -> onnx.ModelProto:
     """Trace a module as an ONNX graph for batches of any size; the same module gives the same bytes.
 
     Args:
         module: raw features to probabilities.
         example: raw features of two or more examples, `[B, T, F]` or `[B, F]`.
+        group: dates of the examples, int64 `[B]`, for a module that reads them.
     """
+    inputs = (example,) if group is None else (example, group)
+    batch = torch.export.Dim("batch")
     trees, estimators = number_trees(module), number_estimators(module)
     with _silent(), torch.no_grad():
         program = torch.onnx.export(
             module,
-            (example,),
+            inputs,
             dynamo=True,
-            input_names=[INPUT],
+            input_names=[INPUT, GROUP][: len(inputs)],
             output_names=[OUTPUT],
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamic_shapes=({0: batch},) * len(inputs),
             verbose=False,
         )
     assert program is not None

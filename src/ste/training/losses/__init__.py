@@ -7,6 +7,7 @@ of each example, and indexes dimensions from the last. `target` is int64 labels 
 float `[B, C]` where examples are mixed or labels smoothed.
 
 The base class reduces the values: each example weighs as much as `fit.class_weights` gives its class, times its own
-weight, `inputs.weight`. A loss that compares examples, such as a ranking within a date, writes `forward` itself, reads
-`inputs.group` and sets `per_example = False`, which excludes adversarial training and mixup.
+weight, `inputs.weight`. A loss that compares examples, such as a ranking within a date, writes `forward` itself and
+sets `per_example = False`, which excludes adversarial training and mixup. With `needs_groups = True` its batches are
+whole dates (`ste.data.date_loader`) and `inputs.group` is the date of each example; replicas then call it one by one.
 """

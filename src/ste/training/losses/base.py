@@ -21,6 +21,10 @@ class LossInputs(NamedTuple):
     weight: torch.Tensor | None = None
     group: torch.Tensor | None = None
 
+    def at(self, rows: torch.Tensor) -> "LossInputs":
+        """Return those of some examples, int64 or bool."""
+        return LossInputs(*(None if part is None else part[rows] for part in self))
+
 
 NO_INPUTS = LossInputs()
 
@@ -30,12 +34,14 @@ class Loss(nn.Module):
 
     Attributes:
         per_example: an example's contribution depends on its own row alone.
+        needs_groups: batches must be whole dates, `LossInputs.group` the date of each example.
         weight: of each class, float `[C]`, or None.
         label_smoothing: fraction of the target spread over all classes.
         num_classes: C.
     """
 
     per_example: ClassVar[bool] = True
+    needs_groups: ClassVar[bool] = False
     weight: torch.Tensor | None
 
     def __init__(self) -> None:

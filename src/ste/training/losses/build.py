@@ -40,5 +40,4 @@ def build_loss(
 
 def loss_inputs(batch: Batch) -> LossInputs:
     """Return the weights and groups of a batch's examples, where it has them."""
-    weight, group = getattr(batch, "weight", None), getattr(batch, "group", None)
-    return NO_INPUTS if weight is None and group is None else LossInputs(weight, group)
+    return NO_INPUTS if batch.weight is None and batch.group is None else LossInputs(batch.weight, batch.group)
