@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from ste.leakage.association import Association, centred_ranks, difference, ic_of_ranks, over_time
+from ste.features.association import Association, centred_ranks, difference, ic_of_ranks, over_time
 from ste.leakage.audit_table import CLOSE, AuditTable
 from ste.leakage.check_result import Alarm, CheckResult, skipped
 from ste.schema import DIRECTION, RETURN, Trend

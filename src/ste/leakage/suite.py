@@ -168,7 +168,7 @@ def source_checks(settings: DataSettings) -> Iterator[CheckResult]:
     market = daily_sources(settings)
 
     def own(sources: Market) -> pd.DataFrame:
-        return feature_rows(sources, settings.frequency, settings.feature_set)
+        return feature_rows(sources, settings.frequency, settings.feature_set, with_undefined=True)
 
     names = settings.files() if isinstance(settings, RealMarketSettings) else {}
     yield look_ahead(market, own)
