@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from annotated_types import Ge, Gt, Le, Lt, Predicate
 
 from ste.config.augmentation_settings import AugmentSettings
-from ste.config.data_settings import DataSettings
+from ste.config.data_settings import DataSettings, FeatureAudit
 from ste.config.feature_sets import DEFAULT
 from ste.config.replica_settings import ReplicaSettings
 from ste.config.sweep_settings import SweepSettings
@@ -269,6 +269,7 @@ class TrainSettings(Settings):
 
     Attributes:
         features: feature sets, which `data.features` follows.
+        audit: of the features, which `data.audit` follows.
         model: `net` names a class of `ste.models`, or `baseline` one of `ste.baselines`; the other keys are
             its arguments.
         validation: the splits it is trained and scored on.
@@ -291,6 +292,7 @@ class TrainSettings(Settings):
     tracking: TrackingSettings
     paths: PathSettings
     features: str | list[str] = DEFAULT
+    audit: FeatureAudit = "refuse"
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     seed: Annotated[int, Ge(0), Lt(2**32)] = 0
     resume: str | None = None

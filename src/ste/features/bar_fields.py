@@ -12,7 +12,7 @@ from ste.errors import ConfigError
 from ste.features.macro import macro_level
 from ste.features.news import NEWS_FIELDS, news_features
 from ste.features.policy import POLICY_FIELDS, policy_features
-from ste.market.calendar import Periods
+from ste.market.calendar import WEEKS, Periods
 from ste.market.sources import RAW_CLOSE, Market
 from ste.schema import MACRO_SERIES, ROW_PERIOD
 
@@ -73,6 +73,18 @@ FIELDS = (*BAR_FIELDS, *MACRO_FIELDS, *NEWS_FIELDS, *POLICY_FIELDS)
 """Every field but those of the user's own files, `$NAME.column`."""
 PERIOD_FIELDS = frozenset((*NEWS_FIELDS, *POLICY_FIELDS))
 """Fields with one value per period: what became known in it up to its close."""
+
+
+def own_fields(market: Market, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return the values of fields of the user's files as of each bar, float64 `[N]` by name of the field.
+
+    Args:
+        market: daily sources.
+        names: such as `mine.sentiment`.
+    """
+    nothing = np.empty(0, dtype=np.int64)
+    fields = Fields(market, WEEKS, nothing, nothing)  # such fields have a value per bar, whatever the periods
+    return {name: fields(name)[0] for name in names}
 
 
 def unknown_field(name: str, own: Sequence[str] = ()) -> ConfigError:

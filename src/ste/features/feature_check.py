@@ -22,7 +22,7 @@ from ste.features.feature_rows import expressions, feature_rows, is_cross_sectio
 from ste.market.sources import Market
 from ste.schema import KEYS, FeatureSet
 
-Kind = Literal["future", "past", "unstable", "early"]
+Kind = Literal["future", "past", "unstable"]
 
 _RECURSIVE = 4  # times the bars until a recursion's start weighs less than 0.5 %: then below 1e-9
 _MEMORY = 0.005  # of a feature's spread: what a declared look-back may leave out, as that of built-in recursions
@@ -38,10 +38,9 @@ class Fault:
     Attributes:
         feature: its name.
         kind: `future`: it changes without later data; `past`: without the bars before its look-back; `unstable`: when
-            it is computed again from the same data; `early`: its file knows the next session (`early_columns`).
+            it is computed again from the same data.
         ticker, date: of an example.
-        complete, part: its value with all data and with the part; of `early` the correlations with the return of the
-            next session and of the one after it.
+        complete, part: its value with all data and with the part.
         last: date of the part's last data.
     """
 

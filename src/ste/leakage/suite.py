@@ -69,7 +69,7 @@ def audit(settings: DataSettings, root: Path, *, strict: bool = False, shuffles:
     Raises:
         DataError: a file that cannot be read as a table, or a source without rows.
     """
-    settings = with_calendar(settings)
+    settings = replace(with_calendar(settings), audit="off")  # features are reported below, not refused
     if settings.format == "parts":
         example = "data.tickers=100" if isinstance(settings, SyntheticSettings) else "data.tickers=[…]"
         raise DataError(

@@ -5,6 +5,7 @@ import pandas as pd
 
 from ste.config import DataSettings, RealMarketSettings, SyntheticSettings
 from ste.config.feature_sets import DEFAULT, load_feature_set
+from ste.data.build.feature_checks import FeatureChecks
 from ste.data.build.market_rows import MarketRows
 from ste.data.build.split_summary import check_training
 from ste.data.history_only import history_only_rows, with_history_only
@@ -20,21 +21,23 @@ from ste.synthetic import return_model
 
 def build_table(
     settings: DataSettings,
+    checks: FeatureChecks | None = None,
 ) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame | None, Market]:
     """Build a labelled table in memory.
 
     Args:
         settings: of a synthetic market or of market files.
+        checks: of the features; None checks none.
 
     Returns:
         The table sorted by date and ticker; its splits, int8 `[N]` (`splits.assign_splits`); class probabilities by
         date and ticker where `has_class_probabilities`, else None; and the daily sources.
 
     Raises:
-        DataError: no labelled row, an empty split, or no training row left by the purge.
+        DataError: no labelled row, an empty split, no training row left by the purge, or features that `checks` refuses.
     """
     market = daily_sources(settings)
-    builder = RowBuilder(settings, market.bars["date"].max())
+    builder = RowBuilder(settings, market.bars["date"].max(), checks)
     rows = builder.build(market)
     builder.check()
     market.summary.of_rows += builder.notes()
@@ -56,10 +59,14 @@ class RowBuilder:
     Args:
         settings: of the table.
         last_bar: date of the latest bar of all blocks; needed with `data.delisting_return` only.
+        checks: of the features of each block; None checks none.
     """
 
-    def __init__(self, settings: DataSettings, last_bar: pd.Timestamp | None = None) -> None:
+    def __init__(
+        self, settings: DataSettings, last_bar: pd.Timestamp | None = None, checks: FeatureChecks | None = None
+    ) -> None:
         self.settings = settings
+        self._checks = checks
         self._market = MarketRows(settings, last_bar) if isinstance(settings, RealMarketSettings) else None
         self.start, self.end = (getattr(settings, name, None) for name in ("start", "end"))
         self._rows, self._has_features = 0, False
@@ -80,6 +87,8 @@ class RowBuilder:
         if rows.empty:
             return rows
         self._has_features = True
+        if self._checks is not None:
+            self._checks.add(market, rows)
         if isinstance(settings, SyntheticSettings) and has_class_probabilities(settings):
             rows["mu"], rows["sigma"] = _moments(market, rows, settings)
         rows = future_returns(rows, settings.labels.horizon, ends)
@@ -95,8 +104,11 @@ class RowBuilder:
         return with_history_only(rows, self._market.history_only(rows, market.bars))
 
     def notes(self) -> list[str]:
-        """Return what was found of members, delistings and rows without trades, after the last block."""
-        return [] if self._market is None else self._market.notes()
+        """Return what was found of members, delistings, rows without trades and features, after the last block."""
+        return [
+            *([] if self._market is None else self._market.notes()),
+            *([] if self._checks is None else self._checks.notes()),
+        ]
 
     def check(self) -> None:
         """Raise `DataError` where no block gave a row, or no ticker is one of the universe."""
