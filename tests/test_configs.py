@@ -25,7 +25,7 @@ FOLDERS = [path for root in (conf_dir(), conf_dir() / COMMON) for path in sorted
 GROUPS = {
     folder.name: sorted(path.stem for path in folder.glob("*.yaml"))
     for folder in FOLDERS
-    if folder.name not in (COMMON, INFERENCE)
+    if folder.name not in (COMMON, INFERENCE, "features")  # feature sets are data, not settings
 }
 CHOICES = [(group, name) for group, names in GROUPS.items() for name in names]
 ROOTS = sorted(

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ste.expressions.expression import Expression, LookBack, look_backs
+from ste.expressions.history_spans import Integers, Spans
 from ste.expressions.nodes import Call, Field, Node, Number, walk
 from ste.expressions.operators import Array
-from ste.expressions.spans import Integers, Spans
 
 CACHE_BYTES = 256 * 2**20
 """Intermediate columns that single calls of `Evaluator.values` keep for the next."""

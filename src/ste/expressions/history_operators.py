@@ -4,8 +4,8 @@ from abc import abstractmethod
 
 import numpy as np
 
+from ste.expressions.history_spans import Spans
 from ste.expressions.operators import Array, Operator
-from ste.expressions.spans import Spans
 
 
 class HistoryOperator(Operator):

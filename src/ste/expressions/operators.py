@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ste.expressions.spans import Spans
+from ste.expressions.history_spans import Spans
 
 Array = NDArray[np.float64]
 

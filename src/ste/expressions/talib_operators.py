@@ -98,7 +98,7 @@ class TalibOperator(HistoryOperator):
 def _abstract(name: str) -> Any:
     from talib import abstract
 
-    return abstract.Function(name)
+    return abstract.Function(name)  # type: ignore[attr-defined]  # a class of its compiled module
 
 
 @cache

@@ -1,8 +1,4 @@
-"""Functions of the user's own in expressions.
-
-@feature_function(lookback=lambda n: n)
-def my_range(high: np.ndarray, low: np.ndarray, n: int = 5) -> np.ndarray: ...
-"""
+"""Functions of the user's own in expressions, registered by `@feature_function(lookback=...)`."""
 
 import inspect
 import typing

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ste.expressions.history_spans import Spans
 from ste.expressions.operators import Array, Operator
-from ste.expressions.spans import Spans
 from ste.registry import FEATURE_FUNCTIONS
 
 

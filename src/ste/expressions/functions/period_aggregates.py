@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ste.expressions.history_spans import Integers, Spans
 from ste.expressions.operators import Array, Operator
-from ste.expressions.spans import Integers, Spans
 from ste.registry import FEATURE_FUNCTIONS
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from ste.expressions.history_spans import Spans
 from ste.expressions.operators import WINDOW, Array, Operator
-from ste.expressions.spans import Spans
 from ste.registry import FEATURE_FUNCTIONS
 
 

@@ -61,7 +61,8 @@ class Spans:
             padded = []
             for values in inputs:
                 buffer = np.full(index[-1] + 1 + pad, np.nan)
-                buffer[index + pad] = values[a:b]
+                # Rolling windows leave infinite values out, as pandas does.
+                buffer[index + pad] = np.where(np.isinf(values[a:b]), np.nan, values[a:b])
                 padded.append(buffer)
             computed = kernel(*padded, window)
             for result, values in zip(results, computed if outputs > 1 else (computed,), strict=True):

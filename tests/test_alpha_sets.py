@@ -1,0 +1,41 @@
+"""Qlib's feature sets as shipped: their definitions parse, look back on the past and are defined on full windows."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from ste.expressions import BarPeriods, Evaluator, lookback, parse
+
+FOLDER = Path(__file__).parents[1] / "conf" / "features"
+PRICES = {"open", "high", "low", "close", "vwap", "volume"}
+
+
+def daily_rows(size: int) -> BarPeriods:
+    rng = np.random.default_rng(11)
+    close = 40 * np.exp(rng.normal(0, 0.02, size).cumsum())
+    opened = close * np.exp(rng.normal(0, 0.01, size))
+    high, low = np.maximum(close, opened) * 1.01, np.minimum(close, opened) * 0.99
+    volume = rng.integers(0, 50, size) * 100.0
+    bars = {"open": opened, "high": high, "low": low, "close": close, "volume": volume}
+    bars["vwap"] = (high + low + close) / 3
+    days = np.arange(size)
+    return BarPeriods(days, np.array([0]), days, days, lambda name: (bars[name], False))
+
+
+@pytest.mark.parametrize(("name", "count", "longest"), [("alpha158", 158, 61), ("alpha360", 360, 60)])
+def test_a_set_of_qlib_is_defined_on_full_windows(name: str, count: int, longest: int):
+    definition = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
+    columns = definition["columns"]
+    assert definition["name"] == name
+    assert len({column["name"] for column in columns}) == len(columns) == count
+    assert {column["unit"] for column in columns} == {"ratio", "count"}
+    expressions = [parse(column["expr"], column["name"]) for column in columns]
+    assert frozenset[str]().union(*(e.fields for e in expressions)) == PRICES
+    assert max(lookback(e, 1)[0] for e in expressions) == longest
+    assert max(lookback(e, 1)[1] for e in expressions) == 0
+    for column, values in zip(columns, Evaluator(daily_rows(100)).table(expressions), strict=True):
+        assert np.isfinite(values[longest - 1 :]).all(), column["name"]
+        if column["unit"] == "count":
+            assert (values[longest - 1 :] >= 0).all(), column["name"]
