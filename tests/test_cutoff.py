@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ste.config import SyntheticSettings
 from ste.config.config_files import conf_dir
@@ -24,6 +26,7 @@ from ste.features.feature_rows import feature_rows
 from ste.market.sources import Market
 from ste.schema import Column, FeatureSet
 from ste.synthetic.generator import generate_market
+from test_expressions import WHOLE_MARKET
 
 TICKERS = 50
 SPAN = {"start": "2016-01-01", "end": "2018-12-31"}
@@ -210,6 +213,16 @@ def test_a_shipped_set_raises_nothing(small: Market, name: str):
     result = checked(small, features, features.frequency or "weekly")
     assert result.faults == ()
     assert len(result.tickers) == 5
+
+
+@settings(max_examples=6)
+@given(st.lists(WHOLE_MARKET, min_size=25, max_size=25, unique=True))
+def test_random_expressions_raise_nothing(small: Market, texts: list[str]):
+    exprs = [text.replace("$news", "$news_count") for text in texts]
+    columns = tuple(replace(column, fill=0.0) for column in features_of(*exprs).columns)
+    result = checked(small, FeatureSet("random", columns))
+    assert result.faults == ()
+    assert result.values >= 25 * 5
 
 
 # --- the plan ---

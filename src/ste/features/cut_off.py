@@ -101,15 +101,16 @@ class Recomputation:
             rows &= day >= _day(cut.since)
         if cut.tickers is not None:
             rows &= np.isin(code, [self._codes[ticker] for ticker in cut.tickers])
-        keys = self.complete[list(KEYS)][rows]
+        before = self.complete.take(np.flatnonzero(rows))
+        keys = before[list(KEYS)]
         chosen = tuple(str(name) for name in names or self._features)
         at = _index(part).get_indexer(_index(keys))
         values = part.reindex(columns=list(chosen)).to_numpy(dtype=np.float64)
         missing = at < 0
         found = np.full((len(keys), len(chosen)), np.nan)
         found[~missing] = values[at[~missing]]
-        before = self.complete[list(chosen)].to_numpy(dtype=np.float64)[rows]
-        return Comparison(keys.reset_index(drop=True), chosen, before, found, missing, cut.last)
+        whole = before[list(chosen)].to_numpy(dtype=np.float64)
+        return Comparison(keys.reset_index(drop=True), chosen, whole, found, missing, cut.last)
 
     @cached_property
     def _features(self) -> list[str]:
@@ -182,10 +183,9 @@ def spread(rows: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
 
     It is half the distance between the 16th and 84th percentile of some rows, or the size of a nearly constant value.
     """
-    values = rows[list(names)].to_numpy(dtype=np.float64)
-    if not len(values):
+    if rows.empty:
         return np.ones(len(names))
-    values = values[:: max(1, len(values) // _SCALE_ROWS)]
+    values = rows.iloc[:: max(1, len(rows) // _SCALE_ROWS)][list(names)].to_numpy(dtype=np.float64)
     low, high = np.percentile(values, (16, 84), axis=0)
     size = np.abs(values).mean(axis=0)
     scale = np.where(high > low, (high - low) / 2, np.where(size > 0, size, 1.0))

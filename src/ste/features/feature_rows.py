@@ -55,9 +55,7 @@ def look_back(features: FeatureSet, bars_per_period: int) -> int:
     return max(finite, features.lookback or recursive, _VOLATILITY_BARS)
 
 
-def feature_rows(
-    market: Market, frequency: str, features: FeatureSet, *, with_undefined: bool = False
-) -> pd.DataFrame:
+def feature_rows(market: Market, frequency: str, features: FeatureSet, *, with_undefined: bool = False) -> pd.DataFrame:
     """Compute the feature rows of every ticker and period, without labels.
 
     Args:
