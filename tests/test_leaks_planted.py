@@ -9,10 +9,10 @@ import pytest
 
 from ste.config import LabelSettings, SyntheticSettings
 from ste.data.build.labelled_rows import build_table
+from ste.features.cut_off import Compute
 from ste.features.feature_rows import feature_rows
 from ste.leakage.audit_table import SPLIT, AuditTable
 from ste.leakage.check_result import Alarm, CheckResult
-from ste.features.cut_off import Compute
 from ste.leakage.look_ahead import look_ahead
 from ste.leakage.null_models import null_market_models, shuffled_labels
 from ste.leakage.source_files import early_news, early_releases, odd_bars

@@ -127,6 +127,17 @@ def join(sets: Sequence[FeatureSet]) -> FeatureSet:
     )
 
 
+def own_groups(features: FeatureSet) -> dict[str, tuple[str, ...]]:
+    """Return the columns that no set of the package defines, the user's, by group."""
+    shipped = {column for path in _shipped() for column in _read(str(path)).columns}
+    own = FeatureSet(features.name, tuple(column for column in features.columns if column not in shipped))
+    return own.groups
+
+
+def _shipped() -> list[Path]:
+    return sorted((conf_dir() / FOLDER).glob("*.yaml"))
+
+
 def known_sets() -> dict[str, Path]:
     """Return the files that `features=NAME` finds, by name: those of the package, then of the current folder."""
     folders = (conf_dir() / FOLDER, Path(FOLDER))

@@ -252,6 +252,7 @@ class ScoringSettings(Settings):
         cost_bps: transaction costs in basis points per unit of turnover.
         max_rows: maximum number of examples of a split that are scored, and validated on after each epoch: a longer
             split is reduced to some of its tickers; None scores all.
+        without_groups: train the model again without each group of columns, and compare.
     """
 
     section: ClassVar[str] = "scoring"
@@ -261,6 +262,7 @@ class ScoringSettings(Settings):
     portfolio: Literal["long_short", "long_only"] = "long_short"
     cost_bps: NonNegativeFloat = 5.0
     max_rows: PositiveInt | None = 1_000_000
+    without_groups: bool = False
 
 
 @dataclass
@@ -307,6 +309,23 @@ class TrainSettings(Settings):
         self._check_augment()
         if self.train.replicas > 1:
             self._check_replicas()
+        if self.scoring.without_groups:
+            self._check_without_groups()
+
+    def _check_without_groups(self) -> None:
+        """Check that the model can be trained again in this process, on tables in memory."""
+        given = "scoring.without_groups=true"
+        if self.data.format == "parts":
+            raise ConfigError(
+                f"{given}: trains on copies of the table with fewer columns, and data.format=parts is for tables larger "
+                "than memory. Try fewer tickers with data.format=parquet."
+            )
+        if self.augment.name == "synthetic":
+            raise ConfigError(
+                f"{given}: augment=synthetic resamples a market with all of its features. Try augment=none."
+            )
+        if self.trainer.processes != 1:
+            raise ConfigError(f"{given}: trains again in one process. Try trainer=cpu or trainer=gpu.")
 
     def _check_augment(self) -> None:
         """Check that the model has a training loop, and that a market to resample has daily bars in memory."""
