@@ -14,7 +14,7 @@ from ste.config import TrackingSettings, TrainSettings
 from ste.config.load import compose_command, load_settings
 from ste.data.datamodule import TrendDataModule
 from ste.experiment.run import split_settings
-from ste.schema import FEATURE_SETS, RETURN
+from ste.schema import RETURN
 from ste.tracking.tracked_run import tracked_run
 
 
@@ -82,7 +82,7 @@ def describe(settings: TrainSettings, data: TrendDataModule) -> dict[str, Any]:
     segments = {"train": (train[length - 1], train[-1 - purge]), "valid": (validation[0], validation[-1])}
     return {
         "tables": [str(path.absolute()) for path in files.values()],
-        "features": list(FEATURE_SETS[settings.data.features].names),
+        "features": list(settings.data.feature_set.names),
         "label": RETURN,
         "segments": {name: [f"{day:%Y-%m-%d}" for day in pair] for name, pair in segments.items()},
         "start": f"{train[0]:%Y-%m-%d}",

@@ -19,7 +19,10 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from ste.schema import FEATURES, KEYS
+from ste.config.feature_sets import DEFAULT, load_feature_set
+from ste.schema import KEYS
+
+FEATURES = load_feature_set(DEFAULT).names
 
 _BLOCK_ROWS = 500_000
 _TRAINING = (

@@ -14,7 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ste.schema import COLUMNS, FEATURES, Trend
+from ste.config.feature_sets import DEFAULT, load_feature_set
+from ste.schema import Trend, table_columns
+
+_SET = load_feature_set(DEFAULT)
+FEATURES, COLUMNS = _SET.names, table_columns(_SET)
 
 _LOOKBACK = 100  # sessions before a ticker's first row, as in our tables
 

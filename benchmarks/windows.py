@@ -83,6 +83,7 @@ def ours(overrides: Sequence[str]) -> dict[str, Any]:
     from ste.data.build.prepare import prepare
     from ste.data.datamodule import TrendDataModule
     from ste.data.panel import Panel
+    from ste.features.column_forms import ColumnForms
     from ste.features.normalization import Normalizer
 
     settings = settings_from(overrides)
@@ -93,7 +94,9 @@ def ours(overrides: Sequence[str]) -> dict[str, Any]:
     timer.end("read")
     data = TrendDataModule(panel, "sequence")
     timer.end("windows")
-    representation = Normalizer(list(panel.features), settings.data.representation)
+    representation = Normalizer(
+        ColumnForms.from_features(settings.data.feature_set).to_dict(), settings.data.representation
+    )
     representation.fit(data.training_chunks)
     timer.end("scaler")
     batch = representation(next(iter(data.train_dataloader())).features)

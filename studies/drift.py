@@ -16,15 +16,17 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ste.config import SyntheticSettings
+from ste.config.feature_sets import DEFAULT, load_feature_set
 from ste.data.build.labelled_rows import build_table
 from ste.evaluation.bootstrap import binomial_interval
 from ste.inference.reference import ReferenceDistributions
 from ste.market.calendar import WEEKS
 from ste.monitoring.drift import DriftReport, drift_report
-from ste.schema import DIRECTION, FEATURES, class_names
+from ste.schema import DIRECTION, class_names
 from studies.coverage import views
 
 CLASSES = class_names(3)
+_FEATURES = load_feature_set(DEFAULT)
 Shift = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
 
 
@@ -70,7 +72,7 @@ def setup(seed: int, *, years: int, held: int, weeks: int, tickers: int) -> Setu
     reference = ReferenceDistributions.from_examples(
         _features(table[train]),
         classifier.predict_proba(views(table[middle])),
-        FEATURES,
+        _FEATURES,
         CLASSES,
         periods=week[train],
         probability_periods=week[middle],
@@ -90,7 +92,7 @@ def look(world: Setup, rows: np.ndarray, shift: Shift | None = None) -> DriftRep
 
 
 def _features(table: pd.DataFrame) -> np.ndarray:
-    return table[list(FEATURES)].to_numpy(dtype=np.float32)
+    return table[list(_FEATURES.names)].to_numpy(dtype=np.float32)
 
 
 def moved_sentiment(deviations: float) -> Shift:

@@ -10,6 +10,7 @@ import pandas as pd
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.linear_model import LogisticRegression
 
+from feature_sets import FEATURES, WEEKLY21
 from ste.config import SyntheticSettings
 from ste.data.build.labelled_rows import build_table
 from ste.evaluation.predictions import Predictions, row_columns
@@ -21,7 +22,7 @@ from ste.inference.onnx_model import CARD, INPUT, OUTPUT, ServedModel
 from ste.inference.reference import ReferenceDistributions
 from ste.inference.training_data import SAMPLE_ROWS, training_sample
 from ste.market.calendar import WEEKS
-from ste.schema import DIRECTION, FEATURES, RETURN, class_names, probability_names
+from ste.schema import DIRECTION, RETURN, class_names, probability_names
 
 CLASSES = class_names(3)
 READ = ("stock_rsi", "news_sentiment", "macro_vix")
@@ -58,8 +59,7 @@ def monitored(path: Path, *, length: int | None = 3, until: str = "2020-12-31", 
     plain = ModelCard(
         name="TinyLogistic",
         run_id="0123456789abcdef0123456789abcdef",
-        feature_set="full",
-        features=list(FEATURES),
+        definitions=WEEKLY21.to_dict(),
         classes=list(CLASSES),
         frequency="weekly",
         horizon=1,
@@ -90,7 +90,7 @@ def monitored(path: Path, *, length: int | None = 3, until: str = "2020-12-31", 
     reference = ReferenceDistributions.from_examples(
         train_examples.features,
         probabilities,
-        plain.features,
+        plain.feature_set,
         plain.classes,
         periods=WEEKS.index(pd.DatetimeIndex(train_examples.date)),
         probability_periods=WEEKS.index(pd.DatetimeIndex(test_examples.date)),
@@ -106,7 +106,7 @@ def monitored(path: Path, *, length: int | None = 3, until: str = "2020-12-31", 
     }
     rows = {
         "tickers": sorted(table["ticker"].unique()),
-        "training_sample": training_sample(table[train].iloc[:: int(train.sum()) // SAMPLE_ROWS], "full"),
+        "training_sample": training_sample(table[train].iloc[:: int(train.sum()) // SAMPLE_ROWS], WEEKLY21),
     }
     whole = replace(plain, metrics={"test": figures}, reference=reference.to_dict(), **{**rows, **card})
     return Monitored(path, _load(path, content, whole), table)

@@ -7,21 +7,26 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from feature_sets import WEEKLY21
 from ste.inference.model_card import ModelCard
 from ste.inference.onnx_model import CARD, INPUT, OUTPUT
-from ste.schema import FEATURE_SETS, class_names
+from ste.schema import FeatureSet, class_names
 
 
-def tiny_card(view: str = "sequence", sequence_length: int = 4, classes: int = 3, **changes: Any) -> ModelCard:
+def tiny_card(
+    view: str = "sequence",
+    sequence_length: int = 4,
+    classes: int = 3,
+    features: FeatureSet = WEEKLY21,
+    **changes: Any,
+) -> ModelCard:
     """A complete card of a model that was never trained."""
-    feature_set = changes.get("feature_set", "full")
     values: dict[str, Any] = {
         "name": "Tiny",
         "run_id": "0" * 32,
-        "feature_set": feature_set,
-        "features": list(FEATURE_SETS[feature_set].names),
+        "definitions": features.to_dict(),
         "classes": list(class_names(classes)),
-        "frequency": "weekly" if feature_set == "full" else "daily",
+        "frequency": features.frequency or "weekly",
         "horizon": 1,
         "view": view,
         "sequence_length": 1 if view == "flat" else sequence_length,
@@ -68,7 +73,7 @@ def tiny_model(
         sequence_length: T.
         classes: 2 or 3.
         seed: of its weights.
-        changes: further fields of the card, such as `feature_set="prices"`.
+        changes: further fields of the card, such as `features=PRICES11`.
     """
     card = tiny_card(view, sequence_length, classes, **changes)
     weights = numpy_helper.from_array(tiny_weights(card, seed), "weights")

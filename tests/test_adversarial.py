@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
+from feature_sets import FEATURES
 from runs import compose_values
 from ste.config import TrainSettings
 from ste.config.load import load_settings, model_configs
@@ -21,7 +22,6 @@ from ste.data.window_dataset import Batch
 from ste.errors import ConfigError
 from ste.evaluation.epoch_metrics import Step
 from ste.registry import MODELS
-from ste.schema import FEATURES
 from ste.training.adversarial import perturbation
 from ste.training.module import TrendModule
 

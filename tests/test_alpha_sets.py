@@ -1,14 +1,11 @@
 """Qlib's feature sets as shipped: their definitions parse, look back on the past and are defined on full windows."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-import yaml
 
+from ste.config.feature_sets import load_feature_set
 from ste.expressions import BarPeriods, Evaluator, lookback, parse
 
-FOLDER = Path(__file__).parents[1] / "conf" / "features"
 PRICES = {"open", "high", "low", "close", "vwap", "volume"}
 
 
@@ -26,16 +23,14 @@ def daily_rows(size: int) -> BarPeriods:
 
 @pytest.mark.parametrize(("name", "count", "longest"), [("alpha158", 158, 61), ("alpha360", 360, 60)])
 def test_a_set_of_qlib_is_defined_on_full_windows(name: str, count: int, longest: int):
-    definition = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
-    columns = definition["columns"]
-    assert definition["name"] == name
-    assert len({column["name"] for column in columns}) == len(columns) == count
-    assert {column["unit"] for column in columns} == {"ratio", "count"}
-    expressions = [parse(column["expr"], column["name"]) for column in columns]
+    columns = load_feature_set(name).columns
+    assert len(columns) == count
+    assert {column.unit for column in columns} == {"ratio", "count"}
+    expressions = [parse(column.expr, column.name) for column in columns]
     assert frozenset[str]().union(*(e.fields for e in expressions)) == PRICES
     assert max(lookback(e, 1)[0] for e in expressions) == longest
     assert max(lookback(e, 1)[1] for e in expressions) == 0
     for column, values in zip(columns, Evaluator(daily_rows(100)).table(expressions), strict=True):
-        assert np.isfinite(values[longest - 1 :]).all(), column["name"]
-        if column["unit"] == "count":
-            assert (values[longest - 1 :] >= 0).all(), column["name"]
+        assert np.isfinite(values[longest - 1 :]).all(), column.name
+        if column.unit == "count":
+            assert (values[longest - 1 :] >= 0).all(), column.name

@@ -20,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from skops.io.exceptions import UntrustedTypesFoundException
 
 import ste.baselines
+from feature_sets import COLUMNS, FEATURES, FORMS, WEEKLY21
 from ste.baselines import REFERENCE_BASELINES, GradientBoosting, Logistic, Majority, Persistence, Volatility
 from ste.baselines.examples import SplitExamples
 from ste.baselines.fitted_baseline import FittedBaseline
@@ -34,7 +35,7 @@ from ste.features.normalization import Normalizer
 from ste.features.volatility import trailing_volatility
 from ste.labels.targets import future_returns, label
 from ste.registry import BASELINES
-from ste.schema import CLASSES, COLUMNS, DIRECTION, FEATURES, RETURN
+from ste.schema import CLASSES, DIRECTION, RETURN
 from ste.synthetic.generator import generate_market
 
 START = pd.Timestamp("2019-01-04")
@@ -64,10 +65,10 @@ def examples(
     rows: np.ndarray | None = None,
     representation: Normalizer | None = None,
 ) -> SplitExamples:
-    store = RowStore.from_frame(frame, classes=classes)
+    store = RowStore.from_frame(frame, WEEKLY21, classes=classes)
     chosen = np.ones(len(frame), dtype=bool) if rows is None else rows
     dataset: WindowDataset = FlatDataset(store, chosen) if length == 1 else SequenceDataset(store, chosen, length)
-    return SplitExamples(dataset, representation or Normalizer(list(FEATURES), UNSCALED), classes, horizon)
+    return SplitExamples(dataset, representation or Normalizer(FORMS, UNSCALED), classes, horizon)
 
 
 def learnable(
@@ -222,7 +223,7 @@ def market_frame(seed: int = 0, weeks: int = 40) -> pd.DataFrame:
 
 def test_trailing_volatility_by_hand():
     frame = market_frame()
-    found = np.exp(trailing_volatility(frame))
+    found = np.exp(trailing_volatility(frame, WEEKLY21))
     own = frame[frame["ticker"] == "B"].reset_index(drop=True)
     at = frame.index[frame["ticker"] == "B"][0]
     reach = np.log(own["stock_high"] / own["stock_low"])
@@ -251,9 +252,9 @@ def test_volatility_sees_nothing_but_the_past(cut: int, seed: int, remove: bool)
     else:
         other = frame.copy()
         other.loc[~known, [c for c in frame if c not in ("date", "ticker")]] *= 3.0
-    after = trailing_volatility(other.reset_index(drop=True))
+    after = trailing_volatility(other.reset_index(drop=True), WEEKLY21)
     after = after if remove else after[known]
-    np.testing.assert_array_equal(trailing_volatility(frame)[known], after)
+    np.testing.assert_array_equal(trailing_volatility(frame, WEEKLY21)[known], after)
 
 
 def test_volatility_knows_no_direction():
@@ -265,7 +266,7 @@ def test_volatility_knows_no_direction():
     factor = 50.0 * np.exp(level) / frame["stock_close"]
     for name in ("stock_close", "stock_high", "stock_low", "stock_bb_upper", "stock_bb_lower"):
         mirrored[name] = frame[name] * factor
-    one, other = np.exp(trailing_volatility(frame)), np.exp(trailing_volatility(mirrored))
+    one, other = np.exp(trailing_volatility(frame, WEEKLY21)), np.exp(trailing_volatility(mirrored, WEEKLY21))
     np.testing.assert_allclose(np.delete(one, 3, axis=1), np.delete(other, 3, axis=1), rtol=1e-9)
     np.testing.assert_allclose(one[:, 3], other[:, 3], rtol=0.1)
     assert not {RETURN, DIRECTION} & set(_read_columns(frame))
@@ -273,13 +274,13 @@ def test_volatility_knows_no_direction():
 
 def _read_columns(frame: pd.DataFrame) -> list[str]:
     """Columns without which trailing volatility changes or fails."""
-    before, needed = trailing_volatility(frame), []
+    before, needed = trailing_volatility(frame, WEEKLY21), []
     for name in frame.columns:
         changed = frame.copy()
         if name in ("date", "ticker"):
             continue
         changed[name] = changed[name] * 1.5 + 1.0
-        if not np.array_equal(trailing_volatility(changed), before):
+        if not np.array_equal(trailing_volatility(changed, WEEKLY21), before):
             needed.append(name)
     assert {"stock_high", "stock_low", "stock_close", "macro_vix"} <= set(needed)
     return needed
@@ -367,10 +368,10 @@ ARGUMENTS = {
 @pytest.mark.parametrize("kind", ["stationary", "standard"])
 def test_a_checkpoint_gives_back_the_baseline_to_the_bit(name: str, kind: str, tmp_path: Path):
     world = SyntheticSettings(source="world", tickers=4, start="2019-01-01", end="2020-12-31")
-    rows = future_returns(feature_rows(generate_market(world)), 1)
+    rows = future_returns(feature_rows(generate_market(world), "weekly", WEEKLY21), 1)
     frame = label(rows, np.full(len(rows), -0.01), np.full(len(rows), 0.01))
     early = (frame["date"] < "2020-06-01").to_numpy()
-    representation = Normalizer(list(FEATURES), kind)
+    representation = Normalizer(FORMS, kind)
     train, test = (examples(frame, rows=chosen, length=3, representation=representation) for chosen in (early, ~early))
     representation.fit(lambda: [train.dataset[torch.arange(len(train))].features])
     arguments = ARGUMENTS.get(name, {})
@@ -395,7 +396,7 @@ def test_a_checkpoint_gives_back_the_baseline_to_the_bit(name: str, kind: str, t
 
 
 def test_a_checkpoint_that_names_something_else_is_refused(tmp_path: Path):
-    representation = Normalizer(list(FEATURES), UNSCALED)
+    representation = Normalizer(FORMS, UNSCALED)
     FittedBaseline("Path", {}, Majority(), representation).save(tmp_path / "best.ckpt")
     with pytest.raises(ConfigError, match=r"model\.baseline=Path: expected one of"):
         load_model(tmp_path / "best.ckpt")
@@ -449,9 +450,9 @@ def test_the_reference_baselines_are_the_documented_ones():
 def test_examples_are_the_windows_oldest_first_and_their_last_period():
     frame = table({"A": [0, 1, 2, 0, 1], "B": [0, 0, 0]})
     data = examples(frame, length=3)
-    raw = torch.tensor(RowStore.from_frame(frame).frame[list(FEATURES)].to_numpy(dtype=np.float32)).numpy()
+    raw = torch.tensor(RowStore.from_frame(frame, WEEKLY21).frame[list(FEATURES)].to_numpy(dtype=np.float32)).numpy()
     ends = data.dataset.ends.numpy()
     assert ends.tolist() == [2, 3, 4, 7]
     np.testing.assert_array_equal(data.table("window"), [raw[e - 2 : e + 1].reshape(-1) for e in ends])
     np.testing.assert_array_equal(data.table("last"), raw[ends])
-    assert data.labels.tolist() == RowStore.from_frame(frame).frame[DIRECTION].iloc[ends].tolist()
+    assert data.labels.tolist() == RowStore.from_frame(frame, WEEKLY21).frame[DIRECTION].iloc[ends].tolist()

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from feature_sets import WEEKLY21
 from ste.config import DataSettings, LabelSettings, MarketSettings, SplitSettings, SyntheticSettings
 from ste.data.bar_files import bar_files
 from ste.data.build import sharded_tables as building_parts
@@ -125,7 +126,7 @@ def test_a_world_in_parts_is_the_world_in_files(
         ("in_order.parquet", {"frequency": "daily", "labels": LABELS[2]}),
         ("in_order.parquet", {"split": DATES, "labels": LABELS[1], "start": "2020-01-01", "end": "2021-10-31"}),
         ("in_order.parquet", {"tickers": ["META", "AAPL"], "frequency": "daily", "news": None}),
-        ("bars.csv", {"features": "prices", "frequency": "daily", "representation": "standard"}),
+        ("bars.csv", {"features": "prices11", "frequency": "daily", "representation": "standard"}),
     ],
 )
 def test_a_market_in_parts_is_the_market_in_files(
@@ -240,14 +241,14 @@ def test_a_ticker_that_is_not_there_is_told_before_anything_is_read(files: dict[
 
 def test_a_number_that_no_table_may_hold_is_told_with_its_row(tmp_path: Path) -> None:
     rows = content(prepare(replace(WORLD, split=DATES), tmp_path))["train"]
-    check_built_table(rows, "full")
+    check_built_table(rows, WEEKLY21)
     for column, value, expected in (("stock_rsi", 101.0, "from 0 to 100"), ("stock_close", 0.0, "above 0")):
         with pytest.raises(DataError, match=rf"column {column} of {rows['ticker'][9]} on .*{expected} \(1 such"):
-            check_built_table(rows.assign(**{column: rows[column].where(rows.index != 9, value)}), "full")
+            check_built_table(rows.assign(**{column: rows[column].where(rows.index != 9, value)}), WEEKLY21)
     with pytest.raises(DataError, match=r"stock_macd of .* found nan; expected a finite number \(2 such"):
-        check_built_table(rows.assign(stock_macd=rows["stock_macd"].where(rows.index > 1)), "full")
+        check_built_table(rows.assign(stock_macd=rows["stock_macd"].where(rows.index > 1)), WEEKLY21)
     with pytest.raises(DataError, match="stock_high at or above stock_low"):
-        check_built_table(rows.assign(stock_high=rows["stock_low"] * 0.9), "full")
+        check_built_table(rows.assign(stock_high=rows["stock_low"] * 0.9), WEEKLY21)
 
 
 # --- whole, or built again ---

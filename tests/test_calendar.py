@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from feature_sets import WEEKLY21
 from onnx_files import tiny_card
 from ste.config import MarketSettings, SyntheticSettings, TableSettings
 from ste.data.build.prepare import prepare
@@ -66,14 +67,14 @@ def test_every_session_and_week_of_an_exchange_is_used(tmp_path: Path, name: str
     assert market.summary.set_aside == market.summary.doubts == {}
     ends = pd.Series(days, index=days).groupby(days.to_period("W-SUN")).last()
     ends = ends[(ends >= days[99]) & (ends < pd.Timestamp(END) - pd.Timedelta(days=7))]
-    rows = feature_rows(market, "weekly")
+    rows = feature_rows(market, "weekly", WEEKLY21)
     own = rows[(rows["ticker"] == "A") & (rows["date"] <= ends.max())]
     assert own["date"].tolist() == ends.tolist()
     assert (np.diff(own[ROW_PERIOD]) == 1).all()  # also across weeks in which the exchange is closed
     months = pd.Series(days, index=days).groupby(days.to_period("M")).last()
-    monthly = feature_rows(market, "monthly")
+    monthly = feature_rows(market, "monthly", WEEKLY21)
     assert monthly.loc[monthly["ticker"] == "B", "date"].tolist() == months[months >= days[99]].tolist()
-    assert feature_rows(market, "daily")["date"].nunique() == len(days) - 99
+    assert feature_rows(market, "daily", WEEKLY21)["date"].nunique() == len(days) - 99
 
 
 @pytest.mark.parametrize("name", EXCHANGES)
@@ -101,7 +102,9 @@ def test_days_of_no_exchange_are_pointed_to_their_own_calendar(tmp_path: Path) -
         read_market(chosen)
     market = read_market(replace(chosen, calendar="bars"))
     assert len(market.bars) == 2 * len(days)
-    assert (np.diff(feature_rows(market, "weekly").loc[lambda rows: rows["ticker"] == "A", ROW_PERIOD]) == 1).all()
+    assert (
+        np.diff(feature_rows(market, "weekly", WEEKLY21).loc[lambda rows: rows["ticker"] == "A", ROW_PERIOD]) == 1
+    ).all()
 
 
 def test_a_thin_ticker_is_no_reason_to_refuse_a_calendar(tmp_path: Path) -> None:
@@ -215,7 +218,7 @@ def test_the_newest_week_of_bars_ends_on_their_last_usual_weekday(tmp_path: Path
     market = read_market(
         file_of(bars_on(days_of("XSHG", END.replace("12-31", "01-02"), last)), tmp_path, calendar="bars")
     )
-    assert (feature_rows(market, "weekly")["date"].max() == pd.Timestamp(last)) is complete
+    assert (feature_rows(market, "weekly", WEEKLY21)["date"].max() == pd.Timestamp(last)) is complete
 
 
 def test_bars_of_their_own_calendar_are_read_from_the_tables_alike(tmp_path: Path) -> None:
@@ -244,14 +247,14 @@ def test_monthly_rows_depend_on_the_past_alone() -> None:
     market = generate_market(
         SyntheticSettings(source="world", frequency="monthly", tickers=2, start="2020-01-01", end="2020-12-31")
     )
-    rows = feature_rows(market, "monthly").set_index(["ticker", "date"])
+    rows = feature_rows(market, "monthly", WEEKLY21).set_index(["ticker", "date"])
     assert rows.index.get_level_values("date").max() == pd.Timestamp("2021-01-29")
     close = pd.Timestamp("2020-06-30")
     assert market.news is not None
     bars, news = market.bars, market.news
     later = bars.assign(close=bars["close"].where(bars["date"] <= close, bars["low"]))
     other = replace(market, bars=later, news=news[news["date"] <= close])
-    changed = feature_rows(other, "monthly").set_index(["ticker", "date"])
+    changed = feature_rows(other, "monthly", WEEKLY21).set_index(["ticker", "date"])
     known = rows.index[rows.index.get_level_values("date") <= close]
     assert len(known) >= 10
     pd.testing.assert_frame_equal(changed.loc[known], rows.loc[known], check_exact=True)
@@ -273,7 +276,7 @@ def test_weekly_bars_are_used_as_weeks_and_refused_as_days(tmp_path: Path, weekd
     market = read_market(chosen)
     ends = days_of("XNYS", "2015-01-02", END)
     last = pd.Series(ends, index=ends.to_period("W-SUN")).groupby(level=0).last()
-    rows = feature_rows(market, "weekly")
+    rows = feature_rows(market, "weekly", WEEKLY21)
     own = rows[(rows["ticker"] == "A") & (rows["date"] >= "2016-01-01")]
     assert own["date"].tolist() == [
         day
@@ -302,7 +305,7 @@ def test_monthly_bars_are_used_as_months(tmp_path: Path, days: pd.DatetimeIndex)
     chosen = file_of(bars_on(days), tmp_path, frequency="monthly")
     market = read_market(chosen)
     assert market.bars["date"].iloc[[0, -1]].max() == pd.Timestamp("2018-11-30")
-    assert len(feature_rows(market, "monthly")) == 2 * (len(days) - 99)
+    assert len(feature_rows(market, "monthly", WEEKLY21)) == 2 * (len(days) - 99)
     with pytest.raises(DataError, match=r"are monthly .*data\.frequency=monthly"):
         read_market(replace(chosen, frequency="weekly"))
     with pytest.raises(DataError, match=r"are 91 days apart .*Give daily bars"):
@@ -326,7 +329,9 @@ def test_a_model_follows_its_calendar_and_the_spacing_of_its_bars(tmp_path: Path
     chosen = file_of(bars_on(days), tmp_path, name="bars.csv")
     card = replace(tiny_card(), calendar="XSHG")
     market = open_market(card, {"bars": chosen.bars})
-    assert rows_of_bars(market, card)["date"].nunique() == feature_rows(market)["date"].nunique() > 70
+    assert (
+        rows_of_bars(market, card)["date"].nunique() == feature_rows(market, "weekly", WEEKLY21)["date"].nunique() > 70
+    )
     with pytest.raises(DataError, match=r"XSHG\. The model was trained on the calendar XNYS: give bars of it\.$"):
         open_market(tiny_card(), {"bars": chosen.bars})
     own = replace(card, calendar=calendar_of_days(days[:300]).name)

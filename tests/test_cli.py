@@ -156,7 +156,7 @@ def test_a_training_loads_nothing_that_it_does_not_use_and_contacts_no_host(tmp_
         ("train", ["model=gbm", "model.trees=many"], "model.trees=many: expected a whole number. Try model.trees=500"),
         ("train", ["validation=walk_foward"], "Did you mean validation=walk_forward?"),
         ("train", ["validation=walk_forward", "validation.folds=1"], "validation.folds=1: expected 2 or more"),
-        ("train", ["data.features=prices"], "expected standard with data.features=prices"),
+        ("train", ["features=prices11"], "expected standard with features=prices11"),
         ("generate", ["data.tikers=3"], "Did you mean data.tickers"),
         ("evaluate", ["split=tset"], "split=tset: expected one of train, validation, test, all"),
         ("export", ["promote=maybe"], "promote=maybe: expected one of auto, yes, no. Try promote=auto"),

@@ -11,8 +11,10 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 
 import ste.baselines
+from feature_sets import COLUMNS
 from ste.config import SplitSettings, TrainSettings
 from ste.config.config_files import COMMON, INFERENCE, conf_dir, group_choices
+from ste.config.feature_sets import FOLDER
 from ste.config.load import compose_command, load_settings, model_configs
 from ste.errors import ConfigError, SteError
 from ste.experiment.model_setup import input_view
@@ -25,7 +27,7 @@ FOLDERS = [path for root in (conf_dir(), conf_dir() / COMMON) for path in sorted
 GROUPS = {
     folder.name: sorted(path.stem for path in folder.glob("*.yaml"))
     for folder in FOLDERS
-    if folder.name not in (COMMON, INFERENCE, "features")  # feature sets are data, not settings
+    if folder.name not in (COMMON, INFERENCE, FOLDER)
 }
 CHOICES = [(group, name) for group, names in GROUPS.items() for name in names]
 ROOTS = sorted(
@@ -38,7 +40,7 @@ ROOTS = sorted(
 
 def overrides(group: str, name: str, folder: Path) -> list[str]:
     table = folder / "table.csv"
-    from ste.schema import COLUMNS, MARKET_COLUMNS
+    from ste.schema import MARKET_COLUMNS
 
     needed = {
         "csv": ([f"data.train={table}", f"data.validation={table}"], COLUMNS),
@@ -213,10 +215,9 @@ def test_the_default_run_is_the_documented_one():
         ("data.labels.lower=0.02", r"data.labels.lower=0.02: expected null with data.labels.method=balanced, else at"),
         ("data.labels.method=balanced data.labels.lower=-0.01", r"data.labels.lower=-0.01: expected null"),
         ("data.frequency=hourly", r"data.frequency=hourly: expected one of weekly, daily"),
-        ("data.features=prices", r"data.representation=stationary: expected standard with data.features=prices"),
         (
-            "data.features=prices data.representation=standard",
-            r"data.frequency=weekly: expected daily with data.features=prices. Try data.frequency=daily",
+            "features=prices11",
+            r"data.frequency=weekly: expected daily with features=prices11. Try data.frequency=daily",
         ),
         ("data.history=0", r"data.history=0: expected a whole number, 1 or more, or null"),
         ("validation.method=hope", r"validation.method=hope: expected one of holdout, walk_forward, combinatorial"),

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
+from feature_sets import FEATURES, PRICES11, WEEKLY21
 from runs import compose_values
 from ste.config import LabelSettings, MarketSettings, SplitSettings, TrainSettings
 from ste.config.load import load_settings
@@ -21,9 +22,9 @@ from ste.experiment.train_result import TrainResult
 from ste.features.feature_rows import feature_rows
 from ste.market.calendar import Periods, TradingCalendar
 from ste.market.sources import RAW_CLOSE, Market
-from ste.schema import DIRECTION, FEATURE_SETS, FEATURES, RETURN, ROW_CLOSE, ROW_PERIOD, ROW_VOLATILITY, Trend
+from ste.schema import DIRECTION, RETURN, ROW_CLOSE, ROW_PERIOD, ROW_VOLATILITY, FeatureSet, Trend
 
-PRICES = FEATURE_SETS["prices"].names
+PRICES = PRICES11.names
 DAYS = TradingCalendar().sessions(pd.Timestamp("2018-01-02"), pd.Timestamp("2019-06-28"))
 DIVIDEND = 40  # the session on which every ticker trades without its dividend
 
@@ -65,7 +66,7 @@ def settings_of(bars_file: Path, **changes: object) -> MarketSettings:
     values: dict[str, object] = {
         "source": "market",
         "frequency": "daily",
-        "features": "prices",
+        "features": "prices11",
         "representation": "standard",
         "labels": LabelSettings(threshold=0.0055, lower=-0.005, classes=2),
         "split": SplitSettings(validation_start="2018-12-03", test_start="2019-03-01"),
@@ -82,7 +83,7 @@ def settings_of(bars_file: Path, **changes: object) -> MarketSettings:
 @pytest.mark.parametrize("day", [30, DIVIDEND - 1, DIVIDEND, DIVIDEND + 10, 200])
 def test_price_features_are_those_of_the_table(raw: pd.DataFrame, market: Market, day: int):
     """Feng et al. (IJCAI 2019), table 1."""
-    rows = feature_rows(market, "daily", "prices")
+    rows = feature_rows(market, "daily", PRICES11)
     for ticker in "AC":
         own = raw[raw["ticker"] == ticker].reset_index(drop=True)
         row = rows[(rows["ticker"] == ticker) & (rows["date"] == DAYS[day])].iloc[0]
@@ -103,24 +104,24 @@ def test_price_features_are_those_of_the_table(raw: pd.DataFrame, market: Market
 
 
 def test_bars_that_are_not_adjusted_tell_one_change(market: Market):
-    rows = feature_rows(Market(bars=market.bars.drop(columns=RAW_CLOSE)), "daily", "prices")
+    rows = feature_rows(Market(bars=market.bars.drop(columns=RAW_CLOSE)), "daily", PRICES11)
     assert rows["price_change"].equals(rows["price_adjusted_change"])
 
 
-@pytest.mark.parametrize(("features", "lookback"), [("prices", 31), ("full", 100)])
-def test_a_daily_row_exists_for_each_session_after_the_look_back(market: Market, features: str, lookback: int):
+@pytest.mark.parametrize(("features", "lookback"), [(PRICES11, 31), (WEEKLY21, 100)])
+def test_a_daily_row_exists_for_each_session_after_the_look_back(market: Market, features: FeatureSet, lookback: int):
     rows = feature_rows(market, "daily", features)
-    assert list(rows.columns[2:-3]) == list(FEATURE_SETS[features].names)
+    assert list(rows.columns[2:-5]) == list(features.names)
     for _, own in rows.groupby("ticker"):
         assert own["date"].tolist() == DAYS[lookback - 1 :].tolist()
         assert (np.diff(own[ROW_PERIOD]) == 1).all()
-    assert np.isfinite(rows[list(FEATURE_SETS[features].names)].to_numpy()).all()
+    assert np.isfinite(rows[list(features.names)].to_numpy()).all()
 
 
 def test_full_daily_features_are_the_sessions_own(market: Market):
-    rows = feature_rows(market, "daily", "full").set_index(["ticker", "date"])
+    rows = feature_rows(market, "daily", WEEKLY21).set_index(["ticker", "date"])
     bars = market.bars.set_index(["ticker", "date"])
-    weekly = feature_rows(market, "weekly", "full").set_index(["ticker", "date"])
+    weekly = feature_rows(market, "weekly", WEEKLY21).set_index(["ticker", "date"])
     both = rows.loc[weekly.index]
     for name in ("open", "high", "low", "close", "volume"):
         np.testing.assert_allclose(rows[f"stock_{name}"], bars.loc[rows.index, name])
@@ -131,9 +132,9 @@ def test_full_daily_features_are_the_sessions_own(market: Market):
     np.testing.assert_allclose(weekly[ROW_VOLATILITY], both[ROW_VOLATILITY] * np.sqrt(5.0))
 
 
-@pytest.mark.parametrize("features", ["prices", "full"])
+@pytest.mark.parametrize("features", [PRICES11, WEEKLY21])
 @pytest.mark.parametrize("cut", [120, 200, 333])
-def test_daily_features_know_nothing_of_later_bars(market: Market, features: str, cut: int):
+def test_daily_features_know_nothing_of_later_bars(market: Market, features: FeatureSet, cut: int):
     last = DAYS[cut]
     before = feature_rows(market, "daily", features)
     cut_off = market.bars[market.bars["date"] <= last].reset_index(drop=True)
@@ -163,7 +164,7 @@ def test_daily_news_counts_for_the_first_session_that_knows_it(market: Market):
         }
     )
     policy = pd.DataFrame({"date": pd.to_datetime(["2018-07-04", "2018-07-05"]), "impact": [1.0, 2.0]})
-    rows = feature_rows(Market(bars=market.bars, news=news, policy=policy), "daily", "full")
+    rows = feature_rows(Market(bars=market.bars, news=news, policy=policy), "daily", WEEKLY21)
     own = rows[rows["ticker"] == "A"].set_index("date")
     found = own.loc["2018-07-02":"2018-07-10", "news_count"]
     # The 4th is a holiday, the 7th a Saturday.
@@ -271,11 +272,11 @@ def test_the_purge_counts_sessions(panel: Panel):
 
 def test_a_daily_table_is_read_back_as_daily_alone(panel: Panel):
     path = panel.prepared.files["train"]
-    assert len(read_table(path, Periods("daily"), "prices")) > 0
+    assert len(read_table(path, PRICES11, Periods("daily"))) > 0
     with pytest.raises(DataError, match=r"column date, .*expected one row per ticker and week"):
-        read_table(path, Periods("weekly"), "prices")
+        read_table(path, PRICES11, Periods("weekly"))
     with pytest.raises(DataError, match="stock_open"):
-        read_table(path, Periods("daily"), "full")
+        read_table(path, WEEKLY21, Periods("daily"))
 
 
 def test_a_two_class_world_gives_the_truth_of_the_two(tmp_path: Path):
@@ -292,13 +293,12 @@ def test_a_two_class_world_gives_the_truth_of_the_two(tmp_path: Path):
 # --- a whole run ---
 
 
-@pytest.mark.parametrize(("model", "features"), [("lstm", "prices"), ("logistic", "prices"), ("mlp", "full")])
+@pytest.mark.parametrize(("model", "features"), [("lstm", "prices11"), ("logistic", "prices11"), ("mlp", "weekly21")])
 def test_a_daily_two_class_run(bars_file: Path, folder: Path, model: str, features: str):
     net = ["model.hidden_size=8", "trainer.max_epochs=2"] if model != "logistic" else []
-    kind = "standard" if features == "prices" else "stationary"
     values = compose_values(
         *(f"model={model}", *net, "data=market", f"data.bars={bars_file}", "data.frequency=daily"),
-        *(f"data.features={features}", f"data.representation={kind}", "data.labels.classes=2"),
+        *(f"features={features}", "data.labels.classes=2"),
         *("data.labels.threshold=0.0055", "data.labels.lower=-0.005", "data.sequence_length=5"),
         *("data.split.validation_start=2018-12-03", "data.split.test_start=2019-03-01"),
         *("tracking=off", "trainer.threads=1", "trainer.enable_progress_bar=false", "scoring.resamples=200"),

@@ -13,6 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from feature_sets import COLUMNS, FEATURES, FORMS, WEEKLY21
 from ste.config import SplitSettings, ValidationSettings
 from ste.data.cross_validation import folds
 from ste.data.datamodule import TrendDataModule
@@ -21,11 +22,11 @@ from ste.data.row_store import RowStore
 from ste.data.splits import usable_periods
 from ste.data.window_dataset import FlatDataset, SequenceDataset
 from ste.data.windows import count_consecutive, gather_windows
-from ste.features.macro import latest_release, macro_features
+from ste.features.macro import latest_release, macro_level
 from ste.features.normalization import Normalizer
 from ste.labels.targets import future_returns
 from ste.market.sources import MACRO_NEUTRAL
-from ste.schema import COLUMNS, DIRECTION, FEATURES, RETURN, ROW_CLOSE, ROW_PERIOD
+from ste.schema import DIRECTION, RETURN, ROW_CLOSE, ROW_PERIOD
 
 FIRST_MONDAY = np.datetime64("2020-01-06")
 WEEKS = st.dictionaries(
@@ -50,7 +51,7 @@ def table(weeks: dict[str, set[int]]) -> pd.DataFrame:
 @given(weeks=WEEKS, length=st.integers(1, 5), history=st.integers(1, 5))
 def test_a_window_holds_consecutive_periods_of_one_ticker_and_every_such_window_is_used(weeks, length, history):
     frame = table(weeks)
-    store = RowStore.from_frame(frame.sample(frac=1.0, random_state=0))
+    store = RowStore.from_frame(frame.sample(frac=1.0, random_state=0), WEEKLY21)
     rows = np.ones(len(store), dtype=bool)
     dataset = SequenceDataset(store, rows, length, history) if length > 1 else FlatDataset(store, rows, history)
     features = dataset[torch.arange(len(dataset))].features.reshape(len(dataset), length, len(FEATURES))
@@ -125,7 +126,7 @@ def test_a_macro_value_is_used_from_its_release_date_on(releases, rows):
         known = [(released, float(value)) for released, _, value in releases if released <= day]
         expected.append(max(known)[1] if known else MACRO_NEUTRAL["inflation"])
     assert latest_release(macro, "inflation", dates.to_numpy()).tolist() == expected
-    assert macro_features(pd.DataFrame({"date": dates}), macro)["macro_inflation"].tolist() == expected
+    assert macro_level(macro, "inflation", pd.Series(dates)).tolist() == expected
 
 
 @settings(max_examples=60)
@@ -153,16 +154,16 @@ def panel(row_split: list[int], horizon: int = 1) -> Panel:
     frame[FEATURES[0]] = np.where(split == 0, np.arange(len(split)) % 2, 1000.0)
     frame["split"] = np.maximum(split, 0)
     chosen = SimpleNamespace(
-        sequence_length=1, history=1, frequency="weekly", batch_size=4, features="full",
+        sequence_length=1, history=1, frequency="weekly", batch_size=4, features="weekly21",
         labels=SimpleNamespace(horizon=horizon, classes=3, method="fixed"),
         split=SplitSettings(),
     )  # fmt: skip
-    return Panel(SimpleNamespace(files={}), chosen, RowStore.from_frame(frame), split)
+    return Panel(SimpleNamespace(files={}), chosen, RowStore.from_frame(frame, WEEKLY21), split)
 
 
 def test_scalers_see_training_rows_alone():
     data = TrendDataModule(panel([0] * 6 + [HISTORY] + [1] * 4 + [HISTORY] + [2] * 4), "flat")
-    representation = Normalizer(list(FEATURES), "standard")
+    representation = Normalizer(FORMS, "standard")
     representation.fit(data.training_chunks)
     assert representation.mean[0].item() == pytest.approx(0.5)
     assert representation.scale[0].item() == pytest.approx(0.5)

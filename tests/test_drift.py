@@ -19,8 +19,10 @@ from hypothesis.extra.numpy import arrays
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from feature_sets import FEATURES, FORMS, PRICES11, WEEKLY21
 from monitored import Monitored, monitored
 from ste.errors import RunError
+from ste.features.column_forms import ColumnForms
 from ste.features.normalization import Normalizer
 from ste.inference.inputs import windows_of_rows
 from ste.inference.reference import ReferenceDistributions
@@ -29,7 +31,7 @@ from ste.inference.watched_columns import watched_description, watched_values
 from ste.market.calendar import WEEKS
 from ste.monitoring.drift import drift_report
 from ste.monitoring.drift_monitor import DriftMonitor
-from ste.schema import FEATURE_SETS, FEATURES
+from ste.schema import Column, FeatureSet
 from studies.drift import SHIFTS, look, setup
 
 NAMES = ("a", "b", "c")
@@ -49,6 +51,8 @@ def new_examples(tiny: Monitored, since: str = "2021-01-01") -> tuple[np.ndarray
 
 # ---- what is watched
 
+WATCHED = ColumnForms.from_features(WEEKLY21)
+
 
 @cache
 def prepared(view: str) -> tuple[np.ndarray, np.ndarray]:
@@ -57,14 +61,14 @@ def prepared(view: str) -> tuple[np.ndarray, np.ndarray]:
     raw = world.table[list(FEATURES)].to_numpy(dtype=np.float32)[:60].copy()
     if view == "sequence":
         raw = np.lib.stride_tricks.sliding_window_view(raw, 5, axis=0).transpose(0, 2, 1).copy()
-    out = Normalizer(list(FEATURES), "stationary")._stationary(torch.from_numpy(raw)).numpy()
+    out = Normalizer(FORMS, "stationary")._stationary(torch.from_numpy(raw)).numpy()
     return raw, out[:, -1] if view == "sequence" else out
 
 
 @pytest.mark.parametrize("view", ["sequence", "flat"])
 def test_what_is_watched_is_what_a_net_reads(view: str):
     raw, expected = prepared(view)
-    found = watched_values(raw, FEATURES)
+    found = watched_values(raw, WATCHED)
     same = np.ones(len(FEATURES), dtype=bool)
     if view == "flat":  # of a row a net reads no slow macro figure at all; the figure itself is watched
         slow = [i for i, name in enumerate(FEATURES) if name.startswith("macro_") and name != "macro_vix"]
@@ -78,20 +82,20 @@ def test_a_price_that_doubles_moves_nothing_that_is_watched():
     higher = raw.copy()
     prices = [i for i, name in enumerate(FEATURES) if name.startswith("stock_") and name not in _NO_PRICE]
     higher[:, :, prices] *= 2
-    np.testing.assert_allclose(watched_values(higher, FEATURES), watched_values(raw, FEATURES), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(watched_values(higher, WATCHED), watched_values(raw, WATCHED), rtol=1e-5, atol=1e-6)
 
 
 _NO_PRICE = ("stock_volume", "stock_rsi")
 
 
 def test_other_feature_sets_are_watched_as_they_are_and_each_column_has_its_words():
-    names = FEATURE_SETS["prices"].names
-    rows = np.random.default_rng(0).normal(size=(3, len(names)))
-    np.testing.assert_array_equal(watched_values(rows, names), rows)
-    assert watched_description("price_open", names, flat=True) == "as it is"
-    assert watched_description("stock_high", FEATURES, flat=False) == "log ratio to the close"
-    assert watched_description("macro_inflation", FEATURES, flat=False) == "change since the window's first period"
-    assert watched_description("macro_inflation", FEATURES, flat=True) == "as it is"
+    prices = ColumnForms.from_features(PRICES11)
+    rows = np.random.default_rng(0).normal(size=(3, len(PRICES11.names)))
+    np.testing.assert_array_equal(watched_values(rows, prices), rows)
+    assert watched_description("price_open", prices, flat=True) == "as it is"
+    assert watched_description("stock_high", WATCHED, flat=False) == "log ratio to the close"
+    assert watched_description("macro_inflation", WATCHED, flat=False) == "change since the window's first period"
+    assert watched_description("macro_inflation", WATCHED, flat=True) == "as it is"
 
 
 def test_an_impossible_row_is_outside_and_no_crash():
@@ -109,10 +113,11 @@ def reference_of(
     rows: np.ndarray, probabilities: np.ndarray, weeks: np.ndarray | None = None
 ) -> ReferenceDistributions:
     """By default all rows are of one week, too few for a window."""
-    names = FEATURES if rows.shape[-1] == len(FEATURES) else NAMES[: rows.shape[-1]]
+    others = FeatureSet("others", tuple(Column(name) for name in NAMES[: rows.shape[-1]]))
+    features = WEEKLY21 if rows.shape[-1] == len(FEATURES) else others
     labels = np.zeros(len(rows), dtype=np.int64)
     weeks = labels if weeks is None else weeks
-    return ReferenceDistributions.from_examples(rows, probabilities, names, CLASSES, weeks, weeks, labels)
+    return ReferenceDistributions.from_examples(rows, probabilities, features, CLASSES, weeks, weeks, labels)
 
 
 VALUES = arrays(
@@ -260,7 +265,7 @@ def test_a_reference_comes_back_from_json_as_it_was(flat: bool):
 )
 def test_what_is_no_reference_is_refused_in_words(change: dict[str, object]):
     whole = reference_of(np.ones((9, 1)), np.full((9, 3), 1 / 3)).to_dict()
-    with pytest.raises(RunError, match=r"not of format 2.*Export the model again"):
+    with pytest.raises(RunError, match=r"not of format 3.*Export the model again"):
         ReferenceDistributions.from_dict({**whole, **change} if change else {})
 
 

@@ -19,6 +19,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from omegaconf import OmegaConf
 
+from feature_sets import FEATURES
 from onnx_files import tiny_model
 from runs import compose_values
 from ste.config import ExportSettings, PathSettings, SyntheticSettings, TableSettings, TrackingSettings, TrainSettings
@@ -41,7 +42,6 @@ from ste.inference.registry.champion import Champion, pointer_path, read_champio
 from ste.inference.registry.lookup import find_model
 from ste.inference.registry.publish import decide
 from ste.inference.training_data import SAMPLE_ROWS, is_same_data
-from ste.schema import FEATURES
 from ste.tracking.model_registry import find_champion
 from ste.tracking.run_info import find_children
 from ste.tracking.run_lookup import EXPORTED, download, find_run

@@ -9,18 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from feature_sets import FEATURES, GROUPS, WEEKLY21
 from ste.config import SyntheticSettings
 from ste.config.read_options import ReadOptions
 from ste.data.sources.side_files import read_side_file
 from ste.features.feature_rows import feature_rows
-from ste.features.macro import macro_features
+from ste.features.macro import macro_level
 from ste.market.calendar import WEEKS, TradingCalendar
 from ste.market.sources import MACRO_NEUTRAL, Market
-from ste.schema import FEATURE_COLUMNS, FEATURE_SETS, FEATURES, GROUPS, KEYS, ROW_VOLATILITY
+from ste.schema import KEYS, ROW_VOLATILITY
 from ste.synthetic.generator import generate_market
 
 FRIDAY = pd.Timestamp("2024-11-29")
-LOOKBACK = FEATURE_SETS["full"].lookback
+LOOKBACK = WEEKLY21.lookback
 
 
 def bars_until(last: str, count: int, ticker: str = "AAPL", seed: int = 0) -> pd.DataFrame:
@@ -90,10 +91,10 @@ def with_another_future(market: Market, close: pd.Timestamp, rng: np.random.Gene
 @given(seed=st.integers(0, 2**32 - 1), cut=st.integers(0, 1000), remove=st.booleans())
 def test_no_feature_knows_what_comes_after_its_rows_close(seed: int, cut: int, remove: bool) -> None:
     market = random_market(seed)
-    before = feature_rows(market)
+    before = feature_rows(market, "weekly", WEEKLY21)
     dates = before["date"].drop_duplicates().sort_values().tolist()
     close = dates[cut % (len(dates) - 1)]
-    after = feature_rows(with_another_future(market, close, np.random.default_rng(seed), remove))
+    after = feature_rows(with_another_future(market, close, np.random.default_rng(seed), remove), "weekly", WEEKLY21)
 
     known = before[before["date"] <= close].reset_index(drop=True)
     assert len(known) > 0
@@ -105,9 +106,11 @@ def test_no_feature_knows_what_comes_after_its_rows_close(seed: int, cut: int, r
 def test_a_row_does_know_its_own_weeks_close() -> None:
     """The look-ahead test above would pass on features that know nothing: this one would not."""
     market = random_market(1)
-    before = feature_rows(market)
+    before = feature_rows(market, "weekly", WEEKLY21)
     close = before["date"].unique()[5]
-    after = feature_rows(with_another_future(market, close - pd.Timedelta(days=1), np.random.default_rng(1), False))
+    after = feature_rows(
+        with_another_future(market, close - pd.Timedelta(days=1), np.random.default_rng(1), False), "weekly", WEEKLY21
+    )
     row, other = (frame.loc[frame["date"] == close].set_index("ticker") for frame in (before, after))
     both = row.index.intersection(other.index)
     assert len(both) > 0
@@ -119,10 +122,10 @@ def test_a_row_does_know_its_own_weeks_close() -> None:
 
 def test_tickers_do_not_touch_each_other() -> None:
     market = random_market(2)
-    together = feature_rows(market)
+    together = feature_rows(market, "weekly", WEEKLY21)
     for ticker in market.bars["ticker"].unique():
         only = market.bars[market.bars["ticker"] == ticker].reset_index(drop=True)
-        alone = feature_rows(replace(market, bars=only))
+        alone = feature_rows(replace(market, bars=only), "weekly", WEEKLY21)
         assert len(alone) > 0
         same = together[together["ticker"] == ticker].reset_index(drop=True)
         pd.testing.assert_frame_equal(alone, same, check_exact=True)
@@ -133,17 +136,17 @@ def test_a_ticker_that_starts_in_the_week_in_which_another_ends_is_not_taken_for
     new = bars_until("2024-11-29", 300, "YOUNG", seed=1)
     new = new[new["date"] >= "2024-06-11"].reset_index(drop=True)
     assert old["date"].max() > new["date"].min()
-    together = feature_rows(Market(bars=pd.concat([old, new], ignore_index=True)))
-    apart = pd.concat([feature_rows(Market(bars=bars)) for bars in (old, new)], ignore_index=True)
+    together = feature_rows(Market(bars=pd.concat([old, new], ignore_index=True)), "weekly", WEEKLY21)
+    apart = pd.concat([feature_rows(Market(bars=bars), "weekly", WEEKLY21) for bars in (old, new)], ignore_index=True)
     assert set(apart["ticker"]) == {"OLD", "YOUNG"}
     pd.testing.assert_frame_equal(together, apart, check_exact=True)
 
 
 def test_features_are_finite_within_their_bounds_and_in_order() -> None:
-    rows = feature_rows(random_market(3))
+    rows = feature_rows(random_market(3), "weekly", WEEKLY21)
     assert [name for name in rows if name in FEATURES] == list(FEATURES)
     assert np.isfinite(rows[list(FEATURES)].to_numpy()).all()
-    for column in FEATURE_COLUMNS:
+    for column in WEEKLY21.columns:
         assert column.low is None or (rows[column.name] >= column.low).all()
         assert column.high is None or (rows[column.name] <= column.high).all()
     assert not rows.duplicated(list(KEYS)).any()
@@ -186,7 +189,7 @@ def rolling(close: np.ndarray, period: int, figure: str) -> np.ndarray:
 
 def rows_and_ages(bars: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
     """Weekly rows, and the position of each row's close among the bars."""
-    rows = feature_rows(Market(bars=bars))
+    rows = feature_rows(Market(bars=bars), "weekly", WEEKLY21)
     assert len(rows) > 40
     return rows, pd.DatetimeIndex(bars["date"]).get_indexer(pd.DatetimeIndex(rows["date"]))
 
@@ -245,7 +248,7 @@ def test_weekly_prices_and_volume_by_hand_in_thanksgiving_week() -> None:
         [14.0, 14.5, 8.0, 9.0, 400.0],
         [9.5, 11.0, 9.25, 10.5, 50.0],
     ]
-    rows = feature_rows(Market(bars=bars))
+    rows = feature_rows(Market(bars=bars), "weekly", WEEKLY21)
     assert rows["date"].tolist() == [FRIDAY]
     row = rows.iloc[0]
     assert row[["stock_open", "stock_high", "stock_low", "stock_close", "stock_volume"]].tolist() == [
@@ -268,7 +271,7 @@ def test_weekly_prices_and_volume_by_hand_in_thanksgiving_week() -> None:
 def test_a_week_ends_on_its_last_session(last: str, closed: str) -> None:
     bars = bars_until(last, LOOKBACK + 10)
     assert pd.Timestamp(closed) not in set(bars["date"])
-    dates = feature_rows(Market(bars=bars))["date"]
+    dates = feature_rows(Market(bars=bars), "weekly", WEEKLY21)["date"]
     assert dates.iloc[-1] == pd.Timestamp(last)
     assert (np.diff(WEEKS.index(dates)) == 1).all()
 
@@ -276,12 +279,12 @@ def test_a_week_ends_on_its_last_session(last: str, closed: str) -> None:
 @pytest.mark.parametrize(("count", "rows"), [(LOOKBACK - 1, 0), (LOOKBACK, 1), (LOOKBACK + 4, 2)])
 def test_no_row_before_a_hundred_sessions(count: int, rows: int) -> None:
     # The last week has four sessions, so that LOOKBACK + 4 reach one week further back.
-    assert len(feature_rows(Market(bars=bars_until("2024-11-29", count)))) == rows
+    assert len(feature_rows(Market(bars=bars_until("2024-11-29", count)), "weekly", WEEKLY21)) == rows
 
 
 def test_each_ticker_looks_back_on_its_own_bars() -> None:
     old, young = bars_until("2024-11-29", 150, "OLD"), bars_until("2024-11-29", LOOKBACK - 1, "YOUNG")
-    rows = feature_rows(Market(bars=pd.concat([old, young], ignore_index=True)))
+    rows = feature_rows(Market(bars=pd.concat([old, young], ignore_index=True)), "weekly", WEEKLY21)
     assert set(rows["ticker"]) == {"OLD"}
 
 
@@ -289,7 +292,7 @@ def test_a_ticker_that_misses_the_weeks_last_session_has_no_row_that_week() -> N
     bars = bars_until("2024-11-29", 130)
     missed, monday = pd.Timestamp("2024-11-22"), pd.Timestamp("2024-11-11")
     thin = bars[~bars["date"].isin([missed, monday])].reset_index(drop=True)
-    full, rows = (feature_rows(Market(bars=b)).set_index("date") for b in (bars, thin))
+    full, rows = (feature_rows(Market(bars=b), "weekly", WEEKLY21).set_index("date") for b in (bars, thin))
     assert set(full.index) - {missed} == set(rows.index)
     # A week that lacks its first session has a row that begins a day later.
     opened = bars.set_index("date").loc[pd.Timestamp("2024-11-12"), "open"]
@@ -302,7 +305,7 @@ def test_a_ticker_that_misses_the_weeks_last_session_has_no_row_that_week() -> N
 def november(**sources: pd.DataFrame) -> pd.DataFrame:
     """Rows of two tickers on the Fridays 15, 22 and 29 November 2024, by date and ticker."""
     bars = pd.concat([bars_until("2024-11-29", 120, ticker) for ticker in ("AAPL", "MSFT")], ignore_index=True)
-    rows = feature_rows(Market(bars=bars, **sources))
+    rows = feature_rows(Market(bars=bars, **sources), "weekly", WEEKLY21)
     return rows[rows["date"] >= "2024-11-15"].set_index(["date", "ticker"])
 
 
@@ -354,7 +357,9 @@ def test_news_and_events_count_for_the_first_close_that_knows_them(day: str, row
 
 def test_news_of_a_holiday_friday_counts_for_the_next_week() -> None:
     bars = bars_until("2024-04-05", 120)
-    rows = feature_rows(Market(bars=bars, news=news_of(("AAPL", "2024-03-29", 5, 0.5, 0.25)))).set_index("date")
+    rows = feature_rows(
+        Market(bars=bars, news=news_of(("AAPL", "2024-03-29", 5, 0.5, 0.25))), "weekly", WEEKLY21
+    ).set_index("date")
     assert rows.loc[pd.Timestamp("2024-03-28"), "news_count"] == 0.0
     assert rows.loc[pd.Timestamp("2024-04-05"), "news_count"] == 5.0
 
@@ -395,8 +400,7 @@ def test_a_macro_figure_is_joined_by_its_release_date_and_not_by_the_month_it_de
     )
     macro = read_side_file(str(tmp_path / "macro.csv"), "macro", ReadOptions())
     fridays = pd.to_datetime(["2024-10-04", "2024-10-11", "2024-11-08", "2024-11-13", "2024-11-15"])
-    joined = macro_features(pd.DataFrame({"date": fridays}), macro)
-    assert joined["macro_inflation"].tolist() == [2.0, 2.4, 2.4, 2.6, 2.6]
+    assert macro_level(macro, "inflation", pd.Series(fridays)).tolist() == [2.0, 2.4, 2.4, 2.6, 2.6]
 
 
 def test_the_figures_of_a_synthetic_month_are_released_after_it() -> None:

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from feature_sets import COLUMNS, WEEKLY21
 from ste.config import LabelSettings, SplitSettings, SyntheticSettings, TableSettings, ValidationSettings
 from ste.data.build.data_card import PreparedData
 from ste.data.cross_validation import Fold, folds
 from ste.data.panel import HISTORY, Panel
 from ste.data.row_store import RowStore
 from ste.errors import ConfigError, DataError
-from ste.schema import COLUMNS, DIRECTION, RETURN
+from ste.schema import DIRECTION, RETURN
 
 START = pd.Timestamp("2001-01-05")
 TRAIN, VALIDATION, TEST = range(3)
@@ -36,7 +37,7 @@ def panel_of(weeks: dict[str, list[int]], *, horizon: int = 1, purge: int | None
         labels=LabelSettings(horizon=horizon),
         split=SplitSettings(purge=purge),
     )
-    store = RowStore.from_frame(frame)
+    store = RowStore.from_frame(frame, WEEKLY21)
     return Panel(PreparedData({}, None, {}), chosen, store, np.zeros(len(keys), dtype=np.int8))
 
 
@@ -297,9 +298,9 @@ def test_balanced_thresholds_of_a_fold_come_from_its_own_training_rows():
         # Other returns after training change no threshold.
         moved = panel.store.frame.copy()
         moved.loc[cut.row_split != TRAIN, RETURN] *= 5.0
-        other = Panel(panel.prepared, panel.settings, RowStore.from_frame(moved), panel.row_split).with_row_split(
-            cut.row_split
-        )
+        other = Panel(
+            panel.prepared, panel.settings, RowStore.from_frame(moved, WEEKLY21), panel.row_split
+        ).with_row_split(cut.row_split)
         assert other.store.label[cut.row_split == TRAIN].tolist() == expected[cut.row_split == TRAIN].tolist()
     assert len(set(edges)) == 3
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from feature_sets import PRICES11, WEEKLY21
 from ste.features.feature_rows import feature_rows
 from ste.features.volatility import ticker_volatility
 from ste.labels.targets import future_returns
@@ -15,12 +16,12 @@ from ste.market.calendar import NEW_YORK, Periods
 from ste.market.histories import history_starts, starts_history
 from ste.market.read_summary import ReadSummary
 from ste.market.sources import Market
-from ste.schema import FEATURE_SETS, RETURN, ROW_CLOSE, ROW_PERIOD
+from ste.schema import RETURN, ROW_CLOSE, ROW_PERIOD, FeatureSet
 from ste.streaming.events import BarEvent
 from ste.streaming.running_features import RunningFeatures
 
 PRICES = ["open", "high", "low", "close"]
-CASES = [("full", "weekly"), ("full", "daily"), ("prices", "daily")]
+CASES = [(WEEKLY21, "weekly"), (WEEKLY21, "daily"), (PRICES11, "daily")]
 
 
 def bars_of(ticker: str, start: str, count: int, price: float, seed: int = 0) -> pd.DataFrame:
@@ -59,7 +60,7 @@ def test_a_history_starts_with_a_ticker_and_after_91_days() -> None:
 
 
 @pytest.mark.parametrize(("features", "frequency"), CASES)
-def test_features_after_a_gap_are_those_of_the_later_company_alone(features: str, frequency: str) -> None:
+def test_features_after_a_gap_are_those_of_the_later_company_alone(features: FeatureSet, frequency: str) -> None:
     before, after = one_symbol_two_companies()
     both = feature_rows(Market(bars=pd.concat([before, after], ignore_index=True)), frequency, features)
     apart = [feature_rows(Market(bars=bars), frequency, features) for bars in (before, after)]
@@ -69,7 +70,7 @@ def test_features_after_a_gap_are_those_of_the_later_company_alone(features: str
 
 def test_the_first_means_after_a_gap_hold_new_bars_only() -> None:
     before, after = one_symbol_two_companies()
-    rows = feature_rows(Market(bars=pd.concat([before, after], ignore_index=True)), "daily")
+    rows = feature_rows(Market(bars=pd.concat([before, after], ignore_index=True)), "daily", WEEKLY21)
     first = rows[rows["date"] >= after["date"].iloc[0]].iloc[0]
     assert first["date"] == after["date"].iloc[99]  # the hundredth session of the later company
     assert first["stock_sma_50"] == pytest.approx(after["close"].iloc[50:100].mean())
@@ -81,9 +82,9 @@ def test_the_first_means_after_a_gap_hold_new_bars_only() -> None:
     seed=st.integers(0, 1000),
     count=st.integers(1, 250),
     gap=st.integers(91, 1500),
-    features=st.sampled_from(list(FEATURE_SETS)),
+    features=st.sampled_from([WEEKLY21, PRICES11]),
 )
-def test_an_earlier_company_changes_no_later_row(seed: int, count: int, gap: int, features: str) -> None:
+def test_an_earlier_company_changes_no_later_row(seed: int, count: int, gap: int, features: FeatureSet) -> None:
     after = bars_of("XYZ", "2014-01-06", 130, 26.0, seed)
     end = after["date"].iloc[0] - pd.Timedelta(days=gap)
     days = NEW_YORK.sessions(end - pd.Timedelta(days=500), end)[-count:]
@@ -97,10 +98,10 @@ def test_an_earlier_company_changes_no_later_row(seed: int, count: int, gap: int
 
 def test_trailing_volatility_does_not_look_across_a_gap() -> None:
     before, after = one_symbol_two_companies()
-    both = feature_rows(Market(bars=pd.concat([before, after], ignore_index=True)), "weekly")
-    alone = feature_rows(Market(bars=after), "weekly")
-    found = ticker_volatility(both)[0][-len(alone) :]
-    np.testing.assert_array_equal(found, ticker_volatility(alone)[0])
+    both = feature_rows(Market(bars=pd.concat([before, after], ignore_index=True)), "weekly", WEEKLY21)
+    alone = feature_rows(Market(bars=after), "weekly", WEEKLY21)
+    found = ticker_volatility(both, WEEKLY21)[0][-len(alone) :]
+    np.testing.assert_array_equal(found, ticker_volatility(alone, WEEKLY21)[0])
 
 
 def test_no_label_reaches_across_a_gap() -> None:
@@ -129,7 +130,7 @@ def test_the_break_is_reported_with_its_length() -> None:
 
 @pytest.mark.parametrize(("features", "frequency"), CASES)
 @pytest.mark.parametrize("cut", [150, 300, 310, 420])
-def test_the_stream_starts_anew_too_and_goes_on_from_its_state(features: str, frequency: str, cut: int) -> None:
+def test_the_stream_starts_anew_too_and_goes_on_from_its_state(features: FeatureSet, frequency: str, cut: int) -> None:
     bars = pd.concat(one_symbol_two_companies(), ignore_index=True)
     days = bars["date"].to_numpy("datetime64[D]").astype(int)
     events = [
@@ -142,7 +143,7 @@ def test_the_stream_starts_anew_too_and_goes_on_from_its_state(features: str, fr
     closes += [one for event in events[cut:] for one in second.feed(event)] + second.finish()
     found = np.concatenate([one.values for one in closes])
     expected = feature_rows(Market(bars=bars), frequency, features)
-    assert found.tobytes() == expected[list(FEATURE_SETS[features].names)].to_numpy().tobytes()
+    assert found.tobytes() == expected[list(features.names)].to_numpy().tobytes()
     assert len(found) > 30
 
 
@@ -152,16 +153,16 @@ def test_a_constant_price_has_an_rsi_of_50_offline_and_live(frequency: str) -> N
     bars[PRICES] = 5.0
     falling = bars_of("FALL", "2014-01-06", 140, 5.0).assign(close=np.linspace(9.0, 5.0, 140))
     both = pd.concat([falling, bars], ignore_index=True)
-    rows = feature_rows(Market(bars=both), frequency).groupby("ticker")["stock_rsi"]
+    rows = feature_rows(Market(bars=both), frequency, WEEKLY21).groupby("ticker")["stock_rsi"]
     assert rows.agg(["min", "max"]).loc["FLAT"].tolist() == [50.0, 50.0]
     assert rows.max()["FALL"] == pytest.approx(0.0)
-    running = RunningFeatures("full", Periods(frequency))
+    running = RunningFeatures(WEEKLY21, Periods(frequency))
     closes = []
     for day, values in zip(bars["date"], bars[[*PRICES, "volume"]].to_numpy(), strict=True):
         number = int(np.datetime64(day, "D").astype(int))
         closes += running.feed(BarEvent("FLAT", number, *map(float, values), 5.0))
     closes += running.finish()
-    rsi = np.concatenate([one.values for one in closes])[:, FEATURE_SETS["full"].names.index("stock_rsi")]
+    rsi = np.concatenate([one.values for one in closes])[:, WEEKLY21.names.index("stock_rsi")]
     assert len(rsi) > 5
     assert set(rsi) == {50.0}
 
@@ -170,6 +171,6 @@ def test_a_price_that_moves_once_has_the_rsi_of_that_move() -> None:
     bars = bars_of("FLAT", "2014-01-06", 140, 5.0)
     bars[PRICES] = 5.0
     bars.loc[bars.index >= 120, PRICES] = 6.0
-    rsi = feature_rows(Market(bars=bars), "daily")["stock_rsi"]
+    rsi = feature_rows(Market(bars=bars), "daily", WEEKLY21)["stock_rsi"]
     assert set(rsi.iloc[:21]) == {50.0}
     np.testing.assert_allclose(rsi.iloc[21:], 100.0)

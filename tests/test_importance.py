@@ -11,6 +11,7 @@ from scipy import stats
 from sklearn.metrics import accuracy_score, log_loss
 from torch import nn
 
+from feature_sets import FEATURES, FORMS, GROUPS, WEEKLY21
 from ste.config import SyntheticSettings
 from ste.data.build.labelled_rows import build_table
 from ste.data.row_store import RowStore
@@ -20,7 +21,6 @@ from ste.evaluation.explain.permutation_importance import donor_rows, even_perio
 from ste.features.normalization import Normalizer
 from ste.market.calendar import WEEKS
 from ste.models.lstm import SimpleLSTM
-from ste.schema import FEATURES, GROUPS
 
 Panel = tuple[np.ndarray, np.ndarray]
 
@@ -208,10 +208,10 @@ def test_attributions_are_a_path_integral_of_gradients():
 def test_the_drivers_of_a_world_come_out_on_top():
     """News sentiment, its count and the VIX move the return model (ste.synthetic.return_model); policy does not."""
     settings = SyntheticSettings(source="world", tickers=40, start="1992-01-01", end="2019-12-31", signal=0.6)
-    store = RowStore.from_frame(build_table(settings)[0])
+    store = RowStore.from_frame(build_table(settings)[0], WEEKLY21)
     late = np.array(store.frame["date"] >= "2016-01-01")
     train, held_out = SequenceDataset(store, ~late, 4), SequenceDataset(store, late, 4)
-    representation = Normalizer(list(FEATURES), "stationary")
+    representation = Normalizer(FORMS, "stationary")
     raw = train[torch.arange(len(train))].features
     representation.fit(lambda: [raw])
     x, y = representation(raw), train.labels

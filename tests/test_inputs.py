@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from feature_sets import PRICES11, WEEKLY21
 from onnx_files import tiny_card
 from ste.config import SyntheticSettings
 from ste.data.build.labelled_rows import build_table
@@ -18,7 +19,7 @@ from ste.errors import DataError
 from ste.features.feature_rows import feature_rows
 from ste.inference.inputs import rows_of_bars, windows_of_rows
 from ste.market.calendar import Periods, TradingCalendar
-from ste.schema import DIRECTION, FEATURE_SETS, RETURN
+from ste.schema import DIRECTION, RETURN, Column, FeatureSet
 from ste.synthetic.generator import generate_market
 
 SESSIONS = TradingCalendar().sessions(pd.Timestamp("2024-01-02"), pd.Timestamp("2024-03-28"))
@@ -34,7 +35,7 @@ def tables(draw_: st.DrawFn) -> tuple[pd.DataFrame, str]:
     dates = pd.Timestamp("2024-01-05") + pd.to_timedelta(7 * period, unit="D")
     if frequency == "daily":
         dates = SESSIONS[period]
-    names = FEATURE_SETS["full"].names
+    names = WEEKLY21.names
     rng = np.random.default_rng(len(keys))
     frame = pd.DataFrame(rng.normal(size=(len(keys), len(names))), columns=list(names))
     frame.insert(0, "ticker", [name for name, _ in keys])
@@ -47,7 +48,7 @@ def tables(draw_: st.DrawFn) -> tuple[pd.DataFrame, str]:
 def test_the_examples_are_those_of_training(table: tuple[pd.DataFrame, str], length: int, view: str):
     frame, frequency = table
     found = windows_of_rows(frame, tiny_card(view, length, frequency=frequency))
-    store = RowStore.from_frame(frame.assign(row=np.arange(len(frame))), Periods(frequency))
+    store = RowStore.from_frame(frame.assign(row=np.arange(len(frame))), WEEKLY21, Periods(frequency))
     every = np.ones(len(frame), dtype=bool)
     dataset = SequenceDataset(store, every, length) if view == "sequence" else FlatDataset(store, every)
     rows = dataset.frame["row"].to_numpy()
@@ -69,23 +70,22 @@ def test_a_table_without_rows_has_no_examples():
 def test_a_missing_column_is_named():
     frame = pd.DataFrame({"date": pd.to_datetime(["2024-01-05"]), "ticker": ["A"]})
     with pytest.raises(
-        DataError, match=r"missing columns stock_open, .* Tiny reads weekly rows of the feature set full"
+        DataError, match=r"missing columns stock_open, .* Tiny reads weekly rows of the feature set weekly21"
     ):
         windows_of_rows(frame, tiny_card())
 
 
-@pytest.mark.parametrize(("feature_set", "frequency"), [("full", "weekly"), ("full", "daily"), ("prices", "daily")])
-def test_rows_of_bars_are_a_tables_and_those_that_wait_for_their_label(feature_set: str, frequency: str):
+@pytest.mark.parametrize(("feature_set", "frequency"), [(WEEKLY21, "weekly"), (WEEKLY21, "daily"), (PRICES11, "daily")])
+def test_rows_of_bars_are_a_tables_and_those_that_wait_for_their_label(feature_set: FeatureSet, frequency: str):
     world = SyntheticSettings(
         source="world",
         tickers=2,
         start="2023-01-02",
         end="2023-09-29",
         frequency=frequency,
-        features=feature_set,
-        representation="stationary" if feature_set == "full" else "standard",
+        features=feature_set.name,
     )
-    market, card = generate_market(world), tiny_card(feature_set=feature_set, frequency=frequency)
+    market, card = generate_market(world), tiny_card(features=feature_set, frequency=frequency)
     rows = rows_of_bars(market, card)
     assert list(rows) == ["date", "ticker", *card.features]
     known = build_table(world)[0][list(rows)]
@@ -113,7 +113,7 @@ def test_an_unfinished_week_has_no_row():
 def test_features_that_bars_do_not_give_are_reported():
     market = generate_market(SyntheticSettings(source="world", tickers=1, start="2023-01-02", end="2023-09-29"))
     with pytest.raises(DataError, match="reads features that are not computed from bars"):
-        rows_of_bars(market, tiny_card(features=["stock_open", "mood"]))
+        rows_of_bars(market, tiny_card(features=FeatureSet("own", (Column("mood"),))))
 
 
 def test_sessions_before_the_fixed_day_are_counted_from_it_too():

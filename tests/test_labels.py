@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from feature_sets import WEEKLY21
 from ste.config import LabelSettings, SplitSettings, SyntheticSettings
 from ste.data.build.labelled_rows import build_table
 from ste.data.splits import assign_splits, usable_rows
@@ -100,7 +101,7 @@ def test_no_rows_give_no_labels() -> None:
 @pytest.mark.parametrize(("start", "end"), [("1962-01-01", "1963-12-31"), ("1969-06-01", "1970-12-31")])
 def test_a_world_before_1970_has_weeks_and_labels_like_any_other(start: str, end: str) -> None:
     settings = SyntheticSettings(source="world", tickers=2, start=start, end=end)
-    rows = feature_rows(generate_market(settings))
+    rows = feature_rows(generate_market(settings), "weekly", WEEKLY21)
     assert rows[ROW_PERIOD].min() < 0
     assert len(future_returns(rows, 1)) == len(rows) - 2
     table, *_ = build_table(settings)

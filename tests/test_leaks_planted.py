@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from feature_sets import WEEKLY21
 from ste.config import LabelSettings, SyntheticSettings
 from ste.data.build.labelled_rows import build_table
 from ste.features.cut_off import Compute
@@ -291,32 +292,32 @@ def test_a_label_that_is_last_week(clean: pd.DataFrame):
 
 
 def own(market: Market) -> pd.DataFrame:
-    return feature_rows(market)
+    return feature_rows(market, "weekly", WEEKLY21)
 
 
 def centred_mean(market: Market) -> pd.DataFrame:
     close = market.bars.groupby("ticker")["close"]
     mean = close.transform(lambda s: s.rolling(21, center=True, min_periods=1).mean())
     values = market.bars.assign(mean=mean).set_index(["ticker", "date"])["mean"]
-    rows = feature_rows(market)
+    rows = feature_rows(market, "weekly", WEEKLY21)
     return rows.assign(stock_sma_20=values.reindex(pd.MultiIndex.from_frame(rows[["ticker", "date"]])).to_numpy())
 
 
 def whole_sample_score(market: Market) -> pd.DataFrame:
-    rows = feature_rows(market)
+    rows = feature_rows(market, "weekly", WEEKLY21)
     return rows.assign(stock_rsi=(rows["stock_rsi"] - rows["stock_rsi"].mean()) / rows["stock_rsi"].std())
 
 
 def filled_backwards(market: Market) -> pd.DataFrame:
     assert market.macro is not None
-    rows = feature_rows(market)
+    rows = feature_rows(market, "weekly", WEEKLY21)
     releases = market.macro[market.macro["series"] == "inflation"].set_index("release_date")["value"].sort_index()
     daily = releases.reindex(pd.date_range(rows["date"].min(), rows["date"].max())).bfill()
     return rows.assign(macro_inflation=daily.reindex(rows["date"]).to_numpy())
 
 
 def only_survivors(market: Market) -> pd.DataFrame:
-    rows = feature_rows(market)
+    rows = feature_rows(market, "weekly", WEEKLY21)
     last = rows.groupby("ticker")["stock_close"].transform("last")
     return rows[last > last.median()]
 

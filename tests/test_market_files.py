@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from feature_sets import FEATURES, WEEKLY21
 from ste.config import MarketSettings, SyntheticSettings
 from ste.config.input_checks import check_data_files
 from ste.config.read_options import ReadOptions
@@ -18,7 +19,7 @@ from ste.errors import DataError
 from ste.features.feature_rows import feature_rows
 from ste.market.read_summary import ReadSummary
 from ste.market.sources import MACRO_NEUTRAL, RAW_CLOSE, Market
-from ste.schema import FEATURES, KEYS, MARKET_COLUMNS
+from ste.schema import KEYS, MARKET_COLUMNS
 from ste.synthetic.generator import generate_market
 
 REAL = Path(__file__).parents[2] / "shared" / "market"
@@ -70,10 +71,10 @@ def with_cell(frame: pd.DataFrame, row: int, column: str, value: object) -> pd.D
 @pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".parquet"])
 def test_files_of_a_market_give_the_features_of_that_market(tmp_path: Path, market: Market, suffix: str) -> None:
     read = read_market(settings_of(tmp_path, suffix, **sources(market)))
-    expected = feature_rows(market)
+    expected = feature_rows(market, "weekly", WEEKLY21)
     assert len(expected) > 0
     assert [note for note in read.notes[1:] if note.split(": ")[0] not in ("news", "macro", "policy")] == [AS_THEY_ARE]
-    pd.testing.assert_frame_equal(feature_rows(read), expected, check_exact=True)
+    pd.testing.assert_frame_equal(feature_rows(read, "weekly", WEEKLY21), expected, check_exact=True)
 
 
 def test_rows_may_come_in_any_order_and_with_further_columns(tmp_path: Path, market: Market) -> None:
@@ -82,7 +83,9 @@ def test_rows_may_come_in_any_order_and_with_further_columns(tmp_path: Path, mar
     }
     read = read_market(settings_of(tmp_path, **frames))
     # The sum of a week's news is rounded in the order of the file.
-    pd.testing.assert_frame_equal(feature_rows(read), feature_rows(market), rtol=1e-12, atol=1e-12)
+    pd.testing.assert_frame_equal(
+        feature_rows(read, "weekly", WEEKLY21), feature_rows(market, "weekly", WEEKLY21), rtol=1e-12, atol=1e-12
+    )
 
 
 def test_an_unadjusted_split_with_adj_close_gives_the_features_of_adjusted_bars(tmp_path: Path, market: Market) -> None:
@@ -96,7 +99,11 @@ def test_an_unadjusted_split_with_adj_close_gives_the_features_of_adjusted_bars(
     )
     read = read_market(settings_of(tmp_path, bars=raw))
     pd.testing.assert_frame_equal(
-        feature_rows(read), feature_rows(Market(bars=bars)), rtol=1e-9, atol=1e-9, check_exact=False
+        feature_rows(read, "weekly", WEEKLY21),
+        feature_rows(Market(bars=bars), "weekly", WEEKLY21),
+        rtol=1e-9,
+        atol=1e-9,
+        check_exact=False,
     )
     assert "1 split (first: AAPL 2024-02-14, 4:1); volume multiplied by the later splits in 1 ticker" in read.notes[1]
     assert not [note for note in read.notes if note.startswith("warning")]
@@ -183,7 +190,7 @@ def test_a_ticker_is_a_name_whatever_it_looks_like(tmp_path: Path, market: Marke
     settings = settings_of(
         tmp_path, bars=market.bars.replace({"ticker": renamed}), news=market.news.replace({"ticker": renamed})
     )
-    rows = feature_rows(read_market(settings))
+    rows = feature_rows(read_market(settings), "weekly", WEEKLY21)
     assert set(rows["ticker"]) == {ticker, "ZZ"}
     assert (rows.loc[rows["ticker"] == ticker, "news_count"] > 0).any()
 
@@ -288,7 +295,7 @@ def test_a_missing_file_is_told_without_reading_and_by_prepare(tmp_path: Path) -
 def test_tables_of_market_files_keep_the_contract(tmp_path: Path, market: Market) -> None:
     settings = settings_of(tmp_path, ".csv.gz", **sources(market))
     prepared = prepare(settings, tmp_path / "out")
-    rows = sum(len(read_table(path)) for path in prepared.files.values())
+    rows = sum(len(read_table(path, WEEKLY21)) for path in prepared.files.values())
     assert rows == len(build_table(settings)[0]) > 0
     assert prepared.truth is None
     assert prepare(settings, tmp_path / "out").reused

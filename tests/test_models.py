@@ -8,6 +8,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 
+from feature_sets import FEATURES
 from ste.config.load import model_configs
 from ste.models.alstm import AttentiveLSTM
 from ste.models.dual_tower import DualTowerModel
@@ -17,7 +18,6 @@ from ste.models.mlp import MLP
 from ste.models.tcn import TCN
 from ste.models.transformer import TransformerClassifier, _positions
 from ste.registry import MODELS
-from ste.schema import FEATURES
 from ste.training.module import TrendModule
 
 T, F, C = 4, len(FEATURES), 3

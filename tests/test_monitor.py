@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from feature_sets import FEATURES, WEEKLY21
 from monitored import WORLD, Monitored, monitored
 from ste.config import LabelSettings, MonitorSettings, PathSettings, SyntheticSettings, TrackingSettings
 from ste.data.build.labelled_rows import build_table
@@ -33,7 +34,7 @@ from ste.monitoring.outcomes import outcomes_of_market, outcomes_of_table
 from ste.monitoring.recommendation import NO_CHANGE, RETRAIN, WATCH, recommend
 from ste.monitoring.review import predict
 from ste.monitoring.track_record import MetricComparison, compare_metrics, join_outcomes, track_record
-from ste.schema import DIRECTION, FEATURES, RETURN, ROW_PERIOD, Trend
+from ste.schema import DIRECTION, RETURN, ROW_PERIOD, Trend
 from ste.serving.request_observer import RequestObserver
 from ste.synthetic.generator import generate_market
 
@@ -454,7 +455,7 @@ def test_a_history_holds_every_period_and_its_bars_are_the_periods_own(files, ma
     past = market_history(tiny.model, market)
     frame = past.bars
     assert not frame.duplicated(["date", "ticker"]).any()
-    rows = feature_rows(market)
+    rows = feature_rows(market, "weekly", WEEKLY21)
     both = frame.merge(rows, on=["date", "ticker"], suffixes=("", "_row"))
     assert len(both) == len(rows)
     for column in ("open", "high", "low", "close"):

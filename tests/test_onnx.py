@@ -14,6 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from feature_sets import FEATURES, FORMS
 from onnx_files import tiny_model, tiny_probabilities
 from ste.baselines import GradientBoosting, Logistic, Majority, Persistence, Volatility
 from ste.baselines.examples import Inputs, select_inputs
@@ -28,7 +29,6 @@ from ste.inference.export.parity import largest_difference
 from ste.inference.export.trees import round_down
 from ste.inference.onnx_model import INPUT, OUTPUT
 from ste.registry import MODELS
-from ste.schema import FEATURES
 from ste.seed_ensembles.replica_module import ReplicaModule
 from ste.training.module import TrendModule
 
@@ -167,7 +167,7 @@ def rows_of(x: torch.Tensor, labels: np.ndarray, representation: Normalizer) -> 
 
 def fitted(baseline: Any, name: str, labels: np.ndarray | None = None) -> FittedBaseline:
     """A baseline fitted on random windows."""
-    representation = Normalizer(list(FEATURES), "standard")
+    representation = Normalizer(FORMS, "standard")
     x = raw(600, 5)
     representation.fit(lambda: [x])
     labels = np.random.default_rng(0).integers(3, size=600) if labels is None else labels
@@ -214,7 +214,7 @@ def test_the_majority_is_served_whatever_it_is_asked():
     ("baseline", "reason"), [(Persistence, "the class that came last"), (Volatility, "twelve weeks of the ticker")]
 )
 def test_a_baseline_that_needs_more_than_a_window_is_refused(baseline: Any, reason: str):
-    model = FittedBaseline(baseline.__name__, {}, baseline(), Normalizer(list(FEATURES), "standard"))
+    model = FittedBaseline(baseline.__name__, {}, baseline(), Normalizer(FORMS, "standard"))
     with pytest.raises(RunError, match=rf"{baseline.__name__} cannot be exported: .*{reason}.*Export a net"):
         model_graph(model)
 

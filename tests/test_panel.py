@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
+from feature_sets import FEATURES, GROUPS
 from runs import build_model, compose_values
 from ste.config import LabelSettings, SplitSettings, SyntheticSettings, TrainSettings
 from ste.config.load import load_settings
@@ -18,7 +19,7 @@ from ste.data.panel import HISTORY, Panel
 from ste.errors import DataError
 from ste.experiment.model_setup import input_view
 from ste.experiment.prediction import predict
-from ste.schema import DIRECTION, FEATURES, GROUPS, KEYS, SPLITS
+from ste.schema import DIRECTION, KEYS, SPLITS
 
 LENGTH = 6
 

@@ -40,7 +40,7 @@ def panels(small: Small, *overrides: str) -> tuple[Panel, Panel]:
     [
         (),
         ("data.labels.classes=2",),
-        ("data.frequency=daily", "data.features=prices", "data.representation=standard", "data.labels.horizon=3"),
+        ("data.frequency=daily", "features=prices11", "data.representation=standard", "data.labels.horizon=3"),
     ],
 )
 def test_parts_hold_what_single_files_hold(small: Small, overrides: tuple[str, ...]) -> None:

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from benchmarks import prediction as bench
+from feature_sets import FEATURES, WEEKLY21
 from onnx_files import tiny_card, tiny_model, tiny_probabilities
 from ste.config import MarketSettings, SyntheticSettings
 from ste.config.input_checks import check_file
@@ -49,7 +50,7 @@ from ste.inference.batch.ticker_history import TickerHistory
 from ste.inference.inputs import windows_of_rows
 from ste.inference.onnx_model import ServedModel
 from ste.predict import predict_task
-from ste.schema import FEATURES, KEYS
+from ste.schema import KEYS
 from ste.synthetic.generator import generate_market
 from ste.tracking.run_lookup import download, find_run
 from ste.tracking.store import open_store
@@ -204,7 +205,7 @@ def test_a_bad_cell_rejects_its_row_alone(
     assert pd.Timestamp("2022-03-04") not in set(predictions["date"])
     if column not in ("date", "ticker") and text not in ("1e39", "1_000"):  # pandas reads these
         with pytest.raises(DataError):  # training would not read it either
-            read_table(path)
+            read_table(path, WEEKLY21)
 
 
 @pytest.mark.parametrize(("column", "text"), [(column, text) for column, texts in RIGHT.items() for text in texts])
@@ -586,7 +587,7 @@ def test_the_command_predicts_the_newest_week_of_bars(tmp_path: Path, sources: P
     assert "predicted 3 rows of the newest week, rejected 0, 0 without enough history" in done.stdout
     warning = "warning This model was trained on a synthetic market: its predictions say nothing about real stocks."
     assert warning in " ".join(done.stdout.split())
-    rows = feature_rows(generate_market(WORLD))
+    rows = feature_rows(generate_market(WORLD), "weekly", WEEKLY21)
     examples = windows_of_rows(rows, card)
     newest = examples.date == examples.date.max()
     found = pd.read_csv(tmp_path / "monday.csv", parse_dates=["date"])

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from feature_sets import FEATURES
 from runs import build_model, fit_model
 from ste.data.build.prepare import prepare
 from ste.data.datamodule import TrendDataModule
@@ -17,7 +18,6 @@ from ste.data.window_dataset import Batch
 from ste.evaluation.epoch_metrics import Step, TrainingMetrics
 from ste.experiment.model_setup import input_view
 from ste.features.normalization import Normalizer
-from ste.schema import FEATURES
 from ste.seed_ensembles.replica_loader import ReplicaLoader
 from ste.training import cached_dataset as resident
 from ste.training.cached_dataset import CachedDataset, NormalizedBatch, fits, normalized_rows

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from bokeh_sampledata import stocks
 
+from feature_sets import WEEKLY21
 from ste.config import MarketSettings, SampleSettings
 from ste.data.build.data_card import is_synthetic
 from ste.data.build.prepare import prepare
@@ -127,7 +128,7 @@ def test_every_format_holds_the_same_rows(folder: Path, format: str):
     assert rows["csv"] == rows[format]
     first = prepare(SampleSettings(source="sample", **chosen), folder)
     assert first.reused
-    assert len(read_table(first.files["train"])) == rows["csv"]["train"]
+    assert len(read_table(first.files["train"], WEEKLY21)) == rows["csv"]["train"]
 
 
 def test_an_older_package_is_told(monkeypatch: pytest.MonkeyPatch):

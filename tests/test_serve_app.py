@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from starlette.testclient import TestClient
 
+from feature_sets import FEATURES, PRICES11, WEEKLY21
 from onnx_files import tiny_model, tiny_probabilities
 from ste.config import PathSettings, ServeSettings, TrackingSettings
 from ste.errors import RunError
@@ -17,7 +18,6 @@ from ste.features.feature_rows import feature_rows
 from ste.inference.onnx_model import ServedModel
 from ste.market.calendar import TradingCalendar
 from ste.market.sources import Market
-from ste.schema import FEATURES
 from ste.serving import openapi_examples as examples
 from ste.serving.app import create_app
 from ste.serving.deployed_model import DeployedModel, validate_model
@@ -30,7 +30,7 @@ def settings(**changes: object) -> ServeSettings:
 @pytest.fixture(scope="module", params=["sequence", "flat", "prices", "two"])
 def served(request, tmp_path_factory) -> Iterator[tuple[TestClient, ServedModel]]:
     path = tmp_path_factory.mktemp("app") / "model.onnx"
-    kinds = {"prices": {"feature_set": "prices"}, "two": {"classes": 2}, "flat": {"view": "flat"}, "sequence": {}}
+    kinds = {"prices": {"features": PRICES11}, "two": {"classes": 2}, "flat": {"view": "flat"}, "sequence": {}}
     tiny_model(path, **kinds[request.param])
     model = ServedModel(path)
     with TestClient(create_app(model, settings()), raise_server_exceptions=False) as client:
@@ -151,7 +151,7 @@ class TestBars:
             out[day] = pd.to_datetime(out[day])
             return out
 
-        rows = feature_rows(Market(bars, frame(news), frame(macro, "release_date"), frame(policy)))
+        rows = feature_rows(Market(bars, frame(news), frame(macro, "release_date"), frame(policy)), "weekly", WEEKLY21)
         expected = {}
         for ticker, part in rows.groupby("ticker"):
             values = part[list(FEATURES)].to_numpy()

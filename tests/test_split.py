@@ -10,6 +10,7 @@ import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from feature_sets import WEEKLY21
 from ste.config import DataSettings, LabelSettings, MarketSettings, SplitSettings, SyntheticSettings, TableSettings
 from ste.data.build.labelled_rows import build_table
 from ste.data.build.prepare import prepare
@@ -214,7 +215,7 @@ def seed_settings() -> SyntheticSettings:
 
 def test_the_seed_preset_gives_the_documents_23_and_12_rows(tmp_path: Path) -> None:
     prepared = prepare(seed_settings(), tmp_path)
-    frames = {split: read_table(path) for split, path in prepared.files.items()}
+    frames = {split: read_table(path, WEEKLY21) for split, path in prepared.files.items()}
     assert {split: len(frame) for split, frame in frames.items()} == {"train": 23, "validation": 12}
     days = [f"2024-11-{day:02d}" for day in (1, 8, 15, 22, 29)]
     dates = pd.concat([frame["date"] for frame in frames.values()])

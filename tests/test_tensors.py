@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
+from feature_sets import FEATURES, WEEKLY21
 from ste.data.row_store import RowStore
 from ste.data.storage.memory_mapped import (
     ARRAYS,
@@ -22,7 +23,7 @@ from ste.data.window_dataset import SequenceDataset
 from ste.errors import DataError
 from ste.features.volatility import trailing_volatility, with_market_range
 from ste.market.calendar import WEEKS
-from ste.schema import DIRECTION, FEATURES, RETURN
+from ste.schema import DIRECTION, RETURN
 
 
 def table(tickers: int = 7, weeks: int = 30, seed: int = 0) -> pd.DataFrame:
@@ -53,7 +54,7 @@ def array(folder: Path, name: str, width: int = 1) -> np.ndarray:
 def test_arrays_are_the_same_however_the_rows_are_cut_into_blocks(tmp_path: Path) -> None:
     frame = table()
     for size in (1, 3, 100):
-        write_tensors(blocks(frame, size), tmp_path / str(size), "full", WEEKS, "abc")
+        write_tensors(blocks(frame, size), tmp_path / str(size), WEEKLY21, WEEKS, "abc")
     for name in (*ARRAYS, INDEX):
         one = (tmp_path / "1" / name).read_bytes()
         assert len(one) > 0
@@ -66,8 +67,8 @@ def test_arrays_are_the_same_however_the_rows_are_cut_into_blocks(tmp_path: Path
 
 def test_volatility_in_blocks_is_that_of_the_whole_table(tmp_path: Path) -> None:
     frame = table()
-    write_tensors(blocks(frame), tmp_path / "t", "full", WEEKS, "abc")
-    whole = trailing_volatility(frame)
+    write_tensors(blocks(frame), tmp_path / "t", WEEKLY21, WEEKS, "abc")
+    whole = trailing_volatility(frame, WEEKLY21)
     own = array(tmp_path / "t", "volatility.f4", whole.shape[1] - 1)
     ranges = np.fromfile(tmp_path / "t" / "ranges.f8").reshape(-1, 2)
     days = frame["date"].to_numpy().astype("datetime64[D]").astype(np.int64)
@@ -77,19 +78,19 @@ def test_volatility_in_blocks_is_that_of_the_whole_table(tmp_path: Path) -> None
 
 
 def test_history_starts_anew_with_a_ticker_and_after_a_missing_week(tmp_path: Path) -> None:
-    write_tensors(blocks(table(tickers=3, weeks=8)), tmp_path / "t", "full", WEEKS, "abc")
+    write_tensors(blocks(table(tickers=3, weeks=8)), tmp_path / "t", WEEKLY21, WEEKS, "abc")
     assert array(tmp_path / "t", "history.i4").tolist() == [*range(1, 9), *range(1, 9), *range(1, 6), 1, 2]
 
 
 def test_a_folder_is_whole_or_not_there(tmp_path: Path) -> None:
     frame = table()
-    write_tensors(blocks(frame), tmp_path / "t", "full", WEEKS, "first")
-    with pytest.raises(RuntimeError), TensorWriter(tmp_path / "t", "full", WEEKS) as writer:
+    write_tensors(blocks(frame), tmp_path / "t", WEEKLY21, WEEKS, "first")
+    with pytest.raises(RuntimeError), TensorWriter(tmp_path / "t", WEEKLY21, WEEKS) as writer:
         writer.append(blocks(frame)[0])
         raise RuntimeError
     assert [path.name for path in tmp_path.iterdir()] == ["t"]
     assert '"first"' in (tmp_path / "t" / INDEX).read_text()
-    write_tensors(blocks(frame), tmp_path / "t", "full", WEEKS, "second")
+    write_tensors(blocks(frame), tmp_path / "t", WEEKLY21, WEEKS, "second")
     assert [path.name for path in tmp_path.iterdir()] == ["t"]
     assert '"second"' in (tmp_path / "t" / INDEX).read_text()
 
@@ -106,16 +107,16 @@ def test_a_folder_is_whole_or_not_there(tmp_path: Path) -> None:
 )
 def test_rows_out_of_order_are_refused(wrong, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not in order"):
-        write_tensors(wrong(table()), tmp_path / "t", "full", WEEKS, "abc")
+        write_tensors(wrong(table()), tmp_path / "t", WEEKLY21, WEEKS, "abc")
     assert not list(tmp_path.iterdir())
 
 
 def test_a_mapped_store_is_that_of_the_same_table_in_memory(tmp_path: Path) -> None:
     frame = table(tickers=9, weeks=40, seed=1)
-    write_tensors(blocks(frame), tmp_path / "t", "full", WEEKS, "abc")
+    write_tensors(blocks(frame), tmp_path / "t", WEEKLY21, WEEKS, "abc")
     assert tensors_digest(tmp_path / "t") == "abc"
     for classes in (2, 3):
-        held = RowStore.from_frame(frame.sample(frac=1.0, random_state=2), WEEKS, "full", classes)
+        held = RowStore.from_frame(frame.sample(frac=1.0, random_state=2), WEEKLY21, WEEKS, classes)
         store = read_tensors(tmp_path / "t", classes)
         assert len(store) == len(held) == len(frame)
         assert torch.equal(store.features, held.features)
@@ -137,7 +138,7 @@ def test_a_mapped_store_is_that_of_the_same_table_in_memory(tmp_path: Path) -> N
 
 
 def test_what_is_written_to_a_mapped_array_reaches_no_disk(tmp_path: Path) -> None:
-    write_tensors(blocks(table()), tmp_path / "t", "full", WEEKS, "abc")
+    write_tensors(blocks(table()), tmp_path / "t", WEEKLY21, WEEKS, "abc")
     before = (tmp_path / "t" / "features.f4").read_bytes()
     store = read_tensors(tmp_path / "t")
     store.features[:] = 7.0
@@ -148,7 +149,7 @@ def test_what_is_written_to_a_mapped_array_reaches_no_disk(tmp_path: Path) -> No
 
 def test_arrays_of_another_format_or_none_have_no_digest(tmp_path: Path) -> None:
     assert tensors_digest(tmp_path) is None
-    write_tensors(blocks(table()), tmp_path / "t", "full", WEEKS, "abc")
+    write_tensors(blocks(table()), tmp_path / "t", WEEKLY21, WEEKS, "abc")
     index = json.loads((tmp_path / "t" / INDEX).read_text())
     (tmp_path / "t" / INDEX).write_text(json.dumps(index | {"format": FORMAT + 1}))
     assert tensors_digest(tmp_path / "t") is None

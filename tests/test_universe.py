@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from feature_sets import WEEKLY21
 from onnx_files import tiny_card
 from ste.config import LabelSettings, MarketSettings, SplitSettings, TableSettings, ValidationSettings
 from ste.config.read_options import ReadOptions
@@ -75,7 +76,7 @@ def table_of(settings: MarketSettings, root: Path) -> tuple[pd.DataFrame, dict[s
         blocks = [block.astype({"ticker": str}) for block in read_parts_blocks(prepared.files)]
         frame = pd.concat(blocks, ignore_index=True).drop(columns="split")
     else:
-        frame = pd.concat([read_table(path) for path in prepared.files.values()], ignore_index=True)
+        frame = pd.concat([read_table(path, WEEKLY21) for path in prepared.files.values()], ignore_index=True)
     frame = frame.sort_values(["ticker", "date"], ignore_index=True)
     return with_history_only(frame, history_only_rows(frame)), prepared.card
 
@@ -133,7 +134,7 @@ def test_rows_outside_the_universe_are_read_by_windows_and_are_no_examples(
     plain = settings_of(tmp_path / "without", market_of())
     frame, card = table_of(settings, tmp_path / "data")
     everything, _ = table_of(plain, tmp_path / "data")
-    columns = [name for name in table_columns("full") if name != DIRECTION or model == "labels"]
+    columns = [name for name in table_columns(WEEKLY21) if name != DIRECTION or model == "labels"]
     pd.testing.assert_frame_equal(frame[columns], everything[columns], check_dtype=False, rtol=1e-9)
     date, ticker = frame["date"], frame["ticker"]
     inside = (ticker == "AAA") | ((ticker == "BBB") & (date >= "2020-12-01") & (date <= "2021-04-15"))
@@ -319,7 +320,7 @@ def test_weeks_without_a_trade_are_scored_on_demand(tmp_path: Path) -> None:
 def test_days_without_a_trade_are_history_only_in_daily_tables(tmp_path: Path) -> None:
     settings = settings_of(tmp_path, quiet_market(), frequency="daily")
     prepared = prepare(settings, tmp_path / "data")
-    frames = [read_table(path, Periods("daily")) for path in prepared.files.values()]
+    frames = [read_table(path, WEEKLY21, Periods("daily")) for path in prepared.files.values()]
     rows = pd.concat([frame[history_only_rows(frame)] for frame in frames])
     assert set(rows["ticker"]) == {"AAA"}
     assert len(rows) == len(NEW_YORK.sessions(pd.Timestamp("2021-01-04"), pd.Timestamp("2021-01-20"))) + 5 + 2
@@ -336,7 +337,7 @@ def test_tables_without_such_rows_have_no_column(tmp_path: Path) -> None:
     settings = settings_of(tmp_path, market_of())
     prepared = prepare(settings, tmp_path / "data")
     for path in prepared.files.values():
-        assert tuple(pd.read_csv(path, nrows=0)) == table_columns("full")
+        assert tuple(pd.read_csv(path, nrows=0)) == table_columns(WEEKLY21)
     assert not any("history_only" in entry for entry in prepared.card["files"].values())
 
 
@@ -355,7 +356,7 @@ def test_a_users_table_may_have_the_column(tmp_path: Path, how: str) -> None:
     assert panel.store.columns.history_only.sum() == 3
     assert panel.prepared.card["files"]["train"]["history_only"] == 2
     if how == "csv":  # the first part, of 2020, has no such row
-        assert list(panel.first_rows("train", 3)) == [*table_columns("full"), HISTORY_ONLY]
+        assert list(panel.first_rows("train", 3)) == [*table_columns(WEEKLY21), HISTORY_ONLY]
 
 
 def test_another_mark_than_0_or_1_is_refused(tmp_path: Path) -> None:
@@ -365,12 +366,12 @@ def test_another_mark_than_0_or_1_is_refused(tmp_path: Path) -> None:
     frame.loc[4, HISTORY_ONLY] = 0.5
     frame.to_csv(tmp_path / "bad.csv", index=False)
     with pytest.raises(DataError, match=r"column history_only, line 6: found 0.5; expected 1"):
-        read_table(tmp_path / "bad.csv")
+        read_table(tmp_path / "bad.csv", WEEKLY21)
 
 
 def test_the_monitor_scores_no_such_row(tmp_path: Path) -> None:
     prepared = prepare(settings_of(tmp_path, quiet_market()), tmp_path / "data")
-    table = read_table(prepared.files["train"])
+    table = read_table(prepared.files["train"], WEEKLY21)
     found = outcomes_of_table(table, tiny_card(), "table")
     assert len(found) == len(table) - 2
     assert not (found["ticker"].eq("AAA") & found["date"].isin(pd.to_datetime(["2021-01-08", "2021-01-15"]))).any()
@@ -420,7 +421,7 @@ def test_a_delisting_closes_the_last_daily_labels(tmp_path: Path, horizon: int) 
     settings.delisted = str(tmp_path / "delisted.csv")
     Path(settings.delisted).write_text("ticker,date,return\nDDD,2021-04-15,-0.4\n")
     frame = pd.concat(
-        [read_table(path, Periods("daily")) for path in prepare(settings, tmp_path / "data").files.values()]
+        [read_table(path, WEEKLY21, Periods("daily")) for path in prepare(settings, tmp_path / "data").files.values()]
     )
     own = frame[frame["ticker"] == "DDD"].tail(horizon + 1)
     closes = bars[bars["ticker"] == "DDD"]["close"].to_numpy()

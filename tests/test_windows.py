@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from feature_sets import FEATURES, WEEKLY21
 from ste.config import LabelSettings, SplitSettings, SyntheticSettings
 from ste.data import datamodule
 from ste.data.build.data_card import PreparedData
@@ -20,7 +21,7 @@ from ste.data.row_store import RowStore
 from ste.data.window_dataset import Batch, FlatDataset, SequenceDataset, forward_batch_size
 from ste.errors import DataError
 from ste.market.calendar import WEEKS
-from ste.schema import DIRECTION, FEATURES, KEYS, RETURN, SPLITS
+from ste.schema import DIRECTION, KEYS, RETURN, SPLITS
 from ste.seed_ensembles.replica_loader import ReplicaLoader
 
 Weeks = dict[str, set[int]]
@@ -68,7 +69,7 @@ def all_rows(store: RowStore) -> np.ndarray:
 @settings(max_examples=150)
 @given(weeks=some_weeks, length=lengths, shuffle=st.integers(0, 1000))
 def test_a_window_never_crosses_a_ticker_or_a_missing_week(weeks: Weeks, length: int, shuffle: int) -> None:
-    store = RowStore.from_frame(frame_of(weeks).sample(frac=1.0, random_state=shuffle))
+    store = RowStore.from_frame(frame_of(weeks).sample(frac=1.0, random_state=shuffle), WEEKLY21)
     dataset = SequenceDataset(store, all_rows(store), length)
     features, _ = everything(dataset)
     assert features.shape == (len(dataset), length, len(FEATURES))
@@ -81,7 +82,7 @@ def test_a_window_never_crosses_a_ticker_or_a_missing_week(weeks: Weeks, length:
 @settings(max_examples=100)
 @given(weeks=some_weeks, length=lengths, chosen=st.integers(0, 2**31 - 1))
 def test_sequence_and_flat_examples_of_a_row_agree(weeks: Weeks, length: int, chosen: int) -> None:
-    store = RowStore.from_frame(frame_of(weeks))
+    store = RowStore.from_frame(frame_of(weeks), WEEKLY21)
     rows = np.random.default_rng(chosen).random(len(store.frame)) < 0.6
     sequence, flat = SequenceDataset(store, rows, length), FlatDataset(store, rows)
     assert len(flat) == rows.sum()
@@ -100,7 +101,7 @@ def test_sequence_and_flat_examples_of_a_row_agree(weeks: Weeks, length: int, ch
 @settings(max_examples=60)
 @given(weeks=some_weeks, length=lengths)
 def test_windows_of_one_week_are_the_flat_rows(weeks: Weeks, length: int) -> None:
-    store = RowStore.from_frame(frame_of(weeks))
+    store = RowStore.from_frame(frame_of(weeks), WEEKLY21)
     sequence, flat = SequenceDataset(store, all_rows(store), 1), FlatDataset(store, all_rows(store))
     assert len(sequence) == len(flat) == len(store.frame)
     assert torch.equal(everything(sequence).features.squeeze(1), everything(flat).features)
@@ -111,7 +112,7 @@ def test_windows_of_one_week_are_the_flat_rows(weeks: Weeks, length: int) -> Non
 @settings(max_examples=60)
 @given(weeks=some_weeks, length=lengths, order=st.integers(0, 1000))
 def test_gathering_a_batch_is_gathering_each(weeks: Weeks, length: int, order: int) -> None:
-    store = RowStore.from_frame(frame_of(weeks))
+    store = RowStore.from_frame(frame_of(weeks), WEEKLY21)
     for dataset in (SequenceDataset(store, all_rows(store), length), FlatDataset(store, all_rows(store))):
         indices = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(order))
         batch = dataset[indices]
@@ -124,7 +125,7 @@ def test_gathering_a_batch_is_gathering_each(weeks: Weeks, length: int, order: i
 
 def test_the_features_of_a_window_are_the_tables_oldest_first() -> None:
     frame = frame_of({"A": {3, 4, 5, 6}})
-    store = RowStore.from_frame(frame)
+    store = RowStore.from_frame(frame, WEEKLY21)
     dataset = SequenceDataset(store, all_rows(store), 3)
     assert dataset[0].features[:, WEEK].tolist() == [3.0, 4.0, 5.0]
     assert dataset[1].features[:, WEEK].tolist() == [4.0, 5.0, 6.0]
@@ -133,7 +134,7 @@ def test_the_features_of_a_window_are_the_tables_oldest_first() -> None:
 
 
 def test_history_counts_the_weeks_that_a_row_can_look_back_on() -> None:
-    store = RowStore.from_frame(frame_of({"A": {0, 1, 2, 4, 5}, "B": {5, 6}}))
+    store = RowStore.from_frame(frame_of({"A": {0, 1, 2, 4, 5}, "B": {5, 6}}), WEEKLY21)
     assert store.history.tolist() == [1, 2, 3, 1, 2, 1, 2]
 
 
@@ -141,7 +142,7 @@ def test_windows_go_on_over_the_turn_of_a_year_and_a_short_week() -> None:
     """Weeks are counted by the calendar, not by days between their last sessions."""
     frame = frame_of({"A": {0, 1, 2, 3}})
     frame["date"] = pd.to_datetime(["2023-12-22", "2023-12-29", "2024-01-05", "2024-01-11"])  # the last a Thursday
-    assert RowStore.from_frame(frame).history.tolist() == [1, 2, 3, 4]
+    assert RowStore.from_frame(frame, WEEKLY21).history.tolist() == [1, 2, 3, 4]
 
 
 # --- the splits of a table ---

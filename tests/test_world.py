@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from feature_sets import COLUMNS, FEATURES, WEEKLY21
 from ste.config import LabelSettings, SyntheticSettings, TableSettings
 from ste.data.build.data_card import PreparedData
 from ste.data.build.labelled_rows import build_table
@@ -21,7 +22,7 @@ from ste.errors import ConfigError, DataError
 from ste.features.feature_rows import feature_rows
 from ste.labels.targets import directions, future_returns
 from ste.market.calendar import WEEKS
-from ste.schema import CLASS_NAMES, COLUMNS, DIRECTION, FEATURES, KEYS, PROBABILITIES, RETURN, ROW_PERIOD
+from ste.schema import CLASS_NAMES, DIRECTION, KEYS, PROBABILITIES, RETURN, ROW_PERIOD
 from ste.synthetic import generator as drawing
 from ste.synthetic import return_model as model
 from ste.synthetic.generator import SEED_TICKERS, generate_market, ticker_names
@@ -128,7 +129,7 @@ def test_the_law_of_the_table_is_the_law_that_the_prices_were_drawn_from(monkeyp
         patch.setattr(model, "moments", recorded)
         patch.setattr(drawing, "_blend", recorded_blend)
         market = generate_market(settings)
-    rows = feature_rows(market)
+    rows = feature_rows(market, "weekly", WEEKLY21)
     mu, sigma = model.table_moments(rows, settings.signal)
     first_week = WEEKS.index(market.bars["date"]).min()
     # The moments of week w were drawn at the close of week w - 1, tickers in the bars' order.
@@ -172,7 +173,7 @@ def large() -> Callable[[float], pd.DataFrame]:
             settings = SyntheticSettings(
                 source="world", tickers=30, start="1995-01-01", end="2019-12-31", signal=signal
             )
-            rows = feature_rows(generate_market(settings))
+            rows = feature_rows(generate_market(settings), "weekly", WEEKLY21)
             rows["mu"], rows["sigma"] = model.table_moments(rows, signal)
             drawn[signal] = future_returns(rows, horizon=1).dropna().reset_index(drop=True)
         return drawn[signal]
@@ -336,7 +337,7 @@ def test_the_card_agrees_with_the_files(prepared: PreparedData) -> None:
     assert card == prepared.card
     assert set(card["files"]) == {"train", "validation", "test"}
     for split, entry in card["files"].items():
-        table = read_table(folder / entry["file"])
+        table = read_table(folder / entry["file"], WEEKLY21)
         assert entry["sha256"] == sha256(prepared.files[split])
         assert entry["rows"] == len(table)
         assert entry["periods"] == table["date"].nunique()

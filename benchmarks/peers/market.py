@@ -7,16 +7,16 @@ import numpy as np
 import pandas as pd
 
 from ste.config import SyntheticSettings, TrainSettings
+from ste.config.feature_sets import DEFAULT, load_feature_set
 from ste.config.load import compose_command, load_settings
 from ste.data.storage.files import write_frame
 from ste.features.feature_rows import feature_rows
 from ste.market.sources import Market
-from ste.schema import FEATURE_SETS, GROUPS
 from ste.synthetic.generator import generate_market
 
-FULL = FEATURE_SETS["full"]
+FULL = load_feature_set(DEFAULT)
 BARS = ("open", "high", "low", "close", "volume")
-GIVEN = tuple(name for kind in ("news", "macro", "policy") for name in GROUPS[kind])
+GIVEN = tuple(name for kind in ("news", "macro", "policy") for name in FULL.groups[kind])
 """Columns that do not follow from bars. Qlib reads them from its files, STE fills in neutral values."""
 
 
@@ -87,5 +87,5 @@ def _write_qlib(folder: Path, bars: pd.DataFrame, days: pd.DatetimeIndex) -> Non
 def _neutral(bars: pd.DataFrame) -> dict[str, float]:
     """Return the values that STE fills in without news, macro figures or policy events."""
     one = bars[bars["ticker"] == bars["ticker"].iloc[0]]
-    row = feature_rows(Market(bars=one), "daily").iloc[-1]
+    row = feature_rows(Market(bars=one), "daily", FULL).iloc[-1]
     return {name: float(row[name]) for name in GIVEN}

@@ -10,7 +10,9 @@ import torch
 
 from ste.data.datamodule import TrendDataModule
 from ste.data.window_dataset import WindowDataset
+from ste.errors import DataError
 from ste.features.normalization import Normalizer
+from ste.schema import PERIOD_BAR
 
 Inputs = Literal["last", "window", "volatility"]
 
@@ -90,7 +92,13 @@ class SplitExamples:
     def chunks(self, inputs: Inputs) -> Iterator[np.ndarray]:
         """Yield `table` in chunks of rows."""
         if inputs == "volatility":
-            yield self.dataset.store.columns.volatility(self.dataset.ends.numpy())
+            volatility = self.dataset.store.columns.volatility
+            if volatility is None:
+                raise DataError(
+                    "data: the table has no high, low and close of a period, which model=volatility reads. Add columns "
+                    f"{', '.join(bar.name for bar in PERIOD_BAR)}, or choose another model."
+                )
+            yield volatility(self.dataset.ends.numpy())
             return
         for index in torch.arange(len(self)).split(CHUNK):
             yield select_inputs(self.representation(self.dataset[index].features).numpy(), inputs)

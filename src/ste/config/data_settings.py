@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le, Len, Lt, Predicate
 
+from ste.config.extra_settings import ExtraSettings
 from ste.config.feature_sets import ALL_COLUMNS, DEFAULT, load_feature_set
 from ste.config.read_options import ReadingSettings
 from ste.config.table_features import table_feature_set
@@ -219,7 +220,7 @@ Tickers = Annotated[int | list[str], Predicate(_is_not_empty), Expect(_TICKERS)]
 
 
 @dataclass
-class SyntheticSettings(DataSettings):
+class SyntheticSettings(ExtraSettings, DataSettings):
     """A synthetic market.
 
     Attributes:
@@ -249,7 +250,7 @@ class SyntheticSettings(DataSettings):
 
 
 @dataclass(kw_only=True)
-class MarketFiles(ReadingSettings):
+class MarketFiles(ExtraSettings, ReadingSettings):
     """Daily files of a market that a command reads; the files that complement the bars are optional."""
 
     bars: str | None = None
@@ -259,16 +260,19 @@ class MarketFiles(ReadingSettings):
 
     def files(self) -> dict[str, str]:
         """Return the given files by kind."""
-        return self.given(MARKET_COLUMNS)
+        return self.given(MARKET_COLUMNS) | self.extra_files()
 
     def check(self) -> None:
         """Check that the other files come with bars."""
-        alone = bool(self.bars) or not any((self.news, self.macro, self.policy))
-        self.require(alone, "bars", "a file of daily bars as well as news, macro or policy", example="bars.csv")
+        super().check()
+        others = {"news, macro or policy": any((self.news, self.macro, self.policy)), "extra": bool(self.extra)}
+        for kind, given in others.items():
+            expected = f"a file of daily bars as well as {kind}"
+            self.require(bool(self.bars) or not given, "bars", expected, example="bars.csv")
 
 
 @dataclass
-class RealMarketSettings(ReadingSettings, DataSettings):
+class RealMarketSettings(ExtraSettings, ReadingSettings, DataSettings):
     """A real market, whatever its bars come from.
 
     Attributes:
@@ -299,7 +303,8 @@ class RealMarketSettings(ReadingSettings, DataSettings):
 
     def files(self) -> dict[str, str]:
         """Return the given files by kind."""
-        return self.given(kind for kind in (*MARKET_COLUMNS, *UNIVERSE_COLUMNS) if hasattr(self, kind))
+        own = self.given(kind for kind in (*MARKET_COLUMNS, *UNIVERSE_COLUMNS) if hasattr(self, kind))
+        return own | self.extra_files()
 
 
 @dataclass

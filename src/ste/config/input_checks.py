@@ -5,7 +5,7 @@ import zlib
 from pathlib import Path
 
 from ste.config.command_settings import AuditSettings
-from ste.config.data_settings import DataSettings, RealMarketSettings, TableSettings
+from ste.config.data_settings import DataSettings, RealMarketSettings, SyntheticSettings, TableSettings
 from ste.config.file_locations import find_file, find_files, nearby
 from ste.config.header_check import check_columns
 from ste.config.monitor_settings import MonitorSettings
@@ -27,7 +27,7 @@ def check_input_files(settings: Settings) -> None:
     """
     if isinstance(settings, MonitorSettings | PredictSettings | ServeSettings):
         for key, path in settings.files().items():
-            if key in MARKET_COLUMNS:
+            if key in MARKET_COLUMNS or key in settings.extra_files():
                 check_market_file(key, path, key)
             elif key == "truth":  # bars in any shape, or a table
                 find_files(path, key)
@@ -50,6 +50,9 @@ def check_data_files(data: DataSettings) -> None:
     """
     if isinstance(data, RealMarketSettings):
         for kind, path in data.files().items():
+            check_market_file(kind, path, f"data.{kind}")
+    elif isinstance(data, SyntheticSettings):
+        for kind, path in data.extra_files().items():
             check_market_file(kind, path, f"data.{kind}")
     elif isinstance(data, TableSettings):
         for split, path in data.files().items():

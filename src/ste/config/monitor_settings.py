@@ -47,4 +47,4 @@ class MonitorSettings(MarketFiles, StoreSettings):
 
     def files(self) -> dict[str, str]:
         """Return the given tables by setting; predictions are checked when they are read, as they may be JSON lines."""
-        return self.given(("features", *MARKET_COLUMNS, "truth"))
+        return self.given(("features", *MARKET_COLUMNS, "truth")) | self.extra_files()

@@ -84,4 +84,4 @@ class PredictSettings(MarketFiles, StoreSettings):
 
     def files(self) -> dict[str, str]:
         """Return the given input files by setting."""
-        return self.given(("input", *MARKET_COLUMNS))
+        return self.given(("input", *MARKET_COLUMNS)) | self.extra_files()

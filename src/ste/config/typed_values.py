@@ -12,7 +12,8 @@ from hydra.errors import HydraException
 _OF_RUNS = re.compile(r"(run|runs|resume|model)=")
 _LIKE_A_NUMBER = re.compile(r"(?<=[=\[,])(?:\d{6,}|\d+e\d{1,30})(?=[\],]|$)")
 _TICKERS = re.compile(r"(\+{0,2}(?:data\.)?tickers)=(.*)", re.DOTALL)
-_COLUMNS = re.compile(r"\+{0,2}((?:data\.|replay\.)?columns)=(.*)", re.DOTALL)
+_COLUMNS = re.compile(r"\+{0,2}((?:data\.|replay\.)?(?:columns|extra|extra_lag))=(.*)", re.DOTALL)
+_EXTRA = re.compile(r"(?:data\.|replay\.)?extra(?:_lag)?\.\w+=")  # a key that no configuration file has
 _POSITION_OR_QUOTED = re.compile(r"\d+$|['\"]")
 _COUNT = re.compile(r"[1-9]\d*|null")  # of tickers, or all
 _HOME = re.compile(r"([\w.+]+)=~(?=/)")
@@ -35,6 +36,8 @@ def as_typed(override: str) -> str:
     tickers = _TICKERS.fullmatch(override)
     if tickers:
         return f"{tickers[1]}={_names(tickers[2])}"
+    if _EXTRA.match(override):
+        override = f"++{override}"
     key, equals, value = _HOME.sub(rf"\1={Path.home()}", override).partition("=")
     if not equals or value[:1] in ("", "'", '"', "[", "{") or _is_readable(f"{key}={value}"):
         return key + equals + value

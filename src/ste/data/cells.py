@@ -110,6 +110,20 @@ def cell_text(cells: Any, row: int) -> str:
     return "" if value is None else str(value).removesuffix(" 00:00:00")
 
 
+class CellTexts:
+    """Cells as a message shows them, by position.
+
+    Args:
+        cells: Arrow array `[N]`.
+    """
+
+    def __init__(self, cells: Any) -> None:
+        self._cells = cells
+
+    def __getitem__(self, row: int) -> str:
+        return cell_text(self._cells, row)
+
+
 def decoded(cells: Any) -> Any:
     """Return cells without dictionary encoding or string views."""
     if pa.types.is_dictionary(cells.type):

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ste.data.history_only import history_only_rows
-from ste.features.volatility import trailing_volatility
+from ste.features.volatility import has_period_bar, trailing_volatility
 from ste.schema import DIRECTION, RETURN, FeatureSet
 
 
@@ -28,7 +28,7 @@ class RowColumns:
         directions: trend of the table's own label, integers `[N]`.
         history_only: whether a row is neither trained on nor scored, bool `[N]`.
         volatility: from rows `[n]` to their trailing volatilities, float64 `[n, K]`; see
-            `volatility.trailing_volatility`.
+            `volatility.trailing_volatility`. None in a table without high, low and close.
         frame: every row and column of a table in memory.
         release: frees the memory of mapped features, which are read again on access.
     """
@@ -40,7 +40,7 @@ class RowColumns:
     returns: np.ndarray
     directions: np.ndarray
     history_only: np.ndarray
-    volatility: Callable[[np.ndarray], np.ndarray]
+    volatility: Callable[[np.ndarray], np.ndarray] | None
     frame: pd.DataFrame | None = None
     release: Callable[[], None] = lambda: None
 
@@ -62,7 +62,7 @@ class RowColumns:
             frame[RETURN].to_numpy(np.float64),
             frame[DIRECTION].to_numpy(np.int64),
             history_only_rows(frame),
-            lambda rows: volatility()[rows],
+            (lambda rows: volatility()[rows]) if has_period_bar(frame, features) else None,
             frame,
         )
 

@@ -101,6 +101,8 @@ def _predict_baselines(model: Model, data: TrendDataModule, splits: list[str]) -
         if "train" in data.samples:
             train = SplitExamples.from_split(data, "train", model.representation, unsampled=True)
         baselines = {name: build() for name, build in REFERENCE_BASELINES.items()}
+        if data.panel.store.columns.volatility is None:  # a ready table without high, low and close
+            del baselines["volatility"]
         for baseline in baselines.values():
             baseline.fit(train, known["validation"], seed=0)
         return {split: {name: one.predict_proba(known[split]) for name, one in baselines.items()} for split in splits}

@@ -16,7 +16,7 @@ _RECURSIVE = frozenset(
     {*("ADOSC", "ADXR", "CVI", "DEMA", "EFI", "ERI", "KC", "MACD", "MACDFIX", "MASSI", "SMI", "STOCHRSI", "SUPERTREND")}
     | {*("TEMA", "TRIX", "TSI", "ZLEMA")}
 )
-# Parabolic stops forget their start at a reversal; TA-Lib's own look-back of 1 says nothing about it.
+# Parabolic stops forget their start at a reversal; TA-Lib's own look-back of 1 does not cover it.
 _REVERSAL_MEMORY = {"SAR": 250, "SAREXT": 250}
 _FINITE_AVERAGES = frozenset({0, 2, 5})  # simple, weighted, triangular
 _MEMORY = 5.3  # of a mean with weight 1/n for the newest value: (1 - 1/n) ** 5.3 n is 0.5 %

@@ -48,7 +48,12 @@ class Fields:
             return macro_level(self.market.macro, name.removeprefix(MACRO), self.market.bars["date"]), False
         if name in (*NEWS_FIELDS, *POLICY_FIELDS):
             return self._period_field(name), True
-        raise unknown_field(name)
+        table, _, column = name.partition(".")
+        extra = self.market.extra
+        if table in extra and column in extra[table].value_columns:
+            bars = self.market.bars
+            return extra[table].as_of(column, bars["ticker"], bars["date"]), False
+        raise unknown_field(name, [f"{one}.{value}" for one in extra for value in extra[one].value_columns])
 
     def _period_field(self, name: str) -> np.ndarray:
         frame = self._news if name in NEWS_FIELDS else self._policy

@@ -27,6 +27,7 @@ def policy_features(rows: pd.DataFrame, policy: pd.DataFrame | None, periods: Pe
     events = policy["impact"].astype(float).groupby(periods.known(policy["date"]))
     period = rows[ROW_PERIOD].to_numpy()
     every = range(period.min(), period.max() + 1)
-    for name, known in zip(POLICY_FIELDS, (events.size(), events.sum()), strict=True):
+    figures: tuple[pd.Series, ...] = (events.size(), events.sum())
+    for name, known in zip(POLICY_FIELDS, figures, strict=True):
         out[name] = known.reindex(every).fillna(0.0).to_numpy(dtype=np.float64)[period - every.start]
     return out

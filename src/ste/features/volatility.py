@@ -3,6 +3,7 @@
 N rows, K volatilities.
 """
 
+from collections.abc import Container
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,16 @@ MARKET = len(WINDOWS) + 1
 """Position of the mean range of all tickers, the only volatility that a ticker's own rows do not decide."""
 
 MIN_VOLATILITY = 1e-4  # an untraded day has no range
+
+
+def has_period_bar(names: Container[object], features: FeatureSet) -> bool:
+    """Return whether a table has what the volatilities are computed from: high, low and close of each period.
+
+    Args:
+        names: of the table's columns.
+        features: its feature set.
+    """
+    return all(name in names for name in features.period_bar().values())
 
 
 def trailing_volatility(frame: pd.DataFrame, features: FeatureSet) -> np.ndarray:

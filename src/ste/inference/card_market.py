@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from ste.config import MarketSettings
+from ste.config.extra_settings import ExtraSettings
 from ste.config.read_options import ReadingSettings
 from ste.data.bar_files.bar_frame import OnFaults
 from ste.data.sources.market_files import read_market
@@ -44,14 +45,14 @@ def open_market(
     Args:
         card: of the model.
         given: settings of the command: the path of each of `SOURCES`, of which `bars` is required, and how to read
-            them (`ReadingSettings`); what is missing is the default.
+            them (`ReadingSettings`), and the user's own columns (`ExtraSettings`); what is missing is the default.
         on_faults: gets the bars with a fault, which are left out; None raises an error for them.
         section: of these settings, for messages.
 
     Raises:
         DataError: a file that cannot be used.
     """
-    names = (*SOURCES, *(field.name for field in fields(ReadingSettings)))
+    names = (*SOURCES, *(field.name for kind in (ReadingSettings, ExtraSettings) for field in fields(kind)))
     values: dict[str, Any] = {
         "source": "market",
         "calendar": BARS if card.periods.calendar.label == BARS else card.calendar,

@@ -55,10 +55,10 @@ def watched_values(features: np.ndarray, forms: ColumnForms) -> np.ndarray:
             at = forms.at(kind)
             if at:
                 out[:, at] = figure(last[:, at], close)
-        for at in forms.at("band_position"):
-            lower, upper = (last[:, band] for band in forms.bands[str(at)])
+        for column in forms.at("band_position"):
+            lower, upper = (last[:, band] for band in forms.bands[str(column)])
             width = np.maximum(upper - lower, 1e-6 * close[:, 0])
-            out[:, at] = np.clip((2.0 * last[:, at] - lower - upper) / width, -3.0, 3.0)
+            out[:, column] = np.clip((2.0 * last[:, column] - lower - upper) / width, -3.0, 3.0)
         at = forms.at("window_mean")
         if x.ndim == 3:
             out[:, at] = np.log((1.0 + last[:, at]) / (1.0 + x[:, :, at].mean(axis=1)))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import pandas as pd
 
 from ste.market.calendar import NEW_YORK, Periods, TradingCalendar
+from ste.market.extra_table import ExtraTable
 from ste.market.read_summary import ReadSummary
 
 MACRO_NEUTRAL = {
@@ -38,6 +39,7 @@ class Market:
         policy: `MARKET_COLUMNS["policy"]`, one row per event, impact in quarter points.
         calendar: whose sessions the bars lie on.
         summary: of what was read, adjusted, set aside and filled.
+        extra: columns of the user's own, by name of their file (`data.extra`).
     """
 
     bars: pd.DataFrame
@@ -46,6 +48,7 @@ class Market:
     policy: pd.DataFrame | None = None
     calendar: TradingCalendar = NEW_YORK
     summary: ReadSummary = field(default_factory=ReadSummary)
+    extra: dict[str, ExtraTable] = field(default_factory=dict)
 
     @property
     def notes(self) -> list[str]:

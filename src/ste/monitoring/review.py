@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,6 @@ from ste.inference.model_card import ModelCard
 from ste.inference.onnx_model import ServedModel
 from ste.inference.reference import ReferenceDistributions
 from ste.inference.training_data import early_notes, training_rows
-from ste.inference.watched_columns import SLOW_MACRO
 from ste.market.sources import Market
 from ste.monitoring.drift import DriftReport, drift_report
 from ste.monitoring.drift_monitor import DriftMonitor
@@ -175,10 +175,10 @@ def suspect_constants(reference: ReferenceDistributions, features: np.ndarray) -
     codes = reference.codes(features[:1], np.zeros((1, len(reference.classes))))[0]
     out = []
     for k, name in enumerate(reference.features):
-        column = reference.columns[k]
+        column, is_slow = reference.columns[k], reference.forms.normalizations[k] == "window_change"
         counts = [0, *column.counts, 0]
         fraction = counts[codes[k]] / max(sum(counts), 1)
-        if np.ptp(last[:, k]) == 0.0 and not column.constant and fraction < 0.5 and name not in SLOW_MACRO:
+        if np.ptp(last[:, k]) == 0.0 and not column.constant and fraction < 0.5 and not is_slow:
             out.append(name)
     return out
 
@@ -212,7 +212,7 @@ def _outcomes(
         if is_table(settings.truth, settings.read_options()):
             path = Path(settings.truth).expanduser()
             return outcomes_of_table(read_rows(path, ()), card, path)
-        sides = dict.fromkeys(("news", "macro", "policy"))
+        sides: dict[str, Any] = {**dict.fromkeys(("news", "macro", "policy")), "extra": {}, "extra_lag": {}}
         later = open_market(card, {**vars(settings), **sides, "bars": settings.truth})
         # What stands in for the other files plays no part in outcomes.
         notes += [f"truth: {note}" for note in later.notes if note not in later.summary.assumptions]

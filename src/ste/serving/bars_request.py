@@ -11,7 +11,9 @@ import pandas as pd
 from pydantic import ConfigDict, FailFast, Field, TypeAdapter, ValidationError, WithJsonSchema, with_config
 from typing_extensions import TypedDict  # pydantic asks for it below Python 3.12
 
+from ste.config.read_options import ReadOptions
 from ste.data.columns import shown_value
+from ste.data.sources.extra_blocks import ExtraBlocks
 from ste.data.sources.side_files import find_relations
 from ste.errors import DataError
 from ste.inference.card_market import bars_calendar, check_card_bars
@@ -22,6 +24,7 @@ from ste.market.calendar import Periods
 from ste.market.read_summary import ReadSummary
 from ste.market.sources import Market
 from ste.schema import ADJUSTED_CLOSE, MACRO_SERIES, MARKET_COLUMNS, SOURCE_NUMBERS, Column
+from ste.serving.extra_request import extra_schema, read_extra
 from ste.serving.problems import MAX_FAULTS, Fault, Problem
 from ste.serving.request_features import loads
 
@@ -70,6 +73,7 @@ REQUEST: TypeAdapter[dict[str, Any]] = TypeAdapter(
             "news": NotRequired[_rows("NewsInput", "news")],
             "macro": NotRequired[_rows("MacroInput", "macro")],
             "policy": NotRequired[_rows("PolicyInput", "policy")],
+            "extra": NotRequired[extra_schema(_MAX_VALUE)],
             "every": NotRequired[
                 Annotated[bool, Field(description="Predict every period of the bars, not only each ticker's latest.")]
             ],
@@ -120,15 +124,22 @@ def examples_of_bars(body: bytes, card: ModelCard) -> BarExamples:
     faults = [*islice(_contradictions(frames), MAX_FAULTS)]
     if faults:
         raise Problem("invalid-request", "The bars are inconsistent.", faults)
+    own, faults = read_extra(request.get("extra", {}), ReadOptions(calendar=card.calendar), {})
+    if faults:
+        raise Problem("invalid-request", "The columns of extra cannot be used.", faults[:MAX_FAULTS])
     summary = ReadSummary()
-    bars = frames.pop("bars")
+    bars = frames["bars"]
     assert bars is not None
     try:
         periods = Periods(card.frequency, bars_calendar(card, bars))
         adjusted = adjusted_bars(bars, summary, periods=periods, by_model=True)
         # Too few bars for a spacing are taken as those of training.
         summary.spacing = summary.spacing or card.spacing
-        market = Market(adjusted, calendar=periods.calendar, summary=summary, **frames)
+        extra = ExtraBlocks(own, summary)
+        columns = extra.of(adjusted)
+        extra.finish(summary.tickers, adjusted["date"].max())
+        news, macro, policy = (frames[kind] for kind in ("news", "macro", "policy"))
+        market = Market(adjusted, news, macro, policy, periods.calendar, summary, columns)
         check_card_bars(card, market)
         length = 1 if card.view == "flat" else card.sequence_length
         rows = rows_of_bars(market, card, None if request.get("every") else length)

@@ -25,6 +25,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
     }.items()
 }
 """Plain names (`plain_name`) of each column."""
+INDEX_NAMES = ("", "index", "unnamed0")
+"""Plain names of the index of a frame."""
 _LONGEST = 40  # characters of a name in a message
 _FULLY_ADJUSTED = {name: (f"adj{name}", f"adjusted{name}", f"{name}adj", f"{name}adjusted") for name in FIELDS}
 
@@ -67,6 +69,23 @@ def is_date_name(name: str) -> bool:
 def is_ticker_name(name: str) -> bool:
     """Whether a name means the ticker."""
     return plain_name(name) in _NAMES["ticker"]
+
+
+def usual_positions(header: Sequence[str], key: str) -> list[int]:
+    """Return where the most usual name of `ticker` or `date` stands that a header has: its places from 0.
+
+    A name that only the index of a frame has means nothing here.
+
+    Args:
+        header: names in the file's order.
+        key: `ticker` or `date`.
+    """
+    plain = [plain_name(name) for name in header]
+    for name in _NAMES[key]:
+        found = [at for at, one in enumerate(plain) if one == name and name not in INDEX_NAMES]
+        if found:
+            return found
+    return []
 
 
 def map_columns(header: Sequence[str], options: ReadOptions, where: str) -> ColumnMap:

@@ -15,7 +15,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from ste.config import DataSettings, RealMarketSettings, TableSettings
+from ste.config import DataSettings, RealMarketSettings, SyntheticSettings, TableSettings
 from ste.config.file_locations import all_files
 from ste.config.progress import step, wrapped
 from ste.data.build.data_card import (
@@ -82,6 +82,9 @@ def _identity(settings: DataSettings) -> dict[str, Any]:
         for kind, path in settings.files().items():
             files = all_files(path) if kind == "bars" else [Path(path).expanduser()]
             identity[kind] = sha256(files[0]) if len(files) == 1 else _digest(files)
+    elif isinstance(settings, SyntheticSettings):
+        identity |= {kind: sha256(Path(path).expanduser()) for kind, path in settings.extra_files().items()}
+    identity["extra"] = sorted(identity.pop("extra"))  # the names, whatever the paths
     return {"build": BUILD, **identity}
 
 

@@ -6,19 +6,23 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import pandas as pd
 
 from ste.config import DataSettings, RealMarketSettings, SyntheticSettings, TableSettings
 from ste.config.header_check import check_columns
+from ste.config.read_options import ReadOptions
 from ste.data.columns import check_lines, typed_frame
+from ste.data.sources.extra_blocks import ExtraBlocks
 from ste.data.sources.market_files import file_periods, market_blocks, read_market
 from ste.data.storage.files import read_frame
 from ste.data.storage.parquet_shards import part_files
 from ste.errors import ConfigError
 from ste.market.calendar import calendar_of_days
+from ste.market.read_summary import ReadSummary
 from ste.market.sources import Market
 from ste.market.ticker_groups import ticker_ranges, ticker_starts
 from ste.schema import BARS, KEYS
-from ste.synthetic.generator import generate_market, generate_market_blocks
+from ste.synthetic.generator import generate_market, generate_market_blocks, ticker_names
 
 AnySettings = TypeVar("AnySettings", bound=DataSettings)
 
@@ -52,7 +56,11 @@ def table_dates(path: Path) -> np.ndarray:
 def daily_sources(settings: DataSettings) -> Market:
     """Return the bars, news, macro releases and policy events that a table is built from."""
     if isinstance(settings, SyntheticSettings):
-        return generate_market(settings)
+        market = generate_market(settings)
+        extra = _own_columns(settings, market.summary)
+        market = replace(market, extra=extra.of(market.bars))
+        extra.finish(market.bars["ticker"].unique().tolist(), market.bars["date"].max())
+        return market
     assert isinstance(settings, RealMarketSettings)
     return read_market(settings)
 
@@ -70,11 +78,20 @@ def source_blocks(settings: DataSettings, max_rows: int) -> Iterator[Market]:
         Markets with `ticker` as a category; `summary` is complete after the last block.
     """
     if isinstance(settings, SyntheticSettings):
+        summary = ReadSummary()
+        extra, last = _own_columns(settings, summary), pd.Timestamp(0)
         for market in generate_market_blocks(settings):
-            yield from _split_market(market, max_rows)
+            for block in _split_market(market, max_rows):
+                last = max(last, block.bars["date"].max())
+                yield replace(block, summary=summary, extra=extra.of(block.bars))
+        extra.finish(ticker_names(settings.tickers), last)
     else:
         assert isinstance(settings, RealMarketSettings)
         yield from market_blocks(settings, max_rows)
+
+
+def _own_columns(settings: SyntheticSettings, summary: ReadSummary) -> ExtraBlocks:
+    return ExtraBlocks.from_files(settings, ReadOptions(calendar=settings.calendar), summary)
 
 
 def _split_market(market: Market, max_rows: int) -> Iterator[Market]:

@@ -10,6 +10,7 @@ import pandas as pd
 from ste.config import MarketSettings, RealMarketSettings, SampleSettings
 from ste.data.bar_files.bar_files import BarFiles, open_bar_files
 from ste.data.bar_files.bar_frame import OnFaults
+from ste.data.sources.extra_blocks import ExtraBlocks, joined_extra
 from ste.data.sources.sample_market import SAMPLE, sample_tables
 from ste.data.sources.side_files import SideFiles
 from ste.features.feature_rows import needed_fields
@@ -46,7 +47,8 @@ def read_market(
     if blocks[0].news is not None:
         frames = [one.news for one in blocks if one.news is not None]
         news = pd.concat(frames).astype({"ticker": "str"}).sort_index(kind="stable").reset_index(drop=True)
-    return replace(blocks[0], bars=pd.concat(bars, ignore_index=True), news=news)
+    extra = joined_extra([block.extra for block in blocks])
+    return replace(blocks[0], bars=pd.concat(bars, ignore_index=True), news=news, extra=extra)
 
 
 def market_blocks(
@@ -74,10 +76,12 @@ def market_blocks(
     """
     summary, periods = ReadSummary(), file_periods(settings, on_faults)
     side = SideFiles(settings, summary, needed_fields(features or settings.feature_set))
+    extra = ExtraBlocks.from_files(settings, settings.read_options(), summary)
     for bars in bar_blocks(settings, max_rows, summary, on_faults, periods):
         news = side.news_of(bars)
-        yield Market(bars, news, side.macro, side.policy, periods.calendar, summary)
+        yield Market(bars, news, side.macro, side.policy, periods.calendar, summary, extra.of(bars))
     side.finish()
+    extra.finish(summary.tickers, summary.last)
 
 
 def bar_blocks(

@@ -16,9 +16,10 @@ from ste.data.bar_files.bar_part import names_of
 from ste.data.bar_files.column_names import plain_name
 from ste.data.bar_files.date_cells import DAY, to_times
 from ste.data.bar_files.number_cells import Mark, is_missing, to_floats
+from ste.data.bar_files.raw_table import RawTable
 from ste.data.bar_files.reader_registry import open_tables
 from ste.data.bar_files.table_cells import read_cells
-from ste.data.cells import LAST_DAY, cell_text
+from ste.data.cells import LAST_DAY, CellTexts
 from ste.data.columns import NAME, Violation, find_violations, violation
 from ste.errors import DataError
 from ste.schema import Column
@@ -59,12 +60,8 @@ def read_side_table(
     Raises:
         DataError: the file is missing, cannot be read, or lacks a column or rows.
     """
-    options = replace(options, columns={}, query=None)  # those of the bars
-    file = find_file(path, f"{options.prefix}{kind}")
-    tables = list(open_tables(file, options))
-    if len(tables) != 1:
-        raise DataError(f"{path}: holds {len(tables)} tables. Expected one, with the columns {', '.join(expected)}.")
-    table = tables[0]
+    options = side_options(options)
+    table = open_side_table(path, kind, f"the columns {', '.join(expected)}", options)
     header = table.header[-1]
     places = {name: [at for at, one in enumerate(header) if plain_name(one) == plain_name(name)] for name in expected}
     others = [name for name in header if plain_name(name) not in map(plain_name, expected)]
@@ -74,16 +71,50 @@ def read_side_table(
         raise DataError(f"{path}: several columns are called {twice[0]}. Expected one.")
     positions = {name: at[0] for name, at in places.items()}
     cells, mark = read_cells(table, positions, [column.name for column in columns.numbers], options)
+    check_complete(table, len(cells[expected[0]]), path)
+    typed, violations = _typed(cells, columns, mark, path, options)
+    return (
+        pd.DataFrame({name: typed[name] for name in expected}),
+        violations,
+        line_index(len(typed[expected[0]]), table),
+    )
+
+
+def side_options(options: ReadOptions) -> ReadOptions:
+    """Return the options of the bars without what is of the bars alone."""
+    return replace(options, columns={}, query=None)
+
+
+def open_side_table(path: str, kind: str, content: str, options: ReadOptions) -> RawTable:
+    """Open the only table of a file.
+
+    Args:
+        path: as typed.
+        kind: setting that names the file, for messages.
+        content: what the table should have, for messages.
+        options: of `side_options`.
+
+    Raises:
+        DataError: the file is missing, cannot be read, or has several tables.
+    """
+    tables = list(open_tables(find_file(path, f"{options.prefix}{kind}"), options))
+    if len(tables) != 1:
+        raise DataError(f"{path}: holds {len(tables)} tables. Expected one, with {content}.")
+    return tables[0]
+
+
+def check_complete(table: RawTable, rows: int, path: str) -> None:
+    """Raise `DataError` where a table that was read has no rows, or a line that is none."""
     if table.skipped:
         line, text = table.skipped[0]
-        raise DataError(f"{path}: line {line} has not one field for each of its {len(header)} columns: {text[:60]}")
-    if not len(cells[expected[0]]):
+        columns = len(table.header[-1])
+        raise DataError(f"{path}: line {line} has not one field for each of its {columns} columns: {text[:60]}")
+    if not rows:
         raise DataError(f"{path}: has a header and no rows. Expected at least one row.")
-    typed, violations = _typed(cells, columns, mark, path, options)
-    return pd.DataFrame({name: typed[name] for name in expected}), violations, _lines(len(typed[expected[0]]), table)
 
 
-def _lines(rows: int, table: Any) -> pd.Index:
+def line_index(rows: int, table: RawTable) -> pd.Index:
+    """Return the index for `columns.check_lines`."""
     return pd.Index(np.arange(rows) + table.first_line - 2)
 
 
@@ -98,14 +129,14 @@ def _typed(
         if name in columns.open_days:
             days = np.where(is_missing(cells[name]) | _is_for_ever(cells[name]), LAST_DAY, days)
         typed[name] = days.astype("datetime64[ns]")
-        out += violation(np.isnat(days), name, _Raw(cells[name]), DAY)
+        out += violation(np.isnat(days), name, CellTexts(cells[name]), DAY)
     for name in columns.names:
         names = names_of(cells[name], path)
-        out += violation(names.is_null().to_numpy(zero_copy_only=False), name, _Raw(cells[name]), NAME)
+        out += violation(names.is_null().to_numpy(zero_copy_only=False), name, CellTexts(cells[name]), NAME)
         typed[name] = names.to_pandas()
     typed |= {column.name: to_floats(cells[column.name], mark) for column in columns.numbers}
     for found in find_violations(typed, columns.numbers):
-        raw = _Raw(cells[found.column])
+        raw = CellTexts(cells[found.column])
         out.append(Violation(found.column, found.rows, [raw[row] for row in found.rows.tolist()], found.expected))
     return typed, out
 
@@ -114,13 +145,3 @@ def _is_for_ever(cells: Any) -> np.ndarray:
     """Return which cells `[N]` hold the last day of databases, 9999-12-31, bool."""
     text = pc.cast(cells, pa.string())
     return np.asarray(pc.fill_null(pc.starts_with(text, "9999-12-31"), False).to_numpy(zero_copy_only=False))
-
-
-class _Raw:
-    """Cells as a message shows them."""
-
-    def __init__(self, cells: Any) -> None:
-        self._cells = cells
-
-    def __getitem__(self, row: int) -> str:
-        return cell_text(self._cells, row)

@@ -9,7 +9,7 @@ import json
 import logging
 import mmap
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
@@ -28,13 +28,13 @@ from ste.data.row_store import RowStore, class_indices
 from ste.data.storage.parquet_shards import read_parts_blocks
 from ste.data.windows import count_consecutive
 from ste.errors import DataError
-from ste.features.volatility import ticker_volatility, with_market_range
+from ste.features.volatility import has_period_bar, ticker_volatility, with_market_range
 from ste.market.calendar import Periods
 from ste.schema import DIRECTION, RETURN, FeatureSet, Trend
 
 log = logging.getLogger(__name__)
 
-FORMAT = 2
+FORMAT = 3
 """Increase it when the same tables give other arrays: older folders are then rebuilt."""
 
 INDEX = "tensors.json"
@@ -101,7 +101,6 @@ class TensorWriter:
         day = rows["date"].to_numpy().astype("datetime64[D]")
         self._check_order(codes, [str(name) for name in names], day)
         period = self.periods.index(day)
-        own, reach = ticker_volatility(rows.assign(ticker=codes), self.features)
         values: dict[str, Any] = {
             "features.f4": rows[list(self.features.names)].to_numpy(dtype=np.float32),
             "label.i1": rows[DIRECTION].to_numpy(),
@@ -112,11 +111,12 @@ class TensorWriter:
             "history.i4": count_consecutive(codes, period),
             "history_only.i1": history_only_rows(rows),
             "return.f8": rows[RETURN].to_numpy(dtype=np.float64),
-            "volatility.f4": own,
         }
+        if has_period_bar(rows, self.features):
+            values["volatility.f4"], ranges = ticker_volatility(rows.assign(ticker=codes), self.features)
+            self._add_ranges(day.astype(np.int64), ranges)
         for name, array in values.items():
             self._files[name].write(np.ascontiguousarray(array, dtype=ARRAYS[name]).data)
-        self._add_ranges(day.astype(np.int64), reach)
         self._rows += len(rows)
 
     def finish(self, digest: str) -> None:
@@ -127,7 +127,7 @@ class TensorWriter:
         """
         days = sorted(self._ranges)
         means = [total / count for total, count in (self._ranges[day] for day in days)]
-        (self._partial / RANGES).write_bytes(np.column_stack([days, means]).astype("<f8").tobytes())
+        (self._partial / RANGES).write_bytes(np.column_stack([days, means]).reshape(-1, 2).astype("<f8").tobytes())
         self._stack.close()
         index = {
             "format": FORMAT,
@@ -137,6 +137,7 @@ class TensorWriter:
             "frequency": self.periods.frequency,
             "calendar": self.periods.calendar.name,
             "tickers": self._tickers,
+            "volatility": bool(days),
             "digest": digest,
         }
         (self._partial / INDEX).write_text(json.dumps(index) + "\n")
@@ -155,9 +156,9 @@ class TensorWriter:
             )
         self._tickers += names
 
-    def _add_ranges(self, day: np.ndarray, reach: np.ndarray) -> None:
+    def _add_ranges(self, day: np.ndarray, ranges: np.ndarray) -> None:
         known, at = np.unique(day, return_inverse=True)
-        sums = np.column_stack([np.bincount(at, weights=reach), np.bincount(at)])
+        sums = np.column_stack([np.bincount(at, weights=ranges), np.bincount(at)])
         for one, own in zip(known.tolist(), sums, strict=True):
             self._ranges[one] = self._ranges[one] + own if one in self._ranges else own
 
@@ -190,8 +191,6 @@ def read_tensors(folder: Path, classes: int = 3) -> RowStore:
     """
     index = json.loads((folder / INDEX).read_text())
     rows, day, trends = index["rows"], mapped(folder, "day.i4"), mapped(folder, "label.i1")
-    volatility = mapped(folder, "volatility.f4").reshape(rows, -1)
-    range_day, market_range = np.fromfile(folder / RANGES, dtype="<f8").reshape(-1, 2).T
     pages = _pages(folder, "features.f4")
     columns = RowColumns(
         np.asarray(index["tickers"], dtype=object),
@@ -201,8 +200,7 @@ def read_tensors(folder: Path, classes: int = 3) -> RowStore:
         mapped(folder, "return.f8"),
         trends,
         mapped(folder, "history_only.i1").view(bool),
-        # Rounded to 32 bits, but for the volatility of all tickers.
-        lambda at: with_market_range(volatility[at], market_range[np.searchsorted(range_day, day[at])]),
+        _mapped_volatility(folder, rows, day) if index["volatility"] else None,
         release=lambda: pages.madvise(mmap.MADV_DONTNEED),
     )
     return RowStore(
@@ -212,6 +210,13 @@ def read_tensors(folder: Path, classes: int = 3) -> RowStore:
         period=mapped(folder, "period.i4"),
         columns=columns,
     )
+
+
+def _mapped_volatility(folder: Path, rows: int, day: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the function from rows to volatilities, rounded to 32 bits but for the range of all tickers."""
+    own = mapped(folder, "volatility.f4").reshape(rows, -1)
+    range_day, market_range = np.fromfile(folder / RANGES, dtype="<f8").reshape(-1, 2).T
+    return lambda at: with_market_range(own[at], market_range[np.searchsorted(range_day, day[at])])
 
 
 def write_tensors(
