@@ -317,8 +317,8 @@ class TrainSettings(Settings):
         given = "scoring.without_groups=true"
         if self.data.format == "parts":
             raise ConfigError(
-                f"{given}: trains on copies of the table with fewer columns, and data.format=parts is for tables larger "
-                "than memory. Try fewer tickers with data.format=parquet."
+                f"{given}: trains on copies of the table with fewer columns, and data.format=parts is for tables "
+                "larger than memory. Try fewer tickers with data.format=parquet."
             )
         if self.augment.name == "synthetic":
             raise ConfigError(

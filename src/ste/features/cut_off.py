@@ -158,8 +158,8 @@ class Recomputation:
         at = np.concatenate(taken)
         news = market.news
         if news is not None:
-            day, code = self._news
-            used = (day <= last) & np.isin(code, codes)
+            day, owner = self._news
+            used = (day <= last) & np.isin(owner, codes)
             if cut.bars is not None and len(at):
                 used &= day >= self._bar_days[at].min()
             news = news[used].reset_index(drop=True)

@@ -1,7 +1,7 @@
 """Choose the dates and tickers at which the feature rows of a table are computed again.
 
-Every ticker is cut at least once, and a ticker with long histories at several dates, so that a fault of one ticker or of
-a part of the time is met. The cost is a fixed fraction of the table's own.
+Every ticker is cut at least once, and one with a long history at several dates, so that a fault of one ticker or of a
+part of the time is met. The cost is a fixed fraction of the table's own.
 """
 
 from collections import defaultdict
@@ -84,8 +84,9 @@ def _further(uncovered: dict[str, np.ndarray]) -> Iterable[tuple[np.datetime64, 
     for _ in range(_FURTHER):
         if not left:
             return
-        counted = pd.Series(np.concatenate([np.unique(own[:-1] if len(own) > 1 else own) for own in left.values()]))
-        last = counted.value_counts().sort_index().idxmax().to_datetime64()
+        before_last = [np.unique(own[:-1] if len(own) > 1 else own) for own in left.values()]
+        days, counts = np.unique(np.concatenate(before_last), return_counts=True)
+        last = days[counts.argmax()]
         some = [ticker for ticker, own in left.items() if last in own]
         yield last, some
         for ticker in some:

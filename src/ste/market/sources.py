@@ -85,4 +85,5 @@ class Market:
             macro=known(self.macro, "release_date"),
             policy=known(self.policy),
             summary=ReadSummary(spacing=self.summary.spacing),
+            extra={name: table.until(last) for name, table in self.extra.items()},
         )

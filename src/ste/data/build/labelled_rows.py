@@ -34,7 +34,8 @@ def build_table(
         date and ticker where `has_class_probabilities`, else None; and the daily sources.
 
     Raises:
-        DataError: no labelled row, an empty split, no training row left by the purge, or features that `checks` refuses.
+        DataError: no labelled row, an empty split, no training row left by the purge, or features that `checks`
+            refuses.
     """
     market = daily_sources(settings)
     builder = RowBuilder(settings, market.bars["date"].max(), checks)

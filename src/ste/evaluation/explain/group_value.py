@@ -72,20 +72,18 @@ class GroupValue:
             if loss is not None
         ]
         measured = f"log-loss on {self.split}, {', '.join(figures)}"
-        columns = f"The {self.columns} columns of {self.name}" if self.columns > 1 else f"The column of {self.name}"
-        add, are = ("add", "are") if self.columns > 1 else ("adds", "is")
+        many = self.columns > 1
+        columns = f"The {self.columns} columns of {self.name}" if many else f"The column of {self.name}"
+        nothing = f"{'add' if many else 'adds'} nothing measurable"
         side = _side(decisive.log_loss)
-        if side == "within" and retrained is not None and permuted is not None and _side(permuted.log_loss) == "above":
-            return (
-                f"{columns} {are} used, and {add} nothing measurable that the other columns do not have ({measured})."
-            )
-        if side == "within":
-            return f"{columns} {add} nothing measurable ({measured})."
+        if side == "above":
+            return f"{columns} {'help' if many else 'helps'}: without, the predictions are worse ({measured})."
         if side == "below":
-            return f"{columns} {'make' if self.columns > 1 else 'makes'} the predictions worse ({measured})."
-        return (
-            f"{columns} {'help' if self.columns > 1 else 'helps'}: without them the predictions are worse ({measured})."
-        )
+            return f"{columns} {'make' if many else 'makes'} the predictions worse ({measured})."
+        if retrained is not None and permuted is not None and _side(permuted.log_loss) == "above":
+            used = f"{'are' if many else 'is'} used, and {nothing}"
+            return f"{columns} {used} that the other columns do not have ({measured})."
+        return f"{columns} {nothing} ({measured})."
 
 
 def with_columns(verdict: Verdict, values: Sequence[GroupValue]) -> Verdict:
