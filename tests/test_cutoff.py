@@ -16,6 +16,7 @@ from ste.config.config_files import conf_dir
 from ste.config.feature_sets import FOLDER, load_feature_set
 from ste.data.build.feature_checks import FeatureChecks
 from ste.data.build.prepare import prepare
+from ste.data.sources.daily_sources import daily_sources
 from ste.errors import DataError
 from ste.expressions import feature_function
 from ste.features.cut_off import Cut, Recomputation
@@ -314,6 +315,44 @@ def test_noise_a_clock_and_a_slow_forecast_are_not_early(market: Market):
         "mine.empty": np.full(len(market.bars), np.nan),
     }
     assert early_columns(market, columns) == []
+
+
+def mood_file(path: Path, market: Market, days: int) -> str:
+    """Write the return of each session, known so many sessions before it."""
+    known = market.bars[["date", "ticker"]].assign(mood=ahead(market, moves(market), days)).dropna()
+    known.to_csv(path, index=False)
+    return str(path)
+
+
+def mood_settings(folder: Path, market: Market, days: int) -> SyntheticSettings:
+    path = folder / "mood.yaml"
+    path.write_text("columns:\n  - {name: mood, expr: $mine.mood, group: mine}\n")
+    extra = {"mine": mood_file(folder / "mood.csv", market, days)}
+    return world(5, features=str(path), extra=extra, extra_lag={"mine": 0})
+
+
+def test_an_extra_file_joined_a_day_early_is_refused(small: Market, tmp_path: Path):
+    with pytest.raises(DataError, match=r"mood: \$mine.mood has a rank correlation of \+1.00 with the return") as error:
+        prepare(mood_settings(tmp_path, small, 1), tmp_path / "tables")
+    assert "data.extra_lag.mine=1" in str(error.value)
+
+
+def test_an_extra_file_joined_in_time_is_not(small: Market, tmp_path: Path):
+    prepared = prepare(mood_settings(tmp_path, small, 0), tmp_path / "tables")
+    assert prepared.card["checks"]["look_ahead"]["faults"] == []
+
+
+def test_own_columns_are_cut_off_with_the_market(small: Market, tmp_path: Path):
+    known = daily_sources(mood_settings(tmp_path, small, 0))
+    last = pd.Timestamp("2017-06-30")
+    bars = known.bars
+    whole = known.extra["mine"].as_of("mood", bars["ticker"], bars["date"])
+    cut = known.until(last).extra["mine"].as_of("mood", bars["ticker"], bars["date"])
+    before = (bars["date"] <= last).to_numpy()
+    np.testing.assert_array_equal(cut[before], whole[before])
+    own = bars["ticker"].to_numpy()
+    for ticker in np.unique(own):
+        assert set(cut[~before & (own == ticker)]) == {whole[before & (own == ticker)][-1]}
 
 
 # --- what follows ---
