@@ -55,7 +55,7 @@ def fresh(net: str, kind: str = "stationary", replicas: int = 0, **arguments: An
     common: dict[str, Any] = {
         "net": net,
         "net_arguments": {"num_classes": 3, **arguments},
-        "columns": list(FEATURES),
+        "forms": FORMS,
         "representation": kind,
         "optimizer": {"name": "adam", "lr": 1e-3, "weight_decay": 0.0, "momentum": 0.0},
         "scheduler": {"name": "none", "min_lr": 0.0, "factor": 0.5, "patience": 3},
@@ -254,7 +254,9 @@ def test_members_that_all_read_rows_make_an_ensemble_that_reads_rows():
 
 def test_members_of_other_features_are_refused():
     parts = [
-        ExportedMember(SimpleNamespace(representation=SimpleNamespace(columns=columns)), None, title)  # type: ignore[arg-type]
+        ExportedMember(
+            SimpleNamespace(representation=SimpleNamespace(forms=SimpleNamespace(names=columns))), None, title
+        )  # type: ignore[arg-type]
         for columns, title in (([*FEATURES], "A 1"), (["price_open", "price_high"], "B 2"))
     ]
     check_features(parts[:1] * 2)

@@ -113,9 +113,9 @@ def test_bars_that_are_too_short_are_described(tiny: Monitored, own: Market, ses
 
 
 def earlier_card(**changes: object) -> str:
-    """A card of format 2."""
-    content = {"format": 2, **asdict(tiny_card()), **changes}
-    del content["synthetic"], content["tickers"], content["training_sample"]
+    """A card without what was added to its format."""
+    content = {"format": FORMAT, **asdict(tiny_card()), **changes}
+    del content["synthetic"], content["tickers"], content["training_sample"], content["extra_lag"]
     return json.dumps(content)
 
 

@@ -10,7 +10,6 @@ from annotated_types import Ge, Gt, Le, Len, Lt, Predicate
 from ste.config.extra_settings import ExtraSettings
 from ste.config.feature_sets import ALL_COLUMNS, DEFAULT, load_feature_set
 from ste.config.read_options import ReadingSettings
-from ste.config.table_features import table_feature_set
 from ste.config.validation import Expect, IsoDate, NonNegativeFloat, NonNegativeInt, PositiveInt, Settings
 from ste.schema import BARS, EXCHANGE, MARKET_COLUMNS, SPLITS, UNIVERSE_COLUMNS, FeatureSet
 
@@ -365,6 +364,8 @@ class TableSettings(DataSettings):
         """The definitions of the features; with `features=columns` the numeric columns of the training table."""
         if ALL_COLUMNS not in self.features:
             return load_feature_set(self.features)
+        from ste.config.table_features import table_feature_set  # imports pandas
+
         return table_feature_set(self.train, self.features)
 
     def files(self) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """The fields of feature expressions: columns of the bars, news, macro figures, policy events and files of the user."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -13,6 +13,7 @@ from ste.features.macro import macro_level
 from ste.features.news import NEWS_FIELDS, news_features
 from ste.features.policy import POLICY_FIELDS, policy_features
 from ste.market.calendar import WEEKS, Periods
+from ste.market.extra_table import ExtraTable
 from ste.market.sources import RAW_CLOSE, Market
 from ste.schema import MACRO_SERIES, ROW_PERIOD
 
@@ -37,11 +38,7 @@ class Fields:
     last: np.ndarray
 
     def __call__(self, name: str) -> tuple[np.ndarray, bool]:
-        """Return a field, float64, and whether it has a value per period `[P]` rather than per bar `[N]`.
-
-        Raises:
-            ConfigError: there is no such field.
-        """
+        """Return a field, float64, and whether it has a value per period `[P]` rather than per bar `[N]`."""
         if name in BAR_FIELDS:
             return _bar_field(self.market.bars, name), False
         if name in MACRO_FIELDS:
@@ -49,11 +46,8 @@ class Fields:
         if name in (*NEWS_FIELDS, *POLICY_FIELDS):
             return self._period_field(name), True
         table, _, column = name.partition(".")
-        extra = self.market.extra
-        if table in extra and column in extra[table].value_columns:
-            bars = self.market.bars
-            return extra[table].as_of(column, bars["ticker"], bars["date"]), False
-        raise unknown_field(name, [f"{one}.{value}" for one in extra for value in extra[one].value_columns])
+        bars = self.market.bars
+        return self.market.extra[table].as_of(column, bars["ticker"], bars["date"]), False
 
     def _period_field(self, name: str) -> np.ndarray:
         frame = self._news if name in NEWS_FIELDS else self._policy
@@ -92,14 +86,26 @@ def own_fields(market: Market, names: Sequence[str]) -> dict[str, np.ndarray]:
     return {name: fields(name)[0] for name in names}
 
 
-def unknown_field(name: str, own: Sequence[str] = ()) -> ConfigError:
-    """Make the error of a field that no source has; `own` are the fields of the user's files."""
-    near = get_close_matches(name, [*FIELDS, *own], n=1, cutoff=0.4)
-    hint = f" Try ${near[0]}." if near else ""
-    listed = ", ".join(f"${one}" for one in (*FIELDS, *own))
-    return ConfigError(
-        f"features: no field ${name}. Expected one of {listed}, or $NAME.column with data.extra.NAME=FILE.{hint}"
-    )
+def check_fields(name: str, fields: Iterable[str], extra: Mapping[str, ExtraTable]) -> None:
+    """Check that a market has the fields that a column reads.
+
+    Args:
+        name: of the column.
+        fields: that its expression reads.
+        extra: tables of the user's own columns.
+
+    Raises:
+        ConfigError: there is no such field.
+    """
+    own = [f"{table}.{column}" for table in extra for column in extra[table].value_columns]
+    for field in sorted(set(fields) - {*FIELDS, *own}):
+        near = get_close_matches(field, [*FIELDS, *own], n=1, cutoff=0.4)
+        hint = f" Try ${near[0]}." if near else ""
+        listed = ", ".join(f"${one}" for one in (*BAR_FIELDS, *own, *FIELDS[len(BAR_FIELDS) :]))
+        raise ConfigError(
+            f"feature {name}: no field ${field}. Expected one of {listed}; or $NAME.column with "
+            f"data.extra.NAME=FILE.{hint}"
+        )
 
 
 def _bar_field(bars: pd.DataFrame, name: str) -> np.ndarray:

@@ -13,7 +13,7 @@ import pandas as pd
 from ste.errors import DataError
 from ste.expressions.evaluator import BarPeriods, Evaluator
 from ste.expressions.expression import Expression, lookback, parse
-from ste.features.bar_fields import PERIOD_FIELDS, Fields
+from ste.features.bar_fields import PERIOD_FIELDS, Fields, check_fields
 from ste.market.calendar import Periods
 from ste.market.histories import history_starts
 from ste.market.sources import Market
@@ -81,6 +81,8 @@ def feature_rows(market: Market, frequency: str, features: FeatureSet, *, with_u
             f"features={features.name}: {', '.join(missing[:4])} has no expr, so it cannot be computed from bars. "
             "Give it one, or a ready table that has the column (data=csv)."
         )
+    for column in features.columns:
+        check_fields(column.name, parse(column.expr, column.name).fields, market.extra)
     bars = market.bars
     periods = market.periods(frequency)
     period = periods.index(bars["date"])

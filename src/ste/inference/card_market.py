@@ -60,6 +60,15 @@ def open_market(
         "representation": "standard",  # the model has its own
         **{name: given[name] for name in names if name in given},
     }
+    missing = [name for name in card.extra_files if name not in (given.get("extra") or {})]
+    if missing:
+        prefix = f"{section}." if section else ""
+        raise DataError(
+            f"bars: {card.name} reads columns of {', '.join(missing)}, the user's own. Expected "
+            f"{prefix}extra.{missing[0]}=FILE."
+        )
+    lags = card.extra_lag | (given.get("extra_lag") or {})
+    values["extra_lag"] = {name: lag for name, lag in lags.items() if name in (given.get("extra") or {})}
     market = read_market(_SECTIONS[section](**values), on_faults, card.feature_set)
     check_card_bars(card, market)
     return market

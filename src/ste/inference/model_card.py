@@ -50,6 +50,7 @@ class ModelCard:
         adjustment: how prices and volume of those bars are adjusted, in words; empty where it is unknown, as in earlier
             cards.
         adjusted: whether those bars had an adjusted close; None where it is unknown.
+        extra_lag: calendar days after which a row of the user's file without `known_at` was known, by name of the file.
     """
 
     name: str
@@ -78,6 +79,7 @@ class ModelCard:
     spacing: str = "daily"
     adjustment: str = ""
     adjusted: bool | None = None
+    extra_lag: dict[str, int] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -101,6 +103,13 @@ class ModelCard:
     def features(self) -> list[str]:
         """Names of the features in column order, F of them."""
         return list(self.feature_set.names)
+
+    @property
+    def extra_files(self) -> list[str]:
+        """Names of the user's files whose columns the features read, sorted."""
+        from ste.features.feature_rows import needed_fields  # imports pandas
+
+        return sorted({name.partition(".")[0] for name in needed_fields(self.feature_set) if "." in name})
 
     @property
     def class_fractions(self) -> list[float] | None:

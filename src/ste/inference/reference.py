@@ -163,9 +163,9 @@ class ReferenceDistributions:
         return replace(self, forms=nothing, columns=self.columns[len(self.features) :], windowed=False)
 
     @property
-    def features(self) -> list[str]:
+    def features(self) -> tuple[str, ...]:
         """Names of the features, F of them."""
-        return self.forms.names
+        return tuple(self.forms.names)
 
     @property
     def width(self) -> int:

@@ -128,6 +128,7 @@ def _add_status_routes(app: FastAPI, deployed: DeployedModel, metrics: ServiceMe
     async def model_card() -> Response:
         current = deployed.current
         card = {key: value for key, value in asdict(current.model.card).items() if key not in _ONLY_IN_FILE}
+        card["features"] = current.model.card.features
         return _json({**card, "version": current.model.version, "since": current.since})
 
     @read_route(app, "/healthz")

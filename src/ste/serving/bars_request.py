@@ -124,7 +124,7 @@ def examples_of_bars(body: bytes, card: ModelCard) -> BarExamples:
     faults = [*islice(_contradictions(frames), MAX_FAULTS)]
     if faults:
         raise Problem("invalid-request", "The bars are inconsistent.", faults)
-    own, faults = read_extra(request.get("extra", {}), ReadOptions(calendar=card.calendar), {})
+    own, faults = read_extra(request.get("extra", {}), ReadOptions(calendar=card.calendar), card.extra_lag)
     if faults:
         raise Problem("invalid-request", "The columns of extra cannot be used.", faults[:MAX_FAULTS])
     summary = ReadSummary()

@@ -59,9 +59,20 @@ def prepare(settings: DataSettings, root: Path) -> PreparedData:
     Raises:
         DataError: bad input files, an empty split, or tables changed by hand since they were built.
     """
-    if isinstance(settings, TableSettings):
-        folders = {split: Path(path) for split, path in settings.files().items() if Path(path).is_dir()}
-        return existing_parts(settings, folders, root) if folders else existing_files(settings)
+    prepared = _ready(settings, root) if isinstance(settings, TableSettings) else _built(settings, root)
+    for note in prepared.card["notes"]:
+        log.log(logging.WARNING if note.startswith("warning") else logging.INFO, wrapped(note, indent=2))
+    return prepared
+
+
+def _ready(settings: TableSettings, root: Path) -> PreparedData:
+    """Check the user's own tables."""
+    folders = {split: Path(path) for split, path in settings.files().items() if Path(path).is_dir()}
+    return existing_parts(settings, folders, root) if folders else existing_files(settings)
+
+
+def _built(settings: DataSettings, root: Path) -> PreparedData:
+    """Build the tables of a market where they do not exist."""
     identity = _identity(settings)
     folder = Path(settings.folder) if settings.folder else root / f"{settings.source}-{short_digest(identity)}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -70,8 +81,6 @@ def prepare(settings: DataSettings, root: Path) -> PreparedData:
         if prepared is None:
             with step("building the tables"):
                 prepared = _build(settings, identity, folder)
-    for note in prepared.card["notes"]:
-        log.log(logging.WARNING if note.startswith("warning") else logging.INFO, wrapped(note, indent=2))
     return prepared
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from filelock import FileLock
 
 from ste.config import TableSettings
+from ste.config.feature_sets import ALL_COLUMNS
 from ste.data.build.data_card import BUILD, PreparedData, bars_entry, data_card, short_digest, write_card
 from ste.data.build.split_summary import SplitSummary
 from ste.data.build.table_folder import TENSORS, card_of_table, read_card
@@ -16,7 +17,7 @@ from ste.data.sources.daily_sources import table_dates, with_calendar
 from ste.data.sources.table_files import check_horizon, check_split_order
 from ste.data.storage.files import sha256
 from ste.data.storage.parquet_shards import digest, digests
-from ste.data.storage.tables import read_table
+from ste.data.storage.tables import read_table, table_header, unread_columns
 from ste.errors import DataError
 from ste.market.calendar_check import check_calendar
 from ste.market.read_summary import ReadSummary
@@ -48,7 +49,13 @@ def existing_files(settings: TableSettings) -> PreparedData:
 def _card(
     settings: TableSettings, entries: dict[str, dict[str, Any]], identity: dict[str, Any], built: dict[str, Any]
 ) -> dict[str, Any]:
-    card = data_card(settings, entries, identity, [], None, built.get("source"))
+    train = settings.files()["train"]
+    ignored = unread_columns(settings.feature_set, table_header(Path(train)))
+    notes = [f"data.train: columns not read: {', '.join(ignored)} (features=columns takes all)"] if ignored else []
+    if ALL_COLUMNS in settings.features:
+        units = (f"{column.name} ({column.unit})" for column in settings.feature_set.columns)
+        notes.append(f"features=columns: {', '.join(units)}")
+    card = data_card(settings, entries, identity, notes, None, built.get("source"))
     return card | {key: built[key] for key in bars_entry(ReadSummary()) if key in built}
 
 

@@ -17,6 +17,7 @@ from ste.data.sources.market_files import file_periods, market_blocks, read_mark
 from ste.data.storage.files import read_frame
 from ste.data.storage.parquet_shards import part_files
 from ste.errors import ConfigError
+from ste.features.feature_rows import is_cross_sectional
 from ste.market.calendar import calendar_of_days
 from ste.market.read_summary import ReadSummary
 from ste.market.sources import Market
@@ -68,7 +69,7 @@ def daily_sources(settings: DataSettings) -> Market:
 def source_blocks(settings: DataSettings, max_rows: int) -> Iterator[Market]:
     """Yield the daily sources in blocks of complete tickers, in ticker order.
 
-    No value depends on the size of the blocks.
+    No value depends on the size of the blocks: features across the tickers of a date get one block.
 
     Args:
         settings: of a synthetic or real market.
@@ -77,7 +78,12 @@ def source_blocks(settings: DataSettings, max_rows: int) -> Iterator[Market]:
     Yields:
         Markets with `ticker` as a category; `summary` is complete after the last block.
     """
-    if isinstance(settings, SyntheticSettings):
+    if settings.feature_set.from_bars and is_cross_sectional(settings.feature_set):
+        market = daily_sources(settings)
+        names = pd.CategoricalDtype(sorted(market.bars["ticker"].unique()))
+        news = None if market.news is None else market.news.astype({"ticker": names})
+        yield replace(market, bars=market.bars.astype({"ticker": names}), news=news)
+    elif isinstance(settings, SyntheticSettings):
         summary = ReadSummary()
         extra, last = _own_columns(settings, summary), pd.Timestamp(0)
         for market in generate_market_blocks(settings):

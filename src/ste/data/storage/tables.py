@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from ste.config.header_check import check_columns
 from ste.data.columns import check_lines, numeric_columns, typed_frame, violation
@@ -33,6 +34,15 @@ def unread_columns(features: FeatureSet, names: Iterable[object]) -> list[str]:
     """Return the columns of a table that are not read."""
     found = [str(name) for name in names]
     return [name for name in found if name not in table_names(features, found)]
+
+
+def table_header(path: Path) -> list[str]:
+    """Return the column names of a table: a file, or the first part of a folder."""
+    if path.is_dir():
+        path = sorted(path.glob("*.parquet"))[0]
+    if path.suffix == ".parquet":
+        return [str(name) for name in pq.read_schema(path).names]
+    return [str(name) for name in pd.read_csv(path, nrows=0)]
 
 
 def read_table(path: str | Path, features: FeatureSet, periods: Periods = WEEKS) -> pd.DataFrame:

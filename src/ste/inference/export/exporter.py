@@ -127,6 +127,7 @@ def _model_card(
         made_of=exported.made_of,
         synthetic=is_synthetic(stated),
         calendar=exported.data.panel.settings.calendar,
+        extra_lag=dict(getattr(settings, "extra_lag", {})),
         **{key: stated[key] for key in ("spacing", "adjustment", "adjusted") if key in stated},
         **_training_rows(train, settings),
     )
