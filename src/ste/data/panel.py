@@ -96,9 +96,9 @@ class Panel:
 
     def without(self, names: Collection[str]) -> "Panel":
         """Return the same rows without some features; the tables are in memory."""
-        kept = [column.name not in names for column in self.feature_set.columns]
-        columns = tuple(compress(self.feature_set.columns, kept))
-        features = self.store.features[:, torch.tensor(kept)].contiguous()
+        remaining = [column.name not in names for column in self.feature_set.columns]
+        columns = tuple(compress(self.feature_set.columns, remaining))
+        features = self.store.features[:, torch.tensor(remaining)].contiguous()
         store = replace(self.store, features=features)
         return replace(self, store=store, reduced=replace(self.feature_set, columns=columns))
 

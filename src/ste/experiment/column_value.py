@@ -106,8 +106,8 @@ def _permuted(
 def _with_retraining(value: GroupValue, parts: RunParts, fits: Sequence[Fit], names: Sequence[str]) -> GroupValue:
     """Fit the same model, with the same seed and splits, without some columns, and compare row by row."""
     features = parts.data.panel.feature_set
-    kept = FeatureSet(features.name, tuple(column for column in features.columns if column.name not in names))
-    if why := _cannot_remain(kept, parts.builder.representation):
+    remaining = FeatureSet(features.name, tuple(column for column in features.columns if column.name not in names))
+    if why := _cannot_remain(remaining, parts.builder.representation):
         return replace(value, why_not=why)
     reduced = replace(parts, data=replace(parts.data, without=tuple(names)))
     try:
@@ -122,15 +122,17 @@ def _with_retraining(value: GroupValue, parts: RunParts, fits: Sequence[Fit], na
     return replace(value, retrained=retrained)
 
 
-def _cannot_remain(kept: FeatureSet, representation: str) -> str:
+def _cannot_remain(remaining: FeatureSet, representation: str) -> str:
     """Return why columns cannot be normalized without the others; empty where they can."""
-    if not kept.columns:
+    if not remaining.columns:
         return "no other column remains"
     if representation != "stationary":
         return ""
-    if kept.needing_close() and kept.close is None:
-        return f"{kept.needing_close()[0]} is normalized by its close"
-    banded = [column.name for column in kept.columns if column.bands and not set(column.bands) <= set(kept.names)]
+    if remaining.needing_close() and remaining.close is None:
+        return f"{remaining.needing_close()[0]} is normalized by its close"
+    banded = [
+        column.name for column in remaining.columns if column.bands and not set(column.bands) <= set(remaining.names)
+    ]
     return f"{banded[0]} is normalized by its bands" if banded else ""
 
 

@@ -42,7 +42,7 @@ class Cut:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class RecomputedRows:
     """Rows of all data next to the same rows of a part of it.
 
     Attributes:
@@ -86,7 +86,7 @@ class Recomputation:
     market: Market
     complete: pd.DataFrame
 
-    def compare(self, compute: Compute, cut: Cut, names: Sequence[str] | None = None) -> Comparison:
+    def compare(self, compute: Compute, cut: Cut, names: Sequence[str] | None = None) -> RecomputedRows:
         """Compute the rows that a cut leaves.
 
         Args:
@@ -110,7 +110,7 @@ class Recomputation:
         found = np.full((len(keys), len(chosen)), np.nan)
         found[~missing] = values[at[~missing]]
         whole = before[list(chosen)].to_numpy(dtype=np.float64)
-        return Comparison(keys.reset_index(drop=True), chosen, whole, found, missing, cut.last)
+        return RecomputedRows(keys.reset_index(drop=True), chosen, whole, found, missing, cut.last)
 
     @cached_property
     def _features(self) -> list[str]:

@@ -2,7 +2,7 @@
 
 Rows are computed again from the last bars before some dates (`cut_off_plan`): as many as the expressions look back on.
 A value that is the same depends neither on later data nor on older data. One that is not is computed from all of the
-past, which tells both apart; what a recursive function such as an exponential mean remembers is no fault.
+past, which separates the two; what a recursive function such as an exponential mean remembers is no fault.
 """
 
 from collections import defaultdict
@@ -16,7 +16,7 @@ import pandas as pd
 
 from ste.expressions.expression import lookback
 from ste.features.bar_fields import PERIOD_FIELDS
-from ste.features.cut_off import ROUNDING, Comparison, Compute, Cut, Recomputation, spread
+from ste.features.cut_off import ROUNDING, Compute, Cut, Recomputation, RecomputedRows, spread
 from ste.features.cut_off_plan import TickerSample, choose_cuts
 from ste.features.feature_rows import expressions, feature_rows, is_cross_sectional, look_back
 from ste.market.sources import Market
@@ -32,7 +32,7 @@ _MAX_PAIRS = 2000  # of the others
 
 
 @dataclass(frozen=True)
-class Fault:
+class FeatureFault:
     """A feature with another value where a part of the data is missing.
 
     Attributes:
@@ -58,7 +58,7 @@ class _Suspect:
     """Values that differ, `[K]` each, of one feature at one cut."""
 
     name: str
-    comparison: Comparison
+    comparison: RecomputedRows
     column: int
     rows: np.ndarray
     size: np.ndarray  # of the difference, in spreads of the feature
@@ -76,7 +76,7 @@ class CheckedRows:
         dates: at which they were.
     """
 
-    faults: tuple[Fault, ...]
+    faults: tuple[FeatureFault, ...]
     values: int
     rows: int
     tickers: frozenset[str]
@@ -160,7 +160,7 @@ class _Check:
     def _compute(self, features: FeatureSet) -> Compute:
         return lambda market: feature_rows(market, self.frequency, features, with_undefined=True)
 
-    def _explain(self, name: str, suspects: Sequence[_Suspect], scale: float) -> Iterator[Fault]:
+    def _explain(self, name: str, suspects: Sequence[_Suspect], scale: float) -> Iterator[FeatureFault]:
         """Yield why a feature's values differ: compute them from all of the past, then from all data."""
         [column] = [one for one in self.features.columns if one.name == name]
         alone = replace(self.features, columns=(column,))
@@ -190,7 +190,7 @@ def look_back_window(features: FeatureSet, bars_per_period: int) -> int:
     return max(look_back(features, bars_per_period), recursive) + _PERIODS * bars_per_period
 
 
-def _suspects(one: Comparison, scale: np.ndarray) -> Iterator[_Suspect]:
+def _suspects(one: RecomputedRows, scale: np.ndarray) -> Iterator[_Suspect]:
     changed = one.changed(ROUNDING * scale) | one.missing[:, None]
     for column in np.flatnonzero(changed.any(axis=0)).tolist():
         rows = np.flatnonzero(changed[:, column])
@@ -209,13 +209,13 @@ def _selected(suspects: Sequence[_Suspect], pairs: int) -> Iterator[_Suspect]:
         yield replace(one, rows=one.rows[largest], size=one.size[largest])
 
 
-def _first_fault(kind: Kind, one: Comparison, scale: float) -> Fault | None:
+def _first_fault(kind: Kind, one: RecomputedRows, scale: float) -> FeatureFault | None:
     """Return the latest value of a feature that differs by more than rounding, or None."""
     rows = np.flatnonzero(one.changed(ROUNDING * scale)[:, 0] | one.missing)
     return _example(kind, one, 0, int(rows[-1])) if len(rows) else None
 
 
-def _example(kind: Kind, one: Comparison, column: int, row: int) -> Fault:
+def _example(kind: Kind, one: RecomputedRows, column: int, row: int) -> FeatureFault:
     key = one.keys.iloc[row]
     values = float(one.complete[row, column]), float(one.part[row, column])
-    return Fault(one.names[column], kind, str(key["ticker"]), key["date"], *values, one.last)
+    return FeatureFault(one.names[column], kind, str(key["ticker"]), key["date"], *values, one.last)

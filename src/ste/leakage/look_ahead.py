@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from ste.features.cut_off import ROUNDING, Comparison, Compute, Cut, Recomputation
+from ste.features.cut_off import ROUNDING, Compute, Cut, Recomputation, RecomputedRows
 from ste.leakage.check_result import Alarm, CheckResult, skipped
 from ste.market.sources import Market
 
@@ -44,7 +44,7 @@ def look_ahead(market: Market, features: Compute) -> CheckResult:
     return CheckResult(CHECK, line, tuple(alarms))
 
 
-def _differences(one: Comparison) -> dict[str, tuple[int, str]]:
+def _differences(one: RecomputedRows) -> dict[str, tuple[int, str]]:
     """Number of changed values and an example, by column."""
     out = {}
     for name, changed, a, b in zip(one.names, one.changed(ROUNDING).T, one.complete.T, one.part.T, strict=True):

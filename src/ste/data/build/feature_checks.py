@@ -12,7 +12,7 @@ from ste.errors import DataError
 from ste.features.bar_fields import own_fields
 from ste.features.cut_off_plan import MAX_TICKERS, TickerSample
 from ste.features.early_columns import EarlyColumn, early_columns
-from ste.features.feature_check import CheckedRows, Fault, check_features
+from ste.features.feature_check import CheckedRows, FeatureFault, check_features
 from ste.features.feature_rows import expressions, needed_fields
 from ste.market.sources import Market
 from ste.schema import FeatureSet
@@ -64,7 +64,7 @@ class FeatureChecks:
     def _faults(self) -> list[str]:
         """Return a sentence for each feature at fault, which names it first."""
         features = self._settings.feature_set
-        first: dict[str, Fault] = {}
+        first: dict[str, FeatureFault] = {}
         for fault in self.checked.faults:
             first.setdefault(fault.feature, fault)
         early = {one.name: one for one in reversed(self._early)}
@@ -111,7 +111,7 @@ def _refusal(settings: DataSettings, texts: Sequence[str]) -> str:
     )
 
 
-def _sentence(fault: Fault, features: FeatureSet) -> str:
+def _sentence(fault: FeatureFault, features: FeatureSet) -> str:
     [column] = [one for one in features.columns if one.name == fault.feature]
     where = f"{fault.feature} ({column.expr}) of {fault.ticker} on {fault.date:%Y-%m-%d}"
     whole, part = _number(fault.complete), _number(fault.part)

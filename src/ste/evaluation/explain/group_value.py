@@ -90,7 +90,7 @@ def with_columns(verdict: Verdict, values: Sequence[GroupValue]) -> Verdict:
     """Add what the user's columns are worth to the points of a verdict; its word and headline stay.
 
     Args:
-        verdict: of a run; one that is inconclusive says nothing of columns either.
+        verdict: of a run; an inconclusive one is returned as it is.
         values: of its groups.
     """
     if verdict.word == "inconclusive":
