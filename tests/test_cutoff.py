@@ -22,7 +22,7 @@ from ste.expressions import feature_function
 from ste.features.cut_off import Cut, Recomputation
 from ste.features.cut_off_plan import TickerSample, choose_cuts
 from ste.features.early_columns import early_columns
-from ste.features.feature_check import CheckedRows, check_features
+from ste.features.feature_check import CheckedFeatures, check_features
 from ste.features.feature_rows import feature_rows
 from ste.market.sources import Market
 from ste.schema import Column, FeatureSet
@@ -51,7 +51,7 @@ def features_of(*exprs: str) -> FeatureSet:
     return FeatureSet("mine", tuple(Column(f"x{i}", expr=expr, group="mine") for i, expr in enumerate(exprs)))
 
 
-def checked(market: Market, features: FeatureSet, frequency: str = "weekly") -> CheckedRows:
+def checked(market: Market, features: FeatureSet, frequency: str = "weekly") -> CheckedFeatures:
     rows = feature_rows(market, frequency, features)
     return check_features(market, frequency, features, rows, TickerSample())
 

@@ -65,7 +65,7 @@ class _Suspect:
 
 
 @dataclass(frozen=True)
-class CheckedRows:
+class CheckedFeatures:
     """What was computed again, and what differs.
 
     Attributes:
@@ -83,7 +83,7 @@ class CheckedRows:
     dates: tuple[pd.Timestamp, ...]
 
     @classmethod
-    def combine(cls, parts: "Sequence[CheckedRows]") -> "CheckedRows":
+    def combine(cls, parts: "Sequence[CheckedFeatures]") -> "CheckedFeatures":
         """Join what was found of different features or tickers."""
         return cls(
             tuple(fault for one in parts for fault in one.faults),
@@ -96,7 +96,7 @@ class CheckedRows:
 
 def check_features(
     market: Market, frequency: str, features: FeatureSet, rows: pd.DataFrame, sampled: TickerSample
-) -> CheckedRows:
+) -> CheckedFeatures:
     """Compute a sample of rows again without later and without older data.
 
     Args:
@@ -113,7 +113,7 @@ def check_features(
         for user_defined in (False, True)
         if (columns := tuple(compress(features.columns, (each == user_defined for each in own))))
     ]
-    return CheckedRows.combine([one.run(sampled) for one in checks])
+    return CheckedFeatures.combine([one.run(sampled) for one in checks])
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +132,7 @@ class _Check:
     features: FeatureSet
     user_defined: bool
 
-    def run(self, sampled: TickerSample) -> CheckedRows:
+    def run(self, sampled: TickerSample) -> CheckedFeatures:
         """Compare the values at every cut, and explain the features that differ."""
         market, rows, names = self.again.market, self.again.complete, self.features.names
         window = look_back_window(self.features, market.bars_per_period(self.frequency))
@@ -155,7 +155,7 @@ class _Check:
                 suspects[suspect.name].append(suspect)
         scales = dict(zip(names, scale.tolist(), strict=True))
         faults = [fault for name, found in suspects.items() for fault in self._explain(name, found, scales[name])]
-        return CheckedRows(tuple(faults), values, compared, frozenset(tickers), tuple(cut.last for cut in cuts))
+        return CheckedFeatures(tuple(faults), values, compared, frozenset(tickers), tuple(cut.last for cut in cuts))
 
     def _compute(self, features: FeatureSet) -> Compute:
         return lambda market: feature_rows(market, self.frequency, features, with_undefined=True)

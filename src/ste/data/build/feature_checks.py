@@ -12,7 +12,7 @@ from ste.errors import DataError
 from ste.features.bar_fields import own_fields
 from ste.features.cut_off_plan import MAX_TICKERS, TickerSample
 from ste.features.early_columns import EarlyColumn, early_columns
-from ste.features.feature_check import CheckedRows, FeatureFault, check_features
+from ste.features.feature_check import CheckedFeatures, FeatureFault, check_features
 from ste.features.feature_rows import expressions, needed_fields
 from ste.market.sources import Market
 from ste.schema import FeatureSet
@@ -30,7 +30,7 @@ class FeatureChecks:
     def __init__(self, settings: DataSettings) -> None:
         self._settings = settings
         self._sampled = TickerSample()
-        self._parts: list[CheckedRows] = []
+        self._parts: list[CheckedFeatures] = []
         self._early: list[EarlyColumn] = []
         self._tickers = 0
 
@@ -57,9 +57,9 @@ class FeatureChecks:
             raise DataError(_refusal(settings, texts))
 
     @property
-    def checked(self) -> CheckedRows:
+    def checked(self) -> CheckedFeatures:
         """What was checked in all blocks."""
-        return CheckedRows.combine(self._parts)
+        return CheckedFeatures.combine(self._parts)
 
     def _faults(self) -> list[str]:
         """Return a sentence for each feature at fault, which names it first."""
