@@ -171,8 +171,8 @@ def test_a_table_without_tickers_is_a_mistake(tables: dict[str, Path], tmp_path:
 
 
 def test_a_feature_function_that_looks_ahead_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    def ahead(market: Market, *how: str) -> pd.DataFrame:
-        rows = feature_rows(market, *how)
+    def ahead(market: Market, *how: str, **options: bool) -> pd.DataFrame:
+        rows = feature_rows(market, *how, **options)
         return rows.assign(stock_macd=rows.groupby("ticker")["stock_macd"].shift(-1).fillna(0.0))
 
     monkeypatch.setattr(suite, "feature_rows", ahead)

@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 from scipy.stats.contingency import association
 from sklearn.metrics import roc_auc_score
 
-from ste.leakage.association import centred_ranks, difference, over_time, rank_ic
+from ste.features.association import centred_ranks, difference, over_time, rank_ic
 from ste.leakage.audit_table import AuditTable
 from ste.leakage.encoded_labels import cramers_v
 from ste.leakage.null_models import permuted_within

@@ -10,10 +10,11 @@ import pytest
 from feature_sets import WEEKLY21
 from ste.config import LabelSettings, SyntheticSettings
 from ste.data.build.labelled_rows import build_table
+from ste.features.cut_off import Compute
 from ste.features.feature_rows import feature_rows
 from ste.leakage.audit_table import SPLIT, AuditTable
 from ste.leakage.check_result import Alarm, CheckResult
-from ste.leakage.look_ahead import Features, look_ahead
+from ste.leakage.look_ahead import look_ahead
 from ste.leakage.null_models import null_market_models, shuffled_labels
 from ste.leakage.source_files import early_news, early_releases, odd_bars
 from ste.leakage.suite import table_checks
@@ -331,7 +332,7 @@ def only_survivors(market: Market) -> pd.DataFrame:
         (only_survivors, {"rows"}),
     ],
 )
-def test_features_that_need_the_future_change_when_it_is_cut_off(market: Market, features: Features, columns: set[str]):
+def test_features_that_need_the_future_change_when_it_is_cut_off(market: Market, features: Compute, columns: set[str]):
     result = look_ahead(market, features)
     assert {found.where for found in result.alarms} == columns
 

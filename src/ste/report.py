@@ -14,9 +14,11 @@ def report_task(config: DictConfig) -> None:
     with fast_imports("torch, Lightning and MLflow"):  # the libraries of data, nets and tracking load only now
         from ste.ensembles.run_report import write_report
         from ste.reporting.console import print_verdict
+        from ste.reporting.importance_text import print_importance
 
-    file, verdict = write_report(settings)
+    file, verdict, importance = write_report(settings)
     print_verdict(verdict)
+    print_importance(importance)
     print(f"page   {file.resolve()}")
 
 

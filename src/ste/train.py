@@ -43,8 +43,10 @@ def train_task(config: DictConfig) -> Any:
         return None
     with fast_imports():
         from ste.reporting.console import print_run, print_scores, print_verdict
+        from ste.reporting.importance_text import print_group_values
 
     print_scores(result.model, result.scores)
+    print_group_values(result.groups)
     print_verdict(result.verdict)
     print_run(result.lines, result.folder, result.run_id)
     return result.monitored

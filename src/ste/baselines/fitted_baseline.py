@@ -46,7 +46,7 @@ class FittedBaseline:
         """
         arguments = {key: value for key, value in model.items() if key != "baseline"}
         baseline = BASELINES.build(model["baseline"], arguments)
-        normalization = Normalizer(ColumnForms.from_features(data.panel.settings.feature_set).to_dict(), representation)
+        normalization = Normalizer(ColumnForms.from_features(data.panel.feature_set).to_dict(), representation)
         normalization.fit(data.training_chunks)
         return cls(model["baseline"], arguments, baseline, normalization)
 

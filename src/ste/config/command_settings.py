@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Le, Predicate
 
-from ste.config.data_settings import DataSettings, RealMarketSettings
+from ste.config.data_settings import DataSettings, FeatureAudit, RealMarketSettings
 from ste.config.feature_sets import DEFAULT
 from ste.config.run_settings import PathSettings, StoreSettings
 from ste.config.validation import Expect, FileName, Name, NonNegativeInt, PositiveFloat, PositiveInt, Settings
@@ -19,6 +19,7 @@ class GenerateSettings(Settings):
 
     Attributes:
         features: feature sets, which `data.features` follows.
+        audit: of the features, which `data.audit` follows.
         data: source and table settings.
         paths: folders.
     """
@@ -26,6 +27,7 @@ class GenerateSettings(Settings):
     data: DataSettings
     paths: PathSettings
     features: str | list[str] = DEFAULT
+    audit: FeatureAudit = "refuse"
 
 
 @dataclass
@@ -34,6 +36,7 @@ class InspectSettings(Settings):
 
     Attributes:
         features: feature sets, which `data.features` follows.
+        audit: of the features, which `data.audit` follows.
         data: source of a real market.
         paths: folders.
         tickers: rows of the table.
@@ -42,6 +45,7 @@ class InspectSettings(Settings):
     data: DataSettings
     paths: PathSettings
     features: str | list[str] = DEFAULT
+    audit: FeatureAudit = "refuse"
     tickers: PositiveInt = 20
 
     def check(self) -> None:
@@ -100,6 +104,7 @@ class AuditSettings(Settings):
 
     Attributes:
         features: feature sets, which `data.features` follows.
+        audit: of the features, which `data.audit` follows.
         data: source and table settings.
         strict: report an association stronger than any measured on real weeks as an alarm, although a synthetic
             market can have one.
@@ -109,6 +114,7 @@ class AuditSettings(Settings):
     data: DataSettings
     paths: PathSettings
     features: str | list[str] = DEFAULT
+    audit: FeatureAudit = "refuse"
     strict: bool = False
     shuffles: NonNegativeInt = 2
 

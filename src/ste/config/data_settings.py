@@ -71,6 +71,9 @@ class SplitSettings(Settings):
         return max(self.purge or 0, horizon) + self.embargo
 
 
+FeatureAudit = Literal["refuse", "warn", "off"]
+"""What follows when a table is built with a feature that uses the future: an error, a warning, or no check at all."""
+
 CalendarName = Annotated[str, Len(1), Expect("a calendar such as XNYS, XLON, 24/7 or bars")]
 
 
@@ -85,6 +88,7 @@ class DataSettings(Settings):
         frequency: `weekly`, `daily` or `monthly`: the period of a row.
         features: name or file of a feature set, or several (`config.feature_sets`); for ready tables also `columns`,
             all of their numeric columns.
+        audit: what follows from a feature that uses the future, see `FeatureAudit`.
         labels, split: settings of their own.
         format: of the tables: `csv` or `parquet`, a file for each split; or `parts`, a folder of Parquet files by year,
             for tables larger than memory.
@@ -102,6 +106,7 @@ class DataSettings(Settings):
     calendar: CalendarName = EXCHANGE
     frequency: Literal["weekly", "daily", "monthly"] = "weekly"
     features: str | list[str] = DEFAULT
+    audit: FeatureAudit = "refuse"
     labels: LabelSettings = field(default_factory=LabelSettings)
     split: SplitSettings = field(default_factory=SplitSettings)
     format: Literal["csv", "parquet", "parts"] = "csv"
@@ -165,7 +170,7 @@ class DataSettings(Settings):
 
     def table_settings(self) -> dict[str, Any]:
         """Return the settings that determine the table's bytes, as plain data; the others determine how it is read."""
-        views = ("folder", "sequence_length", "history", "batch_size", "representation")
+        views = ("audit", "folder", "sequence_length", "history", "batch_size", "representation")
         own = {key: value for key, value in asdict(self).items() if key not in views}
         return own | {"features": self.feature_set.to_dict()}
 

@@ -127,6 +127,18 @@ def join(sets: Sequence[FeatureSet]) -> FeatureSet:
     )
 
 
+def own_groups(features: FeatureSet) -> dict[str, tuple[str, ...]]:
+    """Return the columns that no set of the package defines, the user's, by group."""
+    own = dict.fromkeys(features.columns)
+    named = features.name.split("+")
+    for path in sorted((conf_dir() / FOLDER).glob("*.yaml"), key=lambda path: path.stem not in named):
+        if not own:
+            break
+        shipped = set(_read(str(path)).columns)
+        own = dict.fromkeys(column for column in own if column not in shipped)
+    return FeatureSet(features.name, tuple(own)).groups
+
+
 def known_sets() -> dict[str, Path]:
     """Return the files that `features=NAME` finds, by name: those of the package, then of the current folder."""
     folders = (conf_dir() / FOLDER, Path(FOLDER))

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from annotated_types import Ge, Gt, Le, Lt, Predicate
 
 from ste.config.augmentation_settings import AugmentSettings
-from ste.config.data_settings import DataSettings
+from ste.config.data_settings import DataSettings, FeatureAudit
 from ste.config.feature_sets import DEFAULT
 from ste.config.replica_settings import ReplicaSettings
 from ste.config.sweep_settings import SweepSettings
@@ -260,6 +260,7 @@ class ScoringSettings(Settings):
         cost_bps: transaction costs in basis points per unit of turnover.
         max_rows: maximum number of examples of a split that are scored, and validated on after each epoch: a longer
             split is reduced to some of its tickers; None scores all.
+        without_groups: train the model again without each group of columns, and compare.
     """
 
     section: ClassVar[str] = "scoring"
@@ -269,6 +270,7 @@ class ScoringSettings(Settings):
     portfolio: Literal["long_short", "long_only"] = "long_short"
     cost_bps: NonNegativeFloat = 5.0
     max_rows: PositiveInt | None = 1_000_000
+    without_groups: bool = False
 
 
 @dataclass
@@ -277,6 +279,7 @@ class TrainSettings(Settings):
 
     Attributes:
         features: feature sets, which `data.features` follows.
+        audit: of the features, which `data.audit` follows.
         model: `net` names a class of `ste.models`, or `baseline` one of `ste.baselines`; the other keys are
             its arguments.
         validation: the splits it is trained and scored on.
@@ -299,6 +302,7 @@ class TrainSettings(Settings):
     tracking: TrackingSettings
     paths: PathSettings
     features: str | list[str] = DEFAULT
+    audit: FeatureAudit = "refuse"
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     seed: Annotated[int, Ge(0), Lt(2**32)] = 0
     resume: str | None = None
@@ -318,6 +322,23 @@ class TrainSettings(Settings):
             )
         if self.train.replicas > 1:
             self._check_replicas()
+        if self.scoring.without_groups:
+            self._check_without_groups()
+
+    def _check_without_groups(self) -> None:
+        """Check that the model can be trained again in this process, on tables in memory."""
+        given = "scoring.without_groups=true"
+        if self.data.format == "parts":
+            raise ConfigError(
+                f"{given}: trains on copies of the table with fewer columns, and data.format=parts is for tables "
+                "larger than memory. Try fewer tickers with data.format=parquet."
+            )
+        if self.augment.name == "synthetic":
+            raise ConfigError(
+                f"{given}: augment=synthetic resamples a market with all of its features. Try augment=none."
+            )
+        if self.trainer.processes != 1:
+            raise ConfigError(f"{given}: trains again in one process. Try trainer=cpu or trainer=gpu.")
 
     def _check_augment(self) -> None:
         """Check that the model has a training loop, and that a market to resample has daily bars in memory."""

@@ -3,12 +3,15 @@
 A single split has one array of row splits; cross-validation has one per fold.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
 from ste.config import DataSettings, TableSettings
 from ste.data.build.data_card import PreparedData
@@ -48,6 +51,7 @@ class Panel:
         row_split: split of each row, int8 `[N]`: 0 train, 1 validation, 2 test, or `HISTORY`: purged, or
             history only (`data.history_only`).
         relabelled: whether the labels differ from the tables' own; class probabilities are known for those only.
+        reduced: features of the store, where they are some of the tables' (`without`).
     """
 
     prepared: PreparedData
@@ -55,6 +59,7 @@ class Panel:
     store: RowStore
     row_split: np.ndarray
     relabelled: bool = False
+    reduced: FeatureSet | None = None
 
     @classmethod
     def read(cls, prepared: PreparedData, settings: DataSettings) -> "Panel":
@@ -108,6 +113,19 @@ class Panel:
         own = frame[frame["split"] == SPLITS.index(split)]
         return with_history_only(own, history_only_rows(own)).head(count).drop(columns="split")
 
+    def without(self, names: Collection[str]) -> "Panel":
+        """Return the same rows without some features; the tables are in memory."""
+        remaining = [column.name not in names for column in self.feature_set.columns]
+        columns = tuple(compress(self.feature_set.columns, remaining))
+        features = self.store.features[:, torch.tensor(remaining)].contiguous()
+        store = replace(self.store, features=features)
+        return replace(self, store=store, reduced=replace(self.feature_set, columns=columns))
+
+    @property
+    def feature_set(self) -> FeatureSet:
+        """The definitions of the features."""
+        return self.settings.feature_set if self.reduced is None else self.reduced
+
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes in label order."""
@@ -116,12 +134,12 @@ class Panel:
     @property
     def features(self) -> tuple[str, ...]:
         """Names of the features in column order."""
-        return self.settings.feature_set.names
+        return self.feature_set.names
 
     @property
     def groups(self) -> dict[str, tuple[str, ...]]:
         """Names of the features by kind of source."""
-        return self.settings.feature_set.groups
+        return self.feature_set.groups
 
     @cached_property
     def truth(self) -> np.ndarray | None:

@@ -39,7 +39,8 @@ class Batch(NamedTuple):
 
     def on(self, device: torch.device) -> Self:
         """Return the batch on a device."""
-        return type(self)(*(None if part is None else part.to(device) for part in self))
+        weight, group = (None if part is None else part.to(device) for part in (self.weight, self.group))
+        return type(self)(self.features.to(device), self.label.to(device), weight, group)
 
     def split(self, sizes: int | list[int]) -> Iterator[Self]:
         """Yield consecutive parts of this size, or of these sizes."""

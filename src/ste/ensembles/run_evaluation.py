@@ -9,10 +9,11 @@ from ste.config import EvaluateSettings, PathSettings
 from ste.config.run_log import run_log
 from ste.ensembles.members import StoredEnsemble
 from ste.errors import RunError
+from ste.evaluation.explain.group_value import with_columns
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.scorecard import Scorecard
 from ste.evaluation.verdict import Verdict
-from ste.experiment.artifacts import PREDICTIONS, differences, score_metrics
+from ste.experiment.artifacts import PREDICTIONS, SUMMARY, differences, read_group_values, score_metrics
 from ste.experiment.run import parts_from_config
 from ste.experiment.run_page import run_note, run_tags
 from ste.experiment.run_parts import RunParts
@@ -64,12 +65,13 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
     with tempfile.TemporaryDirectory() as folder:
         parts, predictions = _predict_again(client, run, settings.paths, Path(folder))
         tracked = Predictions.read(download(client, run, PREDICTIONS, Path(folder)))
+        groups = read_group_values(download(client, run, SUMMARY, Path(folder)))
     scores = score_splits(parts.scoring, predictions)
     if settings.split != "all" and settings.split not in scores:
         raise RunError(f"split={settings.split}: run {run.id} has only {', '.join(scores)}.")
     shown: dict[str, Scorecard] = scores if settings.split == "all" else {settings.split: scores[settings.split]}
     trials = find_trials(client, run.id, digest, scores.get("test"))
-    verdict = judge_run(scores, predictions, trials, synthetic=parts.data.synthetic)
+    verdict = with_columns(judge_run(scores, predictions, trials, synthetic=parts.data.synthetic), groups)
     found = differences(score_metrics(shown), run.metrics)
     if not predictions.slice_split(*tracked.splits).frame.equals(tracked.frame):
         found.append("predictions.parquet: other probabilities than now")

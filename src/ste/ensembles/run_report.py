@@ -12,10 +12,12 @@ from ste.config.run_log import run_log
 from ste.data.build.data_card import is_synthetic
 from ste.data.storage.files import atomic_file
 from ste.ensembles.members import StoredEnsemble
+from ste.evaluation.explain.group_value import with_columns
+from ste.evaluation.explain.permutation_importance import Importance
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.scorecard import Estimate
 from ste.evaluation.verdict import Verdict
-from ste.experiment.artifacts import PREDICTIONS
+from ste.experiment.artifacts import PREDICTIONS, SUMMARY, read_group_values
 from ste.experiment.explanation import Explanation, explain
 from ste.experiment.model_setup import load_model
 from ste.experiment.run import parts_from_config
@@ -28,11 +30,11 @@ if TYPE_CHECKING:
     from ste.tracking.run_info import RunInfo
 
 
-def write_report(settings: ReportSettings) -> tuple[Path, Verdict]:
+def write_report(settings: ReportSettings) -> tuple[Path, Verdict, list[Importance]]:
     """Score a run's predictions, explain its model, write the page, and track it with the run.
 
     Returns:
-        The page and the verdict.
+        The page, the verdict, and the importance of groups and features.
     """
     from ste.tracking.earlier_trials import find_trials
     from ste.tracking.run_artifacts import read_curves, read_provenance
@@ -52,7 +54,8 @@ def write_report(settings: ReportSettings) -> tuple[Path, Verdict]:
         parts = parts_from_config(own, settings.paths)
         scores = score_splits(parts.scoring, predictions)
         trials = find_trials(client, run.id, run.tags.get(DIGEST_TAG, ""), scores.get("test"))
-        verdict = judge_run(scores, predictions, trials, synthetic=is_synthetic(card))
+        groups = read_group_values(download(client, run, SUMMARY, folder))
+        verdict = with_columns(judge_run(scores, predictions, trials, synthetic=is_synthetic(card)), groups)
         explanation: Explanation = ([], None)
         if settings.importance and ensemble is None:
             data, fold = parts.data.last()
@@ -71,6 +74,7 @@ def write_report(settings: ReportSettings) -> tuple[Path, Verdict]:
                 best_epoch=int(run.metrics["best_epoch"]) if "best_epoch" in run.metrics else None,
                 importance=importance,
                 attribution=attribution,
+                groups=groups,
                 card=card,
                 config=config,
                 provenance=read_provenance(client, run),
@@ -85,7 +89,7 @@ def write_report(settings: ReportSettings) -> tuple[Path, Verdict]:
         client.log_artifact(run.id, str(file), "report")
     run_log.info("run %s: %s", run.id, verdict.summary)
     run_log.info("page %s", file.resolve())
-    return file, verdict
+    return file, verdict, importance
 
 
 def _member_rows(ensemble: StoredEnsemble) -> list[MemberRow]:

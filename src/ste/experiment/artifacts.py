@@ -12,6 +12,7 @@ import yaml
 from ste.data.panel import Panel
 from ste.data.storage.files import atomic_file
 from ste.evaluation.classification import per_class_name
+from ste.evaluation.explain.group_value import GroupValue
 from ste.evaluation.predictions import BAYES
 from ste.evaluation.scorecard import Estimate, Scorecard
 from ste.experiment.train_result import Result
@@ -60,6 +61,11 @@ def write_outputs(folder: Path, result: Result) -> None:
     result.predictions.slice_split("validation", "test").write(folder / PREDICTIONS)
     with atomic_file(folder / SUMMARY) as partial:  # JSON cannot hold numbers that are not finite
         partial.write_bytes(pydantic_core.to_json(result.summary(), indent=2, inf_nan_mode="null") + b"\n")
+
+
+def read_group_values(summary: Path) -> list[GroupValue]:
+    """Read what groups of columns are worth from a run's summary; none of an ensemble."""
+    return [GroupValue.from_dict(one) for one in json.loads(summary.read_text()).get("groups", [])]
 
 
 def score_metrics(scores: dict[str, Scorecard]) -> dict[str, float]:

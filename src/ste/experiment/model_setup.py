@@ -115,7 +115,7 @@ class ModelBuilder:
         hyperparameters = {
             "net": net,
             "net_arguments": arguments,
-            "forms": ColumnForms.from_features(data.panel.settings.feature_set).to_dict(),
+            "forms": ColumnForms.from_features(data.panel.feature_set).to_dict(),
             "representation": self.representation,
             "optimizer": asdict(self.optimizer),
             "scheduler": asdict(self.scheduler),

@@ -13,8 +13,10 @@ from ste.config.load import load_settings
 from ste.config.plugin_record import record_plugins
 from ste.config.progress import step
 from ste.config.run_log import run_log
+from ste.evaluation.explain.group_value import with_columns
 from ste.evaluation.predictions import Predictions
 from ste.experiment.artifacts import write_inputs, write_outputs
+from ste.experiment.column_value import column_values
 from ste.experiment.folds import fit_folds
 from ste.experiment.model_setup import Fitter, ModelBuilder, input_view
 from ste.experiment.prediction import OUT_OF_SAMPLE, predict, score_replicas
@@ -167,6 +169,8 @@ def _result(
     scores = score_splits(parts.scoring, predictions)
     trials = count_trials(run, prepared.digest, scores)
     monitor = parts.fitter.monitor
+    groups = column_values(parts, fitted)
+    verdict = judge_run(scores, predictions, trials, synthetic=parts.data.synthetic)
     return TrainResult(
         run_id=run.id if run is not None else None,
         model=predictions.model,
@@ -180,12 +184,13 @@ def _result(
         validation=parts.data.validation.method,
         trials=trials.count,
         scores=scores,
-        verdict=judge_run(scores, predictions, trials, synthetic=parts.data.synthetic),
+        verdict=with_columns(verdict, groups),
         folder=folder,
         predictions=predictions,
         last=fitted[-1],
         card=prepared.card,
         replicas=_score_replicas(parts, fitted),
+        groups=groups,
     )
 
 

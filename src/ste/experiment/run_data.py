@@ -24,6 +24,7 @@ class RunData:
         view: what the model reads, `sequence` (windows) or `flat` (rows).
         seed: of the order of training batches.
         max_rows: maximum examples of a split that are scored; None scores all.
+        without: features of the tables that are left out.
     """
 
     settings: DataSettings
@@ -32,11 +33,13 @@ class RunData:
     view: str
     seed: int
     max_rows: int | None
+    without: tuple[str, ...] = ()
 
     @cached_property
     def panel(self) -> Panel:
         """All rows of the tables."""
-        return Panel.read(prepare(self.settings, self.folder), self.settings)
+        panel = Panel.read(prepare(self.settings, self.folder), self.settings)
+        return panel.without(self.without) if self.without else panel
 
     @property
     def in_folds(self) -> bool:

@@ -1,9 +1,10 @@
 """The result of a training run."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from ste.evaluation.explain.group_value import GroupValue
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.scorecard import Scorecard
 from ste.evaluation.verdict import Verdict
@@ -47,7 +48,7 @@ class Result:
             without: attributes to leave out besides `predictions`.
         """
         left_out = {*without, "predictions"}
-        out = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in left_out}
+        out = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in left_out}
         out["folder"] = str(self.folder)
         out["scores"] = {split: card.to_dict() for split, card in self.scores.items()}
         out["metrics"] = {split: card.metrics for split, card in self.scores.items()}
@@ -68,6 +69,7 @@ class TrainResult(Result):
         last: the fitted model, of folds the last one; not in the summary.
         card: data card of the tables; not in the summary.
         replicas: scores of each replica; None for a single net.
+        groups: what groups of columns are worth: the user's, or with `scoring.without_groups` all.
     """
 
     epochs: int
@@ -78,6 +80,7 @@ class TrainResult(Result):
     last: Fitted
     card: dict[str, Any]
     replicas: ReplicaScores | None = None
+    groups: list[GroupValue] = field(default_factory=list)
 
     @property
     def module(self) -> TrendModule:
@@ -111,5 +114,6 @@ class TrainResult(Result):
 
     def summary(self, *without: str) -> dict[str, Any]:
         """Return the content of `summary.json`."""
-        out = super().summary(*without, "last", "card")
+        out = super().summary(*without, "last", "card", "groups")
+        out["groups"] = [one.to_dict() for one in self.groups]
         return out | {"replicas": None if self.replicas is None else asdict(self.replicas)}

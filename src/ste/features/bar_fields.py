@@ -1,8 +1,9 @@
 """The fields of feature expressions: columns of the bars, news, macro figures, policy events and files of the user."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from ste.errors import ConfigError
 from ste.features.macro import macro_level
 from ste.features.news import NEWS_FIELDS, news_features
 from ste.features.policy import POLICY_FIELDS, policy_features
-from ste.market.calendar import Periods
+from ste.market.calendar import WEEKS, Periods
 from ste.market.extra_table import ExtraTable
 from ste.market.sources import RAW_CLOSE, Market
 from ste.schema import MACRO_SERIES, ROW_PERIOD
@@ -49,13 +50,21 @@ class Fields:
         return self.market.extra[table].as_of(column, bars["ticker"], bars["date"]), False
 
     def _period_field(self, name: str) -> np.ndarray:
-        keys = self.market.bars[["date", "ticker"]].iloc[self.last].reset_index(drop=True)
-        rows = keys.assign(**{ROW_PERIOD: self.period[self.last]})
-        if name in NEWS_FIELDS:
-            frame = news_features(rows, self.market.news, self.periods)
-        else:
-            frame = policy_features(rows, self.market.policy, self.periods)
+        frame = self._news if name in NEWS_FIELDS else self._policy
         return frame[name].to_numpy(dtype=np.float64)
+
+    @cached_property
+    def _news(self) -> pd.DataFrame:
+        return news_features(self._period_rows, self.market.news, self.periods)
+
+    @cached_property
+    def _policy(self) -> pd.DataFrame:
+        return policy_features(self._period_rows, self.market.policy, self.periods)
+
+    @cached_property
+    def _period_rows(self) -> pd.DataFrame:
+        keys = self.market.bars[["date", "ticker"]].iloc[self.last].reset_index(drop=True)
+        return keys.assign(**{ROW_PERIOD: self.period[self.last]})
 
 
 MACRO_FIELDS = tuple(f"{MACRO}{series}" for series in MACRO_SERIES)
@@ -63,6 +72,18 @@ FIELDS = (*BAR_FIELDS, *MACRO_FIELDS, *NEWS_FIELDS, *POLICY_FIELDS)
 """Every field but those of the user's own files, `$NAME.column`."""
 PERIOD_FIELDS = frozenset((*NEWS_FIELDS, *POLICY_FIELDS))
 """Fields with one value per period: what became known in it up to its close."""
+
+
+def own_fields(market: Market, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return the values of fields of the user's files as of each bar, float64 `[N]` by name of the field.
+
+    Args:
+        market: daily sources.
+        names: such as `mine.sentiment`.
+    """
+    nothing = np.empty(0, dtype=np.int64)
+    fields = Fields(market, WEEKS, nothing, nothing)  # such fields have a value per bar, whatever the periods
+    return {name: fields(name)[0] for name in names}
 
 
 def check_fields(name: str, fields: Iterable[str], extra: Mapping[str, ExtraTable]) -> None:

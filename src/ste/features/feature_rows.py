@@ -61,13 +61,14 @@ def look_back(features: FeatureSet, bars_per_period: int) -> int:
     return max(finite, features.lookback or recursive, _VOLATILITY_BARS)
 
 
-def feature_rows(market: Market, frequency: str, features: FeatureSet) -> pd.DataFrame:
+def feature_rows(market: Market, frequency: str, features: FeatureSet, *, with_undefined: bool = False) -> pd.DataFrame:
     """Compute the feature rows of every ticker and period, without labels.
 
     Args:
         market: daily sources; bars sorted by ticker and date.
         frequency: `weekly`, `daily` or `monthly`: the period of a row.
         features: the set, with an expression for each column.
+        with_undefined: also return the rows that have no value of some feature, with NaN or infinity there.
 
     Returns:
         `date`, `ticker`, the features, `period` (index of the week, session or month), the columns of
@@ -105,7 +106,7 @@ def feature_rows(market: Market, frequency: str, features: FeatureSet) -> pd.Dat
     evaluator = _evaluator(market, periods, period, starts, first, last)
     values = _columns(evaluator, features)
     defined = np.ones(len(last), dtype=bool)
-    for name in features.names:
+    for name in () if with_undefined else features.names:
         undefined = complete & ~np.isfinite(values[name])
         if undefined.any():
             _count_undefined(market, name, undefined & defined, last)

@@ -1,62 +1,41 @@
 """Look-ahead in features: a feature must not change when later data is removed."""
 
-from collections.abc import Callable
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 
+from ste.features.cut_off import ROUNDING, Compute, Cut, Recomputation, RecomputedRows
 from ste.leakage.check_result import Alarm, CheckResult, skipped
 from ste.market.sources import Market
-from ste.schema import KEYS
 
 CHECK = "look-ahead"
 
-Features = Callable[[Market], pd.DataFrame]
-"""From daily sources to rows of `date`, `ticker` and numeric features."""
-
-_TOLERANCE = 1e-9  # relative: what another order of summation may change
 _CUTS = 4  # dates at which the sources end, spread over the rows
-_DATES = {"bars": "date", "news": "date", "macro": "release_date", "policy": "date"}
 
 
-def truncated(market: Market, last: pd.Timestamp) -> Market:
-    """The market as known at the close of `last`, without data dated or released later."""
-
-    def known(kind: str) -> pd.DataFrame | None:
-        frame: pd.DataFrame | None = getattr(market, kind)
-        return None if frame is None else frame[frame[_DATES[kind]] <= last].reset_index(drop=True)
-
-    bars = known("bars")
-    assert bars is not None
-    return replace(market, bars=bars, news=known("news"), macro=known("macro"), policy=known("policy"))
-
-
-def look_ahead(market: Market, features: Features) -> CheckResult:
+def look_ahead(market: Market, features: Compute) -> CheckResult:
     """Find feature columns that change when every daily source ends at a row's own close.
 
     Args:
         market: daily sources.
         features: computes the rows from the market alone.
     """
-    complete = features(market).set_index([*KEYS]).sort_index()
+    complete = features(market)
     if complete.empty:
         return skipped(CHECK, "not run: the sources give no row")
-    dates = complete.index.get_level_values("date").unique().sort_values()
+    dates = np.sort(complete["date"].unique())
     positions = np.unique(np.linspace(0, len(dates) - 1, _CUTS + 2)[1:-1].astype(int))
     counts: dict[str, int] = {}
     examples: dict[str, str] = {}
     compared = 0
+    again = Recomputation(market, complete)
     for last in dates[positions]:
-        part = features(truncated(market, last)).set_index([*KEYS]).sort_index()
-        before = complete[complete.index.get_level_values("date") <= last]
-        same = before.index.intersection(part.index)
-        compared += len(same)
-        missing = len(before) - len(same)
+        one = again.compare(features, Cut(pd.Timestamp(last)))
+        compared += int((~one.missing).sum())
+        missing = int(one.missing.sum())
         if missing:
             counts["rows"] = counts.get("rows", 0) + missing
-            examples.setdefault("rows", f"{missing} rows up to {last:%Y-%m-%d} appear only with later data")
-        for name, (count, example) in _differences(before.loc[same], part.loc[same], last).items():
+            examples.setdefault("rows", f"{missing} rows up to {one.last:%Y-%m-%d} appear only with later data")
+        for name, (count, example) in _differences(one).items():
             counts[name] = counts.get(name, 0) + count
             examples.setdefault(name, example)
     line = f"{compared:,} rows computed again at {len(positions)} dates: no feature changes"
@@ -65,19 +44,16 @@ def look_ahead(market: Market, features: Features) -> CheckResult:
     return CheckResult(CHECK, line, tuple(alarms))
 
 
-def _differences(complete: pd.DataFrame, part: pd.DataFrame, last: pd.Timestamp) -> dict[str, tuple[int, str]]:
+def _differences(one: RecomputedRows) -> dict[str, tuple[int, str]]:
     """Number of changed values and an example, by column."""
     out = {}
-    for name in complete.select_dtypes("number").columns:
-        a = complete[name].to_numpy(dtype=np.float64)
-        b = part[name].to_numpy(dtype=np.float64) if name in part else np.full(len(a), np.nan)
-        off = np.flatnonzero(~np.isclose(a, b, rtol=_TOLERANCE, atol=_TOLERANCE, equal_nan=True))
+    for name, changed, a, b in zip(one.names, one.changed(ROUNDING).T, one.complete.T, one.part.T, strict=True):
+        off = np.flatnonzero(changed)
         if len(off):
             at = off[-1]
-            date, ticker = complete.index[at]
-            values = f"{a[at]:.6g} with all data and {b[at]:.6g} with data to {last:%Y-%m-%d}"
-            example = f"{ticker} {date:%Y-%m-%d} is {values}"
-            out[str(name)] = (len(off), example)
+            key = one.keys.iloc[at]
+            values = f"{a[at]:.6g} with all data and {b[at]:.6g} with data to {one.last:%Y-%m-%d}"
+            out[name] = (len(off), f"{key['ticker']} {key['date']:%Y-%m-%d} is {values}")
     return out
 
 

@@ -13,7 +13,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from ste.leakage.association import Association, rank_ic
+from ste.features.association import Association, rank_ic
 from ste.leakage.audit_table import AuditTable
 from ste.leakage.check_result import Alarm, CheckResult, skipped
 from ste.leakage.single_columns import probes

@@ -14,27 +14,22 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from ste.leakage.association import Association, centred_ranks, difference, ic_of_ranks, over_time
+from ste.features.association import (
+    CERTAIN,
+    EXCESS,
+    EXCESS_OVER_TIME,
+    Association,
+    centred_ranks,
+    difference,
+    ic_of_ranks,
+    over_time,
+    predicts_too_well,
+)
 from ste.leakage.audit_table import CLOSE, AuditTable
 from ste.leakage.check_result import Alarm, CheckResult, skipped
 from ste.schema import DIRECTION, RETURN
 
 CHECK = "single columns"
-
-CERTAIN = {"direction": 0.68, "size": 0.50}
-"""Largest lower bound (2 standard errors below) of a legitimate rank correlation."""
-
-EXCESS = 0.08
-"""Largest excess, within periods, of the correlation with a return over that with the following return."""
-
-EXCESS_OVER_TIME = 0.35
-"""The same over time, for columns that all tickers share."""
-
-SUDDEN = 0.5
-"""Fraction of the correlation that a leak loses one period later."""
-
-MIN_ERRORS = 5.0
-"""Standard errors by which an excess must differ from zero: one in a million, for some 250 tests of a table."""
 
 CREDIBLE = 0.12
 """Largest IC observed on real weeks, an Up-or-Down AUC of about 0.57; above it there is a note."""
@@ -63,11 +58,7 @@ class _Measured:
 
     @property
     def alarm(self) -> bool:
-        lower = abs(self.now.value) - 2 * self.now.error
-        certain = lower > CERTAIN[self.what] and not (self.shared and self.what == "size")
-        max_excess = EXCESS_OVER_TIME if self.shared else EXCESS
-        sudden = self.excess.value > max(max_excess, SUDDEN * abs(self.now.value))
-        return bool(certain or (sudden and abs(self.now.value) > max_excess and self.excess.t > MIN_ERRORS))
+        return predicts_too_well(self.now, self.excess, self.what, shared=self.shared)
 
     @property
     def notable(self) -> bool:

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from ste.leakage.association import Association, rank_ic
+from ste.features.association import Association, rank_ic
 from ste.leakage.check_result import Alarm, CheckResult, skipped
 
 RELEASES = "release dates"

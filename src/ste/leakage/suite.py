@@ -70,7 +70,7 @@ def audit(settings: DataSettings, root: Path, *, strict: bool = False, shuffles:
     Raises:
         DataError: a file that cannot be read as a table, or a source without rows.
     """
-    settings = with_calendar(settings)
+    settings = replace(with_calendar(settings), audit="off")  # features are reported below, not refused
     if settings.format == "parts":
         example = "data.tickers=100" if isinstance(settings, SyntheticSettings) else "data.tickers=[…]"
         raise DataError(
@@ -169,7 +169,7 @@ def source_checks(settings: DataSettings) -> Iterator[CheckResult]:
     market = daily_sources(settings)
 
     def own(sources: Market) -> pd.DataFrame:
-        return feature_rows(sources, settings.frequency, settings.feature_set)
+        return feature_rows(sources, settings.frequency, settings.feature_set, with_undefined=True)
 
     names = settings.files() if isinstance(settings, RealMarketSettings) else {}
     yield look_ahead(market, own)

@@ -106,6 +106,20 @@ def known_span(name: str) -> tuple[pd.Timestamp, pd.Timestamp]:
 @lru_cache(maxsize=64)  # a calendar takes a third of a second to make; only its sessions are cached
 def sessions_of_years(name: str, first: int, last: int) -> pd.DatetimeIndex:
     """Return the sessions of some years; beyond what is known, every usual weekday is one."""
+    widest = _WIDEST.get(name)
+    if widest is not None and widest[0] <= first and last <= widest[1]:
+        years = widest[2].year
+        return widest[2][years.searchsorted(first) : years.searchsorted(last, side="right")]
+    sessions = _find_sessions(name, first, last)
+    _WIDEST[name] = first, last, sessions
+    return sessions
+
+
+_WIDEST: dict[str, tuple[int, int, pd.DatetimeIndex]] = {}
+"""First year, last year and sessions of the latest span of each calendar, which holds those of shorter spans."""
+
+
+def _find_sessions(name: str, first: int, last: int) -> pd.DatetimeIndex:
     start, end = pd.Timestamp(f"{first}-01-01"), pd.Timestamp(f"{last}-12-31")
     known = bar_days(name) if name.startswith(BARS) else library_sessions(name, f"{first}-01-01", f"{last}-12-31")
     low, high = known_span(name)

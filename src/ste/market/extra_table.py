@@ -83,6 +83,15 @@ class ExtraTable:
         known = (at >= 0) & (own.key[at] >= first) & (code >= 0)
         return np.where(known, own.value[at], np.nan)
 
+    def until(self, last: pd.Timestamp) -> "ExtraTable":
+        """Return what was known at the close of a day."""
+        day = int(_number(np.array([last.to_datetime64()]))[0])
+        known = {name: own.key % _SPAN <= day for name, own in self.columns.items()}
+        columns = {
+            name: ExtraColumn(own.key[known[name]], own.value[known[name]]) for name, own in self.columns.items()
+        }
+        return replace(self, columns=columns)
+
     def renamed(self, spelled: Mapping[str, str]) -> "ExtraTable":
         """Return the values of some tickers under the names that bars have; the arrays are shared.
 

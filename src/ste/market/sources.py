@@ -4,7 +4,7 @@ Synthetic markets and files of real data both become a `Market`; the code that c
 them.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
@@ -67,3 +67,23 @@ class Market:
     def bars_per_period(self, frequency: str) -> int:
         """Return how many bars of a ticker cover a period."""
         return 1 if self.spacing == frequency else self.periods(frequency).bars
+
+    def until(self, last: pd.Timestamp) -> "Market":
+        """Return the market as known at the close of `last`: nothing dated or released later, and an empty summary.
+
+        Args:
+            last: date of the last bars.
+        """
+
+        def known(frame: pd.DataFrame | None, date: str = "date") -> pd.DataFrame | None:
+            return None if frame is None else frame[frame[date] <= last].reset_index(drop=True)
+
+        return replace(
+            self,
+            bars=self.bars[self.bars["date"] <= last].reset_index(drop=True),
+            news=known(self.news),
+            macro=known(self.macro, "release_date"),
+            policy=known(self.policy),
+            summary=ReadSummary(spacing=self.summary.spacing),
+            extra={name: table.until(last) for name, table in self.extra.items()},
+        )

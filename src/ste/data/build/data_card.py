@@ -50,12 +50,14 @@ class StagedTable:
         summary: counts of the splits.
         notes: of the sources.
         bars: `bars_entry` of what the table was built from.
+        checks: of the features (`FeatureChecks.entry`).
     """
 
     entries: dict[str, dict[str, Any]]
     summary: SplitSummary
     notes: list[str]
     bars: dict[str, Any]
+    checks: dict[str, Any]
 
 
 def bars_entry(summary: ReadSummary) -> dict[str, Any]:
@@ -122,3 +124,16 @@ def write_card(card: dict[str, Any], path: Path) -> None:
     """Write a data card atomically."""
     with atomic_file(path) as partial:
         partial.write_text(json.dumps(card, indent=2) + "\n")
+
+
+def is_enough(checks: dict[str, Any] | None, audit: str) -> bool:
+    """Return whether a data card's entry of checks is enough for a setting of `audit`, so that the table is reused.
+
+    Args:
+        checks: of `FeatureChecks.entry`; None in a card without one.
+        audit: `refuse`, `warn` or `off`.
+    """
+    if audit == "off":
+        return True
+    check = (checks or {}).get("look_ahead", {})
+    return bool(check.get("ran")) and (audit == "warn" or not check.get("faults"))

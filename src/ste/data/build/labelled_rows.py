@@ -5,6 +5,7 @@ import pandas as pd
 
 from ste.config import DataSettings, RealMarketSettings, SyntheticSettings
 from ste.config.feature_sets import DEFAULT, load_feature_set
+from ste.data.build.feature_checks import FeatureChecks
 from ste.data.build.market_rows import MarketRows
 from ste.data.build.split_summary import check_training
 from ste.data.history_only import history_only_rows, with_history_only
@@ -33,21 +34,24 @@ from ste.synthetic import return_model
 
 def build_table(
     settings: DataSettings,
+    checks: FeatureChecks | None = None,
 ) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame | None, Market]:
     """Build a labelled table in memory.
 
     Args:
         settings: of a synthetic market or of market files.
+        checks: of the features; None checks none.
 
     Returns:
         The table sorted by date and ticker; its splits, int8 `[N]` (`splits.assign_splits`); class probabilities by
         date and ticker where `has_class_probabilities`, else None; and the daily sources.
 
     Raises:
-        DataError: no labelled row, an empty split, or no training row left by the purge.
+        DataError: no labelled row, an empty split, no training row left by the purge, or features that `checks`
+            refuses.
     """
     market = daily_sources(settings)
-    builder = RowBuilder(settings, market.bars["date"].max())
+    builder = RowBuilder(settings, market.bars["date"].max(), checks)
     rows = builder.build(market)
     builder.check()
     rows = rows.sort_values(["date", "ticker"], kind="stable").reset_index(drop=True)
@@ -74,10 +78,14 @@ class RowBuilder:
     Args:
         settings: of the table.
         last_bar: date of the latest bar of all blocks; needed with `data.delisting_return` only.
+        checks: of the features of each block; None checks none.
     """
 
-    def __init__(self, settings: DataSettings, last_bar: pd.Timestamp | None = None) -> None:
+    def __init__(
+        self, settings: DataSettings, last_bar: pd.Timestamp | None = None, checks: FeatureChecks | None = None
+    ) -> None:
         self.settings = settings
+        self._checks = checks
         self._market = MarketRows(settings, last_bar) if isinstance(settings, RealMarketSettings) else None
         self.start, self.end = (getattr(settings, name, None) for name in ("start", "end"))
         self.method = label_method(settings.labels)
@@ -100,6 +108,8 @@ class RowBuilder:
         if rows.empty:
             return rows
         self._has_features = True
+        if self._checks is not None:
+            self._checks.add(market, rows)
         if isinstance(settings, SyntheticSettings) and has_class_probabilities(settings):
             rows["mu"], rows["sigma"] = _moments(market, rows, settings)
         rows = labelled_returns(rows, self.method, market.bars, settings.periods, ends)
@@ -137,8 +147,11 @@ class RowBuilder:
         return table[[*table_columns(self.settings.feature_set), *optional]], truth
 
     def notes(self) -> list[str]:
-        """Return what was found of members, delistings, and rows without trades or classes, after the last block."""
-        notes = [] if self._market is None else self._market.notes()
+        """Return what was found of members, delistings, rows without trades or classes, and features, after the last."""
+        notes = [
+            *([] if self._market is None else self._market.notes()),
+            *([] if self._checks is None else self._checks.notes()),
+        ]
         if self._without.rows:
             rows = f"{self._without.rows:,} row{'s' * (self._without.rows > 1)}"
             notes.append(f"labels: {rows} {self.method.without}: history only (first: {self._without.first})")

@@ -24,6 +24,7 @@ from ste.data.build.data_card import (
     StagedTable,
     bars_entry,
     data_card,
+    is_enough,
     short_digest,
     write_card,
 )
@@ -76,7 +77,7 @@ def _built(settings: DataSettings, root: Path) -> PreparedData:
     folder = Path(settings.folder) if settings.folder else root / f"{settings.source}-{short_digest(identity)}"
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
-        prepared = _reuse(folder, identity)
+        prepared = _reuse(folder, identity, settings.audit)
         if prepared is None:
             with step("building the tables"):
                 prepared = _build(settings, identity, folder)
@@ -101,11 +102,13 @@ def _digest(files: list[Path]) -> str:
     return hashlib.sha256("".join(f"{file.name} {sha256(file)}\n" for file in files).encode()).hexdigest()
 
 
-def _reuse(folder: Path, identity: dict[str, Any]) -> PreparedData | None:
+def _reuse(folder: Path, identity: dict[str, Any], audit: str) -> PreparedData | None:
     for path in sorted(folder.glob("data_card_*.json")):
         card = read_card(path)
         if card.get("identity") != identity:
             continue
+        if not is_enough(card.get("checks"), audit):
+            return None
         if not all(check_unchanged(folder / entry["file"], entry) for entry in entries(card)):
             return None
         return _prepared(folder, card, reused=True)
@@ -140,9 +143,11 @@ def _build(settings: DataSettings, identity: dict[str, Any], folder: Path) -> Pr
 
 
 def _build_files(settings: DataSettings, staging: Path) -> StagedTable:
-    from ste.data.build.labelled_rows import build_table  # imported only where tables are built
+    from ste.data.build.feature_checks import FeatureChecks  # imported only where tables are built
+    from ste.data.build.labelled_rows import build_table
 
-    table, split, truth, market = build_table(settings)
+    checks = FeatureChecks(settings)
+    table, split, truth, market = build_table(settings, checks)
     summary = SplitSummary(settings)
     summary.add(table, split)
     own = {name: table.loc[split == SPLITS.index(name)] for name in summary.entries()}
@@ -154,7 +159,7 @@ def _build_files(settings: DataSettings, staging: Path) -> StagedTable:
         file = staging / f"{name}.{settings.format}"
         write_frame(frame, file)
         entries[name] = {"sha256": sha256(file)}
-    return StagedTable(entries, summary, market.notes, bars_entry(market.summary))
+    return StagedTable(entries, summary, market.notes, bars_entry(market.summary), checks.entry())
 
 
 def _publish(
@@ -166,6 +171,7 @@ def _publish(
     }
     files = {name: entries[name] | counts for name, counts in staged.summary.entries().items()}
     card = data_card(settings, files, identity, staged.notes, entries.get(TRUTH)) | staged.bars
+    card["checks"] = staged.checks
     names = {name: entry["file"] for name, entry in entries.items()}
     if settings.format == "parts":
         names[TENSORS] = card["tensors"] = f"{TENSORS}_{period}"

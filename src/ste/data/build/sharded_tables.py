@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from ste.config import DataSettings, MarketSettings, RealMarketSettings, SyntheticSettings
 from ste.data.build.data_card import StagedTable, bars_entry
+from ste.data.build.feature_checks import FeatureChecks
 from ste.data.build.labelled_rows import RowBuilder
 from ste.data.build.split_summary import SplitSummary, check_training
 from ste.data.build.table_folder import TENSORS, TRUTH, content_digest
@@ -128,7 +129,8 @@ def build_parts(settings: DataSettings, staging: Path) -> StagedTable:
     max_rows = block_rows(settings)  # no value of the table depends on it
     last_bar = find_last_bar(settings, max_rows)
     cuts = find_table_cuts(settings, max_rows, last_bar)
-    builder, summary = RowBuilder(settings, last_bar), SplitSummary(settings)
+    checks = FeatureChecks(settings)
+    builder, summary = RowBuilder(settings, last_bar, checks), SplitSummary(settings)
     sources = ReadSummary()
     with ExitStack() as stack:
         writers = {name: stack.enter_context(PartsWriter(staging / name)) for name in (*SPLITS, TRUTH)}
@@ -167,7 +169,7 @@ def build_parts(settings: DataSettings, staging: Path) -> StagedTable:
         tensors.finish(content_digest([entries[name]["sha256"] for name in SPLITS if name in entries], settings))
     del market, block
     _free_memory()
-    return StagedTable(entries, summary, [*sources.notes(), *builder.notes()], bars_entry(sources))
+    return StagedTable(entries, summary, [*sources.notes(), *builder.notes()], bars_entry(sources), checks.entry())
 
 
 def _free_memory() -> None:

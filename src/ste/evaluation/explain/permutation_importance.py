@@ -12,15 +12,21 @@ import torch
 
 from ste.config.progress import step
 from ste.data.date_loader import date_chunks
+from ste.evaluation.explain.paired_difference import PeriodResampling
 from ste.evaluation.metrics.base import log_losses
 
 MAX_ROWS = 4_000
 """Largest number of examples: each takes a forward pass per feature and repeat."""
 
+MAX_PASSES = 500_000
+"""Largest number of forward passes of an example for all features together, and for all groups."""
+
+MIN_ROWS = 400
+"""Smallest number of examples, however many features there are."""
+
 BATCH = 1024
 """Examples in one forward pass."""
 
-_NORMAL_95 = 1.96
 
 MARKET_BATCH = 256
 """Examples in one forward pass over whole dates, where several dates fit."""
@@ -41,6 +47,7 @@ class Importance:
         low, high: 95 % interval of the rise over periods, from the rows, which vary more.
         accuracy: drop of the accuracy.
         accuracy_error: its standard error over the repeats.
+        accuracy_low, accuracy_high: 95 % interval of the drop over periods.
     """
 
     name: str
@@ -51,6 +58,46 @@ class Importance:
     high: float
     accuracy: float
     accuracy_error: float
+    accuracy_low: float | None = None
+    accuracy_high: float | None = None
+
+
+class Permutation:
+    """Exchanges complete periods of some features, and measures each example again.
+
+    Args:
+        predict, features, labels, periods, tickers, repeats, seed, group: see `permutation_importance`.
+    """
+
+    def __init__(
+        self,
+        predict: Predict,
+        features: torch.Tensor,
+        labels: np.ndarray,
+        periods: np.ndarray,
+        tickers: np.ndarray,
+        repeats: int = 5,
+        seed: int = 0,
+        group: torch.Tensor | None = None,
+    ) -> None:
+        rng = np.random.default_rng(seed)
+        self._donors = [torch.from_numpy(donor_rows(periods, tickers, rng)) for _ in range(repeats)]
+        self._predict, self._features, self._labels, self._group = predict, features, labels, group
+        self._losses, self._right = _per_example(predict, features, labels, group)
+
+    def changes(self, columns: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Permute columns jointly; return the rise of the log-loss and the drop of correctness of the scored examples.
+
+        Returns:
+            float64 `[repeats, n]` each.
+        """
+        loss_rise, right_drop = np.empty((2, len(self._donors), len(self._losses)))
+        for k, donor in enumerate(self._donors):
+            other = self._features.clone()
+            other[..., columns] = self._features[donor][..., columns]
+            losses, right = _per_example(self._predict, other, self._labels, self._group)
+            loss_rise[k], right_drop[k] = losses - self._losses, self._right - right
+        return loss_rise, right_drop
 
 
 def permutation_importance(
@@ -63,6 +110,8 @@ def permutation_importance(
     groups: Mapping[str, Sequence[str]],
     repeats: int = 5,
     seed: int = 0,
+    horizon: int = 1,
+    measured: Sequence[str] | None = None,
     group: torch.Tensor | None = None,
 ) -> list[Importance]:
     """Rise of the loss when a feature is replaced by that of another week (Breiman 2001; Fisher et al. 2019).
@@ -84,29 +133,23 @@ def permutation_importance(
         groups: feature names by group; names that are not in `columns` are ignored.
         repeats: permutations per feature.
         seed: of the permutations.
+        horizon: periods that a label looks ahead.
+        measured: features to measure by themselves; None is all.
         group: dates of the examples, int64 `[N]`, of a model that reads those of a date together; else None.
 
     Returns:
         Groups, then features, each with the largest rise first.
     """
-    rng = np.random.default_rng(seed)
-    donors = [torch.from_numpy(donor_rows(periods, tickers, rng)) for _ in range(repeats)]
-    losses, right = _per_example(predict, features, labels, group)
-    scored = periods[labels >= 0]
+    permutation = Permutation(predict, features, labels, periods, tickers, repeats, seed, group)
+    resampling = PeriodResampling(periods[labels >= 0], horizon)
     position = {name: i for i, name in enumerate(columns)}
     parts = [("group", name, [position[c] for c in members if c in position]) for name, members in groups.items()]
-    parts += [("feature", name, [i]) for name, i in position.items()]
+    parts += [("feature", name, [i]) for name, i in position.items() if measured is None or name in measured]
     parts = [part for part in parts if part[2]]
     out = []
     with step("measuring the importance of features", len(parts)) as shown:
         for kind, name, at in parts:
-            loss_rise, right_drop = np.empty((2, repeats, len(scored)))
-            for k, donor in enumerate(donors):
-                other = features.clone()
-                other[..., at] = features[donor][..., at]
-                new_losses, new_right = _per_example(predict, other, labels, group)
-                loss_rise[k], right_drop[k] = new_losses - losses, right - new_right
-            out.append(_importance(name, kind, loss_rise, right_drop, scored))
+            out.append(_importance(name, kind, *permutation.changes(at), resampling))
             shown.update(len(out))
     return sorted(out, key=lambda i: (i.kind != "group", -i.log_loss, i.name))
 
@@ -166,12 +209,15 @@ def _per_example(
     return log_losses(probs, label), (probs.argmax(axis=1) == label).astype(float)
 
 
-def _importance(name: str, kind: str, loss_rise: np.ndarray, right_drop: np.ndarray, weeks: np.ndarray) -> Importance:
-    """Means of `[repeats, N]` differences, with their errors over repeats and over weeks."""
+def _importance(
+    name: str, kind: str, loss_rise: np.ndarray, right_drop: np.ndarray, resampling: PeriodResampling
+) -> Importance:
+    """Means of `[repeats, N]` differences, with their errors over repeats and their interval over periods."""
     rise, error = _mean_and_error(loss_rise.mean(axis=1))
     drop, drop_error = _mean_and_error(right_drop.mean(axis=1))
-    half = _NORMAL_95 * _clustered_error(loss_rise.mean(axis=0), weeks)
-    return Importance(name, kind, rise, error, rise - half, rise + half, drop, drop_error)
+    losses, right = resampling.means(np.stack([loss_rise.mean(axis=0), right_drop.mean(axis=0)]))
+    ends = [float(end) for one in (losses, right) for end in (one.low or 0.0, one.high or 0.0)]
+    return Importance(name, kind, rise, error, ends[0], ends[1], drop, drop_error, ends[2], ends[3])
 
 
 def _mean_and_error(values: np.ndarray) -> tuple[float, float]:
@@ -180,8 +226,6 @@ def _mean_and_error(values: np.ndarray) -> tuple[float, float]:
     return float(values.mean()), float(spread)
 
 
-def _clustered_error(values: np.ndarray, weeks: np.ndarray) -> float:
-    """Standard error of a mean, clustered by week (Liang and Zeger 1986)."""
-    _, group = np.unique(weeks, return_inverse=True)
-    sums = np.bincount(group, weights=values - values.mean())
-    return float(np.sqrt(len(sums) / (len(sums) - 1) * np.square(sums).sum()) / len(values))
+def max_rows(parts: int, repeats: int = 5) -> int:
+    """Return how many examples are measured for so many features or groups."""
+    return min(MAX_ROWS, max(MIN_ROWS, MAX_PASSES // max(1, parts * repeats)))

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ste.evaluation.explain.group_value import GroupValue
 from ste.evaluation.explain.integrated_gradients import Attribution
 from ste.evaluation.explain.permutation_importance import Importance
 from ste.evaluation.predictions import Predictions
@@ -43,6 +44,7 @@ class ReportData:
         best_epoch: epoch of the weights, from 0.
         importance: on a held-out split.
         attribution: of a net.
+        groups: what groups of columns are worth, as the run measured them.
         card: data card.
         config: nested settings.
         provenance: tags of code, versions and machine.
@@ -65,6 +67,7 @@ class ReportData:
     best_epoch: int | None = None
     importance: Sequence[Importance] = ()
     attribution: Attribution | None = None
+    groups: Sequence[GroupValue] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
     members: Sequence[MemberRow] = ()
     members_text: str = ""

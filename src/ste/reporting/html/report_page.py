@@ -48,6 +48,8 @@ def render_report(report: ReportData) -> str:
         artificial=ARTIFICIAL,
         none=NONE,
         importance=tables.importance(report.importance),
+        group_values=tables.group_values(report.groups),
+        retrained=tables.retrained_splits(report.groups),
         typographic=typographic,
         interval_text=tables.interval_text,
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ste.evaluation.explain.group_value import GroupValue
 from ste.evaluation.explain.permutation_importance import Importance
 from ste.evaluation.predictions import BAYES
 from ste.evaluation.scorecard import Estimate, Gain, Portfolio, Scorecard
@@ -211,11 +212,10 @@ def _monthly(growth: float | None) -> Cell:
 
 
 def importance(rows: Sequence[Importance]) -> list[TableRow]:
-    """Permutation importance of groups and features: rise of log-loss and drop of accuracy in points, with errors."""
+    """Permutation importance of groups and features: rise of log-loss and drop of accuracy in points.
 
-    def points(value: float) -> Cell:
-        return Cell(number(value, "accuracy", unit=False), "", value)
-
+    Cells: each with its interval over periods, and its error over the repeats.
+    """
     return [
         TableRow(
             row.name,
@@ -223,14 +223,48 @@ def importance(rows: Sequence[Importance]) -> list[TableRow]:
             [
                 cell(Estimate(row.log_loss, row.low, row.high), "log_loss"),
                 cell(Estimate(row.log_loss_error), "log_loss"),
-                *(
-                    Cell(number(value, "accuracy", unit=False), "", value)
-                    for value in (row.accuracy, row.accuracy_error)
-                ),
+                points(Estimate(row.accuracy, row.accuracy_low, row.accuracy_high)),
+                points(Estimate(row.accuracy_error)),
             ],
         )
         for row in rows
     ]
+
+
+def points(figure: Estimate) -> Cell:
+    """A difference of accuracies in percentage points."""
+    if figure.low is None or figure.high is None:
+        return Cell(number(figure.value, "accuracy", unit=False), "", figure.value)
+    low, high = (number(end, "accuracy", unit=False) for end in (figure.low, figure.high))
+    return Cell(number(figure.value, "accuracy", unit=False), f"[{low}, {high}]", figure.value)
+
+
+def group_values(rows: Sequence[GroupValue]) -> list[TableRow]:
+    """What each group adds: rise of log-loss and drop of accuracy when permuted, and when trained without it.
+
+    Cells: of the permutation, then of each retrained split, in the order of `retrained_splits`.
+    """
+    splits = retrained_splits(rows)
+    return [
+        TableRow(
+            f"{row.name} (yours)" if row.own else row.name,
+            "group",
+            [
+                part
+                for loss in (row.permuted, *(row.retrained.get(split) for split in splits))
+                for part in (
+                    cell(loss.log_loss if loss else None, "log_loss"),
+                    points(loss.accuracy) if loss else Cell(),
+                )
+            ],
+        )
+        for row in rows
+    ]
+
+
+def retrained_splits(rows: Sequence[GroupValue]) -> list[str]:
+    """Splits on which models without a group were compared."""
+    return list(dict.fromkeys(split for row in rows for split in row.retrained))
 
 
 def members(rows: Sequence[MemberRow], splits: Sequence[str]) -> list[tuple[MemberRow, list[Cell]]]:

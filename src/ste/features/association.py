@@ -26,6 +26,21 @@ class Association:
         return self.value / self.error if self.error > 0 else 0.0
 
 
+CERTAIN = {"direction": 0.68, "size": 0.50}
+"""Largest lower bound (2 standard errors below) of a legitimate rank correlation."""
+
+EXCESS = 0.08
+"""Largest excess, within periods, of the correlation with a return over that with the following return."""
+
+EXCESS_OVER_TIME = 0.35
+"""The same over time, for columns that all tickers share."""
+
+SUDDEN = 0.5
+"""Fraction of the correlation that a leak loses one period later."""
+
+MIN_ERRORS = 5.0
+"""Standard errors by which an excess must differ from zero: one in a million, for some 250 tests of a table."""
+
 NO_ASSOCIATION = Association(0.0, 1.0, np.empty(0))
 """Of arrays with too few common values."""
 
@@ -103,3 +118,19 @@ def over_time(x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> Association:
         return NO_ASSOCIATION
     value = means["x"].corr(means["y"], method="spearman")
     return Association(float(value), float(1 / np.sqrt(len(means) - 3)), np.empty(0))
+
+
+def predicts_too_well(now: Association, excess: Association, what: str, *, shared: bool) -> bool:
+    """Return whether a column knows a coming return: more than any forecast, or much more than the return after it.
+
+    Args:
+        now: correlation with a coming return, or its size.
+        excess: over that with the return after it (`difference`).
+        what: `direction` or `size`.
+        shared: the column has one value for all tickers of a period.
+    """
+    lower = abs(now.value) - 2 * now.error
+    certain = lower > CERTAIN[what] and not (shared and what == "size")
+    max_excess = EXCESS_OVER_TIME if shared else EXCESS
+    sudden = excess.value > max(max_excess, SUDDEN * abs(now.value))
+    return bool(certain or (sudden and abs(now.value) > max_excess and excess.t > MIN_ERRORS))
