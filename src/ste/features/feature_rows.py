@@ -55,13 +55,16 @@ def look_back(features: FeatureSet, bars_per_period: int) -> int:
     return max(finite, features.lookback or recursive, _VOLATILITY_BARS)
 
 
-def feature_rows(market: Market, frequency: str, features: FeatureSet) -> pd.DataFrame:
+def feature_rows(
+    market: Market, frequency: str, features: FeatureSet, ends: np.datetime64 | None = None
+) -> pd.DataFrame:
     """Compute the feature rows of every ticker and period, without labels.
 
     Args:
         market: daily sources; bars sorted by ticker and date.
         frequency: `weekly`, `daily` or `monthly`: the period of a row.
         features: the set, with an expression for each column.
+        ends: a session that counts as the last one of its period; no bar is later. None: the calendar decides.
 
     Returns:
         `date`, `ticker`, the features, `period` (index of the week, session or month), the columns of
@@ -93,7 +96,7 @@ def feature_rows(market: Market, frequency: str, features: FeatureSet) -> pd.Dat
     dates = bars["date"].to_numpy()[last]
     complete = age >= look_back(features, market.bars_per_period(frequency))
     if frequency != "daily":
-        complete &= dates == periods.last_sessions(dates).to_numpy()
+        complete &= (dates == periods.last_sessions(dates).to_numpy()) | (dates == ends)
     evaluator = _evaluator(market, periods, period, starts, first, last)
     values = _columns(evaluator, features)
     defined = np.ones(len(last), dtype=bool)
