@@ -1,10 +1,11 @@
-"""Windows of running features: what the model is shown, and what comes out."""
+"""Windows of a stream's rows: what the model is shown, and what comes out."""
 
 from typing import Any
 
 import numpy as np
 import pytest
 
+from feature_sets import PRICES11
 from ste.features.feature_rows import feature_rows
 from ste.market.sources import Market
 from ste.schema import ROW_PERIOD
@@ -44,8 +45,8 @@ def examples(market: Market, model: TinyClassifier) -> dict[tuple[str, str], np.
     [
         {"sequence_length": 3},
         {"view": "flat"},
-        {"sequence_length": 5, "feature_set": "prices", "classes": 2},
-        {"sequence_length": 2, "feature_set": "prices", "frequency": "weekly"},
+        {"sequence_length": 5, "features": PRICES11, "classes": 2},
+        {"sequence_length": 2, "features": PRICES11, "frequency": "weekly"},
         {"sequence_length": 4, "frequency": "daily"},
     ],
 )
@@ -103,8 +104,8 @@ def test_a_model_with_a_longer_window_waits_for_it() -> None:
     for event in events[:half]:
         first.feed(event)
     second = Engine(TinyClassifier(sequence_length=3))
-    second.restore(*first.state(), first.features.take_closes())
-    predictions = [one for event in events[half:] for one in second.feed(event)]
+    second.restore(*first.state(), first.features.take_records())
+    predictions = [one for event in events[half:] for one in second.feed(event)] + second.predict()
     assert predictions
     straight = ran(Engine(TinyClassifier(sequence_length=3)), events)
     assert set(predictions) <= set(straight)
@@ -117,14 +118,16 @@ def test_a_model_with_a_shorter_window_goes_on_at_once(shorter: dict[str, Any]) 
     first = Engine(TinyClassifier(sequence_length=3))
     for event in events[:half]:
         first.feed(event)
+    first.predict()
     second = Engine(TinyClassifier(**shorter))
-    second.restore(*first.state(), first.features.take_closes())
+    second.restore(*first.state(), first.features.take_records())
     assert second.state()[1]["windows"].shape[1] == 1
-    predictions = [one for event in events[half:] for one in second.feed(event)]
+    predictions = [one for event in events[half:] for one in second.feed(event)] + second.predict()
     straight = Engine(TinyClassifier(**shorter))
     for event in events[:half]:
         straight.feed(event)
-    assert predictions == [one for event in events[half:] for one in straight.feed(event)] != []
+    straight.predict()
+    assert predictions == [one for event in events[half:] for one in straight.feed(event)] + straight.predict() != []
 
 
 class Silent(TinyClassifier):

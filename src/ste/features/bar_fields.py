@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -50,13 +51,22 @@ class Fields:
         raise unknown_field(name)
 
     def _period_field(self, name: str) -> np.ndarray:
-        keys = self.market.bars[["date", "ticker"]].iloc[self.last].reset_index(drop=True)
-        rows = keys.assign(**{ROW_PERIOD: self.period[self.last]})
-        if name in NEWS_FIELDS:
-            frame = news_features(rows, self.market.news, self.periods)
-        else:
-            frame = policy_features(rows, self.market.policy, self.periods)
+        frame = self._news if name in NEWS_FIELDS else self._policy
         return frame[name].to_numpy(dtype=np.float64)
+
+    @cached_property
+    def _news(self) -> pd.DataFrame:
+        return news_features(self._rows, self.market.news, self.periods)
+
+    @cached_property
+    def _policy(self) -> pd.DataFrame:
+        return policy_features(self._rows, self.market.policy, self.periods)
+
+    @cached_property
+    def _rows(self) -> pd.DataFrame:
+        """Ticker and period of each period's row."""
+        tickers = self.market.bars["ticker"].iloc[self.last].reset_index(drop=True)
+        return pd.DataFrame({"ticker": tickers, ROW_PERIOD: self.period[self.last]})
 
 
 MACRO_FIELDS = tuple(f"{MACRO}{series}" for series in MACRO_SERIES)

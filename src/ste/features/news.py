@@ -43,8 +43,9 @@ def news_features(rows: pd.DataFrame, news: pd.DataFrame | None, periods: Period
     total = np.where(has_news, np.add.reduceat(count, starts)[at], 0.0)
     out["news_count"] = total
     for name in ("sentiment", "relevance"):
-        weighted = np.add.reduceat(news[name].to_numpy(dtype=np.float64)[used] * count, starts)
-        out[f"news_{name}"] = np.where(has_news, weighted[at], 0.0) / np.maximum(total, 1.0)
+        with np.errstate(over="ignore", invalid="ignore"):  # a value that is not finite is no value
+            weighted = np.add.reduceat(news[name].to_numpy(dtype=np.float64)[used] * count, starts)
+            out[f"news_{name}"] = np.where(has_news, weighted[at], 0.0) / np.maximum(total, 1.0)
     return out
 
 

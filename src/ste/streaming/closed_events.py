@@ -29,10 +29,10 @@ class RecordTable:
 
     def __init__(self, dtype: np.dtype) -> None:
         self._array = np.empty(0, dtype)
-        self._new: list[tuple] = []
+        self._new: list[tuple[Any, ...]] = []
         self._size = 0
 
-    def append(self, record: tuple) -> None:
+    def append(self, record: tuple[Any, ...]) -> None:
         """Append a record."""
         self._new.append(record)
 
@@ -120,7 +120,7 @@ class ClosedEvents:
         self.names: dict[str, int] = {}
         self.bars: dict[str, TickerBars] = {}
         self.tables = {kind: RecordTable(dtype) for kind, dtype in RECORDS.items() if kind != "bar"}
-        self._untaken: dict[str, list[tuple]] = {kind: [] for kind in RECORDS}
+        self._untaken: dict[str, list[tuple[Any, ...]]] = {kind: [] for kind in RECORDS}
 
     def add_bar(self, ticker: str, bar: Sequence[float]) -> None:
         """Add the next bar of a ticker: its day, then `BAR_COLUMNS`."""

@@ -64,7 +64,8 @@ class Pipeline:
         """Resume from the latest checkpoint; False if there is none.
 
         Raises:
-            RunError: the checkpoint belongs to another source or sink, or to another frequency, calendar or feature definitions.
+            RunError: the checkpoint belongs to another source or sink, or to a model of another frequency, calendar or
+                other feature definitions.
         """
         checkpoint = self._checkpoints.load()
         if checkpoint is not None:
@@ -206,7 +207,6 @@ def _features_in_words(saved: dict[str, Any], current: dict[str, Any]) -> tuple[
 
 def _values_of(definitions: dict[str, Any]) -> list[str]:
     """Return what decides the values of each column, in words."""
-    return [
-        f"{one['name']} = {one.get('expr', '')}" + f", {one['fill']} where undefined" * ("fill" in one)
-        for one in definitions["columns"]
-    ]
+    columns = definitions["columns"]
+    fills = [f", {one['fill']} where undefined" if "fill" in one else "" for one in columns]
+    return [f"{one['name']} = {one['expr']}{fill}" for one, fill in zip(columns, fills, strict=True)]

@@ -11,7 +11,7 @@ from ste.features.news import NEWS_FIELDS
 from ste.features.policy import POLICY_FIELDS
 from ste.market.calendar import Periods
 from ste.market.sources import RAW_CLOSE, Market
-from ste.schema import FeatureSet
+from ste.schema import MACRO_SERIES, FeatureSet
 from ste.streaming.closed_events import BAR_COLUMNS, ClosedEvents
 from ste.streaming.events import BarEvent, MacroEvent, NewsEvent, PolicyEvent
 from ste.streaming.pending_periods import OpenPeriod
@@ -108,10 +108,13 @@ def _news_frame(closed: ClosedEvents, names: list[str], still_open: Sequence[New
 
 
 def _macro_frame(closed: ClosedEvents, releases: Sequence[MacroEvent]) -> pd.DataFrame:
-    table, names = closed.tables["macro"].values, np.array([*closed.names, ""], dtype=object)
+    table, codes = closed.tables["macro"].values, np.full(len(closed.names) + 1, -1)
+    codes[[closed.names.get(series, -1) for series in MACRO_SERIES]] = np.arange(len(MACRO_SERIES))
+    numbers = {series: number for number, series in enumerate(MACRO_SERIES)}
+    code = np.append(codes[table["series"]], [numbers[release.series] for release in releases]).astype(np.int64)
     return pd.DataFrame(
         {
-            "series": np.append(names[table["series"]], [release.series for release in releases]),
+            "series": pd.Categorical.from_codes(code, categories=list(MACRO_SERIES)),
             "release_date": _dates(np.append(table["day"], [release.day for release in releases])),
             "value": np.append(table["value"], [release.value for release in releases]),
         }
