@@ -64,7 +64,7 @@ class Expressions:
         return self._call(self.by_period, depth, [])
 
     def _call(self, inner: Any, depth: int, talib: list[str]) -> str:
-        x, y, n = inner(depth - 1), inner(int(self.rng.integers(0, depth))), int(self.rng.integers(2, 6))
+        x, y, n = inner(depth - 1), inner(int(self.rng.integers(0, depth))), int(self.rng.integers(3, 7))
         forms = ["Ref({x}, {n})", "Delta({x}, {n})", "({x} + {y})", "({x} / ({y} + 1e-9))", "Greater({x}, {y})"]
         forms += ["If({x} > {y}, {x}, {y})", "Log(Abs({x}) + 1)", "({x} - Ref({x}, 1))"]
         forms += [f"{name}({{x}}, {{n}}{', 0.4' * (name == 'Quantile')})" for name in ROLLING]

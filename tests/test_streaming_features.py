@@ -218,7 +218,7 @@ def test_with_a_delay_events_may_come_that_many_days_late(seed: int, case: tuple
     assert not [key for key in running.counts if key.endswith(".late")]
 
 
-@settings(max_examples=4)
+@settings(max_examples=2)
 @given(seed=st.integers(0, 2**32 - 1), case=st.sampled_from(CASES), share=st.floats(0.0, 1.0))
 def test_a_state_goes_on_as_if_nothing_had_happened(seed: int, case: tuple[FeatureSet, str], share: float) -> None:
     market = untidy_market(seed)

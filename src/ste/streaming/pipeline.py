@@ -173,9 +173,9 @@ class Pipeline:
         for key, found, expected in (
             ("source", meta["source"], self._source.name),
             ("sink", meta["sink_name"], self._sink.name),
+            ("model", *_features_in_words(saved["definitions"], engine["definitions"])),
             ("model", f"{saved['frequency']} rows", f"{engine['frequency']} rows"),
             ("model", f"the calendar {saved['calendar']}", f"the calendar {engine['calendar']}"),
-            ("model", *_features_in_words(saved["definitions"], engine["definitions"])),
         ):
             if found != expected:
                 raise RunError(

@@ -114,7 +114,7 @@ def _macro_frame(closed: ClosedEvents, releases: Sequence[MacroEvent]) -> pd.Dat
     code = np.append(codes[table["series"]], [numbers[release.series] for release in releases]).astype(np.int64)
     return pd.DataFrame(
         {
-            "series": pd.Categorical.from_codes(code, categories=list(MACRO_SERIES)),
+            "series": pd.Categorical.from_codes(code, categories=pd.Index(list(MACRO_SERIES))),
             "release_date": _dates(np.append(table["day"], [release.day for release in releases])),
             "value": np.append(table["value"], [release.value for release in releases]),
         }
