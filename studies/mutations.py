@@ -60,8 +60,8 @@ MUTATIONS = (
     Mutation(
         "macro joined by reference date",
         "features/macro.py",
-        'releases["release_date"].to_numpy()',
-        'releases["release_date"].to_numpy() - np.timedelta64(31, "D")',
+        'macro["release_date"].to_numpy()',
+        'macro["release_date"].to_numpy() - np.timedelta64(31, "D")',
         ("data_laws::test_a_macro_value_is_used_from_its_release_date_on",),
     ),
     Mutation(

@@ -51,12 +51,12 @@ def market_of(
     if not is_cross_sectional(features):
         bars = {name: each for name, each in bars.items() if each[0, -1] >= closes[0]}
     starts = first_bars(features, periods.frequency, [each[0] for each in bars.values()], closes[0])
-    kept = {name: each[:, a:] for (name, each), a in zip(bars.items(), starts, strict=True) if each.shape[1] > a}
-    names = list(kept)
+    used = {name: each[:, a:] for (name, each), a in zip(bars.items(), starts, strict=True) if each.shape[1] > a}
+    names = list(used)
     news = [event for each in own.news.values() for event in each.values() if event.day <= until]
     policy = [event for event in own.policy.values() if event.day <= until]
     return Market(
-        bars=_bars_frame(kept),
+        bars=_bars_frame(used),
         news=_news_frame(closed, names, news, until) if "news" in kinds else None,
         macro=_macro_frame(closed, releases) if "macro" in kinds else None,
         policy=_policy_frame(closed, policy, until) if "policy" in kinds else None,
