@@ -60,8 +60,8 @@ MUTATIONS = (
     Mutation(
         "macro joined by reference date",
         "features/macro.py",
-        'releases["release_date"].to_numpy()',
-        'releases["release_date"].to_numpy() - np.timedelta64(31, "D")',
+        'macro["release_date"].to_numpy()',
+        'macro["release_date"].to_numpy() - np.timedelta64(31, "D")',
         ("data_laws::test_a_macro_value_is_used_from_its_release_date_on",),
     ),
     Mutation(
@@ -114,10 +114,10 @@ MUTATIONS = (
         ("onnx::test_every_net_predicts_the_same_in_a_batch_of_any_size[SimpleLSTM-stationary]",),
     ),
     Mutation(
-        "live features one day late",
-        "streaming/running_features.py",
-        "bars = period.bars_until(name, day)",
-        "bars = period.bars_until(name, day - 1) or period.bars_until(name, day)",
+        "live figures one week late",
+        "streaming/feature_stream.py",
+        "self._close_release(event, self._first_open_day())",
+        "self._close_release(event, self._first_open_day() + 7)",
         ("streaming_features::test_a_late_figure_stands_from_the_next_close_on_unless_a_newer_one_does",),
     ),
     Mutation(

@@ -18,7 +18,7 @@ from ste.market.read_summary import ReadSummary
 from ste.market.sources import Market
 from ste.schema import RETURN, ROW_CLOSE, ROW_PERIOD, FeatureSet
 from ste.streaming.events import BarEvent
-from ste.streaming.running_features import RunningFeatures
+from ste.streaming.feature_stream import FeatureStream
 
 PRICES = ["open", "high", "low", "close"]
 CASES = [(WEEKLY21, "weekly"), (WEEKLY21, "daily"), (PRICES11, "daily")]
@@ -137,9 +137,9 @@ def test_the_stream_starts_anew_too_and_goes_on_from_its_state(features: Feature
         BarEvent("XYZ", int(day), *map(float, values), float(values[3]))
         for day, values in zip(days, bars[[*PRICES, "volume"]].to_numpy(), strict=True)
     ]
-    first, second = (RunningFeatures(features, Periods(frequency)) for _ in range(2))
+    first, second = (FeatureStream(features, Periods(frequency)) for _ in range(2))
     closes = [one for event in events[:cut] for one in first.feed(event)]
-    second.restore(orjson.loads(orjson.dumps(first.state())), first.take_closes())
+    second.restore(orjson.loads(orjson.dumps(first.state())), first.take_records())
     closes += [one for event in events[cut:] for one in second.feed(event)] + second.finish()
     found = np.concatenate([one.values for one in closes])
     expected = feature_rows(Market(bars=bars), frequency, features)
@@ -156,7 +156,7 @@ def test_a_constant_price_has_an_rsi_of_50_offline_and_live(frequency: str) -> N
     rows = feature_rows(Market(bars=both), frequency, WEEKLY21).groupby("ticker")["stock_rsi"]
     assert rows.agg(["min", "max"]).loc["FLAT"].tolist() == [50.0, 50.0]
     assert rows.max()["FALL"] == pytest.approx(0.0)
-    running = RunningFeatures(WEEKLY21, Periods(frequency))
+    running = FeatureStream(WEEKLY21, Periods(frequency))
     closes = []
     for day, values in zip(bars["date"], bars[[*PRICES, "volume"]].to_numpy(), strict=True):
         number = int(np.datetime64(day, "D").astype(int))

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from feature_sets import PRICES11
 from ste.errors import DataError, RunError
 from ste.streaming import checkpoints
 from ste.streaming.checkpoints import Checkpoints
@@ -131,7 +132,7 @@ def test_a_crash_at_every_single_step_of_a_short_stream(
     """One crash at step 1, 2, 3 and so on, each in a folder of its own."""
     monkeypatch.setattr("ste.streaming.event_sources._CHUNK", 2500)
     short = [{**event, "kind": "bar"} for event in events if event["kind"] == "bar" and event["ticker"] == "T0"][-34:]
-    changes = {"sink": "out.csv", "feature_set": "prices", "sequence_length": 2}
+    changes = {"sink": "out.csv", "features": PRICES11, "sequence_length": 2}
     whole = tmp_path / "whole"
     whole.mkdir()
     (whole / "in.jsonl").write_bytes(lines(short))
@@ -358,8 +359,8 @@ def test_two_pipelines_do_not_share_a_folder(tmp_path: Path):
     ("options", "message"),
     [
         ({"sink": "other.jsonl"}, r"sink: the checkpoint in .*state belongs to file .*out.jsonl, not to file .*other"),
-        ({"feature_set": "prices"}, r"model: the checkpoint in .* belongs to full, not to prices"),
-        ({"frequency": "daily"}, r"model: the checkpoint in .* belongs to weekly, not to daily"),
+        ({"features": PRICES11}, r"model: the checkpoint in .* belongs to features weekly21, not to features prices11"),
+        ({"frequency": "daily"}, r"model: the checkpoint in .* belongs to weekly rows, not to daily rows"),
     ],
 )
 def test_a_checkpoint_is_of_one_pipeline(tmp_path: Path, options: dict[str, Any], message: str):
@@ -406,7 +407,7 @@ def test_another_model_of_the_same_features_goes_on(
             lambda state: (state / "checkpoint.npz").write_bytes((state / "checkpoint.npz").read_bytes()[:-200]),
             r"cannot resume from this checkpoint",
         ),
-        (lambda state: (state / "closes.bin").write_bytes(b"1"), r"closes.bin holds 0 closes of \d+"),
+        (lambda state: (state / "bars.bin").write_bytes(b"1"), r"bars.bin holds 0 records of \d+"),
     ],
 )
 def test_a_damaged_checkpoint_is_one_message(tmp_path: Path, break_it: Callable[[Path], Any], message: str):

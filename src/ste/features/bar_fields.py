@@ -55,16 +55,17 @@ class Fields:
 
     @cached_property
     def _news(self) -> pd.DataFrame:
-        return news_features(self._period_rows, self.market.news, self.periods)
+        return news_features(self._rows, self.market.news, self.periods)
 
     @cached_property
     def _policy(self) -> pd.DataFrame:
-        return policy_features(self._period_rows, self.market.policy, self.periods)
+        return policy_features(self._rows, self.market.policy, self.periods)
 
     @cached_property
-    def _period_rows(self) -> pd.DataFrame:
-        keys = self.market.bars[["date", "ticker"]].iloc[self.last].reset_index(drop=True)
-        return keys.assign(**{ROW_PERIOD: self.period[self.last]})
+    def _rows(self) -> pd.DataFrame:
+        """Ticker and period of each period's row."""
+        tickers = self.market.bars["ticker"].iloc[self.last].reset_index(drop=True)
+        return pd.DataFrame({"ticker": tickers, ROW_PERIOD: self.period[self.last]})
 
 
 MACRO_FIELDS = tuple(f"{MACRO}{series}" for series in MACRO_SERIES)

@@ -61,7 +61,14 @@ def look_back(features: FeatureSet, bars_per_period: int) -> int:
     return max(finite, features.lookback or recursive, _VOLATILITY_BARS)
 
 
-def feature_rows(market: Market, frequency: str, features: FeatureSet, *, with_undefined: bool = False) -> pd.DataFrame:
+def feature_rows(
+    market: Market,
+    frequency: str,
+    features: FeatureSet,
+    ends: np.datetime64 | None = None,
+    *,
+    with_undefined: bool = False,
+) -> pd.DataFrame:
     """Compute the feature rows of every ticker and period, without labels.
 
     Args:
@@ -69,6 +76,7 @@ def feature_rows(market: Market, frequency: str, features: FeatureSet, *, with_u
         frequency: `weekly`, `daily` or `monthly`: the period of a row.
         features: the set, with an expression for each column.
         with_undefined: also return the rows that have no value of some feature, with NaN or infinity there.
+        ends: a session that counts as the last one of its period; no bar is later. None: the calendar decides.
 
     Returns:
         `date`, `ticker`, the features, `period` (index of the week, session or month), the columns of
@@ -102,7 +110,7 @@ def feature_rows(market: Market, frequency: str, features: FeatureSet, *, with_u
     dates = bars["date"].to_numpy()[last]
     complete = age >= look_back(features, market.bars_per_period(frequency))
     if frequency != "daily":
-        complete &= dates == periods.last_sessions(dates).to_numpy()
+        complete &= (dates == periods.last_sessions(dates).to_numpy()) | (dates == ends)
     evaluator = _evaluator(market, periods, period, starts, first, last)
     values = _columns(evaluator, features)
     defined = np.ones(len(last), dtype=bool)

@@ -33,10 +33,13 @@ def latest_release(macro: pd.DataFrame | None, series: str, dates: np.ndarray) -
     Returns:
         The neutral value before the first release; None where there is no release at all.
     """
-    releases = None if macro is None else macro[macro["series"] == series]
-    if releases is None or releases.empty:
+    if macro is None:
         return None
-    releases = releases.sort_values("release_date", kind="stable")
-    at = np.searchsorted(releases["release_date"].to_numpy(), dates, side="right") - 1
-    values = releases["value"].to_numpy(dtype=np.float64)
+    of_series = (macro["series"] == series).to_numpy(dtype=bool)
+    if not of_series.any():
+        return None
+    days = macro["release_date"].to_numpy()[of_series]
+    order = np.argsort(days, kind="stable")
+    at = np.searchsorted(days[order], dates, side="right") - 1
+    values = macro["value"].to_numpy(dtype=np.float64)[of_series][order]
     return np.where(at >= 0, values[np.maximum(at, 0)], MACRO_NEUTRAL[series])

@@ -40,11 +40,12 @@ def news_features(rows: pd.DataFrame, news: pd.DataFrame | None, periods: Period
     at = np.minimum(np.searchsorted(group[starts], wanted), len(starts) - 1)
     has_news = group[starts][at] == wanted
     count = news["count"].to_numpy(dtype=np.float64)[used]
-    total = np.where(has_news, np.add.reduceat(count, starts)[at], 0.0)
-    out["news_count"] = total
-    for name in ("sentiment", "relevance"):
-        weighted = np.add.reduceat(news[name].to_numpy(dtype=np.float64)[used] * count, starts)
-        out[f"news_{name}"] = np.where(has_news, weighted[at], 0.0) / np.maximum(total, 1.0)
+    with np.errstate(over="ignore", invalid="ignore"):  # a sum that float64 cannot hold is no value
+        total = np.where(has_news, np.add.reduceat(count, starts)[at], 0.0)
+        out["news_count"] = total
+        for name in ("sentiment", "relevance"):
+            weighted = np.add.reduceat(news[name].to_numpy(dtype=np.float64)[used] * count, starts)
+            out[f"news_{name}"] = np.where(has_news, weighted[at], 0.0) / np.maximum(total, 1.0)
     return out
 
 

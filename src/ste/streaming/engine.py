@@ -1,6 +1,7 @@
 """Convert events to predictions: build windows of feature rows and run the model when a window is complete."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import compress
 from typing import Any, NamedTuple
@@ -8,17 +9,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ste.errors import RunError
+from ste.features.bar_fields import FIELDS
+from ste.features.feature_rows import needed_fields
 from ste.inference.model_card import ModelCard
 from ste.inference.onnx_model import ServedModel
 from ste.market.calendar_check import fitting_calendars
 from ste.schema import BARS
+from ste.streaming.close_rows import PeriodRows
 from ste.streaming.events import Event
-from ste.streaming.running_features import PeriodRows, RunningFeatures
+from ste.streaming.feature_stream import FeatureStream
 from ste.streaming.stream_calendar import iso_date_of
 
 
 def check_streamable(card: ModelCard) -> None:
-    """Raise `RunError` where the sessions to come, or the bars that the model reads, are not those of a stream."""
+    """Raise `RunError` where the sessions to come, or what the model reads, are not those of a stream."""
     if card.periods.calendar.label == BARS:
         days = card.periods.calendar.known_days
         fits = [name for name, _ in fitting_calendars(days)[:4]]
@@ -29,6 +33,15 @@ def check_streamable(card: ModelCard) -> None:
         )
     if card.spacing != "daily":
         raise RunError(f"model: {card.name} was trained on {card.spacing} bars, and a stream has daily ones.")
+    if not card.feature_set.from_bars:
+        without = next(column.name for column in card.feature_set.columns if not column.expr)
+        raise RunError(
+            f"model: {card.name} reads columns of a ready table ({without}), which bars do not have. Train with a "
+            "feature set whose columns all have an expr."
+        )
+    unknown = sorted(needed_fields(card.feature_set).difference(FIELDS))
+    if unknown:
+        raise RunError(f"model: {card.name} reads ${unknown[0]}, and no event of a stream has it.")
 
 
 class Prediction(NamedTuple):
@@ -68,47 +81,51 @@ class Engine:
         provisional: also predict at the sessions of a week or month before its last one.
 
     Attributes:
-        features: the incremental features.
+        features: the feature rows of the stream.
         counts: number of predictions (`final`, `provisional`) and of closes without one: `short` (the ticker has fewer
-            consecutive periods than the model reads) and `unusable` (a value that float32 cannot represent).
+            consecutive periods than the model reads) and `unusable` (a feature without a value, or with one that
+            float32 cannot represent).
     """
 
     def __init__(self, model: ServedModel, max_delay: int = 0, provisional: bool = False) -> None:
         card = model.card
-        self.features = RunningFeatures(card.feature_set, card.periods, max_delay, provisional)
+        self.features = FeatureStream(card.feature_set, card.periods, max_delay, provisional)
         self.counts: Counter[str] = Counter()
         self._model = model
         self._windows: dict[str, _Window] = {}
 
     def feed(self, event: Event) -> list[Prediction]:
-        """Process an event; return the predictions of the periods that it closes."""
+        """Process an event; return the predictions of earlier closes if it changes what they look at."""
         return self._predict(self.features.feed(event))
 
+    def predict(self) -> list[Prediction]:
+        """Return the predictions of the periods that the events closed since the last call."""
+        return self._predict(self.features.rows())
+
     def finish(self) -> list[Prediction]:
-        """End the stream; return the predictions of the periods that its end closes."""
+        """End the stream; return the predictions of the periods that were closed."""
         return self._predict(self.features.finish())
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Return the state as JSON and arrays; the closes come separately (`features.take_closes`)."""
+        """Return the state as JSON and arrays; the closed events come separately (`features.take_records`)."""
         card = self._model.card
         windows = np.zeros((len(self._windows), self._length, len(card.features)), dtype=np.float32)
         for window, target in zip(self._windows.values(), windows, strict=True):
             target[: len(window.rows)] = window.rows
         meta = {
-            "feature_set": card.feature_set,
+            "definitions": card.definitions,
             "frequency": card.frequency,
             "calendar": card.calendar,
-            "names": card.features,
             "counts": dict(self.counts),
             "features": self.features.state(),
             "windows": [[name, window.period_index, len(window.rows)] for name, window in self._windows.items()],
         }
         return meta, {"windows": windows}
 
-    def restore(self, meta: dict[str, Any], arrays: dict[str, np.ndarray], closes: np.ndarray) -> None:
+    def restore(self, meta: dict[str, Any], arrays: dict[str, np.ndarray], records: Mapping[str, np.ndarray]) -> None:
         """Restore a state. The model may differ if it has the same features, calendar and frequency."""
         self.counts = Counter(meta["counts"])
-        self.features.restore(meta["features"], closes)
+        self.features.restore(meta["features"], records)
         self._windows = {
             name: _Window(rows[:length][-self._length :].copy(), period_index)  # the model may read fewer periods now
             for (name, period_index, length), rows in zip(meta["windows"], arrays["windows"], strict=True)
@@ -143,7 +160,7 @@ class Engine:
                 windows.append(window)
         kind = "final" if rows.final else "provisional"
         if rows.final:
-            self.counts["unusable"] += len(rows.tickers) - int(usable.sum())
+            self.counts["unusable"] += rows.undefined + len(rows.tickers) - int(usable.sum())
             self.counts["short"] += int(usable.sum()) - len(tickers)
         if not tickers:
             return []

@@ -8,13 +8,13 @@ produced again from the same events.
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import Any
 
 import orjson
 
 from ste.data.storage.files import atomic_file
 from ste.errors import RunError
-from ste.schema import EXCHANGE
 from ste.streaming.checkpoints import Checkpoints
 from ste.streaming.engine import Engine
 from ste.streaming.event_sources import EventSource, SourceRecord
@@ -64,12 +64,13 @@ class Pipeline:
         """Resume from the latest checkpoint; False if there is none.
 
         Raises:
-            RunError: the checkpoint belongs to another source, sink, feature set or frequency.
+            RunError: the checkpoint belongs to another source or sink, or to a model of another frequency, calendar or
+                other feature definitions.
         """
         checkpoint = self._checkpoints.load()
         if checkpoint is not None:
             self._check_same_pipeline(checkpoint.meta)
-            self._engine.restore(checkpoint.meta["engine"], checkpoint.arrays, checkpoint.closes)
+            self._engine.restore(checkpoint.meta["engine"], checkpoint.arrays, checkpoint.records)
             self._rejected = checkpoint.meta["rejected"]
         meta: dict[str, Any] = {} if checkpoint is None else checkpoint.meta
         self._source.open(meta.get("position"))
@@ -109,7 +110,8 @@ class Pipeline:
         return len(records)
 
     def commit(self) -> None:
-        """Commit the sink, save a checkpoint and write the counters."""
+        """Predict the periods that closed, commit the sink, save a checkpoint and write the counters."""
+        self._sink.write(self._engine.predict())
         self._save(self._sink.commit(), self._rejects.commit())
         self._changed = False
         with atomic_file(self._checkpoints.folder / STATUS) as partial:
@@ -128,7 +130,7 @@ class Pipeline:
                 "engine": meta,
             },
             arrays,
-            self._engine.features.take_closes(),
+            self._engine.features.take_records(),
         )
 
     def status(self) -> dict[str, Any]:
@@ -171,10 +173,9 @@ class Pipeline:
         for key, found, expected in (
             ("source", meta["source"], self._source.name),
             ("sink", meta["sink_name"], self._sink.name),
-            ("model", saved["feature_set"], engine["feature_set"]),
-            ("model", saved["frequency"], engine["frequency"]),
-            ("model", saved.get("calendar", EXCHANGE), engine["calendar"]),
-            ("model", ", ".join(saved["names"]), ", ".join(engine["names"])),
+            ("model", *_features_in_words(saved["definitions"], engine["definitions"])),
+            ("model", f"{saved['frequency']} rows", f"{engine['frequency']} rows"),
+            ("model", f"the calendar {saved['calendar']}", f"the calendar {engine['calendar']}"),
         ):
             if found != expected:
                 raise RunError(
@@ -188,3 +189,24 @@ def _parse_json(line: bytes) -> Any:
         return orjson.loads(line)
     except orjson.JSONDecodeError as error:
         raise EventError(f"not JSON: {str(error)[:100]}") from None
+
+
+def _features_in_words(saved: dict[str, Any], current: dict[str, Any]) -> tuple[str, str]:
+    """Return what distinguishes two definitions of features; two equal texts where their values are the same."""
+    before, after = _values_of(saved), _values_of(current)
+    if before == after and saved["lookback"] == current["lookback"]:
+        return "", ""
+    if saved["name"] != current["name"]:
+        return f"features {saved['name']}", f"features {current['name']}"
+    both = zip_longest(before, after, fillvalue="no further column")
+    found, expected = next((pair for pair in both if pair[0] != pair[1]), ("", ""))
+    if found == expected:
+        found, expected = (f"a look-back of {one['lookback']} bars" for one in (saved, current))
+    return f"features {saved['name']} with {found}", expected
+
+
+def _values_of(definitions: dict[str, Any]) -> list[str]:
+    """Return what decides the values of each column, in words."""
+    columns = definitions["columns"]
+    fills = [f", {one['fill']} where undefined" if "fill" in one else "" for one in columns]
+    return [f"{one['name']} = {one['expr']}{fill}" for one, fill in zip(columns, fills, strict=True)]

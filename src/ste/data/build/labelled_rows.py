@@ -147,7 +147,7 @@ class RowBuilder:
         return table[[*table_columns(self.settings.feature_set), *optional]], truth
 
     def notes(self) -> list[str]:
-        """Return what was found of members, delistings, rows without trades or classes, and features, after the last."""
+        """Return what was found of members, delistings, rows without trades or classes, and features."""
         notes = [
             *([] if self._market is None else self._market.notes()),
             *([] if self._checks is None else self._checks.notes()),
