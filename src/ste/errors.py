@@ -5,7 +5,9 @@ and exit with code 2; `STE_DEBUG=1` shows the traceback as well.
 """
 
 import difflib
+import traceback
 from collections.abc import Collection
+from pathlib import Path
 
 
 class SteError(Exception):
@@ -34,6 +36,13 @@ def check_name(key: str, name: object, known: Collection[str]) -> None:
         near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.4)
         hint = f" Try {key}={near[0]}." if near else ""
         raise ConfigError(f"{key}={name}: expected one of {', '.join(sorted(known))}.{hint}")
+
+
+def described(error: Exception) -> str:
+    """Return an error of the user's code in a line: its type, first line, file and line number."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    first = (str(error).strip().splitlines() or [""])[0].removesuffix(".")
+    return f"{type(error).__name__}: {first} ({Path(last.filename).name}, line {last.lineno})"
 
 
 class Pruned(Exception):  # noqa: N818 - not an error: a decision of the search

@@ -173,7 +173,8 @@ FEATURE_FUNCTIONS = Registry(
     "feature function", "ste.expressions.functions", adapter="ste.expressions.user_functions.user_function"
 )
 """Operators and functions of feature expressions (`ste.expressions.operators.Operator`), by name."""
-LABELS = Registry("data.labels.method", "ste.labels.methods")
+
+LABELS = Registry("data.labels.method", "ste.labels.methods", adapter="ste.labels.label_method.declare_label")
 """Label methods by name: subclasses of `ste.labels.label_method.LabelMethod`, or functions that return `Labels`."""
 
 READERS = Registry("bar reader", "ste.data.bar_files.readers")

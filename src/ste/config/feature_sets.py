@@ -1,10 +1,11 @@
 """Read feature sets: lists of columns in YAML, of the package or of the user's own folder.
 
-`features=NAME` finds `conf/feature_sets/NAME.yaml` of the package, then `feature_sets/NAME.yaml` and `NAME.yaml` in the
-current folder; `features=FILE.yaml` is a path; `features=[NAME,FILE.yaml]` joins sets.
+`features=NAME` finds `conf/feature_sets/NAME.yaml` of the package or of a plugin, and `feature_sets/NAME.yaml` and
+`NAME.yaml` in the current folder; two files of one name are refused. `features=FILE.yaml` is a path;
+`features=[NAME,FILE.yaml]` joins sets.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import yaml
 from annotated_types import Predicate
 
-from ste.config.config_files import conf_dir
+from ste.config.config_files import conf_dir, plugin_folders
 from ste.config.file_locations import nearby
 from ste.config.validation import Expect, NonNegativeInt, Settings
 from ste.errors import ConfigError, check_name
@@ -130,39 +131,60 @@ def join(sets: Sequence[FeatureSet]) -> FeatureSet:
 def own_groups(features: FeatureSet) -> dict[str, tuple[str, ...]]:
     """Return the columns that no set of the package defines, the user's, by group."""
     own = dict.fromkeys(features.columns)
-    named = features.name.split("+")
-    for path in sorted((conf_dir() / FOLDER).glob("*.yaml"), key=lambda path: path.stem not in named):
+    for each in shipped_sets(features.name.split("+")):
+        shipped = set(each.columns)
+        own = dict.fromkeys(column for column in own if column not in shipped)
         if not own:
             break
-        shipped = set(_read(str(path)).columns)
-        own = dict.fromkeys(column for column in own if column not in shipped)
     return FeatureSet(features.name, tuple(own)).groups
 
 
-def known_sets() -> dict[str, Path]:
-    """Return the files that `features=NAME` finds, by name: those of the package, then of the current folder."""
-    folders = (conf_dir() / FOLDER, Path(FOLDER))
-    return {path.stem: path for folder in reversed(folders) for path in sorted(folder.glob("*.yaml"))}
+def shipped_sets(first: Collection[str] = ()) -> Iterator[FeatureSet]:
+    """Yield the sets of the package by name, those of some names first."""
+    for path in sorted((conf_dir() / FOLDER).glob("*.yaml"), key=lambda path: (path.stem not in first, path.stem)):
+        yield _read(str(path))
+
+
+def set_names() -> set[str]:
+    """Return what `features=NAME` may name."""
+    return {path.stem for path in _set_files()}
+
+
+def _set_files() -> list[Path]:
+    """Files that `features=NAME` finds: of the package, of plugins and of the current folder."""
+    folders = (conf_dir(), *plugin_folders(), Path())
+    files = [path for folder in folders for path in sorted((folder / FOLDER).glob("*.yaml"))]
+    return files + [path for path in sorted(Path().glob("*.yaml")) if _defines_columns(path)]
+
+
+def _defines_columns(path: Path) -> bool:
+    """Whether a file, which may have another purpose, looks like a feature set."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return any(line.startswith("columns:") for line in lines)
 
 
 def set_path(name: str) -> Path:
     """Find the file of a feature set.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none, or more than one.
     """
     path = Path(name).expanduser()
     if path.suffix in (".yaml", ".yml"):
         if not path.is_file():
             raise ConfigError(f"features={name}: no such file.{nearby(path)} Give the path of a feature set in YAML.")
         return path
-    known = known_sets()
-    if name not in known and Path(f"{name}.yaml").is_file():
-        return Path(f"{name}.yaml")
+    files = _set_files()
+    found = [one for one in files if one.stem == name] or [one for one in (Path(f"{name}.yaml"),) if one.is_file()]
+    if len(found) > 1:
+        raise ConfigError(
+            f"features={name}: there are {found[0]} and {found[1]}. Rename one of them, or type features={found[1]}."
+        )
     if name == ALL_COLUMNS:
         raise ConfigError(f"features={name}: takes the columns of ready tables (data=csv). Try features={DEFAULT}.")
-    check_name("features", name, known)
-    return known[name]
+    if not found:
+        check_name("features", name, set_names())
+    return found[0]
 
 
 def _read(path: str) -> FeatureSet:
@@ -200,6 +222,11 @@ def _columns(entries: Sequence[Any], path: str) -> Iterator[Column]:
         where = f"{path}: column {named or number}"
         if not isinstance(entry, Mapping):
             raise ConfigError(f"{where}: found {entry!r}; expected name and expr.")
+        rest = [str(key) for key, value in entry.items() if value is None and not str(key).isidentifier()]
+        if rest and "expr" in entry:
+            raise ConfigError(
+                f"{where}: the expression ends at a comma. Put it in quotes: expr: '{', '.join([entry['expr'], *rest])}'"
+            )
         column = _settings(_ColumnEntry, {**entry, "expr": _text(entry.get("expr"))}, where).column()
         yield replace(column, expr=str(parse(column.expr, where).text)) if column.expr else column
 

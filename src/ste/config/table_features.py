@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from ste.config.feature_sets import ALL_COLUMNS, DEFAULT, join, known_sets, load_feature_set
+from ste.config.feature_sets import ALL_COLUMNS, DEFAULT, join, load_feature_set, shipped_sets
 from ste.errors import ConfigError, DataError
 from ste.schema import HISTORY_ONLY, KEYS, PERIOD_BAR, TARGETS, Column, FeatureSet
 
@@ -33,7 +33,7 @@ def table_feature_set(table: str, chosen: str | Sequence[str]) -> FeatureSet:
     names = [chosen] if isinstance(chosen, str) else list(chosen)
     given = [load_feature_set(name) for name in names if name != ALL_COLUMNS]
     defined = {column.name for one in given for column in one.columns}
-    shipped = {column.name: column for name in known_sets() for column in load_feature_set(name).columns}
+    shipped = {column.name: column for one in shipped_sets() for column in one.columns}
     head = _first_rows(Path(table).expanduser())
     numeric = [str(name) for name in head if is_numeric_dtype(head[name].dtype) and not is_bool_dtype(head[name].dtype)]
     own = [name for name in numeric if name not in _OTHERS and name not in defined]

@@ -1,11 +1,10 @@
 """Run the checks of a component and collect their results."""
 
-import traceback
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
+from ste.errors import SteError, described
 from ste.registry import Registry
 
 SUITES = Registry("kind", "ste.conformance.suites")
@@ -92,14 +91,13 @@ def _outcome(check: Check) -> CheckOutcome:
         return CheckOutcome(check.title, "n/a", str(reason))
     except CheckFailure as failure:
         return CheckOutcome(check.title, "failed", str(failure))
+    except SteError as error:
+        return CheckOutcome(check.title, "failed", str(error))
     except Exception as error:  # of the user's code
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        text = str(error).strip().splitlines()
-        note = f"{type(error).__name__}: {text[0] if text else ''} ({Path(last.filename).name}, line {last.lineno})"
-        return CheckOutcome(check.title, "failed", note)
+        return CheckOutcome(check.title, "failed", described(error))
 
 
-def expect(ok: bool, otherwise: str) -> None:
+def expect(ok: bool, otherwise: str | None) -> None:
     """Raise `CheckFailure` with a text unless something holds."""
     if not ok:
-        raise CheckFailure(otherwise)
+        raise CheckFailure(otherwise or "")

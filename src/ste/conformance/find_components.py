@@ -2,19 +2,23 @@
 
 import os
 
+from ste.config.feature_sets import set_names
 from ste.config.load import model_configs
 from ste.conformance.component_checks import SUITES
 from ste.errors import ConfigError, check_name
 from ste.plugins import PLUGINS, load_installed_plugins, load_plugin
 from ste.registry import KINDS
 
+FEATURE_SET = "feature_set"
+"""Kind of a feature set, which is a file and is not registered."""
+
 
 def find_components(text: str, kind: str | None = None) -> list[tuple[str, str]]:
     """Return kind and name of the components that a text names.
 
     Args:
-        text: module of a plugin, which is imported; name of a component; choice of the group `model`; import path of
-            an estimator; or empty for the components of the imported plugins.
+        text: module of a plugin, which is imported; name of a component; choice of the group `model`; a feature set or
+            its file; import path of an estimator; or empty for the components of the imported plugins.
         kind: of the component; None finds it.
 
     Raises:
@@ -28,6 +32,8 @@ def find_components(text: str, kind: str | None = None) -> list[tuple[str, str]]
         if not found:
             raise ConfigError("check: no component. Try python -m ste.check my_net, of my_net.py in this folder.")
         return found
+    if kind == FEATURE_SET or text.endswith((".yaml", ".yml")):
+        return [(FEATURE_SET, text)]
     named = _named(text, kind)
     if named:
         return named
@@ -42,7 +48,10 @@ def find_components(text: str, kind: str | None = None) -> list[tuple[str, str]]
                 f"component={text}: the module registers nothing that has checks. Mark it with @ste.register(KIND)."
             )
         return found
-    known = {name for registry in KINDS.values() for name in registry.of_plugins} | {*model_configs()}
+    if text in set_names():
+        return [(FEATURE_SET, text)]
+    known = {name for registry in KINDS.values() for name in registry.of_plugins}
+    known |= {*model_configs(), *set_names()}
     check_name("component", text, known)
     raise AssertionError
 

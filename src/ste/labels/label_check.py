@@ -17,10 +17,17 @@ from ste.labels.label_method import LabelMethod, label_method
 from ste.labels.targets import fit_to_rows, labelled_returns, with_trends
 from ste.market.calendar import WEEKS
 from ste.market.histories import history_starts, row_groups
-from ste.schema import DIRECTION, LABEL_END, RETURN, ROW_CLOSE, ROW_PERIOD, ROW_VOLATILITY
+from ste.schema import CLASSES, DIRECTION, LABEL_END, RETURN, ROW_CLOSE, ROW_PERIOD, ROW_VOLATILITY, trend_names
 
 TICKERS, SESSIONS, SAMPLE, WARM_UP = 6, 400, 40, 21
 """Of the bars; rows whose bars after the label's end are removed; sessions before the first row."""
+
+COMPUTED = "labels can be computed, and end within the horizon"
+REPEATED = "two calls return the same labels"
+END = "a label does not change where the bars after its end are removed"
+OWN_TICKER = "the labels of a ticker do not depend on other tickers"
+RULES = (COMPUTED, REPEATED, END, OWN_TICKER)
+"""What every label method keeps to; the last one unless it `needs_all_rows`."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +51,7 @@ def check_label(
 ) -> list[LabelFault]:
     """Return the rules that a label method breaks; empty where it keeps all.
 
-    Rules: it returns a class, a return and an end for each row; no label ends beyond the horizon; a label does not
-    change where the bars after its stated end are removed; two calls return the same labels; and unless it
-    `needs_all_rows`, the labels of a ticker do not depend on the others.
+    The rules are `RULES`.
 
     Args:
         method: name in `ste.registry.LABELS`, of a method that computes labels from bars.
@@ -65,14 +70,33 @@ def check_label(
         labels = _Labels.of(built, bars)
         again = _Labels.of(built, bars)
     except SteError as error:
-        return [LabelFault("labels can be computed, and end within the horizon", str(error))]
+        return [LabelFault(COMPUTED, str(error))]
     faults = []
     if not labels.rows.equals(again.rows):
-        faults.append(LabelFault("two calls return the same labels", "they differ"))
+        faults.append(LabelFault(REPEATED, "they differ"))
     faults += _ends(built, bars, labels, seed)
     if not built.needs_all_rows:
         faults += _tickers(built, bars, labels)
     return faults
+
+
+def class_counts(method: str, values: Mapping[str, Any], seed: int = 0) -> dict[str, int]:
+    """Count the classes of a method on the bars of `check_label`.
+
+    Args:
+        method: name in `ste.registry.LABELS`.
+        values: of `LabelSettings`, and arguments of the method.
+        seed: of the bars.
+
+    Returns:
+        Number of rows by the name of the class; `without a class` where there are such.
+    """
+    settings = build_settings(LabelSettings, {"method": method, **values})
+    rows = _Labels.of(label_method(settings), random_bars(seed)).rows
+    known = rows.loc[~rows["without"], DIRECTION]
+    names = trend_names(settings.classes)
+    counts = {names[trend]: int((known == trend).sum()) for trend in CLASSES[settings.classes]}
+    return counts | ({"without a class": len(rows) - len(known)} if len(known) < len(rows) else {})
 
 
 @dataclass(frozen=True)
@@ -96,7 +120,6 @@ class _Labels:
 
 def _ends(method: LabelMethod, bars: pd.DataFrame, labels: _Labels, seed: int) -> list[LabelFault]:
     """Remove the bars after the end of one label at a time."""
-    rule = "a label does not change where the bars after its end are removed"
     period, count = WEEKS.index(bars["date"]), len(labels.rows)
     sample = np.sort(np.random.default_rng(seed).choice(count, min(SAMPLE, count), replace=False))
     own = labels.rows.drop(columns="without")
@@ -111,21 +134,20 @@ def _ends(method: LabelMethod, bars: pd.DataFrame, labels: _Labels, seed: int) -
         cut = _Labels.of(method, known, labels.fitted).rows.drop(columns="without")
         where = f"{key[0]} {row['date']:%Y-%m-%d}"
         if key not in cut.index:
-            return [LabelFault(rule, f"the label of {where} is then unknown: state a later end")]
+            return [LabelFault(END, f"the label of {where} is then unknown: state a later end")]
         if not cut.loc[key].equals(row):
             change = f"class {row[DIRECTION]} and return {row[RETURN]:+.4f} become "
             change += f"{cut.loc[key, DIRECTION]} and {cut.loc[key, RETURN]:+.4f}"
-            return [LabelFault(rule, f"of {where}, {change}: state the period of the last bar that it reads")]
+            return [LabelFault(END, f"of {where}, {change}: state the period of the last bar that it reads")]
     return []
 
 
 def _tickers(method: LabelMethod, bars: pd.DataFrame, labels: _Labels) -> list[LabelFault]:
     """Label one ticker without the others."""
-    rule = "the labels of a ticker do not depend on other tickers"
     for name, own in bars.groupby("ticker", sort=False):
         alone = _Labels.of(method, own.reset_index(drop=True)).rows
         if not alone.equals(labels.rows.loc[[name]]):
-            return [LabelFault(rule, f"those of {name} do; declare needs_all_rows and compare in `trends`")]
+            return [LabelFault(OWN_TICKER, f"those of {name} do; declare needs_all_rows and compare in `trends`")]
     return []
 
 

@@ -4,6 +4,7 @@ N rows of complete tickers, sorted by ticker and period; M rows of a complete ta
 pandas, so that settings are checked at once.
 """
 
+import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -11,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ste.config import LabelSettings
-from ste.errors import DataError
+from ste.errors import ConfigError, DataError, described
 from ste.registry import LABELS
 from ste.schema import CLASSES, trend_count
 
@@ -211,7 +212,13 @@ class FunctionLabel(LabelMethod):
     def labels(self, rows: LabelRows) -> Labels:
         """Call the function; its classes become trends."""
         assert self.function is not None
-        found = self.function(rows, **dict(self.arguments))
+        name = f"data.labels.method={getattr(self.function, '__name__', self.function)}"
+        try:
+            found = self.function(rows, **dict(self.arguments))
+        except Exception as error:
+            raise DataError(f"{name}: {described(error)}.") from error
+        if not isinstance(found, Labels):
+            raise DataError(f"{name}: returned {type(found).__name__}. Expected Labels(classes, returns, ends).")
         classes, returns, ends = (np.asarray(each) for each in (found.classes, found.returns, found.ends))
         check_shapes(self.function.__name__, len(rows), classes, returns, ends, self.classes)
         trend_of_class = np.array([*CLASSES[self.classes], NO_TREND])
@@ -235,6 +242,21 @@ def check_shapes(name: str, rows: int, classes: np.ndarray, returns: np.ndarray,
             f"{ends.dtype}. Expected integers, classes from 0 to {count - 1} with data.labels.classes={count}, or "
             f"{NO_TREND} for a row without a class."
         )
+
+
+def declare_label(component: Any, name: str) -> Any:
+    """Check what a plugin registers as a label, as `ste.registry` asks for it.
+
+    Raises:
+        ConfigError: no function of rows, and no subclass of `LabelMethod`.
+    """
+    if isinstance(component, type):
+        if not issubclass(component, LabelMethod):
+            raise ConfigError(f"label {name}: is no LabelMethod. Expected a subclass of it, or a function of LabelRows.")
+        return component
+    if not list(inspect.signature(component).parameters):
+        raise ConfigError(f"label {name}: takes no argument. Expected def {name}(rows: LabelRows) -> Labels.")
+    return component
 
 
 def label_method(settings: LabelSettings) -> LabelMethod:

@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.stats import rankdata
 
-from ste.config.feature_sets import known_sets, load_feature_set
+from ste.config.feature_sets import shipped_sets
 from ste.leakage.audit_table import AuditTable
 from ste.leakage.check_result import Alarm, CheckResult, skipped
 from ste.schema import DIRECTION, RETURN
@@ -31,7 +31,7 @@ _GRID = 0.0005  # a threshold on this grid was typed and not computed
 @cache
 def _bounded() -> frozenset[str]:
     """Return the names of shipped features with a lower and an upper bound."""
-    columns = (column for name in known_sets() for column in load_feature_set(name).columns)
+    columns = (column for one in shipped_sets() for column in one.columns)
     return frozenset(column.name for column in columns if column.low is not None and column.high is not None)
 
 

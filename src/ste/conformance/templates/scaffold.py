@@ -27,7 +27,7 @@ class WrittenComponent:
 
 def template_kinds() -> list[str]:
     """Kinds that have a template."""
-    return sorted(path.name.removesuffix(".py.txt") for path in _FOLDER.glob("*.py.txt"))
+    return sorted({path.name.split(".")[0] for path in _FOLDER.glob("*.txt")})
 
 
 def write_component(kind: str, name: str, folder: Path) -> WrittenComponent:
@@ -47,7 +47,7 @@ def write_component(kind: str, name: str, folder: Path) -> WrittenComponent:
     existing = [path.name for path in paths.values() if path.exists()] or ([name] if (folder / name).exists() else [])
     if existing:
         raise ConfigError(f"{existing[0]}: is there already. Choose another name, or move the file away.")
-    if importlib.util.find_spec(name) is not None:
+    if ".py" in paths and importlib.util.find_spec(name) is not None:
         raise ConfigError(f"name={name}: an installed module has that name. Try name=my_{name}.")
     words = {"name": name, "Name": "".join(part.capitalize() for part in name.split("_"))}
     commands: list[str] = []
