@@ -24,17 +24,19 @@ def _forgotten() -> Iterator[None]:
 def test_a_new_component_passes_its_checks(call: Call, folder: Path, kind: str):
     code, out, err = call("new", kind, f"user_{kind}")
     assert code == 0, err
-    assert f"wrote  user_{kind}.py\n" in out
-    assert f"python -m ste.check user_{kind}\n" in out
+    ending = ".yaml" if kind == "feature_set" else ".py"
+    written = f"user_{kind}.yaml" if kind == "feature_set" else f"user_{kind}"
+    assert f"wrote  user_{kind}{ending}\n" in out
+    assert f"python -m ste.check {written}\n" in out
     assert not (folder / "outputs").exists()
-    assert "# next" not in (folder / f"user_{kind}.py").read_text()
-    code, out, err = call("check", f"user_{kind}")
+    assert "# next" not in (folder / f"user_{kind}{ending}").read_text()
+    code, out, err = call("check", written)
     assert code == 0, out + err
     assert "0 failed" in out
     assert max(map(len, out.splitlines())) <= LINES
     code, _, err = call("new", kind, f"user_{kind}")
     assert code == 2
-    assert f"user_{kind}.py: is there already" in err
+    assert f"user_{kind}{ending}: is there already" in err
 
 
 @pytest.mark.parametrize(
@@ -97,6 +99,91 @@ def test_the_faults_of_a_metric_are_found(folder: Path):
     found = failures("metric", "untruth")
     assert "declared 0 to 0.4" in found["values within its range"]
     assert "lower is declared better" in found["a perfect prediction is best"]
+
+
+FEATURE = """
+import numpy as np
+import ste
+
+CALLS = []
+
+
+@ste.register("feature", lookback={back})
+def {name}(close: np.ndarray, n: int = 5) -> np.ndarray:
+    CALLS.append(1)
+    return {value}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "title", "note"),
+    [
+        ("user_shift", "np.append(close[1:], close[-1])", "it uses the past alone", "without the bars after"),
+        ("user_mean", "np.cumsum(close) / np.arange(1, len(close) + 1)", "it looks back no further than it", "declare"),
+        ("user_state", "close * len(CALLS)", "the same bars give the same values", "it keeps a state"),
+        ("user_short", "close[1:]", "one number for each bar", "expected numbers of shape"),
+        ("user_nan", "np.full(len(close), np.nan)", "one number for each bar", "no value on any row"),
+        ("user_gaps", "close / (1 // int(np.isfinite(close).any()))", "bars without a value", "ZeroDivisionError"),
+    ],
+)
+def test_the_faults_of_a_feature_function_are_found(folder: Path, name: str, value: str, title: str, note: str):
+    (folder / "user_feature.py").write_text(FEATURE.format(name=name, value=value, back="lambda n: n"))
+    load_plugin("user_feature")
+    [found] = [text for one, text in failures("feature", name).items() if one.startswith(title)]
+    assert note in found
+
+
+LABEL = """
+import numpy as np
+import ste
+from ste.labels.label_method import LabelRows, Labels
+
+
+@ste.register("label")
+def {name}(rows: LabelRows) -> Labels:
+    bars, at = rows.bars, np.minimum(rows.bar + {ahead}, len(rows.bars.close) - 1)
+    change = np.where(bars.history[at] == bars.history[rows.bar], bars.close[at] / rows.close - 1, np.nan)
+    return Labels({classes}, change, np.full(len(rows), {end}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "title", "note"),
+    [
+        ("user_late", {"ahead": 8, "end": 1}, "a label does not change", "state"),
+        ("user_beyond", {"end": 99}, "labels can be computed", "99"),
+        ("user_float", {"classes": "change"}, "labels can be computed", "Expected integers"),
+        ("user_one", {"classes": "np.ones(len(rows), dtype=int)"}, "several classes occur", "Neutral 100 %"),
+        ("user_fails", {"classes": "rows.no_such"}, "labels can be computed", "no_such' (user_label.py, line 11)"),
+    ],
+)
+def test_the_faults_of_a_label_are_found(folder: Path, name: str, changes: dict[str, object], title: str, note: str):
+    values = {"classes": "1 + (change > 0) - (change < 0)", "ahead": 3, "end": 1, **changes}
+    (folder / "user_label.py").write_text(LABEL.format(name=name, **values))
+    load_plugin("user_label")
+    [found] = [text for one, text in failures("label", name).items() if one.startswith(title)]
+    assert note in found
+
+
+def test_the_columns_of_a_feature_set_are_checked_each(call: Call, folder: Path):
+    (folder / "user_feature.py").write_text(
+        FEATURE.format(name="user_shift", value="np.append(close[1:], close[-1])", back=5)
+    )
+    (folder / "mine.yaml").write_text(
+        "columns:\n  - {name: level, expr: $close, unit: price}\n  - {name: ahead, expr: user_shift($close)}\n"
+        "  - {name: mood, expr: 'Mean($own.mood, 30)'}\n  - {name: none, expr: $close / ($close - $close)}\n"
+    )
+    code, out, err = call("check", "mine.yaml", "plugins=[user_feature]")
+    text = " ".join(out.split())
+    assert code == 3, err
+    assert "level passed price, log_ratio, 1 bar" in text
+    assert "ahead FAILED it uses the future" in text
+    assert "mood passed ratio, none, 30 bars" in text
+    assert "none FAILED $close / ($close - $close) has no value on any of" in text
+    assert max(map(len, out.splitlines())) <= LINES
+    code, _, err = call("check", "prices12")
+    assert code == 2
+    assert "Try component=prices11" in err
 
 
 def test_a_failed_check_is_exit_code_3_and_an_unknown_name_2(call: Call, folder: Path):

@@ -5,83 +5,19 @@
 `features=[NAME,FILE.yaml]` joins sets.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from functools import cache
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
-
-import yaml
-from annotated_types import Predicate
 
 from ste.config.config_files import conf_dir, plugin_folders
+from ste.config.feature_set_file import read_set_file
 from ste.config.file_locations import nearby
-from ste.config.validation import Expect, NonNegativeInt, Settings
 from ste.errors import ConfigError, check_name
-from ste.schema import HISTORY_ONLY, KEYS, NORMALIZATIONS, PERIOD_BAR, SCALES, TARGETS, Column, FeatureSet
+from ste.schema import Column, FeatureSet
 
 FOLDER = "feature_sets"
 ALL_COLUMNS = "columns"
 """Value of `features` that takes every numeric column of a ready table."""
 DEFAULT = "weekly21"
-_RESERVED = (*KEYS, *TARGETS, HISTORY_ONLY, "split", "period", "volatility", *(column.name for column in PERIOD_BAR))
-
-
-def _is_column_name(text: str) -> bool:
-    return text.isidentifier() and text not in _RESERVED
-
-
-@dataclass
-class _ColumnEntry(Settings):
-    """A column as a file defines it: `schema.Column`."""
-
-    section: ClassVar[str] = "column"
-
-    name: Annotated[
-        str, Predicate(_is_column_name), Expect("a name of letters, digits and _ that no other column of a table has")
-    ]
-    expr: str = ""
-    meaning: str = ""
-    group: str = "stock"
-    unit: Literal[tuple(SCALES)] = "ratio"  # type: ignore[valid-type]
-    scale: Literal[NORMALIZATIONS] | None = None  # type: ignore[valid-type]
-    bands: list[str] | None = None
-    positive: bool = False
-    low: float | None = None
-    high: float | None = None
-    fill: float | None = None
-
-    def check(self) -> None:
-        """Check what depends on other fields."""
-        banded = self.scale == "band_position"
-        self.require(
-            (self.bands is not None and len(self.bands) == 2) if banded else self.bands is None,
-            "bands",
-            "the names of the lower and upper band with scale: band_position, and nothing otherwise",
-            example="[lower, upper]",
-        )
-        self.require(self.scale != "rank" or bool(self.expr), "scale", "a column with an expr with scale: rank", "none")
-
-    def column(self) -> Column:
-        """Return the column; one that is ranked is computed as the rank across the tickers of a date."""
-        values = {one.name: getattr(self, one.name) for one in fields(self)}
-        values["bands"] = None if self.bands is None else tuple(self.bands)
-        values["meaning"] = self.meaning or self.expr
-        if self.scale == "rank":
-            values |= {"expr": f"CSRank({self.expr})", "scale": "none"}
-        return Column(**values)
-
-
-@dataclass
-class _SetFile(Settings):
-    """The content of a file."""
-
-    section: ClassVar[str] = ""
-
-    columns: list[dict[str, Any]]
-    lookback: NonNegativeInt = 0
-    frequency: Literal["weekly", "daily", "monthly"] | None = None
-    about: str = ""
 
 
 def load_feature_set(chosen: str | Sequence[str]) -> FeatureSet:
@@ -96,7 +32,7 @@ def load_feature_set(chosen: str | Sequence[str]) -> FeatureSet:
     names = (chosen,) if isinstance(chosen, str) else tuple(chosen)
     if not names:
         raise ConfigError(f"features=[]: expected a feature set. Try features={DEFAULT}.")
-    return join([_read(str(set_path(name))) for name in names])
+    return join([read_set_file(str(set_path(name))) for name in names])
 
 
 def join(sets: Sequence[FeatureSet]) -> FeatureSet:
@@ -142,7 +78,7 @@ def own_groups(features: FeatureSet) -> dict[str, tuple[str, ...]]:
 def shipped_sets(first: Collection[str] = ()) -> Iterator[FeatureSet]:
     """Yield the sets of the package by name, those of some names first."""
     for path in sorted((conf_dir() / FOLDER).glob("*.yaml"), key=lambda path: (path.stem not in first, path.stem)):
-        yield _read(str(path))
+        yield read_set_file(str(path))
 
 
 def set_names() -> set[str]:
@@ -154,7 +90,7 @@ def _set_files() -> list[Path]:
     """Files that `features=NAME` finds: of the package, of plugins and of the current folder."""
     folders = (conf_dir(), *plugin_folders(), Path())
     files = [path for folder in folders for path in sorted((folder / FOLDER).glob("*.yaml"))]
-    return files + [path for path in sorted(Path().glob("*.yaml")) if _defines_columns(path)]
+    return files + [path for path in sorted(Path().glob("*.yaml")) if path.is_file() and _defines_columns(path)]
 
 
 def _defines_columns(path: Path) -> bool:
@@ -185,65 +121,3 @@ def set_path(name: str) -> Path:
     if not found:
         check_name("features", name, set_names())
     return found[0]
-
-
-def _read(path: str) -> FeatureSet:
-    file = Path(path)
-    return _parse(path, file.stem, file.read_text(encoding="utf-8"))
-
-
-@cache
-def _parse(path: str, name: str, text: str) -> FeatureSet:
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())}).") from None
-    if not isinstance(content, Mapping) or not isinstance(content.get("columns"), list):
-        raise ConfigError(f"{path}: expected a mapping with `columns:`, a list of columns with name and expr.")
-    given = _settings(_SetFile, content, path)
-    columns = list(_columns(given.columns, path))
-    names = [column.name for column in columns]
-    if not names:
-        raise ConfigError(f"{path}: has no columns. Expected at least one with name and expr.")
-    twice = next((one for one in names if names.count(one) > 1), None)
-    if twice:
-        raise ConfigError(f"{path}: two columns are called {twice}. Expected different names.")
-    for column in columns:
-        for band in column.bands or ():
-            check_name(f"{path}: bands of {column.name}", band, names)
-    return FeatureSet(name, tuple(columns), given.lookback, given.frequency)
-
-
-def _columns(entries: Sequence[Any], path: str) -> Iterator[Column]:
-    from ste.expressions.expression import parse  # imports numpy
-
-    for number, entry in enumerate(entries, start=1):
-        named = entry.get("name") if isinstance(entry, Mapping) else None
-        where = f"{path}: column {named or number}"
-        if not isinstance(entry, Mapping):
-            raise ConfigError(f"{where}: found {entry!r}; expected name and expr.")
-        rest = [str(key) for key, value in entry.items() if value is None and not str(key).isidentifier()]
-        if rest and "expr" in entry:
-            raise ConfigError(
-                f"{where}: the expression ends at a comma. Put it in quotes: expr: '{', '.join([entry['expr'], *rest])}'"
-            )
-        column = _settings(_ColumnEntry, {**entry, "expr": _text(entry.get("expr"))}, where).column()
-        yield replace(column, expr=str(parse(column.expr, where).text)) if column.expr else column
-
-
-def _text(expr: Any) -> str:
-    """Return an expression as text: YAML reads `$close` as text and a lone `1` as a number."""
-    return "" if expr is None else str(expr)
-
-
-def _settings(kind: Any, values: Mapping[str, Any], where: str) -> Any:
-    known = [one.name for one in fields(kind)]
-    for key in values:
-        if key not in known:
-            check_name(f"{where}: setting", str(key), known)
-    try:
-        return kind(**values)
-    except TypeError:  # a required field is missing
-        raise ConfigError(f"{where}: expected name and expr.") from None
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {str(error).replace('column.', '')}") from None

@@ -97,7 +97,7 @@ def _outcome(check: Check) -> CheckOutcome:
         return CheckOutcome(check.title, "failed", described(error))
 
 
-def expect(ok: bool, otherwise: str | None) -> None:
+def expect(ok: bool, otherwise: str) -> None:
     """Raise `CheckFailure` with a text unless something holds."""
     if not ok:
-        raise CheckFailure(otherwise or "")
+        raise CheckFailure(otherwise)

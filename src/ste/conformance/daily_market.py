@@ -7,9 +7,9 @@ import pandas as pd
 
 from ste.config import SyntheticSettings
 from ste.conformance.component_checks import expect
+from ste.features.cut_off_plan import TickerSample
 from ste.features.feature_check import CheckedFeatures, check_features
 from ste.features.feature_rows import feature_rows, look_back, needed_fields
-from ste.features.cut_off_plan import TickerSample
 from ste.market.calendar import Periods
 from ste.market.extra_table import ExtraRows, ExtraTable, extra_table
 from ste.market.sources import Market

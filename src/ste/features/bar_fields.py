@@ -100,6 +100,12 @@ def check_fields(name: str, fields: Iterable[str], extra: Mapping[str, ExtraTabl
     """
     own = [f"{table}.{column}" for table in extra for column in extra[table].value_columns]
     for field in sorted(set(fields) - {*FIELDS, *own}):
+        table = field.partition(".")[0]
+        if "." in field and table not in extra:
+            raise ConfigError(
+                f"feature {name}: no field ${field}, and no file {table}. Try data.extra.{table}=FILE, "
+                f"or extra.{table}=FILE with a model."
+            )
         near = get_close_matches(field, [*FIELDS, *own], n=1, cutoff=0.4)
         hint = f" Try ${near[0]}." if near else ""
         listed = ", ".join(f"${one}" for one in (*BAR_FIELDS, *own, *FIELDS[len(BAR_FIELDS) :]))

@@ -252,7 +252,9 @@ def declare_label(component: Any, name: str) -> Any:
     """
     if isinstance(component, type):
         if not issubclass(component, LabelMethod):
-            raise ConfigError(f"label {name}: is no LabelMethod. Expected a subclass of it, or a function of LabelRows.")
+            raise ConfigError(
+                f"label {name}: is no LabelMethod. Expected a subclass of it, or a function of LabelRows."
+            )
         return component
     if not list(inspect.signature(component).parameters):
         raise ConfigError(f"label {name}: takes no argument. Expected def {name}(rows: LabelRows) -> Labels.")

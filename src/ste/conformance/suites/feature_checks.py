@@ -10,7 +10,7 @@ from ste.expressions.expression import lookback, parse
 from ste.expressions.operators import Operator, Parameter
 from ste.expressions.user_functions import UserFunction
 from ste.features.bar_fields import BAR_FIELDS
-from ste.features.feature_check import CheckedFeatures, FeatureFault, Kind
+from ste.features.feature_check import CheckedFeatures, Kind
 from ste.registry import FEATURE_FUNCTIONS
 from ste.schema import Column, FeatureSet
 
@@ -67,20 +67,17 @@ class FunctionUnderTest:
 
     def no_future(self) -> str:
         """Check that removed later bars change nothing."""
-        fault = self._fault("future")
-        expect(fault is None, fault and f"{_change(fault)} without the bars after {fault.last:%Y-%m-%d}")
+        self._expect_no("future", "without the bars after {last}")
         return f"{self.checked[1].values:,} values computed again"
 
     def no_older(self) -> str:
         """Check that bars before the look-back change nothing."""
-        fault = self._fault("past")
-        expect(fault is None, fault and f"{_change(fault)} without the bars before its look-back: declare a longer one")
+        self._expect_no("past", "without the bars before its look-back: declare a longer one")
         return ""
 
     def no_state(self) -> str:
         """Check that values do not depend on earlier calls."""
-        fault = self._fault("unstable")
-        expect(fault is None, fault and f"{_change(fault)} when it is computed again: it keeps a state")
+        self._expect_no("unstable", "when it is computed again: it keeps a state")
         return ""
 
     def missing(self) -> str:
@@ -97,12 +94,11 @@ class FunctionUnderTest:
                 self.operator.of_history(inputs, self.numbers)
         return ""
 
-    def _fault(self, kind: Kind) -> FeatureFault | None:
-        return next((one for one in self.checked[1].faults if one.kind == kind), None)
-
-
-def _change(fault: FeatureFault) -> str:
-    return f"{fault.ticker} {fault.date:%Y-%m-%d}: {fault.complete:.4g} becomes {fault.part:.4g}"
+    def _expect_no(self, kind: Kind, when: str) -> None:
+        """Raise `CheckFailure` with the first fault of a kind."""
+        for one in self.checked[1].faults:
+            change = f"{one.ticker} {one.date:%Y-%m-%d}: {one.complete:.4g} becomes {one.part:.4g}"
+            expect(one.kind != kind, f"{change} {when.format(last=f'{one.last:%Y-%m-%d}')}")
 
 
 def _fields(operator: Operator) -> list[str]:
