@@ -133,7 +133,7 @@ def _extra_frame(name: str, table: ExtraTable) -> pd.DataFrame:
     columns = [[None if np.isnan(value) else value for value in own.tolist()] for own in rows.values.values()]
     values = [dict(zip(rows.values, each, strict=True)) for each in zip(*columns, strict=True)]
     ticker = {} if rows.ticker is None else {"ticker": rows.ticker}
-    return pd.DataFrame({**ticker, "known_at": rows.known}).assign(name=name, values=values)
+    return pd.DataFrame({**ticker, "known_at": rows.known, "name": name, "values": pd.Series(values, dtype=object)})
 
 
 def _name(settings: ReplaySettings, lags: Mapping[str, int]) -> str:
