@@ -26,9 +26,9 @@ from test_streaming_features import changed, events_of, frame_of
 
 SESSIONS = {"daily": 80, "weekly": 110, "monthly": 240}
 MAX_LOOK_BACK = {"daily": 40, "weekly": 50, "monthly": 160}
-FEW_SESSIONS = {"daily": 60, "weekly": 50, "monthly": 110}
+FEW_SESSIONS = {"daily": 60, "weekly": 50, "monthly": 80}
 """Where each session has provisional rows, which are a computation of their own."""
-FEW_LOOK_BACK = {"daily": 40, "weekly": 35, "monthly": 75}
+FEW_LOOK_BACK = {"daily": 40, "weekly": 35, "monthly": 50}
 DAY = 86_400 * 10**9  # nanoseconds
 KINDS = ("finite", "recursive", "cross", "both")
 OWN = ("$mine.sent", "$mine.size", "$rates.short")
