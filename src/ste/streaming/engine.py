@@ -95,7 +95,7 @@ class Engine:
         self._model = model
         self._windows: dict[str, _Window] = {}
         self._lags = {name: card.extra_lag[name] for name in card.extra_files if name in card.extra_lag}
-        self._parser = EventParser(self.features.calendar, self._lags)
+        self._parser = EventParser(self.features.calendar, card.extra_lag)
 
     def parse(self, content: Any, latest: int | None = None) -> Event:
         """Parse an event from its JSON object; `latest` is the last valid day, None allows any.
