@@ -50,7 +50,7 @@ import numpy as np
 import ste
 
 
-@ste.register("metric", low=0.0, high=1.0)
+@ste.register("metric", low=0.0, high=1.0, higher_is_better=True)
 def truth(examples):
     return examples.mean(examples.probs[np.arange(len(examples.labels)), examples.labels])
 """

@@ -93,7 +93,9 @@ def test_the_faults_of_a_loss_are_found(folder: Path):
 
 
 def test_the_faults_of_a_metric_are_found(folder: Path):
-    wrong = METRIC.replace("high=1.0", "high=0.4, higher_is_better=False").replace("truth", "untruth")
+    wrong = METRIC.replace("high=1.0, higher_is_better=True", "high=0.4, higher_is_better=False").replace(
+        "truth", "untruth"
+    )
     (folder / "user_metric.py").write_text(wrong)
     load_plugin("user_metric")
     found = failures("metric", "untruth")

@@ -204,6 +204,26 @@ def test_a_choice_with_the_name_of_another_is_refused(folder: Path):
             r"line 3: ste\.register=modle: expected one of .* Try ste\.register=model",
         ),
         (
+            "import ste\n@ste.register('metric', low=0, high=1)\ndef m(examples): ...\n",
+            r"line 2: metric m: expected its range and direction\. Try @ste\.register\(.metric., low=0\.0",
+        ),
+        (
+            "import ste\n@ste.register('feature')\ndef f(x): ...\n",
+            r"line 2: feature function f: no look-back; expected the number of values",
+        ),
+        (
+            "import ste\n@ste.register('feature', lookback=3)\ndef f(x): ...\n",
+            r"line 2: feature function f: argument x has no type; expected np\.ndarray for each input",
+        ),
+        (
+            "import ste\n@ste.register('label')\nclass L: ...\n",
+            r"line 2: label L: is no LabelMethod\. Expected a subclass of it, or a function of LabelRows",
+        ),
+        (
+            "import ste\n@ste.register('label')\ndef f(): ...\n",
+            r"line 2: label f: takes no argument\. Expected def f\(rows: LabelRows\) -> Labels",
+        ),
+        (
             "import ste\n@ste.register('loss', 'focal')\nclass A: ...\n",
             r"fit\.loss=focal: registered twice by the plugin user_bad",
         ),
@@ -271,14 +291,14 @@ def test_a_component_of_the_project_that_a_plugin_imports_stays_the_project_s(fo
 def test_a_notebook_may_define_its_component_again():
     for value in (1.0, 2.0):
 
-        @ste.register("metric", "notebook", low=0.0, high=value)
+        @ste.register("metric", "notebook", low=0.0, high=value, higher_is_better=True)
         def metric(examples):
             return None
 
     assert METRICS["notebook"].high == 2.0
     assert METRICS.plugin("notebook") == Plugin(__name__)
     with pytest.raises(ConfigError, match=r"fit\.monitor=mcc: registered twice by the plugin test_plugins"):
-        ste.register("metric", "mcc")(metric)
+        ste.register("metric", "mcc", low=-1.0, high=1.0, higher_is_better=True)(metric)
     METRICS.remove("notebook")
 
 

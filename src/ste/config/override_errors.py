@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ste.config.config_files import config_root, group_choices
 from ste.config.load import compose_command
+from ste.registry import LABELS, MODELS
 
 
 def explain_overrides(command: str, overrides: list[str], *, sweep: bool = False) -> str | None:
@@ -57,12 +58,22 @@ def _explain(command: str, text: str, keys: list[str]) -> str | None:
         near = _did_you_mean(wrong, choices, f"{key}=")
         here = Path(f"{wrong}.py").is_file() or Path(wrong, "__init__.py").is_file()
         plugin = f" Try plugins=[{wrong}] {key}={wrong}." if here and wrong.isidentifier() else ""
-        return f"{key}={wrong}: no such choice.{near} Choices: {', '.join(choices)}.{plugin}"
+        return f"{key}={wrong}: no such choice.{near} Choices: {', '.join(choices)}.{plugin}{_component(key, wrong)}"
     if override.is_add() or override.is_force_add() or key.startswith("hydra") or key in keys:
         return None
     siblings = [name for name in keys if name.startswith(key.rsplit(".", 1)[0] + ".")] if "." in key else []
     near = _did_you_mean(key, keys, "", siblings)
     return f"{key}: no such setting.{near} --help lists them all."
+
+
+def _component(group: str, name: str) -> str:
+    """What to type where a choice is the name of a plugin's component without a file of its own."""
+    if group == "labels" and name in LABELS.of_plugins:
+        return f" Try data.labels.method={name}."
+    if group == "model" and name in MODELS.of_plugins:
+        module = MODELS.of_plugins[name].module.rsplit(".", maxsplit=1)[-1]
+        return f" Name the net in {module}.yaml next to {module}.py (net: {name}), and try model={module}."
+    return ""
 
 
 def _did_you_mean(word: str, known: list[str], prefix: str, fallback: list[str] | None = None) -> str:

@@ -51,6 +51,14 @@ class NetUnderTest:
         files = [config for config in model_configs().values() if config.get("net") == name]
         self.arguments = {key: value for key, value in (files or [{}])[0].items() if key != "net" and value is not None}
 
+    @property
+    def input_view(self) -> str:
+        """What the net reads; without it no other check can run."""
+        view = getattr(self.kind, "input_view", None)
+        if view not in ("sequence", "flat"):
+            raise NotApplicable("what it reads is unknown")
+        return str(view)
+
     def build(self, seed: int = 0, **sizes: int) -> nn.Module:
         """Build the net with the sizes that it takes from the data."""
         known = {"input_size": _FEATURES, "num_classes": _CLASSES, "sequence_length": self.periods, "stock_size": 11}
@@ -63,11 +71,11 @@ class NetUnderTest:
     @property
     def periods(self) -> int:
         """Periods of a window; 1 of a net that reads rows."""
-        return _PERIODS if self.kind.input_view == "sequence" else 1
+        return _PERIODS if self.input_view == "sequence" else 1
 
     def features(self, count: int, size: int = _FEATURES, periods: int | None = None) -> torch.Tensor:
         """Draw normalized features."""
-        shape = (count, periods or self.periods, size) if self.kind.input_view == "sequence" else (count, size)
+        shape = (count, periods or self.periods, size) if self.input_view == "sequence" else (count, size)
         return torch.randn(shape, generator=torch.Generator().manual_seed(count))
 
     def view(self) -> str:
@@ -89,7 +97,7 @@ class NetUnderTest:
 
     def sizes(self) -> str:
         """Check other numbers of features, periods and classes."""
-        periods = 6 if self.kind.input_view == "sequence" else 1
+        periods = 6 if self.input_view == "sequence" else 1
         net = self.build(input_size=13, num_classes=2, sequence_length=periods).eval()
         with torch.no_grad():
             found = tuple(net(self.features(5, 13, periods)).shape)

@@ -5,11 +5,12 @@ N examples, C classes, U units that are resampled (periods, or groups of example
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, wraps
 from math import inf
 
 import numpy as np
 
+from ste.errors import ConfigError, described
 from ste.evaluation.bootstrap import Resampling
 from ste.evaluation.roc import area_under_roc
 from ste.registry import METRICS
@@ -147,16 +148,53 @@ class Metric:
         return "max" if self.higher_is_better else "min"
 
 
-def declare_metric(compute: Compute, name: str, low: float = -inf, high: float = inf, **flags: bool) -> Metric:
-    """Return the metric that a function computes; see `Metric` for the arguments."""
-    return Metric(name, low, high, compute=compute, **flags)
+def declare_metric(
+    compute: Compute,
+    name: str,
+    low: float | None = None,
+    high: float | None = None,
+    higher_is_better: bool | None = None,
+    **flags: bool,
+) -> Metric:
+    """Return the metric that a user's function computes, as `ste.registry` asks for it; see `Metric`.
+
+    Raises:
+        ConfigError: its range or direction is not declared.
+    """
+    if low is None or high is None or higher_is_better is None:
+        raise ConfigError(
+            f'metric {name}: expected its range and direction. Try @ste.register("metric", low=0.0, high=1.0, '
+            "higher_is_better=True)."
+        )
+    return Metric(name, low, high, higher_is_better, _checked(compute, name), **flags)
+
+
+def _checked(compute: Compute, name: str) -> Compute:
+    """Return a user's function with a message where it fails or returns something else than values."""
+
+    @wraps(compute)
+    def run(examples: ScoredExamples) -> np.ndarray | None:
+        try:
+            values = compute(examples)
+        except Exception as error:
+            raise ConfigError(f"metric {name}: {described(error)}.") from error
+        expected = len(examples.resampling.multiplicity)
+        if values is not None and (np.ndim(values) not in (1, 2) or len(values) != expected):
+            found = f"shape {list(values.shape)}" if isinstance(values, np.ndarray) else type(values).__name__
+            raise ConfigError(
+                f"metric {name}: returned {found}; expected [{expected}], a value of the data and of each resample. "
+                "Try examples.mean(VALUES) with a value for each example."
+            )
+        return values
+
+    return run
 
 
 def metric(low: float = -inf, high: float = inf, **flags: bool) -> Callable[[Compute], Compute]:
     """Register a function as the metric of its name; used as a decorator. See `Metric` for the arguments."""
 
     def register(compute: Compute) -> Compute:
-        METRICS.add(compute.__name__, declare_metric(compute, compute.__name__, low, high, **flags))
+        METRICS.add(compute.__name__, Metric(compute.__name__, low, high, compute=compute, **flags))
         return compute
 
     return register
