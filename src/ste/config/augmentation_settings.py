@@ -1,6 +1,7 @@
 """Settings of the augmentation of training examples."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -11,6 +12,10 @@ from ste.plugins import load_installed_plugins
 from ste.registry import AUGMENTATIONS
 
 _NAMES = ("none", "jitter", "scaling", "window_warping", "mixup", "synthetic")
+"""Those with settings of their own."""
+
+_FILES = Path(__file__).parents[1] / "training" / "augmentation" / "transforms"
+"""A file for each transform, of its name; importing them would import torch."""
 
 
 @dataclass
@@ -28,7 +33,7 @@ class AugmentSettings(Settings):
         alpha: parameter of mixup's Beta(alpha, alpha).
         amount: synthetic examples per real one.
         block: consecutive sessions in a resampled block of a synthetic market.
-        arguments: of a plugin's transform.
+        arguments: of a transform without settings of its own.
     """
 
     section: ClassVar[str] = "augment"
@@ -44,9 +49,10 @@ class AugmentSettings(Settings):
     arguments: dict[str, Any] = field(default_factory=dict)
 
     def check(self) -> None:
-        """Require a known transform, and arguments for one of a plugin alone."""
+        """Require a known transform, and arguments for one without settings of its own alone."""
         if self.name in _NAMES:
             self.require(not self.arguments, "arguments", f"none: {self.name} has settings of its own", "{}")
             return
         load_installed_plugins()
-        check_name("augment.name", self.name, (*_NAMES, *AUGMENTATIONS.of_plugins))
+        files = [path.stem for path in _FILES.glob("[a-z]*.py")]
+        check_name("augment.name", self.name, {*_NAMES, *files, *AUGMENTATIONS.of_plugins})
