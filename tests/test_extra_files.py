@@ -1,6 +1,7 @@
 """Files with the user's own columns: formats, from when a row is known, mistakes in one message, and the summary."""
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -271,7 +272,7 @@ def test_the_summary_says_what_was_understood(tmp_path: Path, market: Market):
 def test_a_file_for_every_ticker_counts_what_was_known_by_the_last_bar(tmp_path: Path, market: Market):
     text = "date,x\n2024-01-02,1\n2030-01-02,1\n"
     chosen = settings_of(market, tmp_path, mine=written(text, tmp_path))
-    chosen = MarketSettings(**{**vars(chosen), "extra_lag": {"mine": 0}})
+    chosen = replace(chosen, extra_lag={"mine": 0})
     assert "extra.mine: 1 of 2 rows known by then" in read_market(chosen).notes
 
 

@@ -17,9 +17,10 @@ from ste.config import TrainSettings
 from ste.data import date_loader
 from ste.data.build.prepare import prepare
 from ste.data.datamodule import TrendDataModule
-from ste.data.date_loader import DateLoader, date_chunks
+from ste.data.date_loader import DateLoader
 from ste.data.panel import Panel
 from ste.data.window_dataset import Batch, JoinedDataset
+from ste.data.windows import date_chunks
 from ste.errors import ConfigError
 from ste.experiment.explanation import explain
 from ste.experiment.prediction import predict_split

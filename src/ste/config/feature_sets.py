@@ -10,7 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-import yaml
 from annotated_types import Predicate
 
 from ste.config.config_files import conf_dir
@@ -172,6 +171,8 @@ def _read(path: str) -> FeatureSet:
 
 @cache
 def _parse(path: str, name: str, text: str) -> FeatureSet:
+    import yaml  # not needed where a model is served
+
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:

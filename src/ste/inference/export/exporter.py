@@ -14,9 +14,9 @@ from ste.config import DataSettings, PathSettings
 from ste.config.plugin_record import record_plugins
 from ste.config.progress import step
 from ste.data.build.data_card import is_synthetic
-from ste.data.date_loader import MAX_EXAMPLES
 from ste.data.storage.files import atomic_file
 from ste.data.window_dataset import WindowDataset
+from ste.data.windows import MAX_EXAMPLES
 from ste.evaluation.explain.permutation_importance import even_periods
 from ste.evaluation.predictions import Predictions
 from ste.experiment.artifacts import PREDICTIONS, SUMMARY
