@@ -31,8 +31,12 @@ from ste.market.calendar import WEEKS
 from ste.market.sources import Market
 from ste.schema import RETURN
 from ste.synthetic.block_bootstrap import ResampledMarket
-from ste.training.augmentation.batch_transforms import augment_batch, generator, jitter, mixup, scaling, window_warping
+from ste.training.augmentation.batch_transforms import augment_batch, generator
 from ste.training.augmentation.resampled_market import synthetic_rows, training_days
+from ste.training.augmentation.transforms.jitter import jitter
+from ste.training.augmentation.transforms.mixup import mixup
+from ste.training.augmentation.transforms.scaling import scaling
+from ste.training.augmentation.transforms.window_warping import window_warping
 from ste.training.module import TrendModule
 from ste.training.trainer import build_trainer
 from studies.augmentation import with_plain_baseline
@@ -474,7 +478,7 @@ def test_a_gain_is_that_over_the_same_seed_on_the_same_rows() -> None:
         ("augment=mixup augment.alpha=-1", "augment.alpha=-1: expected a finite number above 0"),
         ("augment=synthetic augment.amount=0", "augment.amount=0: expected a finite number above 0, 100 or less"),
         ("augment=synthetic augment.block=1", "augment.block=1: expected a whole number, 2 or more"),
-        ("augment.name=rotation", "augment.name=rotation: expected one of none, jitter"),
+        ("augment.name=rotation", "augment.name=rotation: expected one of jitter, mixup, none"),
         (
             "augment=mixup model=gbm",
             "augment=mixup: GradientBoosting is a baseline, which is fitted to the original rows. Try",

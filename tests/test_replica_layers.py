@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from ste.registry import MODELS
-from ste.seed_ensembles.replica_optimizer import ReplicaCrossEntropy, ReplicaViews, clip_replicas
+from ste.seed_ensembles.replica_optimizer import ReplicaViews, clip_replicas
 from ste.seed_ensembles.stacked_dropout import RandomStreams, StackedDropout
 from ste.seed_ensembles.stacking import stack
 
@@ -127,22 +127,6 @@ class Odd(nn.Module):
 def test_a_layer_without_a_stacked_form_is_refused(layer: nn.Module, message: str):
     with pytest.raises(TypeError, match=message):
         stack([Odd(layer), Odd(layer)], RandomStreams(2))
-
-
-@settings(max_examples=30)
-@given(
-    rows=st.integers(1, 6),
-    classes=st.integers(2, 4),
-    weighted=st.booleans(),
-    smoothing=st.sampled_from([0.0, 0.1, 0.5]),
-)
-def test_the_loss_is_cross_entropy_s_mean_of_each(rows: int, classes: int, weighted: bool, smoothing: float):
-    logits = torch.randn(4, rows, classes, dtype=torch.float64)
-    label = torch.randint(classes, (4, rows))
-    weight = torch.rand(classes, dtype=torch.float64) + 0.1 if weighted else None
-    alone = nn.CrossEntropyLoss(weight=weight, label_smoothing=smoothing)
-    expected = torch.stack([alone(one, own) for one, own in zip(logits, label, strict=True)])
-    torch.testing.assert_close(ReplicaCrossEntropy(weight, smoothing)(logits, label), expected)
 
 
 @settings(max_examples=30)

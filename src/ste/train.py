@@ -83,7 +83,7 @@ def _train(values: dict[str, Any]) -> "TrainResult | None":
 
 def _resumed_values(settings: TrainSettings, run_id: str) -> dict[str, Any]:
     """Read the settings of the stopped run; nothing but store and folders can be changed."""
-    allowed = ("resume=", "tracking", "paths.")
+    allowed = ("resume=", "tracking", "paths.", "plugins=")
     others = [text for text in HydraConfig.get().overrides.task if not text.startswith(allowed)]
     if others:
         raise ConfigError(
@@ -107,7 +107,7 @@ def _run_name(tracking: dict[str, Any], sweep: dict[str, Any]) -> str:
 
         words = [brief(key, value) for key, value in sweep["values"].items() if key != "model"]
         return " ".join([choices["model"], *words])
-    named = ("model=", "data=", "experiment=", "tracking", "paths.", "trainer.threads", "resume=", "sweep")
+    named = ("model=", "data=", "experiment=", "tracking", "paths.", "trainer.threads", "resume=", "sweep", "plugins=")
     typed = [_shorten(text) for text in hydra.overrides.task if not text.startswith(named)]
     return " ".join([choices["model"], choices["experiment"] or choices["data"], *typed])
 

@@ -1,7 +1,7 @@
 """The protocol of a baseline, and the baselines that read a table of features."""
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class FeatureBaseline(ABC):
             `volatility`, the trailing volatilities.
     """
 
-    inputs: ClassVar[Inputs] = "last"
+    inputs: Inputs = "last"
 
     @abstractmethod
     def predict_inputs(self, x: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Gradient boosted trees on all features of a window."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +29,7 @@ class GradientBoosting(FeatureBaseline):
         patience: trees without a better validation log-loss before fitting stops.
     """
 
-    inputs: ClassVar[Inputs] = "window"
+    inputs: Inputs = "window"
 
     def __init__(
         self,

@@ -1,7 +1,5 @@
 """Multinomial logistic regression: on the last period's features, and on volatility alone."""
 
-from typing import ClassVar
-
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
@@ -67,4 +65,4 @@ class Volatility(Logistic):
         C: inverse strength of the L2 penalty, above 0, default 1.
     """
 
-    inputs: ClassVar[Inputs] = "volatility"
+    inputs: Inputs = "volatility"

@@ -55,6 +55,10 @@ class SklearnBaseline(FeatureBaseline):
         out[:, self.pipeline.classes_] = self.pipeline.predict_proba(x.astype(np.float64))
         return out
 
+    def accepts(self, type_name: str) -> bool:
+        """Whether a type that skops does not trust may be in the state; here none."""
+        return False
+
     def state_dict(self) -> dict[str, Any]:
         """Return the pipeline in skops' format.
 
@@ -64,7 +68,7 @@ class SklearnBaseline(FeatureBaseline):
         from skops.io import dumps, get_untrusted_types
 
         content = dumps(self.pipeline)
-        untrusted = get_untrusted_types(data=content)
+        untrusted = [name for name in get_untrusted_types(data=content) if not self.accepts(name)]
         if untrusted:
             raise RunError(
                 f"{type(self).__name__}: its state holds {', '.join(untrusted)}, which skops does not load without "
@@ -74,14 +78,17 @@ class SklearnBaseline(FeatureBaseline):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore the pipeline; a type that skops does not trust is an error."""
-        from skops.io import loads
+        from skops.io import get_untrusted_types, loads
 
-        self.pipeline = loads(state["skops"].numpy().tobytes())
+        content = state["skops"].numpy().tobytes()
+        self.pipeline = loads(
+            content, trusted=[name for name in get_untrusted_types(data=content) if self.accepts(name)]
+        )
         self.num_classes = int(state["num_classes"])
 
     @property
     def parameter_count(self) -> int:
         """Number of floats in the fitted arrays of the classifier."""
-        fitted = vars(self.pipeline[-1])
-        arrays = [value for name, value in fitted.items() if name.endswith("_") and isinstance(value, np.ndarray)]
-        return sum(array.size for array in arrays if array.dtype.kind == "f")
+        fitted = [value for name, value in vars(self.pipeline[-1]).items() if name.endswith("_")]
+        arrays = [one for value in fitted for one in (value if isinstance(value, list) else [value])]
+        return sum(one.size for one in arrays if isinstance(one, np.ndarray) and one.dtype.kind == "f")

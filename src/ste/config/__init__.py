@@ -15,6 +15,7 @@ from ste.config.command_settings import (
     ReproduceSettings,
     UiSettings,
 )
+from ste.config.component_settings import CheckSettings, NewSettings
 from ste.config.data_settings import (
     SOURCES,
     DataSettings,

@@ -31,6 +31,7 @@ from ste.config.help_page import help_page
 from ste.config.override_errors import explain_overrides
 from ste.config.progress import step
 from ste.config.run_log import remove_unused_folder
+from ste.config.typed_plugins import load_typed_plugins
 from ste.config.typed_values import as_typed
 from ste.errors import SteError
 
@@ -53,9 +54,10 @@ def run(command: str, task: Task) -> None:
     atexit.register(gc.freeze)  # skips the garbage collection of all imported objects at exit
     try:
         arguments = Arguments.parse(sys.argv[1:], f"ste.{command}")
+        overrides = [as_typed(text) for text in arguments.overrides]
+        load_typed_plugins(overrides)
     except SteError as error:
         _exit(str(error))
-    overrides = [as_typed(text) for text in arguments.overrides]
     try:
         if "--help" in arguments.options:
             _print_help(command, overrides)
@@ -104,6 +106,7 @@ def _report_errors(task: Task) -> Task:
         end_reading()
         set_before()
         try:
+            load_typed_plugins(HydraConfig.get().overrides.task)  # in the process of a launcher
             return task(config)
         except (SteError, OSError) as error:
             if isinstance(error, OSError):

@@ -7,17 +7,21 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
-from ste.config.config_files import conf_dir, config_root
+from ste.config.config_files import MODEL_GROUP, config_root, group_files
 from ste.config.data_settings import SOURCES, DataSettings
 from ste.config.input_checks import check_input_files
+from ste.config.plugin_record import ORIGINS, check_imported, check_recorded
+from ste.config.typed_plugins import check_plugins
 from ste.config.validation import Settings, validate_value
-from ste.errors import ConfigError
+from ste.errors import ConfigError, check_name
+from ste.registry import KINDS
 
 SettingsType = TypeVar("SettingsType", bound=Settings)
 
@@ -53,7 +57,9 @@ def load_settings(cls: type[SettingsType], config: Mapping[str, Any] | DictConfi
         ConfigError: an unknown or missing key, or a value of the wrong type or out of range.
         DataError: an input file that is missing, is empty or lacks a column.
     """
-    values = to_dict(config) if isinstance(config, DictConfig) else config
+    values: dict[str, Any] = to_dict(config) if isinstance(config, DictConfig) else dict(config)
+    check_recorded(values.pop(ORIGINS, {}))
+    check_imported(check_plugins(values.pop("plugins", [])))
     if "model" in values and isinstance(values["model"], dict):
         _check_model_types(values["model"])
     settings = build_settings(cls, values)
@@ -113,8 +119,10 @@ def _check_model_types(model: dict[str, Any]) -> None:
     known = [config for config in model_configs().values() if kind in config]
     default = next((config for config in known if config[kind] == model.get(kind)), None)
     if default is None:
-        names = ", ".join(str(config[kind]) for config in known)
-        raise ConfigError(f"model.{kind}={model.get(kind)}: expected one of {names}. Try model=lstm.")
+        if KINDS["baseline" if kind == "baseline" else "model"].plugin(str(model.get(kind))) is not None:
+            return  # a plugin's without a file; its class checks the arguments
+        check_name(f"model.{kind}", model.get(kind), [str(config[kind]) for config in known])
+        return
     for key, value in model.items():
         if key not in default:
             raise ConfigError(f"model.{key}: no such setting. Expected one of {', '.join(default)}.")
@@ -122,8 +130,11 @@ def _check_model_types(model: dict[str, Any]) -> None:
         validate_value(f"model.{key}", value, expected, default[key])
 
 
-@cache
 def model_configs() -> dict[str, dict[str, Any]]:
-    """Read every file of `conf/model/`, by name."""
-    files = sorted((conf_dir() / "model").glob("*.yaml"))
-    return {path.stem: to_dict(OmegaConf.load(path)) for path in files}  # type: ignore[arg-type]
+    """Read the files of the group `model` by name, those of the plugins included."""
+    return {name: _read(path) for name, path in sorted(group_files("train", MODEL_GROUP).items())}
+
+
+@cache
+def _read(path: Path) -> dict[str, Any]:
+    return to_dict(OmegaConf.load(path))  # type: ignore[arg-type]

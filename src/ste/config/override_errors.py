@@ -3,6 +3,7 @@
 import difflib
 import re
 import shlex
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -54,8 +55,10 @@ def _explain(command: str, text: str, keys: list[str]) -> str | None:
         if wrong is None:
             return None
         near = _did_you_mean(wrong, choices, f"{key}=")
-        return f"{key}={wrong}: no such choice.{near} Choices: {', '.join(choices)}."
-    if override.is_add() or key.startswith("hydra") or key in keys:
+        here = Path(f"{wrong}.py").is_file() or Path(wrong, "__init__.py").is_file()
+        plugin = f" Try plugins=[{wrong}] {key}={wrong}." if here and wrong.isidentifier() else ""
+        return f"{key}={wrong}: no such choice.{near} Choices: {', '.join(choices)}.{plugin}"
+    if override.is_add() or override.is_force_add() or key.startswith("hydra") or key in keys:
         return None
     siblings = [name for name in keys if name.startswith(key.rsplit(".", 1)[0] + ".")] if "." in key else []
     near = _did_you_mean(key, keys, "", siblings)

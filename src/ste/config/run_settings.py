@@ -54,6 +54,9 @@ class SchedulerSettings(Settings):
     patience: NonNegativeInt = 3
 
 
+CROSS_ENTROPY = "cross_entropy"
+
+
 @dataclass
 class FitSettings(Settings):
     """Objective of the training and the rule that selects the epoch.
@@ -63,6 +66,8 @@ class FitSettings(Settings):
             monitor use it by default.
         class_weights: weight classes by the inverse of their frequency in the training rows.
         label_smoothing: fraction of the target spread over all classes.
+        loss: of a net, one of `ste.registry.LOSSES`: `cross_entropy`, `focal`, `ordinal` or a plugin's.
+        loss_arguments: keyword arguments of the loss's class, such as `gamma` of focal.
         adversarial_weight: weight, beta, of the loss on perturbed latent representations; 0 does not perturb
             (`ste.training.adversarial`).
         adversarial_size: L2 norm, epsilon, of the perturbation.
@@ -73,6 +78,8 @@ class FitSettings(Settings):
     monitor: str = "log_loss"
     class_weights: bool = False
     label_smoothing: Annotated[float, Ge(0), Lt(1)] = 0.0
+    loss: Name = CROSS_ENTROPY
+    loss_arguments: dict[str, Any] = field(default_factory=dict)
     adversarial_weight: NonNegativeFloat = 0.0
     adversarial_size: PositiveFloat = 0.05
 
@@ -303,6 +310,11 @@ class TrainSettings(Settings):
         """Check that the parts can be used together."""
         self.tracking.require(self.tracking.experiment is not None, "experiment", "a name")
         self._check_augment()
+        if self.fit.loss != CROSS_ENTROPY and "baseline" in self.model:
+            raise ConfigError(
+                f"fit.loss={self.fit.loss}: {self.model['baseline']} is a baseline, which has its own objective. "
+                f"Try fit.loss={CROSS_ENTROPY}."
+            )
         if self.train.replicas > 1:
             self._check_replicas()
 

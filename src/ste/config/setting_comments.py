@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ste.config.config_files import COMMON, conf_dir, config_root
+from ste.config.config_files import COMMON, conf_dir, config_root, group_files
 
 _SETTING = re.compile(r"( *)([\w/]+):")
 _BASE = re.compile(r"^  - (/?(?!_self_)\w+)(?:@(\w+))?$", re.MULTILINE)  # a file that a file extends
@@ -22,6 +22,9 @@ def setting_comments(command: str, chosen: Mapping[str, str]) -> dict[str, str]:
     for group, name in chosen.items():
         for folder in (root, conf_dir() / COMMON):
             comments |= _comments(folder, f"{group}/{name}.yaml", f"{group}.")
+        file = group_files(command, group).get(name)  # of a plugin
+        if file is not None and not file.is_relative_to(conf_dir()):
+            comments |= _comments(file.parent, file.name, f"{group}.")
     return comments
 
 

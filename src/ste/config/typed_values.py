@@ -14,6 +14,8 @@ _LIKE_A_NUMBER = re.compile(r"(?<=[=\[,])(?:\d{6,}|\d+e\d{1,30})(?=[\],]|$)")
 _TICKERS = re.compile(r"(\+{0,2}(?:data\.)?tickers)=(.*)", re.DOTALL)
 _COLUMNS = re.compile(r"\+{0,2}((?:data\.|replay\.)?(?:columns|extra|extra_lag))=(.*)", re.DOTALL)
 _EXTRA = re.compile(r"(?:data\.|replay\.)?extra(?:_lag)?\.\w+=")  # a key that no configuration file has
+_PLUGIN = re.compile(r"(\+{0,2}plugins)=([\w.]+)")  # one, which the setting lists
+_FREE = re.compile(r"((?:model\.arguments|fit\.loss_arguments|augment\.arguments)\.[\w.]+=.*)", re.DOTALL)
 _POSITION_OR_QUOTED = re.compile(r"\d+$|['\"]")
 _COUNT = re.compile(r"[1-9]\d*|null")  # of tickers, or all
 _HOME = re.compile(r"([\w.+]+)=~(?=/)")
@@ -33,6 +35,10 @@ def as_typed(override: str) -> str:
     columns = _COLUMNS.fullmatch(override)
     if columns:
         return f"++{columns[1]}={_mapping(columns[2])}"
+    if plugin := _PLUGIN.fullmatch(override):
+        return f"{plugin[1]}=[{plugin[2]}]"
+    if _FREE.fullmatch(override):
+        override = f"++{override}"  # arguments of a class, which the file does not list
     tickers = _TICKERS.fullmatch(override)
     if tickers:
         return f"{tickers[1]}={_names(tickers[2])}"

@@ -1,6 +1,7 @@
 """Build, fit and load the model of a run."""
 
 from dataclasses import asdict, dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from ste.errors import ConfigError, DataError, RunError
 from ste.features.column_forms import ColumnForms
 from ste.registry import MODELS
 from ste.seed_ensembles.replica_module import build_module
-from ste.training.augmentation.batch_transforms import MIN_WINDOW
+from ste.training.augmentation.batch_transforms import transform_of
 from ste.training.augmentation.resampled_market import synthetic_rows
+from ste.training.augmentation.transforms.window_warping import MIN_WINDOW
 from ste.training.components import Mappings, build_callbacks, build_loggers
 from ste.training.distributed import resolve_processes
 from ste.training.fit import Fitted, Model, fit_baseline, fit_net
@@ -33,7 +35,15 @@ from ste.training.trainer import build_trainer
 
 def input_view(model: dict[str, Any]) -> str:
     """Return what a model reads: `sequence` (windows) or `flat` (rows)."""
-    return "sequence" if "baseline" in model else str(MODELS[model["net"]].input_view)
+    if "baseline" in model:
+        return "sequence"
+    view = getattr(MODELS[model["net"]], "input_view", None)
+    if view not in ("sequence", "flat"):
+        raise ConfigError(
+            f"model.net={model['net']}: its class has input_view={view!r}; expected 'sequence', windows [B, T, F], or "
+            "'flat', rows [B, F]."
+        )
+    return str(view)
 
 
 @dataclass(frozen=True)
@@ -64,7 +74,9 @@ class ModelBuilder:
 
     @property
     def name(self) -> str:
-        """Class name of the model."""
+        """Class name of the model, of an estimator that of scikit-learn."""
+        if "estimator" in self.model:
+            return str(self.model["estimator"]).rpartition(".")[2]
         return str(self.model.get("net") or self.model["baseline"])
 
     @property
@@ -95,8 +107,10 @@ class ModelBuilder:
                 f"augment=window_warping: {net} reads {data.dims.sequence_length} of a ticker's periods; expected "
                 f"{MIN_WINDOW} or more, between which time can be stretched. Try augment=jitter, or model=lstm."
             )
-        accepted = MODELS[net].__init__.__annotations__
+        accepted = signature(MODELS[net]).parameters
         arguments = {key: value for key, value in asdict(data.dims).items() if key in accepted} | given
+        if self.augment.name not in ("none", "synthetic"):
+            transform_of(asdict(self.augment))
         pl.seed_everything(self.seed, verbose=False)
         hyperparameters = {
             "net": net,
@@ -113,7 +127,13 @@ class ModelBuilder:
         }
         if self.replicas.replicas > 1:
             hyperparameters["replicas"] = asdict(self.replicas) | {"patience": self.patience}
-        return build_module(hyperparameters)
+        module = build_module(hyperparameters)
+        if self.augment.name == "mixup" and not module.loss.per_example:
+            raise ConfigError(
+                f"augment=mixup: fit.loss={self.loss.loss} compares examples, whose labels mixup averages. "
+                "Try augment=none."
+            )
+        return module
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import lightning.pytorch as pl
 
 from ste.config import PathSettings, TrainSettings
 from ste.config.load import load_settings
+from ste.config.plugin_record import record_plugins
 from ste.config.progress import step
 from ste.config.run_log import run_log
 from ste.evaluation.predictions import Predictions
@@ -104,7 +105,7 @@ def train(
     Raises:
         SteError: settings, data or a run to resume that cannot be used.
     """
-    parts = split_settings(settings)
+    parts, config = split_settings(settings), record_plugins(config)
     check_processes(settings.trainer, baseline=parts.builder.is_baseline, method=settings.validation.method)
     use_threads(settings.trainer)
     rows = ", ".join(f"{split} {entry['rows']:,}" for split, entry in parts.data.panel.prepared.card["files"].items())

@@ -11,7 +11,7 @@ from ste.evaluation.verdict import Verdict
 from ste.evaluation.verdict_text import number, percent
 
 _NO_INFLUENCE = (
-    *("paths.", "tracking.", "loggers.", "resume"),
+    *("paths.", "tracking.", "loggers.", "resume", "origins."),
     *("callbacks.progress_bar.", "callbacks.model_checkpoint.", "callbacks.last_checkpoint."),
 )
 """Settings that do not influence the result, by the start of their name."""

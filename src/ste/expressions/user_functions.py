@@ -1,18 +1,14 @@
-"""Functions of the user's own in expressions, registered by `@feature_function(lookback=...)`."""
+"""Functions of the user's own in expressions, registered by `@ste.register("feature", lookback=...)`."""
 
 import inspect
 import typing
 from collections.abc import Callable
-from typing import TypeVar
 
 import numpy as np
 
 from ste.errors import ConfigError
 from ste.expressions.history_operators import HistoryOperator
 from ste.expressions.operators import MAX_WINDOW, Array, Parameter
-from ste.registry import FEATURE_FUNCTIONS
-
-F = TypeVar("F", bound=Callable[..., Array])
 
 
 class UserFunction(HistoryOperator):
@@ -22,6 +18,7 @@ class UserFunction(HistoryOperator):
         function: takes one history's values float64 [n] per array argument, then plain numbers; returns [n].
         lookback: values that a result depends on, the current one included, or a function of the plain numbers that
             returns it.
+        name: in expressions; None is the function's own.
 
     Raises:
         ConfigError: its arguments are not annotated as arrays, then numbers.
@@ -29,10 +26,10 @@ class UserFunction(HistoryOperator):
 
     user_defined = True
 
-    def __init__(self, function: Callable[..., Array], lookback: int | Callable[..., int]) -> None:
+    def __init__(self, function: Callable[..., Array], lookback: int | Callable[..., int], name: str | None = None) -> None:
         self._function = function
         self._lookback = lookback
-        name = function.__name__
+        name = name or function.__name__
         kinds = typing.get_type_hints(function)
         arrays, parameters = 0, []
         for argument in inspect.signature(function).parameters.values():
@@ -86,16 +83,15 @@ class UserFunction(HistoryOperator):
         return [int(value) if p.integer else value for p, value in zip(self.parameters, numbers, strict=True)]
 
 
-def feature_function(lookback: int | Callable[..., int]) -> Callable[[F], F]:
-    """Register a function for expressions under its own name; used as a decorator.
+def declare_function(
+    function: Callable[..., Array], name: str, lookback: int | Callable[..., int]
+) -> UserFunction:
+    """Return what the registry holds of a function that a user decorates with `@ste.register("feature", lookback=N)`.
 
     Args:
+        function: takes one history's values float64 [n] per array argument, then plain numbers; returns [n].
+        name: in expressions.
         lookback: values that a result depends on, the current one included; an int, or a function of the plain
             arguments.
     """
-
-    def register(function: F) -> F:
-        FEATURE_FUNCTIONS.add(function.__name__, UserFunction(function, lookback))
-        return function
-
-    return register
+    return UserFunction(function, lookback, name)

@@ -51,6 +51,7 @@ class ModelCard:
             cards.
         adjusted: whether those bars had an adjusted close; None where it is unknown.
         extra_lag: calendar days after which a row of the user's file without `known_at` was known, by name of the file.
+        plugins: modules whose feature functions compute the features; they must be imported where it is served.
     """
 
     name: str
@@ -80,6 +81,7 @@ class ModelCard:
     adjustment: str = ""
     adjusted: bool | None = None
     extra_lag: dict[str, int] = field(default_factory=dict)
+    plugins: list[str] = field(default_factory=list)
 
     @property
     def shape(self) -> tuple[int, ...]:

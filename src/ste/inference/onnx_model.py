@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
+from ste.config.plugin_record import check_needed
 from ste.errors import RunError
 from ste.inference.model_card import ModelCard
 
@@ -27,6 +28,7 @@ class ServedModel:
 
     Raises:
         RunError: there is no such file, or another program wrote it.
+        ConfigError: a plugin that its features need is not imported.
     """
 
     def __init__(self, path: Path, threads: int = 1) -> None:
@@ -49,6 +51,7 @@ class ServedModel:
         if text is None:
             raise RunError(f"model={path}: an ONNX file without a model card. Expected one of python -m ste.export.")
         self.card = ModelCard.from_json(text, f"model={path}")
+        check_needed(self.card.plugins, f"model={path}: a function of its features")
         self.version = hashlib.sha256(content).hexdigest()[:12]
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:

@@ -16,10 +16,12 @@ from ste.registry import MODELS
 from ste.seed_ensembles.best_epochs import BestEpochs
 from ste.seed_ensembles.mean_prediction import Ensemble, replica_logits
 from ste.seed_ensembles.replica_loader import ReplicaLoader
-from ste.seed_ensembles.replica_optimizer import ReplicaCrossEntropy, ReplicaPlateau, ReplicaViews, clip_replicas
+from ste.seed_ensembles.replica_optimizer import ReplicaPlateau, ReplicaViews, clip_replicas
 from ste.seed_ensembles.stacked_dropout import RandomStreams
 from ste.seed_ensembles.stacking import stack
 from ste.training.cached_dataset import NormalizedBatch
+from ste.training.losses.base import LossInputs
+from ste.training.losses.build import loss_inputs
 from ste.training.module import TrendModule
 
 
@@ -58,10 +60,6 @@ class ReplicaModule(TrendModule):
                 f"train.replicas={count}: {error}, so replicas of {self.hparams['net']} cannot be trained together. "
                 "Try train.replicas=1, or a sweep over seeds: -m seed=0,1,2."
             ) from None
-        weights, smoothing = self.hparams["class_weights"], self.hparams["label_smoothing"]
-        self.loss = ReplicaCrossEntropy(  # type: ignore[assignment]
-            None if weights is None else torch.tensor(weights), smoothing
-        )
         self.replica_metrics = nn.ModuleList(_replica_metric(monitor, self._classes) for _ in range(count))
         self.register_buffer("weights", torch.full((count,), 1.0 / count))
         self.register_buffer("best_epochs", torch.zeros(count, dtype=torch.int64))
@@ -125,7 +123,8 @@ class ReplicaModule(TrendModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add a batch to the epoch's metrics, the ensemble's and each replica's."""
         logits = replica_logits(self.net, self.normalized(batch), self.count)
-        losses = self.loss(logits, batch.label.expand(self.count, -1))
+        inputs = LossInputs(*(None if part is None else part.expand(self.count, -1) for part in loss_inputs(batch)))
+        losses = self.loss(logits, batch.label.expand(self.count, -1), inputs)
         self.val_loss.update(losses, len(batch.label))
         probs = logits.float().softmax(dim=-1)
         self.val_metrics.update(probs.mean(dim=0), batch.label)

@@ -1,40 +1,14 @@
-"""Loss, gradient clipping, parameter groups and plateau schedule of single replicas."""
+"""Gradient clipping, parameter groups and plateau schedule of single replicas."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional
 from torch.optim import SGD
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ste.training.optimizers import build_scheduler
-
-
-class ReplicaCrossEntropy(nn.Module):
-    """Compute each replica's mean cross-entropy, as `nn.CrossEntropyLoss` does for one net.
-
-    Args:
-        weight: of each class, `[C]`, or None.
-        label_smoothing: fraction of the target spread over all classes.
-    """
-
-    weight: torch.Tensor | None
-
-    def __init__(self, weight: torch.Tensor | None, label_smoothing: float) -> None:
-        super().__init__()
-        self.register_buffer("weight", weight)
-        self.label_smoothing = label_smoothing
-
-    def forward(self, logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-        """Compute losses `[R]` of logits `[R, B, C]` and labels `[R, B]`."""
-        losses = functional.cross_entropy(
-            logits.flatten(0, 1), label.flatten(), self.weight, reduction="none", label_smoothing=self.label_smoothing
-        ).view(label.shape)
-        if self.weight is None:
-            return losses.mean(dim=1)
-        return losses.sum(dim=1) / self.weight[label].sum(dim=1)
 
 
 @torch.no_grad()

@@ -23,7 +23,7 @@ def trial_tags(settings: SweepSettings) -> dict[str, Any]:
 
 def trial_params(settings: SweepSettings) -> dict[str, Any]:
     """Return the swept values of a trial as parameters `sweep.KEY`."""
-    return {f"sweep.{key}": value for key, value in settings.values.items()}
+    return {f"sweep.{key.lstrip('+')}": value for key, value in settings.values.items()}
 
 
 def has_sweep(tracking: TrackingSettings, output: Path, run_id: str) -> bool:

@@ -6,13 +6,17 @@ the latent representation, the input of the last linear layer, not to the featur
 `loss(e) + beta * loss(e + r)` with `r = epsilon * g / ||g||` and `g` the gradient of the loss with respect to `e`,
 taken as a constant (Goodfellow et al. 2015, ICLR, with the L2 norm of Miyato et al. 2017, ICLR, in place of the sign).
 The paper's loss is the hinge, and it perturbs the examples whose hinge loss is above 0; here the loss is the training
-step's own cross-entropy, above 0 for all.
+step's own (`fit.loss`), by default cross-entropy, above 0 for all.
 """
 
 from collections.abc import Callable
 
 import torch
+from torch import nn
 from torch.nn.functional import normalize
+
+from ste.errors import ConfigError
+from ste.training.losses.base import Loss
 
 
 def perturbation(
@@ -40,3 +44,21 @@ def perturbation(
     total = loss(point, label).sum() * latent.shape[-2]
     (gradient,) = torch.autograd.grad(total, point)
     return size * normalize(gradient, dim=-1)
+
+
+def check_adversarial(name: str, net: nn.Module, loss_name: str, loss: Loss) -> None:
+    """Check that a net and a loss can be trained on perturbed latent representations.
+
+    Raises:
+        ConfigError: the net has no latent representation, or the loss compares examples.
+    """
+    if not (hasattr(net, "latent") and hasattr(net, "classify")):
+        raise ConfigError(
+            f"fit.adversarial_weight: {name} has no methods latent and classify (ste.models.base.Net), between which "
+            "the perturbation applies. Try fit.adversarial_weight=0."
+        )
+    if not loss.per_example:
+        raise ConfigError(
+            f"fit.adversarial_weight: fit.loss={loss_name} compares examples, and the perturbation is that of a single "
+            "one. Try fit.adversarial_weight=0."
+        )

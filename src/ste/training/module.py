@@ -15,9 +15,11 @@ from ste.data.window_dataset import Batch
 from ste.evaluation.epoch_metrics import EpochMetrics, Step, TrainingMetrics
 from ste.features.normalization import Normalizer
 from ste.registry import MODELS
-from ste.training.adversarial import perturbation
+from ste.training.adversarial import check_adversarial, perturbation
 from ste.training.augmentation.batch_transforms import augment_batch, generator
 from ste.training.cached_dataset import NormalizedBatch
+from ste.training.lone_example import running_statistics
+from ste.training.losses.build import build_loss, loss_inputs
 from ste.training.optimizers import build_optimizer, build_scheduler
 from ste.training.run_logger import RunLogger
 
@@ -45,6 +47,8 @@ class TrendModule(pl.LightningModule):
         adversarial_size: L2 norm, epsilon, of the perturbation.
         seed: of dropout and augmentation; each epoch's random stream depends on it and the epoch alone.
         augment: `AugmentSettings` as a dict, or None.
+        loss: name in `ste.registry.LOSSES`.
+        loss_arguments: keyword arguments of the loss.
 
     Attributes:
         history: metrics of each epoch by name, saved in the checkpoint.
@@ -69,16 +73,20 @@ class TrendModule(pl.LightningModule):
         adversarial_size: float = 0.05,
         seed: int = 0,
         augment: dict[str, Any] | None = None,
+        loss: str = "cross_entropy",
+        loss_arguments: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
         self.representation = Normalizer(forms, representation)
         self.net: nn.Module = MODELS.build(net, net_arguments)
-        weights = None if class_weights is None else torch.tensor(class_weights)
-        self.loss = nn.CrossEntropyLoss(weight=weights, label_smoothing=label_smoothing)
+        classes = int(net_arguments["num_classes"])
+        self.loss = build_loss(loss, loss_arguments or {}, classes, class_weights, label_smoothing)
+        if adversarial_weight > 0.0:
+            check_adversarial(net, self.net, loss, self.loss)
         self.train_metrics = TrainingMetrics()
         self.val_loss = MeanMetric()
-        self.val_metrics = EpochMetrics(net_arguments["num_classes"])
+        self.val_metrics = EpochMetrics(classes)
         self.history: list[dict[str, float]] = []
         self._steps: list[Step] = []
         self._learning_rate = 0.0
@@ -140,18 +148,28 @@ class TrendModule(pl.LightningModule):
         return (seed << 20) + self.current_epoch * 64 + self.global_rank
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
-        """Compute the loss of a batch: cross-entropy, plus that of the perturbed batch with `adversarial_weight`."""
+        """Compute the loss of a batch, plus that of the perturbed batch with `adversarial_weight`."""
         features, target = self._augmented(batch, batch_idx)
-        latent: torch.Tensor = self.net.latent(features)  # type: ignore[operator]
-        logits = self.net.classify(latent)  # type: ignore[operator]
-        loss = self.loss(logits, target)
+        inputs = loss_inputs(batch)
+        beta = float(self.hparams["adversarial_weight"])
+        latent: torch.Tensor | None = None
+        with running_statistics(self.net, alone=batch.label.shape[-1] == 1):
+            if beta > 0.0:
+                latent = self.net.latent(features)  # type: ignore[operator]
+                logits = self.net.classify(latent)  # type: ignore[operator]
+            else:
+                logits = self.net(features)
+        loss = self.loss(logits, target, inputs)
         self._steps.append(Step(loss.detach(), logits.detach(), batch.label))
         if len(self._steps) == STEPS:
             self._update_train_metrics()
-        weight = float(self.hparams["adversarial_weight"])
-        if weight > 0.0:
-            away = perturbation(self._latent_loss, latent, target, self.hparams["adversarial_size"])
-            loss = loss + weight * self._latent_loss(latent + away, target)
+        if latent is not None:
+
+            def perturbed(latent: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+                return self.loss(self.net.classify(latent), target, inputs)  # type: ignore[operator]
+
+            away = perturbation(perturbed, latent, target, self.hparams["adversarial_size"])
+            loss = loss + beta * perturbed(latent + away, target)
         return loss
 
     def _augmented(self, batch: Batch, batch_idx: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -184,9 +202,6 @@ class TrendModule(pl.LightningModule):
         else:
             nn.utils.clip_grad_norm_(self.net.parameters(), max_value)
 
-    def _latent_loss(self, latent: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        return self.loss(self.net.classify(latent), target)  # type: ignore[operator]
-
     def on_train_epoch_end(self) -> None:
         """Log the epoch's training metrics and append all of its metrics to the history."""
         self._update_train_metrics()
@@ -200,7 +215,7 @@ class TrendModule(pl.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add a batch to the epoch's validation metrics."""
         logits = self.net(self.normalized(batch))
-        self.val_loss.update(self.loss(logits, batch.label), len(batch.label))
+        self.val_loss.update(self.loss(logits, batch.label, loss_inputs(batch)), len(batch.label))
         self.val_metrics.update(logits.float().softmax(dim=1), batch.label)
 
     def on_validation_epoch_end(self) -> None:

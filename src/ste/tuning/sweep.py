@@ -123,7 +123,8 @@ def _parent_run(plan: SweepPlan, source: TrialSource) -> Iterator["TrackedRun | 
     known = source.study.user_attrs.get(PARENT) if isinstance(source, OptunaSearch) else None
     if known is not None and not has_sweep(plan.tracking, plan.output, known):
         known = None
-    params = {f"sweep.{key}": values for key, values in plan.swept.items()} | plan.fixed
+    swept = {f"sweep.{key.lstrip('+')}": values for key, values in plan.swept.items()}
+    params = swept | {key.lstrip("+"): value for key, value in plan.fixed.items()}
     if plan.kind == "search":
         chosen = plan.settings
         params |= {"sweep.sampler": chosen.sampler, "sweep.pruner": chosen.pruner, "sweep.study": str(chosen.study)}
@@ -172,9 +173,8 @@ def _log_summary(plan: SweepPlan, parent: "TrackedRun", rows: list[TrialRow], fi
         parent.log_file(path)
     metric = MONITORED if plan.monitor in SUMMARY_ONLY else f"{SPLIT_PREFIX['validation']}/{plan.monitor}"
     ascending = plan.mode == "min"
-    save_sweep_view(
-        parent.client, parent.experiment_id, parent.id, parent.name, list(plan.swept), metric, ascending=ascending
-    )
+    swept = [key.lstrip("+") for key in plan.swept]
+    save_sweep_view(parent.client, parent.experiment_id, parent.id, parent.name, swept, metric, ascending=ascending)
     charts = sweep_page(parent.experiment_id, parent.id)
     tags = {
         "mlflow.note.content": note(rows, plan.monitor, plan.mode, charts, partial(run_page, parent.experiment_id)),

@@ -7,7 +7,7 @@ from typing import Protocol
 from ste.config.read_options import ReadOptions
 from ste.data.bar_files.raw_table import RawTable
 from ste.errors import DataError
-from ste.registry import Registry
+from ste.registry import READERS
 
 HEAD = 64
 """Bytes of a file that a reader is chosen by."""
@@ -38,9 +38,6 @@ class Reader(Protocol):
         """
         ...
 
-
-READERS = Registry("bar reader", "ste.data.bar_files.readers")
-"""Readers by class name; one is made for each file."""
 
 _REFUSED = {
     b"\x89HDF": "HDF5",

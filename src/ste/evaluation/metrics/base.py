@@ -126,11 +126,16 @@ class Metric:
         return "max" if self.higher_is_better else "min"
 
 
+def declare_metric(compute: Compute, name: str, low: float = -inf, high: float = inf, **flags: bool) -> Metric:
+    """Return the metric that a function computes; see `Metric` for the arguments."""
+    return Metric(name, low, high, compute=compute, **flags)
+
+
 def metric(low: float = -inf, high: float = inf, **flags: bool) -> Callable[[Compute], Compute]:
     """Register a function as the metric of its name; used as a decorator. See `Metric` for the arguments."""
 
     def register(compute: Compute) -> Compute:
-        METRICS.add(compute.__name__, Metric(compute.__name__, low, high, compute=compute, **flags))
+        METRICS.add(compute.__name__, declare_metric(compute, compute.__name__, low, high, **flags))
         return compute
 
     return register

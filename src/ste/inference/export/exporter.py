@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from ste.config import DataSettings, PathSettings
+from ste.config.plugin_record import record_plugins
 from ste.config.progress import step
 from ste.data.build.data_card import is_synthetic
 from ste.data.storage.files import atomic_file
@@ -128,6 +129,7 @@ def _model_card(
         synthetic=is_synthetic(stated),
         calendar=exported.data.panel.settings.calendar,
         extra_lag=dict(getattr(settings, "extra_lag", {})),
+        plugins=record_plugins({"data": asdict(settings)}, kinds=("feature",)).get("plugins", []),
         **{key: stated[key] for key in ("spacing", "adjustment", "adjusted") if key in stated},
         **_training_rows(train, settings),
     )

@@ -9,10 +9,12 @@ import torch
 from torch import nn
 
 from ste.baselines import GradientBoosting, Logistic, Majority, Persistence, Volatility
+from ste.baselines.estimator import Estimator
 from ste.baselines.fitted_baseline import FittedBaseline
 from ste.ensembles.pooling import Combination, Pool
 from ste.errors import RunError
 from ste.evaluation.metrics.base import MIN_PROBABILITY
+from ste.inference.export.estimators import EstimatorGraph
 from ste.inference.export.trees import TreesGraph
 from ste.seed_ensembles.replica_module import ReplicaModule
 from ste.training.fit import Model
@@ -45,10 +47,12 @@ def model_graph(model: Model) -> nn.Module:
         return _MajorityGraph(baseline)
     if isinstance(baseline, GradientBoosting):
         return _GraphChain(model.representation, TreesGraph(baseline.booster)).eval()
+    if isinstance(baseline, Estimator):
+        return _GraphChain(model.representation, EstimatorGraph(baseline)).eval()
     if isinstance(baseline, Logistic) and type(baseline) not in _NOT_EXPORTABLE:
         return _GraphChain(model.representation, _LogisticGraph(baseline)).eval()
     reason = _NOT_EXPORTABLE.get(type(baseline), "it has no ONNX form here")
-    raise RunError(f"{model.name} cannot be exported: {reason}. Export a net, logistic, gbm or majority.")
+    raise RunError(f"{model.name} cannot be exported: {reason}. Export a net, logistic, gbm, majority or sklearn.")
 
 
 def slice_window(features: torch.Tensor, length: int | None) -> torch.Tensor:

@@ -9,6 +9,7 @@ import onnx
 import torch
 from torch import nn
 
+from ste.inference.export.estimators import insert_estimators, number_estimators
 from ste.inference.export.trees import insert_trees, number_trees
 from ste.inference.model_card import ModelCard
 from ste.inference.onnx_model import CARD, INPUT, OUTPUT
@@ -21,7 +22,7 @@ def trace(module: nn.Module, example: torch.Tensor) -> onnx.ModelProto:
         module: raw features to probabilities.
         example: raw features of two or more examples, `[B, T, F]` or `[B, F]`.
     """
-    trees = number_trees(module)
+    trees, estimators = number_trees(module), number_estimators(module)
     with _silent(), torch.no_grad():
         program = torch.onnx.export(
             module,
@@ -36,6 +37,7 @@ def trace(module: nn.Module, example: torch.Tensor) -> onnx.ModelProto:
     proto: onnx.ModelProto = program.model_proto
     _remove_metadata(proto)
     insert_trees(proto, trees)
+    insert_estimators(proto, estimators)
     onnx.checker.check_model(proto, full_check=True)
     return proto
 

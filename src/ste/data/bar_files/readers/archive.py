@@ -9,9 +9,9 @@ from typing import BinaryIO
 from ste.config.file_locations import TEXT_ENDINGS, is_data, stem_of
 from ste.config.read_options import ReadOptions
 from ste.data.bar_files.raw_table import RawTable
-from ste.data.bar_files.reader_registry import READERS
 from ste.data.bar_files.text_table import TextTable
 from ste.errors import DataError
+from ste.registry import READERS
 
 
 @READERS.register

@@ -12,8 +12,8 @@ from pyarrow import parquet as pq
 from ste.config.file_locations import stem_of
 from ste.config.read_options import ReadOptions
 from ste.data.bar_files.raw_table import RawTable
-from ste.data.bar_files.reader_registry import READERS
 from ste.errors import DataError
+from ste.registry import READERS
 
 
 class ColumnFile:

@@ -12,8 +12,8 @@ import pyarrow as pa
 from ste.config.file_locations import stem_of
 from ste.config.read_options import ReadOptions
 from ste.data.bar_files.raw_table import ArrowTable, RawTable
-from ste.data.bar_files.reader_registry import READERS
 from ste.errors import DataError
+from ste.registry import READERS
 
 _DUCKDB_TABLES = "SELECT table_name FROM information_schema.tables ORDER BY 1"
 _SQLITE_TABLES = (

@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from ste.config.read_options import FIELDS, ReadOptions
 from ste.data.bar_files.raw_table import ArrowTable, RawTable
-from ste.data.bar_files.reader_registry import READERS
 from ste.errors import DataError
+from ste.registry import READERS
 
 
 @READERS.register

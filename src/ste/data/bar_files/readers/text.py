@@ -12,8 +12,8 @@ import pyarrow as pa
 from ste.config.file_locations import stem_of
 from ste.config.read_options import ReadOptions
 from ste.data.bar_files.raw_table import RawTable
-from ste.data.bar_files.reader_registry import READERS
 from ste.data.bar_files.text_table import TextTable
+from ste.registry import READERS
 
 _LARGE = 1 << 24  # bytes from which one file is parsed on all cores; smaller ones are read side by side
 
