@@ -16,6 +16,7 @@ from ste.errors import ConfigError
 from ste.expressions import BarPeriods, Evaluator, lookback, parse
 from ste.expressions.source_text import MAX_TEXT
 from ste.expressions.talib_operators import talib_names, talib_operator
+from ste.registry import register
 
 WEEK = 5
 

@@ -25,7 +25,6 @@ from ste.errors import ConfigError, SteError
 from ste.inference.onnx_model import ServedModel
 from ste.plugins import PLUGINS, Plugin, load_plugin
 from ste.registry import KINDS, LOSSES, METRICS, MODELS
-from ste.tracking.run_info import RunInfo
 
 
 @pytest.fixture(autouse=True)
@@ -104,7 +103,8 @@ def test_a_stopped_run_is_resumed_with_its_plugin(call: Call, folder: Path, monk
         "import lightning.pytorch as pl\nimport ste\n\n@ste.register('callback')\nclass UserStop(pl.Callback):\n"
         "    def on_train_epoch_end(self, trainer, pl_module):\n"
         "        import os\n"
-        "        if os.environ.get('USER_STOP') and trainer.current_epoch == 0:\n            raise OSError(28, 'full', 'x')\n"
+        "        if os.environ.get('USER_STOP') and trainer.current_epoch == 0:\n"
+        "            raise OSError(28, 'full', 'x')\n"
     )
     monkeypatch.setenv("USER_STOP", "1")
     typed = ["plugins=[user_net,user_stop]", *SMALL_WORLD, "model=user_net", "+callbacks.stop.name=UserStop"]
@@ -115,7 +115,7 @@ def test_a_stopped_run_is_resumed_with_its_plugin(call: Call, folder: Path, monk
     client = MlflowClient("sqlite:///outputs/mlflow.db")
     (experiment,) = [one for one in client.search_experiments() if one.name == "ste"]
     (run,) = client.search_runs([experiment.experiment_id])
-    run_id = RunInfo.__name__ and run.info.run_id
+    run_id = run.info.run_id
     monkeypatch.delenv("USER_STOP")
     for name in ("user_net", "user_stop"):
         PLUGINS.pop(name)
@@ -127,7 +127,7 @@ def test_a_stopped_run_is_resumed_with_its_plugin(call: Call, folder: Path, monk
     assert "comes from the plugin user_net" in err
     code, out, err = call("train", f"resume={run_id}", "plugins=[user_net,user_stop]")
     assert code == 0, err
-    assert "epoch 3 of 3" in out or "of 3" in out
+    assert "of 3, validation log-loss" in out
 
 
 def test_a_file_that_names_a_module_does_not_import_it(folder: Path):
@@ -177,8 +177,6 @@ def test_the_help_lists_the_choice_beside_the_module(call: Call, folder: Path):
     assert code == 0
     assert "user_net" in out
     assert "units of its layer" in out
-    code, _, err = call("train", "model=user_net", "plugins=[]")
-    assert code == 0 or "no such choice" in err
 
 
 def test_a_choice_with_the_name_of_another_is_refused(folder: Path):
@@ -295,13 +293,11 @@ def test_batch_normalization_trains_where_one_example_remains(small, folder: Pat
     panel = split_settings(settings).data.panel
     data = build_data(settings, panel)
     rest = len(data.datasets["train"]) - 1
-    settings.data.batch_size = next(size for size in range(3, rest) if rest % size == 0)
+    settings.data.batch_size = rest
     fitted = fit_model(settings, data, build_model(settings, data), folder)
     norm = fitted.model.net.norm
-    assert int(norm.num_batches_tracked) == rest // settings.data.batch_size  # all but the lone example
+    assert int(norm.num_batches_tracked) == 1  # all but the lone example
     assert torch.isfinite(norm.running_mean).all()
     settings.train.replicas = 2
-    with pytest.raises(
-        SteError, match="BatchNorm1d cannot be stacked, so replicas of UserNet cannot be trained together"
-    ):
+    with pytest.raises(SteError, match="BatchNorm1d cannot be stacked, so replicas of UserNet cannot be"):
         build_model(settings, data)
