@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Le, Predicate
 
 from ste.config.data_settings import DataSettings, RealMarketSettings
-from ste.config.feature_sets import DEFAULT
+from ste.config.feature_sets import DEFAULT, ChosenFeatures
 from ste.config.run_settings import PathSettings, StoreSettings
 from ste.config.validation import Expect, FileName, Name, NonNegativeInt, PositiveFloat, PositiveInt, Settings
 from ste.errors import ConfigError
@@ -25,7 +25,7 @@ class GenerateSettings(Settings):
 
     data: DataSettings
     paths: PathSettings
-    features: str | list[str] = DEFAULT
+    features: ChosenFeatures = DEFAULT
 
 
 @dataclass
@@ -41,7 +41,7 @@ class InspectSettings(Settings):
 
     data: DataSettings
     paths: PathSettings
-    features: str | list[str] = DEFAULT
+    features: ChosenFeatures = DEFAULT
     tickers: PositiveInt = 20
 
     def check(self) -> None:
@@ -108,7 +108,7 @@ class AuditSettings(Settings):
 
     data: DataSettings
     paths: PathSettings
-    features: str | list[str] = DEFAULT
+    features: ChosenFeatures = DEFAULT
     strict: bool = False
     shuffles: NonNegativeInt = 2
 

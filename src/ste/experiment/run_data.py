@@ -24,6 +24,7 @@ class RunData:
         view: what the model reads, `sequence` (windows) or `flat` (rows).
         seed: of the order of training batches.
         max_rows: maximum examples of a split that are scored; None scores all.
+        read: the rows of these settings, where they are in memory already; None reads them at the first use.
     """
 
     settings: DataSettings
@@ -32,11 +33,12 @@ class RunData:
     view: str
     seed: int
     max_rows: int | None
+    read: Panel | None = None
 
     @cached_property
     def panel(self) -> Panel:
         """All rows of the tables."""
-        return Panel.read(prepare(self.settings, self.folder), self.settings)
+        return self.read or Panel.read(prepare(self.settings, self.folder), self.settings)
 
     @property
     def in_folds(self) -> bool:

@@ -26,7 +26,9 @@ class UserFunction(HistoryOperator):
 
     user_defined = True
 
-    def __init__(self, function: Callable[..., Array], lookback: int | Callable[..., int], name: str | None = None) -> None:
+    def __init__(
+        self, function: Callable[..., Array], lookback: int | Callable[..., int], name: str | None = None
+    ) -> None:
         self._function = function
         self._lookback = lookback
         name = name or function.__name__
@@ -83,9 +85,7 @@ class UserFunction(HistoryOperator):
         return [int(value) if p.integer else value for p, value in zip(self.parameters, numbers, strict=True)]
 
 
-def declare_function(
-    function: Callable[..., Array], name: str, lookback: int | Callable[..., int]
-) -> UserFunction:
+def declare_function(function: Callable[..., Array], name: str, lookback: int | Callable[..., int]) -> UserFunction:
     """Return what the registry holds of a function that a user decorates with `@ste.register("feature", lookback=N)`.
 
     Args:
