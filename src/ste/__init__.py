@@ -1,7 +1,7 @@
 """STE, the Stock Trend Estimator: train, track, compare and explain small trend classifiers.
 
-`ste.load` reads bars or labelled tables, `ste.train` trains, scores and judges a model, `ste.load_model` opens an exported
-one, and `ste.register` adds components of your own. The libraries behind them are imported at the first use.
+`ste.load` reads bars or labelled tables, `ste.train` trains, scores and judges a model, `ste.load_model` opens an
+exported one, and `ste.register` adds components of your own. The libraries behind them are imported at the first use.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from ste.errors import ConfigError, DataError, RunError, SteError
     from ste.library.dataset import Dataset
     from ste.library.loading import load
-    from ste.library.portable_model import PortableModel
-    from ste.library.portable_model import PortableModel as load_model
+    from ste.library.portable_model import PortableModel, load_model
     from ste.library.run_result import RunResult
     from ste.library.train_model import train
     from ste.schema import FeatureSet
@@ -41,7 +40,7 @@ _PLACES = {
     "PortableModel": "ste.library.portable_model",
     "RunResult": "ste.library.run_result",
     "load": "ste.library.loading",
-    "load_model": "ste.library.portable_model:PortableModel",
+    "load_model": "ste.library.portable_model",
     "train": "ste.train:",
 }
 """Module of each name, and after a colon its name there; nothing after it is the module, which is callable."""

@@ -1,8 +1,8 @@
 """Read feature sets: lists of columns in YAML, of the package or of the user's own folder.
 
 `features=NAME` finds `conf/feature_sets/NAME.yaml` of the package, then `feature_sets/NAME.yaml` and `NAME.yaml` in the
-current folder; `features=FILE.yaml` is a path; `features=[NAME,FILE.yaml]` joins sets. A program may give a mapping with
-the content of a file and the set's `name` in the place of one.
+current folder; `features=FILE.yaml` is a path; `features=[NAME,FILE.yaml]` joins sets. A program may give a mapping
+with the content of a file and the set's `name` in the place of one.
 """
 
 import json

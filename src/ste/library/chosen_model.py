@@ -16,8 +16,8 @@ def chosen_model(model: Any) -> tuple[str | None, dict[str, Any] | None]:
     A class of a net is registered under its own name, again where a notebook defines it again.
 
     Args:
-        model: name of a file of `conf/model` or of a registered class, settings, a class derived from `torch.nn.Module`,
-            or an estimator of scikit-learn.
+        model: name of a file of `conf/model` or of a registered class, settings, a class derived from
+            `torch.nn.Module`, or an estimator of scikit-learn.
 
     Raises:
         ConfigError: an unknown name, or something else.
@@ -54,8 +54,8 @@ def _estimator(model: Any) -> dict[str, Any]:
     for key, value in given.items():
         if not isinstance(value, str | int | float | bool | list | tuple | dict | None):
             raise ConfigError(
-                f"model: the argument {key} of {type(model).__name__} is of type {type(value).__name__}. Expected plain "
-                "values, which a run can store."
+                f"model: the argument {key} of {type(model).__name__} is of type {type(value).__name__}. Expected "
+                "plain values, which a run can store."
             )
     return {"baseline": ESTIMATOR, "estimator": _path(type(model)), "arguments": given, "inputs": "window"}
 

@@ -58,7 +58,8 @@ class DataFiles:
         if isinstance(value, Sequence) and value and all(isinstance(one, str | os.PathLike) for one in value):
             return self._link(value, kind)
         raise DataError(
-            f"{kind}: found {type(value).__name__}. Expected a path, several paths, a DataFrame, or DataFrames by ticker."
+            f"{kind}: found {type(value).__name__}. Expected a path, several paths, a DataFrame, or "
+            "DataFrames by ticker."
         )
 
     @contextmanager

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ste.config.data_settings import SOURCES, DataSettings
@@ -103,7 +104,7 @@ def _source(source: Any, ticker: str | None, files: DataFiles, values: dict[str,
     if isinstance(source, str) and source in GENERATED:
         return source, {}
     if isinstance(source, Mapping) and set(source) <= set(SPLITS) and source:
-        return "csv", {name: files.path(table, name) for name, table in source.items()}
+        return "csv", {name: files.path(_in_order(table), name) for name, table in source.items()}
     table = _labelled_table(source)
     if table is not None:
         return "csv", {name: files.path(rows, name) for name, rows in _by_split(table, values).items()}
@@ -140,10 +141,10 @@ def _by_split(table: pd.DataFrame, values: dict[str, Any]) -> dict[str, pd.DataF
         if unknown:
             raise ConfigError(f"column split: found {unknown[0]}. Expected {', '.join(SPLITS)} or history.")
         codes = table["split"].map({name: code for code, name in enumerate(SPLITS)})
-        table = table.assign(date=pd.to_datetime(table["date"])).sort_values(["date", "ticker"], kind="stable")
+        table = _in_order(table)
         # A row of the purge belongs to the split before it.
         codes = codes.reindex(table.index).ffill().bfill().astype(int).cummax()
-        return {SPLITS[code]: rows.drop(columns="split") for code, rows in table.groupby(codes.to_numpy())}
+        return _parts(table.drop(columns="split"), codes.to_numpy())
     settings = build_settings(
         SOURCES["csv"],
         {"source": "csv", "train": "-", "validation": "-", "split": values.get("split", {})}
@@ -151,10 +152,23 @@ def _by_split(table: pd.DataFrame, values: dict[str, Any]) -> dict[str, pd.DataF
     )
     if settings.calendar == BARS:
         raise ConfigError(f"calendar={BARS}: give the table a column split with {', '.join(SPLITS)}.")
-    table = table.assign(date=pd.to_datetime(table["date"])).sort_values(["date", "ticker"], kind="stable")
+    table = _in_order(table)
     periods = Periods(settings.frequency, trading_calendar(settings.calendar))
-    codes = assign_splits(table["date"].reset_index(drop=True), settings.split, periods)
-    return {SPLITS[code]: rows for code, rows in table.groupby(codes)}
+    return _parts(table, assign_splits(table["date"].reset_index(drop=True), settings.split, periods))
+
+
+def _in_order(table: Any) -> Any:
+    """Return a frame in the order of its dates, as files of labelled rows are; anything else as it is."""
+    if not isinstance(table, pd.DataFrame) or not {"date", "ticker"} <= set(table.columns):
+        return table
+    try:
+        return table.assign(date=pd.to_datetime(table["date"])).sort_values(["date", "ticker"], kind="stable")
+    except ValueError:  # its reader names the fault
+        return table
+
+
+def _parts(table: pd.DataFrame, codes: np.ndarray) -> dict[str, pd.DataFrame]:
+    return {name: table[codes == code] for code, name in enumerate(SPLITS) if (codes == code).any()}
 
 
 def _call(source: Any, given: Mapping[str, Any]) -> str:

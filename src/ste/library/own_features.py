@@ -23,8 +23,8 @@ def feature_settings(given: Features | Sequence[Features]) -> list[str | dict[st
     Raises:
         ConfigError: something that is no feature set.
     """
-    one = isinstance(given, str | PathLike | FeatureSet | Mapping)
-    return [_setting(each) for each in ([given] if one else list(given))]  # type: ignore[list-item]
+    several = [given] if isinstance(given, str | PathLike | FeatureSet | Mapping) else given
+    return [_setting(each) for each in several]
 
 
 def _setting(given: Features) -> str | dict[str, Any]:
@@ -34,8 +34,8 @@ def _setting(given: Features) -> str | dict[str, Any]:
         return fspath(given)
     if not isinstance(given, Mapping):
         raise ConfigError(
-            f"features: found {type(given).__name__}. Expected a name such as weekly21, a YAML file, or columns by name, "
-            'such as {"momentum": "$close/Ref($close, 60) - 1"}.'
+            f"features: found {type(given).__name__}. Expected a name such as weekly21, a YAML file, or columns by "
+            'name, such as {"momentum": "$close/Ref($close, 60) - 1"}.'
         )
     if isinstance(given.get("columns"), list):
         return {"name": OWN, **given}

@@ -98,11 +98,24 @@ class PortableModel:
         """Return what a notebook shows."""
         card = self.card
         facts = (
-            f"reads {card.sequence_length} {card.frequency} rows of {len(card.features)} features ({card.feature_set.name})",
+            f"reads {card.sequence_length} {card.frequency} rows of {card.feature_set.name}: "
+            f"{len(card.features)} features",
             f"trained from {card.trained_from} to {card.trained_to}",
             f"verdict: {card.verdict['headline']}",
         )
         return f"<p><b>{card.name}</b></p>{html_list(facts)}"
+
+
+def load_model(path: str | os.PathLike[str]) -> PortableModel:
+    """Open an exported model.
+
+    Args:
+        path: of the ONNX file.
+
+    Raises:
+        RunError: there is no such file, or another program wrote it.
+    """
+    return PortableModel(path)
 
 
 def export(result: "RunResult") -> "ExportedModel":

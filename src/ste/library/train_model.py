@@ -31,8 +31,8 @@ def train(
 ) -> "RunResult":
     """Train a model, score it next to its baselines, and judge it.
 
-    The same settings and seed give the same result as `python -m ste.train`, to the last digit. Trainings of one process
-    run one after the other; the random states of Python, NumPy and torch stay as they were.
+    The same settings and seed give the same result as `python -m ste.train`, to the last digit. Trainings of one
+    process run one after the other; the random states of Python, NumPy and torch stay as they were.
 
     Args:
         data: from `ste.load`, or anything that it loads.
@@ -43,8 +43,9 @@ def train(
         epochs: maximum number of epochs; None is the default, 50.
         validation: `holdout`, `walk_forward`, `combinatorial`, or settings such as `{"method": "walk_forward",
             "folds": 4}`.
-        tracking: True tracks the run in `outputs/mlflow.db`; or the address of an MLflow store. Without tracking nothing
-            is written to the current folder, and the verdict counts the other trainings of this process on the data.
+        tracking: True tracks the run in `outputs/mlflow.db`; or the address of an MLflow store. Without tracking
+            nothing is written to the current folder, and the verdict counts the other trainings of this process on the
+            data.
         name: of a tracked run.
         settings: any setting by its dotted name, such as `{"optimizer.lr": 0.003, "model.hidden_size": 32}`.
         sections: a file of a group by its name, such as `optimizer="adamw"`, or settings of a section, such as
