@@ -41,7 +41,7 @@ class ReportDocument:
         return place
 
     def __repr__(self) -> str:
-        return f"ReportDocument({len(self.html):,} characters; .save(path) writes it)"
+        return "ReportDocument: .save(path) writes it"
 
     def _repr_html_(self) -> str:
         """Return a frame with the page, whose styles stay inside."""
