@@ -89,19 +89,18 @@ def test_the_import_is_light_and_every_public_name_is_there(tmp_path: Path):
     ],
 )
 def test_train_is_a_function_and_the_module_of_the_command(tmp_path: Path, code: str):
-    check = (
-        "import inspect, ste; print(callable(f), callable(ste.train.main), list(inspect.signature(f).parameters)[:2])"
-    )
+    check = "import inspect, ste; print(callable(ste.train.main), list(inspect.signature(f).parameters)[:2])"
     assert run_python(f"{code}\n{check}", tmp_path) == "True ['data', 'model']"
 
 
 # Loading
 
 
-def test_nothing_is_written_to_the_current_folder(folder: Path):
+def test_nothing_is_written_to_the_current_folder_or_printed(folder: Path, capsys: pytest.CaptureFixture[str]):
     data = ste.load(bars(), split={"validation": 0.3})
-    ste.train(data, "majority", settings=QUICK)
+    ste.train(data, "mlp", epochs=1, settings=QUICK)
     assert list(folder.iterdir()) == []
+    assert capsys.readouterr() == ("", "")
     place = data.files.folder
     assert place.is_dir()
     del data
@@ -144,6 +143,7 @@ def test_a_mistake_in_a_frame_names_the_table_and_not_a_temporary_file():
     broken.loc[5, "close"] = -1.0
     with pytest.raises(ste.DataError, match=r"the table of bars: 1 fault[^$]*column close, line 6: found -1") as caught:
         ste.load(broken)
+    assert caught.value._render_traceback_() == [f"DataError: {caught.value}"]
     assert "ste-" not in str(caught.value)
     assert ".parquet" not in str(caught.value)
     with pytest.raises(ste.DataError, match="found int"):

@@ -70,7 +70,7 @@ def load(
         The labelled rows.
 
     Raises:
-        SteError: settings, files or rows that cannot be used; the message says which, and what is expected.
+        SteError: settings, files or rows that cannot be used; the message names them and what is expected.
     """
     files = DataFiles(folder)
     given = {"frequency": frequency, "labels": labels, "split": split} | settings

@@ -55,7 +55,7 @@ def train(
         Predictions, verdict, scores, report and the fitted model.
 
     Raises:
-        SteError: settings or data that cannot be used; the message says which, and what is expected.
+        SteError: settings or data that cannot be used; the message names them and what is expected.
     """
     from ste.library.dataset import Dataset
     from ste.library.loading import load
