@@ -391,3 +391,20 @@ def test_composing_leaves_the_state_of_a_program_that_uses_hydra():
         ste.load("world", **WORLD)
         assert compose("train", overrides=["seed=3"]).seed == 3
     assert not GlobalHydra.instance().is_initialized()
+
+
+def test_a_function_that_is_registered_again_replaces_the_first():
+    def define(factor: float) -> None:
+        @ste.register("feature", lookback=1)
+        def scaled(x: np.ndarray) -> np.ndarray:
+            return factor * x
+
+    try:
+        columns = {"twice": "scaled($close)"}
+        define(2.0)
+        first = ste.load(bars(1), features=["volatility", columns]).frame
+        define(3.0)
+        second = ste.load(bars(1), features=["volatility", columns]).frame
+        np.testing.assert_allclose(second["twice"], first["twice"] * 1.5, rtol=1e-6)
+    finally:
+        FEATURE_FUNCTIONS.remove("scaled")
