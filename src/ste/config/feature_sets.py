@@ -1,9 +1,11 @@
 """Read feature sets: lists of columns in YAML, of the package or of the user's own folder.
 
 `features=NAME` finds `conf/feature_sets/NAME.yaml` of the package, then `feature_sets/NAME.yaml` and `NAME.yaml` in the
-current folder; `features=FILE.yaml` is a path; `features=[NAME,FILE.yaml]` joins sets.
+current folder; `features=FILE.yaml` is a path; `features=[NAME,FILE.yaml]` joins sets. A program may give a mapping
+with the content of a file and the set's `name` in the place of one.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
@@ -19,6 +21,8 @@ from ste.errors import ConfigError, check_name
 from ste.schema import HISTORY_ONLY, KEYS, NORMALIZATIONS, PERIOD_BAR, SCALES, TARGETS, Column, FeatureSet
 
 FOLDER = "feature_sets"
+ChosenFeatures = str | list[str | dict[str, Any]]
+"""Feature sets as settings name them: names, files, or contents of files with the key `name`."""
 ALL_COLUMNS = "columns"
 """Value of `features` that takes every numeric column of a ready table."""
 DEFAULT = "weekly21"
@@ -82,19 +86,19 @@ class _SetFile(Settings):
     about: str = ""
 
 
-def load_feature_set(chosen: str | Sequence[str]) -> FeatureSet:
+def load_feature_set(chosen: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]]) -> FeatureSet:
     """Return a feature set, or several joined.
 
     Args:
-        chosen: a name or path, or several.
+        chosen: a name, a path or the content of a file with the key `name`; or several.
 
     Raises:
         ConfigError: no such set, a fault in a file or in an expression, or two columns of one name.
     """
-    names = (chosen,) if isinstance(chosen, str) else tuple(chosen)
+    names = (chosen,) if isinstance(chosen, str | Mapping) else tuple(chosen)
     if not names:
         raise ConfigError(f"features=[]: expected a feature set. Try features={DEFAULT}.")
-    return join([_read(str(set_path(name))) for name in names])
+    return join([_read(str(set_path(one))) if isinstance(one, str) else _given(one) for one in names])
 
 
 def join(sets: Sequence[FeatureSet]) -> FeatureSet:
@@ -164,6 +168,18 @@ def set_path(name: str) -> Path:
     return known[name]
 
 
+def _given(content: Mapping[str, Any]) -> FeatureSet:
+    """Return the set of a mapping."""
+    values = dict(content)
+    name = str(values.pop("name", "own"))
+    return _parse_json(name, json.dumps(values, sort_keys=True))
+
+
+@cache
+def _parse_json(name: str, text: str) -> FeatureSet:
+    return _feature_set(json.loads(text), name, f"features: {name}")
+
+
 def _read(path: str) -> FeatureSet:
     file = Path(path)
     return _parse(path, file.stem, file.read_text(encoding="utf-8"))
@@ -177,6 +193,11 @@ def _parse(path: str, name: str, text: str) -> FeatureSet:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())}).") from None
+    return _feature_set(content, name, path)
+
+
+def _feature_set(content: Any, name: str, path: str) -> FeatureSet:
+    """Return the set that a file or a mapping defines; `path` is where, for messages."""
     if not isinstance(content, Mapping) or not isinstance(content.get("columns"), list):
         raise ConfigError(f"{path}: expected a mapping with `columns:`, a list of columns with name and expr.")
     given = _settings(_SetFile, content, path)
