@@ -157,6 +157,8 @@ def test_every_baseline_has_one_configuration_which_names_all_its_arguments():
     configs = [config for config in model_configs().values() if "net" not in config]
     assert sorted(config["baseline"] for config in configs) == sorted(BASELINES)
     for config in configs:
+        if config["baseline"] == "Estimator":
+            continue  # its arguments are those of the class that it names
         arguments = {key: value for key, value in config.items() if key != "baseline"}
         kind = BASELINES[config["baseline"]]
         defaults = {name: p.default for name, p in inspect.signature(kind).parameters.items()}

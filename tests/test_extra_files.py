@@ -232,7 +232,7 @@ def test_blocks_have_what_the_whole_market_has(tmp_path_factory: pytest.TempPath
     own.to_csv(folder / "own.csv", index=False)
     files = {"mine": str(folder / "own.csv")}
     real = settings_of(generate_market(world), folder, **files)
-    world = SyntheticSettings(**{**vars(world), "extra": files})
+    world = replace(world, extra=files)
     for whole, blocks in (
         (read_market(real), list(market_blocks(real, size))),
         (daily_sources(world), list(source_blocks(world, size))),
