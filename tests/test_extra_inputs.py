@@ -212,14 +212,13 @@ EVENT = {"kind": "extra", "name": "mine", "ticker": "A", "date": "2024-11-26", "
 def test_an_event_is_known_by_the_rules_of_a_file():
     by_lag = parse_extra(EVENT, "XNYS", {"mine": 2})
     assert (by_lag.name, by_lag.day) == ("mine", _day("2024-11-28"))
-    assert by_lag.rows.ticker is not None
-    assert by_lag.rows.ticker.tolist() == ["A"]
-    assert by_lag.rows.values["x"].tolist() == [0.5]
-    assert np.isnan(by_lag.rows.values["y"]).all()
+    assert by_lag.ticker == "A"
+    assert by_lag.values == {"x": 0.5, "y": None}
+    assert by_lag.first_day == _day("2024-11-26")
     timed = parse_extra({**EVENT, "known_at": "2024-11-26T21:30:00Z"}, "XNYS", {"mine": 2})
     assert timed.day == _day("2024-11-27")
     everywhere = parse_extra({key: EVENT[key] for key in EVENT if key != "ticker"}, "XNYS", {"mine": 0})
-    assert everywhere.rows.ticker is None
+    assert everywhere.ticker == ""
     assert everywhere.day == _day("2024-11-26")
 
 
@@ -233,6 +232,10 @@ def _day(text: str) -> int:
         ({}, "known_at: found nothing; expected a day or a time such as 2024-11-29 16:30"),
         ({"known_at": "2024-11-25"}, "known_at: found 2024-11-25; expected a day not before date"),
         ({"date": "2024-11-31"}, "date: found 2024-11-31; expected a day such as 2024-11-29"),
+        ({"date": "4/5/2024", "known_at": "2024-05-04"}, "4/5/2024"),
+        ({"known_at": "2150-01-01"}, "date: known on 2150-01-01; expected a day up to 2099"),
+        ({"ticker": "  ", "known_at": "2024-11-27"}, "ticker: found"),
+        ({"values": {"x": 10**400}}, "x: found 1000"),
         ({"date": 20241126}, "date: found 20241126; expected text"),
         ({"name": "close"}, "name: found 'close'; expected the name of a file of own columns"),
         ({"values": {}}, "values: found {}; expected columns"),

@@ -125,6 +125,11 @@ def _summary(status: dict[str, Any], folder: Path) -> list[str]:
     if status["watermark"] is not None:
         backlog = "" if status["backlog"] is None else f"; {status['backlog']:,} waiting in the source"
         lines.append(f"closed up to {status['watermark']}, latest event of {status['latest']}{backlog}")
+    if status["unread"]:
+        names = [f"{name} {count:,}" for name, count in status["unread"].items()]
+        lines.append(
+            f"values of columns that the model does not read: {', '.join(names[:4])}{', …' * (len(names) > 4)}"
+        )
     if status["rejected"]:
         lines.append(f"rejected events and reasons: {folder / 'rejected.jsonl'}")
     return lines

@@ -92,6 +92,21 @@ class ExtraTable:
         }
         return replace(self, columns=columns)
 
+    def rows(self) -> ExtraRows:
+        """Return rows of which this is the table: one of each ticker and day on which a value becomes valid."""
+        key = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *(own.key for own in self.columns.values())]))
+        code, days = key // _SPAN, (_ORIGIN + key % _SPAN).astype("datetime64[D]")
+        values = {name: np.full(len(key), np.nan) for name in self.columns}
+        for name, own in self.columns.items():
+            values[name][np.searchsorted(key, own.key)] = own.value
+        if self.codes is None:
+            return ExtraRows(None, days, days, days, values)
+        named = {at: name for name, at in self.codes.items()}
+        used = np.isin(code, list(named))
+        ticker = np.array([named[at] for at in code[used].tolist()], dtype=object)
+        days = days[used]
+        return ExtraRows(ticker, days, days, days, {name: own[used] for name, own in values.items()})
+
     def renamed(self, spelled: Mapping[str, str]) -> "ExtraTable":
         """Return the values of some tickers under the names that bars have; the arrays are shared.
 
@@ -123,17 +138,18 @@ def extra_table(rows: ExtraRows) -> tuple[ExtraTable, np.ndarray]:
     Of the rows known on a day, the one of the latest `date` is valid, and of those its latest revision.
 
     Args:
-        rows: in any order; no two have the same ticker, date and stamp.
+        rows: in any order; of those with the same ticker, date and stamp a later one replaces an earlier one.
 
     Returns:
-        The table; and which rows are never valid in any column because a later date was known already, bool `[R]`.
+        The table; and which rows are never valid in any column because a later date, or a later revision of the same
+        one, was known already, bool `[R]`.
     """
     code, names = np.zeros(len(rows.date), dtype=np.int64), None
     if rows.ticker is not None:
         code, names = pd.factorize(pd.Series(rows.ticker, dtype=object), sort=True)
     order = np.lexsort((rows.stamp, rows.date, rows.known, code))
-    rank = np.unique(rows.date, return_inverse=True)[1].astype(np.int64)
-    late = code.astype(np.int64) * (len(rank) + 1) + rank  # ascends with the ticker, and with its dates
+    rank = _ranks(rows.date, rows.stamp)
+    late = code.astype(np.int64) * (len(rank) + 1) + rank  # ascends with the ticker, its dates and their revisions
     key = code.astype(np.int64) * _SPAN + _number(rows.known)
     columns, outdated = {}, np.zeros(len(order), dtype=bool)
     valid = np.zeros(len(order), dtype=bool)
@@ -147,6 +163,15 @@ def extra_table(rows: ExtraRows) -> tuple[ExtraTable, np.ndarray]:
         columns[name] = ExtraColumn(key[own][last], values[own][last])
     codes = None if names is None else {str(name): at for at, name in enumerate(names)}
     return ExtraTable(columns, codes), outdated & ~valid
+
+
+def _ranks(date: np.ndarray, stamp: np.ndarray) -> np.ndarray:
+    """Return the rank of each row's date and revision, from 0, int64 `[R]`."""
+    order = np.lexsort((stamp, date))
+    new = (date[order][1:] != date[order][:-1]) | (stamp[order][1:] != stamp[order][:-1])
+    rank = np.zeros(len(order), dtype=np.int64)
+    rank[order[1:]] = np.cumsum(new)
+    return rank
 
 
 def _number(days: np.ndarray) -> np.ndarray:

@@ -20,10 +20,10 @@ from ste.errors import RunError
 from ste.streaming.closed_events import RECORDS
 from ste.streaming.sinks import write_all
 
-FORMAT = 4
+FORMAT = 5
 """Version of the checkpoint's layout; raise it with every incompatible change."""
 _META = "meta"
-_FILES = {"bar": "bars.bin", "news": "news.bin", "macro": "macro.bin", "policy": "policy.bin"}
+_FILES = {"bar": "bars.bin", "news": "news.bin", "macro": "macro.bin", "policy": "policy.bin", "extra": "extra.bin"}
 
 
 @dataclass(frozen=True)

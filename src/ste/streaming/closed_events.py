@@ -16,8 +16,12 @@ RECORDS: dict[str, np.dtype] = {
     "news": np.dtype([("ticker", "<u4"), ("day", "<i4"), ("count", "<f8"), ("sentiment", "<f8"), ("relevance", "<f8")]),
     "macro": np.dtype([("series", "<u4"), ("day", "<i4"), ("value", "<f8")]),
     "policy": np.dtype([("day", "<i4"), ("impact", "<f8")]),
+    "extra": np.dtype(
+        [("column", "<u4"), ("ticker", "<u4"), ("date", "<i8"), ("stamp", "<i8"), ("day", "<i4"), ("value", "<f8")]
+    ),
 }
-"""Layout of the closed events of each kind; tickers and series are numbers of `ClosedEvents.names`."""
+"""Layout of the closed events of each kind; tickers, series and own columns are numbers of
+`ClosedEvents.names`, date and stamp nanoseconds since 1970."""
 
 
 class RecordTable:
@@ -111,7 +115,7 @@ class ClosedEvents:
     """Closed events of each kind, in the order of their closes.
 
     Attributes:
-        names: tickers and macro series with their numbers in the records.
+        names: tickers, macro series and own columns with their numbers in the records.
         bars: by ticker.
         tables: of each other kind.
     """

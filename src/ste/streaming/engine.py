@@ -16,7 +16,8 @@ from ste.inference.onnx_model import ServedModel
 from ste.market.calendar_check import fitting_calendars
 from ste.schema import BARS
 from ste.streaming.close_rows import PeriodRows
-from ste.streaming.events import Event
+from ste.streaming.event_parser import EventParser
+from ste.streaming.events import Event, ExtraEvent
 from ste.streaming.feature_stream import FeatureStream
 from ste.streaming.stream_calendar import iso_date_of
 
@@ -39,7 +40,7 @@ def check_streamable(card: ModelCard) -> None:
             f"model: {card.name} reads columns of a ready table ({without}), which bars do not have. Train with a "
             "feature set whose columns all have an expr."
         )
-    unknown = sorted(needed_fields(card.feature_set).difference(FIELDS))
+    unknown = sorted(name for name in needed_fields(card.feature_set).difference(FIELDS) if "." not in name)
     if unknown:
         raise RunError(f"model: {card.name} reads ${unknown[0]}, and no event of a stream has it.")
 
@@ -93,6 +94,19 @@ class Engine:
         self.counts: Counter[str] = Counter()
         self._model = model
         self._windows: dict[str, _Window] = {}
+        self._lags = {name: card.extra_lag[name] for name in card.extra_files if name in card.extra_lag}
+        self._parser = EventParser(self.features.calendar, card.extra_lag)
+
+    def parse(self, content: Any, latest: int | None = None) -> Event:
+        """Parse an event from its JSON object; `latest` is the last valid day, None allows any.
+
+        Raises:
+            EventError: a field is missing or invalid.
+        """
+        event = self._parser.parse(content, latest)
+        if isinstance(event, ExtraEvent):
+            self.features.own_columns.check(event)
+        return event
 
     def feed(self, event: Event) -> list[Prediction]:
         """Process an event; return the predictions of earlier closes if it changes what they look at."""
@@ -116,6 +130,7 @@ class Engine:
             "definitions": card.definitions,
             "frequency": card.frequency,
             "calendar": card.calendar,
+            "extra_lag": self._lags,
             "counts": dict(self.counts),
             "features": self.features.state(),
             "windows": [[name, window.period_index, len(window.rows)] for name, window in self._windows.items()],

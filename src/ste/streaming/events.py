@@ -1,34 +1,8 @@
-"""Events of a stream and their validation.
+"""Events of a stream."""
 
-An event is one JSON object. Its bounds are those of the market files (`ste.data.sources.market_files`).
+from typing import NamedTuple
 
-| kind | fields |
-|---|---|
-| bar | ticker, date, open, high, low, close, volume, [adj_close or raw_close] |
-| news | ticker, date, count, sentiment, relevance |
-| macro | series, release_date, value |
-| policy | date, impact, [id] |
-| close | date |
-"""
-
-from collections.abc import Callable
-from math import isfinite, nan
-from sys import float_info
-from typing import Any, NamedTuple
-
-from ste.data.columns import Limits, is_below, limits
-from ste.market.sources import RAW_CLOSE
-from ste.schema import ADJUSTED_CLOSE, MACRO_SERIES, SOURCE_NUMBERS
-from ste.streaming.stream_calendar import StreamCalendar, day_of, iso_date_of
-
-_HORIZON = (day_of("1950-01-01"), day_of("2100-01-01"))
-_LIMITS = {
-    **{column.name: limits(column) for columns in SOURCE_NUMBERS.values() for column in columns},
-    ADJUSTED_CLOSE.name: limits(ADJUSTED_CLOSE),
-    RAW_CLOSE: limits(ADJUSTED_CLOSE),
-}
-_MACRO_LIMITS = {series: limits(column) for series, column in MACRO_SERIES.items()}
-_NAME = 64  # characters of a ticker or an id
+_DAY = 86_400 * 10**9  # nanoseconds
 
 
 class BarEvent(NamedTuple):
@@ -80,123 +54,46 @@ class CloseEvent(NamedTuple):
     day: int
 
 
-Event = BarEvent | NewsEvent | MacroEvent | PolicyEvent | CloseEvent
+class ExtraEvent(NamedTuple):
+    """A row of the user's own columns.
+
+    Attributes:
+        name: of the file that a feature names, `$NAME.column`.
+        ticker: whose values they are; empty where they hold for every ticker.
+        day: first day at whose close they are known.
+        date: that they describe, nanoseconds since 1970; a later one replaces an earlier one.
+        stamp: when they became known, nanoseconds since 1970; a later one revises an earlier one of the same date.
+        values: by column; None is no new value.
+    """
+
+    name: str
+    ticker: str
+    day: int
+    date: int
+    stamp: int
+    values: dict[str, float | None]
+
+    @property
+    def first_day(self) -> int:
+        """Earliest day on which it can have been sent: it may be sent before the day from which it counts."""
+        return self.date // _DAY
+
+    @property
+    def key(self) -> tuple[str, str, int, int]:
+        """What a correction has in common with the event that it replaces."""
+        return self.name, self.ticker, self.date, self.stamp
+
+
+Event = BarEvent | NewsEvent | MacroEvent | PolicyEvent | ExtraEvent | CloseEvent
 KINDS: dict[type, str] = {
     BarEvent: "bar",
     NewsEvent: "news",
     MacroEvent: "macro",
     PolicyEvent: "policy",
+    ExtraEvent: "extra",
     CloseEvent: "close",
 }
 
 
 class EventError(ValueError):
     """An invalid event; the message gives the reason."""
-
-
-def parse_event(content: Any, calendar: StreamCalendar, latest: int | None = None) -> Event:
-    """Parse an event from its JSON object.
-
-    Args:
-        content: parsed JSON.
-        calendar: exchange calendar.
-        latest: last valid day; None allows any.
-
-    Raises:
-        EventError: a field is missing or invalid.
-    """
-    if not isinstance(content, dict):
-        raise EventError('expected a JSON object such as {"kind": "bar", ...}')
-    kind = content.get("kind")
-    build = _BUILDERS.get(kind) if isinstance(kind, str) else None
-    if build is None:
-        raise EventError(f"kind: found {_format(kind)}; expected one of {', '.join(_BUILDERS)}")
-    event: Event = build(content)
-    if latest is not None and event.day > latest:
-        raise EventError(f"date: found {iso_date_of(event.day)}, which lies in the future")
-    if isinstance(event, BarEvent) and not calendar.is_session(event.day):
-        raise EventError(f"date: found {iso_date_of(event.day)}, which is no session of the exchange")
-    return event
-
-
-def _bar(content: dict[str, Any]) -> BarEvent:
-    ticker, day = _name(content, "ticker"), _day(content, "date")
-    opened, high, low, close, volume = (_number(content, name) for name in ("open", "high", "low", "close", "volume"))
-    if is_below(high, low):
-        raise EventError(f"high: found {high:g} below the low {low:g}")
-    adjusted = content.get(ADJUSTED_CLOSE.name) is not None
-    if content.get(RAW_CLOSE) is not None:
-        if adjusted:
-            raise EventError("raw_close: found next to adj_close; expected one of the two")
-        return BarEvent(ticker, day, opened, high, low, close, volume, _number(content, RAW_CLOSE))
-    if not adjusted:
-        return BarEvent(ticker, day, opened, high, low, close, volume, close)
-    ratio = _number(content, ADJUSTED_CLOSE.name) / close
-    bar = BarEvent(ticker, day, opened * ratio, high * ratio, low * ratio, close * ratio, volume, close)
-    if not (min(bar.open, bar.low, bar.close) >= float_info.min and isfinite(max(bar.open, bar.high, bar.close))):
-        raise EventError(f"adj_close: found {_format(content['adj_close'])} with a close of {close:g}")
-    return bar
-
-
-def _news(content: dict[str, Any]) -> NewsEvent:
-    ticker, day = _name(content, "ticker"), _day(content, "date")
-    return NewsEvent(ticker, day, *(_number(content, name) for name in ("count", "sentiment", "relevance")))
-
-
-def _macro(content: dict[str, Any]) -> MacroEvent:
-    series = content.get("series")
-    if not isinstance(series, str) or series not in MACRO_SERIES:
-        raise EventError(f"series: found {_format(series)}; expected one of {', '.join(MACRO_SERIES)}")
-    return MacroEvent(series, _day(content, "release_date"), _number(content, "value", _MACRO_LIMITS[series]))
-
-
-def _policy(content: dict[str, Any]) -> PolicyEvent:
-    known = content.get("id")
-    name = "" if known is None else str(known) if isinstance(known, int) else _name(content, "id")
-    return PolicyEvent(name, _day(content, "date"), _number(content, "impact"))
-
-
-def _close(content: dict[str, Any]) -> CloseEvent:
-    return CloseEvent(_day(content, "date"))
-
-
-_BUILDERS: dict[str, Callable[[dict[str, Any]], Event]] = {
-    "bar": _bar,
-    "news": _news,
-    "macro": _macro,
-    "policy": _policy,
-    "close": _close,
-}
-
-
-def _name(content: dict[str, Any], key: str) -> str:
-    found = content.get(key)
-    if not isinstance(found, str) or not 0 < len(found) <= _NAME:
-        raise EventError(f"{key}: found {_format(found)}; expected a name of 1 to {_NAME} characters")
-    return found
-
-
-def _day(content: dict[str, Any], key: str) -> int:
-    found = content.get(key)
-    try:
-        day = day_of(found) if isinstance(found, str) else None
-    except ValueError:
-        day = None
-    if day is None:
-        raise EventError(f"{key}: found {_format(found)}; expected a date such as 2024-11-29")
-    if not _HORIZON[0] <= day < _HORIZON[1]:
-        raise EventError(f"{key}: found {found}; expected a date from 1950 to 2099")
-    return day
-
-
-def _number(content: dict[str, Any], key: str, limit: Limits | None = None) -> float:
-    found = content.get(key)
-    limit = limit or _LIMITS[key]
-    number = float(found) if isinstance(found, int | float) and not isinstance(found, bool) else nan
-    if limit.low <= number <= limit.high:
-        return number
-    raise EventError(f"{key}: found {_format(found)}; expected {limit.expected}")
-
-
-def _format(found: object) -> str:
-    return "nothing" if found is None else repr(found)[:40]

@@ -5,7 +5,8 @@
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,25 +16,13 @@ from ste.config.read_options import ReadOptions
 from ste.data.columns import shown_value
 from ste.data.sources.extra_files import column_name
 from ste.data.sources.extra_rows import DATED, ExtraCells, dated_rows
-from ste.market.extra_table import ExtraRows
-from ste.streaming.events import EventError
+from ste.errors import DataError
+from ste.streaming.events import EventError, ExtraEvent
+from ste.streaming.stream_calendar import day_of, iso_date_of
 
-
-class ExtraEvent(NamedTuple):
-    """One row of own columns.
-
-    Attributes:
-        name: of the file that a feature set names.
-        rows: the row, with the day from which it is known.
-    """
-
-    name: str
-    rows: ExtraRows
-
-    @property
-    def day(self) -> int:
-        """First day at whose close the values are known, days since 1970."""
-        return int(self.rows.known[0].astype(np.int64))
+HORIZON = (day_of("1950-01-01"), day_of("2100-01-01"))
+"""First day of a stream, and the day after its last one."""
+_CACHED = 1 << 12
 
 
 def parse_extra(content: Mapping[str, Any], calendar: str, lags: Mapping[str, int]) -> ExtraEvent:
@@ -57,37 +46,74 @@ def parse_extra(content: Mapping[str, Any], calendar: str, lags: Mapping[str, in
     for key, value in keys.items():
         if not isinstance(value, str) or not value:
             raise EventError(f"{key}: found {_shown(value)}; expected text")
-    lag = lags.get(name)
     if "date" not in keys and "known_at" not in keys:
         raise EventError("date: found nothing; expected a date such as 2024-11-29")
-    cells = {key: pa.array([value]) for key, value in keys.items()}
-    if "known_at" not in cells and lag is None:
+    values = _values(content)
+    day, date, stamp = _dated(keys.get("date"), keys.get("known_at"), lags.get(name), calendar)
+    return ExtraEvent(name, _ticker(keys["ticker"]) if "ticker" in keys else "", day, date, stamp, values)
+
+
+@lru_cache(_CACHED)
+def _dated(date: str | None, known_at: str | None, lag: int | None, calendar: str) -> tuple[int, int, int]:
+    """Return the first day at whose close a row is known, its date and the time when it became known, nanoseconds."""
+    cells = {key: pa.array([text]) for key, text in (("date", date), ("known_at", known_at)) if text is not None}
+    if known_at is None and lag is None:
         cells["known_at"] = pa.nulls(1, pa.string())
-    values = {column: np.array([value]) for column, value in _values(content).items()}
-    dated, violations = dated_rows(
-        ExtraCells(f"{EXTRA}.{name}", cells, values, lag, ""), ReadOptions(calendar=calendar)
-    )
+    rows = _rows(cells, lag, calendar)
+    day = int(rows.known[0].astype("datetime64[D]").astype(np.int64))
+    if day >= HORIZON[1]:
+        raise EventError(f"date: known on {iso_date_of(day)}; expected a day up to 2099")
+    own, stamp = (int(times[0].astype("datetime64[ns]").astype(np.int64)) for times in (rows.date, rows.stamp))
+    return max(day, HORIZON[0]), own, stamp  # no bar of a stream is older
+
+
+@lru_cache(_CACHED)
+def _ticker(text: str) -> str:
+    """Return a ticker as files have it."""
+    rows = _rows({"ticker": pa.array([text]), "date": pa.array(["2000-01-01"])}, 0, "")
+    assert rows.ticker is not None
+    return str(rows.ticker[0])
+
+
+def _rows(cells: Mapping[str, Any], lag: int | None, calendar: str) -> Any:
+    """Date one row by the rules of files."""
+    try:
+        dated, violations = dated_rows(ExtraCells(EXTRA, cells, {}, lag, ""), ReadOptions(calendar=calendar))
+    except DataError as error:
+        raise EventError(str(error)) from None
     if violations:
         one = violations[0]
         found = shown_value(one.found[0]) if one.found[0] else "nothing"
         raise EventError(f"{one.column}: found {found}; expected {one.expected}")
-    return ExtraEvent(name, dated.rows)
+    return dated.rows
 
 
-def _values(content: Mapping[str, Any]) -> dict[str, float]:
+def _values(content: Mapping[str, Any]) -> dict[str, float | None]:
     """Return the values by column; null is no new value."""
     values = content.get("values")
     if not isinstance(values, dict) or not values:
         raise EventError(f'values: found {_shown(values)}; expected columns such as {{"sentiment": 0.3}}')
-    out = {}
+    out: dict[str, float | None] = {}
     for column, value in values.items():
-        if column_name(column) != column:
+        if not isinstance(column, str) or _column(column) != column:
             raise EventError(f"values: found the column {_shown(column)}; expected letters, digits and _")
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        out[column] = float(value) if number else np.nan
-        if value is not None and not np.isfinite(out[column]):
+        out[column] = _finite(value) if number else None
+        if value is not None and out[column] is None:
             raise EventError(f"{column}: found {_shown(value)}; expected a finite number or null")
     return out
+
+
+_column = lru_cache(_CACHED)(column_name)
+
+
+def _finite(number: float) -> float | None:
+    """Return a number as float64, None where that cannot hold it."""
+    try:
+        value = float(number)
+    except OverflowError:
+        return None
+    return value if np.isfinite(value) else None
 
 
 def _shown(found: object) -> str:

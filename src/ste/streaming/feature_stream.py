@@ -15,7 +15,17 @@ from ste.market.calendar import Periods
 from ste.schema import FeatureSet
 from ste.streaming.close_rows import PeriodRows, rows_at
 from ste.streaming.closed_events import ClosedEvents
-from ste.streaming.events import KINDS, BarEvent, CloseEvent, Event, MacroEvent, NewsEvent, PolicyEvent
+from ste.streaming.events import (
+    KINDS,
+    BarEvent,
+    CloseEvent,
+    Event,
+    ExtraEvent,
+    MacroEvent,
+    NewsEvent,
+    PolicyEvent,
+)
+from ste.streaming.own_columns import OwnColumnEvents
 from ste.streaming.pending_periods import OpenPeriod, store
 from ste.streaming.stream_calendar import StreamCalendar
 from ste.streaming.stream_market import bar_values, market_of, needed_kinds
@@ -56,6 +66,7 @@ class FeatureStream:
         watermark: last closed day; None before the first event.
         latest: latest day of an event.
         counts: number of events by kind and status, such as `bar.used`.
+        own_columns: the user's own.
     """
 
     def __init__(self, features: FeatureSet, periods: Periods, max_delay: int = 0, provisional: bool = False) -> None:
@@ -72,12 +83,14 @@ class FeatureStream:
         self._open: dict[int, OpenPeriod] = {}
         self._releases: dict[tuple[str, int], MacroEvent] = {}
         self._newest_release: dict[str, int] = {}  # day of each series' newest figure among the closed ones
+        self.own_columns = OwnColumnEvents(features)
         self._passed: list[PassedClose] = []
 
     def feed(self, event: Event) -> list[PeriodRows]:
         """Process an event; return the rows of earlier closes if the event would change them, sorted by day."""
-        self.latest = event.day if self.latest is None else max(self.latest, event.day)
-        self._advance(event.day if isinstance(event, CloseEvent) else event.day - 1 - self._max_delay)
+        day = event.first_day if isinstance(event, ExtraEvent) else event.day
+        self.latest = day if self.latest is None else max(self.latest, day)
+        self._advance(day if isinstance(event, CloseEvent) else day - 1 - self._max_delay)
         late = self.watermark is not None and self.calendar.close_of(event.day) <= self.watermark
         rows = self.rows() if self._passed and self._changes_passed(event, late) else []
         self.counts[f"{KINDS[type(event)]}.{self._add(event, late)}"] += 1
@@ -117,6 +130,7 @@ class FeatureStream:
             "releases": [list(release) for release in self._releases.values()],
             "newest_release": dict(self._newest_release),
             "passed": [list(close) for close in self._passed],
+            "own_columns": self.own_columns.state(),
         }
 
     def restore(self, state: dict[str, Any], records: Mapping[str, np.ndarray]) -> None:
@@ -136,6 +150,7 @@ class FeatureStream:
         self._releases = {(series, day): MacroEvent(series, day, value) for series, day, value in state["releases"]}
         self._newest_release = dict(state["newest_release"])
         self._passed = [PassedClose(*close) for close in state["passed"]]
+        self.own_columns.restore(state["own_columns"])
 
     def _add(self, event: Event, late: bool) -> str:
         """Store an event; return its status."""
@@ -146,7 +161,18 @@ class FeatureStream:
                 return store(self._releases, (event.series, event.day), event)
             self._close_release(event, self._first_open_day())  # a late figure counts from now on
             return "late"
+        if isinstance(event, ExtraEvent):
+            return self._add_own(event, late)
         return "late" if late else self._period_of(event).add(event)
+
+    def _add_own(self, event: ExtraEvent, late: bool) -> str:
+        own = self.own_columns.read(event)
+        if own is None:
+            return "unread"
+        if not late:
+            return self.own_columns.add(own)
+        self.own_columns.close_event(own, self._first_open_day(), self._closed)
+        return "late"
 
     def _period_of(self, event: BarEvent | NewsEvent | PolicyEvent) -> OpenPeriod:
         return self._open.setdefault(self.calendar.close_of(event.day), OpenPeriod())
@@ -154,7 +180,7 @@ class FeatureStream:
     def _changes_passed(self, event: Event, late: bool) -> bool:
         """Return whether an event would change the rows of a close that was passed before it."""
         if late or isinstance(event, CloseEvent):
-            return isinstance(event, MacroEvent)
+            return isinstance(event, MacroEvent | ExtraEvent)
         return event.day <= (self.watermark or 0) and not all(close.final for close in self._passed)
 
     def _advance(self, day: int) -> None:
@@ -175,6 +201,7 @@ class FeatureStream:
         for release in sorted(self._releases.values(), key=lambda one: one.day):
             if self.calendar.close_of(release.day) <= day:
                 self._close_release(self._releases.pop((release.series, release.day)), release.day)
+        self.own_columns.close(day, self.calendar, self._closed)
 
     def _close_period(self, period: OpenPeriod) -> None:
         for ticker, bars in period.bars.items():
@@ -204,5 +231,5 @@ class FeatureStream:
     def _compute(self, days: Sequence[int], still_open: OpenPeriod | None = None) -> dict[int, PeriodRows]:
         """Compute the rows at the ends of periods, or at one session of a period that had not ended, by day."""
         releases = list(self._releases.values())
-        market = market_of(self._closed, self._features, self._periods, days, still_open, releases)
+        market = market_of(self._closed, self._features, self._periods, days, still_open, releases, self.own_columns)
         return rows_at(market, self._features, self._periods.frequency, days, final=still_open is None)

@@ -18,7 +18,7 @@ from ste.errors import RunError
 from ste.streaming.checkpoints import Checkpoints
 from ste.streaming.engine import Engine
 from ste.streaming.event_sources import EventSource, SourceRecord
-from ste.streaming.events import Event, EventError, parse_event
+from ste.streaming.events import Event, EventError
 from ste.streaming.sinks import CommittedFile, Sink
 from ste.streaming.stream_calendar import iso_date_of
 
@@ -139,6 +139,7 @@ class Pipeline:
         return {
             "events": dict(sorted(features.counts.items())),
             "rejected": self._rejected,
+            "unread": dict(features.own_columns.unread.most_common()),
             "predictions": {kind: counts[kind] for kind in ("final", "provisional", "short", "unusable")},
             "watermark": None if features.watermark is None else iso_date_of(features.watermark),
             "latest": None if features.latest is None else iso_date_of(features.latest),
@@ -159,7 +160,7 @@ class Pipeline:
                 raise content
             if isinstance(content, bytes):
                 content = _parse_json(content)
-            return parse_event(content, self._engine.features.calendar, latest)
+            return self._engine.parse(content, latest)
         except EventError as reason:
             raw = record.content
             text = raw.decode(errors="replace") if isinstance(raw, bytes) else str(raw)
@@ -175,6 +176,7 @@ class Pipeline:
             ("sink", meta["sink_name"], self._sink.name),
             ("model", *_features_in_words(saved["definitions"], engine["definitions"])),
             ("model", f"{saved['frequency']} rows", f"{engine['frequency']} rows"),
+            ("model", _lags_in_words(saved["extra_lag"]), _lags_in_words(engine["extra_lag"])),
             ("model", f"the calendar {saved['calendar']}", f"the calendar {engine['calendar']}"),
         ):
             if found != expected:
@@ -189,6 +191,10 @@ def _parse_json(line: bytes) -> Any:
         return orjson.loads(line)
     except orjson.JSONDecodeError as error:
         raise EventError(f"not JSON: {str(error)[:100]}") from None
+
+
+def _lags_in_words(lags: dict[str, int]) -> str:
+    return f"own columns with {', '.join(f'extra_lag.{name}={days}' for name, days in lags.items()) or 'no extra_lag'}"
 
 
 def _features_in_words(saved: dict[str, Any], current: dict[str, Any]) -> tuple[str, str]:

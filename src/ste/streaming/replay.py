@@ -1,11 +1,13 @@
 """Replay market files as a stream, in the order of their dates, at any speed."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ste.config.file_locations import all_files
 from ste.config.live_settings import ReplaySettings
@@ -13,11 +15,12 @@ from ste.config.read_options import ReadingSettings
 from ste.data.bar_files.bar_frame import FaultyRow
 from ste.inference.card_market import open_market
 from ste.inference.model_card import ModelCard
+from ste.market.extra_table import ExtraTable
 from ste.schema import KEYS
 from ste.streaming.event_sources import EventSource, SourceRecord
 from ste.streaming.events import EventError
 
-_DAY = {"macro": "release_date", "policy": "date", "news": "date", "bar": "date"}
+_DAY = {"macro": "release_date", "policy": "date", "news": "date", "extra": "known_at", "bar": "date"}
 _BATCH = 1024
 _NAT = np.iinfo(np.int64).min  # NumPy's int64 of a missing date
 
@@ -26,8 +29,9 @@ class Replay(EventSource):
     """Market files as a source, read as tables and `ste.predict` read them.
 
     Bars are sent on the adjusted scale, with the raw close where they were adjusted. Events of one day come in the
-    order macro, policy, news, bars, and within each in the order of the file, bars in that of the tickers. A bar with a
-    fault comes last and is a rejected event; one without a date comes first of all.
+    order macro, policy, news, own columns, bars, and within each in the order of the file, bars in that of the tickers.
+    A bar with a fault comes last and is a rejected event; one without a date comes first of all. Own columns are sent
+    as their values become known, those of tickers with bars.
 
     Args:
         card: of the model, whose calendar decides the sessions.
@@ -36,7 +40,8 @@ class Replay(EventSource):
     """
 
     def __init__(self, card: ModelCard, settings: ReplaySettings, batch: int = _BATCH) -> None:
-        self.name = _name(settings)
+        lags = card.extra_lag | settings.extra_lag
+        self.name = _name(settings, {name: lags[name] for name in settings.extra if name in lags})
         self._card, self._settings, self._batch = card, settings, batch
         self._speed = settings.speed.lower()
         self._start = self._next = 0
@@ -54,10 +59,11 @@ class Replay(EventSource):
         policy = market.policy
         if policy is not None:
             policy = policy.assign(id=np.arange(len(policy)))  # two events of a day stay two events
-        frames = {"macro": market.macro, "policy": policy, "news": market.news, "bar": market.bars}
+        extra = [("extra", _extra_frame(name, table)) for name, table in market.extra.items()]
+        frames = [("macro", market.macro), ("policy", policy), ("news", market.news), *extra, ("bar", market.bars)]
         self._frames: dict[int, tuple[str, list[str], list[list[Any]]]] = {}
         days: list[np.ndarray] = []
-        for kind, frame in frames.items():
+        for kind, frame in frames:
             if frame is None:
                 continue
             day = frame[_DAY[kind]].to_numpy().astype("datetime64[D]")
@@ -113,11 +119,24 @@ class Replay(EventSource):
             return SourceRecord(f"{fault.where}, line {fault.line}", EventError(reason))
         kind, names, columns = self._frames[number]
         content = {name: column[row] for name, column in zip(names, columns, strict=True)}
-        where = " ".join(str(content[name]) for name in ("series", *KEYS[::-1], "release_date") if name in content)
+        where = " ".join(
+            str(content[name])
+            for name in ("name", "series", *KEYS[::-1], "release_date", "known_at")
+            if name in content
+        )
         return SourceRecord(f"{kind} {where}", {**content, "kind": kind})
 
 
-def _name(settings: ReplaySettings) -> str:
+def _extra_frame(name: str, table: ExtraTable) -> pd.DataFrame:
+    """Return a table of own columns as events."""
+    rows = table.rows()
+    columns = [[None if np.isnan(value) else value for value in own.tolist()] for own in rows.values.values()]
+    values = [dict(zip(rows.values, each, strict=True)) for each in zip(*columns, strict=True)]
+    ticker = {} if rows.ticker is None else {"ticker": rows.ticker}
+    return pd.DataFrame({**ticker, "known_at": rows.known, "name": name, "values": pd.Series(values, dtype=object)})
+
+
+def _name(settings: ReplaySettings, lags: Mapping[str, int]) -> str:
     """Name the files with their sizes, and how they are read where it is not the default: what decides the events."""
     sizes = []
     for kind, path in sorted(settings.files().items()):
@@ -126,4 +145,5 @@ def _name(settings: ReplaySettings) -> str:
     defaults = ReadingSettings()
     options = {field.name: getattr(settings, field.name) for field in fields(ReadingSettings)}
     stated = [f"{name}={value}" for name, value in options.items() if value != getattr(defaults, name)]
+    stated += [f"extra_lag.{name}={days}" for name, days in sorted(lags.items())]
     return f"replay of files {', '.join([*sizes, *stated])}"

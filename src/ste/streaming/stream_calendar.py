@@ -38,6 +38,11 @@ class StreamCalendar:
     def __init__(self, periods: Periods) -> None:
         self._periods = periods
 
+    @property
+    def name(self) -> str:
+        """Name of the exchange's calendar."""
+        return self._periods.calendar.name
+
     def is_session(self, day: int) -> bool:
         """Whether the exchange is open."""
         return _next_session(self._periods, day) == day

@@ -14,6 +14,7 @@ from ste.market.sources import RAW_CLOSE, Market
 from ste.schema import MACRO_SERIES, FeatureSet
 from ste.streaming.closed_events import BAR_COLUMNS, ClosedEvents
 from ste.streaming.events import BarEvent, MacroEvent, NewsEvent, PolicyEvent
+from ste.streaming.own_columns import OwnColumnEvents
 from ste.streaming.pending_periods import OpenPeriod
 from ste.streaming.sufficient_bars import first_bars
 
@@ -34,6 +35,7 @@ def market_of(
     closes: Sequence[int],
     still_open: OpenPeriod | None = None,
     releases: Sequence[MacroEvent] = (),
+    own_columns: OwnColumnEvents | None = None,
 ) -> Market:
     """Return what decides the rows at some closes.
 
@@ -44,6 +46,7 @@ def market_of(
         closes: days, ascending.
         still_open: the period of the last close, if it has not ended.
         releases: macro figures of open periods.
+        own_columns: the user's own.
     """
     until, kinds = closes[-1], needed_kinds(features)
     own = OpenPeriod() if still_open is None else still_open
@@ -61,6 +64,7 @@ def market_of(
         macro=_macro_frame(closed, releases) if "macro" in kinds else None,
         policy=_policy_frame(closed, policy, until) if "policy" in kinds else None,
         calendar=periods.calendar,
+        extra={} if own_columns is None else own_columns.tables(closed),
     )
 
 
