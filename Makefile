@@ -14,7 +14,7 @@ PYTEST_ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test test-slow test-all lint types data train sweep compare serve docs screenshots ui bench bench-quick bench-more bench-peers studies clean
+.PHONY: help setup reproduce test test-slow test-all lint types data train sweep compare serve docs notebooks screenshots ui bench bench-quick bench-more bench-peers studies clean
 
 help:  ## print these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -87,6 +87,9 @@ studies: $(READY)  ## measure coverage of the intervals and errors of the verdic
 docs: $(READY)  ## build the documentation site in outputs/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "outputs/site/index.html"
+
+notebooks: $(READY)  ## execute the notebooks of the documentation and store their outputs
+	$(BIN)/python -m docs.run_notebooks
 
 screenshots: docs  ## make the pictures of the documentation, with Chromium
 	$(BIN)/python -m docs.screenshots

@@ -39,8 +39,8 @@ MUTATIONS = (
     Mutation(
         "purge off by one",
         "data/splits.py",
-        "period + purge < later.min()",
-        "period + purge <= later.min()",
+        "(period + purge if reach is None else reach) < later.min()",
+        "(period + purge if reach is None else reach) <= later.min()",
         ("data_laws::test_the_label_of_a_usable_row_ends_before_the_next_split",),
     ),
     Mutation(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
-from feature_sets import FEATURES
+from feature_sets import FEATURES, FORMS
 from runs import compose_values
 from ste.config import TrainSettings
 from ste.config.load import load_settings, model_configs
@@ -46,7 +46,7 @@ def module(net: str, kind: type[TrendModule] = TrendModule, **more: Any) -> Tren
     return kind(
         net=net,
         net_arguments=arguments | {"num_classes": C},
-        columns=list(FEATURES),
+        forms=FORMS,
         representation="standard",
         optimizer={"name": "adam", "lr": 1e-2, "weight_decay": 0.0, "momentum": 0.0},
         scheduler={"name": "none"},
@@ -61,7 +61,9 @@ def batches(net: str, n: int = 48, size: int = 16) -> list[Batch]:
     x = x if MODELS[net].input_view == "sequence" else x[:, -1]
     dates = torch.arange(n) // 4 if MODELS[net].sees_market else None
     groups = [None] * (n // size) if dates is None else dates.split(size)
-    return [Batch(x[i : i + size], y[i : i + size], group) for i, group in zip(range(0, n, size), groups, strict=True)]
+    return [
+        Batch(x[i : i + size], y[i : i + size], group=group) for i, group in zip(range(0, n, size), groups, strict=True)
+    ]
 
 
 def fitted(trained: TrendModule, net: str, epochs: int = 3, precision: str = "32-true") -> TrendModule:
@@ -221,7 +223,7 @@ def test_it_trains_in_mixed_precision():
 def test_double_precision_stays_double():
     on = module("SimpleGRU", adversarial_weight=0.5).double()
     batch = batches("SimpleGRU")[0]
-    loss = on.training_step(Batch(batch.features.double(), batch.label, batch.group), 0)
+    loss = on.training_step(batch._replace(features=batch.features.double()), 0)
     loss.backward()
     assert loss.dtype == torch.float64
     assert all(p.grad.dtype == torch.float64 for p in on.net.parameters())

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from feature_sets import COLUMNS
 from ste import reproduce
-from ste.schema import table_columns
 
 COMMANDS = (
     "train",
@@ -156,7 +156,7 @@ def test_a_training_loads_nothing_that_it_does_not_use_and_contacts_no_host(tmp_
         ("train", ["model=gbm", "model.trees=many"], "model.trees=many: expected a whole number. Try model.trees=500"),
         ("train", ["validation=walk_foward"], "Did you mean validation=walk_forward?"),
         ("train", ["validation=walk_forward", "validation.folds=1"], "validation.folds=1: expected 2 or more"),
-        ("train", ["features=prices11"], "expected standard with features=prices11"),
+        ("train", ["features=prices11"], "expected daily with features=prices11"),
         ("generate", ["data.tikers=3"], "Did you mean data.tickers"),
         ("evaluate", ["split=tset"], "split=tset: expected one of train, validation, test, all"),
         ("export", ["promote=maybe"], "promote=maybe: expected one of auto, yes, no. Try promote=auto"),
@@ -195,7 +195,7 @@ def test_a_mistake_is_one_message_and_exit_code_2(
     (folder / "bars.csv").write_text("ticker,date\n")
     (folder / "t.csv").write_text("date,ticker,stock_opne\n2024-11-01,A,1\n")
     (folder / "empty.csv").touch()
-    (folder / "rows.csv").write_text(f"date,ticker,{','.join(table_columns('full'))}\n")
+    (folder / "rows.csv").write_text(f"date,ticker,{','.join(COLUMNS)}\n")
     before = sorted(folder.rglob("*"))
     code, output, errors = call(command, *arguments)
     assert code == 2, output + errors

@@ -18,7 +18,7 @@ from ste.config.feature_sets import load_feature_set, own_groups
 from ste.config.load import load_settings
 from ste.data.datamodule import TrendDataModule
 from ste.errors import ConfigError
-from ste.evaluation.explain.group_value import GroupValue, Loss, with_columns
+from ste.evaluation.explain.group_value import GroupValue, ScoreChange, with_columns
 from ste.evaluation.explain.paired_difference import PeriodResampling
 from ste.evaluation.explain.permutation_importance import MAX_PASSES, MAX_ROWS, MIN_ROWS, max_rows
 from ste.evaluation.scorecard import Estimate
@@ -226,11 +226,11 @@ def test_what_cannot_be_trained_again_is_refused(overrides: list[str], message: 
 # --- words ---
 
 
-def loss(value: float, half: float) -> Loss:
-    return Loss(Estimate(value, value - half, value + half), Estimate(0.0, -0.01, 0.01))
+def loss(value: float, half: float) -> ScoreChange:
+    return ScoreChange(Estimate(value, value - half, value + half), Estimate(0.0, -0.01, 0.01))
 
 
-def value(permuted: Loss | None, retrained: Loss | None = None, columns: int = 3) -> GroupValue:
+def value(permuted: ScoreChange | None, retrained: ScoreChange | None = None, columns: int = 3) -> GroupValue:
     return GroupValue("mine", columns, True, "test", 50, permuted, {"test": retrained} if retrained else {})
 
 

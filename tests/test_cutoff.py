@@ -18,13 +18,13 @@ from ste.data.build.feature_checks import FeatureChecks
 from ste.data.build.prepare import prepare
 from ste.data.sources.daily_sources import daily_sources
 from ste.errors import DataError
-from ste.expressions import feature_function
 from ste.features.cut_off import Cut, Recomputation
 from ste.features.cut_off_plan import TickerSample, choose_cuts
 from ste.features.early_columns import early_columns
 from ste.features.feature_check import CheckedFeatures, check_features
 from ste.features.feature_rows import feature_rows
 from ste.market.sources import Market
+from ste.registry import register
 from ste.schema import Column, FeatureSet
 from ste.synthetic.generator import generate_market
 from test_expressions import WHOLE_MARKET
@@ -140,9 +140,9 @@ FUTURE = [
     *(detrended, late_only),
 ]
 for each in (*FUTURE, one_shifted, counted):
-    feature_function(lookback=21)(each)
-feature_function(lookback=10)(mean_so_far)
-feature_function(lookback=lambda n: n)(honest_range)
+    register("feature", lookback=21)(each)
+register("feature", lookback=10)(mean_so_far)
+register("feature", lookback=lambda n: n)(honest_range)
 
 
 @pytest.mark.parametrize("function", FUTURE)

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from talib import abstract
 
 from ste.errors import ConfigError
-from ste.expressions import BarPeriods, Evaluator, feature_function, lookback, parse
+from ste.expressions import BarPeriods, Evaluator, lookback, parse
 from ste.expressions.source_text import MAX_TEXT
 from ste.expressions.talib_operators import talib_names, talib_operator
+from ste.registry import register
 
 WEEK = 5
 
@@ -376,7 +377,7 @@ def test_every_talib_function_uses_the_past_alone_within_its_look_back():
     assert wrong == []
 
 
-@feature_function(lookback=lambda n, power: n)
+@register("feature", lookback=lambda n, power: n)
 def rooted_range(high: np.ndarray, low: np.ndarray, n: int, power: float = 0.5) -> np.ndarray:
     spread = pd.Series(high).rolling(n).max() - pd.Series(low).rolling(n).min()
     return (spread**power).to_numpy()
@@ -393,22 +394,22 @@ def test_a_users_function_is_called_by_history():
         parse("rooted_range($high, $low)")
 
 
-@feature_function(lookback=2)
+@register("feature", lookback=2)
 def too_short(x: np.ndarray) -> np.ndarray:
     return x[1:]
 
 
-@feature_function(lookback=2)
+@register("feature", lookback=2)
 def as_text(x: np.ndarray) -> np.ndarray:
     return x.astype(str)
 
 
-@feature_function(lookback=2)
+@register("feature", lookback=2)
 def failing(x: np.ndarray) -> np.ndarray:
     raise KeyError("b")
 
 
-@feature_function(lookback=0)
+@register("feature", lookback=0)
 def without_window(x: np.ndarray) -> np.ndarray:
     return x
 
@@ -434,7 +435,7 @@ def test_a_users_function_declares_arrays_and_a_look_back():
         return x
 
     with pytest.raises(ConfigError, match=r"unnamed: argument x is None; expected np\.ndarray"):
-        feature_function(lookback=1)(unnamed)
+        register("feature", lookback=1)(unnamed)
 
 
 # Look-back

@@ -1,6 +1,7 @@
 """Files with the user's own columns: formats, from when a row is known, mistakes in one message, and the summary."""
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -231,7 +232,7 @@ def test_blocks_have_what_the_whole_market_has(tmp_path_factory: pytest.TempPath
     own.to_csv(folder / "own.csv", index=False)
     files = {"mine": str(folder / "own.csv")}
     real = settings_of(generate_market(world), folder, **files)
-    world = SyntheticSettings(**{**vars(world), "extra": files})
+    world = replace(world, extra=files)
     for whole, blocks in (
         (read_market(real), list(market_blocks(real, size))),
         (daily_sources(world), list(source_blocks(world, size))),
@@ -271,7 +272,7 @@ def test_the_summary_says_what_was_understood(tmp_path: Path, market: Market):
 def test_a_file_for_every_ticker_counts_what_was_known_by_the_last_bar(tmp_path: Path, market: Market):
     text = "date,x\n2024-01-02,1\n2030-01-02,1\n"
     chosen = settings_of(market, tmp_path, mine=written(text, tmp_path))
-    chosen = MarketSettings(**{**vars(chosen), "extra_lag": {"mine": 0}})
+    chosen = replace(chosen, extra_lag={"mine": 0})
     assert "extra.mine: 1 of 2 rows known by then" in read_market(chosen).notes
 
 

@@ -12,7 +12,7 @@ from file_shapes import known_bars, long
 from onnx_files import tiny_card
 from ste.config import LiveSettings, MarketSettings, PredictSettings, SyntheticSettings
 from ste.config.input_checks import check_data_files
-from ste.config.load import build_settings, compose_command, load_settings, to_dict
+from ste.config.load import compose_command, load_settings, to_dict
 from ste.config.typed_values import as_typed
 from ste.errors import ConfigError, DataError
 from ste.inference.card_market import open_market
@@ -91,13 +91,13 @@ def test_a_missing_file_is_found_before_anything_is_read(tmp_path: Path, monkeyp
         load_settings(PredictSettings, compose_command("predict", files))
     replayed = ["source=replay", "replay.bars=bars.csv", "++replay.extra.mine=own.csv"]
     with pytest.raises(DataError, match=r"replay\.extra\.mine=own\.csv: no such file"):
-        build_settings(LiveSettings, to_dict(compose_command("live", replayed)))
+        load_settings(LiveSettings, compose_command("live", replayed))
 
 
 def test_own_columns_need_bars():
-    config = to_dict(compose_command("predict", ["input=t.csv", "output=o.csv", "++extra.mine=own.csv"]))
+    config = compose_command("predict", ["input=t.csv", "output=o.csv", "++extra.mine=own.csv"])
     with pytest.raises(ConfigError, match=r"bars=null: expected a file of daily bars as well as extra. Try bars=bars"):
-        build_settings(PredictSettings, config)
+        load_settings(PredictSettings, config)
 
 
 def test_inspect_shows_what_was_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call):

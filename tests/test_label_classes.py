@@ -1,5 +1,6 @@
 """Two to five classes: thresholds, names, metrics, portfolio and the true probabilities of a synthetic market."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,7 @@ def test_thresholds_and_strong_thresholds(method: str, classes: int) -> None:
 def test_the_true_probabilities_of_strong_trends_add_up(classes: int) -> None:
     world = SyntheticSettings(source="world", tickers=3, start="2019-01-01", end="2021-12-31")
     settings = LabelSettings(threshold=0.01, strong=2.0, classes=classes)
-    table, _, truth, _ = build_table(SyntheticSettings(**{**vars(world), "labels": settings}))
+    table, _, truth, _ = build_table(replace(world, labels=settings))
     _, _, three, _ = build_table(world)
     names = list(probability_names(trend_names(classes)))
     assert list(truth)[2:] == names

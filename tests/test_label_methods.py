@@ -47,16 +47,20 @@ def labelled(settings: LabelSettings, bars: pd.DataFrame, ends: pd.DataFrame | N
 
 def barrier_of(own: pd.DataFrame, row: SimpleNamespace, horizon: int) -> tuple[int, float, int] | None:
     """Trend, return and week of the first barrier that one row's closes touch, bar by bar."""
-    high, low = (row.close * (1 + multiple * row.volatility) for multiple in BARRIERS.values())
+    high, low = (row.period_close * (1 + multiple * row.volatility) for multiple in BARRIERS.values())
     later = own[own["date"] > row.date]
     for _, bar in later[later["week"] <= row.period + horizon].iterrows():
         if bar["close"] >= high or bar["close"] <= low:
-            return (2 if bar["close"] >= high else 0), bar["close"] / row.close - 1, max(bar["week"], row.period + 1)
+            return (
+                (2 if bar["close"] >= high else 0),
+                bar["close"] / row.period_close - 1,
+                max(bar["week"], row.period + 1),
+            )
     last = later[later["week"] == row.period + horizon]
     friday = WEEKS.last_sessions(last["date"][-1:]) if len(last) else []
     if not len(last) or last["date"].iloc[-1] != friday[0]:
         return None
-    return 1, last["close"].iloc[-1] / row.close - 1, row.period + horizon
+    return 1, last["close"].iloc[-1] / row.period_close - 1, row.period + horizon
 
 
 @pytest.mark.parametrize("horizon", [1, 3, 8])
@@ -76,7 +80,7 @@ def test_the_first_barrier_that_a_close_touches_decides(horizon: int) -> None:
             trend, change, week = expected
             assert (getattr(known[key], DIRECTION), ends[key]) == (trend, week)
             assert getattr(known[key], RETURN) == pytest.approx(change, abs=1e-12)
-            assert getattr(known[key], MOVEMENT) == pytest.approx(change * row.close)
+            assert getattr(known[key], MOVEMENT) == pytest.approx(change * row.period_close)
             counts[trend] += 1
     assert min(counts[0], counts[2]) > 3
     assert counts[1] > 3 or horizon == 8

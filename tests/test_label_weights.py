@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
 
+from feature_sets import FORMS
 from ste.baselines.examples import SplitExamples
 from ste.baselines.linear import Logistic
 from ste.baselines.naive import Majority
@@ -112,7 +113,7 @@ def test_a_weight_counts_as_so_many_examples(smoothing: float, classes: torch.Te
 
 
 def test_baselines_take_the_weights_or_refuse_them(weighted: TrendDataModule) -> None:
-    scale = Normalizer(list(weighted.panel.features), "stationary")
+    scale = Normalizer(FORMS, "stationary")
     scale.fit(weighted.training_chunks)
     train, validation = (SplitExamples.from_split(weighted, name, scale) for name in ("train", "validation"))
     majority = Majority()
@@ -139,7 +140,7 @@ def test_a_net_learns_the_class_of_the_examples_that_count(weighted: TrendDataMo
     module = TrendModule(
         net="MLP",
         net_arguments={"input_size": data.dims.input_size, "num_classes": 3, "hidden_size": 8},
-        columns=list(data.panel.features),
+        forms=FORMS,
         representation="stationary",
         optimizer=asdict(chosen.optimizer),
         scheduler=asdict(chosen.scheduler),

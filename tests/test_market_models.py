@@ -11,19 +11,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from feature_sets import FEATURES
 from runs import build_data, build_model, fit_model
 from ste.config import TrainSettings
 from ste.data import date_loader
 from ste.data.build.prepare import prepare
 from ste.data.datamodule import TrendDataModule
-from ste.data.date_loader import DateLoader, date_chunks
+from ste.data.date_loader import DateLoader
 from ste.data.panel import Panel
 from ste.data.window_dataset import Batch, JoinedDataset
+from ste.data.windows import date_chunks
 from ste.errors import ConfigError
 from ste.experiment.explanation import explain
 from ste.experiment.prediction import predict_split
+from ste.features.column_forms import ColumnForms
 from ste.models.market_attention import MarketAttention
-from ste.schema import FEATURES
 from ste.seed_ensembles.replica_loader import PADDING, ReplicaDateLoader
 from ste.seed_ensembles.replica_module import ReplicaModule
 from ste.training import fit as fitting
@@ -105,7 +107,7 @@ class Examples:
         return len(self.group)
 
     def __getitem__(self, index: torch.Tensor) -> Batch:
-        return Batch(self.x[index], self.labels[index], self.group[index])
+        return Batch(self.x[index], self.labels[index], group=self.group[index])
 
 
 dates = st.lists(st.integers(-3, 3), min_size=1, max_size=40).map(torch.tensor)
@@ -277,7 +279,7 @@ def replica_module(kind: type[TrendModule], count: int, seed: int, **more: Any) 
             **{"input_size": F, "hidden_size": 8, "num_heads": 2, "num_layers": 2},
             **{"num_classes": C, "dropout": 0.3},
         },
-        "columns": [f"x{i}" for i in range(F)],
+        "forms": ColumnForms([f"x{i}" for i in range(F)], ["none"] * F, None, {}).to_dict(),
         "representation": "standard",
         "optimizer": {"name": "adam", "lr": 1e-2, "weight_decay": 0.0, "momentum": 0.0},
         "scheduler": {"name": "none"},

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from starlette.testclient import TestClient
 
+from feature_sets import FEATURES, WEEKLY21
 from ste.config.serve_settings import LimitSettings
 from ste.errors import ConfigError
 from ste.features.feature_rows import feature_rows
@@ -22,7 +23,7 @@ from ste.inference.model_card import ModelCard
 from ste.inference.onnx_model import GROUP, ServedModel
 from ste.market.sources import Market
 from ste.monitoring.review import predict
-from ste.schema import FEATURES, probability_names
+from ste.schema import probability_names
 from ste.serving.app import create_app
 from ste.serving.batcher import Batcher
 from ste.serving.openapi import openapi
@@ -173,7 +174,7 @@ def test_the_service_answers_for_whole_dates(model: ServedModel, table: pd.DataF
     inputs = windows_of_rows(table, model.card)
     windows = inputs.features[inputs.date == inputs.date.max()]
     bars = market()
-    rows = feature_rows(Market(bars))
+    rows = feature_rows(Market(bars), "weekly", WEEKLY21)
     by_bars = windows_of_rows(rows, model.card)
     expected = by_period(model, by_bars)
     with TestClient(create_app(model, settings())) as client:

@@ -8,7 +8,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 
-from feature_sets import FEATURES
+from feature_sets import FEATURES, FORMS
 from net_inputs import net_inputs
 from ste.config.load import model_configs
 from ste.models.alstm import AttentiveLSTM
@@ -49,7 +49,7 @@ def module(net: torch.nn.Module) -> TrendModule:
     return TrendModule(
         net=type(net).__name__,
         net_arguments=arguments | {"num_classes": C},
-        columns=list(FEATURES),
+        forms=FORMS,
         representation="standard",
         optimizer={"name": "adam", "lr": 1e-2, "weight_decay": 0.0, "momentum": 0.0},
         scheduler={"name": "none"},

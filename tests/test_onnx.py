@@ -168,7 +168,7 @@ class Rows(SimpleNamespace):
 def rows_of(x: torch.Tensor, labels: np.ndarray, representation: Normalizer) -> Any:
     with torch.no_grad():
         windows = representation(x).numpy()
-    return Rows(windows=windows, labels=labels, num_classes=3, window_size=windows[0].size)
+    return Rows(windows=windows, labels=labels, num_classes=3, window_size=windows[0].size, weights=None)
 
 
 def fitted(baseline: Any, name: str, labels: np.ndarray | None = None) -> FittedBaseline:

@@ -425,7 +425,7 @@ def test_a_split_of_few_weeks_and_two_classes_is_stated():
     without = {name: figure for name, figure in few.figures.items() if not name.startswith("move_")}
     text = Page(render_report(report(scores={"test": replace(few, figures=without)}, attribution=None))).text
     assert "too few days to resample" in text
-    assert "With two classes the score is of direction only" in text
+    assert "Without a class Neutral the score is of direction only" in text
     assert "No portfolio: 88 days are too few for annual figures." in text
     assert "Integrated gradients are for nets; this run has none." in text
 

@@ -545,9 +545,9 @@ def test_the_figures_do_not_depend_on_the_number_of_threads(lstm: Finished, monk
     """Sums of two threads differ from those of one in the last digits, at some batch sizes of some nets."""
     threads, predict = [], TrendModule.probabilities
 
-    def probabilities(module: TrendModule, features: torch.Tensor) -> torch.Tensor:
+    def probabilities(module: TrendModule, *inputs: torch.Tensor) -> torch.Tensor:
         threads.append(torch.get_num_threads())
-        return predict(module, features)
+        return predict(module, *inputs)
 
     monkeypatch.setattr(TrendModule, "probabilities", probabilities)
     before = torch.get_num_threads()

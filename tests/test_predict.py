@@ -50,7 +50,7 @@ from ste.inference.batch.ticker_history import TickerHistory
 from ste.inference.inputs import windows_of_rows
 from ste.inference.onnx_model import ServedModel
 from ste.predict import predict_task
-from ste.schema import KEYS
+from ste.schema import KEYS, Column, FeatureSet
 from ste.synthetic.generator import generate_market
 from ste.tracking.run_lookup import download, find_run
 from ste.tracking.store import open_store
@@ -311,7 +311,7 @@ def streams(draw_: st.DrawFn) -> tuple[pd.DataFrame, list[int]]:
 @given(stream=streams(), length=st.integers(1, 4))
 def test_a_stream_in_chunks_gives_the_windows_of_the_whole(stream: tuple[pd.DataFrame, list[int]], length: int):
     frame, cuts = stream
-    card = tiny_card(sequence_length=length, features=["row", "other"])
+    card = tiny_card(sequence_length=length, features=FeatureSet("two", (Column("row"), Column("other"))))
     newest: dict[str, int] = {}
     late, twice = [], []
     for row, ticker, week in zip(frame["row"], frame["ticker"], frame["week"], strict=True):
@@ -335,7 +335,7 @@ def test_a_stream_in_chunks_gives_the_windows_of_the_whole(stream: tuple[pd.Data
 
 
 def test_memory_of_a_history_does_not_grow_with_rows():
-    card = tiny_card(sequence_length=3, features=["row", "other"])
+    card = tiny_card(sequence_length=3, features=FeatureSet("two", (Column("row"), Column("other"))))
     history = TickerHistory(card)
     sizes = []
     for year in range(3):

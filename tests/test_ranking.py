@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ste.errors import ConfigError
 from ste.registry import LOSSES
+from ste.training.losses.base import LossInputs
 from ste.training.losses.ranking import RankingLoss, expected_class, pairwise_loss
 from ste.training.module import build_loss
 
@@ -43,11 +44,16 @@ def test_the_loss_is_ranknets_plus_cross_entropy(group: list[int], seed: int, sh
     score = probs @ np.arange(classes)
     expected = -np.log(probs[np.arange(len(group)), target]).mean()
     expected += 0.7 * ranknet(score, target, np.array(group), sharpness)
-    loss = RankingLoss(weight=0.7, sharpness=sharpness)
+    loss = RankingLoss(pairwise=0.7, sharpness=sharpness)
     tensors = torch.from_numpy(logits), torch.from_numpy(target), torch.tensor(group)
-    assert float(loss(*tensors)) == pytest.approx(expected, rel=1e-9)
+    assert float(ranked(loss, *tensors)) == pytest.approx(expected, rel=1e-9)
     order = torch.from_numpy(rng.permutation(len(group)))
-    assert float(loss(*(tensor[order] for tensor in tensors))) == pytest.approx(expected, rel=1e-9)
+    assert float(ranked(loss, *(tensor[order] for tensor in tensors))) == pytest.approx(expected, rel=1e-9)
+
+
+def ranked(loss: RankingLoss, logits: torch.Tensor, target: torch.Tensor, group: torch.Tensor) -> torch.Tensor:
+    loss.set_up(logits.shape[-1])
+    return loss(logits, target, LossInputs(group=group))
 
 
 def test_dates_are_not_compared_with_each_other():
@@ -65,7 +71,7 @@ def test_it_learns_the_order_of_the_tickers_of_a_date():
     group = torch.arange(dates).repeat_interleave(tickers)
     x = torch.stack([(signal + 3 * torch.randn((dates, 1), generator=draw)).flatten(), signal.flatten()], dim=1)
     torch.manual_seed(0)
-    layer, loss = torch.nn.Linear(2, 3), RankingLoss(weight=2.0)
+    layer, loss = torch.nn.Linear(2, 3), RankingLoss(pairwise=2.0)
     optimizer = torch.optim.Adam(layer.parameters(), lr=0.05)
 
     def right() -> float:
@@ -76,7 +82,7 @@ def test_it_learns_the_order_of_the_tickers_of_a_date():
     before, first = right(), float(pairwise_loss(expected_class(layer(x)), target, group).detach())
     for _ in range(150):
         optimizer.zero_grad()
-        loss(layer(x), target, group).backward()
+        ranked(loss, layer(x), target, group).backward()
         optimizer.step()
     assert right() > max(0.97, before)
     assert float(pairwise_loss(expected_class(layer(x)).detach(), target, group)) < 0.7 * first

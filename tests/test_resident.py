@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_sets import FEATURES
+from feature_sets import WEEKLY21
 from runs import build_model, fit_model
 from ste.data.build.prepare import prepare
 from ste.data.datamodule import TrendDataModule
@@ -17,7 +17,9 @@ from ste.data.panel import Panel
 from ste.data.window_dataset import Batch
 from ste.evaluation.epoch_metrics import Step, TrainingMetrics
 from ste.experiment.model_setup import input_view
+from ste.features.column_forms import ColumnForms
 from ste.features.normalization import Normalizer
+from ste.schema import FeatureSet
 from ste.seed_ensembles.replica_loader import ReplicaLoader
 from ste.training import cached_dataset as resident
 from ste.training.cached_dataset import CachedDataset, NormalizedBatch, fits, normalized_rows
@@ -49,12 +51,13 @@ def raw_rows(n: int, seed: int, columns: list[str]) -> torch.Tensor:
 def test_windows_of_prepared_rows_are_prepared_windows_to_the_last_bit(
     seed: int, batch: int, steps: int, kind: str, double: bool, shuffled: bool
 ):
-    columns = list(FEATURES)
+    columns = list(WEEKLY21.columns)
     if shuffled:
         Random(seed).shuffle(columns)
-    raw = raw_rows(300, seed, columns)
+    forms = ColumnForms.from_features(FeatureSet("shuffled", tuple(columns))).to_dict()
+    raw = raw_rows(300, seed, [column.name for column in columns])
     windows = raw.unfold(0, steps, 1).transpose(1, 2).contiguous()
-    representation = Normalizer(columns, kind)
+    representation = Normalizer(forms, kind)
     representation.fit(lambda: [windows])
     if double:
         representation = representation.double()

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
+from feature_sets import FORMS
 from ste.baselines import GradientBoosting, Logistic, boosting, sklearn_baseline
 from ste.baselines.examples import SplitExamples
 from ste.baselines.fitted_baseline import FittedBaseline
@@ -48,7 +49,7 @@ def part(panel: Panel) -> TrendDataModule:
 
 
 def majority(data: TrendDataModule) -> FittedBaseline:
-    representation = Normalizer(list(data.panel.features), "stationary")
+    representation = Normalizer(FORMS, "stationary")
     representation.fit(data.training_chunks)
     model = FittedBaseline("Logistic", {}, Logistic(), representation)
     train = SplitExamples(data.datasets["train"], representation, 3, 1)
@@ -129,14 +130,14 @@ def test_folds_share_the_limit() -> None:
 def test_a_long_table_is_scaled_by_evenly_spaced_windows(
     whole: TrendDataModule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    every = Normalizer(list(whole.panel.features), "stationary")
+    every = Normalizer(FORMS, "stationary")
     every.fit(whole.training_chunks)
     train = whole.datasets["train"]
     monkeypatch.setattr(datamodule, "FITTED_PERIODS", -(-len(train) // 3) * train.length)
     chunks = list(whole.training_chunks())
     expected = train[torch.arange(0, len(train), 3)].features
     assert torch.equal(torch.cat(chunks), expected)
-    some = Normalizer(list(whole.panel.features), "stationary")
+    some = Normalizer(FORMS, "stationary")
     some.fit(whole.training_chunks)
     assert not torch.equal(some.mean, every.mean)
     assert ((some.mean - every.mean) / every.scale).abs().max() < 0.1

@@ -57,7 +57,7 @@ def test_arrays_are_the_same_however_the_rows_are_cut_into_blocks(tmp_path: Path
         write_tensors(blocks(frame, size), tmp_path / str(size), WEEKLY21, WEEKS, "abc")
     for name in (*ARRAYS, INDEX):
         one = (tmp_path / "1" / name).read_bytes()
-        assert len(one) > 0
+        assert len(one) > 0 or name == "label_end.i4"  # the horizon decides for all rows
         assert all((tmp_path / size / name).read_bytes() == one for size in ("3", "100"))
     assert array(tmp_path / "3", "features.f4", len(FEATURES)).tolist() == (
         frame[list(FEATURES)].to_numpy(dtype=np.float32).tolist()

@@ -302,7 +302,7 @@ def test_a_net_that_cannot_be_stacked_is_one_message(fitted: Callable[..., Fitte
         def classify(self, latent: torch.Tensor) -> torch.Tensor:
             return self.norm(super().classify(latent))
 
-    Normed.__init__.__annotations__ = original.__init__.__annotations__
+    Normed.__signature__ = inspect.signature(original)
     monkeypatch.setitem(MODELS._components, "DualTowerModel", Normed)
     fitted("trainer.max_epochs=1")
     with pytest.raises(ConfigError, match=r"train\.replicas=2: BatchNorm1d cannot be stacked.*Try train\.replicas=1"):

@@ -13,6 +13,10 @@ from pathlib import Path
 class SteError(Exception):
     """Base of every error that a user can fix."""
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook prints: the message alone."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class ConfigError(SteError):
     """A setting or override that cannot be used."""

@@ -34,6 +34,8 @@ class Registry(Mapping[str, Any]):
         self._components: dict[str, Any] = {}
         self._plugins: dict[str, Plugin] = {}
         self._loaded = False
+        self.changes = 0
+        """How often a component was replaced or removed: what was made of the earlier one is outdated."""
 
     def register(self, component: T) -> T:
         """Add a class or function under its own name; used as a decorator.
@@ -61,6 +63,7 @@ class Registry(Mapping[str, Any]):
             whose = " and ".join(sorted({one.module for one in (plugin, owner) if one is not None}))
             by = f" by the plugin {whose}" if whose else ""
             raise ConfigError(f"{self.kind}={name}: registered twice{by}. Give one of them another name.")
+        self.changes += self._components.get(name, component) is not component
         self._components[name] = component  # a plugin may define its own again, as a notebook does
         if plugin is not None:
             self._plugins[name] = plugin
@@ -89,6 +92,7 @@ class Registry(Mapping[str, Any]):
         """Remove the component of a plugin, where there is one of that name."""
         if self._plugins.pop(name, None) is not None:
             del self._components[name]
+            self.changes += 1
 
     def plugin(self, name: str) -> Plugin | None:
         """Return the plugin that a component comes from; None for one of the project, and for an unknown one."""
@@ -187,10 +191,10 @@ KINDS: dict[str, Registry] = {
     "metric": METRICS,
     "augmentation": AUGMENTATIONS,
     "callback": CALLBACKS,
+    "feature": FEATURE_FUNCTIONS,
     "fetcher": FETCHERS,
     "source": READERS,
     "label": LABELS,
-    "feature": FEATURE_FUNCTIONS,
 }
 """Registry of each kind that `register` takes."""
 
@@ -201,7 +205,7 @@ def register(kind: str, name: str | None = None, **options: Any) -> Callable[[T]
     Args:
         kind: one of `KINDS`.
         name: that the configuration uses; None is the name of the class or function.
-        options: of the kind, such as `low`, `high` and `higher_is_better` of a metric.
+        options: of the kind, such as `low`, `high` and `higher_is_better` of a metric, or `lookback` of a feature.
 
     Raises:
         ConfigError: an unknown kind, or a name that is registered already.

@@ -1,4 +1,4 @@
-"""Train, track and score a model: `python -m ste.train model=lstm`."""
+"""Train, track and score a model: `python -m ste.train model=lstm`, or from Python `ste.train(data, model="lstm")`."""
 
 import sys
 from pathlib import Path
@@ -15,6 +15,8 @@ from ste.config.load import load_settings, to_dict
 from ste.config.processes import worker_overrides
 from ste.config.progress import print_no_steps
 from ste.errors import ConfigError
+from ste.library.callable_module import make_callable
+from ste.library.train_model import train
 
 if TYPE_CHECKING:
     from ste.experiment.train_result import TrainResult
@@ -63,7 +65,7 @@ def _train(values: dict[str, Any]) -> "TrainResult | None":
             "Try trainer=cpu, or the command without -m."
         )
     with fast_imports("torch, Lightning and MLflow"):
-        from ste.experiment.run import train
+        from ste.experiment.run import train as train_run
 
         if settings.tracking.enabled:
             import ste.tracking.tracked_run  # noqa: F401 - here, so that the time of its import is shown
@@ -80,7 +82,7 @@ def _train(values: dict[str, Any]) -> "TrainResult | None":
         from ste.tuning.pruning import Pruning
 
         callbacks = (Pruning(sweep, f"val/{settings.fit.monitor}"),)
-    return train(settings, tracked, folder, name, command, callbacks)
+    return train_run(settings, tracked, folder, name, command, callbacks)
 
 
 def _resumed_values(settings: TrainSettings, run_id: str) -> dict[str, Any]:
@@ -137,6 +139,8 @@ def main() -> None:
     sys.argv += worker_overrides()
     run("train", train_task)
 
+
+make_callable(__name__, train)
 
 if __name__ == "__main__":
     main()

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Le, Predicate
 
 from ste.config.data_settings import DataSettings, FeatureAudit, RealMarketSettings
-from ste.config.feature_sets import DEFAULT
+from ste.config.feature_sets import DEFAULT, ChosenFeatures
 from ste.config.run_settings import PathSettings, StoreSettings
 from ste.config.validation import Expect, FileName, Name, NonNegativeInt, PositiveFloat, PositiveInt, Settings
 from ste.errors import ConfigError
@@ -26,7 +26,7 @@ class GenerateSettings(Settings):
 
     data: DataSettings
     paths: PathSettings
-    features: str | list[str] = DEFAULT
+    features: ChosenFeatures = DEFAULT
     audit: FeatureAudit = "refuse"
 
 
@@ -44,7 +44,7 @@ class InspectSettings(Settings):
 
     data: DataSettings
     paths: PathSettings
-    features: str | list[str] = DEFAULT
+    features: ChosenFeatures = DEFAULT
     audit: FeatureAudit = "refuse"
     tickers: PositiveInt = 20
 
@@ -113,7 +113,7 @@ class AuditSettings(Settings):
 
     data: DataSettings
     paths: PathSettings
-    features: str | list[str] = DEFAULT
+    features: ChosenFeatures = DEFAULT
     audit: FeatureAudit = "refuse"
     strict: bool = False
     shuffles: NonNegativeInt = 2

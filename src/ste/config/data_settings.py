@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from annotated_types import Ge, Gt, Le, Len, Lt, Predicate
 
 from ste.config.extra_settings import ExtraSettings
-from ste.config.feature_sets import ALL_COLUMNS, DEFAULT, load_feature_set
+from ste.config.feature_sets import ALL_COLUMNS, DEFAULT, ChosenFeatures, load_feature_set
 from ste.config.label_settings import LabelSettings
 from ste.config.read_options import ReadingSettings
 from ste.config.validation import Expect, IsoDate, NonNegativeInt, PositiveInt, Settings
@@ -105,7 +105,7 @@ class DataSettings(Settings):
     source: str
     calendar: CalendarName = EXCHANGE
     frequency: Literal["weekly", "daily", "monthly"] = "weekly"
-    features: str | list[str] = DEFAULT
+    features: ChosenFeatures = DEFAULT
     audit: FeatureAudit = "refuse"
     labels: LabelSettings = field(default_factory=LabelSettings)
     split: SplitSettings = field(default_factory=SplitSettings)

@@ -1,12 +1,12 @@
 """The file of a feature set: a list of columns in YAML."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-import yaml
 from annotated_types import Predicate
 
 from ste.config.validation import Expect, NonNegativeInt, Settings
@@ -91,12 +91,35 @@ def read_set_file(path: str) -> FeatureSet:
     return _parse(path, file.stem, text)
 
 
+def given_set(content: Mapping[str, Any]) -> FeatureSet:
+    """Return the set of a mapping with the content of a file, and the set's `name`.
+
+    Raises:
+        ConfigError: it has a fault.
+    """
+    values = dict(content)
+    name = str(values.pop("name", "own"))
+    return _parse_json(name, json.dumps(values, sort_keys=True))
+
+
+@cache
+def _parse_json(name: str, text: str) -> FeatureSet:
+    return _feature_set(json.loads(text), name, f"features: {name}")
+
+
 @cache
 def _parse(path: str, name: str, text: str) -> FeatureSet:
+    import yaml  # not needed where a model is served
+
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(_yaml_error(path, text, error)) from None
+    return _feature_set(content, name, path)
+
+
+def _feature_set(content: Any, name: str, path: str) -> FeatureSet:
+    """Return the set that a file or a mapping defines; `path` is where, for messages."""
     if not isinstance(content, Mapping) or not isinstance(content.get("columns"), list):
         raise ConfigError(f"{path}: expected `columns:`, a list of columns with name and expr. {_TRY_NEW}")
     given = _settings(_SetFile, content, path)
@@ -113,7 +136,7 @@ def _parse(path: str, name: str, text: str) -> FeatureSet:
     return FeatureSet(name, tuple(columns), given.lookback, given.frequency)
 
 
-def _yaml_error(path: str, text: str, error: yaml.YAMLError) -> str:
+def _yaml_error(path: str, text: str, error: Exception) -> str:
     """Message about text that is no YAML: the line, and what was found there."""
     mark = getattr(error, "problem_mark", None)
     found = getattr(error, "problem", None) or " ".join(str(error).split())

@@ -2,37 +2,41 @@
 
 `features=NAME` finds `conf/feature_sets/NAME.yaml` of the package or of a plugin, and `feature_sets/NAME.yaml` and
 `NAME.yaml` in the current folder; two files of one name are refused. `features=FILE.yaml` is a path;
-`features=[NAME,FILE.yaml]` joins sets.
+`features=[NAME,FILE.yaml]` joins sets. A program may give a mapping with the content of a file and the set's `name` in
+the place of one.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ste.config.config_files import conf_dir, plugin_folders
-from ste.config.feature_set_file import read_set_file
+from ste.config.feature_set_file import given_set, read_set_file
 from ste.config.file_locations import nearby
 from ste.errors import ConfigError, check_name
 from ste.schema import Column, FeatureSet
 
 FOLDER = "feature_sets"
+ChosenFeatures = str | list[str | dict[str, Any]]
+"""Feature sets as settings name them: names, files, or contents of files with the key `name`."""
 ALL_COLUMNS = "columns"
 """Value of `features` that takes every numeric column of a ready table."""
 DEFAULT = "weekly21"
 
 
-def load_feature_set(chosen: str | Sequence[str]) -> FeatureSet:
+def load_feature_set(chosen: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]]) -> FeatureSet:
     """Return a feature set, or several joined.
 
     Args:
-        chosen: a name or path, or several.
+        chosen: a name, a path or the content of a file with the key `name`; or several.
 
     Raises:
         ConfigError: no such set, a fault in a file or in an expression, or two columns of one name.
     """
-    names = (chosen,) if isinstance(chosen, str) else tuple(chosen)
+    names = (chosen,) if isinstance(chosen, str | Mapping) else tuple(chosen)
     if not names:
         raise ConfigError(f"features=[]: expected a feature set. Try features={DEFAULT}.")
-    return join([read_set_file(str(set_path(name))) for name in names])
+    return join([read_set_file(str(set_path(one))) if isinstance(one, str) else given_set(one) for one in names])
 
 
 def join(sets: Sequence[FeatureSet]) -> FeatureSet:

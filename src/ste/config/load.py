@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar, get_type_hints
 
 from hydra import compose, initialize_config_dir
@@ -25,6 +26,9 @@ from ste.registry import KINDS
 
 SettingsType = TypeVar("SettingsType", bound=Settings)
 
+_composing = Lock()
+"""Held while Hydra's state, which is one for the process, is that of a command."""
+
 
 def to_dict(config: DictConfig) -> dict[str, Any]:
     """Convert a configuration to dicts, lists and scalars, interpolations resolved, without Hydra's own node."""
@@ -34,16 +38,25 @@ def to_dict(config: DictConfig) -> dict[str, Any]:
 
 
 def compose_command(command: str, overrides: list[str], *, with_hydra: bool = False) -> DictConfig:
-    """Compose the configuration of a command with overrides, from within a program.
+    """Compose the configuration of a command with overrides, from within a program, also in several threads.
 
     Args:
         command: such as `train`.
         overrides: as typed on the command line.
         with_hydra: include Hydra's own node `hydra`.
     """
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(version_base="1.3", config_dir=str(config_root(command))):
-        return compose(command, overrides=overrides, return_hydra_config=with_hydra)
+    with _composing:
+        state = GlobalHydra.instance()
+        before = state.hydra
+        state.clear()
+        try:
+            with initialize_config_dir(version_base="1.3", config_dir=str(config_root(command))):
+                return compose(command, overrides=overrides, return_hydra_config=with_hydra)
+        finally:
+            if before is not None:  # of a program that uses Hydra itself
+                state = GlobalHydra.instance()
+                state.clear()
+                state.initialize(before)
 
 
 def load_settings(cls: type[SettingsType], config: Mapping[str, Any] | DictConfig) -> SettingsType:

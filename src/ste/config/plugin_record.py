@@ -84,8 +84,13 @@ def check_needed(modules: Collection[str], what: str) -> None:
     if modules:
         load_installed_plugins()
     for module in modules:
-        if module not in PLUGINS:
+        if module not in PLUGINS and not _registers(module):
             raise ConfigError(missing_plugin(what, module))
+
+
+def _registers(module: str) -> bool:
+    """Whether a module, such as a notebook's `__main__`, registered a component in this process."""
+    return any(plugin.module == module for registry in KINDS.values() for plugin in registry.of_plugins.values())
 
 
 def missing_plugin(what: str, module: str, distribution: str = "") -> str:

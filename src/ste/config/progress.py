@@ -159,6 +159,30 @@ def send_steps(listener: Callable[[str], None]) -> None:
     _listener = limited
 
 
+@contextmanager
+def one_line() -> Iterator[None]:
+    """Show the steps of the block as one line that is replaced and removed at the end; a terminal is drawn as ever.
+
+    In a notebook the line is on standard error; elsewhere without a terminal nothing is printed.
+    """
+    global _lines, _listener  # noqa: PLW0603
+    before = _lines, _listener
+    if not _draws():
+        _lines = False
+        if _listener is None and "ipykernel" in sys.modules:
+            send_steps(_replace_line)
+    try:
+        yield
+    finally:
+        if _listener is not before[1]:
+            _replace_line("")
+        _lines, _listener = before
+
+
+def _replace_line(text: str) -> None:
+    print(f"\r{text:.79}".ljust(80) + "\r" * (not text), end="", file=sys.stderr, flush=True)
+
+
 def print_no_steps() -> None:
     """Print no line of a step where standard error is no terminal."""
     global _lines  # noqa: PLW0603

@@ -7,7 +7,7 @@ from annotated_types import Ge, Gt, Le, Lt, Predicate
 
 from ste.config.augmentation_settings import AugmentSettings
 from ste.config.data_settings import DataSettings, FeatureAudit
-from ste.config.feature_sets import DEFAULT
+from ste.config.feature_sets import DEFAULT, ChosenFeatures
 from ste.config.replica_settings import ReplicaSettings
 from ste.config.sweep_settings import SweepSettings
 from ste.config.validation import (
@@ -301,7 +301,7 @@ class TrainSettings(Settings):
     trainer: TrainerSettings
     tracking: TrackingSettings
     paths: PathSettings
-    features: str | list[str] = DEFAULT
+    features: ChosenFeatures = DEFAULT
     audit: FeatureAudit = "refuse"
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     seed: Annotated[int, Ge(0), Lt(2**32)] = 0

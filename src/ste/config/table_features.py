@@ -1,6 +1,5 @@
 """The features of a ready table by its own columns: `features=columns`."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +7,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from ste.config.feature_sets import ALL_COLUMNS, DEFAULT, join, load_feature_set, shipped_sets
+from ste.config.feature_sets import ALL_COLUMNS, DEFAULT, ChosenFeatures, join, load_feature_set, shipped_sets
 from ste.errors import ConfigError, DataError
 from ste.schema import HISTORY_ONLY, KEYS, PERIOD_BAR, TARGETS, Column, FeatureSet
 
@@ -16,7 +15,7 @@ _ROWS = 2000  # of the table that decide the units
 _OTHERS = {*KEYS, *TARGETS, HISTORY_ONLY, "label_end", "split", *(column.name for column in PERIOD_BAR)}
 
 
-def table_feature_set(table: str, chosen: str | Sequence[str]) -> FeatureSet:
+def table_feature_set(table: str, chosen: ChosenFeatures) -> FeatureSet:
     """Return the set of all numeric columns of a table, except dates, tickers, targets and what labels need.
 
     A column of a shipped set has its unit; any other is a `count` where it holds whole numbers of 0 or more, of which

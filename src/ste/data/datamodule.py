@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ste.data.batch_loader import BatchLoader
-from ste.data.date_loader import MAX_EXAMPLES, DateLoader
+from ste.data.date_loader import DateLoader
 from ste.data.panel import Panel
 from ste.data.row_store import RowStore
 from ste.data.sampling import sample_tickers
@@ -20,6 +20,7 @@ from ste.data.window_dataset import (
     WindowDataset,
     forward_batch_size,
 )
+from ste.data.windows import MAX_EXAMPLES
 from ste.errors import DataError
 from ste.labels.weights import example_weights
 from ste.schema import PERIOD, SPLITS

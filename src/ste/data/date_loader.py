@@ -6,14 +6,10 @@ N examples, D dates.
 import math
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 
 from ste.data.batch_loader import BatchLoader, process
 from ste.data.window_dataset import Batch, ExampleSource
-
-MAX_EXAMPLES = 1024
-"""Examples in one forward pass over whole dates, where several dates fit: each may be compared with every other."""
 
 
 class DateLoader(BatchLoader):
@@ -83,26 +79,3 @@ class DateLoader(BatchLoader):
         sizes = self._sizes[dates]
         within = torch.arange(int(sizes.sum())) - (sizes.cumsum(0) - sizes).repeat_interleave(sizes)
         return self._order[self._starts[dates].repeat_interleave(sizes) + within]
-
-
-def date_chunks(group: np.ndarray, most: int = MAX_EXAMPLES) -> list[np.ndarray]:
-    """Split examples into chunks of complete dates, in the order of the dates.
-
-    Args:
-        group: date of each example, `[N]`.
-        most: largest number of examples of a chunk where several dates fit; a larger date is a chunk of its own.
-
-    Returns:
-        Positions of the examples of each chunk, int64.
-    """
-    order = np.argsort(group, kind="stable")
-    if not len(order):
-        return []
-    ends = [*(np.flatnonzero(np.diff(group[order])) + 1).tolist(), len(order)]
-    chunks, first, last = [], 0, 0
-    for end in ends:
-        if end - first > most and last > first:
-            chunks.append(order[first:last])
-            first = last
-        last = end
-    return [*chunks, order[first:]]

@@ -60,6 +60,18 @@ class Verdict:
         """Headline and points as one paragraph."""
         return " ".join([self.headline, *self.points])
 
+    def __str__(self) -> str:
+        return self.summary
+
+    @property
+    def markdown(self) -> str:
+        """The headline in bold and the points as a list."""
+        return "\n".join([f"**{self.headline}**", "", *(f"- {point}" for point in self.points)])
+
+    def _repr_markdown_(self) -> str:
+        """Return what a notebook shows."""
+        return self.markdown
+
     def to_dict(self) -> dict[str, Any]:
         """Return word and sentences as plain values, for files."""
         sentences = {"points": list(self.points), "details": list(self.details)}

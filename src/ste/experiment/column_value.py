@@ -12,7 +12,7 @@ from ste.config.feature_sets import own_groups
 from ste.config.progress import step
 from ste.data.datamodule import TrendDataModule
 from ste.errors import SteError
-from ste.evaluation.explain.group_value import GroupValue, Loss
+from ste.evaluation.explain.group_value import GroupValue, ScoreChange
 from ste.evaluation.explain.paired_difference import PeriodResampling
 from ste.evaluation.explain.permutation_importance import Permutation, even_periods, max_rows
 from ste.evaluation.metrics.base import log_losses
@@ -67,7 +67,7 @@ def _data(parts: RunParts) -> list[TrendDataModule]:
 
 def _permuted(
     fits: Sequence[Fit], split: str, groups: Mapping[str, Sequence[str]], resamples: int
-) -> tuple[dict[str, Loss], int]:
+) -> tuple[dict[str, ScoreChange], int]:
     """Permute each group within the split of each fold; empty for a model that does not read the features."""
     changes: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {name: [] for name in groups}
     periods = []
@@ -100,7 +100,7 @@ def _permuted(
     losses = {}
     for name, each in changes.items():
         both = np.stack([np.concatenate(part) for part in zip(*each, strict=True)])
-        losses[name] = Loss(*resampling.means(both))
+        losses[name] = ScoreChange(*resampling.means(both))
     return losses, resampling.periods
 
 
@@ -147,7 +147,7 @@ def _fit_all(parts: RunParts) -> list[Fit]:
     return out
 
 
-def _difference(fits: Sequence[Fit], without: Sequence[Fit], split: str, resamples: int) -> Loss:
+def _difference(fits: Sequence[Fit], without: Sequence[Fit], split: str, resamples: int) -> ScoreChange:
     """Compare models on the same examples, paired over periods."""
     differences, periods = [], []
     for (model, data), (other, reduced) in zip(fits, without, strict=True):
@@ -158,4 +158,4 @@ def _difference(fits: Sequence[Fit], without: Sequence[Fit], split: str, resampl
         differences.append(np.stack([rise, right[0] - right[1]]))
         periods.append(data.panel.store.period[data.scored[split].ends.numpy()])
     resampling = PeriodResampling(np.concatenate(periods), fits[0][1].settings.labels.horizon, resamples)
-    return Loss(*resampling.means(np.concatenate(differences, axis=1)))
+    return ScoreChange(*resampling.means(np.concatenate(differences, axis=1)))

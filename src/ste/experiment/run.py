@@ -13,6 +13,7 @@ from ste.config.load import load_settings
 from ste.config.plugin_record import record_plugins
 from ste.config.progress import step
 from ste.config.run_log import run_log
+from ste.data.panel import Panel
 from ste.evaluation.explain.group_value import with_columns
 from ste.evaluation.predictions import Predictions
 from ste.experiment.artifacts import write_inputs, write_outputs
@@ -38,8 +39,14 @@ if TYPE_CHECKING:
     from ste.tracking.run_writer import TrackedRun
 
 
-def split_settings(settings: TrainSettings) -> RunParts:
-    """Split the settings of a run: each part gets its own."""
+def split_settings(settings: TrainSettings, panel: Panel | None = None, earlier_trials: int = 0) -> RunParts:
+    """Split the settings of a run: each part gets its own.
+
+    Args:
+        settings: of the run.
+        panel: rows of `settings.data`, where they are in memory already.
+        earlier_trials: other runs on the same data, where no store counts them.
+    """
     fit = settings.fit
     return RunParts(
         data=RunData(
@@ -49,6 +56,7 @@ def split_settings(settings: TrainSettings) -> RunParts:
             view=input_view(settings.model),
             seed=settings.seed,
             max_rows=settings.scoring.max_rows,
+            read=panel,
         ),
         builder=ModelBuilder(
             model=settings.model,
@@ -70,7 +78,9 @@ def split_settings(settings: TrainSettings) -> RunParts:
             seed=settings.seed,
         ),
         scoring=settings.scoring,
-        tracker=RunTracker(settings.tracking, Path(settings.paths.output), settings.sweep, settings.resume),
+        tracker=RunTracker(
+            settings.tracking, Path(settings.paths.output), settings.sweep, settings.resume, earlier_trials
+        ),
     )
 
 
@@ -91,6 +101,8 @@ def train(
     name: str,
     command: str = "",
     callbacks: tuple[pl.Callback, ...] = (),
+    panel: Panel | None = None,
+    earlier_trials: int = 0,
 ) -> TrainResult | None:
     """Train, track and score one model, on the tables' own split or fold by fold.
 
@@ -101,6 +113,8 @@ def train(
         name: of the tracked run.
         command: that was typed.
         callbacks: of a holdout's fit, in addition to those of the settings.
+        panel: rows of `settings.data`, where they are in memory already.
+        earlier_trials: other runs on the same data, where no store counts them.
 
     Returns:
         None on every rank of a distributed run but 0.
@@ -108,7 +122,8 @@ def train(
     Raises:
         SteError: settings, data or a run to resume that cannot be used.
     """
-    parts, config = split_settings(settings), record_plugins(config, own_functions(settings.data.feature_set))
+    parts = split_settings(settings, panel, earlier_trials)
+    config = record_plugins(config, own_functions(settings.data.feature_set))
     check_processes(settings.trainer, baseline=parts.builder.is_baseline, method=settings.validation.method)
     use_threads(settings.trainer)
     rows = ", ".join(f"{split} {entry['rows']:,}" for split, entry in parts.data.panel.prepared.card["files"].items())
@@ -167,7 +182,7 @@ def _result(
     """Score and judge the predictions."""
     prepared = parts.data.panel.prepared
     scores = score_splits(parts.scoring, predictions)
-    trials = count_trials(run, prepared.digest, scores)
+    trials = count_trials(run, prepared.digest, scores, parts.tracker.earlier_trials)
     monitor = parts.fitter.monitor
     groups = column_values(parts, fitted)
     verdict = judge_run(scores, predictions, trials, synthetic=parts.data.synthetic)

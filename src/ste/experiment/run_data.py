@@ -25,6 +25,7 @@ class RunData:
         seed: of the order of training batches.
         max_rows: maximum examples of a split that are scored; None scores all.
         without: features of the tables that are left out.
+        read: the rows of these settings, where they are in memory already; None reads them at the first use.
     """
 
     settings: DataSettings
@@ -34,11 +35,12 @@ class RunData:
     seed: int
     max_rows: int | None
     without: tuple[str, ...] = ()
+    read: Panel | None = None
 
     @cached_property
     def panel(self) -> Panel:
         """All rows of the tables."""
-        panel = Panel.read(prepare(self.settings, self.folder), self.settings)
+        panel = self.read or Panel.read(prepare(self.settings, self.folder), self.settings)
         return panel.without(self.without) if self.without else panel
 
     @property

@@ -66,12 +66,7 @@ def run_note(verdict: Verdict, run_id: str) -> str:
         f"python -m ste.evaluate run={run_id}   # score it again from its checkpoints",
         f"python -m ste.export run={run_id}     # one ONNX file, for predict, serve and live",
     )
-    return "\n".join([_verdict_markdown(verdict), "", "```", *commands, "```"])
-
-
-def _verdict_markdown(verdict: Verdict) -> str:
-    """The verdict as Markdown: its headline in bold and its points as a list."""
-    return "\n".join([f"**{verdict.headline}**", "", *(f"- {point}" for point in verdict.points)])
+    return "\n".join([verdict.markdown, "", "```", *commands, "```"])
 
 
 def _flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:

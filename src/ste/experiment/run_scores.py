@@ -51,10 +51,19 @@ def judge_run(scores: dict[str, Scorecard], predictions: Predictions, trials: Tr
     return judge(scores[split], predictions.model, trials, split, predictions.horizon, synthetic=synthetic)
 
 
-def count_trials(run: "TrackedRun | None", digest: str, scores: dict[str, Scorecard]) -> Trials:
-    """Count the runs of the experiment on the same data, this one included; 1 without tracking."""
+def count_trials(
+    run: "TrackedRun | None", digest: str, scores: dict[str, Scorecard], earlier_trials: int = 0
+) -> Trials:
+    """Count the runs of the experiment on the same data, this one included.
+
+    Args:
+        run: tracked run; None without tracking.
+        digest: of the data.
+        scores: of the run.
+        earlier_trials: other runs on the same data, which count without tracking.
+    """
     if run is None:
-        return Trials()
+        return Trials(count=1 + earlier_trials)
     from ste.tracking.earlier_trials import find_trials
 
     return find_trials(run.client, run.id, digest, scores.get("test"), run.experiment_id)

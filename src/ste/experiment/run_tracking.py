@@ -42,12 +42,14 @@ class RunTracker:
         output: folder of the default store and of checkpoints.
         sweep: sweep that the run is a trial of.
         resume: ID of the run to resume; None starts a new one.
+        earlier_trials: other runs on the same data, which count where tracking is off.
     """
 
     settings: TrackingSettings
     output: Path
     sweep: SweepSettings
     resume: str | None = None
+    earlier_trials: int = 0
 
     @contextmanager
     def open(

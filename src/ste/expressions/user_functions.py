@@ -1,18 +1,14 @@
-"""Functions of the user's own in expressions, registered by `@feature_function(lookback=...)`."""
+"""Functions of the user's own in expressions, registered by `@ste.register("feature", lookback=...)`."""
 
 import inspect
 import typing
 from collections.abc import Callable
-from typing import TypeVar
 
 import numpy as np
 
 from ste.errors import ConfigError, described
 from ste.expressions.history_operators import HistoryOperator
 from ste.expressions.operators import MAX_WINDOW, Array, Parameter
-from ste.registry import FEATURE_FUNCTIONS
-
-F = TypeVar("F", bound=Callable[..., Array])
 
 
 class UserFunction(HistoryOperator):
@@ -106,7 +102,13 @@ class UserFunction(HistoryOperator):
 def user_function(
     function: Callable[..., Array], name: str, lookback: int | Callable[..., int] | None = None
 ) -> UserFunction:
-    """Make the operator of a registered function, as `ste.registry` asks for it.
+    """Return what the registry holds of a function that a user decorates with `@ste.register("feature", lookback=N)`.
+
+    Args:
+        function: takes one history's values float64 [n] per array argument, then plain numbers; returns [n].
+        name: in expressions.
+        lookback: values that a result depends on, the current one included; an int, or a function of the plain
+            arguments.
 
     Raises:
         ConfigError: without a look-back, or with other arguments than arrays and numbers.
@@ -117,18 +119,3 @@ def user_function(
             '@ste.register("feature", lookback=20), or lookback=lambda n: n of an argument n.'
         )
     return UserFunction(function, lookback, name)
-
-
-def feature_function(lookback: int | Callable[..., int]) -> Callable[[F], F]:
-    """Register a function for expressions under its own name; used as a decorator.
-
-    Args:
-        lookback: values that a result depends on, the current one included; an int, or a function of the plain
-            arguments.
-    """
-
-    def register(function: F) -> F:
-        FEATURE_FUNCTIONS.declare(function, None, {"lookback": lookback})
-        return function
-
-    return register

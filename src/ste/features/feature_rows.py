@@ -17,15 +17,20 @@ from ste.features.bar_fields import PERIOD_FIELDS, Fields, check_fields
 from ste.market.calendar import Periods
 from ste.market.histories import history_starts
 from ste.market.sources import Market
+from ste.registry import FEATURE_FUNCTIONS
 from ste.schema import KEYS, PERIOD_BAR, ROW_PERIOD, ROW_VOLATILITY, FeatureSet
 
 _VOLATILITY = "TA.STDDEV(Log($close) - Ref(Log($close), 1), 20)"
 _VOLATILITY_BARS = 21
 
 
-@cache
 def expressions(features: FeatureSet) -> tuple[Expression, ...]:
-    """Return the parsed expression of each column."""
+    """Return the parsed expression of each column, with the functions that are registered now."""
+    return _expressions(features, FEATURE_FUNCTIONS.changes)
+
+
+@cache
+def _expressions(features: FeatureSet, changes: int) -> tuple[Expression, ...]:
     return tuple(parse(column.expr, column.name) for column in features.columns)
 
 
@@ -47,7 +52,6 @@ def is_cross_sectional(features: FeatureSet) -> bool:
     return any(parse(one.expr, one.name).cross_sectional for one in features.columns if one.expr)
 
 
-@cache
 def look_back(features: FeatureSet, bars_per_period: int) -> int:
     """Return how many bars of a ticker a row needs, those of its own period included.
 
@@ -55,6 +59,11 @@ def look_back(features: FeatureSet, bars_per_period: int) -> int:
         features: computed from bars.
         bars_per_period: most bars of a ticker in a period.
     """
+    return _look_back(features, bars_per_period, FEATURE_FUNCTIONS.changes)
+
+
+@cache
+def _look_back(features: FeatureSet, bars_per_period: int, changes: int) -> int:
     needs = [lookback(one, bars_per_period, PERIOD_FIELDS) for one in expressions(features)]
     finite = max(bars for bars, _ in needs)
     recursive = max(bars for _, bars in needs)

@@ -78,12 +78,13 @@ class Normalizer(nn.Module):
         for kind, relative in (("window_mean", _against_mean), ("window_change", _since_first)):
             columns = self.forms.at(kind)
             if columns:
-                at = _selection(columns, device)
-                steps.append((at, relative, self.mean.to(device)[at], self.scale.to(device)[at]))
+                at, index = _selection(columns, device), torch.tensor(columns, device=device)
+                steps.append((at, index, relative, self.mean.to(device)[at], self.scale.to(device)[at]))
 
         def finish(x: torch.Tensor) -> torch.Tensor:
-            for at, relative, mean, scale in steps:
-                x[..., at] = ((relative(x[..., at]) - mean) / scale).clamp_(-CLIP, CLIP)
+            for at, index, relative, mean, scale in steps:
+                # Selected as in `_stationary`: a mean over a view with other strides differs in the last digit.
+                x[..., at] = ((relative(x.index_select(-1, index)) - mean) / scale).clamp_(-CLIP, CLIP)
             return x
 
         return finish if steps else None

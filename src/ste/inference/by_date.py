@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ste.data.date_loader import date_chunks
+from ste.data.windows import date_chunks
 from ste.inference.onnx_model import ServedModel
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ste.config import MonitorSettings
-from ste.data.date_loader import MAX_EXAMPLES
+from ste.data.windows import MAX_EXAMPLES
 from ste.errors import DataError, RunError
 from ste.inference.by_date import predict_in_batches
 from ste.inference.card_market import open_market

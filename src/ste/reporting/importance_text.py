@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from ste.evaluation.explain.group_value import GroupValue, Loss
+from ste.evaluation.explain.group_value import GroupValue, ScoreChange
 from ste.evaluation.explain.permutation_importance import Importance
 from ste.evaluation.scorecard import Estimate
 from ste.reporting.console import console, plain_table
@@ -41,7 +41,7 @@ def print_group_values(rows: Sequence[GroupValue]) -> None:
     if not rows:
         return
     table = plain_table("columns of", *_NUMBERS, numbers=_NUMBERS)
-    measured: list[tuple[str, list[tuple[GroupValue, Loss]]]] = [
+    measured: list[tuple[str, list[tuple[GroupValue, ScoreChange]]]] = [
         (f"permuted, {rows[0].split}", [(row, row.permuted) for row in rows if row.permuted])
     ]
     for split in retrained_splits(rows):

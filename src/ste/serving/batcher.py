@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ste.data.date_loader import date_chunks
+from ste.data.windows import date_chunks
 from ste.inference.onnx_model import ServedModel
 from ste.serving.problems import Problem
 

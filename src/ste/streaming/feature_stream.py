@@ -25,7 +25,7 @@ from ste.streaming.events import (
     NewsEvent,
     PolicyEvent,
 )
-from ste.streaming.own_columns import OwnColumns
+from ste.streaming.own_columns import OwnColumnEvents
 from ste.streaming.pending_periods import OpenPeriod, store
 from ste.streaming.stream_calendar import StreamCalendar
 from ste.streaming.stream_market import bar_values, market_of, needed_kinds
@@ -83,7 +83,7 @@ class FeatureStream:
         self._open: dict[int, OpenPeriod] = {}
         self._releases: dict[tuple[str, int], MacroEvent] = {}
         self._newest_release: dict[str, int] = {}  # day of each series' newest figure among the closed ones
-        self.own_columns = OwnColumns(features)
+        self.own_columns = OwnColumnEvents(features)
         self._passed: list[PassedClose] = []
 
     def feed(self, event: Event) -> list[PeriodRows]:

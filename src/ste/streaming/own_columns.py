@@ -24,7 +24,7 @@ def own_columns(features: FeatureSet) -> dict[str, tuple[str, ...]]:
     return {file: tuple(column for own, column in pairs if own == file) for file, _ in pairs}
 
 
-class OwnColumns:
+class OwnColumnEvents:
     """Events with the user's own columns.
 
     Args:

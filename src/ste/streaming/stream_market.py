@@ -14,7 +14,7 @@ from ste.market.sources import RAW_CLOSE, Market
 from ste.schema import MACRO_SERIES, FeatureSet
 from ste.streaming.closed_events import BAR_COLUMNS, ClosedEvents
 from ste.streaming.events import BarEvent, MacroEvent, NewsEvent, PolicyEvent
-from ste.streaming.own_columns import OwnColumns
+from ste.streaming.own_columns import OwnColumnEvents
 from ste.streaming.pending_periods import OpenPeriod
 from ste.streaming.sufficient_bars import first_bars
 
@@ -35,7 +35,7 @@ def market_of(
     closes: Sequence[int],
     still_open: OpenPeriod | None = None,
     releases: Sequence[MacroEvent] = (),
-    own_columns: OwnColumns | None = None,
+    own_columns: OwnColumnEvents | None = None,
 ) -> Market:
     """Return what decides the rows at some closes.
 

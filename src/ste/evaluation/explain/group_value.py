@@ -12,7 +12,7 @@ _RETRAINED = "retrained without them"
 
 
 @dataclass(frozen=True)
-class Loss:
+class ScoreChange:
     """What predictions lose without some columns, above 0 where the columns help.
 
     Attributes:
@@ -44,8 +44,8 @@ class GroupValue:
     own: bool
     split: str
     periods: int
-    permuted: Loss | None = None
-    retrained: Mapping[str, Loss] = field(default_factory=dict)
+    permuted: ScoreChange | None = None
+    retrained: Mapping[str, ScoreChange] = field(default_factory=dict)
     why_not: str = ""
 
     def to_dict(self) -> dict[str, Any]:
@@ -105,5 +105,5 @@ def _side(figure: Estimate) -> str:
     return "below" if figure.high is not None and figure.high < 0 else "within"
 
 
-def _loss(values: Mapping[str, Any]) -> Loss:
-    return Loss(Estimate(**values["log_loss"]), Estimate(**values["accuracy"]))
+def _loss(values: Mapping[str, Any]) -> ScoreChange:
+    return ScoreChange(Estimate(**values["log_loss"]), Estimate(**values["accuracy"]))

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ste.data.date_loader import date_chunks
+from ste.data.windows import date_chunks
 from ste.evaluation.explain.permutation_importance import BATCH, MARKET_BATCH, even_periods
 
 MAX_ROWS = 2_000

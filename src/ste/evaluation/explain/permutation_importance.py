@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from ste.config.progress import step
-from ste.data.date_loader import date_chunks
+from ste.data.windows import date_chunks
 from ste.evaluation.explain.paired_difference import PeriodResampling
 from ste.evaluation.metrics.base import log_losses
 

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from ste.data.date_loader import MAX_EXAMPLES
-from ste.data.windows import gather_windows
+from ste.data.windows import MAX_EXAMPLES, gather_windows
 from ste.inference.batch.prediction_loop import ChunkPredictor
 from ste.inference.batch.rejects import Reject
 from ste.inference.batch.row_checks import CheckedRows

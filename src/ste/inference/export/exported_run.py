@@ -138,9 +138,20 @@ def _load_single(client: RunStore, run: "RunInfo", paths: PathSettings, folder: 
 
     parts = parts_from_config(read_config(client, run), paths)
     parts.data.check_digest(run.tags.get(DIGEST_TAG, ""))
+    _, fold = parts.data.last()
+    return trained_run(_load_member(download_last(client, run, fold, folder), parts).model, parts)
+
+
+def trained_run(model: Model, parts: RunParts) -> ExportedRun:
+    """Return the fitted model of a run, of folds the last one's, for its export.
+
+    Args:
+        model: fitted.
+        parts: of the run.
+    """
     data, fold = parts.data.last()
-    member = _load_member(download_last(client, run, fold, folder), parts)
-    made_of = [_describe_replicas(member.model)] if isinstance(member.model, ReplicaModule) else []
+    member = ExportedMember(model, parts, parts.builder.name)
+    made_of = [_describe_replicas(model)] if isinstance(model, ReplicaModule) else []
     if fold is not None:
         made_of.append(f"the model of fold {fold + 1}, the last")
     return ExportedRun([member], None, data, member.title, ", ".join(made_of))

@@ -14,9 +14,9 @@ from ste.config import DataSettings, PathSettings
 from ste.config.plugin_record import record_plugins
 from ste.config.progress import step
 from ste.data.build.data_card import is_synthetic
-from ste.data.date_loader import MAX_EXAMPLES
 from ste.data.storage.files import atomic_file
 from ste.data.window_dataset import WindowDataset
+from ste.data.windows import MAX_EXAMPLES
 from ste.evaluation.explain.permutation_importance import even_periods
 from ste.evaluation.predictions import Predictions
 from ste.experiment.artifacts import PREDICTIONS, SUMMARY
@@ -86,6 +86,41 @@ def export_run(client: RunStore, run: "RunInfo", paths: PathSettings, folder: Pa
         exported = load_run(client, run, paths, folder)
     summary = json.loads(download(client, run, SUMMARY, folder).read_text())
     predictions = Predictions.read(download(client, run, PREDICTIONS, folder))
+    origin = Origin(run.id, f"run={run.id}", run.tags.get("verdict"), _versions(client, run))
+    return export_trained(exported, summary, predictions, origin)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an exported model comes from.
+
+    Attributes:
+        run_id: of its tracked run, or a word where it is not tracked.
+        name: of the model, for messages.
+        verdict: present word of the verdict, which later trials may have changed; None is that of the summary.
+        versions: of the packages that trained it.
+    """
+
+    run_id: str
+    name: str
+    verdict: str | None
+    versions: dict[str, str]
+
+
+def export_trained(
+    exported: ExportedRun, summary: dict[str, Any], predictions: Predictions, origin: Origin
+) -> ExportedModel:
+    """Export a trained model and compare the file with PyTorch on held-out rows.
+
+    Args:
+        exported: the model and its data.
+        summary: content of the run's `summary.json`.
+        predictions: out-of-sample predictions of the run.
+        origin: of the model.
+
+    Raises:
+        SteError: a model that cannot be exported, or a file whose predictions differ from PyTorch's.
+    """
     split = "test" if "test" in exported.data.datasets else "validation"
     features, group = _compared_examples(exported.data.datasets[split], exported.sees_market)
     example = torch.cat([features, features])[:2]  # two, also of a single row: a batch of one would be traced as fixed
@@ -93,10 +128,9 @@ def export_run(client: RunStore, run: "RunInfo", paths: PathSettings, folder: Pa
     with step("converting to ONNX"):
         proto = trace(exported.graph, example, dates)
     with step("comparing with PyTorch"), one_thread():
-        name, content = f"run={run.id}", proto.SerializeToString()
-        parity = largest_difference(content, exported.predict_proba, features, name, group)
+        parity = largest_difference(proto.SerializeToString(), exported.predict_proba, features, origin.name, group)
     with step("measuring the training data"):
-        card = _model_card(run, exported, summary, predictions, parity, _versions(client, run))
+        card = _model_card(origin, exported, summary, predictions, parity)
     return ExportedModel(serialize(proto, card), card, len(features), split, example.numpy())
 
 
@@ -111,19 +145,18 @@ def _compared_examples(dataset: WindowDataset, whole_dates: bool) -> tuple[torch
 
 
 def _model_card(
-    run: "RunInfo",
+    origin: Origin,
     exported: ExportedRun,
     summary: dict[str, Any],
     predictions: Predictions,
     parity: float,
-    versions: dict[str, str],
 ) -> ModelCard:
     settings, train = exported.data.settings, exported.data.datasets["train"]
     first, last = (pd.Timestamp(day) for day in (train.dates.min(), train.dates.max()))
     stated = exported.data.panel.prepared.card
     return ModelCard(
         name=exported.name,
-        run_id=run.id,
+        run_id=origin.run_id,
         definitions=settings.feature_set.to_dict(),
         classes=list(exported.data.panel.classes),
         frequency=settings.frequency,
@@ -136,8 +169,8 @@ def _model_card(
         trained_from=f"{first:%Y-%m-%d}",
         trained_to=f"{last:%Y-%m-%d}",
         metrics={split: _split_metrics(card, split, predictions) for split, card in summary["scores"].items()},
-        verdict=_verdict(run, summary),
-        versions=versions,
+        verdict=_verdict(origin, summary),
+        versions=_with_file_packages(origin.versions),
         parity=parity,
         reference=reference_distributions(exported, predictions),
         made_of=exported.made_of,
@@ -209,19 +242,23 @@ def _split_metrics(card: dict[str, Any], split: str, predictions: Predictions) -
     return {**metrics, AUTO_BLOCKS: auto_blocks, "baselines": baselines, "reliability": card["reliability"]}
 
 
-def _verdict(run: "RunInfo", summary: dict[str, Any]) -> dict[str, Any]:
+def _verdict(origin: Origin, summary: dict[str, Any]) -> dict[str, Any]:
     """The verdict at the end of the run, with its present word if later trials changed it."""
     then = {name: summary["verdict"][name] for name in VERDICT_PARTS if name in summary["verdict"]}
-    now = run.tags.get("verdict", then["word"])
+    now = origin.verdict or then["word"]
     if now != then["word"]:
         then["points"] = [f"Judged again after further trials: {now}.", *then.get("points", [])]
     return then | {"word": now}
 
 
 def _versions(client: RunStore, run: "RunInfo") -> dict[str, str]:
-    """Versions of the packages that trained the model and that wrote the file."""
+    """Versions of the packages that trained a tracked model."""
     from ste.tracking.run_artifacts import read_provenance
 
     known, start = read_provenance(client, run), "version."
-    trained = {key.removeprefix(start): text for key, text in known.items() if key.startswith(start)}
+    return {key.removeprefix(start): text for key, text in known.items() if key.startswith(start)}
+
+
+def _with_file_packages(trained: dict[str, str]) -> dict[str, str]:
+    """Versions of the packages that trained the model and that wrote the file."""
     return dict(sorted({**trained, **{name: version(name) for name in _FILE_PACKAGES}}.items()))
