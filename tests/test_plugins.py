@@ -16,12 +16,15 @@ from conftest import SMALL_WORLD, Call
 from plugin_files import AUGMENTATION, LOSS, METRIC, NET, forgotten_plugins
 from ste import plugins
 from ste.config.config_files import group_choices
+from ste.config.feature_sets import load_feature_set
 from ste.config.help_page import help_page
 from ste.config.load import compose_command, load_settings, to_dict
 from ste.config.plugin_record import check_needed, check_recorded, record_plugins
 from ste.config.typed_plugins import typed_plugins
 from ste.config.typed_values import as_typed
 from ste.errors import ConfigError, SteError
+from ste.evaluation.bootstrap import Resampling
+from ste.evaluation.metrics.base import ScoredExamples
 from ste.inference.onnx_model import ServedModel
 from ste.plugins import PLUGINS, Plugin, load_plugin
 from ste.registry import KINDS, LOSSES, METRICS, MODELS
@@ -321,3 +324,71 @@ def test_batch_normalization_trains_where_one_example_remains(small, folder: Pat
     settings.train.replicas = 2
     with pytest.raises(SteError, match="BatchNorm1d cannot be stacked, so replicas of UserNet cannot be"):
         build_model(settings, data)
+
+
+def test_a_package_ships_a_feature_set_and_a_label_choice(call: Call, folder: Path):
+    conf = folder / "user_sets" / "conf"
+    (conf / "feature_sets").mkdir(parents=True)
+    (conf / "labels").mkdir()
+    (conf.parent / "__init__.py").write_text("")
+    (conf / "feature_sets" / "own_set.yaml").write_text("columns: [{name: x, expr: $close, unit: price}]\n")
+    (conf / "labels" / "calm.yaml").write_text("# @package data.labels\nmethod: fixed\nthreshold: 0.03   # of calm\n")
+    load_plugin("user_sets")
+    assert load_feature_set("own_set").names == ("x",)
+    assert to_dict(compose_command("train", ["labels=calm"]))["data"]["labels"]["threshold"] == 0.03
+    (folder / "own_set.yaml").write_text("columns: [{name: y, expr: $close}]\n")
+    with pytest.raises(ConfigError, match=r"features=own_set: there are .*conf/feature_sets/own_set.yaml and own_set"):
+        load_feature_set("own_set")
+    assert load_feature_set("own_set.yaml").names == ("y",)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("columns:\n\t- name: x\n", r"mine\.yaml, line 2: starts with a tab\. Indent with spaces"),
+        (
+            "- name: x\n",
+            r"expected `columns:`, a list of columns with name and expr\. Try python -m ste\.new feature_set",
+        ),
+        ("columns:\n  - 3\n", r"column 1: found 3; expected name and expr"),
+        ("columns:\n  - {name: x, expr: Ref($close, 2) - 1}\n", r"Put it in quotes: expr: 'Ref\(\$close, 2\) - 1'"),
+        ("columns:\n  - {name: 3, expr: $close}\n", r"expected a name of letters, .* Try name=momentum"),
+        ("columns: [\n", r"mine\.yaml, line 2: is no YAML: "),
+        (b"\xff\xfe\x00", r"mine\.yaml: cannot be read as text"),
+    ],
+)
+def test_a_fault_in_a_feature_set_is_one_message(folder: Path, text: str | bytes, message: str):
+    (folder / "mine.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ConfigError, match=message):
+        load_feature_set("mine.yaml")
+
+
+def test_a_component_without_a_file_of_its_own_is_proposed(call: Call, folder: Path):
+    (folder / "user_parts.py").write_text(
+        NET.format(name="Filed") + "\n\n@ste.register('label')\ndef calm(rows):\n    return None\n"
+    )
+    code, _, err = call("train", "plugins=[user_parts]", "labels=calm")
+    assert (code, "Try data.labels.method=calm." in err) == (2, True)
+    code, _, err = call("train", "plugins=[user_parts]", "model=Filed")
+    assert (code, "(net: Filed), and try model=user_parts." in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("1.0", "returned float; expected"),
+        ("np.ones(3)", r"returned shape \[3\]"),
+        ("1 / 0", r"ZeroDivisionError: .*line 9"),
+    ],
+)
+def test_a_metric_that_returns_something_else_is_named(folder: Path, value: str, message: str):
+    text = METRIC.replace("truth", "user_figure").replace(
+        "examples.mean(examples.probs[np.arange(len(examples.labels)), examples.labels])", value
+    )
+    (folder / "user_figures.py").write_text(text)
+    load_plugin("user_figures")
+    examples = ScoredExamples(
+        np.full((4, 3), 1 / 3), np.zeros(4, int), np.arange(4), Resampling.draw_blocks(4, 1, 5, 0), ("a", "b", "c")
+    )
+    with pytest.raises(ConfigError, match=rf"metric user_figure: {message}"):
+        METRICS["user_figure"].compute(examples)
