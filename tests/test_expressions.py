@@ -434,7 +434,7 @@ def test_a_users_function_declares_arrays_and_a_look_back():
     def unnamed(x) -> np.ndarray:
         return x
 
-    with pytest.raises(ConfigError, match=r"unnamed: argument x is None; expected np\.ndarray"):
+    with pytest.raises(ConfigError, match=r"unnamed: argument x has no type; expected np\.ndarray"):
         register("feature", lookback=1)(unnamed)
 
 

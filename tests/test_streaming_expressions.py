@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import ste
 from ste.features.feature_rows import feature_rows, look_back
 from ste.market.calendar import NEW_YORK, Periods
 from ste.market.extra_table import ExtraRows, ExtraTable, extra_table
@@ -39,6 +40,13 @@ ROLLING = tuple(
 )
 
 
+@ste.register("feature", lookback=lambda n: n)
+def above_mean(values: np.ndarray, n: int) -> np.ndarray:
+    """The highest of n values less their mean; a function of a user."""
+    windows = np.lib.stride_tricks.sliding_window_view(values, n)
+    return np.append(np.full(n - 1, np.nan), windows.max(axis=1) - windows.mean(axis=1))
+
+
 class Expressions:
     """Random expressions over bars and periods.
 
@@ -60,7 +68,7 @@ class Expressions:
             series = self.one_of(*MACRO_SERIES)
             bars = ("$close", "$open", "$high", "$volume", "$raw_close", "$vwap", f"$macro_{series}")
             return self.one_of(*OWN) if self.rng.random() < 0.3 else self.one_of(*bars)
-        return self._call(self.by_bar, depth, ["TA.SMA({x}, {n})", "TA.RSI({x}, {n})"])
+        return self._call(self.by_bar, depth, ["TA.SMA({x}, {n})", "TA.RSI({x}, {n})", "above_mean({x}, {n})"])
 
     def by_period(self, depth: int) -> str:
         """An expression with a value per period."""
