@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.measurement import Measurement, absolute, compare
 from benchmarks.peers.market import MarketFiles, write_market
-from benchmarks.peers.qlib_process import qlib_worker
+from benchmarks.peers.qlib_process import qlib_python, qlib_worker
 from benchmarks.worker_process import JsonObject, WorkerProcess
 from ste.config.fast_imports import VARIABLES
 from ste.config.feature_sets import load_feature_set
@@ -33,7 +33,12 @@ OURS, THEIRS = "ste.f8", "qlib.f4"
 
 
 def measure(quick: bool) -> Iterator[Measurement]:
-    """Measure each set once: one round of Qlib takes minutes."""
+    """Measure each set once: one round of Qlib takes minutes.
+
+    Raises:
+        ConfigError: the peers' environment is missing.
+    """
+    qlib_python()
     tickers, sessions = (20, 300) if quick else (500, 2500)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -47,7 +52,9 @@ def _measure_set(name: str, case: str, folder: Path, market: MarketFiles) -> Ite
     default = _qlib(name, folder, market, output=str(folder / THEIRS))
     differences = column_differences(name, ours, default, folder)
     cores = len(os.sched_getaffinity(0))
-    answers = [(default, f"Qlib, {_kernels(default)}, its default here", TARGET)]
+    answers: list[tuple[JsonObject, str, float | None]] = [
+        (default, f"Qlib, {_kernels(default)}, its default here", TARGET)
+    ]
     if cores > default["kernels"]:
         every = _qlib(name, folder, market, kernels=cores)
         answers.append((every, f"Qlib, {_kernels(every)}", None))
