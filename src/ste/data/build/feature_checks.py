@@ -49,7 +49,7 @@ class FeatureChecks:
         if settings.audit == "off" or rows.empty:
             return
         features = settings.feature_set
-        # A table in parts has many blocks; only the first one says so.
+        # A table in parts has many blocks; only the first one is announced.
         with nullcontext() if self._tickers else step("checking that the features use the past alone"):
             self._tickers += rows["ticker"].nunique()
             self._parts.append(check_features(market, settings.frequency, features, rows, self._sampled))
