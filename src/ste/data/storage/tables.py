@@ -83,5 +83,5 @@ def read_table(
     types = {DIRECTION: "int64"} | ({HISTORY_ONLY: "int8"} if HISTORY_ONLY in columns else {})
     out = table[columns]
     for name, kind in types.items():  # one by one: `astype` of several would make every column a block of its own
-        out[name] = out[name].astype(kind)
+        out[name] = out[name].to_numpy(dtype=kind)
     return out
