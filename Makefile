@@ -76,8 +76,8 @@ $(PEERS)/.ready: benchmarks/peers/requirements.txt
 	$(PEERS)/bin/pip install --quiet $(PIP_ARGS) --no-deps -r $<
 	touch $@
 
-bench-peers: $(READY) $(PEERS)/.ready  ## compare training and data with Qlib, which is installed in .venv-peers
-	$(BIN)/python -m benchmarks peers --json outputs/bench-peers.json
+bench-peers: $(READY) $(PEERS)/.ready  ## compare training, data and features with Qlib, which is installed in .venv-peers
+	$(BIN)/python -m benchmarks peers peers.features --json outputs/bench-peers.json
 
 studies: $(READY)  ## measure coverage of the intervals and errors of the verdict (half an hour)
 	$(BIN)/python -m studies.coverage

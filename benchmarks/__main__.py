@@ -59,7 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "parts", nargs="*", metavar="PART", help=f"some of {', '.join(every)}; default: all but {OPTIONAL_PARTS[0]}"
+        "parts",
+        nargs="*",
+        metavar="PART",
+        help=f"some of {', '.join(every)}; default: all but {', '.join(OPTIONAL_PARTS)}",
     )
     parser.add_argument(
         "--quick", action="store_true", help=f"{', '.join(QUICK_PARTS)} with fewer cases and rounds: one minute"

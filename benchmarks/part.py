@@ -17,7 +17,7 @@ PARTS = ("start", "training", "data", "files", "scale")
 QUICK_PARTS = ("start", "training", "data", "files")
 """What `python -m benchmarks --quick` runs."""
 
-OPTIONAL_PARTS = ("peers",)
+OPTIONAL_PARTS = ("peers", "peers.features")
 """Parts that need more than the package and run only by name."""
 
 

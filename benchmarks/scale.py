@@ -18,6 +18,7 @@ from typing import NamedTuple
 from benchmarks.measurement import Measurement, absolute, compare, in_turns
 from benchmarks.prediction import run_command
 from benchmarks.report import cells
+from ste.config.feature_sets import DEFAULT
 
 SESSIONS = 5032
 """Sessions of the twenty years that the table spans."""
@@ -36,6 +37,11 @@ _TABLE = (
 )
 _FIT = ("trainer.threads=1", "trainer.enable_progress_bar=false", "trainer.max_epochs=1", "data.batch_size=800")
 
+WIDE = "alpha158"
+"""Feature set of the table of many columns."""
+
+_WIDE_FIT = ("model=lstm", "model.hidden_size=16", "model.num_layers=1", "data.batch_size=8192")
+
 
 class CommandResult(NamedTuple):
     """Wall time, GiB at the peak, and output of a command."""
@@ -52,20 +58,24 @@ class TableSize:
     Attributes:
         rows: of the table in millions, rounded to whole tickers.
         folder: where its commands run.
+        features: name of its feature set.
     """
 
     rows: float
     folder: Path
+    features: str = DEFAULT
 
     @property
     def name(self) -> str:
         """The size in words."""
-        return f"{self.rows:g} million rows"
+        wide = "" if self.features == DEFAULT else f" of {self.features}"
+        return f"{self.rows:g} million rows{wide}"
 
     @property
     def table(self) -> list[str]:
         """Overrides that choose the table."""
-        return [*_TABLE, f"data.tickers={max(1, round(self.rows * 1e6 / SESSIONS))}"]
+        tickers = max(1, round(self.rows * 1e6 / SESSIONS))
+        return [*_TABLE, f"data.tickers={tickers}", f"features={self.features}"]
 
     @property
     def run(self) -> list[str]:
@@ -84,6 +94,7 @@ def measure(quick: bool) -> Iterator[Measurement]:
     with tempfile.TemporaryDirectory() as name:
         sizes = [TableSize(rows, Path(name) / f"{rows:g}") for rows in ((0.2, 1.0) if quick else (1.0, 5.0))]
         yield from measure_sizes(sizes, 1 if quick else 3)
+        yield from measure_wide(TableSize(0.2 if quick else 5.0, Path(name) / "wide", WIDE))
 
 
 def measure_sizes(sizes: Sequence[TableSize], rounds: int) -> Iterator[Measurement]:
@@ -107,6 +118,14 @@ def measure_sizes(sizes: Sequence[TableSize], rounds: int) -> Iterator[Measureme
             compare("scale", f"train {net}, {size.name}", "µs a row", own, seconds[0], small.name, "less", ROW_TARGET)
             for size, own in zip(sizes[1:], seconds[1:], strict=True)
         )
+
+
+def measure_wide(size: TableSize) -> Iterator[Measurement]:
+    """Measure the peaks of a build and of an epoch with scores on a table of many columns."""
+    build = size.command("generate", *size.table)
+    yield absolute("scale", f"build, {size.name}", "GiB at the peak", [build.peak], PEAK_TARGET)
+    fit = size.command("train", *size.run, *_WIDE_FIT, "tracking=off")
+    yield absolute("scale", f"train an epoch and score, {size.name}", "GiB at the peak", [fit.peak], PEAK_TARGET)
 
 
 def _row_costs(what: str, sizes: Sequence[TableSize], costs: Sequence[float]) -> Iterator[Measurement]:
@@ -156,10 +175,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print the measurements of any sizes, each as soon as it is known."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__.split("\n", 1)[0])
     parser.add_argument("--rows", type=float, nargs="+", default=[1.0, 5.0], help="millions, the smallest first")
+    parser.add_argument("--wide", type=float, default=None, help=f"measure only this many million rows of {WIDE}")
     parser.add_argument("--folder", type=Path, default=None, help="of the tables; default: a temporary one")
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(dir=chosen.folder) as name:
-        for row in measure_sizes([TableSize(rows, Path(name) / f"{rows:g}") for rows in chosen.rows], 3):
+        rows = (
+            measure_wide(TableSize(chosen.wide, Path(name), WIDE))
+            if chosen.wide
+            else measure_sizes([TableSize(rows, Path(name) / f"{rows:g}") for rows in chosen.rows], 3)
+        )
+        for row in rows:
             print("  ".join(cells(row)), flush=True)
 
 

@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 
 from ste.config.feature_sets import load_feature_set
 from ste.expressions import BarPeriods, Evaluator, lookback, parse
+from ste.features.column_forms import ColumnForms
+from ste.features.normalization import Normalizer
 
 PRICES = {"open", "high", "low", "close", "vwap", "volume"}
 
@@ -34,3 +37,20 @@ def test_a_set_of_qlib_is_defined_on_full_windows(name: str, count: int, longest
         assert np.isfinite(values[longest - 1 :]).all(), column.name
         if column.unit == "count":
             assert (values[longest - 1 :] >= 0).all(), column.name
+
+
+@pytest.mark.parametrize("name", ["alpha158", "alpha360"])
+def test_sessions_without_a_trade_do_not_flatten_the_others(name: str):
+    features, rows = load_feature_set(name), daily_rows(1500)
+    values = list(Evaluator(rows).table([parse(column.expr, column.name) for column in features.columns]))
+    defined = [np.nan_to_num(own, nan=column.fill or 0.0) for own, column in zip(values, features.columns, strict=True)]
+    x = torch.from_numpy(np.stack(defined, axis=1)[60:].astype(np.float32))
+    traded = torch.from_numpy(rows.field("volume")[0][60:] > 0)
+    assert 5 < (~traded).sum() < 100
+    normalizer = Normalizer(ColumnForms.from_features(features).to_dict(), "stationary")
+    normalizer.fit(lambda: [x])
+    ready = normalizer(x)
+    assert ready.isfinite().all()
+    varies = x[traded].std(dim=0) > 1e-3  # volume0 is 1 in all of them
+    assert varies.sum() >= len(features.columns) - 2
+    assert ready[traded][:, varies].std(dim=0).min() > 0.8

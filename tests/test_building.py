@@ -12,6 +12,7 @@ import pytest
 
 from feature_sets import WEEKLY21
 from ste.config import DataSettings, LabelSettings, MarketSettings, SplitSettings, SyntheticSettings
+from ste.config.feature_sets import load_feature_set
 from ste.data.bar_files import bar_files
 from ste.data.build import sharded_tables as building_parts
 from ste.data.build.data_card import PreparedData
@@ -21,6 +22,7 @@ from ste.data.sources.daily_sources import source_blocks
 from ste.data.sources.market_files import market_blocks as blocks_of_files
 from ste.data.sources.market_files import read_market
 from ste.data.storage.parquet_shards import part_files
+from ste.data.storage.tables import read_table
 from ste.data.table_checks import check_built_table
 from ste.errors import ConfigError, DataError
 from ste.market.sources import Market
@@ -29,6 +31,7 @@ from ste.synthetic import generator as drawing
 from ste.synthetic.generator import generate_market
 
 WORLD = SyntheticSettings(source="world", tickers=5, start="2019-01-01", end="2021-12-31", format="parts")
+WIDE = ("alpha158", "alpha360")
 DATES = SplitSettings(validation_start="2020-11-01", test_start="2021-05-01")
 EVERY = 10**9  # bars in a block
 
@@ -410,3 +413,26 @@ def test_tickers_of_different_blocks_share_the_markets_shock(monkeypatch: pytest
 def test_a_world_of_many_blocks_is_built_in_parts_as_in_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drawing, "BLOCK", 2)
     check_same(replace(WORLD, labels=LABELS[2]), tmp_path)
+
+
+def test_a_block_of_a_wide_table_has_fewer_bars() -> None:
+    """So that what a build holds in memory does not grow with the number of columns."""
+    many = replace(WORLD, frequency="daily", tickers=20_000, start="2005-01-01")
+    rows = {name: building_parts.block_rows(replace(many, features=name)) for name in ("weekly21", *WIDE)}
+    values = {name: rows[name] * len(load_feature_set(name).names) for name in rows}
+    assert max(values.values()) <= 2 * values["weekly21"]
+    assert 1 << 15 < rows["alpha360"] < rows["alpha158"] < rows["weekly21"]
+    few = replace(WORLD, tickers=5)
+    assert building_parts.block_rows(replace(few, features="alpha360")) == building_parts.block_rows(few)
+
+
+@pytest.mark.filterwarnings("error::pandas.errors.PerformanceWarning")
+@pytest.mark.parametrize("form", ["parts", "parquet"])
+def test_a_wide_table_keeps_its_features_in_few_blocks(form: str, tmp_path: Path) -> None:
+    """Pandas warns about a table of more than a hundred separate columns, which cost time and memory."""
+    own = replace(WORLD, tickers=2, frequency="daily", format=form, features="alpha158", split=DATES)
+    prepared = prepare(own, tmp_path)
+    if form == "parquet":
+        table = read_table(prepared.files["train"], own.feature_set, own.periods)
+        table["split"] = 0
+        assert table.shape[1] > 158

@@ -44,7 +44,7 @@ class MarketFiles:
 
 
 def write_market(folder: Path, tickers: int, sessions: int) -> MarketFiles:
-    """Write bars of whole tickers with this number of sessions in both formats."""
+    """Write bars of whole tickers with this number of sessions in both formats, as Qlib's float32."""
     settings = load_settings(
         TrainSettings, compose_command("train", ["data=world", f"data.tickers={tickers}", *_years(sessions)])
     ).data
@@ -52,6 +52,7 @@ def write_market(folder: Path, tickers: int, sessions: int) -> MarketFiles:
     bars = generate_market(settings).bars
     days = pd.DatetimeIndex(np.sort(bars["date"].unique()))[-sessions:]
     bars = bars[bars["date"] >= days[0]].reset_index(drop=True)
+    bars = bars.astype(dict.fromkeys(BARS, "float32")).astype(dict.fromkeys(BARS, "float64"))
     path = folder / "bars.parquet"
     write_frame(bars, path)
     _write_qlib(folder / "qlib", bars, days)
@@ -78,6 +79,7 @@ def _write_qlib(folder: Path, bars: pd.DataFrame, days: pd.DatetimeIndex) -> Non
         ticker_folder = folder / "features" / str(ticker).lower()
         ticker_folder.mkdir()
         columns = {name: own[name].to_numpy() for name in BARS}
+        columns["vwap"] = ((own["high"] + own["low"] + own["close"]) / 3).to_numpy()  # as STE without its own
         columns |= {name: np.full(len(own), value) for name, value in neutral.items()}
         first = np.searchsorted(days, own["date"].iloc[0])
         for name, values in columns.items():

@@ -4,7 +4,6 @@ Calls Qlib's public classes as its documentation and examples do.
 """
 
 import os
-import resource
 import time
 import warnings
 from typing import Any
@@ -19,6 +18,8 @@ from qlib.data.dataset.handler import DataHandlerLP
 from qlib.data.dataset.loader import QlibDataLoader, StaticDataLoader
 from torch.utils.data import DataLoader
 
+from benchmarks.peers.qlib_features import features
+from benchmarks.peers.resources import clocks, peak
 from benchmarks.worker_process import JsonObject, answer_requests
 
 STEP = "Ref($close, 1)"
@@ -41,24 +42,24 @@ LABEL = "Ref($close, -1) / $close - 1"
 
 def windows(request: JsonObject) -> JsonObject:
     """Measure the way from Qlib's files to windows of the three splits and the first training batch."""
-    before, start = _peak(), _clocks()
+    before, start = peak(), clocks()
     options = {name: request[name] for name in ("kernels", "maxtasksperchild") if name in request}
     qlib.init(provider_uri=request["folder"], region="us", logging_level=40, **options)
     fields = STOCK | {name: f"${name}" for name in request["given"]}
     loader = QlibDataLoader(
         {"feature": (list(fields.values()), list(fields)), "label": ([LABEL], ["return"])}, freq="day"
     )
-    initialised = _clocks()
+    initialised = clocks()
     dataset = _dataset(loader, request, instruments="all")
-    handled = _clocks()
+    handled = clocks()
     samplers = {name: _sampler(dataset, name) for name in request["segments"]}
-    sampled = _clocks()
+    sampled = clocks()
     batch = next(iter(DataLoader(samplers["train"], batch_size=request["batch_size"], shuffle=True)))
-    ended = _clocks()
+    ended = clocks()
     return {
         "seconds": ended[0] - start[0],
         "cpu": ended[1] - start[1],
-        "memory": _peak() - before,
+        "memory": peak() - before,
         "stages": {
             "init": initialised[0] - start[0],
             "handler": handled[0] - initialised[0],
@@ -162,25 +163,16 @@ class Trainer:
         }
 
 
-def _clocks() -> tuple[float, float]:
-    """Return wall time, and CPU time of this process and of those it waited for, in seconds."""
-    times = os.times()
-    return time.perf_counter(), times.user + times.system + times.children_user + times.children_system
-
-
-def _peak() -> int:
-    """Return the largest resident size so far of this process or one it waited for, in bytes."""
-    return 1024 * max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-
-
 def main() -> None:
-    """Answer the jobs `windows`, `open` and `fit`."""
+    """Answer the jobs `windows`, `features`, `open` and `fit`."""
     warnings.filterwarnings("ignore")
     trainers: list[Trainer] = []
 
     def answer(request: JsonObject) -> JsonObject:
         if request["job"] == "windows":
             return windows(request)
+        if request["job"] == "features":
+            return features(request)
         if request["job"] == "open":
             trainers.append(Trainer(request))
             return {}

@@ -71,13 +71,13 @@ SCALES = {"price": "log_ratio", "volume": "window_mean", "count": "log1p", "perc
 """Normalization of a column by its unit, where it declares none; see `NORMALIZATIONS`."""
 
 NORMALIZATIONS = (
-    *("none", "log", "log1p", "log_ratio", "ratio", "close_fraction", "band_position", "window_mean", "window_change"),
-    "rank",
+    *("none", "log", "log1p", "fraction", "log_ratio", "ratio", "close_fraction", "band_position"),
+    *("window_mean", "window_change", "rank"),
 )
-"""Normalizations by `data.representation=stationary`, before scaling: `none`; `log`; `log1p`; `log_ratio` and `ratio`
-(less 1) to the close; `close_fraction`; `band_position` (-1 at the lower of the column's `bands`, 1 at the upper);
-`window_mean` (log ratio to the window's mean); `window_change` (since the window's first period); `rank` (across the
-tickers of a date, computed with the table)."""
+"""Normalizations by `data.representation=stationary`, before scaling: `none`; `log`; `log1p`; `fraction` (x / (1 + x),
+for a ratio from 0 to any size); `log_ratio` and `ratio` (less 1) to the close; `close_fraction`; `band_position` (-1 at
+the lower of the column's `bands`, 1 at the upper); `window_mean` (log ratio to the window's mean); `window_change`
+(since the window's first period); `rank` (across the tickers of a date, computed with the table)."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Evaluate expressions on the bars of all tickers."""
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -91,14 +91,14 @@ class Evaluator:
         self._uses: Counter[str] | None = None
 
     def values(self, expression: Expression) -> Array:
-        """The value at each period's last bar, float64 [P]."""
+        """The value at each period's last bar, float64 [P], read only."""
         result = self._sampled(self._column(expression.node))
         while self._uses is None and sum(column.size for column in self._columns.values()) > CACHE_BYTES:
             self._columns.popitem(last=False)
         return result
 
-    def table(self, expressions: Sequence[Expression]) -> list[Array]:
-        """The values of each expression; an intermediate column is dropped after its last use."""
+    def table(self, expressions: Sequence[Expression]) -> Iterator[Array]:
+        """Yield the values of each expression; an intermediate column is dropped after its last use."""
         uses: Counter[str] = Counter(expression.node.key for expression in expressions)
         seen: set[str] = set()
         for expression in expressions:
@@ -107,14 +107,12 @@ class Evaluator:
                     uses.update(below.key for below in node.inputs)
                 seen.add(node.key)
         self._uses = uses
-        results = []
         try:
             for expression in expressions:
-                results.append(self.values(expression))
+                yield self.values(expression)
                 self._release(expression.node)
         finally:
             self._uses = None
-        return results
 
     def _release(self, node: Node) -> None:
         if self._uses is not None:
@@ -162,4 +160,5 @@ class Evaluator:
         """One value per period: a bar's value at the period's last bar."""
         if not isinstance(column.values, np.ndarray):
             return np.full(len(self._rows.first), column.values)
-        return column.values if column.by_period else column.values[self._rows.last]
+        daily = len(self._rows.first) == len(self._rows.day)  # each bar is a period
+        return column.values if column.by_period or daily else column.values[self._rows.last]

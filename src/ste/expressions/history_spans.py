@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 _CHUNK = 16_384
+_LONG = 256  # values of a history
+_Places = slice | NDArray[np.int64]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -56,18 +59,36 @@ class Spans:
         results = tuple(np.empty(self.size) for _ in range(outputs))
         pad = window - 1
         for first, last, a, b in self._chunks(pad):
-            lengths = np.diff(np.append(self.starts[first:last], b))
-            index = np.arange(b - a) + pad * np.repeat(np.arange(last - first), lengths)
+            layout = list(self._layout(first, last, pad))
             padded = []
             for values in inputs:
-                buffer = np.full(index[-1] + 1 + pad, np.nan)
+                infinite = np.isinf(values[a:b])
                 # Rolling windows leave infinite values out, as pandas does.
-                buffer[index + pad] = np.where(np.isinf(values[a:b]), np.nan, values[a:b])
+                chunk = np.where(infinite, np.nan, values[a:b]) if infinite.any() else values[a:b]
+                buffer = np.full(b - a + pad * (last - first), np.nan)
+                for own, _, behind in layout:
+                    buffer[behind] = chunk[own.start - a : own.stop - a]
                 padded.append(buffer)
             computed = kernel(*padded, window)
             for result, values in zip(results, computed if outputs > 1 else (computed,), strict=True):
-                result[a:b] = values[index]
+                for own, at, _ in layout:
+                    result[own] = values[at]
         return results
+
+    def _layout(self, first: int, last: int, pad: int) -> Iterator[tuple[slice, _Places, _Places]]:
+        """Where values of a chunk lie: in the column, among the chunk's windows, and behind the padding.
+
+        Long histories are copied one by one, short ones by one index of all.
+        """
+        bounds = np.append(self.starts[first:last], self.starts[last] if last < len(self.starts) else self.size)
+        a, b = int(bounds[0]), int(bounds[-1])
+        if b - a < _LONG * (last - first):
+            at = np.arange(b - a) + pad * np.repeat(np.arange(last - first), np.diff(bounds))
+            yield slice(a, b), at, at + pad
+            return
+        for number, (start, end) in enumerate(pairwise(bounds.tolist())):
+            to, size = start - a + pad * number, end - start
+            yield slice(start, end), slice(to, to + size), slice(to + pad, to + pad + size)
 
     def _chunks(self, pad: int) -> Iterator[tuple[int, int, int, int]]:
         """Consecutive histories: first, last + 1, and their values from a to before b."""

@@ -4,6 +4,7 @@ This is the one engine for tables, bulk prediction, the service and the live pip
 feature set (`ste.expressions`) on the bars of each history.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -18,7 +19,7 @@ from ste.market.calendar import Periods
 from ste.market.histories import history_starts
 from ste.market.sources import Market
 from ste.registry import FEATURE_FUNCTIONS
-from ste.schema import KEYS, PERIOD_BAR, ROW_PERIOD, ROW_VOLATILITY, FeatureSet
+from ste.schema import PERIOD_BAR, ROW_PERIOD, ROW_VOLATILITY, FeatureSet
 
 _VOLATILITY = "TA.STDDEV(Log($close) - Ref(Log($close), 1), 20)"
 _VOLATILITY_BARS = 21
@@ -121,23 +122,20 @@ def feature_rows(
     if frequency != "daily":
         complete &= (dates == periods.last_sessions(dates).to_numpy()) | (dates == ends)
     evaluator = _evaluator(market, periods, period, starts, first, last)
-    values = _columns(evaluator, features)
-    defined = np.ones(len(last), dtype=bool)
-    for name in () if with_undefined else features.names:
-        undefined = complete & ~np.isfinite(values[name])
-        if undefined.any():
-            _count_undefined(market, name, undefined & defined, last)
-            defined &= ~undefined
-    complete &= defined
-    values |= {bar.name: evaluator.values(parse(bar.expr)) for bar in PERIOD_BAR}
+    at = np.flatnonzero(complete)
+    values = _columns(evaluator, features, at)
+    if not with_undefined:
+        defined = _defined(market, values, features.names, last[at])
+        if not defined.all():
+            at, values = at[defined], values[:, defined]
+    rows = bars[["date", "ticker"]].iloc[last[at]].reset_index(drop=True)
+    others: dict[str, Any] = {ROW_PERIOD: period[last[at]]}
+    others |= {bar.name: evaluator.values(parse(bar.expr))[at] for bar in PERIOD_BAR}
     root = np.sqrt(market.bars_per_period(frequency))
-    values[ROW_VOLATILITY] = evaluator.values(parse(_VOLATILITY)) * root
-    last = last[complete]
-    keys = bars[["date", "ticker"]].iloc[last].reset_index(drop=True)
-    columns: dict[str, Any] = {"date": keys["date"], "ticker": keys["ticker"], ROW_PERIOD: period[last]}
-    columns |= {name: column[complete] for name, column in values.items()}
-    rows = pd.DataFrame(columns, copy=False)
-    return rows[[*KEYS, *features.names, ROW_PERIOD, *(bar.name for bar in PERIOD_BAR), ROW_VOLATILITY]]
+    others[ROW_VOLATILITY] = evaluator.values(parse(_VOLATILITY))[at] * root
+    # One block of features: a frame of separate columns takes more time and memory in every later step.
+    table = pd.DataFrame(values.T, columns=list(features.names), copy=False)
+    return pd.concat([rows, table, pd.DataFrame(others)], axis=1)
 
 
 def _evaluator(
@@ -147,13 +145,32 @@ def _evaluator(
     return Evaluator(BarPeriods(day, starts, first, last, Fields(market, periods, period, last)))
 
 
-def _columns(evaluator: Evaluator, features: FeatureSet) -> dict[str, np.ndarray]:
-    """Evaluate the columns, float64 `[P]` each; an undefined value is the column's `fill`."""
-    out = {}
-    for column, values in zip(features.columns, evaluator.table(expressions(features)), strict=True):
-        filled = values if column.fill is None else np.where(np.isfinite(values), values, column.fill)
-        out[column.name] = filled
+def _columns(evaluator: Evaluator, features: FeatureSet, at: np.ndarray) -> np.ndarray:
+    """Evaluate the columns at some periods, float64 `[F, R]`; an undefined value is the column's `fill`."""
+    out = np.empty((len(features.columns), len(at)))
+    for own, column, values in zip(out, features.columns, evaluator.table(expressions(features)), strict=True):
+        np.take(values, at, out=own)
+        if column.fill is not None:
+            own[~np.isfinite(own)] = column.fill
     return out
+
+
+def _defined(market: Market, values: np.ndarray, names: Sequence[str], last: np.ndarray) -> np.ndarray:
+    """Return which rows have a value of every feature, bool `[R]`; count the others by their first missing one.
+
+    Args:
+        market: for its summary.
+        values: float64 `[F, R]`.
+        names: of the features.
+        last: bar of each row.
+    """
+    defined = np.ones(len(last), dtype=bool)
+    for name, own in zip(names, values, strict=True):
+        finite = np.isfinite(own)
+        if not finite.all():
+            _count_undefined(market, name, ~finite & defined, last)
+            defined &= finite
+    return defined
 
 
 def _count_undefined(market: Market, name: str, rows: np.ndarray, last: np.ndarray) -> None:

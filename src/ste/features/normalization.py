@@ -156,6 +156,7 @@ _FORMS: dict[str, Callable[..., torch.Tensor]] = {
     "window_change": lambda own, values, x, close: _since_first(values) if x.dim() == 3 else torch.zeros_like(values),
     "log": lambda own, values, x, close: torch.log(values),
     "log1p": lambda own, values, x, close: torch.log1p(values),
+    "fraction": lambda own, values, x, close: values / (1.0 + values),
     "none": lambda own, values, x, close: values,
 }
 """Normalized values of the columns of each kind, from the raw values, all columns `x`, and the close."""

@@ -19,6 +19,7 @@ _WORDS = {
     "band_position": "position between the bands, -1 to 1",
     "log": "log of the value",
     "log1p": "log of 1 plus the value",
+    "fraction": "value as a fraction of 1 plus the value",
     "window_mean": "log ratio to the window's mean",
     "window_change": "change since the window's first period",
     "none": "as it is",

@@ -36,6 +36,7 @@ from ste.market.sources import Market
 from ste.schema import RETURN, ROW_PERIOD, SPLITS
 
 _MIN_ROWS, _MAX_ROWS = 1 << 15, 1 << 19  # bars in a block
+_MAX_VALUES = 1 << 24  # of features in a block: 128 MiB
 _BLOCKS = 32
 
 
@@ -61,7 +62,8 @@ def block_rows(settings: DataSettings) -> int:
         rows = tickers * len(settings.periods.calendar.sessions(*span))
     elif isinstance(settings, MarketSettings) and Path(settings.bars).is_file() and settings.bars.endswith(".parquet"):
         rows = pq.read_metadata(settings.bars).num_rows
-    return int(np.clip(rows // _BLOCKS, _MIN_ROWS, _MAX_ROWS))
+    most = min(_MAX_ROWS, _MAX_VALUES // len(settings.feature_set.names))
+    return int(np.clip(rows // _BLOCKS, _MIN_ROWS, max(_MIN_ROWS, most)))
 
 
 def find_last_bar(settings: DataSettings, max_rows: int) -> pd.Timestamp | None:

@@ -81,4 +81,7 @@ def read_table(
     order.add(table)
     order.check(path)
     types = {DIRECTION: "int64"} | ({HISTORY_ONLY: "int8"} if HISTORY_ONLY in columns else {})
-    return table[columns].astype(types)
+    out = table[columns]
+    for name, kind in types.items():  # one by one: `astype` of several would make every column a block of its own
+        out[name] = out[name].to_numpy(dtype=kind)
+    return out
