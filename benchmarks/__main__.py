@@ -48,7 +48,7 @@ def run_part(name: str, quick: bool) -> PartResult:
         measurements=measurements,
         seconds=time.perf_counter() - start,
         load=(load_before, load_average()),
-        error=last_lines if process.returncode else None,
+        error=(last_lines or f"ended with code {process.returncode}") if process.returncode else None,
     )
 
 

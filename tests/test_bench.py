@@ -74,11 +74,11 @@ def test_the_page_has_every_measurement_its_note_and_the_parts_without_any():
     assert all(line.count("|") == len(COLUMNS) + 1 for line in page.splitlines() if line.startswith("|"))
 
 
-def fake_python(tmp_path: Path, code: int) -> str:
+def fake_python(tmp_path: Path, code: int, reason: str = "the reason") -> str:
     """Stands in for the interpreter that runs a part."""
     line = json.dumps(ROWS[0].__dict__)
     script = tmp_path / "python"
-    script.write_text(f"#!/bin/sh\necho 'chatter'\necho '{line}'\necho 'the reason' >&2\nexit {code}\n")
+    script.write_text(f"#!/bin/sh\necho 'chatter'\necho '{line}'\nprintf '{reason}' >&2\nexit {code}\n")
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
     return str(script)
 
@@ -96,6 +96,15 @@ def test_measurements_are_printed_and_saved_and_a_failed_part_is_reported(tmp_pa
     printed = capsys.readouterr().out
     assert printed.index("start: help: 0.412 s") < printed.index("reached 1 of 1")
     assert ("the reason" in printed) is (code == 1)
+
+
+def test_a_part_that_ends_without_a_word_failed_too(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "executable", fake_python(tmp_path, 9, reason=""))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        bench.main(["start"])
+    assert stop.value.code == 1
+    assert "ended with code 9" in capsys.readouterr().out
 
 
 def test_an_unknown_part_is_reported(capsys):
