@@ -6,6 +6,7 @@ pytest -n auto    on all cores
 """
 
 import importlib
+import logging
 import os
 import shutil
 import signal
@@ -63,6 +64,17 @@ def _has_bf16_lstm() -> bool:
     except RuntimeError:
         return False
     return True
+
+
+@pytest.fixture(autouse=True)
+def _restored_logging() -> Iterator[None]:
+    """Remove the handlers that a command adds when a test calls it: their files and streams end with the test."""
+    root = logging.getLogger()
+    before = list(root.handlers)
+    yield
+    for handler in [one for one in root.handlers if one not in before]:
+        root.removeHandler(handler)
+        handler.close()
 
 
 @pytest.fixture(scope="session", autouse=True)
