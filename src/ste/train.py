@@ -66,6 +66,7 @@ def _train(values: dict[str, Any]) -> "TrainResult | None":
         )
     with fast_imports("torch, Lightning and MLflow"):
         from ste.experiment.run import train as train_run
+        from ste.tracking.stop_signals import stop_signals
 
         if settings.tracking.enabled:
             import ste.tracking.tracked_run  # noqa: F401 - here, so that the time of its import is shown
@@ -82,7 +83,8 @@ def _train(values: dict[str, Any]) -> "TrainResult | None":
         from ste.tuning.pruning import Pruning
 
         callbacks = (Pruning(sweep, f"val/{settings.fit.monitor}"),)
-    return train_run(settings, tracked, folder, name, command, callbacks)
+    with stop_signals():  # also of a run that is not tracked: Lightning would end at SIGTERM as if it had finished
+        return train_run(settings, tracked, folder, name, command, callbacks)
 
 
 def _resumed_values(settings: TrainSettings, run_id: str) -> dict[str, Any]:
