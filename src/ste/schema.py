@@ -226,6 +226,10 @@ HISTORY_ONLY = "history_only"
 """Optional last column of a table: 1 in rows that later windows read and that are neither trained on nor scored."""
 
 
+NOT_FEATURES = (*KEYS, *TARGETS, LABEL_END, HISTORY_ONLY, "split", *(column.name for column in PERIOD_BAR))
+"""Columns of a table that no feature is."""
+
+
 def table_columns(features: FeatureSet) -> tuple[str, ...]:
     """Return the columns of a built table, in order; `LABEL_END` and `HISTORY_ONLY` may follow."""
     return KEYS + features.names + TARGETS + features.further_columns

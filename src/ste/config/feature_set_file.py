@@ -11,10 +11,10 @@ from annotated_types import Predicate
 
 from ste.config.validation import Expect, NonNegativeInt, Settings
 from ste.errors import ConfigError, check_name, described
-from ste.schema import HISTORY_ONLY, KEYS, NORMALIZATIONS, PERIOD_BAR, SCALES, TARGETS, Column, FeatureSet
+from ste.schema import NORMALIZATIONS, NOT_FEATURES, ROW_PERIOD, ROW_VOLATILITY, SCALES, Column, FeatureSet
 
 _TRY_NEW = "Try python -m ste.new feature_set mine, and see mine.yaml."
-_RESERVED = (*KEYS, *TARGETS, HISTORY_ONLY, "split", "period", "volatility", *(column.name for column in PERIOD_BAR))
+_RESERVED = (*NOT_FEATURES, ROW_PERIOD, ROW_VOLATILITY)
 
 
 _NAME = "a name of letters, digits and _, which starts with a letter,"

@@ -7,6 +7,7 @@ the place of one.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -90,11 +91,11 @@ def set_names() -> set[str]:
     return {path.stem for path in _set_files()}
 
 
-def _set_files() -> list[Path]:
-    """Files that `features=NAME` finds: of the package, of plugins and of the current folder."""
-    folders = (conf_dir(), *plugin_folders(), Path())
-    files = [path for folder in folders for path in sorted((folder / FOLDER).glob("*.yaml"))]
-    return files + [path for path in sorted(Path().glob("*.yaml")) if path.is_file() and _defines_columns(path)]
+def _set_files(name: str = "*") -> list[Path]:
+    """Files that `features=NAME` finds, here for any name: of the package, of plugins and of the current folder."""
+    file, folders = f"{name}.yaml", (conf_dir(), *plugin_folders(), Path())
+    files = [path for folder in folders for path in sorted((folder / FOLDER).glob(file))]
+    return files + [path for path in sorted(Path().glob(file)) if path.is_file() and _defines_columns(path)]
 
 
 def _defines_columns(path: Path) -> bool:
@@ -114,8 +115,8 @@ def set_path(name: str) -> Path:
         if not path.is_file():
             raise ConfigError(f"features={name}: no such file.{nearby(path)} Give the path of a feature set in YAML.")
         return path
-    files = _set_files()
-    found = [one for one in files if one.stem == name] or [one for one in (Path(f"{name}.yaml"),) if one.is_file()]
+    named = _set_files(escape(name)) if path.name == name else []  # a path has no other place
+    found = named or [one for one in (Path(f"{name}.yaml"),) if one.is_file()]
     if len(found) > 1:
         raise ConfigError(
             f"features={name}: there are {found[0]} and {found[1]}. Rename one of them, or type features={found[1]}."

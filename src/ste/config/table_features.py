@@ -9,10 +9,9 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from ste.config.feature_sets import ALL_COLUMNS, DEFAULT, ChosenFeatures, join, load_feature_set, shipped_sets
 from ste.errors import ConfigError, DataError
-from ste.schema import HISTORY_ONLY, KEYS, PERIOD_BAR, TARGETS, Column, FeatureSet
+from ste.schema import NOT_FEATURES, Column, FeatureSet
 
 _ROWS = 2000  # of the table that decide the units
-_OTHERS = {*KEYS, *TARGETS, HISTORY_ONLY, "label_end", "split", *(column.name for column in PERIOD_BAR)}
 
 
 def table_feature_set(table: str, chosen: ChosenFeatures) -> FeatureSet:
@@ -35,7 +34,7 @@ def table_feature_set(table: str, chosen: ChosenFeatures) -> FeatureSet:
     shipped = {column.name: column for one in shipped_sets() for column in one.columns}
     head = _first_rows(Path(table).expanduser())
     numeric = [str(name) for name in head if is_numeric_dtype(head[name].dtype) and not is_bool_dtype(head[name].dtype)]
-    own = [name for name in numeric if name not in _OTHERS and name not in defined]
+    own = [name for name in numeric if name not in NOT_FEATURES and name not in defined]
     if not own and not given:
         raise ConfigError(
             f"features={ALL_COLUMNS}: {table} has no numeric column but {', '.join(numeric) or 'none'}. Expected "

@@ -26,31 +26,28 @@ _VOLATILITY_BARS = 21
 
 
 def expressions(features: FeatureSet) -> tuple[Expression, ...]:
-    """Return the parsed expression of each column, with the functions that are registered now."""
+    """Return the parsed expression of each column that has one, with the functions that are registered now."""
     return _expressions(features, FEATURE_FUNCTIONS.changes)
 
 
 @cache
 def _expressions(features: FeatureSet, changes: int) -> tuple[Expression, ...]:
-    return tuple(parse(column.expr, column.name) for column in features.columns)
+    return tuple(parse(column.expr, column.name) for column in features.columns if column.expr)
 
 
-@cache
 def needed_fields(features: FeatureSet) -> frozenset[str]:
     """Return the names of the fields `$NAME` that the set reads; empty for a set of a ready table's columns."""
-    return frozenset().union(*(parse(one.expr, one.name).fields for one in features.columns if one.expr))
+    return frozenset().union(*(one.fields for one in expressions(features)))
 
 
-@cache
 def own_functions(features: FeatureSet) -> frozenset[str]:
     """Return the names of the user's functions that the set calls."""
-    return frozenset().union(*(parse(one.expr, one.name).functions for one in features.columns if one.expr))
+    return frozenset().union(*(one.functions for one in expressions(features)))
 
 
-@cache
 def is_cross_sectional(features: FeatureSet) -> bool:
     """Return whether a row depends on the other tickers of its date."""
-    return any(parse(one.expr, one.name).cross_sectional for one in features.columns if one.expr)
+    return any(one.cross_sectional for one in expressions(features))
 
 
 def look_back(features: FeatureSet, bars_per_period: int) -> int:
@@ -105,8 +102,8 @@ def feature_rows(
             f"features={features.name}: {', '.join(missing[:4])} has no expr, so it cannot be computed from bars. "
             "Give it one, or a ready table that has the column (data=csv)."
         )
-    for column in features.columns:
-        check_fields(column.name, parse(column.expr, column.name).fields, market.extra)
+    for one in expressions(features):
+        check_fields(one.where, one.fields, market.extra)
     bars = market.bars
     periods = market.periods(frequency)
     period = periods.index(bars["date"])

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ste.market.calendar import WEEKS, Periods
 from ste.market.ticker_groups import values_ahead
-from ste.schema import DIRECTION, HISTORY_ONLY, KEYS, PERIOD_BAR, RETURN, ROW_CLOSE, SPLITS, TARGETS
+from ste.schema import DIRECTION, NOT_FEATURES, RETURN, ROW_CLOSE, SPLITS
 
 SPLIT = "split"
 """Column with the name of a row's split."""
@@ -50,8 +50,7 @@ class AuditTable:
     def features(self) -> tuple[str, ...]:
         """Numeric columns that a model may read."""
         numeric = self.frame.select_dtypes("number").columns
-        others = {*KEYS, *TARGETS, HISTORY_ONLY, SPLIT, *(bar.name for bar in PERIOD_BAR)}
-        return tuple(name for name in numeric if name not in others)
+        return tuple(name for name in numeric if name not in NOT_FEATURES)
 
     @cached_property
     def periods(self) -> np.ndarray:

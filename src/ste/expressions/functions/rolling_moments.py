@@ -37,7 +37,7 @@ def _std(values: Array, window: int) -> Array:
     return np.sqrt(_var(values, window))
 
 
-def _merge_products(newer: State, older: State, lag: int) -> State:
+def merge_products(newer: State, older: State, lag: int) -> State:
     """Merge number, means, sums of squared deviations and of their products, of two columns."""
     count, x, y, xx, yy, xy = newer
     fraction = older[0] / np.maximum(count + older[0], 1.0)
@@ -56,7 +56,7 @@ def _products(left: Array, right: Array, window: int) -> State:
     defined = ~(np.isnan(left) | np.isnan(right))
     zeros = np.zeros(len(left))
     x, y = np.where(defined, left, 0.0), np.where(defined, right, 0.0)
-    return merge_windows((defined.astype(np.float64), x, y, zeros, zeros, zeros), window, _merge_products)
+    return merge_windows((defined.astype(np.float64), x, y, zeros, zeros, zeros), window, merge_products)
 
 
 def _cov(left: Array, right: Array, window: int) -> Array:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ste.expressions.functions.rolling_moments import CONSTANT
+from ste.expressions.functions.rolling_moments import CONSTANT, merge_products
 from ste.expressions.operators import Array
 from ste.expressions.rolling import Rolling, State, merge_windows
 from ste.registry import FEATURE_FUNCTIONS
@@ -10,17 +10,8 @@ from ste.registry import FEATURE_FUNCTIONS
 
 def _merge_line(newer: State, older: State, lag: int) -> State:
     """Merge number, mean age, mean value, and sums of squared ages, squared values and products of both."""
-    count, age, value, ages, values, products = newer
-    fraction = older[0] / np.maximum(count + older[0], 1.0)
-    further, distance, weight = older[1] + lag - age, older[2] - value, count * fraction
-    return (
-        count + older[0],
-        age + further * fraction,
-        value + distance * fraction,
-        ages + older[3] + further * further * weight,
-        values + older[4] + distance * distance * weight,
-        products + older[5] + further * distance * weight,
-    )
+    count, age, *rest = older
+    return merge_products(newer, (count, age + lag, *rest), lag)
 
 
 def _line(values: Array, window: int) -> State:
