@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -183,6 +185,25 @@ def test_a_signal_is_held_to_the_end_of_a_section(number: signal.Signals, expect
         steps.append("after it")
     assert steps == ["in the inner section", "in the outer section"]
     assert signal.getsignal(number) == before
+
+
+@pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Stopped)])
+def test_a_signal_that_arrives_in_a_finalizer_still_stops_the_process(
+    number: signal.Signals, expected: type[BaseException], capsys: pytest.CaptureFixture[str]
+):
+    """Python prints the exceptions of finalizers and of weak references' callbacks, and goes on."""
+
+    class Signals:
+        def __del__(self) -> None:
+            signal.raise_signal(number)
+
+    hook = sys.unraisablehook
+    with pytest.raises(expected), stop_signals():
+        item = Signals()
+        del item
+        time.sleep(60)
+    assert sys.unraisablehook is hook
+    assert not capsys.readouterr().err
 
 
 def test_a_call_of_the_store_ends_before_a_signal_stops_its_process(store: MlflowClient, tmp_path: Path, monkeypatch):

@@ -1,6 +1,7 @@
 """Convert SIGINT and SIGTERM to exceptions, outside of sections that must not be interrupted."""
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,8 @@ from dataclasses import dataclass
 from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_REPEAT_AFTER = 0.05
+"""Seconds after which a signal that a finalizer swallowed is sent again."""
 
 
 class Stopped(SystemExit):
@@ -34,6 +37,18 @@ _state = _State()
 def stop_signals() -> Iterator[None]:
     """Raise `KeyboardInterrupt` at SIGINT and `Stopped` at SIGTERM in this block; an ignored signal stays ignored."""
     before = {number: signal.getsignal(number) for number in _SIGNALS}
+    hook = sys.unraisablehook
+
+    def repeat_signal(unraisable: "sys.UnraisableHookArgs") -> None:
+        """Send the signal again: in a finalizer or a weak reference's callback Python only prints its exception."""
+        error = unraisable.exc_value
+        if isinstance(error, (KeyboardInterrupt, Stopped)):
+            number = signal.SIGINT if isinstance(error, KeyboardInterrupt) else signal.SIGTERM
+            threading.Timer(_REPEAT_AFTER, signal.pthread_kill, [threading.main_thread().ident, number]).start()
+        else:
+            hook(unraisable)
+
+    sys.unraisablehook = repeat_signal
     for number, handler in before.items():
         if handler != signal.SIG_IGN:
             signal.signal(number, _handle)
@@ -42,6 +57,7 @@ def stop_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        sys.unraisablehook = hook
 
 
 @contextmanager
