@@ -228,7 +228,7 @@ def test_a_choice_with_the_name_of_another_is_refused(folder: Path):
         ),
         (
             "import ste\n@ste.register('loss', 'focal')\nclass A: ...\n",
-            r"fit\.loss=focal: registered twice by the plugin user_bad",
+            r"fit\.loss=focal: registered by ste and user_bad",
         ),
         ("import ste\n@ste.register('loss', low=1)\nclass A: ...\n", r"a component of this kind has no option low"),
     ],
@@ -300,7 +300,7 @@ def test_a_notebook_may_define_its_component_again():
 
     assert METRICS["notebook"].high == 2.0
     assert METRICS.plugin("notebook") == Plugin(__name__)
-    with pytest.raises(ConfigError, match=r"fit\.monitor=mcc: registered twice by the plugin test_plugins"):
+    with pytest.raises(ConfigError, match=r"fit\.monitor=mcc: registered by ste and test_plugins"):
         ste.register("metric", "mcc", low=-1.0, high=1.0, higher_is_better=True)(metric)
     METRICS.remove("notebook")
 

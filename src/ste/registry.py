@@ -60,9 +60,8 @@ class Registry(Mapping[str, Any]):
         plugin = plugin or _origin(component)
         owner = self._plugins.get(name)
         if self._components.get(name, component) is not component and (owner is None or owner != plugin):
-            whose = " and ".join(sorted({one.module for one in (plugin, owner) if one is not None}))
-            by = f" by the plugin {whose}" if whose else ""
-            raise ConfigError(f"{self.kind}={name}: registered twice{by}. Give one of them another name.")
+            whose = " and ".join(sorted({"ste" if one is None else one.module for one in (plugin, owner)}))
+            raise ConfigError(f"{self.kind}={name}: registered by {whose}. Give one of them another name.")
         self.changes += self._components.get(name, component) is not component
         self._components[name] = component  # a plugin may define its own again, as a notebook does
         if plugin is not None:
