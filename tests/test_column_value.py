@@ -257,3 +257,11 @@ def test_a_verdict_keeps_its_word_and_says_nothing_of_the_packages_columns():
     assert with_columns(verdict, [replace(mine, own=False), value(None)]) == verdict
     few = Verdict("inconclusive")
     assert with_columns(few, [mine]) == few
+
+
+def test_many_groups_are_summed_up_in_a_sentence():
+    sizes = {"a": 0.001, "b": -0.02, "c": 0.03, "d": 0.01, "e": 0.004}
+    values = [replace(value(loss(size, 0.002)), name=name) for name, size in sizes.items()]
+    (*described, others) = with_columns(Verdict("better"), values).points
+    assert described == [values["abcde".index(name)].sentence for name in "cbd"]
+    assert others == "Groups of measurable use among the other 2: 1."

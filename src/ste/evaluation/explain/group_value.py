@@ -9,6 +9,8 @@ from ste.evaluation.verdict import Verdict
 from ste.evaluation.verdict_text import estimate, number
 
 _RETRAINED = "retrained without them"
+_NAMED = 3
+"""Groups that a verdict describes one by one."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +62,14 @@ class GroupValue:
         return cls(**{**values, "permuted": permuted, "retrained": retrained})
 
     @property
+    def decisive(self) -> ScoreChange | None:
+        """The change that decides what the sentence says: retrained, else permuted."""
+        return self.retrained.get(self.split) or self.permuted
+
+    @property
     def sentence(self) -> str:
         """What the columns add, in words with figures; empty where nothing was measured."""
-        permuted, retrained = self.permuted, self.retrained.get(self.split)
-        decisive = retrained or permuted
+        permuted, retrained, decisive = self.permuted, self.retrained.get(self.split), self.decisive
         if decisive is None:
             return ""
         figures = [
@@ -91,12 +97,18 @@ def with_columns(verdict: Verdict, values: Sequence[GroupValue]) -> Verdict:
 
     Args:
         verdict: of a run; an inconclusive one is returned as it is.
-        values: of its groups.
+        values: of its groups; the three that change the log-loss most are described, the others counted.
     """
-    if verdict.word == "inconclusive":
+    own = [(one, one.decisive) for one in values if one.own]
+    measured = [(one, change.log_loss) for one, change in own if change is not None]
+    if verdict.word == "inconclusive" or not measured:
         return verdict
-    sentences = tuple(one.sentence for one in values if one.own and one.sentence)
-    return replace(verdict, points=verdict.points + sentences) if sentences else verdict
+    largest = sorted(measured, key=lambda pair: -abs(pair[1].value))
+    sentences = [one.sentence for one, _ in largest[:_NAMED]]
+    if others := [loss for _, loss in largest[_NAMED:]]:
+        useful = sum(_side(loss) == "above" for loss in others)
+        sentences.append(f"Groups of measurable use among the other {len(others)}: {useful}.")
+    return replace(verdict, points=(*verdict.points, *sentences))
 
 
 def _side(figure: Estimate) -> str:
