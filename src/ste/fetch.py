@@ -1,4 +1,4 @@
-"""Fetch bars from Yahoo or macro series from FRED: `python -m ste.fetch source=yahoo tickers=[AAPL,MSFT]`."""
+"""Fetch bars from Yahoo or macro series from FRED: `python -m ste.fetch source=yahoo 'tickers=[AAPL,MSFT]'`."""
 
 from omegaconf import DictConfig
 
