@@ -17,6 +17,10 @@ from ste.schema import PERIOD_BAR
 Inputs = Literal["last", "window", "volatility"]
 
 CHUNK = 65536
+"""Examples that are normalized at a time, at most."""
+
+CHUNK_VALUES = 2**24
+"""Values that are normalized at a time, 64 MiB: long windows of many columns come in fewer examples."""
 
 
 def select_inputs(features: np.ndarray, inputs: Inputs) -> np.ndarray:
@@ -106,5 +110,7 @@ class SplitExamples:
                 )
             yield volatility(self.dataset.ends.numpy())
             return
-        for index in torch.arange(len(self)).split(CHUNK):
+        rows = min(CHUNK, max(1, CHUNK_VALUES // self.window_size))
+        for index in torch.arange(len(self)).split(rows):
             yield select_inputs(self.representation(self.dataset[index].features).numpy(), inputs)
+            self.dataset.store.columns.release()  # the examples of a long split touch every page of a mapped table
