@@ -377,7 +377,7 @@ def test_nothing_takes_a_sweep_or_a_pruned_trial_for_a_trained_run(swept: Any):
         raise Pruned(3)
     pruned = client.get_run(run.id)
     assert (pruned.info.status, pruned.data.tags["pruned"]) == ("KILLED", "true")
-    assert parent.id not in {found.id for found in find_runs(client, parent.experiment)}
+    assert parent.id not in {found.id for found in find_runs(client, [parent.experiment])}
     latest = find_run(client, "latest").id
     assert latest == rows[3].result.run_id
     with pytest.raises(RunError, match=f"that is a sweep, which has no model. Try run={rows[2].result.run_id}"):

@@ -1,6 +1,7 @@
 """Trials: what was tried before on the same data, and what their portfolios did."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ from mlflow.tracking import MlflowClient
 
 from ste.config import TrackingSettings
 from ste.evaluation.scorecard import Estimate, Portfolio, Scorecard
+from ste.experiment.run import train
+from ste.experiment.trial_log import TrialFiles, TrialLog, TrialMemory, trial_key
 from ste.tracking.earlier_trials import find_trials
-from ste.tracking.run_info import DIGEST_TAG, FOLD_TAG, find_children, find_runs
+from ste.tracking.run_info import DIGEST_TAG, FOLD_TAG, TRIAL_KEY_TAG, find_children, find_runs
 from ste.tracking.run_writer import TrackedRun
 from ste.tracking.store import create_store
 from ste.tracking.tracked_run import tracked_run
@@ -77,8 +80,8 @@ def test_folds_are_no_trials_and_are_found_through_their_run(client: MlflowClien
             children[number] = past(card([0.1, 0.1, 0.1]), parent=parent, tags={FOLD_TAG: number})
     past(None, parent=TrackedRun(client, client.get_run(parent.id)))  # something else below the same run
     assert {number: run.id for number, run in find_children(client, parent.id).items()} == children
-    assert parent.id in {run.id for run in find_runs(client, "1")}
-    assert not set(children.values()) & {run.id for run in find_runs(client, "1")}
+    assert parent.id in {run.id for run in find_runs(client, ["1"])}
+    assert not set(children.values()) & {run.id for run in find_runs(client, ["1"])}
     trials = find_trials(client, parent.id, "d", card([0.0, 0.0, 0.1]))
     assert trials.sharpes == (1.5,)
     assert trials.performance is None
@@ -138,3 +141,46 @@ def test_a_run_that_ended_since_the_last_look_is_read_again(client: MlflowClient
     assert trials.count == 2
     assert trials.performance is not None
     np.testing.assert_array_equal(trials.performance[:, 1], [0.1, 0.2, 0.3])
+
+
+def test_trials_of_every_experiment_count_and_the_same_trial_once(client: MlflowClient):
+    def tagged(experiment: str, key: str) -> str:
+        with tracked_run(TrackingSettings(experiment=experiment), Path("outputs"), "r", {}) as run:
+            run.set_tags({DIGEST_TAG: "d", TRIAL_KEY_TAG: key})
+        return run.id
+
+    tagged("first", "a")
+    tagged("first", "b")
+    tagged("second", "a")  # the same again
+    own = tagged("third", "c")
+    assert find_trials(client, own, "d", None).count == 3
+    assert find_trials(client, own, "d", None, {"a", "untracked"}).count == 4
+    assert find_trials(client, own, "d", None).elsewhere == 0
+
+
+def test_a_trial_is_what_is_fitted():
+    config = {"model": {"name": "lstm"}, "seed": 0, "tracking": {"experiment": "a"}, "scoring": {"resamples": 10}}
+    key = trial_key(config)
+    assert trial_key({**config, "tracking": {"enabled": False}, "scoring": {}, "paths": {"output": "x"}}) == key
+    assert trial_key({**config, "seed": 1}) != key
+    assert trial_key({**config, "model": {"name": "gru"}}) != key
+
+
+@pytest.mark.parametrize("kept", [TrialFiles, lambda _: TrialMemory()])
+def test_logged_trials_are_those_of_the_data(tmp_path: Path, kept: Callable[[Path], TrialLog]):
+    log = kept(tmp_path)
+    assert log.keys("d") == frozenset()
+    for key in ("a", "b", "a"):
+        log.add("d", key)
+    log.add("e", "c")
+    assert (log.keys("d"), log.keys("e")) == ({"a", "b"}, {"c"})
+
+
+def test_an_untracked_training_counts(small: Callable[..., Any], folder: Path):
+    counts = []
+    for seed, *others in (("0", "tracking=off"), ("1", "tracking=off"), ("1",), ("2", "tracking.experiment=new")):
+        settings, values = small("model=logistic", f"seed={seed}", *others)
+        result = train(settings, values, folder / f"run{len(counts)}", "r")
+        assert result is not None
+        counts.append(result.trials)
+    assert counts == [1, 2, 2, 3]

@@ -346,7 +346,7 @@ def test_folds_that_are_still_owed_are_made_where_their_run_is(
 def find_run_of(place: Place, experiment: str) -> RunInfo:
     """The one run, folds apart, of an experiment."""
     found = place.client.get_experiment_by_name(experiment)
-    (run,) = find_runs(place.client, found.experiment_id)
+    (run,) = find_runs(place.client, [found.experiment_id])
     return run
 
 

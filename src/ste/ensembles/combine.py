@@ -20,6 +20,7 @@ from ste.experiment.artifacts import write_outputs
 from ste.experiment.run import parts_from_config
 from ste.experiment.run_scores import count_trials, judge_run, score_splits
 from ste.experiment.run_tracking import track_result
+from ste.experiment.trial_log import TrialFiles
 
 if TYPE_CHECKING:
     pass
@@ -74,7 +75,7 @@ def combine_runs(settings: EnsembleSettings, folder: Path) -> EnsembleResult:
             scores = {split: without_baselines(card, list(by_title)) for split, card in member_scores.items()}
             best = min(by_title, key=lambda title: member_scores["validation"].baselines[title]["log_loss"].value)
             digest = runs[0].tags.get(DIGEST_TAG, "")
-            trials = count_trials(run, digest, scores)
+            trials = count_trials(run, digest, scores, TrialFiles(Path(settings.paths.output)))
             result = EnsembleResult(
                 run_id=run.id,
                 model=NAME,

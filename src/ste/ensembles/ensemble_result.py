@@ -63,7 +63,7 @@ class EnsembleResult(Result):
     @property
     def lines(self) -> list[str]:
         """Facts of the run for the end of the command's output and for the log, one line each."""
-        return [f"trial {self.trials} on this data in this experiment, its members among them"]
+        return [f"trial {self.trials} on this data, its members among them"]
 
     def summary(self, *without: str) -> dict[str, Any]:
         """Return the content of `summary.json`."""

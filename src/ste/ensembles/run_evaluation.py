@@ -19,6 +19,7 @@ from ste.experiment.run_page import run_note, run_tags
 from ste.experiment.run_parts import RunParts
 from ste.experiment.run_scores import judge_run, score_splits
 from ste.experiment.stored_run import download_checkpoints, predict_checkpoints
+from ste.experiment.trial_log import TrialFiles
 from ste.tracking.run_protocol import RunStore
 
 if TYPE_CHECKING:
@@ -70,7 +71,9 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
     if settings.split != "all" and settings.split not in scores:
         raise RunError(f"split={settings.split}: run {run.id} has only {', '.join(scores)}.")
     shown: dict[str, Scorecard] = scores if settings.split == "all" else {settings.split: scores[settings.split]}
-    trials = find_trials(client, run.id, digest, scores.get("test"))
+    trials = find_trials(
+        client, run.id, digest, scores.get("test"), TrialFiles(Path(settings.paths.output)).keys(digest)
+    )
     verdict = with_columns(judge_run(scores, predictions, trials, synthetic=parts.data.synthetic), groups)
     found = differences(score_metrics(shown), run.metrics)
     if not predictions.slice_split(*tracked.splits).frame.equals(tracked.frame):

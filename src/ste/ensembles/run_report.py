@@ -23,6 +23,7 @@ from ste.experiment.model_setup import load_model
 from ste.experiment.run import parts_from_config
 from ste.experiment.run_scores import judge_run, score_splits
 from ste.experiment.stored_run import download_last
+from ste.experiment.trial_log import TrialFiles
 from ste.reporting.html.report_data import MemberRow, ReportData
 from ste.reporting.html.report_page import render_report
 
@@ -53,7 +54,9 @@ def write_report(settings: ReportSettings) -> tuple[Path, Verdict, list[Importan
         own = config if ensemble is None else ensemble.members[0].config
         parts = parts_from_config(own, settings.paths)
         scores = score_splits(parts.scoring, predictions)
-        trials = find_trials(client, run.id, run.tags.get(DIGEST_TAG, ""), scores.get("test"))
+        digest = run.tags.get(DIGEST_TAG, "")
+        recorded = TrialFiles(Path(settings.paths.output)).keys(digest)
+        trials = find_trials(client, run.id, digest, scores.get("test"), recorded)
         groups = read_group_values(download(client, run, SUMMARY, folder))
         verdict = with_columns(judge_run(scores, predictions, trials, synthetic=is_synthetic(card)), groups)
         explanation: Explanation = ([], None)

@@ -22,10 +22,10 @@ class changes; docs/trust.md has the error rates."""
 
 @dataclass(frozen=True, eq=False)
 class Trials:
-    """Runs of the same experiment on the same data, including the one that is judged.
+    """Trials on the same data, including the one that is judged.
 
     Attributes:
-        count: number of runs.
+        count: number of trials.
         elsewhere: runs of the same experiment on other tables: other labels, tickers or periods.
         sharpes: annual Sharpe ratios of the runs that have a portfolio, all on the same split.
         performance: `[T, N]`, returns of their portfolios after costs on common dates, oldest first, or None.

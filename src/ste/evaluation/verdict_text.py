@@ -156,12 +156,12 @@ def _correction(best: Comparison | None, trials: Trials) -> list[str]:
     metrics = f"{', '.join(others)} and {last}"
     if trials.count == 1:
         text = (
-            f"It is the only trial on this data in this experiment; p is corrected (Sidak) for testing {metrics}, "
+            f"It is the only trial on this data; p is corrected (Sidak) for testing {metrics}, "
             f"and significant at {ALPHA} or less."
         )
     else:
         text = (
-            f"p is corrected (Sidak) for {trials.count} trials on this data in this experiment and for testing "
+            f"p is corrected (Sidak) for {trials.count} trials on this data and for testing "
             f"{metrics}, and significant at {ALPHA} or less; trials are correlated, so the correction is conservative."
         )
     if not trials.elsewhere:

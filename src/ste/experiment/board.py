@@ -34,7 +34,7 @@ def write_board(settings: CompareSettings) -> tuple[Board, Path]:
     experiment = find_experiment(client, settings.tracking.experiment)
     name = experiment.name
     with step("reading the runs"):
-        runs = find_runs(client, experiment.experiment_id)
+        runs = find_runs(client, [experiment.experiment_id])
     if not runs:
         raise RunError(f"tracking.experiment={name}: no run yet. Try python -m ste.train model=lstm first.")
     latest = next((run for run in runs if run.status == "FINISHED"), None)

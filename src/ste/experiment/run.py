@@ -27,6 +27,7 @@ from ste.experiment.run_parts import RunParts
 from ste.experiment.run_scores import count_trials, judge_run, score_splits
 from ste.experiment.run_tracking import RunTracker, track_inputs, track_training
 from ste.experiment.train_result import TrainResult
+from ste.experiment.trial_log import TrialFiles, TrialLog, trial_key
 from ste.features.feature_rows import own_functions
 from ste.schema import SPLITS
 from ste.seed_ensembles.replica_module import ReplicaModule
@@ -39,14 +40,15 @@ if TYPE_CHECKING:
     from ste.tracking.run_writer import TrackedRun
 
 
-def split_settings(settings: TrainSettings, panel: Panel | None = None, earlier_trials: int = 0) -> RunParts:
+def split_settings(settings: TrainSettings, panel: Panel | None = None, trials: TrialLog | None = None) -> RunParts:
     """Split the settings of a run: each part gets its own.
 
     Args:
         settings: of the run.
         panel: rows of `settings.data`, where they are in memory already.
-        earlier_trials: other runs on the same data, where no store counts them.
+        trials: keeps the trials on each data set; None is files in the folder of outputs.
     """
+    output = Path(settings.paths.output)
     fit = settings.fit
     return RunParts(
         data=RunData(
@@ -79,7 +81,7 @@ def split_settings(settings: TrainSettings, panel: Panel | None = None, earlier_
         ),
         scoring=settings.scoring,
         tracker=RunTracker(
-            settings.tracking, Path(settings.paths.output), settings.sweep, settings.resume, earlier_trials
+            settings.tracking, output, settings.sweep, TrialFiles(output) if trials is None else trials, settings.resume
         ),
     )
 
@@ -102,7 +104,7 @@ def train(
     command: str = "",
     callbacks: tuple[pl.Callback, ...] = (),
     panel: Panel | None = None,
-    earlier_trials: int = 0,
+    trials: TrialLog | None = None,
 ) -> TrainResult | None:
     """Train, track and score one model, on the tables' own split or fold by fold.
 
@@ -114,7 +116,7 @@ def train(
         command: that was typed.
         callbacks: of a holdout's fit, in addition to those of the settings.
         panel: rows of `settings.data`, where they are in memory already.
-        earlier_trials: other runs on the same data, where no store counts them.
+        trials: keeps the trials on each data set; None is files in the folder of outputs.
 
     Returns:
         None on every rank of a distributed run but 0.
@@ -122,7 +124,7 @@ def train(
     Raises:
         SteError: settings, data or a run to resume that cannot be used.
     """
-    parts = split_settings(settings, panel, earlier_trials)
+    parts = split_settings(settings, panel, trials)
     config = record_plugins(config, own_functions(settings.data.feature_set))
     check_processes(settings.trainer, baseline=parts.builder.is_baseline, method=settings.validation.method)
     use_threads(settings.trainer)
@@ -153,8 +155,10 @@ def _train(
     with parts.tracker.open(name, run_params(config), {"command": command}, parts.tracker.resume) as run:
         folder.mkdir(parents=True, exist_ok=True)
         write_inputs(folder, config, parts.data.panel)
+        trial = trial_key(config)
+        parts.tracker.trials.add(parts.data.panel.prepared.digest, trial)
         if run is not None:
-            track_inputs(run, folder, parts.data)
+            track_inputs(run, folder, parts.data, trial)
         checkpoints = parts.tracker.checkpoints(run.id if run is not None else parts.tracker.resume, folder)
         checkpoints.mkdir(parents=True, exist_ok=True)
         if parts.data.in_folds:
@@ -182,7 +186,7 @@ def _result(
     """Score and judge the predictions."""
     prepared = parts.data.panel.prepared
     scores = score_splits(parts.scoring, predictions)
-    trials = count_trials(run, prepared.digest, scores, parts.tracker.earlier_trials)
+    trials = count_trials(run, prepared.digest, scores, parts.tracker.trials)
     monitor = parts.fitter.monitor
     groups = column_values(parts, fitted)
     verdict = judge_run(scores, predictions, trials, synthetic=parts.data.synthetic)

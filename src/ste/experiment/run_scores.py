@@ -10,6 +10,7 @@ from ste.evaluation.scoring import score
 from ste.evaluation.significance import Trials
 from ste.evaluation.verdict import Verdict, judge
 from ste.experiment.prediction import one_thread
+from ste.experiment.trial_log import TrialLog
 
 if TYPE_CHECKING:
     from ste.tracking.run_writer import TrackedRun
@@ -51,19 +52,17 @@ def judge_run(scores: dict[str, Scorecard], predictions: Predictions, trials: Tr
     return judge(scores[split], predictions.model, trials, split, predictions.horizon, synthetic=synthetic)
 
 
-def count_trials(
-    run: "TrackedRun | None", digest: str, scores: dict[str, Scorecard], earlier_trials: int = 0
-) -> Trials:
-    """Count the runs of the experiment on the same data, this one included.
+def count_trials(run: "TrackedRun | None", digest: str, scores: dict[str, Scorecard], log: TrialLog) -> Trials:
+    """Count the trials on the same data, this one included.
 
     Args:
         run: tracked run; None without tracking.
         digest: of the data.
         scores: of the run.
-        earlier_trials: other runs on the same data, which count without tracking.
+        log: keeps the trials on each data set.
     """
     if run is None:
-        return Trials(count=1 + earlier_trials)
+        return Trials(count=len(log.keys(digest)))
     from ste.tracking.earlier_trials import find_trials
 
-    return find_trials(run.client, run.id, digest, scores.get("test"), run.experiment_id)
+    return find_trials(run.client, run.id, digest, scores.get("test"), log.keys(digest))

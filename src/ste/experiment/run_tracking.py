@@ -25,6 +25,7 @@ from ste.experiment.artifacts import (
 from ste.experiment.run_data import RunData
 from ste.experiment.run_page import run_note, run_tags
 from ste.experiment.train_result import Result, TrainResult
+from ste.experiment.trial_log import TrialLog
 from ste.schema import DIRECTION, PERIOD
 from ste.training.fit import Fitted
 from ste.training.module import TrendModule
@@ -41,15 +42,15 @@ class RunTracker:
         settings: of the store.
         output: folder of the default store and of checkpoints.
         sweep: sweep that the run is a trial of.
+        trials: keeps the trials on each data set, tracked or not.
         resume: ID of the run to resume; None starts a new one.
-        earlier_trials: other runs on the same data, which count where tracking is off.
     """
 
     settings: TrackingSettings
     output: Path
     sweep: SweepSettings
+    trials: TrialLog
     resume: str | None = None
-    earlier_trials: int = 0
 
     @contextmanager
     def open(
@@ -78,13 +79,19 @@ class RunTracker:
         return self.output / "checkpoints" / run_id if run_id else folder / "checkpoints"
 
 
-def track_inputs(run: "TrackedRun", folder: Path, data: RunData) -> None:
+def track_inputs(run: "TrackedRun", folder: Path, data: RunData, trial: str) -> None:
     """Track the configuration, the data card and the tables once; a resumed run must have the same data.
+
+    Args:
+        run: where they are tracked.
+        folder: of the files.
+        data: of the run.
+        trial: its `trial_key`.
 
     Raises:
         RunError: the resumed run started on other data.
     """
-    from ste.tracking.run_info import DIGEST_TAG
+    from ste.tracking.run_info import DIGEST_TAG, TRIAL_KEY_TAG
     from ste.tracking.run_writer import Table
 
     digest = run.client.get_run(run.id).data.tags.get(DIGEST_TAG)
@@ -104,7 +111,9 @@ def track_inputs(run: "TrackedRun", folder: Path, data: RunData) -> None:
     source = panel.settings.source
     data_tags = {"data": f"{source} {panel.prepared.digest[:6]}"}
     data_tags |= {"data.source": source, "data.unit": PERIOD[panel.settings.frequency]}
-    run.set_tags(data_tags | {DIGEST_TAG: panel.prepared.digest})  # last: the digest marks complete inputs
+    run.set_tags(
+        data_tags | {TRIAL_KEY_TAG: trial, DIGEST_TAG: panel.prepared.digest}
+    )  # last: the digest marks complete inputs
 
 
 def track_training(

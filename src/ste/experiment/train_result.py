@@ -110,7 +110,7 @@ class TrainResult(Result):
                 f"over seeds; of the ensemble {100 * ensemble:.1f} %."
             )
         luck = ": the best of many is partly luck" if self.trials > 1 else ""
-        return [*out, f"Trial {self.trials} on this data in this experiment{luck}."]
+        return [*out, f"Trial {self.trials} on this data{luck}."]
 
     def summary(self, *without: str) -> dict[str, Any]:
         """Return the content of `summary.json`."""

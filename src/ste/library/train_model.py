@@ -1,10 +1,11 @@
 """Train, score and judge a model on loaded rows: `ste.train`."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Any
+
+from ste.experiment.trial_log import TrialMemory
 
 if TYPE_CHECKING:
     from ste.library.run_result import RunResult
@@ -12,8 +13,8 @@ if TYPE_CHECKING:
 _training = RLock()
 """Held while a model is trained: torch has one random state for all threads."""
 
-_trials: dict[str, set[str]] = {}
-"""Settings of the trainings of this process by the digest of their data."""
+_untracked = TrialMemory()
+"""The trials of this process that no store has."""
 
 
 def train(
@@ -105,14 +106,11 @@ def _train(dataset: Any, values: dict[str, Any], name: str | None, call: str, *,
     values = values | dict(dataset.config)
     folder = RunFolder(Path(values["paths"]["output"]) if tracked else None)
     settings = load_settings(TrainSettings, values)
-    digest = dataset.panel.prepared.digest
-    trial = json.dumps({key: one for key, one in values.items() if key not in ("paths", "tracking")}, sort_keys=True)
-    earlier = len(_trials.get(digest, set()) - {trial})
+    trials = None if tracked else _untracked
     title = name or f"{values['model'].get('net') or values['model'].get('baseline')} {settings.data.source}"
     with one_line(), isolate_rng():
-        result = train_run(settings, values, folder.path, title, call, panel=dataset.panel, earlier_trials=earlier)
+        result = train_run(settings, values, folder.path, title, call, panel=dataset.panel, trials=trials)
     assert result is not None  # of the one process that may train here
-    _trials.setdefault(digest, set()).add(trial)
     return RunResult(dataset, result, split_settings(settings, dataset.panel), values, call, folder)
 
 

@@ -6,6 +6,8 @@ from mlflow.entities import Run as MlflowRun
 from mlflow.tracking import MlflowClient
 
 DIGEST_TAG = "data.digest"
+TRIAL_KEY_TAG = "trial"
+"""What was fitted, as a digest: the same trial again has the same one."""
 FOLD_TAG = "fold"
 ENSEMBLE_TAG = "ensemble"
 """IDs of the members, in order, joined by commas."""
@@ -84,15 +86,15 @@ def find_children(client: MlflowClient, parent: str) -> dict[int, RunInfo]:
     return {int(child.tags[FOLD_TAG]): child for child in children if FOLD_TAG in child.tags}
 
 
-def find_runs(client: MlflowClient, experiment: str, since: int = 0) -> list[RunInfo]:
-    """Find the training runs of an experiment, latest first, without folds and sweeps.
+def find_runs(client: MlflowClient, experiments: list[str], since: int = 0) -> list[RunInfo]:
+    """Find the training runs of some experiments, latest first, without folds and sweeps.
 
     Args:
         client: of the store.
-        experiment: its ID.
+        experiments: their IDs.
         since: earliest start, milliseconds since 1970.
     """
-    runs = search(client, [experiment], f"attributes.start_time >= {since}")
+    runs = search(client, experiments, f"attributes.start_time >= {since}")
     return [run for run in runs if trains(run.tags)]
 
 

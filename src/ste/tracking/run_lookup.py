@@ -98,7 +98,7 @@ def experiment_name(client: MlflowClient, run: RunInfo) -> str:
 
 def rank_runs(client: MlflowClient, experiment: str) -> list[RunInfo]:
     """Find the finished runs on the data and validation rows of the latest one, lowest validation log-loss first."""
-    runs = [run for run in find_runs(client, experiment) if run.status == "FINISHED" and RANKED_BY in run.metrics]
+    runs = [run for run in find_runs(client, [experiment]) if run.status == "FINISHED" and RANKED_BY in run.metrics]
 
     def rows(run: RunInfo) -> tuple[str, float]:
         return run.tags.get(DIGEST_TAG, ""), run.metrics.get(_EXAMPLES, 0.0)
