@@ -6,8 +6,6 @@ import re
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -269,22 +267,6 @@ def test_refusals_are_counted(service: Service):
     text = service.ask("GET", "/metrics")[2].decode()
     assert 'ste_connections_refused_total{kind="invalid-http"}' in text
     assert 'ste_requests_total{method="POST",route="/v1/predict",status="200"}' in text
-
-
-def test_the_process_has_no_torch_lightning_or_mlflow(tmp_path: Path):
-    tiny_model(tmp_path / "model.onnx")
-    script = (
-        "import sys, threading, urllib.request, ste.serving.server as server\n"
-        "from ste import serve\n"
-        "def look(app, settings, listening):\n"
-        "    heavy = ('torch', 'lightning', 'mlflow', 'sklearn', 'matplotlib', 'onnx')\n"
-        "    print('LOADED', [name for name in heavy if name in sys.modules])\n"
-        "server.serve = look\n"
-        "sys.argv = ['ste.serve', 'model=model.onnx', 'port=0']\n"
-        "serve.main()\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert "LOADED []" in done.stdout, done.stdout + done.stderr
 
 
 def test_a_stop_answers_what_is_in_flight_and_ends(tmp_path: Path):
