@@ -458,7 +458,6 @@ def test_without_registration_nothing_is_tracked(place: Place, run: str, file: P
 @pytest.mark.parametrize(
     ("overrides", "name", "shape", "made_of"),
     [
-        (GRU, "SimpleGRU", (3, 21), ""),
         (
             [*MLP, "train.replicas=3", "train.weighting=validation"],
             "MLP",
@@ -502,7 +501,7 @@ def test_of_folds_the_last_ones_model_is_served(tmp_path: Path, method: str):
 def test_an_ensemble_is_one_graph_of_members_with_windows_of_their_own(tmp_path: Path):
     place = Place(tmp_path)
     runs = [place.fit("gru", *GRU), place.fit("mlp", *MLP), place.fit("gbm", "model=gbm")]
-    for method in ("average", "validation", "stacked"):
+    for method in ("validation", "stacked"):
         check_ensemble(place, runs, method)
 
 
