@@ -1,5 +1,6 @@
 """Settings of a run from overrides, and parts of a run from its settings, for tests of single parts."""
 
+import copy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,11 @@ def _composer() -> JobComposer:
 
 def compose_values(*overrides: str) -> dict[str, Any]:
     """Compose the configuration of a training as a sweep does: a choice of files once, its values for each call."""
+    return copy.deepcopy(_composed(overrides))
+
+
+@cache
+def _composed(overrides: tuple[str, ...]) -> dict[str, Any]:
     config = _composer().compose(list(overrides))
     return to_dict(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]))
 

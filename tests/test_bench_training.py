@@ -105,7 +105,7 @@ def test_every_worker_trains_on_the_same_examples(tmp_path: Path):
 def test_scores_in_bf16_stay_within_the_interval_of_float32(small: Callable, folder: Path):
     accuracies = []
     for precision in ("32-true", "bf16-mixed"):
-        given = ("model=lstm", "data.tickers=20", "trainer.max_epochs=8", f"trainer.precision={precision}")
+        given = ("model=lstm", "data.tickers=10", "trainer.max_epochs=4", f"trainer.precision={precision}")
         settings, values = small(*given, "tracking=off")
         result = train(settings, values, folder / precision, precision)
         assert result is not None

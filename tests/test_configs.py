@@ -11,6 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 
 from feature_sets import COLUMNS
+from runs import compose_values
 from ste.config import SplitSettings, TrainSettings
 from ste.config.config_files import COMMON, INFERENCE, conf_dir, group_choices
 from ste.config.feature_sets import FOLDER
@@ -88,7 +89,7 @@ def test_the_groups_are_complete():
 
 @pytest.mark.parametrize(("group", "name"), CHOICES)
 def test_every_choice_becomes_settings(group: str, name: str, tmp_path: Path):
-    settings = load_settings(TrainSettings, compose_command("train", overrides(group, name, tmp_path)))
+    settings = load_settings(TrainSettings, compose_values(*overrides(group, name, tmp_path)))
     assert (settings.model.get("net") or settings.model["baseline"]) in {*MODELS, *BASELINES}
     assert input_view(settings.model) in ("sequence", "flat")
 
@@ -126,7 +127,7 @@ def test_an_experiment_says_how_to_run_it(name: str):
 @pytest.mark.parametrize("name", GROUPS["optimizer"])
 @pytest.mark.parametrize("schedule", GROUPS["scheduler"])
 def test_every_optimizer_and_schedule_moves_a_net(name: str, schedule: str):
-    settings = load_settings(TrainSettings, compose_command("train", [f"optimizer={name}", f"scheduler={schedule}"]))
+    settings = load_settings(TrainSettings, compose_values(f"optimizer={name}", f"scheduler={schedule}"))
     net = torch.nn.Linear(3, 2)
     before = net.weight.clone()
     optimizer = build_optimizer(net.parameters(), vars(settings.optimizer), fused=True)
@@ -139,7 +140,7 @@ def test_every_optimizer_and_schedule_moves_a_net(name: str, schedule: str):
 
 @pytest.mark.parametrize("name", [name for name in GROUPS["trainer"] if name != "gpu"])
 def test_every_trainer_is_built(name: str, tmp_path: Path):
-    settings = load_settings(TrainSettings, compose_command("train", [f"trainer={name}"]))
+    settings = load_settings(TrainSettings, compose_values(f"trainer={name}"))
     callbacks = build_callbacks(settings.callbacks, "val/log_loss", "min", tmp_path)
     trainer = build_trainer(settings.trainer, callbacks)
     assert trainer.max_epochs == settings.trainer.max_epochs
@@ -250,7 +251,7 @@ def test_the_default_run_is_the_documented_one():
 )
 def test_an_invalid_setting_is_reported_with_a_valid_one(override: str, message: str):
     with pytest.raises(ConfigError, match=re.escape(message)):
-        load_settings(TrainSettings, compose_command("train", override.split()))
+        load_settings(TrainSettings, compose_values(*override.split()))
 
 
 @pytest.mark.parametrize(("net", "argument"), [("SimpleLSTM", "hidden_size"), ("DualTowerModel", "tower_hidden_size")])

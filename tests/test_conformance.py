@@ -8,10 +8,17 @@ import pytest
 from conftest import Call
 from plugin_files import LOSS, METRIC, NET, forgotten_plugins
 from ste.conformance.component_checks import SUITES, run_checks
+from ste.conformance.suites.model_checks import NetUnderTest
 from ste.conformance.templates.scaffold import template_kinds
 from ste.plugins import load_plugin
 
 LINES = 80
+
+
+@pytest.fixture
+def not_exported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The template is exported in its own test; a graph takes seconds."""
+    monkeypatch.setattr(NetUnderTest, "export", lambda net: "")
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +65,7 @@ def failures(kind: str, name: str) -> dict[str, str]:
     return {one.title: one.note for one in run_checks(kind, name).outcomes if one.status == "failed"}
 
 
+@pytest.mark.usefixtures("not_exported")
 def test_the_faults_of_a_net_are_found(folder: Path):
     text = NET.format(name="Faulty")
     text = text.replace("self.head = ", "self.unused = nn.Linear(2, 2)\n        self.noise = 0\n        self.head = ")
@@ -70,6 +78,7 @@ def test_the_faults_of_a_net_are_found(folder: Path):
     assert "a resumed training ends the same" not in found
 
 
+@pytest.mark.usefixtures("not_exported")
 def test_a_net_that_keeps_its_state_elsewhere_or_draws_for_itself_is_found(folder: Path):
     text = NET.format(name="Hidden").replace(
         "return self.head(", "self.seen += 1\n        return self.seen * self.head("
@@ -188,6 +197,7 @@ def test_the_columns_of_a_feature_set_are_checked_each(call: Call, folder: Path)
     assert "Try component=prices11" in err
 
 
+@pytest.mark.usefixtures("not_exported")
 def test_a_failed_check_is_exit_code_3_and_an_unknown_name_2(call: Call, folder: Path):
     (folder / "user_wrong.py").write_text(METRIC.replace("high=1.0", "high=0.1").replace("truth", "untrue"))
     code, out, _ = call("check", "untrue", "plugins=[user_wrong]")

@@ -22,7 +22,7 @@ FOREST = ["model=sklearn", "++model.arguments.n_estimators=12", "++model.argumen
 
 
 def test_a_forest_is_trained_stored_scored_again_and_exported(call: Call, folder: Path):
-    code, out, err = call("train", *SMALL_WORLD, *FOREST)
+    code, out, err = call("train", *SMALL_WORLD, *FOREST, "++model.arguments.n_estimators=3")
     assert code == 0, err
     assert "RandomForestClassifier: " in out
     code, out, err = call("evaluate")

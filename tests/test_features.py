@@ -87,7 +87,7 @@ def with_another_future(market: Market, close: pd.Timestamp, rng: np.random.Gene
     )
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32 - 1), cut=st.integers(0, 1000), remove=st.booleans())
 def test_no_feature_knows_what_comes_after_its_rows_close(seed: int, cut: int, remove: bool) -> None:
     market = random_market(seed)

@@ -67,7 +67,7 @@ def test_a_ticker_never_takes_its_label_from_the_next_one() -> None:
     assert future_returns(rows, 1)[ROW_PERIOD].tolist() == [2800, 2802]
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(
     weeks=st.dictionaries(
         st.sampled_from("ABCDE"), st.sets(st.integers(-300, 300), min_size=1, max_size=40), min_size=1, max_size=4

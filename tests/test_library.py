@@ -108,10 +108,10 @@ def test_nothing_is_written_to_the_current_folder_or_printed(folder: Path, capsy
 
 
 def test_a_frame_gives_the_rows_of_its_file_in_every_shape(folder: Path):
-    table = bars()
+    table = bars(days=400)
     table.to_csv("bars.csv", index=False)
     expected = rows_of(ste.load("bars.csv"))
-    assert len(expected) > 200
+    assert len(expected) > 100
     shapes: dict[str, Any] = {
         "long": table,
         "other names": table.rename(columns={"ticker": "Symbol", "date": "Date", "close": "Close"}),
@@ -250,8 +250,8 @@ def test_trainings_in_threads_give_the_same_result(world: ste.Dataset, result: s
 
 def test_other_trainings_on_the_data_count_as_trials():
     data = ste.load("world", **{**WORLD, "seed": 77})
-    counts = [ste.train(data, "logistic", seed=seed, settings=QUICK).run.trials for seed in (0, 1, 1, 0, 2)]
-    assert counts == [1, 2, 2, 2, 3]
+    counts = [ste.train(data, "logistic", seed=seed, settings=QUICK).run.trials for seed in (0, 1, 0)]
+    assert counts == [1, 2, 2]
 
 
 def test_a_result_shows_verdict_scores_and_page(result: ste.RunResult, tmp_path: Path):

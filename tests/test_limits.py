@@ -15,7 +15,7 @@ from ste.synthetic import return_model
 @pytest.mark.parametrize("model", ["lstm", "dual_tower"])
 def test_a_null_world_yields_nothing(small, folder, model: str):
     settings, values = small(
-        f"model={model}", "data.signal=0", "trainer.max_epochs=8", "tracking=off", "data.tickers=12"
+        f"model={model}", "data.signal=0", "trainer.max_epochs=4", "tracking=off", "data.tickers=12"
     )
     result = train(settings, values, folder / "run", "null")
     assert result is not None
@@ -29,13 +29,13 @@ def test_a_null_world_yields_nothing(small, folder, model: str):
 @pytest.mark.slow
 def test_over_many_null_worlds_no_model_is_better_than_chance(small, folder):
     gains = []
-    for seed in range(12):
+    for seed in range(8):
         settings, values = small(
             "data.signal=0",
             f"data.seed={seed}",
             f"seed={seed}",
             "data.tickers=10",
-            "trainer.max_epochs=6",
+            "trainer.max_epochs=4",
             "tracking=off",
         )
         result = train(settings, values, folder / f"run{seed}", "null")

@@ -10,9 +10,8 @@ from ste.config.fast_imports import fast_imports, set_before
 
 
 @pytest.fixture(autouse=True)
-def _thawed() -> Iterator[None]:
+def _enabled() -> Iterator[None]:
     yield
-    gc.unfreeze()
     gc.enable()
 
 

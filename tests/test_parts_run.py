@@ -70,9 +70,9 @@ def test_parts_hold_what_single_files_hold(small: Small, overrides: tuple[str, .
 
 
 def test_a_run_says_the_same_and_repeats(small: Small, folder: Path) -> None:
-    settings, values = small("model=lstm", "tracking=off", "data.format=parts")
+    settings, values = small("model=lstm", "trainer.max_epochs=1", "tracking=off", "data.format=parts")
     result = train(settings, values, folder / "parts", "test")
-    theirs, values = small("model=lstm", "tracking=off", "data.format=parquet")
+    theirs, values = small("model=lstm", "trainer.max_epochs=1", "tracking=off", "data.format=parquet")
     other = train(theirs, values, folder / "files", "test")
     assert result is not None
     assert other is not None

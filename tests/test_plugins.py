@@ -58,7 +58,7 @@ def test_importing_the_package_imports_no_library():
 def test_a_net_loss_metric_and_transform_of_a_user_train_export_and_predict(call: Call, folder: Path):
     typed = write_all(folder)
     settings = ["fit.loss=squares", "fit.loss_arguments.scale=2", "fit.monitor=truth", "augment.name=halves"]
-    overrides = [*SMALL_WORLD, "model=user_net", *settings, "augment.arguments.factor=0.9"]
+    overrides = [*SMALL_WORLD, "trainer.max_epochs=1", "model=user_net", *settings, "augment.arguments.factor=0.9"]
     code, out, err = call("train", typed, *overrides)
     assert code == 0, err
     assert "UserNet" in out

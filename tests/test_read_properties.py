@@ -94,7 +94,7 @@ def seen(bars: pd.DataFrame, extra: str = "") -> object:
 UNCHANGED = seen(BARS)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     change=st.sampled_from(CHANGES),
     row=st.integers(0, len(BARS) - 1),
@@ -104,7 +104,7 @@ def test_every_change_of_a_row_is_seen(change: Change, row: int, other: int):
     assert seen(change(BARS, row, other)) != UNCHANGED
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(rows=st.lists(st.integers(0, len(BARS) - 1), min_size=1, max_size=9, unique=True))
 def test_every_row_without_a_value_is_counted(rows: list[int]):
     bars = BARS
@@ -118,7 +118,7 @@ def test_every_row_without_a_value_is_counted(rows: list[int]):
     assert (summary.found, summary.bars) == (len(BARS), len(BARS) - len(rows))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.permutations(range(len(BARS))))
 def test_the_order_of_the_rows_changes_nothing(order: list[int]):
     assert seen(BARS.iloc[order]) == UNCHANGED

@@ -38,7 +38,7 @@ FAST = ["trainer.threads=1", "trainer.enable_progress_bar=false", "scoring.resam
 SEED = [
     "data=seed",
     "optimizer.lr=0.01",
-    "trainer.max_epochs=6",
+    "trainer.max_epochs=5",
     "callbacks.early_stopping.patience=2",
     "seed=5",
     *FAST,
@@ -46,7 +46,7 @@ SEED = [
 WORLD = ["data.tickers=4", "data.start=2018-01-01", "data.end=2020-06-30", "data.batch_size=64", *FAST]
 WORLD += ["data.split.validation_start=2019-07-01", "data.split.test_start=2020-01-01", "data.sequence_length=3"]
 WORLD += ["trainer.max_epochs=3", "model=lstm", "model.hidden_size=8", "model.num_layers=1"]
-THREE = "train.replicas=3"
+TWO, THREE = "train.replicas=2", "train.replicas=3"
 
 
 @pytest.fixture(scope="module")
@@ -101,11 +101,11 @@ KINDS = {
 def test_a_replica_is_the_run_of_its_seed(model: str, data_folder: Path, tmp_path: Path):
     """In 64 bits, where rounding cannot grow into a difference."""
     overrides = [f"model={model}", "trainer.precision=64-true", *KINDS[model]]
-    together, data = fitted(data_folder, tmp_path, *overrides, THREE)
+    together, data = fitted(data_folder, tmp_path, *overrides, TWO)
     assert isinstance(together.model, ReplicaModule)
     inputs = net_inputs(together.model.net, data.datasets["validation"][torch.arange(4)].features)
     epochs = []
-    for i in range(3):
+    for i in range(2):
         alone, _ = fitted(data_folder, tmp_path, *overrides, f"seed={5 + i}")
         assert int(together.model.best_epochs[i]) == alone.best_epoch
         epochs.append(alone.epochs)
@@ -119,9 +119,9 @@ def test_a_replica_is_the_run_of_its_seed(model: str, data_folder: Path, tmp_pat
 @pytest.mark.parametrize("model", ["lstm", "dual_tower"])
 def test_in_32_bits_a_replica_is_the_run_of_its_seed_to_float_tolerance(model: str, data_folder: Path, tmp_path: Path):
     overrides = [f"model={model}", "model.dropout=0.1", "callbacks.early_stopping=null"]
-    together, data = fitted(data_folder, tmp_path, *overrides, THREE)
+    together, data = fitted(data_folder, tmp_path, *overrides, TWO)
     x = data.datasets["train"][torch.arange(8)].features
-    for i in range(3):
+    for i in range(2):
         alone, _ = fitted(data_folder, tmp_path, *overrides, f"seed={5 + i}")
         own = together.model.replica_probabilities(x)[i]
         torch.testing.assert_close(own, alone.model.probabilities(x), rtol=0, atol=2e-4)
@@ -242,7 +242,7 @@ def test_a_stopped_run_of_replicas_ends_where_it_would_have_ended(folder: Path, 
         f"scheduler={schedule}",
         "model.dropout=0.2",
         "callbacks.early_stopping.patience=2",
-        "trainer.max_epochs=6",
+        "trainer.max_epochs=4",
     ]
     overrides += ["optimizer.lr=0.03", "scheduler.patience=0"] if schedule == "plateau" else ["optimizer.lr=0.03"]
     whole = run(folder, *overrides, out="whole")
@@ -269,7 +269,7 @@ def test_a_stopped_run_of_replicas_ends_where_it_would_have_ended(folder: Path, 
 
 
 def test_folds_train_replicas_too(folder: Path, client: MlflowClient):
-    walk = ["validation=walk_forward", "validation.folds=2", "trainer.max_epochs=2"]
+    walk = ["validation=walk_forward", "validation.folds=2", "trainer.max_epochs=1"]
     result = run(folder, THREE, *walk)
     alone = run(folder, *walk, "seed=1", out="alone")
     figures = result.replicas.figures["test"]

@@ -63,12 +63,14 @@ def test_every_line_is_the_projects_own():
 
 
 def test_the_image_installs_what_the_service_imports_and_no_more(tmp_path: Path):
+    """And the process of the service loads none of the libraries of training."""
     tiny_model(tmp_path / "model.onnx")
     command = [sys.executable, "-c", SCRIPT]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     found = re.search(r"LOADED (.*)", done.stdout)
     assert found, done.stdout + done.stderr
     files, loaded = json.loads(found[1])
+    assert not {"torch", "lightning", "mlflow", "sklearn", "matplotlib", "onnx"} & set(loaded)
     named = set().union(*(imported(Path(file)) for file in files if file)) & set(loaded)
     distributions = packages_distributions()
     used = set()

@@ -41,18 +41,18 @@ def cases(service: Service, folder: Path, *arguments: str) -> int:
     return int(found[1])
 
 
-def test_some_dozen_generated_requests_find_no_fault(tmp_path: Path):
+def test_a_few_generated_requests_find_no_fault(tmp_path: Path):
     with service_of("sequence", tmp_path) as service:
-        options = ("--seed=1", "--max-examples=20", "--no-shrink", "--phases=examples,fuzzing")
-        assert cases(service, tmp_path, *options) > 20
+        options = ("--seed=1", "--max-examples=8", "--no-shrink", "--phases=examples,fuzzing")
+        assert cases(service, tmp_path, *options) > 10
 
 
 @pytest.mark.slow
-def test_over_a_thousand_generated_requests_find_no_fault(tmp_path: Path):
+def test_some_hundred_generated_requests_find_no_fault(tmp_path: Path):
     count = 0
-    for view, most in (("flat", 260), ("sequence", 140)):
+    for view, most in (("flat", 60), ("sequence", 40)):
         folder = tmp_path / view
         folder.mkdir()
         with service_of(view, folder) as service:
             count += cases(service, folder, f"--max-examples={most}", "--phases=examples,coverage,fuzzing")
-    assert count >= 1000
+    assert count >= 300

@@ -48,15 +48,14 @@ def examples(market: Market, model: TinyClassifier) -> dict[tuple[str, str], np.
     return found
 
 
-@pytest.mark.parametrize("seed", [1, 5])
 @pytest.mark.parametrize(
-    "changes",
+    ("seed", "changes"),
     [
-        {"sequence_length": 3},
-        {"view": "flat"},
-        {"sequence_length": 5, "features": PRICES11, "classes": 2},
-        {"sequence_length": 2, "features": PRICES11, "frequency": "weekly"},
-        {"sequence_length": 4, "frequency": "daily"},
+        (1, {"sequence_length": 3}),
+        (5, {"view": "flat"}),
+        (1, {"sequence_length": 5, "features": PRICES11, "classes": 2}),
+        (5, {"sequence_length": 2, "features": PRICES11, "frequency": "weekly"}),
+        (5, {"sequence_length": 4, "frequency": "daily"}),
     ],
 )
 def test_the_model_is_shown_the_batchs_windows(seed: int, changes: dict[str, Any]) -> None:

@@ -181,7 +181,7 @@ def disordered(market: Market, frequency: str, rng: np.random.Generator) -> Diso
     return Disordered(sent, slipped)
 
 
-@settings(max_examples=8)
+@settings(max_examples=5)
 @given(seed=st.integers(0, 2**32 - 1), case=st.sampled_from(CASES))
 def test_running_features_are_the_batches_to_the_last_bit(seed: int, case: tuple[FeatureSet, str]) -> None:
     features, frequency = case
@@ -195,8 +195,9 @@ def test_running_features_are_the_batches_to_the_last_bit(seed: int, case: tuple
     assert counted == sent.slipped
 
 
-@pytest.mark.parametrize("frequency", ["weekly", "daily", "monthly"])
-@pytest.mark.parametrize("calendar", ["24/7", "XSHG"])
+@pytest.mark.parametrize(
+    ("calendar", "frequency"), [("24/7", "weekly"), ("24/7", "daily"), ("XSHG", "weekly"), ("XSHG", "monthly")]
+)
 def test_live_rows_of_any_calendar_are_the_batches(calendar: str, frequency: str) -> None:
     market = untidy_market(3, calendar)
     assert market.calendar.name == calendar
@@ -206,7 +207,7 @@ def test_live_rows_of_any_calendar_are_the_batches(calendar: str, frequency: str
     assert_same([*rows, *running.finish()], market, WEEKLY21, frequency)
 
 
-@settings(max_examples=4)
+@settings(max_examples=3)
 @given(seed=st.integers(0, 2**32 - 1), case=st.sampled_from(CASES), delay=st.integers(1, 9))
 def test_with_a_delay_events_may_come_that_many_days_late(seed: int, case: tuple[FeatureSet, str], delay: int) -> None:
     market, rng = untidy_market(seed), np.random.default_rng(seed)
@@ -437,7 +438,7 @@ def test_the_calendar_agrees_with_the_batchs(frequency: str) -> None:
     )
     order = np.random.default_rng(0).permutation(len(days) - 10)
     calendar = StreamCalendar(Periods(frequency))
-    for at in order[:3000]:
+    for at in order[:1000]:
         day = day_of(days[at].strftime("%Y-%m-%d"))
         assert calendar.is_session(day) == (days[at] in known)
         close = calendar.close_of(day)

@@ -112,7 +112,7 @@ def test_a_crash_at_any_step_changes_no_byte(
     for attempt in range(2000):
         with monkeypatch.context() as patch:
             # Some starts end before the first checkpoint, some in the middle of a write.
-            crashing(patch, at=1 + (7 * attempt) % 71, half=attempt % 2 == 0)
+            crashing(patch, at=1 + (11 * attempt) % 113, half=attempt % 2 == 0)
             work = opened(tmp_path)
             try:
                 work.start()
@@ -122,7 +122,7 @@ def test_a_crash_at_any_step_changes_no_byte(
                 crashes += 1
             finally:
                 work.close()
-    assert crashes > 30
+    assert crashes > 20
     assert (tmp_path / "out.jsonl").read_bytes() == undisturbed
 
 

@@ -766,7 +766,7 @@ def test_a_search_over_processes_counts_every_trial_once(tmp_path: Path):
 def test_a_search_that_was_killed_goes_on_and_ends_with_the_trials_asked_for(tmp_path: Path):
     arguments = [
         "sweep=dual_tower",
-        "sweep.trials=5",
+        "sweep.trials=4",
         "trainer.max_epochs=120",
         "callbacks.early_stopping=null",
         "sweep.pruner=none",
@@ -794,10 +794,10 @@ def test_a_search_that_was_killed_goes_on_and_ends_with_the_trials_asked_for(tmp
     assert after.id == before.id
     assert after.status == "FINISHED"
     assert children[2].status == "KILLED"
-    assert [run.status for n, run in sorted(children.items()) if n != 2] == ["FINISHED"] * 5
-    assert after.metrics["trials/finished"] == 5
+    assert [run.status for n, run in sorted(children.items()) if n != 2] == ["FINISHED"] * 4
+    assert after.metrics["trials/finished"] == 4
     table = json.loads(max(tmp_path.rglob("sweep.json")).read_text())
-    assert len({line["run_id"] for line in table}) == len(table) == 5
+    assert len({line["run_id"] for line in table}) == len(table) == 4
     assert table[0]["run_id"] == after.tags["best.run_id"]
 
 
@@ -814,7 +814,7 @@ def test_ctrl_c_at_any_moment_leaves_no_run_running(tmp_path: Path):
         "trainer.max_epochs=20",
     ]
     random = Random(0)
-    for _ in range(4):
+    for _ in range(2):
         process = subprocess.Popen(
             command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
         )
