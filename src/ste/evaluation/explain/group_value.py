@@ -63,7 +63,7 @@ class GroupValue:
 
     @property
     def decisive(self) -> ScoreChange | None:
-        """The change that decides what the sentence says: retrained, else permuted."""
+        """The change that the sentence states: retrained, else permuted."""
         return self.retrained.get(self.split) or self.permuted
 
     @property
