@@ -30,6 +30,7 @@ COMMANDS = (
     "monitor",
     "serve",
     "live",
+    "judge",
 )
 HEAVY = (
     *("torch", "lightning", "mlflow", "pandas", "matplotlib", "sklearn", "optuna", "plotly"),

@@ -63,7 +63,7 @@ def details(card: Scorecard, verdict: "Verdict", trials: Trials, *, synthetic: b
     return [
         rows,
         *_levels(verdict, card.identical),
-        *_correction(verdict.best, trials),
+        *_correction(card, verdict.best, trials),
         *_volatility(card),
         *_portfolio(card, verdict, synthetic=synthetic),
         *_bayes(card),
@@ -149,11 +149,11 @@ def _p_values(against: Comparison) -> str:
     return f"{text}, but its {TESTED.get(lost, lost)} is significantly worse than {whose}'s"
 
 
-def _correction(best: Comparison | None, trials: Trials) -> list[str]:
+def _correction(card: Scorecard, best: Comparison | None, trials: Trials) -> list[str]:
     if best is None:
         return []
-    *others, last = TESTED.values()
-    metrics = f"{', '.join(others)} and {last}"
+    *others, last = [text for name, text in TESTED.items() if name in card.figures]
+    metrics = f"{', '.join(others)} and {last}" if others else last
     if trials.count == 1:
         text = (
             f"It is the only trial on this data in this experiment; p is corrected (Sidak) for testing {metrics}, "
