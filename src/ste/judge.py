@@ -35,7 +35,7 @@ def judge_task(config: DictConfig) -> None:
                 judged.append(judge_file(what, settings, key))
             print_judgement(judged[-1])
     if len(judged) > 1:
-        print_pair(pair(*judged, settings.scoring))
+        print_pair(pair(judged[0], judged[1], settings.scoring))
     with fast_imports("matplotlib"):
         from ste.data.storage.files import atomic_file
         from ste.judging.judgement_page import judgement_page

@@ -50,8 +50,8 @@ class JudgeSettings(Settings):
         columns: name in the file, or position from 1, of what is not found by its usual name.
         classes: names or values of the classes in the file, from fall to rise.
         horizon: periods that a prediction looks ahead; None finds it in returns that overlap, else 1.
-        threshold: a return above it is an Uptrend, one below minus it a Downtrend; None is 0.01 with three classes and 0
-            with two, and for a score terciles of each date.
+        threshold: a return above it is an Uptrend, one below minus it a Downtrend; None is 0.01 with three classes and
+            0 with two, and for a score terciles of each date.
         cut: how a score becomes classes: `terciles` of each date or `sign`; None is terciles with three tickers or
             more on a date.
         frequency: `weekly`, `daily`, `monthly` or `intraday`; None finds it from the dates.

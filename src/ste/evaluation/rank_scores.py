@@ -7,7 +7,7 @@ from ste.evaluation.predictions import Predictions
 
 
 def rank_scores(predictions: Predictions) -> np.ndarray:
-    """Return the score of each row, float64 `[N]`: its column `score`, or the probability of a rise less that of a fall.
+    """Return the score of each row, float64 `[N]`: its column `score`, or P(rise) less P(fall).
 
     Args:
         predictions: N rows.

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ste.evaluation.scorecard import Estimate, Gain, Scorecard
-from ste.evaluation.significance import ALPHA, TESTED, Comparison, Trials, sidak
+from ste.evaluation.significance import ALPHA, GUESSES, TESTED, Comparison, Trials, sidak
 
 if TYPE_CHECKING:
     from ste.evaluation.verdict import Verdict
@@ -120,7 +120,7 @@ def _levels(verdict: "Verdict", identical: tuple[str, ...]) -> list[str]:
         out.append(f"It {verb} better than the best{other} baseline, {best.baseline}: {_against(best, 'its')}.")
     elif verdict.word == "better" or (identical and best.holds):
         out.append(f"It is better than every{other} trained baseline; none has a higher accuracy than {best.baseline}.")
-    elif guessing.holds:
+    elif guessing.holds and any(name not in GUESSES for name in (*best.beaten, *best.unbeaten)):
         out.append(f"It is not significantly better than every{other} trained baseline: {_p_values(best)}.")
     return out
 

@@ -18,6 +18,9 @@ from ste.judging.class_words import as_word, words_of_classes
 _SUM_TOLERANCE = 0.02
 """By which probabilities that were rounded to two digits may miss 1."""
 
+_FLOAT32, _NOTED = 1e-6, 1e-3
+"""By which sums of float32 miss 1, and by which rescaling is noted."""
+
 _MAX_CLASSES = 5
 
 
@@ -95,25 +98,25 @@ def probabilities_of(columns: Mapping[str, np.ndarray], where: str, *, is_csv: b
     """
     probs = np.stack(list(columns.values()), axis=1)
     names = " + ".join(columns)
-    wrong = ((probs < 0.0) | (probs > 1.0)).any(axis=1)
+    wrong: np.ndarray = np.any((probs < 0.0) | (probs > 1.0), axis=1)
     sums = probs.sum(axis=1)
     if wrong.any():
         row = int(np.argmax(wrong))
         shown = ", ".join(f"{value:g}" for value in probs[row])
         hint = " Divide percent by 100." if abs(sums[row] - 100) < 2 else " State a score with columns={score: NAME}."
         raise DataError(
-            f"{where}: {first_line(wrong, is_csv=is_csv)}, {names}: found {shown} ({wrong.sum():,} such rows). Expected "
-            f"probabilities from 0 to 1.{hint}"
+            f"{where}: {first_line(wrong, is_csv=is_csv)}, {names}: found {shown} ({wrong.sum():,} such rows). "
+            f"Expected probabilities from 0 to 1.{hint}"
         )
     off = np.abs(sums - 1.0)
     wrong = off > _SUM_TOLERANCE
     if wrong.any():
         raise DataError(
-            f"{where}: {first_line(wrong, is_csv=is_csv)}: {names} is {sums[np.argmax(wrong)]:.4g} ({wrong.sum():,} such "
-            f"rows). Expected a sum of 1, within {_SUM_TOLERANCE:g} for rounding. Are columns of a class missing?"
+            f"{where}: {first_line(wrong, is_csv=is_csv)}: {names} is {sums[np.argmax(wrong)]:.4g} ({wrong.sum():,} "
+            f"such rows). Expected a sum of 1, within {_SUM_TOLERANCE:g} for rounding. Are columns of a class missing?"
         )
-    rescaled = int((off > 1e-6).sum())
-    return (probs / sums[:, None] if rescaled else probs), rescaled
+    rescaled = off > _FLOAT32
+    return np.where(rescaled[:, None], probs / sums[:, None], probs), int((off > _NOTED).sum())
 
 
 def distinct_values(cells: Any) -> list[str]:

@@ -1,6 +1,7 @@
 """Outcomes that a file of predictions has itself, or a table next to it: returns, labels, or closes."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,7 +39,7 @@ def add_outcomes_of_table(rows: ForeignRows, settings: JudgeSettings) -> None:
     at = outcome_columns(header, where)
     cells = table.read(list(at.values()), {at[name] for name in ("date", "ticker") if name in at})
     dates = dates_of(cells[at["date"]], header[at["date"]], where, settings.read_options(), is_csv=is_csv)
-    tickers = pd.Categorical([ONE_SERIES]).repeat(len(dates))
+    tickers: Any = pd.Categorical([ONE_SERIES]).repeat(len(dates))
     if "ticker" in at:
         tickers = names_of(cells[at["ticker"]], header[at["ticker"]], where, is_csv=is_csv)
     times = np.unique(np.concatenate([dates, rows.frame["date"].to_numpy()]))

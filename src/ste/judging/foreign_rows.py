@@ -17,7 +17,6 @@ from ste.judging.column_values import (
     class_words,
     dates_of,
     distinct_values,
-    first_line,
     holds_classes,
     names_of,
     numbers_of,
@@ -29,6 +28,13 @@ from ste.judging.prediction_table import PredictionTable
 PROBABILITIES, SCORE, CLASS = "probabilities", "score", "class"
 ONE_SERIES = "series"
 """Ticker of a file without one."""
+
+LEFT_OUT = {
+    "untrusted": "with do_predict other than 1",
+    "other_split": "of another split than test, or validation without one,",
+    "unpredicted": "without a prediction",
+}
+"""Columns of `ForeignRows.frame` that mark rows which are not scored, and why; their outcomes count."""
 
 _LABEL_NUMBERS = {2: (("0", "1"), ("-1", "1"), ("0", "2")), 3: (("0", "1", "2"), ("-1", "0", "1"), ("1", "2", "3"))}
 
@@ -42,8 +48,8 @@ class ForeignRows:
         name: to print.
         form: `probabilities`, `score` or `class`.
         frame: `date` (datetime64[ns]), `ticker`, and as far as the file has them `label` (index of the class, -1 is
-            none), `return`, `close`, `cutoff` and the
-            columns of baselines.
+            none), `return`, `close`, `cutoff`, the columns
+            of baselines and those of `LEFT_OUT`.
         values: probabilities `[N, C]`, scores `[N]`, or indices of classes `[N]`.
         classes: names in the file, from fall to rise; empty for a score.
         columns: which column is which.
@@ -105,15 +111,15 @@ def read_foreign_rows(what: str, settings: JudgeSettings, key: str = "prediction
     if found.wide:
         _melt(rows, list(found.wide))
     reader.add_outcomes(rows)
+    frame = rows.frame
     if "do_predict" in found.at:
         trusted = numbers_of(cells[found.at["do_predict"]], "do_predict", table.where, is_csv=reader.is_csv)
-        rows.leave_out(trusted != 1, "with do_predict other than 1")
+        frame["untrusted"] = trusted != 1
     if "split" in found.at:
         split = pd.Series(cells[found.at["split"]].to_pandas())
         chosen = next((name for name in ("test", "validation") if (split == name).any()), None)
-        if chosen is not None:
-            rows.leave_out((split != chosen).to_numpy(), f"of other splits than {chosen}")
-    rows.leave_out(_without_value(rows), "without a prediction")
+        frame["other_split"] = chosen is not None and (split != chosen).to_numpy()
+    frame["unpredicted"] = _without_value(rows)
     return rows
 
 
@@ -180,7 +186,7 @@ class _Reader:
         where, classes = self.table.where, dict(self.found.classes)
         columns = {self.table.header[number]: self._numbers(number) for number in classes.values()}
         if len(classes) == 1:  # the probability of a rise, as tools write it for two classes
-            (word, _), (name, rise) = *classes.items(), *columns.items()
+            word, (name, rise) = next(iter(classes)), next(iter(columns.items()))
             if trend_of(word) == 0:
                 raise DataError(f"{where}: has only the probability of a fall, {name}. Expected one of a rise too.")
             probs, _ = probabilities_of({f"1 - {name}": 1.0 - rise, name: rise}, where, is_csv=self.is_csv)
@@ -253,7 +259,8 @@ def label_codes(cells: Any, words: Sequence[str], stated: Sequence[str] | None, 
 def _melt(rows: ForeignRows, tickers: Sequence[str]) -> None:
     """Turn forecasts of K tickers side by side into a row for each date and ticker."""
     dates = rows.frame["date"].to_numpy()
-    names = pd.Categorical.from_codes(np.tile(np.arange(len(tickers)), len(dates)), categories=list(tickers))
+    codes = np.tile(np.arange(len(tickers)), len(dates))
+    names = pd.Categorical.from_codes(codes, categories=pd.Index(list(tickers), dtype=object))
     rows.frame = pd.DataFrame({"date": np.repeat(dates, len(tickers)), "ticker": names})
     rows.values = rows.values.reshape(-1)
 
@@ -280,7 +287,7 @@ def check_repeats(rows: ForeignRows, period: np.ndarray, unit: str) -> None:
         first = rows.frame.iloc[int(np.argmax(repeated))]
         raise DataError(
             f"{rows.where}: {first['ticker']} has two predictions in the {unit} of {first['date']:%Y-%m-%d} "
-            f"({repeated.sum():,} such rows, the first at {first_line(repeated, is_csv=False)} of those that are read). "
+            f"({repeated.sum():,} such rows). "
             f"Expected one row for each ticker and {unit}. Is the ticker in another column (columns={{ticker: NAME}}), "
             "or frequency= another?"
         )

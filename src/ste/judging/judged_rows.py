@@ -17,7 +17,7 @@ from ste.judging.file_outcomes import (
     is_unnamed_series,
     returns_of_prices,
 )
-from ste.judging.foreign_rows import CLASS, SCORE, ForeignRows, check_repeats, read_foreign_rows
+from ste.judging.foreign_rows import CLASS, LEFT_OUT, SCORE, ForeignRows, check_repeats, read_foreign_rows
 from ste.judging.outcomes_by_row import (
     Outcomes,
     classes_of_returns,
@@ -150,9 +150,18 @@ class _Maker:
         )
         self.rows.notes += [note] if note else []
 
+    def _note_horizon(self) -> None:
+        """State a horizon that nobody stated, and what dates of targets mean."""
+        ahead = f"{self.horizon} {self.grid.word}{'s' * (self.horizon > 1)}"
+        if self.settings.horizon is None:
+            self.rows.notes.append(f"horizon: {ahead}, as none is stated")
+        if self.target:
+            self.rows.notes.append(f"dates are those of the targets: a forecast counts as made {ahead} before its date")
+
     def _from_levels(self) -> None:
         """Turn forecasts of a series and its values into returns, where they are prices."""
         rows, period = self.rows, self.period
+        self._note_horizon()
         before = values_at(rows.frame, rows.frame["ticker"], period - self.horizon)
         values = rows.frame["return"].to_numpy()
         level = np.where(before < 0, np.nan, values[before])
@@ -174,24 +183,25 @@ class _Maker:
         self.method = self._method()
         self.outcomes = outcomes_of_bars(market, self.grid.frequency, self.method)
         rows.notes += self.outcomes.notes
+        self._note_horizon()
         frame = self.outcomes.frame
         at = values_at(frame, rows.frame["ticker"], self.period - self.horizon * self.target)
         unknown = at < 0
         if unknown.all():
             own = sorted(map(str, rows.frame["ticker"].unique()))
             raise DataError(
-                f"{rows.where}: no prediction has bars in returns={self.settings.returns}. The predictions are of "
-                f"{', '.join(own[:4])} from {rows.frame['date'].min():%Y-%m-%d} to {rows.frame['date'].max():%Y-%m-%d}, "
-                f"the bars of {', '.join(names[:4])} from {frame['date'].min():%Y-%m-%d} to "
-                f"{frame['date'].max():%Y-%m-%d}."
+                f"{rows.where}: no prediction has bars in returns={self.settings.returns}. The predictions are "
+                f"of {', '.join(own[:4])} from {rows.frame['date'].min():%Y-%m-%d} to "
+                f"{rows.frame['date'].max():%Y-%m-%d}, the bars of {', '.join(names[:4])} from "
+                f"{frame['date'].min():%Y-%m-%d} to {frame['date'].max():%Y-%m-%d}."
             )
         for name in ("return", "label", "close", "period"):
             rows.frame[name] = frame[name].to_numpy()[at]
         early = ~unknown & (frame["date"].to_numpy()[at] != rows.frame["date"].to_numpy().astype("datetime64[D]"))
         if early.any() and not self.target:
             rows.notes.append(
-                f"{early.sum():,} rows are dated on another day than the last session of their {self.grid.word}, at whose "
-                f"close they count as made (first: {rows.frame['date'].iloc[int(np.argmax(early))]:%Y-%m-%d})"
+                f"{early.sum():,} rows are dated on another day than the last session of their {self.grid.word}, at "
+                f"whose close they count as made (first: {rows.frame['date'].iloc[int(np.argmax(early))]:%Y-%m-%d})"
             )
         rows.frame["date"] = frame["date"].to_numpy()[at]
         rows.leave_out(unknown, "without bars of their ticker and date")
@@ -233,11 +243,15 @@ class _Maker:
         shares = ", ".join(f"{name} {count / counts.sum():.0%}" for name, count in zip(names, counts, strict=True))
         edges = self.method.fixed_edges()
         how = "terciles of each date" if edges is None else f"returns below {edges[0]:+.2%} and above {edges[-1]:+.2%}"
+        how = "the sign of the return" if edges is not None and not any(edges) else how
         self.rows.notes.append(f"classes: {how} ({shares})".replace("%", " %"))
 
     def judged(self, *, baselines: bool) -> JudgedRows:
         """Return the predictions."""
         rows = self.rows
+        for name, why in LEFT_OUT.items():
+            if name in rows.frame:
+                rows.leave_out(rows.frame[name].to_numpy(), why)
         rows.leave_out(rows.frame["label"].to_numpy() < 0, "without a known outcome or class")
         self._note_labels()
         classes = class_names(self.method.classes if self.method else len(rows.classes))

@@ -90,8 +90,8 @@ def read_bars(settings: JudgeSettings, frequency: str) -> Market:
     """
     if frequency not in ("daily", "weekly", "monthly"):
         raise DataError(
-            f"returns={settings.returns}: bars are daily, and the predictions are {frequency}. Write the return of each "
-            "row in their file: a column return."
+            f"returns={settings.returns}: bars are daily, and the predictions are {frequency}. Write the return of "
+            "each row in their file: a column return."
         )
     return read_market(
         MarketSettings(source="market", bars=str(settings.returns), calendar=settings.calendar, frequency=frequency),  # type: ignore[arg-type]

@@ -61,7 +61,8 @@ def pair(first: Judgement, second: Judgement, scoring: ScoringSettings) -> Paire
     """Compare two files on the dates and tickers that both have.
 
     Args:
-        first, second: judged files.
+        first: judged file.
+        second: the other one.
         scoring: settings.
 
     Raises:

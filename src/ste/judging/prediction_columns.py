@@ -13,11 +13,12 @@ _USUAL: dict[str, tuple[str, ...]] = {
     for key, names in {
         "date": "date datetime timestamp ds time tradedate tradingdate day dt asof t index unnamed0",
         "ticker": "ticker tickers symbol instrument asset pair uniqueid itemid seriesid tic sym code stock security id",
-        "score": "score predictedreturn predreturn returnpred returnprediction expectedreturn forecast yhat ypred alpha "
-        "prediction predictions pred preds signal mean pointforecast",
+        "score": "score predictedreturn predreturn returnpred returnprediction expectedreturn forecast yhat ypred "
+        "alpha prediction predictions pred preds signal mean pointforecast",
         "class": "class predictedclass predclass predictedlabel predlabel prediction predictions pred preds ypred "
         "signal yhat",
-        "label": "label truelabel trueclass actualclass actuallabel target truth ytrue y actual ytest stocktrenddirection",
+        "label": "label truelabel trueclass actualclass actuallabel target truth ytrue y actual ytest "
+        "stocktrenddirection",
         "return": "return returns futurereturn fwdreturn forwardreturn nextreturn actualreturn realizedreturn "
         "truereturn ret label0 label target truth ytrue y actual ytest stockweeklyreturn",
         "close": "close closeprice adjclose price",
@@ -27,6 +28,7 @@ _USUAL: dict[str, tuple[str, ...]] = {
 """Plain names of each column, the most usual first; a name under two keys is decided by what its column holds."""
 
 _PROBABILITY = re.compile(r"^(?:p|pr|prob|proba|probability|predictproba|p hat)[ _.(-]*(.+?)\)?$", re.I)
+_NUMBER = re.compile(r"-?\d+(\.0)?")
 _FREQAI_PREDICTION = re.compile(r"^&[-s]?(?!.*_(?:mean|std)$).+")
 _FREQAI = ("do_predict", "DI_values")
 _STATED_CLASSES = ("strong_downtrend", "downtrend", "neutral", "uptrend", "strong_uptrend")
@@ -83,8 +85,8 @@ def find_prediction_columns(
         at["date"] = free.pop(0)
     if "date" not in at:
         raise DataError(
-            f"{where}: no column of dates. Found {shown_names(header)}. Expected date, datetime, timestamp, ds or time, "
-            "or an index of dates that was written with the file. Say which one it is: columns={date: NAME}."
+            f"{where}: no column of dates. Found {shown_names(header)}. Expected date, datetime, timestamp, ds or "
+            "time, or an index of dates that was written with the file. Say which one it is: columns={date: NAME}."
         )
     classes = {key: places[key] for key in _STATED_CLASSES if key in places} or _probabilities(header, free)
     free = [number for number in free if number not in classes.values()]
@@ -99,7 +101,8 @@ def find_prediction_columns(
         name: n for n, name in enumerate(header) if name.count(".") == 1 and name.partition(".")[2] in own and n in free
     }
     free = [number for number in free if number not in (*baselines.values(), at.get("split"))]
-    predicted, wide = None, {}
+    predicted: int | None = None
+    wide: dict[str, int] = {}
     if not classes:
         predicted = places.get("score", places.get("class"))
         if predicted is None:
@@ -159,7 +162,7 @@ def _probabilities(header: Sequence[str], free: Sequence[int]) -> dict[str, int]
     if len(prefixed) > 1:
         return prefixed
     alone = {header[number]: number for number in free if is_class_word(header[number])}
-    numbers = {header[number]: number for number in free if re.fullmatch(r"-?\d+(\.0)?", header[number].strip())}
+    numbers = {header[number]: number for number in free if _NUMBER.fullmatch(header[number].strip())}
     if len(alone) > 1:
         return alone
     words = {as_word(name) for name in numbers}
@@ -172,8 +175,8 @@ def _prediction(header: Sequence[str], free: Sequence[int], where: str, *, freqa
         found = [number for number in free if _FREQAI_PREDICTION.match(header[number])]
         if len(found) > 1:
             raise DataError(
-                f"{where}: has {len(found)} targets of FreqAI: {shown_names([header[n] for n in found])}. Say which one "
-                f"to judge: columns={{score: '{header[found[0]]}'}}."
+                f"{where}: has {len(found)} targets of FreqAI: {shown_names([header[n] for n in found])}. Say which "
+                f"one to judge: columns={{score: '{header[found[0]]}'}}."
             )
         if found:
             return found[0]

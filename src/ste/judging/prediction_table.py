@@ -1,4 +1,4 @@
-"""A file of predictions before its columns are understood: CSV, Parquet or Feather. Pickles are refused, never loaded."""
+"""A file of predictions before its columns are understood: CSV, Parquet or Feather; pickles are refused."""
 
 import csv
 import gzip
@@ -88,10 +88,7 @@ class PredictionTable:
             DataError: the file cannot be read, or has no rows.
         """
         wanted = list(dict.fromkeys(names))
-        if self.source is not None:
-            cells = self.source.read(wanted, text)
-        else:
-            cells = self._parsed(wanted, text)
+        cells = self._parsed(wanted, text) if self.source is None else self.source.read(wanted, text)
         if not len(cells[0]):
             raise DataError(f"{self.where}: has a header and no rows. Expected at least one prediction.")
         return dict(zip(wanted, map(decoded, cells), strict=True))

@@ -95,7 +95,8 @@ class JudgedPredictions:
         shown = pd.DataFrame({who(name, model): _cells(figures) for name, figures in everyone.items()}).T
         caption = f"{card.examples:,} predictions, {card.periods:,} {card.unit}s"
         table = html_table(shown, caption)
-        return f"<p><b>{escape(self.verdict.headline)}</b></p>{html_list(self.verdict.points)}{table}{html_list(self.notes)}"
+        headline = f"<p><b>{escape(self.verdict.headline)}</b></p>"
+        return f"{headline}{html_list(self.verdict.points)}{table}{html_list(self.notes)}"
 
 
 def _cells(figures: Mapping[str, Estimate]) -> dict[str, str]:
