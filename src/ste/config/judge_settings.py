@@ -88,6 +88,11 @@ class JudgeSettings(Settings):
         if self.predictions is None:
             raise ConfigError("judge: expected a file of predictions. Try python -m ste.judge predictions.csv.")
 
+    def files(self) -> dict[str, str]:
+        """Return the files of predictions by setting; several under `trials`."""
+        others = self.trials if isinstance(self.trials, list) else []
+        return self.given(("predictions", "other")) | {f"trials[{n}]": path for n, path in enumerate(others)}
+
     def read_options(self) -> ReadOptions:
         """Return the options of the readers of dates."""
         return ReadOptions(date_format=self.date_format, calendar=self.calendar, prefix="")

@@ -57,7 +57,7 @@ def _level(card: Scorecard, verdict: "Verdict") -> str:
     if verdict.best and verdict.best.worse:
         return f"is better than guessing, but worse than the {verdict.best.worse[1]} baseline"
     trained = any(name not in GUESSES for name in card.gains)
-    rest = ", but not better than every trained baseline" if trained else "; there is no trained baseline to compare with"
+    rest = ", but not better than every trained baseline" if trained else "; there is no trained baseline to compare"
     return f"is better than guessing{rest}"
 
 

@@ -101,12 +101,13 @@ def _name_of(second: str, first: str) -> str:
 
 def _check_outcomes(one: Predictions, other: Predictions, a: np.ndarray, b: np.ndarray, where: str) -> None:
     returns, labels = (one.returns[a], other.returns[b]), (one.labels[a], other.labels[b])
-    same = np.isclose(*returns, rtol=_TOLERANCE, atol=_TOLERANCE) | (labels[0] == labels[1])
+    near = np.isclose(*returns, rtol=_TOLERANCE, atol=_TOLERANCE) | np.isnan(returns[0]) | np.isnan(returns[1])
+    same = near & (labels[0] == labels[1])
     if not same.all():
         first = one.frame.iloc[a[int(np.argmin(same))]]
         raise DataError(
             f"{where}: {(~same).sum():,} common rows have different outcomes (first: {first['ticker']} "
-            f"{first['date']:%Y-%m-%d}). Expected the same ones: give both returns=bars.csv."
+            f"{first['date']:%Y-%m-%d}). Expected the same ones: give both returns=bars.csv, horizon= and threshold=."
         )
 
 
