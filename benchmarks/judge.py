@@ -1,8 +1,8 @@
 """Judging a million predictions of another tool, and how soon the command starts.
 
-The whole command (reading, scores with intervals, baselines, verdict and page) is measured by wall time and peak memory,
-in turns with pandas reading the same file. It starts when its first line is on the terminal, and when it has read, scored
-and judged a hundred predictions.
+The whole command (reading, scores with intervals, baselines, verdict and page) is measured by wall time and peak
+memory, in turns with pandas reading the same file. It starts when its first line is on the terminal; a hundred
+predictions show what else does not depend on their number.
 """
 
 import sys
