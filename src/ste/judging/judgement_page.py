@@ -46,7 +46,7 @@ def _config(settings: JudgeSettings) -> dict[str, Any]:
 
 
 def _card(judgement: Judgement) -> dict[str, Any]:
-    """Return what the page says of the data, as a data card does."""
+    """Return the facts of the data that the page shows, as a data card has them."""
     predictions = judgement.predictions
     frame, labels = predictions.frame, np.bincount(predictions.labels, minlength=len(predictions.classes))
     entry = {
