@@ -11,10 +11,10 @@ from dataclasses import asdict
 
 from ste.errors import SteError
 
-PARTS = ("start", "training", "data", "files", "scale")
+PARTS = ("start", "training", "data", "files", "judge", "scale")
 """What `python -m benchmarks` runs."""
 
-QUICK_PARTS = ("start", "training", "data", "files")
+QUICK_PARTS = ("start", "training", "data", "files", "judge")
 """What `python -m benchmarks --quick` runs."""
 
 OPTIONAL_PARTS = ("peers", "peers.features")

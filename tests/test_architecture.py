@@ -14,7 +14,7 @@ SOURCE = ROOT / "src" / "ste"
 PLUGINS = ROOT / "src" / "hydra_plugins"
 COMMANDS = {
     *("train", "generate", "inspect", "evaluate", "compare", "ensemble", "report", "audit", "reproduce", "ui"),
-    *("export", "predict", "serve", "live", "monitor", "fetch", "new", "check"),
+    *("export", "predict", "serve", "live", "monitor", "fetch", "judge", "new", "check"),
 }
 SHARED = {"errors", "plugins", "registry", "schema"}
 # A package imports from the rows above its own, and within a row from those to its left. Commands import any of them.
@@ -25,7 +25,7 @@ LAYERS = (
     ("baselines", "evaluation", "leakage", "fetching"),
     ("training", "seed_ensembles"),
     ("tracking", "reporting"),
-    ("experiment", "ensembles", "inference"),
+    ("experiment", "ensembles", "inference", "judging"),
     ("monitoring", "serving", "streaming", "tuning", "conformance"),
     ("library",),
 )

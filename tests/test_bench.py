@@ -142,7 +142,7 @@ def test_every_command_is_compared_with_the_imports_of_its_own_rounds(commands: 
         assert (row.ours, row.reference, row.ratio, row.reached) == (3.0, 2.0, 1.5, True)
         assert commands.count(("-m", "ste.train", f"experiment={name}")) >= 3
     assert rows["--help"].ratio == 0.25
-    assert rows["first output of ste.serve, the slowest of 18 commands"].ratio == 0.45
+    assert rows["first output of ste.serve, the slowest of 19 commands"].ratio == 0.45
     assert rows["longest silence of a first run"].ours == 1.5
     assert ("-c", "import hydra, omegaconf") in commands
     assert ("-c", "import torch, lightning, mlflow") in commands
@@ -151,7 +151,7 @@ def test_every_command_is_compared_with_the_imports_of_its_own_rounds(commands: 
 def test_the_quick_start_up_benchmark_runs_one_experiment(commands: list[tuple[str, ...]]):
     cases = [row.case for row in start.measure(quick=True)]
     whole = "experiment=seed_lstm, the whole command"
-    first = "first output of ste.serve, the slowest of 18 commands"
+    first = "first output of ste.serve, the slowest of 19 commands"
     assert cases == ["--help", "--cfg job", first, "longest silence of a first run", whole]
     assert sum("torch" in command[-1] for command in commands) == 2
 

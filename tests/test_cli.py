@@ -31,6 +31,7 @@ COMMANDS = (
     "monitor",
     "serve",
     "live",
+    "judge",
 )
 HEAVY = (
     *("torch", "lightning", "mlflow", "pandas", "matplotlib", "sklearn", "optuna", "plotly"),

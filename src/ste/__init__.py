@@ -1,7 +1,8 @@
 """STE, the Stock Trend Estimator: train, track, compare and explain small trend classifiers.
 
 `ste.load` reads bars or labelled tables, `ste.train` trains, scores and judges a model, `ste.load_model` opens an
-exported one, and `ste.register` adds components of your own. The libraries behind them are imported at the first use.
+exported one, `ste.judge` judges predictions of any tool, and `ste.register` adds components of your own. The libraries
+behind them are imported at the first use.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,8 @@ from ste.registry import register
 if TYPE_CHECKING:
     from ste.errors import ConfigError, DataError, RunError, SteError
     from ste.library.dataset import Dataset
+    from ste.library.judge_predictions import judge
+    from ste.library.judged_predictions import JudgedPredictions
     from ste.library.loading import load
     from ste.library.portable_model import PortableModel, load_model
     from ste.library.run_result import RunResult
@@ -22,10 +25,12 @@ __all__ = [
     "DataError",
     "Dataset",
     "FeatureSet",
+    "JudgedPredictions",
     "PortableModel",
     "RunError",
     "RunResult",
     "SteError",
+    "judge",
     "load",
     "load_model",
     "register",
@@ -37,8 +42,10 @@ _PLACES = {
     **dict.fromkeys(("ConfigError", "DataError", "RunError", "SteError"), "ste.errors"),
     "Dataset": "ste.library.dataset",
     "FeatureSet": "ste.schema",
+    "JudgedPredictions": "ste.library.judged_predictions",
     "PortableModel": "ste.library.portable_model",
     "RunResult": "ste.library.run_result",
+    "judge": "ste.judge:",
     "load": "ste.library.loading",
     "load_model": "ste.library.portable_model",
     "train": "ste.train:",

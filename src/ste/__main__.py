@@ -10,7 +10,7 @@ from ste import __version__
 
 COMMANDS = (
     *("generate", "inspect", "train", "evaluate", "compare", "ensemble", "report", "audit", "reproduce", "ui"),
-    *("export", "predict", "serve", "live", "monitor", "fetch", "new", "check"),
+    *("export", "predict", "serve", "live", "monitor", "fetch", "judge", "new", "check"),
 )
 
 

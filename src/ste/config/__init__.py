@@ -28,6 +28,7 @@ from ste.config.data_settings import (
 )
 from ste.config.export_settings import ExportSettings
 from ste.config.fetch_settings import FetchSettings
+from ste.config.judge_settings import JudgeSettings
 from ste.config.label_settings import LabelSettings
 from ste.config.live_settings import LivePaths, LiveSettings, RedisSettings, ReplaySettings
 from ste.config.monitor_settings import MonitorSettings

@@ -8,6 +8,7 @@ from ste.config.command_settings import AuditSettings
 from ste.config.data_settings import DataSettings, RealMarketSettings, SyntheticSettings, TableSettings
 from ste.config.file_locations import find_file, find_files, nearby
 from ste.config.header_check import check_columns
+from ste.config.judge_settings import JudgeSettings
 from ste.config.monitor_settings import MonitorSettings
 from ste.config.predict_settings import PredictSettings
 from ste.config.run_settings import StoreSettings
@@ -33,6 +34,11 @@ def check_input_files(settings: Settings) -> None:
                 find_files(path, key)
             else:
                 check_file(key, Path(path), KEYS, parts=key == "input")
+    if isinstance(settings, JudgeSettings):
+        for key, path in settings.files().items():
+            check_file(key, find_file(path, key), ())
+        if settings.returns is not None:
+            find_files(settings.returns, "returns")
     if isinstance(settings, StoreSettings) and not hasattr(settings, "model"):  # a model may be a file
         check_store(settings.tracking, Path(settings.paths.output))
     data = getattr(settings, "data", None)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from scipy.stats import kurtosis, norm, rankdata, skew
+from scipy.special import ndtr, ndtri  # scipy.stats takes half a second to import
 
 MIN_RETURNS = 10
 """Number of returns that a deflated Sharpe ratio needs."""
@@ -60,7 +60,7 @@ def sharpe_probability(
     """
     variance = 1.0 - skewness * sharpe + (kurtosis - 1.0) / 4.0 * sharpe**2
     error = np.sqrt(max(variance, np.finfo(float).tiny) / (periods - 1))
-    return float(norm.cdf((sharpe - benchmark) / error))
+    return float(ndtr((sharpe - benchmark) / error))
 
 
 def expected_maximum(deviation: float, trials: int) -> float:
@@ -74,8 +74,8 @@ def expected_maximum(deviation: float, trials: int) -> float:
     """
     if trials < 2:
         return 0.0
-    # isf is precise in the tail, where 1 - 1/trials is not.
-    first, second = norm.isf(1.0 / trials), norm.isf(1.0 / (trials * np.e))
+    # The lower tail is precise where 1 - 1/trials is not.
+    first, second = -ndtri(1.0 / trials), -ndtri(1.0 / (trials * np.e))
     return float(deviation * ((1.0 - np.euler_gamma) * first + np.euler_gamma * second))
 
 
@@ -105,7 +105,7 @@ def deflated_sharpe(
         sharpe, third, fourth = 0.0, 0.0, 3.0
     else:
         sharpe = float(returns.mean() / returns.std(ddof=1))
-        third, fourth = float(skew(returns)), float(kurtosis(returns, fisher=False))
+        third, fourth = _standardized_moment(returns, 3), _standardized_moment(returns, 4)
     return DeflatedSharpe(
         sharpe=float(sharpe * year),
         expected_maximum=float(hurdle * year),
@@ -127,6 +127,8 @@ def backtest_overfitting(performance: np.ndarray, blocks: int = 16) -> Overfitti
         performance: `[T, N]`, finite returns of N trials, 2 or more, over the same T periods, 4 or more, oldest first.
         blocks: number of blocks, even; fewer where T has less than two periods for each.
     """
+    from scipy.stats import rankdata
+
     periods, trials = performance.shape
     blocks = min(blocks, periods // 4 * 2)
     half = np.array(list(combinations(range(blocks), blocks // 2)))
@@ -137,6 +139,12 @@ def backtest_overfitting(performance: np.ndarray, blocks: int = 16) -> Overfitti
     weight = best / best.sum(axis=1, keepdims=True)
     above_median = np.sign(rankdata(outside, axis=1) - (trials + 1) / 2)
     return Overfitting(float((weight * (1.0 - above_median) / 2).sum() / len(half)), trials)
+
+
+def _standardized_moment(values: np.ndarray, order: int) -> float:
+    """Return the mean of the deviations from the mean in standard deviations, to a power: 3 is the skewness."""
+    deviations = values - values.mean()
+    return float(np.mean(deviations**order) / np.mean(deviations**2) ** (order / 2))
 
 
 def _sharpes(performance: np.ndarray, half: np.ndarray, blocks: int) -> np.ndarray:

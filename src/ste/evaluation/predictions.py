@@ -17,6 +17,7 @@ from ste.data.sample import Sample
 from ste.data.storage.files import atomic_file
 from ste.errors import DataError
 from ste.market.calendar import Periods, trading_calendar
+from ste.market.intraday import INTRADAY, IntradayPeriods
 from ste.schema import EXCHANGE, SPLITS, probability_names
 
 BAYES = "bayes"
@@ -32,16 +33,20 @@ class Predictions:
     Columns of `frame`: `date` (the row's close), `ticker`, `split`, `fold` (of walk-forward or combinatorial
     validation, else 0), `path` (of combinatorial validation, else 0; each path holds a row once), `label` (index into
     `classes`), `return` (simple, over the horizon), the model's `p_downtrend` ..., and the same columns with a prefix
-    for each baseline (`majority.p_downtrend`) and, for a synthetic market, the truth (`bayes.p_downtrend`).
+    for each baseline (`majority.p_downtrend`) and, for a synthetic market, the truth (`bayes.p_downtrend`). Predictions
+    of other tools may have further columns: `score`, by which a model without probabilities ranks its rows, and
+    `period`, the number of each row's period where no calendar gives it.
 
     Attributes:
         frame: one row per example (and path).
         classes: names in label order.
-        frequency: `weekly`, `daily` or `monthly`.
+        frequency: `weekly`, `daily`, `monthly`, or of `IntradayPeriods`.
         horizon: periods that a label looks ahead.
         model: name to print.
         samples: by split, of splits that hold some of their tickers only: how much of the split that is.
         calendar: whose sessions number the periods, see `market.calendar`.
+        without_probabilities: the model (an empty name) and the baselines that predict a class or a score; their
+            columns of probabilities order the rows and choose the class, and are no probabilities.
     """
 
     frame: pd.DataFrame
@@ -51,6 +56,7 @@ class Predictions:
     model: str = "model"
     samples: Mapping[str, Sample] = field(default_factory=dict)
     calendar: str = EXCHANGE
+    without_probabilities: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -68,11 +74,16 @@ class Predictions:
     @cached_property
     def periods(self) -> np.ndarray:
         """Calendar number of each row's week, session or month, int64 `[N]`."""
-        return self.row_periods.index(self.frame["date"])
+        periods = self.row_periods
+        if isinstance(periods, IntradayPeriods):
+            return self.frame["period"].to_numpy(dtype=np.int64)
+        return periods.index(self.frame["date"])
 
     @property
-    def row_periods(self) -> Periods:
+    def row_periods(self) -> Periods | IntradayPeriods:
         """The periods that the rows cover."""
+        if self.frequency.startswith(INTRADAY):
+            return IntradayPeriods.from_name(self.frequency)
         return Periods(self.frequency, trading_calendar(self.calendar))
 
     @cached_property
@@ -173,6 +184,17 @@ class Predictions:
             {split: Sample(**counts) for split, counts in meta.get("samples", {}).items()},
             meta.get("calendar", EXCHANGE),
         )
+
+
+def is_run_file(path: Path) -> bool:
+    """Whether a file is the predictions of a run, by its metadata."""
+    with path.open("rb") as file:
+        if file.read(4) != b"PAR1":
+            return False
+    try:
+        return _META in (pq.read_schema(path).metadata or {})
+    except (OSError, pa.ArrowException):
+        return False
 
 
 def row_columns(keys: pd.DataFrame, split: str, labels: np.ndarray, returns: np.ndarray, fold: int = 0) -> pd.DataFrame:

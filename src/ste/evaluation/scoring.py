@@ -9,8 +9,9 @@ from ste.evaluation.classification import Figures, reliability
 from ste.evaluation.estimates import Scorer, confusion, with_intervals
 from ste.evaluation.information_coefficient import RANKING_METRICS, ranking_figures
 from ste.evaluation.metrics.base import Metric
-from ste.evaluation.portfolio import PORTFOLIO_METRICS, Trades, average_paths, hold_all, lean, portfolio_figures, trade
+from ste.evaluation.portfolio import PORTFOLIO_METRICS, Trades, average_paths, hold_all, portfolio_figures, trade
 from ste.evaluation.predictions import BAYES, Predictions
+from ste.evaluation.rank_scores import rank_scores
 from ste.evaluation.scorecard import Portfolio, Scorecard
 from ste.evaluation.scored_rows import ScoredRows
 from ste.schema import neutral_class
@@ -78,11 +79,13 @@ def score(
         over_periods = Resampling.draw_blocks(rows.periods, block, resamples, _SEED)
         scorer = Scorer(rows, predictions.classes, over_periods, rows.period, binomial=False)
 
-    own = scorer.figures(probs)
+    probabilistic = "" not in predictions.without_probabilities
+    without = (*ONE_HOT_BASELINES, *predictions.without_probabilities)
+    own = scorer.figures(probs, probabilistic=probabilistic)
     baselines, gains, identical, same_classes = {}, {}, [], []
     for name in predictions.baselines:
         theirs = predictions.baseline(name)[rows.order]
-        figures = scorer.baseline_figures(theirs, probabilistic=name not in ONE_HOT_BASELINES)
+        figures = scorer.baseline_figures(theirs, probabilistic=name not in without)
         baselines[name] = scorer.estimates(figures, theirs)
         gains[name] = scorer.gains(own, figures)
         if np.allclose(theirs, probs, rtol=0.0, atol=_IDENTICAL):
@@ -96,7 +99,7 @@ def score(
         majority = predictions.baseline("majority")[rows.order] if "majority" in predictions.baselines else None
         estimates |= with_intervals(_against_bayes(probs, majority, truth, scorer), scorer.resampling, BAYES_METRICS)
     if neutral_class(len(predictions.classes)) is not None:
-        ranking = _ranking(probs, rows, over_periods)
+        ranking = _ranking(rank_scores(predictions)[rows.order], rows, over_periods)
         estimates |= with_intervals(ranking, over_periods, RANKING_METRICS)
     # A few weeks do not make an annual return.
     trades = None if too_few else _trades(predictions, probs, rows, kind, cost_bps)
@@ -112,7 +115,7 @@ def score(
         classes=predictions.classes,
         figures=estimates,
         confusion=confusion(probs, rows.labels).tolist(),
-        reliability=reliability(probs, rows.labels),
+        reliability=reliability(probs, rows.labels) if probabilistic else [],
         baselines=baselines,
         gains=gains,
         portfolio=_portfolio(trades, rows, kind, cost_bps) if trades else None,
@@ -138,10 +141,9 @@ def _against_bayes(probs: np.ndarray, majority: np.ndarray | None, truth: np.nda
     return figures
 
 
-def _ranking(probs: np.ndarray, rows: ScoredRows, resampling: Resampling) -> Figures:
+def _ranking(scores: np.ndarray, rows: ScoredRows, resampling: Resampling) -> Figures:
     known = np.isfinite(rows.returns)
-    rank_by = lean(probs)[known]
-    return ranking_figures(rank_by, rows.returns[known], rows.period[known], rows.path[known], resampling)
+    return ranking_figures(scores[known], rows.returns[known], rows.period[known], rows.path[known], resampling)
 
 
 def _trades(predictions: Predictions, probs: np.ndarray, rows: ScoredRows, kind: str, cost_bps: float) -> Trades | None:

@@ -100,11 +100,12 @@ def compare(card: Scorecard, names: Sequence[str], trials: int) -> Comparison | 
     gains = {name: card.gains[name] for name in names if "accuracy" in card.gains.get(name, {})}
     if not gains:
         return None
-    tests = {name: _test(by, trials) for name, by in gains.items()}
+    tested = {name: _tested(card, name) for name in gains}
+    tests = {name: _test(by, tested[name], trials) for name, by in gains.items()}
     best = max(gains, key=lambda name: card.baselines[name]["accuracy"].value)
     hardest = max(tests, key=lambda name: tests[name][0])
     corrected, clearest = tests[hardest]
-    lost = [(metric, name) for name, by in gains.items() for metric in _tested(by) if by[metric].high < 0]
+    lost = [(metric, name) for name, by in gains.items() for metric in tested[name] if by[metric].high < 0]
     losses = {name for _, name in lost}
     beaten = [
         name
@@ -127,13 +128,15 @@ def compare(card: Scorecard, names: Sequence[str], trials: int) -> Comparison | 
     )
 
 
-def _test(gains: dict[str, Gain], trials: int) -> tuple[float, str]:
+def _test(gains: dict[str, Gain], tested: Sequence[str], trials: int) -> tuple[float, str]:
     """Corrected p-value against one baseline, and the metric that it comes from."""
-    tested = _tested(gains)
     metric = min(tested, key=lambda name: gains[name].p)
     return sidak(gains[metric].p, trials * len(tested)), metric
 
 
-def _tested(gains: dict[str, Gain]) -> list[str]:
-    """Metrics in which a baseline is compared."""
-    return [metric for metric in TESTED if metric in gains and ("log_loss" in gains or metric == "accuracy")]
+def _tested(card: Scorecard, name: str) -> list[str]:
+    """Metrics in which a baseline is compared; a model without probabilities has no log-loss to compare."""
+    gains = card.gains[name]
+    without = "log_loss" not in card.figures and "log_loss" in card.baselines[name]
+    ordered = "log_loss" in gains or without
+    return [metric for metric in TESTED if metric in gains and (ordered or metric == "accuracy")]

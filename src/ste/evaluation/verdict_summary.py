@@ -56,7 +56,9 @@ def _level(card: Scorecard, verdict: "Verdict") -> str:
         return f"equals the {join(card.identical)} baseline, which is better than guessing"
     if verdict.best and verdict.best.worse:
         return f"is better than guessing, but worse than the {verdict.best.worse[1]} baseline"
-    return "is better than guessing, but not better than every trained baseline"
+    trained = any(name not in GUESSES for name in card.gains)
+    rest = ", but not better than every trained baseline" if trained else "; there is no trained baseline to compare"
+    return f"is better than guessing{rest}"
 
 
 def points(card: Scorecard, split: str, verdict: "Verdict", trials: int) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ste.evaluation.scorecard import Estimate, Gain, Scorecard
-from ste.evaluation.significance import ALPHA, TESTED, Comparison, Trials, sidak
+from ste.evaluation.significance import ALPHA, GUESSES, TESTED, Comparison, Trials, sidak
 
 if TYPE_CHECKING:
     from ste.evaluation.verdict import Verdict
@@ -63,7 +63,7 @@ def details(card: Scorecard, verdict: "Verdict", trials: Trials, *, synthetic: b
     return [
         rows,
         *_levels(verdict, card.identical),
-        *_correction(verdict.best, trials),
+        *_correction(card, verdict.best, trials),
         *_volatility(card),
         *_portfolio(card, verdict, synthetic=synthetic),
         *_bayes(card),
@@ -120,7 +120,7 @@ def _levels(verdict: "Verdict", identical: tuple[str, ...]) -> list[str]:
         out.append(f"It {verb} better than the best{other} baseline, {best.baseline}: {_against(best, 'its')}.")
     elif verdict.word == "better" or (identical and best.holds):
         out.append(f"It is better than every{other} trained baseline; none has a higher accuracy than {best.baseline}.")
-    elif guessing.holds:
+    elif guessing.holds and any(name not in GUESSES for name in (*best.beaten, *best.unbeaten)):
         out.append(f"It is not significantly better than every{other} trained baseline: {_p_values(best)}.")
     return out
 
@@ -149,11 +149,11 @@ def _p_values(against: Comparison) -> str:
     return f"{text}, but its {TESTED.get(lost, lost)} is significantly worse than {whose}'s"
 
 
-def _correction(best: Comparison | None, trials: Trials) -> list[str]:
+def _correction(card: Scorecard, best: Comparison | None, trials: Trials) -> list[str]:
     if best is None:
         return []
-    *others, last = TESTED.values()
-    metrics = f"{', '.join(others)} and {last}"
+    *others, last = [text for name, text in TESTED.items() if name in card.figures]
+    metrics = f"{', '.join(others)} and {last}" if others else last
     if trials.count == 1:
         text = (
             f"It is the only trial on this data; p is corrected (Sidak) for testing {metrics}, "

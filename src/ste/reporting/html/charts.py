@@ -7,15 +7,14 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from ste.evaluation.information_coefficient import coefficient_series
-from ste.evaluation.portfolio import lean
 from ste.evaluation.predictions import Predictions
+from ste.evaluation.rank_scores import rank_scores
 from ste.evaluation.scorecard import Portfolio, Scorecard
 from ste.evaluation.scored_rows import ScoredRows
 from ste.reporting.formatting import number, who
 from ste.reporting.html.report_data import ReportData
 from ste.reporting.plots import figures as plots
 from ste.reporting.plots.theme import svg
-from ste.schema import PERIOD
 
 _SERIES = {"train": "training", "val": "validation"}
 _MAX_BARS = 8  # of features; the table has all
@@ -126,8 +125,8 @@ def _coefficients(predictions: Predictions | None, split: str) -> Markup | None:
         return None
     predictions = predictions.slice_split(split)
     rows = ScoredRows.from_predictions(predictions)
-    known, probs = np.isfinite(rows.returns), predictions.probs[rows.order]
-    score = lean(probs)[known]
+    known = np.isfinite(rows.returns)
+    score = rank_scores(predictions)[rows.order][known]
     series = coefficient_series(
         score, rows.returns[known], rows.period[known], rows.path[known], rows.periods, ranked=True
     )
@@ -136,7 +135,7 @@ def _coefficients(predictions: Predictions | None, split: str) -> Markup | None:
         return None
     days, series = [rows.dates[i] for i in there], series[there]
     text = f"Rank information coefficient of {len(series)} periods on the {split} split: mean {series.mean():.4f}."
-    return _draw(plots.coefficients_figure(days, series.tolist(), PERIOD[predictions.frequency]), f"ic-{split}", text)
+    return _draw(plots.coefficients_figure(days, series.tolist(), predictions.row_periods.word), f"ic-{split}", text)
 
 
 def _importance(report: ReportData) -> dict[str, Markup]:

@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ste.evaluation.explain.group_value import GroupValue
-from ste.evaluation.explain.integrated_gradients import Attribution
-from ste.evaluation.explain.permutation_importance import Importance
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.scorecard import Estimate, Scorecard
 from ste.evaluation.verdict import Verdict
 from ste.schema import SYNTHETIC_SOURCES
+
+if TYPE_CHECKING:  # they import torch
+    from ste.evaluation.explain.group_value import GroupValue
+    from ste.evaluation.explain.integrated_gradients import Attribution
+    from ste.evaluation.explain.permutation_importance import Importance
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class ReportData:
         commands: that repeat the run, in order.
         members: of an ensemble, which has no curves and no importance of its own.
         members_text: how the members were combined.
+        judged: it is of predictions that another tool made, so that features and training are unknown.
     """
 
     run_id: str
@@ -65,12 +68,13 @@ class ReportData:
     predictions: Predictions | None = None
     history: Sequence[Mapping[str, float]] = ()
     best_epoch: int | None = None
-    importance: Sequence[Importance] = ()
-    attribution: Attribution | None = None
-    groups: Sequence[GroupValue] = ()
+    importance: "Sequence[Importance]" = ()
+    attribution: "Attribution | None" = None
+    groups: "Sequence[GroupValue]" = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
     members: Sequence[MemberRow] = ()
     members_text: str = ""
+    judged: bool = False
 
     @property
     def held_out(self) -> dict[str, Scorecard]:

@@ -4,16 +4,18 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ste.evaluation.explain.group_value import GroupValue
-from ste.evaluation.explain.permutation_importance import Importance
 from ste.evaluation.predictions import BAYES
 from ste.evaluation.scorecard import Estimate, Gain, Portfolio, Scorecard
 from ste.evaluation.verdict_text import against_chance
 from ste.registry import METRICS
 from ste.reporting.formatting import NONE, Cell, cell, count, label, number, ordered, p_value, who
 from ste.reporting.html.report_data import MemberRow
+
+if TYPE_CHECKING:  # they import torch
+    from ste.evaluation.explain.group_value import GroupValue
+    from ste.evaluation.explain.permutation_importance import Importance
 
 _AGAINST_CHANCE = {
     "above": "lies above 0.5 (chance)",
@@ -211,7 +213,7 @@ def _monthly(growth: float | None) -> Cell:
     return Cell(number(growth - 1.0, "portfolio_annual_return", unit=False), "", growth - 1.0)
 
 
-def importance(rows: Sequence[Importance]) -> list[TableRow]:
+def importance(rows: "Sequence[Importance]") -> list[TableRow]:
     """Permutation importance of groups and features: rise of log-loss and drop of accuracy in points.
 
     Cells: each with its interval over periods, and its error over the repeats.
@@ -239,7 +241,7 @@ def points(figure: Estimate) -> Cell:
     return Cell(number(figure.value, "accuracy", unit=False), f"[{low}, {high}]", figure.value)
 
 
-def group_values(rows: Sequence[GroupValue]) -> list[TableRow]:
+def group_values(rows: "Sequence[GroupValue]") -> list[TableRow]:
     """What each group adds: rise of log-loss and drop of accuracy when permuted, and when trained without it.
 
     Cells: of the permutation, then of each retrained split, in the order of `retrained_splits`.
@@ -262,7 +264,7 @@ def group_values(rows: Sequence[GroupValue]) -> list[TableRow]:
     ]
 
 
-def retrained_splits(rows: Sequence[GroupValue]) -> list[str]:
+def retrained_splits(rows: "Sequence[GroupValue]") -> list[str]:
     """Splits on which models without a group were compared."""
     return list(dict.fromkeys(split for row in rows for split in row.retrained))
 
@@ -291,12 +293,12 @@ def data(card: Mapping[str, Any]) -> list[tuple[str, str]]:
     facts = {
         "source": card["source"],
         "frequency": card["frequency"],
-        "seed of the synthetic market": card["seed"],
+        "seed of the synthetic market": card.get("seed"),
         "digest of all files": card["digest"],
-        "protocol": card["protocol"],
-        "purged between splits": count(card["purge"], "period"),
+        "protocol": card.get("protocol"),
+        "purged between splits": count(card["purge"], "period") if "purge" in card else None,
         "classes": ", ".join(card["classes"]),
-        "features": f"{len(card['features'])}: {', '.join(card['features'])}",
+        "features": f"{len(card['features'])}: {', '.join(card['features'])}" if "features" in card else None,
         "notes": "; ".join(card["notes"]) or None,
     }
     return [(name, str(text)) for name, text in facts.items() if text is not None]
