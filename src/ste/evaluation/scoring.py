@@ -58,8 +58,8 @@ def score(
         kind: of the portfolio, `long_short` or `long_only`.
         resamples: of the bootstrap.
         blocks: periods resampled together: `horizon`, as long as labels overlap (`bootstrap.overlap_block`), for the
-            periods that were scored; `auto`, as long as the autocorrelation lasts (`bootstrap.block_length`), which also covers
-            other periods of the same kind.
+            periods that were scored; `auto`, as long as the autocorrelation lasts (`bootstrap.block_length`), which
+            also covers other periods of the same kind.
 
     Raises:
         DataError: no rows, or rows of several splits.
