@@ -84,6 +84,12 @@ def test_the_stretch_goes_to_one_with_many_units_and_is_finite_with_one():
     assert low_high == pytest.approx((-1.96, 1.96), abs=0.01)
 
 
+def test_the_number_of_resamples_makes_no_interval_narrower():
+    """The 5th and the 195th of 199 resamples have one fortieth of them at or beyond."""
+    draws = np.append(0.0, np.random.default_rng(0).permutation(np.arange(1.0, 200.0)))
+    assert interval(Resampling(np.ones((1, 1)), 10**9), draws) == pytest.approx((5.0, 195.0), abs=1e-6)
+
+
 def test_resamples_without_a_value_are_left_out_and_none_gives_no_interval():
     drawn = Resampling.draw_blocks(20, 1, 0, seed=0)
     assert np.isnan(interval(drawn, np.array([0.4]))).all()
@@ -224,6 +230,15 @@ def test_resampled_areas_are_those_of_the_gathered_rows(values: int):
         rows = np.concatenate([np.tile(by_unit[u], int(n)) for u, n in enumerate(counts) if n])
         exact = roc_auc_score(positive[rows], score[rows])
         assert area == pytest.approx(exact, abs=1e-12 if values == 5 else 1e-4)
+
+
+def test_an_area_of_rows_in_fewer_than_ten_units_has_no_resamples():
+    drawn = Resampling.draw_blocks(12, 1, 20, seed=0)
+    unit, positive = np.arange(9), np.arange(9) > 3
+    areas = area_under_roc(np.arange(9.0), positive, unit, drawn)
+    assert areas[0] == 1.0
+    assert np.isnan(areas[1:]).all()
+    assert np.isfinite(area_under_roc(np.arange(10.0), np.arange(10) > 4, np.arange(10), drawn)[1:]).any()
 
 
 def test_an_area_without_one_side_has_no_value():

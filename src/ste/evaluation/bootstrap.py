@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil, frexp, ldexp, sqrt
+from typing import Literal
 
 import numpy as np
 from scipy.special import betaincinv, ndtri, stdtr, stdtrit
@@ -39,6 +40,7 @@ _CHUNK = 256  # resamples that are multiplied at once in float64
 _EXACT_BITS = 24  # integers up to 2^24 are exact in float32
 _MANTISSA = 52
 _MIN_EXPONENT = -1074  # of the smallest number above 0; a finer grid would be 0
+_METHOD: Literal["weibull"] = "weibull"  # the k-th of R resamples is the quantile k / (R + 1): unbiased for any R
 _QUANTILES = ((1 - CONFIDENCE) / 2, 0.5, (1 + CONFIDENCE) / 2)
 
 
@@ -199,9 +201,9 @@ class Resampling:
         complete = known.all(axis=1)
         cuts = np.full((len(figures), len(_QUANTILES)), np.nan)
         if draws.shape[1]:
-            cuts[complete] = np.quantile(draws[complete], _QUANTILES, axis=1).T
+            cuts[complete] = np.quantile(draws[complete], _QUANTILES, axis=1, method=_METHOD).T
         for i in np.flatnonzero(~complete & known.any(axis=1)):
-            cuts[i] = np.quantile(draws[i, known[i]], _QUANTILES)
+            cuts[i] = np.quantile(draws[i, known[i]], _QUANTILES, method=_METHOD)
         low, middle, high = cuts.T
         return np.stack([middle - (middle - low) * self._stretch, middle + (high - middle) * self._stretch], axis=1)
 
