@@ -79,8 +79,9 @@ $(PEERS)/.ready: benchmarks/peers/requirements.txt
 bench-peers: $(READY) $(PEERS)/.ready  ## compare training, data and features with Qlib, which is installed in .venv-peers
 	$(BIN)/python -m benchmarks peers peers.features --json outputs/bench-peers.json
 
-studies: $(READY)  ## measure coverage of the intervals and errors of the verdict (half an hour)
+studies: $(READY)  ## measure coverage of the intervals and errors of the verdict (an hour)
 	$(BIN)/python -m studies.coverage
+	$(BIN)/python -m studies.regimes
 	$(BIN)/python -m studies.verdicts --signal 0
 	$(BIN)/python -m studies.verdicts --signal 0.4
 

@@ -1,148 +1,219 @@
-"""Coverage of the 95 % intervals (docs/trust.md): `python -m studies.coverage`.
+"""Error rates of intervals, p-values and the verdict in markets without signal: `python -m studies.coverage`.
 
-One classifier is fitted on one synthetic market. Then long markets with the same settings are generated and cut into
-test sets of some weeks, half a year apart, and each is scored like any test set. The true class probabilities given the
-features are known. Coverage is measured of two true values:
+Labels over several weeks overlap, the tickers of a week move together, and weeks may be few. In each cell of a grid of
+horizons, weeks, tickers and predictors, markets without signal are drawn, predictions are drawn independently of them,
+and both are scored and judged as a run is. The predictors are
 
-- of the weeks tested: the mean true probability of the predicted classes on these rows, which is the expected accuracy
-  if the returns of the same weeks are drawn again.
-- of the market: the same over all of its weeks (137 years). Calm and stressed regimes last for months and change the
-  predictability, so that two years do not show all of it. Blocks as long as the regimes (`scoring.blocks=auto`) are
-  meant for this value.
+- persistent: class probabilities that follow an autoregression with a coefficient of 0.95 from week to week,
+- fresh: drawn again each week,
+- skilled (`--predictors skilled`): persistent, in a market whose returns follow the predictions, so that not every
+  true value is 0.
+
+In every other draw the probabilities are bold, and else so close to the class fractions that the most probable class
+hardly ever changes: such a cautious predictor equals the majority baseline in all but the order of the rows, so that
+one lucky order makes it better.
+
+Counted are the 95 % intervals that miss the true value, one-sided p-values below 0.05 of the gain over majority in
+AUROC, and verdicts of "better" of any kind. The true value of the accuracy and of gains is that of the same
+predictions when the returns are drawn again. A dash is a figure that has no interval: see `docs/trust.md`.
 """
 
 import argparse
+import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from scipy.special import ndtr, ndtri
 
-from ste.config import SyntheticSettings
-from ste.data.build.labelled_rows import build_table
 from ste.evaluation.predictions import Predictions, row_columns
+from ste.evaluation.scorecard import Estimate, Gain
 from ste.evaluation.scoring import score
-from ste.schema import DIRECTION, RETURN, class_names, probability_names
+from ste.evaluation.verdict import judge
+from ste.schema import class_names, probability_names
 
 CLASSES = class_names(3)
-BASELINE = "majority"
+FRACTIONS = np.array([0.3, 0.4, 0.3])
+PREDICTORS = ("persistent", "fresh", "skilled")
+FIGURES = ("accuracy", "gain", "auroc", "direction", "rank IC", "log-loss")
+"""Intervals that are counted: the accuracy, its gain over majority, areas, the rank IC, and the gain in log-loss."""
 
-CLASSIFIER = ("2015-01-01", "2024-12-31")
-LONG = ("1961-01-01", "2098-12-31")
-APART = 26
+_CUTS = ndtri(np.cumsum(FRACTIONS)[:-1])
+_CORRELATION = 0.3  # of the returns of two tickers
+_PERSISTENCE = 0.95
+_BOLD, _CAUTIOUS = 0.4, 0.05  # standard deviation of log-probabilities
+_SKILL = 0.25  # mean return of a period at a prediction of one standard deviation, in standard deviations
 
 
 @dataclass(frozen=True)
-class Test:
-    """The interval of a metric on one test set, the true value, and the block length."""
+class Cell:
+    """One cell of the grid: label horizon and number of weeks, number of tickers, predictor."""
 
-    figure: str
-    truth: str
-    blocks: str
-    true: float
-    low: float
-    high: float
-    block: int
+    horizon: int
+    weeks: int
+    tickers: int
+    predictor: str
 
 
-def world(seed: int, dates: tuple[str, str], tickers: int, signal: float) -> tuple[pd.DataFrame, np.ndarray]:
-    """Weekly table of a synthetic market and P(class | features) `[N, 3]` of its rows."""
-    start, end = dates
-    settings = SyntheticSettings(source="world", seed=seed, start=start, end=end, tickers=tickers, signal=signal)
-    table, _, truth, _ = build_table(settings)
-    assert truth is not None
-    return table, truth[list(probability_names(class_names(3)))].to_numpy()
+@dataclass
+class Rates:
+    """Counts of the draws of a cell.
+
+    Attributes:
+        missed: 0 or 1 by draw and figure, NaN without an interval `[D][6]`.
+        significant: the same for p below 0.05 in AUROC.
+        better: the same for the verdict.
+    """
+
+    missed: list[list[float]] = field(default_factory=list)
+    significant: list[float] = field(default_factory=list)
+    better: list[float] = field(default_factory=list)
 
 
-def views(table: pd.DataFrame) -> np.ndarray:
-    """Features without the scale of the price `[N, 5]`."""
-    middle = (table["stock_bb_upper"] + table["stock_bb_lower"]) / 2
-    width = (table["stock_bb_upper"] - table["stock_bb_lower"]) / middle
-    position = (table["stock_close"] - middle) / (width * middle)
-    columns = (
-        np.log(table["macro_vix"]),
-        np.log(width),
-        position,
-        table["news_sentiment"],
-        np.log1p(table["news_count"]),
+def autoregression(rng: np.random.Generator, shape: tuple[int, ...], coefficient: float) -> np.ndarray:
+    """Stationary autoregression of order 1 along the first axis, with variance 1."""
+    out = rng.normal(size=shape)
+    scale = np.sqrt(1 - coefficient**2)
+    for k in range(1, len(out)):
+        out[k] = coefficient * out[k - 1] + scale * out[k]
+    return out
+
+
+@cache
+def _keys(weeks: int, tickers: int) -> pd.DataFrame:
+    dates = pd.date_range("2000-01-07", periods=weeks, freq="7D").to_numpy()
+    names = np.array([f"T{k:03}" for k in range(tickers)])
+    return pd.DataFrame({"date": np.repeat(dates, tickers), "ticker": np.tile(names, weeks)})
+
+
+def draw(cell: Cell, rng: np.random.Generator, strength: float = _BOLD) -> tuple[Predictions, dict[str, float]]:
+    """Draw a market and predictions of it, and the true values of the figures.
+
+    Args:
+        cell: of the grid.
+        rng: random generator.
+        strength: standard deviation of the log-probabilities around the class fractions.
+
+    Returns:
+        Predictions with the baselines majority and persistence, and the true value by figure, NaN where unknown.
+    """
+    horizon, weeks, tickers = cell.horizon, cell.weeks, cell.tickers
+    span = weeks + 2 * horizon  # persistence needs a horizon before, labels one after
+    shape = (span, tickers, len(CLASSES))
+    latent = rng.normal(size=shape) if cell.predictor == "fresh" else autoregression(rng, shape, _PERSISTENCE)
+    logits = np.log(FRACTIONS) + strength * latent
+    probs = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    common = np.sqrt(_CORRELATION) * rng.normal(size=(span, 1))
+    noise = common + np.sqrt(1 - _CORRELATION) * rng.normal(size=(span, tickers))
+    skill = _SKILL if cell.predictor == "skilled" else 0.0
+    drift = skill * (latent[..., -1] - latent[..., 0]) / np.sqrt(2)
+    mean, shock = (_over_horizon(values, horizon) for values in (drift, noise))
+    labels = np.searchsorted(_CUTS, mean + shock)
+    known, scored = slice(0, weeks), slice(horizon, horizon + weeks)
+    probs = probs[scored].reshape(-1, len(CLASSES))
+    frame = row_columns(_keys(weeks, tickers), "test", labels[scored].ravel(), 0.02 * (mean + shock)[scored].ravel())
+    persistence = np.eye(len(CLASSES))[labels[known].ravel()]
+    majority = np.tile(FRACTIONS, (len(probs), 1))
+    for prefix, values in (("", probs), ("majority.", majority), ("persistence.", persistence)):
+        frame[[prefix + name for name in probability_names(CLASSES)]] = values
+    below = ndtr(_CUTS - mean[scored].reshape(-1, 1))
+    truth = np.diff(below, axis=1, prepend=0.0, append=1.0)
+    rows = np.arange(len(truth))
+    accuracy = float(truth[rows, probs.argmax(axis=1)].mean())
+    values = {
+        "accuracy": accuracy,
+        "gain": accuracy - float(truth[:, FRACTIONS.argmax()].mean()),
+        "log-loss": float((truth * np.log(probs / majority)).sum(axis=1).mean()),
+    }
+    null = {"auroc": 0.5, "direction": 0.5, "rank IC": 0.0}
+    return Predictions(frame, CLASSES, horizon=horizon), values | (
+        null if skill == 0.0 else dict.fromkeys(null, np.nan)
     )
-    return np.stack([np.asarray(column, dtype=np.float64) for column in columns], axis=1)
 
 
-def predictions(table: pd.DataFrame, probs: np.ndarray, majority: int) -> Predictions:
-    """Predictions of the classifier and of majority for the rows of a table."""
-    frame = row_columns(table[["date", "ticker"]], "test", table[DIRECTION].to_numpy(), table[RETURN].to_numpy())
-    for k, name in enumerate(probability_names(CLASSES)):
-        frame[name] = probs[:, k]
-        frame[f"{BASELINE}.{name}"] = float(k == majority)
-    return Predictions(frame, CLASSES, model="logistic regression")
+def _over_horizon(values: np.ndarray, horizon: int) -> np.ndarray:
+    """Sum of the next `horizon` values, in the unit of one, `[S, K]` to `[S - horizon, K]`."""
+    total = np.concatenate([np.zeros((1, values.shape[1])), values.cumsum(axis=0)])
+    return ((total[horizon:] - total[:-horizon]) / np.sqrt(horizon))[:-1]
 
 
-def tests(
-    table: pd.DataFrame, truth: np.ndarray, classifier: Pipeline, majority: int, weeks: int, count: int, resamples: int
-) -> Iterator[Test]:
-    """Score up to `count` test sets of some weeks each, spread over a market."""
-    week = table["date"].rank(method="dense").to_numpy().astype(np.int64) - 1
-    probs = classifier.predict_proba(views(table))
-    called = truth[np.arange(len(truth)), probs.argmax(axis=1)]
-    beyond = called - truth[:, majority]
-    starts = np.arange(0, week[-1] + 1 - weeks, weeks + APART)[:count]
-    for start in starts:
-        rows = (week >= start) & (week < start + weeks)
-        for blocks in ("horizon", "auto"):
-            card = score(predictions(table[rows], probs[rows], majority), resamples=resamples, blocks=blocks)
-            estimate, gain = card.figures["accuracy"], card.gains[BASELINE]["accuracy"]
-            assert estimate.low is not None
-            assert estimate.high is not None
-            for title, of in (("weeks tested", rows), ("market", np.ones_like(rows))):
-                bounds = (title, blocks, called[of].mean(), estimate.low, estimate.high, card.block)
-                yield Test("accuracy", *bounds)
-                yield Test("gain", title, blocks, beyond[of].mean(), gain.low, gain.high, card.block)
+def measure(cell: Cell, draws: int, resamples: int, seed: int) -> Rates:
+    """Score and judge that many draws of a cell."""
+    out = Rates()
+    key = (seed, cell.horizon, cell.weeks, cell.tickers, PREDICTORS.index(cell.predictor))
+    for k, sequence in enumerate(np.random.SeedSequence(key).spawn(draws)):
+        predictions, truth = draw(cell, np.random.default_rng(sequence), _CAUTIOUS if k % 2 else _BOLD)
+        card = score(predictions, resamples=resamples)
+        gains = card.gains["majority"]
+        found: dict[str, Estimate | Gain | None] = {
+            "accuracy": card.figures["accuracy"],
+            "gain": gains["accuracy"],
+            "auroc": card.figures.get("auroc"),
+            "direction": card.figures.get("direction_auroc"),
+            "rank IC": card.figures.get("rank_ic_mean"),
+            "log-loss": gains["log_loss"],
+        }
+        out.missed.append([_missed(found[name], truth[name]) for name in FIGURES])
+        areas = gains.get("auroc")
+        out.significant.append(float(areas.p < 0.05) if areas and areas.low is not None else np.nan)
+        out.better.append(float(judge(card, cell.predictor, horizon=cell.horizon).word.startswith("better")))
+    return out
 
 
-def line(weeks: int, done: list[Test]) -> str:
-    """A line of the table."""
-    true, low, high, block = np.array([(test.true, test.low, test.high, test.block) for test in done]).T
-    covered, width = (low <= true) & (true <= high), (high - low).mean() / 2
-    return (
-        f"{weeks:5}  {done[0].figure:8}  {done[0].truth:12}  {done[0].blocks:7}  {len(done):4}  {true.mean():6.4f}"
-        f"  {width:10.4f}  {block.mean():5.1f}  {covered.mean():15.1%}  {(high < true).mean():5.1%}"
-        f"  {(low > true).mean():5.1%}"
-    )
+def _missed(figure: Estimate | Gain | None, true: float) -> float:
+    """Whether an interval misses the true value; NaN where one of them is unknown."""
+    if figure is None or figure.low is None or figure.high is None or np.isnan(true):
+        return np.nan
+    return float(not figure.low <= true <= figure.high)
+
+
+def rates(cells: list[Rates]) -> list[float]:
+    """Fractions over the draws of several cells: of each figure's intervals, of p-values, of verdicts."""
+    drawn = np.concatenate([np.column_stack([one.missed, one.significant, one.better]) for one in cells])
+    known = np.isfinite(drawn)
+    return [
+        float(column[there].mean()) if there.any() else np.nan for column, there in zip(drawn.T, known.T, strict=True)
+    ]
+
+
+def line(*values: object) -> str:
+    """A row of a table: fractions in percent, a dash for NaN."""
+    cells = [("-" if np.isnan(v) else f"{100 * v:.1f}") if isinstance(v, float) else str(v) for v in values]
+    return "| " + " | ".join(cells) + " |"
+
+
+def summary(done: dict[Cell, Rates]) -> Iterator[str]:
+    """One row for each horizon, number of weeks and predictor, over all numbers of tickers."""
+    for key in dict.fromkeys((cell.horizon, cell.weeks, cell.predictor) for cell in done):
+        yield line(*key, *rates([r for cell, r in done.items() if (cell.horizon, cell.weeks, cell.predictor) == key]))
 
 
 def main() -> None:
-    """Generate markets, score test sets, print the table."""
+    """Draw every cell, print the grid, its summary and its largest error rates."""
     parser = argparse.ArgumentParser(description=str(__doc__).split("\n", maxsplit=1)[0])
-    parser.add_argument("--repetitions", type=int, default=400)
-    parser.add_argument("--weeks", type=int, nargs="+", default=[52, 104, 208], help="in a test set")
-    parser.add_argument("--worlds", type=int, default=14)
-    parser.add_argument("--tickers", type=int, default=7)
-    parser.add_argument("--signal", type=float, default=0.4)
-    parser.add_argument("--resamples", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=1, help="of the first test market; that of the classifier is 0")
+    parser.add_argument("--draws", type=int, default=200, help="markets in a cell; 20 for a quick look")
+    parser.add_argument(
+        "--horizons", type=int, nargs="+", default=[1, 4, 13, 26], help="weeks that a label looks ahead"
+    )
+    parser.add_argument("--weeks", type=int, nargs="+", default=[12, 52, 104, 260])
+    parser.add_argument("--tickers", type=int, nargs="+", default=[1, 7, 50, 200])
+    parser.add_argument("--predictors", nargs="+", choices=PREDICTORS, default=list(PREDICTORS[:2]))
+    parser.add_argument("--resamples", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-
-    train, _ = world(0, CLASSIFIER, args.tickers, args.signal)
-    classifier = make_pipeline(StandardScaler(), LogisticRegression()).fit(views(train), train[DIRECTION])
-    majority = int(train[DIRECTION].mode()[0])
-    each = -(-args.repetitions // args.worlds)
-    done: dict[int, list[Test]] = {weeks: [] for weeks in args.weeks}
-    for seed in range(args.seed, args.seed + args.worlds):
-        table, truth = world(seed, LONG, args.tickers, args.signal)
-        for weeks in args.weeks:
-            done[weeks] += tests(table, truth, classifier, majority, weeks, each, args.resamples)
-
-    print(f"{args.worlds} markets of {args.tickers} tickers, signal {args.signal:g}, {args.resamples} resamples")
-    print("weeks  figure    truth of      blocks   sets   truth  half-width  block  covers the truth  below  above")
-    for weeks, found in done.items():
-        kinds = dict.fromkeys((test.figure, test.truth, test.blocks) for test in found)
-        for kind in kinds:
-            chosen = [test for test in found if (test.figure, test.truth, test.blocks) == kind]
-            print(line(weeks, chosen[: args.repetitions]))
+    done: dict[Cell, Rates] = {}
+    print(line("horizon", "weeks", "tickers", "predictor", *FIGURES, "p < 0.05", "better"))
+    for parts in itertools.product(args.horizons, args.weeks, args.tickers, args.predictors):
+        cell = Cell(*parts)
+        done[cell] = measure(cell, args.draws, args.resamples, args.seed)
+        print(line(*parts, *rates([done[cell]])), flush=True)
+    print(f"\nover {', '.join(map(str, args.tickers))} tickers, {args.draws} draws each, in percent:")
+    print(line("horizon", "weeks", "predictor", *FIGURES, "p < 0.05", "better"))
+    print("\n".join(summary(done)))
+    worst = max(done, key=lambda cell: rates([done[cell]])[-1])
+    print(f"\nmost verdicts of better of any kind in a cell: {100 * rates([done[worst]])[-1]:.1f} % ({worst})")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from ste.inference.reference import ReferenceDistributions
 from ste.market.calendar import WEEKS
 from ste.monitoring.drift import DriftReport, drift_report
 from ste.schema import DIRECTION, class_names
-from studies.coverage import views
+from studies.regimes import views
 
 CLASSES = class_names(3)
 _FEATURES = load_feature_set(DEFAULT)

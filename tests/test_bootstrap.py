@@ -8,7 +8,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, norm, t
 
-from ste.evaluation.bootstrap import MIN_BLOCKS, Resampling, binomial_interval, block_length
+from ste.evaluation.bootstrap import (
+    MIN_BLOCKS,
+    MIN_PERIODS,
+    Resampling,
+    binomial_interval,
+    block_length,
+    overlap_block,
+    overlap_ratio,
+)
 from ste.evaluation.roc import area_under_roc
 
 
@@ -76,6 +84,12 @@ def test_the_stretch_goes_to_one_with_many_units_and_is_finite_with_one():
     assert low_high == pytest.approx((-1.96, 1.96), abs=0.01)
 
 
+def test_the_number_of_resamples_makes_no_interval_narrower():
+    """The 5th and the 195th of 199 resamples have one fortieth of them at or beyond."""
+    draws = np.append(0.0, np.random.default_rng(0).permutation(np.arange(1.0, 200.0)))
+    assert interval(Resampling(np.ones((1, 1)), 10**9), draws) == pytest.approx((5.0, 195.0), abs=1e-6)
+
+
 def test_resamples_without_a_value_are_left_out_and_none_gives_no_interval():
     drawn = Resampling.draw_blocks(20, 1, 0, seed=0)
     assert np.isnan(interval(drawn, np.array([0.4]))).all()
@@ -118,7 +132,7 @@ def test_blocks_are_longer_where_the_series_depends_on_its_past():
     assert block_length([noise], 1) < 10
     assert block_length([calm], 1) > 20
     assert block_length([noise, calm], 1) == block_length([calm], 1)
-    assert block_length([noise], 17) == 17
+    assert block_length([noise], 17) == overlap_block(400, 17) == 34
 
 
 @given(n=st.integers(1, 300), horizon=st.integers(1, 5), persistence=st.floats(0, 0.99), seed=st.integers(0, 5))
@@ -131,7 +145,67 @@ def test_a_block_is_never_shorter_than_the_horizon_and_leaves_five_blocks(n, hor
 
 
 def test_a_constant_series_needs_no_longer_block():
-    assert block_length([np.zeros(100)], 3) == 3
+    assert block_length([np.zeros(100)], 3) == overlap_block(100, 3)
+
+
+def test_blocks_of_overlapping_labels_are_two_to_four_horizons_where_enough_remain():
+    assert [overlap_block(n, 1) for n in (5, 50, 5000)] == [1, 1, 1]
+    assert [overlap_block(n, 4) for n in (12, 39, 40, 119, 120, 160, 9999)] == [4, 4, 8, 8, 12, 16, 16]
+
+
+def known_covariance(units: int, horizon: int) -> np.ndarray:
+    """Of units whose labels share returns: two at distance k share `horizon` - k of `horizon`."""
+    shares = (np.arange(units)[:, None] <= np.arange(units + horizon - 1)) & (
+        np.arange(units + horizon - 1) < np.arange(units)[:, None] + horizon
+    )
+    return shares.astype(float) @ shares.T / horizon
+
+
+@given(units=st.integers(2, 40), block=st.integers(1, 12), horizon=st.integers(1, 12))
+@settings(max_examples=60)
+def test_the_ratio_of_overlap_is_that_of_the_exact_variances(units: int, block: int, horizon: int):
+    def ratio(covariance: np.ndarray) -> float:
+        """Variance of a sum over the expected variance of its resamples, start by start."""
+        expected = 0.0
+        for length in [block] * (units // block) + [units % block] * (units % block > 0):
+            for begin in range(units):
+                weights = np.bincount((begin + np.arange(length)) % units, minlength=units) - length / units
+                expected += weights @ covariance @ weights / units
+        return covariance.sum() / expected
+
+    found = overlap_ratio(units, block, horizon)
+    if block >= units:
+        assert found == 1.0
+    else:
+        assert found == pytest.approx(ratio(known_covariance(units, horizon)) / ratio(np.eye(units)), rel=1e-9)
+        assert found >= 1.0 - 1e-12
+
+
+def overlapping_means(rng: np.random.Generator, series: int, units: int, horizon: int) -> np.ndarray:
+    """Means of `horizon` neighbouring returns, `[units, series]`."""
+    totals = np.vstack([np.zeros((1, series)), rng.normal(size=(units + horizon - 1, series)).cumsum(axis=0)])
+    return (totals[horizon:] - totals[:-horizon]) / horizon
+
+
+@pytest.mark.parametrize(("units", "horizon"), [(104, 1), (104, 4), (260, 13), (520, 13)])
+def test_the_standard_error_of_a_mean_of_overlapping_labels_is_the_known_one(units: int, horizon: int):
+    values = overlapping_means(np.random.default_rng(0), 1500, units, horizon)
+    drawn = Resampling.draw_blocks(units, overlap_block(units, horizon), 300, 0, horizon)
+    n = drawn.independent
+    found = (drawn.sums(values)[1:] / units).var(axis=0, ddof=1).mean() * drawn.overlap * n / (n - 1)
+    known = known_covariance(units, horizon).sum() / units**2 / horizon
+    assert np.sqrt(found / known) == pytest.approx(1.0, abs=0.03)
+
+
+@pytest.mark.parametrize(("units", "horizon"), [(12, 1), (52, 4), (260, 4), (130, 13), (260, 13), (260, 26)])
+def test_intervals_and_p_values_of_overlapping_labels_hold_their_rate(units: int, horizon: int):
+    assert units >= MIN_PERIODS * horizon
+    values = overlapping_means(np.random.default_rng(1), 2000, units, horizon)
+    drawn = Resampling.draw_blocks(units, overlap_block(units, horizon), 400, 0, horizon)
+    figures = (drawn.sums(values) / units).T
+    low, high = drawn.intervals(figures).T
+    assert 0.015 < ((low > 0) | (high < 0)).mean() < 0.065  # three standard errors above 0.05
+    assert 0.015 < (drawn.p_values(figures) < 0.05).mean() < 0.065
 
 
 @pytest.mark.parametrize(("right", "n"), [(0, 12), (2, 12), (12, 12), (4, 12), (130, 300)])
@@ -156,6 +230,15 @@ def test_resampled_areas_are_those_of_the_gathered_rows(values: int):
         rows = np.concatenate([np.tile(by_unit[u], int(n)) for u, n in enumerate(counts) if n])
         exact = roc_auc_score(positive[rows], score[rows])
         assert area == pytest.approx(exact, abs=1e-12 if values == 5 else 1e-4)
+
+
+def test_an_area_of_rows_in_fewer_than_ten_units_has_no_resamples():
+    drawn = Resampling.draw_blocks(12, 1, 20, seed=0)
+    unit, positive = np.arange(9), np.arange(9) > 3
+    areas = area_under_roc(np.arange(9.0), positive, unit, drawn)
+    assert areas[0] == 1.0
+    assert np.isnan(areas[1:]).all()
+    assert np.isfinite(area_under_roc(np.arange(10.0), np.arange(10) > 4, np.arange(10), drawn)[1:]).any()
 
 
 def test_an_area_without_one_side_has_no_value():

@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest, pearsonr, spearmanr
+from scipy.stats import beta, binomtest, pearsonr, spearmanr
 from sklearn import metrics
 from torchmetrics.functional.classification import multiclass_calibration_error
 
@@ -19,6 +19,7 @@ from ste.evaluation.information_coefficient import coefficients
 from ste.evaluation.metrics.base import matthews
 from ste.evaluation.predictions import Predictions, row_columns
 from ste.evaluation.scoring import score
+from ste.evaluation.verdict import judge
 from ste.schema import class_names, probability_names
 
 
@@ -131,7 +132,7 @@ def test_a_gain_is_the_difference_and_above_zero_is_better_also_for_losses(resam
     for name, gain in card.gains["linear"].items():
         ours, theirs = card.figures[name].value, card.baselines["linear"][name].value
         assert gain.value == pytest.approx(theirs - ours if name in ("log_loss", "brier") else ours - theirs)
-        assert gain.low <= gain.high
+        assert gain.low <= gain.high if resamples else gain.low is gain.high is None
     assert card.gains["majority"]["log_loss"].value > 0
     if resamples:
         assert card.gains["majority"]["log_loss"].p < 1e-6
@@ -207,7 +208,36 @@ def test_few_periods_have_exact_intervals_of_shares_and_no_small_p():
     for gain in card.gains["majority"].values():
         assert gain.p > 0.01  # two weeks
     assert score(made(weeks=39), resamples=20).method == "bootstrap"
-    assert score(made(weeks=39, horizon=4), resamples=20).method == "binomial"
+
+
+def test_few_periods_of_overlapping_labels_count_one_observation_for_each_horizon():
+    predictions = made(weeks=39, horizon=4)
+    card = score(predictions, resamples=50)
+    assert card.method == "binomial"
+    accuracy, size = card.figures["accuracy"], 39 / 4
+    low, high = (
+        beta.ppf(0.025, accuracy.value * size, (1 - accuracy.value) * size + 1),
+        beta.ppf(0.975, accuracy.value * size + 1, (1 - accuracy.value) * size),
+    )
+    assert (accuracy.low, accuracy.high) == pytest.approx((low, high), abs=1e-12)
+    assert all(card.figures[name].low is None for name in ("auroc", "log_loss", "rank_ic_mean"))
+    for gain in card.gains["majority"].values():
+        assert (gain.low, gain.high, gain.p) == (None, None, 1.0)
+    verdict = judge(card, "x", horizon=4)
+    assert verdict.word == "inconclusive"
+    assert "Labels over several weeks overlap" in verdict.summary
+
+
+def test_labels_that_look_no_further_than_the_next_row_do_not_overlap():
+    """Rows of every fourth week, whose labels look four weeks ahead."""
+    predictions = made(weeks=40)
+    dates = pd.Timestamp("2020-01-03") + 4 * (predictions.frame["date"] - pd.Timestamp("2020-01-03"))
+    sparse = replace(predictions, horizon=4, frame=predictions.frame.assign(date=dates))
+    card, weekly = score(sparse, resamples=100), score(predictions, resamples=100)
+    assert (card.method, card.block) == ("bootstrap", 1)
+    assert card.figures["auroc"] == weekly.figures["auroc"]
+    assert card.gains == weekly.gains
+    assert score(replace(sparse, horizon=8), resamples=10).block == 4  # two neighbours overlap
 
 
 @given(seed=st.integers(0, 50), groups=st.integers(1, 8), levels=st.sampled_from([1, 2, 4, 1000]), ranked=st.booleans())
@@ -312,12 +342,12 @@ def test_rows_of_no_or_of_several_splits_are_refused():
 def test_intervals_hold_the_true_accuracy_as_often_as_they_say(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    from studies import coverage
+    from studies import regimes
 
     monkeypatch.setattr(
-        "sys.argv", ["coverage", "--weeks", "104", "--worlds", "8", "--repetitions", "120", "--resamples", "400"]
+        "sys.argv", ["regimes", "--weeks", "104", "--worlds", "8", "--repetitions", "120", "--resamples", "400"]
     )
-    coverage.main()
+    regimes.main()
     lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip().startswith("104")]
     assert len(lines) == 8
     for line in lines:

@@ -6,6 +6,7 @@ from typing import Any
 from ste.ensembles.pooling import BLOCKS
 from ste.evaluation.scorecard import Gain, Scorecard
 from ste.evaluation.significance import TESTED
+from ste.evaluation.verdict_text import gain_text, number
 from ste.experiment.train_result import Result
 
 _METHOD_TEXT = {
@@ -52,9 +53,7 @@ class EnsembleResult(Result):
             )
         split = "test" if "test" in self.scores else "validation"
         gains = [
-            f"{TESTED[name]} {gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]"
-            for name, gain in self.over_best.items()
-            if name in TESTED
+            f"{TESTED[name]} {gain_text(gain, number, '')}" for name, gain in self.over_best.items() if name in TESTED
         ]
         out.append("The members' epochs were selected on validation rows.")
         out.append(f"Gain over the best member by validation, {self.best_member}, on {split}: {', '.join(gains)}.")

@@ -30,14 +30,15 @@ class Scorer:
         classes: names in label order.
         resampling: of the U units.
         unit: int64 `[N]`, index of each row's unit.
-        binomial: the units are groups of rows, since there are too few periods; fractions get exact intervals.
+        observations: with too few periods to resample, the number of independent ones that an exact interval of a
+            fraction of all rows counts; None where periods are resampled.
     """
 
     rows: ScoredRows
     classes: tuple[str, ...]
     resampling: Resampling
     unit: np.ndarray
-    binomial: bool
+    observations: float | None = None
 
     def figures(self, probs: np.ndarray, *, probabilistic: bool = True) -> Figures:
         """Compute the registered metrics with their resamples."""
@@ -52,10 +53,10 @@ class Scorer:
         )
 
     def estimates(self, figures: Figures, probs: np.ndarray) -> dict[str, Estimate]:
-        """Add intervals to metrics; where rows are resampled, those of fractions of `probs` are exact."""
+        """Add intervals to metrics; with too few periods, those of fractions of `probs` are exact."""
         out = with_intervals(figures, self.resampling, metrics_by_name(self.classes))
-        if self.binomial:
-            repeats = len(self.rows.labels) / self.rows.examples
+        if self.observations is not None:
+            repeats = len(self.rows.labels) / self.observations
             for name, rows in self._fraction_sizes(probs).items():
                 if name in out and rows:
                     size, fraction = rows / repeats, out[name].value
@@ -71,7 +72,7 @@ class Scorer:
         intervals = self.resampling.intervals(gains).tolist()
         p_values = self.resampling.p_values(gains, min(self.resampling.independent, self.rows.periods)).tolist()
         return {
-            name: Gain(value, value if isnan(low) else low, value if isnan(high) else high, p)
+            name: Gain(value, None if isnan(low) else low, None if isnan(high) else high, p)
             for name, value, (low, high), p in zip(names, values, intervals, p_values, strict=True)
         }
 

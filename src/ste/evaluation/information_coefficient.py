@@ -26,7 +26,12 @@ RANKING_METRICS = {
 
 
 def ranking_figures(
-    score: np.ndarray, returns: np.ndarray, period: np.ndarray, path: np.ndarray, resampling: Resampling
+    score: np.ndarray,
+    returns: np.ndarray,
+    period: np.ndarray,
+    path: np.ndarray,
+    resampling: Resampling,
+    horizon: int = 1,
 ) -> Figures:
     """Every metric of `RANKING_METRICS` that has a value.
 
@@ -36,11 +41,12 @@ def ranking_figures(
         period: int64 `[N]`, ascending, the units of `resampling`.
         path: `[N]`, ascending within a period.
         resampling: of the periods.
+        horizon: periods that a return looks ahead.
     """
     figures: Figures = {}
     for prefix, ranked in _RANKED.items():
         series = coefficient_series(score, returns, period, path, resampling.units, ranked=ranked)
-        figures |= _summary(series, resampling, prefix)
+        figures |= _summary(series, resampling, prefix, horizon)
     return figures
 
 
@@ -93,7 +99,7 @@ def coefficients(score: np.ndarray, returns: np.ndarray, group: np.ndarray, *, r
     return np.clip(np.divide(xy, scale, out=np.full(len(begins), np.nan), where=varied), -1.0, 1.0)
 
 
-def _summary(series: np.ndarray, resampling: Resampling, prefix: str) -> Figures:
+def _summary(series: np.ndarray, resampling: Resampling, prefix: str, horizon: int) -> Figures:
     """Mean, standard deviation (n - 1), IR (mean / std), `[1 + R]` by name, and t `[1]`.
 
     t is the IR times the root of the number of coefficients whose returns do not overlap.
@@ -102,6 +108,7 @@ def _summary(series: np.ndarray, resampling: Resampling, prefix: str) -> Figures
         series: coefficient of each period, NaN where there is none.
         resampling: of the periods.
         prefix: `ic` or `rank_ic`.
+        horizon: periods that a return looks ahead.
     """
     there = np.isfinite(series)
     series = np.where(there, series, 0.0)
@@ -112,8 +119,7 @@ def _summary(series: np.ndarray, resampling: Resampling, prefix: str) -> Figures
         std = np.sqrt(np.maximum(squares - total * mean, 0.0) / (n - 1))
         std = np.where((n > 1) & (std > 1e-12), std, np.nan)
         ratio = mean / std
-    independent = n[:1] * resampling.independent / resampling.units
-    names = {"mean": mean, "std": std, "ir": ratio, "t": ratio[:1] * np.sqrt(independent)}
+    names = {"mean": mean, "std": std, "ir": ratio, "t": ratio[:1] * np.sqrt(n[:1] / horizon)}
     return {f"{prefix}_{name}": values for name, values in names.items() if np.isfinite(values[0])}
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ste.evaluation.bootstrap import Resampling
+from ste.evaluation.bootstrap import MIN_PERIODS, Resampling
 
 BINS = 512
 """Quantile bins of the scores for resampled areas, where there are more than `MAX_VALUES` different scores."""
@@ -24,7 +24,8 @@ def area_under_roc(score: np.ndarray, positive: np.ndarray, unit: np.ndarray, re
         resampling: of U units.
 
     Returns:
-        float64 `[1 + R]`, NaN without positives or without negatives.
+        float64 `[1 + R]`, NaN without positives or without negatives. Rows of fewer than `MIN_PERIODS` units have no
+        resampled areas: three positives above four negatives by luck would have an area of 1 in all of them.
     """
     bins, exact = _bins(score, positive)
     size = int(bins.max(initial=0)) + 1
@@ -32,6 +33,8 @@ def area_under_roc(score: np.ndarray, positive: np.ndarray, unit: np.ndarray, re
     counts = np.bincount(cells, minlength=resampling.units * 2 * size)
     below, above = np.moveaxis(resampling.sums(counts.reshape(resampling.units, 2, size)), 1, 0)
     areas = _areas(below, above)
+    if np.count_nonzero(counts.reshape(resampling.units, -1).any(axis=1)) < MIN_PERIODS:
+        areas[1:] = np.nan
     return areas + (exact - areas[0])
 
 

@@ -22,14 +22,25 @@ class Gain:
     """Difference of a model and a baseline in a metric on the same rows; above 0 is better, for losses too.
 
     Attributes:
-        value, low, high: the difference and its 95 % interval.
+        value: the difference.
+        low, high: its 95 % interval; None where there is no interval.
         p: one-sided p-value of the hypothesis that the model is not better.
     """
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     p: float
+
+    @property
+    def above(self) -> bool:
+        """Whether the interval lies above 0."""
+        return self.low is not None and self.low > 0
+
+    @property
+    def below(self) -> bool:
+        """Whether the interval lies below 0."""
+        return self.high is not None and self.high < 0
 
 
 @dataclass(frozen=True)

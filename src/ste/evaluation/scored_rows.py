@@ -80,6 +80,18 @@ class ScoredRows:
         """Number of different examples, however many paths repeat them."""
         return len(self.labels) if self.path.min() == self.path.max() else int(self.example.max()) + 1
 
+    def overlap(self, horizon: int) -> int:
+        """Neighbouring periods that share a part of their labels, 1 where none do.
+
+        That is the horizon, and less where the rows are not of every period: monthly rows whose labels look four weeks
+        ahead do not overlap.
+
+        Args:
+            horizon: periods that a label looks ahead.
+        """
+        step = int(np.diff(self.period_index).min()) if self.periods > 1 else 1
+        return -(-horizon // step)
+
     def influence(self, values: np.ndarray) -> np.ndarray:
         """Deviation that each period adds to a mean, `[P]`: its sum of values `[N]` less its rows times the mean."""
         totals, sizes = np.bincount(self.period, weights=values), np.bincount(self.period)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ste.evaluation.bootstrap import MIN_PERIODS, RESAMPLES, Resampling, block_length
+from ste.evaluation.bootstrap import MIN_PERIODS, RESAMPLES, Resampling, block_length, overlap_block
 from ste.evaluation.classification import Figures, reliability
 from ste.evaluation.estimates import Scorer, confusion, with_intervals
 from ste.evaluation.information_coefficient import RANKING_METRICS, ranking_figures
@@ -46,38 +46,42 @@ def score(
     """Score the predictions of one split.
 
     Intervals come from a bootstrap over periods (see `bootstrap`). With fewer than ten periods (times the horizon),
-    fractions get exact binomial intervals and other metrics a bootstrap over rows, which assumes independent rows
-    and is too narrow where they are not. p-values still count at most as many independent observations as there are
-    periods; ranking metrics then have no interval, and there is no portfolio. A row that repeats over paths is
-    resampled with its period.
+    fractions get exact binomial intervals, ranking metrics have no interval, and there is no portfolio. What an exact
+    interval counts depends on the horizon. At one period it counts rows, and other metrics get a bootstrap over rows:
+    both assume independent rows and are too narrow where they are not; p-values still count at most as many
+    independent observations as there are periods. At a longer horizon it counts one observation for each horizon of
+    periods, since their labels share returns, and other metrics have no interval and a p-value of 1. A row that
+    repeats over paths is resampled with its period.
 
     Args:
         predictions: rows of one split; a row may stand once in each of several paths.
         cost_bps: of the portfolio, basis points per unit of turnover.
         kind: of the portfolio, `long_short` or `long_only`.
         resamples: of the bootstrap.
-        blocks: periods resampled together: `horizon`, those that a label looks ahead, for the periods that were
-            scored; `auto`, as long as the autocorrelation lasts (`bootstrap.block_length`), which also covers
-            other periods of the same kind.
+        blocks: periods resampled together: `horizon`, as long as labels overlap (`bootstrap.overlap_block`), for the
+            periods that were scored; `auto`, as long as the autocorrelation lasts (`bootstrap.block_length`), which
+            also covers other periods of the same kind.
 
     Raises:
         DataError: no rows, or rows of several splits.
     """
     rows = ScoredRows.from_predictions(predictions)
     probs = predictions.probs[rows.order]
-    block = predictions.horizon
+    horizon = rows.overlap(predictions.horizon)
+    block = overlap_block(rows.periods, horizon)
     if blocks == "auto":  # the confidence shows a market's regimes with less noise than the hits do
         hits, confidence = probs.argmax(axis=1) == rows.labels, probs.max(axis=1)
-        block = block_length([rows.influence(hits), rows.influence(confidence)], predictions.horizon)
-    too_few = rows.periods < MIN_PERIODS * predictions.horizon
+        block = block_length([rows.influence(hits), rows.influence(confidence)], horizon)
+    too_few = rows.periods < MIN_PERIODS * horizon
     if too_few:
         groups = min(rows.examples, _MAX_GROUPS)
-        over_rows = Resampling.draw_blocks(groups, 1, resamples, _SEED)
+        over_rows = Resampling.draw_blocks(groups, 1, resamples if horizon == 1 else 0, _SEED)
         over_periods = Resampling.draw_blocks(rows.periods, 1, 0, _SEED)
-        scorer = Scorer(rows, predictions.classes, over_rows, rows.example % groups, binomial=True)
+        observations = rows.examples if horizon == 1 else rows.periods / horizon
+        scorer = Scorer(rows, predictions.classes, over_rows, rows.example % groups, observations)
     else:
-        over_periods = Resampling.draw_blocks(rows.periods, block, resamples, _SEED)
-        scorer = Scorer(rows, predictions.classes, over_periods, rows.period, binomial=False)
+        over_periods = Resampling.draw_blocks(rows.periods, block, resamples, _SEED, horizon)
+        scorer = Scorer(rows, predictions.classes, over_periods, rows.period)
 
     probabilistic = "" not in predictions.without_probabilities
     without = (*ONE_HOT_BASELINES, *predictions.without_probabilities)
@@ -99,14 +103,18 @@ def score(
         majority = predictions.baseline("majority")[rows.order] if "majority" in predictions.baselines else None
         estimates |= with_intervals(_against_bayes(probs, majority, truth, scorer), scorer.resampling, BAYES_METRICS)
     if neutral_class(len(predictions.classes)) is not None:
-        ranking = _ranking(rank_scores(predictions)[rows.order], rows, over_periods)
+        ranking = _ranking(rank_scores(predictions)[rows.order], rows, over_periods, horizon)
         estimates |= with_intervals(ranking, over_periods, RANKING_METRICS)
     # A few weeks do not make an annual return.
     trades = None if too_few else _trades(predictions, probs, rows, kind, cost_bps)
     if trades:
         per_year = predictions.row_periods.per_year / predictions.horizon
-        traded = portfolio_figures(trades, over_periods, per_year)
-        estimates |= with_intervals(traded, over_periods, PORTFOLIO_METRICS)
+        over_trades = over_periods
+        if horizon > 1:  # returns of trades do not overlap
+            length = block if blocks == "auto" else horizon
+            over_trades = Resampling.draw_blocks(rows.periods, length, resamples, _SEED)
+        traded = portfolio_figures(trades, over_trades, per_year)
+        estimates |= with_intervals(traded, over_trades, PORTFOLIO_METRICS)
     return Scorecard(
         examples=rows.examples,
         periods=rows.periods,
@@ -141,9 +149,11 @@ def _against_bayes(probs: np.ndarray, majority: np.ndarray | None, truth: np.nda
     return figures
 
 
-def _ranking(scores: np.ndarray, rows: ScoredRows, resampling: Resampling) -> Figures:
+def _ranking(scores: np.ndarray, rows: ScoredRows, resampling: Resampling, horizon: int) -> Figures:
     known = np.isfinite(rows.returns)
-    return ranking_figures(scores[known], rows.returns[known], rows.period[known], rows.path[known], resampling)
+    return ranking_figures(
+        scores[known], rows.returns[known], rows.period[known], rows.path[known], resampling, horizon
+    )
 
 
 def _trades(predictions: Predictions, probs: np.ndarray, rows: ScoredRows, kind: str, cost_bps: float) -> Trades | None:

@@ -105,7 +105,7 @@ def compare(card: Scorecard, names: Sequence[str], trials: int) -> Comparison | 
     best = max(gains, key=lambda name: card.baselines[name]["accuracy"].value)
     hardest = max(tests, key=lambda name: tests[name][0])
     corrected, clearest = tests[hardest]
-    lost = [(metric, name) for name, by in gains.items() for metric in tested[name] if by[metric].high < 0]
+    lost = [(metric, name) for name, by in gains.items() for metric in tested[name] if by[metric].below]
     losses = {name for _, name in lost}
     beaten = [
         name

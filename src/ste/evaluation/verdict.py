@@ -144,11 +144,13 @@ def _tags(card: Scorecard, split: str, verdict: Verdict, trials: int) -> dict[st
             tags |= {
                 f"{prefix}baseline": against.baseline,
                 f"{prefix}gain": number(against.gain.value),
-                f"{prefix}interval": f"[{number(against.gain.low)}, {number(against.gain.high)}]",
                 f"{prefix}p": f"{against.p:.3g}",
                 f"{prefix}p_corrected": f"{against.corrected:.3g}",
                 f"{prefix}p_of": against.figure,
             }
+            low, high = against.gain.low, against.gain.high
+            if low is not None and high is not None:
+                tags[f"{prefix}interval"] = f"[{number(low)}, {number(high)}]"
             if against.log_loss:
                 tags[f"{prefix}log_loss_gain"] = number(against.log_loss.value)
     for name, figure in _TAGGED.items():

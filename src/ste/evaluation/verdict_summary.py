@@ -77,7 +77,11 @@ def points(card: Scorecard, split: str, verdict: "Verdict", trials: int) -> list
     other = "other " if card.identical else ""
     against = f"the best {other}baseline, {best.baseline} ({percent(best.accuracy)} %)"
     if verdict.word == "inconclusive":
-        few = f"The examples of one {card.unit} move together, so this interval is too narrow."
+        few = (
+            f"Labels over several {card.unit}s overlap, so that the interval counts one example per label's span."
+            if best.gain.low is None
+            else f"The examples of one {card.unit} move together, so this interval is too narrow."
+        )
         return [f"{score}; {against} is not compared.", few, *_never(card)]
     difference = f"{gain_text(best.gain, percent, ' points')} against {against}; {_significance(best)}"
     return [

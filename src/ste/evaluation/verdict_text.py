@@ -81,7 +81,7 @@ def suspicions(card: Scorecard) -> list[str]:
     lead = card.gains.get("majority", {}).get("accuracy")
     accuracy, direction = card.figures["accuracy"].value, card.figures.get("direction_auroc")
     weekly = card.unit == "week" and len(card.classes) == 3
-    if weekly and accuracy > SUSPECT_ACCURACY and lead and lead.value > SUSPECT_LEAD and lead.low > 0:
+    if weekly and accuracy > SUSPECT_ACCURACY and lead and lead.value > SUSPECT_LEAD and lead.above:
         out.append(
             f"An accuracy of {percent(accuracy)} % is above the {percent(SUSPECT_ACCURACY)} % that honest "
             f"models of real weeks reach: {_AUDIT}."
@@ -132,10 +132,9 @@ def _against(against: Comparison, whose: str) -> str:
 
 
 def gain_text(gain: Gain, form: Callable[[float], str], unit: str) -> str:
-    """A difference with its sign and its interval."""
-    value = form(gain.value)
-    sign = "" if value.startswith("-") else "+"
-    return f"{sign}{value}{unit} [{form(gain.low)}, {form(gain.high)}]"
+    """A difference with its sign and, where it has one, its interval."""
+    text = estimate(Estimate(gain.value, gain.low, gain.high), form, unit)
+    return text if text.startswith("-") else f"+{text}"
 
 
 def _p_values(against: Comparison) -> str:

@@ -16,7 +16,7 @@ WIDTH = 80
 """Columns of output that goes to no terminal."""
 
 _NOTE = {
-    "binomial": "* exact binomial: too few {unit}s to resample; assumes independent examples, so too narrow",
+    "binomial": "* exact binomial: too few {unit}s to resample; too narrow, unless labels overlap",
     "bootstrap": "95 % intervals resample whole {unit}s, since the tickers of a {unit} move together.",
 }
 _IN_SCORES = ("accuracy", "mcc", "log_loss")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ste.evaluation.bootstrap import RESAMPLES, Resampling
+from ste.evaluation.bootstrap import RESAMPLES, Resampling, overlap_block
 from ste.evaluation.scorecard import Estimate
 
 _SEED = 0
@@ -13,13 +13,14 @@ class PeriodResampling:
 
     Args:
         periods: `[N]`, the week or session of each example.
-        horizon: periods that a label looks ahead, which are resampled together.
+        horizon: periods that a label looks ahead.
         resamples: of the bootstrap.
     """
 
     def __init__(self, periods: np.ndarray, horizon: int = 1, resamples: int = RESAMPLES) -> None:
         self._unit = np.unique(periods, return_inverse=True)[1]
-        self._resampling = Resampling.draw_blocks(int(self._unit.max()) + 1, horizon, resamples, _SEED)
+        count = int(self._unit.max()) + 1
+        self._resampling = Resampling.draw_blocks(count, overlap_block(count, horizon), resamples, _SEED, horizon)
         self._sizes = self._resampling.sums(np.bincount(self._unit))
 
     @property
