@@ -20,15 +20,29 @@ from ste.data.table_labels import TableLabels, with_own_labels
 from ste.errors import DataError, SteError
 from ste.features.feature_rows import feature_rows
 from ste.leakage.audit_table import SPLIT, AuditTable
+from ste.leakage.bar_timing import early_series, early_tickers, early_volumes
+from ste.leakage.bar_values import bar_values
 from ste.leakage.check_result import Alarm, CheckResult, skipped
 from ste.leakage.encoded_labels import encoded_labels
+from ste.leakage.filled_gaps import filled_gaps
+from ste.leakage.fitted_values import fitted_values
+from ste.leakage.group_means import group_means
+from ste.leakage.joint_columns import joint_columns
 from ste.leakage.label_horizon import label_horizon
+from ste.leakage.label_thresholds import future_thresholds
 from ste.leakage.look_ahead import look_ahead
+from ste.leakage.near_copies import near_copies
+from ste.leakage.news_dates import early_news
 from ste.leakage.null_models import NULL, null_market_models, shuffled_labels
+from ste.leakage.odd_bars import odd_bars
+from ste.leakage.odd_columns import odd_columns
 from ste.leakage.overlaps import copied_rows, overlapping_splits
-from ste.leakage.preprocessing import future_scalers, future_thresholds
-from ste.leakage.single_columns import single_columns
-from ste.leakage.source_files import early_news, early_releases, odd_bars
+from ste.leakage.preprocessing import future_scalers
+from ste.leakage.release_dates import early_releases
+from ste.leakage.selected_rows import selected_rows
+from ste.leakage.single_columns import measure, single_columns
+from ste.leakage.single_spans import single_spans
+from ste.leakage.single_tickers import single_tickers
 from ste.market.calendar import Periods
 from ste.market.sources import Market
 from ste.schema import DIRECTION, KEYS, RETURN, SPLITS
@@ -95,6 +109,8 @@ def audit(settings: DataSettings, root: Path, *, strict: bool = False, shuffles:
     with step("checking the daily sources"):
         results += source_checks(settings)
     if shuffles:
+        with step("fitting models to the labels"):
+            results.append(joint_columns(table, _named(results)))
         with step("fitting models to shuffled labels"):
             results.append(shuffled_labels(table, shuffles))
         with step("fitting models to a market without signal"):
@@ -107,15 +123,29 @@ def audit(settings: DataSettings, root: Path, *, strict: bool = False, shuffles:
 
 def table_checks(table: AuditTable, *, strict: bool = False, stated: bool = False) -> list[CheckResult]:
     """The checks of the rows alone."""
-    return [
-        single_columns(table, strict=strict),
+    measured = tuple(measure(table))
+    results = [single_columns(table, measured, strict=strict)]
+    results += [single_tickers(table, _named(results)), single_spans(table, measured, _named(results))]
+    results += [
         encoded_labels(table),
+        odd_columns(table),
         future_scalers(table),
+        fitted_values(table),
+        filled_gaps(table),
+        group_means(table),
         future_thresholds(table),
         overlapping_splits(table, stated=stated),
         copied_rows(table),
+        near_copies(table),
+        selected_rows(table),
         label_horizon(table),
     ]
+    return results
+
+
+def _named(results: list[CheckResult]) -> set[str]:
+    """The columns of alarms, which later checks need not name again."""
+    return {found.where.split(" ")[0] for result in results for found in result.alarms}
 
 
 def _contract(settings: DataSettings) -> CheckResult:
@@ -173,9 +203,12 @@ def source_checks(settings: DataSettings) -> Iterator[CheckResult]:
 
     names = settings.files() if isinstance(settings, RealMarketSettings) else {}
     yield look_ahead(market, own)
-    yield odd_bars(market.bars, names.get("bars", "bars"))
+    bars = names.get("bars", "bars")
+    for check in (odd_bars, bar_values, early_tickers, early_volumes):
+        yield check(market.bars, bars)
     if market.macro is not None:
         yield early_releases(market.macro, names.get("macro", "macro"))
+        yield early_series(market.bars, market.macro, names.get("macro", "macro"))
     if market.news is not None and len(market.news):
         yield early_news(market.bars, market.news, names.get("news", "news"))
 
