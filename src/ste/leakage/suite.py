@@ -60,16 +60,32 @@ class Audit:
         source: kind of the data, number of rows, tickers and columns, as text.
         digest: of the files of the tables, as in the data card.
         results: one per check, in the order of the checks.
+        summary: what was understood of a table with columns of any name.
     """
 
     source: str
     digest: str
     results: tuple[CheckResult, ...]
+    summary: tuple[str, ...] = ()
 
     @property
     def alarms(self) -> tuple[Alarm, ...]:
         """Suspected leaks of all checks."""
         return tuple(found for result in self.results for found in result.alarms)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Observations of all checks that are no alarm."""
+        return tuple(note for result in self.results for note in result.notes)
+
+    @property
+    def conclusion(self) -> str:
+        """One sentence on the alarms."""
+        count = len(self.alarms)
+        if count:
+            return f"{count} alarm{'s' * (count > 1)}: trust no score on this data before they are explained"
+        ran = sum(result.ran for result in self.results)
+        return f"no alarm in {ran} checks; other kinds of leaks are not ruled out"
 
 
 def audit(settings: DataSettings, root: Path, *, strict: bool = False, shuffles: int = 2) -> Audit:
@@ -109,10 +125,8 @@ def audit(settings: DataSettings, root: Path, *, strict: bool = False, shuffles:
     with step("checking the daily sources"):
         results += source_checks(settings)
     if shuffles:
-        with step("fitting models to the labels"):
-            results.append(joint_columns(table, _named(results)))
-        with step("fitting models to shuffled labels"):
-            results.append(shuffled_labels(table, shuffles))
+        with step("fitting models to the labels, and to shuffled ones"):
+            results += fitted_checks(table, results, shuffles)
         with step("fitting models to a market without signal"):
             results.append(null_market(settings, table))
     tickers = table.frame["ticker"].nunique()
@@ -141,6 +155,19 @@ def table_checks(table: AuditTable, *, strict: bool = False, stated: bool = Fals
         label_horizon(table),
     ]
     return results
+
+
+def fitted_checks(table: AuditTable, results: list[CheckResult], shuffles: int) -> Iterator[CheckResult]:
+    """The checks of the rows that fit models.
+
+    Args:
+        table: any table.
+        results: of the other checks; the columns that they name are left out.
+        shuffles: permutations of the labels; 0 fits the labels as they are alone.
+    """
+    yield joint_columns(table, _named(results))
+    if shuffles:
+        yield shuffled_labels(table, shuffles)
 
 
 def _named(results: list[CheckResult]) -> set[str]:
