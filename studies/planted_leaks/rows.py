@@ -176,7 +176,7 @@ def oversampled(f: pd.DataFrame, r: np.random.Generator) -> pd.DataFrame:
     return pd.concat([f, rows.assign(ticker=[f"S{i}" for i in range(300)])], ignore_index=True)
 
 
-@LEAKS.table("labels over four weeks up to the first day of the test", OWN, "train", horizon=4)
+@LEAKS.table("labels over four weeks up to the first day of the test", OWN, "another program must", horizon=4)
 def no_purge(f: pd.DataFrame, r: np.random.Generator) -> pd.DataFrame:
     return _over_four_weeks(f)
 

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pandas as pd
+from scipy.stats import mannwhitneyu
 
 from ste.features.association import difference, predicts_too_well, rank_ic
 from ste.leakage.audit_table import SPLIT, AuditTable
@@ -19,6 +20,8 @@ _MAX_V_TEXT = 0.5
 _MAX_P = 1e-9
 _MAX_VALUES = 200  # of a text that is a category
 _LATE = 0.05  # fraction of the rows whose date is later
+_MIN_STEPS, _MIN_DOWN, _MIN_EVENTS = 100, 0.5, 20
+_MIN_AREA = 0.8  # probability that the move after the last count is larger than another
 _STAMP = re.compile(r"known|releas|publi|updat|as_?of|stamp|report|fetch|load|creat|time", re.IGNORECASE)
 
 
@@ -31,6 +34,8 @@ def odd_columns(table: AuditTable) -> CheckResult:
     for name in others:
         values = table.frame[name]
         if found := _gaps(table, name, values):
+            alarms.append(found)
+        if name in table.features and (found := _countdown(table, name)):
             alarms.append(found)
         if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
             continue
@@ -67,6 +72,34 @@ def _gaps(table: AuditTable, name: str, values: pd.Series) -> Alarm | None:
         f"its {missing.sum():,} missing values depend on the class (Cramer's V {strength:.2f}, p {p:.0e})",
         "gaps that are independent of the coming return",
         f"Find out why {name} is missing; a gap that was decided later must not be seen.",
+    )
+
+
+def _countdown(table: AuditTable, name: str) -> Alarm | None:
+    """Alarm for a column that counts down to the period before large moves."""
+    if RETURN not in table.frame or name in table.shared:
+        return None
+    values = table.column(name)
+    steps = table.ahead(values, 1) - values
+    known = np.isfinite(steps)
+    if known.sum() < _MIN_STEPS or (steps[known] == -1).mean() < _MIN_DOWN or (steps[known] == -1).all():
+        return None
+    size = np.abs(single_returns(table))
+    rows = np.isfinite(size) & np.isfinite(values)
+    last = rows & (values == values[rows].min())
+    if last.sum() < _MIN_EVENTS or (rows & ~last).sum() < _MIN_EVENTS:
+        return None
+    seen = mannwhitneyu(size[last], size[rows & ~last])
+    area = float(seen.statistic) / (last.sum() * (rows & ~last).sum())
+    if seen.pvalue > _MAX_P or max(area, 1 - area) < _MIN_AREA:
+        return None
+    return Alarm(
+        CHECK,
+        name,
+        f"counts down in {(steps[known] == -1).mean():.0%} of its steps, and where it ends the coming move has a median "
+        f"of {np.median(size[last]):.1%} ({np.median(size[rows & ~last]):.1%} elsewhere)",
+        "a countdown to dates that are known in advance",
+        f"Check which event {name} counts down to: one that shows in the prices is known only afterwards.",
     )
 
 

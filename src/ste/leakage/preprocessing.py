@@ -150,21 +150,26 @@ def _fits(over: float, train: float) -> bool:
 def _per_ticker(
     table: AuditTable, values: np.ndarray, rows: np.ndarray, distance: Callable[[np.ndarray], float]
 ) -> bool:
-    """Whether most tickers are scaled by themselves over `rows`, and not over their training rows."""
+    """Whether the tickers are scaled by themselves over `rows`, and some of them not over their training rows.
+
+    A ticker whose training rows hold both of its extremes does not say which rows its range was fitted to.
+    """
     count = int(table.tickers.max()) + 1
     if count < 2:
         return False
-    scaled = tried = 0
+    beyond = tried = missed = 0
     for ticker in range(count):
         own = table.tickers == ticker
         over, train = values[own & rows], values[own & table.training]
         if len(train) < _MIN_VALUES or len(over) == len(train):
             continue
         tried += 1
-        scaled += _fits(distance(over), distance(train))
-        if tried >= 4 and scaled == 0:
+        fits = distance(over)
+        beyond += _fits(fits, distance(train))
+        missed += fits >= _EXACT and not _fits(fits, np.inf)
+        if missed > 3 and missed > 0.1 * count:
             return False
-    return tried >= 2 and scaled > 0.7 * tried
+    return tried >= 2 and beyond >= max(2, 0.2 * tried) and missed <= 0.1 * tried
 
 
 def _scaled_alarm(table: AuditTable, name: str, span: str, rows: np.ndarray, words: str, each: bool) -> Alarm:

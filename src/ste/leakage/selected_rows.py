@@ -14,7 +14,7 @@ _MAX_P = 1e-6
 _MIN_AREA = 0.7  # probability that a missing row's move is larger (or smaller) than that of a row that is there
 _MIN_CLASS, _MIN_EXPECTED = 0.05, 20  # fraction in training of a class that a split lacks, and rows expected there
 _MIN_BALANCED = 90
-_SURVIVORS, _MIN_TICKERS, _MIN_YEARS = 0.95, 20, 3
+_SURVIVORS, _MIN_TICKERS, _MIN_YEARS = 0.95, 10, 3
 
 
 def selected_rows(table: AuditTable) -> CheckResult:
