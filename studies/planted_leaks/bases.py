@@ -77,8 +77,8 @@ def real_market(folder: str) -> Market:
 
 def clean_settings(folder: str | None) -> Iterator[tuple[str, DataSettings]]:
     """Yield sixty clean sources by name: 48 synthetic and 12 real; without a folder the synthetic ones alone."""
-    shapes = (("weekly", 1, "2010-01-01"), ("weekly", 7, "2015-01-01"), ("weekly", 50, "2016-01-01"))
-    shapes += (("weekly", 200, "2020-01-01"), ("daily", 7, "2020-01-01"), ("daily", 30, "2022-01-01"))
+    shapes = (("weekly", 1, "2010-01-01"), ("weekly", 7, "2015-01-01"), ("weekly", 50, "2020-01-01"))
+    shapes += (("weekly", 200, "2022-01-01"), ("daily", 7, "2022-01-01"), ("daily", 30, "2023-01-01"))
     methods = (("fixed", {}), ("volatility", {"threshold": 0.5}), ("terciles", {}), ("fixed", {"horizon": 4}))
     seed = 100
     for frequency, tickers, start in shapes:

@@ -92,7 +92,9 @@ def _within(bars: pd.DataFrame) -> pd.DataFrame:
 @LEAKS.market("an index of volatility a session early", OWN, "vix")
 def early_vix(m: Market, r: np.random.Generator) -> Market:
     daily = m.macro["series"] == "vix"
-    return replace(m, macro=m.macro.assign(release_date=m.macro["release_date"].mask(daily, session_before(m, m.macro["release_date"]))))
+    early = m.macro[daily].sort_values("release_date")
+    early = early.assign(value=early["value"].shift(-1)).dropna()
+    return replace(m, macro=pd.concat([m.macro[~daily], early], ignore_index=True))
 
 
 @LEAKS.market("missing bars (three in a hundred) filled backwards", OWN, "filled bars")
@@ -111,7 +113,7 @@ def wide_ranges(m: Market, r: np.random.Generator) -> Market:
 @LEAKS.market("one ticker's news a session early", OWN, "news", missed="its news says nothing about its own session either")
 def one_tickers_news(m: Market, r: np.random.Generator) -> Market:
     chosen = m.news["ticker"] == m.news["ticker"].unique()[2]
-    return replace(m, news=m.news.assign(date=m.news["date"].mask(chosen, session_before(m, m.news["date"]))))
+    return replace(m, news=_merged(m.news.assign(date=m.news["date"].mask(chosen, session_before(m, m.news["date"])))))
 
 
 @LEAKS.market("macro figures as revised a year later", OWN, "macro", missed="a file holds one value per figure; `known_at` of each revision is needed")
