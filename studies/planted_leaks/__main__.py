@@ -24,7 +24,8 @@ import studies.planted_leaks.rows
 import studies.planted_leaks.sources  # noqa: F401 - registers its leaks
 from ste.leakage.audit_table import AuditTable
 from ste.leakage.check_result import CheckResult
-from ste.leakage.suite import audit, fitted_checks, table_checks
+from ste.leakage.suite import audit
+from ste.leakage.table_checks import fitted_checks, table_checks
 from ste.market.sources import Market
 from studies.planted_leaks import bases
 from studies.planted_leaks.leak import LEAKS, Leak
@@ -75,10 +76,10 @@ def planted(folder: str | None, only: str) -> int:
         if only not in leak.name:
             continue
         cells, checks = [], []
-        for base in tables:
+        for base, rows in tables.items():
             with redirect_stderr(StringIO()):
                 if leak.plant:
-                    results = audited_table(leak, tables[base])
+                    results = audited_table(leak, rows)
                 else:
                     results = audited_market(leak, markets[base], base == "real")
             word, check = result_of(leak, results)

@@ -53,7 +53,11 @@ def synthetic_market() -> Market:
         }
     )
     market_move = pd.Series(moves).groupby(bars["date"].to_numpy()).mean()
-    vix = 18 + pd.Series(-150 * market_move + rng.normal(0, 0.5, len(market_move)), market_move.index).ewm(span=20).mean() * 8
+    vix = (
+        18
+        + pd.Series(-150 * market_move + rng.normal(0, 0.5, len(market_move)), market_move.index).ewm(span=20).mean()
+        * 8
+    )
     daily = pd.DataFrame({"series": "vix", "release_date": vix.index, "value": vix.clip(lower=8).to_numpy()})
     macro = pd.concat([market.macro[market.macro["series"] != "vix"], daily], ignore_index=True)
     return replace(market, bars=bars, news=news, macro=macro)

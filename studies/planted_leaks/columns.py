@@ -1,4 +1,5 @@
 """Leaks in single columns: values of later periods, encoded labels, predictions."""
+# ruff: noqa: D103 - the decorator names what a function plants
 
 import numpy as np
 import pandas as pd

@@ -41,7 +41,9 @@ class Leaks:
 
     items: list[Leak] = field(default_factory=list)
 
-    def table(self, name: str, origin: str, *where: str, horizon: int = 1, missed: str = "") -> Callable[[Plant], Plant]:
+    def table(
+        self, name: str, origin: str, *where: str, horizon: int = 1, missed: str = ""
+    ) -> Callable[[Plant], Plant]:
         """Register a function of a table's rows."""
 
         def register(plant: Plant) -> Plant:

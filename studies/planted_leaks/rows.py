@@ -1,4 +1,5 @@
 """Leaks by preprocessing, labels, and the choice of rows and splits."""
+# ruff: noqa: D103 - the decorator names what a function plants
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,5 @@
 """Leaks in daily sources: bars, news, macro series and policy events."""
+# ruff: noqa: D103 - the decorator names what a function plants
 
 from dataclasses import replace
 
@@ -37,13 +38,15 @@ def early_bars(m: Market, r: np.random.Generator) -> Market:
 
 @LEAKS.market("Monday's news dated Friday", MISSED, "news")
 def monday_news(m: Market, r: np.random.Generator) -> Market:
-    mondays = m.news["date"].dt.dayofweek == 0
-    return replace(m, news=_merged(m.news.assign(date=m.news["date"].where(~mondays, m.news["date"] - pd.Timedelta(days=3)))))
+    mondays = m.news["date"].dt.day_of_week == 0
+    return replace(
+        m, news=_merged(m.news.assign(date=m.news["date"].where(~mondays, m.news["date"] - pd.Timedelta(days=3))))
+    )
 
 
 @LEAKS.market("all news a day early", MISSED, "news", missed="news that comes on no session in particular")
 def early_news(m: Market, r: np.random.Generator) -> Market:
-    if m.news["date"].dt.dayofweek.max() > 4:  # calendar days
+    if m.news["date"].dt.day_of_week.max() > 4:  # calendar days
         return replace(m, news=m.news.assign(date=m.news["date"] - pd.Timedelta(days=1)))
     return replace(m, news=_merged(m.news.assign(date=session_before(m, m.news["date"]))))
 
@@ -100,7 +103,9 @@ def early_vix(m: Market, r: np.random.Generator) -> Market:
 @LEAKS.market("missing bars (three in a hundred) filled backwards", OWN, "filled bars")
 def back_filled_bars(m: Market, r: np.random.Generator) -> Market:
     chosen = r.random(len(m.bars)) < 0.03
-    filled = {c: m.bars[c].mask(chosen, bars_of(m, c).shift(-1)).fillna(m.bars[c]) for c in ("open", "high", "low", "close")}
+    filled = {
+        c: m.bars[c].mask(chosen, bars_of(m, c).shift(-1)).fillna(m.bars[c]) for c in ("open", "high", "low", "close")
+    }
     return replace(m, bars=m.bars.assign(**filled))
 
 
@@ -110,13 +115,20 @@ def wide_ranges(m: Market, r: np.random.Generator) -> Market:
     return replace(m, bars=m.bars.assign(high=high, low=np.fmin(m.bars["low"], bars_of(m, "low").shift(-1))))
 
 
-@LEAKS.market("one ticker's news a session early", OWN, "news", missed="its news says nothing about its own session either")
+@LEAKS.market(
+    "one ticker's news a session early", OWN, "news", missed="its news says nothing about its own session either"
+)
 def one_tickers_news(m: Market, r: np.random.Generator) -> Market:
     chosen = m.news["ticker"] == m.news["ticker"].unique()[2]
     return replace(m, news=_merged(m.news.assign(date=m.news["date"].mask(chosen, session_before(m, m.news["date"])))))
 
 
-@LEAKS.market("macro figures as revised a year later", OWN, "macro", missed="a file holds one value per figure; `known_at` of each revision is needed")
+@LEAKS.market(
+    "macro figures as revised a year later",
+    OWN,
+    "macro",
+    missed="a file holds one value per figure; `known_at` of each revision is needed",
+)
 def revised(m: Market, r: np.random.Generator) -> Market:
     slow = m.macro["series"] == "gdp_growth"
     noise = pd.Series(r.normal(0, 0.3, len(m.macro)), m.macro.index)
@@ -128,6 +140,11 @@ def next_open(m: Market, r: np.random.Generator) -> Market:
     return replace(m, bars=m.bars.assign(close=bars_of(m, "open").shift(-1).fillna(m.bars["close"])))
 
 
-@LEAKS.market("policy events a week early", OWN, "policy", missed="some ten events a year; compare their dates with the public calendar")
+@LEAKS.market(
+    "policy events a week early",
+    OWN,
+    "policy",
+    missed="some ten events a year; compare their dates with the public calendar",
+)
 def early_policy(m: Market, r: np.random.Generator) -> Market:
     return replace(m, policy=m.policy.assign(date=m.policy["date"] - pd.Timedelta(days=7)))

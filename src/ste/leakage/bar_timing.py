@@ -130,7 +130,9 @@ def early_volumes(bars: pd.DataFrame, file: str = "bars") -> CheckResult:
     loud = known & (early - same > np.maximum(bound, _MIN_VOLUME))
     weight = n * known / max((n * known).sum(), 1)
     all_same, all_early = float(same @ weight), float(early @ weight)
-    line = f"correlation of volume and size of the move {all_same:+.2f} in the same session, {all_early:+.2f} in the next"
+    line = (
+        f"correlation of volume and size of the move {all_same:+.2f} in the same session, {all_early:+.2f} in the next"
+    )
     error = np.sqrt(2.0 / max((n * known).sum(), 1))
     together = all_early - all_same > max(_MIN_VOLUME, 6 * error)
     if not together and not loud.any():

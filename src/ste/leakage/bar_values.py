@@ -74,7 +74,7 @@ def _wide_ranges(bars: pd.DataFrame, file: str) -> Iterator[Alarm]:
         yield Alarm(
             CHECK,
             f"{file}: high and low",
-            f"{inside[0]:.1%} of the closes lie between low and high of the day before, and {inside[1]:.0%} between those "
+            f"{inside[0]:.1%} of the closes lie between low and high of the day before, {inside[1]:.0%} between those "
             "of the day after",
             "about as many in both directions",
             "high and low cover the next day too: give those of the row's own day.",
@@ -103,7 +103,7 @@ def _backward_fills(bars: pd.DataFrame, file: str) -> Iterator[Alarm]:
     yield Alarm(
         CHECK,
         f"{file}: filled bars",
-        f"{rows.sum():,} bars equal that of the next day, the first {row['ticker']} {row['date']:%Y-%m-%d}; the median gap "
+        f"{rows.sum():,} bars equal the next day's, the first {row['ticker']} {row['date']:%Y-%m-%d}; the median gap "
         f"from the close before them to their open is {gaps[0]:.2%}, after them {gaps[1]:.2%}"
         + (": they were filled backwards" if backwards else ""),
         "days without trading to be left out",

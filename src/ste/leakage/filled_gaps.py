@@ -71,7 +71,7 @@ def _interpolated(name: str, fraction: float, word: str) -> Alarm:
     return Alarm(
         CHECK,
         name,
-        f"{fraction:.0%} of its steps equal the next one to the last digit: values between two others were interpolated",
+        f"{fraction:.0%} of its steps equal the next to the last digit: values between two others were interpolated",
         f"values known at the row's close; an interpolation needs that of a later {word}",
         f"Carry the last value of {name} forward instead.",
     )

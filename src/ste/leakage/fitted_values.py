@@ -110,7 +110,9 @@ def _residual(table: AuditTable, values: np.ndarray, rows: np.ndarray) -> str:
     if known.sum() < 1 or known.sum() < 0.5 * len(known):
         return ""
     none = (over[known] < _EXACT * 100) & (early[known] > _NOT_EXACT)
-    return "has a correlation with the date of exactly 0 in every ticker: a trend was removed" if none.mean() > 0.7 else ""
+    return (
+        "has a correlation with the date of exactly 0 in every ticker: a trend was removed" if none.mean() > 0.7 else ""
+    )
 
 
 def _trends(table: AuditTable, values: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -131,9 +133,7 @@ def _components(table: AuditTable, names: list[str], rows: np.ndarray) -> dict[s
     values = table.frame[names].to_numpy(dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         over, early = (np.abs(np.corrcoef(values[which], rowvar=False)) for which in (rows, table.training))
-    pairs = [
-        (a, b) for a, b in combinations(range(len(names)), 2) if over[a, b] < _EXACT and early[a, b] > _NOT_EXACT
-    ]
+    pairs = [(a, b) for a, b in combinations(range(len(names)), 2) if over[a, b] < _EXACT and early[a, b] > _NOT_EXACT]
     partners: dict[str, list[str]] = {}
     for a, b in pairs:
         partners.setdefault(names[a], []).append(names[b])

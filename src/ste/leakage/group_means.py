@@ -47,7 +47,9 @@ def group_means(table: AuditTable) -> CheckResult:
                 seen = _fate(per_group, table.returns, key)
             if seen:
                 alarms[name] = _alarm(name, word, seen)
-    return CheckResult(CHECK, f"{looked} columns have one value per group; none follows its outcomes", tuple(alarms.values()))
+    return CheckResult(
+        CHECK, f"{looked} columns have one value per group; none follows its outcomes", tuple(alarms.values())
+    )
 
 
 def _keys(table: AuditTable) -> Iterator[tuple[str, np.ndarray]]:
@@ -56,7 +58,7 @@ def _keys(table: AuditTable) -> Iterator[tuple[str, np.ndarray]]:
     yield "ticker", table.tickers
     for word, values in (
         ("month of the year", dates.month.to_numpy()),
-        ("weekday", dates.dayofweek.to_numpy()),
+        ("weekday", dates.day_of_week.to_numpy()),
         ("calendar month", (dates.year * 12 + dates.month).to_numpy()),
     ):
         yield word, np.unique(values, return_inverse=True)[1]
@@ -113,7 +115,8 @@ def _fate(values: np.ndarray, returns: np.ndarray, tickers: np.ndarray) -> str:
     seen = spearmanr(values, growth)
     if abs(seen.statistic) < _MIN_RANK or seen.pvalue > _MAX_P:
         return ""
-    return f"a constant that ranks the tickers by their return over the whole span (rank correlation {seen.statistic:+.2f})"
+    rank = f"rank correlation {seen.statistic:+.2f}"
+    return f"a constant that ranks the tickers by their return over the whole span ({rank})"
 
 
 def _alarm(name: str, word: str, seen: str) -> Alarm:

@@ -81,8 +81,8 @@ def _alarm(table: AuditTable, model: str, now: Association, names: list[str]) ->
     return Alarm(
         CHECK,
         " and ".join(names),
-        f"together they predict: a {model} of all columns has an IC of {now.value:+.3f} with the coming {table.word} in "
-        f"rows after training, {now.t:.0f} errors from 0, and less than half of it with the {table.word} after; without "
+        f"together they predict: a {model} has an IC of {now.value:+.3f} with the coming {table.word} in "
+        f"rows after training, {now.t:.0f} errors from 0, and less than half with the {table.word} after; without "
         "these columns it loses most",
         "an IC that fades slowly: a forecast from the past does not end with the coming period",
         f"Check how {' and '.join(names)} are computed: their sum, difference or product may contain the label.",

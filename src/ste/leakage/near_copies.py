@@ -78,7 +78,7 @@ def _alarm(table: AuditTable, first: np.ndarray, second: np.ndarray, usual: floa
     return Alarm(
         CHECK,
         f"{table.name_of('train')} and {table.name_of(split)}",
-        f"{len(first):,} later rows have a training row whose features differ by less than {_NEAR:g} deviations, such as "
+        f"{len(first):,} later rows have a training row within {_NEAR:g} deviations, such as "
         f"{a['ticker']} {a['date']:%Y-%m-%d} and {b['ticker']} {b['date']:%Y-%m-%d}; rows of training have "
         f"{usual:.0f} such neighbours",
         "no more near copies across splits than within training",

@@ -36,7 +36,7 @@ def early_news(bars: pd.DataFrame, news: pd.DataFrame, file: str = "news") -> Ch
     returns = session_returns(bars)
     columns = [name for name in ("sentiment", "count") if name in news]
     seen, alarms = [], []
-    weekdays = pd.DatetimeIndex(news["date"]).dayofweek.to_numpy()
+    weekdays = pd.DatetimeIndex(news["date"]).day_of_week.to_numpy()
     for name in columns:
         profile = _profile(news, name, returns)
         seen.append(f"{name} {profile[1].value:+.3f} with the next day, {profile[0].value:+.3f} with its own")
@@ -128,8 +128,8 @@ def _calendar(news: pd.DataFrame, weekdays: np.ndarray, file: str) -> list[Alarm
         before = (day - 1) % 5
         others = np.delete(total[:5], [day, before]).mean()
         if total[day] < _EMPTY * others and total[before] > _DOUBLE * others:
-            seen = f"{_WEEKDAYS[before]}s have {total[before] / others:.1f} times the news of other days, {_WEEKDAYS[day]}s "
-            seen += f"{total[day] / others:.2f} times"
+            seen = f"{_WEEKDAYS[before]}s have {total[before] / others:.1f} times the news of other days, "
+            seen += f"{_WEEKDAYS[day]}s {total[day] / others:.2f} times"
             return [_dated_early(file, f"news of {_WEEKDAYS[day]}s", seen)]
     if total[5:].min() > 0 and max(total[4], total[5]) < _CLEAR * min(total[6], *total[:4]):
         quiet = total[4:6].sum() / total.sum()
@@ -169,7 +169,7 @@ def _interest(bars: pd.DataFrame, news: pd.DataFrame, returns: pd.DataFrame) -> 
     error = np.sqrt(2.0 / known.sum())
     if seen[1] - seen[0] > _NOTED * error and seen[1] > 5 * error:
         yield (
-            f"news: more news than usual comes with volume one session later (correlation {seen[1]:+.3f}) rather than in "
+            f"news: more of it than usual comes with volume one session later (correlation {seen[1]:+.3f}) and not in "
             f"its own ({seen[0]:+.3f}): the rows may be dated a day early"
         )
 

@@ -96,7 +96,7 @@ def _countdown(table: AuditTable, name: str) -> Alarm | None:
     return Alarm(
         CHECK,
         name,
-        f"counts down in {(steps[known] == -1).mean():.0%} of its steps, and where it ends the coming move has a median "
+        f"counts down in {(steps[known] == -1).mean():.0%} of its steps, and where it ends the move has a median "
         f"of {np.median(size[last]):.1%} ({np.median(size[rows & ~last]):.1%} elsewhere)",
         "a countdown to dates that are known in advance",
         f"Check which event {name} counts down to: one that shows in the prices is known only afterwards.",

@@ -11,7 +11,8 @@ from ste.leakage.bar_values import bar_values
 from ste.leakage.check_result import CheckResult
 from ste.leakage.odd_bars import odd_bars
 from ste.leakage.plain_table import PlainTable, read_plain
-from ste.leakage.suite import Audit, fitted_checks, table_checks
+from ste.leakage.suite import Audit
+from ste.leakage.table_checks import fitted_checks, table_checks
 from ste.schema import DIRECTION, RETURN, ROW_CLOSE
 
 
@@ -69,7 +70,5 @@ def _renamed(result: CheckResult, names: dict[str, str]) -> CheckResult:
             words = words.replace(name, own)
         return words.replace("data.labels.horizon", "horizon")
 
-    alarms = tuple(
-        replace(one, where=text(one.where), seen=text(one.seen), fix=text(one.fix)) for one in result.alarms
-    )
+    alarms = tuple(replace(one, where=text(one.where), seen=text(one.seen), fix=text(one.fix)) for one in result.alarms)
     return replace(result, seen=text(result.seen), alarms=alarms, notes=tuple(map(text, result.notes)))

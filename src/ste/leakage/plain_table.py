@@ -1,7 +1,6 @@
 """A table with columns of any name: which column is the date, ticker, label, return, close and split."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,23 +11,30 @@ from ste.data.bar_files.column_names import INDEX_NAMES, field_of, plain_name, s
 from ste.data.storage.files import read_frame
 from ste.errors import DataError
 from ste.labels.targets import horizon_agreement
-from ste.leakage.audit_table import SPLIT, AuditTable
+from ste.leakage.audit_table import AuditTable
 from ste.leakage.plain_labels import class_codes
+from ste.leakage.plain_splits import named_column, splits_of
 from ste.market.calendar import Periods, calendar_of_days
-from ste.schema import DIRECTION, KEYS, RETURN, ROW_CLOSE, SPLITS
+from ste.schema import DIRECTION, KEYS, RETURN, ROW_CLOSE
 
-_LABELS = ("label", "labels", "target", "targets", "y", "class", "trend", "direction", "movement", "stocktrenddirection")
+_LABELS = (
+    "label",
+    "labels",
+    "target",
+    "targets",
+    "y",
+    "class",
+    "trend",
+    "direction",
+    "movement",
+    "stocktrenddirection",
+)
 _COMING = ("forwardreturn", "fwdreturn", "futurereturn", "nextreturn", "targetreturn", "fwdret", "futureret", "nextret")
 _EITHER = ("return", "returns", "ret", "rets", "pctchange", "stockweeklyreturn")
-_FURTHER = re.compile(r"^(labels?|targets?|y|fwd|forward|future|next|stockweekly)(return|ret|movement|direction)?\d*[dwm]?$")
-_SPLIT_NAMES = ("split", "set", "subset", "partition", "dataset", "fold")
-_SPLIT_WORDS = {
-    **dict.fromkeys(("train", "training", "trn", "insample"), "train"),
-    **dict.fromkeys(("valid", "validation", "val", "dev"), "validation"),
-    **dict.fromkeys(("test", "testing", "tst", "holdout", "outofsample"), "test"),
-}
+_FURTHER = re.compile(
+    r"^(labels?|targets?|y|fwd|forward|future|next|stockweekly)(return|ret|movement|direction)?\d*[dwm]?$"
+)
 _TICKER_SPELLINGS = ("ticker", "symbol", "instrument", "code", "asset", "stock", "name", "sym", "tic")
-_LATER = 0.3  # fraction of the periods that stand for the test of a file without a split
 _AGREES = 0.8
 _ALONE = "series"
 
@@ -70,7 +76,7 @@ def read_plain(path: str, label: str | None = None, returns: str | None = None, 
     for option, name in (("label", label), ("return", returns)):
         if name is not None and name not in rows:
             raise DataError(f"{option}={name}: {path} has no such column. It has {shown_names(header)}.")
-    label = label or _named(rows, _LABELS)
+    label = label or named_column(rows, _LABELS)
     periods = _periods(rows, path)
     close = _close(rows)
     codes = rows["ticker"].factorize()[0].astype(np.int64)
@@ -79,7 +85,7 @@ def read_plain(path: str, label: str | None = None, returns: str | None = None, 
     coming = ahead(prices, horizon) / np.where(prices > 0, prices, np.nan) - 1.0
     returns = returns or _coming_return(rows, prices, codes, periods, horizon, summary)
     targets = _targets(rows, label, returns, coming, close, horizon, path, summary)
-    rows = _splits(rows, periods, summary)
+    rows = splits_of(rows, periods, summary)
     used = [name for name in (label, returns) if name is not None]
     further = [name for name in rows if name not in used and _FURTHER.match(plain_name(str(name)))]
     if further:
@@ -140,21 +146,18 @@ def _periods(rows: pd.DataFrame, path: str) -> Periods:
     steps = rows.groupby("ticker")["date"].diff().dt.days.dropna()
     if (steps == 0).mean() > 0.5:
         raise DataError(
-            f"{path}: has several rows per ticker and day. Expected rows of a day or longer: aggregate them to days, or "
+            f"{path}: has several rows per ticker and day. Expected rows of a day or longer: aggregate them, or "
             "name the ticker's column ticker."
         )
     usual = float(steps[steps > 0].median()) if (steps > 0).any() else 1.0
     return Periods("daily" if usual < 4 else "weekly" if usual < 20 else "monthly", calendar_of_days(rows["date"]))
 
 
-def _named(rows: pd.DataFrame, names: Sequence[str]) -> str | None:
-    plain = {plain_name(str(name)): str(name) for name in rows}
-    return next((plain[name] for name in names if name in plain), None)
-
-
 def _close(rows: pd.DataFrame) -> str | None:
     """The adjusted close, or the close."""
-    fields = {field_of(str(name)): str(name) for name in reversed(list(rows)) if pd.api.types.is_numeric_dtype(rows[name])}
+    fields = {
+        field_of(str(name)): str(name) for name in reversed(list(rows)) if pd.api.types.is_numeric_dtype(rows[name])
+    }
     stock = "stock_close" if "stock_close" in rows else None
     return fields.get("adj_close") or fields.get("close") or stock
 
@@ -163,10 +166,10 @@ def _coming_return(
     rows: pd.DataFrame, prices: np.ndarray, codes: np.ndarray, periods: Periods, horizon: int, summary: list[str]
 ) -> str | None:
     """A column of coming returns by its name; one that may be trailing only where the closes agree."""
-    found = _named(rows, _COMING)
+    found = named_column(rows, _COMING)
     if found is not None:
         return found
-    found = _named(rows, _EITHER)
+    found = named_column(rows, _EITHER)
     if found is None or not pd.api.types.is_numeric_dtype(rows[found]):
         return None
     values = rows[found].to_numpy(dtype=np.float64)
@@ -217,24 +220,11 @@ def _targets(
     return out
 
 
-def _splits(rows: pd.DataFrame, periods: Periods, summary: list[str]) -> pd.DataFrame:
-    """The rows with `split`, of the file or by date."""
-    name = _named(rows, _SPLIT_NAMES)
-    if name is not None:
-        words = rows[name].astype(str).map(plain_name).map(_SPLIT_WORDS)
-        if words.notna().mean() > _AGREES:
-            counts = ", ".join(f"{n:,} {split}" for split in SPLITS if (n := int((words == split).sum())))
-            summary.append(f"split: {name} ({counts})")
-            return rows.drop(columns=name)[words.notna()].assign(**{SPLIT: words[words.notna()]})
-    index = periods.index(rows["date"])
-    first = np.quantile(np.unique(index), 1 - _LATER)
-    summary.append(f"no split: the last {_LATER:.0%} of the {periods.word}s stand for the test")
-    return rows.assign(**{SPLIT: np.where(index > first, "test", "train")})
-
-
 def _bars(rows: pd.DataFrame, periods: Periods) -> pd.DataFrame | None:
     """Daily bars where the file has their prices."""
-    fields = {field_of(str(name)): str(name) for name in reversed(list(rows)) if pd.api.types.is_numeric_dtype(rows[name])}
+    fields = {
+        field_of(str(name)): str(name) for name in reversed(list(rows)) if pd.api.types.is_numeric_dtype(rows[name])
+    }
     needed = ("open", "high", "low", "close")
     if periods.frequency != "daily" or any(name not in fields for name in needed):
         return None

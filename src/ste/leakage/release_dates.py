@@ -71,8 +71,9 @@ def _turns(days: pd.DatetimeIndex) -> Iterator[tuple[str, bool]]:
         whole = exact.mean() >= _MIN_FRACTION
         what = f"{words} {'day' if whole else 'day or session'} of a {kind}"
         seen = f"{near.sum():,} of {len(days):,} release dates are the {what}"
-        yield f"{seen}, which is the turn of the {kind}s that the values describe and no day of publication", bool(
-            kind == "quarter" or (whole and (days.dayofweek >= 5).any())
+        yield (
+            f"{seen}, which is the turn of the {kind}s that the values describe and no day of publication",
+            bool(kind == "quarter" or (whole and (days.day_of_week >= 5).any())),
         )
         return
 

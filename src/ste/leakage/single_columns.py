@@ -61,10 +61,12 @@ class Measured:
 
     @property
     def alarm(self) -> bool:
+        """Whether no forecast is so good."""
         return predicts_too_well(self.now, self.excess, self.what, shared=self.shared)
 
     @property
     def notable(self) -> bool:
+        """Whether the column predicts the coming period better than any of real weeks."""
         lower = abs(self.now.value) - 3 * self.now.error
         return self.what == "direction" and self.step == 1 and lower > CREDIBLE and not self.shared
 

@@ -23,26 +23,12 @@ from ste.leakage.audit_table import SPLIT, AuditTable
 from ste.leakage.bar_timing import early_series, early_tickers, early_volumes
 from ste.leakage.bar_values import bar_values
 from ste.leakage.check_result import Alarm, CheckResult, skipped
-from ste.leakage.encoded_labels import encoded_labels
-from ste.leakage.filled_gaps import filled_gaps
-from ste.leakage.fitted_values import fitted_values
-from ste.leakage.group_means import group_means
-from ste.leakage.joint_columns import joint_columns
-from ste.leakage.label_horizon import label_horizon
-from ste.leakage.label_thresholds import future_thresholds
 from ste.leakage.look_ahead import look_ahead
-from ste.leakage.near_copies import near_copies
 from ste.leakage.news_dates import early_news
-from ste.leakage.null_models import NULL, null_market_models, shuffled_labels
+from ste.leakage.null_models import NULL, null_market_models
 from ste.leakage.odd_bars import odd_bars
-from ste.leakage.odd_columns import odd_columns
-from ste.leakage.overlaps import copied_rows, overlapping_splits
-from ste.leakage.preprocessing import future_scalers
 from ste.leakage.release_dates import early_releases
-from ste.leakage.selected_rows import selected_rows
-from ste.leakage.single_columns import measure, single_columns
-from ste.leakage.single_spans import single_spans
-from ste.leakage.single_tickers import single_tickers
+from ste.leakage.table_checks import fitted_checks, table_checks
 from ste.market.calendar import Periods
 from ste.market.sources import Market
 from ste.schema import DIRECTION, KEYS, RETURN, SPLITS
@@ -133,46 +119,6 @@ def audit(settings: DataSettings, root: Path, *, strict: bool = False, shuffles:
     source = f"data={settings.source}: {len(table.frame):,} rows, {tickers} tickers, {len(table.features)} columns"
     digest = content_digest([sha256(path) for path in files.values()], settings)
     return Audit(source, digest, tuple(results))
-
-
-def table_checks(table: AuditTable, *, strict: bool = False, stated: bool = False) -> list[CheckResult]:
-    """The checks of the rows alone."""
-    measured = tuple(measure(table))
-    results = [single_columns(table, measured, strict=strict)]
-    results += [single_tickers(table, _named(results)), single_spans(table, measured, _named(results))]
-    results += [
-        encoded_labels(table),
-        odd_columns(table),
-        future_scalers(table),
-        fitted_values(table),
-        filled_gaps(table),
-        group_means(table),
-        future_thresholds(table),
-        overlapping_splits(table, stated=stated),
-        copied_rows(table),
-        near_copies(table),
-        selected_rows(table),
-        label_horizon(table),
-    ]
-    return results
-
-
-def fitted_checks(table: AuditTable, results: list[CheckResult], shuffles: int) -> Iterator[CheckResult]:
-    """The checks of the rows that fit models.
-
-    Args:
-        table: any table.
-        results: of the other checks; the columns that they name are left out.
-        shuffles: permutations of the labels; 0 fits the labels as they are alone.
-    """
-    yield joint_columns(table, _named(results))
-    if shuffles:
-        yield shuffled_labels(table, shuffles)
-
-
-def _named(results: list[CheckResult]) -> set[str]:
-    """The columns of alarms, which later checks need not name again."""
-    return {found.where.split(" ")[0] for result in results for found in result.alarms}
 
 
 def _contract(settings: DataSettings) -> CheckResult:
