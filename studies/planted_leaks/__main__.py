@@ -25,7 +25,7 @@ import studies.planted_leaks.sources  # noqa: F401 - registers its leaks
 from ste.leakage.audit_table import AuditTable
 from ste.leakage.check_result import CheckResult
 from ste.leakage.suite import audit
-from ste.leakage.table_checks import fitted_checks, table_checks
+from ste.leakage.row_checks import fitted_checks, table_checks
 from ste.market.sources import Market
 from studies.planted_leaks import bases
 from studies.planted_leaks.leak import LEAKS, Leak
@@ -63,7 +63,7 @@ def audited_market(leak: Leak, market: Market, real: bool) -> list[CheckResult]:
         return list(audit(settings, folder / "tables", shuffles=0).results)
 
 
-def planted(folder: str | None, only: str) -> int:
+def planted(folder: str | None, only: list[str]) -> int:
     """Audit every leak and print the table; the number that is missed without a reason."""
     markets = {"synthetic": bases.synthetic_market()} | ({"real": bases.real_market(folder)} if folder else {})
     tables = {"synthetic": bases.rows_of(bases.SYNTHETIC)}
@@ -73,7 +73,7 @@ def planted(folder: str | None, only: str) -> int:
     print("|---|---|", "---|" * len(tables), "---|", sep="")
     unexplained, counts = 0, {base: dict.fromkeys((ALARM, NOTE, MISSED), 0) for base in tables}
     for leak in LEAKS.items:
-        if only not in leak.name:
+        if not any(text in leak.name for text in only):
             continue
         cells, checks = [], []
         for base, rows in tables.items():
@@ -95,11 +95,11 @@ def planted(folder: str | None, only: str) -> int:
     return unexplained
 
 
-def clean(folder: str | None, only: str) -> int:
+def clean(folder: str | None, only: list[str]) -> int:
     """Audit the clean sources and print their alarms; the number of alarms."""
     alarms = count = 0
     for name, settings in bases.clean_settings(folder):
-        if only not in name:
+        if not any(text in name for text in only):
             continue
         with tempfile.TemporaryDirectory(prefix="leaks") as tables, redirect_stderr(StringIO()):
             report = audit(settings, Path(tables))
@@ -116,7 +116,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m studies.planted_leaks", description=__doc__.split("\n", 1)[0])
     parser.add_argument("--market", help="folder with bars, news, macro and policy files of a real market")
     parser.add_argument("--clean", action="store_true", help="audit clean tables instead")
-    parser.add_argument("--only", default="", help="leaks, or clean tables, whose name contains this")
+    parser.add_argument(
+        "--only", nargs="+", default=[""], help="leaks, or clean tables, whose name contains one of these"
+    )
     given = parser.parse_args(arguments)
     return int((clean if given.clean else planted)(given.market, given.only) > 0)
 

@@ -36,7 +36,7 @@ def rows_of(settings: DataSettings) -> pd.DataFrame:
 def synthetic_market() -> Market:
     """A synthetic market whose news and index of volatility belong to the session that they are dated by.
 
-    The generator's news precedes the week that it predicts and says nothing about its own day; real news reports what
+    The generator's news precedes the week that it predicts and is independent of its own day; real news reports what
     happened, and a real index of volatility rises in the session in which the market falls.
     """
     market = generate_market(replace(SYNTHETIC, start="2018-01-01", tickers=8))

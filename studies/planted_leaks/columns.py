@@ -166,7 +166,7 @@ def rating(f: pd.DataFrame, r: np.random.Generator) -> pd.DataFrame:
     return f.assign(my_rating=np.array(["sell", "hold", "buy"], dtype=object)[code])
 
 
-@LEAKS.table("records of the following days (a column updated_at says so)", OWN, "updated_at")
+@LEAKS.table("records of the following days (in a column updated_at)", OWN, "updated_at")
 def updated(f: pd.DataFrame, r: np.random.Generator) -> pd.DataFrame:
     days = pd.to_timedelta(r.integers(-2, 6, len(f)), unit="D")
     return f.assign(updated_at=f["date"] + days)

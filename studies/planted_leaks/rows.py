@@ -152,8 +152,8 @@ def no_neutral(f: pd.DataFrame, r: np.random.Generator) -> pd.DataFrame:
 def balanced(f: pd.DataFrame, r: np.random.Generator) -> pd.DataFrame:
     test = f[f[SPLIT] == "test"]
     n = test[DIRECTION].value_counts().min()
-    kept = test.groupby(DIRECTION).sample(n, random_state=0)
-    return pd.concat([f[f[SPLIT] != "test"], kept])
+    selected = test.groupby(DIRECTION).sample(n, random_state=0)
+    return pd.concat([f[f[SPLIT] != "test"], selected])
 
 
 @LEAKS.table("a split by tickers over the same weeks", OWN, "train and test")

@@ -116,7 +116,7 @@ def wide_ranges(m: Market, r: np.random.Generator) -> Market:
 
 
 @LEAKS.market(
-    "one ticker's news a session early", OWN, "news", missed="its news says nothing about its own session either"
+    "one ticker's news a session early", OWN, "news", missed="its news does not move with its own session either"
 )
 def one_tickers_news(m: Market, r: np.random.Generator) -> Market:
     chosen = m.news["ticker"] == m.news["ticker"].unique()[2]

@@ -120,9 +120,10 @@ def early_volumes(bars: pd.DataFrame, file: str = "bars") -> CheckResult:
     returns = session_returns(bars)
     if len(returns) < _MIN_SESSIONS:
         return skipped(VOLUMES, f"not run: needs {_MIN_SESSIONS} sessions")
-    volume = np.log(closes_by_day(bars, "volume").where(lambda v: v > 0))
+    traded = closes_by_day(bars, "volume")
+    volume = traded.where(traded > 0).transform(np.log)
     churn = (volume - volume.shift(1).rolling(SMOOTHED, min_periods=5).mean()).to_numpy()
-    size = np.log(returns.abs().where(returns != 0)).clip(-12.0, 0.0).to_numpy()
+    size = returns.abs().where(returns != 0).transform(np.log).clip(-12.0, 0.0).to_numpy()
     same, early = (_correlations(churn, np.roll(size, -lag, axis=0), lag) for lag in (0, 1))
     n = (np.isfinite(churn) & np.isfinite(size)).sum(axis=0)
     bound = float(norm.isf(_FALSE_ALARM / len(n))) * np.sqrt(2.0 / np.maximum(n - 3, 1))

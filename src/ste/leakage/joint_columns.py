@@ -1,4 +1,4 @@
-"""Columns that contain the label together: each alone says nothing, their sum or product does.
+"""Columns that contain the label together: none predicts alone, their sum or product does.
 
 Two models are fitted to the training rows and predict later ones. As with a single column, predictions of the coming
 return that say less than half as much about the return after it are those of a leak.

@@ -90,20 +90,24 @@ def read_plain(path: str, label: str | None = None, returns: str | None = None, 
     further = [name for name in rows if name not in used and _FURTHER.match(plain_name(str(name)))]
     if further:
         summary.append(f"left out as further labels: {shown_names(further)}")
-    kept = rows.drop(columns=[*used, *further]).assign(**targets)
+    used_rows = rows.drop(columns=[*used, *further]).assign(**targets)
     if close is not None:
-        kept[ROW_CLOSE] = prices
-    known = kept[RETURN].notna() & kept[DIRECTION].notna() if RETURN in kept else pd.Series(True, kept.index)
+        used_rows[ROW_CLOSE] = prices
+    known = (
+        used_rows[RETURN].notna() & used_rows[DIRECTION].notna()
+        if RETURN in used_rows
+        else pd.Series(True, used_rows.index)
+    )
     if not known.all():
         summary.append(f"{(~known).sum():,} rows without a label or return are left out (the last of each ticker are)")
     if not known.any():
         raise DataError(f"{path}: no row has a label or return. Name the column: label=NAME or return=NAME.")
-    kept = kept[known]
-    if DIRECTION in kept:
-        kept[DIRECTION] = kept[DIRECTION].astype(np.int64)
-    trends = 5 if DIRECTION in kept and kept[DIRECTION].max() > 2 else 3
+    used_rows = used_rows[known]
+    if DIRECTION in used_rows:
+        used_rows[DIRECTION] = used_rows[DIRECTION].astype(np.int64)
+    trends = 5 if DIRECTION in used_rows and used_rows[DIRECTION].max() > 2 else 3
     words = {"train": "training rows", "validation": "validation rows", "test": "test rows"}
-    table = AuditTable(kept, horizon, periods, words, trends, plain_return=close is not None)
+    table = AuditTable(used_rows, horizon, periods, words, trends, plain_return=close is not None)
     return PlainTable(table, label or "the label", returns or "the return", tuple(summary), _bars(rows, periods))
 
 
