@@ -24,8 +24,8 @@ import studies.planted_leaks.rows
 import studies.planted_leaks.sources  # noqa: F401 - registers its leaks
 from ste.leakage.audit_table import AuditTable
 from ste.leakage.check_result import CheckResult
-from ste.leakage.suite import audit
 from ste.leakage.row_checks import fitted_checks, table_checks
+from ste.leakage.suite import audit
 from ste.market.sources import Market
 from studies.planted_leaks import bases
 from studies.planted_leaks.leak import LEAKS, Leak
@@ -116,9 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m studies.planted_leaks", description=__doc__.split("\n", 1)[0])
     parser.add_argument("--market", help="folder with bars, news, macro and policy files of a real market")
     parser.add_argument("--clean", action="store_true", help="audit clean tables instead")
-    parser.add_argument(
-        "--only", nargs="+", default=[""], help="leaks, or clean tables, whose name contains one of these"
-    )
+    parser.add_argument("--only", nargs="+", default=[""], help="leaks or clean tables whose name contains this")
     given = parser.parse_args(arguments)
     return int((clean if given.clean else planted)(given.market, given.only) > 0)
 

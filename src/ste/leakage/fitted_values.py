@@ -1,7 +1,7 @@
 """Values that were computed from rows beyond training: fills, clips, bins, components and residuals.
 
 Each leaves an exact trace over the rows that it was fitted to and none over the training rows: the value that fills
-gaps is the mean of the others, as many values are clipped as a quantile leaves out, the bins hold the same number of rows,
+gaps is the mean of the others, as many values are clipped as a quantile leaves out, bins are equally frequent,
 components do not correlate, and residuals do not correlate with time.
 """
 
