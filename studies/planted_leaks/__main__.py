@@ -24,7 +24,7 @@ import studies.planted_leaks.rows
 import studies.planted_leaks.sources  # noqa: F401 - registers its leaks
 from ste.leakage.audit_table import AuditTable
 from ste.leakage.check_result import CheckResult
-from ste.leakage.row_checks import fitted_checks, table_checks
+from ste.leakage.panel_checks import fitted_checks, table_checks
 from ste.leakage.suite import audit
 from ste.market.sources import Market
 from studies.planted_leaks import bases

@@ -153,10 +153,11 @@ def _interest(bars: pd.DataFrame, news: pd.DataFrame, returns: pd.DataFrame) -> 
     """A note where more news than usual comes with volume a session later rather than in its own."""
     if "count" not in news:
         return
-    volume = np.log(closes_by_day(bars, "volume").where(lambda v: v > 0))
+    volume = closes_by_day(bars, "volume")
+    volume = volume.where(volume > 0).transform(np.log)
     counts = news.pivot_table(index="date", columns="ticker", values="count", aggfunc="sum", observed=True)
     span = returns.index[(returns.index >= counts.index.min()) & (returns.index <= counts.index.max())]
-    counts = np.log1p(counts.reindex(index=span, columns=returns.columns).fillna(0.0))
+    counts = counts.reindex(index=span, columns=returns.columns).fillna(0.0).transform(np.log1p)
     x = _surprise(counts)
     seen = {}
     for lag in (0, 1):

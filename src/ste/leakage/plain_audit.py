@@ -10,8 +10,8 @@ from ste.leakage.bar_timing import early_tickers, early_volumes
 from ste.leakage.bar_values import bar_values
 from ste.leakage.check_result import CheckResult
 from ste.leakage.odd_bars import odd_bars
+from ste.leakage.panel_checks import fitted_checks, table_checks
 from ste.leakage.plain_table import PlainTable, read_plain
-from ste.leakage.row_checks import fitted_checks, table_checks
 from ste.leakage.suite import Audit
 from ste.schema import DIRECTION, RETURN, ROW_CLOSE
 

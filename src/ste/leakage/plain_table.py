@@ -93,11 +93,9 @@ def read_plain(path: str, label: str | None = None, returns: str | None = None, 
     used_rows = rows.drop(columns=[*used, *further]).assign(**targets)
     if close is not None:
         used_rows[ROW_CLOSE] = prices
-    known = (
-        used_rows[RETURN].notna() & used_rows[DIRECTION].notna()
-        if RETURN in used_rows
-        else pd.Series(True, used_rows.index)
-    )
+    known = pd.Series(True, used_rows.index)
+    if RETURN in used_rows:
+        known = used_rows[RETURN].notna() & used_rows[DIRECTION].notna()
     if not known.all():
         summary.append(f"{(~known).sum():,} rows without a label or return are left out (the last of each ticker are)")
     if not known.any():

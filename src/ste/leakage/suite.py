@@ -27,8 +27,8 @@ from ste.leakage.look_ahead import look_ahead
 from ste.leakage.news_dates import early_news
 from ste.leakage.null_models import NULL, null_market_models
 from ste.leakage.odd_bars import odd_bars
+from ste.leakage.panel_checks import fitted_checks, table_checks
 from ste.leakage.release_dates import early_releases
-from ste.leakage.row_checks import fitted_checks, table_checks
 from ste.market.calendar import Periods
 from ste.market.sources import Market
 from ste.schema import DIRECTION, KEYS, RETURN, SPLITS
