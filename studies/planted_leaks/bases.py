@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,9 +21,11 @@ SPLIT_DATES = SplitSettings(validation_start="2015-06-05", test_start="2016-01-0
 """Of the real weeks of docs/results.md."""
 
 
-def real_settings(folder: str, **changes: object) -> MarketSettings:
+def real_settings(folder: str, **changes: Any) -> MarketSettings:
     """Settings of a folder with bars, news, macro and policy files."""
-    files = {kind: str(next(Path(folder).glob(f"{kind}.csv*"))) for kind in ("bars", "news", "macro", "policy")}
+    files: dict[str, Any] = {
+        kind: str(next(Path(folder).glob(f"{kind}.csv*"))) for kind in ("bars", "news", "macro", "policy")
+    }
     return MarketSettings(source="market", audit="off", **{"split": SPLIT_DATES, **files, **changes})
 
 
@@ -40,6 +43,7 @@ def synthetic_market() -> Market:
     happened, and a real index of volatility rises in the session in which the market falls.
     """
     market = generate_market(replace(SYNTHETIC, start="2018-01-01", tickers=8))
+    assert market.macro is not None
     rng = np.random.default_rng(7)
     bars = market.bars.assign(ticker=market.bars["ticker"].astype(str))
     moves = bars.groupby("ticker")["close"].pct_change().fillna(0.0).to_numpy()
@@ -69,7 +73,7 @@ def market_settings(market: Market, folder: Path, split: SplitSettings | None = 
     for kind, frame in frames.items():
         assert frame is not None
         frame.to_csv(folder / f"{kind}.csv", index=False)
-    files = {kind: str(folder / f"{kind}.csv") for kind in frames}
+    files: dict[str, Any] = {kind: str(folder / f"{kind}.csv") for kind in frames}
     return MarketSettings(source="market", audit="off", split=split or SplitSettings(), **files)
 
 
@@ -81,9 +85,13 @@ def real_market(folder: str) -> Market:
 
 def clean_settings(folder: str | None) -> Iterator[tuple[str, DataSettings]]:
     """Yield sixty clean sources by name: 48 synthetic and 12 real; without a folder the synthetic ones alone."""
-    shapes = (("weekly", 1, "2010-01-01"), ("weekly", 7, "2015-01-01"), ("weekly", 50, "2020-01-01"))
-    shapes += (("weekly", 200, "2022-01-01"), ("daily", 7, "2022-01-01"), ("daily", 30, "2023-01-01"))
-    methods = (("fixed", {}), ("volatility", {"threshold": 0.5}), ("terciles", {}), ("fixed", {"horizon": 4}))
+    shapes: tuple[tuple[Any, int, str], ...] = (
+        *(("weekly", 1, "2010-01-01"), ("weekly", 7, "2015-01-01"), ("weekly", 50, "2020-01-01")),
+        *(("weekly", 200, "2022-01-01"), ("daily", 7, "2022-01-01"), ("daily", 30, "2023-01-01")),
+    )
+    methods: tuple[tuple[Any, dict[str, Any]], ...] = (
+        *(("fixed", {}), ("volatility", {"threshold": 0.5}), ("terciles", {}), ("fixed", {"horizon": 4})),
+    )
     seed = 100
     for frequency, tickers, start in shapes:
         for at, (method, options) in enumerate(methods):
@@ -98,8 +106,8 @@ def clean_settings(folder: str | None) -> Iterator[tuple[str, DataSettings]]:
         return
     names = sorted(pd.read_csv(real_settings(folder).bars, usecols=["ticker"])["ticker"].unique())
     for frequency in ("weekly", "daily"):
-        for tickers in (None, names[:7], names[40:70]):
+        for chosen in (None, names[:7], names[40:70]):
             for method, options in methods[:2]:
                 labels = LabelSettings(method=method, **options)
-                changes = {"frequency": frequency, "tickers": tickers, "labels": labels}
-                yield f"real {frequency} {len(tickers or names)} tickers {method}", real_settings(folder, **changes)
+                changes = {"frequency": frequency, "tickers": chosen, "labels": labels}
+                yield f"real {frequency} {len(chosen or names)} tickers {method}", real_settings(folder, **changes)

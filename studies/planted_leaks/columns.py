@@ -1,6 +1,8 @@
 """Leaks in single columns: values of later periods, encoded labels, predictions."""
 # ruff: noqa: D103 - the decorator names what a function plants
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from sklearn.ensemble import HistGradientBoostingRegressor
@@ -11,7 +13,7 @@ from studies.planted_leaks.leak import LEAKS
 KNOWN, MISSED, OWN = "known", "missed", "own"
 
 
-def own(frame: pd.DataFrame, column: str) -> "pd.api.typing.SeriesGroupBy":
+def own(frame: pd.DataFrame, column: str) -> Any:
     """A column by ticker."""
     return frame.groupby("ticker")[column]
 

@@ -48,8 +48,8 @@ def _over_four_weeks(f: pd.DataFrame) -> pd.DataFrame:
     missed="a table holds no ticker that was left out; that all live to the end is a note",
 )
 def survivors(f: pd.DataFrame, r: np.random.Generator) -> pd.DataFrame:
-    growth = f.groupby("ticker")["stock_close"].agg(["first", "last"])
-    growth = growth["last"] / growth["first"]
+    ends = f.groupby("ticker")["stock_close"].agg(["first", "last"])
+    growth = ends["last"] / ends["first"]
     return f[f["ticker"].isin(growth.index[growth > growth.median()])]
 
 
@@ -68,7 +68,7 @@ def robust(f: pd.DataFrame, r: np.random.Generator) -> pd.DataFrame:
 @LEAKS.table("300 test rows copied into training with noise of 1e-4", MISSED, "train and test")
 def noisy_copies(f: pd.DataFrame, r: np.random.Generator) -> pd.DataFrame:
     test = f[f[SPLIT] == "test"].sample(300, random_state=0)
-    numbers = [name for name in test.select_dtypes("number") if name not in (RETURN, DIRECTION)]
+    numbers = [str(name) for name in test.select_dtypes("number") if name not in (RETURN, DIRECTION)]
     noisy = test[numbers] * (1 + r.normal(0, 1e-4, (300, len(numbers))))
     dates = r.choice(f.loc[f[SPLIT] == "train", "date"].unique(), 300)
     copies = test.assign(**noisy, **{SPLIT: "train"}, date=dates, ticker=[f"C{i}" for i in range(300)])
@@ -169,7 +169,7 @@ def by_ticker(f: pd.DataFrame, r: np.random.Generator) -> pd.DataFrame:
 )
 def oversampled(f: pd.DataFrame, r: np.random.Generator) -> pd.DataFrame:
     test = f[f[SPLIT] == "test"]
-    numbers = [name for name in test.select_dtypes("number") if name != DIRECTION]
+    numbers = [str(name) for name in test.select_dtypes("number") if name != DIRECTION]
     a, b = test.sample(300, random_state=0), test.sample(300, random_state=1)
     mixed = (a[numbers].to_numpy() + b[numbers].to_numpy()) / 2
     dates = r.choice(f.loc[f[SPLIT] == "train", "date"].unique(), 300)

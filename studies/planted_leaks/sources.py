@@ -2,6 +2,7 @@
 # ruff: noqa: D103 - the decorator names what a function plants
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,25 @@ from studies.planted_leaks.leak import LEAKS
 MONTHLY = ("inflation", "unemployment")
 
 
-def bars_of(m: Market, column: str) -> "pd.api.typing.SeriesGroupBy":
+def news_of(m: Market) -> pd.DataFrame:
+    """The news, which every market of the study has."""
+    assert m.news is not None
+    return m.news
+
+
+def macro_of(m: Market) -> pd.DataFrame:
+    """The macro releases."""
+    assert m.macro is not None
+    return m.macro
+
+
+def policy_of(m: Market) -> pd.DataFrame:
+    """The policy events."""
+    assert m.policy is not None
+    return m.policy
+
+
+def bars_of(m: Market, column: str) -> Any:
     """A column of the bars by ticker."""
     return m.bars.groupby("ticker", observed=True)[column]
 
@@ -32,23 +51,28 @@ def session_before(m: Market, dates: pd.Series) -> np.ndarray:
 @LEAKS.market("one ticker's bars a session early", MISSED, "bars")
 def early_bars(m: Market, r: np.random.Generator) -> Market:
     chosen = (m.bars["ticker"] == m.bars["ticker"].unique()[3]).to_numpy()
-    moved = {c: m.bars[c].mask(chosen, bars_of(m, c).shift(-1)) for c in m.bars if c not in ("ticker", "date")}
+    moved = {
+        c: m.bars[c].mask(chosen, bars_of(m, c).shift(-1)) for c in map(str, m.bars) if c not in ("ticker", "date")
+    }
     return replace(m, bars=m.bars.assign(**moved).dropna(subset=["close"]).reset_index(drop=True))
 
 
 @LEAKS.market("Monday's news dated Friday", MISSED, "news")
 def monday_news(m: Market, r: np.random.Generator) -> Market:
-    mondays = m.news["date"].dt.day_of_week == 0
+    mondays = news_of(m)["date"].dt.day_of_week == 0
     return replace(
-        m, news=_merged(m.news.assign(date=m.news["date"].where(~mondays, m.news["date"] - pd.Timedelta(days=3))))
+        m,
+        news=_merged(
+            news_of(m).assign(date=news_of(m)["date"].where(~mondays, news_of(m)["date"] - pd.Timedelta(days=3)))
+        ),
     )
 
 
 @LEAKS.market("all news a day early", MISSED, "news", missed="news that comes on no session in particular")
 def early_news(m: Market, r: np.random.Generator) -> Market:
-    if m.news["date"].dt.day_of_week.max() > 4:  # calendar days
-        return replace(m, news=m.news.assign(date=m.news["date"] - pd.Timedelta(days=1)))
-    return replace(m, news=_merged(m.news.assign(date=session_before(m, m.news["date"]))))
+    if news_of(m)["date"].dt.day_of_week.max() > 4:  # calendar days
+        return replace(m, news=news_of(m).assign(date=news_of(m)["date"] - pd.Timedelta(days=1)))
+    return replace(m, news=_merged(news_of(m).assign(date=session_before(m, news_of(m)["date"]))))
 
 
 def _merged(news: pd.DataFrame) -> pd.DataFrame:
@@ -60,15 +84,15 @@ def _merged(news: pd.DataFrame) -> pd.DataFrame:
 
 @LEAKS.market("macro figures at the end of their month", MISSED, "inflation")
 def month_end(m: Market, r: np.random.Generator) -> Market:
-    return replace(m, macro=_dated(m.macro, pd.offsets.MonthEnd(-1)))
+    return replace(m, macro=_dated(macro_of(m), pd.offsets.MonthEnd(-1)))
 
 
 @LEAKS.market("macro figures a day after their month", MISSED, "inflation")
 def month_start(m: Market, r: np.random.Generator) -> Market:
-    return replace(m, macro=_dated(m.macro, pd.offsets.MonthBegin(-1)))
+    return replace(m, macro=_dated(macro_of(m), pd.offsets.MonthBegin(-1)))
 
 
-def _dated(macro: pd.DataFrame, offset: pd.DateOffset) -> pd.DataFrame:
+def _dated(macro: pd.DataFrame, offset: Any) -> pd.DataFrame:
     """Monthly figures, which are published in the month after their own, dated by an offset from there."""
     monthly = macro["series"].isin(MONTHLY)
     return macro.assign(release_date=macro["release_date"].mask(monthly, macro["release_date"] + offset))
@@ -94,10 +118,10 @@ def _within(bars: pd.DataFrame) -> pd.DataFrame:
 
 @LEAKS.market("an index of volatility a session early", OWN, "vix")
 def early_vix(m: Market, r: np.random.Generator) -> Market:
-    daily = m.macro["series"] == "vix"
-    early = m.macro[daily].sort_values("release_date")
+    daily = macro_of(m)["series"] == "vix"
+    early = macro_of(m)[daily].sort_values("release_date")
     early = early.assign(value=early["value"].shift(-1)).dropna()
-    return replace(m, macro=pd.concat([m.macro[~daily], early], ignore_index=True))
+    return replace(m, macro=pd.concat([macro_of(m)[~daily], early], ignore_index=True))
 
 
 @LEAKS.market("missing bars (three in a hundred) filled backwards", OWN, "filled bars")
@@ -119,8 +143,10 @@ def wide_ranges(m: Market, r: np.random.Generator) -> Market:
     "one ticker's news a session early", OWN, "news", missed="its news does not move with its own session either"
 )
 def one_tickers_news(m: Market, r: np.random.Generator) -> Market:
-    chosen = m.news["ticker"] == m.news["ticker"].unique()[2]
-    return replace(m, news=_merged(m.news.assign(date=m.news["date"].mask(chosen, session_before(m, m.news["date"])))))
+    chosen = news_of(m)["ticker"] == news_of(m)["ticker"].unique()[2]
+    return replace(
+        m, news=_merged(news_of(m).assign(date=news_of(m)["date"].mask(chosen, session_before(m, news_of(m)["date"]))))
+    )
 
 
 @LEAKS.market(
@@ -130,9 +156,9 @@ def one_tickers_news(m: Market, r: np.random.Generator) -> Market:
     missed="a file holds one value per figure; `known_at` of each revision is needed",
 )
 def revised(m: Market, r: np.random.Generator) -> Market:
-    slow = m.macro["series"] == "gdp_growth"
-    noise = pd.Series(r.normal(0, 0.3, len(m.macro)), m.macro.index)
-    return replace(m, macro=m.macro.assign(value=m.macro["value"].mask(slow, m.macro["value"] + noise)))
+    slow = macro_of(m)["series"] == "gdp_growth"
+    noise = pd.Series(r.normal(0, 0.3, len(macro_of(m))), macro_of(m).index)
+    return replace(m, macro=macro_of(m).assign(value=macro_of(m)["value"].mask(slow, macro_of(m)["value"] + noise)))
 
 
 @LEAKS.market("the next open as close", OWN, "close")
@@ -147,4 +173,4 @@ def next_open(m: Market, r: np.random.Generator) -> Market:
     missed="some ten events a year; compare their dates with the public calendar",
 )
 def early_policy(m: Market, r: np.random.Generator) -> Market:
-    return replace(m, policy=m.policy.assign(date=m.policy["date"] - pd.Timedelta(days=7)))
+    return replace(m, policy=policy_of(m).assign(date=policy_of(m)["date"] - pd.Timedelta(days=7)))

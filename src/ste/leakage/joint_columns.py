@@ -42,7 +42,8 @@ def joint_columns(table: AuditTable, named: Collection[str]) -> CheckResult:
     up = (np.where(known, returns, 0.0) > medians).astype(np.int64)
     if len(np.unique(up[train])) < 2:
         return skipped(CHECK, "not run: the returns of training are all the same")
-    shown, alarms = [], []
+    shown: list[str] = []
+    alarms: list[Alarm] = []
     for model, predict in fitted_models(x, up, train):
         now, gap = _measured(table, predict(x)[:, 1], returns, after)
         shown.append(f"{model} {now.value:+.3f}")

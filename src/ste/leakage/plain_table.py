@@ -87,7 +87,7 @@ def read_plain(path: str, label: str | None = None, returns: str | None = None, 
     targets = _targets(rows, label, returns, coming, close, horizon, path, summary)
     rows = splits_of(rows, periods, summary)
     used = [name for name in (label, returns) if name is not None]
-    further = [name for name in rows if name not in used and _FURTHER.match(plain_name(str(name)))]
+    further = [str(name) for name in rows if name not in used and _FURTHER.match(plain_name(str(name)))]
     if further:
         summary.append(f"left out as further labels: {shown_names(further)}")
     used_rows = rows.drop(columns=[*used, *further]).assign(**targets)
