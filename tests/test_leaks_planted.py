@@ -15,9 +15,11 @@ from ste.features.feature_rows import feature_rows
 from ste.leakage.audit_table import SPLIT, AuditTable
 from ste.leakage.check_result import Alarm, CheckResult
 from ste.leakage.look_ahead import look_ahead
+from ste.leakage.news_dates import early_news
 from ste.leakage.null_models import null_market_models, shuffled_labels
-from ste.leakage.source_files import early_news, early_releases, odd_bars
-from ste.leakage.suite import table_checks
+from ste.leakage.odd_bars import odd_bars
+from ste.leakage.panel_checks import table_checks
+from ste.leakage.release_dates import early_releases
 from ste.market.sources import Market
 from ste.schema import DIRECTION, RETURN, SPLITS
 from ste.synthetic.generator import generate_market

@@ -109,6 +109,11 @@ class AuditSettings(Settings):
         strict: report an association stronger than any measured on real weeks as an alarm, although a synthetic
             market can have one.
         shuffles: permutations of the labels that quick models are fitted to; 0 skips every check that fits a model.
+        table: a file with columns of any name, audited instead of `data`; a first argument without `=` gives it.
+        label: its column of the class or number to predict; None looks for a usual name.
+        returns: its column of the coming return; None looks for a usual name, and else computes it from the close.
+        horizon: periods that label and return of `table` look ahead.
+        file: page to write; None is `reports/audit-NAME.html` in the output folder.
     """
 
     data: DataSettings
@@ -117,6 +122,11 @@ class AuditSettings(Settings):
     audit: FeatureAudit = "refuse"
     strict: bool = False
     shuffles: NonNegativeInt = 2
+    table: FileName | None = None
+    label: Name | None = None
+    returns: Name | None = None
+    horizon: PositiveInt = 1
+    file: FileName | None = None
 
 
 @dataclass

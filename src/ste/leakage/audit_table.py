@@ -68,6 +68,11 @@ class AuditTable:
         return pd.factorize(self.frame["ticker"])[0].astype(np.int64)
 
     @cached_property
+    def ticker_names(self) -> np.ndarray:
+        """Name of each ticker code, object `[tickers]`."""
+        return pd.factorize(self.frame["ticker"])[1].to_numpy(dtype=object)
+
+    @cached_property
     def split(self) -> np.ndarray:
         """0 train, 1 validation, 2 test, int8 `[N]`."""
         codes = {name: code for code, name in enumerate(SPLITS)}

@@ -1,8 +1,7 @@
 """Columns whose digits or few values encode the label, and columns that encode the date."""
 
 import numpy as np
-from scipy.stats import chi2_contingency, rankdata
-from scipy.stats.contingency import association, crosstab
+from scipy.stats import chi2, rankdata
 
 from ste.leakage.audit_table import AuditTable
 from ste.leakage.check_result import Alarm, CheckResult, skipped
@@ -14,7 +13,9 @@ _MAX_V_DIGITS = 0.2  # Cramer's V of uninformative digits is far below
 _MAX_V_VALUES = 0.65  # of a column with few values; above, the values nearly determine the class
 _MAX_P = 1e-9
 _FEW_VALUES = 12
-_MIN_DEVIATION = 3.0  # of integers; above, a remainder by 3 does not follow from the size
+_MODULI = range(2, 14)
+_MIN_DEVIATIONS = 3.0  # of integers, in moduli; above, a remainder does not follow from the size
+_DECIMALS = 9
 _PLACES = range(-8, 3)
 
 
@@ -74,17 +75,40 @@ def _low_digits(values: np.ndarray) -> list[tuple[str, np.ndarray]]:
     """Digits far below the column's deviation, which should be random: name and codes `[N]`."""
     places = [10.0**place for place in _PLACES if 10.0**place < 0.02 * values.std()]
     digits = [(f"its digits at {place:g}", np.floor(np.abs(values) / place + 1e-6) % 10) for place in places]
-    if np.array_equal(values, np.round(values)) and values.std() > _MIN_DEVIATION:
-        digits.append(("its remainders by 3", values % 3))
+    decimals = _decimals(values)
+    if len(np.unique(decimals)) > 1:
+        digits.append(("its numbers of decimals", decimals))
+    if decimals.max() <= 2:  # integers, or prices in cents
+        whole = np.round(values * 10.0 ** decimals.max())
+        unit = "" if decimals.max() == 0 else " in units of its last decimal"
+        apart = [modulus for modulus in _MODULI if whole.std() > _MIN_DEVIATIONS * modulus]
+        digits += [(f"its remainders by {modulus}{unit}", whole % modulus) for modulus in apart]
     return digits
+
+
+def _decimals(values: np.ndarray) -> np.ndarray:
+    """Decimals that each value is written with, int64 `[N]`; `_DECIMALS` for more."""
+    out = np.full(len(values), _DECIMALS, dtype=np.int64)
+    for places in reversed(range(_DECIMALS)):
+        left = out == places + 1  # one more decimal sufficed
+        if not left.any():
+            break
+        exact = np.abs(np.round(values[left], places) - values[left]) <= 1e-12 * np.maximum(np.abs(values[left]), 1.0)
+        out[np.flatnonzero(left)[exact]] = places
+    return out
 
 
 def cramers_v(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
     """Cramer's V of two codes `[N]`, 0 to 1, and the p-value of Pearson's chi-squared test of independence."""
-    counts = crosstab(first, second).count
-    if min(counts.shape) < 2:
+    codes = [np.unique(values, return_inverse=True) for values in (first, second)]
+    rows, columns = (len(distinct) for distinct, _ in codes)
+    if min(rows, columns) < 2:
         return 0.0, 1.0
-    return float(association(counts, "cramer")), float(chi2_contingency(counts, correction=False).pvalue)
+    counts = np.bincount(codes[0][1] * columns + codes[1][1], minlength=rows * columns).reshape(rows, columns)
+    expected = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / len(first)
+    statistic = float(((counts - expected) ** 2 / expected).sum())
+    p = float(chi2.sf(statistic, (rows - 1) * (columns - 1)))
+    return float(np.sqrt(statistic / (len(first) * (min(rows, columns) - 1)))), p
 
 
 def _code_alarm(name: str, what: str, strength: float, p: float) -> Alarm:

@@ -5,7 +5,7 @@ where there is none to have comes from a leak in the data or in the split.
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
 import pandas as pd
@@ -28,13 +28,27 @@ _MAX_ROWS = 8_000  # training rows of a model, which bounds the time of the chec
 _MIN_ROWS = 60
 
 
-def inputs(table: AuditTable) -> np.ndarray:
-    """Every form of every column, scaled by the training rows and clipped at 5 deviations, float64 `[N, F]`."""
-    forms = [probe.values for probe in probes(table) if probe.form != "itself" or not _drifts(table, probe.column)]
-    values = pd.DataFrame(dict(enumerate(forms)), index=range(len(table.frame))).replace([np.inf, -np.inf], np.nan)
+Predict = Callable[[np.ndarray], np.ndarray]
+"""Class probabilities `[N, C]` of inputs `[N, F]`, classes in ascending order."""
+
+
+def inputs(table: AuditTable, without: Collection[str] = ()) -> tuple[np.ndarray, list[str]]:
+    """Every form of every column, scaled by the training rows and clipped at 5 deviations.
+
+    Args:
+        table: any table.
+        without: columns that are left out.
+
+    Returns:
+        float64 `[N, F]`, and the column of each.
+    """
+    forms = [probe for probe in probes(table) if probe.form != "itself" or not _drifts(table, probe.column)]
+    forms = [probe for probe in forms if probe.column not in without]
+    values = pd.DataFrame({at: probe.values for at, probe in enumerate(forms)}, index=range(len(table.frame)))
+    values = values.replace([np.inf, -np.inf], np.nan)
     train = values[table.training]
     scaled = (values - train.mean()) / train.std(ddof=0).replace(0.0, 1.0)
-    return scaled.clip(-5.0, 5.0).fillna(0.0).to_numpy()
+    return scaled.clip(-5.0, 5.0).fillna(0.0).to_numpy(), [probe.column for probe in forms]
 
 
 def _drifts(table: AuditTable, name: str) -> bool:
@@ -42,8 +56,8 @@ def _drifts(table: AuditTable, name: str) -> bool:
     return name.startswith("stock_") and name not in ("stock_rsi", "stock_volume") and "stock_close" in table.frame
 
 
-def fitted_scores(x: np.ndarray, y: np.ndarray, train: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """Fit both models and predict class probabilities `[N, C]` of every row, classes in ascending order.
+def fitted_models(x: np.ndarray, y: np.ndarray, train: np.ndarray) -> Iterator[tuple[str, Predict]]:
+    """Fit both models.
 
     Args:
         x: inputs `[N, F]`.
@@ -56,14 +70,14 @@ def fitted_scores(x: np.ndarray, y: np.ndarray, train: np.ndarray) -> Iterator[t
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         linear = LogisticRegression(C=0.1, max_iter=100).fit(x[rows], y[rows])
-    yield "logistic regression", linear.predict_proba(x)
+    yield "logistic regression", linear.predict_proba
     trees = HistGradientBoostingClassifier(
         max_iter=60, max_leaf_nodes=15, learning_rate=0.1, early_stopping=False, random_state=0
     ).fit(x[rows], y[rows])
-    yield "gradient boosting", trees.predict_proba(x)
+    yield "gradient boosting", trees.predict_proba
 
 
-def _purged_training(table: AuditTable) -> np.ndarray:
+def purged_training(table: AuditTable) -> np.ndarray:
     """Training rows whose labels end before the first later row, bool `[N]`."""
     later = table.periods[~table.training]
     straight = table.periods[table.training].max() < later.min() if len(later) else False
@@ -84,7 +98,7 @@ def shuffled_labels(table: AuditTable, shuffles: int = 2, seed: int = 0) -> Chec
     later = ~table.training
     if RETURN not in table.frame or later.sum() < _MIN_ROWS or table.training.sum() < _MIN_ROWS:
         return skipped(SHUFFLE, "not run: needs returns, and 60 rows in training and after it")
-    x, train = inputs(table), _purged_training(table)
+    x, train = inputs(table)[0], purged_training(table)
     rng = np.random.default_rng(seed)
     skills = []
     for _ in range(shuffles):
@@ -93,8 +107,8 @@ def shuffled_labels(table: AuditTable, shuffles: int = 2, seed: int = 0) -> Chec
         up = (returns > medians).astype(np.int64)
         if len(np.unique(up[train])) < 2:
             return skipped(SHUFFLE, f"not run: one ticker per {table.word} leaves nothing to permute")
-        for name, probs in fitted_scores(x, up, train):
-            skills.append((name, rank_ic(probs[later, 1], returns[later], table.period_codes[later])))
+        for name, predict in fitted_models(x, up, train):
+            skills.append((name, rank_ic(predict(x[later])[:, 1], returns[later], table.period_codes[later])))
     name, known = _most_significant(skills)
     line = f"{shuffles} shuffles, 2 models: largest IC {known.value:+.3f} ({known.t:+.1f} errors)"
     alarm = Alarm(
@@ -126,17 +140,17 @@ def null_market_models(table: AuditTable) -> CheckResult:
         table: of that market, generated and split by the audited settings.
     """
     later = ~table.training
-    train = _purged_training(table)
+    train = purged_training(table)
     if DIRECTION not in table.frame or later.sum() < _MIN_ROWS or train.sum() < _MIN_ROWS:
         return skipped(NULL, "not run: needs 60 rows in training and after it")
-    x, y = inputs(table), table.labels
+    x, y = inputs(table)[0], table.labels
     classes = np.unique(y[train])
     if len(classes) < 2:
         return skipped(NULL, "not run: the training labels are of one class")
     majority = classes[np.bincount(y[train])[classes].argmax()]
     skills = []
-    for name, probs in fitted_scores(x, y, train):
-        hits = (classes[probs.argmax(axis=1)] == y).astype(float) - (y == majority)
+    for name, predict in fitted_models(x, y, train):
+        hits = (classes[predict(x).argmax(axis=1)] == y).astype(float) - (y == majority)
         skills.append((name, _by_period(hits[later], table.period_codes[later], table.horizon)))
     name, gain = _most_significant(skills)
     line = f"signal 0, {later.sum():,} later rows: best gain over majority {gain.value:+.4f} ({gain.t:+.1f} errors)"

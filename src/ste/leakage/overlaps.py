@@ -1,6 +1,7 @@
 """Rows that two splits share: by key, by period or by content."""
 
-from itertools import combinations
+from collections.abc import Iterator
+from itertools import combinations, pairwise
 
 import numpy as np
 
@@ -32,7 +33,21 @@ def overlapping_splits(table: AuditTable, *, stated: bool = False) -> CheckResul
         how = "data.split.by=row splits within a period"
         notes = tuple(f"{found.where}: {found.seen}: {how}" for found in alarms)
         return CheckResult(OVERLAP, dates, notes=notes)
-    return CheckResult(OVERLAP, dates, tuple(alarms))
+    return CheckResult(OVERLAP, dates, tuple(alarms), () if alarms else tuple(_unpurged(table, list(splits))))
+
+
+def _unpurged(table: AuditTable, names: list[str]) -> Iterator[str]:
+    """Notes on splits whose labels reach into the next one; `ste.train` leaves those rows out (`data.split.purge`)."""
+    for first, second in pairwise(names):
+        last = table.periods[table.split == SPLITS.index(first)]
+        start = table.periods[table.split == SPLITS.index(second)].min()
+        reach = int((last + table.horizon > start).sum())
+        if reach:
+            yield (
+                f"{table.name_of(first)}: the labels of its last {reach:,} rows end after the first row of "
+                f"{table.name_of(second)}. ste.train leaves such rows out; another program must (a purge of "
+                f"{table.horizon} {table.word}s)."
+            )
 
 
 def _overlap(table: AuditTable, first: str, second: str) -> Alarm | None:

@@ -8,7 +8,7 @@ weeks (docs/audit.md): there the information coefficient (IC) reaches 0.59, and 
 one week to the next it is below 0.07.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +34,9 @@ CHECK = "single columns"
 CREDIBLE = 0.12
 """Largest IC observed on real weeks, an Up-or-Down AUC of about 0.57; above it there is a note."""
 
+_FAR = 5
+"""Periods ahead that the change of a column is compared with."""
+
 
 @dataclass(frozen=True)
 class Probe:
@@ -45,7 +48,7 @@ class Probe:
 
 
 @dataclass(frozen=True)
-class _Measured:
+class Measured:
     """Correlations of a probe with the return, or its size, `step` periods ahead and one period later."""
 
     probe: Probe
@@ -58,10 +61,12 @@ class _Measured:
 
     @property
     def alarm(self) -> bool:
+        """Whether no forecast is so good."""
         return predicts_too_well(self.now, self.excess, self.what, shared=self.shared)
 
     @property
     def notable(self) -> bool:
+        """Whether the column predicts the coming period better than any of real weeks."""
         lower = abs(self.now.value) - 3 * self.now.error
         return self.what == "direction" and self.step == 1 and lower > CREDIBLE and not self.shared
 
@@ -92,20 +97,20 @@ def _in_dollars(name: str, values: np.ndarray, close: np.ndarray) -> bool:
     return bool(priced.mean() > 0.9 and np.median(np.abs(np.log(values[priced] / close[priced]))) < 0.5)
 
 
-def single_columns(table: AuditTable, *, strict: bool = False) -> CheckResult:
+def single_columns(table: AuditTable, measured: Sequence[Measured], *, strict: bool = False) -> CheckResult:
     """Find columns that predict the coming return too well.
 
     Args:
         table: any table with returns and labels.
+        measured: its columns (`measure`).
         strict: also raise an alarm above `CREDIBLE`, which synthetic markets may reach and real weeks do not.
     """
     if RETURN not in table.frame or DIRECTION not in table.frame:
         return skipped(CHECK, f"not run: the table has no {RETURN} or no {DIRECTION}")
-    measured = list(_measure(table))
     headlines = [seen for seen in measured if seen.what == "direction" and seen.step == 1]
     best = max(headlines, key=_strength, default=None)
     loud = [seen for seen in measured if seen.alarm or (strict and seen.notable)]
-    strongest: dict[str, _Measured] = {}
+    strongest: dict[str, Measured] = {}
     for seen in sorted(loud, key=lambda seen: -abs(seen.now.value)):
         strongest.setdefault(seen.probe.column, seen)
     notes = []
@@ -123,15 +128,19 @@ def single_columns(table: AuditTable, *, strict: bool = False) -> CheckResult:
     return CheckResult(CHECK, line, tuple(_alarm(table, seen) for seen in strongest.values()), tuple(notes))
 
 
-def _strength(seen: _Measured) -> tuple[bool, float]:
+def _strength(seen: Measured) -> tuple[bool, float]:
     """Sort key: columns that differ between tickers first, since correlations over time are often chance."""
     return not seen.shared, abs(seen.now.value)
 
 
-def _measure(table: AuditTable) -> Iterator[_Measured]:
+def measure(table: AuditTable) -> Iterator[Measured]:
+    """Correlate every form of every column with the coming returns; nothing without returns and labels."""
+    if RETURN not in table.frame or DIRECTION not in table.frame:
+        return
     code = table.period_codes
-    single = _single_returns(table)
-    steps = {1, 2, table.horizon - 1, table.horizon} - {0}
+    single = single_returns(table)
+    near = {1, 2, table.horizon - 1, table.horizon} - {0}
+    steps = near | set(range(1, _FAR + 1))
     leads = sorted(steps | {step + 1 for step in steps})
     targets = {}
     for lead in leads:
@@ -140,18 +149,22 @@ def _measure(table: AuditTable) -> Iterator[_Measured]:
     ranked = {key: centred_ranks(target, code) for key, target in targets.items()}
     for probe in probes(table):
         shared = probe.column in table.shared
+        # A value over several coming periods fades slowly; its change ends with the last of them.
+        looked = steps if "change" in probe.form and not shared else near
         if shared:
-            seen = {key: over_time(probe.values, target, code) for key, target in targets.items()}
+            wanted = {key: target for key, target in targets.items() if {key[1], key[1] - 1} & looked}
+            seen = {key: over_time(probe.values, target, code) for key, target in wanted.items()}
         else:
             ranks = centred_ranks(probe.values, code)
-            seen = {key: ic_of_ranks(ranks, target, code) for key, target in ranked.items()}
+            wanted = {key: target for key, target in ranked.items() if {key[1], key[1] - 1} & looked}
+            seen = {key: ic_of_ranks(ranks, target, code) for key, target in wanted.items()}
         for what in ("direction", "size"):
-            for step in sorted(steps):
+            for step in sorted(looked):
                 now, after = seen[what, step], seen[what, step + 1]
-                yield _Measured(probe, what, step, now, after, difference(now, after), shared)
+                yield Measured(probe, what, step, now, after, difference(now, after), shared)
 
 
-def _single_returns(table: AuditTable) -> np.ndarray:
+def single_returns(table: AuditTable) -> np.ndarray:
     """Return of the one period after each row, float64 `[N]`.
 
     One period, whatever the horizon: a forecast fades from one period to the next, a leak ends with the data that it
@@ -164,7 +177,7 @@ def _single_returns(table: AuditTable) -> np.ndarray:
         return table.ahead(close, 1) / close - 1.0
 
 
-def _alarm(table: AuditTable, seen: _Measured) -> Alarm:
+def _alarm(table: AuditTable, seen: Measured) -> Alarm:
     span = f"coming {table.word}" if seen.step == 1 else f"{table.word} {seen.step} ahead"
     target = f"return of the {span}" if seen.what == "direction" else f"size of the {span}'s move"
     way = f" (Up against Down: AUC {_auc(table, seen.probe.values):.3f})" if seen.what == "direction" else ""

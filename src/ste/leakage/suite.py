@@ -20,15 +20,15 @@ from ste.data.table_labels import TableLabels, with_own_labels
 from ste.errors import DataError, SteError
 from ste.features.feature_rows import feature_rows
 from ste.leakage.audit_table import SPLIT, AuditTable
+from ste.leakage.bar_timing import early_series, early_tickers, early_volumes
+from ste.leakage.bar_values import bar_values
 from ste.leakage.check_result import Alarm, CheckResult, skipped
-from ste.leakage.encoded_labels import encoded_labels
-from ste.leakage.label_horizon import label_horizon
 from ste.leakage.look_ahead import look_ahead
-from ste.leakage.null_models import NULL, null_market_models, shuffled_labels
-from ste.leakage.overlaps import copied_rows, overlapping_splits
-from ste.leakage.preprocessing import future_scalers, future_thresholds
-from ste.leakage.single_columns import single_columns
-from ste.leakage.source_files import early_news, early_releases, odd_bars
+from ste.leakage.news_dates import early_news
+from ste.leakage.null_models import NULL, null_market_models
+from ste.leakage.odd_bars import odd_bars
+from ste.leakage.panel_checks import fitted_checks, table_checks
+from ste.leakage.release_dates import early_releases
 from ste.market.calendar import Periods
 from ste.market.sources import Market
 from ste.schema import DIRECTION, KEYS, RETURN, SPLITS
@@ -46,16 +46,32 @@ class Audit:
         source: kind of the data, number of rows, tickers and columns, as text.
         digest: of the files of the tables, as in the data card.
         results: one per check, in the order of the checks.
+        summary: what was understood of a table with columns of any name.
     """
 
     source: str
     digest: str
     results: tuple[CheckResult, ...]
+    summary: tuple[str, ...] = ()
 
     @property
     def alarms(self) -> tuple[Alarm, ...]:
         """Suspected leaks of all checks."""
         return tuple(found for result in self.results for found in result.alarms)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Observations of all checks that are no alarm."""
+        return tuple(note for result in self.results for note in result.notes)
+
+    @property
+    def conclusion(self) -> str:
+        """One sentence on the alarms."""
+        count = len(self.alarms)
+        if count:
+            return f"{count} alarm{'s' * (count > 1)}: trust no score on this data before they are explained"
+        ran = sum(result.ran for result in self.results)
+        return f"no alarm in {ran} checks; other kinds of leaks are not ruled out"
 
 
 def audit(settings: DataSettings, root: Path, *, strict: bool = False, shuffles: int = 2) -> Audit:
@@ -95,27 +111,14 @@ def audit(settings: DataSettings, root: Path, *, strict: bool = False, shuffles:
     with step("checking the daily sources"):
         results += source_checks(settings)
     if shuffles:
-        with step("fitting models to shuffled labels"):
-            results.append(shuffled_labels(table, shuffles))
+        with step("fitting models to the labels, and to shuffled ones"):
+            results += fitted_checks(table, results, shuffles)
         with step("fitting models to a market without signal"):
             results.append(null_market(settings, table))
     tickers = table.frame["ticker"].nunique()
     source = f"data={settings.source}: {len(table.frame):,} rows, {tickers} tickers, {len(table.features)} columns"
     digest = content_digest([sha256(path) for path in files.values()], settings)
     return Audit(source, digest, tuple(results))
-
-
-def table_checks(table: AuditTable, *, strict: bool = False, stated: bool = False) -> list[CheckResult]:
-    """The checks of the rows alone."""
-    return [
-        single_columns(table, strict=strict),
-        encoded_labels(table),
-        future_scalers(table),
-        future_thresholds(table),
-        overlapping_splits(table, stated=stated),
-        copied_rows(table),
-        label_horizon(table),
-    ]
 
 
 def _contract(settings: DataSettings) -> CheckResult:
@@ -173,9 +176,12 @@ def source_checks(settings: DataSettings) -> Iterator[CheckResult]:
 
     names = settings.files() if isinstance(settings, RealMarketSettings) else {}
     yield look_ahead(market, own)
-    yield odd_bars(market.bars, names.get("bars", "bars"))
+    bars = names.get("bars", "bars")
+    for check in (odd_bars, bar_values, early_tickers, early_volumes):
+        yield check(market.bars, bars)
     if market.macro is not None:
         yield early_releases(market.macro, names.get("macro", "macro"))
+        yield early_series(market.bars, market.macro, names.get("macro", "macro"))
     if market.news is not None and len(market.news):
         yield early_news(market.bars, market.news, names.get("news", "news"))
 

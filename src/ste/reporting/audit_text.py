@@ -30,16 +30,12 @@ def print_audit(report: Audit, console: Console | None = None) -> None:
             grid.add_column()
             grid.add_row(word, escape(text))
             console.print(grid)
-    notes = [note for result in report.results for note in result.notes]
-    if notes:
+    if report.notes:
         console.print()
-    for note in notes:
+    for note in report.notes:
         console.print(f"[dim]note: {escape(note)}[/]")
     console.print(f"\n{escape(report.source)}, digest {report.digest}", soft_wrap=True)
-    ran = sum(result.ran for result in report.results)
-    count = len(report.alarms)
-    if count:
-        alarms = f"{count} alarm{'s' * (count > 1)}"
-        console.print(f"[bold red]{alarms}[/]: trust no score on this data before they are explained")
-    else:
-        console.print(f"no alarm in {ran} checks; other kinds of leaks are not ruled out")
+    for line in report.summary:
+        console.print(f"[dim]{escape(line)}[/]")
+    first, colon, rest = report.conclusion.partition(": ")
+    console.print(f"[bold red]{first}[/]{colon}{rest}" if report.alarms else report.conclusion)
