@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from ste.config import ScoringSettings
 from ste.config.progress import step
+from ste.evaluation.portfolio.rules import TradingRules
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.scorecard import Scorecard
 from ste.evaluation.scoring import score
@@ -29,13 +30,31 @@ def score_splits(
         return {
             split: score(
                 predictions.slice_split(split),
-                cost_bps=settings.cost_bps,
-                kind=settings.portfolio,
+                rules=rules_of(settings),
+                history=_earlier(predictions, split),
                 blocks=settings.blocks,
                 resamples=settings.resamples if resamples is None else resamples,
             )
             for split in predictions.splits
         }
+
+
+def rules_of(settings: ScoringSettings) -> TradingRules:
+    """Return the rules of a run's portfolio."""
+    return TradingRules(
+        settings.portfolio,
+        settings.portfolio_arguments,
+        settings.execution,
+        settings.cost_bps,
+        settings.costs,
+        settings.borrow,
+        settings.benchmark,
+    )
+
+
+def _earlier(predictions: Predictions, split: str) -> Predictions | None:
+    """Return the out-of-sample rows before a split, which are the same in a run and in its predictions file."""
+    return predictions.slice_split("validation") if split == "test" and "validation" in predictions.splits else None
 
 
 def judge_run(scores: dict[str, Scorecard], predictions: Predictions, trials: Trials, *, synthetic: bool) -> Verdict:

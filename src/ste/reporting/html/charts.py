@@ -7,9 +7,10 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from ste.evaluation.information_coefficient import coefficient_series
-from ste.evaluation.portfolio import lean
+from ste.evaluation.portfolio.candidates import lean
+from ste.evaluation.portfolio.portfolio_record import Portfolio
 from ste.evaluation.predictions import Predictions
-from ste.evaluation.scorecard import Portfolio, Scorecard
+from ste.evaluation.scorecard import Scorecard
 from ste.evaluation.scored_rows import ScoredRows
 from ste.reporting.formatting import number, who
 from ste.reporting.html.report_data import ReportData

@@ -8,8 +8,9 @@ from typing import Any
 
 from ste.evaluation.explain.group_value import GroupValue
 from ste.evaluation.explain.permutation_importance import Importance
+from ste.evaluation.portfolio.portfolio_record import Portfolio
 from ste.evaluation.predictions import BAYES
-from ste.evaluation.scorecard import Estimate, Gain, Portfolio, Scorecard
+from ste.evaluation.scorecard import Estimate, Gain, Scorecard
 from ste.evaluation.verdict_text import against_chance
 from ste.registry import METRICS
 from ste.reporting.formatting import NONE, Cell, cell, count, label, number, ordered, p_value, who
