@@ -13,8 +13,7 @@ from ste.data.panel import Panel
 from ste.data.storage.files import atomic_file
 from ste.evaluation.classification import per_class_name
 from ste.evaluation.explain.group_value import GroupValue
-from ste.evaluation.portfolio.positions import FILE_NAME as POSITIONS
-from ste.evaluation.portfolio.positions import write_positions
+from ste.evaluation.portfolio.positions import FILE_NAME, write_positions
 from ste.evaluation.predictions import BAYES
 from ste.evaluation.scorecard import Estimate, Scorecard
 from ste.experiment.train_result import Result
@@ -41,6 +40,7 @@ SUMMARY_ONLY = frozenset(
 
 PREDICTIONS = "predictions.parquet"
 SUMMARY = "summary.json"
+POSITIONS = FILE_NAME
 CHECKPOINT = "checkpoints/best.ckpt"
 MONITORED = "monitored"
 """Metric: value of the metric that selected the epoch."""

@@ -19,14 +19,15 @@ SPREAD_BARS = 21
 def add_trading(rows: pd.DataFrame, bars: pd.DataFrame, horizon: int, ends: pd.DataFrame | None = None) -> pd.DataFrame:
     """Add `schema.TRADING_COLUMNS` to rows.
 
-    A position of a ticker without a bar after the end is left at the last close, or at the value of its delisting.
-    A row without a later bar cannot be entered: its returns from the next session are NaN.
+    A position of a ticker that has no bar after the period cannot be sold there: it is left at the value of the
+    ticker's delisting, or at the last close where none is known. A row without a later bar cannot be entered: its
+    returns from the next session are NaN.
 
     Args:
         rows: output of `feature_rows`, sorted by ticker and date, before those without a label are dropped.
         bars: of the same tickers, adjusted, sorted by ticker and date.
         horizon: periods that a position is held.
-        ends: of `delisting.close_ends`: values of tickers that ended; None knows none.
+        ends: of `delisting.close_ends`, one row per history: values of tickers that ended; None knows none.
     """
     if rows.empty:
         return rows
@@ -38,9 +39,11 @@ def add_trading(rows: pd.DataFrame, bars: pd.DataFrame, horizon: int, ends: pd.D
     groups, period = row_groups(history_starts(rows), len(rows)), rows[ROW_PERIOD].to_numpy()
     ahead, close = closes_ahead(rows, horizon, ends), rows[ROW_CLOSE].to_numpy(dtype=np.float64)
     out = {TRADED_RETURNS["same_close"]: ahead / close - 1.0}
+    delisted = np.full(len(rows), np.nan) if ends is None else ends["value"].to_numpy(dtype=np.float64)[history[at]]
     for name in ("open", "close"):
-        entry = np.where(follows, bars[name].to_numpy(dtype=np.float64)[after], np.nan)
-        left = values_ahead(entry, groups, period, horizon)
+        price = bars[name].to_numpy(dtype=np.float64)[after]
+        entry = np.where(follows, price, np.nan)
+        left = values_ahead(np.where(follows, price, delisted), groups, period, horizon)
         out[TRADED_RETURNS[f"next_{name}"]] = np.where(np.isnan(left), ahead, left) / entry - 1.0
     return rows.assign(**out, **{SPREAD: estimated_spread(bars, starts)[at]})
 
