@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ste.errors import ConfigError
@@ -194,6 +194,7 @@ def market_past(periods: int = 60, tickers: int = 12):
     return lambda wanted: values[-wanted:]
 
 
+@settings(max_examples=15)
 @given(st.integers(0, 2**16), st.floats(0.05, 0.5), st.floats(0.02, 0.3))
 def test_optimized_weights_keep_their_limits(seed: int, max_weight: float, max_turnover: float):
     rng = np.random.default_rng(seed)

@@ -22,7 +22,7 @@ class Trades:
         costs: float64 `[T]`, of trading, fractions of the equity.
         borrow: float64 `[T]`, cost of short positions, fractions of the equity.
         exposure: float64 `[T]`, sum of absolute weights after the trade.
-        last: weights of the last entry `[K]`, by code of the ticker.
+        last: weights of the last entry `[K]`, by code of the ticker; empty of paths that end apart.
     """
 
     period: np.ndarray
@@ -111,6 +111,10 @@ def average_paths(paths: list[Trades]) -> Trades:
         values = np.concatenate([getattr(path, name) for path in paths]).astype(np.float64)
         return np.bincount(at, weights=values, minlength=len(period)) / count
 
+    last = np.empty(0)
+    if len({int(path.period[-1]) for path in paths}) == 1:
+        size = max(len(path.last) for path in paths)
+        last = np.mean([np.pad(path.last, (0, size - len(path.last))) for path in paths], axis=0)
     return Trades(
         period,
         mean("returns"),
@@ -119,4 +123,5 @@ def average_paths(paths: list[Trades]) -> Trades:
         mean("costs"),
         mean("borrow"),
         mean("exposure"),
+        last,
     )

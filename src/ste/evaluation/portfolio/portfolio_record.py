@@ -26,7 +26,7 @@ class Portfolio:
         benchmark_file: file of the benchmark; None is all tickers at equal weights.
         same_close_sharpe: annual Sharpe ratio of the same rules with entry at the close that the predictions are made
             at; None where that is the execution, or where it has no value.
-        positions: weights other than 0 after the last entry, by ticker; empty of several paths.
+        positions: weights other than 0 after the last entry, by ticker.
         notes: what was assumed, in sentences.
         per_year: entries in a year.
     """
