@@ -100,14 +100,17 @@ def check_outputs(settings: PredictSettings, model: Path) -> None:
                 raise ConfigError(f"{key}={path}: is the file of {other}= too, and would be overwritten.")
         if (not settings.in_parts or key == "positions") and path.is_dir():
             raise ConfigError(f"{key}={path}: is a folder. Expected a file to write.")
-        if key == "positions":
+        if key == "positions":  # always one file
             continue
         if settings.in_parts and path.is_file():
             raise ConfigError(f"{key}={path}: is a file. Expected a folder for the parts: delete it, or name another.")
         if settings.in_parts and path.is_dir() and not is_parts_folder(path):
             raise ConfigError(f"{key}={path}: the folder has other files than parts. Expected a new folder.")
-    if outputs["output"].absolute() == outputs["rejects"].absolute():
-        raise ConfigError(f"rejects={outputs['rejects']}: is the output too. Expected a path of its own.")
+    places: dict[Path, str] = {}
+    for key, path in outputs.items():
+        other = places.setdefault(path.absolute(), key)
+        if other != key:
+            raise ConfigError(f"{key}={path}: is the {other} too. Expected a path of its own.")
 
 
 def _predict_here(
