@@ -1,6 +1,7 @@
 """The portfolio of one split's predictions, from its rules."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -61,11 +62,12 @@ def backtest(
     if neutral_class(len(predictions.classes)) is None:
         return None
     frame = predictions.frame.iloc[rows.order]
-    names, ticker = np.unique(frame["ticker"].to_numpy(dtype=object).astype(str), return_inverse=True)
+    ticker, found = pd.factorize(frame["ticker"], sort=True)
+    names = np.asarray(found, dtype=object)
     spread = frame[SPREAD].to_numpy(dtype=np.float64) if SPREAD in frame else None
     costs, without_cost = trading_costs(rules, names[ticker], spread)
     per_year = predictions.row_periods.per_year / predictions.horizon
-    past = _past(predictions, history, names)
+    past = _LazyPast(predictions, history, names)
     construction = rules.construction()
 
     def trade(returns: np.ndarray) -> Trades | None:
@@ -123,15 +125,30 @@ def _sharpe(trades: Trades | None, per_year: float) -> float | None:
     return None if trades is None else return_figures(trades.returns, per_year).get("portfolio_sharpe")
 
 
-def _past(predictions: Predictions, history: Predictions | None, names: np.ndarray) -> PastReturns:
-    """Returns from close to close of the split's rows and of earlier ones, for tickers of the split."""
-    period, ticker, returns = [], [], []
-    for each in (history, predictions):
-        if each is None:
-            continue
-        code = pd.Index(names).get_indexer(each.frame["ticker"].astype(str))
-        own = code >= 0
-        period.append(each.periods[own])
-        ticker.append(code[own])
-        returns.append(traded_returns(each.frame, SAME_CLOSE)[0][own])
-    return PastReturns(np.concatenate(period), np.concatenate(ticker), np.concatenate(returns), predictions.horizon)
+class _LazyPast:
+    """Returns from close to close of the split's rows and of earlier ones, gathered when they are first asked for.
+
+    Args:
+        predictions: of the split.
+        history: earlier rows, or None.
+        names: of the split's tickers, in the order of their codes.
+    """
+
+    def __init__(self, predictions: Predictions, history: Predictions | None, names: np.ndarray) -> None:
+        self._parts = [each for each in (history, predictions) if each is not None]
+        self._names, self._horizon = pd.Index(names), predictions.horizon
+
+    def __call__(self, now: int, periods: int, tickers: np.ndarray) -> np.ndarray:
+        """See `PastReturns`."""
+        return self._known(now, periods, tickers)
+
+    @cached_property
+    def _known(self) -> PastReturns:
+        period, ticker, returns = [], [], []
+        for each in self._parts:
+            code = self._names.get_indexer(each.frame["ticker"])
+            own = code >= 0
+            period.append(each.periods[own])
+            ticker.append(code[own])
+            returns.append(traded_returns(each.frame, SAME_CLOSE)[0][own])
+        return PastReturns(np.concatenate(period), np.concatenate(ticker), np.concatenate(returns), self._horizon)
