@@ -144,10 +144,24 @@ MUTATIONS = (
     ),
     Mutation(
         "costs ignored",
-        "evaluation/portfolio.py",
-        "turnover * cost_bps / 1e4",
-        "turnover * 0.0",
-        ("trading::test_two_periods_by_hand_with_costs_and_drift",),
+        "evaluation/portfolio/ledger.py",
+        "(moved * self._costs)",
+        "(moved * 0.0)",
+        ("trading::test_two_periods_by_hand_with_costs_and_drift", "ledger::test_ten_weeks_in_dollars_to_nine_digits"),
+    ),
+    Mutation(
+        "entry at the row's own bar",
+        "data/build/trading_returns.py",
+        "after = np.minimum(at + 1, len(bars) - 1)",
+        "after = at",
+        ("execution::test_returns_are_those_from_the_next_bar_to_the_bar_after_the_period[1-weekly]",),
+    ),
+    Mutation(
+        "portfolio knows the coming return",
+        "evaluation/portfolio/past_returns.py",
+        "now - self.horizon",
+        "now",
+        ("trading::test_the_past_of_a_period_has_ended_by_its_close",),
     ),
     Mutation(
         "epoch chosen on test",

@@ -13,7 +13,7 @@ from ste.data.build.labelled_rows import build_table
 from ste.evaluation.bootstrap import Resampling
 from ste.evaluation.classification import compute_metrics
 from ste.evaluation.metrics.base import ScoredExamples
-from ste.evaluation.portfolio import lean
+from ste.evaluation.portfolio.candidates import lean
 from ste.labels.label_method import label_method
 from ste.labels.thresholds import directions, separating_edges
 from ste.reporting.formatting import label

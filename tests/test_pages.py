@@ -14,8 +14,9 @@ from scipy.stats import norm, spearmanr
 
 from ste.evaluation.explain.integrated_gradients import Attribution
 from ste.evaluation.explain.permutation_importance import Importance
+from ste.evaluation.portfolio.portfolio_record import Portfolio
 from ste.evaluation.predictions import Predictions
-from ste.evaluation.scorecard import Bin, Estimate, Gain, Portfolio, Scorecard
+from ste.evaluation.scorecard import Bin, Estimate, Gain, Scorecard
 from ste.evaluation.verdict import Verdict
 from ste.evaluation.verdict_text import ARTIFICIAL
 from ste.reporting.formatting import MINUS, NONE, cell, label, number, typographic

@@ -17,6 +17,7 @@ from ste.evaluation.bootstrap import Resampling
 from ste.evaluation.classification import compared_metrics, reliability
 from ste.evaluation.information_coefficient import coefficients
 from ste.evaluation.metrics.base import matthews
+from ste.evaluation.portfolio.rules import TradingRules
 from ste.evaluation.predictions import Predictions, row_columns
 from ste.evaluation.scoring import score
 from ste.evaluation.verdict import judge
@@ -304,7 +305,7 @@ def test_the_reliability_curve_counts_every_row_once():
 
 def test_the_portfolio_is_dated_by_the_periods_close_and_of_the_first_path():
     predictions = made(weeks=12, frequency="daily")
-    card = score(predictions, resamples=20, kind="long_only", cost_bps=3.0)
+    card = score(predictions, resamples=20, rules=TradingRules("long_only", cost_bps=3.0))
     assert card.unit == "day"
     assert card.portfolio.dates == [f"{day:%Y-%m-%d}" for day in predictions.frame["date"].drop_duplicates()]
     assert card.portfolio.equity == pytest.approx(np.cumprod(1 + np.array(card.portfolio.returns)))
@@ -314,7 +315,7 @@ def test_the_portfolio_is_dated_by_the_periods_close_and_of_the_first_path():
 @pytest.mark.parametrize("horizon", [1, 2])
 def test_the_benchmark_has_the_portfolio_s_holding_periods_and_no_costs(horizon: int):
     predictions = replace(made(weeks=40), horizon=horizon)
-    free, paid = (score(predictions, resamples=20, cost_bps=cost).portfolio for cost in (0.0, 50.0))
+    free, paid = (score(predictions, resamples=20, rules=TradingRules(cost_bps=cost)).portfolio for cost in (0.0, 50.0))
     mean = predictions.frame.groupby("date")["return"].mean().to_numpy()[::horizon]
     assert free.benchmark == paid.benchmark == pytest.approx(np.cumprod(1 + mean))
     assert len(free.benchmark) == len(free.equity) == 40 // horizon
@@ -400,7 +401,7 @@ def test_the_t_of_a_coefficient_counts_only_returns_that_do_not_overlap():
 
 
 def test_the_portfolio_pays_its_costs():
-    free, paid = (score(made(), resamples=100, cost_bps=bps) for bps in (0.0, 50.0))
+    free, paid = (score(made(), resamples=100, rules=TradingRules(cost_bps=bps)) for bps in (0.0, 50.0))
     assert paid.portfolio.returns[0] == pytest.approx(free.portfolio.returns[0] - paid.portfolio.turnover[0] * 50 / 1e4)
     assert paid.figures["portfolio_sharpe"].value < free.figures["portfolio_sharpe"].value
 

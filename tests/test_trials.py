@@ -11,7 +11,8 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from ste.config import TrackingSettings
-from ste.evaluation.scorecard import Estimate, Portfolio, Scorecard
+from ste.evaluation.portfolio.portfolio_record import Portfolio
+from ste.evaluation.scorecard import Estimate, Scorecard
 from ste.experiment.run import train
 from ste.experiment.trial_log import TrialFiles, TrialLog, TrialMemory, trial_key
 from ste.tracking.earlier_trials import find_trials

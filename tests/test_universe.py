@@ -23,7 +23,8 @@ from ste.data.sources.universe import Universe, read_delistings, read_universe
 from ste.data.storage.parquet_shards import PartsWriter, read_parts_blocks
 from ste.data.storage.tables import read_table
 from ste.errors import DataError
-from ste.evaluation.portfolio import trade
+from ste.evaluation.portfolio.rules import TradingRules
+from ste.evaluation.portfolio.trading import TradedRows, trade
 from ste.labels.delisting import close_ends, history_ends
 from ste.market.calendar import NEW_YORK, WEEKS, Periods
 from ste.market.untraded import untraded_bars
@@ -495,9 +496,8 @@ def test_the_portfolio_takes_the_delisting_return(tmp_path: Path) -> None:
     ticker = pd.factorize(data.tickers[order], sort=True)[0]
     up = (data.tickers[order] == "DDD")[:, None]  # all in the ticker that is lost, cash afterwards
     probs = np.where(up, [0.0, 0.0, 1.0], [1.0, 0.0, 0.0])
-    traded = trade(
-        probs, data.returns[order], period, np.arange(len(dates)), ticker, kind="long_only", cost_bps=0.0, horizon=1
-    )
+    rows = TradedRows(probs, data.returns[order], np.zeros(len(order)), period, ticker)
+    traded = trade(rows, np.arange(len(dates)), TradingRules("long_only").construction())
     assert traded is not None
     week = list(dates).index(np.datetime64("2021-05-14"))
     assert traded.returns[week] == -1.0
@@ -507,6 +507,18 @@ def test_the_portfolio_takes_the_delisting_return(tmp_path: Path) -> None:
         - 1.0
     )
     assert traded.equity[-1] == 0.0
+    # From the next open: DDD cannot be sold after its last bar, so that the week before ends at the delisting's value,
+    # and nothing can be entered after it.
+    keys = pd.DataFrame({"date": data.dates[order], "ticker": data.tickers[order]})
+    trading = Panel.read(prepared, settings).trading(keys)
+    assert trading is not None
+    rows = TradedRows(probs, trading["return_next_open"].to_numpy(), np.zeros(len(order)), period, ticker)
+    traded = trade(rows, np.arange(len(dates)), TradingRules("long_only").construction())
+    assert traded is not None
+    assert traded.returns[week - 1] == -1.0
+    last = (keys["ticker"] == "DDD") & (keys["date"] == pd.Timestamp("2021-05-14"))
+    assert np.isnan(trading["return_next_open"][last]).tolist() == [True]
+    assert trading["return_same_close"][last].tolist() == [-1.0]
 
 
 def test_the_purge_is_the_same_with_delistings(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
+from ste.evaluation.portfolio.portfolio_record import Portfolio
 from ste.evaluation.predictions import Predictions, row_columns
-from ste.evaluation.scorecard import Estimate, Gain, Portfolio, Scorecard
+from ste.evaluation.scorecard import Estimate, Gain, Scorecard
 from ste.evaluation.scoring import score
 from ste.evaluation.significance import ALPHA, Trials, compare, sidak
 from ste.evaluation.verdict import Verdict, judge

@@ -17,12 +17,13 @@ def evaluate_task(config: DictConfig) -> None:
     with fast_imports("torch, Lightning and MLflow"):  # torch and mlflow load only now
         from ste.ensembles.run_evaluation import evaluate_run
         from ste.errors import RunError
-        from ste.reporting.console import print_composition, print_scores, print_verdict
+        from ste.reporting.console import print_composition, print_portfolio, print_scores, print_verdict
 
     result = evaluate_run(settings)
     print(f"run {result.run_id}  {result.run_name}")
     print_scores(result.model, result.scores)
     print_composition(result.scores)
+    print_portfolio(result.scores, synthetic=result.synthetic)
     print_verdict(result.verdict)
     if result.differences:
         shown, rest = result.differences[:MAX_DIFFERENCES], result.differences[MAX_DIFFERENCES:]

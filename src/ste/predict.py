@@ -35,6 +35,8 @@ def predict_task(config: DictConfig) -> None:
         print(wrapped(f"warning  {warning}", indent=9))
     print(f"output   {settings.output}")
     print(f"rejects  {settings.reject_path}")
+    if result.positions is not None:
+        print(wrapped(f"positions  {settings.positions}: {result.positions}", indent=11))
     if not counts.predicted:
         length = card.sequence_length
         needs = f"{length} consecutive {period}s" if length > 1 else f"a {period}"

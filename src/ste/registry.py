@@ -180,6 +180,13 @@ FEATURE_FUNCTIONS = Registry(
 LABELS = Registry("data.labels.method", "ste.labels.methods", adapter="ste.labels.label_method.declare_label")
 """Label methods by name: subclasses of `ste.labels.label_method.LabelMethod`, or functions that return `Labels`."""
 
+PORTFOLIOS = Registry(
+    "scoring.portfolio",
+    "ste.evaluation.portfolio.construction",
+    adapter="ste.evaluation.portfolio.candidates.declare_construction",
+)
+"""Ways to choose a portfolio's weights (`ste.evaluation.portfolio.candidates.Construction`), by name."""
+
 READERS = Registry("bar reader", "ste.data.bar_files.readers")
 """Readers of bar files by class name (`ste.data.bar_files.reader_registry.Reader`); one is made for each file."""
 
@@ -194,6 +201,7 @@ KINDS: dict[str, Registry] = {
     "fetcher": FETCHERS,
     "source": READERS,
     "label": LABELS,
+    "portfolio": PORTFOLIOS,
 }
 """Registry of each kind that `register` takes."""
 

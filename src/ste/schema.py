@@ -226,7 +226,26 @@ HISTORY_ONLY = "history_only"
 """Optional last column of a table: 1 in rows that later windows read and that are neither trained on nor scored."""
 
 
-NOT_FEATURES = (*KEYS, *TARGETS, LABEL_END, HISTORY_ONLY, "split", *(column.name for column in PERIOD_BAR))
+TRADED_RETURNS = {name: f"return_{name}" for name in ("next_open", "next_close", "same_close")}
+"""Columns of the simple returns over the label's horizon, by the price at which positions are entered and left:
+the open or close of the session after the row's close, or that close itself."""
+
+SPREAD = "spread"
+"""Estimated spread between bid and ask, a fraction of the price, known at the row's close."""
+
+TRADING_COLUMNS = (*TRADED_RETURNS.values(), SPREAD)
+"""Columns of the file that a built table has next to it for portfolios: no feature, and no part of the table."""
+
+
+NOT_FEATURES = (
+    *KEYS,
+    *TARGETS,
+    *TRADED_RETURNS.values(),
+    LABEL_END,
+    HISTORY_ONLY,
+    "split",
+    *(column.name for column in PERIOD_BAR),
+)
 """Columns of a table that no feature is."""
 
 

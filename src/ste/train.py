@@ -44,12 +44,14 @@ def train_task(config: DictConfig) -> Any:
     if result is None:
         return None
     with fast_imports():
-        from ste.reporting.console import print_run, print_scores, print_verdict
+        from ste.data.build.data_card import is_synthetic
+        from ste.reporting.console import print_portfolio, print_run, print_scores, print_verdict
         from ste.reporting.importance_text import print_group_values
 
     print_scores(result.model, result.scores)
     print_group_values(result.groups)
     print_verdict(result.verdict)
+    print_portfolio(result.scores, synthetic=is_synthetic(result.card))
     print_run(result.lines, result.folder, result.run_id)
     return result.monitored
 

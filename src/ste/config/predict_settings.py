@@ -1,14 +1,16 @@
 """Settings of `python -m ste.predict`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from annotated_types import Predicate
 
 from ste.config.data_settings import MarketFiles
 from ste.config.run_settings import StoreSettings
-from ste.config.validation import Expect, PositiveInt
+from ste.config.validation import Expect, FileName, Name, PositiveFloat, PositiveInt
+from ste.errors import check_name
+from ste.registry import PORTFOLIOS
 from ste.schema import MARKET_COLUMNS
 
 ENDINGS = (".csv", ".csv.gz", ".parquet")
@@ -38,6 +40,11 @@ class PredictSettings(MarketFiles, StoreSettings):
         latest: predict only the newest period of the bars.
         threads: of the model, in each worker. More are faster on an idle machine and take more processor time in all.
         workers: processes that each predict some tickers of the table.
+        positions: CSV file of the positions that follow from the newest predictions; None writes none.
+        portfolio: that chooses them: `long_short`, `long_only`, `topk`, `optimized`, or a plugin's.
+        portfolio_arguments: of the portfolio, such as `k` of `topk`.
+        execution: price at which they enter: `next_open` or `next_close` of the next session, or `same_close`.
+        capital: dollars, for numbers of shares at the last price of the bars; None gives weights alone.
         cluster: where the workers run: None is this machine, `ray` a Ray cluster (docs/scale.md).
     """
 
@@ -49,6 +56,11 @@ class PredictSettings(MarketFiles, StoreSettings):
     threads: PositiveInt = 1
     workers: PositiveInt = 1
     cluster: Literal["ray"] | None = None
+    positions: FileName | None = None
+    portfolio: Name = "long_short"
+    portfolio_arguments: dict[str, Any] = field(default_factory=dict)
+    execution: Literal["next_open", "next_close", "same_close"] = "next_open"
+    capital: PositiveFloat | None = None
 
     def check(self) -> None:
         """Check the files against each other, and that a table can be divided among workers."""
@@ -58,9 +70,23 @@ class PredictSettings(MarketFiles, StoreSettings):
         known = self.rejects is None or self.rejects.endswith(".csv")
         self.require(known, "rejects", "a file ending in .csv", example="rejects.csv")
         self.require(not self.latest or self.bars is not None, "latest", "bars=FILE next to it", example="false")
+        self._check_positions()
         key = "workers" if self.workers > 1 else "cluster"
         possible = not self.distributed or self.input is not None
         self.require(possible, key, "input=FILE next to it: one process reads bars", example="null")
+
+    def _check_positions(self) -> None:
+        """Check what positions are made of, before anything is predicted."""
+        csv = self.positions is None or self.positions.endswith(".csv")
+        self.require(csv, "positions", "a file ending in .csv", example="positions.csv")
+        sized = self.capital is None or (self.positions is not None and self.bars is not None)
+        self.require(sized, "capital", "positions=FILE and bars=FILE next to it, for prices", example="null")
+        if self.positions is None:
+            return
+        check_name("portfolio", self.portfolio, PORTFOLIOS)
+        PORTFOLIOS.build(self.portfolio, self.portfolio_arguments, "portfolio_arguments")
+        weighed = self.portfolio != "optimized" or self.bars is not None
+        self.require(weighed, "portfolio", "bars=FILE next to it, by which it weighs risks", example="long_short")
 
     @property
     def distributed(self) -> bool:

@@ -1,6 +1,7 @@
 """Settings of a training run: optimizer, fit, trainer, tracking, scoring and all of them together."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le, Lt, Predicate
@@ -12,6 +13,7 @@ from ste.config.replica_settings import ReplicaSettings
 from ste.config.sweep_settings import SweepSettings
 from ste.config.validation import (
     Expect,
+    FileName,
     Folder,
     IsoDate,
     Name,
@@ -22,7 +24,7 @@ from ste.config.validation import (
     Settings,
 )
 from ste.errors import ConfigError, check_name
-from ste.registry import METRICS
+from ste.registry import METRICS, PORTFOLIOS
 
 
 @dataclass
@@ -256,8 +258,16 @@ class ScoringSettings(Settings):
         resamples: number of bootstrap samples of the periods.
         blocks: periods in a bootstrap block: `horizon`, for inference on the periods that were scored, or
             `auto`, longer where the metrics are autocorrelated, for inference on such periods in the long run.
-        portfolio: that trades the predictions: `long_short` or `long_only`.
+        portfolio: that trades the predictions: `long_short`, `long_only`, `topk`, `optimized`, or a plugin's.
+        portfolio_arguments: of the portfolio, such as `k` of `topk`.
+        execution: price at which positions enter and leave: `next_open` or `next_close` of the session after the
+            prediction's close, or `same_close`. A ready table without bars always has `same_close`.
         cost_bps: transaction costs in basis points per unit of turnover.
+        costs: `bps`, `cost_bps` for every ticker; `spread`, half of each ticker's estimated spread; or a CSV file of
+            `ticker` and `bps`.
+        borrow: cost of short positions, percent of their value a year.
+        benchmark: file of `date` and `close` or `return` that the portfolio is compared with; None is all tickers at
+            equal weights.
         max_rows: maximum number of examples of a split that are scored, and validated on after each epoch: a longer
             split is reduced to some of its tickers; None scores all.
         without_groups: train the model again without each group of columns, and compare.
@@ -267,10 +277,23 @@ class ScoringSettings(Settings):
 
     resamples: Annotated[int, Ge(100)] = 2000
     blocks: Literal["horizon", "auto"] = "horizon"
-    portfolio: Literal["long_short", "long_only"] = "long_short"
+    portfolio: Name = "long_short"
+    portfolio_arguments: dict[str, Any] = field(default_factory=dict)
+    execution: Literal["next_open", "next_close", "same_close"] = "next_open"
     cost_bps: NonNegativeFloat = 5.0
+    costs: Name = "bps"
+    borrow: NonNegativeFloat = 0.0
+    benchmark: FileName | None = None
     max_rows: PositiveInt | None = 1_000_000
     without_groups: bool = False
+
+    def check(self) -> None:
+        """Check the portfolio with its arguments, and that its files exist, before anything is trained."""
+        PORTFOLIOS.build(self.portfolio, self.portfolio_arguments, "scoring.portfolio_arguments")
+        costs = self.costs in ("bps", "spread") or Path(self.costs).expanduser().is_file()
+        self.require(costs, "costs", "bps, spread, or a CSV file of ticker and bps", example="bps")
+        there = self.benchmark is None or Path(self.benchmark).expanduser().is_file()
+        self.require(there, "benchmark", "a file of date and close", example="null")
 
 
 @dataclass

@@ -15,7 +15,10 @@ _TICKERS = re.compile(r"(\+{0,2}(?:data\.)?tickers)=(.*)", re.DOTALL)
 _COLUMNS = re.compile(r"\+{0,2}((?:data\.|replay\.)?(?:columns|extra|extra_lag))=(.*)", re.DOTALL)
 _EXTRA = re.compile(r"(?:data\.|replay\.)?extra(?:_lag)?\.\w+=")  # a key that no configuration file has
 _PLUGIN = re.compile(r"(\+{0,2}plugins)=([\w.]+)")  # one, which the setting lists
-_FREE = re.compile(r"((?:model\.arguments|fit\.loss_arguments|augment\.arguments)\.[\w.]+=.*)", re.DOTALL)
+_FREE = re.compile(
+    r"((?:model\.arguments|fit\.loss_arguments|(?:scoring\.)?portfolio_arguments|augment\.arguments)\.[\w.]+=.*)",
+    re.DOTALL,
+)
 _POSITION_OR_QUOTED = re.compile(r"\d+$|['\"]")
 _COUNT = re.compile(r"[1-9]\d*|null")  # of tickers, or all
 _HOME = re.compile(r"([\w.+]+)=~(?=/)")

@@ -28,7 +28,9 @@ from ste.market.calendar import Periods
 from ste.schema import (
     BARS,
     CLASSES,
+    KEYS,
     SPLITS,
+    TRADING_COLUMNS,
     FeatureSet,
     class_names,
     probability_names,
@@ -151,6 +153,32 @@ class Panel:
             return None
         return _read_truth(self.prepared.truth, len(self.classes))
 
+    def trading(self, keys: pd.DataFrame) -> pd.DataFrame | None:
+        """Return `schema.TRADING_COLUMNS` of rows, in their order; None where the table has none for all of them.
+
+        Args:
+            keys: `date` and `ticker` of the rows.
+        """
+        path = self.prepared.trading
+        if path is None:
+            return None
+        if path.is_dir():
+            first, tickers = keys["date"].min(), set(keys["ticker"])
+            blocks = [
+                block[(block["date"] >= first) & block["ticker"].isin(tickers)].astype({"ticker": object})
+                for block in read_parts_blocks({SPLITS[0]: path})
+            ]
+            known = pd.concat(blocks, ignore_index=True)
+        else:
+            known = _read_trading(path, str(self.prepared.card.get("trading", {}).get("sha256", path)))
+        columns = list(TRADING_COLUMNS)
+        at = pd.MultiIndex.from_frame(known[list(KEYS)].astype({"date": "datetime64[s]"}))
+        wanted = pd.MultiIndex.from_frame(keys[list(KEYS)].astype({"date": "datetime64[s]"}))
+        found = at.get_indexer(wanted)
+        if len(found) and found.min() < 0:
+            return None
+        return known[columns].iloc[found].reset_index(drop=True)
+
 
 @lru_cache(maxsize=1)  # the jobs of a sweep share their rows
 def _read_store(
@@ -179,6 +207,13 @@ def _read_store(
     frame = pd.concat(frames.values(), ignore_index=True)
     frame["split"] = np.repeat([SPLITS.index(s) for s in frames], [len(f) for f in frames.values()])
     return RowStore.from_frame(frame, features, periods, labels.classes)
+
+
+@lru_cache(maxsize=1)
+def _read_trading(path: Path, digest: str) -> pd.DataFrame:
+    """Read `schema.TRADING_COLUMNS` by date and ticker from a file of this digest."""
+    frame = read_frame(path)
+    return frame.assign(date=pd.to_datetime(frame["date"]))
 
 
 def _read_truth(path: Path, classes: int) -> np.ndarray:

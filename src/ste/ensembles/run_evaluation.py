@@ -37,6 +37,7 @@ class Evaluation:
         scores: by split, of the splits that were asked for.
         verdict: on the test split, or on validation.
         differences: from what was tracked, one sentence each; empty where everything is equal.
+        synthetic: whether the rows are of a synthetic market.
     """
 
     run_id: str
@@ -45,6 +46,7 @@ class Evaluation:
     scores: dict[str, Scorecard]
     verdict: Verdict
     differences: list[str]
+    synthetic: bool = False
 
 
 def evaluate_run(settings: EvaluateSettings) -> Evaluation:
@@ -84,7 +86,7 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
         for key, value in run_tags(verdict, scores).items():
             client.set_tag(run.id, key, value)
         client.set_tag(run.id, "mlflow.note.content", run_note(verdict, run.id))
-    return Evaluation(run.id, run.name, predictions.model, shown, verdict, found)
+    return Evaluation(run.id, run.name, predictions.model, shown, verdict, found, parts.data.synthetic)
 
 
 def _predict_again(client: RunStore, run: "RunInfo", paths: PathSettings, folder: Path) -> tuple[RunParts, Predictions]:

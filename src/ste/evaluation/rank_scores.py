@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ste.evaluation.portfolio import lean
+from ste.evaluation.portfolio.candidates import lean
 from ste.evaluation.predictions import Predictions
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, replace
-from itertools import accumulate
 from typing import Any
 
 from ste.data.sample import Sample
+from ste.evaluation.portfolio.portfolio_record import Portfolio
 
 
 @dataclass(frozen=True)
@@ -50,35 +50,6 @@ class Bin:
     confidence: float
     accuracy: float
     examples: int
-
-
-@dataclass(frozen=True)
-class Portfolio:
-    """A portfolio that trades the predictions: one entry per holding period, oldest first.
-
-    Attributes:
-        dates: ISO, the close at which the positions are taken.
-        returns: simple return over the holding period, after costs.
-        equity: value of 1 invested, after each holding period.
-        turnover: sum of absolute changes of weight at each date.
-        kind: `long_short` or `long_only`.
-        cost_bps: costs per unit of turnover, basis points.
-        benchmark: value of 1 invested in all tickers at equal weights, before costs, after each holding period.
-    """
-
-    dates: list[str]
-    returns: list[float]
-    equity: list[float]
-    turnover: list[float]
-    kind: str
-    cost_bps: float
-    benchmark: list[float] = field(default_factory=list)
-
-    @property
-    def drawdown(self) -> list[float]:
-        """Fraction lost since the highest value so far, 0 to 1, after each holding period."""
-        peaks = accumulate(self.equity, max, initial=1.0)
-        return [1.0 - value / max(peak, value) for value, peak in zip(self.equity, peaks, strict=False)]
 
 
 @dataclass(frozen=True)

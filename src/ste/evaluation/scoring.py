@@ -1,7 +1,5 @@
 """The scorecard of a split from its predictions: every metric with its interval and its baselines."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from ste.evaluation.bootstrap import MIN_PERIODS, RESAMPLES, Resampling, block_length, overlap_block
@@ -9,10 +7,12 @@ from ste.evaluation.classification import Figures, reliability
 from ste.evaluation.estimates import Scorer, confusion, with_intervals
 from ste.evaluation.information_coefficient import RANKING_METRICS, ranking_figures
 from ste.evaluation.metrics.base import Metric
-from ste.evaluation.portfolio import PORTFOLIO_METRICS, Trades, average_paths, hold_all, portfolio_figures, trade
+from ste.evaluation.portfolio.backtest import backtest
+from ste.evaluation.portfolio.portfolio_figures import PORTFOLIO_METRICS, portfolio_figures
+from ste.evaluation.portfolio.rules import TradingRules
 from ste.evaluation.predictions import BAYES, Predictions
 from ste.evaluation.rank_scores import rank_scores
-from ste.evaluation.scorecard import Portfolio, Scorecard
+from ste.evaluation.scorecard import Scorecard
 from ste.evaluation.scored_rows import ScoredRows
 from ste.schema import neutral_class
 
@@ -38,8 +38,8 @@ _IDENTICAL = 1e-6  # largest difference of probabilities that are the same
 def score(
     predictions: Predictions,
     *,
-    cost_bps: float = 5.0,
-    kind: str = "long_short",
+    rules: TradingRules | None = None,
+    history: Predictions | None = None,
     resamples: int = RESAMPLES,
     blocks: str = "horizon",
 ) -> Scorecard:
@@ -55,8 +55,8 @@ def score(
 
     Args:
         predictions: rows of one split; a row may stand once in each of several paths.
-        cost_bps: of the portfolio, basis points per unit of turnover.
-        kind: of the portfolio, `long_short` or `long_only`.
+        rules: of the portfolio; None is `TradingRules()`.
+        history: earlier rows out of sample, whose returns the portfolio may know.
         resamples: of the bootstrap.
         blocks: periods resampled together: `horizon`, as long as labels overlap (`bootstrap.overlap_block`), for the
             periods that were scored; `auto`, as long as the autocorrelation lasts (`bootstrap.block_length`), which
@@ -106,15 +106,15 @@ def score(
         ranking = _ranking(rank_scores(predictions)[rows.order], rows, over_periods, horizon)
         estimates |= with_intervals(ranking, over_periods, RANKING_METRICS)
     # A few weeks do not make an annual return.
-    trades = None if too_few else _trades(predictions, probs, rows, kind, cost_bps)
-    if trades:
+    traded = None if too_few else backtest(predictions, rows, rules or TradingRules(), history)
+    if traded:
         per_year = predictions.row_periods.per_year / predictions.horizon
         over_trades = over_periods
         if horizon > 1:  # returns of trades do not overlap
             length = block if blocks == "auto" else horizon
             over_trades = Resampling.draw_blocks(rows.periods, length, resamples, _SEED)
-        traded = portfolio_figures(trades, over_trades, per_year)
-        estimates |= with_intervals(traded, over_trades, PORTFOLIO_METRICS)
+        figures = portfolio_figures(traded.trades, over_trades, per_year, traded.benchmark)
+        estimates |= with_intervals(figures, over_trades, PORTFOLIO_METRICS)
     return Scorecard(
         examples=rows.examples,
         periods=rows.periods,
@@ -126,7 +126,7 @@ def score(
         reliability=reliability(probs, rows.labels) if probabilistic else [],
         baselines=baselines,
         gains=gains,
-        portfolio=_portfolio(trades, rows, kind, cost_bps) if trades else None,
+        portfolio=traded.portfolio if traded else None,
         block=1 if too_few else block,
         sample=predictions.samples.get(str(predictions.frame["split"].iloc[0])),
         identical=tuple(identical),
@@ -153,45 +153,4 @@ def _ranking(scores: np.ndarray, rows: ScoredRows, resampling: Resampling, horiz
     known = np.isfinite(rows.returns)
     return ranking_figures(
         scores[known], rows.returns[known], rows.period[known], rows.path[known], resampling, horizon
-    )
-
-
-def _trades(predictions: Predictions, probs: np.ndarray, rows: ScoredRows, kind: str, cost_bps: float) -> Trades | None:
-    """The portfolio of all paths together, or None.
-
-    Without a class Neutral there is none: rows between the thresholds are left out by their future return, so that the
-    remaining rows could not have been chosen in time.
-    """
-    if neutral_class(len(predictions.classes)) is None:
-        return None
-    spans, out = set(), []
-    for path in np.unique(rows.path):
-        own = rows.path == path
-        first, last = int(rows.period[own].min()), int(rows.period[own].max())
-        spans.add((first, last))
-        trades = trade(
-            probs[own],
-            rows.returns[own],
-            rows.period[own] - first,
-            rows.period_index[first : last + 1],
-            rows.ticker[own],
-            kind=kind,
-            cost_bps=cost_bps,
-            horizon=predictions.horizon,
-        )
-        out += [replace(trades, period=trades.period + first)] if trades else []
-    if not out or (predictions.horizon > 1 and len(spans) > 1):  # paths that trade on different days
-        return None
-    return out[0] if len(out) == 1 else average_paths(out)
-
-
-def _portfolio(trades: Trades, rows: ScoredRows, kind: str, cost_bps: float) -> Portfolio:
-    return Portfolio(
-        dates=[rows.dates[p] for p in trades.period],
-        returns=trades.returns.tolist(),
-        equity=trades.equity.tolist(),
-        turnover=trades.turnover.tolist(),
-        kind=kind,
-        cost_bps=cost_bps,
-        benchmark=np.cumprod(1.0 + hold_all(rows.returns, rows.period, trades.period)).tolist(),
     )

@@ -190,11 +190,12 @@ def _portfolio(card: Scorecard, verdict: "Verdict", *, synthetic: bool) -> list[
     figure, sharpe, overfitting = card.figures.get("portfolio_sharpe"), verdict.sharpe, verdict.overfitting
     if card.portfolio is None or sharpe is None or figure is None or not math.isfinite(figure.value):
         return []
-    kind = card.portfolio.kind.replace("_", "-")
+    portfolio = card.portfolio
     luck = f"the {number(sharpe.expected_maximum, 2)} that the best of {sharpe.trials} trials has by luck"
     out = [
-        f"Its {kind} portfolio with costs of {card.portfolio.cost_bps:g} basis points has a Sharpe ratio of "
-        f"{estimate(figure, lambda x: number(x, 2))} a year; "
+        f"Its {portfolio.name} portfolio enters and leaves at {portfolio.entry}, with costs of "
+        f"{portfolio.costs_text}: a Sharpe ratio of {estimate(figure, lambda x: number(x, 2))} a year"
+        f"{_same_close(card)}; "
         f"its {'probabilistic' if sharpe.trials == 1 else 'deflated'} Sharpe ratio, the confidence that the true one "
         f"is above {'0' if sharpe.trials == 1 else luck}, is {_confidence(sharpe.probability)}."
     ]
@@ -206,6 +207,12 @@ def _portfolio(card: Scorecard, verdict: "Verdict", *, synthetic: bool) -> list[
             f"{percent(overfitting.probability)} % (50 % is luck)."
         )
     return out
+
+
+def _same_close(card: Scorecard) -> str:
+    """What a trader who deals at the close that the predictions are made at would have had."""
+    before = card.portfolio.same_close_sharpe if card.portfolio else None
+    return "" if before is None else f" ({number(before, 2)} at the close that the predictions are made at)"
 
 
 def _confidence(p: float) -> str:

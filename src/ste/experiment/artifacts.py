@@ -13,6 +13,7 @@ from ste.data.panel import Panel
 from ste.data.storage.files import atomic_file
 from ste.evaluation.classification import per_class_name
 from ste.evaluation.explain.group_value import GroupValue
+from ste.evaluation.portfolio.positions import FILE_NAME, write_positions
 from ste.evaluation.predictions import BAYES
 from ste.evaluation.scorecard import Estimate, Scorecard
 from ste.experiment.train_result import Result
@@ -30,13 +31,16 @@ SUMMARY_ONLY = frozenset(
         *("precision", "recall", "f1", "balanced_accuracy", "expected_accuracy", "bayes_expected_accuracy"),
         *("move_accuracy", "move_mcc", "direction_accuracy", "direction_mcc"),
         *("ic_std", "ic_ir", "ic_t", "rank_ic_std", "rank_ic_ir", "rank_ic_t"),
-        *("portfolio_hit_rate", "portfolio_volatility", "portfolio_turnover"),
+        *("portfolio_hit_rate", "portfolio_volatility", "portfolio_turnover", "portfolio_sortino", "portfolio_calmar"),
+        *("portfolio_value_at_risk", "portfolio_expected_shortfall", "portfolio_profit_factor", "portfolio_exposure"),
+        *("portfolio_time_in_market", "portfolio_alpha", "portfolio_beta"),
     }
 )
 """Figures that are not metrics of the run: they add little to a tracked one."""
 
 PREDICTIONS = "predictions.parquet"
 SUMMARY = "summary.json"
+POSITIONS = FILE_NAME
 CHECKPOINT = "checkpoints/best.ckpt"
 MONITORED = "monitored"
 """Metric: value of the metric that selected the epoch."""
@@ -59,8 +63,18 @@ def write_outputs(folder: Path, result: Result) -> None:
         counts = pd.DataFrame(scores.confusion, index=scores.classes, columns=scores.classes)
         counts.to_csv(confusion / f"{split}.csv", index_label="true\\predicted")
     result.predictions.slice_split("validation", "test").write(folder / PREDICTIONS)
+    _write_positions(folder, result)
     with atomic_file(folder / SUMMARY) as partial:  # JSON cannot hold numbers that are not finite
         partial.write_bytes(pydantic_core.to_json(result.summary(), indent=2, inf_nan_mode="null") + b"\n")
+
+
+def _write_positions(folder: Path, result: Result) -> None:
+    """Write the positions after the last entry of the test split, or of validation; none without a portfolio."""
+    card = result.scores.get("test", result.scores.get("validation"))
+    if card is not None and card.portfolio is not None and card.portfolio.positions:
+        portfolio, calendar = card.portfolio, result.predictions.calendar
+        path = folder / POSITIONS
+        write_positions(path, portfolio.positions, portfolio.dates[-1], portfolio.execution, calendar)
 
 
 def read_group_values(summary: Path) -> list[GroupValue]:

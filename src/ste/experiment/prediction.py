@@ -78,6 +78,9 @@ def _split_frame(
     dataset = data.scored[split]
     keys = pd.DataFrame({"date": dataset.dates, "ticker": dataset.tickers})
     frame = row_columns(keys, split, dataset.labels.numpy(), dataset.returns, fold)
+    trading = data.panel.trading(keys)
+    if trading is not None:
+        frame = frame.join(trading)
     if path is not None:
         frame["path"] = path[dataset.ends.numpy()].astype(np.int16)
     probs = {"": predict_split(model, data, split)} | {f"{name}.": values for name, values in baselines.items()}

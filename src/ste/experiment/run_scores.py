@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from ste.config import ScoringSettings
 from ste.config.progress import step
+from ste.evaluation.portfolio.rules import TradingRules
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.scorecard import Scorecard
 from ste.evaluation.scoring import score
@@ -30,13 +31,18 @@ def score_splits(
         return {
             split: score(
                 predictions.slice_split(split),
-                cost_bps=settings.cost_bps,
-                kind=settings.portfolio,
+                rules=TradingRules.from_settings(settings),
+                history=_earlier(predictions, split),
                 blocks=settings.blocks,
                 resamples=settings.resamples if resamples is None else resamples,
             )
             for split in predictions.splits
         }
+
+
+def _earlier(predictions: Predictions, split: str) -> Predictions | None:
+    """Return the out-of-sample rows before a split, which are the same in a run and in its predictions file."""
+    return predictions.slice_split("validation") if split == "test" and "validation" in predictions.splits else None
 
 
 def judge_run(scores: dict[str, Scorecard], predictions: Predictions, trials: Trials, *, synthetic: bool) -> Verdict:

@@ -16,6 +16,7 @@ from ste.evaluation.scorecard import Scorecard
 from ste.experiment.artifacts import (
     CHECKPOINT,
     MONITORED,
+    POSITIONS,
     PREDICTIONS,
     SPLIT_PREFIX,
     SUMMARY,
@@ -144,7 +145,7 @@ def track_training(
 
 
 def track_result(run: "TrackedRun", folder: Path, result: Result, step: int = 0, model_id: str | None = None) -> None:
-    """Track metrics, verdict, predictions, summary and confusion matrices.
+    """Track metrics, verdict, predictions, positions, summary and confusion matrices.
 
     Args:
         run: tracked run.
@@ -162,6 +163,8 @@ def track_result(run: "TrackedRun", folder: Path, result: Result, step: int = 0,
     )
     run.log_file(folder / SUMMARY)
     run.log_file(folder / PREDICTIONS)
+    if (folder / POSITIONS).is_file():
+        run.log_file(folder / POSITIONS)
     for path in sorted((folder / "confusion").iterdir()):
         run.log_file(path, "confusion")
 

@@ -31,7 +31,7 @@ from ste.judging.row_periods import RowPeriods, find_frequency, find_horizon, ro
 from ste.judging.score_classes import SIGN, TERCILES, columns_of_scores, one_hot
 from ste.labels.label_method import LabelMethod
 from ste.market.sources import Market
-from ste.schema import class_names, probability_names
+from ste.schema import TRADING_COLUMNS, class_names, probability_names
 
 SPLIT = "predictions"
 """Name of the rows of a file, where a run has a split."""
@@ -195,7 +195,7 @@ class _Maker:
                 f"{rows.frame['date'].max():%Y-%m-%d}, the bars of {', '.join(names[:4])} from "
                 f"{frame['date'].min():%Y-%m-%d} to {frame['date'].max():%Y-%m-%d}."
             )
-        for name in ("return", "label", "close", "period"):
+        for name in ("return", "label", "close", "period", *TRADING_COLUMNS):
             rows.frame[name] = frame[name].to_numpy()[at]
         early = ~unknown & (frame["date"].to_numpy()[at] != rows.frame["date"].to_numpy().astype("datetime64[D]"))
         if early.any() and not self.target:
@@ -261,6 +261,7 @@ class _Maker:
         probs = self._columns(len(classes), period)
         frame = pd.concat([frame, pd.DataFrame(probs, columns=names)], axis=1)
         frame["period"] = period
+        frame = frame.assign(**{name: rows.frame[name] for name in TRADING_COLUMNS if name in rows.frame})
         if rows.form == SCORE:
             frame["score"] = rows.values
         if baselines:

@@ -11,6 +11,7 @@ from ste.config.file_locations import find_file
 from ste.config.judge_settings import JudgeSettings
 from ste.data.storage.files import sha256
 from ste.errors import DataError
+from ste.evaluation.portfolio.rules import TradingRules
 from ste.evaluation.predictions import Predictions, is_run_file
 from ste.evaluation.scorecard import Scorecard
 from ste.evaluation.scoring import score
@@ -96,8 +97,7 @@ def score_rows(scoring: ScoringSettings, predictions: Predictions, resamples: in
     """
     return score(
         predictions,
-        cost_bps=scoring.cost_bps,
-        kind=scoring.portfolio,
+        rules=TradingRules.from_settings(scoring),
         blocks=scoring.blocks,
         resamples=scoring.resamples if resamples is None else resamples,
     )

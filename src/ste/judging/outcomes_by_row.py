@@ -7,6 +7,7 @@ import pandas as pd
 
 from ste.config import LabelSettings, MarketSettings
 from ste.config.judge_settings import JudgeSettings
+from ste.data.build.trading_returns import add_trading
 from ste.data.sources.market_files import read_market
 from ste.errors import DataError
 from ste.features.feature_rows import feature_rows
@@ -14,7 +15,17 @@ from ste.features.volatility import trailing_volatility
 from ste.labels.label_method import NO_TREND, AllRows, LabelMethod, label_method
 from ste.labels.targets import fit_to_rows, labelled_returns, with_trends
 from ste.market.sources import Market
-from ste.schema import CLASSES, DIRECTION, RETURN, ROW_CLOSE, ROW_PERIOD, Column, FeatureSet, trend_count
+from ste.schema import (
+    CLASSES,
+    DIRECTION,
+    RETURN,
+    ROW_CLOSE,
+    ROW_PERIOD,
+    TRADING_COLUMNS,
+    Column,
+    FeatureSet,
+    trend_count,
+)
 
 ROWS = FeatureSet("judged rows", (Column("period_range", "high over low", expr="PMax($high)/PMin($low)"),))
 """A feature that every row of bars has: the outcomes need the rows, and no feature."""
@@ -25,7 +36,8 @@ class Outcomes:
     """What followed each period of each ticker.
 
     Attributes:
-        frame: `ticker`, `period`, `return` and `label` (index of the class, -1 is none); with bars `close` too.
+        frame: `ticker`, `period`, `return` and `label` (index of the class, -1 is none); with bars `close` and
+            `schema.TRADING_COLUMNS` too.
         volatility: trailing volatilities of each row `[M, K]`; None without bars.
         source: where they come from, in words.
         notes: what was understood of the bars.
@@ -107,7 +119,7 @@ def outcomes_of_bars(market: Market, frequency: str, method: LabelMethod) -> Out
         frequency: of the rows.
         method: of the classes.
     """
-    rows = feature_rows(market, frequency, ROWS)
+    rows = add_trading(feature_rows(market, frequency, ROWS), market.bars, method.horizon)
     volatility = trailing_volatility(rows, ROWS)
     labelled = labelled_returns(rows.assign(row=np.arange(len(rows))), method, market.bars, market.periods(frequency))
     labelled, without = with_trends(labelled, method, fit_to_rows(method, labelled))
@@ -123,6 +135,7 @@ def outcomes_of_bars(market: Market, frequency: str, method: LabelMethod) -> Out
             "return": returns,
             "label": outcome,
             "close": rows[ROW_CLOSE].to_numpy(),
+            **{name: rows[name].to_numpy() for name in TRADING_COLUMNS},
         }
     )
     return Outcomes(frame, volatility, "the bars", market.summary.notes())

@@ -45,7 +45,7 @@ def future_returns(rows: pd.DataFrame, horizon: int, ends: pd.DataFrame | None =
         return) and `stock_weekly_movement` (dollars).
     """
     close = rows[ROW_CLOSE].to_numpy(dtype=np.float64)
-    ahead = _closes_ahead(rows, horizon, ends)
+    ahead = closes_ahead(rows, horizon, ends)
     known = ~np.isnan(ahead)
     out = rows[known]
     out[RETURN] = (ahead / close)[known] - 1.0
@@ -186,7 +186,7 @@ def end_dates(dates: pd.Series, ends: np.ndarray, periods: Periods) -> np.ndarra
     return closes.to_numpy()[np.searchsorted(periods.index(closes), ends)].astype("datetime64[ns]")
 
 
-def _closes_ahead(rows: pd.DataFrame, horizon: int, ends: pd.DataFrame | None) -> np.ndarray:
+def closes_ahead(rows: pd.DataFrame, horizon: int, ends: pd.DataFrame | None) -> np.ndarray:
     """Return the close `horizon` periods later in the same history, or a value of its end by then, else NaN `[N]`."""
     close, period = rows[ROW_CLOSE].to_numpy(dtype=np.float64), rows[ROW_PERIOD].to_numpy()
     ahead = values_ahead(close, row_groups(history_starts(rows), len(rows)), period, horizon)
@@ -213,7 +213,7 @@ def _label_rows(
         period=rows[ROW_PERIOD].to_numpy(dtype=np.int64),
         close=rows[ROW_CLOSE].to_numpy(dtype=np.float64),
         volatility=rows[ROW_VOLATILITY].to_numpy(dtype=np.float64),
-        ahead=_closes_ahead(rows, method.horizon, ends),
+        ahead=closes_ahead(rows, method.horizon, ends),
         bar=np.searchsorted(key[0], key[1]),
         bars=LabelBars(row_groups(starts, len(bars)), day[0], periods.index(bars["date"]), **prices),
         horizon=method.horizon,

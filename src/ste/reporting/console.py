@@ -10,7 +10,7 @@ from rich.text import Text
 
 from ste.evaluation.scorecard import Estimate, Scorecard
 from ste.evaluation.verdict import Verdict
-from ste.reporting.formatting import cell, count, label, ordered, short_id, who
+from ste.reporting.formatting import cell, count, label, number, ordered, short_id, who
 
 WIDTH = 80
 """Columns of output that goes to no terminal."""
@@ -20,6 +20,15 @@ _NOTE = {
     "bootstrap": "95 % intervals resample whole {unit}s, since the tickers of a {unit} move together.",
 }
 _IN_SCORES = ("accuracy", "mcc", "log_loss")
+_IN_PAGE = tuple(
+    f"portfolio_{name}"
+    for name in (
+        *("sortino", "calmar", "value_at_risk", "expected_shortfall", "profit_factor", "time_in_market"),
+        *("exposure", "alpha", "beta"),
+    )
+)
+"""Figures of the tear sheet, which the page and `summary.json` have."""
+
 _MAX_NAME = 28
 
 
@@ -82,15 +91,34 @@ def print_composition(scores: Mapping[str, Scorecard]) -> None:
     if not cards:
         return
     table = plain_table("metric", *cards)
-    for name in ordered(name for card in cards.values() for name in card.figures if name not in _IN_SCORES):
+    for name in ordered(name for card in cards.values() for name in card.figures if name not in _IN_SCORES + _IN_PAGE):
         cells = [cell(card.figures.get(name), name) for card in cards.values()]
         table.add_row(label(name), *(Text(f"{one.text} {one.interval}") for one in cells))
     out = console()
     out.print(table)
-    card = next(iter(cards.values()))
-    if card.portfolio:
-        kind = card.portfolio.kind.replace("_", "-")
-        out.print(f"portfolio: {kind}, {card.portfolio.cost_bps:g} basis points a trade", style="dim")
+    out.print()
+
+
+def print_portfolio(scores: Mapping[str, Scorecard], *, synthetic: bool) -> None:
+    """Print how the portfolio of the main split trades, and its Sharpe ratio; nothing without a portfolio.
+
+    Args:
+        scores: by split.
+        synthetic: whether the rows are of a synthetic market.
+    """
+    card = scores["test" if "test" in scores else list(scores)[-1]]
+    if card.portfolio is None:
+        return
+    out, portfolio = console(), card.portfolio
+    sharpe = card.figures.get("portfolio_sharpe")
+    before = portfolio.same_close_sharpe
+    change = "" if before is None else f"{number(before, 'portfolio_sharpe')} at the same close → "
+    text = f"Sharpe ratio {change}{cell(sharpe, 'portfolio_sharpe').text}" if sharpe else "no position"
+    text += " (artificial: synthetic market)" if synthetic else ""
+    out.print(f"portfolio: {portfolio.name}, enters at {portfolio.entry}, costs {portfolio.costs_text}:", style="dim")
+    out.print(text, style="dim")
+    for note in portfolio.notes:
+        out.print(note, style="dim")
     out.print()
 
 

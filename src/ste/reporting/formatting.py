@@ -44,9 +44,18 @@ LABELS = {
     "portfolio_annual_return": "annual return",
     "portfolio_volatility": "annual volatility",
     "portfolio_sharpe": "Sharpe ratio",
+    "portfolio_sortino": "Sortino ratio",
+    "portfolio_calmar": "Calmar ratio",
     "portfolio_max_drawdown": "largest drawdown",
-    "portfolio_turnover": "turnover per period",
+    "portfolio_value_at_risk": "value at risk, 95 %",
+    "portfolio_expected_shortfall": "expected shortfall, 95 %",
     "portfolio_hit_rate": "periods with a gain",
+    "portfolio_profit_factor": "profit factor",
+    "portfolio_time_in_market": "time in the market",
+    "portfolio_exposure": "exposure",
+    "portfolio_turnover": "turnover per period",
+    "portfolio_alpha": "alpha, annual",
+    "portfolio_beta": "beta",
     "expected_accuracy": "expected accuracy",
     "bayes_expected_accuracy": "Bayes: expected accuracy",
     "gap_closed": "gap to Bayes closed",
@@ -66,10 +75,21 @@ _PERCENT = {
     "portfolio_volatility",
     "portfolio_max_drawdown",
     "portfolio_hit_rate",
+    "portfolio_value_at_risk",
+    "portfolio_expected_shortfall",
+    "portfolio_time_in_market",
+    "portfolio_alpha",
     "gap_closed",
 }
 _FOUR_DIGITS = {"log_loss", "brier", "ic_mean", "ic_std", "rank_ic_mean", "rank_ic_std"}
-_TWO_DIGITS = {"portfolio_sharpe", "portfolio_turnover", "ic_t", "rank_ic_t", "ic_ir", "rank_ic_ir"}
+_TWO_DIGITS = {
+    *("portfolio_sharpe", "portfolio_sortino", "portfolio_calmar", "portfolio_turnover", "portfolio_exposure"),
+    *("portfolio_profit_factor", "portfolio_beta"),
+    "ic_t",
+    "rank_ic_t",
+    "ic_ir",
+    "rank_ic_ir",
+}
 
 
 @dataclass(frozen=True)

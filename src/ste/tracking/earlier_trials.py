@@ -2,9 +2,11 @@
 
 import json
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mlflow.exceptions import MlflowException
@@ -21,8 +23,8 @@ MAX_PORTFOLIOS = 200
 _CLOCK_TOLERANCE = 1000
 """Milliseconds by which the clocks of two machines may differ."""
 
-_Portfolio = tuple[tuple[list[str], str, float] | None, list[float]]
-"""Dates, kind and costs of a portfolio, and its returns."""
+_Portfolio = tuple[tuple[Any, ...] | None, list[float]]
+"""How a portfolio was traded, and its returns."""
 
 _stores: dict[str, dict[str, RunInfo]] = {}
 _portfolios: dict[tuple[str, str], _Portfolio] = {}
@@ -57,7 +59,7 @@ def find_trials(
         [card.figures["portfolio_sharpe"].value] if "portfolio_sharpe" in card.figures else [],
         [card.portfolio.returns],
     )
-    traded_alike = (card.portfolio.dates, card.portfolio.kind, card.portfolio.cost_bps)
+    traded_alike = _how_traded(asdict(card.portfolio))
     for run in [run for run in same if run.id != run_id and run.status == "FINISHED"][:MAX_PORTFOLIOS]:
         key = (str(client.tracking_uri), run.id)
         if key not in _portfolios:
@@ -84,11 +86,20 @@ def _known_runs(client: MlflowClient) -> list[RunInfo]:
     return sorted(known.values(), key=lambda run: -run.started)
 
 
+def _how_traded(portfolio: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return the dates and rules of a portfolio: returns of two portfolios that differ in them are not compared.
+
+    Raises:
+        KeyError: of a summary that does not state them.
+    """
+    names = ("dates", "kind", "arguments", "execution", "cost_bps", "costs", "borrow")
+    return tuple(portfolio[name] for name in names)
+
+
 def _read_portfolio(client: MlflowClient, run: RunInfo) -> _Portfolio:
     """Read how a run's portfolio traded the test split, and its returns; nothing where that cannot be read."""
     with suppress(MlflowException, OSError, ValueError, KeyError, TypeError), tempfile.TemporaryDirectory() as folder:
         summary = json.loads(Path(client.download_artifacts(run.id, SUMMARY, folder)).read_text())
         portfolio = summary["scores"]["test"]["portfolio"]
-        traded = (portfolio["dates"], portfolio["kind"], portfolio["cost_bps"])
-        return traded, [float(value) for value in portfolio["returns"]]
+        return _how_traded(portfolio), [float(value) for value in portfolio["returns"]]
     return None, []

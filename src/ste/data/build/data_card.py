@@ -13,7 +13,7 @@ from ste.data.storage.files import atomic_file
 from ste.market.read_summary import ReadSummary
 from ste.schema import SYNTHETIC_SOURCES, class_names
 
-BUILD = 3
+BUILD = 4
 """Increase it when the same settings give other bytes: older folders are then built again."""
 
 
@@ -24,6 +24,8 @@ class PreparedData:
     Attributes:
         files: split to file, or to the folder of its parts.
         truth: file or folder of a synthetic market's class probabilities by date and ticker, or None.
+        trading: file or folder of `schema.TRADING_COLUMNS` by date and ticker; None for tables that were not built
+            from bars.
         card: content of `data_card_…json`.
         reused: whether the tables existed already.
         tensors: folder of the memory-mapped arrays of tables in parts, which may not exist yet; None for files.
@@ -34,6 +36,7 @@ class PreparedData:
     card: dict[str, Any]
     reused: bool = False
     tensors: Path | None = None
+    trading: Path | None = None
 
     @property
     def digest(self) -> str:

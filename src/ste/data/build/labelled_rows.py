@@ -1,5 +1,7 @@
 """Compute labelled rows from daily sources: for a table in memory, or for one block of a table in parts."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
@@ -8,6 +10,7 @@ from ste.config.feature_sets import DEFAULT, load_feature_set
 from ste.data.build.feature_checks import FeatureChecks
 from ste.data.build.market_rows import MarketRows
 from ste.data.build.split_summary import check_training
+from ste.data.build.trading_returns import add_trading
 from ste.data.history_only import history_only_rows, with_history_only
 from ste.data.sources.daily_sources import daily_sources
 from ste.data.splits import assign_splits, label_reach, usable_periods
@@ -25,6 +28,7 @@ from ste.schema import (
     RETURN,
     ROW_PERIOD,
     ROW_VOLATILITY,
+    TRADING_COLUMNS,
     probability_names,
     table_columns,
     trend_names,
@@ -32,19 +36,40 @@ from ste.schema import (
 from ste.synthetic import return_model
 
 
+@dataclass(frozen=True)
+class BuiltTable:
+    """A labelled table in memory.
+
+    Attributes:
+        table: sorted by date and ticker.
+        split: of each row, int8 `[N]` (`splits.assign_splits`).
+        truth: class probabilities by date and ticker where `has_class_probabilities`, else None.
+        trading: `schema.TRADING_COLUMNS` by date and ticker.
+        market: the daily sources.
+    """
+
+    table: pd.DataFrame
+    split: np.ndarray
+    truth: pd.DataFrame | None
+    trading: pd.DataFrame
+    market: Market
+
+
 def build_table(
     settings: DataSettings,
     checks: FeatureChecks | None = None,
 ) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame | None, Market]:
-    """Build a labelled table in memory.
+    """Build a labelled table in memory: `table`, `split`, `truth` and `market` of `build_with_trading`."""
+    built = build_with_trading(settings, checks)
+    return built.table, built.split, built.truth, built.market
+
+
+def build_with_trading(settings: DataSettings, checks: FeatureChecks | None = None) -> BuiltTable:
+    """Build a labelled table in memory, and what portfolios need of its rows.
 
     Args:
         settings: of a synthetic market or of market files.
         checks: of the features; None checks none.
-
-    Returns:
-        The table sorted by date and ticker; its splits, int8 `[N]` (`splits.assign_splits`); class probabilities by
-        date and ticker where `has_class_probabilities`, else None; and the daily sources.
 
     Raises:
         DataError: no labelled row, an empty split, no training row left by the purge, or features that `checks`
@@ -65,11 +90,11 @@ def build_table(
     if builder.method.needs_all_rows:
         tickers, returns = rows["ticker"].to_numpy(dtype=object), rows[RETURN].to_numpy()
         fitted = builder.method.fit(AllRows(tickers, period, returns, ~history_only, training & ~history_only))
-    table, truth = builder.label(rows, fitted)
+    table, truth, trading = builder.label(rows, fitted)
     market.summary.of_rows += builder.notes()
     training &= ~history_only_rows(table)
     builder.check_labelled(int(training.sum()))
-    return table, split, truth, market
+    return BuiltTable(table, split, truth, trading, market)
 
 
 class RowBuilder:
@@ -112,6 +137,7 @@ class RowBuilder:
             self._checks.add(market, rows)
         if isinstance(settings, SyntheticSettings) and has_class_probabilities(settings):
             rows["mu"], rows["sigma"] = _moments(market, rows, settings)
+        rows = add_trading(rows, market.bars, self.method.horizon, ends)
         rows = labelled_returns(rows, self.method, market.bars, settings.periods, ends)
         inside = np.ones(len(rows), dtype=bool)
         if self.start is not None:
@@ -124,8 +150,8 @@ class RowBuilder:
             return rows
         return with_history_only(rows, self._market.history_only(rows, market.bars))
 
-    def label(self, rows: pd.DataFrame, fitted: object) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-        """Return the table's own columns of rows, and their class probabilities where they are known.
+    def label(self, rows: pd.DataFrame, fitted: object) -> tuple[pd.DataFrame, pd.DataFrame | None, pd.DataFrame]:
+        """Return the table's own columns of rows, their class probabilities where known, and `TRADING_COLUMNS`.
 
         Args:
             rows: of `build`; rows without a class become history only and are counted.
@@ -144,7 +170,8 @@ class RowBuilder:
             self._without.add(int(without.sum()), f"{first['ticker']} {first['date']:%Y-%m-%d}")
             table = with_history_only(table, history_only_rows(table) | without)
         optional = [name for name in (LABEL_END, HISTORY_ONLY) if name in table]
-        return table[[*table_columns(self.settings.feature_set), *optional]], truth
+        own = table[[*table_columns(self.settings.feature_set), *optional]]
+        return own, truth, table[[*KEYS, *TRADING_COLUMNS]]
 
     def notes(self) -> list[str]:
         """Return what was found of members, delistings, rows without trades or classes, and features."""

@@ -1,10 +1,10 @@
 """Build a source's tables once, describe them in a data card, and reuse them.
 
 A table folder holds `training_data_…`, `validation_data_…` and `test_data_…`, the class probabilities `truth_…` of a
-synthetic market, and the `data_card_…json` that lists them with their digests. The card is written last: a folder
-without a card is incomplete and is built again. With `data.format=parts` each table is a folder
-(`ste.data.storage.parquet_shards`), and `tensors_…` next to them holds the same rows as arrays; where it is missing
-it is made again.
+synthetic market, what portfolios need of each row in `trading_…`, and the `data_card_…json` that lists them with their
+digests. The card is written last: a folder without a card is incomplete and is built again. With `data.format=parts`
+each table is a folder (`ste.data.storage.parquet_shards`), and `tensors_…` next to them holds the same rows as arrays;
+where it is missing it is made again.
 """
 
 import hashlib
@@ -32,6 +32,7 @@ from ste.data.build.split_summary import SplitSummary
 from ste.data.build.table_folder import (
     STAGING,
     TENSORS,
+    TRADING,
     TRUTH,
     check_unchanged,
     entries,
@@ -46,7 +47,7 @@ from ste.schema import SPLITS
 
 log = logging.getLogger(__name__)
 
-FILE_NAMES = {"train": "training_data", "validation": "validation_data", "test": "test_data", TRUTH: TRUTH}
+FILE_NAMES = {"train": "training_data", "validation": "validation_data", "test": "test_data"}
 
 
 def prepare(settings: DataSettings, root: Path) -> PreparedData:
@@ -119,6 +120,7 @@ def _prepared(folder: Path, card: dict[str, Any], reused: bool = False) -> Prepa
     return PreparedData(
         files={split: folder / entry["file"] for split, entry in card["files"].items()},
         truth=folder / card["truth"]["file"] if card["truth"] else None,
+        trading=folder / card[TRADING]["file"],
         tensors=folder / card["tensors"] if "tensors" in card else None,
         card=card,
         reused=reused,
@@ -144,22 +146,23 @@ def _build(settings: DataSettings, identity: dict[str, Any], folder: Path) -> Pr
 
 def _build_files(settings: DataSettings, staging: Path) -> StagedTable:
     from ste.data.build.feature_checks import FeatureChecks  # imported only where tables are built
-    from ste.data.build.labelled_rows import build_table
+    from ste.data.build.labelled_rows import build_with_trading
 
     checks = FeatureChecks(settings)
-    table, split, truth, market = build_table(settings, checks)
+    built = build_with_trading(settings, checks)
     summary = SplitSummary(settings)
-    summary.add(table, split)
-    own = {name: table.loc[split == SPLITS.index(name)] for name in summary.entries()}
+    summary.add(built.table, built.split)
+    own = {name: built.table.loc[built.split == SPLITS.index(name)] for name in summary.entries()}
     frames = {name: with_history_only(frame, history_only_rows(frame)) for name, frame in own.items()}
-    if truth is not None:
-        frames[TRUTH] = truth
+    frames[TRADING] = built.trading
+    if built.truth is not None:
+        frames[TRUTH] = built.truth
     entries = {}
     for name, frame in frames.items():
         file = staging / f"{name}.{settings.format}"
         write_frame(frame, file)
         entries[name] = {"sha256": sha256(file)}
-    return StagedTable(entries, summary, market.notes, bars_entry(market.summary), checks.entry())
+    return StagedTable(entries, summary, built.market.notes, bars_entry(built.market.summary), checks.entry())
 
 
 def _publish(
@@ -167,10 +170,12 @@ def _publish(
 ) -> PreparedData:
     period = _period(settings, staged.summary)
     entries = {
-        name: {"file": f"{FILE_NAMES[name]}_{period}{suffix}", **entry} for name, entry in staged.entries.items()
+        name: {"file": f"{FILE_NAMES.get(name, name)}_{period}{suffix}", **entry}
+        for name, entry in staged.entries.items()
     }
     files = {name: entries[name] | counts for name, counts in staged.summary.entries().items()}
     card = data_card(settings, files, identity, staged.notes, entries.get(TRUTH)) | staged.bars
+    card[TRADING] = entries[TRADING]
     card["checks"] = staged.checks
     names = {name: entry["file"] for name, entry in entries.items()}
     if settings.format == "parts":

@@ -23,7 +23,7 @@ from ste.data.build.data_card import StagedTable, bars_entry
 from ste.data.build.feature_checks import FeatureChecks
 from ste.data.build.labelled_rows import RowBuilder
 from ste.data.build.split_summary import SplitSummary, check_training
-from ste.data.build.table_folder import TENSORS, TRUTH, content_digest
+from ste.data.build.table_folder import TENSORS, TRADING, TRUTH, content_digest
 from ste.data.history_only import history_only_rows
 from ste.data.sources.daily_sources import source_blocks
 from ste.data.splits import by_fraction, label_reach, split_codes, split_starts, usable_periods
@@ -135,15 +135,16 @@ def build_parts(settings: DataSettings, staging: Path) -> StagedTable:
     builder, summary = RowBuilder(settings, last_bar, checks), SplitSummary(settings)
     sources = ReadSummary()
     with ExitStack() as stack:
-        writers = {name: stack.enter_context(PartsWriter(staging / name)) for name in (*SPLITS, TRUTH)}
+        writers = {name: stack.enter_context(PartsWriter(staging / name)) for name in (*SPLITS, TRUTH, TRADING)}
         tensors = stack.enter_context(TensorWriter(staging / TENSORS, settings.feature_set, settings.periods))
         thread = stack.enter_context(ThreadPoolExecutor(1))
 
-        def write(table: pd.DataFrame, split: np.ndarray, truth: pd.DataFrame | None) -> None:
+        def write(table: pd.DataFrame, split: np.ndarray, truth: pd.DataFrame | None, trading: pd.DataFrame) -> None:
             for code, name in enumerate(SPLITS):
                 writers[name].append(table[split == code])
             if truth is not None:
                 writers[TRUTH].append(truth)
+            writers[TRADING].append(trading)
             tensors.append(table.assign(split=split))
 
         writing: Future[None] | None = None
@@ -152,14 +153,14 @@ def build_parts(settings: DataSettings, staging: Path) -> StagedTable:
             block = builder.build(market)
             if len(block):
                 split = split_codes(block["date"].to_numpy(), block[ROW_PERIOD].to_numpy(), cuts.split_starts)
-                table, truth = builder.label(block, cuts.fitted)
+                table, truth, trading = builder.label(block, cuts.fitted)
                 check_built_table(table, settings.feature_set)
                 summary.add(table, split)
                 if isinstance(settings, SyntheticSettings):  # every block has the same dates: fail early
                     summary.check()
                 if writing is not None:
                     writing.result()
-                writing = thread.submit(write, table, split, truth)
+                writing = thread.submit(write, table, split, truth, trading)
         builder.check()
         summary.check()
         if writing is not None:

@@ -14,8 +14,8 @@ from ste.schema import trend_count
 STAGING = ".building"
 """Folder inside a table folder where the parts are written until all are complete."""
 
-TRUTH, TENSORS = "truth", "tensors"
-"""File names of the class probabilities and the memory-mapped arrays."""
+TRUTH, TRADING, TENSORS = "truth", "trading", "tensors"
+"""File names of the class probabilities, of what portfolios need, and of the memory-mapped arrays."""
 
 
 def read_card(path: Path) -> dict[str, Any]:
@@ -41,8 +41,8 @@ def card_of_table(path: Path, digest: str) -> dict[str, Any]:
 
 
 def entries(card: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the entries of a card: the splits' tables and, where known, the class probabilities."""
-    return [*card["files"].values(), *([card["truth"]] if card["truth"] else [])]
+    """Return the entries of a card: the splits' tables and the files next to them."""
+    return [*card["files"].values(), *(card[name] for name in (TRUTH, TRADING) if card.get(name))]
 
 
 def content_digest(contents: list[str], settings: DataSettings) -> str:

@@ -12,7 +12,7 @@ from ste.config import TableSettings
 from ste.config.feature_sets import ALL_COLUMNS
 from ste.data.build.data_card import BUILD, PreparedData, bars_entry, data_card, short_digest, write_card
 from ste.data.build.split_summary import SplitSummary
-from ste.data.build.table_folder import TENSORS, card_of_table, read_card
+from ste.data.build.table_folder import TENSORS, TRADING, card_of_table, read_card
 from ste.data.sources.daily_sources import table_dates, with_calendar
 from ste.data.sources.table_files import check_horizon, check_split_order
 from ste.data.storage.files import sha256
@@ -44,7 +44,7 @@ def existing_files(settings: TableSettings) -> PreparedData:
     }
     identity = {"build": BUILD, **settings.table_settings()}
     card = _card(settings, entries, identity, built)
-    return PreparedData(files=files, truth=None, card=card)
+    return PreparedData(files=files, truth=None, card=card, trading=_trading(files, built))
 
 
 def _card(
@@ -136,4 +136,14 @@ def existing_parts(settings: TableSettings, folders: dict[str, Path], root: Path
                 card = _card(settings, files, identity, built)
                 writer.finish(card["digest"])
             write_card(card, card_path)
-    return PreparedData(files=folders, truth=None, card=card, reused=reused, tensors=tensors)
+    return PreparedData(
+        files=folders, truth=None, card=card, reused=reused, tensors=tensors, trading=_trading(folders, built)
+    )
+
+
+def _trading(files: dict[str, Path], built: dict[str, Any]) -> Path | None:
+    """Return what portfolios need of tables that the project built from bars, from next to them; else None."""
+    if not built.get(TRADING):
+        return None
+    path = files["train"].parent / built[TRADING]["file"]
+    return path if path.exists() else None

@@ -10,6 +10,7 @@ from ste.data.bar_files.bar_frame import FaultyRow
 from ste.errors import ConfigError, DataError
 from ste.inference.batch.date_prediction import DatePredictor
 from ste.inference.batch.frame_reader import FrameReader
+from ste.inference.batch.next_positions import write_next_positions
 from ste.inference.batch.output_parts import atomic_folder, is_parts_folder, part_name
 from ste.inference.batch.parallel import predict_shards
 from ste.inference.batch.prediction_loop import Advance, RowCounts, predict_table
@@ -23,6 +24,7 @@ from ste.inference.inputs import card_look_back, rows_of_bars
 from ste.inference.model_card import ModelCard
 from ste.inference.onnx_model import ServedModel
 from ste.inference.registry.lookup import find_model
+from ste.market.sources import Market
 from ste.schema import PERIOD
 
 log = logging.getLogger(__name__)
@@ -36,11 +38,13 @@ class FilePrediction:
         model: that predicted.
         counts: what became of the rows.
         source: path of the table or of the bars.
+        positions: what was written to `positions=`, in words; None without it, or without a prediction.
     """
 
     model: ServedModel
     counts: RowCounts
     source: str
+    positions: str | None = None
 
 
 def predict_file(settings: PredictSettings) -> FilePrediction:
@@ -63,9 +67,10 @@ def predict_file(settings: PredictSettings) -> FilePrediction:
         )
     table: TableReader
     rejects: list[Reject] = []
+    market: Market | None = None
     if settings.bars is not None:
-        table, rejects, calendar = _rows_of_bars(settings, model.card)
-        model.card = replace(model.card, calendar=calendar)  # the days of the file, for a model of `bars`
+        table, rejects, market = _rows_of_bars(settings, model.card)
+        model.card = replace(model.card, calendar=market.calendar.name)  # the days of the file, for a model of `bars`
     else:
         table = open_table(Path(str(settings.input)))
     with step("predicting", table.size) as shown:
@@ -77,25 +82,35 @@ def predict_file(settings: PredictSettings) -> FilePrediction:
     if isinstance(table, FrameReader) and settings.latest:  # of the newest rows, not of the history before them
         refused = counts.rejected - len(rejects)
         counts.short = table.frame["ticker"].nunique() - counts.predicted - refused
-    return FilePrediction(model, counts, table.where)
+    positions = None
+    if settings.positions is not None and counts.predicted:
+        positions = write_next_positions(settings, model.card, market)
+    return FilePrediction(model, counts, table.where, positions)
 
 
 def check_outputs(settings: PredictSettings, model: Path) -> None:
     """Raise `ConfigError` if an output would overwrite an input, the other output, or a folder of other files."""
     inputs = {**{key: Path(path) for key, path in settings.files().items()}, "model": model}
     outputs = {"output": Path(settings.output), "rejects": Path(settings.reject_path)}
+    if settings.positions is not None:
+        outputs["positions"] = Path(settings.positions)
     for key, path in outputs.items():
         for other, read in inputs.items():
             if path.exists() and read.exists() and path.samefile(read):
                 raise ConfigError(f"{key}={path}: is the file of {other}= too, and would be overwritten.")
-        if not settings.in_parts and path.is_dir():
+        if (not settings.in_parts or key == "positions") and path.is_dir():
             raise ConfigError(f"{key}={path}: is a folder. Expected a file to write.")
+        if key == "positions":  # always one file
+            continue
         if settings.in_parts and path.is_file():
             raise ConfigError(f"{key}={path}: is a file. Expected a folder for the parts: delete it, or name another.")
         if settings.in_parts and path.is_dir() and not is_parts_folder(path):
             raise ConfigError(f"{key}={path}: the folder has other files than parts. Expected a new folder.")
-    if outputs["output"].absolute() == outputs["rejects"].absolute():
-        raise ConfigError(f"rejects={outputs['rejects']}: is the output too. Expected a path of its own.")
+    places: dict[Path, str] = {}
+    for key, path in outputs.items():
+        other = places.setdefault(path.absolute(), key)
+        if other != key:
+            raise ConfigError(f"{key}={path}: is the {other} too. Expected a path of its own.")
 
 
 def _predict_here(
@@ -115,8 +130,8 @@ def _predict_here(
         return predict_table(model, table, *files, advance, rejects, predictor)
 
 
-def _rows_of_bars(settings: PredictSettings, card: ModelCard) -> tuple[FrameReader, list[Reject], str]:
-    """Compute the feature rows of daily bars, and return the rejected bars and the name of the calendar with them.
+def _rows_of_bars(settings: PredictSettings, card: ModelCard) -> tuple[FrameReader, list[Reject], Market]:
+    """Compute the feature rows of daily bars, and return the rejected bars and the market with them.
 
     If only the newest period is requested, the rows are those of its windows.
     """
@@ -148,4 +163,4 @@ def _rows_of_bars(settings: PredictSettings, card: ModelCard) -> tuple[FrameRead
             some = ", ".join(older[:5]) + (", ..." if len(older) > 5 else "")
             log.info(f"{len(older)} tickers without a row of {last.max():%Y-%m-%d} are left out: {some}")
         frame = frame[last == last.max()]
-    return FrameReader(frame, path, len({reject.file for reject in rejects}) > 1), rejects, market.calendar.name
+    return FrameReader(frame, path, len({reject.file for reject in rejects}) > 1), rejects, market

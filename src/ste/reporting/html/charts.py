@@ -1,18 +1,21 @@
 """The charts of a report, as inline SVG by name; charts without data are omitted."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from ste.evaluation.information_coefficient import coefficient_series
+from ste.evaluation.portfolio.portfolio_record import Portfolio
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.rank_scores import rank_scores
-from ste.evaluation.scorecard import Portfolio, Scorecard
+from ste.evaluation.scorecard import Scorecard
 from ste.evaluation.scored_rows import ScoredRows
 from ste.reporting.formatting import number, who
 from ste.reporting.html.report_data import ReportData
+from ste.reporting.html.tear_sheet import rolling_sharpe
 from ste.reporting.plots import figures as plots
 from ste.reporting.plots.theme import svg
 
@@ -42,6 +45,8 @@ def figures(report: ReportData, main: str) -> dict[str, Markup]:
             out[f"reliability-{split}"] = _reliability(score, split)
         if score.portfolio is not None and score.portfolio.equity:
             out[f"equity-{split}"] = _equity(score.portfolio, split)
+            rolling = _rolling_sharpe(score.portfolio, split)
+            out |= {f"rolling-sharpe-{split}": rolling} if rolling is not None else {}
         drawn = _coefficients(report.predictions, split)
         if drawn is not None:
             out[f"ic-{split}"] = drawn
@@ -109,14 +114,26 @@ def _reliability(score: Scorecard, split: str) -> Markup:
 
 
 def _equity(portfolio: Portfolio, split: str) -> Markup:
+    benchmark = Path(portfolio.benchmark_file).name if portfolio.benchmark_file else plots.BENCHMARK
     text = (
         f"Value of 1 invested on {portfolio.dates[0]}, {split} split: {portfolio.equity[-1]:.3f} after "
         f"{len(portfolio.dates)} holding periods, largest drawdown {100 * max(portfolio.drawdown):.1f} %."
     )
     if portfolio.benchmark:
-        text += f" Benchmark, {plots.BENCHMARK}: {portfolio.benchmark[-1]:.3f}."
-    figure = plots.equity_figure(portfolio.dates, portfolio.equity, portfolio.drawdown, portfolio.benchmark)
+        text += f" Benchmark, {benchmark}: {portfolio.benchmark[-1]:.3f}."
+    figure = plots.equity_figure(
+        portfolio.dates, portfolio.equity, portfolio.drawdown, portfolio.benchmark, benchmark=benchmark
+    )
     return _draw(figure, f"equity-{split}", text)
+
+
+def _rolling_sharpe(portfolio: Portfolio, split: str) -> Markup | None:
+    """Chart of the rolling Sharpe ratio; None with too few entries."""
+    dates, values, window = rolling_sharpe(portfolio)
+    if not dates:
+        return None
+    text = f"Sharpe ratio of the last {window} holding periods on the {split} split: {values[-1]:.2f} at the end."
+    return _draw(plots.rolling_figure(dates, values, "Sharpe ratio"), f"rolling-sharpe-{split}", text)
 
 
 def _coefficients(predictions: Predictions | None, split: str) -> Markup | None:

@@ -4,7 +4,7 @@ import yaml
 
 from ste.evaluation.verdict_text import ARTIFICIAL
 from ste.reporting.formatting import NONE, typographic
-from ste.reporting.html import charts
+from ste.reporting.html import charts, tear_sheet
 from ste.reporting.html import report_tables as tables
 from ste.reporting.html.render import render
 from ste.reporting.html.report_data import ReportData
@@ -34,7 +34,9 @@ def render_report(report: ReportData) -> str:
         composition_details=tables.composition(score, report.model, "accuracy", "mcc"),
         every_figure=tables.every_figure(report.scores),
         confusions={name: tables.confusion(card) for name, card in held_out.items()},
-        trading={name: tables.metrics_of(held_out[name], "portfolio_") for name in portfolios},
+        trading={name: tear_sheet.brief_figures(held_out[name]) for name in portfolios},
+        tear_sheet={name: tear_sheet.all_figures(held_out[name]) for name in portfolios},
+        drawdowns={name: tear_sheet.worst_drawdowns(portfolio) for name, portfolio in portfolios.items()},
         months={name: tables.monthly_returns(portfolio) for name, portfolio in portfolios.items()},
         max_years=_MAX_YEARS,
         ranking={name: rows for name, card in held_out.items() if (rows := tables.metrics_of(card, "ic_", "rank_ic_"))},

@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ste.evaluation.portfolio.portfolio_record import Portfolio
 from ste.evaluation.predictions import BAYES
-from ste.evaluation.scorecard import Estimate, Gain, Portfolio, Scorecard
+from ste.evaluation.scorecard import Estimate, Gain, Scorecard
 from ste.evaluation.verdict_text import against_chance
 from ste.registry import METRICS
 from ste.reporting.formatting import NONE, Cell, cell, count, label, number, ordered, p_value, who
 from ste.reporting.html.report_data import MemberRow
+from ste.reporting.html.table_row import TableRow
 
 if TYPE_CHECKING:  # they import torch
     from ste.evaluation.explain.group_value import GroupValue
@@ -22,15 +24,6 @@ _AGAINST_CHANCE = {
     "below": "lies below 0.5 (chance)",
     "within": "contains 0.5 (chance)",
 }
-
-
-@dataclass(frozen=True)
-class TableRow:
-    """A table row: name, role (`model`, `baseline` or `bayes`; `group` or `feature`) and cells."""
-
-    name: str
-    role: str
-    cells: list[Cell]
 
 
 @dataclass(frozen=True)
@@ -80,13 +73,20 @@ def key_figures(score: Scorecard, *, synthetic: bool) -> list[KeyFigure]:
         "log_loss": _best_baseline(score, "log_loss"),
         "move_auroc": "chance: 0.500",
         "direction_auroc": "chance: 0.500",
-        "portfolio_sharpe": "after costs; cash: 0",
+        "portfolio_sharpe": _portfolio_reference(score.portfolio),
     }
     return [
         KeyFigure(label(name), cell(score.figures[name], name), reference, synthetic and name == "portfolio_sharpe")
         for name, reference in references.items()
         if name in score.figures
     ]
+
+
+def _portfolio_reference(portfolio: Portfolio | None) -> str:
+    before = portfolio.same_close_sharpe if portfolio else None
+    if before is None:
+        return "after costs; cash: 0"
+    return f"after costs; at the same close: {number(before, 'portfolio_sharpe')}"
 
 
 def _best_baseline(score: Scorecard, name: str) -> str:

@@ -171,7 +171,11 @@ def reliability_figure(confidence: Sequence[float], accuracy: Sequence[float], e
 
 
 def equity_figure(
-    dates: Sequence[str], equity: Sequence[float], drawdown: Sequence[float], benchmark: Sequence[float] = ()
+    dates: Sequence[str],
+    equity: Sequence[float],
+    drawdown: Sequence[float],
+    other: Sequence[float] = (),
+    benchmark: str = BENCHMARK,
 ) -> Figure:
     """Draw the value of a portfolio on a logarithmic axis, next to its benchmark, and its drawdown.
 
@@ -179,16 +183,17 @@ def equity_figure(
         dates: ISO, of each value.
         equity: value of 1 invested; values of 0, after a total loss, are not drawn.
         drawdown: fraction lost since the highest value so far, 0 to 1.
-        benchmark: value of 1 invested in all tickers at equal weights; empty where it is unknown.
+        other: value of 1 invested in the benchmark; empty where it is unknown.
+        benchmark: its name to print.
     """
     figure, (axes, below) = panels(2.8, 2, ratios=(2, 1))
     when = np.asarray(dates, dtype="datetime64[D]")
     axes.set_yscale("log", nonpositive="mask")
     axes.axhline(1.0, color=MUTED, linewidth=0.8)
     axes.plot(when, equity, color=MODEL, linewidth=1.5, label="portfolio", zorder=3)
-    if len(benchmark):
-        axes.plot(when, benchmark, color=MUTED, linewidth=1.3, linestyle=(0, (4, 2)), label=BENCHMARK)
-    positive = [value for value in (1.0, *equity, *benchmark) if value > 0]
+    if len(other):
+        axes.plot(when, other, color=MUTED, linewidth=1.3, linestyle=(0, (4, 2)), label=benchmark)
+    positive = [value for value in (1.0, *equity, *other) if value > 0]
     logarithmic(axes.yaxis, min(positive), max(positive))
     axes.set_ylabel("value of 1, log")
     below.fill_between(when, -np.asarray(drawdown), 0.0, color=LOSS, alpha=0.35, linewidth=0)
@@ -197,6 +202,23 @@ def equity_figure(
     percent(below.yaxis)
     dated(axes, below)
     legend(figure, axes)
+    return figure
+
+
+def rolling_figure(dates: Sequence[str], values: Sequence[float], name: str) -> Figure:
+    """Draw a figure of the last periods at each date.
+
+    Args:
+        dates: ISO.
+        values: of the figure, one per date.
+        name: label of the axis.
+    """
+    figure, (axes,) = panels(1.9)
+    when = np.asarray(dates, dtype="datetime64[D]")
+    axes.axhline(0.0, color=MUTED, linewidth=0.8)
+    axes.plot(when, values, color=MODEL, linewidth=1.4)
+    axes.set_ylabel(name)
+    dated(axes)
     return figure
 
 

@@ -1,0 +1,1 @@
+"""Portfolios that trade predictions: their weights, their ledger after costs, and their figures."""

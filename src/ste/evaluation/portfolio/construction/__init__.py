@@ -1,0 +1,1 @@
+"""Ways to turn the predictions of one date into weights, one file each."""
