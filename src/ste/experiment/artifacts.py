@@ -17,6 +17,7 @@ from ste.evaluation.portfolio.positions import FILE_NAME, write_positions
 from ste.evaluation.predictions import BAYES
 from ste.evaluation.scorecard import Estimate, Scorecard
 from ste.experiment.train_result import Result
+from ste.market.calendar import trading_calendar
 from ste.reporting.formatting import LABELS
 from ste.reporting.plots.figures import confusion_figure
 
@@ -72,7 +73,7 @@ def _write_positions(folder: Path, result: Result) -> None:
     """Write the positions after the last entry of the test split, or of validation; none without a portfolio."""
     card = result.scores.get("test", result.scores.get("validation"))
     if card is not None and card.portfolio is not None and card.portfolio.positions:
-        portfolio, calendar = card.portfolio, result.predictions.calendar
+        portfolio, calendar = card.portfolio, trading_calendar(result.predictions.calendar)
         path = folder / POSITIONS
         write_positions(path, portfolio.positions, portfolio.dates[-1], portfolio.execution, calendar)
 
