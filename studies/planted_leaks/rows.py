@@ -48,8 +48,7 @@ def _over_four_weeks(f: pd.DataFrame) -> pd.DataFrame:
     missed="a table holds no ticker that was left out; that all live to the end is a note",
 )
 def survivors(f: pd.DataFrame, r: np.random.Generator) -> pd.DataFrame:
-    ends = f.groupby("ticker")["stock_close"].agg(["first", "last"])
-    growth = ends["last"] / ends["first"]
+    growth = own(f, "stock_close").last() / own(f, "stock_close").first()
     return f[f["ticker"].isin(growth.index[growth > growth.median()])]
 
 
@@ -173,7 +172,8 @@ def oversampled(f: pd.DataFrame, r: np.random.Generator) -> pd.DataFrame:
     a, b = test.sample(300, random_state=0), test.sample(300, random_state=1)
     mixed = (a[numbers].to_numpy() + b[numbers].to_numpy()) / 2
     dates = r.choice(f.loc[f[SPLIT] == "train", "date"].unique(), 300)
-    rows = a.assign(**dict(zip(numbers, mixed.T, strict=True)), date=dates, **{SPLIT: "train"})
+    values: dict[str, np.ndarray] = dict(zip(numbers, mixed.T, strict=True))
+    rows = a.assign(**values, date=dates, **{SPLIT: "train"})
     return pd.concat([f, rows.assign(ticker=[f"S{i}" for i in range(300)])], ignore_index=True)
 
 
