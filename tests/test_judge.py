@@ -454,7 +454,7 @@ def test_the_predictions_of_a_run_have_its_verdict_and_figures(run):
 def test_the_table_of_a_runs_predictions_has_its_verdict_and_figures_too(run):
     result = judged(run.predictions, name=run.run.model)
     own = run.scorecards["test"]
-    same = {name: one for name, one in own.figures.items() if "portfolio" not in name}  # the run enters at the next open
+    same = {name: one for name, one in own.figures.items() if "portfolio" not in name}
     assert len(same) > 10
     for name, figure in same.items():
         assert result.scorecard.metrics[name] == pytest.approx(figure.value, abs=1e-9), name
