@@ -244,6 +244,13 @@ def test_the_default_run_is_the_documented_one():
         ("validation=walk_forward validation.test_start=2020", r"validation.test_start=2020: expected a date such as"),
         ("scoring.resamples=10", r"scoring.resamples=10: expected a whole number, 100 or more"),
         ("scoring.portfolio=hold", r"scoring.portfolio=hold: expected one of long_only, long_short, optimized, topk"),
+        (
+            "scoring.portfolio=topk ++scoring.portfolio_arguments.k=0",
+            r"portfolio_arguments.k=0: expected a whole number, 1",
+        ),
+        ("scoring.execution=open", r"scoring.execution=open: expected one of next_open, next_close, same_close"),
+        ("scoring.costs=none.csv", r"scoring.costs=none.csv: expected bps, spread, or a CSV file of ticker and bps"),
+        ("scoring.benchmark=none.csv", r"scoring.benchmark=none.csv: expected a file of date and close"),
         ("scoring.max_rows=0", r"scoring.max_rows=0: expected a whole number, 1 or more, or null"),
         ("augment=synthetic data.format=parts", r"augment=synthetic: resamples a market in memory"),
         ("scoring.cost_bps=-1", r"scoring.cost_bps=-1: expected a finite number, 0 or more"),

@@ -180,7 +180,8 @@ def test_the_details_state_the_rest():
         "log-loss gain +0.0010 [-0.0190, 0.0210], p = 0.1100, corrected 0.5030 (by accuracy).",
         "corrected (Sidak) for 3 trials on this data",
         "Trailing volatility alone has an accuracy of 42.3 % and a movement AUC of 0.610.",
-        "Its long-short portfolio with costs of 10 basis points has a Sharpe ratio of 0.62 [-0.70, 1.90] a year;",
+        "Its long-short portfolio enters and leaves at the close that the prediction is made at, with costs of 10 "
+        "basis points: a Sharpe ratio of 0.62 [-0.70, 1.90] a year;",
         "that the best of 3 trials has by luck, is ",
         "Over the portfolios of 3 trials the probability of backtest overfitting is",
     ):
