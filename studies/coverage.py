@@ -185,9 +185,13 @@ def line(*values: object) -> str:
 
 
 def summary(done: dict[Cell, Rates]) -> Iterator[str]:
-    """One row for each horizon, number of weeks and predictor, over all numbers of tickers."""
+    """One row for each horizon, number of weeks and predictor, over all numbers of tickers.
+
+    The last column is the rate of the cell with the most verdicts of "better".
+    """
     for key in dict.fromkeys((cell.horizon, cell.weeks, cell.predictor) for cell in done):
-        yield line(*key, *rates([r for cell, r in done.items() if (cell.horizon, cell.weeks, cell.predictor) == key]))
+        cells = [found for cell, found in done.items() if (cell.horizon, cell.weeks, cell.predictor) == key]
+        yield line(*key, *rates(cells), max(rates([found])[-1] for found in cells))
 
 
 def main() -> None:
@@ -210,7 +214,7 @@ def main() -> None:
         done[cell] = measure(cell, args.draws, args.resamples, args.seed)
         print(line(*parts, *rates([done[cell]])), flush=True)
     print(f"\nover {', '.join(map(str, args.tickers))} tickers, {args.draws} draws each, in percent:")
-    print(line("horizon", "weeks", "predictor", *FIGURES, "p < 0.05", "better"))
+    print(line("horizon", "weeks", "predictor", *FIGURES, "p < 0.05", "better", "most"))
     print("\n".join(summary(done)))
     worst = max(done, key=lambda cell: rates([done[cell]])[-1])
     print(f"\nmost verdicts of better of any kind in a cell: {100 * rates([done[worst]])[-1]:.1f} % ({worst})")
