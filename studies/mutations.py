@@ -88,7 +88,7 @@ MUTATIONS = (
     Mutation(
         "uncounted trials",
         "tracking/earlier_trials.py",
-        "count = len({run.id for run in same} | {run_id})",
+        "count = len(keys.union(recorded))",
         "count = 1",
         ("trials::test_trials_are_the_runs_on_the_same_data_with_their_portfolios",),
     ),

@@ -224,6 +224,7 @@ def test_a_newcomer_generates_trains_and_evaluates(folder: Path, call: Callable)
         f"training_data_{period}.csv",
         f"validation_data_{period}.csv",
         f"truth_{period}.csv",
+        f"trading_{period}.csv",
         f"data_card_{period}.json",
     }
     code, output, errors = call("train", "model=dual_tower", "data=seed", "trainer.max_epochs=2")

@@ -384,7 +384,15 @@ def test_an_ensemble_is_a_run_that_stands_alone(place: Place, trained: list[Trai
     assert (tags["trials"], tags["verdict.trials"], tags[DIGEST_TAG]) == ("3", "3", trained[0].data_digest)
     assert run.inputs.dataset_inputs[0].dataset.name.startswith("training_data")
     copied = {f"members/{name}/{file}" for name in members for file in ("config.yaml", "best.ckpt")}
-    files = {"config.yaml", "data_card.json", "summary.json", "provenance.json", PREDICTIONS, "members.json"}
+    files = {
+        "config.yaml",
+        "data_card.json",
+        "summary.json",
+        "provenance.json",
+        "positions.csv",
+        PREDICTIONS,
+        "members.json",
+    }
     confusion = {f"confusion/{split}.{kind}" for split in ("validation", "test") for kind in ("png", "csv")}
     assert artifacts(place.client, made) == copied | files | confusion
 

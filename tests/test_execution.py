@@ -24,7 +24,7 @@ from ste.evaluation.predictions import Predictions, row_columns
 from ste.evaluation.scoring import score
 from ste.evaluation.verdict import judge
 from ste.market.histories import history_starts
-from ste.schema import RETURN, TRADING_COLUMNS
+from ste.schema import RETURN, SPREAD, TRADING_COLUMNS
 from ste.synthetic.generator import generate_market
 
 WORLD = SyntheticSettings(source="world", tickers=4, start="2019-01-01", end="2020-12-31")
@@ -174,7 +174,7 @@ def with_execution(**named) -> Predictions:
     n = len(base)
     moved = base.returns * 0.5 + rng.normal(0, 0.02, n)
     trading = {"return_next_open": moved, "return_next_close": moved + 0.001, "return_same_close": base.returns}
-    return replace(base, frame=base.frame.assign(**trading, spread=rng.uniform(0.001, 0.004, n)))
+    return replace(base, frame=base.frame.assign(**trading, estimated_spread=rng.uniform(0.001, 0.004, n)))
 
 
 @pytest.mark.parametrize("execution", ["next_open", "next_close", "same_close"])
@@ -218,7 +218,7 @@ def test_the_verdict_states_the_entry_and_the_difference():
 
 def test_costs_by_spread_and_by_ticker(tmp_path: Path):
     full = with_execution()
-    names, spread = full.frame["ticker"].to_numpy(), full.frame["spread"].to_numpy().copy()
+    names, spread = full.frame["ticker"].to_numpy(), full.frame[SPREAD].to_numpy().copy()
     spread[3] = np.nan
     found, text = trading_costs(TradingRules(costs="spread"), names, spread)
     assert found == pytest.approx(np.where(np.isnan(spread), 0.0005, spread / 2))

@@ -6,8 +6,9 @@ import empyrical
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import rc_context
 
-with warnings.catch_warnings():
+with rc_context(), warnings.catch_warnings():  # it sets a style for every figure of the process
     warnings.simplefilter("ignore")  # of the libraries that it imports
     import quantstats.stats as qs
 

@@ -17,7 +17,7 @@ from ste.errors import DataError
 from ste.evaluation.predictions import Predictions, row_columns
 from ste.experiment.run import train
 from ste.market.calendar import WEEKS
-from ste.schema import probability_names
+from ste.schema import TRADING_COLUMNS, probability_names
 
 CLASSES = ("Downtrend", "Neutral", "Uptrend")
 KEY = ["split", "date", "ticker", "fold", "path"]
@@ -156,7 +156,18 @@ def test_a_runs_file_loads_with_pandas_alone_and_explains_itself(small, folder: 
     baselines = [
         f"{name}.{p}" for name in ("majority", "persistence", "volatility", "linear", "bayes") for p in probabilities
     ]
-    assert columns == ["date", "ticker", "split", "fold", "path", "label", "return", *probabilities, *baselines]
+    assert columns == [
+        "date",
+        "ticker",
+        "split",
+        "fold",
+        "path",
+        "label",
+        "return",
+        *TRADING_COLUMNS,
+        *probabilities,
+        *baselines,
+    ]
     for split in ("validation", "test"):
         assert accuracies[split] == result.scores[split].metrics["accuracy"]
     assert set(accuracies) == {"validation", "test"}

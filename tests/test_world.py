@@ -53,7 +53,7 @@ def test_the_same_settings_give_the_same_bytes(tmp_path: Path, changes: dict[str
     assert not first.reused
     assert not second.reused
     one, two = files_of(tmp_path / "one"), files_of(tmp_path / "two")
-    assert len(one) == (4 if first.truth is None else 5)
+    assert len(one) == (5 if first.truth is None else 6)
     assert one == two
     assert first.digest == second.digest
 
@@ -359,6 +359,7 @@ def test_the_card_agrees_with_the_files(prepared: PreparedData) -> None:
             ("validation_data", "csv"),
             ("test_data", "csv"),
             ("truth", "csv"),
+            ("trading", "csv"),
             ("data_card", "json"),
         )
     }
@@ -393,7 +394,10 @@ def test_files_of_older_settings_do_not_outlive_them(tmp_path: Path) -> None:
     prepare(small(folder=own), tmp_path)
     second = prepare(small(folder=own, format="parquet", labels=LabelSettings(horizon=2)), tmp_path)
     named = {path.name for path in second.files.values()}
-    assert set(files_of(tmp_path / "own")) == named | {"data_card_20200101-20201231.json"}
+    assert set(files_of(tmp_path / "own")) == named | {
+        "data_card_20200101-20201231.json",
+        "trading_20200101-20201231.parquet",
+    }
 
 
 @pytest.mark.parametrize("what", ["train", "test", "truth"])

@@ -230,7 +230,7 @@ TRADED_RETURNS = {name: f"return_{name}" for name in ("next_open", "next_close",
 """Columns of the simple returns over the label's horizon, by the price at which positions are entered and left:
 the open or close of the session after the row's close, or that close itself."""
 
-SPREAD = "spread"
+SPREAD = "estimated_spread"
 """Estimated spread between bid and ask, a fraction of the price, known at the row's close."""
 
 TRADING_COLUMNS = (*TRADED_RETURNS.values(), SPREAD)
@@ -240,7 +240,7 @@ TRADING_COLUMNS = (*TRADED_RETURNS.values(), SPREAD)
 NOT_FEATURES = (
     *KEYS,
     *TARGETS,
-    *TRADED_RETURNS.values(),
+    *TRADING_COLUMNS,
     LABEL_END,
     HISTORY_ONLY,
     "split",

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ste.config import ScoringSettings
-from ste.evaluation.portfolio.candidates import Construction
 from ste.registry import PORTFOLIOS
+
+if TYPE_CHECKING:  # the candidates import NumPy, and the help reads this module
+    from ste.config import ScoringSettings
+    from ste.evaluation.portfolio.candidates import Construction
 
 EXECUTIONS = {
     "next_open": "the next session's open",
@@ -45,7 +47,7 @@ class TradingRules:
     benchmark: str | None = None
 
     @classmethod
-    def from_settings(cls, settings: ScoringSettings) -> "TradingRules":
+    def from_settings(cls, settings: "ScoringSettings") -> "TradingRules":
         """Return the rules that the settings of the scores state."""
         return cls(
             settings.portfolio,
@@ -57,7 +59,7 @@ class TradingRules:
             settings.benchmark,
         )
 
-    def construction(self, section: str = "scoring.portfolio_arguments") -> Construction:
+    def construction(self, section: str = "scoring.portfolio_arguments") -> "Construction":
         """Return the way to choose the weights.
 
         Args:
