@@ -6,7 +6,7 @@ from ste.config.progress import wrapped
 from ste.evaluation.scorecard import Estimate
 from ste.judging.judgement import Judgement
 from ste.judging.paired_scores import PairedScores
-from ste.reporting.console import console, plain_table, print_composition, print_scores, print_verdict
+from ste.reporting.console import console, plain_table, print_composition, print_portfolio, print_scores, print_verdict
 from ste.reporting.formatting import cell, count, label, ordered, p_value
 
 _MAX_NAME = 14
@@ -23,6 +23,7 @@ def print_judgement(judgement: Judgement) -> None:
     print_scores(judgement.model, judgement.scores)
     print_composition(judgement.scores)
     print_verdict(judgement.verdict)
+    print_portfolio(judgement.scores, synthetic=judgement.predictions.truth is not None)
 
 
 def _trials_note(judgement: Judgement) -> list[str]:
