@@ -23,7 +23,7 @@ class Result:
         parameters: number of trainable parameters, of an ensemble those of all members.
         data_digest: digest of the tables.
         validation: `holdout`, `walk_forward` or `combinatorial`.
-        trials: number of runs of the experiment on the same data, this one included.
+        trials: number of trials on the same data, this one included.
         scores: by split.
         verdict: on the test split, or on validation where there is no test split.
         folder: of `summary.json`, the figures and, without tracking, the checkpoint.
