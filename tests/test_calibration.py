@@ -17,7 +17,7 @@ from ste.evaluation.cross_fit import BLOCKS, cross_fit_blocks
 from ste.evaluation.temperature import Calibration, calibration_text, choose_temperature, fit_temperature
 from ste.experiment.calibration import can_calibrate
 from ste.experiment.model_setup import load_model
-from ste.experiment.prediction import predict_split
+from ste.experiment.prediction import predict
 from ste.experiment.run import split_settings, train
 from ste.training.module import TrendModule
 
@@ -116,14 +116,13 @@ def test_a_calibrated_net_predicts_with_its_temperature(small: Callable, folder:
     assert isinstance(loaded, TrendModule)
     assert loaded.calibration == found
     data = split_settings(settings).data.holdout()
-    test = result.predictions.slice_split("test").probs
-    np.testing.assert_array_equal(predict_split(loaded, data, "test"), test.astype(np.float32))
+    np.testing.assert_array_equal(predict(loaded, data, "again").probs, result.predictions.probs)
 
     content = torch.load(result.last.checkpoint, weights_only=True)
     del content["calibration"], content["state_dict"]["temperature"]  # as earlier versions saved it
     torch.save(content, folder / "old.ckpt")
-    old = predict_split(load_model(folder / "old.ckpt"), data, "test")
-    np.testing.assert_array_equal(old, plain.predictions.slice_split("test").probs.astype(np.float32))
+    old = predict(load_model(folder / "old.ckpt"), data, "old")
+    np.testing.assert_array_equal(old.probs, plain.predictions.probs)
 
 
 def test_a_fit_that_resumes_after_its_calibration_ends_the_same(small: Callable, folder: Path):
