@@ -21,11 +21,12 @@ from ste.compare import compare_task
 from ste.config import EnsembleSettings, TrackingSettings, TrainSettings
 from ste.config.load import compose_command, load_settings
 from ste.ensemble import ensemble_task
-from ste.ensembles.pooling import BLOCKS, Combined, Stacking, add_baselines, combine
+from ste.ensembles.pooling import Combined, Stacking, add_baselines, combine
 from ste.ensembles.same_rows import check_same_rows
 from ste.ensembles.selection import SWEEP_TAG, find_members
 from ste.errors import ConfigError, DataError, RunError
 from ste.evaluate import evaluate_task
+from ste.evaluation.cross_fit import BLOCKS
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.scorecard import without_baselines
 from ste.evaluation.scoring import score

@@ -1,5 +1,6 @@
 """From a tracked run to one ONNX file: it predicts as the run did, is registered once, and is found by name."""
 
+import re
 import shlex
 import shutil
 import subprocess
@@ -480,6 +481,21 @@ def test_every_kind_of_run_is_served_as_it_was_scored(
     np.testing.assert_allclose(served, scored, atol=1e-6)
     assert (model.card.name, model.card.shape) == (name, shape)
     assert made_of in model.card.made_of
+
+
+@pytest.mark.parametrize("more", [[], ["train.replicas=2"]])
+def test_a_calibrated_net_is_served_as_it_was_scored(place: Place, more: list[str]):
+    run = place.fit("calibrated", *MLP, *more, "calibration=temperature")
+    model, served, scored = place.served_and_scored(run, place.export(run, output="calibrated.onnx"))
+    np.testing.assert_allclose(served, scored, atol=1e-6)
+    plain = place.fit("plain", *MLP, *more, "calibration=none")
+    uncalibrated = Predictions.read(download(place.client, find_run(place.client, plain), PREDICTIONS, place.folder))
+    uncalibrated = uncalibrated.slice_split("test")
+    assert np.abs(served - uncalibrated.probs).max() > 1e-3
+    assert re.fullmatch(r"temperature [\d.]+, log-loss on validation .* \(cross-fitted\)", model.card.calibration)
+    assert f"Calibrated on validation: {model.card.calibration}." in model.card.verdict["details"]
+    tracked = mlflow.pyfunc.load_model(f"runs:/{run}/model")
+    np.testing.assert_allclose(tracked.predict(place.windows(uncalibrated.frame, None)), scored, atol=1e-6)
 
 
 @pytest.mark.slow

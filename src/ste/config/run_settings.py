@@ -312,6 +312,8 @@ class TrainSettings(Settings):
         train: replicas of the net that are trained at once.
         callbacks: Lightning callbacks by key: class name and arguments of each, or None.
         loggers: Lightning loggers by key, likewise.
+        calibration: of a net's probabilities on its validation rows: `temperature` divides its logits by a number that
+            is fitted there, `auto` does where the cross-fitted log-loss gains by it, `none` never does.
     """
 
     model: dict[str, Any]
@@ -333,6 +335,7 @@ class TrainSettings(Settings):
     train: ReplicaSettings = field(default_factory=ReplicaSettings)
     callbacks: dict[str, Any] = field(default_factory=dict)
     loggers: dict[str, Any] = field(default_factory=dict)
+    calibration: Literal["auto", "none", "temperature"] = "auto"
 
     def check(self) -> None:
         """Check that the parts can be used together."""
@@ -342,6 +345,11 @@ class TrainSettings(Settings):
             raise ConfigError(
                 f"fit.loss={self.fit.loss}: {self.model['baseline']} is a baseline, which has its own objective. "
                 f"Try fit.loss={CROSS_ENTROPY}."
+            )
+        if self.calibration == "temperature" and "baseline" in self.model:
+            raise ConfigError(
+                f"calibration=temperature: {self.model['baseline']} is a baseline, and only nets are calibrated. "
+                "Try calibration=auto."
             )
         if self.train.replicas > 1:
             self._check_replicas()

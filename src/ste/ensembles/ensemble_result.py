@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ste.ensembles.pooling import BLOCKS
+from ste.evaluation.cross_fit import BLOCKS
 from ste.evaluation.scorecard import Gain, Scorecard
 from ste.evaluation.significance import TESTED
 from ste.evaluation.verdict_text import gain_text, number
@@ -55,7 +55,7 @@ class EnsembleResult(Result):
         gains = [
             f"{TESTED[name]} {gain_text(gain, number, '')}" for name, gain in self.over_best.items() if name in TESTED
         ]
-        out.append("The members' epochs were selected on validation rows.")
+        out.append("The members' epochs were selected on validation rows, and their temperatures fitted.")
         out.append(f"Gain over the best member by validation, {self.best_member}, on {split}: {', '.join(gains)}.")
         return " ".join(out)
 

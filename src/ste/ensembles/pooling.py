@@ -15,12 +15,10 @@ from sklearn.linear_model import LogisticRegression
 
 from ste.errors import DataError
 from ste.evaluation.bootstrap import MIN_PERIODS
+from ste.evaluation.cross_fit import cross_fit_blocks
 from ste.evaluation.metrics.base import MIN_PROBABILITY, log_losses
 from ste.evaluation.predictions import Predictions
 from ste.schema import PERIOD, probability_names
-
-BLOCKS = 5
-"""Number of blocks of periods that validation rows are cross-fitted over."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,11 +198,8 @@ def _cross_fit(
     method: str, strength: float, first: Predictions, probs: np.ndarray, rows: np.ndarray, out: np.ndarray
 ) -> None:
     """Predict each block of periods by a fit on the others, less a horizon on either side, into `out`, `[N, C]`."""
-    periods = first.periods
-    for block in np.array_split(np.unique(periods[rows]), BLOCKS):
-        predicted = rows & (periods >= block[0]) & (periods <= block[-1])
-        purged = (periods < block[0] - first.horizon) | (periods > block[-1] + first.horizon)
-        out[predicted] = _fit(method, strength, first, probs, rows & purged)(probs[:, predicted])
+    for fitting, predicted in cross_fit_blocks(first.periods, rows, first.horizon):
+        out[predicted] = _fit(method, strength, first, probs, fitting)(probs[:, predicted])
 
 
 def _log_probs(probs: np.ndarray) -> np.ndarray:

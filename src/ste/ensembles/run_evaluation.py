@@ -12,8 +12,16 @@ from ste.errors import RunError
 from ste.evaluation.explain.group_value import with_columns
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.scorecard import Scorecard
+from ste.evaluation.temperature import with_calibration
 from ste.evaluation.verdict import Verdict
-from ste.experiment.artifacts import PREDICTIONS, SUMMARY, differences, read_group_values, score_metrics
+from ste.experiment.artifacts import (
+    PREDICTIONS,
+    SUMMARY,
+    differences,
+    read_calibrations,
+    read_group_values,
+    score_metrics,
+)
 from ste.experiment.run import parts_from_config
 from ste.experiment.run_page import run_note, run_tags
 from ste.experiment.run_parts import RunParts
@@ -68,7 +76,8 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
     with tempfile.TemporaryDirectory() as folder:
         parts, predictions = _predict_again(client, run, settings.paths, Path(folder))
         tracked = Predictions.read(download(client, run, PREDICTIONS, Path(folder)))
-        groups = read_group_values(download(client, run, SUMMARY, Path(folder)))
+        summary = download(client, run, SUMMARY, Path(folder))
+        groups, calibrations = read_group_values(summary), read_calibrations(summary)
     scores = score_splits(parts.scoring, predictions)
     if settings.split != "all" and settings.split not in scores:
         raise RunError(f"split={settings.split}: run {run.id} has only {', '.join(scores)}.")
@@ -77,6 +86,7 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
         client, run.id, digest, scores.get("test"), TrialFiles(Path(settings.paths.output)).keys(digest)
     )
     verdict = with_columns(judge_run(scores, predictions, trials, synthetic=parts.data.synthetic), groups)
+    verdict = with_calibration(verdict, calibrations)
     found = differences(score_metrics(shown), run.metrics)
     if not predictions.slice_split(*tracked.splits).frame.equals(tracked.frame):
         found.append("predictions.parquet: other probabilities than now")

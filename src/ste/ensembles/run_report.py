@@ -16,8 +16,9 @@ from ste.evaluation.explain.group_value import with_columns
 from ste.evaluation.explain.permutation_importance import Importance
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.scorecard import Estimate
+from ste.evaluation.temperature import with_calibration
 from ste.evaluation.verdict import Verdict
-from ste.experiment.artifacts import PREDICTIONS, SUMMARY, read_group_values
+from ste.experiment.artifacts import PREDICTIONS, SUMMARY, read_calibrations, read_group_values
 from ste.experiment.explanation import Explanation, explain
 from ste.experiment.model_setup import load_model
 from ste.experiment.run import parts_from_config
@@ -57,8 +58,10 @@ def write_report(settings: ReportSettings) -> tuple[Path, Verdict, list[Importan
         digest = run.tags.get(DIGEST_TAG, "")
         recorded = TrialFiles(Path(settings.paths.output)).keys(digest)
         trials = find_trials(client, run.id, digest, scores.get("test"), recorded)
-        groups = read_group_values(download(client, run, SUMMARY, folder))
+        summary = download(client, run, SUMMARY, folder)
+        groups, calibrations = read_group_values(summary), read_calibrations(summary)
         verdict = with_columns(judge_run(scores, predictions, trials, synthetic=is_synthetic(card)), groups)
+        verdict = with_calibration(verdict, calibrations)
         explanation: Explanation = ([], None)
         if settings.importance and ensemble is None:
             data, fold = parts.data.last()

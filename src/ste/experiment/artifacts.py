@@ -16,6 +16,7 @@ from ste.evaluation.explain.group_value import GroupValue
 from ste.evaluation.portfolio.positions import FILE_NAME, write_positions
 from ste.evaluation.predictions import BAYES
 from ste.evaluation.scorecard import Estimate, Scorecard
+from ste.evaluation.temperature import Calibration
 from ste.experiment.train_result import Result
 from ste.market.calendar import trading_calendar
 from ste.reporting.formatting import LABELS
@@ -81,6 +82,11 @@ def _write_positions(folder: Path, result: Result) -> None:
 def read_group_values(summary: Path) -> list[GroupValue]:
     """Read what groups of columns are worth from a run's summary; none of an ensemble."""
     return [GroupValue.from_dict(one) for one in json.loads(summary.read_text()).get("groups", [])]
+
+
+def read_calibrations(summary: Path) -> list[Calibration | None]:
+    """Read the calibration of each fold's net from a run's summary; none of an ensemble or an earlier run."""
+    return [Calibration.from_dict(one) for one in json.loads(summary.read_text()).get("calibrations", [])]
 
 
 def score_metrics(scores: dict[str, Scorecard]) -> dict[str, float]:

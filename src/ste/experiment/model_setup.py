@@ -19,6 +19,8 @@ from ste.config import (
 )
 from ste.data.datamodule import TrendDataModule
 from ste.errors import ConfigError, DataError, RunError
+from ste.evaluation.temperature import Calibration
+from ste.experiment.calibration import calibrate, can_calibrate
 from ste.features.column_forms import ColumnForms
 from ste.registry import MODELS
 from ste.seed_ensembles.replica_module import build_module
@@ -26,7 +28,7 @@ from ste.training.augmentation.batch_transforms import transform_of
 from ste.training.augmentation.resampled_market import synthetic_rows
 from ste.training.augmentation.transforms.window_warping import MIN_WINDOW
 from ste.training.components import Mappings, build_callbacks, build_loggers
-from ste.training.distributed import resolve_processes
+from ste.training.distributed import process_rank, resolve_processes
 from ste.training.fit import Fitted, Model, fit_baseline, fit_net
 from ste.training.module import TrendModule
 from ste.training.run_logger import MetricStore
@@ -148,6 +150,7 @@ class Fitter:
         monitor: validation metric that selects the epoch.
         mode: whether it is better `min` or `max`.
         seed: of a baseline's fit.
+        calibration: of a net on its validation rows: `auto`, `none` or `temperature`.
     """
 
     trainer: TrainerSettings
@@ -156,6 +159,7 @@ class Fitter:
     monitor: str
     mode: str
     seed: int
+    calibration: str = "none"
 
     def check(self) -> None:
         """Build callbacks, loggers and Trainer once, so that a mistake is reported before anything is tracked.
@@ -177,7 +181,7 @@ class Fitter:
         *,
         resume: bool = False,
     ) -> Fitted:
-        """Fit a model.
+        """Fit a model, and calibrate a net.
 
         Args:
             model: from `ModelBuilder.build`.
@@ -189,18 +193,23 @@ class Fitter:
 
         Raises:
             ConfigError: the fit diverged.
+            DataError: too few validation periods for `calibration=temperature`.
             RunError: a process of a distributed run was lost.
         """
         if isinstance(model, FittedBaseline):
             return fit_baseline(model, data, folder, self.seed)
+        can_calibrate(data, self.calibration)
         built = build_callbacks(self.callbacks, self._metric, self.mode, folder)
         loggers = build_loggers(self.loggers, folder, run)
         trainer = resolve_processes(self.trainer)
         try:
-            return fit_net(model, data, folder, trainer, [*built, *callbacks], loggers, resume=resume)
+            fitted = fit_net(model, data, folder, trainer, [*built, *callbacks], loggers, resume=resume)
         except RunError as error:
             again = f" Try resume={run.id}." if run is not None else ""
             raise RunError(f"{error}{again}") from error
+        if process_rank(self.trainer) == 0:  # the others' checkpoints are this one's
+            calibrate(fitted, data, self.calibration)
+        return fitted
 
     @property
     def _metric(self) -> str:
@@ -215,6 +224,7 @@ def load_model(path: Path) -> Model:
     module = build_module(dict(content["hyper_parameters"]))
     module.load_state_dict(content["state_dict"])
     module.history = list(content["history"])
+    module.calibration = Calibration.from_dict(content.get("calibration"))
     return module.eval()
 
 

@@ -1,6 +1,6 @@
 """Predictions of a fitted model and its baselines on the same examples."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -18,6 +18,7 @@ from ste.schema import SPLITS, probability_names
 from ste.seed_ensembles.replica_module import ReplicaModule
 from ste.seed_ensembles.replica_scores import ReplicaScores, replica_metrics
 from ste.training.fit import Model
+from ste.training.module import TrendModule
 
 OUT_OF_SAMPLE = ("validation", "test")
 
@@ -128,9 +129,21 @@ def predict_split(model: Model, data: TrendDataModule, split: str) -> np.ndarray
     """Predict the scored examples of a split with a model alone, `[N, C]`."""
     if isinstance(model, FittedBaseline):
         return model.predict_proba(data, split)
-    loader = data.loader(split, whole_dates=model.sees_market)
+    return _by_batch(model.probabilities, model, data, split)
+
+
+@torch.no_grad()
+def predict_logits(module: TrendModule, data: TrendDataModule, split: str) -> np.ndarray:
+    """Compute the logits of a net for the scored examples of a split, float32 `[N, C]`."""
+    return _by_batch(lambda *inputs: module(*inputs).float(), module, data, split)
+
+
+def _by_batch(
+    compute: Callable[..., torch.Tensor], module: TrendModule, data: TrendDataModule, split: str
+) -> np.ndarray:
+    loader = data.loader(split, whole_dates=module.sees_market)
     with one_thread():
-        parts = [model.probabilities(batch.features, batch.group) for batch in loader]
+        parts = [compute(batch.features, batch.group) for batch in loader]
     return loader.restore(torch.cat(parts)).numpy()
 
 

@@ -16,6 +16,7 @@ from ste.config.run_log import run_log
 from ste.data.panel import Panel
 from ste.evaluation.explain.group_value import with_columns
 from ste.evaluation.predictions import Predictions
+from ste.evaluation.temperature import with_calibration
 from ste.experiment.artifacts import write_inputs, write_outputs
 from ste.experiment.column_value import column_values
 from ste.experiment.folds import fit_folds
@@ -35,6 +36,7 @@ from ste.seed_ensembles.replica_scores import ReplicaScores
 from ste.training.components import early_stopping_patience
 from ste.training.distributed import check_processes, process_rank, use_threads
 from ste.training.fit import Fitted
+from ste.training.module import TrendModule
 
 if TYPE_CHECKING:
     from ste.tracking.run_writer import TrackedRun
@@ -78,6 +80,7 @@ def split_settings(settings: TrainSettings, panel: Panel | None = None, trials: 
             monitor=fit.monitor,
             mode=fit.mode,
             seed=settings.seed,
+            calibration=settings.calibration,
         ),
         scoring=settings.scoring,
         tracker=RunTracker(
@@ -189,6 +192,7 @@ def _result(
     trials = count_trials(run, prepared.digest, scores, parts.tracker.trials)
     monitor = parts.fitter.monitor
     groups = column_values(parts, fitted)
+    calibrations = [one.model.calibration for one in fitted if isinstance(one.model, TrendModule)]
     verdict = judge_run(scores, predictions, trials, synthetic=parts.data.synthetic)
     return TrainResult(
         run_id=run.id if run is not None else None,
@@ -203,13 +207,14 @@ def _result(
         validation=parts.data.validation.method,
         trials=trials.count,
         scores=scores,
-        verdict=with_columns(verdict, groups),
+        verdict=with_calibration(with_columns(verdict, groups), calibrations),
         folder=folder,
         predictions=predictions,
         last=fitted[-1],
         card=prepared.card,
         replicas=_score_replicas(parts, fitted),
         groups=groups,
+        calibrations=calibrations,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from ste.evaluation.explain.group_value import GroupValue
 from ste.evaluation.predictions import Predictions
 from ste.evaluation.scorecard import Scorecard
+from ste.evaluation.temperature import Calibration, calibration_text
 from ste.evaluation.verdict import Verdict
 from ste.seed_ensembles.replica_scores import ReplicaScores
 from ste.training.fit import Fitted
@@ -69,6 +70,7 @@ class TrainResult(Result):
         last: the fitted model, of folds the last one; not in the summary.
         card: data card of the tables; not in the summary.
         replicas: scores of each replica; None for a single net.
+        calibrations: of the net of each fold, None where it is not calibrated; empty for a baseline.
         groups: what groups of columns are worth: the user's, or with `scoring.without_groups` all.
     """
 
@@ -81,6 +83,7 @@ class TrainResult(Result):
     card: dict[str, Any]
     replicas: ReplicaScores | None = None
     groups: list[GroupValue] = field(default_factory=list)
+    calibrations: list[Calibration | None] = field(default_factory=list)
 
     @property
     def module(self) -> TrendModule:
@@ -109,11 +112,14 @@ class TrainResult(Result):
                 f"{len(self.replicas.seeds)} replicas: {split} accuracy {100 * mean:.1f} ± {100 * deviation:.1f} % "
                 f"over seeds; of the ensemble {100 * ensemble:.1f} %."
             )
+        if text := calibration_text(self.calibrations):
+            out.append(text)
         luck = ": the best of many is partly luck" if self.trials > 1 else ""
         return [*out, f"Trial {self.trials} on this data{luck}."]
 
     def summary(self, *without: str) -> dict[str, Any]:
         """Return the content of `summary.json`."""
-        out = super().summary(*without, "last", "card", "groups")
+        out = super().summary(*without, "last", "card", "groups", "calibrations")
         out["groups"] = [one.to_dict() for one in self.groups]
+        out["calibrations"] = [None if one is None else one.to_dict() for one in self.calibrations]
         return out | {"replicas": None if self.replicas is None else asdict(self.replicas)}

@@ -54,6 +54,8 @@ class ModelCard:
         plugins: modules whose feature functions compute the features; they must be imported where it is served.
         sees_market: whether it predicts the tickers of a date together, so that its second input is the date of each
             example (`onnx_model`).
+        calibration: temperature of the net, or of each member of an ensemble that has one, and what it gained on
+            validation rows; empty without. The graph's probabilities are calibrated.
     """
 
     name: str
@@ -85,6 +87,7 @@ class ModelCard:
     extra_lag: dict[str, int] = field(default_factory=dict)
     plugins: list[str] = field(default_factory=list)
     sees_market: bool = False
+    calibration: str = ""
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -24,6 +24,7 @@ from ste.training.cached_dataset import NormalizedBatch
 from ste.training.losses.base import LossInputs
 from ste.training.losses.build import loss_inputs
 from ste.training.module import TrendModule
+from ste.training.tempered import Tempered
 
 
 class ReplicaModule(TrendModule):
@@ -81,12 +82,8 @@ class ReplicaModule(TrendModule):
 
     @property
     def predictor(self) -> nn.Module:
-        """The ensemble; its logits are the log of the mean probabilities."""
-        return Ensemble(self.net, self.weights)
-
-    def forward(self, x: torch.Tensor, group: torch.Tensor | None = None) -> torch.Tensor:
-        """Compute the log of the ensemble's probabilities, `[B, C]`, of raw features, `[B, T, F]` or `[B, F]`."""
-        return self.predictor(*self.inputs(self.representation(x), group))
+        """The ensemble; its logits are the log of the mean probabilities, divided by the temperature."""
+        return Tempered(Ensemble(self.net, self.weights), self.temperature)
 
     def normalized(self, batch: Batch) -> torch.Tensor:
         """Return normalized features: one batch for all, `[B, ...]`, or one for each replica, `[R, B, ...]`."""

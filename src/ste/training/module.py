@@ -14,6 +14,7 @@ from ste.data.batch_loader import BatchLoader
 from ste.data.datamodule import DatasetView, TrendDataModule
 from ste.data.window_dataset import Batch
 from ste.evaluation.epoch_metrics import EpochMetrics, Step, TrainingMetrics
+from ste.evaluation.temperature import Calibration
 from ste.features.normalization import Normalizer
 from ste.registry import MODELS
 from ste.training.adversarial import check_adversarial, perturbation
@@ -24,6 +25,7 @@ from ste.training.losses.base import LossInputs
 from ste.training.losses.build import build_loss, loss_inputs
 from ste.training.optimizers import build_optimizer, build_scheduler
 from ste.training.run_logger import RunLogger
+from ste.training.tempered import Tempered, add_temperature
 
 STEPS = 32
 """Training steps whose metrics are added together."""
@@ -54,7 +56,11 @@ class TrendModule(pl.LightningModule):
 
     Attributes:
         history: metrics of each epoch by name, saved in the checkpoint.
+        temperature: that the logits of predictions are divided by, float32; 1 in training and validation.
+        calibration: how it was chosen; None where it is 1.
     """
+
+    temperature: torch.Tensor
 
     selects_epochs = False
     """Whether the module selects the best epoch itself, instead of a ModelCheckpoint."""
@@ -90,6 +96,9 @@ class TrendModule(pl.LightningModule):
         self.val_loss = MeanMetric()
         self.val_metrics = EpochMetrics(classes)
         self.history: list[dict[str, float]] = []
+        self.calibration: Calibration | None = None
+        self.register_buffer("temperature", torch.ones(()))
+        self.register_load_state_dict_pre_hook(add_temperature)
         self._steps: list[Step] = []
         self._learning_rate = 0.0
 
@@ -117,7 +126,8 @@ class TrendModule(pl.LightningModule):
 
     def forward(self, x: torch.Tensor, group: torch.Tensor | None = None) -> torch.Tensor:
         """Compute logits `[B, C]` of raw features, `[B, T, F]` or `[B, F]` as the net reads them, and their dates."""
-        return self.net(*self.inputs(self.representation(x), group))
+        logits: torch.Tensor = self.predictor(*self.inputs(self.representation(x), group))
+        return logits
 
     @torch.no_grad()
     def probabilities(self, x: torch.Tensor, group: torch.Tensor | None = None) -> torch.Tensor:
@@ -126,8 +136,13 @@ class TrendModule(pl.LightningModule):
 
     @property
     def predictor(self) -> nn.Module:
-        """The module that computes logits `[B, C]` of normalized features."""
-        return self.net
+        """The module that computes the logits `[B, C]` of predictions from normalized features."""
+        return Tempered(self.net, self.temperature)
+
+    def set_calibration(self, calibration: Calibration | None) -> None:
+        """Predict with a temperature; None predicts without."""
+        self.calibration = calibration
+        self.temperature.fill_(1.0 if calibration is None else calibration.temperature)
 
     def normalized(self, batch: Batch) -> torch.Tensor:
         """Return a batch's normalized features."""
@@ -290,8 +305,9 @@ class TrendModule(pl.LightningModule):
     # Checkpoints and optimizer
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Save the history."""
+        """Save history and calibration."""
         checkpoint["history"] = self.history
+        checkpoint["calibration"] = None if self.calibration is None else self.calibration.to_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore the history."""

@@ -95,6 +95,18 @@ class ExportedRun:
         return any(member.sees_market for member in self.members)
 
     @property
+    def calibration(self) -> str:
+        """Temperature of the model, or of each member that has one, for the card; empty without."""
+        known = {
+            member.title: str(member.model.calibration)
+            for member in self.members
+            if not isinstance(member.model, FittedBaseline) and member.model.calibration is not None
+        }
+        if self.combination is None:
+            return "".join(known.values())
+        return "; ".join(f"{title}: {text}" for title, text in known.items())
+
+    @property
     def graph(self) -> nn.Module:
         """The module to trace: raw features, and dates where it reads them, to probabilities."""
         graphs = [model_graph(member.model) for member in self.members]

@@ -179,6 +179,7 @@ def _model_card(
         extra_lag=dict(getattr(settings, "extra_lag", {})),
         plugins=record_plugins({}, own_functions(settings.feature_set), kinds=("feature",)).get("plugins", []),
         sees_market=exported.sees_market,
+        calibration=exported.calibration,
         **{key: stated[key] for key in ("spacing", "adjustment", "adjusted") if key in stated},
         **_training_rows(train, settings),
     )

@@ -40,10 +40,14 @@ def model_graph(model: Model) -> nn.Module:
         RunError: a baseline that reads more than the features of a window.
     """
     if not isinstance(model, FittedBaseline):
+        temperature = float(model.temperature)
+        scaled = [] if temperature == 1.0 else [_TemperatureGraph(temperature)]
         if isinstance(model, ReplicaModule):
             parts: list[nn.Module] = [_ReplicasGraph(model.net, model.weights)]
+            if scaled:
+                parts += [_LogGraph(), *scaled, nn.Softmax(dim=-1)]
         else:
-            parts = [model.net, nn.Softmax(dim=-1)]
+            parts = [model.net, *scaled, nn.Softmax(dim=-1)]
         chain = _MarketGraph if model.sees_market else _GraphChain
         return chain(model.representation, *parts).eval()
     baseline = model.baseline
@@ -140,6 +144,24 @@ class _ReplicasGraph(nn.Module):
         logits = self.net(x.expand(count, *x.shape), *dates)
         mean = (self.weights * logits.softmax(dim=-1)).sum(dim=0)
         return mean / mean.sum(dim=-1, keepdim=True)
+
+
+class _TemperatureGraph(nn.Module):
+    """Logits divided by a temperature."""
+
+    def __init__(self, temperature: float) -> None:
+        super().__init__()
+        self.temperature = temperature
+
+    def forward(self, logits: torch.Tensor) -> torch.Tensor:
+        return logits / self.temperature
+
+
+class _LogGraph(nn.Module):
+    """Logarithm of probabilities."""
+
+    def forward(self, probs: torch.Tensor) -> torch.Tensor:
+        return probs.clamp(min=torch.finfo(torch.float32).tiny).log()
 
 
 class _MajorityGraph(nn.Module):
