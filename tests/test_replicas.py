@@ -269,7 +269,7 @@ def test_a_stopped_run_of_replicas_ends_where_it_would_have_ended(folder: Path, 
 
 
 def test_folds_train_replicas_too(folder: Path, client: MlflowClient):
-    walk = ["validation=walk_forward", "validation.folds=2", "trainer.max_epochs=1"]
+    walk = ["validation=walk_forward", "validation.folds=2", "trainer.max_epochs=1", "calibration=none"]
     result = run(folder, THREE, *walk)
     alone = run(folder, *walk, "seed=1", out="alone")
     figures = result.replicas.figures["test"]
