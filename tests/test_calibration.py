@@ -132,7 +132,8 @@ def test_a_fit_that_resumes_after_its_calibration_ends_the_same(small: Callable,
         fitted = parts.fitter.fit(parts.builder.build(data), data, folder / "checkpoints", resume=resume)
         assert float(fitted.model.temperature) == float(load_model(fitted.checkpoint).temperature)
         temperatures.append(fitted.model.calibration)
-    assert temperatures[0] == temperatures[1] != None  # noqa: E711 - both are equal and there
+    assert temperatures[0] is not None
+    assert temperatures[0] == temperatures[1]
 
 
 def test_each_fold_is_calibrated_on_its_own_validation_rows(small: Callable, folder: Path):

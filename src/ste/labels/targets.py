@@ -14,7 +14,7 @@ from ste.labels.delisting import values_beyond_end
 from ste.labels.label_method import NO_TREND, AllRows, LabelBars, LabelMethod, LabelRows
 from ste.market.calendar import Periods
 from ste.market.histories import history_starts, row_groups
-from ste.market.ticker_groups import values_ahead
+from ste.market.ticker_groups import bars_of_rows, values_ahead
 from ste.schema import (
     DIRECTION,
     LABEL_END,
@@ -200,12 +200,7 @@ def _label_rows(
 ) -> LabelRows:
     """Return the rows as a label method reads them; each row's bar is that of its ticker and date."""
     starts = history_starts(bars)
-    names = pd.Index(bars["ticker"].astype(object).unique())
     day = [frame["date"].to_numpy().astype("datetime64[D]") for frame in (bars, rows)]
-    code = [names.get_indexer(frame["ticker"].astype(object)) for frame in (bars, rows)]
-    first = min(each.min() for each in day)
-    span = int((max(each.max() for each in day) - first).astype(np.int64)) + 1
-    key = [own * span + (each - first).astype(np.int64) for own, each in zip(code, day, strict=True)]
     prices = {name: bars[name].to_numpy(dtype=np.float64) for name in ("open", "high", "low", "close", "volume")}
     return LabelRows(
         ticker=rows["ticker"].to_numpy(dtype=object),
@@ -214,7 +209,7 @@ def _label_rows(
         close=rows[ROW_CLOSE].to_numpy(dtype=np.float64),
         volatility=rows[ROW_VOLATILITY].to_numpy(dtype=np.float64),
         ahead=closes_ahead(rows, method.horizon, ends),
-        bar=np.searchsorted(key[0], key[1]),
+        bar=bars_of_rows(rows, bars),
         bars=LabelBars(row_groups(starts, len(bars)), day[0], periods.index(bars["date"]), **prices),
         horizon=method.horizon,
         classes=method.classes,

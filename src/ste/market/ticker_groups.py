@@ -46,3 +46,18 @@ def values_ahead(values: np.ndarray, ticker: np.ndarray, period: np.ndarray, ste
     key = ticker.astype(np.int64) * (int(base.max()) + 2 * margin + 1) + base + margin
     at = np.minimum(np.searchsorted(key, key + steps), len(key) - 1)
     return np.where(key[at] == key + steps, values[at], np.nan)
+
+
+def bars_of_rows(rows: pd.DataFrame, bars: pd.DataFrame) -> np.ndarray:
+    """Return the position of each row's last bar, that of its ticker and date, int64 `[N]`.
+
+    Args:
+        rows: `ticker` and `date`, `[N]`; each has a bar.
+        bars: the same, sorted by both.
+    """
+    names = pd.Index(bars["ticker"].astype(object).unique())
+    code = [names.get_indexer(frame["ticker"].astype(object)) for frame in (bars, rows)]
+    day = [frame["date"].to_numpy().astype("datetime64[D]").astype(np.int64) for frame in (bars, rows)]
+    span = int(max(each.max() for each in day)) - int(min(each.min() for each in day)) + 1
+    key = [own * span + each for own, each in zip(code, day, strict=True)]
+    return np.searchsorted(*key)

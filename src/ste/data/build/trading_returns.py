@@ -9,7 +9,7 @@ import pandas as pd
 
 from ste.labels.targets import closes_ahead
 from ste.market.histories import history_starts, row_groups
-from ste.market.ticker_groups import values_ahead
+from ste.market.ticker_groups import bars_of_rows, values_ahead
 from ste.schema import ROW_CLOSE, ROW_PERIOD, SPREAD, TRADED_RETURNS
 
 SPREAD_BARS = 21
@@ -33,7 +33,7 @@ def add_trading(rows: pd.DataFrame, bars: pd.DataFrame, horizon: int, ends: pd.D
         return rows
     starts = history_starts(bars)
     history = row_groups(starts, len(bars))
-    at = _bars_of_rows(rows, bars)
+    at = bars_of_rows(rows, bars)
     follows = np.append(history[1:] == history[:-1], False)[at]
     after = np.minimum(at + 1, len(bars) - 1)
     groups, period = row_groups(history_starts(rows), len(rows)), rows[ROW_PERIOD].to_numpy()
@@ -72,13 +72,3 @@ def estimated_spread(bars: pd.DataFrame, starts: np.ndarray) -> np.ndarray:
     at = np.arange(len(bars)) + 1
     mean = (summed[at] - summed[at - used]) / np.maximum(used, 1)
     return np.where(used > 0, np.sqrt(np.maximum(mean, 0.0)), np.nan)
-
-
-def _bars_of_rows(rows: pd.DataFrame, bars: pd.DataFrame) -> np.ndarray:
-    """Return the position of each row's last bar, that of its ticker and date, int64 `[N]`."""
-    names = pd.Index(bars["ticker"].astype(object).unique())
-    code = [names.get_indexer(frame["ticker"].astype(object)) for frame in (bars, rows)]
-    day = [frame["date"].to_numpy().astype("datetime64[D]").astype(np.int64) for frame in (bars, rows)]
-    span = int(max(each.max() for each in day)) - int(min(each.min() for each in day)) + 1
-    key = [own * span + each for own, each in zip(code, day, strict=True)]
-    return np.searchsorted(*key)
